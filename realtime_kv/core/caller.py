@@ -1,0 +1,30 @@
+"""Who is calling: resolved once at the door, checked again inside each write's transaction."""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A signed-in session: `session_id` is its row, `session` its public id, `label` what people call it."""
+
+    user_id: int
+    username: str
+    is_admin: bool
+    user_created_at: int
+    session_id: int
+    session: str
+    label: str
+    via: str
+
+    def as_via(self, via: str) -> "Caller":
+        """The same caller at another door: `socket` or `http`."""
+        return dataclasses.replace(self, via=via)
+
+    @cached_property
+    def origin(self) -> str:
+        """The `origin` of this caller's writes, as JSON (protocol §1)."""
+        return msgspec.json.encode({"session": self.session, "label": self.label, "via": self.via}).decode()

@@ -1,0 +1,167 @@
+"""Every reason to refuse, as one tree: a code, an HTTP status and a sentence for the caller (protocol §5).
+
+The same refusal becomes a failed acknowledgement on a socket and a problem body over HTTP. What is not in this tree
+is a bug: it is logged and answered `internal`.
+"""
+
+from typing import Any, ClassVar
+
+
+class Refusal(Exception):
+    """A request that is not carried out, and why; `extra` holds what the caller needs to go on."""
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    title: ClassVar[str]
+
+    def __init__(self, message: str, **extra: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.extra = extra
+
+    def body(self) -> dict[str, Any]:
+        """The error as a socket client sees it: `{code, message, …}`."""
+        return {"code": self.code, "message": self.message, **self.extra}
+
+
+class BadRequest(Refusal):
+    """Not JSON, or a missing, unknown, wrongly typed or out-of-range field."""
+
+    code, status, title = "bad_request", 400, "Bad request"
+
+
+class Unauthenticated(Refusal):
+    """Signed out, or the session has ended."""
+
+    code, status, title = "unauthenticated", 401, "Not signed in"
+
+    def __init__(self, message: str = "Sign in first.") -> None:
+        super().__init__(message)
+
+
+class InvalidCredentials(Refusal):
+    """The same answer for a wrong password and for an unknown name."""
+
+    code, status, title = "invalid_credentials", 401, "Wrong name or password"
+
+    def __init__(self) -> None:
+        super().__init__("That user name and password do not go together.")
+
+
+class Forbidden(Refusal):
+    """Wrong origin, scope, or not an admin."""
+
+    code, status, title = "forbidden", 403, "Forbidden"
+
+
+class NotFound(Refusal):
+    """No such key, or no such path."""
+
+    code, status, title = "not_found", 404, "Not found"
+
+
+class MethodNotAllowed(BadRequest):
+    """A known path, asked with another method (protocol §5: 405 with the code `bad_request`)."""
+
+    status = 405
+
+
+class Conflict(Refusal):
+    """Someone wrote this key after the caller last read it; `entry` is what stands there now."""
+
+    code, status, title = "conflict", 409, "Conflict"
+
+
+class NameTaken(Refusal):
+    """That user name belongs to somebody."""
+
+    code, status, title = "name_taken", 409, "Name taken"
+
+    def __init__(self) -> None:
+        super().__init__("That user name is taken; choose another.")
+
+
+class TooLarge(Refusal):
+    """A value, batch, message or body over its limit, in bytes (or ops)."""
+
+    code, status, title = "too_large", 413, "Too large"
+
+
+class InvalidKey(Refusal):
+    """A key that protocol §1 does not allow."""
+
+    code, status, title = "invalid_key", 422, "Invalid key"
+
+    def __init__(self, reason: str, **extra: Any) -> None:
+        super().__init__(f"That key cannot be used: {reason}.", reason=reason, **extra)
+
+
+class InvalidValue(Refusal):
+    """A value that protocol §1 does not allow."""
+
+    code, status, title = "invalid_value", 422, "Invalid value"
+
+    def __init__(self, reason: str, **extra: Any) -> None:
+        super().__init__(f"That value cannot be stored: {reason}.", reason=reason, **extra)
+
+
+class InvalidName(Refusal):
+    """A user name outside protocol §4."""
+
+    code, status, title = "invalid_name", 422, "Invalid user name"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, reason=reason)
+
+
+class InvalidPassword(Refusal):
+    """A password that is too short, too long or too easily guessed."""
+
+    code, status, title = "invalid_password", 422, "Invalid password"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, reason=reason)
+
+
+class OpIdReused(Refusal):
+    """The `op_id` has already been used for something else."""
+
+    code, status, title = "op_id_reused", 422, "Operation id used before"
+
+    def __init__(self) -> None:
+        super().__init__("This op_id was used for another verb or payload; choose a new one.")
+
+
+class RateLimited(Refusal):
+    """Too much, too fast; `retry_after` in seconds."""
+
+    code, status, title = "rate_limited", 429, "Too many requests"
+
+    def __init__(self, message: str = "Too many requests; wait a moment.", *, retry_after: int = 1) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
+class QuotaExceeded(Refusal):
+    """The user's keys or bytes are used up."""
+
+    code, status, title = "quota_exceeded", 507, "Quota exceeded"
+
+
+class Unavailable(Refusal):
+    """Storage full or unreachable, or a queue full: the outcome may be unknown."""
+
+    code, status, title = "unavailable", 503, "Unavailable"
+
+    def __init__(
+        self, message: str = "The store cannot answer now; repeat with the same op_id.", *, retry_after: int = 1
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
+class Internal(Refusal):
+    """A bug. The message carries nothing of it; the log does, under `request_id`."""
+
+    code, status, title = "internal", 500, "Internal error"
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__("Something went wrong here; it has been logged.", request_id=request_id)
