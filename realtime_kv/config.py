@@ -1,0 +1,259 @@
+"""Every setting, read once: a frozen dataclass made from `RKV_*` variables.
+
+This is the only place that reads the environment. A start with bad settings names every one of them at once, so that
+nobody has to fix them one start at a time.
+"""
+
+import difflib
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "RKV_"
+MIB = 1024 * 1024
+# a message may be 1 MiB, and a value has to fit into one with its key and its envelope
+LARGEST_VALUE = MIB - 4096
+_WILDCARDS = {"0.0.0.0", "::", ""}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class ConfigError(Exception):
+    """Settings that cannot be used; the message lists them all, one a line."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """How one server is set up; `Config(data_dir=…)` is a complete one."""
+
+    host: str = "127.0.0.1"
+    port: int = 5000
+    data_dir: Path = Path("data")
+    database_url: str | None = field(default=None, repr=False)
+    workers: int = 1
+    secret_key: str | None = field(default=None, repr=False)
+    public_url: str | None = None
+    origins: tuple[str, ...] = ()
+    value_bytes: int = 64 * 1024
+    quota_keys: int = 100_000
+    quota_bytes: int = 64 * MIB
+    rate_limits: bool = True
+    proxies: int = 0
+    purge_days: int = 30
+    session_days: int = 30
+    connections_per_address: int = 200
+
+    def __post_init__(self) -> None:
+        # so that code that builds a Config by hand may say what a variable would say
+        object.__setattr__(self, "data_dir", Path(self.data_dir))
+        object.__setattr__(self, "origins", tuple(self.origins))
+        if self.public_url:
+            object.__setattr__(self, "public_url", _url_origin(self.public_url))
+        if isinstance(self.rate_limits, str):
+            object.__setattr__(self, "rate_limits", _switch(self.rate_limits))
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ, **given: Any) -> "Config":
+        """The settings of `environ`, under those `given` (from a command line, as text or as values).
+
+        Raises ConfigError with one line for each bad setting.
+        """
+        settings: dict[str, Any] = {}
+        problems: list[str] = []
+        for name in _PARSERS:
+            try:
+                value = given.get(name)
+                variable = PREFIX + name.upper()
+                text = _read(environ, variable) if value is None else str(value)
+                if text is not None:
+                    settings[name] = _parse(name, text, variable)
+            except ConfigError as problem:
+                problems.append(str(problem))
+        if problems:
+            raise ConfigError("\n".join(problems))
+        return cls(**settings)
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """Where the data is, as SQLAlchemy writes it."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'realtime_kv.db'}"
+
+    @property
+    def url(self) -> str:
+        """The address to open: the public one, or the one that is listened on."""
+        if self.public_url:
+            return self.public_url
+        return _origin("http", "127.0.0.1" if self.host in _WILDCARDS else self.host, self.port)
+
+    @property
+    def own_origins(self) -> tuple[str, ...]:
+        """The origins of our own pages, as a browser writes them in `Origin`."""
+        if self.public_url:
+            return (self.public_url,)
+        hosts = ["127.0.0.1", "localhost"]
+        if self.host not in _WILDCARDS and self.host not in hosts:
+            hosts.append(self.host)
+        return tuple(_origin("http", host, self.port) for host in hosts)
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """Ours, and those that may use bearer tokens."""
+        return self.own_origins + self.origins
+
+    @property
+    def secure(self) -> bool:
+        """Whether people come over TLS, so that cookies may say Secure."""
+        return self.own_origins[0].startswith("https://")
+
+
+def unknown_settings(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none, with the one that was perhaps meant."""
+    known = {PREFIX + name.upper() for name in _PARSERS}
+    known |= {f"{name}_FILE" for name in known}
+    sentences = []
+    for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
+        near = difflib.get_close_matches(name, known, n=1)
+        sentences.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "."))
+    return sentences
+
+
+def secret_key(config: Config) -> str:
+    """The key that signs things: as configured, else made once and kept in the data folder, for its owner's eyes only."""
+    if config.secret_key:
+        return config.secret_key
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    path = config.data_dir / "secret_key"
+    if not path.exists():
+        _create(path, secrets.token_urlsafe(48))
+    key = path.read_text().strip()
+    if len(key) < 32:
+        raise ConfigError(f"{path} does not hold a secret key; remove the file, and a new one is made.")
+    return key
+
+
+def _create(path: Path, text: str) -> None:
+    # written beside and linked into place: another process sees the whole key or none, and the first one wins
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _read(environ: Mapping[str, str], variable: str) -> str | None:
+    """The text of a setting, from its variable or from the file that `…_FILE` names; an empty one counts as unset."""
+    text, file = environ.get(variable) or None, environ.get(f"{variable}_FILE") or None
+    if text is not None and file is not None:
+        raise ConfigError(f"{variable} and {variable}_FILE are both set; keep one of them.")
+    if file is None:
+        return text
+    try:
+        content = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ConfigError(f"{variable}_FILE: {file} cannot be read ({reason}).") from None
+    if not content:
+        raise ConfigError(f"{variable}_FILE: {file} is empty.")
+    return content
+
+
+def _parse(name: str, text: str, variable: str) -> Any:
+    try:
+        return _PARSERS[name](text)
+    except ValueError as error:
+        shown = "" if name in _SECRET else f" {text!r}"
+        raise ConfigError(f"{variable}:{shown} {error}.") from None
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        digits = text.replace("_", "")
+        if not (digits.isascii() and digits.isdecimal() and least <= int(digits[:20]) <= most):
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(digits)
+
+    return parse
+
+
+def _switch(text: str) -> bool:
+    if text.lower() in {"on", "true", "1", "yes"}:
+        return True
+    if text.lower() in {"off", "false", "0", "no"}:
+        return False
+    raise ValueError('must be "on" or "off"')
+
+
+def _host(text: str) -> str:
+    host = text.strip().strip("[]")
+    if not host or any(character.isspace() or character == "/" for character in host):
+        raise ValueError("must be an address or a host name to listen on, such as 127.0.0.1")
+    return host
+
+
+def _database(text: str) -> str:
+    # the statements are written for SQLite only so far; and each thread holds a connection of its own to one file
+    if not text.startswith("sqlite:///") or text == "sqlite:///" or ":memory:" in text:
+        raise ValueError("must be a SQLite file, such as sqlite:////var/lib/realtime_kv/realtime_kv.db")
+    return text
+
+
+def _secret(text: str) -> str:
+    if len(text) < 32:
+        raise ValueError("must have at least 32 characters, all of them random")
+    return text
+
+
+def _url_origin(text: str) -> str:
+    """`scheme://host[:port]`, as a browser writes it in `Origin`."""
+    problem = ValueError("must be an origin such as https://kv.example.org, without a path")
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError:
+        raise problem from None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.path not in {"", "/"}:
+        raise problem
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise problem
+    return _origin(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme])
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    return tuple(_url_origin(origin) for origin in text.replace(",", " ").split())
+
+
+def _origin(scheme: str, host: str, port: int) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}" if port == _DEFAULT_PORTS[scheme] else f"{scheme}://{shown}:{port}"
+
+
+_SECRET = {"secret_key", "database_url"}
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "host": _host,
+    "port": _whole(0, 65535),
+    "data_dir": Path,
+    "database_url": _database,
+    "workers": _whole(1, 1),
+    "secret_key": _secret,
+    "public_url": _url_origin,
+    "origins": _origins,
+    "value_bytes": _whole(1, LARGEST_VALUE),
+    "quota_keys": _whole(1, 10**9),
+    "quota_bytes": _whole(1, 10**15),
+    "rate_limits": _switch,
+    "proxies": _whole(0, 16),
+    "purge_days": _whole(1, 36_500),
+    "session_days": _whole(1, 3650),
+    "connections_per_address": _whole(1, 10**6),
+}
+assert set(_PARSERS) == {setting.name for setting in fields(Config)}, "every setting has its parser"

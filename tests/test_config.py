@@ -1,0 +1,157 @@
+"""Settings: read once, and every bad one named at once."""
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from realtime_kv.config import Config, ConfigError, secret_key, unknown_settings
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+def problems(**environ):
+    with pytest.raises(ConfigError) as refused:
+        Config.from_environ({f"RKV_{name}": value for name, value in environ.items()})
+    return str(refused.value).splitlines()
+
+
+def test_without_variables_everything_has_its_default():
+    assert Config.from_environ({}) == Config()
+    assert (Config().host, Config().port, Config().data_dir) == ("127.0.0.1", 5000, Path("data"))
+
+
+def test_variables_become_settings():
+    config = Config.from_environ(
+        {
+            "RKV_PORT": "8080",
+            "RKV_DATA_DIR": "/srv/kv",
+            "RKV_ORIGINS": "https://one.example, http://two.example:8000/",
+            "RKV_QUOTA_BYTES": "1_000_000",
+            "RKV_RATE_LIMITS": "off",
+        }
+    )
+    assert config.port == 8080
+    assert config.data_dir == Path("/srv/kv")
+    assert config.origins == ("https://one.example", "http://two.example:8000")
+    assert config.quota_bytes == 1_000_000
+    assert config.rate_limits is False
+
+
+def test_what_is_given_goes_before_the_environment():
+    assert Config.from_environ({"RKV_PORT": "8080", "RKV_HOST": "::1"}, port=0, host=None).port == 0
+    assert Config.from_environ({"RKV_PORT": "no"}, port="9").port == 9
+
+
+def test_an_empty_variable_counts_as_unset():
+    assert Config.from_environ({"RKV_PORT": "", "RKV_PUBLIC_URL": ""}) == Config()
+
+
+def test_every_bad_setting_is_named_at_once():
+    lines = problems(PORT="http", QUOTA_KEYS="0", PUBLIC_URL="kv.example.org", RATE_LIMITS="maybe", VALUE_BYTES="1e3")
+    assert [line.split(":")[0] for line in lines] == [
+        "RKV_PORT",
+        "RKV_PUBLIC_URL",
+        "RKV_VALUE_BYTES",
+        "RKV_QUOTA_KEYS",
+        "RKV_RATE_LIMITS",
+    ]
+    assert "'http'" in lines[0] and "0 to 65535" in lines[0]
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "5000.0", " ", "٣", "0x50"])
+def test_a_port_is_a_port(port):
+    assert len(problems(PORT=port)) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://a", "https://a/path", "https://", "https://u:p@a", "https://a?b", "https://a:x", "*", "null"]
+)
+def test_an_origin_is_scheme_host_and_port_only(url):
+    assert problems(PUBLIC_URL=url) and problems(ORIGINS=f"https://fine.example {url}")
+
+
+def test_several_processes_and_other_databases_are_refused_until_they_work():
+    assert problems(WORKERS="2", DATABASE_URL="postgresql://u:topsecret@db/kv")
+    assert not any("topsecret" in line for line in problems(DATABASE_URL="postgresql://u:topsecret@db/kv"))
+
+
+def test_a_setting_may_stand_in_a_file(tmp_path):
+    file = tmp_path / "key"
+    file.write_text(KEY + "\n")
+    assert Config.from_environ({"RKV_SECRET_KEY_FILE": str(file)}).secret_key == KEY
+
+
+def test_a_file_that_cannot_be_read_is_a_bad_setting_like_any_other(tmp_path):
+    (tmp_path / "empty").touch()
+    lines = problems(
+        PORT_FILE=str(tmp_path / "none"),
+        SECRET_KEY_FILE=str(tmp_path / "empty"),
+        HOST="a",
+        HOST_FILE="b",
+    )
+    assert len(lines) == 3 and all("_FILE" in line for line in lines)
+
+
+def test_secrets_are_not_shown():
+    config = Config.from_environ({"RKV_SECRET_KEY": KEY, "RKV_DATABASE_URL": "sqlite:////tmp/somewhere.db"})
+    assert KEY not in repr(config) and "somewhere" not in repr(config)
+    assert "tooshort" not in problems(SECRET_KEY="tooshort")[0]
+
+
+def test_our_origins_are_the_address_we_listen_on():
+    assert Config(port=5001).own_origins == ("http://127.0.0.1:5001", "http://localhost:5001")
+    assert Config(port=80).own_origins == ("http://127.0.0.1", "http://localhost")
+    assert Config(host="192.0.2.1", port=9).own_origins[-1] == "http://192.0.2.1:9"
+    assert Config(host="0.0.0.0", port=9).own_origins == ("http://127.0.0.1:9", "http://localhost:9")
+    assert Config(host="::1", port=9).own_origins[-1] == "http://[::1]:9"
+
+
+def test_with_a_public_url_our_origin_is_that_and_cookies_are_secure_under_tls():
+    config = Config.from_environ(
+        {"RKV_PUBLIC_URL": "https://KV.example.org:443/", "RKV_ORIGINS": "https://app.example"}
+    )
+    assert config.own_origins == ("https://kv.example.org",)
+    assert config.allowed_origins == ("https://kv.example.org", "https://app.example")
+    assert config.secure and not Config().secure
+    assert Config(public_url="https://kv.example.org/").own_origins == config.own_origins
+
+
+def test_the_database_is_in_the_data_folder_wherever_the_process_goes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Config().sqlalchemy_url == f"sqlite:///{tmp_path}/data/realtime_kv.db"
+    assert Config(database_url="sqlite:////elsewhere.db").sqlalchemy_url == "sqlite:////elsewhere.db"
+
+
+def test_a_variable_that_is_no_setting_is_named_with_the_one_that_was_meant():
+    assert unknown_settings({"RKV_PORTS": "1", "RKV_PORT_FILE": "f", "PATH": "/bin"}) == [
+        "RKV_PORTS is not a setting; did you mean RKV_PORT?"
+    ]
+
+
+def test_the_secret_key_is_made_once_for_its_owner_only(tmp_path):
+    config = Config(data_dir=tmp_path / "data")
+    key = secret_key(config)
+    assert len(key) >= 32 and secret_key(config) == key
+    assert stat.S_IMODE(os.stat(tmp_path / "data" / "secret_key").st_mode) == 0o600
+    assert os.listdir(tmp_path / "data") == ["secret_key"]
+    assert secret_key(Config(data_dir=tmp_path / "other")) != key
+    assert secret_key(Config(data_dir=tmp_path / "data", secret_key=KEY)) == KEY
+
+
+def test_several_that_make_the_secret_key_at_once_get_the_same(tmp_path):
+    config, keys = Config(data_dir=tmp_path), []
+    threads = [threading.Thread(target=lambda: keys.append(secret_key(config))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(keys) == 8 and len(set(keys)) == 1
+
+
+def test_a_damaged_secret_key_is_not_used(tmp_path):
+    (tmp_path / "secret_key").write_text("")
+    with pytest.raises(ConfigError, match="secret_key"):
+        secret_key(Config(data_dir=tmp_path))
