@@ -1,0 +1,22 @@
+"""What Alembic runs: the steps, on the connection that `upgrade()` hands over, or on the configured database."""
+
+from alembic import context
+from sqlalchemy import Connection, create_engine
+
+from realtime_kv.config import Config
+from realtime_kv.core.models import Base
+
+
+def run(connection: Connection) -> None:
+    """Take the steps on this connection."""
+    # SQLite changes a table by copying it ("batch"); dropping and renaming columns need that
+    context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if (given := context.config.attributes.get("connection")) is not None:
+    run(given)
+else:  # the `alembic` command, when a new step is written
+    with create_engine(Config.from_environ().sqlalchemy_url).connect() as connection:
+        run(connection)

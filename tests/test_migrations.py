@@ -1,0 +1,96 @@
+"""The steps and the models are two accounts of the same tables, and have to agree."""
+
+import threading
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config as AlembicConfig
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.pool import NullPool
+
+from realtime_kv import migrations
+from realtime_kv.core.models import Base
+
+
+@pytest.fixture
+def engine(tmp_path):
+    return create_engine(f"sqlite:///{tmp_path / 'test.db'}", poolclass=NullPool)
+
+
+def epoch(engine):
+    with engine.connect() as connection:
+        return connection.scalar(text("SELECT value FROM meta WHERE name = 'epoch'"))
+
+
+def test_a_new_database_has_exactly_the_tables_of_the_models(engine):
+    migrations.upgrade(engine)
+    with engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata) == []
+
+
+def test_foreign_keys_cascade_as_in_the_models(engine):
+    migrations.upgrade(engine)
+    for table in Base.metadata.sorted_tables:
+        wanted = {(key.parent.name, key.column.table.name, key.ondelete) for key in table.foreign_keys}
+        found = inspect(engine).get_foreign_keys(table.name)
+        assert {
+            (k["constrained_columns"][0], k["referred_table"], k["options"].get("ondelete")) for k in found
+        } == wanted
+
+
+def test_the_newest_step_is_the_one_a_start_looks_for():
+    config = AlembicConfig()
+    config.set_main_option("script_location", "realtime_kv:migrations")
+    assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
+
+
+def test_a_data_set_gets_an_epoch_of_its_own_once(engine, tmp_path):
+    migrations.upgrade(engine)
+    first = epoch(engine)
+    migrations.upgrade(engine)
+    other = create_engine(f"sqlite:///{tmp_path / 'other.db'}", poolclass=NullPool)
+    migrations.upgrade(other)
+    assert first and epoch(engine) == first != epoch(other)
+
+
+def test_a_start_that_dies_half_way_has_changed_nothing(engine, monkeypatch):
+    run = migrations._run
+
+    def die(connection):
+        run(connection)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(migrations, "_run", die)
+        migrations.upgrade(engine)
+    assert inspect(engine).get_table_names() == []
+    migrations.upgrade(engine)
+    assert epoch(engine)
+
+
+def test_two_starts_at_once_take_the_steps_once(engine):
+    errors = []
+
+    def start():
+        try:
+            migrations.upgrade(engine)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == [] and epoch(engine)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(engine):
+    migrations.upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(migrations.NewerDatabase, match="9999"):
+        migrations.upgrade(engine)
