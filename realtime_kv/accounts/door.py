@@ -1,0 +1,67 @@
+"""At the door, before anybody is let in: which credentials came, from which origin, address and program (protocol §4).
+
+Both doors ask here, with nothing but a WSGI environ and, for a socket, the `auth` of its CONNECT.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from realtime_kv.accounts import agents
+from realtime_kv.config import Config
+from realtime_kv.core.errors import Forbidden
+
+COOKIE = "rkv_session"
+
+Kind = Literal["bearer", "cookie"] | None
+
+
+def credentials(environ: Mapping[str, Any], auth: object = None) -> tuple[str, Kind]:
+    """The token that came, and how: of a cookie and a bearer token the token counts, good or bad.
+
+    A token in a URL is not looked at: URLs end up in logs, histories and `Referer`.
+    """
+    if isinstance(auth, Mapping) and auth.get("token") is not None:
+        token = auth["token"]
+        return (token if isinstance(token, str) else ""), "bearer"
+    scheme, _, rest = str(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip(), "bearer"
+    cookie = _cookie(str(environ.get("HTTP_COOKIE", "")))
+    return (cookie, "cookie") if cookie else ("", None)
+
+
+def check_origin(environ: Mapping[str, Any], config: Config, kind: Kind) -> None:
+    """Raises Forbidden unless the page that sends this may use credentials of that kind.
+
+    A cookie is sent by the browser whoever asks for it, so it counts for our own pages only. A bearer token is sent by
+    somebody who has it; a page that does must stand on one of our origins or of those in `RKV_ORIGINS`.
+    """
+    origin = environ.get("HTTP_ORIGIN")
+    if origin is not None:
+        allowed = config.own_origins if kind == "cookie" else config.allowed_origins
+        if origin not in allowed:
+            raise Forbidden("This page's origin may not do that here.")
+    # a browser sends no Origin with a same-origin GET, and no Sec-Fetch-Site over plain HTTP to another machine
+    elif environ.get("HTTP_SEC_FETCH_SITE", "none") not in {"same-origin", "none"}:
+        raise Forbidden("A page of another site may not do that here.")
+
+
+def address(environ: Mapping[str, Any], config: Config) -> str:
+    """Where the request came from; what a forwarding header says counts only for as many proxies as are configured."""
+    forwarded = [part.strip() for part in str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")]
+    if config.proxies and len(forwarded) >= config.proxies and forwarded[-config.proxies]:
+        return forwarded[-config.proxies]
+    return str(environ.get("REMOTE_ADDR") or "")
+
+
+def label(environ: Mapping[str, Any]) -> str:
+    """What the session is called: "Firefox on Linux"."""
+    return agents.label(str(environ.get("HTTP_USER_AGENT", "")))
+
+
+def _cookie(header: str) -> str | None:
+    for pair in header.split(";"):
+        name, equals, value = pair.strip().partition("=")
+        if equals and name == COOKIE:
+            return value.strip().strip('"')
+    return None

@@ -1,0 +1,22 @@
+"""What a user name may be (protocol §4): 3–32 characters of `A–Z a–z 0–9 . _ -`, unique without regard to case."""
+
+import re
+
+from realtime_kv.core.errors import InvalidName
+
+_ALLOWED = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def check(name: str) -> str:
+    """The name, as it came. Raises InvalidName."""
+    if not 3 <= len(name) <= 32:
+        raise InvalidName("A user name has 3 to 32 characters.")
+    if not _ALLOWED.fullmatch(name):
+        raise InvalidName("A user name is made of letters A to Z, digits, dots, underscores and hyphens.")
+    return name
+
+
+def folded(name: str) -> str | None:
+    """The name without case, as it is looked up; None for one that nobody can have."""
+    # asked of the name as typed: folding first would turn a Kelvin sign into a plain k
+    return name.lower() if len(name) <= 32 and _ALLOWED.fullmatch(name) else None

@@ -1,0 +1,84 @@
+"""Passwords: what one may be (protocol §4), and how it is kept: argon2id, 19 MiB, two passes, one lane.
+
+Judging and hashing take tens of milliseconds and belong on a real thread; nothing here remembers a password.
+"""
+
+import base64
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+from zxcvbn import zxcvbn
+
+from realtime_kv.core.errors import InvalidPassword
+
+LEAST_BYTES, MOST_BYTES = 8, 1024
+LEAST_SCORE = 2
+# zxcvbn's time grows steeply with crafted input: 3 s at its own limit of 72 characters, under 1 s at 48
+_JUDGED = 48
+
+_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode().rstrip("=")
+
+
+# Checked when nobody has the name that was given, so that the answer takes as long as for a wrong password. It is not
+# the hash of anything that is known, and costs what a real one costs.
+NOBODYS_HASH = (
+    f"$argon2id$v=19$m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
+    f"${_base64(bytes(_hasher.salt_len))}${_base64(bytes(_hasher.hash_len))}"
+)
+
+
+def check(password: str) -> str:
+    """The password, as it was typed. Raises InvalidPassword for its length; `judge` looks further."""
+    size = _size(password)
+    if size is None:
+        raise InvalidPassword("That password is not valid text.")
+    if size < LEAST_BYTES:
+        raise InvalidPassword(f"A password has at least {LEAST_BYTES} characters.")
+    if size > MOST_BYTES:
+        raise InvalidPassword(f"A password has at most {MOST_BYTES} bytes.")
+    return password
+
+
+def judge(password: str, username: str) -> None:
+    """Raises InvalidPassword, with advice, for a password that is guessed easily. Slow: for a real thread."""
+    verdict = zxcvbn(password[:_JUDGED], user_inputs=[username])
+    if verdict["score"] < LEAST_SCORE:
+        feedback = verdict["feedback"]
+        advice = [feedback["warning"], *feedback["suggestions"]]
+        sentences = [sentence.rstrip(".") + "." for sentence in advice if sentence]
+        raise InvalidPassword(" ".join(["That password is too easy to guess.", *sentences]))
+
+
+def digest(password: str) -> str:
+    """The hash to keep. Slow: for a real thread."""
+    return _hasher.hash(password)
+
+
+def matches(password_hash: str, password: str) -> bool:
+    """Whether this is the password. Slow: for a real thread."""
+    try:
+        return _hasher.verify(password_hash, password)
+    except VerifyMismatchError:
+        return False
+
+
+def is_outdated(password_hash: str) -> bool:
+    """Whether the hash was made with other parameters than today's."""
+    return _hasher.check_needs_rehash(password_hash)
+
+
+def could_be(password: str) -> bool:
+    """Whether anybody can have this password: says nothing of whose, so it may be told at once."""
+    size = _size(password)
+    return size is not None and LEAST_BYTES <= size <= MOST_BYTES
+
+
+def _size(password: str) -> int | None:
+    try:
+        return len(password.encode())
+    except UnicodeEncodeError:  # a lone surrogate
+        return None
