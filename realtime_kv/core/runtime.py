@@ -1,8 +1,8 @@
 """How the core runs: real threads below, one edge thread above, and futures between them.
 
 The core asks for three things only: start a real thread, deliver an outcome on the edge's own thread, wait for an
-outcome. The serving process answers with eventlet's hub; tests and commands answer with plain threads, or run everything
-inline in the caller. The core cannot tell.
+outcome. The serving process answers with eventlet's hub; tests and commands answer with plain threads, or run
+everything inline in the caller. The core cannot tell.
 """
 
 import logging
@@ -21,7 +21,7 @@ T = TypeVar("T")
 class Future(Generic[T]):
     """An outcome that is not there yet: resolved or failed once, always on the edge's thread.
 
-    Not `concurrent.futures.Future`: set by a real thread, that one wakes its green waiter only when the waiter times out.
+    Not `concurrent.futures.Future`: set by a real thread, that one wakes a green waiter only when the waiter times out.
     """
 
     __slots__ = ("_answer", "_callbacks", "_error", "done")

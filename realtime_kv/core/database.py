@@ -1,0 +1,82 @@
+"""The SQLite file, opened so that "acknowledged" means "on disk"."""
+
+import sqlite3
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+BUSY_SECONDS = 10
+
+
+class Cursor(Protocol):
+    """What the statements need of a database driver's cursor."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Any: ...
+
+
+class NotDurable(RuntimeError):
+    """The database did not take the settings that an acknowledgement relies on."""
+
+
+# One connection for each thread that needs one, held as long as the thread lives: a pool has nothing to add,
+# and its locks would be one more thing for threads to meet at.
+ENGINE_OPTIONS: dict[str, Any] = {"poolclass": NullPool, "connect_args": {"check_same_thread": False}}
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for `url`, prepared."""
+    engine = create_engine(url, **ENGINE_OPTIONS)
+    prepare(engine)
+    return engine
+
+
+def prepare(engine: Engine) -> None:
+    """Make every connection of `engine` durable, and let transactions be begun by hand."""
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: sqlite3.Connection, _record: object) -> None:
+        # no implicit BEGIN: whoever writes says when a transaction starts
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        # a deleted value is overwritten, not only unlinked
+        cursor.execute("PRAGMA secure_delete=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+
+def writing(engine: Engine) -> Connection:
+    """The one writing connection. Raises NotDurable unless it reads back `WAL` and `FULL`."""
+    connection = engine.connect()
+    cursor = driver(connection).cursor()
+    journal, synchronous = (cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous"))
+    cursor.close()
+    if (journal, synchronous) != ("wal", 2):
+        raise NotDurable(
+            f"The database runs with journal_mode={journal} and synchronous={synchronous}, not with WAL and FULL: "
+            "keep the data folder on a local disk."
+        )
+    return connection
+
+
+def reading(engine: Engine) -> Connection:
+    """A connection that cannot write; checkpoints, too, are the writer's alone."""
+    connection = engine.connect()
+    cursor = driver(connection).cursor()
+    cursor.execute("PRAGMA query_only=ON")
+    cursor.close()
+    return connection
+
+
+def driver(connection: Connection) -> sqlite3.Connection:
+    """The driver's own connection: the statements of the hot path go straight to it."""
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw

@@ -1,0 +1,178 @@
+"""Writes, changes and answers as the protocol shows them, and the digest that proves a copy.
+
+Values are carried as encoded bytes (`msgspec.Raw`), so that nothing is encoded twice on its way to disk and tabs.
+"""
+
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+# a change or a page holds about this many bytes, and one write (or entry) more
+PAGE_BYTES = 512 * 1024
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """What a verb answers; every answer holds `"ok": true`."""
+
+    ok: bool = True
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """A live key as `get` and `list` show it."""
+
+    key: str
+    value: Raw | UnsetType = UNSET
+    revision: int
+    created_revision: int
+    version: int
+    created_at: str
+    updated_at: str
+    expires_at: str | None
+
+
+class Got(Answer):
+    """The entry, built by the database as JSON."""
+
+    entry: Raw
+
+
+class Written(Answer):
+    """`replayed` says that an earlier write with the same `op_id` was answered again."""
+
+    revision: int
+    version: int
+    replayed: bool | UnsetType = UNSET
+
+
+class Deleted(Answer):
+    revision: int
+    existed: bool
+    replayed: bool | UnsetType = UNSET
+
+
+class Version(msgspec.Struct):
+    version: int
+
+
+class Existed(msgspec.Struct):
+    existed: bool
+
+
+class Batched(Answer):
+    revision: int
+    results: list[Raw]
+    replayed: bool | UnsetType = UNSET
+
+
+class Listed(Answer):
+    """A page of entries, built by the database as JSON."""
+
+    entries: Raw
+    next: str | None
+    revision: int
+
+
+class Synced(Answer):
+    """A page of a sync; only the last one has `keys` and `digest`."""
+
+    epoch: str
+    from_: int = msgspec.field(name="from")
+    revision: int
+    reset: bool
+    writes: Raw
+    next: str | None
+    keys: int | UnsetType = UNSET
+    digest: int | UnsetType = UNSET
+
+
+class SetOp(msgspec.Struct, tag_field="op", tag="set", kw_only=True):
+    """A set as tabs see it; `expires_at` is left out for an entry that never expires."""
+
+    key: str
+    value: Raw
+    version: int
+    expires_at: str | UnsetType = UNSET
+
+
+class DeleteOp(msgspec.Struct, tag_field="op", tag="delete", kw_only=True):
+    key: str
+
+
+Op = SetOp | DeleteOp
+
+
+class WriteFrame(msgspec.Struct, kw_only=True):
+    """One accepted write: the atom of everything, never split, never half seen."""
+
+    revision: int
+    at: str
+    origin: Raw
+    ops: list[Op]
+
+
+class Change(msgspec.Struct, kw_only=True):
+    """All writes of one user in the half-open interval (from, revision], as pushed."""
+
+    epoch: str
+    from_: int = msgspec.field(name="from")
+    revision: int
+    writes: list[WriteFrame]
+
+
+class Bookmark(msgspec.Struct, kw_only=True):
+    """Where a space stands: how many live keys, and the digest over them."""
+
+    epoch: str
+    revision: int
+    keys: int
+    digest: int
+
+
+class Committed(msgspec.Struct, kw_only=True):
+    """What watchers are told of one user's writes in one commit: the writes, and where the space stands after them."""
+
+    user_id: int
+    epoch: str
+    from_: int
+    writes: list[WriteFrame]
+    keys: int
+    digest: int
+
+    @property
+    def revision(self) -> int:
+        return self.writes[-1].revision
+
+    def changes(self) -> Iterator[bytes]:
+        """The encoded changes: usually one, split between writes where there is more than a page of it."""
+        encoded = [msgspec.json.encode(write) for write in self.writes]
+        start, from_, size = 0, self.from_, 0
+        for index, write in enumerate(encoded):
+            size += len(write)
+            if size >= PAGE_BYTES or index == len(encoded) - 1:
+                yield b'{"epoch":"%b","from":%d,"revision":%d,"writes":[%b]}' % (
+                    self.epoch.encode(),
+                    from_,
+                    self.writes[index].revision,
+                    b",".join(encoded[start : index + 1]),
+                )
+                start, from_, size = index + 1, self.writes[index].revision, 0
+
+    def bookmark(self) -> Bookmark:
+        return Bookmark(epoch=self.epoch, revision=self.revision, keys=self.keys, digest=self.digest)
+
+
+def timestamp(ms: int) -> str:
+    """RFC 3339 in UTC with milliseconds, from milliseconds since 1970."""
+    return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+
+
+def digest_of(key: str, revision: int) -> int:
+    """What one live key adds to the digest of its space (protocol §3); the sum is taken modulo 2^32."""
+    h = zlib.crc32(key.encode()) + revision * 0x9E3779B1 & 0xFFFFFFFF
+    # fmix32, the finalizer of MurmurHash3
+    h = (h ^ h >> 16) * 0x85EBCA6B & 0xFFFFFFFF
+    h = (h ^ h >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
+    return h ^ h >> 16

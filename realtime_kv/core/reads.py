@@ -1,0 +1,218 @@
+"""Reading: `get`, `list` and `sync`, each one consistent reading of a user's space.
+
+The pages are built by SQL as JSON, so that a long one costs the interpreter lock next to nothing: their bytes go to the
+client as they come. Keys are ordered by their bytes, which is SQLite's order for UTF-8 text.
+"""
+
+import base64
+import binascii
+import sqlite3
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from realtime_kv.core.errors import BadRequest, NotFound
+from realtime_kv.core.frames import PAGE_BYTES, Bookmark, Got, Listed, Synced, timestamp
+
+# in front of the last code point there is nothing greater: every key is smaller than this
+_AFTER_ALL_KEYS = "\U0010ffff" * 129
+# rows that one page of a sync looks at; more than a write can have, so that a page holds one whole write at least
+_SYNC_ROWS = 4096
+
+
+def _rfc3339(column: str) -> str:
+    return f"strftime('%Y-%m-%dT%H:%M:%S', {column} / 1000, 'unixepoch') || printf('.%03dZ', {column} % 1000)"
+
+
+_LIVE = "deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
+
+_ENTRY = f"""'{{"key":' || json_quote(key) || CASE WHEN :values THEN ',"value":' || value ELSE '' END
+    || ',"revision":' || revision || ',"created_revision":' || created_revision || ',"version":' || version
+    || ',"created_at":"' || {_rfc3339("created_at")} || '","updated_at":"' || {_rfc3339("updated_at")}
+    || '","expires_at":' || coalesce('"' || {_rfc3339("expires_at")} || '"', 'null') || '}}'"""
+
+_GET = f"SELECT {_ENTRY} FROM entries WHERE user_id = :user AND key = :key AND {_LIVE}"
+
+_TRASHED = "SELECT deleted_at FROM entries WHERE user_id = :user AND key = :key AND deleted_at IS NOT NULL"
+
+# a page: the entries in front of which less than a page's worth of bytes stand, `limit` at most
+_LIST = f"""
+WITH candidates AS (
+    SELECT * FROM entries
+    WHERE user_id = :user AND key >= :start AND key < :end AND {_LIVE} ORDER BY key LIMIT :limit + 1
+), documents AS (
+    SELECT key, {_ENTRY} AS document FROM candidates
+), page AS (
+    SELECT key, document, row_number() OVER (ORDER BY key) AS n,
+        sum(length(document)) OVER (ORDER BY key) - length(document) AS before
+    FROM documents
+)
+SELECT '[' || coalesce(group_concat(document, ','), '') || ']', max(key), count(*), (SELECT count(*) FROM candidates)
+FROM (SELECT * FROM page WHERE before < :bytes AND n <= :limit ORDER BY key)
+"""
+
+_SPACE = "SELECT revision, floor, keys, digest FROM spaces WHERE user_id = :user"
+
+_CANDIDATES = """
+    SELECT key, CASE WHEN deleted_at IS NULL THEN value END AS value, version, expires_at, updated_at, revision, origin
+    FROM entries
+    WHERE user_id = :user AND revision > :since AND (deleted_at IS NULL OR revision > :seen)
+    ORDER BY revision LIMIT :rows
+"""
+
+# the last revision of the page: writes are never split, so rows of one revision share their total
+_SYNC_END = f"""
+SELECT max(revision) FILTER (WHERE before < :bytes), max(revision), count(*) FROM (
+    SELECT revision, sum(length(value)) OVER (ORDER BY revision ROWS UNBOUNDED PRECEDING) - length(value) AS before
+    FROM (SELECT revision, coalesce(length(value), 0) + length(key) + 120 AS value FROM ({_CANDIDATES}))
+)
+"""
+
+_SYNC_PAGE = f"""
+SELECT '[' || coalesce(group_concat(document, ','), '') || ']' FROM (
+    SELECT '{{"revision":' || revision || ',"at":"' || {_rfc3339("updated_at")} || '","origin":' || origin || ',"ops":['
+        || group_concat(CASE WHEN value IS NULL THEN '{{"op":"delete","key":' || json_quote(key) || '}}'
+            ELSE '{{"op":"set","key":' || json_quote(key) || ',"value":' || value || ',"version":' || version
+                || coalesce(',"expires_at":"' || {_rfc3339("expires_at")} || '"', '') || '}}' END, ',')
+        || ']}}' AS document
+    FROM ({_CANDIDATES}) WHERE revision <= :until GROUP BY revision ORDER BY revision
+)
+"""
+
+
+def get(db: sqlite3.Connection, user_id: int, key: str, now: int) -> Got:
+    """The live entry under `key`. Raises NotFound, with `deleted_at` where the key is in the trash."""
+    row = db.execute(_GET, {"user": user_id, "key": key, "now": now, "values": True}).fetchone()
+    if row is None:
+        trashed = db.execute(_TRASHED, {"user": user_id, "key": key}).fetchone()
+        extra = {"deleted_at": timestamp(trashed[0])} if trashed else {}
+        raise NotFound("There is no such key.", **extra)
+    return Got(entry=Raw(row[0].encode()))
+
+
+def list_entries(
+    db: sqlite3.Connection, user_id: int, now: int, *, prefix: str, after: str | None, limit: int, values: bool
+) -> Listed:
+    """The live entries whose keys start with `prefix` and come behind `after`, in byte order: one page of them."""
+    # a key has no control characters, so this is the smallest text behind `after`
+    start = prefix if after is None else max(prefix, after + "\0")
+    with _OneReading(db):
+        text, last, shown, found = db.execute(
+            _LIST,
+            {
+                "user": user_id,
+                "now": now,
+                "start": start,
+                "end": _behind(prefix),
+                "limit": limit,
+                "values": values,
+                "bytes": PAGE_BYTES,
+            },
+        ).fetchone()
+        revision = _space(db, user_id)[0]
+    return Listed(entries=Raw(text.encode()), next=last if found > shown else None, revision=revision)
+
+
+class _Next(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """Where a long sync stands: `since` has been sent; deletes up to `seen` need not be (-1: all are)."""
+
+    epoch: str
+    since: int
+    seen: int
+    reset: bool
+
+
+def sync(
+    db: sqlite3.Connection, user_id: int, our_epoch: str, *, epoch: str | None, since: int | None, next: str | None
+) -> Synced:
+    """One page of what a client lacks, in revision order (protocol §3).
+
+    Every touched key stands once, in the write that last touched it. Pages are read one after the other, and a key
+    that is written in between moves to a later page: whoever applies all pages in order has the last page's state.
+    """
+    at = _decode_next(next) if next is not None else None
+    with _OneReading(db):
+        revision, floor, keys, digest = _space(db, user_id)
+        if at is not None and (at.epoch != our_epoch or not _reachable(at.since, floor, revision, at.reset)):
+            at = None
+        elif next is None and epoch == our_epoch and since is not None and _reachable(since, floor, revision, False):
+            at = _Next(our_epoch, since, -1, False)
+        if at is None:
+            # from nothing: what was deleted before now was never there
+            at = _Next(our_epoch, 0, revision, True)
+        until = _end_of_page(db, user_id, at, revision)
+        text = db.execute(_SYNC_PAGE, {**_range(user_id, at), "until": until}).fetchone()[0]
+    last = until == revision
+    return Synced(
+        epoch=our_epoch,
+        from_=at.since,
+        revision=until,
+        reset=at.reset,
+        writes=Raw(text.encode()),
+        next=None if last else _encode_next(_Next(our_epoch, until, at.seen, at.reset)),
+        keys=keys if last else UNSET,
+        digest=digest if last else UNSET,
+    )
+
+
+def bookmark(db: sqlite3.Connection, user_id: int, epoch: str) -> Bookmark:
+    """Where the space stands."""
+    revision, _floor, keys, digest = _space(db, user_id)
+    return Bookmark(epoch=epoch, revision=revision, keys=keys, digest=digest)
+
+
+def _end_of_page(db: sqlite3.Connection, user_id: int, at: _Next, revision: int) -> int:
+    fits, last, rows = db.execute(_SYNC_END, {**_range(user_id, at), "bytes": PAGE_BYTES}).fetchone()
+    if rows < _SYNC_ROWS and fits == last:
+        return revision
+    # the last revision seen may have more rows than were looked at
+    return int(fits if fits < last or rows < _SYNC_ROWS else last - 1)
+
+
+def _range(user_id: int, at: _Next) -> dict[str, Any]:
+    return {"user": user_id, "since": at.since, "seen": at.seen, "rows": _SYNC_ROWS}
+
+
+def _reachable(since: int, floor: int, revision: int, reset: bool) -> bool:
+    return (floor <= since or (reset and since == 0)) and since <= revision
+
+
+def _space(db: sqlite3.Connection, user_id: int) -> tuple[int, int, int, int]:
+    row = db.execute(_SPACE, {"user": user_id}).fetchone()
+    return row or (0, 0, 0, 0)
+
+
+def _behind(prefix: str) -> str:
+    """The smallest text behind every key with this prefix; UTF-8 keeps the order of code points."""
+    while prefix:
+        following = ord(prefix[-1]) + 1
+        if following <= 0x10FFFF:
+            # surrogates are no characters: the next one stands behind them
+            return prefix[:-1] + chr(0xE000 if following == 0xD800 else following)
+        prefix = prefix[:-1]
+    return _AFTER_ALL_KEYS
+
+
+def _encode_next(at: _Next) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(at)).decode()
+
+
+def _decode_next(text: str) -> _Next:
+    try:
+        return msgspec.json.decode(base64.b64decode(text, altchars=b"-_", validate=True), type=_Next)
+    except (ValueError, binascii.Error, msgspec.DecodeError):
+        raise BadRequest("That `next` did not come from a sync; start again without it.", field="next") from None
+
+
+class _OneReading:
+    """A transaction that only reads: everything inside sees the space at one revision."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN")
+
+    def __exit__(self, *_: object) -> None:
+        self._db.execute("COMMIT")

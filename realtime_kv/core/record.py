@@ -1,0 +1,41 @@
+"""An entry as the database holds it."""
+
+from dataclasses import dataclass
+
+from msgspec import Raw
+
+from realtime_kv.core.frames import Entry, timestamp
+
+
+@dataclass(slots=True)
+class Record:
+    """A key, live or in the trash, as the write of `revision` left it; `value` is None where nobody asked for it."""
+
+    key: str
+    value: str | None
+    size: int
+    revision: int
+    created_revision: int
+    version: int
+    created_at: int
+    updated_at: int
+    expires_at: int | None
+    deleted_at: int | None
+
+    def is_live(self, now: int) -> bool:
+        """A deleted or expired key does not exist."""
+        return self.deleted_at is None and (self.expires_at is None or self.expires_at > now)
+
+    def shown(self) -> Entry:
+        """The entry as a client sees it; its value must have been loaded."""
+        assert self.value is not None
+        return Entry(
+            key=self.key,
+            value=Raw(self.value.encode()),
+            revision=self.revision,
+            created_revision=self.created_revision,
+            version=self.version,
+            created_at=timestamp(self.created_at),
+            updated_at=timestamp(self.updated_at),
+            expires_at=None if self.expires_at is None else timestamp(self.expires_at),
+        )

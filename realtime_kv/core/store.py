@@ -1,0 +1,144 @@
+"""The key/value store, as the edges call it: `get`, `set`, `delete`, `list`, `batch`, `sync`, and `watch`.
+
+A write takes its owner's next revision inside its transaction, so one user's revisions have no gaps and commit in
+order. Watchers hear of a write after it is durable and before whoever wrote does; a watcher that fails cannot undo it.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from realtime_kv.core import database, fingerprints, reads, values
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.commit import Committer
+from realtime_kv.core.errors import BadRequest, TooLarge
+from realtime_kv.core.frames import Batched, Bookmark, Committed, Deleted, Got, Listed, Synced, Written
+from realtime_kv.core.ops import Delete, Op, Set
+from realtime_kv.core.runtime import Future, Runtime, Workers
+from realtime_kv.core.space import Quota
+from realtime_kv.core.write import Write
+from realtime_kv.core.writer import Writer
+
+BATCH_OPS = 128
+READERS = 2
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, by the system's clock."""
+    return time.time_ns() // 1_000_000
+
+
+class Store:
+    """Every user's space. All answers are futures; what is wrong with a request itself is raised at once."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        runtime: Runtime,
+        *,
+        quota: Quota | None = None,
+        value_bytes: int = values.VALUE_BYTES,
+        clock: Callable[[], int] = now_ms,
+        on_fatal: Callable[[BaseException], None] = lambda _: None,
+    ) -> None:
+        self.runtime = runtime
+        self.quota = quota or Quota()
+        self.value_bytes = value_bytes
+        self.clock = clock
+        with engine.connect() as connection:
+            self.epoch: str = connection.execute(text("SELECT value FROM meta WHERE name = 'epoch'")).scalar_one()
+        self.writer = Writer(engine, Committer(self.epoch, self.quota), runtime, clock, on_fatal)
+        self.readers = Workers(
+            runtime, READERS, name="reader", resource=lambda: database.reading(engine), queue_limit=20_000
+        )
+
+    def get(self, caller: Caller, key: str) -> Future[Got]:
+        """The entry under `key`. Fails with NotFound."""
+        values.check_key(key)
+        user_id, now = caller.user_id, self.clock()
+        return self._read(lambda db: reads.get(db, user_id, key, now))
+
+    def list(
+        self, caller: Caller, *, prefix: str = "", after: str | None = None, limit: int = 100, values: bool = True
+    ) -> Future[Listed]:
+        """Up to `limit` entries under `prefix` behind `after`, in byte order of their keys."""
+        user_id, now = caller.user_id, self.clock()
+        return self._read(
+            lambda db: reads.list_entries(db, user_id, now, prefix=prefix, after=after, limit=limit, values=values)
+        )
+
+    def sync(
+        self, caller: Caller, *, epoch: str | None = None, since: int | None = None, next: str | None = None
+    ) -> Future[Synced]:
+        """What a client at `(epoch, since)` lacks; everything, marked `reset`, where that cannot be said."""
+        user_id = caller.user_id
+        return self._read(lambda db: reads.sync(db, user_id, self.epoch, epoch=epoch, since=since, next=next))
+
+    def bookmark(self, user_id: int) -> Future[Bookmark]:
+        """Where a user's space stands, by the database."""
+        return self._read(lambda db: reads.bookmark(db, user_id, self.epoch))
+
+    def set(
+        self, caller: Caller, key: str, value: bytes, *, if_revision: int | None = None, op_id: str | None = None
+    ) -> Future[Written]:
+        """Write `value` (JSON) under `key`; the future resolves once the write is durable.
+
+        With `if_revision`, write only if the entry is still at that revision; 0 means "only if new".
+        Raises InvalidKey, InvalidValue, TooLarge at once; the future fails with Conflict, QuotaExceeded, Unavailable.
+        """
+        return self._write(Write(caller, "set", [self._set(key, value, if_revision)], op_id))
+
+    def delete(
+        self, caller: Caller, key: str, *, if_revision: int | None = None, op_id: str | None = None
+    ) -> Future[Deleted]:
+        """Delete `key` softly; an absent one is no error and writes nothing."""
+        return self._write(Write(caller, "delete", [Delete(values.check_key(key), if_revision)], op_id))
+
+    def batch(self, caller: Caller, ops: Sequence[Op], *, op_id: str | None = None) -> Future[Batched]:
+        """All of `ops` or nothing, as one write. Make the ops with `set_op` and `delete_op`."""
+        check_batch_size(len(ops))
+        seen: dict[str, int] = {}
+        for index, op in enumerate(ops):
+            if op.key in seen:
+                raise BadRequest("A key may stand only once in a batch.", field="ops", index=index)
+            seen[op.key] = index
+        return self._write(Write(caller, "batch", list(ops), op_id))
+
+    def set_op(self, key: str, value: bytes, if_revision: int | None = None) -> Set:
+        """A set for a batch. Raises InvalidKey, InvalidValue, TooLarge."""
+        return self._set(key, value, if_revision)
+
+    def delete_op(self, key: str, if_revision: int | None = None) -> Delete:
+        """A delete for a batch. Raises InvalidKey."""
+        return Delete(values.check_key(key), if_revision)
+
+    def watch(self, fn: Callable[[Sequence[Committed]], None]) -> None:
+        """Call `fn` on the edge's thread after each commit, before the outcomes are handed out."""
+        self.writer.watch(fn)
+
+    def stop(self) -> None:
+        """Finish what is queued, then close; nothing more is accepted."""
+        self.readers.stop()
+        self.writer.stop()
+
+    def _set(self, key: str, value: bytes, if_revision: int | None) -> Set:
+        return Set(values.check_key(key), values.check_value(value, self.value_bytes), if_revision)
+
+    def _write(self, write: Write) -> Future[Any]:
+        if write.op_id is not None:
+            write.fingerprint = fingerprints.of(write)
+        self.writer.submit(write)
+        return write.future
+
+    def _read(self, fn: Callable[[Any], Any]) -> Future[Any]:
+        return self.readers.submit(lambda connection: fn(database.driver(connection)))
+
+
+def check_batch_size(count: int) -> None:
+    """Raises BadRequest for an empty batch, TooLarge for one of too many ops."""
+    if not count:
+        raise BadRequest("A batch needs at least one op.", field="ops")
+    if count > BATCH_OPS:
+        raise TooLarge(f"That batch has {count} ops; {BATCH_OPS} are allowed.", limit=BATCH_OPS, actual=count)

@@ -1,0 +1,278 @@
+"""The writer: one real thread, the only writing connection, and everything that queued up as one transaction.
+
+Under no load a write goes at once; under load the groups grow by themselves, and share one fsync. Nothing waits on a
+timer. It knows nothing of keys: what a group does is `commit`'s business.
+"""
+
+import logging
+import queue
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from realtime_kv.core import database
+from realtime_kv.core.errors import Refusal, Unavailable
+from realtime_kv.core.frames import Committed
+from realtime_kv.core.runtime import Future, Runtime
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# what one transaction takes at most, in ops: a group is a moment, not an epoch
+GROUP_WEIGHT = 2048
+QUEUE_LIMIT = 20_000
+
+
+class Writable(Protocol):
+    """A write as the writer sees it: whose, how heavy, and where its outcome goes."""
+
+    future: Future[Any]
+
+    @property
+    def user_id(self) -> int: ...
+
+    @property
+    def weight(self) -> int: ...
+
+
+class Commit(Protocol):
+    """What is done with a group inside its transaction."""
+
+    def __call__(
+        self, cursor: sqlite3.Cursor, writes: list[Any], now: int, /
+    ) -> tuple[list[Any | Refusal], list[Committed]]: ...
+
+
+@dataclass(slots=True, eq=False)
+class _Alone:
+    """`fn` in a transaction of its own."""
+
+    fn: Callable[[Connection], Any]
+    future: Future[Any] = field(default_factory=Future)
+
+
+class Writer:
+    """Takes writes from any thread; outcomes come out on the edge's thread, after the watchers have been told."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        commit: Commit,
+        runtime: Runtime,
+        clock: Callable[[], int],
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._connection = database.writing(engine)
+        self._cursor = database.driver(self._connection).cursor()
+        self._commit = commit
+        self._runtime = runtime
+        self._clock = clock
+        self._on_fatal = on_fatal
+        self._watchers: list[Callable[[Sequence[Committed]], None]] = []
+        self._queue: queue.SimpleQueue[Writable | _Alone | None] = queue.SimpleQueue()
+        self._waiting: dict[int, deque[Writable]] = {}
+        self._alone: deque[_Alone] = deque()
+        self._accepting = True
+        self._stopping = False
+        self._lock = threading.RLock()
+        self._submitted = 0
+        self._finished = 0
+        self.groups = 0
+        self.writes = 0
+        self._thread = runtime.start_thread(self._work, "writer")
+
+    def submit(self, write: Writable) -> None:
+        """Queue `write`; its future resolves once it is durable. Raises Unavailable when the queue is full."""
+        if not self._accepting or self.queued >= QUEUE_LIMIT:
+            raise Unavailable("The store is busy or stopping; repeat with the same op_id.")
+        self._submitted += 1
+        self._put(write)
+
+    def run(self, fn: Callable[[Connection], T]) -> Future[T]:
+        """`fn(connection)` alone in its own transaction between two groups; what it raises undoes it."""
+        if not self._accepting:
+            raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
+        job = _Alone(fn)
+        self._put(job)
+        return job.future
+
+    @property
+    def queued(self) -> int:
+        """Writes that have been taken in and have no outcome yet."""
+        return self._submitted - self._finished
+
+    def watch(self, fn: Callable[[Sequence[Committed]], None]) -> None:
+        """Call `fn` on the edge's thread after each commit, with what it did to each user's space."""
+        self._watchers.append(fn)
+
+    def stop(self) -> None:
+        """Take nothing more, finish what is queued, and close."""
+        if not self._accepting:
+            return
+        self._accepting = False
+        self._put(None)
+        if self._thread is None:
+            self._close()
+        else:
+            self._thread.join()
+
+    def _put(self, job: Writable | _Alone | None) -> None:
+        self._queue.put(job)
+        if self._thread is None:
+            with self._lock:
+                while not self._queue.empty():
+                    self._step()
+
+    def _work(self) -> None:
+        try:
+            while not self._stopping or self._waiting or self._alone:
+                self._step()
+        except BaseException as error:
+            self._on_fatal(error)
+            raise
+        finally:
+            self._close()
+
+    def _step(self) -> None:
+        self._take()
+        while self._alone:
+            self._run_alone(self._alone.popleft())
+        if self._waiting:
+            self._run_group(self._next_group())
+
+    def _take(self) -> None:
+        """Everything that has queued up; waits only when there is nothing at all to do."""
+        if not self._waiting and not self._stopping:
+            self._sort(self._queue.get())
+        while True:
+            try:
+                self._sort(self._queue.get_nowait())
+            except queue.Empty:
+                return
+
+    def _sort(self, job: Writable | _Alone | None) -> None:
+        if job is None:
+            self._stopping = True
+        elif isinstance(job, _Alone):
+            self._alone.append(job)
+        else:
+            self._waiting.setdefault(job.user_id, deque()).append(job)
+
+    def _next_group(self) -> list[Writable]:
+        """Users take turns, so that nobody's flood keeps another's single write waiting."""
+        group: list[Writable] = []
+        weight = 0
+        while self._waiting and weight < GROUP_WEIGHT:
+            for user_id in list(self._waiting):
+                writes = self._waiting[user_id]
+                write = writes.popleft()
+                if not writes:
+                    del self._waiting[user_id]
+                group.append(write)
+                weight += write.weight
+                if weight >= GROUP_WEIGHT:
+                    # who has had a turn goes to the back of the line
+                    if writes:
+                        self._waiting[user_id] = self._waiting.pop(user_id)
+                    break
+        return group
+
+    def _run_group(self, group: list[Writable]) -> None:
+        try:
+            outcomes, committed = self._transact(group)
+        except Exception as error:
+            if len(group) == 1 or _is_storage(error):
+                self._refuse(group, error)
+            else:
+                # one write that SQL itself (or a bug) refuses must not take its neighbours with it
+                for write in group:
+                    self._run_group([write])
+            return
+        self.groups += 1
+        self.writes += len(group)
+        self._finished += len(group)
+        self._runtime.deliver(lambda: self._tell(group, outcomes, committed))
+
+    def _transact(self, group: list[Writable]) -> tuple[list[Any | Refusal], list[Committed]]:
+        cursor = self._cursor
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            answer = self._commit(cursor, group, self._clock())
+            cursor.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        return answer
+
+    def _run_alone(self, job: _Alone) -> None:
+        try:
+            with self._connection.begin():
+                answer = job.fn(self._connection)
+        except Exception as error:
+            failure = self._failure(error.orig if isinstance(error, DBAPIError) else error)
+            self._runtime.deliver(lambda: job.future.fail(failure))
+        else:
+            self._runtime.deliver(lambda: job.future.resolve(answer))
+
+    def _roll_back(self) -> None:
+        if self._cursor.connection.in_transaction:
+            self._cursor.execute("ROLLBACK")
+
+    def _refuse(self, group: list[Writable], error: Exception) -> None:
+        log.error("a group of %d writes was not committed: %r", len(group), error)
+        failure = self._failure(error)
+        self._finished += len(group)
+
+        def refuse() -> None:
+            for write in group:
+                write.future.fail(failure)
+
+        self._runtime.deliver(refuse)
+
+    def _failure(self, error: BaseException | None) -> BaseException:
+        """What whoever waits is told: trouble with the storage is Unavailable, a refusal or a bug is itself."""
+        assert error is not None
+        if _code(error) == sqlite3.SQLITE_IOERR:
+            # after a failed fsync pages may be lost while looking clean, so nothing more may be acknowledged
+            self._on_fatal(error)
+        return Unavailable() if _is_storage(error) else error
+
+    def _tell(self, group: list[Writable], outcomes: list[Any | Refusal], committed: list[Committed]) -> None:
+        for watcher in self._watchers:
+            try:
+                watcher(committed)
+            except Exception:
+                log.exception("a watcher failed")
+        for write, outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, Refusal):
+                write.future.fail(outcome)
+            else:
+                write.future.resolve(outcome)
+
+    def _close(self) -> None:
+        self._cursor.close()
+        self._connection.close()
+
+
+def _is_storage(error: BaseException) -> bool:
+    return _code(error) in (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+    )
+
+
+def _code(error: BaseException) -> int | None:
+    """SQLite's primary result code; the extended ones keep it in their lowest byte."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF

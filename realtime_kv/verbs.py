@@ -1,0 +1,203 @@
+"""The payload of every verb, once, for both doors: what it may hold, and which call of the store it is (protocol §2).
+
+Unknown fields are refused, so that a misspelt option can never be silently ignored; an optional field is left out, not
+`null`.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import BadRequest, InvalidValue, NotFound, Refusal
+from realtime_kv.core.frames import Answer
+from realtime_kv.core.ops import Op
+from realtime_kv.core.runtime import Future
+from realtime_kv.core.store import Store, check_batch_size
+from realtime_kv.core.values import SAFE_INTEGER
+
+Revision = Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
+OpId = Annotated[str, Meta(pattern=r"\A[ -~]{1,64}\Z")]
+
+
+class Payload(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a request carries. An absent field is UNSET."""
+
+
+class Get(Payload):
+    key: str
+
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        return store.get(caller, self.key)
+
+
+class Set(Payload):
+    key: str
+    value: Raw
+    if_revision: Revision | UnsetType = UNSET
+    op_id: OpId | UnsetType = UNSET
+
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        return store.set(
+            caller, self.key, bytes(self.value), if_revision=_given(self.if_revision), op_id=_given(self.op_id)
+        )
+
+
+class Delete(Payload):
+    key: str
+    if_revision: Revision | UnsetType = UNSET
+    op_id: OpId | UnsetType = UNSET
+
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        return store.delete(caller, self.key, if_revision=_given(self.if_revision), op_id=_given(self.op_id))
+
+
+class List(Payload):
+    prefix: str = ""
+    after: str | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    values: bool = True
+
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        return store.list(caller, prefix=self.prefix, after=_given(self.after), limit=self.limit, values=self.values)
+
+
+class BatchSet(Payload, tag_field="op", tag="set"):
+    key: str
+    value: Raw
+    if_revision: Revision | UnsetType = UNSET
+
+    def op(self, store: Store) -> Op:
+        return store.set_op(self.key, bytes(self.value), _given(self.if_revision))
+
+
+class BatchDelete(Payload, tag_field="op", tag="delete"):
+    key: str
+    if_revision: Revision | UnsetType = UNSET
+
+    def op(self, store: Store) -> Op:
+        return store.delete_op(self.key, _given(self.if_revision))
+
+
+class Batch(Payload):
+    ops: list[BatchSet | BatchDelete]
+    op_id: OpId | UnsetType = UNSET
+
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        # the number first: a batch that is too long is not worth checking value by value
+        check_batch_size(len(self.ops))
+        ops = [_op(index, op, store) for index, op in enumerate(self.ops)]
+        return store.batch(caller, ops, op_id=_given(self.op_id))
+
+
+class Sync(Payload):
+    epoch: str | UnsetType = UNSET
+    since: Revision | UnsetType = UNSET
+    next: str | UnsetType = UNSET
+
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        if self.next is not UNSET and (self.epoch is not UNSET or self.since is not UNSET):
+            raise BadRequest("A sync carries either `next` or `epoch` and `since`.", field="next")
+        return store.sync(caller, epoch=_given(self.epoch), since=_given(self.since), next=_given(self.next))
+
+
+Request = Get | Set | Delete | List | Batch | Sync
+
+VERBS: dict[str, type[Payload]] = {
+    "get": Get,
+    "set": Set,
+    "delete": Delete,
+    "list": List,
+    "batch": Batch,
+    "sync": Sync,
+}
+# what can be asked with GET: these change nothing
+READING = frozenset({"get", "list", "sync"})
+
+_decoders: dict[str, Callable[[bytes], Request]] = {
+    name: msgspec.json.Decoder(payload).decode for name, payload in VERBS.items()
+}
+_encode = msgspec.json.Encoder().encode
+
+_FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`|`\$\.([a-z_]+)")
+_NUMBERS = frozenset({"since", "limit"})
+_FLAGS = {"true": True, "false": False}
+
+
+def decode(name: str, body: bytes) -> Request:
+    """The request that `body`, a JSON object, holds. Raises NotFound for an unknown verb, BadRequest, InvalidValue."""
+    decoder = _decoders.get(name)
+    if decoder is None:
+        raise unknown(name)
+    try:
+        return decoder(body)
+    except msgspec.ValidationError as error:
+        raise _mismatch(str(error)) from None
+    except RecursionError:
+        raise InvalidValue("it is nested too deep") from None
+    except (msgspec.DecodeError, ValueError):
+        raise BadRequest("The request is not a JSON object.") from None
+
+
+def decode_query(name: str, parameters: Iterable[tuple[str, str]]) -> Request:
+    """The request of a reading verb from a query string: numbers and `true`/`false` come as text."""
+    payload = VERBS.get(name)
+    if payload is None or name not in READING:
+        raise unknown(name)
+    fields: dict[str, Any] = {}
+    for field, text in parameters:
+        if field in fields:
+            raise BadRequest(f"The parameter {field!r} is given twice.", field=field)
+        if field in _NUMBERS and text.isascii() and text.isdigit() and len(text) < 20:
+            fields[field] = int(text)
+        elif field == "values":
+            fields[field] = _FLAGS.get(text, text)
+        else:
+            fields[field] = text
+    try:
+        return msgspec.convert(fields, payload)
+    except msgspec.ValidationError as error:
+        raise _mismatch(str(error)) from None
+
+
+def call(store: Store, caller: Caller, request: Request) -> Future[Answer]:
+    """Ask the store. What is wrong with the request itself is raised at once; the rest comes with the future."""
+    return request.call(store, caller)
+
+
+def encode(answer: Answer) -> bytes:
+    """An answer as it goes to a client: `{…,"ok":true}`."""
+    return _encode(answer)
+
+
+def encode_refusal(refusal: Refusal) -> bytes:
+    """A refusal as a socket's acknowledgement: `{"ok": false, "error": {code, message, …}}`."""
+    return _encode({"ok": False, "error": refusal.body()})
+
+
+def unknown(name: str) -> NotFound:
+    """There is no such verb: the HTTP door's answer."""
+    return NotFound(f"There is no verb {name[:64]!r}; there are {', '.join(VERBS)}.")
+
+
+def _mismatch(message: str) -> Refusal:
+    found = _FIELD.search(message)
+    field = next((group for group in found.groups() if group), None) if found else None
+    if message.startswith("Number out of range"):
+        return InvalidValue("a number is out of range")
+    return BadRequest(f"{message}.", **({"field": field} if field else {}))
+
+
+def _op(index: int, op: BatchSet | BatchDelete, store: Store) -> Op:
+    try:
+        return op.op(store)
+    except Refusal as refusal:
+        refusal.extra["index"] = index
+        raise
+
+
+def _given(value: Any) -> Any:
+    return None if value is UNSET else value
