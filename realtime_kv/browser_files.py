@@ -5,8 +5,20 @@ Only what stands in `VENDOR` leaves `node_modules`: the name under `/static/js/v
 
 from pathlib import Path
 
+_SANS = "@fontsource-variable/instrument-sans/files"
+_MONO = "@fontsource-variable/geist-mono/files"
+
 VENDOR: dict[str, str] = {
     "socket.io.esm.min.js": "socket.io-client/dist/socket.io.esm.min.js",
+    "lit-html/lit-html.js": "lit-html/lit-html.js",
+    "lit-html/directive.js": "lit-html/directive.js",
+    "lit-html/directive-helpers.js": "lit-html/directive-helpers.js",
+    "lit-html/directives/repeat.js": "lit-html/directives/repeat.js",
+    "lit-html/directives/live.js": "lit-html/directives/live.js",
+    "fonts/instrument-sans.woff2": f"{_SANS}/instrument-sans-latin-wght-normal.woff2",
+    "fonts/instrument-sans-ext.woff2": f"{_SANS}/instrument-sans-latin-ext-wght-normal.woff2",
+    "fonts/geist-mono.woff2": f"{_MONO}/geist-mono-latin-wght-normal.woff2",
+    "fonts/geist-mono-ext.woff2": f"{_MONO}/geist-mono-latin-ext-wght-normal.woff2",
 }
 
 

@@ -17,7 +17,7 @@ PREFIX = "RKV_"
 MIB = 1024 * 1024
 # a message may be 1 MiB, and a value has to fit into one with its key and its envelope
 LARGEST_VALUE = MIB - 4096
-_WILDCARDS = {"0.0.0.0", "::", ""}
+_WILDCARDS = {"0.0.0.0", "::", ""}  # noqa: S104 (recognised here, not bound)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -121,7 +121,7 @@ def unknown_settings(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def secret_key(config: Config) -> str:
-    """The key that signs things: as configured, else made once and kept in the data folder, for its owner's eyes only."""
+    """The key that signs things: as configured, else made once and kept in the data folder, for its owner only."""
     if config.secret_key:
         return config.secret_key
     config.data_dir.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,5 @@
 """Settings: read once, and every bad one named at once."""
 
-import os
 import stat
 import threading
 from pathlib import Path
@@ -135,8 +134,8 @@ def test_the_secret_key_is_made_once_for_its_owner_only(tmp_path):
     config = Config(data_dir=tmp_path / "data")
     key = secret_key(config)
     assert len(key) >= 32 and secret_key(config) == key
-    assert stat.S_IMODE(os.stat(tmp_path / "data" / "secret_key").st_mode) == 0o600
-    assert os.listdir(tmp_path / "data") == ["secret_key"]
+    assert stat.S_IMODE((tmp_path / "data" / "secret_key").stat().st_mode) == 0o600
+    assert [file.name for file in (tmp_path / "data").iterdir()] == ["secret_key"]
     assert secret_key(Config(data_dir=tmp_path / "other")) != key
     assert secret_key(Config(data_dir=tmp_path / "data", secret_key=KEY)) == KEY
 

@@ -12,6 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from realtime_kv import migrations
 from realtime_kv.core.models import Base
+from realtime_kv.migrations import steps
 
 
 @pytest.fixture
@@ -57,15 +58,16 @@ def test_a_data_set_gets_an_epoch_of_its_own_once(engine, tmp_path):
 
 
 def test_a_start_that_dies_half_way_has_changed_nothing(engine, monkeypatch):
-    run = migrations._run
+    take = steps.take
 
     def die(connection):
-        run(connection)
+        take(connection)
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(migrations, "_run", die)
+    monkeypatch.setattr(steps, "take", die)
+    with pytest.raises(KeyboardInterrupt):
         migrations.upgrade(engine)
+    monkeypatch.undo()
     assert inspect(engine).get_table_names() == []
     migrations.upgrade(engine)
     assert epoch(engine)
@@ -92,5 +94,5 @@ def test_a_database_of_a_newer_version_is_left_alone(engine):
     migrations.upgrade(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(migrations.NewerDatabase, match="9999"):
+    with pytest.raises(steps.NewerDatabase, match="newer version"):
         migrations.upgrade(engine)

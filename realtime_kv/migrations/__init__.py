@@ -1,6 +1,6 @@
 """Bringing the database up to date, in the process that is about to use it.
 
-Alembic keeps the steps (`versions/`). It is imported only when there is a step to take: an ordinary start reads one row
+Alembic keeps the steps (`versions/`), and is imported only when there is one to take: an ordinary start reads one row
 and goes on. All steps of one start are one transaction, so a start that is killed half-way has changed nothing.
 """
 
@@ -10,20 +10,18 @@ from sqlalchemy import Connection, Engine, inspect, text
 HEAD = "0001"
 
 
-class NewerDatabase(Exception):
-    """The database was written by a newer version of this program; nothing was changed."""
-
-
 def upgrade(engine: Engine) -> None:
-    """Take every step that this database has not taken yet. Raises NewerDatabase."""
+    """Take every step that this database has not taken yet. Raises `steps.NewerDatabase`."""
     with engine.connect() as connection:
         if _stamp(connection) == HEAD:
             return
+    from realtime_kv.migrations import steps  # noqa: PLC0415 (Alembic takes a good part of a second to import)
+
     with engine.connect() as connection:
         _begin(connection)
         # until we hold the write lock, another process may still be taking the same steps
         if _stamp(connection) != HEAD:
-            _run(connection)
+            steps.take(connection)
         connection.commit()
 
 
@@ -36,25 +34,7 @@ def _stamp(connection: Connection) -> str | None:
 
 def _begin(connection: Connection) -> None:
     connection.begin()
+    driver = connection.connection.driver_connection
     # Python's sqlite3 opens a transaction before INSERT but not before CREATE TABLE, which would then commit by itself
-    if connection.dialect.name == "sqlite" and not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+    if connection.dialect.name == "sqlite" and driver is not None and not driver.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _run(connection: Connection) -> None:
-    # late, because Alembic takes a good part of a second to import and an ordinary start has nothing for it to do
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script.revision import RevisionError
-    from alembic.util import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", "realtime_kv:migrations")
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, "head")
-    except (CommandError, RevisionError) as error:
-        raise NewerDatabase(
-            f"This database is at step {_stamp(connection)!r}, which this version does not know: "
-            "install the version that last used it, or a newer one."
-        ) from error

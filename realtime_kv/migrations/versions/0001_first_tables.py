@@ -1,4 +1,4 @@
-"""The first tables: users and their sessions, spaces, entries, the change log, receipts; and a name for the data set."""
+"""The first tables: users, sessions, spaces, entries, the change log, receipts; and a name for the data set."""
 
 import secrets
 

@@ -1,0 +1,112 @@
+"""The commands behind `python3 run.py`.
+
+`run.py` reads the command line with this module before anything is installed, so that `--help` and a misspelt option
+are answered at once: the top of this file imports only what comes with Python.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from realtime_kv.config import Config, ConfigError, unknown_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command and its options; prints help, or what is wrong, and exits when that is all there is to do."""
+    parser = _parser()
+    # everything after `test` is pytest's own
+    if arguments[:1] == ["test"] and not {"-h", "--help"} & set(arguments):
+        return argparse.Namespace(command="test", pytest=arguments[1:])
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
+        arguments = ["serve", *arguments]
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one command; the exit code."""
+    options = parse(arguments)
+    try:
+        return COMMANDS[options.command](options)
+    except ConfigError as error:
+        print("These settings cannot be used:", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"  {line}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Start the server, and stay until it is told to stop."""
+    config = Config.from_environ(os.environ, host=options.host, port=options.port, data_dir=options.data_dir)
+    for sentence in unknown_settings():
+        print(f"Warning: {sentence}", file=sys.stderr)
+    from realtime_kv import server  # noqa: PLC0415 (not before it is installed)
+
+    return server.main(config) or 0
+
+
+def test(options: argparse.Namespace) -> int:
+    """All tests, or those that the arguments choose."""
+    return _run("-m", "pytest", *options.pytest)
+
+
+def check(options: argparse.Namespace) -> int:
+    """What reads the code without running it."""
+    return max(_run("-m", "ruff", "format", "--check"), _run("-m", "ruff", "check"), _run("-m", "mypy"))
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure, in other processes."""
+    given = [f"--{name}={value}" for name, value in vars(options).items() if name != "command" and value is not None]
+    return _run("-m", "bench", *given)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "serve": serve,
+    "test": test,
+    "check": check,
+    "bench": bench,
+}
+
+
+def _run(*arguments: str) -> int:
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False).returncode
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run.py",
+        description="A self-hosted, per-user, real-time key/value store.",
+        epilog="Settings come from RKV_* environment variables; each command tells its options: run.py serve --help",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
+
+    command = commands.add_parser("serve", help="start the server (this is what happens without a command)")
+    command.add_argument("--host", help="address to listen on (RKV_HOST, 127.0.0.1)")
+    command.add_argument("--port", help="port to listen on, 0 for any free one (RKV_PORT, 5000)")
+    command.add_argument("--data-dir", metavar="FOLDER", help="where everything is kept (RKV_DATA_DIR, ./data)")
+
+    command = commands.add_parser(
+        "test", help="run all tests; what follows is passed on to pytest", usage="run.py test [pytest arguments]"
+    )
+
+    commands.add_parser("check", help="run the formatter, the linter and the type checker over the code")
+
+    command = commands.add_parser("bench", help="measure this server against a tutorial-style one, in the same run")
+    command.add_argument("--users", type=int, metavar="N", help="users at once (10)")
+    command.add_argument("--tabs", type=int, metavar="N", help="tabs of each user (3)")
+    command.add_argument("--rounds", type=int, metavar="N", help="alternating rounds, of which the median counts (3)")
+    command.add_argument("--seconds", type=float, metavar="S", help="length of one measurement (4)")
+    command.add_argument("--only", metavar="NAME", help="one part: load, growth or idle")
+    command.add_argument("--json", metavar="FILE", help="write everything measured as JSON too")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

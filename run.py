@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""The one door: sets up whatever is missing, then hands over to `realtime_kv.cli`.
+
+Runs on a bare Python. The syntax here stays that of old ones, so that they can be told what is wrong.
+"""
+
+import os
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit(
+        "realtime_kv needs Python 3.11 or newer, and this is Python %d.%d.\n" % sys.version_info[:2]
+        + "Install a newer one and start it by its name, for example: python3.12 run.py"
+    )
+if os.name != "posix":
+    sys.exit("realtime_kv runs on Linux and macOS. On Windows, start it inside WSL.")
+
+# these import nothing that would have to be installed first
+from realtime_kv import bootstrap, cli
+
+
+def main(arguments: list[str]) -> None:
+    """Read the command line, set up what the command needs, and become it."""
+    options = cli.parse(arguments)
+    python = bootstrap.prepare(options.command)
+    # -P, and the checkout on the path: it works from any folder, and nothing that lies in that folder is imported
+    path = [str(bootstrap.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(path)
+    os.execv(python, [str(python), "-P", "-m", "realtime_kv.cli", *arguments])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
