@@ -73,7 +73,7 @@ class Accounts:
         self._watchers.append(fn)
 
     def sign_up(
-        self, username: str, password: str, label: str, *, address: str = "", replacing: str | None = None
+        self, username: str, password: str, label: str, address: str = "", *, replacing: str | None = None
     ) -> Future[SignedIn]:
         """A new user, signed in; the session of the token `replacing` is over.
 
@@ -82,7 +82,7 @@ class Accounts:
         return walk(self._runtime, self._sign_up(username, password, label, address, replacing))
 
     def sign_in(
-        self, username: str, password: str, label: str, *, address: str = "", replacing: str | None = None
+        self, username: str, password: str, label: str, address: str = "", *, replacing: str | None = None
     ) -> Future[SignedIn]:
         """A new session; that of the token `replacing` is over. Fails with InvalidCredentials or RateLimited."""
         return walk(self._runtime, self._sign_in(username, password, label, address, replacing))

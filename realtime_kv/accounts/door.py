@@ -26,8 +26,17 @@ def credentials(environ: Mapping[str, Any], auth: object = None) -> tuple[str, K
     scheme, _, rest = str(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")
     if scheme.lower() == "bearer":
         return rest.strip(), "bearer"
-    cookie = _cookie(str(environ.get("HTTP_COOKIE", "")))
-    return (cookie, "cookie") if cookie else ("", None)
+    token = cookie(environ)
+    return (token, "cookie") if token else ("", None)
+
+
+def cookie(environ: Mapping[str, Any]) -> str | None:
+    """The session cookie that came."""
+    for pair in str(environ.get("HTTP_COOKIE", "")).split(";"):
+        name, equals, value = pair.strip().partition("=")
+        if equals and name == COOKIE:
+            return value.strip().strip('"')
+    return None
 
 
 def check_origin(environ: Mapping[str, Any], config: Config, kind: Kind) -> None:
@@ -57,11 +66,3 @@ def address(environ: Mapping[str, Any], config: Config) -> str:
 def label(environ: Mapping[str, Any]) -> str:
     """What the session is called: "Firefox on Linux"."""
     return agents.label(str(environ.get("HTTP_USER_AGENT", "")))
-
-
-def _cookie(header: str) -> str | None:
-    for pair in header.split(";"):
-        name, equals, value = pair.strip().partition("=")
-        if equals and name == COOKIE:
-            return value.strip().strip('"')
-    return None

@@ -1,0 +1,23 @@
+"""HTTP: the pages, the account calls, the verbs, and how the house is doing.
+
+Each view takes a request apart, calls accounts or store, and puts the answer together; who is calling and from which
+origin is asked in `security`, and what is refused becomes a problem body or a page in `errors`.
+"""
+
+from flask import Flask
+
+from realtime_kv.extensions import login_manager
+from realtime_kv.web import account, api, errors, health, pages, security, sessions
+
+
+def register(app: Flask) -> None:
+    """Give `app` its routes, its sessions, its headers and its way to refuse."""
+    # a//b is not a/b: no answer of ours is a redirect that Werkzeug wrote
+    app.url_map.merge_slashes = False
+    app.config["MAX_CONTENT_LENGTH"] = security.BODY_BYTES
+    app.session_interface = sessions.TokenSessions()
+    login_manager.init_app(app)
+    security.register(app)
+    errors.register(app)
+    for blueprint in (pages.pages, account.account, api.api, health.health):
+        app.register_blueprint(blueprint)

@@ -1,0 +1,29 @@
+"""`/api/v1/<verb>`: every verb over HTTP, the same payload, answer and errors as on a socket (protocol §2)."""
+
+from collections.abc import Callable
+
+from flask import Blueprint, Response, request
+
+from realtime_kv import verbs
+from realtime_kv.web import bodies, security
+from realtime_kv.web.house import house, wait
+
+api = Blueprint("api", __name__, url_prefix="/api/v1")
+
+
+def _view(name: str) -> Callable[[], Response]:
+    def view() -> Response:
+        caller = security.caller()
+        if request.method == "POST":
+            payload = verbs.decode(name, bodies.json())
+        else:
+            payload = verbs.decode_query(name, bodies.query())
+        return bodies.answer(verbs.encode(wait(verbs.call(house().store, caller, payload))))
+
+    return view
+
+
+# a route for each verb, so that an unknown one is an unknown path, and a wrong method is told which are right
+for _name in verbs.VERBS:
+    _methods = ["GET", "POST"] if _name in verbs.READING else ["POST"]
+    api.add_url_rule(f"/{_name}", _name, _view(_name), methods=_methods)

@@ -1,0 +1,108 @@
+"""What is refused, as the caller can use it: a problem body under /api/ (RFC 9457), a page elsewhere (protocol §5).
+
+The tree is the core's. What is not in it is a bug: logged under the request's id, and answered `internal`.
+"""
+
+import logging
+import secrets
+from urllib.parse import quote
+
+import msgspec
+from flask import Flask, Response, g, redirect, render_template, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from realtime_kv.core.errors import (
+    BadRequest,
+    Internal,
+    MethodNotAllowed,
+    NotFound,
+    Refusal,
+    TooLarge,
+    Unauthenticated,
+)
+from realtime_kv.web import security
+
+log = logging.getLogger(__name__)
+
+
+def register(app: Flask) -> None:
+    """Let `app` answer every error in our words."""
+    app.register_error_handler(Refusal, refused)
+    app.register_error_handler(HTTPException, _refused_by_werkzeug)
+    app.register_error_handler(Exception, _failed)
+
+
+def refused(refusal: Refusal) -> AnyResponse:
+    """The answer to a request that is not carried out."""
+    if not security.is_api() and isinstance(refusal, Unauthenticated):
+        return sign_in_first()
+    return with_headers(_problem(refusal) if security.is_api() else _page(refusal), refusal)
+
+
+def with_headers(response: Response, refusal: Refusal) -> Response:
+    """`response`, with what a refusal says in its headers."""
+    if "retry_after" in refusal.extra:
+        response.headers["Retry-After"] = str(refusal.extra["retry_after"])
+    return response
+
+
+def sign_in_first() -> AnyResponse:
+    """To the sign-in page, and from there back to where the visitor wanted to go."""
+    wanted = request.full_path.removesuffix("?") if request.method in {"GET", "HEAD"} else "/"
+    return redirect("/signin" if wanted == "/" else f"/signin?next={quote(wanted, safe='/')}", 303)
+
+
+def _problem(refusal: Refusal) -> Response:
+    body = {
+        "type": f"urn:rkv:error:{refusal.code}",
+        "title": refusal.title,
+        "status": refusal.status,
+        "detail": refusal.message,
+        "code": refusal.code,
+        "request_id": _request_id(),
+        **refusal.extra,
+    }
+    response = Response(msgspec.json.encode(body), refusal.status, mimetype="application/problem+json")
+    response.headers["X-Request-Id"] = _request_id()
+    if refusal.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _page(refusal: Refusal) -> Response:
+    return Response(render_template("error.html", problem=refusal, request_id=_request_id()), refusal.status)
+
+
+def _refused_by_werkzeug(error: HTTPException) -> AnyResponse:
+    allow = None
+    if error.code == 404:
+        refusal: Refusal = NotFound("There is nothing at this address.")
+    elif error.code == 405:
+        refusal = MethodNotAllowed(f"{request.method} is not possible here.")
+        allow = error.get_response().headers.get("Allow")
+    elif error.code == 413:
+        limit = request.max_content_length
+        refusal = TooLarge(f"A body may have at most {limit} bytes.", limit=limit)
+    elif security.is_api() and 400 <= (error.code or 500) < 500:
+        refusal = BadRequest(error.description or "That request cannot be understood.")
+    elif security.is_api():
+        return _failed(error)
+    else:
+        # a redirect, or a range that a static file does not have: Werkzeug's to say
+        return error.get_response()
+    response = refused(refusal)
+    if allow:
+        response.headers["Allow"] = allow
+    return response
+
+
+def _failed(error: Exception) -> AnyResponse:
+    log.error("%s %s failed [%s]", request.method, request.path, _request_id(), exc_info=error)
+    return refused(Internal(_request_id()))
+
+
+def _request_id() -> str:
+    if "request_id" not in g:
+        g.request_id = secrets.token_hex(8)
+    return str(g.request_id)

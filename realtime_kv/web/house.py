@@ -1,0 +1,44 @@
+"""The parts of the house that the web needs, as the app has connected them."""
+
+from typing import Protocol, TypeVar, cast
+
+from flask import current_app
+
+from realtime_kv.accounts.accounts import Accounts
+from realtime_kv.config import Config
+from realtime_kv.core.runtime import Future, Runtime
+from realtime_kv.core.store import Store
+
+T = TypeVar("T")
+
+# longer than the database's own busy timeout: what takes this long has an unknown outcome
+PATIENCE = 30.0
+
+
+class House(Protocol):
+    """What `create_app` has put together."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def runtime(self) -> Runtime: ...
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def accounts(self) -> Accounts: ...
+
+    def metrics(self) -> dict[str, float]:
+        """Figures about the whole house, by name; a name that ends in `_total` only grows."""
+
+
+def house() -> House:
+    """The house that this request came to."""
+    return cast(House, current_app.extensions["realtime_kv"])
+
+
+def wait(future: Future[T], seconds: float = PATIENCE) -> T:
+    """The future's answer. Raises what it failed with, or Unavailable."""
+    return house().runtime.wait(future, seconds)

@@ -1,0 +1,93 @@
+"""Browser sessions: Flask-Login over the sessions of `accounts`, with the random token as the whole cookie.
+
+What Flask-Login notes about a request (`_fresh`, `_id`) lives as long as the request. The cookie is new at every
+sign-in, HttpOnly and SameSite=Lax, and worth nothing once its session is over.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, Request, Response, session
+from flask.sessions import SessionInterface, SessionMixin
+from flask_login import UserMixin, current_user, login_user, logout_user
+
+from realtime_kv.accounts import door
+from realtime_kv.accounts.sessions import SignedIn, is_token
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import Unauthenticated
+from realtime_kv.extensions import login_manager
+from realtime_kv.web.house import house, wait
+
+# where Flask-Login keeps what `get_id` said
+_TOKEN = "_user_id"  # noqa: S105
+_EXPIRES_AT = "expires_at"
+
+
+class TokenSession(dict[str, Any], SessionMixin):
+    """One request's session; only its token outlives the request."""
+
+    def __init__(self, token: str | None) -> None:
+        super().__init__({_TOKEN: token} if token else {})
+        self.came_with = token
+
+
+class TokenSessions(SessionInterface):
+    """Flask's sessions, with the token as the whole cookie."""
+
+    def open_session(self, app: Flask, request: Request) -> TokenSession:
+        token = door.cookie(request.environ)
+        return TokenSession(token if token and is_token(token) else None)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        assert isinstance(session, TokenSession)
+        token = session.get(_TOKEN)
+        if token == session.came_with:
+            return
+        secure = house().config.secure
+        if token:
+            expires = datetime.fromtimestamp(session[_EXPIRES_AT] / 1000, UTC)
+            response.set_cookie(
+                door.COOKIE, token, expires=expires, path="/", httponly=True, samesite="Lax", secure=secure
+            )
+        else:
+            response.delete_cookie(door.COOKIE, path="/", httponly=True, samesite="Lax", secure=secure)
+
+
+class SignedInUser(UserMixin):  # type: ignore[misc]
+    """What Flask-Login knows a user by: the token, not the user's id, so that each session ends by itself."""
+
+    def __init__(self, token: str, caller: Caller | None = None) -> None:
+        self.token = token
+        self.caller = caller
+
+    def get_id(self) -> str:
+        return self.token
+
+
+def load(token: str) -> SignedInUser | None:
+    """The user of the session that has this token, if it still goes on."""
+    try:
+        return SignedInUser(token, wait(house().accounts.caller(token, "http")))
+    except Unauthenticated:
+        return None
+
+
+login_manager.user_loader(load)
+# the token is the session: there is no second, weaker way to recognise a browser
+login_manager.session_protection = None
+
+
+def begin(signed_in: SignedIn) -> None:
+    """From this answer on, the browser holds the new session's token, and no other."""
+    login_user(SignedInUser(signed_in.token))
+    session[_EXPIRES_AT] = signed_in.expires_at
+
+
+def forget() -> None:
+    """From this answer on, the browser holds no token."""
+    logout_user()
+
+
+def visitor() -> Caller | None:
+    """Who looks at this page, by the cookie; None for somebody who is not signed in."""
+    return current_user.caller if current_user.is_authenticated else None
