@@ -26,6 +26,10 @@ OpId = Annotated[str, Meta(pattern=r"\A[ -~]{1,64}\Z")]
 class Payload(Struct, forbid_unknown_fields=True, kw_only=True):
     """What a request carries. An absent field is UNSET."""
 
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        """Ask the store for what this says."""
+        raise NotImplementedError
+
 
 class Get(Payload):
     key: str
@@ -104,8 +108,6 @@ class Sync(Payload):
         return store.sync(caller, epoch=_given(self.epoch), since=_given(self.since), next=_given(self.next))
 
 
-Request = Get | Set | Delete | List | Batch | Sync
-
 VERBS: dict[str, type[Payload]] = {
     "get": Get,
     "set": Set,
@@ -117,17 +119,18 @@ VERBS: dict[str, type[Payload]] = {
 # what can be asked with GET: these change nothing
 READING = frozenset({"get", "list", "sync"})
 
-_decoders: dict[str, Callable[[bytes], Request]] = {
+_decoders: dict[str, Callable[[bytes], Payload]] = {
     name: msgspec.json.Decoder(payload).decode for name, payload in VERBS.items()
 }
 _encode = msgspec.json.Encoder().encode
 
 _FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`|`\$\.([a-z_]+)")
+_INDEX = re.compile(r"\$\.ops\[(\d+)\]")
 _NUMBERS = frozenset({"since", "limit"})
 _FLAGS = {"true": True, "false": False}
 
 
-def decode(name: str, body: bytes) -> Request:
+def decode(name: str, body: bytes) -> Payload:
     """The request that `body`, a JSON object, holds. Raises NotFound for an unknown verb, BadRequest, InvalidValue."""
     decoder = _decoders.get(name)
     if decoder is None:
@@ -137,12 +140,12 @@ def decode(name: str, body: bytes) -> Request:
     except msgspec.ValidationError as error:
         raise _mismatch(str(error)) from None
     except RecursionError:
-        raise InvalidValue("it is nested too deep") from None
+        raise too_deep() from None
     except (msgspec.DecodeError, ValueError):
         raise BadRequest("The request is not a JSON object.") from None
 
 
-def decode_query(name: str, parameters: Iterable[tuple[str, str]]) -> Request:
+def decode_query(name: str, parameters: Iterable[tuple[str, str]]) -> Payload:
     """The request of a reading verb from a query string: numbers and `true`/`false` come as text."""
     payload = VERBS.get(name)
     if payload is None or name not in READING:
@@ -163,7 +166,7 @@ def decode_query(name: str, parameters: Iterable[tuple[str, str]]) -> Request:
         raise _mismatch(str(error)) from None
 
 
-def call(store: Store, caller: Caller, request: Request) -> Future[Answer]:
+def call(store: Store, caller: Caller, request: Payload) -> Future[Answer]:
     """Ask the store. What is wrong with the request itself is raised at once; the rest comes with the future."""
     return request.call(store, caller)
 
@@ -178,17 +181,25 @@ def encode_refusal(refusal: Refusal) -> bytes:
     return _encode({"ok": False, "error": refusal.body()})
 
 
+def too_deep() -> InvalidValue:
+    """Nesting beyond any parser (protocol §5)."""
+    return InvalidValue("it is nested too deep")
+
+
 def unknown(name: str) -> NotFound:
     """There is no such verb: the HTTP door's answer."""
     return NotFound(f"There is no verb {name[:64]!r}; there are {', '.join(VERBS)}.")
 
 
 def _mismatch(message: str) -> Refusal:
-    found = _FIELD.search(message)
-    field = next((group for group in found.groups() if group), None) if found else None
+    extra: dict[str, Any] = {}
+    if found := _FIELD.search(message):
+        extra["field"] = found[1] or found[2]
+    if found := _INDEX.search(message):
+        extra["index"] = int(found[1])
     if message.startswith("Number out of range"):
-        return InvalidValue("a number is out of range")
-    return BadRequest(f"{message}.", **({"field": field} if field else {}))
+        return InvalidValue("a number is out of range", **extra)
+    return BadRequest(f"{message}.", **extra)
 
 
 def _op(index: int, op: BatchSet | BatchDelete, store: Store) -> Op:

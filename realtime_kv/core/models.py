@@ -1,6 +1,7 @@
 """The tables. A plain DeclarativeBase, which Flask-SQLAlchemy shares at the edge.
 
-Times are integers: milliseconds since 1970-01-01 UTC. A deleted entry keeps its row, with `deleted_at`, until the purge.
+Times are integers: milliseconds since 1970-01-01 UTC. A deleted entry keeps its row, with `deleted_at`, until the
+purge.
 """
 
 from sqlalchemy import ForeignKey, Index, LargeBinary, Text, false

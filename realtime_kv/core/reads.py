@@ -64,8 +64,8 @@ _CANDIDATES = """
 # the last revision of the page: writes are never split, so rows of one revision share their total
 _SYNC_END = f"""
 SELECT max(revision) FILTER (WHERE before < :bytes), max(revision), count(*) FROM (
-    SELECT revision, sum(length(value)) OVER (ORDER BY revision ROWS UNBOUNDED PRECEDING) - length(value) AS before
-    FROM (SELECT revision, coalesce(length(value), 0) + length(key) + 120 AS value FROM ({_CANDIDATES}))
+    SELECT revision, sum(size) OVER (ORDER BY revision ROWS UNBOUNDED PRECEDING) - size AS before
+    FROM (SELECT revision, coalesce(length(value), 0) + length(key) + 120 AS size FROM ({_CANDIDATES}))
 )
 """
 

@@ -118,6 +118,10 @@ class Store:
         """Call `fn` on the edge's thread after each commit, before the outcomes are handed out."""
         self.writer.watch(fn)
 
+    def metrics(self) -> dict[str, float]:
+        """How much has been written, and how it was grouped."""
+        return {"writes": self.writer.writes, "commits": self.writer.groups, "writes_queued": self.writer.queued}
+
     def stop(self) -> None:
         """Finish what is queued, then close; nothing more is accepted."""
         self.readers.stop()

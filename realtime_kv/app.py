@@ -1,0 +1,78 @@
+"""The wiring: every part is made here and connected to the others."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask
+
+from realtime_kv import migrations, web
+from realtime_kv.accounts.accounts import Accounts
+from realtime_kv.config import Config, secret_key
+from realtime_kv.core import database
+from realtime_kv.core.runtime import Inline, Runtime
+from realtime_kv.core.space import Quota
+from realtime_kv.core.store import Store, now_ms
+from realtime_kv.extensions import db, socketio
+from realtime_kv.sockets import transport
+from realtime_kv.sockets.gateway import Gateway
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class House:
+    """The parts of one running app, for whoever has to reach them: `app.extensions["realtime_kv"]`."""
+
+    config: Config
+    runtime: Runtime
+    store: Store
+    accounts: Accounts
+    gateway: Gateway
+
+    def metrics(self) -> dict[str, float]:
+        """The figures of the store and of the sockets."""
+        return {**self.store.metrics(), **self.gateway.metrics()}
+
+    def stop(self) -> None:
+        """Finish what is queued, on disk; then nothing is accepted any more."""
+        self.accounts.stop()
+        self.store.stop()
+
+
+def create_app(
+    config: Config | None = None,
+    runtime: Runtime | None = None,
+    *,
+    clock: Callable[[], int] = now_ms,
+    on_fatal: Callable[[BaseException], None] = lambda _: None,
+) -> Flask:
+    """An app with a data set of its own, brought up to date.
+
+    Without a `runtime` everything runs inline in the caller, as tests with Flask's or Socket.IO's test client need it.
+    """
+    config = config or Config.from_environ()
+    runtime = runtime or Inline()
+    app = Flask("realtime_kv", root_path=str(ROOT), template_folder="templates", static_folder="static")
+    app.config.update(
+        SECRET_KEY=secret_key(config),
+        SQLALCHEMY_DATABASE_URI=config.sqlalchemy_url,
+        MAX_CONTENT_LENGTH=transport.MESSAGE_BYTES,
+    )
+
+    db.init_app(app)
+    with app.app_context():
+        engine = db.engine
+    database.prepare(engine)
+    migrations.upgrade(engine)
+
+    quota = Quota(config.quota_keys, config.quota_bytes)
+    store = Store(engine, runtime, quota=quota, value_bytes=config.value_bytes, clock=clock, on_fatal=on_fatal)
+    accounts = Accounts(store.writer, store.readers, runtime, config, clock)
+    gateway = Gateway(config, runtime, store, accounts)
+    app.extensions["realtime_kv"] = House(config, runtime, store, accounts, gateway)
+
+    web.register(app)
+    socketio.init_app(app, **transport.OPTIONS)
+    gateway.attach(socketio.server, transport.install(socketio.server, gateway, config, runtime))
+    return app

@@ -1,0 +1,12 @@
+"""The Flask extensions, made once; `create_app` connects them to an app."""
+
+from flask_login import LoginManager
+from flask_socketio import SocketIO
+from flask_sqlalchemy import SQLAlchemy
+
+from realtime_kv.core.database import ENGINE_OPTIONS
+from realtime_kv.core.models import Base
+
+db = SQLAlchemy(model_class=Base, engine_options=ENGINE_OPTIONS)
+login_manager = LoginManager()
+socketio = SocketIO()

@@ -1,0 +1,266 @@
+"""The socket door: connect → room, event → store, commit → changes and acknowledgements. The only module that emits.
+
+What one tab gets from one commit leaves together, the change first: frames are gathered per tab while outcomes are
+delivered, and sent once afterwards (`flush`). Nothing here waits, except a connect for its session.
+"""
+
+import logging
+import secrets
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+from socketio import Server
+from socketio.exceptions import ConnectionRefusedError
+
+from realtime_kv import verbs
+from realtime_kv.accounts import door
+from realtime_kv.accounts.accounts import Accounts, Ended
+from realtime_kv.config import Config
+from realtime_kv.core.errors import BadRequest, Internal, NotFound, Refusal
+from realtime_kv.core.frames import Bookmark, Committed, Synced
+from realtime_kv.core.runtime import Future, Runtime
+from realtime_kv.core.store import Store
+from realtime_kv.sockets.rooms import Room, Tab
+from realtime_kv.sockets.transport import Engine, Frame, ack_frame, event_frame
+
+log = logging.getLogger(__name__)
+
+UNANSWERED = 256
+BOOKMARK_SECONDS = 20
+# a small room hears of every tab that comes and goes at once; a large one a few times a second
+PRESENCE_AT_ONCE = 8
+PRESENCE_SECONDS = 0.5
+
+_encode = msgspec.json.Encoder().encode
+_items = msgspec.json.Decoder(list[Raw]).decode
+_name = msgspec.json.Decoder(str).decode
+
+
+class Gateway:
+    """Every connected tab, and what it is told."""
+
+    def __init__(self, config: Config, runtime: Runtime, store: Store, accounts: Accounts) -> None:
+        self._config = config
+        self._runtime = runtime
+        self._store = store
+        self._accounts = accounts
+        self._server: Server
+        self._engine: Engine
+        self._tabs: dict[str, Tab] = {}
+        self._rooms: dict[int, Room] = {}
+        self._dirty: dict[str, Tab] = {}
+        self._crowded: set[Room] = set()
+        self._endings = 0
+        store.watch(self.push)
+        accounts.watch(self.end_session)
+        runtime.after_delivery(self.flush)
+        runtime.call_later(BOOKMARK_SECONDS, self._bookmark_all)
+
+    def attach(self, server: Server, engine: Engine) -> None:
+        """Serve the tabs that connect to `server`."""
+        self._server = server
+        self._engine = engine
+        server.on("connect", self.connect)
+        server.on("disconnect", self.disconnect)
+
+    # what the transport calls
+
+    def connect(self, sid: str, environ: dict[str, Any], auth: Any) -> None:
+        """A tab wants in: resolve who it is, once. Refused with the error's code as the message."""
+        try:
+            token, kind = door.credentials(environ, auth)
+            door.check_origin(environ, self._config, kind)
+            while True:
+                endings = self._endings
+                caller = self._runtime.wait(self._accounts.caller(token, "socket"), timeout=10)
+                # a session may have ended while we looked it up: then its end has not found this tab, so look again
+                if endings == self._endings:
+                    break
+        except Refusal as refusal:
+            raise ConnectionRefusedError(refusal.code, refusal.body()) from None
+        except Exception:
+            raise ConnectionRefusedError("internal", self._bug("connect").body()) from None
+        # from here to the CONNECT packet nothing yields, so the tab hears of its own connection first
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, "/")
+        room = self._rooms.get(caller.user_id) or self._rooms.setdefault(caller.user_id, Room(caller.user_id))
+        tab = Tab(sid, eio_sid, caller, room, self._store.clock())
+        self._server.enter_room(sid, room.name)
+        self._tabs[eio_sid] = room.tabs[eio_sid] = tab
+        self._runtime.deliver(partial(self._tell_presence, room))
+
+    def disconnect(self, sid: str, _reason: str = "") -> None:
+        """A tab has gone."""
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, "/")
+        tab = self._tabs.pop(eio_sid, None)
+        if tab is None:
+            return
+        self._dirty.pop(eio_sid, None)
+        del tab.room.tabs[eio_sid]
+        if tab.room.tabs:
+            self._runtime.deliver(partial(self._tell_presence, tab.room))
+        else:
+            self._rooms.pop(tab.room.user_id, None)
+
+    def receive(self, eio_sid: str, ack_id: int | None, body: bytes) -> None:
+        """An event, `["verb", {…}]`, in the order of arrival; answered when its outcome is there."""
+        tab = self._tabs.get(eio_sid)
+        if tab is None:
+            return
+        try:
+            future = self._ask(tab, body)
+        except Refusal as refusal:
+            self._acknowledge(tab, ack_id, verbs.encode_refusal(refusal))
+        except Exception:
+            self._acknowledge(tab, ack_id, verbs.encode_refusal(self._bug("event")))
+        else:
+            tab.unanswered += 1
+            future.then(partial(self._answer, tab, ack_id))
+
+    def busy(self, eio_sid: str) -> bool:
+        """Whether this tab has to wait for answers before more is read from it."""
+        tab = self._tabs.get(eio_sid)
+        return tab is not None and tab.unanswered >= UNANSWERED
+
+    def flush(self) -> None:
+        """Send what has been gathered: one send for each tab."""
+        while self._dirty:
+            dirty, self._dirty = self._dirty, {}
+            for eio_sid, tab in dirty.items():
+                frames, tab.outgoing = tab.outgoing, []
+                self._engine.send(eio_sid, frames)
+
+    # what the store and the accounts call
+
+    def push(self, committed: Sequence[Committed]) -> None:
+        """Tell every tab of every user what this commit did to their space; encoded once for each user."""
+        for news in committed:
+            room = self._rooms.get(news.user_id)
+            if room is None:
+                continue
+            room.bookmark = news.bookmark()
+            for change in news.changes():
+                self._emit(room, event_frame("change", change))
+
+    def end_session(self, ended: Ended) -> None:
+        """Tell the tabs of a session that it is over, and close them; of every session, where none is named."""
+        self._endings += 1
+        room = self._rooms.get(ended.user_id)
+        if room is None:
+            return
+        frame = event_frame("signed_out", _encode({"reason": ended.reason}))
+        for tab in [*room.tabs.values()]:
+            if ended.session_id in (None, tab.caller.session_id):
+                self._send(tab, frame)
+                self.flush()
+                self._server.disconnect(tab.sid)
+                self._engine.disconnect(tab.eio_sid)
+
+    def say_restart(self) -> None:
+        """Tell every tab that the server goes away for a moment."""
+        notice = {"kind": "restart", "message": "The server restarts; this tab comes back by itself.", "retry_after": 1}
+        frame = event_frame("notice", _encode(notice))
+        for room in self._rooms.values():
+            self._emit(room, frame)
+        self.flush()
+
+    def metrics(self) -> dict[str, float]:
+        """How many tabs are connected, and of how many users."""
+        return {"tabs": len(self._tabs), "users_connected": len(self._rooms)}
+
+    # answering
+
+    def _ask(self, tab: Tab, body: bytes) -> Future[Any]:
+        try:
+            items = _items(body)
+            name = _name(items[0])
+        except RecursionError:
+            # deeper than any parser goes: it is the value that nobody can store
+            raise verbs.too_deep() from None
+        except (msgspec.MsgspecError, ValueError, IndexError):
+            raise BadRequest("An event is JSON: a verb and one object.") from None
+        if len(items) != 2:
+            raise BadRequest(f"A verb takes exactly one object; {len(items) - 1} arguments came.")
+        try:
+            request = verbs.decode(name, bytes(items[1]))
+        except NotFound as refusal:
+            # over a socket an unknown verb is an unknown event, which is a bad request (protocol §5)
+            raise BadRequest(refusal.message) from None
+        return verbs.call(self._store, tab.caller, request)
+
+    def _answer(self, tab: Tab, ack_id: int | None, future: Future[Any]) -> None:
+        tab.unanswered -= 1
+        if tab.eio_sid not in self._tabs:
+            return
+        answer = None
+        try:
+            answer = future.result()
+            body = verbs.encode(answer)
+        except Refusal as refusal:
+            body = verbs.encode_refusal(refusal)
+        except Exception:
+            body = verbs.encode_refusal(self._bug("answer"))
+        self._acknowledge(tab, ack_id, body)
+        if isinstance(answer, Synced) and answer.next is None:
+            self._tell_in_step(tab, answer)
+        if tab.unanswered == UNANSWERED - 1:
+            self._engine.resume(tab.eio_sid)
+
+    def _acknowledge(self, tab: Tab, ack_id: int | None, body: bytes) -> None:
+        if ack_id is not None:
+            self._send(tab, ack_frame(ack_id, body))
+
+    def _tell_in_step(self, tab: Tab, synced: Synced) -> None:
+        """After a sync: where the space stands, and who else is there."""
+        assert isinstance(synced.keys, int) and isinstance(synced.digest, int)
+        read = Bookmark(epoch=synced.epoch, revision=synced.revision, keys=synced.keys, digest=synced.digest)
+        room = tab.room
+        if room.bookmark is None:
+            room.bookmark = read
+        # what has been pushed since the sync was read is already on its way to this tab
+        latest = max(read, room.bookmark, key=lambda bookmark: bookmark.revision)
+        self._send(tab, event_frame("bookmark", _encode(latest)))
+        self._send(tab, self._presence(room))
+
+    # telling
+
+    def _tell_presence(self, room: Room) -> None:
+        if room in self._crowded:
+            room.presence_due = True
+        else:
+            self._emit(room, self._presence(room))
+            if len(room.tabs) > PRESENCE_AT_ONCE:
+                self._crowded.add(room)
+                self._runtime.call_later(PRESENCE_SECONDS, partial(self._tell_presence_later, room))
+
+    def _tell_presence_later(self, room: Room) -> None:
+        self._crowded.discard(room)
+        if room.presence_due:
+            room.presence_due = False
+            self._tell_presence(room)
+            self.flush()
+
+    def _presence(self, room: Room) -> Frame:
+        return event_frame("presence", _encode({"tabs": [tab.shown() for tab in room.tabs.values()]}))
+
+    def _bookmark_all(self) -> None:
+        for room in self._rooms.values():
+            if room.bookmark is not None:
+                self._emit(room, event_frame("bookmark", _encode(room.bookmark)))
+        self.flush()
+        self._runtime.call_later(BOOKMARK_SECONDS, self._bookmark_all)
+
+    def _emit(self, room: Room, frame: Frame) -> None:
+        for tab in room.tabs.values():
+            self._send(tab, frame)
+
+    def _send(self, tab: Tab, frame: Frame) -> None:
+        tab.outgoing.append(frame)
+        self._dirty[tab.eio_sid] = tab
+
+    def _bug(self, where: str) -> Internal:
+        request_id = secrets.token_hex(8)
+        log.exception("%s failed (request %s)", where, request_id)
+        return Internal(request_id)

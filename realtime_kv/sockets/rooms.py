@@ -1,0 +1,44 @@
+"""Who is connected: a tab is one Socket.IO client, a room all tabs of one user."""
+
+from typing import Any
+
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.frames import Bookmark, timestamp
+from realtime_kv.sockets.transport import Frame
+
+
+class Room:
+    """All tabs of one user, and where their space stood when they were last told."""
+
+    __slots__ = ("bookmark", "name", "presence_due", "tabs", "user_id")
+
+    def __init__(self, user_id: int) -> None:
+        self.user_id = user_id
+        self.name = f"user:{user_id}"
+        self.tabs: dict[str, Tab] = {}
+        self.bookmark: Bookmark | None = None
+        self.presence_due = False
+
+
+class Tab:
+    """One connected client: who it is was resolved once, at connect."""
+
+    __slots__ = ("caller", "eio_sid", "outgoing", "room", "sid", "since", "unanswered")
+
+    def __init__(self, sid: str, eio_sid: str, caller: Caller, room: Room, now: int) -> None:
+        self.sid = sid
+        self.eio_sid = eio_sid
+        self.caller = caller
+        self.room = room
+        self.since = now
+        self.unanswered = 0
+        self.outgoing: list[Frame] = []
+
+    def shown(self) -> dict[str, Any]:
+        """The tab as `presence` shows it; `id` is the client's own `socket.id`."""
+        return {
+            "id": self.sid,
+            "session": self.caller.session,
+            "label": self.caller.label,
+            "since": timestamp(self.since),
+        }

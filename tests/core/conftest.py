@@ -1,0 +1,26 @@
+import pytest
+
+from realtime_kv.core.store import Store
+from tests.core.house import House, Person
+
+
+@pytest.fixture
+def house(tmp_path):
+    house = House(tmp_path)
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def store(house) -> Store:
+    return house.open()
+
+
+@pytest.fixture
+def alice(house, store) -> Person:
+    return Person(store, house.add_user("alice"))
+
+
+@pytest.fixture
+def charlie(house, store) -> Person:
+    return Person(store, house.add_user("charlie"))

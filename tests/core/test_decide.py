@@ -1,0 +1,152 @@
+"""`decide` against a dict: whatever writes come, the space is what a dict and a counter would be."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.decide import decide
+from realtime_kv.core.errors import Conflict, OpIdReused, QuotaExceeded, Refusal, Unauthenticated
+from realtime_kv.core.frames import digest_of
+from realtime_kv.core.ops import Delete, Set
+from realtime_kv.core.space import Quota, Space
+from realtime_kv.core.write import State, Write
+
+KEYS = ["a", "b", "é/c", "__proto__"]
+CALLER = Caller(1, "alice", False, 1, 7, "s7", "A test", "socket")
+
+ops = st.one_of(
+    st.builds(Set, st.sampled_from(KEYS), st.sampled_from(["1", '"x"', '"é"', "null"]), st.none() | st.integers(0, 6)),
+    st.builds(Delete, st.sampled_from(KEYS), st.none() | st.integers(0, 6)),
+)
+writes = st.lists(
+    st.one_of(
+        ops.map(lambda op: ("set" if isinstance(op, Set) else "delete", [op])),
+        st.lists(ops, min_size=1, max_size=4, unique_by=lambda op: op.key).map(lambda batch: ("batch", batch)),
+    ),
+    max_size=30,
+)
+
+
+def a_state(quota: Quota | None = None) -> State:
+    space = Space(1, 0, 0, 0, 0, entries=dict.fromkeys(KEYS))
+    return State("epoch", quota or Quota(), {1: space}, {7})
+
+
+class Model:
+    """What a space is, said with a dict: key → (value, revision, version, created_revision)."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, tuple[str, int, int, int]] = {}
+        self.revision = 0
+
+    def apply(self, batch: list[Set | Delete]) -> bool:
+        """Whether the write is accepted; all or nothing."""
+        after, touched, revision = dict(self.entries), False, self.revision + 1
+        for op in batch:
+            before = after.get(op.key)
+            if op.if_revision is not None and op.if_revision != (before[1] if before else 0):
+                return False
+            if isinstance(op, Set):
+                version, created = (before[2] + 1, before[3]) if before else (1, revision)
+                after[op.key] = (op.value, revision, version, created)
+                touched = True
+            elif before:
+                del after[op.key]
+                touched = True
+        if touched:
+            self.entries, self.revision = after, revision
+        return True
+
+
+@settings(max_examples=300, deadline=None)
+@given(writes)
+def test_a_space_is_what_a_dict_and_a_counter_would_be(history):
+    state, model = a_state(), Model()
+    space = state.spaces[1]
+    for now, (verb, batch) in enumerate(history, 1):
+        try:
+            decide(Write(CALLER, verb, batch), state, now, "at")
+            accepted = True
+        except Conflict:
+            accepted = False
+        assert accepted == model.apply(batch)
+        live = {key: record for key, record in space.entries.items() if record and record.is_live(now)}
+        assert {key: (r.value, r.revision, r.version, r.created_revision) for key, r in live.items()} == model.entries
+        assert space.revision == model.revision
+        assert space.keys == len(live)
+        assert space.bytes == sum(len(key.encode()) + len(r.value.encode()) for key, r in live.items())
+        assert space.digest == sum(digest_of(key, r.revision) for key, r in live.items()) % 2**32
+    assert [write.revision for write in space.writes] == list(range(1, space.revision + 1))
+
+
+@given(writes)
+def test_replaying_what_watchers_heard_gives_the_space(history):
+    state = a_state()
+    for now, (verb, batch) in enumerate(history, 1):
+        try:
+            decide(Write(CALLER, verb, batch), state, now, "at")
+        except Refusal:
+            continue
+    copy: dict[str, bytes] = {}
+    for write in state.spaces[1].writes:
+        assert len({op.key for op in write.ops}) == len(write.ops)
+        for op in write.ops:
+            if hasattr(op, "value"):
+                copy[op.key] = bytes(op.value)
+            else:
+                del copy[op.key]
+    live = {key: r.value.encode() for key, r in state.spaces[1].entries.items() if r and r.deleted_at is None}
+    assert copy == live
+
+
+def test_a_session_that_has_ended_writes_nothing():
+    state = a_state()
+    state.valid_sessions.clear()
+    with pytest.raises(Unauthenticated):
+        decide(Write(CALLER, "set", [Set("a", "1")]), state, 1, "at")
+    assert state.spaces[1].revision == 0
+
+
+def test_an_op_id_is_answered_again_and_never_used_for_two_things():
+    state = a_state()
+    first = decide(Write(CALLER, "set", [Set("a", "1")], "id", "one"), state, 1, "at")
+    again = decide(Write(CALLER, "set", [Set("a", "1")], "id", "one"), state, 2, "at")
+    assert (again.revision, again.version, again.replayed) == (first.revision, first.version, True)
+    assert state.spaces[1].revision == 1
+    with pytest.raises(OpIdReused):
+        decide(Write(CALLER, "set", [Set("a", "2")], "id", "two"), state, 3, "at")
+    assert state.spaces[1].revision == 1
+
+
+def test_a_refused_batch_leaves_nothing_behind_and_names_the_op():
+    state = a_state()
+    decide(Write(CALLER, "set", [Set("a", "1")]), state, 1, "at")
+    with pytest.raises(Conflict) as refused:
+        decide(Write(CALLER, "batch", [Set("b", "1"), Set("a", "2", if_revision=9)]), state, 2, "at")
+    assert refused.value.extra["index"] == 1
+    assert refused.value.extra["entry"].revision == 1
+    assert state.spaces[1].entries["b"] is None
+    assert state.spaces[1].revision == 1
+
+
+def test_a_quota_holds_for_growth_only():
+    state = a_state(Quota(keys=1, bytes=10))
+    decide(Write(CALLER, "set", [Set("a", "1")]), state, 1, "at")
+    for grows in (Set("b", "1"), Set("a", '"0123456789"')):
+        with pytest.raises(QuotaExceeded) as refused:
+            decide(Write(CALLER, "set", [grows]), state, 2, "at")
+        assert {"limit", "used"} <= refused.value.extra.keys()
+    state.quota = Quota(keys=0, bytes=0)
+    decide(Write(CALLER, "delete", [Delete("a")]), state, 3, "at")
+    assert state.spaces[1].keys == 0
+
+
+def test_an_expired_entry_reads_as_none_and_is_created_anew():
+    state = a_state()
+    decide(Write(CALLER, "set", [Set("a", "1")]), state, 1, "at")
+    state.spaces[1].entries["a"].expires_at = 10
+    answer = decide(Write(CALLER, "set", [Set("a", "2", if_revision=0)]), state, 20, "at")
+    assert answer.version == 1
+    space = state.spaces[1]
+    assert (space.keys, space.digest, space.entries["a"].expires_at) == (1, digest_of("a", 2), None)

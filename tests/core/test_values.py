@@ -1,0 +1,115 @@
+import contextlib
+import json
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from realtime_kv.core.errors import BadRequest, InvalidKey, InvalidValue, Refusal, TooLarge
+from realtime_kv.core.values import canonical, check_key, check_value
+
+safe_text = st.text(st.characters(exclude_categories=["Cs"]))
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | safe_text,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(safe_text, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(json_values)
+def test_a_value_comes_out_equal_and_compact(value):
+    text = check_value(json.dumps(value, indent=1).encode())
+    assert json.loads(text) == value
+    assert check_value(text.encode()) == text
+
+
+@given(json_values)
+def test_two_spellings_of_one_value_are_the_same_request(value):
+    plain = json.dumps(value, ensure_ascii=False)
+    other = json.dumps(_respelled(value), indent=2, sort_keys=True)
+    assert canonical(plain.encode()) == canonical(other.encode())
+
+
+@settings(max_examples=500)
+@given(st.binary(max_size=80) | safe_text.map(str.encode))
+def test_any_bytes_are_a_value_or_a_clear_refusal(raw):
+    with contextlib.suppress(Refusal):
+        json.loads(check_value(raw))
+
+
+@pytest.mark.parametrize("depth", [1, 64])
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_64_levels_are_allowed(depth, opening, closing):
+    check_value(opening * depth + (b"1" if opening != b"[" else b"") + closing * depth)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" * 65 + b"]" * 65,
+        b'{"a":' * 65 + b"1" + b"}" * 65,
+        b"[" * 100_000 + b"]" * 100_000,
+        b"9007199254740992",
+        b"[-9007199254740992]",
+        b'{"a":{"b":[123456789012345678901234567890]}}',
+        b"1e400",
+        b"-1e400",
+        b"9" * 5000,
+    ],
+)
+def test_what_a_browser_could_not_hold_is_refused(raw):
+    with pytest.raises(InvalidValue):
+        check_value(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"NaN", b"Infinity", b"-Infinity", b'"\\ud800"', b'"\xff"', b"{", b"01", b"1 2", b"'a'", b"\xef\xbb\xbf1"],
+)
+def test_what_is_not_json_is_a_bad_request(raw):
+    with pytest.raises(BadRequest):
+        check_value(raw)
+
+
+def test_the_limit_counts_bytes_of_compact_json():
+    assert len(check_value(b'"' + b"x" * 65_534 + b'"')) == 65_536
+    assert check_value(b"[ 1 ]" + b" " * 70_000) == "[1]"
+    with pytest.raises(TooLarge) as refused:
+        check_value('"é"'.encode() * 1, limit=3)
+    assert refused.value.extra == {"limit": 3, "actual": 4}
+
+
+def test_of_a_repeated_name_the_last_counts_and_integers_at_the_edge_are_kept():
+    assert check_value(b'{"a":1,"a":2}') == '{"a":2}'
+    assert check_value(b"[9007199254740991,-9007199254740991]") == "[9007199254740991,-9007199254740991]"
+    assert check_value(b'"9007199254740993"') == '"9007199254740993"'
+    assert math.isclose(json.loads(check_value(b"12345678901234567890.5")), 12345678901234567890.5)
+
+
+@pytest.mark.parametrize("key", ["a", "a//b", ".", "..", "__proto__", " a ", "é" * 256, "😀", "\u2028", "\x80"])
+def test_ordinary_keys(key):
+    assert check_key(key) == key
+
+
+@pytest.mark.parametrize("key", ["", "a\nb", "\x00", "a\x7f", "\x1f", "x" * 513, "é" * 257])
+def test_keys_that_cannot_be(key):
+    with pytest.raises(InvalidKey) as refused:
+        check_key(key)
+    assert refused.value.extra["reason"]
+
+
+def _respelled(value):
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return float(value) if abs(value) < 2**53 else value
+    if isinstance(value, float):
+        return value
+    if isinstance(value, list):
+        return [_respelled(item) for item in value]
+    return {name: _respelled(item) for name, item in reversed(value.items())}

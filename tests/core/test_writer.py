@@ -1,0 +1,196 @@
+import itertools
+import sqlite3
+import threading
+
+import pytest
+
+from realtime_kv.core import database
+from realtime_kv.core.database import NotDurable
+from realtime_kv.core.errors import Unavailable
+from realtime_kv.core.runtime import Threads
+from realtime_kv.core.space import Quota
+from tests.core.house import House, Person, Watcher
+
+
+@pytest.fixture
+def runtime():
+    runtime = Threads()
+    yield runtime
+    runtime.stop()
+
+
+@pytest.fixture
+def busy_house(tmp_path, runtime):
+    house = House(tmp_path)
+    yield house
+    house.close()
+
+
+def test_writes_from_many_threads_get_gapless_revisions_and_share_commits(busy_house, runtime):
+    store = busy_house.open(runtime)
+    people = [Person(store, busy_house.add_user(name)) for name in ("alice", "charlie", "zoe")]
+    heard = Watcher(store)
+    futures = {id(person): [] for person in people}
+    gate = threading.Barrier(6)
+
+    def write(person, part):
+        gate.wait()
+        for n in range(100):
+            futures[id(person)].append(store.set(person.caller, f"{part}/{n}", b"1", op_id=f"{part}-{n}"))
+
+    threads = [threading.Thread(target=write, args=(person, part)) for person in people for part in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for person in people:
+        answers = [runtime.wait(future, timeout=30) for future in futures[id(person)]]
+        assert sorted(answer.revision for answer in answers) == list(range(1, 201))
+        pushed = [
+            write["revision"]
+            for news, change in zip(heard.commits, heard.changes, strict=True)
+            if news.user_id == person.caller.user_id
+            for write in change["writes"]
+        ]
+        assert pushed == list(range(1, 201))
+    assert store.writer.groups < store.writer.writes == 600
+
+
+def test_an_answer_is_on_disk_when_it_comes(busy_house, runtime, tmp_path):
+    store = busy_house.open(runtime)
+    alice = Person(store, busy_house.add_user("alice"))
+    for n in range(20):
+        alice.set("k", n)
+        # another connection sees committed rows only
+        with sqlite3.connect(tmp_path / "kv.db") as other:
+            assert other.execute("SELECT value FROM entries").fetchone() == (str(n),)
+
+
+def test_users_take_turns_in_a_group(house, monkeypatch):
+    monkeypatch.setattr("realtime_kv.core.writer.GROUP_WEIGHT", 4)
+    store = house.open()
+    writer = store.writer
+    alice, charlie = house.add_user("alice"), house.add_user("charlie")
+    names = {alice.user_id: "a", charlie.user_id: "c"}
+    for caller, count in ((alice, 10), (charlie, 2)):
+        for n in range(count):
+            writer._sort(_Pending(caller.user_id, n))
+    groups = []
+    while writer._waiting:
+        groups.append([(names[write.user_id], write.n) for write in writer._next_group()])
+    assert groups[0] == [("a", 0), ("c", 0), ("a", 1), ("c", 1)]
+    assert list(itertools.chain(*groups[1:])) == [("a", n) for n in range(2, 10)]
+
+
+class _Pending:
+    weight = 1
+
+    def __init__(self, user_id, n):
+        self.user_id = user_id
+        self.n = n
+
+
+def test_a_write_that_the_database_refuses_does_not_fail_its_neighbours(busy_house, runtime):
+    store = busy_house.open(runtime)
+    alice = Person(store, busy_house.add_user("alice"))
+    with busy_house.engine.begin() as db:
+        db.exec_driver_sql(
+            "CREATE TRIGGER picky BEFORE INSERT ON entries WHEN new.key = 'bad' BEGIN SELECT raise(ABORT, 'no'); END"
+        )
+    hold = threading.Event()
+    store.writer.run(lambda _: hold.wait())
+    futures = {key: store.set(alice.caller, key, b"1") for key in ("a", "bad", "b")}
+    hold.set()
+    assert runtime.wait(futures["a"]).revision == 1
+    assert runtime.wait(futures["b"]).revision == 2
+    with pytest.raises(sqlite3.IntegrityError):
+        runtime.wait(futures["bad"])
+
+
+def test_a_full_disk_is_unavailable_and_nothing_is_half_written(house):
+    store = house.open()
+    alice = Person(store, house.add_user("alice"))
+    alice.set("small", 1)
+    pages = database.driver(store.writer._connection).execute("PRAGMA page_count").fetchone()[0]
+    database.driver(store.writer._connection).execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(Unavailable):
+        alice.batch(*(("set", f"{n}", "x" * 60_000) for n in range(5)), op_id="big")
+    assert alice.sync()["revision"] == 1
+    database.driver(store.writer._connection).execute("PRAGMA max_page_count=1000000")
+    answer = alice.batch(*(("set", f"{n}", "x" * 60_000) for n in range(5)), op_id="big")
+    assert answer["revision"] == 2
+    assert "replayed" not in answer
+
+
+def test_the_other_lane_runs_alone_and_what_it_raises_undoes_it(house):
+    store = house.open()
+    alice = Person(store, house.add_user("alice"))
+
+    def spoil(db):
+        db.exec_driver_sql("UPDATE users SET username = 'spoilt'")
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        store.writer.run(spoil).result()
+    name = store.writer.run(lambda db: db.exec_driver_sql("SELECT username FROM users").scalar()).result()
+    assert name == "alice"
+    assert alice.set("k", 1)["revision"] == 1
+
+
+def test_a_store_that_has_stopped_takes_nothing_more(house):
+    store = house.open()
+    alice = Person(store, house.add_user("alice"))
+    store.stop()
+    with pytest.raises(Unavailable):
+        alice.set("k", 1)
+
+
+def test_what_was_queued_is_finished_before_the_writer_stops(busy_house, runtime):
+    store = busy_house.open(runtime)
+    alice = busy_house.add_user("alice")
+    futures = [store.set(alice, f"{n}", b"1") for n in range(200)]
+    store.stop()
+    assert [runtime.wait(future, timeout=10).revision for future in futures] == list(range(1, 201))
+
+
+def test_a_full_queue_is_unavailable(busy_house, runtime, monkeypatch):
+    monkeypatch.setattr("realtime_kv.core.writer.QUEUE_LIMIT", 3)
+    store = busy_house.open(runtime)
+    alice = busy_house.add_user("alice")
+    hold = threading.Event()
+    store.writer.run(lambda _: hold.wait())
+    futures = [store.set(alice, f"{n}", b"1") for n in range(3)]
+    with pytest.raises(Unavailable):
+        store.set(alice, "one too many", b"1")
+    hold.set()
+    assert [runtime.wait(future, timeout=10).revision for future in futures] == [1, 2, 3]
+
+
+def test_the_writing_connection_is_durable_or_there_is_none(house, tmp_path):
+    connection = database.writing(house.engine)
+    driver = database.driver(connection)
+    assert driver.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert driver.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert driver.execute("PRAGMA secure_delete").fetchone() == (1,)
+    connection.close()
+    memory = database.open_engine("sqlite://")
+    with pytest.raises(NotDurable):
+        database.writing(memory)
+
+
+def test_a_reading_connection_cannot_write(house):
+    connection = database.reading(house.engine)
+    with pytest.raises(sqlite3.OperationalError):
+        database.driver(connection).execute("DELETE FROM users")
+    connection.close()
+
+
+def test_quotas_hold_in_the_store(house):
+    store = house.open(quota=Quota(keys=2, bytes=1000))
+    alice = Person(store, house.add_user("alice"))
+    alice.set("a", 1)
+    alice.set("b", 1)
+    with pytest.raises(Exception, match="may keep 2"):
+        alice.set("c", 1)
+    alice.delete("a")
+    alice.set("c", 1)
