@@ -63,8 +63,9 @@ def check(options: argparse.Namespace) -> int:
 
 def bench(options: argparse.Namespace) -> int:
     """Measure, in other processes."""
-    given = [f"--{name}={value}" for name, value in vars(options).items() if name != "command" and value is not None]
-    return _run("-m", "bench", *given)
+    from bench import command  # noqa: PLC0415 (not before it is installed)
+
+    return command.main(options)
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -99,11 +100,13 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("check", help="run the formatter, the linter and the type checker over the code")
 
     command = commands.add_parser("bench", help="measure this server against a tutorial-style one, in the same run")
-    command.add_argument("--users", type=int, metavar="N", help="users at once (10)")
-    command.add_argument("--tabs", type=int, metavar="N", help="tabs of each user (3)")
-    command.add_argument("--rounds", type=int, metavar="N", help="alternating rounds, of which the median counts (3)")
-    command.add_argument("--seconds", type=float, metavar="S", help="length of one measurement (4)")
-    command.add_argument("--only", metavar="NAME", help="one part: load, growth or idle")
+    command.add_argument("--users", type=int, default=10, metavar="N", help="users at once (10)")
+    command.add_argument("--tabs", type=int, default=3, metavar="N", help="tabs of each user (3)")
+    command.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="alternating rounds, of which the median counts (3)"
+    )
+    command.add_argument("--seconds", type=float, default=4.0, metavar="S", help="length of one measurement (4)")
+    command.add_argument("--only", choices=["load", "growth", "idle"], help="one part of it")
     command.add_argument("--json", metavar="FILE", help="write everything measured as JSON too")
     return parser
 

@@ -1,0 +1,1 @@
+"""What it costs, measured against something else in the same run."""

@@ -1,0 +1,184 @@
+"""A Socket.IO tab as cheap as Python allows: one non-blocking socket, frames cut out of large reads, no JSON parsed.
+
+The load must cost far less than the server that it measures. So this speaks just enough of WebSocket, engine.io and
+Socket.IO for the two servers of the benchmark, and nothing else should use it.
+"""
+
+import json
+import secrets
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+from websockets.speedups import apply_mask
+
+_READ = 1 << 18
+
+
+class Tab:
+    """One connection. `on_ack(id, payload, start)` and `on_event(payload)` are called with the bytes as they came."""
+
+    def __init__(self, selector: selectors.BaseSelector, port: int, auth: dict[str, Any]) -> None:
+        self.on_ack: Callable[[int, bytes, int], None] = lambda *_: None
+        self.on_event: Callable[[bytes], None] = lambda _: None
+        self.is_open = False
+        self.next_id = 0
+        self._selector = selector
+        self._auth = json.dumps(auth, separators=(",", ":"))
+        self._mask = secrets.token_bytes(4)
+        self._unread = b""
+        self._unsent = bytearray()
+        self._waiting_to_write = False
+        self._upgraded = False
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setblocking(False)
+        selector.register(self._socket, selectors.EVENT_READ, self)
+        self._write(
+            f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            "\r\n".encode()
+        )
+
+    def call(self, event: str, payload: str) -> int:
+        """Send one event; the id that its acknowledgement will have."""
+        number = self.take_id()
+        self.send([f'42{number}["{event}",{payload}]'])
+        return number
+
+    def take_id(self) -> int:
+        """The next acknowledgement id."""
+        self.next_id += 1
+        return self.next_id
+
+    def send(self, packets: list[str]) -> None:
+        """Send these packets, a frame each, in one go."""
+        self._write(b"".join([self._frame(packet.encode()) for packet in packets]))
+
+    def ready(self, events: int) -> None:
+        """The selector says that something can be read or written."""
+        if events & selectors.EVENT_WRITE:
+            self._write(b"")
+        if events & selectors.EVENT_READ:
+            data = self._socket.recv(_READ)
+            if not data:
+                raise ConnectionError("the server closed a tab")
+            self._read(self._unread + data if self._unread else data)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._selector.unregister(self._socket)
+        self._socket.close()
+
+    def _read(self, data: bytes) -> None:
+        if not self._upgraded:
+            head, end, data = data.partition(b"\r\n\r\n")
+            if not end:
+                self._unread = head
+                return
+            if b" 101 " not in head.split(b"\r\n")[0]:
+                raise ConnectionError(f"no WebSocket: {head[:80]!r} {data[:200]!r}")
+            self._upgraded = True
+        at, size = 0, len(data)
+        while size - at >= 2:
+            length, start = data[at + 1], at + 2
+            if length == 126:
+                start = at + 4
+                length = int.from_bytes(data[at + 2 : start])
+            elif length == 127:
+                start = at + 10
+                length = int.from_bytes(data[at + 2 : start])
+            end_of_frame = start + length
+            if size < start or size < end_of_frame:
+                break
+            self._packet(data[at] & 15, data[start:end_of_frame])
+            at = end_of_frame
+        self._unread = data[at:]
+
+    def _packet(self, opcode: int, payload: bytes) -> None:
+        kind = payload[:2]
+        if opcode != 1:
+            raise ConnectionError(f"the server closed a tab: {payload!r}")
+        if kind == b"43":
+            bracket = payload.index(b"[", 2)
+            self.on_ack(int(payload[2:bracket]), payload, bracket + 1)
+        elif kind == b"42":
+            self.on_event(payload)
+        elif kind == b"2":
+            self.send(["3"])
+        elif kind[:1] == b"0":
+            self.send([f"40{self._auth}"])
+        elif kind == b"40":
+            self.is_open = True
+        elif kind in {b"44", b"41", b"1"}:
+            raise ConnectionError(f"the server refused a tab: {payload!r}")
+
+    def _frame(self, payload: bytes) -> bytes:
+        size = len(payload)
+        if size < 126:
+            head = bytes((0x81, 0x80 | size))
+        elif size < 1 << 16:
+            head = struct.pack("!BBH", 0x81, 0xFE, size)
+        else:
+            head = struct.pack("!BBQ", 0x81, 0xFF, size)
+        return b"".join((head, self._mask, apply_mask(payload, self._mask)))
+
+    def _write(self, data: bytes) -> None:
+        if self._unsent:
+            self._unsent += data
+            data = bytes(self._unsent)
+            self._unsent.clear()
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._unsent += data[sent:]
+        if self._waiting_to_write != bool(self._unsent):
+            self._waiting_to_write = not self._waiting_to_write
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._waiting_to_write else 0)
+            self._selector.modify(self._socket, events, self)
+
+
+class Loop:
+    """Runs tabs until something holds."""
+
+    def __init__(self) -> None:
+        self.selector = selectors.DefaultSelector()
+
+    def open(self, port: int, auths: list[dict[str, Any]], *, at_once: int = 32) -> list[Tab]:
+        """A tab for each of these, all connected; so many handshakes at a time."""
+        tabs: list[Tab] = []
+        for start in range(0, len(auths), at_once):
+            opening = [Tab(self.selector, port, auth) for auth in auths[start : start + at_once]]
+            self._until_open(opening)
+            tabs += opening
+        return tabs
+
+    def sync(self, tabs: list[Tab]) -> None:
+        """Each tab asks for what it lacks, as a client does after it has connected; the first page counts."""
+        answered: list[int] = []
+        for tab in tabs:
+            tab.on_ack = lambda number, *_: answered.append(number)
+            tab.call("sync", "{}")
+        self.run(lambda: len(answered) == len(tabs), 20, "the answers of sync")
+
+    def run(self, until: Callable[[], bool], seconds: float, what: str) -> None:
+        """Serve the tabs until this holds. Raises TimeoutError when it does not in so many seconds."""
+        deadline = time.monotonic() + seconds
+        while not until():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+            self.turn(min(left, 0.1))
+
+    def turn(self, timeout: float) -> None:
+        """Serve what is ready, waiting so long for something to be."""
+        for key, events in self.selector.select(timeout):
+            key.data.ready(events)
+
+    def _until_open(self, tabs: list[Tab]) -> None:
+        self.run(lambda: all(tab.is_open for tab in tabs), 20, "the tabs to be connected")
