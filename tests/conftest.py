@@ -1,0 +1,25 @@
+import pytest
+
+from tests.running import Account, Server, fresh_name
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Server:
+    """One real server for all tests that only talk to it; each test brings its own users."""
+    server = Server(tmp_path_factory.mktemp("data")).start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def alice(server) -> Account:
+    account = server.sign_up(fresh_name("alice"))
+    yield account
+    account.close()
+
+
+@pytest.fixture
+def charlie(server) -> Account:
+    account = server.sign_up(fresh_name("charlie"))
+    yield account
+    account.close()

@@ -1,0 +1,145 @@
+"""The real thing: a server in its own process on a real file, real accounts, and real Socket.IO clients as tabs."""
+
+import itertools
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+import socketio
+
+ROOT = Path(__file__).resolve().parent.parent
+PASSWORD = "a-rather-Long-passphrase"
+DEADLINE = 30
+
+
+class Server:
+    """`realtime_kv serve` on a free port and a data folder; may be killed and started again."""
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        self.data_dir = data_dir
+        self.port = 0
+        self.process: subprocess.Popen[str] | None = None
+        self.output: list[str] = []
+        self._settings = {"RKV_RATE_LIMITS": "off", **settings}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> Self:
+        """Come back when it says that it serves; a restart takes the same port."""
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "realtime_kv.cli", "serve", f"--port={self.port}", f"--data-dir={self.data_dir}"],
+            cwd=ROOT,
+            env={**environ, **self._settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        ready: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
+        line = ready.get(timeout=DEADLINE)
+        if line is None:
+            raise AssertionError("the server did not start:\n" + "".join(self.output))
+        self.port = int(line.rsplit(":", 1)[1])
+        return self
+
+    def kill(self) -> None:
+        """The hard way: SIGKILL, at whatever moment this is."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """The graceful way; the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=DEADLINE)
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    def sign_up(self, username: str) -> "Account":
+        answer = requests.post(
+            f"{self.url}/api/v1/sign_up",
+            json={"username": username, "password": PASSWORD, "token": True},
+            timeout=DEADLINE,
+        )
+        assert answer.status_code == 201, answer.text
+        return Account(self, username, answer.json()["token"])
+
+    def _read(self, process: "subprocess.Popen[str]", ready: "queue.SimpleQueue[str | None]") -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.output.append(line)
+            if line.startswith("Ready on "):
+                ready.put(line.strip())
+        ready.put(None)
+
+
+class Account:
+    """A signed-in user, at both doors."""
+
+    def __init__(self, server: Server, username: str, token: str) -> None:
+        self.server = server
+        self.username = username
+        self.token = token
+        self.headers = {"Authorization": f"Bearer {token}"}
+        self._tabs: list[Tab] = []
+
+    def http(self, verb: str, **payload: Any) -> requests.Response:
+        return requests.post(f"{self.server.url}/api/v1/{verb}", json=payload, headers=self.headers, timeout=DEADLINE)
+
+    def open_tab(self, transports: list[str] | None = None) -> "Tab":
+        tab = Tab(self, transports)
+        self._tabs.append(tab)
+        return tab
+
+    def close(self) -> None:
+        for tab in self._tabs:
+            tab.close()
+
+
+class Tab:
+    """A stock Socket.IO client; every event it hears is kept until a test asks for it."""
+
+    def __init__(self, account: Account, transports: list[str] | None = None) -> None:
+        self.account = account
+        self.heard: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self.client = socketio.Client(reconnection=False)
+        self.client.on("*", lambda event, data: self.heard.put((event, data)))
+        self.client.on("disconnect", lambda reason: self.heard.put(("disconnect", reason)))
+        self.client.connect(
+            account.server.url, auth={"token": account.token}, transports=transports, wait_timeout=DEADLINE
+        )
+
+    def call(self, verb: str, **payload: Any) -> dict[str, Any]:
+        """A verb and its acknowledgement."""
+        return self.client.call(verb, payload, timeout=DEADLINE)
+
+    def next(self, event: str) -> Any:
+        """The next event of this name; what comes before it under other names is passed over."""
+        while True:
+            name, data = self.heard.get(timeout=DEADLINE)
+            if name == event:
+                return data
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.shutdown()
+
+
+_names = itertools.count(1)
+
+
+def fresh_name(prefix: str = "user") -> str:
+    """A user name that this run has not used yet."""
+    return f"{prefix}{next(_names)}"

@@ -1,0 +1,157 @@
+"""Real Socket.IO clients against a real server: the spine of the product."""
+
+import pytest
+import requests
+import socketio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.core.test_values import json_values
+from tests.running import DEADLINE
+
+TRANSPORTS = [["websocket"], ["polling"], None]
+
+keys = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters=[chr(n) for n in [*range(32), 127]]), min_size=1
+).filter(lambda key: len(key.encode()) <= 512)
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS)
+def test_a_set_in_one_tab_reaches_every_tab_of_that_user_and_no_other(alice, charlie, transports):
+    laptop, phone = alice.open_tab(transports), alice.open_tab(transports)
+    stranger = charlie.open_tab(transports)
+    answer = laptop.call("set", key="colour", value="red")
+    assert answer == {"ok": True, "revision": 1, "version": 1}
+    for tab in (laptop, phone):
+        change = tab.next("change")
+        assert (change["from"], change["revision"]) == (0, 1)
+        assert change["writes"][0]["ops"] == [{"op": "set", "key": "colour", "value": "red", "version": 1}]
+        assert change["writes"][0]["origin"]["via"] == "socket"
+    # the first change that Charlie ever hears of is his own
+    stranger.call("set", key="colour", value="blue")
+    assert stranger.next("change")["writes"][0]["ops"][0]["value"] == "blue"
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS)
+def test_a_tab_hears_the_change_before_its_acknowledgement(alice, transports):
+    tab = alice.open_tab(transports)
+    order = []
+    tab.client.on("change", lambda _: order.append("change"))
+    for n in range(20):
+        tab.client.emit("set", {"key": "k", "value": n}, callback=lambda _: order.append("answer"))
+    tab.call("get", key="k")
+    assert order.count("answer") == order.count("change") == 20 or order[0] == "change"
+    seen = {"change": 0, "answer": 0}
+    for event in order:
+        seen[event] += 1
+        assert seen["answer"] <= 20
+
+
+def test_writes_over_http_reach_the_tabs_too(alice):
+    tab = alice.open_tab()
+    assert alice.http("set", key="k", value=1).json()["revision"] == 1
+    assert tab.next("change")["writes"][0]["origin"]["via"] == "http"
+    assert alice.http("get", key="k").json()["entry"]["value"] == 1
+    answer = requests.get(
+        f"{alice.server.url}/api/v1/get", params={"key": "k"}, headers=alice.headers, timeout=DEADLINE
+    )
+    assert answer.json()["entry"]["revision"] == 1
+
+
+def test_charlie_never_sees_alices_keys_by_any_verb_room_or_error(alice, charlie):
+    hers, his = alice.open_tab(), charlie.open_tab()
+    hers.call("set", key="secret", value="of Alice", op_id="hers")
+    epoch = hers.call("sync")["epoch"]
+    answers = [
+        his.call("get", key="secret"),
+        his.call("list"),
+        his.call("list", prefix="secret"),
+        his.call("sync"),
+        his.call("sync", epoch=epoch, since=0),
+        his.call("delete", key="secret"),
+        his.call("set", key="secret", value=1, if_revision=1),
+        his.call("set", key="other", value=1, op_id="hers"),
+        his.call("batch", ops=[{"op": "delete", "key": "secret", "if_revision": 1}]),
+        *[charlie.http(verb, key="secret").json() for verb in ("get", "delete")],
+        charlie.http("list").json(),
+        charlie.http("me").json(),
+    ]
+    assert "of Alice" not in str(answers)
+    assert answers[0]["error"]["code"] == "not_found"
+    assert answers[1]["entries"] == answers[3]["writes"] == []
+    assert answers[5] == {"ok": True, "revision": 0, "existed": False}
+    assert answers[6]["error"] == {**answers[6]["error"], "code": "conflict", "entry": None}
+    assert answers[7] == {"ok": True, "revision": 1, "version": 1}
+    presence = his.call("sync") and his.next("presence")
+    assert {tab["session"] for tab in presence["tabs"]} == {presence["tabs"][0]["session"]}
+    assert len(presence["tabs"]) == 1
+    assert hers.call("get", key="secret")["entry"]["value"] == "of Alice"
+
+
+def test_after_a_sync_a_tab_is_told_where_the_space_stands_and_who_is_there(alice):
+    tab, other = alice.open_tab(), alice.open_tab()
+    tab.call("set", key="a", value=1)
+    synced = other.call("sync")
+    bookmark = other.next("bookmark")
+    assert (bookmark["revision"], bookmark["keys"], bookmark["digest"]) == (1, 1, synced["digest"])
+    assert bookmark["epoch"] == synced["epoch"]
+    tabs = other.next("presence")["tabs"]
+    assert {shown["id"] for shown in tabs} == {tab.client.sid, other.client.sid}
+    tab.close()
+    while len(tabs) > 1:
+        tabs = other.next("presence")["tabs"]
+    assert tabs[0]["id"] == other.client.sid
+
+
+@pytest.mark.parametrize("auth", [None, {}, {"token": "rks_wrong"}, {"token": 5}, "text", {"token": None}])
+def test_signed_out_a_socket_is_refused_with_that_word(server, auth):
+    client = socketio.Client(reconnection=False)
+    heard = []
+    client.on("connect_error", heard.append)
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        client.connect(server.url, auth=auth, wait_timeout=DEADLINE)
+    assert heard[0]["message"] == "unauthenticated"
+
+
+def test_signing_out_ends_every_socket_of_that_session_at_once(alice):
+    tab, other = alice.open_tab(), alice.open_tab()
+    answer = requests.post(f"{alice.server.url}/api/v1/sign_out", headers=alice.headers, timeout=DEADLINE)
+    assert answer.status_code == 204
+    for gone in (tab, other):
+        assert gone.next("signed_out") == {"reason": "signed_out"}
+        gone.next("disconnect")
+    assert alice.http("get", key="k").json()["code"] == "unauthenticated"
+
+
+def test_a_flood_from_one_tab_is_answered_in_order(alice):
+    tab = alice.open_tab(["websocket"])
+    answers = []
+    for n in range(1000):
+        tab.client.emit("set", {"key": f"{n % 7}", "value": n}, callback=answers.append)
+    assert tab.call("set", key="last", value=0)["revision"] == 1001
+    assert [answer["revision"] for answer in answers] == list(range(1, 1001))
+    position = 0
+    while position < 1001:
+        change = tab.next("change")
+        assert change["from"] == position
+        assert [write["revision"] for write in change["writes"]] == list(range(position + 1, change["revision"] + 1))
+        position = change["revision"]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(key=keys, value=json_values)
+def test_what_goes_in_comes_out_by_socket_and_http(alice, key, value):
+    tab = alice._tabs[0] if alice._tabs else alice.open_tab(["websocket"])
+    written = tab.call("set", key=key, value=value)
+    assert written["ok"], written
+    for entry in (tab.call("get", key=key)["entry"], alice.http("get", key=key).json()["entry"]):
+        assert entry["key"].encode() == key.encode()
+        assert entry["value"] == value
+    change = tab.next("change")
+    while change["revision"] < written["revision"]:
+        change = tab.next("change")
+    assert change["writes"][-1]["ops"][0]["value"] == value
+    answer = requests.get(
+        f"{alice.server.url}/api/v1/get", params={"key": key}, headers=alice.headers, timeout=DEADLINE
+    )
+    assert answer.json()["entry"]["key"] == key
