@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
 
 from realtime_kv import migrations, web
+from realtime_kv.accounts import door
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.config import Config, secret_key
 from realtime_kv.core import database
@@ -16,6 +18,7 @@ from realtime_kv.core.store import Store, now_ms
 from realtime_kv.extensions import db, socketio
 from realtime_kv.sockets import transport
 from realtime_kv.sockets.gateway import Gateway
+from realtime_kv.sockets.transport import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -57,7 +60,6 @@ def create_app(
     app.config.update(
         SECRET_KEY=secret_key(config),
         SQLALCHEMY_DATABASE_URI=config.sqlalchemy_url,
-        MAX_CONTENT_LENGTH=transport.MESSAGE_BYTES,
     )
 
     db.init_app(app)
@@ -73,6 +75,10 @@ def create_app(
     app.extensions["realtime_kv"] = House(config, runtime, store, accounts, gateway)
 
     web.register(app)
-    socketio.init_app(app, **transport.OPTIONS)
-    gateway.attach(socketio.server, transport.install(socketio.server, gateway, config, runtime))
+    socketio.init_app(app, async_mode="eventlet", cors_allowed_origins=list(config.allowed_origins))
+    limits = Limits(
+        connections_per_address=config.connections_per_address if config.rate_limits else None,
+        address=partial(door.address, config=config),
+    )
+    gateway.attach(socketio.server, transport.install(socketio.server, gateway, limits, runtime))
     return app

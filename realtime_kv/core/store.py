@@ -120,7 +120,11 @@ class Store:
 
     def metrics(self) -> dict[str, float]:
         """How much has been written, and how it was grouped."""
-        return {"writes": self.writer.writes, "commits": self.writer.groups, "writes_queued": self.writer.queued}
+        return {
+            "writes_total": self.writer.writes,
+            "commits_total": self.writer.groups,
+            "writes_queued": self.writer.queued,
+        }
 
     def stop(self) -> None:
         """Finish what is queued, then close; nothing more is accepted."""
