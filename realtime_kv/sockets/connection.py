@@ -1,0 +1,337 @@
+"""One engine.io connection: long-polling at first, WebSocket once it has been upgraded, or WebSocket from the start.
+
+Messages are heard in the order in which they were sent, whichever way they come. Under WebSocket nothing is queued
+here; under polling what waits for the next poll is bounded. A connection that has ended hears and sends nothing more,
+and its end is told once, after a CONNECT that was still being answered.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from realtime_kv.core.errors import Unavailable
+from realtime_kv.core.runtime import Future, Runtime
+from realtime_kv.sockets import packets
+from realtime_kv.sockets.packets import Frame, Violation
+from realtime_kv.sockets.websocket import WebSocket
+
+log = logging.getLogger(__name__)
+
+PING = Frame(packets.PING)
+PROBE_ANSWER = Frame(packets.PROBE_ANSWER)
+DISCONNECT = Frame(packets.DISCONNECT)
+# a POST of many small packets lets others have their turn after so many
+TURN = 256
+
+
+class Receiver(Protocol):
+    """What the gateway offers: it is called on the hub and must not wait."""
+
+    def receive(self, eio_sid: str, ack_id: int | None, body: bytes) -> None:
+        """An event of a connected tab: `body` is its JSON array, UTF-8 but unparsed. In the order of sending."""
+
+    def flush(self) -> None:
+        """Everything that came together has been given to `receive`."""
+
+    def busy(self, eio_sid: str) -> bool:
+        """Whether this tab has enough unanswered: nothing more is read from it until `engine.resume(eio_sid)`."""
+
+
+class Host(Protocol):
+    """What a connection needs of the engine that keeps it."""
+
+    limits: Any
+    receiver: Receiver
+    runtime: Runtime
+    joined: set[str]
+
+    # in a greenlet of its own, which may wait
+    spawn: Callable[..., None]
+    # carry out a CONNECT or DISCONNECT
+    work: Callable[[str, bytes], None]
+    # it has ended, and why
+    left: Callable[[str, str], None]
+
+    def alive(self, connection: "Connection") -> None: ...
+    def queued(self, connection: "Connection") -> None: ...
+    def forget(self, connection: "Connection") -> None: ...
+    def on_end(self, websocket: WebSocket) -> None: ...
+
+
+class Connection:
+    """A client of engine.io; a tab, once it has joined the namespace `/`."""
+
+    __slots__ = (
+        "_host",
+        "_poll",
+        "_posting",
+        "_queue",
+        "_queued",
+        "_queued_since",
+        "_resumed",
+        "_why",
+        "address",
+        "closed",
+        "probe",
+        "session",
+        "sid",
+        "unanswered",
+        "upgrading",
+        "websocket",
+        "working",
+    )
+
+    def __init__(self, host: Host, sid: str, address: str) -> None:
+        self._host = host
+        self.sid = sid
+        self.address = address
+        self.websocket: WebSocket | None = None
+        self.probe: WebSocket | None = None
+        self.upgrading = False
+        self.closed = False
+        # a CONNECT or DISCONNECT is being carried out, in a greenlet of its own
+        self.working = False
+        # a ping is
+        self.unanswered = False
+        self.session: dict[str, Any] | None = None
+        self._queued_since = 0.0
+        self._why = ""
+        self._queue: list[bytes] = []
+        self._queued = 0
+        self._poll: Future[None] | None = None
+        self._posting = False
+        self._resumed: Future[None] | None = None
+
+    @property
+    def held(self) -> bool:
+        """We do not read from it at the moment, so it cannot show that it is alive."""
+        return self.working or self._host.receiver.busy(self.sid)
+
+    def stalled(self, seconds: float) -> bool:
+        """Something has waited so long for a poll."""
+        return bool(self._queue) and time.monotonic() - self._queued_since >= seconds - 0.001
+
+    def send(self, frames: Sequence[Frame]) -> None:
+        """All of `frames`, in one piece where the transport allows it. Nothing is said when the client is gone."""
+        if self.closed:
+            return
+        if self.websocket is not None:
+            self.websocket.send(frames[0].wire if len(frames) == 1 else b"".join([frame.wire for frame in frames]))
+        else:
+            for frame in frames:
+                self._enqueue(frame.payload)
+
+    def heard(self) -> bool:
+        """Whether anything has come since this was last asked, or since the ping."""
+        websocket = self.websocket
+        if websocket is None or not websocket.heard:
+            return False
+        websocket.heard = False
+        return True
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        self.unanswered = True
+        if self.websocket is not None:
+            self.websocket.heard = False
+        self.send([PING])
+
+    def resume(self) -> None:
+        """The receiver can take more."""
+        if self._resumed is not None:
+            resumed, self._resumed = self._resumed, None
+            resumed.resolve(None)
+        elif self.websocket is not None and not self.working:
+            self.websocket.go_on()
+
+    def close(self, reason: str, *, code: int = 1000, deliberate: bool = False) -> None:
+        """End it behind what is queued; `deliberate` tells the client's socket.io not to come back by itself."""
+        if self.closed:
+            return
+        if deliberate and self.sid in self._host.joined:
+            self.send([DISCONNECT])
+        if self.websocket is not None:
+            self.websocket.close(code, reason)
+        else:
+            self._enqueue(packets.CLOSE)
+            self._depart(reason)
+
+    def cut(self, reason: str) -> None:
+        """End it now; what it has not taken is lost."""
+        if self.websocket is not None:
+            self.websocket.cut(reason)
+        else:
+            self._queue.clear()
+            self._host.forget(self)
+            self._depart(reason)
+            self._wake_poll()
+
+    # polling
+
+    def poll(self) -> bytes:
+        """What has been queued, as soon as there is something; green. Raises Violation for a second poll at a time."""
+        if self._poll is not None:
+            raise Violation("two polls at a time")
+        if not self._queue and not self.upgrading and not self.closed:
+            self._poll = Future()
+            try:
+                self._host.runtime.wait(self._poll, self._host.limits.ping_interval + self._host.limits.ping_timeout)
+            except Unavailable:
+                self.close("ping timeout")
+            finally:
+                self._poll = None
+        if self.upgrading or self.websocket is not None:
+            return packets.NOOP
+        messages, self._queue, self._queued = self._queue, [], 0
+        if self.closed:
+            self._host.forget(self)
+        return packets.SEPARATOR.join(messages)
+
+    def post(self, body: bytes) -> None:
+        """Hear every message of `body`, waiting (green) where the receiver is busy. Raises Violation: not all heard."""
+        if self._posting:
+            raise Violation("two POSTs at a time")
+        packets.check_text(body)
+        self._posting = True
+        try:
+            self._hear_all(body.split(packets.SEPARATOR))
+        finally:
+            self._posting = False
+            self._host.receiver.flush()
+
+    def _hear_all(self, messages: list[bytes]) -> None:
+        receiver = self._host.receiver
+        for index, message in enumerate(messages, 1):
+            if self.closed or self.websocket is not None:
+                raise Violation("packets behind the end")
+            if _takes_time(message):
+                self._work(message)
+                if self.closed:
+                    raise Violation("ended by its own packet")
+            else:
+                self._hear(message)
+            if receiver.busy(self.sid):
+                self._wait_until_resumed()
+            elif index % TURN == 0:
+                receiver.flush()
+                self._wait_a_turn()
+
+    def _wait_until_resumed(self) -> None:
+        resumed = self._resumed = Future()
+        # what it has got so far is what it will be done with
+        self._host.receiver.flush()
+        if self._host.receiver.busy(self.sid):
+            self._host.runtime.wait(resumed)
+        self._resumed = None
+
+    def _wait_a_turn(self) -> None:
+        turn: Future[None] = Future()
+        self._host.runtime.call_later(0, lambda: turn.resolve(None))
+        self._host.runtime.wait(turn)
+
+    def _enqueue(self, message: bytes) -> None:
+        if self._queue and self._queued + len(message) > self._host.limits.waiting_bytes:
+            self.cut("too slow")
+            return
+        if not self._queue and self._poll is None:
+            self._queued_since = time.monotonic()
+            self._host.queued(self)
+        self._queue.append(message)
+        self._queued += len(message)
+        self._wake_poll()
+
+    def _wake_poll(self) -> None:
+        if self._poll is not None and not self._poll.done:
+            self._poll.resolve(None)
+
+    # WebSocket
+
+    def on_message(self, websocket: WebSocket, message: bytes) -> bool:
+        if websocket is not self.websocket:
+            self._hear_probe(websocket, message)
+            return True
+        if _takes_time(message):
+            self._host.spawn(self._work, message)
+            self.working = True
+            return False
+        self._hear(message)
+        return not self._host.receiver.busy(self.sid)
+
+    def on_batch(self) -> None:
+        self._host.receiver.flush()
+
+    def on_gone(self, websocket: WebSocket, reason: str) -> None:
+        if websocket is self.websocket:
+            self._host.forget(self)
+            self._depart(reason)
+        elif websocket is self.probe:
+            # the client stays with polling
+            self.probe = None
+            self.upgrading = False
+
+    def on_end(self, websocket: WebSocket) -> None:
+        self._host.on_end(websocket)
+
+    def _hear_probe(self, websocket: WebSocket, message: bytes) -> None:
+        if not self.upgrading and message == packets.PROBE:
+            self.upgrading = True
+            websocket.send(PROBE_ANSWER.wire)
+            # the client waits for its poll to come back before it says the last word
+            self._wake_poll()
+        elif self.upgrading and message == packets.UPGRADE and not self._posting:
+            self.websocket, self.probe, self.upgrading = websocket, None, False
+            queued, self._queue, self._queued = self._queue, [], 0
+            self.send([Frame(message) for message in queued])
+        else:
+            raise Violation("not how an upgrade goes")
+
+    # both
+
+    def _hear(self, message: bytes) -> None:
+        if message.startswith(packets.EVENT):
+            if self.sid not in self._host.joined:
+                raise Violation("an event before CONNECT")
+            ack_id, body = packets.read_event(message)
+            self._host.receiver.receive(self.sid, ack_id, body)
+        elif message == packets.PONG:
+            if self.unanswered:
+                self.unanswered = False
+                self._host.alive(self)
+        elif message == packets.CLOSE:
+            self.close("client disconnect")
+        elif message != packets.NOOP:
+            raise Violation("a packet that clients do not send")
+
+    def _work(self, message: bytes) -> None:
+        self.working = True
+        try:
+            self._host.work(self.sid, message)
+        except Violation as violation:
+            log.info("a connection is closed: %s", violation)
+            self.close("transport error", code=violation.code)
+        except Exception:
+            log.exception("a connection could not be served")
+            self.close("transport error", code=1011)
+        finally:
+            self.working = False
+            if self.closed:
+                self._host.left(self.sid, self._why)
+            elif self.websocket is not None and not self._host.receiver.busy(self.sid):
+                self.websocket.go_on()
+
+    def _depart(self, reason: str) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self._why = reason
+        if self.probe is not None:
+            self.probe.cut(reason)
+        if self._resumed is not None:
+            self.resume()
+        if not self.working:
+            self._host.left(self.sid, reason)
+
+
+def _takes_time(message: bytes) -> bool:
+    return message.startswith((packets.CONNECT, packets.DISCONNECT))

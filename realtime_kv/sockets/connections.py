@@ -1,0 +1,178 @@
+"""All connections: who is here, what each may take, and what each has to do in time.
+
+A connection that never joins is cut, and so is one that answers no ping, takes nothing of what waits for it, or does
+not finish its upgrade; an address has a bounded number of them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from realtime_kv.core.runtime import Runtime
+from realtime_kv.sockets.connection import Connection, Receiver
+from realtime_kv.sockets.packets import Frame
+from realtime_kv.sockets.rounds import Rounds
+from realtime_kv.sockets.websocket import WebSocket
+
+MIB = 1024 * 1024
+MESSAGE_BYTES = MIB
+
+
+def peer_address(environ: Mapping[str, Any]) -> str:
+    """The address of whoever opened the TCP connection."""
+    return str(environ.get("REMOTE_ADDR", ""))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one client may take; times in seconds."""
+
+    message_bytes: int = MESSAGE_BYTES
+    # what may wait for a slow tab, behind the frame that it is taking at the moment
+    waiting_bytes: int = 2 * MIB
+    # how long it may take nothing at all of what waits
+    stall_seconds: float = 10.0
+    # how long it may be connected without having joined
+    join_seconds: float = 10.0
+    ping_interval: float = 25.0
+    ping_timeout: float = 20.0
+    # None: no cap
+    connections_per_address: int | None = None
+    address: Callable[[Mapping[str, Any]], str] = peer_address
+
+
+class TooMany(Exception):
+    """This address has as many connections as one may have."""
+
+
+class Connections:
+    """Every connection by its id; `joined` has the ids of those that are tabs."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        receiver: Receiver,
+        runtime: Runtime,
+        *,
+        spawn: Callable[..., None],
+        work: Callable[[str, bytes], None],
+        left: Callable[[str, str], None],
+    ) -> None:
+        self.limits = limits
+        self.receiver = receiver
+        self.runtime = runtime
+        self.spawn = spawn
+        self.work = work
+        self.left = left
+        self.by_sid: dict[str, Connection] = {}
+        self.joined: set[str] = set()
+        # WebSockets whose TCP connection is still there, said goodbye to or not
+        self.open_websockets = 0
+        self._addresses: Counter[str] = Counter()
+        self._pings = Rounds(limits.ping_interval, self._ping, runtime.call_later)
+        self._pongs = Rounds(limits.ping_timeout, self._expect_pong, runtime.call_later)
+        self._joins = Rounds(limits.join_seconds, self._expect_join, runtime.call_later)
+        self._probes = Rounds(limits.join_seconds, self._expect_upgrade, runtime.call_later)
+        self._polls = Rounds(limits.stall_seconds, self._expect_poll, runtime.call_later)
+
+    def open(self, sid: str, environ: Mapping[str, Any]) -> Connection:
+        """A new connection. Raises TooMany."""
+        address = self.limits.address(environ)
+        cap = self.limits.connections_per_address
+        if cap is not None and self._addresses[address] >= cap:
+            raise TooMany
+        connection = self.by_sid[sid] = Connection(self, sid, address)
+        self._addresses[address] += 1
+        self._joins.add(sid)
+        self._pings.add(sid)
+        return connection
+
+    def begin_upgrade(self, connection: Connection, probe: WebSocket) -> None:
+        """`connection` tries whether `probe` works for it."""
+        connection.probe = probe
+        self._probes.add((connection.sid, probe))
+
+    def send(self, sid: str, frames: Sequence[Frame]) -> bool:
+        """Send; whether there was anybody to send to."""
+        connection = self.by_sid.get(sid)
+        if connection is None:
+            return False
+        connection.send(frames)
+        return True
+
+    def resume(self, sid: str) -> None:
+        """The receiver is no longer busy with this one."""
+        connection = self.by_sid.get(sid)
+        if connection is not None:
+            connection.resume()
+
+    def close_all(self, reason: str) -> None:
+        """Close every one behind what is queued; the clients come back by themselves."""
+        for connection in list(self.by_sid.values()):
+            connection.close(reason, code=1001)
+
+    def join(self, sid: str) -> None:
+        """A CONNECT has been accepted."""
+        self.joined.add(sid)
+
+    def leave(self, sid: str) -> None:
+        """No longer a tab; if the connection stays, it has to join again soon."""
+        self.joined.discard(sid)
+        if sid in self.by_sid:
+            self._joins.add(sid)
+
+    # what a connection calls
+
+    def alive(self, connection: Connection) -> None:
+        self._pings.add(connection.sid)
+
+    def queued(self, connection: Connection) -> None:
+        self._polls.add(connection.sid)
+
+    def forget(self, connection: Connection) -> None:
+        if self.by_sid.pop(connection.sid, None) is not None:
+            self._addresses[connection.address] -= 1
+            if not self._addresses[connection.address]:
+                del self._addresses[connection.address]
+
+    def on_end(self, websocket: WebSocket) -> None:
+        self.open_websockets -= 1
+
+    # what is due
+
+    def _ping(self, sid: str) -> None:
+        connection = self.by_sid.get(sid)
+        if connection is not None:
+            connection.ping()
+            self._pongs.add(sid)
+
+    def _expect_pong(self, sid: str) -> None:
+        connection = self.by_sid.get(sid)
+        if connection is None or not connection.unanswered:
+            return
+        # it cannot answer while we do not read, nor in the middle of a long message
+        if connection.held or connection.heard():
+            self._pongs.add(sid)
+        else:
+            connection.cut("ping timeout")
+
+    def _expect_join(self, sid: str) -> None:
+        connection = self.by_sid.get(sid)
+        if connection is None or sid in self.joined:
+            return
+        if connection.working:
+            self._joins.add(sid)
+        else:
+            connection.close("transport error")
+
+    def _expect_upgrade(self, attempt: tuple[str, WebSocket]) -> None:
+        sid, probe = attempt
+        connection = self.by_sid.get(sid)
+        if connection is not None and connection.probe is probe:
+            probe.cut("transport error")
+
+    def _expect_poll(self, sid: str) -> None:
+        connection = self.by_sid.get(sid)
+        if connection is not None and connection.stalled(self.limits.stall_seconds):
+            connection.cut("too slow")

@@ -1,0 +1,147 @@
+"""What travels between a tab and us: ready-made messages going out, packets coming in.
+
+A message is one engine.io packet. `4` opens those that carry a socket.io packet: `42["set",{…}]` is an event, with an
+acknowledgement id `4217["set",{…}]`, and `4317[{…}]` answers it. What comes in is read strictly: whatever a stock
+client would not send is a Violation, and costs the sender its connection.
+"""
+
+import struct
+from typing import Any
+
+import msgspec
+
+OPEN, CLOSE, PING, PONG, UPGRADE, NOOP = b"0", b"1", b"2", b"3", b"5", b"6"
+CONNECT, DISCONNECT, EVENT = b"40", b"41", b"42"
+PROBE, PROBE_ANSWER = b"2probe", b"3probe"
+SEPARATOR = b"\x1e"
+
+# the largest that JSON and JavaScript keep exact; no client counts that far
+ACK_DIGITS = 15
+
+
+class Violation(Exception):
+    """Something came in that no stock client sends; `code` closes a WebSocket (RFC 6455 §7.4)."""
+
+    code = 1008
+
+
+class NotText(Violation):
+    """Bytes that are not UTF-8."""
+
+    code = 1007
+
+
+class Frame:
+    """One ready-made message, with its WebSocket frame: unmasked, as servers send, so the same bytes for every tab."""
+
+    __slots__ = ("_start", "wire")
+
+    def __init__(self, payload: bytes) -> None:
+        header = text_header(len(payload))
+        self._start = len(header)
+        self.wire = header + payload
+
+    @property
+    def payload(self) -> bytes:
+        """The message itself, as long-polling carries it."""
+        return self.wire[self._start :]
+
+
+def event_frame(name: str, json: bytes) -> Frame:
+    """The event `name` with one argument, which is JSON already."""
+    return Frame(b'42["%b",%b]' % (name.encode(), json))
+
+
+def ack_frame(ack_id: int, json: bytes) -> Frame:
+    """The answer to the event that came with `ack_id`."""
+    return Frame(b"43%d[%b]" % (ack_id, json))
+
+
+def opening(sid: str, transport: str, ping_interval: float, ping_timeout: float, max_payload: int) -> bytes:
+    """The first message of a session; times in seconds."""
+    data = {
+        "sid": sid,
+        "upgrades": ["websocket"] if transport == "polling" else [],
+        "pingInterval": int(ping_interval * 1000),
+        "pingTimeout": int(ping_timeout * 1000),
+        "maxPayload": max_payload,
+    }
+    return OPEN + msgspec.json.encode(data)
+
+
+def text_header(length: int) -> bytes:
+    """The head of an unfragmented, unmasked text frame (RFC 6455 §5.2)."""
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 65536:
+        return struct.pack("!BBH", 0x81, 126, length)
+    return struct.pack("!BBQ", 0x81, 127, length)
+
+
+def read_event(message: bytes) -> tuple[int | None, bytes]:
+    """The acknowledgement id and the JSON of an event (a message that starts with `42`), unparsed.
+
+    Raises Violation for another namespace than `/` and for an id that nobody counts to.
+    """
+    start = message.find(b"[", 2, 3 + ACK_DIGITS)
+    if start == 2:
+        return None, message[2:]
+    digits = message[2:start] if start > 0 else b""
+    if digits.isdigit():
+        return int(digits), message[start:]
+    return _read_odd_event(message)
+
+
+def read_connect(message: bytes) -> tuple[str, dict[str, Any] | None]:
+    """The namespace and the `auth` of a CONNECT (a message that starts with `40`)."""
+    namespace, body = _split_namespace(message[2:])
+    auth = None
+    if body:
+        try:
+            auth = msgspec.json.decode(body)
+        except (ValueError, RecursionError) as error:
+            raise Violation("the auth of a CONNECT is not JSON") from error
+    if auth is not None and not isinstance(auth, dict):
+        raise Violation("the auth of a CONNECT is not an object")
+    return namespace.decode(errors="replace"), auth
+
+
+def read_disconnect(message: bytes) -> None:
+    """Nothing is in a DISCONNECT but its namespace, which must be `/`."""
+    if _strip_namespace(message[2:]):
+        raise Violation("a DISCONNECT carries nothing")
+
+
+def check_text(message: bytes) -> None:
+    """Raises NotText unless `message` is UTF-8."""
+    if not message.isascii():
+        try:
+            message.decode()
+        except UnicodeDecodeError as error:
+            raise NotText("not UTF-8") from error
+
+
+def _read_odd_event(message: bytes) -> tuple[int | None, bytes]:
+    # no array where one should be: whoever asked is told so as long as the id can be read
+    body = _strip_namespace(message[2:])
+    rest = body.lstrip(b"0123456789")
+    digits = body[: len(body) - len(rest)]
+    if len(digits) > ACK_DIGITS:
+        raise Violation("an acknowledgement id without end")
+    return int(digits) if digits else None, rest
+
+
+def _strip_namespace(body: bytes) -> bytes:
+    namespace, rest = _split_namespace(body)
+    if namespace != b"/":
+        raise Violation("there is no namespace but /")
+    return rest
+
+
+def _split_namespace(body: bytes) -> tuple[bytes, bytes]:
+    if not body.startswith(b"/"):
+        return b"/", body
+    namespace, _, rest = body.partition(b",")
+    if len(namespace) > 128:
+        raise Violation("a namespace without end")
+    return namespace, rest

@@ -1,0 +1,112 @@
+"""The HTTP around a connection: what a request of engine.io must look like, and what is kept of it."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from realtime_kv.sockets.packets import Violation
+
+HEADERS = [
+    ("Content-Type", "text/plain; charset=UTF-8"),
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+]
+MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class BadRequest(Exception):
+    """A request that is not answered as it hoped; `status` is the HTTP status line."""
+
+    def __init__(self, sentence: str, status: str = "400 Bad Request") -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`transport` is `polling` or `websocket`; without a `sid` a session is to be opened."""
+
+    transport: str
+    sid: str | None
+
+
+def read_query(environ: Mapping[str, Any]) -> Query:
+    """What a request is about. Raises BadRequest for other versions of engine.io, and for JSONP."""
+    try:
+        query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True, max_num_fields=16)
+    except ValueError:
+        raise BadRequest("The query string cannot be read.") from None
+    if "j" in query:
+        raise BadRequest("JSONP is not spoken here.")
+    transport = query.get("transport", ["polling"])[0]
+    if transport not in {"polling", "websocket"}:
+        raise BadRequest("There is no such transport.")
+    sid = query["sid"][0] if "sid" in query else None
+    if sid is None and query.get("EIO") != ["4"]:
+        raise BadRequest("Only version 4 of the engine.io protocol is spoken here.")
+    return Query(transport, sid)
+
+
+def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
+    """The whole body of a POST, of at most `limit` bytes; green. Raises BadRequest."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    if length and not (length.isascii() and length.isdigit()):
+        raise BadRequest("The Content-Length is not a number.")
+    if length and (len(length) > 16 or int(length) > limit):
+        raise BadRequest(f"At most {limit} bytes at a time.", "413 Content Too Large")
+    try:
+        body: bytes = environ["wsgi.input"].read(int(length) if length else limit + 1)
+    except (OSError, ValueError):
+        raise BadRequest("The body did not come.") from None
+    if len(body) > limit:
+        raise BadRequest(f"At most {limit} bytes at a time.", "413 Content Too Large")
+    if length and len(body) < int(length):
+        raise BadRequest("The body did not come.")
+    return body
+
+
+def handshake(environ: Mapping[str, Any]) -> bytes:
+    """The whole answer to an opening handshake. Raises BadRequest; no extension is ever agreed to."""
+    connection = {token.strip().lower() for token in environ.get("HTTP_CONNECTION", "").split(",")}
+    if "upgrade" not in connection or environ.get("HTTP_UPGRADE", "").strip().lower() != "websocket":
+        raise BadRequest("This address speaks WebSocket.")
+    if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
+        raise BadRequest("Only version 13 of WebSocket is spoken here.")
+    key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "")
+    try:
+        sound = len(base64.b64decode(key.encode("ascii"), validate=True)) == 16
+    except (binascii.Error, UnicodeEncodeError):
+        sound = False
+    if not sound:
+        raise BadRequest("The Sec-WebSocket-Key is not one.")
+    accept = base64.b64encode(hashlib.sha1(key.encode() + MAGIC, usedforsecurity=False).digest())
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\n"
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
+
+
+def refusal(error: BadRequest | Violation) -> Answer:
+    """Why not, as clients of engine.io are told: a JSON string."""
+    return Answer(getattr(error, "status", "400 Bad Request"), msgspec.json.encode(str(error)))
+
+
+def lasting(environ: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a request is kept as long as the connection lives: its words, not its streams, sockets and functions."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if isinstance(value, str) and name != "headers_raw" and not name.startswith("HTTP_SEC_WEBSOCKET")
+    }

@@ -1,0 +1,367 @@
+"""engine.io's server, exchanged for a fast and bounded one: the one place that knows its and python-socketio's insides.
+
+    engine = install(socketio.server, receiver, config, runtime)
+
+`receiver` (the gateway; see `connection.Receiver`) is given every event of every connected tab of the namespace `/`:
+
+    receive(eio_sid, ack_id, body)   body: the bytes of the JSON array, in arrival order; must not wait
+    flush()                          after everything that came together
+    busy(eio_sid) -> bool            True: the tab is not read from until engine.resume(eio_sid); False for strangers
+
+and says, always on the hub:
+
+    engine.send(eio_sid, [event_frame("change", json), ack_frame(17, json)])   together; never waits, never raises
+    engine.resume(eio_sid), engine.disconnect(eio_sid)
+    engine.connected(eio_sid), engine.count
+
+Coming and going stay python-socketio's: `server.on("connect", fn(sid, environ, auth))`, in a greenlet of its own, which
+may wait and raises `socketio.exceptions.ConnectionRefusedError` to refuse (whatever else it raises is logged, and
+refuses too); and `server.on("disconnect", fn(sid, reason))`, which must not wait. `manager.eio_sid_from_sid(sid, "/")`
+gives the `eio_sid`. No event of a client ever reaches these handlers.
+
+`socketio.test_client` has no engine.io connection: what it emits goes to the receiver inside the call, what is sent to
+it goes out by `server._send_packet`, which it has replaced.
+
+Written for python-engineio 4.15, python-socketio 5.18 and eventlet 0.41; tests/sockets/test_seams.py fails when another
+version no longer has what is used here.
+"""
+
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import engineio
+import eventlet
+import msgspec
+import socketio
+from engineio.packet import Packet as EnginePacket
+from eventlet import hubs
+from eventlet.wsgi import WSGI_LOCAL
+from socketio.exceptions import ConnectionRefusedError as Refused
+from socketio.packet import Packet
+
+from realtime_kv.accounts import door
+from realtime_kv.config import Config
+from realtime_kv.core.runtime import Runtime
+from realtime_kv.sockets import packets, requests
+from realtime_kv.sockets.connection import Connection, Receiver
+from realtime_kv.sockets.connections import MESSAGE_BYTES, Connections, Limits, TooMany
+from realtime_kv.sockets.packets import Frame, Violation, ack_frame, event_frame
+from realtime_kv.sockets.requests import Answer, BadRequest
+from realtime_kv.sockets.websocket import BLOCK, WebSocket
+
+__all__ = ["MESSAGE_BYTES", "OPTIONS", "Engine", "Frame", "Limits", "Receiver", "ack_frame", "event_frame", "install"]
+
+log = logging.getLogger(__name__)
+
+# for SocketIO(…) or init_app(…); whatever else engine.io can be told is told by `install`
+OPTIONS: dict[str, Any] = {"async_mode": "eventlet", "async_handlers": False, "manage_session": False}
+
+
+def install(
+    server: socketio.Server, receiver: Receiver, config: Config, runtime: Runtime, limits: Limits | None = None
+) -> "Engine":
+    """Put an Engine in the place of the server's own engine.io; before the first request, and once."""
+    cap = config.connections_per_address if config.rate_limits else None
+    limits = limits or Limits(connections_per_address=cap, address=lambda environ: door.address(environ, config))
+    return Engine(server, receiver, list(config.allowed_origins), limits, runtime)
+
+
+class StrictJson:
+    """JSON as python-socketio asks for it: no NaN, no lone surrogates, at C speed."""
+
+    @staticmethod
+    def dumps(value: Any, **_: Any) -> str:
+        return msgspec.json.encode(value).decode()
+
+    @staticmethod
+    def loads(text: str | bytes, **_: Any) -> Any:
+        return msgspec.json.decode(text)
+
+
+class StrictPacket(Packet):
+    """What python-socketio itself sends; never binary, so that payloads need not be searched for bytes."""
+
+    uses_binary_events = False
+    json = StrictJson
+
+
+class Manager(socketio.Manager):
+    """python-socketio's rooms; a tab that leaves is looked for in its own rooms, not in everybody's.
+
+    (`basic_disconnect` walks all rooms: some milliseconds a tab at 10 000 tabs.)
+    """
+
+    def __init__(self, joined: Callable[[str], None], left: Callable[[str], None]) -> None:
+        super().__init__()
+        self._joined = joined
+        self._left = left
+        self._rooms_of: dict[str, list[str | None]] = {}
+
+    def connect(self, sid: str, namespace: str) -> str:
+        sid = super().connect(sid, namespace)
+        self._joined(self.eio_sid_from_sid(sid, namespace))
+        return sid
+
+    def basic_enter_room(self, sid: str, namespace: str, room: str | None, eio_sid: str | None = None) -> None:
+        super().basic_enter_room(sid, namespace, room, eio_sid=eio_sid)
+        rooms = self._rooms_of.setdefault(sid, [])
+        if room not in rooms:
+            rooms.append(room)
+
+    def basic_leave_room(self, sid: str, namespace: str, room: str | None) -> None:
+        super().basic_leave_room(sid, namespace, room)
+        rooms = self._rooms_of.get(sid, [])
+        if room in rooms:
+            rooms.remove(room)
+
+    def basic_disconnect(self, sid: str, namespace: str, **_: Any) -> None:
+        eio_sid = self.eio_sid_from_sid(sid, namespace)
+        for room in self._rooms_of.pop(sid, []):
+            super().basic_leave_room(sid, namespace, room)
+        self.callbacks.pop(sid, None)
+        for pending in (self.pending_connect, self.pending_disconnect):
+            if sid in pending.get(namespace, []):
+                pending[namespace].remove(sid)
+                if not pending[namespace]:
+                    del pending[namespace]
+        if eio_sid is not None:
+            self._left(eio_sid)
+
+
+class Engine(engineio.Server):
+    """engine.io's server, with all that it does for a connection done over."""
+
+    def __init__(
+        self, server: socketio.Server, receiver: Receiver, origins: list[str], limits: Limits, runtime: Runtime
+    ) -> None:
+        super().__init__(
+            async_mode="eventlet",
+            ping_interval=limits.ping_interval,
+            ping_timeout=limits.ping_timeout,
+            max_http_buffer_size=limits.message_bytes,
+            http_compression=False,
+            monitor_clients=False,
+            cors_allowed_origins=origins,
+        )
+        self._server = server
+        self._receiver = receiver
+        self._limits = limits
+        self._connections = Connections(
+            limits, receiver, runtime, spawn=eventlet.spawn_n, work=self._join_or_leave, left=self._tell_left
+        )
+        self._joined = self._connections.joined
+        self.sockets = self._connections.by_sid
+        self._take_over(server)
+
+    # what the gateway calls
+
+    @property
+    def count(self) -> int:
+        """Connections, joined or not."""
+        return len(self.sockets)
+
+    @property
+    def open_websockets(self) -> int:
+        """WebSockets whose TCP connection is still there, also those that are being closed."""
+        return self._connections.open_websockets
+
+    def connected(self, eio_sid: str) -> bool:
+        """Whether this is a tab: its CONNECT has been accepted, and it has not left."""
+        return eio_sid in self._joined
+
+    def send(self, eio_sid: str, data: Sequence[Frame] | str) -> None:
+        """Send frames; or, for python-socketio, the text of one packet. Gone is gone: nothing is raised."""
+        if isinstance(data, str):
+            self._connections.send(eio_sid, [Frame(b"4" + data.encode())])
+        elif not self._connections.send(eio_sid, data) and eio_sid in self._joined:
+            # without a connection it is socketio.test_client, which has put itself there
+            for frame in data:
+                self._server._send_packet(eio_sid, StrictPacket(encoded_packet=frame.payload[1:].decode()))
+
+    def resume(self, eio_sid: str) -> None:
+        """Read on, after `receiver.busy` had said True."""
+        self._connections.resume(eio_sid)
+
+    def disconnect(self, eio_sid: str | None = None) -> None:
+        """Close behind what is queued, and tell the client's socket.io not to come back by itself."""
+        if eio_sid is None:
+            self.close_all()
+        elif eio_sid in self.sockets:
+            self.sockets[eio_sid].close(self.reason.SERVER_DISCONNECT, deliberate=True)
+        elif (sid := self._server.manager.sid_from_eio_sid(eio_sid, "/")) is not None:
+            self._server.disconnect(sid)
+
+    def close_all(self) -> None:
+        """Close every connection behind what is queued; the clients come back by themselves."""
+        self._connections.close_all(self.reason.SERVER_DISCONNECT)
+
+    # what the WSGI server calls
+
+    def handle_request(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        try:
+            answer = self._answer(environ)
+        except (BadRequest, Violation) as error:
+            answer = requests.refusal(error)
+        except Exception:
+            log.exception("a request could not be served")
+            answer = Answer("500 Internal Server Error", b'"internal"')
+        if answer is None:
+            # the TCP connection is a WebSocket now, and no longer the WSGI server's
+            WSGI_LOCAL.already_handled = True
+            return []
+        start_response(answer.status, [*requests.HEADERS, *self._cors_headers(environ)])
+        return [answer.body]
+
+    def _answer(self, environ: dict[str, Any]) -> Answer | None:
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is not None and origin not in self.cors_allowed_origins:
+            raise BadRequest("Not an accepted origin.")
+        method = environ["REQUEST_METHOD"]
+        if method == "OPTIONS":
+            return Answer("200 OK", b"ok")
+        if method not in {"GET", "POST"}:
+            raise BadRequest("Only GET and POST are understood.", "405 Method Not Allowed")
+        query = requests.read_query(environ)
+        if query.sid is None:
+            return self._open(environ, method, query.transport)
+        connection = self.sockets.get(query.sid)
+        if connection is None:
+            raise BadRequest("Session ID unknown.")
+        if query.transport == "websocket":
+            self._upgrade(environ, connection)
+            return None
+        return self._serve_polling(environ, method, connection)
+
+    def _open(self, environ: dict[str, Any], method: str, transport: str) -> Answer | None:
+        if method != "GET":
+            raise BadRequest("A session begins with a GET.")
+        switching = requests.handshake(environ) if transport == "websocket" else b""
+        sid = self.generate_id()
+        try:
+            connection = self._connections.open(sid, environ)
+        except TooMany:
+            raise BadRequest("Too many connections from your address.", "429 Too Many Requests") from None
+        self._trigger_event("connect", sid, requests.lasting(environ), run_async=False)
+        opening = Frame(
+            packets.opening(
+                sid, transport, self._limits.ping_interval, self._limits.ping_timeout, self._limits.message_bytes
+            )
+        )
+        if not switching:
+            return Answer("200 OK", opening.payload)
+        connection.websocket = self._take_websocket(environ, connection, switching + opening.wire)
+        return None
+
+    def _upgrade(self, environ: dict[str, Any], connection: Connection) -> None:
+        switching = requests.handshake(environ)
+        if connection.websocket is not None or connection.probe is not None or connection.closed:
+            raise BadRequest("This session has gone on to WebSocket.")
+        self._connections.begin_upgrade(connection, self._take_websocket(environ, connection, switching))
+
+    def _serve_polling(self, environ: dict[str, Any], method: str, connection: Connection) -> Answer:
+        if connection.websocket is not None:
+            raise BadRequest("This session has gone on to WebSocket.")
+        try:
+            if method == "POST":
+                connection.post(requests.read_body(environ, self._limits.message_bytes))
+                return Answer("200 OK", b"ok")
+            if body := connection.poll():
+                return Answer("200 OK", body)
+        except Violation:
+            connection.close(self.reason.TRANSPORT_ERROR)
+            raise
+        raise BadRequest("Session ID unknown.")
+
+    def _take_websocket(self, environ: dict[str, Any], connection: Connection, first: bytes) -> WebSocket:
+        """Take the TCP connection out of the WSGI server's hands: its greenlet ends, and an idle tab needs none."""
+        request = environ["eventlet.input"]
+        green = request.get_socket()
+        # so that a look at what has been read already does not wait for more
+        green.settimeout(0)
+        try:
+            early = request.rfile.read1(BLOCK) or b""
+        except OSError:
+            early = b""
+        inner = green.fd
+        family, kind, protocol = inner.family, inner.type, inner.proto
+        hub = hubs.get_hub()
+        sock = socket.socket(family, kind, protocol, fileno=inner.detach())
+        websocket = WebSocket(sock, hub, connection, self._limits)
+        self._connections.open_websockets += 1
+        websocket.send(first)
+        # from the hub itself: a listener keeps the greenlet alive that it was made in
+        hub.schedule_call_global(0, websocket.start, early)
+        return websocket
+
+    # what python-socketio calls
+
+    def send_packet(self, eio_sid: str, packet: EnginePacket) -> None:
+        self._connections.send(eio_sid, [Frame(packet.encode().encode())])
+
+    def get_session(self, eio_sid: str) -> dict[str, Any]:
+        connection = self.sockets[eio_sid]
+        if connection.session is None:
+            connection.session = {}
+        return connection.session
+
+    def save_session(self, eio_sid: str, session: dict[str, Any]) -> None:
+        self.sockets[eio_sid].session = session
+
+    def transport(self, eio_sid: str) -> str:
+        return "polling" if self.sockets[eio_sid].websocket is None else "websocket"
+
+    # python-socketio itself
+
+    def _take_over(self, server: socketio.Server) -> None:
+        server.eio = self
+        server.packet_class = StrictPacket
+        server.manager = Manager(self._connections.join, self._connections.leave)
+        server.manager.set_server(server)
+        server._handle_eio_message = self._hear_text
+        server._trigger_event = self._guard(server._trigger_event)
+        self.on("connect", server._handle_eio_connect)
+        self.on("message", server._handle_eio_message)
+        self.on("disconnect", server._handle_eio_disconnect)
+
+    def _guard(self, trigger: Callable[..., Any]) -> Callable[..., Any]:
+        def trigger_event(event: str, namespace: str, *args: Any) -> Any:
+            try:
+                return trigger(event, namespace, *args)
+            except (Refused, ConnectionRefusedError):
+                raise
+            except Exception:
+                log.exception("the %s handler failed", event)
+                if event == "connect":
+                    # a TypeError would be taken for a handler without `auth`, which is then asked again without it
+                    raise Refused("internal") from None
+                return None
+
+        return trigger_event
+
+    def _hear_text(self, eio_sid: str, text: str) -> None:
+        """A message of `socketio.test_client`, which has no connection."""
+        try:
+            message = b"4" + text.encode()
+            if not message.startswith(packets.EVENT):
+                self._join_or_leave(eio_sid, message)
+            elif eio_sid in self._joined:
+                self._receiver.receive(eio_sid, *packets.read_event(message))
+                self._receiver.flush()
+        except (Violation, UnicodeEncodeError) as error:
+            log.info("a test client is sent away: %s", error)
+            self.disconnect(eio_sid)
+
+    def _join_or_leave(self, eio_sid: str, message: bytes) -> None:
+        if message.startswith(packets.CONNECT):
+            namespace, auth = packets.read_connect(message)
+            self._server._handle_connect(eio_sid, namespace, auth)
+        elif message.startswith(packets.DISCONNECT):
+            packets.read_disconnect(message)
+            self._server._handle_disconnect(eio_sid, "/")
+        else:
+            raise Violation("a packet that clients do not send")
+
+    def _tell_left(self, eio_sid: str, reason: str) -> None:
+        self._trigger_event("disconnect", eio_sid, reason, run_async=False)

@@ -1,0 +1,375 @@
+"""One WebSocket over one TCP connection, driven by the hub: no greenlet, no queue, and no bytes kept while it is idle.
+
+The common frame (whole, masked, text) is read here, from large blocks; every other one goes through the `websockets`
+library, which knows the rest of RFC 6455: fragments, control frames, limits, the closing handshake. Extensions are
+never agreed on. What the peer does not take is kept up to a bound, and a peer that takes nothing is cut.
+"""
+
+import logging
+import socket
+import struct
+from collections import deque
+from typing import Any, Protocol
+
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from realtime_kv.sockets.packets import Violation, check_text
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:
+    from websockets.utils import apply_mask
+
+log = logging.getLogger(__name__)
+
+BLOCK = 64 * 1024
+# messages handled before others get their turn
+TURN = 256
+# what the kernel may hold unsent, so that a peer that stops reading is noticed early
+UNSENT = 128 * 1024
+LINGER_SECONDS = 5.0
+WHOLE_TEXT = 0x81
+
+
+class Owner(Protocol):
+    """Who listens to a WebSocket. Everything is called on the hub and must not wait."""
+
+    def on_message(self, websocket: "WebSocket", message: bytes) -> bool:
+        """Take one text message; False to be given no more until `go_on()`. Raises Violation."""
+
+    def on_batch(self) -> None:
+        """Everything that came together has been given."""
+
+    def on_gone(self, websocket: "WebSocket", reason: str) -> None:
+        """Nothing comes or goes any more; called once."""
+
+    def on_end(self, websocket: "WebSocket") -> None:
+        """The TCP connection is closed; called once, last."""
+
+
+class WebSocket:
+    """Sends at once what it can; hands each message to its owner, in order."""
+
+    __slots__ = (
+        "_behind",
+        "_closing",
+        "_ended",
+        "_fd",
+        "_handling",
+        "_held",
+        "_hub",
+        "_inbox",
+        "_library",
+        "_limits",
+        "_linger",
+        "_outbox",
+        "_owner",
+        "_partial",
+        "_position",
+        "_progress",
+        "_reading",
+        "_sock",
+        "_stall",
+        "_writing",
+        "heard",
+    )
+
+    def __init__(self, sock: socket.socket, hub: Any, owner: Owner, limits: Any) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._hub = hub
+        self._owner = owner
+        self._limits = limits
+        self._inbox = bytearray()
+        self._position = 0
+        self._library: ServerProtocol | None = None
+        self._partial: bytearray | None = None
+        self._outbox: deque[bytes | memoryview] | None = None
+        self._behind = 0
+        self._progress = 0.0
+        self._reading: Any = None
+        self._writing: Any = None
+        self._stall: Any = None
+        self._linger: Any = None
+        self._handling = self._held = self._closing = self._ended = False
+        self.heard = False
+
+    def start(self, early: bytes = b"") -> None:
+        """Begin to listen; `early` is what came right behind the opening handshake."""
+        if not self._closing:
+            self._read_on()
+            if early:
+                self._inbox += early
+                self._handle()
+
+    def send(self, data: bytes) -> None:
+        """Send whole frames: now as far as the kernel takes them, the rest when it can."""
+        if self._closing:
+            return
+        self._write(data)
+
+    def go_on(self) -> None:
+        """Listen again, after `on_message` answered False."""
+        if self._held and not self._closing:
+            self._held = False
+            if not self._handling:
+                self._read_on()
+                self._handle()
+
+    def close(self, code: int = 1000, reason: str = "server disconnect") -> None:
+        """Say goodbye behind what is still to be sent."""
+        if not self._closing:
+            library = self._protocol()
+            if library.state is OPEN:
+                library.send_close(code)
+                self._write(b"".join(library.data_to_send()))
+            self._leave(reason)
+
+    def cut(self, reason: str) -> None:
+        """End it now; what was not taken is lost."""
+        if not self._ended:
+            # RST: else the kernel would go on offering what the peer does not take
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._end(reason)
+
+    # receiving
+
+    def _on_readable(self, _fd: int) -> None:
+        if self._ended:
+            return
+        try:
+            data = self._sock.recv(BLOCK)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._end("transport close")
+        elif not self._closing:
+            self.heard = True
+            self._inbox += data
+            self._handle()
+
+    def _handle(self) -> None:
+        self._handling = True
+        try:
+            while self._handle_batch():
+                pass
+        except Violation as violation:
+            log.info("a socket is closed: %s", violation)
+            self.close(violation.code, "transport error")
+        except Exception:
+            log.exception("a message could not be handled")
+            self.close(1011, "transport error")
+        finally:
+            self._handling = False
+
+    def _handle_batch(self) -> bool:
+        """Hand out what has come; True when there is more to do at once."""
+        for _ in range(TURN):
+            message = self._next_message()
+            if message is None:
+                more = False
+                break
+            if not self._owner.on_message(self, message):
+                self._held = more = True
+                break
+        else:
+            more = True
+            self._hub.schedule_call_global(0, self.go_on)
+            self._held = True
+        del self._inbox[: self._position]
+        self._position = 0
+        self._owner.on_batch()
+        if self._closing:
+            return False
+        if self._held:
+            self._stop_reading()
+            return False
+        return more
+
+    def _next_message(self) -> bytes | None:
+        while not self._closing:
+            inbox, start = self._inbox, self._position
+            have = len(inbox) - start
+            if have < 2:
+                return None
+            second = inbox[start + 1]
+            length, body = second & 127, start + 6
+            if length > 125:
+                body += 2 if length == 126 else 8
+                if len(inbox) < body:
+                    return None
+                length = int.from_bytes(inbox[start + 2 : body - 4], "big")
+            end = body + length
+            sound = second > 127 and length <= self._limits.message_bytes
+            if sound and end > len(inbox):
+                return None
+            if sound and inbox[start] == WHOLE_TEXT and (self._library is None or self._library.current_size is None):
+                self._position = end
+                message = apply_mask(inbox[body:end], inbox[body - 4 : body])
+            else:
+                self._position = end = end if sound else len(inbox)
+                message = self._read_by_library(bytes(inbox[start:end]))
+            if message is not None:
+                check_text(message)
+                return message
+        return None
+
+    def _read_by_library(self, data: bytes) -> bytes | None:
+        library = self._protocol()
+        library.receive_data(data)
+        message = None
+        # one frame went in, so at most one comes out
+        for frame in library.events_received():
+            message = self._collect(frame)
+        for answer in library.data_to_send():
+            if answer:
+                self._write(answer)
+            else:
+                self._leave("transport close" if library.parser_exc is None else "transport error")
+        return message
+
+    def _collect(self, frame: Any) -> bytes | None:
+        assert isinstance(frame, Frame)
+        if frame.opcode is Opcode.BINARY:
+            self.close(1003, "transport error")
+        elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
+            if self._partial is None:
+                self._partial = bytearray()
+            self._partial += frame.data
+            if frame.fin:
+                message, self._partial = bytes(self._partial), None
+                return message
+        return None
+
+    def _protocol(self) -> ServerProtocol:
+        if self._library is None:
+            self._library = ServerProtocol(state=OPEN, max_size=self._limits.message_bytes, logger=_quiet)
+        return self._library
+
+    def _read_on(self) -> None:
+        if self._reading is None:
+            self._reading = self._hub.add(self._hub.READ, self._fd, self._on_readable, self._on_obsolete, None)
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._hub.remove(self._reading)
+            self._reading = None
+
+    # sending
+
+    def _write(self, data: bytes) -> None:
+        if self._outbox:
+            self._behind += len(data)
+            self._outbox.append(data)
+            if self._behind > self._limits.waiting_bytes:
+                self.cut("too slow")
+            return
+        sent = self._try_send(data)
+        if sent is not None and sent < len(data):
+            self._outbox = deque((memoryview(data)[sent:],))
+            self._progress = self._hub.clock()
+            self._writing = self._hub.add(self._hub.WRITE, self._fd, self._on_writable, self._on_obsolete, None)
+            self._watch_for_stall()
+
+    def _on_writable(self, _fd: int) -> None:
+        outbox = self._outbox
+        while outbox and not self._ended:
+            data = outbox[0]
+            sent = self._try_send(data)
+            if sent is None:
+                return
+            if sent:
+                self._progress = self._hub.clock()
+            if sent < len(data):
+                outbox[0] = memoryview(data)[sent:]
+                return
+            outbox.popleft()
+            if outbox:
+                self._behind -= len(outbox[0])
+        if not self._ended:
+            self._stop_writing()
+            self._outbox = None
+            if self._closing:
+                self._shut()
+
+    def _try_send(self, data: bytes | memoryview) -> int | None:
+        try:
+            return self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:
+            self._end("transport close")
+            return None
+
+    def _watch_for_stall(self) -> None:
+        if self._stall is None:
+            wait = self._progress + self._limits.stall_seconds - self._hub.clock()
+            self._stall = self._hub.schedule_call_global(max(0.0, wait), self._on_stall)
+
+    def _on_stall(self) -> None:
+        self._stall = None
+        if self._outbox and not self._ended:
+            if self._hub.clock() - self._progress >= self._limits.stall_seconds:
+                self.cut("too slow")
+            else:
+                self._watch_for_stall()
+
+    def _stop_writing(self) -> None:
+        if self._writing is not None:
+            self._hub.remove(self._writing)
+            self._writing = None
+
+    # ending
+
+    def _leave(self, reason: str) -> None:
+        """No more messages; close once the rest is sent and the peer has seen it."""
+        if self._closing:
+            return
+        self._closing = True
+        self._inbox = bytearray()
+        self._position = 0
+        self._partial = None
+        self._owner.on_gone(self, reason)
+        if not self._ended:
+            self._linger = self._hub.schedule_call_global(LINGER_SECONDS, self._end, reason)
+            # closed with unread bytes, the kernel would send RST and take our close frame back
+            self._read_on()
+            if not self._outbox:
+                self._shut()
+
+    def _shut(self) -> None:
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._end("transport close")
+
+    def _end(self, reason: str) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._stop_reading()
+        self._stop_writing()
+        for timer in (self._stall, self._linger):
+            if timer is not None:
+                timer.cancel()
+        self._outbox = None
+        self._leave(reason)
+        self._sock.close()
+        self._owner.on_end(self)
+
+    def _on_obsolete(self, *_: object) -> None:
+        # the hub saw our file number opened anew: somebody closed it under us
+        self._end("transport error")
+
+
+# what peers do wrong is not ours to warn about
+_quiet = logging.getLogger(f"{__name__}.protocol")
+_quiet.setLevel(logging.CRITICAL)
