@@ -1,0 +1,285 @@
+// The client as one object: replica, outbox and connection together, and what they say as values, promises and events.
+
+import { Connection } from "./connection.js"
+import { Fact, visible } from "./facts.js"
+import { problemWithKey, sortKeys } from "./keys.js"
+import { Outbox, Refusal } from "./outbox.js"
+import { Replica } from "./replica.js"
+import { copyOf, same } from "./values.js"
+import { io } from "./vendor/socket.io.esm.min.js"
+
+/**
+ * What `connect` of `/rkv.js` resolves to; made directly, it does not wait. Events (`kv.addEventListener`), each with its `detail`:
+ * `change` {facts}, `state` {state, reason}, `presence` {tabs}, `pending`, `notice` {kind, message}, `healed`.
+ */
+export class Client extends EventTarget {
+  #replica
+  #outbox
+  #connection
+  #written = new Set() // revisions that this tab's own writes have taken
+  #watchers = new Set()
+  #base
+  #user = null
+
+  /** Resolves to this client once it is live for the first time. */
+  ready
+
+  /** `user`: the name that the page was made for; someone else's session then counts as signed out. */
+  constructor({ url, token, user } = {}) {
+    super()
+    this.#base = new URL(url ?? import.meta.url).origin
+    this.#user = user ?? null
+    const socket = io(this.#base, {
+      autoConnect: false,
+      transports: ["websocket", "polling"],
+      tryAllTransports: true,
+      reconnectionDelay: 250,
+      reconnectionDelayMax: 3_000,
+      ...(token ? { auth: { token } } : {}),
+    })
+    this.#replica = new Replica((facts) => this.#changed(facts))
+    this.#outbox = new Outbox({
+      send: (verb, payload, answered) => this.#connection.send(verb, payload, answered),
+      later: (seconds, fn) => cancellable(setTimeout(fn, seconds * 1_000)),
+      makeId,
+      changed: () => this.#emit("pending"),
+    })
+    this.#connection = new Connection({
+      socket,
+      replica: this.#replica,
+      outbox: this.#outbox,
+      tell: (name, detail) => this.#emit(name, detail),
+      identify: token ? async () => true : () => this.#identify(),
+    })
+    this.ready = this.#whenLive()
+    globalThis.addEventListener?.("online", this.#online)
+    this.#connection.open()
+  }
+
+  /** `live`, `catching up`, `offline` or `signed out`. Only `live` says that nothing is missing here. */
+  get state() {
+    return this.#connection.state
+  }
+
+  /** Why we are `signed out`, in the protocol's words (or `another_user`); else null. */
+  get reason() {
+    return this.#connection.reason
+  }
+
+  /** The tabs of this user, [{id, session, label, since}], or null while that is not known. */
+  get tabs() {
+    return this.#connection.tabs
+  }
+
+  /** {epoch, revision}: how far this tab has come. */
+  get position() {
+    return { epoch: this.#replica.epoch, revision: this.#replica.revision }
+  }
+
+  /** How often this tab found, by a bookmark or a sync, that it did not hold what the server held, and healed. */
+  get healed() {
+    return this.#connection.healed
+  }
+
+  /** How many keys there are. */
+  get size() {
+    return this.#replica.keys
+  }
+
+  /** Writes whose acknowledgement is still awaited, oldest first: [{verb, payload, keys, sent}]. They live in this tab. */
+  get pending() {
+    return this.#outbox.pending
+  }
+
+  /** Milliseconds that this machine's clock is ahead of the server's, as far as that is known; see `identify`. */
+  clockAhead = 0
+
+  /** This tab's session, {id, label}, once known. */
+  session = null
+
+  /**
+   * The value under `key` that this tab holds, or undefined when there is no such key. It comes at once (awaiting it
+   * does no harm), is never a guess, and is frozen: write with `set`.
+   */
+  get(key) {
+    return this.entry(key)?.value
+  }
+
+  /** The entry {key, value, revision, version, updated_at, expires_at, origin} that this tab holds, or undefined. */
+  entry(key) {
+    return visible(this.#replica.entries.get(key))
+  }
+
+  /** All entries whose keys begin with `prefix`, in byte order. */
+  entries(prefix = "") {
+    return this.keys(prefix).map((key) => this.entry(key))
+  }
+
+  /** All keys that begin with `prefix`, in byte order. */
+  keys(prefix = "") {
+    const keys = []
+    for (const key of this.#replica.entries.keys()) if (key.startsWith(prefix)) keys.push(key)
+    return sortKeys(keys)
+  }
+
+  /** Asks the server for the entry, with `created_at` and `created_revision`; rejects with a Refusal (`not_found`). */
+  async fetch(key) {
+    return (await this.#connection.call("get", { key })).entry
+  }
+
+  /**
+   * Writes, and resolves to {revision, version} once that is durable. Rejects with a Refusal, e.g. `conflict` (with the
+   * current `entry`) when `ifRevision` does not hold; 0 means "only if the key does not exist". `ttl` is in seconds.
+   * While there is no connection the write waits in `pending`.
+   */
+  async set(key, value, options = {}) {
+    return this.#put("set", { key: sound(key), value: copyOf(value), ...wireOptions(options, ["ifRevision", "ttl"]) }, [key])
+  }
+
+  /** Deletes, and resolves to {revision, existed}. Deleting what is not there is no error. */
+  async delete(key, options = {}) {
+    return this.#put("delete", { key: sound(key), ...wireOptions(options, ["ifRevision"]) }, [key])
+  }
+
+  /**
+   * One write of 1–128 ops, all or nothing: [{op: "set", key, value, ifRevision?, ttl?}, {op: "delete", key, ifRevision?}].
+   * Resolves to {revision, results}.
+   */
+  async batch(ops) {
+    const wire = ops.map(({ op, key, value, ...options }) => {
+      if (op === "set")
+        return { op, key: sound(key), value: copyOf(value), ...wireOptions(options, ["ifRevision", "ttl"]) }
+      return { op, key: sound(key), ...wireOptions(options, ["ifRevision"]) }
+    })
+    return this.#put(
+      "batch",
+      { ops: wire },
+      wire.map(({ key }) => key),
+    )
+  }
+
+  /**
+   * Calls `fn({key, value, entry, old, mine, origin, resync})` after every change of that key, or of every key with a prefix
+   * when `pattern` ends in `*`. `value` and `entry` are undefined once deleted; `mine` says that this tab wrote it,
+   * `resync` that it was found out by a sync. Returns a function that ends it.
+   */
+  on(pattern, fn) {
+    const prefix = pattern.endsWith("*") ? pattern.slice(0, -1) : null
+    const watcher = { matches: prefix === null ? (key) => key === pattern : (key) => key.startsWith(prefix), fn }
+    this.#watchers.add(watcher)
+    return () => this.#watchers.delete(watcher)
+  }
+
+  /** Calls `fn(state)` now and whenever it changes. Returns a function that ends it. */
+  onState(fn) {
+    const listener = () => fn(this.state)
+    this.addEventListener("state", listener)
+    fn(this.state)
+    return () => this.removeEventListener("state", listener)
+  }
+
+  /** Ends the connection. Writes that are still pending are rejected; what is held stays readable, as of now. */
+  close() {
+    globalThis.removeEventListener?.("online", this.#online)
+    this.#connection.close()
+  }
+
+  #online = () => this.#connection.hurry()
+
+  async #put(verb, payload, keys) {
+    if (this.state === "signed out") throw new Refusal({ code: "unauthenticated", message: "You are signed out." })
+    const { ok, ...answer } = await this.#outbox.put(verb, payload, keys)
+    this.#remember(answer.revision)
+    return answer
+  }
+
+  #remember(revision) {
+    this.#written.add(revision)
+    if (this.#written.size > 1_000) this.#written.delete(this.#written.values().next().value)
+  }
+
+  #changed(facts) {
+    const told = facts.map((fact) => new Fact(fact, this.#isMine(fact)))
+    this.#emit("change", { facts: told })
+    for (const { matches, fn } of [...this.#watchers])
+      for (const fact of told) if (matches(fact.key)) guarded(fn, fact)
+  }
+
+  /** The acknowledgement comes after the change, so a write of ours that is on its way and says the same is it. */
+  #isMine({ key, entry, revision }) {
+    if (this.#written.has(revision)) return true
+    const says = (op, payload) =>
+      payload.key === key && (op === "set" ? entry !== undefined && same(payload.value, entry.value) : !entry)
+    return this.#outbox.awaits(({ verb, payload }) =>
+      verb === "batch" ? payload.ops.some((op) => says(op.op, op)) : says(verb, payload),
+    )
+  }
+
+  #emit(name, detail = {}) {
+    this.dispatchEvent(new CustomEvent(name, { detail }))
+  }
+
+  #whenLive() {
+    const ready = new Promise((resolve, reject) => {
+      const settle = () => {
+        if (this.state === "live") resolve(this)
+        if (this.state === "signed out")
+          reject(new Refusal({ code: "unauthenticated", message: "Sign in first: the server does not know this caller." }))
+      }
+      this.addEventListener("state", settle)
+    })
+    ready.catch(() => {}) // whoever awaits it hears of it; whoever listens to `state` need not
+    return ready
+  }
+
+  /** Who the cookie stands for now: false when it is another user than before. */
+  async #identify() {
+    const response = await fetch(`${this.#base}/api/v1/me`, {
+      headers: { Accept: "application/json" },
+      signal: AbortSignal.timeout(30_000),
+    })
+    if (response.status === 401) return false
+    if (!response.ok) throw new Error(`me: ${response.status}`)
+    const { user, session } = await response.json()
+    const date = Date.parse(response.headers.get("Date") ?? "")
+    if (!Number.isNaN(date)) this.clockAhead = Date.now() - date
+    this.session = session ?? null
+    this.#user ??= user.username
+    return user.username === this.#user
+  }
+}
+
+function sound(key) {
+  const problem = problemWithKey(key)
+  if (problem) throw new Refusal({ code: "invalid_key", message: problem })
+  return key
+}
+
+const WIRE_NAMES = { ifRevision: "if_revision", ttl: "ttl" }
+
+function wireOptions(options, known) {
+  const wire = {}
+  for (const [name, value] of Object.entries(options)) {
+    if (!known.includes(name)) throw new TypeError(`unknown option: ${name}`)
+    if (value !== undefined) wire[WIRE_NAMES[name]] = value
+  }
+  return wire
+}
+
+function guarded(fn, fact) {
+  try {
+    fn(fact)
+  } catch (error) {
+    reportError(error)
+  }
+}
+
+function cancellable(timer) {
+  return { cancel: () => clearTimeout(timer) }
+}
+
+/** 128 random bits. (`crypto.randomUUID` is missing on plain HTTP to an address that is not localhost.) */
+function makeId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")
+}

@@ -1,0 +1,139 @@
+// The writes of this tab that are not yet known to be on the server's disk. Each has an `op_id`, chosen once, so
+// that sending it again after a lost acknowledgement never writes twice; what is unanswered is sent again in the
+// order in which it was asked for. Knows neither the DOM nor the socket: `send` is given by the connection.
+
+/** The server says no (or could not say yes): `code`, `message`, and what else the protocol's error carries. */
+export class Refusal extends Error {
+  constructor({ code, message, ...extra }) {
+    super(message ?? code)
+    this.name = "Refusal"
+    this.code = code
+    Object.assign(this, extra)
+  }
+}
+
+const ON_THE_WIRE = 240 // the server reads no further at 256; the rest is left to reads and the sync
+const RETRIES = 5
+const RETRY_AFTER = 1
+
+export class Outbox {
+  #writes = [] // in the order in which they were asked for
+  #onTheWire = 0
+  #connected = false
+  #paused = null // a timer, while the server has asked us to wait
+  #send
+  #later
+  #makeId
+  #changed
+  #limit
+
+  /**
+   * `send(verb, payload, answered)` puts a write on the wire; `answered(body)` is called at most once, with the
+   * server's answer. `later(seconds, fn)` and `makeId()` are time and randomness. `changed()` is called when `pending` is
+   * another than before.
+   */
+  constructor({ send, later, makeId, changed = () => {}, limit = ON_THE_WIRE }) {
+    this.#send = send
+    this.#later = later
+    this.#makeId = makeId
+    this.#changed = changed
+    this.#limit = limit
+  }
+
+  /** The writes that wait for their acknowledgement, oldest first: {verb, payload, keys, sent}. */
+  get pending() {
+    return this.#writes.map(({ verb, payload, keys, sent }) => ({ verb, payload, keys, sent }))
+  }
+
+  /** Whether a write that is on the wire passes this test: its change arrives before its acknowledgement. */
+  awaits(test) {
+    return this.#writes.some((write) => write.sent && test(write))
+  }
+
+  /** Resolves with the answer once the write is durable; rejects with the Refusal. */
+  put(verb, payload, keys) {
+    return new Promise((resolve, reject) => {
+      const op_id = payload.op_id ?? this.#makeId()
+      const write = { verb, payload: { ...payload, op_id }, keys, sent: false, attempt: 0, tries: 0, resolve, reject }
+      this.#writes.push(write)
+      this.#sendMore()
+      this.#changed()
+    })
+  }
+
+  /** A connection stands: send whatever is unanswered, in order. */
+  connected() {
+    this.#connected = true
+    this.#sendMore()
+  }
+
+  /** The connection is lost: nothing that was on the wire will be answered there. */
+  disconnected() {
+    this.#connected = false
+    this.#resume()
+    this.#onTheWire = 0
+    for (const write of this.#writes) write.sent = false
+    if (this.#writes.length > 0) this.#changed()
+  }
+
+  /** There will be no connection any more: every waiting write fails with this refusal. */
+  fail(refusal) {
+    this.disconnected()
+    const writes = this.#writes
+    this.#writes = []
+    for (const write of writes) write.reject(refusal)
+    this.#changed()
+  }
+
+  #sendMore() {
+    if (!this.#connected || this.#paused) return
+    for (const write of this.#writes) {
+      if (this.#onTheWire >= this.#limit) return
+      if (!write.sent) this.#sendOne(write)
+    }
+  }
+
+  #sendOne(write) {
+    // An answer that belongs to an earlier connection must not settle what was sent again on this one.
+    const attempt = ++write.attempt
+    write.sent = true
+    this.#onTheWire += 1
+    this.#send(write.verb, write.payload, (body) => {
+      if (write.attempt === attempt && write.sent) this.#answered(write, body)
+    })
+  }
+
+  #answered(write, body) {
+    this.#onTheWire -= 1
+    if (!body.ok && this.#mayRepeat(write, body.error)) return this.#wait(write, body.error)
+    this.#writes.splice(this.#writes.indexOf(write), 1)
+    if (body.ok) write.resolve(body)
+    else write.reject(new Refusal(body.error))
+    this.#sendMore()
+    this.#changed()
+  }
+
+  /** A busy server is asked again; but never once a later write to the same key is out, which we would overwrite. */
+  #mayRepeat(write, error) {
+    if (error.code !== "unavailable" && error.code !== "rate_limited") return false
+    if (write.tries >= RETRIES) return false
+    const later = this.#writes.slice(this.#writes.indexOf(write) + 1)
+    return !later.some((other) => other.sent && other.keys.some((key) => write.keys.includes(key)))
+  }
+
+  #wait(write, error) {
+    write.tries += 1
+    write.sent = false
+    this.#changed()
+    if (this.#paused) return
+    this.#paused = this.#later(error.retry_after ?? RETRY_AFTER, () => {
+      this.#paused = null
+      this.#sendMore()
+    })
+  }
+
+  #resume() {
+    this.#paused?.cancel()
+    this.#paused = null
+  }
+}

@@ -1,0 +1,80 @@
+// Values: what JSON can say and the protocol takes. Nothing is changed on its way without the caller knowing:
+// JSON.stringify would write NaN as null and drop `undefined`; here they are refused.
+
+export class InvalidValue extends Error {
+  constructor(message) {
+    super(message)
+    this.name = "InvalidValue"
+    this.code = "invalid_value"
+  }
+}
+
+const DEEPEST = 64
+
+/** A deep copy of `value`, that the caller can no longer change. Throws InvalidValue for what JSON cannot carry. */
+export function copyOf(value) {
+  check(value, "the value", 0)
+  return JSON.parse(JSON.stringify(value))
+}
+
+function check(value, where, depth) {
+  switch (typeof value) {
+    case "boolean":
+      return
+    case "string":
+      return checkText(value, where)
+    case "number":
+      return checkNumber(value, where)
+    case "object":
+      if (value === null) return
+      if (depth >= DEEPEST) throw new InvalidValue(`${where} is nested more than ${DEEPEST} deep`)
+      return Array.isArray(value) ? checkArray(value, where, depth) : checkObject(value, where, depth)
+    default:
+      throw new InvalidValue(`${where} is not JSON (${typeof value})`)
+  }
+}
+
+function checkText(text, where) {
+  if (/\p{Surrogate}/u.test(text)) throw new InvalidValue(`${where} holds half a character (a lone surrogate)`)
+}
+
+function checkNumber(number, where) {
+  if (!Number.isFinite(number)) throw new InvalidValue(`${where} is ${number}, which JSON does not have`)
+  // Above 1e21 JavaScript writes an exponent, and the number goes as a double.
+  if (Number.isInteger(number) && !Number.isSafeInteger(number) && Math.abs(number) < 1e21)
+    throw new InvalidValue(`${where} is an integer beyond ±(2^53−1): send it as a string`)
+}
+
+function checkArray(array, where, depth) {
+  for (let i = 0; i < array.length; i++) check(array[i], `${where}[${i}]`, depth + 1)
+}
+
+function checkObject(object, where, depth) {
+  const prototype = Object.getPrototypeOf(object)
+  const plain = prototype === null || Object.getPrototypeOf(prototype) === null
+  if (!plain || typeof object.toJSON === "function")
+    throw new InvalidValue(`${where} is a ${object.constructor?.name ?? "special object"}, not a plain object`)
+  for (const name of Object.keys(object)) {
+    checkText(name, `a name in ${where}`)
+    check(object[name], `${where}.${name}`, depth + 1)
+  }
+}
+
+/** Whether two values are the same JSON: the order of names does not count. */
+export function same(a, b) {
+  if (a === b) return true
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false
+  if (Array.isArray(a) !== Array.isArray(b)) return false
+  const names = Object.keys(a)
+  if (names.length !== Object.keys(b).length) return false
+  return names.every((name) => Object.hasOwn(b, name) && same(a[name], b[name]))
+}
+
+/** Freezes a value all the way down, and returns it: what a tab holds is what the server holds. */
+export function frozen(value) {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.values(value).forEach(frozen)
+    Object.freeze(value)
+  }
+  return value
+}
