@@ -1,0 +1,99 @@
+"""Accounts over a real database; only the time is ours to turn."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from realtime_kv import migrations
+from realtime_kv.accounts.accounts import Accounts
+from realtime_kv.accounts.sessions import Ended, SignedIn
+from realtime_kv.config import Config
+from realtime_kv.core import database
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.runtime import Future, Inline, Runtime, Threads
+from realtime_kv.core.store import Store
+
+PASSWORD = "correct horse battery"
+DAY = 24 * 60 * 60 * 1000
+
+
+@dataclass
+class Clock:
+    """A clock that goes when it is told to."""
+
+    now: int = 1_800_000_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass
+class Town:
+    """Accounts and what they stand on; every call waits for its answer."""
+
+    runtime: Runtime
+    store: Store
+    accounts: Accounts
+    clock: Clock
+    ended: list[Ended] = field(default_factory=list)
+
+    def wait(self, future: Future[Any]) -> Any:
+        return self.runtime.wait(future, 10)
+
+    def sign_up(self, username: str, password: str = PASSWORD, **more: Any) -> SignedIn:
+        return self.wait(self.accounts.sign_up(username, password, "Firefox on Linux", **more))
+
+    def sign_in(self, username: str, password: str = PASSWORD, **more: Any) -> SignedIn:
+        return self.wait(self.accounts.sign_in(username, password, "curl", **more))
+
+    def sign_out(self, token: str) -> None:
+        self.wait(self.accounts.sign_out(token))
+
+    def caller(self, token: str) -> Caller:
+        return self.wait(self.accounts.caller(token, "http"))
+
+    def write(self, fn: Callable[[Connection], Any]) -> Any:
+        return self.wait(self.store.writer.run(fn))
+
+
+def build(data_dir: Path, runtime: Runtime, **settings: Any) -> Town:
+    config, clock = Config(data_dir=data_dir, **settings), Clock()
+    engine = database.open_engine(config.sqlalchemy_url)
+    migrations.upgrade(engine)
+    store = Store(engine, runtime, clock=clock)
+    accounts = Accounts(store.writer, store.readers, runtime, config, clock)
+    town = Town(runtime, store, accounts, clock)
+    accounts.watch(town.ended.append)
+    return town
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Iterator[Callable[..., Town]]:
+    """Found a town, with these settings."""
+    towns: list[Town] = []
+
+    def make(runtime: Runtime | None = None, **settings: Any) -> Town:
+        towns.append(build(tmp_path, runtime or Inline(), **settings))
+        return towns[-1]
+
+    yield make
+    for town in towns:
+        town.accounts.stop()
+        town.store.stop()
+
+
+@pytest.fixture
+def town(found: Callable[..., Town]) -> Town:
+    return found()
+
+
+@pytest.fixture
+def busy_town(found: Callable[..., Town]) -> Iterator[Town]:
+    """A town whose writer, readers and password threads are real threads."""
+    runtime = Threads()
+    yield found(runtime)
+    runtime.stop()

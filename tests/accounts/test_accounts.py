@@ -1,0 +1,264 @@
+import hashlib
+import re
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import select, update
+
+from realtime_kv.accounts import limits
+from realtime_kv.core.errors import (
+    InvalidCredentials,
+    InvalidName,
+    InvalidPassword,
+    NameTaken,
+    RateLimited,
+    Unauthenticated,
+)
+from realtime_kv.core.models import Space, User, UserSession
+
+PASSWORD = "correct horse battery"
+DAY = 24 * 60 * 60 * 1000
+
+
+def test_who_signs_up_is_signed_in_and_owns_an_empty_space(town):
+    signed_in = town.sign_up("Alice")
+    caller = town.caller(signed_in.token)
+    assert (caller.username, caller.is_admin, caller.label, caller.via) == ("Alice", False, "Firefox on Linux", "http")
+    assert caller.session == signed_in.session
+    assert caller.user_created_at == town.clock.now
+    assert town.wait(town.accounts.usage(caller)).keys == 0
+    assert town.write(lambda db: db.execute(select(Space.revision)).scalars().all()) == [0]
+
+
+def test_a_name_is_taken_whatever_its_case_and_nothing_is_left_of_the_second_try(town):
+    town.sign_up("Alice")
+    for name in ["Alice", "alice", "ALICE"]:
+        with pytest.raises(NameTaken):
+            town.sign_up(name, "another good password")
+    assert town.write(lambda db: len(db.execute(select(User.id)).all())) == 1
+    assert town.write(lambda db: len(db.execute(select(UserSession.id)).all())) == 1
+
+
+def test_two_who_want_the_same_name_at_once_do_not_both_get_it(busy_town):
+    def sign_up(n):
+        try:
+            return busy_town.sign_up("alice" if n % 2 else "ALICE").user.id
+        except NameTaken:
+            return None
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len([user for user in pool.map(sign_up, range(4)) if user]) == 1
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "refusal"),
+    [
+        ("al", PASSWORD, InvalidName),
+        ("al ice", PASSWORD, InvalidName),
+        ("alice", "short", InvalidPassword),
+        ("alice", "password", InvalidPassword),
+        ("alice-smith", "alice-smith", InvalidPassword),
+        ("alice", "x\ud800" * 8, InvalidPassword),
+        ("alice", PASSWORD * 100, InvalidPassword),
+    ],
+)
+def test_a_name_or_password_outside_the_rules_makes_no_user(town, username, password, refusal):
+    with pytest.raises(refusal):
+        town.sign_up(username, password)
+    assert town.write(lambda db: db.execute(select(User.id)).all()) == []
+
+
+def test_a_token_is_random_and_only_its_hash_is_kept(town):
+    first, second = town.sign_up("alice"), town.sign_in("alice")
+    assert re.fullmatch(r"rks_[A-Za-z0-9_-]{43}", first.token)
+    assert first.token != second.token and first.session != second.session
+    kept = town.write(lambda db: db.execute(select(UserSession.token_hash).order_by(UserSession.id)).scalars().all())
+    assert kept == [hashlib.sha256(each.token.encode()).digest() for each in (first, second)]
+
+
+def test_signing_in_takes_the_name_in_any_case_and_the_password_exactly(town):
+    town.sign_up("Alice", "Correct Horse Battery")
+    assert town.sign_in("ALICE", "Correct Horse Battery").user.username == "Alice"
+    for wrong in ["correct horse battery", "Correct Horse Battery ", "", "x" * 2000, "\ud800" * 8]:
+        with pytest.raises(InvalidCredentials):
+            town.sign_in("Alice", wrong)
+
+
+@pytest.mark.parametrize("name", ["bob", "", "al\x00ice", "\ud800", "x" * 100_000, "' OR 1=1 --", "ALİCE", "alice "])
+def test_an_unknown_name_is_answered_like_a_wrong_password(town, name):
+    town.sign_up("alice")
+    with pytest.raises(InvalidCredentials) as unknown:
+        town.sign_in(name)
+    with pytest.raises(InvalidCredentials) as wrong:
+        town.sign_in("alice", "the wrong password")
+    assert unknown.value.body() == wrong.value.body()
+
+
+def test_an_unknown_name_takes_as_long_as_a_wrong_password(found):
+    town = found(rate_limits=False)
+    town.sign_up("alice")
+
+    def took(name):
+        started = time.perf_counter()
+        with pytest.raises(InvalidCredentials):
+            town.sign_in(name, "the wrong password")
+        return time.perf_counter() - started
+
+    known, unknown = zip(*[(took("alice"), took("bob")) for _ in range(9)], strict=True)
+    assert 0.5 < statistics.median(known) / statistics.median(unknown) < 2
+
+
+def test_signing_out_ends_the_token_at_once_and_tells_whoever_watches(town):
+    here, there = town.sign_up("alice"), town.sign_in("alice")
+    session_id = town.caller(here.token).session_id
+    town.sign_out(here.token)
+    assert [(end.session_id, end.user_id, end.reason) for end in town.ended] == [
+        (session_id, here.user.id, "signed_out")
+    ]
+    with pytest.raises(Unauthenticated):
+        town.caller(here.token)
+    assert town.caller(there.token).username == "alice"
+    town.sign_out(here.token)
+    assert len(town.ended) == 1
+
+
+def test_watchers_hear_of_an_end_after_it_is_durable_and_before_whoever_asked(busy_town):
+    town = busy_town
+    signed_in = town.sign_up("alice")
+    seen = []
+    town.accounts.watch(lambda end: seen.append(town.accounts.caller(signed_in.token, "http")))
+    town.sign_out(signed_in.token)
+    assert len(seen) == 1
+    with pytest.raises(Unauthenticated):
+        town.wait(seen[0])
+
+
+def test_a_watcher_that_fails_undoes_nothing(town):
+    def fail(_):
+        raise RuntimeError("a watcher's bug")
+
+    signed_in = town.sign_up("alice")
+    town.accounts._watchers.insert(0, fail)
+    town.sign_out(signed_in.token)
+    assert len(town.ended) == 1
+    with pytest.raises(Unauthenticated):
+        town.caller(signed_in.token)
+
+
+def test_signing_in_ends_the_session_that_the_request_came_with(town):
+    old = town.sign_up("alice")
+    new = town.sign_in("alice", replacing=old.token)
+    with pytest.raises(Unauthenticated):
+        town.caller(old.token)
+    assert town.caller(new.token).username == "alice"
+    assert [end.reason for end in town.ended] == ["ended"]
+
+
+def test_a_failed_sign_in_ends_nothing(town):
+    old = town.sign_up("alice")
+    with pytest.raises(InvalidCredentials):
+        town.sign_in("alice", "the wrong password", replacing=old.token)
+    assert town.caller(old.token).username == "alice"
+
+
+@pytest.mark.parametrize(
+    "token", ["", "rks_", "rks_" + "x" * 43, "rkv_" + "x" * 43, "rks_" + "é" * 43, "\ud800", "x" * 10_000]
+)
+def test_a_token_that_nobody_was_given_stands_for_nobody(town, token):
+    town.sign_up("alice")
+    with pytest.raises(Unauthenticated):
+        town.caller(token)
+    town.sign_out(token)
+    town.sign_in("alice", replacing=token)
+    assert town.ended == []
+
+
+def test_a_session_expires_after_its_days(found):
+    town = found(session_days=7)
+    signed_in = town.sign_up("alice")
+    assert signed_in.expires_at == town.clock.now + 7 * DAY
+    town.clock.now += 7 * DAY - 1
+    assert town.caller(signed_in.token).username == "alice"
+    town.clock.now += 1
+    with pytest.raises(Unauthenticated):
+        town.caller(signed_in.token)
+
+
+def test_expired_sessions_are_ended_so_that_their_sockets_close(town):
+    old = town.sign_up("alice")
+    town.clock.now += 29 * DAY
+    young = town.sign_in("alice")
+    town.clock.now += DAY
+    assert town.wait(town.accounts.end_expired()) == 1
+    assert [(end.user_id, end.reason) for end in town.ended] == [(old.user.id, "expired")]
+    assert town.caller(young.token).username == "alice"
+    assert town.wait(town.accounts.end_expired()) == 0
+
+
+def test_a_disabled_user_is_out_and_stays_out(town):
+    signed_in = town.sign_up("alice")
+    town.write(lambda db: db.execute(update(User).values(disabled_at=town.clock.now)) and None)
+    with pytest.raises(Unauthenticated):
+        town.caller(signed_in.token)
+    with pytest.raises(InvalidCredentials):
+        town.sign_in("alice")
+
+
+def test_an_outdated_hash_is_renewed_at_the_next_sign_in(town):
+    town.sign_up("alice")
+    old = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(PASSWORD)
+    town.write(lambda db: db.execute(update(User).values(password_hash=old)) and None)
+    town.sign_in("alice")
+    kept = town.write(lambda db: db.execute(select(User.password_hash)).scalar_one())
+    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    town.sign_in("alice")
+
+
+def test_guessing_is_slowed_down_but_signing_in_is_not(town):
+    town.sign_up("alice")
+    for _ in range(limits.SIGN_IN_NAME.burst + 5):
+        town.sign_in("alice", address="10.0.0.1")
+    for _ in range(limits.SIGN_IN_NAME.burst):
+        with pytest.raises(InvalidCredentials):
+            town.sign_in("alice", "the wrong password", address="10.0.0.1")
+    with pytest.raises(RateLimited):
+        town.sign_in("alice", address="10.0.0.2")
+    town.clock.now += limits.SIGN_IN_NAME.interval
+    town.sign_in("alice", address="10.0.0.2")
+
+
+def test_names_that_do_not_exist_are_slowed_down_the_same(town):
+    for _ in range(limits.SIGN_IN_NAME.burst):
+        with pytest.raises(InvalidCredentials):
+            town.sign_in("nobody", address="10.0.0.1")
+    with pytest.raises(RateLimited):
+        town.sign_in("Nobody", address="10.0.0.1")
+
+
+def test_with_rate_limits_off_nobody_waits(found):
+    town = found(rate_limits=False)
+    for _ in range(limits.SIGN_IN_NAME.burst + 1):
+        with pytest.raises(InvalidCredentials):
+            town.sign_in("nobody")
+
+
+def test_a_reader_that_looked_somebody_up_still_sees_what_comes_after(busy_town):
+    town = busy_town
+    for n in range(6):
+        signed_in = town.sign_up(f"user-{n}")
+        assert [town.caller(signed_in.token).username for _ in range(4)] == [f"user-{n}"] * 4
+
+
+def test_who_would_wait_too_long_for_a_hash_is_sent_away(busy_town):
+    town = busy_town
+    futures = [town.accounts.sign_up(f"user-{n}", PASSWORD, "curl", f"10.0.{n}.1") for n in range(200)]
+    outcomes = []
+    for future in futures:
+        try:
+            outcomes.append(town.wait(future).user.username)
+        except RateLimited:
+            outcomes.append(None)
+    assert 64 <= len([name for name in outcomes if name]) < 200

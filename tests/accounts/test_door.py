@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import pytest
+
+from realtime_kv.accounts import door
+from realtime_kv.config import Config
+from realtime_kv.core.errors import Forbidden
+
+OURS, PARTNER, STRANGER = "https://kv.example.org", "https://app.example.com", "https://evil.example"
+CONFIG = Config(data_dir=Path("unused"), public_url=OURS, origins=(PARTNER,))
+
+
+@pytest.mark.parametrize(
+    ("environ", "auth", "expected"),
+    [
+        ({}, None, ("", None)),
+        ({"HTTP_COOKIE": "rkv_session=abc"}, None, ("abc", "cookie")),
+        ({"HTTP_COOKIE": "a=b; rkv_session=abc; c=d"}, None, ("abc", "cookie")),
+        ({"HTTP_COOKIE": 'broken; "; =; rkv_session="abc"'}, None, ("abc", "cookie")),
+        ({"HTTP_COOKIE": "xrkv_session=abc; rkv_session_=d; RKV_SESSION=e"}, None, ("", None)),
+        ({"HTTP_COOKIE": "rkv_session="}, None, ("", None)),
+        ({"HTTP_AUTHORIZATION": "Bearer abc"}, None, ("abc", "bearer")),
+        ({"HTTP_AUTHORIZATION": "bearer   abc "}, None, ("abc", "bearer")),
+        ({"HTTP_AUTHORIZATION": "Basic abc"}, None, ("", None)),
+        # a bearer token that is no good does not fall back to the cookie
+        ({"HTTP_AUTHORIZATION": "Bearer", "HTTP_COOKIE": "rkv_session=abc"}, None, ("", "bearer")),
+        ({"HTTP_AUTHORIZATION": "Bearer xyz", "HTTP_COOKIE": "rkv_session=abc"}, None, ("xyz", "bearer")),
+        ({"HTTP_AUTHORIZATION": "Basic xyz", "HTTP_COOKIE": "rkv_session=abc"}, None, ("abc", "cookie")),
+        ({"HTTP_COOKIE": "rkv_session=abc"}, {"token": "xyz"}, ("xyz", "bearer")),
+        ({"HTTP_COOKIE": "rkv_session=abc"}, {"token": ["xyz"]}, ("", "bearer")),
+        ({"HTTP_COOKIE": "rkv_session=abc"}, {"token": ""}, ("", "bearer")),
+        ({"HTTP_COOKIE": "rkv_session=abc"}, {"token": None}, ("abc", "cookie")),
+        ({"HTTP_COOKIE": "rkv_session=abc"}, {}, ("abc", "cookie")),
+        ({"HTTP_COOKIE": "rkv_session=abc"}, "token", ("abc", "cookie")),
+        # never in a URL
+        ({"QUERY_STRING": "token=abc&access_token=abc&rkv_session=abc"}, None, ("", None)),
+    ],
+)
+def test_of_a_cookie_and_a_bearer_token_the_token_counts(environ, auth, expected):
+    assert door.credentials(environ, auth) == expected
+
+
+@pytest.mark.parametrize("kind", ["cookie", "bearer", None])
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"HTTP_ORIGIN": OURS},
+        {"HTTP_SEC_FETCH_SITE": "same-origin"},
+        {"HTTP_SEC_FETCH_SITE": "none"},
+        {"HTTP_ORIGIN": OURS, "HTTP_SEC_FETCH_SITE": "same-origin"},
+    ],
+)
+def test_our_own_pages_and_programs_may_come_in(environ, kind):
+    door.check_origin(environ, CONFIG, kind)
+
+
+@pytest.mark.parametrize("kind", ["cookie", "bearer", None])
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"HTTP_ORIGIN": STRANGER},
+        {"HTTP_ORIGIN": "null"},
+        {"HTTP_ORIGIN": ""},
+        {"HTTP_ORIGIN": "*"},
+        {"HTTP_ORIGIN": OURS.replace("https", "http")},
+        {"HTTP_ORIGIN": f"{OURS}:8443"},
+        {"HTTP_ORIGIN": f"{OURS}.evil.example"},
+        {"HTTP_ORIGIN": f"{OURS},{OURS}"},
+        {"HTTP_ORIGIN": f"{OURS}/"},
+        {"HTTP_SEC_FETCH_SITE": "cross-site"},
+        {"HTTP_SEC_FETCH_SITE": "same-site"},
+        {"HTTP_SEC_FETCH_SITE": ""},
+        {"HTTP_ORIGIN": STRANGER, "HTTP_SEC_FETCH_SITE": "same-origin"},
+        # what a proxy is said to have forwarded changes nothing about what is ours
+        {"HTTP_ORIGIN": STRANGER, "HTTP_X_FORWARDED_HOST": "evil.example", "HTTP_HOST": "evil.example"},
+    ],
+)
+def test_a_page_of_another_site_is_kept_out_whatever_it_brings(environ, kind):
+    with pytest.raises(Forbidden):
+        door.check_origin(environ, CONFIG, kind)
+
+
+def test_a_page_on_an_allowed_origin_may_use_a_bearer_token_and_never_a_cookie():
+    door.check_origin({"HTTP_ORIGIN": PARTNER, "HTTP_SEC_FETCH_SITE": "cross-site"}, CONFIG, "bearer")
+    with pytest.raises(Forbidden):
+        door.check_origin({"HTTP_ORIGIN": PARTNER}, CONFIG, "cookie")
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:5000", "http://localhost:5000"])
+def test_without_a_public_url_ours_is_the_address_that_is_listened_on(origin):
+    door.check_origin({"HTTP_ORIGIN": origin}, Config(), "cookie")
+    with pytest.raises(Forbidden):
+        door.check_origin({"HTTP_ORIGIN": origin}, CONFIG, "cookie")
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "expected"),
+    [
+        (0, "1.1.1.1", "9.9.9.9"),
+        (1, "1.1.1.1", "1.1.1.1"),
+        (1, "6.6.6.6, 1.1.1.1", "1.1.1.1"),
+        (2, "6.6.6.6, 1.1.1.1, 2.2.2.2", "1.1.1.1"),
+        (2, "1.1.1.1", "9.9.9.9"),
+        (1, "", "9.9.9.9"),
+        (1, None, "9.9.9.9"),
+    ],
+)
+def test_a_forwarded_address_counts_for_as_many_proxies_as_are_configured(proxies, forwarded, expected):
+    environ = {"REMOTE_ADDR": "9.9.9.9"} | ({} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded})
+    assert door.address(environ, Config(proxies=proxies)) == expected

@@ -1,0 +1,78 @@
+from contextlib import suppress
+
+import pytest
+from argon2 import PasswordHasher, extract_parameters
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from realtime_kv.accounts import passwords
+from realtime_kv.core.errors import InvalidPassword
+
+
+@pytest.mark.parametrize("password", ["12345678", "é" * 4, "x" * 1024, "é" * 512, " leading and trailing "])
+def test_8_to_1024_bytes_are_allowed_as_typed(password):
+    assert passwords.check(password) == password
+
+
+@pytest.mark.parametrize("password", ["", "1234567", "ééé", "x" * 1025, "é" * 513, "abcdefgh\ud800"])
+def test_shorter_longer_or_broken_text_is_refused(password):
+    with pytest.raises(InvalidPassword) as refused:
+        passwords.check(password)
+    assert refused.value.extra["reason"]
+    assert not passwords.could_be(password)
+
+
+@pytest.mark.parametrize(
+    "password", ["password", "12345678", "aaaaaaaaaaaaaaaa", "a" * 1024, "qwertyuiop", "alice-smith1"]
+)
+def test_what_is_guessed_easily_is_refused_with_advice(password):
+    with pytest.raises(InvalidPassword, match="too easy to guess"):
+        passwords.judge(password, "alice-smith")
+
+
+@pytest.mark.parametrize(
+    "password", ["correct horse battery", "Tr0ub4dour&3x", "пароль-мой-длинный", "\x00\x07zq#8Lp!"]
+)
+def test_what_is_not_guessed_easily_passes(password):
+    passwords.judge(password, "alice")
+
+
+@given(st.text(min_size=8, max_size=1024), st.text(alphabet="abc.-_9", min_size=3, max_size=32))
+@settings(max_examples=150, deadline=2000)
+def test_judging_ends_for_any_text(password, username):
+    with suppress(InvalidPassword):
+        passwords.judge(password, username)
+
+
+def test_a_hash_is_argon2id_with_19_mib_two_passes_and_one_lane():
+    parameters = extract_parameters(passwords.digest("correct horse battery"))
+    assert (parameters.type.name, parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (
+        "ID",
+        19 * 1024,
+        2,
+        1,
+    )
+
+
+def test_only_the_very_same_bytes_match():
+    kept = passwords.digest("correct horse battéry")
+    assert passwords.matches(kept, "correct horse battéry")
+    # decomposed: looks the same, is not what was typed
+    assert not passwords.matches(kept, "correct horse batte\u0301ry")
+    assert not passwords.matches(kept, "correct horse battéry ")
+
+
+def test_the_whole_of_a_long_password_counts():
+    kept = passwords.digest("x" * 1023 + "y")
+    assert not passwords.matches(kept, "x" * 1024)
+
+
+def test_nobodys_hash_costs_what_a_real_one_costs_and_matches_nothing():
+    assert extract_parameters(passwords.NOBODYS_HASH) == extract_parameters(passwords.digest("correct horse battery"))
+    assert not passwords.matches(passwords.NOBODYS_HASH, "")
+    assert not passwords.matches(passwords.NOBODYS_HASH, "correct horse battery")
+
+
+def test_a_hash_with_other_parameters_is_outdated():
+    assert passwords.is_outdated(PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash("x"))
+    assert not passwords.is_outdated(passwords.digest("x"))
