@@ -12,13 +12,16 @@ from realtime_kv.accounts import door
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.config import Config, secret_key
 from realtime_kv.core import database
-from realtime_kv.core.runtime import Inline, Runtime
+from realtime_kv.core.runtime import Inline, Runtime, repeat
 from realtime_kv.core.space import Quota
 from realtime_kv.core.store import Store, now_ms
 from realtime_kv.extensions import db, socketio
 from realtime_kv.sockets import transport
 from realtime_kv.sockets.gateway import Gateway
 from realtime_kv.sockets.transport import Limits
+
+# how late a tab may hear that its session has expired; its writes are refused at once
+EXPIRY_SECONDS = 60
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,6 +74,7 @@ def create_app(
     quota = Quota(config.quota_keys, config.quota_bytes)
     store = Store(engine, runtime, quota=quota, value_bytes=config.value_bytes, clock=clock, on_fatal=on_fatal)
     accounts = Accounts(store.writer, store.readers, runtime, config, clock)
+    repeat(runtime, EXPIRY_SECONDS, accounts.end_expired)
     gateway = Gateway(config, runtime, store, accounts)
     app.extensions["realtime_kv"] = House(config, runtime, store, accounts, gateway)
 

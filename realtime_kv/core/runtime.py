@@ -233,6 +233,19 @@ class Workers:
             self._runtime.deliver(lambda: future.resolve(answer))
 
 
+def repeat(runtime: Runtime, seconds: float, fn: Callable[[], object]) -> None:
+    """Call `fn` on the edge's thread every so many seconds; one that fails is logged, and called again."""
+
+    def turn() -> None:
+        try:
+            fn()
+        except Exception:
+            log.exception("something that is done again and again failed")
+        runtime.call_later(seconds, turn)
+
+    runtime.call_later(seconds, turn)
+
+
 def _close(resource: Any) -> None:
     if resource is not None:
         resource.close()

@@ -17,11 +17,12 @@ from socketio.exceptions import ConnectionRefusedError
 
 from realtime_kv import verbs
 from realtime_kv.accounts import door
-from realtime_kv.accounts.accounts import Accounts, Ended
+from realtime_kv.accounts.accounts import Accounts
+from realtime_kv.accounts.sessions import Ended
 from realtime_kv.config import Config
 from realtime_kv.core.errors import BadRequest, Internal, NotFound, Refusal
 from realtime_kv.core.frames import Bookmark, Committed, Synced
-from realtime_kv.core.runtime import Future, Runtime
+from realtime_kv.core.runtime import Future, Runtime, repeat
 from realtime_kv.core.store import Store
 from realtime_kv.sockets.rooms import Room, Tab
 from realtime_kv.sockets.transport import Engine, Frame, ack_frame, event_frame
@@ -57,7 +58,7 @@ class Gateway:
         store.watch(self.push)
         accounts.watch(self.end_session)
         runtime.after_delivery(self.flush)
-        runtime.call_later(BOOKMARK_SECONDS, self._bookmark_all)
+        repeat(runtime, BOOKMARK_SECONDS, self._bookmark_all)
 
     def attach(self, server: Server, engine: Engine) -> None:
         """Serve the tabs that connect to `server`."""
@@ -145,17 +146,16 @@ class Gateway:
                 self._emit(room, event_frame("change", change))
 
     def end_session(self, ended: Ended) -> None:
-        """Tell the tabs of a session that it is over, and close them; of every session, where none is named."""
+        """Tell the tabs of a session that it is over, and close them."""
         self._endings += 1
         room = self._rooms.get(ended.user_id)
         if room is None:
             return
         frame = event_frame("signed_out", _encode({"reason": ended.reason}))
         for tab in [*room.tabs.values()]:
-            if ended.session_id in (None, tab.caller.session_id):
+            if tab.caller.session_id == ended.session_id:
                 self._send(tab, frame)
                 self.flush()
-                self._server.disconnect(tab.sid)
                 self._engine.disconnect(tab.eio_sid)
 
     def say_restart(self) -> None:
@@ -250,7 +250,6 @@ class Gateway:
             if room.bookmark is not None:
                 self._emit(room, event_frame("bookmark", _encode(room.bookmark)))
         self.flush()
-        self._runtime.call_later(BOOKMARK_SECONDS, self._bookmark_all)
 
     def _emit(self, room: Room, frame: Frame) -> None:
         for tab in room.tabs.values():
@@ -262,5 +261,5 @@ class Gateway:
 
     def _bug(self, where: str) -> Internal:
         request_id = secrets.token_hex(8)
-        log.exception("%s failed (request %s)", where, request_id)
+        log.error("%s failed (request %s)", where, request_id, exc_info=True)
         return Internal(request_id)

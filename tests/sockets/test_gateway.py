@@ -161,6 +161,7 @@ class _Recorder(list):
 def test_presence_is_told_when_tabs_come_and_go(sign_up, open_tab):
     browser = sign_up("alice")
     first = open_tab(browser)
+    call(first, "sync", {})
     second = open_tab(browser)
     counts = [len(e["args"][0]["tabs"]) for e in first.get_received() if e["name"] == "presence"]
     assert counts == [1, 2]
