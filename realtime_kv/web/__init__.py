@@ -14,7 +14,6 @@ def register(app: Flask) -> None:
     """Give `app` its routes, its sessions, its headers and its way to refuse."""
     # a//b is not a/b: no answer of ours is a redirect that Werkzeug wrote
     app.url_map.merge_slashes = False
-    app.config["MAX_CONTENT_LENGTH"] = security.BODY_BYTES
     app.session_interface = sessions.TokenSessions()
     login_manager.init_app(app)
     security.register(app)

@@ -75,7 +75,7 @@ def me() -> Response:
                 "key": values.KEY_BYTES,
                 "value": config.value_bytes,
                 "batch": store.BATCH_OPS,
-                "message": security.BODY_BYTES,
+                "message": bodies.LIMIT,
                 "keys": config.quota_keys,
                 "bytes": config.quota_bytes,
             },

@@ -9,20 +9,24 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 from flask import Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected
 
-from realtime_kv.core.errors import BadRequest
+from realtime_kv.core.errors import BadRequest, TooLarge
 
 T = TypeVar("T")
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
+# the largest body of any request (protocol §5); a form holds a name, a password and a path
+LIMIT = 1024 * 1024
+FORM_LIMIT = 64 * 1024
+
 
 def json() -> bytes:
-    """The body of a JSON request; not yet decoded. Raises BadRequest or (in Werkzeug's words) too large."""
+    """The body of a JSON request; not yet decoded. Raises BadRequest, TooLarge."""
     _expect(JSON)
-    return _read()
+    return _read(LIMIT)
 
 
 def decode(kind: type[T], body: bytes) -> T:
@@ -44,9 +48,9 @@ def query() -> list[tuple[str, str]]:
 
 
 def form() -> dict[str, str]:
-    """The fields of a plain form. Raises BadRequest."""
+    """The fields of a plain form. Raises BadRequest, TooLarge."""
     _expect(FORM)
-    return dict(_pairs(_read()))
+    return dict(_pairs(_read(FORM_LIMIT)))
 
 
 def answer(content: Any, status: int = 200) -> Response:
@@ -65,16 +69,25 @@ def _expect(mimetype: str) -> None:
         raise BadRequest(f"Send this with the content type {mimetype}.")
 
 
-def _read() -> bytes:
+def _read(limit: int) -> bytes:
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit, actual=request.content_length)
     if request.headers.get("Transfer-Encoding", "").lower() == "chunked":
         # the server takes the chunks apart and ends the stream itself; without being told, Werkzeug reads nothing
         request.environ["wsgi.input_terminated"] = True
+    # where the length is not known, Werkzeug stops at its limit and says nothing: the byte behind ours tells
+    request.max_content_length = limit + 1
     try:
-        return request.get_data(cache=False)
-    except HTTPException:
-        raise
-    except (OSError, ValueError):
+        body = request.get_data(cache=False)
+    except ClientDisconnected:
         raise BadRequest("The body broke off.") from None
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int, **extra: int | None) -> TooLarge:
+    return TooLarge(f"A body may have at most {limit} bytes here.", limit=limit, **extra)
 
 
 def _pairs(encoded: bytes) -> list[tuple[str, str]]:

@@ -18,7 +18,6 @@ from realtime_kv.core.errors import (
     MethodNotAllowed,
     NotFound,
     Refusal,
-    TooLarge,
     Unauthenticated,
 )
 from realtime_kv.web import security
@@ -81,9 +80,6 @@ def _refused_by_werkzeug(error: HTTPException) -> AnyResponse:
     elif error.code == 405:
         refusal = MethodNotAllowed(f"{request.method} is not possible here.")
         allow = error.get_response().headers.get("Allow")
-    elif error.code == 413:
-        limit = request.max_content_length
-        refusal = TooLarge(f"A body may have at most {limit} bytes.", limit=limit)
     elif security.is_api() and 400 <= (error.code or 500) < 500:
         refusal = BadRequest(error.description or "That request cannot be understood.")
     elif security.is_api():

@@ -18,7 +18,6 @@ from realtime_kv.web.house import house, wait
 pages = Blueprint("pages", __name__)
 
 HOME = "/keys"
-FORM_BYTES = 64 * 1024
 
 # a path of ours and nothing else: browsers read `//` and `/\` as another host, and drop tabs and line ends
 _LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]{0,4000}")
@@ -71,7 +70,7 @@ def client() -> Response:
     return current_app.send_static_file("js/rkv.js")
 
 
-@pages.get("/static/js/vendor/<name>")
+@pages.get("/static/js/vendor/<path:name>")
 def vendor(name: str) -> Response:
     """A browser library, if it is one of the few that we serve."""
     path = browser_files.path(name)
@@ -98,7 +97,6 @@ def _ask(template: str) -> AnyResponse:
 def _enter(template: str, enter: Callable[..., Future[SignedIn]]) -> AnyResponse:
     """Sign in or up; what does not work is said above the form, with the name still there."""
     security.check_origin("cookie")
-    request.max_content_length = FORM_BYTES
     form = bodies.form()
     wanted = _next(form.get("next") or request.args.get("next"))
     username = form.get("username", "")

@@ -12,9 +12,6 @@ from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import Unauthenticated
 from realtime_kv.web.house import house, wait
 
-# the largest body of any request (protocol §5)
-BODY_BYTES = 1024 * 1024
-
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",

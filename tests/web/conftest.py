@@ -1,0 +1,101 @@
+"""A whole app over a real database, and people who come to it with a browser or a program."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from realtime_kv.app import create_app
+from realtime_kv.config import Config
+
+PASSWORD = "correct horse battery"
+
+
+class Visitor:
+    """Somebody with a cookie jar, or with a bearer token."""
+
+    def __init__(self, app: Flask, token: str | None = None) -> None:
+        self.client: FlaskClient = app.test_client()
+        self.token = token
+
+    def get(self, path: str, **more: Any) -> TestResponse:
+        return self._open(path, "GET", more)
+
+    def post(self, path: str, **more: Any) -> TestResponse:
+        return self._open(path, "POST", more)
+
+    def ask(self, path: str, method: str, **more: Any) -> TestResponse:
+        return self._open(path, method, more)
+
+    def call(self, verb: str, /, **payload: Any) -> TestResponse:
+        return self.post(f"/api/v1/{verb}", json=payload)
+
+    @property
+    def cookie(self) -> str | None:
+        found = self.client.get_cookie("rkv_session")
+        return found.value if found else None
+
+    def _open(self, path: str, method: str, more: dict[str, Any]) -> TestResponse:
+        headers = dict(more.pop("headers", {}))
+        if self.token is not None:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        return self.client.open(path, method=method, headers=headers, **more)
+
+
+class Site:
+    """One running app, and its people."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+
+    def visitor(self, token: str | None = None) -> Visitor:
+        return Visitor(self.app, token)
+
+    def browser(self, username: str) -> Visitor:
+        """A new user, signed in with a cookie."""
+        visitor = self.visitor()
+        assert visitor.call("sign_up", username=username, password=PASSWORD).status_code == 201
+        return visitor
+
+    def program(self, username: str) -> Visitor:
+        """A user who is there already, signed in with a bearer token."""
+        answer = self.visitor().call("sign_in", username=username, password=PASSWORD, token=True)
+        return self.visitor(answer.json["token"])
+
+
+@pytest.fixture
+def open_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Open a site with these settings."""
+    apps: list[Flask] = []
+
+    def make(**settings: Any) -> Site:
+        apps.append(create_app(Config(data_dir=tmp_path, **settings)))
+        return Site(apps[-1])
+
+    yield make
+    for app in apps:
+        app.extensions["realtime_kv"].stop()
+
+
+@pytest.fixture
+def site(open_site: Callable[..., Site]) -> Site:
+    return open_site()
+
+
+@pytest.fixture
+def alice(site: Site) -> Visitor:
+    return site.browser("Alice")
+
+
+@pytest.fixture
+def charlie(site: Site) -> Visitor:
+    return site.browser("Charlie")
+
+
+@pytest.fixture
+def stranger(site: Site) -> Visitor:
+    return site.visitor()

@@ -1,0 +1,264 @@
+"""Every verb over HTTP: the same payload, answer and errors as on a socket."""
+
+import io
+import json
+
+import pytest
+
+MIB = 1024 * 1024
+
+
+def problem(answer):
+    assert answer.mimetype == "application/problem+json"
+    body = answer.json
+    assert {"type", "title", "status", "detail", "code", "request_id"} <= body.keys()
+    assert body["status"] == answer.status_code
+    return answer.status_code, body["code"]
+
+
+def test_what_is_set_is_got_listed_synced_and_deleted(alice):
+    assert alice.call("set", key="a//b/../é", value={"n": [1, 2.5, None]}).json == {
+        "ok": True,
+        "revision": 1,
+        "version": 1,
+    }
+    entry = alice.call("get", key="a//b/../é").json["entry"]
+    assert (entry["key"], entry["value"], entry["revision"]) == ("a//b/../é", {"n": [1, 2.5, None]}, 1)
+    assert alice.call("list").json["entries"] == [entry]
+    assert alice.call("sync").json["revision"] == 1
+    batch = alice.call("batch", ops=[{"op": "set", "key": "x", "value": 1}, {"op": "delete", "key": "nope"}]).json
+    assert batch["results"] == [{"version": 1}, {"existed": False}]
+    assert alice.call("delete", key="x").json == {"ok": True, "revision": 3, "existed": True}
+
+
+def test_reading_verbs_take_a_query_string_too(alice):
+    alice.call("set", key="a b&c=é", value="red")
+    alice.call("set", key="other", value="blue")
+    assert alice.get("/api/v1/get?key=a+b%26c%3D%C3%A9").json == alice.call("get", key="a b&c=é").json
+    assert alice.get("/api/v1/get", query_string={"key": "a b&c=é"}).json["entry"]["value"] == "red"
+    listed = alice.get("/api/v1/list?prefix=a&limit=10&values=false").json
+    assert listed["entries"] == alice.call("list", prefix="a", limit=10, values=False).json["entries"]
+    assert "value" not in listed["entries"][0]
+    epoch = alice.call("sync").json["epoch"]
+    assert alice.get(f"/api/v1/sync?epoch={epoch}&since=1").json["from"] == 1
+    assert alice.ask("/api/v1/list", "HEAD").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "get",
+        "get?key=a&key=b",
+        "get?key=a&key=a",
+        "get?key=%FF",
+        "get?key=%C3",
+        "get?key=%ED%A0%80",
+        "get?%FF=a&key=a",
+        "get?key=a&verbose=1",
+        "get?Key=a",
+        "list?limit=ten",
+        "list?limit=",
+        "list?limit=1.5",
+        "list?limit=0",
+        "list?limit=1001",
+        "list?limit=" + "9" * 400,
+        "list?values=yes",
+        "list?values=True",
+        "sync?since=-1&epoch=x",
+        "sync?next=garbage",
+    ],
+)
+def test_a_query_that_is_not_strictly_right_is_a_bad_request(alice, path):
+    alice.call("set", key="a", value=1)
+    assert problem(alice.get(f"/api/v1/{path}")) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("verb", ["get", "set", "delete", "list", "batch", "sync"])
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b'"x"', b"{", b'{"key":"a"}}', b'{"surprise":1}', b"\xff", b'{"key":NaN}']
+)
+def test_a_body_that_is_not_the_verbs_object_is_a_bad_request(alice, verb, body):
+    answer = alice.post(f"/api/v1/{verb}", data=body, content_type="application/json")
+    assert problem(answer) == (400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        ({"key": "", "value": 1}, (422, "invalid_key")),
+        ({"key": "x" * 513, "value": 1}, (422, "invalid_key")),
+        ({"key": "a\u0000", "value": 1}, (422, "invalid_key")),
+        ({"key": "a", "value": 2**53}, (422, "invalid_value")),
+        ({"key": "a", "value": "x" * 65_535}, (413, "too_large")),
+        ({"key": "a"}, (400, "bad_request")),
+        ({"key": 1, "value": 1}, (400, "bad_request")),
+        ({"key": "a", "value": 1, "if_revision": -1}, (400, "bad_request")),
+        ({"key": "a", "value": 1, "op_id": None}, (400, "bad_request")),
+        ({"key": "a", "value": 1, "if_revision": 7}, (409, "conflict")),
+    ],
+)
+def test_what_the_store_refuses_comes_as_a_problem(alice, payload, expected):
+    assert problem(alice.call("set", **payload)) == expected
+
+
+@pytest.mark.parametrize("value", ["1e400", "[" * 100_000, '{"a":' * 100_000, "[" * 65 + "]" * 65])
+def test_numbers_and_nesting_beyond_any_parser_are_invalid_values(alice, value):
+    body = f'{{"key":"a","value":{value}}}'
+    answer = alice.post("/api/v1/set", data=body, content_type="application/json")
+    status, code = problem(answer)
+    assert (status, code) in {(422, "invalid_value"), (400, "bad_request")}
+
+
+def test_a_conflict_carries_the_entry_that_stands_there(alice):
+    alice.call("set", key="a", value="first")
+    answer = alice.call("set", key="a", value="second", if_revision=0)
+    assert problem(answer) == (409, "conflict")
+    assert answer.json["entry"] == alice.call("get", key="a").json["entry"]
+    assert alice.call("set", key="b", value=1, if_revision=3).json["entry"] is None
+
+
+def test_a_missing_key_is_not_found(alice):
+    assert problem(alice.get("/api/v1/get?key=nope")) == (404, "not_found")
+
+
+def test_a_retry_with_the_same_op_id_writes_nothing(alice):
+    first = alice.call("set", key="a", value=1, op_id="once").json
+    assert alice.call("set", key="a", value=1, op_id="once").json == first | {"replayed": True}
+    assert problem(alice.call("set", key="a", value=2, op_id="once")) == (422, "op_id_reused")
+
+
+def test_charlie_never_sees_what_alice_keeps(alice, charlie):
+    alice.call("set", key="secret", value="treasure")
+    for answer in (
+        charlie.call("get", key="secret"),
+        charlie.get("/api/v1/get?key=secret"),
+        charlie.call("list"),
+        charlie.call("sync"),
+        charlie.call("set", key="secret", value="mine", if_revision=1),
+        charlie.call("delete", key="secret", if_revision=1),
+        charlie.call("delete", key="secret"),
+        charlie.call("batch", ops=[{"op": "set", "key": "secret", "value": 1, "if_revision": 1}]),
+        charlie.get("/api/v1/me"),
+    ):
+        assert b"treasure" not in answer.data
+    assert charlie.call("set", key="secret", value="mine", if_revision=0).status_code == 200
+    assert alice.call("get", key="secret").json["entry"]["value"] == "treasure"
+    assert alice.call("sync").json["revision"] == 1
+
+
+@pytest.mark.parametrize("verb", ["get", "set", "delete", "list", "batch", "sync"])
+def test_signed_out_every_verb_answers_unauthenticated(stranger, verb):
+    # whatever else is wrong with the request
+    for body in (b"{}", b"garbage", b""):
+        answer = stranger.post(f"/api/v1/{verb}", data=body, content_type="application/json")
+        assert problem(answer) == (401, "unauthenticated")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert stranger.get("/api/v1/list").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", "json"],
+)
+def test_a_post_has_to_say_that_it_is_json(alice, content_type):
+    for path in ("set", "sign_in"):
+        answer = alice.post(f"/api/v1/{path}", data=b'{"key":"a","value":1}', content_type=content_type)
+        assert problem(answer) == (400, "bad_request")
+
+
+def test_a_charset_beside_the_content_type_is_fine(alice):
+    body = b'{"key":"a","value":1}'
+    answer = alice.post("/api/v1/set", data=body, content_type="application/json; charset=utf-8")
+    assert answer.status_code == 200
+
+
+def test_a_body_of_one_mebibyte_is_read_and_one_byte_more_is_too_large(alice):
+    filler = b'{"key":"a","value":1' + b" " * MIB
+    exact, more = filler[: MIB - 1] + b"}", filler[:MIB] + b"}"
+    assert len(exact) == MIB
+    assert alice.post("/api/v1/set", data=exact, content_type="application/json").status_code == 200
+    answer = alice.post("/api/v1/set", data=more, content_type="application/json")
+    assert problem(answer) == (413, "too_large")
+    assert answer.json["limit"] == MIB
+
+
+def test_a_chunked_body_is_read_and_counted_too(alice):
+    def send(body):
+        return alice.post(
+            "/api/v1/set",
+            input_stream=io.BytesIO(body),
+            content_type="application/json",
+            headers={"Transfer-Encoding": "chunked"},
+        )
+
+    assert send(b'{"key":"a","value":1}').status_code == 200
+    assert send(b'{"key":"a","value":1'.ljust(MIB - 1) + b"}").status_code == 200
+    assert problem(send(b'{"key":"a","value":1' + b" " * MIB + b"}")) == (413, "too_large")
+
+
+def test_a_body_that_is_shorter_than_it_says_is_a_bad_request(alice):
+    answer = alice.post(
+        "/api/v1/set",
+        input_stream=io.BytesIO(b'{"key"'),
+        content_type="application/json",
+        headers={"Content-Length": "100"},
+    )
+    assert problem(answer) == (400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/nope",
+        "/v2/get",
+        "/v1/get/",
+        "/v1//get",
+        "//v1/get",
+        "/v1/GET",
+        "/v1/stream",
+        "/v1/%FF",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_unknown_path_under_api_is_not_found(alice, path, method):
+    answer = alice.ask(f"/api{path}", method)
+    assert answer.status_code == 404
+    if path:
+        assert problem(answer) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "set", "POST"),
+        ("GET", "delete", "POST"),
+        ("GET", "batch", "POST"),
+        ("PUT", "set", "POST"),
+        ("DELETE", "get", "GET"),
+        ("PATCH", "list", "POST"),
+        ("TRACE", "sync", "GET"),
+        ("BREW", "get", "GET"),
+        ("GET", "sign_in", "POST"),
+        ("GET", "sign_out", "POST"),
+        ("POST", "me", "GET"),
+    ],
+)
+def test_a_wrong_method_is_a_bad_request_that_says_which_are_right(alice, method, path, allowed):
+    answer = alice.ask(f"/api/v1/{path}", method)
+    assert problem(answer) == (405, "bad_request")
+    assert allowed in answer.headers["Allow"]
+
+
+def test_a_bug_is_logged_under_its_request_id_and_tells_nothing(site, alice, caplog):
+    # a real bug: a table that is not there any more
+    store = site.app.extensions["realtime_kv"].store
+    store.writer.run(lambda db: db.exec_driver_sql("DROP TABLE entries") and None)
+    answer = alice.call("get", key="a")
+    assert problem(answer) == (500, "internal")
+    assert answer.json["request_id"] == answer.headers["X-Request-Id"]
+    assert answer.json["request_id"] in caplog.text and "no such table" in caplog.text
+    assert "entries" not in json.dumps(answer.json)

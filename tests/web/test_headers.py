@@ -1,0 +1,62 @@
+"""The headers that every answer carries."""
+
+import pytest
+
+from realtime_kv import browser_files
+
+PATHS = ["/signin", "/signup", "/keys", "/nothing", "/api/v1/me", "/api/v1/nope", "/healthz", "/rkv.js"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_answer_says_what_a_browser_may_make_of_it(alice, path):
+    headers = alice.get(path).headers
+    policy = headers["Content-Security-Policy"].split("; ")
+    assert {"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "form-action 'self'"} <= set(policy)
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "Strict-Transport-Security" not in headers
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path != "/rkv.js"])
+def test_pages_and_answers_are_not_kept_by_anybody(alice, path):
+    assert alice.get(path).headers["Cache-Control"] == "no-store"
+
+
+def test_under_tls_browsers_are_told_to_stay_there(open_site):
+    visitor = open_site(public_url="https://kv.example.org").visitor()
+    assert visitor.get("/signin").headers["Strict-Transport-Security"].startswith("max-age=")
+
+
+def test_the_client_is_for_pages_of_any_origin_and_revalidated(stranger):
+    for path in ("/rkv.js", "/static/js/rkv.js"):
+        answer = stranger.get(path)
+        assert answer.status_code == 200 and "javascript" in answer.mimetype
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert answer.headers["Cache-Control"] == "no-cache"
+        again = stranger.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+        assert again.status_code == 304 and again.data == b""
+
+
+def test_no_other_path_is_for_any_origin(alice):
+    for path in ("/keys", "/api/v1/me", "/signin", "/healthz"):
+        assert "Access-Control-Allow-Origin" not in alice.get(path).headers
+
+
+@pytest.mark.parametrize(
+    "name", ["package.json", "..", "..%2f..%2fREADME.md", "%2e%2e/rkv.js", "socket.io.esm.min.js.map", ""]
+)
+def test_nothing_but_the_listed_browser_files_leaves_node_modules(stranger, name):
+    assert stranger.get(f"/static/js/vendor/{name}").status_code in {404, 308}
+
+
+@pytest.mark.parametrize("name", list(browser_files.VENDOR))
+def test_the_listed_browser_files_are_served(stranger, name):
+    if name in browser_files.missing():
+        pytest.skip("the browser libraries are not installed")
+    answer = stranger.get(f"/static/js/vendor/{name}")
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["ETag"]
+    answer.close()

@@ -1,0 +1,33 @@
+"""Whoever watches the house from outside."""
+
+import tomllib
+from pathlib import Path
+
+from realtime_kv.version import VERSION
+
+
+def test_alive_and_ready(stranger):
+    assert (stranger.get("/healthz").status_code, stranger.get("/healthz").data) == (200, b"ok\n")
+    assert (stranger.get("/readyz").status_code, stranger.get("/readyz").data) == (200, b"ready\n")
+
+
+def test_a_house_that_cannot_write_is_alive_and_not_ready(site, stranger):
+    site.app.extensions["realtime_kv"].store.writer.stop()
+    assert stranger.get("/healthz").status_code == 200
+    assert stranger.get("/readyz").status_code == 503
+
+
+def test_metrics_are_prometheus_text_without_a_user_or_a_key(alice):
+    alice.call("set", key="my-secret-key", value="treasure")
+    answer = alice.get("/metrics")
+    assert answer.status_code == 200 and answer.mimetype == "text/plain"
+    lines = answer.text.splitlines()
+    figures = {line.split()[0]: float(line.split()[1]) for line in lines if not line.startswith("#")}
+    assert figures and all(name.startswith("rkv_") for name in figures)
+    for word in ("Alice", "my-secret-key", "treasure"):
+        assert word not in answer.text
+
+
+def test_the_version_is_the_one_of_the_package():
+    pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert pyproject["project"]["version"] == VERSION

@@ -1,0 +1,137 @@
+"""From which pages the cookie, and a bearer token, may be used."""
+
+import pytest
+
+OURS, PARTNER, STRANGER = "https://kv.example.org", "https://app.example.com", "https://evil.example"
+PASSWORD = "correct horse battery"
+ALLOWED = [{}, {"Origin": OURS}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}]
+REFUSED = [
+    {"Origin": STRANGER},
+    {"Origin": "null"},
+    {"Origin": f"{OURS}.evil.example"},
+    {"Origin": "http://kv.example.org"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Origin": STRANGER, "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"},
+]
+
+
+@pytest.fixture
+def site(open_site):
+    return open_site(public_url=OURS, origins=(PARTNER,))
+
+
+@pytest.fixture
+def alice(site):
+    visitor = site.visitor()
+    # the test client's cookie jar holds a Secure cookie back over plain HTTP
+    visitor.client.environ_base["wsgi.url_scheme"] = "https"
+    answer = visitor.call("sign_up", username="Alice", password=PASSWORD, token=True)
+    visitor.client.set_cookie("rkv_session", answer.json["token"])
+    return visitor
+
+
+@pytest.fixture
+def program(site, alice):
+    return site.program("Alice")
+
+
+@pytest.mark.parametrize("headers", ALLOWED)
+def test_the_cookie_counts_for_our_own_pages(alice, headers):
+    assert alice.get("/api/v1/me", headers=headers).status_code == 200
+    assert alice.get("/api/v1/list", headers=headers).status_code == 200
+    assert alice.post("/api/v1/set", json={"key": "a", "value": 1}, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [*REFUSED, {"Origin": PARTNER}])
+def test_with_another_origin_the_cookie_is_forbidden_and_does_nothing(alice, headers):
+    for answer in (
+        alice.get("/api/v1/me", headers=headers),
+        alice.get("/api/v1/list", headers=headers),
+        alice.post("/api/v1/set", json={"key": "a", "value": 1}, headers=headers),
+        alice.post("/api/v1/sign_out", headers=headers),
+        alice.post("/api/v1/sign_in", json={"username": "Alice", "password": PASSWORD}, headers=headers),
+        alice.post("/api/v1/sign_in", json={"username": "Alice", "password": PASSWORD, "token": True}, headers=headers),
+    ):
+        assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+        assert "Set-Cookie" not in answer.headers
+    assert alice.call("sync").json["revision"] == 0
+
+
+@pytest.mark.parametrize("headers", [*ALLOWED, {"Origin": PARTNER}])
+def test_a_bearer_token_counts_for_programs_and_allowed_origins(program, headers):
+    assert program.get("/api/v1/me", headers=headers).status_code == 200
+    assert program.post("/api/v1/set", json={"key": "a", "value": 1}, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("headers", REFUSED)
+def test_a_bearer_token_on_a_page_of_somebody_else_is_forbidden(program, headers):
+    assert program.get("/api/v1/me", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("headers", [*REFUSED, {"Origin": PARTNER}])
+def test_nobody_is_signed_in_by_a_page_of_another_site(site, alice, headers):
+    visitor = site.visitor()
+    for path in ("/api/v1/sign_in", "/api/v1/sign_up"):
+        answer = visitor.post(path, json={"username": "Alice", "password": PASSWORD}, headers=headers)
+        assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+    for path in ("/signin", "/signup"):
+        answer = visitor.post(path, data={"username": "Alice", "password": PASSWORD}, headers=headers)
+        assert answer.status_code == 403
+        assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("headers", REFUSED)
+def test_nobody_is_signed_out_by_a_page_of_another_site(alice, headers):
+    assert alice.post("/signout", headers=headers).status_code == 403
+    assert alice.get("/api/v1/me").status_code == 200
+
+
+def test_a_page_on_an_allowed_origin_signs_in_for_a_token(site, alice):
+    headers = {"Origin": PARTNER}
+    body = {"username": "Alice", "password": PASSWORD, "token": True}
+    answer = site.visitor().post("/api/v1/sign_in", json=body, headers=headers)
+    assert answer.status_code == 200 and answer.json["token"]
+    assert answer.headers["Access-Control-Allow-Origin"] == PARTNER
+    assert site.visitor().post("/api/v1/sign_in", json=body, headers={"Origin": STRANGER}).status_code == 403
+
+
+def test_links_to_our_pages_work_from_anywhere(alice):
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
+        assert alice.get("/keys", headers=headers).status_code == 200
+
+
+def test_a_preflight_from_an_allowed_origin_is_answered(stranger):
+    for path in ("set", "get", "sign_in", "me"):
+        answer = stranger.ask(
+            f"/api/v1/{path}",
+            "OPTIONS",
+            headers={
+                "Origin": PARTNER,
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "authorization,content-type",
+            },
+        )
+        assert answer.status_code in {200, 204}
+        assert answer.headers["Access-Control-Allow-Origin"] == PARTNER
+        assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+        assert {"Authorization", "Content-Type"} <= set(answer.headers["Access-Control-Allow-Headers"].split(", "))
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+        assert "Origin" in answer.headers["Vary"]
+
+
+@pytest.mark.parametrize("origin", [STRANGER, "null", OURS + ".evil.example", "*"])
+def test_no_other_origin_gets_to_read_an_answer(program, origin):
+    preflight = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    for answer in (
+        program.ask("/api/v1/set", "OPTIONS", headers=preflight),
+        program.get("/api/v1/me", headers={"Origin": origin}),
+    ):
+        assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
+        assert "Origin" in answer.headers["Vary"]
+
+
+def test_an_allowed_origin_reads_refusals_too(site, stranger):
+    answer = stranger.get("/api/v1/me", headers={"Origin": PARTNER})
+    assert answer.status_code == 401
+    assert answer.headers["Access-Control-Allow-Origin"] == PARTNER

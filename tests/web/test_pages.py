@@ -1,0 +1,176 @@
+"""The pages work without JavaScript, and lead to signing in and back."""
+
+from urllib.parse import quote
+
+import pytest
+
+PASSWORD = "correct horse battery"
+
+
+def test_signed_out_every_page_leads_to_signing_in(stranger):
+    for path, target in [
+        ("/", "/signin"),
+        ("/keys", "/signin?next=/keys"),
+        ("/keys?key=a%20b&tab=use", "/signin?next=/keys%3Fkey%3Da%2520b%26tab%3Duse"),
+    ]:
+        answer = stranger.get(path)
+        assert (answer.status_code, answer.location) == (303, target)
+
+
+def test_signing_up_and_in_leads_to_the_keys(site, stranger):
+    assert stranger.get("/signup").status_code == 200
+    answer = stranger.post("/signup", data={"username": "Alice", "password": PASSWORD})
+    assert (answer.status_code, answer.location) == (303, "/keys")
+    page = stranger.get("/keys")
+    assert page.status_code == 200 and b"Alice" in page.data
+    again = site.visitor()
+    answer = again.post("/signin", data={"username": "alice", "password": PASSWORD})
+    assert (answer.status_code, answer.location) == (303, "/keys")
+
+
+def test_signed_in_the_door_is_passed_at_once(alice):
+    assert alice.get("/").location == "/keys"
+    assert alice.get("/signin").location == "/keys"
+    assert alice.get("/signup?next=/keys%3Fkey%3Da").location == "/keys?key=a"
+
+
+def test_after_signing_in_one_is_where_one_wanted_to_go(site, alice, stranger):
+    wanted = "/keys?key=app%2Fbanner&tab=use"
+    page = stranger.get(f"/signin?next={quote(wanted, safe='')}")
+    assert b"/keys?key=app%2Fbanner&amp;tab=use" in page.data
+    form = {"username": "alice", "password": PASSWORD}
+    answer = stranger.post("/signin", data=form | {"next": wanted})
+    assert answer.location == wanted
+    answer = site.visitor().post(f"/signin?next={quote(wanted, safe='')}", data=form)
+    assert answer.location == wanted
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//evil.example",
+        "///evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "https://evil.example/",
+        "http:evil.example",
+        "javascript:alert(1)",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "\t//evil.example",
+        " //evil.example",
+        "/keys\r\nSet-Cookie: a=b",
+        "keys",
+        "",
+        "@evil.example",
+        "/" + "x" * 10_000,
+    ],
+)
+def test_nobody_is_led_to_another_site(site, alice, target):
+    form = {"username": "alice", "password": PASSWORD, "next": target}
+    assert site.visitor().post("/signin", data=form).location == "/keys"
+    assert alice.get("/signin", query_string={"next": target}).location == "/keys"
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "status", "words"),
+    [
+        ("/signin", {"username": "Alice", "password": "the wrong one"}, 401, b"do not go together"),
+        ("/signin", {"username": "Nobody", "password": PASSWORD}, 401, b"do not go together"),
+        ("/signin", {"next": "/keys"}, 401, b"do not go together"),
+        ("/signup", {"username": "ALICE", "password": PASSWORD}, 409, b"taken"),
+        ("/signup", {"username": "al", "password": PASSWORD}, 422, b"3 to 32"),
+        ("/signup", {"username": "Bob", "password": "12345678"}, 422, b"too easy to guess"),
+        ("/signup", {"username": "Bob", "password": "short"}, 422, b"at least 8"),
+        ("/signup", {"next": "/keys"}, 422, b"3 to 32"),
+    ],
+)
+def test_what_did_not_work_is_said_and_the_name_is_still_there(alice, stranger, path, form, status, words):
+    answer = stranger.post(path, data=form)
+    assert answer.status_code == status and answer.mimetype == "text/html"
+    assert words in answer.data
+    name = form.get("username", "").encode()
+    assert b'value="' + name + b'"' in answer.data
+    if form.get("password"):
+        assert form["password"].encode() not in answer.data
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_what_is_typed_comes_back_escaped(stranger):
+    answer = stranger.post("/signup", data={"username": '"><script>alert(1)</script>', "password": PASSWORD})
+    assert b"<script>alert" not in answer.data
+    answer = stranger.get("/signin", query_string={"next": '/"><script>alert(1)</script>'})
+    assert b"<script>alert" not in answer.data
+
+
+def test_a_page_that_was_asked_too_often_says_when_to_try_again(site, alice):
+    for _ in range(11):
+        answer = site.visitor().post("/signin", data={"username": "alice", "password": "a wrong guess"})
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"username=alice&username=bob&password=x", "application/x-www-form-urlencoded"),
+        (b"username=%FF&password=x", "application/x-www-form-urlencoded"),
+        (b"username=alice&password=%ED%A0%80", "application/x-www-form-urlencoded"),
+        (b'{"username":"alice"}', "application/json"),
+        (b"--x--", "multipart/form-data; boundary=x"),
+        (b"username=alice&password=x", "text/plain"),
+    ],
+)
+def test_a_form_that_is_not_strictly_right_is_a_bad_request(stranger, body, content_type):
+    for path in ("/signin", "/signup"):
+        answer = stranger.post(path, data=body, content_type=content_type)
+        assert answer.status_code == 400 and answer.mimetype == "text/html"
+
+
+def test_a_giant_form_is_too_large(stranger):
+    answer = stranger.post("/signin", data={"username": "x" * 100_000, "password": "x"})
+    assert answer.status_code == 413
+
+
+def test_a_password_is_taken_exactly_as_typed(site, stranger):
+    password = "  pass+wörd %41&=\u00a0 "
+    assert stranger.post("/signup", data={"username": "Alice", "password": password}).status_code == 303
+    for typed, status in [(password, 200), (password.strip(), 401), ("  pass wörd A&=\u00a0 ", 401)]:
+        assert site.visitor().call("sign_in", username="alice", password=typed).status_code == status
+
+
+def test_signing_out_ends_the_session_and_leads_to_signing_in(site, alice):
+    token = alice.cookie
+    answer = alice.post("/signout")
+    assert (answer.status_code, answer.location) == (303, "/signin")
+    assert alice.cookie is None
+    assert site.visitor(token).get("/api/v1/me").status_code == 401
+    assert alice.get("/keys").status_code == 303
+    assert alice.post("/signout").status_code == 303
+
+
+def test_a_link_cannot_sign_anybody_out(alice):
+    assert alice.get("/signout").status_code == 405
+    assert alice.get("/api/v1/me").status_code == 200
+
+
+def test_signing_in_by_form_ends_the_session_that_the_browser_had(site, alice):
+    old = alice.cookie
+    alice.post("/signin", data={"username": "alice", "password": PASSWORD})
+    assert alice.cookie != old
+    assert site.visitor(old).get("/api/v1/me").status_code == 401
+
+
+def test_an_unknown_page_is_not_found_in_html(stranger, alice):
+    for visitor in (stranger, alice):
+        answer = visitor.get("/nothing/here")
+        assert answer.status_code == 404 and answer.mimetype == "text/html"
+        assert b"nothing at this address" in answer.data
+
+
+def test_even_a_page_that_fails_is_a_page_and_tells_nothing(site, alice):
+    store = site.app.extensions["realtime_kv"].store
+    store.writer.run(lambda db: db.exec_driver_sql("DROP TABLE sessions") and None)
+    answer = alice.get("/keys")
+    assert answer.status_code == 500 and answer.mimetype == "text/html"
+    assert b"sessions" not in answer.data and b"Traceback" not in answer.data
