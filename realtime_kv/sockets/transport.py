@@ -1,6 +1,6 @@
 """engine.io's server, exchanged for a fast and bounded one: the one place that knows its and python-socketio's insides.
 
-    engine = install(socketio.server, receiver, config, runtime)
+    engine = install(socketio.server, receiver, Limits(…), runtime)
 
 `receiver` (the gateway; see `connection.Receiver`) is given every event of every connected tab of the namespace `/`:
 
@@ -41,8 +41,6 @@ from eventlet.wsgi import WSGI_LOCAL
 from socketio.exceptions import ConnectionRefusedError as Refused
 from socketio.packet import Packet
 
-from realtime_kv.accounts import door
-from realtime_kv.config import Config
 from realtime_kv.core.runtime import Runtime
 from realtime_kv.sockets import packets, requests
 from realtime_kv.sockets.connection import Connection, Receiver
@@ -51,21 +49,17 @@ from realtime_kv.sockets.packets import Frame, Violation, ack_frame, event_frame
 from realtime_kv.sockets.requests import Answer, BadRequest
 from realtime_kv.sockets.websocket import BLOCK, WebSocket
 
-__all__ = ["MESSAGE_BYTES", "OPTIONS", "Engine", "Frame", "Limits", "Receiver", "ack_frame", "event_frame", "install"]
+__all__ = ["MESSAGE_BYTES", "Engine", "Frame", "Limits", "Receiver", "ack_frame", "event_frame", "install"]
 
 log = logging.getLogger(__name__)
 
-# for SocketIO(…) or init_app(…); whatever else engine.io can be told is told by `install`
-OPTIONS: dict[str, Any] = {"async_mode": "eventlet", "async_handlers": False, "manage_session": False}
 
+def install(server: socketio.Server, receiver: Receiver, limits: Limits, runtime: Runtime) -> "Engine":
+    """Put an Engine in the place of the server's own engine.io; before the first request, and once.
 
-def install(
-    server: socketio.Server, receiver: Receiver, config: Config, runtime: Runtime, limits: Limits | None = None
-) -> "Engine":
-    """Put an Engine in the place of the server's own engine.io; before the first request, and once."""
-    cap = config.connections_per_address if config.rate_limits else None
-    limits = limits or Limits(connections_per_address=cap, address=lambda environ: door.address(environ, config))
-    return Engine(server, receiver, list(config.allowed_origins), limits, runtime)
+    Of what the server was told about engine.io only `cors_allowed_origins` is taken over.
+    """
+    return Engine(server, receiver, limits, runtime)
 
 
 class StrictJson:
@@ -80,14 +74,14 @@ class StrictJson:
         return msgspec.json.decode(text)
 
 
-class StrictPacket(Packet):
+class StrictPacket(Packet):  # type: ignore[misc]
     """What python-socketio itself sends; never binary, so that payloads need not be searched for bytes."""
 
     uses_binary_events = False
     json = StrictJson
 
 
-class Manager(socketio.Manager):
+class Manager(socketio.Manager):  # type: ignore[misc]
     """python-socketio's rooms; a tab that leaves is looked for in its own rooms, not in everybody's.
 
     (`basic_disconnect` walks all rooms: some milliseconds a tab at 10 000 tabs.)
@@ -130,12 +124,10 @@ class Manager(socketio.Manager):
             self._left(eio_sid)
 
 
-class Engine(engineio.Server):
+class Engine(engineio.Server):  # type: ignore[misc]
     """engine.io's server, with all that it does for a connection done over."""
 
-    def __init__(
-        self, server: socketio.Server, receiver: Receiver, origins: list[str], limits: Limits, runtime: Runtime
-    ) -> None:
+    def __init__(self, server: socketio.Server, receiver: Receiver, limits: Limits, runtime: Runtime) -> None:
         super().__init__(
             async_mode="eventlet",
             ping_interval=limits.ping_interval,
@@ -143,7 +135,7 @@ class Engine(engineio.Server):
             max_http_buffer_size=limits.message_bytes,
             http_compression=False,
             monitor_clients=False,
-            cors_allowed_origins=origins,
+            cors_allowed_origins=server.eio.cors_allowed_origins,
         )
         self._server = server
         self._receiver = receiver
@@ -215,8 +207,8 @@ class Engine(engineio.Server):
         return [answer.body]
 
     def _answer(self, environ: dict[str, Any]) -> Answer | None:
-        origin = environ.get("HTTP_ORIGIN")
-        if origin is not None and origin not in self.cors_allowed_origins:
+        origin, origins = environ.get("HTTP_ORIGIN"), self._cors_allowed_origins(environ)
+        if origin is not None and origins is not None and origin not in origins:
             raise BadRequest("Not an accepted origin.")
         method = environ["REQUEST_METHOD"]
         if method == "OPTIONS":

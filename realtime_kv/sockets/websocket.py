@@ -213,7 +213,7 @@ class WebSocket:
                 return None
             if sound and inbox[start] == WHOLE_TEXT and (self._library is None or self._library.current_size is None):
                 self._position = end
-                message = apply_mask(inbox[body:end], inbox[body - 4 : body])
+                message: bytes | None = apply_mask(inbox[body:end], inbox[body - 4 : body])
             else:
                 self._position = end = end if sound else len(inbox)
                 message = self._read_by_library(bytes(inbox[start:end]))
@@ -225,7 +225,7 @@ class WebSocket:
     def _read_by_library(self, data: bytes) -> bytes | None:
         library = self._protocol()
         library.receive_data(data)
-        message = None
+        message: bytes | None = None
         # one frame went in, so at most one comes out
         for frame in library.events_received():
             message = self._collect(frame)

@@ -1,0 +1,171 @@
+"""The serving process: real threads for the core, one eventlet hub for everything that waits for the network.
+
+Nothing is monkey-patched: `threading`, `queue` and `time` are the real ones, so whatever blocks belongs into a real
+thread. The hub's thread never blocks, every request has a deadline, and a stop loses nothing that was taken in.
+"""
+
+import dataclasses
+import fcntl
+import io
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+import eventlet
+from eventlet import event, wsgi
+from flask import Flask
+
+from realtime_kv.app import create_app
+from realtime_kv.config import Config
+from realtime_kv.core.errors import Unavailable
+from realtime_kv.core.runtime import Future
+from realtime_kv.server.http import Door, Listener
+from realtime_kv.server.hub import Hub
+
+log = logging.getLogger(__name__)
+
+KEEPALIVE_SECONDS = 15
+STOP_SECONDS = 9.0
+CONNECTIONS = 20_000
+BACKLOG = 4096
+
+
+class CannotServe(Exception):
+    """Why the server cannot start, as a sentence that says what to do."""
+
+
+def main(config: Config) -> int:
+    """Serve until told to stop; the exit code."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # a thread that needs the interpreter gets it within 0.1 ms, however busy the hub is (5 ms by default)
+    sys.setswitchinterval(1e-4)
+    _raise_file_limit()
+    try:
+        lock = lock_folder(config.data_dir)
+        listener = listen(config.host, config.port)
+    except CannotServe as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    with lock:
+        # with port 0, only now it is known which origins are ours
+        config = dataclasses.replace(config, port=listener.getsockname()[1])
+        hub = Hub()
+        return serve(create_app(config, hub, on_fatal=stop_at_once), config, hub, listener)
+
+
+def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
+    """Serve `app` until SIGTERM or SIGINT, then stop without losing anything."""
+    told: event.Event = event.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: hub.deliver(lambda: told.ready() or told.send()))
+    # behind proxies every connection comes from one of them
+    cap = config.connections_per_address if config.rate_limits and not config.proxies else None
+    serving = eventlet.spawn(
+        wsgi.server,
+        listener,
+        app,
+        protocol=Door(cap).open,
+        max_size=CONNECTIONS,
+        socket_timeout=30,
+        keepalive=KEEPALIVE_SECONDS,
+        url_length_limit=8192,
+        debug=False,
+        log_output=False,
+    )
+    sys.stdout.write(f"Ready on {_address(config)}\n")
+    sys.stdout.flush()
+    told.wait()
+    _stop(app, hub, listener, serving)
+    return 0
+
+
+def stop_at_once(error: BaseException) -> NoReturn:
+    """Storage has failed in a way that makes every further acknowledgement a guess."""
+    log.critical("the storage failed, so the server stops: %r", error)
+    os._exit(1)
+
+
+def listen(host: str, port: int) -> Listener:
+    """Raises CannotServe."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        raise CannotServe(
+            f"Cannot listen on {host}, port {port}: {error.strerror}. "
+            "Stop what uses it, or choose another with --host and --port (RKV_HOST, RKV_PORT)."
+        ) from None
+    return Listener(sock)
+
+
+def lock_folder(folder: Path) -> io.TextIOWrapper:
+    """Make the data folder ours, for as long as the answer stays open. Raises CannotServe."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a+")
+    except OSError as error:
+        raise CannotServe(f"Cannot use the data folder {folder}: {error.strerror}.") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        lock.close()
+        raise CannotServe(
+            f"Another server (process {holder}) already uses the data folder {folder}. "
+            "Stop it first, or choose another folder with --data-dir (RKV_DATA_DIR)."
+        ) from None
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock
+
+
+def _raise_file_limit() -> None:
+    """Each tab is an open file, and the usual soft limit is 1024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1 << 20
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else hard, hard))
+    except (OSError, ValueError):
+        log.warning("the limit of open files could not be raised")
+
+
+def _address(config: Config) -> str:
+    host = "127.0.0.1" if config.host in {"0.0.0.0", "::", ""} else config.host  # noqa: S104 (recognised, not bound)
+    return f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
+
+
+def _stop(app: Flask, hub: Hub, listener: Listener, serving: Any) -> None:
+    deadline = time.monotonic() + STOP_SECONDS
+    house = app.extensions["realtime_kv"]
+    engine = app.extensions["socketio"].server.eio
+    eventlet.kill(serving)
+    listener.close()
+    house.gateway.say_restart()
+    stopped: Future[None] = Future()
+
+    def stop_house() -> None:
+        try:
+            house.stop()
+        finally:
+            hub.deliver(lambda: stopped.resolve(None))
+
+    # it waits for its threads, and they for us: what is queued is acknowledged while it stops
+    hub.start_thread(stop_house, "stop")
+    try:
+        hub.wait(stopped, deadline - 2 - time.monotonic())
+    except Unavailable:
+        log.error("the store did not stop in time")
+    engine.close_all()
+    while (engine.open_websockets or not serving.dead) and time.monotonic() < deadline:
+        eventlet.sleep(0.02)

@@ -1,0 +1,158 @@
+"""eventlet's WSGI server, hardened: nobody keeps a connection by saying nothing, or everything very slowly."""
+
+import io
+import logging
+import re
+import socket
+from collections import Counter
+from http import HTTPStatus
+from typing import Any
+
+import eventlet
+from eventlet import greenio, wsgi
+
+log = logging.getLogger(__name__)
+
+BODY_BYTES = 1024 * 1024
+HEADER_SECONDS = 30
+BODY_SECONDS = 60
+
+_LENGTH = re.compile(r"[0-9]{1,15}")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
+
+
+class Listener(greenio.GreenSocket):  # type: ignore[misc]
+    """Accepts whatever happens: eventlet's server ends at the first error of accept()."""
+
+    def accept(self) -> tuple[Any, Any]:
+        while True:
+            try:
+                client, address = super().accept()
+                # Nagle's algorithm makes a small frame wait 40 ms for the peer's acknowledgement of the one before
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return client, address
+            except OSError as error:
+                if self.fd.fileno() < 0:
+                    raise
+                # gone already, or we are out of files: others may close theirs in the meantime
+                log.info("a connection could not be accepted: %s", error)
+                eventlet.sleep(0.05)
+
+
+class Door:
+    """Opens to so many HTTP connections of one address at a time; a WebSocket is no longer one of them."""
+
+    def __init__(self, cap: int | None) -> None:
+        self._cap = cap
+        self._open: Counter[str] = Counter()
+
+    def open(self, conn_state: list[Any], server: wsgi.Server) -> None:
+        address = conn_state[0][0]
+        if self._cap is not None and self._open[address] >= self._cap:
+            return
+        self._open[address] += 1
+        try:
+            Http(conn_state, server)
+        except OSError as error:
+            log.debug("a connection was lost: %s", error)
+        except Exception:
+            log.exception("a connection failed")
+        finally:
+            self._open[address] -= 1
+            if not self._open[address]:
+                del self._open[address]
+
+
+class Http(wsgi.HttpProtocol):  # type: ignore[misc]
+    """HTTP with a deadline for the headers and one for the body, which is read whole before the app is asked.
+
+    So the app never meets a body that drips, breaks off or ends where it should not. A body over 1 MiB is not read: the
+    app sees its length, and refuses it in its own words.
+    """
+
+    _deadline: Any = None
+    _unread = False
+
+    def handle_one_request(self) -> None:
+        self._deadline = eventlet.Timeout(HEADER_SECONDS, TimeoutError("the headers did not come"))
+        try:
+            super().handle_one_request()
+        finally:
+            self._deadline.cancel()
+
+    def parse_request(self) -> bool:
+        if not super().parse_request():
+            return False
+        lengths = self.headers.get_all("content-length", [])
+        codings = [coding.lower() for coding in self.headers.get_all("transfer-encoding", [])]
+        # two readings of where a request ends are how another one is smuggled in behind it
+        if len(lengths + codings) > 1 or codings not in ([], ["chunked"]) or not all(map(_LENGTH.fullmatch, lengths)):
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return False
+        return True
+
+    def get_environ(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environ()
+        self._deadline.cancel()
+        source = environ["wsgi.input"]
+        body, length = b"", source.content_length or 0
+        if source.chunked_input or 0 < length <= BODY_BYTES:
+            with eventlet.Timeout(BODY_SECONDS, TimeoutError("the body did not come")):
+                body = self._read_chunks(source) if source.chunked_input else source.read(length)
+            if not self._unread and len(body) < length:
+                raise ConnectionError("the body broke off")
+            length = BODY_BYTES + 1 if self._unread else len(body)
+        elif length:
+            self._leave_unread()
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(length)
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        return environ
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        status = HTTPStatus(code if code < 500 else HTTPStatus.BAD_REQUEST)
+        self._leave_unread()
+        self.wfile.write(
+            f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+
+    def log_message(self, format: str, *args: Any) -> None:
+        log.debug(format, *args)
+
+    def finish(self) -> None:
+        if self._unread:
+            # closed with unread bytes, the kernel would send RST, and our answer could be lost on its way
+            with eventlet.Timeout(2, False):
+                self.wfile.flush()
+                self.connection.shutdown(socket.SHUT_WR)
+                while self.connection.recv(65536):
+                    pass
+        super().finish()
+
+    def _leave_unread(self) -> None:
+        self._unread = True
+        self.close_connection = True
+
+    def _read_chunks(self, source: wsgi.Input) -> bytes:
+        if source.should_send_hundred_continue:
+            source.send_hundred_continue_response()
+            source.is_hundred_continue_response_sent = True
+        body = bytearray()
+        while size := self._read_chunk_size():
+            if len(body) + size > BODY_BYTES:
+                self._leave_unread()
+                return b""
+            body += self.rfile.read(size)
+            if self.rfile.read(2) != b"\r\n":
+                raise ConnectionError("a chunk broke off")
+        while self.rfile.readline(1024) not in {b"\r\n", b""}:
+            pass
+        source.chunk_length = 0
+        return bytes(body)
+
+    def _read_chunk_size(self) -> int:
+        match = _CHUNK.fullmatch(self.rfile.readline(256))
+        if match is None:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            raise ConnectionError("not a chunk")
+        return int(match[1], 16)

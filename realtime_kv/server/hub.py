@@ -1,0 +1,108 @@
+"""The core's runtime on eventlet's hub: deliveries from any thread run on the hub's, in bursts."""
+
+import logging
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import eventlet
+from eventlet import event, hubs
+
+from realtime_kv.core.errors import Unavailable
+from realtime_kv.core.runtime import Future, Handle
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Hub:
+    """Made on the thread that is to run it; implements the core's Runtime."""
+
+    def __init__(self) -> None:
+        self._hub = hubs.get_hub()
+        self._thread = threading.get_ident()
+        self._deliveries: deque[Callable[[], None]] = deque()
+        self._after: list[Callable[[], None]] = []
+        self._signalled = False
+        self._bell, self._button = socket.socketpair()
+        self._bell.setblocking(False)
+        self._button.setblocking(False)
+        self._hub.add(self._hub.READ, self._bell.fileno(), self._run_deliveries, lambda *_: None, None)
+
+    def start_thread(self, fn: Callable[[], None], name: str) -> threading.Thread:
+        thread = threading.Thread(target=fn, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def deliver(self, fn: Callable[[], None]) -> None:
+        self._deliveries.append(fn)
+        if not self._signalled:
+            self._signalled = True
+            self._button.send(b"!")
+
+    def after_delivery(self, fn: Callable[[], None]) -> None:
+        self._after.append(fn)
+
+    def wait(self, future: Future[T], timeout: float | None = None) -> T:
+        """Green on the hub's thread, blocking on any other. Raises Unavailable after `timeout` seconds."""
+        if threading.get_ident() != self._thread:
+            came_out = threading.Event()
+            self.deliver(lambda: future.then(lambda _: came_out.set()))
+            came_out.wait(timeout)
+        elif not future.done:
+            if eventlet.getcurrent() is self._hub.greenlet:
+                raise RuntimeError("the hub itself must not wait")
+            arrival: event.Event = event.Event()
+            future.then(lambda _: arrival.send())
+            with eventlet.Timeout(timeout, False):
+                arrival.wait()
+        if not future.done:
+            raise Unavailable()
+        return future.result()
+
+    def call_later(self, seconds: float, fn: Callable[[], None]) -> Handle:
+        later = _Later(fn)
+        if threading.get_ident() == self._thread:
+            later.start(self._hub, seconds)
+        else:
+            self.deliver(lambda: later.start(self._hub, seconds))
+        return later
+
+    def _run_deliveries(self, _fd: int) -> None:
+        self._bell.recv(4096)
+        # before the queue is looked at: whatever is delivered from now on rings again
+        self._signalled = False
+        deliveries = self._deliveries
+        for _ in range(len(deliveries)):
+            _run(deliveries.popleft())
+        for fn in self._after:
+            _run(fn)
+
+
+class _Later:
+    """A call to come, which can be called off from the hub's thread."""
+
+    __slots__ = ("_fn", "_timer")
+
+    def __init__(self, fn: Callable[[], None]) -> None:
+        self._fn: Callable[[], None] | None = fn
+        self._timer: Any = None
+
+    def start(self, hub: Any, seconds: float) -> None:
+        if self._fn is not None:
+            self._timer = hub.schedule_call_global(seconds, _run, self._fn)
+
+    def cancel(self) -> None:
+        self._fn = None
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _run(fn: Callable[[], None]) -> None:
+    try:
+        fn()
+    except Exception:
+        log.exception("a delivery failed")
