@@ -1,0 +1,129 @@
+"""The imports of the house point one way: read from the sources, late ones included.
+
+run → cli → server, app → web, sockets → extensions, verbs → accounts → core
+"""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "realtime_kv"
+
+# the rooms of the house from the street down: an import leads to a lower floor, or stays in its room
+FLOORS = [
+    {"cli", "bootstrap"},
+    {"server"},
+    {"app"},
+    {"web", "sockets"},
+    {"extensions", "verbs"},
+    {"accounts"},
+    {"migrations"},
+    {"core", "browser_files"},
+    {"config", "version"},
+]
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+# what may be imported of others' packages, where that is limited
+THIRD_PARTY = {
+    "run": set(),
+    "cli": set(),
+    "bootstrap": set(),
+    "config": set(),
+    "browser_files": set(),
+    "core": {"sqlalchemy", "msgspec"},
+    "accounts": {"sqlalchemy", "msgspec", "argon2", "zxcvbn"},
+    "verbs": {"msgspec"},
+    "migrations": {"sqlalchemy", "alembic"},
+}
+
+# eventlet is to be exchanged one day: whoever names it stands here
+EVENTLET = {"realtime_kv.server", "realtime_kv.server.http", "realtime_kv.server.hub", "realtime_kv.sockets.transport"}
+ENGINEIO = {"realtime_kv.sockets.transport"}
+
+# imports below the top of a file, each with its reason beside it
+LATE = {
+    ("realtime_kv.cli", "bench.command"),
+    ("realtime_kv.cli", "realtime_kv.server"),
+    ("realtime_kv.migrations", "realtime_kv.migrations.steps"),
+}
+
+
+def _modules():
+    files = [ROOT / "run.py", *sorted((ROOT / PACKAGE).rglob("*.py"))]
+    found = {}
+    for file in files:
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(file.read_text())
+    return found
+
+
+MODULES = _modules()
+
+
+def _imported(node):
+    """The modules that this statement names."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are written in full"
+        for alias in node.names:
+            inner = f"{node.module}.{alias.name}"
+            ours = inner in MODULES or (ROOT / Path(*inner.split("."))).with_suffix(".py").is_file()
+            yield inner if ours else node.module
+
+
+def _imports(name):
+    return {module for node in ast.walk(MODULES[name]) for module in _imported(node)}
+
+
+def _room(name):
+    first, *inner = name.split(".")
+    return inner[0] if first == PACKAGE and inner else first
+
+
+OURS = [name for name in MODULES if name.startswith(f"{PACKAGE}.")]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_import_leads_down(name):
+    for other in _imports(name) & set(OURS):
+        assert _room(other) == _room(name) or FLOOR[_room(name)] < FLOOR[_room(other)], f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_room_knows_only_the_libraries_that_are_its_business(name):
+    third_party = {module.split(".")[0] for module in _imports(name)} - set(sys.stdlib_module_names)
+    third_party -= {PACKAGE, "bench"}
+    assert third_party <= THIRD_PARTY.get(_room(name), third_party)
+    if "eventlet" in third_party:
+        assert name in EVENTLET
+    if "engineio" in third_party:
+        assert name in ENGINEIO
+
+
+def test_no_two_modules_import_each_other_not_even_late_or_in_a_round():
+    left = {name: _imports(name) & set(MODULES) - {name} for name in MODULES}
+    while leaves := [name for name, others in left.items() if not others]:
+        left = {name: others.difference(leaves) for name, others in left.items() if others}
+    assert left == {}
+
+
+def test_imports_stand_at_the_top_but_for_the_ones_that_are_listed():
+    late = {
+        (name, module)
+        for name, tree in MODULES.items()
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        for module in _imported(node)
+    }
+    assert late == LATE
+
+
+def test_the_package_itself_imports_nothing():
+    # a parent is imported before its children: an app factory here would drag Flask into the core
+    assert _imports(PACKAGE) == set()
+    assert _imports(f"{PACKAGE}.core") == set()

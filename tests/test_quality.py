@@ -1,0 +1,15 @@
+"""What reads the code without running it has nothing to say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize("tool", [["ruff", "format", "--check", "--diff"], ["ruff", "check"], ["mypy"]], ids=" ".join)
+def test_is_content(tool):
+    done = subprocess.run([sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
