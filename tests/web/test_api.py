@@ -74,12 +74,10 @@ def test_a_query_that_is_not_strictly_right_is_a_bad_request(alice, path):
 
 
 @pytest.mark.parametrize("verb", ["get", "set", "delete", "list", "batch", "sync"])
-@pytest.mark.parametrize(
-    "body", [b"", b"null", b"[]", b'"x"', b"{", b'{"key":"a"}}', b'{"surprise":1}', b"\xff", b'{"key":NaN}']
-)
-def test_a_body_that_is_not_the_verbs_object_is_a_bad_request(alice, verb, body):
-    answer = alice.post(f"/api/v1/{verb}", data=body, content_type="application/json")
-    assert problem(answer) == (400, "bad_request")
+def test_a_body_that_is_not_the_verbs_object_is_a_bad_request(alice, verb):
+    for body in (b"", b"null", b"[]", b'"x"', b"{", b'{"key":"a"}}', b'{"surprise":1}', b"\xff", b'{"key":NaN}'):
+        answer = alice.post(f"/api/v1/{verb}", data=body, content_type="application/json")
+        assert problem(answer) == (400, "bad_request"), body
 
 
 @pytest.mark.parametrize(
@@ -206,29 +204,11 @@ def test_a_body_that_is_shorter_than_it_says_is_a_bad_request(alice):
     assert problem(answer) == (400, "bad_request")
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "",
-        "/",
-        "/v1",
-        "/v1/",
-        "/v1/nope",
-        "/v2/get",
-        "/v1/get/",
-        "/v1//get",
-        "//v1/get",
-        "/v1/GET",
-        "/v1/stream",
-        "/v1/%FF",
-    ],
-)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_unknown_path_under_api_is_not_found(alice, path, method):
-    answer = alice.ask(f"/api{path}", method)
-    assert answer.status_code == 404
-    if path:
-        assert problem(answer) == (404, "not_found")
+def test_an_unknown_path_under_api_is_not_found(alice, method):
+    paths = ["/", "/v1", "/v1/", "/v1/nope", "/v2/get", "/v1/get/", "/v1//get", "/v1/GET", "/v1/stream", "/v1/%FF"]
+    for path in (*(f"/api{path}" for path in paths), "/api//v1/get"):
+        assert problem(alice.ask(path, method)) == (404, "not_found"), path
 
 
 @pytest.mark.parametrize(
