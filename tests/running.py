@@ -1,6 +1,7 @@
 """The real thing: a server in its own process on a real file, real accounts, and real Socket.IO clients as tabs."""
 
 import itertools
+import json
 import os
 import queue
 import signal
@@ -12,6 +13,7 @@ from typing import Any, Self
 
 import requests
 import socketio
+import websocket
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "a-rather-Long-passphrase"
@@ -143,3 +145,46 @@ _names = itertools.count(1)
 def fresh_name(prefix: str = "user") -> str:
     """A user name that this run has not used yet."""
     return f"{prefix}{next(_names)}"
+
+
+class Wire:
+    """A tab spoken by hand, packet by packet in the order in which they come: no client library sorts them first."""
+
+    def __init__(self, account: Account, transport: str) -> None:
+        self._url = f"{account.server.url}/socket.io/?EIO=4&transport={transport}"
+        self._waiting: list[str] = []
+        self._http = requests.Session()
+        self._socket = None
+        if transport == "websocket":
+            self._socket = websocket.create_connection("ws" + self._url.removeprefix("http"), timeout=DEADLINE)
+        opening = self.receive()
+        self._url += f"&sid={json.loads(opening[1:])['sid']}"
+        self.send("40" + json.dumps({"token": account.token}))
+        assert self.receive().startswith("40")
+
+    def send(self, *packets: str) -> None:
+        """Engine.IO packets, together where the transport can."""
+        if self._socket is not None:
+            for packet in packets:
+                self._socket.send(packet)
+        else:
+            answer = self._http.post(self._url, data="\x1e".join(packets).encode(), timeout=DEADLINE)
+            assert answer.status_code == 200, answer.text
+
+    def receive(self) -> str:
+        """The next Engine.IO packet; pings are answered and not shown."""
+        while True:
+            if self._socket is not None:
+                packet = self._socket.recv()
+            else:
+                if not self._waiting:
+                    self._waiting = self._http.get(self._url, timeout=DEADLINE).text.split("\x1e")
+                packet = self._waiting.pop(0)
+            if packet != "2":
+                return packet
+            self.send("3")
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._http.close()

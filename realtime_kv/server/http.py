@@ -94,6 +94,9 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
     def get_environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environ()
         self._deadline.cancel()
+        if "content-type" not in self.headers:
+            # eventlet would say text/plain for a request that says nothing
+            environ["CONTENT_TYPE"] = ""
         source = environ["wsgi.input"]
         body, length = b"", source.content_length or 0
         if source.chunked_input or 0 < length <= BODY_BYTES:

@@ -92,7 +92,7 @@ def read_event(message: bytes) -> tuple[int | None, bytes]:
     return _read_odd_event(message)
 
 
-def read_connect(message: bytes) -> tuple[str, dict[str, Any] | None]:
+def read_connect(message: bytes) -> tuple[str, Any]:
     """The namespace and the `auth` of a CONNECT (a message that starts with `40`)."""
     namespace, body = _split_namespace(message[2:])
     auth = None
@@ -101,8 +101,6 @@ def read_connect(message: bytes) -> tuple[str, dict[str, Any] | None]:
             auth = msgspec.json.decode(body)
         except (ValueError, RecursionError) as error:
             raise Violation("the auth of a CONNECT is not JSON") from error
-    if auth is not None and not isinstance(auth, dict):
-        raise Violation("the auth of a CONNECT is not an object")
     return namespace.decode(errors="replace"), auth
 
 
