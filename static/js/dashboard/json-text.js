@@ -1,0 +1,189 @@
+// JSON as people type it. JSON.parse says neither where something is wrong in the same words in every browser, nor
+// that it has rounded an integer; so the text is checked here first, and only then handed to it. No DOM.
+
+const DEEPEST = 64
+const SPACE = /[ \t\n\r]*/y
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
+const WORD = /[^\s,:[\]{}"]+/y
+const PLAIN = /[^"\\\u0000-\u001f]*/y // eslint-disable-line no-control-regex
+const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
+
+/** {value} for text that is a value of the protocol, else {problem: {line, column, message}}, counted from 1. */
+export function readJson(text) {
+  try {
+    const end = new Scanner(text).document()
+    return { value: JSON.parse(text.slice(0, end)) }
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error
+    return { problem: { ...lineAndColumn(text, error.at), message: error.message } }
+  }
+}
+
+class Fault extends Error {
+  constructor(at, message) {
+    super(message)
+    this.at = at
+  }
+}
+
+class Scanner {
+  #text
+  #at = 0
+
+  constructor(text) {
+    this.#text = text
+  }
+
+  document() {
+    this.#skip()
+    if (this.#at === this.#text.length) throw new Fault(this.#at, "expected a value; text goes in quotes")
+    this.#value(0)
+    this.#skip()
+    if (this.#at < this.#text.length) throw new Fault(this.#at, "expected nothing after the value")
+    return this.#at
+  }
+
+  #value(depth) {
+    switch (this.#text[this.#at]) {
+      case "{":
+        return this.#object(depth + 1)
+      case "[":
+        return this.#array(depth + 1)
+      case '"':
+        return this.#string()
+      default:
+        return this.#scalar()
+    }
+  }
+
+  #object(depth) {
+    this.#enter(depth)
+    if (this.#leaves("}")) return
+    do {
+      this.#skip()
+      if (this.#text[this.#at] !== '"') throw new Fault(this.#at, "expected a name in double quotes")
+      this.#string()
+      this.#skip()
+      this.#expect(":", "expected ':' after the name")
+      this.#skip()
+      this.#value(depth)
+    } while (this.#goesOn("}"))
+  }
+
+  #array(depth) {
+    this.#enter(depth)
+    if (this.#leaves("]")) return
+    do {
+      this.#skip()
+      this.#value(depth)
+    } while (this.#goesOn("]"))
+  }
+
+  #enter(depth) {
+    if (depth > DEEPEST) throw new Fault(this.#at, `nested more than ${DEEPEST} deep`)
+    this.#at += 1
+  }
+
+  #leaves(close) {
+    this.#skip()
+    if (this.#text[this.#at] !== close) return false
+    this.#at += 1
+    return true
+  }
+
+  #goesOn(close) {
+    if (this.#leaves(close)) return false
+    this.#expect(",", `expected ',' or '${close}'`)
+    this.#skip()
+    if (this.#text[this.#at] === close) throw new Fault(this.#at, `expected another item after ',', not '${close}'`)
+    return true
+  }
+
+  #string() {
+    const start = this.#at
+    this.#at += 1
+    for (;;) {
+      this.#match(PLAIN)
+      const character = this.#text[this.#at]
+      if (character === '"') break
+      if (character === undefined) throw new Fault(start, "this text has no closing quote")
+      if (character !== "\\") throw new Fault(this.#at, "a line break or tab inside text is written \\n or \\t")
+      if (!this.#match(ESCAPE)) throw new Fault(this.#at, "unknown escape; a backslash is written \\\\")
+    }
+    this.#at += 1
+    const half = /\p{Surrogate}/u.exec(JSON.parse(this.#text.slice(start, this.#at)))
+    if (half) throw new Fault(start, "this text holds half a character (a lone surrogate)")
+  }
+
+  #scalar() {
+    const start = this.#at
+    const number = this.#match(NUMBER)
+    if (number !== null && !this.#match(WORD)) return checkNumber(number, start)
+    this.#at = start
+    const word = this.#match(WORD)
+    if (word === "true" || word === "false" || word === "null") return
+    if (word === null) throw new Fault(start, this.#at < this.#text.length ? "expected a value" : "expected a value here")
+    throw new Fault(start, /^[-\d]/.test(word) ? `'${cut(word)}' is not a number` : `'${cut(word)}' is not JSON; text goes in quotes`)
+  }
+
+  #expect(character, message) {
+    if (this.#text[this.#at] !== character) throw new Fault(this.#at, message)
+    this.#at += 1
+  }
+
+  #skip() {
+    this.#match(SPACE)
+  }
+
+  /** What the pattern matches here, or null; moves past it. */
+  #match(pattern) {
+    pattern.lastIndex = this.#at
+    const match = pattern.exec(this.#text)
+    if (!match) return null
+    this.#at = pattern.lastIndex
+    return match[0]
+  }
+}
+
+function checkNumber(text, at) {
+  const number = Number(text)
+  if (!Number.isFinite(number)) throw new Fault(at, "this number is too large")
+  // JavaScript would write 1e20 as an integer too, so that it is refused as well; from 1e21 on it writes an exponent.
+  const integer = Number.isInteger(number) && (Math.abs(number) < 1e21 || /^-?\d+$/.test(text))
+  if (integer && !Number.isSafeInteger(number))
+    throw new Fault(at, "an integer beyond ±9007199254740991 would be rounded; write it as text, in quotes")
+}
+
+function cut(word) {
+  return word.length > 20 ? `${word.slice(0, 20)}…` : word
+}
+
+function lineAndColumn(text, at) {
+  const before = text.slice(0, at)
+  return { line: before.split("\n").length, column: [...before.slice(before.lastIndexOf("\n") + 1)].length + 1 }
+}
+
+/** The value as it stands in the editor. */
+export function formatJson(value) {
+  return JSON.stringify(value, null, 2)
+}
+
+/** "object", "array", "text", "number", "true or false" or "null". */
+export function kindOf(value) {
+  if (value === null) return "null"
+  if (Array.isArray(value)) return "array"
+  return { object: "object", string: "text", number: "number", boolean: "true or false" }[typeof value]
+}
+
+/** How many bytes the value takes as compact JSON. */
+export function sizeOf(value) {
+  return new TextEncoder().encode(JSON.stringify(value)).length
+}
+
+/** The beginning of the value as compact JSON, for one line. */
+export function previewOf(value, length = 120) {
+  // A long text is cut before it is encoded, so that a row never costs more than what it shows.
+  if (typeof value === "string") return JSON.stringify(value.slice(0, length))
+  const text = JSON.stringify(value)
+  return text.length > length ? text.slice(0, length) : text
+}

@@ -1,0 +1,242 @@
+// The list of keys: only the rows in view are drawn, rows do not move under the pointer or the focus, and a row that
+// has the focus keeps it. Its order and contents come from the desk.
+
+import { html, nothing, render } from "../vendor/lit-html/lit-html.js"
+import { repeat } from "../vendor/lit-html/directives/repeat.js"
+import { emptyNotice, listNotices } from "./notices.js"
+import { keyText, preview, signs, time } from "./pieces.js"
+import { inView, scrollFor } from "./rows.js"
+
+export class List {
+  #root
+  #desk
+  #redraw
+  #announce
+  #grid = null
+  #current = null // the key of the row that Tab leads to
+  #anchor = null // the row that must not move: {key, offset}
+  #rowHeight = 36
+
+  constructor(root, desk, { redraw, say }) {
+    this.#root = root
+    this.#desk = desk
+    this.#redraw = redraw
+    this.#announce = say
+    root.replaceChildren()
+    addEventListener("resize", () => redraw())
+  }
+
+  draw() {
+    const desk = this.#desk
+    const focused = this.#focusedKey()
+    const place = focused === null ? -1 : this.#place
+    if (this.#grid) this.#rowHeight = parseInt(getComputedStyle(this.#grid).getPropertyValue("--row"), 10) || 36
+    this.#keepAnchor()
+    if (focused !== null && desk.rows.indexOf(focused) < 0) this.#current = desk.rows.at(Math.min(place, desk.rows.length - 1)) ?? null
+    render(this.#template(), this.#root)
+    this.#grid ??= this.#adopt(this.#root.querySelector(".grid"))
+    if (focused !== null && focused !== this.#current && !desk.rows.has(focused)) this.#refocus(focused)
+    this.#rememberAnchor()
+  }
+
+  focusFilter() {
+    this.#root.querySelector("#filter").select()
+  }
+
+  /** To the row of a key, or to the list. */
+  focusRow(key) {
+    const index = key === undefined ? -1 : this.#desk.rows.indexOf(key)
+    if (index >= 0) this.#moveTo(index)
+    else if (this.#desk.rows.length > 0) this.#moveTo(Math.max(0, this.#desk.rows.indexOf(this.#current)))
+    else this.#root.querySelector("#filter").focus({ preventScroll: true })
+  }
+
+  /** Brings the open key's row into view, without the focus. */
+  show(key) {
+    this.#current = key
+    this.#scrollTo(this.#desk.rows.indexOf(key))
+  }
+
+  get #place() {
+    return Number(document.activeElement.getAttribute("aria-rowindex")) - 1
+  }
+
+  #template() {
+    const desk = this.#desk
+    const { rows } = desk
+    return html`
+      <div class="tools">
+        <div class="search">
+          <label class="vh" for="filter">Filter keys</label>
+          <input id="filter" type="search" placeholder="Filter keys" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="512"
+            aria-keyshortcuts="/" .value=${desk.filter} @input=${this.#filterTyped} @keydown=${this.#filterKey}>
+          <kbd aria-hidden="true">/</kbd>
+        </div>
+        <button type="button" class="primary" aria-keyshortcuts="n" @click=${() => desk.startNew()}>New key</button>
+      </div>
+      ${listNotices(desk)}
+      ${rows.length === 0 ? emptyNotice(desk) : nothing}
+      <div class="grid" role="grid" aria-label="Keys" aria-rowcount=${rows.length} ?hidden=${rows.length === 0} aria-busy=${String(!desk.synced)}
+        @scroll=${this.#scrolled} @click=${this.#clicked} @keydown=${this.#keyPressed}>
+        <div class="rows" role="rowgroup" .style=${`block-size:${rows.length * this.#rowHeight}px`}>
+          ${repeat(this.#visible(), ({ key }) => key, (row) => this.#row(row))}
+        </div>
+      </div>`
+  }
+
+  /** The rows in view, and the one with the focus or the way to it, wherever it is. */
+  #visible() {
+    const { rows } = this.#desk
+    const { first, end } = inView({
+      scrollTop: this.#grid?.scrollTop ?? 0,
+      height: this.#grid?.clientHeight || 800,
+      rowHeight: this.#rowHeight,
+      count: rows.length,
+    })
+    const visible = []
+    for (let index = first; index < end; index++) visible.push({ index, key: rows.at(index) })
+    const current = this.#current === null ? -1 : rows.indexOf(this.#current)
+    if (current < 0) this.#tabStop = visible[Math.min(8, visible.length - 1)]?.key
+    else this.#tabStop = this.#current
+    if (first === 0 && current < 0) this.#tabStop = visible[0]?.key
+    if (current >= 0 && current < first) visible.unshift({ index: current, key: this.#current })
+    if (current >= end) visible.push({ index: current, key: this.#current })
+    return visible
+  }
+  #tabStop = null
+
+  #row({ index, key }) {
+    const desk = this.#desk
+    const mark = desk.marks.of(key, Date.now())
+    const open = desk.open?.key === key
+    const flash = mark?.flashing ? ` flash ${mark.kind}` : ""
+    return html`
+      <div role="row" class=${`row${open ? " open" : ""}${flash}`} aria-rowindex=${index + 1} aria-selected=${String(open)}
+        tabindex=${key === this.#tabStop ? 0 : -1} .rowKey=${key} .style=${`transform:translateY(${index * this.#rowHeight}px)`}>
+        ${this.#cells(key, desk.kv.entry(key), mark)}
+      </div>`
+  }
+
+  #cells(key, entry, mark) {
+    const desk = this.#desk
+    const unsent = desk.unsent.has(key)
+    return html`
+      <span role="gridcell" class="k" title=${key}>${keyText(key)}${desk.hasDraft(key) ? html`<span class="edited" title="Has unsaved changes">${signs.draft}<span class="vh"> has unsaved changes</span></span>` : nothing}</span>
+      <span role="gridcell" class="v">${entry ? preview(entry.value) : html`<span class="dim">${mark?.kind === "gone" ? "deleted" : "not saved yet"}</span>`}</span>
+      <span role="gridcell" class="t">
+        ${mark ? html`<span class="by" title=${`${news(mark)} ${mark.who}`}>${signs.otherTab}<span class="vh">${news(mark)} </span><span class="who">${mark.who}</span></span>` : nothing}
+        ${unsent ? html`<span class="unsent">${signs.unsent}unsent</span>` : entry ? time(entry.updated_at, desk.now()) : nothing}
+      </span>`
+  }
+
+  #filterTyped = ({ target }) => {
+    this.#desk.setFilter(target.value)
+    this.#grid.scrollTop = 0
+    const { length } = this.#desk.rows
+    if (target.value) this.#announce(length === 1 ? "1 key matches" : `${length} keys match`)
+  }
+
+  #filterKey = (event) => {
+    const desk = this.#desk
+    if (event.key === "Escape" && desk.filter === "") event.target.blur()
+    if (event.key === "Escape" && desk.filter !== "") {
+      event.preventDefault()
+      desk.setFilter("")
+    }
+    if (event.key === "ArrowDown" && desk.rows.length > 0) {
+      event.preventDefault()
+      this.#moveTo(0)
+    }
+    if (event.key === "Enter" && desk.filter) desk.openKey(desk.filter)
+  }
+
+  #clicked = (event) => {
+    const row = event.target.closest("[role=row]")
+    if (!row) return
+    this.#current = row.rowKey
+    this.#desk.openKey(row.rowKey, { focus: narrow() })
+  }
+
+  #keyPressed = (event) => {
+    const row = event.target.closest("[role=row]")
+    if (!row || event.altKey || event.ctrlKey || event.metaKey) return
+    const last = this.#desk.rows.length - 1
+    const here = this.#desk.rows.indexOf(row.rowKey)
+    const page = Math.max(1, Math.floor(this.#grid.clientHeight / this.#rowHeight) - 1)
+    const to = { ArrowUp: here - 1, ArrowDown: here + 1, Home: 0, End: last, PageUp: here - page, PageDown: here + page }[event.key]
+    if (to !== undefined) this.#moveTo(Math.min(last, Math.max(0, to)))
+    else if (event.key === "Enter" || event.key === " ") this.#desk.openKey(row.rowKey)
+    else if (event.key === "Delete") this.#desk.remove(row.rowKey)
+    else return
+    event.preventDefault()
+  }
+
+  #scrolled = () => {
+    this.#rememberAnchor()
+    this.#redraw()
+  }
+
+  #moveTo(index) {
+    this.#current = this.#desk.rows.at(index)
+    this.#scrollTo(index)
+    this.draw()
+    this.#rowElement(this.#current)?.focus({ preventScroll: true })
+  }
+
+  #scrollTo(index) {
+    if (index < 0 || !this.#grid) return
+    const { scrollTop, clientHeight: height } = this.#grid
+    this.#grid.scrollTop = scrollFor({ index, scrollTop, height, rowHeight: this.#rowHeight })
+  }
+
+  #rowElement(key) {
+    return [...this.#grid.querySelectorAll("[role=row]")].find((row) => row.rowKey === key)
+  }
+
+  #focusedKey() {
+    return this.#grid?.contains(document.activeElement) ? (document.activeElement.rowKey ?? null) : null
+  }
+
+  /** The row that had the focus is gone: its place takes it over. */
+  #refocus(gone) {
+    this.#announce(`${gone} was deleted`)
+    if (this.#current === null) this.#root.querySelector("#filter").focus()
+    else this.#moveTo(this.#desk.rows.indexOf(this.#current))
+  }
+
+  /** Rows that come and go above must not move what one is looking at; at the very top, new keys may show. */
+  #keepAnchor() {
+    if (!this.#grid || !this.#anchor) return
+    const index = this.#desk.rows.near(this.#anchor.key)
+    const top = index * this.#rowHeight - this.#anchor.offset
+    if (Math.abs(top - this.#grid.scrollTop) >= 1) {
+      // the rows must be as high as they will be, or the browser cuts the position short
+      this.#grid.firstElementChild.style.blockSize = `${this.#desk.rows.length * this.#rowHeight}px`
+      this.#grid.scrollTop = top
+    }
+  }
+
+  #rememberAnchor() {
+    const { rows } = this.#desk
+    const { scrollTop } = this.#grid
+    const used = this.#grid.matches(":hover, :focus-within")
+    const focused = this.#focusedKey()
+    const key = focused ?? rows.at(Math.floor(scrollTop / this.#rowHeight))
+    if (key === undefined || (scrollTop === 0 && !used)) return (this.#anchor = null)
+    this.#anchor = { key, offset: rows.indexOf(key) * this.#rowHeight - scrollTop }
+  }
+
+  #adopt(grid) {
+    new ResizeObserver(() => this.#redraw()).observe(grid)
+    return grid
+  }
+}
+
+function news({ kind }) {
+  return { new: "created by", changed: "changed by", gone: "deleted by" }[kind]
+}
+
+/** Whether the open key takes the place of the list. */
+export function narrow() {
+  return matchMedia("(max-width: 699px)").matches
+}

@@ -1,0 +1,55 @@
+// Small pieces that several views share.
+
+import { html, svg } from "../vendor/lit-html/lit-html.js"
+import { age, moment } from "./clock.js"
+import { kindOf, previewOf } from "./json-text.js"
+
+/** A key, its folders in a quieter colour. */
+export function keyText(key) {
+  const cut = key.lastIndexOf("/") + 1
+  if (cut === 0 || cut === key.length) return html`<bdi>${key}</bdi>`
+  return html`<bdi><span class="folder">${key.slice(0, cut)}</span>${key.slice(cut)}</bdi>`
+}
+
+/** A value on one line, in the colour of its kind. */
+export function preview(value) {
+  return html`<span class="json-${kindOf(value).split(" ")[0]}">${previewOf(value)}</span>`
+}
+
+export function time(at, now) {
+  return html`<time datetime=${at} title=${moment(at)}>${age(at, now)}</time>`
+}
+
+const icon = (shape) =>
+  html`<svg class="sign" viewBox="0 0 16 16" width="14" height="14" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">${shape}</svg>`
+
+export const signs = {
+  otherTab: icon(svg`<path d="M5.5 10.5v-7a1 1 0 0 1 1-1h7a1 1 0 0 1 1 1v6a1 1 0 0 1-1 1z M5.5 5h-3a1 1 0 0 0-1 1v6.5a1 1 0 0 0 1 1h7a1 1 0 0 0 1-1v-2"/>`),
+  unsent: icon(svg`<path d="M8 13.5v-9 M4.5 7.5 8 4l3.5 3.5 M3 1.5h10" />`),
+  draft: icon(svg`<path d="m10.5 3 2.5 2.5-7.5 7.5-3 .5.5-3z"/>`),
+  back: icon(svg`<path d="M10 3 5 8l5 5"/>`),
+  plus: icon(svg`<path d="M8 3v10 M3 8h10"/>`),
+}
+
+/** Copies, also where the browser keeps its clipboard to secure pages. Resolves to whether it worked. */
+export async function copy(text) {
+  try {
+    if (navigator.clipboard) {
+      await navigator.clipboard.writeText(text)
+      return true
+    }
+  } catch {
+    // not allowed: try the old way
+  }
+  const area = document.createElement("textarea")
+  area.value = text
+  area.className = "vh"
+  const before = document.activeElement
+  // inside an open dialog nothing outside of it can have the focus
+  ;(document.querySelector("dialog[open]") ?? document.body).append(area)
+  area.select()
+  const copied = document.execCommand("copy")
+  area.remove()
+  before?.focus()
+  return copied
+}
