@@ -8,6 +8,7 @@ import argparse
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,8 @@ def serve(options: argparse.Namespace) -> int:
     config = Config.from_environ(os.environ, host=options.host, port=options.port, data_dir=options.data_dir)
     for sentence in unknown_settings():
         print(f"Warning: {sentence}", file=sys.stderr)
+    # known, and provided for: eventlet is named in a few files only, so that it can be exchanged
+    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
     from realtime_kv import server  # noqa: PLC0415 (not before it is installed)
 
     return server.main(config) or 0
