@@ -49,6 +49,8 @@ def serve(options: argparse.Namespace) -> int:
         print(f"Warning: {sentence}", file=sys.stderr)
     # known, and provided for: eventlet is named in a few files only, so that it can be exchanged
     warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+    # its own resolver takes a fifth of a second to import, and the server looks no names up
+    os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
     from realtime_kv import server  # noqa: PLC0415 (not before it is installed)
 
     return server.main(config) or 0
