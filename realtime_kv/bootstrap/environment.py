@@ -31,10 +31,10 @@ class Environment:
         if self._is_current(stamp, requirements):
             return
         stamp.unlink(missing_ok=True)
-        self._make()
+        install = self._installer()
         pins = _pins(ROOT / requirements)
         title = f"Installing the Python packages of {requirements}"
-        step(title, [*self._installer(), "--require-hashes", "-r", ROOT / requirements], _RETRY)
+        step(title, [*install, "--require-hashes", "-r", ROOT / requirements], _RETRY)
         present = [name for name in self._distributions() if name in pins]
         stamp.write_text(json.dumps({"fingerprint": self._fingerprint(requirements), "present": present}))
 
@@ -63,31 +63,30 @@ class Environment:
         infos = (info.name for site in self.site_packages() for info in site.glob("*.dist-info"))
         return _normal(info.removesuffix(".dist-info").rsplit("-", 1) for info in infos)
 
-    def _make(self) -> None:
-        if self.is_active:
-            say(f"Using the active virtual environment, {self.folder}")
-        elif not succeeds(self.python, "-m", "pip", "--version"):
-            self._make_venv()
-
-    def _make_venv(self) -> None:
-        make: list[str | Path] = [sys.executable, "-m", "venv", "--clear", self.folder]
-        if not succeeds(sys.executable, "-c", "import ensurepip, venv; ensurepip.version()"):
-            # Debian and Ubuntu keep this part of Python in a package of its own
-            debian.install(f"python3.{sys.version_info.minor}-venv", reason="Python's own module venv")
-        step(f"Making {self.folder.name}", make, "Check that this folder can be written to, then run this again.")
-
     def _installer(self) -> list[str | Path]:
-        quiet = ["--disable-pip-version-check", "--no-input"]
-        if succeeds(self.python, "-m", "pip", "--version"):
-            return [self.python, "-m", "pip", "install", *quiet]
+        """The command that installs packages here; makes the environment when it is not there, or not whole."""
+        pip: list[str | Path] = [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+        has_pip = succeeds(self.python, "-m", "pip", "--version")
+        if not self.is_active:
+            if not has_pip:
+                self._make()
+            return pip
+        say(f"Using the active virtual environment, {self.folder}")
+        if has_pip or succeeds(self.python, "-m", "ensurepip"):
+            return pip
         if uv := shutil.which("uv"):
             return [uv, "pip", "install", "--python", self.python]
-        if succeeds(self.python, "-m", "ensurepip"):
-            return [self.python, "-m", "pip", "install", *quiet]
         raise SetupError(
             f"The active virtual environment, {self.folder}, has no pip. Put one into it, or leave the environment "
             "(deactivate) and run this again: it then makes one of its own."
         )
+
+    def _make(self) -> None:
+        make: list[str | Path] = [sys.executable, "-m", "venv", "--clear", self.folder]
+        if not succeeds(sys.executable, "-c", "import ensurepip, venv; assert ensurepip.version()"):
+            # Debian and Ubuntu keep this part of Python in a package of its own
+            debian.install(f"python3.{sys.version_info.minor}-venv", reason="Python's own module venv")
+        step(f"Making {self.folder.name}", make, "Check that this folder can be written to, then run this again.")
 
 
 def _pins(file: Path) -> set[str]:
