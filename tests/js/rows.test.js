@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
+import { sortKeys } from "../../static/js/keys.js"
 import { Rows, inView, scrollFor } from "../../static/js/dashboard/rows.js"
 import { randomness } from "./space.js"
 
@@ -30,6 +31,16 @@ test("a row is found by its key", () => {
   assert.deepEqual([rows.indexOf("b"), rows.indexOf("x"), rows.near("bb"), rows.has("c")], [1, -1, 2, true])
   rows.filter("c")
   assert.deepEqual([rows.indexOf("b"), rows.has("b")], [-1, true])
+})
+
+test("a filter is text, whatever it means elsewhere", () => {
+  const rows = new Rows()
+  const keys = ["a.b", "axb", "(", "[x", "a\\b", "a-b", "a/b", "É", "{1}", "$^"]
+  rows.replace([...keys])
+  for (const text of [...keys, "é", "A.", "]"]) {
+    rows.filter(text)
+    assert.deepEqual(all(rows), sortKeys(keys.filter((key) => key.toLowerCase().includes(text.toLowerCase()))), text)
+  }
 })
 
 test("only what is in view is drawn", () => {

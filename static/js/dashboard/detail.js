@@ -132,7 +132,7 @@ function textBox({ text, label, typed, reading, placeholder = "" }) {
   const wrong = text !== "" && Boolean(reading.problem)
   return html`
     <div class=${`text-box${wrong ? " wrong" : ""}`}>
-      <pre class="numbers" aria-hidden="true"><span>${numbers}</span></pre>
+      <pre class="numbers" aria-hidden="true" .style=${`inline-size:${Math.max(2, String(lines).length)}ch`}><span>${numbers}</span></pre>
       <textarea id="editor" class="mono" wrap="off" rows="8" spellcheck="false" autocomplete="off" autocapitalize="none" placeholder=${placeholder} .value=${live(text)}
         aria-label=${label} aria-describedby="editor-note" aria-invalid=${String(wrong)} @input=${typed} @scroll=${followScroll}></textarea>
     </div>`

@@ -120,8 +120,11 @@ export class List {
   #cells(key, entry, mark) {
     const desk = this.#desk
     const unsent = desk.unsent.has(key)
+    const edited = desk.hasDraft(key)
     return html`
-      <span role="gridcell" class="k" title=${key}>${keyText(key)}${desk.hasDraft(key) ? html`<span class="edited" title="Has unsaved changes">${signs.draft}<span class="vh"> has unsaved changes</span></span>` : nothing}</span>
+      <span role="gridcell" class="k" title=${key} aria-label=${edited ? `${key}, has unsaved changes` : key}>
+        ${keyText(key)}${edited ? html`<span class="edited" title="Has unsaved changes">${signs.draft}</span>` : nothing}
+      </span>
       <span role="gridcell" class="v">${entry ? preview(entry.value) : html`<span class="dim">${mark?.kind === "gone" ? "deleted" : "not saved yet"}</span>`}</span>
       <span role="gridcell" class="t">
         ${mark ? html`<span class="by" title=${`${news(mark)} ${mark.who}`}>${signs.otherTab}<span class="vh">${news(mark)} </span><span class="who">${mark.who}</span></span>` : nothing}

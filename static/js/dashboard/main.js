@@ -119,7 +119,7 @@ at("detail").addEventListener("keydown", (event) => {
 })
 
 addEventListener("popstate", followAddress)
-at("detail").replaceChildren()
+for (const id of ["detail", "conn-text"]) at(id).replaceChildren()
 followAddress()
 redraw()
 // Ages grow, and news gets old.

@@ -7,8 +7,8 @@ import { kindOf, previewOf } from "./json-text.js"
 /** A key, its folders in a quieter colour. */
 export function keyText(key) {
   const cut = key.lastIndexOf("/") + 1
-  if (cut === 0 || cut === key.length) return html`<bdi>${key}</bdi>`
-  return html`<bdi><span class="folder">${key.slice(0, cut)}</span>${key.slice(cut)}</bdi>`
+  if (cut === 0 || cut === key.length) return html`<bdi><span class="leaf">${key}</span></bdi>`
+  return html`<bdi><span class="folder">${key.slice(0, cut)}</span><span class="leaf">${key.slice(cut)}</span></bdi>`
 }
 
 /** A value on one line, in the colour of its kind. */
