@@ -4,6 +4,8 @@ Times are integers: milliseconds since 1970-01-01 UTC. A deleted entry keeps its
 purge.
 """
 
+from typing import ClassVar
+
 from sqlalchemy import ForeignKey, Index, LargeBinary, Text, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -86,9 +88,10 @@ class EntryRow(Base):
 
 
 class LogRow(Base):
-    """The change log: every op of every write; `value` is NULL for a delete."""
+    """The change log: every op of every write; `value` is NULL for a delete. Only ever appended to, user by user."""
 
     __tablename__ = "log"
+    __table_args__: ClassVar = {"sqlite_with_rowid": False}
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     revision: Mapped[int] = mapped_column(primary_key=True)
@@ -105,8 +108,6 @@ class Receipt(Base):
     """What a write with an `op_id` was answered, so that a retry gets the same answer and writes nothing."""
 
     __tablename__ = "receipts"
-    __table_args__ = (Index("receipts_by_time", "at"),)
-
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     op_id: Mapped[str] = mapped_column(Text, primary_key=True)
     fingerprint: Mapped[str] = mapped_column(Text)

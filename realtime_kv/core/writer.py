@@ -71,6 +71,7 @@ class Writer:
     ) -> None:
         self._connection = database.writing(engine)
         self._cursor = database.driver(self._connection).cursor()
+        self._foreign_keys = True
         self._commit = commit
         self._runtime = runtime
         self._clock = clock
@@ -202,6 +203,7 @@ class Writer:
 
     def _transact(self, group: list[Writable]) -> tuple[list[Any | Refusal], list[Committed]]:
         cursor = self._cursor
+        self._check_foreign_keys(False)
         cursor.execute("BEGIN IMMEDIATE")
         try:
             answer = self._commit(cursor, group, self._clock())
@@ -211,8 +213,15 @@ class Writer:
             raise
         return answer
 
+    def _check_foreign_keys(self, on: bool) -> None:
+        # a group writes only for users that it has just loaded, and being checked makes a row twice as dear
+        if on != self._foreign_keys:
+            self._cursor.execute(f"PRAGMA foreign_keys={'ON' if on else 'OFF'}")
+            self._foreign_keys = on
+
     def _run_alone(self, job: _Alone) -> None:
         try:
+            self._check_foreign_keys(True)
             with self._connection.begin():
                 answer = job.fn(self._connection)
         except Exception as error:
