@@ -1,0 +1,130 @@
+"""Tabs in a real browser. Whatever a tab's console complains about, and every violation of the CSP, fails the test."""
+
+import json
+import re
+from typing import Any, Self
+from urllib.parse import quote
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
+
+from tests.running import PASSWORD, Server
+
+# what Chromium itself says when a server cannot be reached; fair only in a test that takes the server away
+OUTAGE = re.compile(r"WebSocket connection to|net::ERR_")
+
+REPORT_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) =>
+  console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`))"""
+
+
+class Person:
+    """Somebody's browser: one cookie jar, and the tabs in it."""
+
+    def __init__(self, context: BrowserContext, server: Server, username: str) -> None:
+        self.context = context
+        self.server = server
+        self.username = username
+        self.complaints: list[str] = []
+        self.expects_outage = False
+        context.add_init_script(REPORT_VIOLATIONS)
+        context.on("page", self._listen)
+
+    def sign_up(self) -> Self:
+        """By the JSON call, so that a test about something else is soon at it."""
+        self._enter("sign_up", 201)
+        return self
+
+    def sign_in(self) -> Self:
+        self._enter("sign_in", 200)
+        return self
+
+    def call(self, verb: str, **payload: Any) -> dict[str, Any]:
+        """A verb over HTTP, with this browser's cookie."""
+        answer = self.context.request.post(f"{self.server.url}/api/v1/{verb}", data=payload)
+        assert answer.ok, answer.text()
+        return answer.json()
+
+    def set(self, key: str, value: Any, **more: Any) -> int:
+        return self.call("set", key=key, value=value, **more)["revision"]
+
+    def get(self, key: str) -> Any:
+        return self.call("get", key=key)["entry"]["value"]
+
+    def open_tab(self, key: str | None = None) -> "Tab":
+        """The dashboard in a new tab, live."""
+        tab = Tab(self, self.context.new_page())
+        tab.page.goto(self.server.url + "/keys" + (f"?key={quote(key, safe='')}" if key is not None else ""))
+        tab.is_live()
+        return tab
+
+    def new_page(self) -> Page:
+        return self.context.new_page()
+
+    def assert_no_complaints(self) -> None:
+        assert self.complaints == []
+
+    def _enter(self, verb: str, status: int) -> None:
+        credentials = {"username": self.username, "password": PASSWORD}
+        answer = self.context.request.post(f"{self.server.url}/api/v1/{verb}", data=credentials)
+        assert answer.status == status, answer.text()
+
+    def _listen(self, page: Page) -> None:
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(f"{error}\n{error.stack}"))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        fair = self.expects_outage and OUTAGE.search(message.text)
+        if message.type in {"error", "warning"} and not fair:
+            self.complaints.append(f"{message.type}: {message.text} ({message.location})")
+
+
+class Tab:
+    """The dashboard, as one uses it."""
+
+    def __init__(self, person: Person, page: Page) -> None:
+        self.person = person
+        self.page = page
+        self.state = page.locator("#conn")
+        self.editor = page.locator("#editor")
+        self.note = page.locator("#editor-note")
+        self.conflict = page.locator("#conflict")
+        self.toasts = page.locator("#toasts")
+        self.count = page.locator("#count")
+
+    def row(self, key: str) -> Locator:
+        return self.page.locator("[role=row]").filter(
+            has=self.page.locator(f"[title={json.dumps(key, ensure_ascii=False)}]")
+        )
+
+    def value_of(self, key: str) -> Locator:
+        return self.row(key).locator(".v")
+
+    def mark_of(self, key: str) -> Locator:
+        return self.row(key).locator(".by")
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name)
+
+    def open(self, key: str) -> None:
+        self.row(key).click()
+        expect(self.page.locator("#detail-heading")).to_have_text(key)
+
+    def create(self, key: str, text: str) -> None:
+        self.button("New key").click()
+        self.page.get_by_label("Key", exact=True).fill(key)
+        self.editor.fill(text)
+        self.save()
+
+    def write(self, key: str, text: str) -> None:
+        """Open a key, type and save."""
+        self.open(key)
+        self.editor.fill(text)
+        self.save()
+
+    def save(self) -> None:
+        self.page.get_by_role("button", name=re.compile("^(Save|Create)$")).click()
+
+    def is_live(self) -> None:
+        expect(self.state).to_have_attribute("data-state", "live", timeout=20_000)
+
+    def is_offline(self) -> None:
+        expect(self.state).to_have_attribute("data-state", "offline", timeout=20_000)

@@ -1,0 +1,69 @@
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.browser.browsing import Person, Tab
+from tests.running import Server, fresh_name
+
+FLAGS = [
+    "--no-sandbox",
+    "--headless",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+]
+COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, COMMANDS)), None)
+    assert path, "Chromium is missing: `python3 run.py test` says how to get it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def make_person(browser: Browser, server: Server) -> Iterator[Callable[..., Person]]:
+    """Browsers of their own, each signed up unless `username` says otherwise; none may complain."""
+    people: list[Person] = []
+
+    def make(name: str = "visitor", *, signed_up: bool = True, server: Server = server, **options: Any) -> Person:
+        context: BrowserContext = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        person = Person(context, server, fresh_name(name))
+        people.append(person)
+        return person.sign_up() if signed_up else person
+
+    yield make
+    for person in people:
+        person.context.close()
+    for person in people:
+        person.assert_no_complaints()
+
+
+@pytest.fixture
+def ada(make_person: Callable[..., Person]) -> Person:
+    return make_person("ada")
+
+
+@pytest.fixture
+def tabs(ada: Person) -> tuple[Tab, Tab]:
+    """Two tabs of one person."""
+    return ada.open_tab(), ada.open_tab()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A server of the test's own, that may be taken away."""
+    server = Server(tmp_path / "data").start()
+    yield server
+    server.close()

@@ -1,0 +1,132 @@
+"""Tabs come back by themselves, and nothing is lost: not what others wrote meanwhile, not what was typed here."""
+
+from playwright.sync_api import expect
+
+
+def test_offline_and_back(ada):
+    ada.expects_outage = True
+    here, there = ada.open_tab(), ada.open_tab()
+    here.create("a", "1")
+    expect(there.row("a")).to_be_visible()
+    ada.context.set_offline(True)
+    here.is_offline()
+    expect(here.state).to_have_text("Offline")
+    expect(here.page.locator(".offline")).to_contain_text("This is how it was at")
+    here.write("a", "2")
+    expect(here.button("Queued")).to_be_visible()
+    here.create("b", '"new"')
+    expect(here.page.locator("#unsent")).to_have_text("2 unsent changes")
+    expect(here.row("b")).to_contain_text("unsent")
+    expect(there.value_of("a")).to_have_text("1")
+    ada.context.set_offline(False)
+    here.is_live()
+    for tab in (here, there):
+        expect(tab.value_of("a")).to_have_text("2")
+        expect(tab.value_of("b")).to_have_text('"new"')
+    expect(here.page.locator("#unsent")).to_have_count(0)
+    assert (ada.get("a"), ada.get("b")) == (2, "new")
+
+
+def test_what_others_wrote_while_one_was_away_is_there_afterwards(ada, server):
+    ada.expects_outage = True
+    tab = ada.open_tab()
+    ada.set("gone", 1)
+    expect(tab.row("gone")).to_be_visible()
+    ada.context.set_offline(True)
+    tab.is_offline()
+    # set_offline is for this browser's pages: its HTTP calls go on
+    ada.set("a", 1)
+    ada.call("delete", key="gone")
+    ada.context.set_offline(False)
+    tab.is_live()
+    expect(tab.value_of("a")).to_have_text("1")
+    expect(tab.row("gone")).to_have_count(0)
+    expect(tab.toasts).to_contain_text("Back online. 2 keys changed while you were away.")
+    expect(tab.mark_of("a")).to_contain_text("created by")
+
+
+def test_a_server_killed_and_restarted_finds_its_tabs_again_with_nothing_lost(make_person, own_server):
+    ada = make_person("ada", server=own_server)
+    ada.expects_outage = True
+    here, there = ada.open_tab(), ada.open_tab()
+    here.create("before", "1")
+    expect(there.row("before")).to_be_visible()
+    own_server.kill()
+    here.is_offline()
+    there.is_offline()
+    here.create("meanwhile", '{"kept": true}')
+    there.write("before", "2")
+    expect(here.row("meanwhile")).to_contain_text("unsent")
+    own_server.start()
+    here.is_live()
+    there.is_live()
+    for tab in (here, there):
+        expect(tab.value_of("meanwhile")).to_have_text('{"kept":true}')
+        expect(tab.value_of("before")).to_have_text("2")
+        expect(tab.state).to_have_text("Live · 2 tabs")
+    assert (ada.get("before"), ada.get("meanwhile")) == (2, {"kept": True})
+    healed = here.page.evaluate("async () => (await (await import('/rkv.js')).connect()).healed")
+    assert healed == 0
+
+
+def test_writes_under_way_when_the_server_is_killed_are_written_once(make_person, own_server):
+    ada = make_person("ada", server=own_server)
+    ada.expects_outage = True
+    page = ada.open_tab().page
+    page.evaluate("""async () => {
+      const {connect} = await import("/rkv.js")
+      window.kv = await connect()
+      window.acknowledged = []
+      for (let i = 0; i < 2000; i++)
+        kv.set(`k${i % 50}`, i).then(({version}) => acknowledged.push([i, version]))
+    }""")
+    own_server.kill()
+    own_server.start()
+    expect(page.locator("#conn")).to_have_attribute("data-state", "live", timeout=20_000)
+    page.evaluate("async () => { while (kv.pending.length) await new Promise((go) => setTimeout(go, 20)) }")
+    acknowledged = page.evaluate("acknowledged")
+    # every one exactly once and in order: 40 writes to each key make version 40, the last value the last one asked for
+    assert len(acknowledged) == 2000
+    assert all(version == i // 50 + 1 for i, version in acknowledged)
+    entries = {entry["key"]: entry for entry in ada.call("list")["entries"]}
+    assert {(e["version"], e["value"] // 50) for e in entries.values()} == {(40, 39)}
+    assert page.evaluate("kv.entries('k').every(({value, version}) => version === 40)")
+
+
+def test_signing_out_in_one_tab_signs_the_other_out_and_keeps_what_was_typed(tabs, ada):
+    here, there = tabs
+    here.create("a", "1")
+    there.open("a")
+    there.editor.fill('"not saved yet"')
+    here.button("Sign out").click()
+    here.page.wait_for_url("**/signin")
+    dialog = there.page.get_by_role("dialog", name="You were signed out")
+    expect(dialog).to_contain_text('"not saved yet"')
+    expect(there.state).to_have_text("Signed out")
+    there.page.keyboard.press("Escape")
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("link", name="Sign in again").click()
+    there.page.get_by_label("Username").fill(ada.username)
+    there.page.get_by_label("Password", exact=True).fill("a-rather-Long-passphrase")
+    there.button("Sign in").click()
+    there.page.wait_for_url("**/keys?key=a")
+    expect(there.editor).to_have_value("1")
+
+
+def test_a_tab_never_writes_into_the_space_of_who_signed_in_after(make_person):
+    ada = make_person("ada")
+    ada.expects_outage = True
+    tab = ada.open_tab()
+    tab.create("a", '"of ada"')
+    expect(tab.row("a")).to_be_visible()
+    ada.context.set_offline(True)
+    tab.is_offline()
+    tab.create("b", '"of ada, not sent"')
+    bob = make_person("bob")
+    ada.context.clear_cookies()
+    ada.context.add_cookies(bob.context.cookies())
+    ada.context.set_offline(False)
+    dialog = tab.page.get_by_role("dialog", name="You were signed out")
+    expect(dialog).to_contain_text("Somebody else has signed in in this browser.", timeout=20_000)
+    expect(dialog).to_contain_text('"of ada, not sent"')
+    assert bob.call("list")["entries"] == []
