@@ -47,12 +47,12 @@ def test_every_verb_and_every_code_is_described():
         assert re.search(rf"`{code}`[^|]*\| {status} \|", PROTOCOL), code
 
 
-@pytest.mark.parametrize("page", [Path("README.md"), *[p.relative_to(ROOT) for p in (ROOT / "docs").rglob("*.md")]])
-def test_links_lead_somewhere(page):
-    text = (ROOT / page).read_text()
+@pytest.mark.parametrize("document", [Path("README.md"), *[p.relative_to(ROOT) for p in (ROOT / "docs").rglob("*.md")]])
+def test_links_lead_somewhere(document):
+    text = (ROOT / document).read_text()
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         if "://" not in target:
-            assert (ROOT / page).parent.joinpath(target).exists(), target
+            assert (ROOT / document).parent.joinpath(target).exists(), target
 
 
 def _family(kind):
