@@ -22,7 +22,13 @@ def install_libraries(environment: Environment, *, with_tools: bool) -> None:
     if _is_current(wanted):
         return
     npm = _npm(environment)
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+    options = [
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--fetch-retry-mintimeout=1000",
+        "--fetch-retry-maxtimeout=5000",
+    ]
     step(
         "Installing the browser libraries",
         [*npm, "ci", *options, *([] if with_tools else ["--omit=dev"])],
