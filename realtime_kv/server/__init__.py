@@ -7,6 +7,7 @@ thread. The hub's thread never blocks, every request has a deadline, and a stop 
 import ctypes
 import dataclasses
 import fcntl
+import gc
 import io
 import logging
 import os
@@ -58,7 +59,9 @@ def main(config: Config) -> int:
         # with port 0, only now it is known which origins are ours
         config = dataclasses.replace(config, port=listener.getsockname()[1])
         hub = Hub()
-        return serve(create_app(config, hub, on_fatal=stop_at_once), config, hub, listener)
+        app = create_app(config, hub, on_fatal=stop_at_once)
+        _collect_rarely()
+        return serve(app, config, hub, listener)
 
 
 def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
@@ -152,6 +155,13 @@ def _return_large_blocks() -> None:
     if mallopt is not None:
         m_mmap_threshold = -3
         mallopt(m_mmap_threshold, 1 << 20)
+
+
+def _collect_rarely() -> None:
+    """What was made so far stays: no collection need look at it again, and the rest makes hardly any cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _address(config: Config) -> str:
