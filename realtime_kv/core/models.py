@@ -4,8 +4,6 @@ Times are integers: milliseconds since 1970-01-01 UTC. A deleted entry keeps its
 purge.
 """
 
-from typing import ClassVar
-
 from sqlalchemy import ForeignKey, Index, LargeBinary, Text, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -91,7 +89,7 @@ class LogRow(Base):
     """The change log: every op of every write; `value` is NULL for a delete. Only ever appended to, user by user."""
 
     __tablename__ = "log"
-    __table_args__: ClassVar = {"sqlite_with_rowid": False}
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 (as SQLAlchemy wants it)
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     revision: Mapped[int] = mapped_column(primary_key=True)
