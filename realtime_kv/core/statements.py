@@ -1,7 +1,7 @@
 """The few set-based statements of a commit: for each table one statement that carries all rows of the group.
 
-Not for elegance only: sqlite3 lets go of the interpreter lock at every step, and a busy hub gives it back late. The rows
-travel as bound parameters of one long VALUES: a third of the time of one JSON parameter that SQL takes apart again
+Not for elegance only: sqlite3 lets go of the interpreter lock at every step, and a busy hub gives it back late. The
+rows travel as bound parameters of one long VALUES: a third of the time of one JSON parameter that SQL takes apart again
 (docs/decisions/0003). Numbers of rows are powers of two, so that few statements are ever prepared, and all stay so.
 """
 
