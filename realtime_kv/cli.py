@@ -73,11 +73,19 @@ def bench(options: argparse.Namespace) -> int:
     return command.main(options)
 
 
+def doctor(options: argparse.Namespace) -> int:
+    """Examine a running server from outside."""
+    from realtime_kv import doctor as examination  # noqa: PLC0415 (not before it is installed)
+
+    return examination.main(options.url, options.seconds, options.tabs)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": serve,
     "test": test,
     "check": check,
     "bench": bench,
+    "doctor": doctor,
 }
 
 
@@ -113,6 +121,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seconds", type=float, default=4.0, metavar="S", help="length of one measurement (4)")
     command.add_argument("--only", choices=["load", "growth", "idle"], help="one part of it")
     command.add_argument("--json", metavar="FILE", help="write everything measured as JSON too")
+
+    command = commands.add_parser("doctor", help="examine a running server: tabs that write, watch and are cut off")
+    command.add_argument("url", nargs="?", metavar="URL", help="where it is (the address that the settings here say)")
+    command.add_argument("--seconds", type=float, default=10.0, metavar="S", help="how long the tabs write (10)")
+    command.add_argument("--tabs", type=int, default=6, metavar="N", help="how many tabs (6)")
     return parser
 
 

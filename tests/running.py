@@ -23,12 +23,14 @@ DEADLINE = 30
 class Server:
     """`realtime_kv serve` on a free port and a data folder; may be killed and started again."""
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    def __init__(self, data_dir: Path, *, launcher: Path | None = None, **settings: str) -> None:
+        """`settings` are environment variables; a `launcher` is a script that starts the server in its own way."""
         self.data_dir = data_dir
         self.port = 0
         self.process: subprocess.Popen[str] | None = None
         self.output: list[str] = []
-        self._settings = {"RKV_RATE_LIMITS": "off", **settings}
+        self._command = ["-m", "realtime_kv.cli"] if launcher is None else [str(launcher)]
+        self._settings = {"RKV_RATE_LIMITS": "off", "PYTHONPATH": str(ROOT), **settings}
 
     @property
     def url(self) -> str:
@@ -38,7 +40,7 @@ class Server:
         """Come back when it says that it serves; a restart takes the same port."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "realtime_kv.cli", "serve", f"--port={self.port}", f"--data-dir={self.data_dir}"],
+            [sys.executable, *self._command, "serve", f"--port={self.port}", f"--data-dir={self.data_dir}"],
             cwd=ROOT,
             env={**environ, **self._settings},
             stdout=subprocess.PIPE,

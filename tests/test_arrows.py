@@ -15,7 +15,7 @@ PACKAGE = "realtime_kv"
 # the rooms of the house from the street down: an import leads to a lower floor, or stays in its room
 FLOORS = [
     {"cli", "bootstrap"},
-    {"server"},
+    {"server", "doctor"},
     {"app"},
     {"web", "sockets"},
     {"extensions", "verbs"},
@@ -33,6 +33,8 @@ THIRD_PARTY = {
     "bootstrap": set(),
     "config": set(),
     "browser_files": set(),
+    # from outside, as a stranger's program would
+    "doctor": {"websockets"},
     "core": {"sqlalchemy", "msgspec"},
     "accounts": {"sqlalchemy", "msgspec", "argon2", "zxcvbn"},
     "verbs": {"msgspec"},
@@ -46,6 +48,7 @@ ENGINEIO = {"realtime_kv.sockets.transport"}
 # imports below the top of a file, each with its reason beside it
 LATE = {
     ("realtime_kv.cli", "bench.command"),
+    ("realtime_kv.cli", "realtime_kv.doctor"),
     ("realtime_kv.cli", "realtime_kv.server"),
     ("realtime_kv.migrations", "realtime_kv.migrations.steps"),
 }

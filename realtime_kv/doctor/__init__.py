@@ -1,0 +1,69 @@
+"""`python3 run.py doctor`: the sync of a running server, examined from outside as its tabs see it.
+
+A scratch user's tabs write, watch and cut each other off for some seconds; then every acknowledgement is compared with
+what every tab holds, and every tab's digest with the server's. Needs nothing but what the server itself needs.
+"""
+
+import os
+import sys
+
+from realtime_kv.config import Config
+from realtime_kv.doctor import report
+from realtime_kv.doctor.examination import Examination, Patient
+from realtime_kv.doctor.site import Refused, Site, Trouble
+
+__all__ = ["main"]
+
+
+def main(url: str | None, seconds: float, tabs: int) -> int:
+    """Examine the server at `url`, or the one that the settings here describe; 0 when all is well, else 1."""
+    try:
+        return _examine(Site(url or _local_address()), seconds, tabs)
+    except Trouble as trouble:
+        print(f"{trouble}\n{_advice(trouble)}".strip(), file=sys.stderr)
+        return 1
+
+
+def _examine(site: Site, seconds: float, tabs: int) -> int:
+    if tabs < 2 or seconds <= 0:
+        raise Trouble("An examination takes at least 2 tabs and more than 0 seconds.")
+    patient = Patient(site)
+    print(
+        f"Examining {site.url} for {seconds:g} s with {tabs} tabs of the scratch user {patient.username}.", flush=True
+    )
+    examination = Examination(patient, tabs, seconds)
+    progress = report.Progress(examination.ledger)
+    try:
+        examination.run(progress)
+    finally:
+        progress.end()
+        _clean_up(patient)
+    print(*report.lines(examination), sep="\n", flush=True)
+    return 1 if examination.ledger.problems else 0
+
+
+def _clean_up(patient: Patient) -> None:
+    try:
+        left = patient.clean_up()
+    except Trouble as trouble:
+        print(f"{patient.username} could not be cleaned up: {trouble}", file=sys.stderr)
+        return
+    print(
+        f"{patient.username}: {left or 'no'} keys left, signed out. The account itself stays: none can be deleted yet."
+    )
+
+
+def _local_address() -> str:
+    config = Config.from_environ(os.environ)
+    if config.public_url:
+        return config.public_url
+    host = "127.0.0.1" if config.host in {"0.0.0.0", "::", ""} else config.host  # noqa: S104 (recognised, not bound)
+    return f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
+
+
+def _advice(trouble: Trouble) -> str:
+    if isinstance(trouble, Refused) and trouble.code == "rate_limited":
+        return (
+            "The examination signs up a user of its own, and too many have signed up from here. Wait, and run it again."
+        )
+    return ""

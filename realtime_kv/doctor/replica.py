@@ -1,0 +1,76 @@
+"""A copy of a user's space, kept by the client's rule of the protocol (§3), and able to prove itself."""
+
+from typing import Any
+
+from realtime_kv.core.frames import digest_of
+
+Frame = dict[str, Any]
+
+
+class Replica:
+    """The entries, `{key: (revision, value)}`, and how far they have come."""
+
+    def __init__(self) -> None:
+        self.epoch: str | None = None
+        self.revision = 0
+        self.entries: dict[str, tuple[int, Any]] = {}
+        self._pages: list[Frame] = []
+
+    def position(self) -> Frame:
+        """What a sync has to say to get only what is missing."""
+        return {} if self.epoch is None else {"epoch": self.epoch, "since": self.revision}
+
+    def apply(self, change: Frame) -> str:
+        """Take a pushed change: `applied`, `repeated` (known already, dropped) or `gap` (a sync has to come)."""
+        if change["epoch"] != self.epoch or change["from"] > self.revision:
+            return "gap"
+        if change["revision"] <= self.revision:
+            return "repeated"
+        self._write([write for write in change["writes"] if write["revision"] > self.revision])
+        self.revision = change["revision"]
+        return "applied"
+
+    def drop_pages(self) -> None:
+        """A sync begins anew."""
+        self._pages.clear()
+
+    def take(self, page: Frame) -> str | None:
+        """Collect a page of a sync; the `next` to ask for, or None when this was the last and all has been applied."""
+        if self._pages and page["from"] != self._pages[-1]["revision"]:
+            # the page asked for had become useless: this is a fresh first one
+            self._pages.clear()
+        self._pages.append(page)
+        if page["next"] is None:
+            if page["reset"]:
+                self.entries.clear()
+            for collected in self._pages:
+                self._write(collected["writes"])
+            self.epoch, self.revision = page["epoch"], page["revision"]
+            self._pages.clear()
+            return None
+        return str(page["next"])
+
+    @property
+    def keys(self) -> int:
+        return len(self.entries)
+
+    @property
+    def digest(self) -> int:
+        return sum(digest_of(key, revision) for key, (revision, _) in self.entries.items()) & 0xFFFFFFFF
+
+    def proves(self, bookmark: Frame) -> bool:
+        """Whether this holds the same keys at the same revisions as the server did at the bookmark."""
+        return (self.epoch, self.revision, self.keys, self.digest) == (
+            bookmark["epoch"],
+            bookmark["revision"],
+            bookmark["keys"],
+            bookmark["digest"],
+        )
+
+    def _write(self, writes: list[Frame]) -> None:
+        for write in writes:
+            for op in write["ops"]:
+                if op["op"] == "set":
+                    self.entries[op["key"]] = (write["revision"], op["value"])
+                else:
+                    self.entries.pop(op["key"], None)

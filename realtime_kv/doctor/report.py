@@ -1,0 +1,78 @@
+"""The findings, in words that say what was seen and what was not looked at."""
+
+import sys
+import time
+from collections.abc import Sequence
+
+from realtime_kv.doctor.examination import Examination
+from realtime_kv.doctor.ledger import Ledger
+
+NOT_CHECKED = (
+    "Not checked: a killed server and a power cut, other users' spaces, signing in and out, expiry, HTTP reads, "
+    "and browsers."
+)
+
+
+class Progress:
+    """Called while tabs write: one line that renews itself on a terminal, now and then a line elsewhere."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._terminal = sys.stdout.isatty()
+        self._last = time.monotonic()
+        self._open = False
+
+    def __call__(self, seconds: float) -> None:
+        now = time.monotonic()
+        if not self._terminal and now - self._last < 2:
+            return
+        self._last = now
+        counts = self._ledger.counts
+        line = f"  {seconds:4.0f} s   {number(counts['writes'])} writes, {number(counts['changes'])} changes, "
+        line += f"{counts['cuts']} cuts, {counts['missed']} missed"
+        sys.stdout.write(f"\r{line} " if self._terminal else f"{line}\n")
+        sys.stdout.flush()
+        self._open = self._terminal
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._open:
+            sys.stdout.write("\n")
+            self._open = False
+
+
+def lines(examination: Examination) -> list[str]:
+    """The report."""
+    ledger, counts = examination.ledger, examination.ledger.counts
+    digests = "digests equal" if not counts["different"] else f"{counts['different']} DIGESTS DIFFERENT"
+    text = [
+        "",
+        f"{number(counts['changes'])} changes, {number(counts['missed'])} missed, {digests}.",
+        "",
+        f"  {number(examination.revision)} writes took effect, each acknowledged and with a revision of its own.",
+        f"  {counts['cuts']} times a tab was cut off, {counts['connections']} times one connected and caught up.",
+        f"  {counts['replayed']} writes were said again after a lost answer, and not applied twice.",
+        f"  {counts['bookmarks']} bookmarks agreed while tabs were writing, {examination.equal} digests at the end.",
+        f"  Acknowledged after {percentiles(ledger.ack_seconds)}.",
+        f"  Seen by another tab after {percentiles(ledger.seen_seconds)}.",
+        "",
+        NOT_CHECKED,
+    ]
+    if ledger.problems:
+        text += ["", "This is what is wrong:", *(f"  - {problem}" for problem in ledger.problems)]
+        text += ["Please keep the server's log, and report this."]
+    return text
+
+
+def number(value: int) -> str:
+    """`12 431`"""
+    return f"{value:,}".replace(",", " ")
+
+
+def percentiles(seconds: Sequence[float]) -> str:
+    """`p50 2 ms, p99 9 ms, at most 31 ms`"""
+    if not seconds:
+        return "(nothing measured)"
+    ordered = sorted(seconds)
+    p50, p99 = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.99))
+    return f"p50 {p50 * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms, at most {ordered[-1] * 1000:.1f} ms"

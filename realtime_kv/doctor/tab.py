@@ -1,0 +1,84 @@
+"""A lean Socket.IO client: calls and their answers, and events, handled in the order in which they come.
+
+Everything happens on the thread that calls `turn`; only `wire.cut` may come from another.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from realtime_kv.doctor.site import Refused, Site
+from realtime_kv.doctor.wire import Lost, PollingWire, WebSocketWire, Wire
+
+Answer = dict[str, Any]
+WIRES: dict[str, Callable[[Site], Wire]] = {"websocket": WebSocketWire, "polling": PollingWire}
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+class Tab:
+    """Connected and signed in when it has been made. Raises Refused, Lost."""
+
+    def __init__(self, site: Site, token: str, transport: str, on_event: Callable[[str, Any], None]) -> None:
+        self._site = site
+        self._on_event = on_event
+        self._calls: dict[int, Callable[[Answer], None]] = {}
+        self._number = 0
+        self._outgoing = [f"40{_encode({'token': token})}"]
+        self._joined = False
+        self.wire = WIRES[transport](site)
+        try:
+            # the first packet is the session's own; only then may we speak
+            self._hear(self.wire.receive())
+            while not self._joined:
+                self.turn()
+        except BaseException:
+            self.wire.close()
+            raise
+
+    def call(self, verb: str, payload: dict[str, Any], then: Callable[[Answer], None]) -> None:
+        """Say it with the next `turn`; `then(answer)` when it has been answered."""
+        self._number += 1
+        self._calls[self._number] = then
+        self._outgoing.append(f"42{self._number}{_encode([verb, payload])}")
+
+    def ask(self, verb: str, payload: dict[str, Any]) -> Answer:
+        """Say it now, and wait for the answer. Raises Lost."""
+        answers: list[Answer] = []
+        self.call(verb, payload, answers.append)
+        while not answers:
+            self.turn()
+        return answers[0]
+
+    def turn(self) -> None:
+        """Say what is to be said, then wait for what comes next and handle it. Raises Lost."""
+        self._say()
+        self._hear(self.wire.receive())
+
+    def close(self) -> None:
+        """Hang up."""
+        self.wire.close()
+
+    def _say(self) -> None:
+        if self._outgoing:
+            outgoing, self._outgoing = self._outgoing, []
+            self.wire.send(outgoing)
+
+    def _hear(self, packets: list[str]) -> None:
+        for packet in packets:
+            kind = packet[:2]
+            if kind == "43":
+                number, _, answer = packet[2:].partition("[")
+                self._calls.pop(int(number))(json.loads(f"[{answer}")[0])
+            elif kind == "42":
+                self._on_event(*json.loads(packet[2:]))
+            elif packet == "2":
+                # at once: a turn may be long
+                self.wire.send(["3"])
+            elif kind == "40":
+                self._joined = True
+            elif kind == "44":
+                reason = json.loads(packet[2:]).get("message", "")
+                raise Refused(reason, f"{self._site.url} refuses the connection: {reason}.")
+            elif kind in {"41", "1"}:
+                raise Lost("the server closed the connection")

@@ -1,0 +1,168 @@
+"""Engine.IO packets over a connection of our own: WebSocket or long-polling, and a way to cut it off at any moment.
+
+One thread sends and receives; `cut` may come from any other, as a cable that is pulled does.
+"""
+
+import contextlib
+import http.client
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.uri import parse_uri
+
+from realtime_kv.doctor.site import Site
+
+BLOCK = 256 * 1024
+# a change holds at most about 512 KiB and one write more
+MESSAGE_BYTES = 8 * 1024 * 1024
+PATH = "/socket.io/?EIO=4&transport="
+
+
+class Lost(Exception):
+    """The connection has gone; whatever was under way may have arrived or not."""
+
+
+class Wire(Protocol):
+    """A connection that carries Engine.IO packets."""
+
+    def send(self, packets: Sequence[str]) -> None:
+        """Send these, in order. Raises Lost."""
+
+    def receive(self) -> list[str]:
+        """The next packets; waits for them. Raises Lost."""
+
+    def cut(self) -> None:
+        """Pull the cable: nothing is said to the server. From any thread."""
+
+    def close(self) -> None:
+        """Hang up."""
+
+
+class WebSocketWire:
+    """A WebSocket from the start."""
+
+    def __init__(self, site: Site) -> None:
+        self._protocol = ClientProtocol(parse_uri(f"ws{site.url[4:]}{PATH}websocket"), max_size=MESSAGE_BYTES)
+        self._partial = b""
+        try:
+            self._sock = site.connect()
+        except OSError as error:
+            raise Lost(str(error)) from None
+        try:
+            self._protocol.send_request(self._protocol.connect())
+            self._send_bytes()
+            self._waiting = self._read()
+            if self._protocol.handshake_exc is not None:
+                raise Lost(f"no WebSocket: {self._protocol.handshake_exc}")
+        except BaseException:
+            self._sock.close()
+            raise
+
+    def send(self, packets: Sequence[str]) -> None:
+        for packet in packets:
+            self._protocol.send_text(packet.encode())
+        self._send_bytes()
+
+    def receive(self) -> list[str]:
+        while not self._waiting:
+            self._waiting = self._read()
+        packets, self._waiting = self._waiting, []
+        return packets
+
+    def cut(self) -> None:
+        _cut(self._sock)
+
+    def close(self) -> None:
+        with contextlib.suppress(Lost):
+            self._protocol.send_close()
+            self._send_bytes()
+        self._sock.close()
+
+    def _read(self) -> list[str]:
+        try:
+            data = self._sock.recv(BLOCK)
+        except OSError as error:
+            raise Lost(str(error)) from None
+        if not data:
+            raise Lost("the connection was closed")
+        self._protocol.receive_data(data)
+        # pongs, and the answer to a close
+        self._send_bytes()
+        return [text for event in self._protocol.events_received() if (text := self._collect(event)) is not None]
+
+    def _collect(self, event: Any) -> str | None:
+        if not isinstance(event, Frame) or event.opcode not in {Opcode.TEXT, Opcode.CONT}:
+            return None
+        self._partial += event.data
+        if not event.fin:
+            return None
+        message, self._partial = self._partial, b""
+        return message.decode()
+
+    def _send_bytes(self) -> None:
+        try:
+            self._sock.sendall(b"".join(self._protocol.data_to_send()))
+        except OSError as error:
+            raise Lost(str(error)) from None
+
+
+class PollingWire:
+    """Long-polling: a request that waits for what comes, and one for each thing said."""
+
+    def __init__(self, site: Site) -> None:
+        self._path = f"{PATH}polling"
+        self._down, self._up, self._last = site.http(), site.http(), site.http()
+        self._is_cut = False
+        self._waiting = self._ask(self._down, "GET").split("\x1e")
+        sid = self._waiting[0].partition('"sid":"')[2].partition('"')[0]
+        self._path += f"&sid={sid}"
+
+    def send(self, packets: Sequence[str]) -> None:
+        if packets:
+            self._ask(self._up, "POST", "\x1e".join(packets))
+
+    def receive(self) -> list[str]:
+        packets = self._waiting or self._ask(self._down, "GET").split("\x1e")
+        self._waiting = []
+        return packets
+
+    def cut(self) -> None:
+        self._is_cut = True
+        for connection in (self._down, self._up):
+            sock = connection.sock
+            if sock is not None:
+                _cut(sock)
+
+    def close(self) -> None:
+        self._is_cut = False
+        # the server cannot see a poller go: it would keep the session until its ping is not answered
+        with contextlib.suppress(Lost):
+            self._ask(self._last, "POST", "1")
+        for connection in (self._down, self._up, self._last):
+            connection.close()
+
+    def _ask(self, connection: http.client.HTTPConnection, method: str, body: str | None = None) -> str:
+        try:
+            connection.request(method, self._path, None if body is None else body.encode())
+            if connection.sock is not None:
+                connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._is_cut:
+                raise Lost("the connection was cut")
+            response = connection.getresponse()
+            text = response.read().decode()
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise Lost(str(error)) from None
+        if response.status != 200:
+            raise Lost(f"polling was answered {response.status}: {text[:200]}")
+        return text
+
+
+def _cut(sock: socket.socket) -> None:
+    # RST when it is closed: no goodbye
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,184 @@
+"""`python3 run.py doctor`: content with a sound server, not with a sabotaged one, and clear when there is none."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import requests
+
+from realtime_kv.core.frames import digest_of
+from realtime_kv.doctor.ledger import Ledger
+from realtime_kv.doctor.replica import Replica
+from tests.running import DEADLINE, PASSWORD, ROOT, Server
+
+NOBODY = "http://127.0.0.1:9"
+
+
+def doctor(*arguments, **settings):
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
+    return subprocess.run(
+        [sys.executable, "-m", "realtime_kv.cli", "doctor", *arguments],
+        cwd=ROOT,
+        env={**environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=4 * DEADLINE,
+        check=False,
+    )
+
+
+def sabotaged(tmp_path, code):
+    """A real server whose gateway does one thing wrong."""
+    launcher = tmp_path / "sabotaged.py"
+    head = """
+        import sys
+        from realtime_kv import cli
+        from realtime_kv.core.errors import Unavailable
+        from realtime_kv.sockets import gateway
+
+        turn = iter(range(1, 1 << 60))
+    """
+    launcher.write_text("\n".join(map(textwrap.dedent, (head, code, "sys.exit(cli.main(sys.argv[1:]))\n"))))
+    return Server(tmp_path / "data", launcher=launcher)
+
+
+DROPS = """
+    push = gateway.Gateway.push
+    gateway.Gateway.push = lambda self, committed: None if next(turn) % 50 == 0 else push(self, committed)
+"""
+WRONG_DIGEST = """
+    from realtime_kv.core import reads
+    space = reads._space
+    def wrong(db, user_id):
+        *right, digest = space(db, user_id)
+        return *right, digest ^ 1
+    reads._space = wrong
+"""
+ACKNOWLEDGES_EARLY = """
+    acknowledge = gateway.Gateway._acknowledge
+    def first(self, tab, ack_id, body):
+        acknowledge(self, tab, ack_id, body)
+        tab.outgoing.reverse()
+    gateway.Gateway._acknowledge = first
+"""
+
+
+def test_a_sound_server_is_found_sound_and_left_clean(server):
+    done = doctor(server.url, "--seconds", "2", "--tabs", "4")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^[\d ]+ changes, 0 missed, digests equal\.$", done.stdout, re.MULTILINE)
+    assert "4 digests at the end" in done.stdout
+    assert "no keys left, signed out" in done.stdout
+    assert "Not checked" in done.stdout
+    (name,) = set(re.findall(r"doctor-[0-9a-f]{8}", done.stdout))
+    # the account is there, and its session is not ours any more
+    taken = requests.post(
+        f"{server.url}/api/v1/sign_up", json={"username": name, "password": "something-Else-entirely"}, timeout=DEADLINE
+    )
+    assert taken.json()["code"] == "name_taken"
+
+
+@pytest.mark.parametrize(
+    ("code", "finding"),
+    [
+        (DROPS, "was told what follows"),
+        (WRONG_DIGEST, "what its digest says"),
+        (ACKNOWLEDGES_EARLY, "before it was told of it"),
+    ],
+    ids=["drops pushes", "wrong digest", "acknowledges before it tells"],
+)
+def test_a_sabotaged_server_is_caught(tmp_path, code, finding):
+    server = sabotaged(tmp_path, code).start()
+    try:
+        done = doctor(server.url, "--seconds", "2", "--tabs", "3")
+    finally:
+        server.close()
+    assert done.returncode == 1
+    assert finding in done.stdout, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_nobody_there_is_said_with_what_to_do():
+    done = doctor(NOBODY)
+    assert done.returncode == 1
+    assert "No server answers at http://127.0.0.1:9" in done.stderr
+    assert "python3 run.py" in done.stderr
+
+
+def test_without_an_address_it_is_the_one_of_the_settings(server):
+    done = doctor("--seconds", "0.5", RKV_PORT=str(server.port))
+    assert f"Examining {server.url}" in done.stdout
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("url", ["localhost:5000", "ftp://kv.example.org", "http://", "http://host:x"])
+def test_what_is_not_an_address_is_said(url):
+    done = doctor(url)
+    assert done.returncode == 1
+    assert "is not an address" in done.stderr
+
+
+def test_a_refused_sign_up_is_said_in_the_servers_words(tmp_path):
+    server = Server(tmp_path / "data", RKV_RATE_LIMITS="on").start()
+    try:
+        for n in range(70):
+            last = requests.post(
+                f"{server.url}/api/v1/sign_up", json={"username": f"guest{n}", "password": PASSWORD}, timeout=DEADLINE
+            )
+        assert last.status_code == 429
+        done = doctor(server.url)
+    finally:
+        server.close()
+    assert done.returncode == 1
+    assert "rate_limited" in done.stderr
+    assert "Wait, and run it again" in done.stderr
+
+
+def change(from_, revision, **values):
+    ops = [{"op": "set", "key": key, "value": value} for key, value in values.items()]
+    return {"epoch": "e", "from": from_, "revision": revision, "writes": [{"revision": revision, "ops": ops}]}
+
+
+def page(from_, revision, next=None, reset=True, **values):
+    return {**change(from_, revision, **values), "reset": reset, "next": next}
+
+
+def test_the_replica_follows_the_clients_rule():
+    replica = Replica()
+    assert replica.position() == {}
+    assert replica.apply(change(0, 1, a=1)) == "gap"
+    assert replica.take(page(0, 3, a=1)) is None
+    assert replica.apply(change(2, 3, a=9)) == "repeated"
+    assert replica.apply(change(4, 5, a=9)) == "gap"
+    assert replica.apply(change(3, 4, b=2)) == "applied"
+    assert replica.apply({**change(4, 5), "epoch": "other"}) == "gap"
+    assert replica.entries == {"a": (3, 1), "b": (4, 2)}
+    digest = (digest_of("a", 3) + digest_of("b", 4)) & 0xFFFFFFFF
+    assert replica.proves({"epoch": "e", "revision": 4, "keys": 2, "digest": digest})
+    assert not replica.proves({"epoch": "e", "revision": 4, "keys": 2, "digest": digest ^ 1})
+
+
+def test_the_replica_shows_no_half_of_a_sync_and_drops_what_has_become_useless():
+    replica = Replica()
+    replica.take(page(0, 1, a=1))
+    assert replica.take(page(0, 5, next="x", b=2)) == "x"
+    assert replica.entries == {"a": (1, 1)}
+    # a fresh first page in the place of the second
+    assert replica.take(page(0, 6, next="y", c=3)) == "y"
+    assert replica.take(page(6, 7, d=4)) is None
+    assert replica.entries == {"c": (6, 3), "d": (7, 4)}
+
+
+def test_the_ledger_notices_lost_doubled_and_unknown_writes():
+    ledger = Ledger()
+    ledger.acknowledged(1, [{"op": "set", "key": "a", "value": 1}])
+    ledger.acknowledged(3, [{"op": "delete", "key": "a"}])
+    ledger.acknowledged(3, [{"op": "set", "key": "b", "value": 1}])
+    assert any("two writes" in problem for problem in ledger.problems)
+    ledger.check_revisions(2)
+    assert any("no acknowledged write (2)" in problem for problem in ledger.problems)
+    assert any("missing from the space" in problem for problem in ledger.problems)
+    assert ledger.expected() == {"b": (3, 1)}
