@@ -181,4 +181,11 @@ def test_the_ledger_notices_lost_doubled_and_unknown_writes():
     ledger.check_revisions(2)
     assert any("no acknowledged write (2)" in problem for problem in ledger.problems)
     assert any("missing from the space" in problem for problem in ledger.problems)
-    assert ledger.expected() == {"b": (3, 1)}
+
+
+def test_the_ledger_knows_what_every_copy_has_to_hold():
+    ledger = Ledger()
+    ledger.acknowledged(3, [{"op": "delete", "key": "a"}, {"op": "set", "key": "b", "value": 2}])
+    ledger.acknowledged(1, [{"op": "set", "key": "a", "value": 1}])
+    ledger.acknowledged(2, [{"op": "set", "key": "b", "value": 1}])
+    assert ledger.expected() == {"b": (3, 2)}
