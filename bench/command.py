@@ -33,9 +33,15 @@ def _parts(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _measure(options: argparse.Namespace) -> dict[str, Any]:
-    everything: dict[str, Any] = {
-        "machine": {"processors": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+    machine: dict[str, Any] = {
+        "processors": os.cpu_count() or 1,
+        "load_average": os.getloadavg()[0],
+        "system": platform.platform(),
+        "python": platform.python_version(),
     }
+    if machine["load_average"] > 0.3 * machine["processors"]:
+        scenarios.say(f"This machine is busy with other things (load {machine['load_average']:.1f}): expect noise.")
+    everything: dict[str, Any] = {"machine": machine}
     with tempfile.TemporaryDirectory(prefix="realtime_kv-bench-") as name:
         folder = Path(name)
         if "load" in _parts(options):
