@@ -22,7 +22,7 @@ PING = Frame(packets.PING)
 PROBE_ANSWER = Frame(packets.PROBE_ANSWER)
 DISCONNECT = Frame(packets.DISCONNECT)
 # a POST of many small packets lets others have their turn after so many
-TURN = 256
+TURN = 64
 
 
 class Receiver(Protocol):
@@ -153,9 +153,17 @@ class Connection:
             self.send([DISCONNECT])
         if self.websocket is not None:
             self.websocket.close(code, reason)
-        else:
+        elif self._queue or self._poll is not None:
+            # kept until the next poll, which is on its way or will soon be given up
             self._enqueue(packets.CLOSE)
             self._depart(reason)
+        else:
+            self.cut(reason)
+
+    def hang_up(self, reason: str, *, code: int = 1000) -> None:
+        """End it; the client knows, or has deserved that it does not hear what is queued."""
+        self._queue.clear()
+        self.close(reason, code=code)
 
     def cut(self, reason: str) -> None:
         """End it now; what it has not taken is lost."""
@@ -299,7 +307,7 @@ class Connection:
                 self.unanswered = False
                 self._host.alive(self)
         elif message == packets.CLOSE:
-            self.close("client disconnect")
+            self.hang_up("client disconnect")
         elif message != packets.NOOP:
             raise Violation("a packet that clients do not send")
 
@@ -309,10 +317,10 @@ class Connection:
             self._host.work(self.sid, message)
         except Violation as violation:
             log.info("a connection is closed: %s", violation)
-            self.close("transport error", code=violation.code)
+            self.hang_up("transport error", code=violation.code)
         except Exception:
             log.exception("a connection could not be served")
-            self.close("transport error", code=1011)
+            self.hang_up("transport error", code=1011)
         finally:
             self.working = False
             if self.closed:

@@ -46,6 +46,10 @@ class TooMany(Exception):
     """This address has as many connections as one may have."""
 
 
+class Closing(Exception):
+    """No more connections: the server stops."""
+
+
 class Connections:
     """Every connection by its id; `joined` has the ids of those that are tabs."""
 
@@ -69,6 +73,7 @@ class Connections:
         self.joined: set[str] = set()
         # WebSockets whose TCP connection is still there, said goodbye to or not
         self.open_websockets = 0
+        self._closing = False
         self._addresses: Counter[str] = Counter()
         self._pings = Rounds(limits.ping_interval, self._ping, runtime.call_later)
         self._pongs = Rounds(limits.ping_timeout, self._expect_pong, runtime.call_later)
@@ -77,7 +82,9 @@ class Connections:
         self._polls = Rounds(limits.stall_seconds, self._expect_poll, runtime.call_later)
 
     def open(self, sid: str, environ: Mapping[str, Any]) -> Connection:
-        """A new connection. Raises TooMany."""
+        """A new connection. Raises TooMany, Closing."""
+        if self._closing:
+            raise Closing
         address = self.limits.address(environ)
         cap = self.limits.connections_per_address
         if cap is not None and self._addresses[address] >= cap:
@@ -108,7 +115,8 @@ class Connections:
             connection.resume()
 
     def close_all(self, reason: str) -> None:
-        """Close every one behind what is queued; the clients come back by themselves."""
+        """Close every one behind what is queued, and take no more; the clients come back by themselves."""
+        self._closing = True
         for connection in list(self.by_sid.values()):
             connection.close(reason, code=1001)
 

@@ -44,7 +44,7 @@ from socketio.packet import Packet
 from realtime_kv.core.runtime import Runtime
 from realtime_kv.sockets import packets, requests
 from realtime_kv.sockets.connection import Connection, Receiver
-from realtime_kv.sockets.connections import MESSAGE_BYTES, Connections, Limits, TooMany
+from realtime_kv.sockets.connections import MESSAGE_BYTES, Closing, Connections, Limits, TooMany
 from realtime_kv.sockets.packets import Frame, Violation, ack_frame, event_frame
 from realtime_kv.sockets.requests import Answer, BadRequest
 from realtime_kv.sockets.websocket import BLOCK, WebSocket
@@ -186,7 +186,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
             self._server.disconnect(sid)
 
     def close_all(self) -> None:
-        """Close every connection behind what is queued; the clients come back by themselves."""
+        """Close every connection behind what is queued, and take no more; the clients come back by themselves."""
         self._connections.close_all(self.reason.SERVER_DISCONNECT)
 
     # what the WSGI server calls
@@ -235,6 +235,8 @@ class Engine(engineio.Server):  # type: ignore[misc]
             connection = self._connections.open(sid, environ)
         except TooMany:
             raise BadRequest("Too many connections from your address.", "429 Too Many Requests") from None
+        except Closing:
+            raise BadRequest("The server restarts; try again in a moment.", "503 Service Unavailable") from None
         self._trigger_event("connect", sid, requests.lasting(environ), run_async=False)
         opening = Frame(
             packets.opening(
@@ -262,7 +264,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
             if body := connection.poll():
                 return Answer("200 OK", body)
         except Violation:
-            connection.close(self.reason.TRANSPORT_ERROR)
+            connection.hang_up(self.reason.TRANSPORT_ERROR)
             raise
         raise BadRequest("Session ID unknown.")
 

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 BLOCK = 64 * 1024
 # messages handled before others get their turn
-TURN = 256
+TURN = 64
 # what the kernel may hold unsent, so that a peer that stops reading is noticed early
 UNSENT = 128 * 1024
 LINGER_SECONDS = 5.0

@@ -1,0 +1,182 @@
+"""The core's runtime on eventlet's hub, each test on a hub and a thread of its own."""
+
+import queue
+import threading
+
+import eventlet
+import pytest
+
+from realtime_kv.core.errors import Unavailable
+from realtime_kv.core.runtime import Future, Workers
+from realtime_kv.server.hub import Hub
+
+DEADLINE = 20
+
+
+@pytest.fixture
+def on_a_hub():
+    """Calls `fn(hub)` in a greenlet on a fresh hub, and gives back what it returns or raises."""
+
+    def run(fn):
+        outcome = queue.SimpleQueue()
+
+        def body():
+            try:
+                outcome.put((fn(Hub()), None))
+            except BaseException as error:
+                outcome.put((None, error))
+
+        threading.Thread(target=body, daemon=True).start()
+        answer, error = outcome.get(timeout=DEADLINE)
+        if error is not None:
+            raise error
+        return answer
+
+    return run
+
+
+def test_deliveries_of_many_threads_all_run_on_the_hubs_thread_each_threads_in_order(on_a_hub):
+    def body(hub):
+        seen, done = [], Future()
+
+        def note(thread, n):
+            seen.append((thread, n, threading.get_ident()))
+            if len(seen) == 4000:
+                done.resolve(None)
+
+        def send(thread):
+            for n in range(1000):
+                hub.deliver(lambda n=n: note(thread, n))
+
+        for thread in range(4):
+            hub.start_thread(lambda thread=thread: send(thread), "sender")
+        hub.wait(done, DEADLINE)
+        assert {ident for _, _, ident in seen} == {threading.get_ident()}
+        return [[n for thread, n, _ in seen if thread == wanted] for wanted in range(4)]
+
+    assert on_a_hub(body) == [list(range(1000))] * 4
+
+
+def test_after_a_burst_of_deliveries_the_hooks_run_once(on_a_hub):
+    def body(hub):
+        seen, done = [], Future()
+        hub.after_delivery(lambda: seen.append("after"))
+        hub.after_delivery(lambda: done.done or done.resolve(None))
+        for n in range(3):
+            hub.deliver(lambda n=n: seen.append(n))
+        hub.wait(done, DEADLINE)
+        return seen
+
+    assert on_a_hub(body) == [0, 1, 2, "after"]
+
+
+def test_a_delivery_that_fails_is_logged_and_the_next_one_runs(on_a_hub, caplog):
+    def body(hub):
+        done = Future()
+        hub.deliver(lambda: 1 / 0)
+        hub.after_delivery(lambda: 1 / 0)
+        hub.call_later(0, lambda: 1 / 0)
+        hub.deliver(lambda: hub.call_later(0.01, lambda: done.resolve("still here")))
+        return hub.wait(done, DEADLINE)
+
+    assert on_a_hub(body) == "still here"
+    assert caplog.text.count("ZeroDivisionError") >= 3
+
+
+def test_what_is_delivered_by_a_delivery_runs_in_the_next_burst(on_a_hub):
+    def body(hub):
+        seen, done = [], Future()
+        hub.after_delivery(lambda: seen.append("after"))
+
+        def first():
+            hub.deliver(lambda: (seen.append("second"), done.resolve(None)))
+            seen.append("first")
+
+        hub.deliver(first)
+        hub.wait(done, DEADLINE)
+        return seen[:3]
+
+    assert on_a_hub(body) == ["first", "after", "second"]
+
+
+def test_waiting_is_green_and_hands_out_answers_and_errors(on_a_hub):
+    def body(hub):
+        slow, failing, seen = Future(), Future(), []
+        eventlet.spawn_n(lambda: seen.append(hub.wait(slow, DEADLINE)))
+        hub.start_thread(lambda: hub.deliver(lambda: slow.resolve("slow")), "later")
+        hub.start_thread(lambda: hub.deliver(lambda: failing.fail(KeyError("bad"))), "later")
+        with pytest.raises(KeyError):
+            hub.wait(failing, DEADLINE)
+        assert hub.wait(Future.of("at once")) == "at once"
+        hub.wait(slow, DEADLINE)
+        eventlet.sleep(0)
+        return seen
+
+    assert on_a_hub(body) == ["slow"]
+
+
+def test_waiting_ends_at_its_timeout_and_a_late_answer_harms_nobody(on_a_hub):
+    def body(hub):
+        late = Future()
+        with pytest.raises(Unavailable):
+            hub.wait(late, 0.01)
+        late.resolve("late")
+        return hub.wait(late)
+
+    assert on_a_hub(body) == "late"
+
+
+def test_the_hub_itself_must_not_wait(on_a_hub):
+    def body(hub):
+        told = Future()
+
+        def misbehave():
+            try:
+                hub.wait(Future(), 1)
+            except RuntimeError as error:
+                told.resolve(str(error))
+
+        hub.deliver(misbehave)
+        return hub.wait(told, DEADLINE)
+
+    assert on_a_hub(body) == "the hub itself must not wait"
+
+
+def test_other_threads_wait_too_blocking(on_a_hub):
+    def body(hub):
+        answer, told = Future(), Future()
+
+        def wait():
+            seen = hub.wait(answer, DEADLINE)
+            with pytest.raises(Unavailable):
+                hub.wait(Future(), 0.01)
+            hub.deliver(lambda: told.resolve(seen))
+
+        hub.start_thread(wait, "waiter")
+        hub.call_later(0.02, lambda: answer.resolve("for a thread"))
+        return hub.wait(told, DEADLINE)
+
+    assert on_a_hub(body) == "for a thread"
+
+
+def test_calls_come_later_from_any_thread_unless_they_are_called_off(on_a_hub):
+    def body(hub):
+        seen, done = [], Future()
+        hub.call_later(0.02, lambda: seen.append("second"))
+        hub.call_later(0.01, lambda: seen.append("first"))
+        hub.call_later(0.01, lambda: seen.append("never")).cancel()
+        hub.start_thread(lambda: hub.call_later(0.05, lambda: done.resolve(threading.get_ident())), "other")
+        assert hub.wait(done, DEADLINE) == threading.get_ident()
+        return seen
+
+    assert on_a_hub(body) == ["first", "second"]
+
+
+def test_workers_come_out_on_the_hub(on_a_hub):
+    def body(hub):
+        workers = Workers(hub, 2, name="worker", resource=threading.get_ident)
+        futures = [workers.submit(lambda _: threading.get_ident()) for _ in range(50)]
+        return threading.get_ident(), {hub.wait(future, DEADLINE) for future in futures}
+
+    here, there = on_a_hub(body)
+    assert here not in there and 1 <= len(there) <= 2

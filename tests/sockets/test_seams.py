@@ -1,0 +1,106 @@
+"""What the transport takes for granted in others' insides: fails when another version no longer has it.
+
+The rest is proved by test_transport.py; these name the seam that has moved.
+"""
+
+import inspect
+
+import engineio
+import pytest
+import socketio
+from eventlet import greenio, hubs, wsgi
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+SERVER = [
+    "_handle_connect",
+    "_handle_disconnect",
+    "_handle_eio_connect",
+    "_handle_eio_disconnect",
+    "_handle_eio_message",
+    "_send_packet",
+    "_trigger_event",
+    "disconnect",
+    "environ",
+    "eio",
+    "manager",
+    "packet_class",
+]
+ENGINE = ["_cors_allowed_origins", "_cors_headers", "_trigger_event", "generate_id", "handlers", "reason", "sockets"]
+MANAGER = [
+    "basic_disconnect",
+    "basic_enter_room",
+    "basic_leave_room",
+    "callbacks",
+    "connect",
+    "eio_sid_from_sid",
+    "pending_connect",
+    "pending_disconnect",
+    "set_server",
+    "sid_from_eio_sid",
+]
+
+
+@pytest.fixture(scope="module")
+def server():
+    return socketio.Server(async_mode="eventlet")
+
+
+@pytest.mark.parametrize("name", SERVER)
+def test_python_socketio_still_has(server, name):
+    assert hasattr(server, name)
+
+
+@pytest.mark.parametrize("name", ENGINE)
+def test_engineio_still_has(server, name):
+    assert hasattr(server.eio, name)
+
+
+@pytest.mark.parametrize("name", MANAGER)
+def test_the_manager_still_has(server, name):
+    assert hasattr(server.manager, name)
+
+
+def test_python_socketio_still_calls_the_way_we_answer(server):
+    source = inspect.getsource(socketio.Server)
+    assert "self.eio.send(eio_sid, " in source
+    assert "self.eio.send_packet(eio_sid, " in source
+    assert list(inspect.signature(server._handle_connect).parameters) == ["eio_sid", "namespace", "data"]
+    assert list(inspect.signature(server._trigger_event).parameters) == ["event", "namespace", "args"]
+    # what Manager.basic_disconnect does over: a walk over everybody's rooms
+    assert "in self.rooms[namespace].copy().items()" in inspect.getsource(server.manager.basic_disconnect)
+
+
+def test_engineio_still_turns_a_bug_of_ours_into_a_log_line():
+    assert "self.logger.exception(event + ' handler error')" in inspect.getsource(engineio.Server._trigger_event)
+
+
+def test_eventlets_server_still_hands_over_the_connection():
+    assert "environ['eventlet.input']" in inspect.getsource(wsgi.HttpProtocol.handle_one_response).replace("self.", "")
+    assert "WSGI_LOCAL.already_handled" in inspect.getsource(wsgi.HttpProtocol.handle_one_response)
+    parameters = inspect.signature(wsgi.Input).parameters
+    assert {"rfile", "content_length", "sock", "chunked_input"} <= set(parameters)
+    for name in ("get_socket", "send_hundred_continue_response", "should_send_hundred_continue"):
+        assert hasattr(wsgi.Input, name)
+    for name in ("handle_one_request", "parse_request", "get_environ", "send_error", "finish"):
+        assert hasattr(wsgi.HttpProtocol, name)
+    assert hasattr(greenio.GreenSocket(), "fd")
+
+
+def test_eventlets_hub_still_takes_listeners_and_timers():
+    hub = hubs.get_hub()
+    assert list(inspect.signature(hub.add).parameters) == ["evtype", "fileno", "cb", "tb", "mac"]
+    for name in ("READ", "WRITE", "remove", "schedule_call_global", "clock", "greenlet"):
+        assert hasattr(hub, name)
+
+
+def test_the_websockets_library_still_reads_a_frame_at_a_time():
+    protocol = ServerProtocol(state=OPEN, max_size=10)
+    assert protocol.current_size is None
+    protocol.receive_data(b"\x01\x82\0\0\0\0hi")
+    assert protocol.current_size == 2
+    assert [bytes(frame.data) for frame in protocol.events_received()] == [b"hi"]
+    protocol.receive_data(b"\x80\x89\0\0\0\0too large")
+    assert protocol.parser_exc is not None
+    # a close frame with 1009, and the end
+    assert protocol.data_to_send()[0][2:4] == b"\x03\xf1"

@@ -1,0 +1,616 @@
+"""The transport against real clients: stock ones that must work, and hostile ones that must not matter."""
+
+import json
+import queue
+import random
+import threading
+import time
+
+import pytest
+import requests
+import socketio
+from websockets.sync.client import connect as connect_websocket
+
+from tests.sockets.tools import DEADLINE, EchoServer, Hostile, Polling, eventually, frame
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def servers():
+    running = {}
+    yield running
+    for server in running.values():
+        server.close()
+        assert server.errors == []
+
+
+@pytest.fixture
+def start_server(servers):
+    """A server with these options, which other tests may have used before; nothing is left there of them."""
+    used = []
+
+    def start(**options):
+        name = json.dumps(options, sort_keys=True)
+        if name not in servers:
+            servers[name] = EchoServer(**options)
+        used.append(servers[name])
+        return servers[name]
+
+    yield start
+    for server in used:
+        server.see_all_off()
+
+
+@pytest.fixture
+def echo(start_server):
+    return start_server()
+
+
+@pytest.fixture
+def open_client():
+    clients = []
+
+    def open_client(server, transports=None, **options):
+        client = socketio.Client(reconnection=False)
+        client.heard = []
+        client.on("*", lambda event, data: client.heard.append(data))
+        client.connect(server.url, transports=transports, wait_timeout=DEADLINE, **options)
+        clients.append(client)
+        return client
+
+    yield open_client
+    for client in clients:
+        client.disconnect()
+
+
+# stock clients
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"], None])
+def test_a_stock_client_calls_hears_and_leaves(echo, open_client, transports):
+    client = open_client(echo, transports)
+    value = {"ключ": [1, None, "\u2028 \U0001f600"], "deep": {"a": {}}}
+    assert client.call("echo", value, timeout=DEADLINE) == value
+    assert client.call("no such verb", timeout=DEADLINE) == "unknown"
+    echo.ask("/push", times=3, bytes=100_000)
+    eventually(lambda: len(client.heard) == 3)
+    assert [news["n"] for news in client.heard] == [0, 1, 2]
+    client.disconnect()
+    eventually(echo.is_empty)
+    # the stock client may hang up before it has said so
+    assert echo.ask()["log"][:2] == ["connect", "accepted"]
+    assert echo.ask()["log"][2] in {"disconnect: client disconnect", "disconnect: transport close"}
+
+
+def test_an_upgrade_loses_and_reorders_nothing_in_either_direction(echo, open_client):
+    client = socketio.Client(reconnection=False)
+    heard, answers = [], []
+    client.on("news", lambda news: heard.append(news["n"]))
+
+    def send_all():
+        client.emit("push", {"times": 200, "bytes": 10})
+        for n in range(500):
+            client.emit("echo", n, callback=answers.append)
+
+    # python-socketio tells of the connection before it has begun to upgrade it
+    client.on("connect", send_all)
+    client.connect(echo.url, wait_timeout=DEADLINE)
+    eventually(lambda: len(answers) == 500)
+    assert client.transport() == "websocket"
+    assert answers == list(range(500))
+    assert heard == list(range(200))
+    client.disconnect()
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"]])
+def test_ten_thousand_events_are_heard_in_order(echo, open_client, transports):
+    client = open_client(echo, transports)
+    for n in range(10_000):
+        client.emit("note", n)
+    assert client.call("echo", "the last", timeout=DEADLINE) == "the last"
+    assert echo.received() == [*(["note", n] for n in range(10_000)), ["echo", "the last"]]
+
+
+def test_an_upgrade_by_hand_carries_over_what_waited(echo):
+    polling = Polling(echo).join()
+    polling.post('42["push",{"times":2,"bytes":1}]')
+    probe = Hostile(echo).upgrade(f"EIO=4&transport=websocket&sid={polling.sid}")
+    probe.text("2probe")
+    assert probe.hear() == "3probe"
+    assert polling.poll().text == "6"
+    probe.text("5")
+    assert [json.loads(probe.hear()[2:])[1]["n"] for _ in range(2)] == [0, 1]
+    probe.text('421["echo",7]')
+    assert probe.hear() == "431[7]"
+    assert polling.poll().status_code == polling.post("3").status_code == 400
+    probe.close()
+
+
+def test_a_broken_upgrade_leaves_the_client_with_polling(echo):
+    polling = Polling(echo).join()
+    probe = Hostile(echo).upgrade(f"EIO=4&transport=websocket&sid={polling.sid}")
+    probe.text("2probe")
+    assert probe.hear() == "3probe"
+    probe.text('42["echo",1]')
+    assert probe.close_code() == 1008
+    assert polling.post('421["echo",7]').status_code == 200
+    assert polling.poll().text == "431[7]"
+
+
+def test_sent_away_a_client_hears_everything_before_and_does_not_come_back(echo):
+    tab, polling = Hostile(echo).join(), Polling(echo).join()
+    echo.ask("/disconnect")
+    assert tab.hear().startswith('42["news"')
+    assert tab.hear() == "41"
+    assert tab.close_code() == 1000
+    said = polling.poll().text.split("\x1e")
+    assert said[0].startswith('42["news"') and said[1:] == ["41", "1"]
+    assert polling.poll().status_code == 400
+
+
+# who may join
+
+
+def test_a_bug_in_the_connect_handler_never_lets_anybody_in(start_server):
+    server = start_server(queue=7)
+    for auth in ({}, {"padding": 1}):
+        for bug in ("TypeError", "KeyError"):
+            tab = Hostile(server).upgrade()
+            tab.hear()
+            tab.text("40" + json.dumps({**auth, "fail": bug}))
+            assert tab.hear() == '44{"message":"internal"}'
+    assert server.ask()["tabs"] == 0
+    assert server.ask()["log"] == ["connect"] * 4
+    # a bug is logged: here, and only here
+    assert sum("the connect handler failed" in line for line in server.errors) == 4
+    server.errors.clear()
+
+
+def test_a_refusal_says_why(echo):
+    tab = Hostile(echo).upgrade()
+    tab.hear()
+    tab.text('40{"refuse":true}')
+    assert json.loads(tab.hear()[2:]) == {"message": "unauthenticated", "data": {"code": "unauthenticated"}}
+    assert echo.ask()["tabs"] == 0
+
+
+def test_there_is_no_other_namespace(echo):
+    tab = Hostile(echo).upgrade()
+    tab.hear()
+    tab.text("40/chat,")
+    assert tab.hear() == '44/chat,"Unable to connect"'
+    tab.text("40")
+    assert tab.hear().startswith("40{")
+
+
+def test_events_wait_until_the_connect_handler_has_decided(echo):
+    tab = Hostile(echo).upgrade()
+    tab.hear()
+    tab.text('40{"slow":true}').text('421["echo",1]').text('422["echo",2]')
+    eventually(lambda: echo.ask()["log"] == ["connect"])
+    assert echo.received() == []
+    echo.ask("/release")
+    assert tab.hear().startswith("40{")
+    assert [tab.hear(), tab.hear()] == ["431[1]", "432[2]"]
+
+
+def test_who_leaves_while_connecting_is_told_to_have_left(echo):
+    tab = Hostile(echo).upgrade()
+    tab.hear()
+    tab.text('40{"slow":true}')
+    eventually(lambda: echo.ask()["log"] == ["connect"])
+    tab.close()
+    echo.ask("/release")
+    eventually(echo.is_empty)
+    assert echo.ask()["log"] == ["connect", "accepted", "disconnect: transport close"]
+
+
+def test_who_is_closed_while_connecting_leaves_after_it_has_come(start_server):
+    echo = start_server(queue=5)
+    tab = Hostile(echo).upgrade()
+    tab.hear()
+    tab.text('40{"slow":true}')
+    eventually(lambda: echo.ask()["log"] == ["connect"])
+    echo.ask("/close")
+    assert tab.close_code() == 1001
+    assert echo.ask()["log"] == ["connect"]
+    echo.ask("/release")
+    eventually(lambda: echo.ask()["log"] == ["connect", "accepted", "disconnect: server disconnect"])
+    assert echo.ask()["tabs"] == 0
+    # a server that closes everybody stops, and takes nobody in
+    late = requests.get(f"{echo.url}/socket.io/?EIO=4&transport=polling", timeout=DEADLINE)
+    assert late.status_code == 503
+
+
+def test_clients_cannot_call_the_handlers_by_name(echo):
+    tab = Hostile(echo).join()
+    before = echo.ask()["log"]
+    tab.text('421["disconnect"]').text('422["connect",{}]').text('423["disconnect","a reason"]')
+    assert [tab.hear() for _ in range(3)] == ['431["unknown"]', '432["unknown"]', '433["unknown"]']
+    assert echo.ask()["log"] == before
+    tab.close()
+
+
+def test_who_never_joins_is_sent_away(start_server):
+    server = start_server(limits={"join_seconds": 0.3})
+    silent, polling, refused = Hostile(server).upgrade(), Polling(server), Hostile(server).upgrade()
+    refused.text('40{"refuse":true}')
+    joined = Hostile(server).join()
+    assert silent.close_code() == refused.close_code() == 1000
+    eventually(lambda: server.ask()["count"] == 1)
+    assert polling.post("40").status_code == 400
+    joined.text('421["echo",1]')
+    assert joined.hear() == "431[1]"
+
+
+def test_a_tab_that_leaves_the_namespace_has_to_join_again(start_server):
+    server = start_server(limits={"join_seconds": 0.3})
+    tab = Hostile(server).join()
+    tab.text("41")
+    assert tab.close_code() == 1000
+    tab.close()
+    eventually(server.is_empty)
+
+
+def test_an_address_has_a_bounded_number_of_connections(start_server):
+    server = start_server(limits={"connections_per_address": 2})
+    first, _polling = Hostile(server).join(), Polling(server)
+    refused = requests.get(f"{server.url}/socket.io/?EIO=4&transport=polling", timeout=DEADLINE)
+    assert refused.status_code == 429
+    assert b" 429 " in Hostile(server).request("GET /socket.io/?EIO=4&transport=websocket", *UPGRADE).socket.recv(99)
+    first.close()
+    eventually(lambda: server.ask()["count"] == 1)
+    Hostile(server).join()
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (frame(0x82, b"4"), 1003),
+        (frame(0x02, b"4"), 1003),
+        (frame(0x81, b"\xff"), 1007),
+        (frame(0x01, b"42[\xc3") + frame(0x80, b"\x28]"), 1007),
+        (frame(0x81, b"\xed\xa0\x80"), 1007),
+        (b"\x81\x02hi", 1002),
+        (frame(0xC1, b"hi"), 1002),
+        (frame(0x83, b"hi"), 1002),
+        (frame(0x80, b"hi"), 1002),
+        (frame(0x89, b"x" * 126), 1002),
+        (frame(0x01, b"4") + frame(0x81, b"4"), 1002),
+        (b"\x81\xff" + b"\xff" * 8 + b"mask", 1009),
+        (frame(0x81, b""), 1008),
+        (frame(0x81, b"5"), 1008),
+        (frame(0x81, b"2probe"), 1008),
+        (frame(0x81, b"9"), 1008),
+        (frame(0x81, b"bAAAA"), 1008),
+        (frame(0x81, b"42" + b"1" * 16 + b'["echo",1]'), 1008),
+        (frame(0x81, b'42/chat,["echo",1]'), 1008),
+        (frame(0x81, b'42/,1["echo",1]') + frame(0x88, b"\x03\xe8"), 1000),
+        (frame(0x81, b'451-["echo",{"_placeholder":true,"num":0}]'), 1008),
+        (frame(0x81, b"461-1[]"), 1008),
+        (frame(0x81, b"431[]"), 1008),
+        (frame(0x81, b'44{"message":"no"}'), 1008),
+        (frame(0x81, b"40{NaN}"), 1008),
+        (frame(0x81, b'40{"token":"\\ud800"}'), 1008),
+        (frame(0x81, b"40" + b"[" * 100_000), 1008),
+        (frame(0x81, b"41/chat,"), 1008),
+        (frame(0x88, b"\x03\xe8"), 1000),
+        (frame(0x88, b"\x03"), 1002),
+    ],
+)
+def test_what_no_client_sends_costs_the_connection(echo, sent, code):
+    tab = Hostile(echo).join()
+    tab.say(sent)
+    assert tab.close_code() == code
+    tab.close()
+
+
+def test_a_fragmented_message_is_limited_as_a_whole(echo):
+    tab = Hostile(echo).join()
+    tab.say(frame(0x01, b"42["))
+    part = frame(0x00, b"x" * 100_000)
+    for _ in range(12):
+        tab.say(part)
+    assert tab.close_code() == 1009
+
+
+def test_a_message_of_a_mebibyte_is_taken_and_one_byte_more_is_not(echo):
+    room = MIB - len('421["echo",""]')
+    tab = Hostile(echo).join()
+    tab.text('421["echo","' + "x" * room + '"]')
+    assert tab.hear() == '431["' + "x" * room + '"]'
+    tab.text('421["echo","' + "x" * (room + 1) + '"]')
+    assert tab.close_code() == 1009
+
+
+def test_fragments_and_control_frames_between_them_make_one_message(echo):
+    tab = Hostile(echo).join()
+    tab.say(frame(0x01, b'421["ec') + frame(0x89, b"ping") + frame(0x00, b"") + frame(0x80, b'ho",1]'))
+    assert bytes(tab.next_frame().data) == b"ping"
+    assert tab.hear() == "431[1]"
+    tab.close()
+
+
+def test_a_frame_may_come_byte_by_byte(echo):
+    tab = Hostile(echo).join()
+    for byte in frame(0x81, b'421["echo","' + b"x" * 200 + b'"]'):
+        tab.say(bytes([byte]))
+    assert tab.hear() == '431["' + "x" * 200 + '"]'
+    tab.close()
+
+
+def test_what_comes_right_behind_the_handshake_is_not_lost(echo):
+    tab = Hostile(echo).upgrade(behind=frame(0x81, b"40") + frame(0x81, b'421["echo",1]'))
+    assert tab.hear().startswith("0{")
+    assert tab.hear().startswith("40{")
+    assert tab.hear() == "431[1]"
+    tab.close()
+
+
+def test_compression_is_never_agreed_on(echo):
+    url = f"ws://127.0.0.1:{echo.port}/socket.io/?EIO=4&transport=websocket"
+    with connect_websocket(url, compression="deflate") as client:
+        assert client.protocol.extensions == []
+    tab = Hostile(echo).upgrade("EIO=4&transport=websocket", "Sec-WebSocket-Extensions: permessage-deflate")
+    assert b"extensions" not in tab.head.lower()
+    tab.close()
+
+
+KEY = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
+VERSION = "Sec-WebSocket-Version: 13"
+UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", VERSION, KEY)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        ("Connection: Upgrade", "Upgrade: websocket", VERSION),
+        ("Connection: Upgrade", "Upgrade: websocket", KEY),
+        ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 12", KEY),
+        ("Connection: close", "Upgrade: websocket", VERSION, KEY),
+        ("Connection: Upgrade", "Upgrade: h2c", VERSION, KEY),
+        ("Connection: Upgrade", "Upgrade: websocket", VERSION, "Sec-WebSocket-Key: AAAA"),
+        ("Connection: Upgrade", "Upgrade: websocket", VERSION, "Sec-WebSocket-Key: \xff\xfe"),
+        (*UPGRADE, KEY),
+        (*UPGRADE, "Origin: http://theirs.example"),
+    ],
+)
+def test_a_malformed_handshake_is_a_bad_request_and_leaves_nothing(echo, headers):
+    before = echo.ask()["count"]
+    raw = Hostile(echo)
+    raw.request("GET /socket.io/?EIO=4&transport=websocket", "Connection: close", *headers)
+    answer = raw.socket.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Traceback" not in answer
+    assert echo.ask()["count"] == before
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "EIO=3&transport=polling",
+        "EIO=4&transport=flashsocket",
+        "EIO=4&transport=polling&j=0",
+        "EIO=4&transport=polling&sid=nobody",
+        "EIO=4&transport=websocket&sid=nobody",
+        "&".join(f"{n}=1" for n in range(99)),
+        "EIO=4&transport=polling&sid=%ff%00",
+    ],
+)
+def test_a_request_that_makes_no_sense_is_a_bad_one(echo, query):
+    assert requests.get(f"{echo.url}/socket.io/?{query}", timeout=DEADLINE).status_code == 400
+    assert requests.post(f"{echo.url}/socket.io/?{query}", data=b"40", timeout=DEADLINE).status_code == 400
+
+
+def test_other_origins_are_refused_and_ours_is_named(echo):
+    url = f"{echo.url}/socket.io/?EIO=4&transport=polling&sid=nobody"
+    theirs = requests.get(url, headers={"Origin": "http://theirs.example"}, timeout=DEADLINE)
+    ours = requests.get(url, headers={"Origin": "http://ours.example"}, timeout=DEADLINE)
+    assert "origin" in theirs.text and "Access-Control-Allow-Origin" not in theirs.headers
+    assert "Session" in ours.text and ours.headers["Access-Control-Allow-Origin"] == "http://ours.example"
+    assert requests.put(url, timeout=DEADLINE).status_code == 405
+
+
+# polling
+
+
+def test_a_post_of_many_packets_is_heard_whole(echo):
+    polling = Polling(echo).join()
+    assert polling.post(*[f'42{n}["echo",{n}]' for n in range(3000)]).status_code == 200
+    answers = []
+    while len(answers) < 3000:
+        answers += polling.poll().text.split("\x1e")
+    assert answers == [f"43{n}[{n}]" for n in range(3000)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'421["echo",1]\x1e9',
+        b'421["echo",1]\x1e',
+        b'421["echo",1]\x1e1\x1e422["echo",2]',
+        b'421["echo","\xff"]',
+        b"bAAAA",
+        b"40{",
+        b"",
+    ],
+)
+def test_a_post_that_is_not_heard_whole_is_never_answered_200(echo, body):
+    polling = Polling(echo).join()
+    assert polling.post_raw(body).status_code == 400
+    polling.poll()
+    assert polling.poll().status_code == 400
+
+
+def test_an_event_before_connect_is_not_answered_200(echo):
+    assert Polling(echo).post('421["echo",1]').status_code == 400
+
+
+def test_a_body_over_a_mebibyte_is_refused_however_its_length_is_told(echo):
+    polling = Polling(echo).join()
+    body = b'42["echo","' + b"x" * MIB + b'"]'
+    assert polling.post_raw(body).status_code == 413
+    assert polling.post_raw(iter([body[:70_000], body[70_000:]])).status_code == 413
+    # and the session lives on
+    assert polling.post_raw(iter([b'421["ec', b'ho",1]'])).status_code == 200
+    assert polling.poll().text == "431[1]"
+
+
+def test_two_polls_at_a_time_end_the_session(echo):
+    polling = Polling(echo).join()
+    answers = queue.SimpleQueue()
+    for _ in range(2):
+        threading.Thread(target=lambda: answers.put(requests.get(polling.url, timeout=DEADLINE))).start()
+    assert "two polls" in answers.get(timeout=DEADLINE).text
+    assert answers.get(timeout=DEADLINE).text == "1"
+    assert polling.post("3").status_code == 400
+
+
+# bounds
+
+
+def test_a_tab_with_enough_unanswered_is_not_read_from_until_it_has_its_answers(start_server):
+    server = start_server(queue=256)
+    tab = Hostile(server).join()
+    for n in range(600):
+        tab.text(f'42{n}["hold",{n}]')
+    eventually(lambda: len(server.received()) == 256)
+    # whoever reads on has had its chance: another tab's whole call fits in between
+    other = Hostile(server).join()
+    other.text('421["echo",1]')
+    assert other.hear() == "431[1]"
+    assert len(server.ask()["received"][0]) == 256
+    for expected in (256, 512, 600):
+        eventually(lambda expected=expected: len(server.ask()["received"][0]) == expected)
+        server.ask("/release")
+    assert [tab.hear() for _ in range(600)] == [f'43{n}["released"]' for n in range(600)]
+    assert [n for _, n in server.ask()["received"][0]] == list(range(600))
+
+
+def test_a_post_waits_too_and_is_answered_when_all_is_heard(start_server):
+    server = start_server(queue=10)
+    polling = Polling(server).join()
+    answers = []
+    body = [f'42{n}["hold",{n}]' for n in range(25)]
+    posting = threading.Thread(target=lambda: answers.append(polling.post(*body)))
+    posting.start()
+    for expected in (10, 20, 25):
+        eventually(lambda expected=expected: len(server.received()) == expected)
+        assert answers == [] or expected == 25
+        server.ask("/release")
+    posting.join()
+    assert answers[0].status_code == 200
+    heard = []
+    while len(heard) < 25:
+        heard += polling.poll().text.split("\x1e")
+    assert heard == [f'43{n}["released"]' for n in range(25)]
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_a_tab_behind_its_bound_is_cut_at_once_and_others_do_not_feel_it(start_server, transport):
+    server = start_server(limits={"waiting_bytes": 200_000, "stall_seconds": 60})
+    stalled = Hostile(server).join() if transport == "websocket" else Polling(server).join()
+    eventually(lambda: server.ask()["tabs"] == 1)
+    server.ask("/push", times=400, bytes=100_000)
+    assert server.ask()["tabs"] == 0
+    assert server.ask()["log"][-1] == "disconnect: too slow"
+    good = Hostile(server).join()
+    good.text('421["echo",1]')
+    assert good.hear() == "431[1]"
+    assert stalled is not None
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_a_tab_that_takes_nothing_is_cut_and_others_go_on(start_server, transport):
+    server = start_server(limits={"stall_seconds": 1, "waiting_bytes": 64 * MIB})
+    stalled = Hostile(server).join() if transport == "websocket" else Polling(server).join()
+    server.ask("/push", times=200, bytes=100_000)
+    good = Hostile(server).join()
+    good.text('421["echo",1]')
+    assert good.hear() == "431[1]"
+    eventually(lambda: server.ask()["tabs"] == 1, seconds=5)
+    assert server.ask()["log"].count("disconnect: too slow") == 1
+    good.text('422["echo",2]')
+    assert good.hear() == "432[2]"
+    assert stalled is not None
+
+
+def test_a_slow_tab_that_takes_something_is_kept(start_server):
+    server = start_server(limits={"stall_seconds": 1, "waiting_bytes": 64 * MIB})
+    tab = Hostile(server).join()
+    server.ask("/push", times=200, bytes=100_000)
+    # slow on purpose, and longer in all than one may take nothing
+    for n in range(200):
+        assert f'"n": {n},' in tab.hear()
+        if n % 20 == 0:
+            time.sleep(0.15)
+    tab.text('421["echo",1]')
+    assert tab.hear() == "431[1]"
+
+
+def test_who_does_not_answer_pings_is_cut_and_who_does_stays(start_server):
+    server = start_server(limits={"ping_interval": 0.4, "ping_timeout": 2})
+    dead, polling = Hostile(server).join(), Polling(server).join()
+    alive = Hostile(server).join()
+    for n in range(6):
+        alive.text(f'42{n}["echo",{n}]')
+        assert alive.hear() == f"43{n}[{n}]"
+        # until the next ping has come and been answered
+        assert bytes(alive.next_frame().data) == b"2"
+        alive.text("3")
+    assert dead.close_code() is None
+    assert polling.poll().status_code in (200, 400)
+    eventually(lambda: server.ask()["count"] == 1)
+    assert server.ask()["log"].count("disconnect: ping timeout") == 2
+
+
+def test_bad_beginnings_leave_no_zombies(echo):
+    for beginning in (b"\x00" * 9, frame(0x82, b"x"), frame(0x81, b"42[]"), frame(0x88, b""), b"\x81", b"\x88\x82mas"):
+        for _ in range(10):
+            tab = Hostile(echo).upgrade()
+            tab.say(beginning)
+            tab.close()
+    for _ in range(10):
+        assert Polling(echo).post("x").status_code == 400
+    eventually(lambda: echo.ask()["open_websockets"] == 0)
+    # what was said to a poll that never comes waits for a moment, in case that it does
+    eventually(echo.is_empty)
+
+
+def test_random_bytes_get_no_500_and_no_traceback_and_leave_nothing(start_server):
+    server = start_server(limits={"join_seconds": 1, "stall_seconds": 1})
+    rng = random.Random(20261122)
+    words = [
+        b"GET ",
+        b"POST ",
+        b"/socket.io/?EIO=4",
+        b"&transport=",
+        b"polling",
+        b"websocket",
+        b" HTTP/1.1\r\n",
+        b"\r\n",
+    ]
+    words += [b"Content-Length: ", b"Transfer-Encoding: chunked\r\n", b"Host: x\r\n", b"-1", b"0x", b"9" * 30, b"\x00"]
+    packets = [b"40", b'42["echo",1]', b"41", b"3", b"2probe", b"5", b"1", b"451-[]", b"\x1e", b"{", b"[", b'"\\ud800"']
+    for _ in range(150):
+        raw = Hostile(server)
+        raw.say(b"".join(rng.choices([*words, rng.randbytes(5)], k=rng.randrange(1, 12))) + b"\r\n\r\n")
+        raw.socket.shutdown(1)
+        answer = raw.answer()
+        assert b" 500 " not in answer and b"Traceback" not in answer
+    for _ in range(150):
+        tab = Hostile(server).upgrade()
+        for _ in range(rng.randrange(1, 6)):
+            head = rng.choice([0x81, 0x81, 0x81, 0x01, 0x00, 0x80, 0x82, 0x88, 0x89, 0x8A, rng.randrange(256)])
+            tab.say(frame(head, b"".join(rng.choices([*packets, rng.randbytes(3)], k=rng.randrange(4)))))
+        tab.close()
+    for _ in range(60):
+        body = b"".join(rng.choices([*packets, rng.randbytes(3)], k=rng.randrange(6)))
+        assert Polling(server).post_raw(body).status_code in (200, 400)
+    eventually(server.is_empty)

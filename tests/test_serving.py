@@ -1,0 +1,110 @@
+"""The serving process: how it starts, why it does not, and how it stops."""
+
+import signal
+import socket
+import stat
+import subprocess
+import sys
+
+import pytest
+import requests
+import socketio
+
+from tests.running import DEADLINE, ROOT, Server, Tab
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = Server(tmp_path / "data").start()
+    yield server
+    server.close()
+
+
+def serve(*arguments):
+    """A server that is expected not to start."""
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "realtime_kv.cli", "serve", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+def test_a_second_server_on_the_same_data_folder_refuses_with_a_sentence(server):
+    second = serve("--port=0", f"--data-dir={server.data_dir}")
+    assert second.returncode == 1
+    assert second.stderr.startswith(f"Another server (process {server.process.pid}) already uses the data folder")
+    assert second.stdout == ""
+    # and the first one is none the worse for it
+    assert requests.get(f"{server.url}/readyz", timeout=DEADLINE).status_code == 200
+
+
+def test_a_taken_port_is_told_in_a_sentence(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = serve(f"--port={port}", f"--data-dir={tmp_path}")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"Cannot listen on 127.0.0.1, port {port}: ")
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_a_data_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    answer = serve("--port=0", f"--data-dir={tmp_path / 'file' / 'data'}")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("Cannot use the data folder ")
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_the_data_folder_is_for_its_owner_only(server):
+    assert stat.S_IMODE(server.data_dir.stat().st_mode) == 0o700
+
+
+def test_the_port_that_was_found_is_one_of_our_origins(server):
+    url = f"{server.url}/socket.io/?EIO=4&transport=polling"
+    for origin, status in ((server.url, 200), (f"http://localhost:{server.port}", 200), ("http://x.example", 400)):
+        assert requests.get(url, headers={"Origin": origin}, timeout=DEADLINE).status_code == status
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_tells_the_tabs_and_loses_nothing(server, number):
+    alice = server.sign_up("alice")
+    tabs = [Tab(alice, ["websocket"]), Tab(alice, ["polling"])]
+    answers = []
+    for n in range(500):
+        tabs[0].client.emit("set", {"key": f"k{n}", "value": n}, callback=answers.append)
+    tabs[0].next("change")
+    server.process.send_signal(number)
+    for tab in tabs:
+        assert tab.next("notice")["kind"] == "restart"
+        tab.next("disconnect")
+    assert server.process.wait(timeout=10) == 0
+    acknowledged = [n for n, answer in enumerate(answers) if answer["ok"]]
+    assert acknowledged
+    server.start()
+    for n in acknowledged:
+        assert alice.http("get", key=f"k{n}").json()["entry"]["value"] == n
+    assert not [line for line in server.output if "Traceback" in line or "ERROR" in line]
+
+
+def test_after_a_stop_stock_clients_come_back_by_themselves(server):
+    alice = server.sign_up("alice")
+    client = socketio.Client(reconnection_delay=0.1, reconnection_delay_max=0.1)
+    client.connect(server.url, auth={"token": alice.token}, wait_timeout=DEADLINE)
+    assert server.stop() == 0
+    server.start()
+    while not client.connected:
+        client.sleep(0.05)
+    assert client.call("set", {"key": "k", "value": 1}, timeout=DEADLINE)["ok"]
+    client.disconnect()
+
+
+def test_a_failing_storage_ends_the_process_at_once():
+    script = "from realtime_kv.server import stop_at_once; stop_at_once(OSError('fsync failed'))"
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 1
+    assert "fsync failed" in answer.stderr
