@@ -33,6 +33,7 @@ export class Client extends EventTarget {
       autoConnect: false,
       transports: ["websocket", "polling"],
       tryAllTransports: true,
+      timeout: 8_000, // for one transport to open; the next attempt begins with the other
       reconnectionDelay: 250,
       reconnectionDelayMax: 3_000,
       ...(token ? { auth: { token } } : {}),

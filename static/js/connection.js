@@ -106,6 +106,8 @@ export class Connection {
     if (error.message === "unauthenticated") return this.#signedOut("signed_out")
     if (this.#closed || this.state === "signed out") return
     this.#enter("offline")
+    // Something on the way may let one transport through and not the other.
+    this.#socket.io.opts.transports.reverse()
     // A refusal by the server's word ends socket.io's own attempts; a lost network does not.
     if (!this.#socket.active) this.#tryAgain((error.data?.retry_after ?? 0) * 1_000)
   }

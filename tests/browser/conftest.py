@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def make_person(browser: Browser, server: Server) -> Iterator[Callable[..., Person]]:
-    """Browsers of their own, each signed up unless `username` says otherwise; none may complain."""
+    """Browsers of their own, each signed up unless told otherwise; none may complain."""
     people: list[Person] = []
 
     def make(name: str = "visitor", *, signed_up: bool = True, server: Server = server, **options: Any) -> Person:

@@ -98,7 +98,7 @@ def test_signing_out_in_one_tab_signs_the_other_out_and_keeps_what_was_typed(tab
     here.create("a", "1")
     there.open("a")
     there.editor.fill('"not saved yet"')
-    here.button("Sign out").click()
+    here.click("Sign out")
     here.page.wait_for_url("**/signin")
     dialog = there.page.get_by_role("dialog", name="You were signed out")
     expect(dialog).to_contain_text('"not saved yet"')
@@ -108,7 +108,7 @@ def test_signing_out_in_one_tab_signs_the_other_out_and_keeps_what_was_typed(tab
     dialog.get_by_role("link", name="Sign in again").click()
     there.page.get_by_label("Username").fill(ada.username)
     there.page.get_by_label("Password", exact=True).fill("a-rather-Long-passphrase")
-    there.button("Sign in").click()
+    there.click("Sign in")
     there.page.wait_for_url("**/keys?key=a")
     expect(there.editor).to_have_value("1")
 

@@ -32,11 +32,11 @@ def test_a_key_deleted_in_one_tab_leaves_the_other_and_can_be_brought_back(tabs)
     here, there = tabs
     here.create("a", '{"deep": [1, null]}')
     there.open("a")
-    here.button("Delete").click()
+    here.click("Delete")
     expect(here.row("a")).to_have_count(0)
     expect(there.row("a")).to_have_count(0)
     expect(there.page.locator("#answer")).to_contain_text("There is no such key.")
-    here.button("Undo").click()
+    here.click("Undo")
     expect(there.value_of("a")).to_have_text('{"deep":[1,null]}')
     expect(here.value_of("a")).to_have_text('{"deep":[1,null]}')
 
@@ -80,7 +80,7 @@ def test_a_change_is_painted_in_the_other_tab_within_a_moment(tabs):
     here, there = tabs
     here.create("a", "0")
     expect(there.value_of("a")).to_have_text("0")
-    there.page.evaluate("""() => {
+    there.look().page.evaluate("""() => {
       window.painted = {}
       const cell = document.querySelector("[role=row] .v")
       const note = () => (window.painted[cell.textContent] ??= performance.timeOrigin + performance.now())
@@ -96,7 +96,7 @@ def test_a_change_is_painted_in_the_other_tab_within_a_moment(tabs):
         expect(there.value_of("a")).to_have_text(str(i))
         delays.append(there.page.evaluate("(i) => window.painted[i]", str(i)) - sent)
     delays.sort()
-    assert delays[18] < 400, delays  # 100 ms on a quiet machine
+    assert delays[18] < 250, delays  # 100 ms on a quiet machine
 
 
 def test_rows_do_not_move_under_the_reader(ada):

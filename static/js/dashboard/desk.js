@@ -130,6 +130,7 @@ export class Desk {
 
   keepMine() {
     this.open.draft.keepMine()
+    this.#page.focus("editor")
     return this.save()
   }
 
@@ -153,6 +154,7 @@ export class Desk {
   /** Saves what is typed as a text value, for what is not JSON. */
   saveAsText() {
     this.type(JSON.stringify(this.open.draft.text))
+    this.#page.focus("editor")
     return this.save()
   }
 
@@ -168,6 +170,7 @@ export class Desk {
     this.fresh = null
     this.open = { key, draft, answer: { known: true } }
     this.#page.navigate(key)
+    this.#page.focus("editor")
     this.type(text)
     return this.save()
   }

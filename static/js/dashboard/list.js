@@ -15,6 +15,7 @@ export class List {
   #grid = null
   #current = null // the key of the row that Tab leads to
   #anchor = null // the row that must not move: {key, offset}
+  #tabStop = null // that row, or the first one in view
   #rowHeight = 36
 
   constructor(root, desk, { redraw, say }) {
@@ -27,15 +28,15 @@ export class List {
   }
 
   draw() {
-    const desk = this.#desk
+    const { rows } = this.#desk
     const focused = this.#focusedKey()
-    const place = focused === null ? -1 : this.#place
-    if (this.#grid) this.#rowHeight = parseInt(getComputedStyle(this.#grid).getPropertyValue("--row"), 10) || 36
+    const orphaned = focused !== null && rows.indexOf(focused) < 0
+    if (orphaned) this.#current = rows.at(Math.min(this.#focusedPlace(), rows.length - 1)) ?? null
+    if (this.#grid) this.#rowHeight = parseInt(getComputedStyle(this.#grid).getPropertyValue("--row"), 10)
     this.#keepAnchor()
-    if (focused !== null && desk.rows.indexOf(focused) < 0) this.#current = desk.rows.at(Math.min(place, desk.rows.length - 1)) ?? null
     render(this.#template(), this.#root)
     this.#grid ??= this.#adopt(this.#root.querySelector(".grid"))
-    if (focused !== null && focused !== this.#current && !desk.rows.has(focused)) this.#refocus(focused)
+    if (orphaned) this.#refocus(focused)
     this.#rememberAnchor()
   }
 
@@ -43,22 +44,18 @@ export class List {
     this.#root.querySelector("#filter").select()
   }
 
-  /** To the row of a key, or to the list. */
+  /** To the row of a key; without it, to the row that Tab leads to. */
   focusRow(key) {
-    const index = key === undefined ? -1 : this.#desk.rows.indexOf(key)
-    if (index >= 0) this.#moveTo(index)
-    else if (this.#desk.rows.length > 0) this.#moveTo(Math.max(0, this.#desk.rows.indexOf(this.#current)))
+    const { rows } = this.#desk
+    const index = [key, this.#current].map((key) => (key ? rows.indexOf(key) : -1)).find((index) => index >= 0)
+    if (rows.length > 0) this.#moveTo(index ?? 0)
     else this.#root.querySelector("#filter").focus({ preventScroll: true })
   }
 
-  /** Brings the open key's row into view, without the focus. */
+  /** Brings the row of a key into view, without the focus. */
   show(key) {
     this.#current = key
     this.#scrollTo(this.#desk.rows.indexOf(key))
-  }
-
-  get #place() {
-    return Number(document.activeElement.getAttribute("aria-rowindex")) - 1
   }
 
   #template() {
@@ -87,23 +84,17 @@ export class List {
   /** The rows in view, and the one with the focus or the way to it, wherever it is. */
   #visible() {
     const { rows } = this.#desk
-    const { first, end } = inView({
-      scrollTop: this.#grid?.scrollTop ?? 0,
-      height: this.#grid?.clientHeight || 800,
-      rowHeight: this.#rowHeight,
-      count: rows.length,
-    })
+    const scrollTop = this.#grid?.scrollTop ?? 0
+    const height = this.#grid?.clientHeight || 800
+    const { first, end } = inView({ scrollTop, height, rowHeight: this.#rowHeight, count: rows.length })
     const visible = []
     for (let index = first; index < end; index++) visible.push({ index, key: rows.at(index) })
     const current = this.#current === null ? -1 : rows.indexOf(this.#current)
-    if (current < 0) this.#tabStop = visible[Math.min(8, visible.length - 1)]?.key
-    else this.#tabStop = this.#current
-    if (first === 0 && current < 0) this.#tabStop = visible[0]?.key
     if (current >= 0 && current < first) visible.unshift({ index: current, key: this.#current })
     if (current >= end) visible.push({ index: current, key: this.#current })
+    this.#tabStop = current >= 0 ? this.#current : rows.at(Math.ceil(scrollTop / this.#rowHeight))
     return visible
   }
-  #tabStop = null
 
   #row({ index, key }) {
     const desk = this.#desk
@@ -200,11 +191,14 @@ export class List {
     return this.#grid?.contains(document.activeElement) ? (document.activeElement.rowKey ?? null) : null
   }
 
+  #focusedPlace() {
+    return Number(document.activeElement.getAttribute("aria-rowindex")) - 1
+  }
+
   /** The row that had the focus is gone: its place takes it over. */
   #refocus(gone) {
     this.#announce(`${gone} was deleted`)
-    if (this.#current === null) this.#root.querySelector("#filter").focus()
-    else this.#moveTo(this.#desk.rows.indexOf(this.#current))
+    this.focusRow()
   }
 
   /** Rows that come and go above must not move what one is looking at; at the very top, new keys may show. */

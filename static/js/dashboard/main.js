@@ -33,6 +33,7 @@ const list = new List(at("list"), desk, { redraw, say: (text) => announcer.say(t
 const STATES = { live: "Live", "catching up": "Catching up", offline: "Offline", "signed out": "Signed out" }
 
 let wanted = null // where the focus goes with the next drawing: {where, key}
+let toShow = null // the key of the row to bring into view, once there are rows
 let frame = 0
 
 function redraw() {
@@ -46,7 +47,14 @@ function draw() {
   render(detailView(desk, actions), at("detail"))
   render(toasts.view, at("toasts"))
   drawState()
+  if (toShow !== null && desk.synced) showRow()
   if (wanted) moveFocus()
+}
+
+function showRow() {
+  list.show(toShow)
+  toShow = null
+  redraw()
 }
 
 function drawState() {
@@ -86,6 +94,7 @@ function retitle(key) {
 function followAddress() {
   const key = new URLSearchParams(location.search).get("key")
   retitle(key)
+  toShow = key
   if (key !== null) desk.openKey(key, { navigate: false, focus: false })
   else if (desk.open) desk.close({ navigate: false })
 }

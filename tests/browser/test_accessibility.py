@@ -1,0 +1,101 @@
+"""axe finds nothing: on every page, in its states, in light and dark, from 1280 pixels down to 320."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.browsing import Person
+
+AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+SIZES = {1280: 800, 390: 844, 320: 568}
+
+everywhere = pytest.mark.parametrize("theme", ["light", "dark"])
+
+
+def check(page: Page, what: str) -> None:
+    """Nothing at any size."""
+    page.evaluate(AXE.read_text())
+    for width, height in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        # colours are judged where they have come to rest
+        page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null)))")
+        found = page.evaluate("(tags) => axe.run({runOnly: {type: 'tag', values: tags}})", RULES)
+        told = [
+            f"{what} {width}: {violation['id']}: {violation['help']}: {node['html'][:200]} {node['failureSummary']}"
+            for violation in found["violations"]
+            for node in violation["nodes"]
+        ]
+        assert told == []
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+@everywhere
+def test_the_forms(make_person, server, theme):
+    person = make_person(signed_up=False, color_scheme=theme)
+    page = person.new_page()
+    for path in ("/signin", "/signup"):
+        page.goto(server.url + path)
+        check(page, path)
+        page.get_by_label("Username").fill("x")
+        page.get_by_label("Password", exact=True).fill("wrong wrong")
+        page.locator("form.card button[type=submit]").click()
+        expect(page.locator("#problem")).to_be_visible()
+        check(page, f"{path} refused")
+    page.goto(server.url + "/nowhere")
+    check(page, "not found")
+    person.complaints = [text for text in person.complaints if "status of 4" not in text]
+
+
+@everywhere
+def test_the_dashboard(make_person, theme):
+    person: Person = make_person(color_scheme=theme, reduced_motion="reduce")
+    tab = person.open_tab()
+    check(tab.page, "empty")
+    tab.click("New key")
+    check(tab.page, "new key")
+    values = {"app/on": True, "app/text": "some text", "app/n": 1.5, "none": None, "list": [1, 2], "object": {"a": {}}}
+    person.call("batch", ops=[{"op": "set", "key": key, "value": value} for key, value in values.items()])
+    tab.click("Cancel")
+    expect(tab.row("app/on")).to_be_visible()
+    check(tab.page, "rows with news")
+    tab.open("object")
+    expect(tab.page.locator(".meta time")).to_have_count(2)
+    check(tab.page, "open key")
+    tab.editor.fill("{")
+    check(tab.page, "not JSON")
+    tab.editor.fill("{}")
+    person.set("object", "theirs")
+    expect(tab.conflict).to_be_visible()
+    check(tab.page, "conflict")
+    tab.click("Take theirs")
+    tab.click("Delete")
+    expect(tab.button("Undo")).to_be_visible()
+    check(tab.page, "undo")
+    tab.page.get_by_label("Filter keys").fill("nothing")
+    check(tab.page, "no match")
+    tab.click("Clear the filter")
+    tab.page.locator("body").press("?")
+    check(tab.page, "keyboard dialog")
+    tab.page.keyboard.press("Escape")
+    missing = person.open_tab("missing")
+    check(missing.page, "missing key")
+
+
+@everywhere
+def test_the_dashboard_without_a_connection(make_person, theme):
+    person: Person = make_person(color_scheme=theme)
+    person.expects_outage = True
+    person.set("a", 1)
+    tab = person.open_tab("a")
+    person.context.set_offline(True)
+    tab.is_offline()
+    tab.editor.fill("2")
+    tab.save()
+    expect(tab.page.locator("#unsent")).to_be_visible()
+    check(tab.page, "offline")
+    person.call("sign_out")
+    person.context.set_offline(False)
+    expect(tab.page.get_by_role("dialog")).to_be_visible(timeout=20_000)
+    check(tab.page, "signed out")

@@ -1,0 +1,205 @@
+"""`/rkv.js`, as any page may use it: what went in comes out, by every door."""
+
+import json
+import math
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from playwright.sync_api import expect
+
+from tests.running import fresh_name
+
+letters = st.characters(exclude_categories=("Cs",))
+keys = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=60)
+# 1e20 and its like are whole numbers to JavaScript, which the protocol refuses
+numbers = st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False).filter(
+    lambda x: not x.is_integer() or abs(x) < 2**53 or abs(x) >= 1e21
+)
+values = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(letters, max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(letters, max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.fixture
+def page(ada):
+    """A page with a client in it, `kv`."""
+    page = ada.open_tab().page
+    page.evaluate("async () => { window.kv = await (await import('/rkv.js')).connect() }")
+    return page
+
+
+def test_what_went_in_comes_out(ada, page):
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.dictionaries(keys, values, min_size=1, max_size=5))
+    def round_trip(entries):
+        # as text, so that Playwright's own idea of values is not what we test
+        page.evaluate(
+            "(text) => kv.batch(JSON.parse(text).map(([key, value]) => ({op: 'set', key, value})))",
+            json.dumps(list(entries.items())),
+        )
+        held = json.loads(
+            page.evaluate(
+                "(text) => JSON.stringify(JSON.parse(text).map((key) => kv.get(key)))", json.dumps(list(entries))
+            )
+        )
+        assert held == list(entries.values())
+        for key, value in entries.items():
+            assert ada.get(key) == value
+
+    round_trip()
+
+
+def test_whatever_another_door_wrote_is_what_the_page_holds(ada, page):
+    @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(keys, values)
+    def round_trip(key, value):
+        revision = ada.set(key, value)
+        text = page.evaluate(
+            """async ([key, revision]) => {
+              while (kv.position.revision < revision) await new Promise((go) => setTimeout(go, 1))
+              return JSON.stringify([kv.get(key), (await kv.fetch(key)).value])
+            }""",
+            [key, revision],
+        )
+        assert json.loads(text) == [value, value]
+
+    round_trip()
+
+
+def test_it_is_like_local_storage(page):
+    assert page.evaluate("""async () => {
+      const seen = []
+      const told = ({key, value, old, mine}) => seen.push([key, value ?? null, old?.value ?? null, mine])
+      const stop = kv.on("app/*", told)
+      const {revision, version} = await kv.set("app/a", {b: 1})
+      await kv.set("other", 1)
+      await kv.set("app/a", 2, {ifRevision: revision})
+      await kv.delete("app/a")
+      stop()
+      await kv.set("app/a", 3)
+      return {seen, version, value: kv.get("app/a"), missing: kv.get("nothing") === undefined, keys: kv.keys("app/"),
+              entries: kv.entries().map(({key}) => key), size: kv.size, state: kv.state, pending: kv.pending}
+    }""") == {
+        "seen": [
+            ["app/a", {"b": 1}, None, True],
+            ["app/a", 2, {"b": 1}, True],
+            ["app/a", None, 2, True],
+        ],
+        "version": 1,
+        "value": 3,
+        "missing": True,
+        "keys": ["app/a"],
+        "entries": ["app/a", "other"],
+        "size": 2,
+        "state": "live",
+        "pending": [],
+    }
+
+
+def test_what_cannot_be_done_is_said(page):
+    refused = page.evaluate("""async () => {
+      const tried = async (act) => {
+        try { await act(); return null } catch (error) { return error.code ?? error.name }
+      }
+      await kv.set("a", 1)
+      return [
+        await tried(() => kv.set("a", 2, {ifRevision: 0})),
+        await tried(() => kv.set("", 1)),
+        await tried(() => kv.set("a", NaN)),
+        await tried(() => kv.set("a", undefined)),
+        await tried(() => kv.set("a", "x".repeat(70000))),
+        await tried(() => kv.set("a", 1, {ifrevision: 1})),
+        await tried(() => kv.fetch("nothing")),
+        await tried(() => kv.batch([{op: "set", key: "b", value: 1}, {op: "delete", key: "a", ifRevision: 77}])),
+        await tried(() => { "use strict"; kv.get("a") }),
+        kv.get("a"), kv.get("b") === undefined,
+      ]
+    }""")
+    assert refused == [
+        "conflict", "invalid_key", "invalid_value", "invalid_value", "too_large", "TypeError", "not_found", "conflict",
+        None, 1, True,
+    ]  # fmt: skip
+
+
+def test_what_is_handed_out_cannot_be_changed_by_mistake(page):
+    assert page.evaluate("""async () => {
+      await kv.set("a", {b: [1]})
+      "use strict"
+      try { kv.get("a").b.push(2) } catch (error) { return [error.name, kv.get("a")] }
+    }""") == ["TypeError", {"b": [1]}]
+
+
+def test_nobody_signed_in_is_said_at_once(make_person, server):
+    person = make_person(signed_up=False)
+    page = person.new_page()
+    page.goto(server.url + "/signin")
+    assert page.evaluate("""async () => {
+      const {connect} = await import("/rkv.js")
+      try { await connect() } catch ({code, message}) { return [code, message] }
+    }""") == ["unauthenticated", "Sign in first: the server does not know this caller."]
+    person.complaints = [text for text in person.complaints if "status of 401" not in text]
+
+
+def test_a_token_is_enough(make_person, server):
+    person = make_person(signed_up=False)
+    account = server.sign_up(fresh_name("program"))
+    page = person.new_page()
+    page.goto(server.url + "/signin")
+    page.evaluate(
+        """async ([url, token]) => {
+          const {connect} = await import("/rkv.js")
+          const kv = await connect({url, token})
+          await kv.set("a", 1)
+          kv.close()
+        }""",
+        [server.url, account.token],
+    )
+    assert account.http("get", key="a").json()["entry"]["value"] == 1
+
+
+def test_thousands_of_writes_at_once_all_arrive_in_order(ada, page):
+    assert page.evaluate("""async () => {
+      const answers = await Promise.all(Array.from({length: 3000}, (_, i) => kv.set(`k${i % 7}`, i)))
+      return answers.every(({version}, i) => version === Math.floor(i / 7) + 1)
+    }""")
+    assert {ada.get(f"k{i}") for i in range(7)} == set(range(2993, 3000))
+
+
+def test_polling_is_enough_where_something_on_the_way_refuses_every_websocket(make_person):
+    person = make_person("polling")
+    person.context.add_init_script("""window.WebSocket = class {
+      constructor() { setTimeout(() => { this.onerror(new Event("error")); this.onclose({}) }) }
+      close() {}
+    }""")
+    here, there = person.open_tab(), person.open_tab()
+    there.create("a", "1")
+    expect(here.value_of("a")).to_have_text("1")
+
+
+def test_a_large_space_is_still_quick(ada):
+    count = 20_000
+    for start in range(0, count, 125):
+        ops = [{"op": "set", "key": f"folder-{i % 97}/key-{i}", "value": {"n": i}} for i in range(start, start + 125)]
+        ada.call("batch", ops=ops)
+    tab = ada.open_tab()
+    expect(tab.count).to_have_text("20,000 keys")
+    assert tab.page.locator("[role=row]").count() <= 150
+    times = tab.page.evaluate("""async () => {
+      const filter = document.getElementById("filter")
+      const times = []
+      for (const text of ["k", "ke", "key-19", "zzz", ""]) {
+        const start = performance.now()
+        filter.value = text
+        filter.dispatchEvent(new Event("input", {bubbles: true}))
+        await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))
+        times.push(performance.now() - start)
+      }
+      return times
+    }""")
+    assert sorted(times)[2] < 150, times  # 50 ms and a frame on a quiet machine, with five times as many
+    tab.page.locator(".grid").evaluate("(grid) => (grid.scrollTop = grid.scrollHeight)")
+    expect(tab.row("folder-96/key-9990")).to_be_visible()
+    assert not math.isnan(times[0])

@@ -1,0 +1,211 @@
+"""Get, set and delete by hand: what is typed is what is kept, and nobody's work is overwritten unseen."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+VALUES = {
+    "__proto__": {"__proto__": {"x": 1}, "constructor": None},
+    "a//b": [1, 2.5, -0.25, 1e300, 5e-324],
+    ".": "",
+    "..": 'line\nbreak\t"quote" \\ / \u2028 \u0000',
+    " leading and trailing ": True,
+    "emoji/😀🏳️‍🌈": "e\u0301 ≠ é",
+    "?key=x&y#z%2F+": {"": [[[]]], "ключ": {"נ": "ا"}},
+    "<b>&amp;</b>": "<script>alert(1)</script>",
+    "～": 9007199254740991,
+    "constructor": False,
+}
+
+
+@pytest.mark.parametrize("key", VALUES)
+def test_what_is_typed_is_what_is_kept(ada, key):
+    value = VALUES[key]
+    here = ada.open_tab()
+    here.create(key, json.dumps(value, ensure_ascii=False))
+    expect(here.row(key)).to_have_count(1)
+    assert ada.get(key) == value
+    there = ada.open_tab(key)
+    expect(there.page.locator("#detail-heading")).to_have_text(key, use_inner_text=False)
+    assert json.loads(there.editor.input_value()) == value
+    there.click("Delete")
+    expect(there.row(key)).to_have_count(0)
+    assert ada.call("list")["entries"] == []
+
+
+def test_keys_stand_in_byte_order_and_can_be_filtered(ada):
+    ada.call("batch", ops=[{"op": "set", "key": key, "value": 1} for key in ["b", "a/2", "B", "～", "😀", "a/10", "é"]])
+    tab = ada.open_tab()
+    keys = tab.page.locator("[role=row] .k")
+    expect(keys).to_have_text(["B", "a/10", "a/2", "b", "é", "～", "😀"])
+    tab.page.get_by_label("Filter keys").fill("B")
+    expect(keys).to_have_text(["B", "b"])
+    expect(tab.count).to_have_text("2 matches of 7 keys")
+    ada.set("ab", 1)
+    expect(keys).to_have_text(["B", "ab", "b"])
+    tab.page.get_by_label("Filter keys").fill("nothing like it")
+    tab.click("Create this key")
+    expect(tab.page.get_by_label("Key", exact=True)).to_have_value("nothing like it")
+    tab.click("Clear the filter")
+    expect(keys).to_have_count(8)
+
+
+def test_text_that_is_no_json_says_where_and_is_not_saved(ada):
+    ada.set("a", {"b": 1})
+    tab = ada.open_tab("a")
+    tab.editor.fill('{\n  "b": 1\n  "c": 2\n}')
+    expect(tab.note).to_have_text("Line 3, column 3: expected ',' or '}'")
+    expect(tab.editor).to_have_attribute("aria-invalid", "true")
+    tab.save()
+    expect(tab.editor).to_be_focused()
+    assert ada.get("a") == {"b": 1}
+    tab.editor.fill("hello")
+    tab.click("Save as text")
+    expect(tab.value_of("a")).to_have_text('"hello"')
+    assert ada.get("a") == "hello"
+
+
+def test_an_integer_that_would_be_rounded_is_refused(ada):
+    tab = ada.open_tab()
+    tab.create("a", "9007199254740993")
+    expect(tab.note).to_contain_text("would be rounded")
+    assert ada.call("list")["entries"] == []
+
+
+def test_the_server_s_refusal_is_shown_and_the_text_kept(ada):
+    tab = ada.open_tab()
+    text = json.dumps("x" * 70_000)
+    tab.create("a", text)
+    expect(tab.page.locator("#refusal")).to_be_visible()
+    expect(tab.editor).to_have_value(text)
+    tab.editor.fill("1")
+    tab.save()
+    expect(tab.value_of("a")).to_have_text("1")
+
+
+def test_a_draft_is_never_overwritten_keep_mine(tabs, ada):
+    here, there = tabs
+    ada.set("a", 1)
+    here.open("a")
+    here.editor.fill('"mine"')
+    there.write("a", '"theirs"')
+    here.look()
+    expect(here.conflict).to_contain_text(
+        "Changed in another tab. Chrome on Linux saved revision 2 while you were editing 1."
+    )
+    expect(here.conflict).to_contain_text('"theirs"')
+    expect(here.editor).to_have_value('"mine"')
+    here.save()
+    expect(here.conflict).to_be_visible()
+    assert ada.get("a") == "theirs"
+    here.click("Keep mine")
+    expect(here.conflict).to_have_count(0)
+    expect(here.value_of("a")).to_have_text('"mine"')
+    assert ada.get("a") == "mine"
+
+
+def test_a_draft_is_never_overwritten_take_theirs(tabs, ada):
+    here, there = tabs
+    ada.set("a", 1)
+    here.open("a")
+    here.editor.fill('"mine"')
+    there.write("a", '"theirs"')
+    here.click("Take theirs")
+    expect(here.editor).to_have_value('"theirs"')
+    expect(here.conflict).to_have_count(0)
+    assert ada.get("a") == "theirs"
+
+
+def test_a_key_deleted_while_it_was_being_edited(tabs, ada):
+    here, there = tabs
+    ada.set("a", 1)
+    here.open("a")
+    here.editor.fill("2")
+    there.open("a")
+    there.click("Delete")
+    here.look()
+    expect(here.conflict).to_contain_text("Deleted in another tab. Saving will create it again.")
+    here.click("Keep mine")
+    expect(here.value_of("a")).to_have_text("2")
+
+
+def test_a_save_that_another_overtook_is_a_conflict_and_not_lost(ada):
+    """Offline both edit the same key: the later save must not win unseen."""
+    ada.expects_outage = True
+    ada.set("a", 1)
+    tab = ada.open_tab("a")
+    ada.context.set_offline(True)
+    tab.is_offline()
+    tab.editor.fill('"mine"')
+    tab.save()
+    expect(tab.button("Queued")).to_be_visible()
+    ada.set("a", "theirs")
+    ada.context.set_offline(False)
+    expect(tab.conflict).to_contain_text("saved revision 2 while you were editing 1", timeout=20_000)
+    expect(tab.editor).to_have_value('"mine"')
+    assert ada.get("a") == "theirs"
+
+
+def test_creating_a_key_that_exists_already_overwrites_nothing(ada):
+    ada.set("a", "old")
+    tab = ada.open_tab()
+    tab.create("a", '"new"')
+    expect(tab.conflict).to_contain_text("This key exists already.")
+    assert ada.get("a") == "old"
+    tab.click("Take theirs")
+    expect(tab.editor).to_have_value('"old"')
+
+
+def test_unsaved_text_is_still_there_when_one_comes_back_to_its_key(ada):
+    ada.set("a", 1)
+    ada.set("b", 2)
+    tab = ada.open_tab()
+    tab.open("a")
+    tab.editor.fill("[1, 2")
+    tab.open("b")
+    expect(tab.editor).to_have_value("2")
+    expect(tab.row("a").get_by_role("gridcell", name="a, has unsaved changes")).to_be_visible()
+    tab.open("a")
+    expect(tab.editor).to_have_value("[1, 2")
+    tab.click("Discard")
+    expect(tab.editor).to_have_value("1")
+
+
+def test_an_address_leads_to_its_key_there_or_not(ada):
+    ada.set("a/b", {"c": 1})
+    tab = ada.open_tab("a/b")
+    expect(tab.page).to_have_title("a/b · Keys · realtime_kv")
+    expect(tab.editor).to_have_value('{\n  "c": 1\n}')
+    expect(tab.page.locator(".meta")).to_contain_text("Created")
+    ada.call("delete", key="a/b")
+    gone = ada.open_tab("a/b")
+    expect(gone.page.locator("#answer")).to_contain_text("There is no such key.")
+    never = ada.open_tab("never")
+    expect(never.page.locator("#answer")).to_have_text("There is no such key. Saving a value creates it.")
+    never.editor.fill("3")
+    never.save()
+    expect(never.value_of("never")).to_have_text("3")
+    never.page.go_back()
+    impossible = ada.open_tab("")
+    expect(impossible.page.locator("#answer")).to_contain_text("A key has at least one character.")
+
+
+def test_the_row_of_an_address_is_in_view(ada):
+    for i in range(2):
+        ada.call("batch", ops=[{"op": "set", "key": f"k{i}{j:03}", "value": j} for j in range(120)])
+    expect(ada.open_tab("k1100").row("k1100")).to_be_in_viewport()
+
+
+def test_back_and_forward(ada):
+    ada.set("a", 1)
+    ada.set("b", 2)
+    tab = ada.open_tab()
+    tab.open("a")
+    tab.open("b")
+    tab.page.go_back()
+    expect(tab.page.locator("#detail-heading")).to_have_text("a")
+    tab.page.go_back()
+    expect(tab.page.locator("#detail-heading")).to_have_count(0)
+    tab.page.go_forward()
+    expect(tab.editor).to_have_value("1")

@@ -1,0 +1,177 @@
+"""Signing up, in and out, with JavaScript and without; the keyboard alone; and what a first visit loads."""
+
+import gzip
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.running import PASSWORD, fresh_name
+
+
+def test_signing_up_in_and_out_needs_no_javascript(make_person, server):
+    person = make_person("plain", signed_up=False, java_script_enabled=False)
+    page = person.new_page()
+    page.goto(server.url)
+    page.wait_for_url("**/signin")
+    page.get_by_role("link", name="Create an account").click()
+    page.get_by_label("Username").fill("x")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+    expect(page.locator("#problem")).to_be_visible()
+    expect(page.get_by_label("Username")).to_have_value("x")
+    expect(page.get_by_label("Username")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Username").fill(person.username)
+    page.get_by_label("Password", exact=True).fill("password1")
+    page.get_by_role("button", name="Create account").click()
+    expect(page.locator("#problem")).to_contain_text("easy to guess")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+    page.wait_for_url("**/keys")
+    expect(page.locator("noscript p")).to_contain_text("needs JavaScript")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/signin")
+    page.goto(server.url + "/keys?key=a%2F%2Fb")
+    page.wait_for_url(re.compile(r"/signin\?next="))
+    page.get_by_label("Username").fill(person.username)
+    page.get_by_label("Password", exact=True).fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#problem")).to_be_visible()
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(server.url + "/keys?key=a%2F%2Fb")
+    # the two refused forms, as Chromium reports them
+    person.complaints = [text for text in person.complaints if not re.search(r"status of (401|422)", text)]
+
+
+def test_a_password_can_be_looked_at(make_person, server):
+    page = make_person(signed_up=False).new_page()
+    page.goto(server.url + "/signin")
+    password = page.get_by_label("Password", exact=True)
+    password.fill("secret")
+    page.get_by_role("button", name="Show password").click()
+    expect(password).to_have_attribute("type", "text")
+    page.get_by_role("button", name="Hide password").click()
+    expect(password).to_have_attribute("type", "password")
+
+
+def test_the_keyboard_is_enough(make_person, server):
+    person = make_person("keys", signed_up=False)
+    page = person.new_page()
+    press, kind = page.keyboard.press, page.keyboard.type
+    focused = page.locator(":focus")
+    page.goto(server.url + "/signup")
+    kind(fresh_name("keyboard"))
+    press("Tab")
+    kind(PASSWORD)
+    press("Enter")
+    page.wait_for_url("**/keys")
+    expect(page.locator("#conn")).to_have_attribute("data-state", "live")
+    for key, value in (("a", "1"), ("b", "2"), ("c", "3")):
+        press("n")
+        expect(focused).to_have_attribute("id", "new-key")
+        kind(key)
+        press("Tab")
+        kind(value)
+        press("Control+s")
+        expect(page.locator(f"[title={key}]")).to_be_visible()
+        press("Escape")
+        expect(focused).to_have_attribute("role", "row")
+    press("Home")
+    press("ArrowDown")
+    expect(focused).to_have_attribute("aria-rowindex", "2")
+    press("Enter")
+    expect(focused).to_have_id("detail-heading")
+    expect(focused).to_have_text("b")
+    press("e")
+    expect(focused).to_have_id("editor")
+    press("Control+a")
+    kind("22")
+    press("Control+Enter")
+    expect(page.locator("[title=b] + .v")).to_have_text("22")
+    press("Escape")
+    expect(focused).to_have_attribute("aria-rowindex", "2")
+    press("Delete")
+    expect(page.locator("[role=row]")).to_have_count(2)
+    expect(focused).to_have_attribute("role", "row")
+    press("/")
+    expect(focused).to_have_id("filter")
+    kind("c")
+    expect(page.locator("[role=row]")).to_have_count(1)
+    press("Escape")
+    expect(page.locator("[role=row]")).to_have_count(2)
+    press("Escape")
+    press("Shift+?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    page.get_by_label("Single-key shortcuts").press("Space")
+    press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    press("n")
+    expect(page.locator("#new-key")).to_have_count(0)
+
+
+def test_the_theme_is_chosen_once_for_all_tabs(tabs):
+    here, there = tabs
+    background = "getComputedStyle(document.body).backgroundColor"
+    assert here.page.evaluate(background) == "rgb(246, 247, 244)"
+    here.click("Theme: system")
+    here.click("Theme: light")
+    expect(here.button("Theme: dark")).to_be_visible()
+    assert here.page.evaluate(background) == "rgb(14, 20, 18)"
+    expect(there.page.locator("html")).to_have_attribute("data-theme", "dark")
+    there.page.reload()
+    assert there.page.evaluate(background) == "rgb(14, 20, 18)"
+
+
+@pytest.mark.parametrize("path", ["/signin", "/keys"])
+def test_a_first_visit_loads_less_than_60_kb_of_javascript_and_nothing_from_elsewhere(make_person, server, path):
+    person = make_person(signed_up=path == "/keys")
+    page = person.new_page()
+    scripts: dict[str, int] = {}
+    others = []
+    page.on("request", lambda request: None if request.url.startswith(server.url) else others.append(request.url))
+
+    def weigh(response):
+        if "javascript" in response.headers.get("content-type", ""):
+            scripts[response.url.removeprefix(server.url)] = len(gzip.compress(response.body(), 6))
+
+    page.on("response", weigh)
+    page.goto(server.url + path, wait_until="networkidle" if path == "/signin" else "load")
+    if path == "/keys":
+        expect(page.locator("#conn")).to_have_attribute("data-state", "live")
+    total = sum(scripts.values())
+    print(f"{path}: {total} bytes gzipped in {len(scripts)} files")
+    assert 0 < total < 60_000, scripts
+    assert not [url for url in others if not url.startswith("ws://127.0.0.1")]
+
+
+def test_the_pages_fit_320_pixels(make_person, server):
+    person = make_person("narrow", viewport={"width": 320, "height": 568})
+    long_key = "a-folder-with-a-long-name/" + "and-a-key-with-an-even-longer-name-" * 4
+    person.set(long_key, {"text": "x" * 500})
+    person.set("short", 1)
+    tab = person.open_tab()
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert tab.page.evaluate(overflow) == 0
+    tab.open(long_key)
+    assert tab.page.evaluate(overflow) == 0
+    expect(tab.row("short")).not_to_be_visible()
+    tab.editor.fill("[1")
+    assert tab.page.evaluate(overflow) == 0
+    tab.click("All keys")
+    expect(tab.row("short")).to_be_visible()
+    expect(tab.page.locator(":focus")).to_have_attribute("role", "row")
+    stranger = make_person("stranger", signed_up=False, viewport={"width": 320, "height": 568}).new_page()
+    for path in ("/signin", "/signup"):
+        stranger.goto(server.url + path)
+        assert stranger.evaluate(overflow) == 0
+
+
+def test_a_page_that_is_not_there(make_person, server):
+    person = make_person(signed_up=False)
+    page = person.new_page()
+    page.goto(server.url + "/nowhere")
+    expect(page.get_by_role("heading")).to_be_visible()
+    page.get_by_role("link", name="Go to the start page").click()
+    page.wait_for_url("**/signin")
+    person.complaints = [text for text in person.complaints if "status of 404" not in text]
