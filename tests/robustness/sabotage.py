@@ -1,0 +1,265 @@
+"""Starts the real server with one thing broken, or with failpoints: all of it put around its parts from outside.
+
+A script: `sabotage.py serve …` is `realtime_kv serve …`. What is to be done stands in the variable ROBUSTNESS, as JSON
+(`Setup`); orders can be given later, through a Unix socket (failpoints.py). The checker is itself checked with this:
+each way of breaking the server has to be noticed by the guarantee that EXPECTED names.
+"""
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from realtime_kv import cli, server
+from realtime_kv.app import House, create_app
+from realtime_kv.core import frames, reads
+from realtime_kv.core.runtime import Future
+from tests.robustness.failpoints import Clock, Orders
+
+# which guarantee has to notice
+EXPECTED = {
+    "drop": "gapless",
+    "reorder": "ordered",
+    "twice": "unique",
+    "early_ack": "linearizable",
+    "forget": "durable",
+    "wrong_room": "isolated",
+    "stale_read": "linearizable",
+    "retry_applied": "exactly_once",
+    "wrong_digest": "bookmarkable",
+    "half_pushed": "atomic",
+    "half_committed": "atomic",
+    "skipping_resume": "resumable",
+}
+
+
+class Setup(msgspec.Struct):
+    """How this server differs from the real one."""
+
+    orders: str = ""
+    proofs: str = ""
+    sabotage: str = ""
+    # one in so many is broken
+    every: int = 1
+    # how large a page and a change may grow: small ones make many pages
+    page_bytes: int = 0
+
+
+class _Every:
+    """True once in so many calls."""
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._count = 0
+
+    def __call__(self) -> bool:
+        self._count += 1
+        return self._count % self._every == 0
+
+
+def drop(house: House, now: _Every) -> None:
+    """A change does not reach one tab."""
+    send = house.gateway._send
+    house.gateway._send = lambda tab, frame: None if _is_change(frame) and now() else send(tab, frame)
+
+
+def reorder(house: House, now: _Every) -> None:
+    """A change reaches one tab behind the next one."""
+    send = house.gateway._send
+    held: dict[str, Any] = {}
+
+    def send_late(tab: Any, frame: Any) -> None:
+        if _is_change(frame) and tab.eio_sid not in held and now():
+            held[tab.eio_sid] = frame
+            return
+        send(tab, frame)
+        if _is_change(frame) and tab.eio_sid in held:
+            send(tab, held.pop(tab.eio_sid))
+
+    house.gateway._send = send_late
+
+
+def twice(house: House, now: _Every) -> None:
+    """A change reaches one tab twice."""
+    send = house.gateway._send
+
+    def send_twice(tab: Any, frame: Any) -> None:
+        send(tab, frame)
+        if _is_change(frame) and now():
+            send(tab, frame)
+
+    house.gateway._send = send_twice
+
+
+def early_ack(house: House, now: _Every) -> None:
+    """Writes are acknowledged some time before they are committed."""
+    writer = house.store.writer
+    commit = writer._commit
+
+    def acknowledge_first(cursor: Any, writes: list[Any], at: int) -> Any:
+        outcomes, committed = commit(cursor, writes, at)
+        if now():
+            for write, outcome in zip(writes, outcomes, strict=True):
+                if not isinstance(outcome, Exception):
+                    house.runtime.deliver(lambda write=write, outcome=outcome: write.future.resolve(outcome))
+            time.sleep(0.05)
+        return outcomes, committed
+
+    writer._commit = acknowledge_first
+
+
+def wrong_room(house: House, now: _Every) -> None:
+    """A change goes to another user's tabs, too."""
+    gateway = house.gateway
+    push = gateway.push
+
+    def push_wide(committed: Any) -> None:
+        push(committed)
+        for news in committed:
+            strangers = [room for room in gateway._rooms.values() if room.user_id != news.user_id]
+            if strangers and now():
+                push([replace(news, user_id=strangers[0].user_id)])
+
+    house.store.writer._watchers[:] = [push_wide]
+
+
+def stale_read(house: House, now: _Every) -> None:
+    """A read is answered with what an earlier one has found."""
+    get = house.store.get
+    found: dict[Any, Future[Any]] = {}
+
+    def get_stale(caller: Any, key: str) -> Future[Any]:
+        future = get(caller, key)
+        earlier = found.setdefault((caller.user_id, key), future)
+        return earlier if earlier.done and now() else future
+
+    house.store.get = get_stale
+
+
+def retry_applied(house: House, now: _Every) -> None:
+    """An `op_id` is not remembered."""
+    write = house.store._write
+
+    def write_again(request: Any) -> Future[Any]:
+        if now():
+            request.op_id = None
+        return write(request)
+
+    house.store._write = write_again
+
+
+def wrong_digest(house: House, now: _Every) -> None:
+    """A bookmark has one bit too many."""
+    gateway = house.gateway
+    push = gateway.push
+
+    def push_wrong(committed: Any) -> None:
+        push(committed)
+        for news in committed:
+            room = gateway._rooms.get(news.user_id)
+            if room and now():
+                room.bookmark = replace(room.bookmark, digest=room.bookmark.digest ^ 1)
+
+    house.store.writer._watchers[:] = [push_wrong]
+
+
+def half_pushed(house: House, now: _Every) -> None:
+    """A batch is pushed as two writes."""
+
+    def push_halves(committed: Any) -> None:
+        house.gateway.push([replace(news, writes=list(halves(news.writes))) for news in committed])
+
+    def halves(writes: Any) -> Any:
+        for write in writes:
+            middle = len(write.ops) // 2
+            if middle and now():
+                yield replace(write, ops=write.ops[:middle])
+                yield replace(write, ops=write.ops[middle:])
+            else:
+                yield write
+
+    house.store.writer._watchers[:] = [push_halves]
+
+
+def half_committed(house: House, now: _Every) -> None:
+    """A batch is written as two writes."""
+    batch = house.store.batch
+
+    def batch_twice(caller: Any, ops: Any, *, op_id: str | None = None) -> Future[Any]:
+        middle = len(ops) // 2
+        if middle and now():
+            batch(caller, ops[:middle])
+            ops = ops[middle:]
+        return batch(caller, ops, op_id=op_id)
+
+    house.store.batch = batch_twice
+
+
+def skipping_resume(house: House, now: _Every) -> None:
+    """A tab that comes back is not told of a few writes."""
+    sync = house.store.sync
+
+    def sync_later(caller: Any, *, since: int | None = None, **rest: Any) -> Future[Any]:
+        if since is None or not now():
+            return sync(caller, since=since, **rest)
+        answer: Future[Any] = Future()
+        read = sync(caller, since=since + 3, **rest)
+        read.then(lambda _: answer.resolve(replace(read.result(), from_=0 if read.result().reset else since)))
+        return answer
+
+    house.store.sync = sync_later
+
+
+def forget(file: Path) -> None:
+    """The last few writes of each user have not been on disk after all: done to the file before a start."""
+    with sqlite3.connect(file) as db:
+        db.execute("UPDATE spaces SET revision = max(0, revision - 5)")
+        for table in ("entries", "log"):
+            left = f"SELECT revision FROM spaces AS s WHERE s.user_id = {table}.user_id"
+            db.execute(f"DELETE FROM {table} WHERE revision > ({left})")
+    db.close()
+
+
+SABOTAGES: dict[str, Callable[[House, _Every], None]] = {
+    fn.__name__: fn
+    for fn in (
+        drop, reorder, twice, early_ack, wrong_room, stale_read, retry_applied, wrong_digest, half_pushed,
+        half_committed, skipping_resume,
+    )
+}  # fmt: skip
+
+
+def main() -> int:
+    setup = msgspec.json.decode(os.environ["ROBUSTNESS"], type=Setup)
+    clock = Clock()
+
+    def create(config: Any, runtime: Any, **options: Any) -> Any:
+        file = config.data_dir / "realtime_kv.db"
+        if setup.sabotage == "forget" and file.exists():
+            forget(file)
+        app = create_app(config, runtime, clock=clock, **options)
+        house = app.extensions["realtime_kv"]
+        if setup.sabotage in SABOTAGES:
+            SABOTAGES[setup.sabotage](house, _Every(setup.every))
+        if setup.orders:
+            Orders(house, clock, Path(setup.proofs)).listen(setup.orders)
+        return app
+
+    if setup.page_bytes:
+        frames.PAGE_BYTES = reads.PAGE_BYTES = setup.page_bytes
+    server.create_app = create
+    return cli.main(sys.argv[1:])
+
+
+def _is_change(frame: Any) -> bool:
+    return frame.payload.startswith(b'42["change"')
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,252 @@
+"""A tab: lives by the client's rule, asks for what its workload says, comes back when it is cut, and records it all.
+
+A write whose outcome a cut has left unknown is sent again with its `op_id`, for as long as there is no answer.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.robustness.history import Call, Connected, Disconnected, Fault, Recorder, TabLog, now
+from tests.robustness.replica import Replica
+from tests.robustness.stock import StockWire
+from tests.robustness.wire import Gone, PollingWire, WebSocketWire, Wire
+from tests.robustness.workload import Audit, Request, Workload
+
+IN_FLIGHT = 6
+# nothing that a server under these faults does takes so long
+STUCK_SECONDS = 90
+RETRY_SECONDS = 0.05
+WRITING = {"set", "delete", "batch"}
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.decode
+
+
+class Stuck(Exception):
+    """A tab got no answer, or did not come back: what was promised has not happened."""
+
+
+class Spec(msgspec.Struct):
+    """What a tab is to be: sent to the process that runs it."""
+
+    user: str
+    token: str
+    tab: str
+    seed: str
+    operations: int
+    transport: str = "websocket"
+    # one operation in so many is followed by this
+    cut_every: int = 0
+    pause_every: int = 0
+    abandon_every: int = 0
+    # once, for so many seconds, it reads nothing
+    stall_seconds: float = 0.0
+    auditor: bool = False
+
+
+class Tab:
+    """`live` until all operations are answered and `finish` has been called; then in step for the last time."""
+
+    def __init__(self, spec: Spec, port: int, folder: Path, progress: Callable[[], None] = lambda: None) -> None:
+        self._spec = spec
+        self._port = port
+        self._progress = progress
+        self.replica = Replica()
+        self._workload = Audit(spec.user) if spec.auditor else Workload(spec.user, spec.tab, spec.seed, self.replica)
+        log = TabLog(spec.user, spec.tab, spec.transport, spec.auditor)
+        self._recorder = Recorder(folder / f"{'z-' if spec.auditor else ''}{spec.tab}.jsonl", log)
+        self._left = spec.operations
+        self._sendable: deque[Request] = deque()
+        self._unknown: deque[Request] = deque()
+        self._asked: dict[int, Request] = {}
+        self._id = 0
+        self._connection = 0
+        self._wire: Wire
+        self._changed = asyncio.Event()
+        self._finishing = asyncio.Event()
+        self._reading = asyncio.Event()
+        self._reading.set()
+        self._delayed = 0
+        self._closing = False
+        self._settled = False
+        self._stall_at = spec.operations // 3 if spec.stall_seconds else -1
+
+    def finish(self) -> None:
+        """No more faults are to come: be in step once more, and end."""
+        self._finishing.set()
+        self._changed.set()
+
+    async def live(self) -> None:
+        """Raises Stuck."""
+        try:
+            while not self._settled:
+                await self._connect()
+                try:
+                    await self._be_connected()
+                except Gone as gone:
+                    self._record_end(str(gone))
+            self._wire.cut()
+        finally:
+            self._recorder.close()
+
+    @property
+    def answered(self) -> bool:
+        """Whether everything that was to be asked has been."""
+        return not (self._left or self._asked or self._sendable or self._unknown or self._delayed)
+
+    async def _connect(self) -> None:
+        for attempt in range(400):
+            try:
+                self._wire = await asyncio.wait_for(self._open(), STUCK_SECONDS)
+            except Gone:
+                # the server is away, or has not noticed yet that we are
+                await asyncio.sleep(min(0.01 * 1.5**attempt, 0.3))
+                continue
+            self._connection += 1
+            self._recorder.record(Connected(now(), self._connection))
+            return
+        raise Stuck(f"{self._spec.tab} could not come back")
+
+    async def _open(self) -> Wire:
+        spec = self._spec
+        if spec.transport == "stock":
+            return await StockWire.open(self._port, spec.token)
+        if spec.transport == "polling":
+            return await PollingWire.open(self._port, spec.token)
+        small = bool(spec.stall_seconds or spec.pause_every)
+        return await WebSocketWire.open(self._port, spec.token, small=small)
+
+    def _record_end(self, why: str) -> None:
+        self._recorder.record(Disconnected(now(), self._connection, why))
+        self.replica.abort_sync()
+        for verb, payload in self._asked.values():
+            if verb in WRITING and "op_id" in payload:
+                self._unknown.append((verb, payload))
+        self._asked.clear()
+
+    async def _be_connected(self) -> None:
+        self._closing = False
+        self._sync()
+        self._sendable.extendleft(reversed(self._unknown))
+        self._unknown.clear()
+        asking = asyncio.ensure_future(self._ask_all())
+        hearing = asyncio.ensure_future(self._hear_all())
+        try:
+            await asyncio.wait({asking, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (asking, hearing):
+                if task.done():
+                    task.result()
+        finally:
+            asking.cancel()
+            hearing.cancel()
+            await asyncio.gather(asking, hearing, return_exceptions=True)
+
+    # asking
+
+    async def _ask_all(self) -> None:
+        while not self.answered:
+            await self._until(lambda: self._sendable or self._left or self.answered)
+            await self._until(lambda: len(self._asked) < IN_FLIGHT)
+            if not self._sendable and self._left:
+                self._left -= 1
+                self._progress()
+                self._sendable.extend(self._workload.next())
+                self._misbehave()
+            if self._sendable:
+                self._ask(*self._sendable.popleft())
+        await self._finishing.wait()
+        self._closing = True
+        self._sync()
+        # the bookmark after a sync, and whatever is pushed before it
+        await self._until(lambda: self._settled)
+
+    async def _until(self, holds: Callable[[], Any]) -> None:
+        while not holds():
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), STUCK_SECONDS)
+            except TimeoutError:
+                raise Stuck(f"{self._spec.tab} waits for answers: {self._asked}") from None
+
+    def _ask(self, verb: str, payload: dict[str, Any]) -> None:
+        self._id += 1
+        self._asked[self._id] = (verb, payload)
+        self._recorder.record(Call(now(), self._connection, self._id, verb, payload))
+        self._wire.call(self._id, verb, _encode(payload))
+
+    def _sync(self) -> None:
+        if not self.replica.syncing:
+            self._ask("sync", self.replica.begin_sync())
+
+    def _misbehave(self) -> None:
+        spec, chance = self._spec, self._workload.random.random
+        if spec.cut_every and chance() < 1 / spec.cut_every:
+            halfway = chance() < 0.5
+            self._fault("cut")
+            self._wire.cut(halfway=halfway)
+            raise Gone("cut")
+        if spec.abandon_every and chance() < 1 / spec.abandon_every:
+            self._fault("half-open")
+            self._wire.abandon()
+            raise Gone("abandoned")
+        if spec.pause_every and chance() < 1 / spec.pause_every:
+            self._fault("slow")
+            self._stop_reading(chance() / 2)
+        if self._left == self._stall_at:
+            self._stall_at = -1
+            self._fault("stalled")
+            self._stop_reading(spec.stall_seconds)
+
+    def _stop_reading(self, seconds: float) -> None:
+        self._reading.clear()
+        asyncio.get_running_loop().call_later(seconds, self._reading.set)
+
+    def _fault(self, kind: str) -> None:
+        self._recorder.record(Fault(now(), self._connection, kind))
+
+    # hearing
+
+    async def _hear_all(self) -> None:
+        while True:
+            await self._reading.wait()
+            for what, body in await self._wire.receive():
+                if isinstance(what, int):
+                    self._recorder.answer(self._connection, what, body)
+                    self._on_answer(what, _decode(body))
+                else:
+                    self._recorder.push(self._connection, what, body)
+                    self._on_push(what, body)
+            self._changed.set()
+
+    def _on_answer(self, id: int, body: dict[str, Any]) -> None:
+        verb, payload = self._asked.pop(id)
+        if body["ok"]:
+            if verb == "sync" and (following := self.replica.on_page(body)) is not None:
+                self._ask("sync", following)
+        elif verb == "sync":
+            self._wire.cut()
+            raise Gone(f"no sync: {body}")
+        elif body["error"]["code"] == "unavailable" and verb in WRITING and "op_id" in payload:
+            self._delayed += 1
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._send_again, (verb, payload))
+
+    def _send_again(self, request: Request) -> None:
+        self._delayed -= 1
+        self._sendable.append(request)
+        self._changed.set()
+
+    def _on_push(self, name: str, body: bytes) -> None:
+        if name == "change":
+            in_step = self.replica.on_change(_decode(body))
+        elif name == "bookmark":
+            in_step = self.replica.on_bookmark(_decode(body))
+            self._settled = self._closing and not self.replica.syncing
+        else:
+            return
+        if not in_step:
+            self._sync()

@@ -1,0 +1,106 @@
+"""What the server pushes over one connection, before any client heals it: ordered, unique, gapless.
+
+A client is safe from lost, repeated and reordered frames by its own rule. That rule would hide a server that loses
+them, so these look at the frames as they came.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.robustness.evidence import WRITING, Evidence
+from tests.robustness.history import Answer, Call, Event, History, Push, connections
+
+
+def ordered(_history: History, evidence: Evidence) -> Iterator[str]:
+    """Revisions rise: within a change, from change to change, and with the order in which a tab sent its writes."""
+    for where, events in _connections(evidence):
+        reached, seen = 0, set()
+        for change in _changes(events):
+            span = (change["from"], change["revision"])
+            revisions = [write["revision"] for write in change["writes"]]
+            if revisions != sorted(revisions) or not revisions or revisions[-1] != change["revision"]:
+                yield f"{where} was pushed a change {span} with the writes {revisions}"
+            if change["revision"] < reached and span not in seen:
+                yield f"{where} was pushed {span} behind {reached}"
+            reached = max(reached, change["revision"])
+            seen.add(span)
+        acknowledged = [(call.id, answer.body["revision"]) for call, answer in _made_here(events)]
+        by_sending = [revision for _, revision in sorted(acknowledged)]
+        if by_sending != sorted(by_sending):
+            yield f"{where}: its writes took effect in another order than they were sent in: {by_sending}"
+
+
+def unique(_history: History, evidence: Evidence) -> Iterator[str]:
+    """No write is pushed twice over a connection, and all tabs see the same under one revision."""
+    yield from evidence.contradictions
+    for where, events in _connections(evidence):
+        seen: set[int] = set()
+        for change in _changes(events):
+            revisions = [write["revision"] for write in change["writes"]]
+            if again := sorted(seen.intersection(revisions)) or (len(set(revisions)) < len(revisions)):
+                yield f"{where} was pushed twice: {again if again is not True else revisions}"
+            seen.update(revisions)
+
+
+def gapless(_history: History, evidence: Evidence) -> Iterator[str]:
+    """Each change begins where the one before ended, the first no later than the first sync; nothing is left out.
+
+    Nor at the end: a bookmark, and the acknowledgement of a tab's own write, come behind the change they are about.
+    """
+    for where, events in _connections(evidence):
+        pushed: int | None = None
+        first: int | None = None
+        synced: int | None = None
+        made_here = {answer.id for _, answer in _made_here(events)}
+        for event in events:
+            data = event.data if isinstance(event, Push) else event.body if isinstance(event, Answer) else {}
+            if isinstance(event, Push) and event.name == "change":
+                revisions = [write["revision"] for write in data["writes"]]
+                if pushed is not None and data["from"] > pushed:
+                    yield f"{where} was pushed nothing between {pushed} and {data['from']}"
+                if missing := set(range(data["from"] + 1, data["revision"] + 1)) - set(revisions):
+                    yield f"{where} was pushed a change without {sorted(missing)}"
+                if first is None:
+                    first = data["from"]
+                    if synced is not None and first > synced:
+                        yield f"{where} has synced up to {synced}, and the first change begins at {first}"
+                pushed = max(pushed or 0, data["revision"])
+            elif isinstance(event, Push) and event.name == "bookmark" and synced is not None:
+                if data["revision"] > max(pushed or 0, synced):
+                    yield f"{where} has come to {max(pushed or 0, synced)} and is told of {data['revision']}"
+            elif isinstance(event, Answer) and event.id in made_here and data["revision"] > (pushed or 0):
+                yield f"{where}: its write {data['revision']} is acknowledged before it is pushed"
+            elif _is_last_page(event) and synced is None:
+                synced = data["revision"]
+                if first is not None and first > synced:
+                    yield f"{where} has synced up to {synced}, and the first change began at {first}"
+
+
+def _connections(evidence: Evidence) -> Iterator[tuple[str, list[Event]]]:
+    for log in evidence.logs:
+        for events in connections(log):
+            yield f"{log.tab} (connection {events[0].connection})", events
+
+
+def _changes(events: list[Event]) -> Iterator[dict[str, Any]]:
+    return (event.data for event in events if isinstance(event, Push) and event.name == "change")
+
+
+def _made_here(events: list[Event]) -> list[tuple[Call, Answer]]:
+    """The calls of this connection that have written, themselves: no replay, and not nothing."""
+    calls = {event.id: event for event in events if isinstance(event, Call) and event.verb in WRITING}
+    return [
+        (calls[event.id], event)
+        for event in events
+        if isinstance(event, Answer) and event.id in calls and _wrote(event.body)
+    ]
+
+
+def _wrote(body: dict[str, Any]) -> bool:
+    if not body["ok"] or body.get("replayed"):
+        return False
+    return body.get("existed", True) and any(result.get("existed", True) for result in body.get("results", [{}]))
+
+
+def _is_last_page(event: Event) -> bool:
+    return isinstance(event, Answer) and event.body.get("next", "") is None and "digest" in event.body

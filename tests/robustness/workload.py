@@ -1,0 +1,123 @@
+"""What tabs ask for: few keys, so that they meet, and values that name their writer, so that each is recognised.
+
+Keys start with their owner's name, for whoever checks that nobody sees another's. The keys of a group are always
+written together, all with one value or all deleted: whoever sees one without the others has seen a write in pieces.
+"""
+
+import random
+from typing import Any
+
+from tests.robustness.replica import Replica
+
+KEYS = 12
+GROUPS = 3
+GROUP = 4
+LONG = 6000
+
+Request = tuple[str, dict[str, Any]]
+
+
+class Workload:
+    """One tab's share; `seed` decides it all but for the revisions that conditions name."""
+
+    def __init__(self, user: str, tab: str, seed: str, replica: Replica) -> None:
+        self.random = random.Random(f"{seed}/{tab}")
+        self._user = user
+        self._tab = tab
+        self._replica = replica
+        self._count = 0
+        self._done: list[Request] = []
+
+    def next(self) -> list[Request]:
+        """What to send now, in this order: usually one verb."""
+        choice = self.random.choices(
+            [self._set, self._set_if, self._delete, self._batch, self._get, self._list, self._twice, self._replay,
+             self._reuse],
+            [40, 9, 11, 12, 16, 5, 3, 3, 1],
+        )[0]  # fmt: skip
+        return choice()
+
+    def _set(self) -> list[Request]:
+        payload = {"key": self._key(), "value": self._value()}
+        # without an op_id its outcome stays unknown when the connection goes first
+        return [("set", payload if self.random.random() < 0.2 else self._signed(payload))]
+
+    def _set_if(self) -> list[Request]:
+        key = self._key()
+        held = self._replica.entries.get(key)
+        revision = held.revision if held and self.random.random() < 0.9 else 0
+        return self._remember("set", {"key": key, "value": self._value(), "if_revision": revision})
+
+    def _delete(self) -> list[Request]:
+        return self._remember("delete", {"key": self._key()})
+
+    def _batch(self) -> list[Request]:
+        keys = group_keys(self._user, self.random.randrange(GROUPS))
+        if self.random.random() < 0.25:
+            ops: list[dict[str, Any]] = [{"op": "delete", "key": key} for key in keys]
+        else:
+            value = self._value()
+            ops = [{"op": "set", "key": key, "value": value} for key in keys]
+        return self._remember("batch", {"ops": ops})
+
+    def _get(self) -> list[Request]:
+        key = self._key() if self.random.random() < 0.7 else self.random.choice(group_keys(self._user, 0))
+        return [("get", {"key": key})]
+
+    def _list(self) -> list[Request]:
+        prefix = f"{self._user}/g{self.random.randrange(GROUPS)}/" if self.random.random() < 0.5 else f"{self._user}/k"
+        return [("list", {"prefix": prefix})]
+
+    def _twice(self) -> list[Request]:
+        return self._remember("set", {"key": self._key(), "value": self._value()}) * 2
+
+    def _replay(self) -> list[Request]:
+        return [self.random.choice(self._done)] if self._done else self._get()
+
+    def _reuse(self) -> list[Request]:
+        if not self._done:
+            return self._get()
+        _, payload = self.random.choice(self._done)
+        return [("set", {"key": self._key(), "value": self._value("reused"), "op_id": payload["op_id"]})]
+
+    def _remember(self, verb: str, payload: dict[str, Any]) -> list[Request]:
+        request = (verb, self._signed(payload))
+        self._done.append(request)
+        return [request]
+
+    def _signed(self, payload: dict[str, Any]) -> dict[str, Any]:
+        self._count += 1
+        return {**payload, "op_id": f"{self._tab}-{self._count}"}
+
+    def _key(self) -> str:
+        return f"{self._user}/k{self.random.randrange(KEYS)}"
+
+    def _value(self, kind: str = "") -> str:
+        self._count += 1
+        padding = "x" * self.random.randrange(LONG) if self.random.random() < 0.03 else ""
+        return f"{self._user}:{self._tab}:{self._count}{kind}{padding}"
+
+
+class Audit:
+    """Reads everything, once."""
+
+    def __init__(self, user: str) -> None:
+        self.random = random.Random(0)
+        keys = [f"{user}/k{n}" for n in range(KEYS)] + [key for n in range(GROUPS) for key in group_keys(user, n)]
+        prefixes = [f"{user}/k", *(f"{user}/g{n}/" for n in range(GROUPS))]
+        self._requests: list[Request] = [("get", {"key": key}) for key in keys]
+        self._requests += [("list", {"prefix": prefix}) for prefix in prefixes]
+
+    def next(self) -> list[Request]:
+        return self._requests
+
+
+def group_keys(user: str, group: int) -> list[str]:
+    """The keys that are always written together."""
+    return [f"{user}/g{group}/{n}" for n in range(GROUP)]
+
+
+def group_of(key: str) -> str | None:
+    """The part that the keys of one group have in common; None for a key on its own."""
+    start, slash, _ = key.rpartition("/")
+    return start + slash if "/g" in start else None
