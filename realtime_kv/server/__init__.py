@@ -119,7 +119,7 @@ def listen(host: str, port: int) -> Listener:
 def lock_folder(folder: Path) -> io.TextIOWrapper:
     """Make the data folder ours, for as long as the answer stays open. Raises CannotServe."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(folder)
         lock = (folder / "lock").open("a+")
     except OSError as error:
         raise CannotServe(f"Cannot use the data folder {folder}: {error.strerror}.") from None
@@ -137,6 +137,18 @@ def lock_folder(folder: Path) -> io.TextIOWrapper:
     lock.write(f"{os.getpid()}\n")
     lock.flush()
     return lock
+
+
+def _make_folder(folder: Path) -> None:
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in missing:
+        # a name is on the disk when its folder is synced: else a power cut could take all of it away
+        parent = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(parent)
+        finally:
+            os.close(parent)
 
 
 def _raise_file_limit() -> None:
