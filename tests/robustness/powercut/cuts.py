@@ -1,0 +1,194 @@
+"""Cut after cut on the same disk: the server starts on what the last one left, takes writes, and loses its power."""
+
+import random
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from realtime_kv.doctor.replica import Replica
+from realtime_kv.doctor.site import Site, Trouble
+from tests.robustness.powercut.disk import Disk, write_out
+from tests.robustness.powercut.inspection import DATABASE, Finding, inspect
+from tests.robustness.powercut.layer import Mains, build
+from tests.robustness.powercut.ledger import Ledger
+from tests.robustness.powercut.load import Load, text
+from tests.running import DEADLINE, Server
+
+# then a new disk: so that first starts are cut too, and looking through everything stays quick
+CUTS_OF_A_DISK = 10
+# at most so many calls between the beginning of the load and the cut
+CALLS = 12_000
+
+
+@dataclass
+class Tally:
+    """What came of it."""
+
+    cuts: int = 0
+    cuts_at_start: int = 0
+    cuts_in_checkpoint: int = 0
+    cuts_with_unsynced: int = 0
+    acknowledged: int = 0
+    disks: int = 0
+    lost: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+class Cuts:
+    """One run; `launcher` starts the server in another way than the product's."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        launcher: Path | None = None,
+        calls: int = CALLS,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.tally = Tally()
+        self._chance = random.Random(seed)
+        self._launcher = launcher
+        self._calls = calls
+        self._say = say
+
+    def run(self, count: int) -> Tally:
+        """So many cuts."""
+        with tempfile.TemporaryDirectory(prefix="realtime_kv-powercut-") as name:
+            folder = Path(name)
+            library = build(folder)
+            while self.tally.cuts < count:
+                root = folder / "disk"
+                _make_anew(root)
+                ledger = Ledger()
+                for _ in range(min(CUTS_OF_A_DISK, count - self.tally.cuts)):
+                    self._cut(library, root, ledger)
+        return self.tally
+
+    def _cut(self, library: Path, root: Path, ledger: Ledger) -> None:
+        before, tally = ledger.acknowledged, self.tally
+        disk = Disk(root)
+        with Mains(library, root, root.parent / "log") as mains:
+            at_start = self._until_the_power_goes(mains, root, ledger)
+            disk.replay(mains.records())
+        # the log is complete: with everything kept, it makes the very files that are there
+        real = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        for name, content in disk.everything().items():
+            assert name.endswith("-shm") or real.pop(name) == content, f"the layer has missed something of {name}"
+        assert all(name.endswith("-shm") for name in real), f"the layer has missed {[*real]}"
+        tally.cuts += 1
+        tally.cuts_at_start += at_start
+        tally.cuts_in_checkpoint += disk.unsynced(f"data/{DATABASE}")
+        tally.cuts_with_unsynced += disk.unsynced(f"data/{DATABASE}-wal") or disk.unsynced(f"data/{DATABASE}")
+        acknowledged = ledger.acknowledged - before
+        tally.acknowledged += acknowledged
+        for words in ledger.users.values():
+            tally.problems += [f"{words.username} was refused a write: {refusal}" for refusal in words.refusals]
+            words.refusals.clear()
+        finding = self._inspect_disks(disk, root, ledger)
+        self._say(
+            f"cut {tally.cuts}: {'while starting' if at_start else 'under load'}, "
+            f"{acknowledged} writes acknowledged since the last one, {finding.lost_count} lost"
+        )
+
+    def _until_the_power_goes(self, mains: Mains, root: Path, ledger: Ledger) -> bool:
+        """True when it went before the server was ready."""
+        server = Server(root / "data", launcher=self._launcher, **mains.environ)
+        try:
+            if self._chance.random() < 0.2:
+                mains.lasts(self._chance.randrange(1, 120))
+            try:
+                server.start()
+            except AssertionError:
+                self._check_it_was_the_cut(server)
+                return True
+            mains.lasts(0)
+            self._compare_online(server, ledger)
+            load = Load(server.url, ledger, self._chance)
+            mains.lasts(self._moment())
+            threads = load.begin()
+            for thread in threads:
+                thread.join(4 * DEADLINE)
+            assert server.process is not None
+            server.process.wait(DEADLINE)
+            self._check_it_was_the_cut(server)
+            return False
+        finally:
+            server.close()
+
+    def _moment(self) -> int:
+        if self._chance.random() < 0.2:
+            return self._chance.randrange(1, 200)
+        return self._chance.randrange(self._calls // 4, self._calls)
+
+    def _check_it_was_the_cut(self, server: Server) -> None:
+        assert server.process is not None
+        code = server.process.wait(DEADLINE)
+        said = [line for line in server.output if not line.startswith("Ready on")]
+        if code != -9 or said:
+            self.tally.problems.append(f"The server ended by itself ({code}): {''.join(said)}")
+
+    def _inspect_disks(self, disk: Disk, root: Path, ledger: Ledger) -> Finding:
+        """Look at several disks that this cut may have left; go on with one of them, the worst if any has lost."""
+        images = [disk.after_cut()]
+        images += [disk.torn_by_cut(self._chance, keep, sector) for keep, sector in ((0.5, 512), (0.9, 4096))]
+        # whatever was in mapped memory is anything now
+        images = [
+            {name: self._chance.randbytes(len(data)) if name.endswith("-shm") else data for name, data in image.items()}
+            for image in images
+        ]
+        findings = [self._inspect(image, root.with_name("after"), ledger) for image in images]
+        goes_on = self._chance.randrange(len(images))
+        goes_on = max(range(len(images)), key=lambda n: (findings[n].lost_count, n == goes_on))
+        # the server gets it untouched: recovering it is its business
+        _make_anew(root)
+        write_out(images[goes_on], root)
+        self._go_on(findings[goes_on], ledger)
+        return findings[goes_on]
+
+    def _inspect(self, image: dict[str, bytes], folder: Path, ledger: Ledger) -> Finding:
+        _make_anew(folder)
+        write_out(image, folder)
+        finding = inspect(folder / "data", ledger)
+        self.tally.disks += 1
+        self.tally.problems += finding.problems
+        return finding
+
+    def _go_on(self, finding: Finding, ledger: Ledger) -> None:
+        """What is lost on this disk is counted, and not asked for again."""
+        self.tally.lost += finding.lost_count
+        for username in finding.lost_accounts:
+            del ledger.users[username]
+        for username, words in ledger.users.items():
+            words.entries = finding.entries[username]
+            for revision in finding.lost[username]:
+                del words.acknowledged[revision]
+
+    def _compare_online(self, server: Server, ledger: Ledger) -> None:
+        """The server that has started on it tells every user the same."""
+        site = Site(server.url)
+        for words in ledger.users.values():
+            replica, request = Replica(), {}
+            try:
+                while True:
+                    page = site.post("sync", request, words.token)
+                    following = replica.take(page)
+                    if following is None:
+                        break
+                    request = {"next": following}
+            except Trouble as trouble:
+                if server.process is not None and server.process.poll() is not None:
+                    return
+                self.tally.problems.append(f"{words.username} cannot read: {trouble}")
+                continue
+            if not replica.proves(page):
+                self.tally.problems.append(f"{words.username}: the digest is not that of the entries.")
+            told = {key: (revision, text(value)) for key, (revision, value) in replica.entries.items()}
+            if told != words.entries:
+                self.tally.problems.append(f"{words.username} is told something else than what is on the disk.")
+
+
+def _make_anew(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()

@@ -1,0 +1,102 @@
+"""A database after a power cut, read without the server: is it sound, and is everything in it that was acknowledged?"""
+
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from pathlib import Path
+
+from realtime_kv.core.frames import digest_of
+from tests.robustness.powercut.ledger import Ledger, Words
+
+DATABASE = "realtime_kv.db"
+
+
+class Finding:
+    """What is wrong with a disk: acknowledged writes and accounts that are lost, and `problems`, as sentences."""
+
+    def __init__(self) -> None:
+        self.lost: dict[str, set[int]] = defaultdict(set)
+        self.problems: list[str] = []
+        self.entries: dict[str, dict[str, tuple[int, str]]] = {}
+        self.lost_accounts: list[str] = []
+
+    @property
+    def lost_count(self) -> int:
+        """What was acknowledged and is not there; signing up is a write too."""
+        return sum(map(len, self.lost.values())) + len(self.lost_accounts)
+
+
+def inspect(folder: Path, ledger: Ledger) -> Finding:
+    """Read everything. Opening it is what recovers it, as the server would."""
+    finding = Finding()
+    if not (folder / DATABASE).exists():
+        for words in ledger.users.values():
+            _lose(words, finding)
+        return finding
+    with closing(sqlite3.connect(folder / DATABASE)) as db:
+        try:
+            _check_soundness(db, finding)
+            known = dict(db.execute("SELECT username, id FROM users")) if _has_tables(db) else {}
+            for words in ledger.users.values():
+                if words.username in known:
+                    _check_user(db, known[words.username], words, finding)
+                else:
+                    _lose(words, finding)
+        except sqlite3.DatabaseError as error:
+            finding.problems.append(f"The database cannot be read: {error}.")
+    return finding
+
+
+def _lose(words: Words, finding: Finding) -> None:
+    finding.lost_accounts.append(words.username)
+    finding.lost[words.username] = {*words.acknowledged}
+
+
+def _has_tables(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'users'").fetchone()[0])
+
+
+def _check_soundness(db: sqlite3.Connection, finding: Finding) -> None:
+    answers = [row[0] for row in db.execute("PRAGMA integrity_check")]
+    if answers != ["ok"]:
+        finding.problems.append(f"integrity_check: {'; '.join(answers[:3])}")
+    if db.execute("PRAGMA foreign_key_check").fetchone():
+        finding.problems.append("foreign_key_check: a row without its parent.")
+
+
+def _check_user(db: sqlite3.Connection, user_id: int, words: Words, finding: Finding) -> None:
+    log: dict[int, list[tuple[str, str | None]]] = {}
+    folded: dict[str, tuple[int, str]] = {}
+    rows = db.execute("SELECT revision, key, value FROM log WHERE user_id = ? ORDER BY revision, position", (user_id,))
+    for revision, key, value in rows:
+        log.setdefault(revision, []).append((key, value))
+        if value is None:
+            folded.pop(key, None)
+        else:
+            folded[key] = (revision, value)
+    space = db.execute("SELECT revision, keys, digest FROM spaces WHERE user_id = ?", (user_id,)).fetchone() or (
+        0,
+        0,
+        0,
+    )
+    digest = sum(digest_of(key, revision) for key, (revision, _) in folded.items()) & 0xFFFFFFFF
+    entries = {
+        key: (revision, value)
+        for key, revision, value in db.execute(
+            "SELECT key, revision, value FROM entries WHERE user_id = ? AND deleted_at IS NULL", (user_id,)
+        )
+    }
+    finding.entries[words.username] = entries
+    receipts = {row[0] for row in db.execute("SELECT op_id FROM receipts WHERE user_id = ?", (user_id,))}
+    name = words.username
+    if [*log] != [*range(1, space[0] + 1)]:
+        finding.problems.append(f"{name}: the revisions in the log are not 1 to {space[0]} without a gap.")
+    if (len(folded), digest) != space[1:]:
+        finding.problems.append(f"{name}: the space says {space[1:]} keys and digest, its log {len(folded), digest}.")
+    if folded != entries:
+        finding.problems.append(f"{name}: the entries are not what the log makes of them.")
+    if receipts - words.sent:
+        finding.problems.append(f"{name}: there are writes that were never sent.")
+    for revision, (op_id, ops) in words.acknowledged.items():
+        if op_id not in receipts or log.get(revision) != ops:
+            finding.lost[name].add(revision)

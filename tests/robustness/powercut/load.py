@@ -1,0 +1,110 @@
+"""Tabs that write until the power goes; what the server answered by then goes into the ledger."""
+
+import json
+import random
+import threading
+
+from realtime_kv.doctor.site import Refused, Site, Trouble
+from realtime_kv.doctor.tab import Answer, Tab
+from realtime_kv.doctor.wire import Lost
+from tests.robustness.powercut.ledger import Ledger, Ops, Words
+from tests.running import PASSWORD
+
+USERS = 3
+TABS = 2
+KEYS = 400
+
+
+class Load:
+    """Signs up whoever is missing, then writes from several tabs at once."""
+
+    def __init__(self, url: str, ledger: Ledger, chance: random.Random) -> None:
+        self._site = Site(url)
+        self._ledger = ledger
+        self._chance = chance
+
+    def begin(self) -> list[threading.Thread]:
+        """The threads end when the server is gone; before that there are tabs that write."""
+        try:
+            while len(self._ledger.users) < USERS:
+                self._sign_up(f"user{len(self._ledger.users)}-{self._chance.randrange(10**6)}")
+        except Trouble:
+            # the power went in the middle of it: whether there is an account is nobody's word
+            return []
+        threads = []
+        for words in self._ledger.users.values():
+            for _ in range(TABS):
+                in_flight = self._chance.choice([1, 4, 32, 32])
+                writer = Writer(self._site, words, random.Random(self._chance.random()), in_flight)
+                threads.append(threading.Thread(target=writer.run, daemon=True))
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _sign_up(self, username: str) -> None:
+        answer = self._site.post("sign_up", {"username": username, "password": PASSWORD, "token": True})
+        self._ledger.users[username] = Words(username, answer["token"])
+
+
+class Writer:
+    """One tab: so many writes in flight, as fast as they are answered."""
+
+    def __init__(self, site: Site, words: Words, chance: random.Random, in_flight: int) -> None:
+        self._site = site
+        self._words = words
+        self._chance = chance
+        self._in_flight = in_flight
+        self._unanswered = 0
+
+    def run(self) -> None:
+        tab = None
+        try:
+            tab = Tab(self._site, self._words.token, "websocket", lambda *_: None)
+            while True:
+                while self._unanswered < self._in_flight:
+                    self._write(tab)
+                tab.turn()
+        except (Lost, Refused):
+            # a session that is lost is found when the server has started again
+            pass
+        finally:
+            if tab is not None:
+                tab.close()
+
+    def _write(self, tab: Tab) -> None:
+        op_id = f"{self._chance.getrandbits(64):x}"
+        draw = self._chance.random()
+        if draw < 0.8:
+            key, value = self._key(), self._value(op_id)
+            verb, payload, ops = "set", {"key": key, "value": value}, [(key, text(value))]
+        elif draw < 0.9:
+            key = self._key()
+            verb, payload, ops = "delete", {"key": key}, [(key, None)]
+        else:
+            keys = self._chance.sample(range(KEYS), 3)
+            values = [self._value(op_id) for _ in keys]
+            ops = [(f"k/{key}", text(value)) for key, value in zip(keys, values, strict=True)]
+            batch = [{"op": "set", "key": f"k/{key}", "value": value} for key, value in zip(keys, values, strict=True)]
+            verb, payload = "batch", {"ops": batch}
+        self._words.sent.add(op_id)
+        self._unanswered += 1
+        tab.call(verb, {**payload, "op_id": op_id}, lambda answer: self._answered(op_id, ops, answer))
+
+    def _answered(self, op_id: str, ops: Ops, answer: Answer) -> None:
+        self._unanswered -= 1
+        if not answer["ok"]:
+            self._words.refusals.append(answer["error"]["message"])
+            return
+        if answer.get("existed", True):
+            self._words.acknowledged[answer["revision"]] = (op_id, ops)
+
+    def _key(self) -> str:
+        return f"k/{self._chance.randrange(KEYS)}"
+
+    def _value(self, op_id: str) -> dict[str, str]:
+        return {"id": op_id, "text": "x" * self._chance.choice([0, 20, 200, 2000])}
+
+
+def text(value: object) -> str:
+    """A value as the database keeps it."""
+    return json.dumps(value, separators=(",", ":"))

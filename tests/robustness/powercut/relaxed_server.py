@@ -1,0 +1,29 @@
+"""The server with `synchronous=NORMAL`: what the product refuses to run with, switched on from outside.
+
+The control of the experiment: if the layer takes away what was not synced, this one has to lose acknowledged writes.
+"""
+
+import sys
+
+from sqlalchemy import Connection, Engine
+
+from realtime_kv import cli
+from realtime_kv.core import database
+
+_writing = database.writing
+
+
+def writing(engine: Engine) -> Connection:
+    """The checked connection, relaxed behind the check."""
+    connection = _writing(engine)
+    cursor = database.driver(connection).cursor()
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    assert cursor.execute("PRAGMA synchronous").fetchone() == (1,)
+    cursor.close()
+    return connection
+
+
+database.writing = writing
+
+if __name__ == "__main__":
+    sys.exit(cli.main(sys.argv[1:]))
