@@ -60,7 +60,7 @@ export class Desk {
   }
 
   hasDraft(key) {
-    return this.#drafts.get(key)?.edited ?? false
+    return this.#drafts.get(key)?.unsaved ?? false
   }
 
   redraw() {

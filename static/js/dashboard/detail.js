@@ -104,15 +104,16 @@ function editor(desk, open) {
   const { draft, refusal } = open
   const { reading } = draft
   const empty = draft.base === null && draft.text === ""
+  const queued = draft.saving !== null && desk.kv.state === "offline"
   return html`
     <form class="editor-form" novalidate @submit=${submitted(desk)}>
       ${textBox({ text: draft.text, label: `Value of ${open.key}, JSON`, typed: (event) => desk.type(event.target.value), reading: empty ? {} : reading })}
       <div class="foot">
-        ${empty ? html`<p id="editor-note">Any JSON value.</p>` : note(reading, draft.text)}
+        ${empty ? html`<p id="editor-note">Any JSON value.</p>` : queued ? html`<p id="editor-note">It is sent as soon as the connection is back.</p>` : note(reading, draft.text)}
         <div class="row-of-buttons">
           ${reading.problem && !empty ? html`<button type="button" @click=${() => desk.saveAsText()}>Save as text</button>` : html`<button type="button" ?hidden=${empty} @click=${() => desk.format()}>Format</button>`}
-          <button type="button" ?hidden=${!draft.edited} @click=${() => desk.discard()}>Discard</button>
-          <button type="submit" class="primary" aria-keyshortcuts="Control+S" aria-disabled=${String(!draft.edited && draft.saving === null)}>
+          <button type="button" ?hidden=${!draft.unsaved} @click=${() => desk.discard()}>Discard</button>
+          <button type="submit" class="primary" aria-keyshortcuts="Control+S" aria-disabled=${String(!draft.unsaved)}>
             ${saveLabel(desk, draft)} <kbd aria-hidden="true">Ctrl S</kbd>
           </button>
         </div>

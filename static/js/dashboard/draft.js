@@ -25,6 +25,11 @@ export class Draft {
     return this.text !== this.#baseText
   }
 
+  /** Whether there is text that nothing has been done with yet. */
+  get unsaved() {
+    return this.edited && this.text !== this.saving
+  }
+
   get reading() {
     return readJson(this.text)
   }
