@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from realtime_kv.bootstrap import browser, node
+from realtime_kv.bootstrap import browser, compiler, node
 from realtime_kv.bootstrap.environment import Environment
 from realtime_kv.bootstrap.steps import ROOT, SetupError, say
 
@@ -39,6 +39,7 @@ def _install(environment: Environment, command: str) -> None:
     if testing:
         node.put_on_path(environment)
         browser.install()
+        compiler.install()
 
 
 @contextlib.contextmanager

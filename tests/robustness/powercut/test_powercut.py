@@ -15,6 +15,8 @@ from tests.robustness.powercut.layer import Kind, Mains, Record, build
 
 CALLS = 4000
 
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the layer is one for Linux")
+
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
