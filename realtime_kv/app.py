@@ -1,7 +1,7 @@
 """The wiring: every part is made here and connected to the others."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -35,10 +35,15 @@ class House:
     store: Store
     accounts: Accounts
     gateway: Gateway
+    # figures of whoever runs this app
+    gauges: list[Callable[[], dict[str, float]]] = field(default_factory=list, compare=False)
 
     def metrics(self) -> dict[str, float]:
-        """The figures of the store and of the sockets."""
-        return {**self.store.metrics(), **self.gateway.metrics()}
+        """The figures of the store, of the sockets, and of the process around them."""
+        figures = {**self.store.metrics(), **self.gateway.metrics()}
+        for gauge in self.gauges:
+            figures |= gauge()
+        return figures
 
     def stop(self) -> None:
         """Finish what is queued, on disk; then nothing is accepted any more."""

@@ -15,6 +15,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,6 +33,7 @@ from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.runtime import Future
 from realtime_kv.server.http import Door, Listener
 from realtime_kv.server.hub import Hub
+from realtime_kv.server.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +89,9 @@ def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
         debug=False,
         log_output=False,
     )
+    watchdog = Watchdog(hub, threading.get_ident())
+    app.extensions["realtime_kv"].gauges.append(watchdog.metrics)
+    watchdog.start()
     sys.stdout.write(f"Ready on {_address(config)}\n")
     sys.stdout.flush()
     told.wait()

@@ -1,0 +1,96 @@
+"""How long the hub keeps things waiting: a real thread asks it for a sign of life, again and again.
+
+The hub is one thread, so whatever blocks it is felt by every tab. Each answer is a figure; a long silence is logged
+with what the hub is doing at that very moment.
+"""
+
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+
+from realtime_kv.core.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+ASK_SECONDS = 0.05
+STALL_SECONDS = 0.25
+MINUTE = 60.0
+
+
+class Watchdog:
+    """Watches from `start()` on; `thread_id` is the thread that `runtime` delivers on."""
+
+    def __init__(self, runtime: Runtime, thread_id: int) -> None:
+        self._runtime = runtime
+        self._thread_id = thread_id
+        # of the last minute: when each answer came, and after how long
+        self._waits: deque[tuple[float, float]] = deque()
+        self._lock = threading.Lock()
+        self._stalls = 0
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Watch, on a thread of its own."""
+        self._runtime.start_thread(self._watch, "watchdog")
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stopped.set()
+
+    def metrics(self) -> dict[str, float]:
+        """How long a delivery has waited for the hub in the last minute, and how often it stalled at all."""
+        now = time.monotonic()
+        with self._lock:
+            self._forget(now)
+            waits = sorted(wait for _, wait in self._waits)
+            stalls = self._stalls
+        return {
+            "hub_stall_max_seconds": waits[-1] if waits else 0.0,
+            "hub_stall_p999_seconds": waits[int(len(waits) * 0.999)] if waits else 0.0,
+            "hub_stalls_total": stalls,
+        }
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(ASK_SECONDS):
+            self._ask()
+
+    def _ask(self) -> None:
+        answered, came = [], threading.Event()
+
+        def answer() -> None:
+            # the hub's own time: that this thread gets its turn late is not the hub's doing
+            answered.append(time.monotonic())
+            came.set()
+
+        asked = time.monotonic()
+        self._runtime.deliver(answer)
+        if not came.wait(STALL_SECONDS):
+            log.warning("the hub has not answered for %d ms; it is here:\n%s", STALL_SECONDS * 1000, self._stack())
+            while not came.wait(1) and not self._stopped.is_set():
+                pass
+        if answered:
+            self._note(answered[0] - asked, answered[0])
+        if answered and answered[0] - asked > STALL_SECONDS:
+            log.warning("the hub answered after %d ms", (answered[0] - asked) * 1000)
+
+    def _note(self, wait: float, now: float) -> None:
+        with self._lock:
+            self._stalls += wait > STALL_SECONDS
+            # had we gone on asking meanwhile, these would have waited too: a long stall is no single bad sample
+            while wait > 0:
+                self._waits.append((now, wait))
+                wait -= ASK_SECONDS
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        while self._waits and self._waits[0][0] < now - MINUTE:
+            self._waits.popleft()
+
+    def _stack(self) -> str:
+        frame = sys._current_frames().get(self._thread_id)
+        return (
+            "".join(traceback.format_stack(frame)).rstrip() if frame is not None else "  nowhere: its thread has ended"
+        )
