@@ -204,6 +204,7 @@ export class Desk {
   async remove(key) {
     const entry = this.#kv.entry(key)
     if (!entry) return
+    if (this.unsent.has(key)) return this.#page.toast(`The last change of ${key} is still on its way.`)
     try {
       await this.#kv.delete(key, { ifRevision: entry.revision })
     } catch (refusal) {

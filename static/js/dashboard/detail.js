@@ -31,7 +31,7 @@ function openView(desk, open, actions) {
       </div>
     </div>
     ${conflictBanner(desk, draft)} ${answerNotice(desk, open)}
-    ${answer.refusal ? nothing : editor(desk, open)}
+    ${answer.refusal || (answer.asking && !exists && !desk.synced) ? nothing : editor(desk, open)}
     ${exists && !answer.refusal ? meta(desk, open) : nothing}`
 }
 

@@ -14,6 +14,7 @@ export class Draft {
   saving = null
 
   #baseText
+  #read = { text: null, reading: null }
 
   constructor(key, entry) {
     this.key = key
@@ -30,8 +31,10 @@ export class Draft {
     return this.edited && this.text !== this.saving
   }
 
+  /** The text as JSON: {value} or {problem}. */
   get reading() {
-    return readJson(this.text)
+    if (this.#read.text !== this.text) this.#read = { text: this.text, reading: readJson(this.text) }
+    return this.#read.reading
   }
 
   /** What a save must carry, so that it can never overwrite what its writer has not seen. */

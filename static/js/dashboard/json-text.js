@@ -180,10 +180,13 @@ export function sizeOf(value) {
   return new TextEncoder().encode(JSON.stringify(value)).length
 }
 
-/** The beginning of the value as compact JSON, for one line. */
+const previews = new WeakMap()
+
+/** The beginning of the value as compact JSON, for one line. Values do not change, so it is made once for each. */
 export function previewOf(value, length = 120) {
   // A long text is cut before it is encoded, so that a row never costs more than what it shows.
   if (typeof value === "string") return JSON.stringify(value.slice(0, length))
-  const text = JSON.stringify(value)
-  return text.length > length ? text.slice(0, length) : text
+  if (typeof value !== "object" || value === null) return String(value)
+  if (!previews.has(value)) previews.set(value, JSON.stringify(value).slice(0, length))
+  return previews.get(value)
 }
