@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import eventlet
 from eventlet import event, hubs
+from eventlet.hubs import epolls
 
 from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.runtime import Future, Handle
@@ -17,12 +18,18 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# between two looks at timers and deliveries; eventlet takes up to 1023, which is 0.1 s when they all hang up at once
+SOCKETS_A_ROUND = 100
+
 
 class Hub:
     """Made on the thread that is to run it; implements the core's Runtime."""
 
     def __init__(self) -> None:
         self._hub = hubs.get_hub()
+        if isinstance(self._hub, epolls.Hub):
+            poll = self._hub.poll
+            self._hub.do_poll = lambda seconds: poll.poll(seconds, SOCKETS_A_ROUND)
         self._thread = threading.get_ident()
         self._deliveries: deque[Callable[[], None]] = deque()
         self._after: list[Callable[[], None]] = []

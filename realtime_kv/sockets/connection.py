@@ -279,6 +279,9 @@ class Connection:
             self.upgrading = False
 
     def on_end(self, websocket: WebSocket) -> None:
+        if websocket is self.websocket:
+            # no cycle for the collector to find
+            self.websocket = None
         self._host.on_end(websocket)
 
     def _hear_probe(self, websocket: WebSocket, message: bytes) -> None:

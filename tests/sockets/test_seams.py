@@ -9,6 +9,7 @@ import engineio
 import pytest
 import socketio
 from eventlet import greenio, hubs, wsgi
+from eventlet.hubs import epolls
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
@@ -92,6 +93,7 @@ def test_eventlets_hub_still_takes_listeners_and_timers():
     assert list(inspect.signature(hub.add).parameters) == ["evtype", "fileno", "cb", "tb", "mac"]
     for name in ("READ", "WRITE", "remove", "schedule_call_global", "clock", "greenlet"):
         assert hasattr(hub, name)
+    assert "self.poll.poll(seconds)" in inspect.getsource(epolls.Hub.do_poll)
 
 
 def test_the_websockets_library_still_reads_a_frame_at_a_time():

@@ -1,0 +1,86 @@
+"""One queue and one timer for whatever has to be looked at after a fixed time."""
+
+import heapq
+
+from realtime_kv.sockets.rounds import SLICE, Rounds
+
+
+class Time:
+    """A clock that stands still until it is told to go on; counts the timers that were needed."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.timers = []
+        self.needed = 0
+
+    def clock(self):
+        return self.now
+
+    def call_later(self, seconds, fn):
+        self.needed += 1
+        heapq.heappush(self.timers, (self.now + seconds, self.needed, fn))
+
+    def go_to(self, then):
+        while self.timers and self.timers[0][0] <= then:
+            self.now, _, fn = heapq.heappop(self.timers)
+            fn()
+        self.now = then
+
+
+def make(seconds=10.0):
+    time, seen = Time(), []
+    return time, seen, Rounds(seconds, seen.append, time.call_later, time.clock)
+
+
+def test_each_item_is_due_its_own_time_after_it_was_added():
+    time, seen, rounds = make()
+    rounds.add("a")
+    time.go_to(4)
+    rounds.add("b")
+    time.go_to(9.9)
+    assert seen == []
+    time.go_to(10)
+    assert seen == ["a"]
+    time.go_to(14)
+    assert seen == ["a", "b"]
+    time.go_to(1000)
+    assert seen == ["a", "b"] and not time.timers
+    rounds.add("c")
+    time.go_to(1010)
+    assert seen == ["a", "b", "c"]
+
+
+def test_a_thousand_items_that_came_together_go_in_slices():
+    time, seen, rounds = make()
+    for n in range(1000):
+        rounds.add(n)
+    assert time.needed == 1
+    time.go_to(10)
+    assert seen == list(range(1000))
+    assert time.needed == 1 + 1000 // SLICE - (1000 % SLICE == 0)
+
+
+def test_an_item_may_be_added_again_while_it_is_due():
+    time, seen, _ = make()
+    again = Rounds(10.0, lambda item: (seen.append(item), again.add(item)), time.call_later, time.clock)
+    again.add("ping")
+    time.go_to(35)
+    assert seen == ["ping"] * 3
+
+
+def test_an_item_that_fails_keeps_nobody_else_from_being_due():
+    time, seen, _ = make()
+
+    def due(item):
+        seen.append(item)
+        if item == "bad":
+            raise ValueError(item)
+
+    rounds = Rounds(10.0, due, time.call_later, time.clock)
+    rounds.add("bad")
+    rounds.add("good")
+    try:
+        time.go_to(10)
+    except ValueError:
+        time.go_to(10)
+    assert seen == ["bad", "good"]
