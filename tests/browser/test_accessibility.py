@@ -14,10 +14,11 @@ SIZES = {1280: 800, 390: 844, 320: 568}
 everywhere = pytest.mark.parametrize("theme", ["light", "dark"])
 
 
-def check(page: Page, what: str) -> None:
-    """Nothing at any size."""
+def check(page: Page, what: str, *widths: int) -> None:
+    """Nothing, at these widths."""
     page.evaluate(AXE.read_text())
-    for width, height in SIZES.items():
+    for width in widths or SIZES:
+        height = SIZES[width]
         page.set_viewport_size({"width": width, "height": height})
         # colours are judged where they have come to rest
         page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null)))")
@@ -42,9 +43,9 @@ def test_the_forms(make_person, server, theme):
         page.get_by_label("Password", exact=True).fill("wrong wrong")
         page.locator("form.card button[type=submit]").click()
         expect(page.locator("#problem")).to_be_visible()
-        check(page, f"{path} refused")
+        check(page, f"{path} refused", 1280, 320)
     page.goto(server.url + "/nowhere")
-    check(page, "not found")
+    check(page, "not found", 1280, 320)
     person.complaints = [text for text in person.complaints if "status of 4" not in text]
 
 
@@ -54,7 +55,7 @@ def test_the_dashboard(make_person, theme):
     tab = person.open_tab()
     check(tab.page, "empty")
     tab.click("New key")
-    check(tab.page, "new key")
+    check(tab.page, "new key", 1280, 320)
     values = {"app/on": True, "app/text": "some text", "app/n": 1.5, "none": None, "list": [1, 2], "object": {"a": {}}}
     person.call("batch", ops=[{"op": "set", "key": key, "value": value} for key, value in values.items()])
     tab.click("Cancel")
@@ -64,7 +65,7 @@ def test_the_dashboard(make_person, theme):
     expect(tab.page.locator(".meta time")).to_have_count(2)
     check(tab.page, "open key")
     tab.editor.fill("{")
-    check(tab.page, "not JSON")
+    check(tab.page, "not JSON", 1280, 320)
     tab.editor.fill("{}")
     person.set("object", "theirs")
     expect(tab.conflict).to_be_visible()
@@ -72,15 +73,15 @@ def test_the_dashboard(make_person, theme):
     tab.click("Take theirs")
     tab.click("Delete")
     expect(tab.button("Undo")).to_be_visible()
-    check(tab.page, "undo")
+    check(tab.page, "undo", 1280, 320)
     tab.page.get_by_label("Filter keys").fill("nothing")
-    check(tab.page, "no match")
+    check(tab.page, "no match", 1280, 320)
     tab.click("Clear the filter")
     tab.page.locator("body").press("?")
-    check(tab.page, "keyboard dialog")
+    check(tab.page, "keyboard dialog", 1280, 320)
     tab.page.keyboard.press("Escape")
     missing = person.open_tab("missing")
-    check(missing.page, "missing key")
+    check(missing.page, "missing key", 1280, 320)
 
 
 @everywhere
@@ -94,8 +95,8 @@ def test_the_dashboard_without_a_connection(make_person, theme):
     tab.editor.fill("2")
     tab.save()
     expect(tab.page.locator("#unsent")).to_be_visible()
-    check(tab.page, "offline")
+    check(tab.page, "offline", 1280, 320)
     person.call("sign_out")
     person.context.set_offline(False)
     expect(tab.page.get_by_role("dialog")).to_be_visible(timeout=20_000)
-    check(tab.page, "signed out")
+    check(tab.page, "signed out", 1280, 320)

@@ -96,7 +96,7 @@ def test_a_change_is_painted_in_the_other_tab_within_a_moment(tabs):
         expect(there.value_of("a")).to_have_text(str(i))
         delays.append(there.page.evaluate("(i) => window.painted[i]", str(i)) - sent)
     delays.sort()
-    assert delays[18] < 250, delays  # 100 ms on a quiet machine
+    assert delays[18] < 400, delays  # 100 ms on a quiet machine
 
 
 def test_rows_do_not_move_under_the_reader(ada):
