@@ -9,8 +9,9 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, e
 
 from tests.running import PASSWORD, Server
 
-# what Chromium itself says when a server cannot be reached; fair only in a test that takes the server away
-OUTAGE = re.compile(r"WebSocket connection to|net::ERR_")
+# what Chromium itself says when a server cannot be reached, or has closed a poll's session meanwhile; fair only in a test
+# that takes the connection away
+OUTAGE = re.compile(r"WebSocket connection to|net::ERR_|status of 400 .*/socket\.io/.*transport=polling")
 
 REPORT_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`))"""
@@ -72,7 +73,7 @@ class Person:
         page.on("pageerror", lambda error: self.complaints.append(f"{error}\n{error.stack}"))
 
     def _hear(self, message: ConsoleMessage) -> None:
-        fair = self.expects_outage and OUTAGE.search(message.text)
+        fair = self.expects_outage and OUTAGE.search(f"{message.text} {message.location['url']}")
         if message.type in {"error", "warning"} and not fair:
             self.complaints.append(f"{message.type}: {message.text} ({message.location})")
 
