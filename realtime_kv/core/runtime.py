@@ -189,6 +189,7 @@ class Workers:
         self._queue_limit = queue_limit
         self._resource = resource
         self._on_full = on_full
+        self._stopped = False
         self._queue: queue.SimpleQueue[tuple[Callable[[Any], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._threads = [
             thread for n in range(count) if (thread := runtime.start_thread(self._work, f"{name}-{n}")) is not None
@@ -197,7 +198,9 @@ class Workers:
         self._inline_lock = threading.RLock()
 
     def submit(self, fn: Callable[[Any], T]) -> Future[T]:
-        """`fn(resource)` on one of the threads; the future comes out on the edge's thread."""
+        """`fn(resource)` on one of the threads; the future comes out on the edge's thread. Raises Unavailable."""
+        if self._stopped:
+            raise Unavailable("The server is stopping; try again in a moment.", retry_after=5)
         future: Future[T] = Future()
         if not self._threads:
             with self._inline_lock:
@@ -209,7 +212,8 @@ class Workers:
         return future
 
     def stop(self) -> None:
-        """End the threads, after what was submitted before; and close what they held."""
+        """End the threads, after what was submitted before; and close what they held. Nothing more is taken."""
+        self._stopped = True
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:
