@@ -9,8 +9,8 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, e
 
 from tests.running import PASSWORD, Server
 
-# what Chromium itself says when a server cannot be reached, or has closed a poll's session meanwhile; fair only in a test
-# that takes the connection away
+# what Chromium itself says when a server cannot be reached, or has closed a poll's session meanwhile; fair only in a
+# test that takes the connection away
 OUTAGE = re.compile(r"WebSocket connection to|net::ERR_|status of 400 .*/socket\.io/.*transport=polling")
 
 REPORT_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) =>
