@@ -1,5 +1,6 @@
 """eventlet's WSGI server, hardened: nobody keeps a connection by saying nothing, or everything very slowly."""
 
+import contextlib
 import io
 import logging
 import re
@@ -82,6 +83,8 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
 
     def handle_one_request(self) -> None:
         self._deadline = eventlet.Timeout(HEADER_SECONDS, TimeoutError("the headers did not come"))
+        # until the headers have been read, whatever closes the connection leaves something unread
+        self._unread = True
         try:
             super().handle_one_request()
         finally:
@@ -101,6 +104,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
     def get_environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environ()
         self._deadline.cancel()
+        self._unread = False
         if "content-type" not in self.headers:
             # eventlet would say text/plain for a request that says nothing
             environ["CONTENT_TYPE"] = ""
@@ -132,7 +136,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
     def finish(self) -> None:
         if self._unread:
             # closed with unread bytes, the kernel would send RST, and our answer could be lost on its way
-            with eventlet.Timeout(2, False):
+            with contextlib.suppress(OSError), eventlet.Timeout(2, False):
                 self.wfile.flush()
                 self.connection.shutdown(socket.SHUT_WR)
                 while self.connection.recv(65536):

@@ -92,7 +92,7 @@ class Connection:
         self.closed = False
         # a CONNECT or DISCONNECT is being carried out, in a greenlet of its own
         self.working = False
-        # a ping is
+        # a ping, so far
         self.unanswered = False
         self.session: dict[str, Any] | None = None
         self._queued_since = 0.0
@@ -120,7 +120,8 @@ class Connection:
             self.websocket.send(frames[0].wire if len(frames) == 1 else b"".join([frame.wire for frame in frames]))
         else:
             for frame in frames:
-                self._enqueue(frame.payload)
+                if not self.closed:
+                    self._enqueue(frame.payload)
 
     def heard(self) -> bool:
         """Whether anything has come since this was last asked, or since the ping."""
@@ -154,15 +155,18 @@ class Connection:
         if self.websocket is not None:
             self.websocket.close(code, reason)
         elif self._queue or self._poll is not None:
+            # behind a DISCONNECT it would overtake it: the stock client hears of a CLOSE first
+            if not (deliberate and self._queue):
+                self._enqueue(packets.CLOSE)
             # kept until the next poll, which is on its way or will soon be given up
-            self._enqueue(packets.CLOSE)
+            self._host.queued(self)
             self._depart(reason)
         else:
             self.cut(reason)
 
     def hang_up(self, reason: str, *, code: int = 1000) -> None:
         """End it; the client knows, or has deserved that it does not hear what is queued."""
-        self._queue.clear()
+        self._clear()
         self.close(reason, code=code)
 
     def cut(self, reason: str) -> None:
@@ -170,7 +174,7 @@ class Connection:
         if self.websocket is not None:
             self.websocket.cut(reason)
         else:
-            self._queue.clear()
+            self._clear()
             self._host.forget(self)
             self._depart(reason)
             self._wake_poll()
@@ -242,12 +246,16 @@ class Connection:
         if self._queue and self._queued + len(message) > self._host.limits.waiting_bytes:
             self.cut("too slow")
             return
-        if not self._queue and self._poll is None:
+        if not self._queue:
             self._queued_since = time.monotonic()
-            self._host.queued(self)
+            if self._poll is None:
+                self._host.queued(self)
         self._queue.append(message)
         self._queued += len(message)
         self._wake_poll()
+
+    def _clear(self) -> None:
+        self._queue, self._queued = [], 0
 
     def _wake_poll(self) -> None:
         if self._poll is not None and not self._poll.done:

@@ -245,31 +245,43 @@ class Engine(engineio.Server):  # type: ignore[misc]
         )
         if not switching:
             return Answer("200 OK", opening.payload)
-        connection.websocket = self._take_websocket(environ, connection, switching + opening.wire)
+        websocket, begin = self._take_websocket(environ, connection)
+        connection.websocket = websocket
+        begin(switching + opening.wire)
         return None
 
     def _upgrade(self, environ: dict[str, Any], connection: Connection) -> None:
         switching = requests.handshake(environ)
         if connection.websocket is not None or connection.probe is not None or connection.closed:
             raise BadRequest("This session has gone on to WebSocket.")
-        self._connections.begin_upgrade(connection, self._take_websocket(environ, connection, switching))
+        websocket, begin = self._take_websocket(environ, connection)
+        self._connections.begin_upgrade(connection, websocket)
+        begin(switching)
 
     def _serve_polling(self, environ: dict[str, Any], method: str, connection: Connection) -> Answer:
         if connection.websocket is not None:
             raise BadRequest("This session has gone on to WebSocket.")
+        posted = requests.read_body(environ, self._limits.message_bytes) if method == "POST" else None
         try:
-            if method == "POST":
-                connection.post(requests.read_body(environ, self._limits.message_bytes))
-                return Answer("200 OK", b"ok")
-            if body := connection.poll():
-                return Answer("200 OK", body)
-        except Violation:
+            if posted is None:
+                answer = connection.poll()
+            else:
+                connection.post(posted)
+                answer = b"ok"
+        except Exception:
             connection.hang_up(self.reason.TRANSPORT_ERROR)
             raise
-        raise BadRequest("Session ID unknown.")
+        if not answer:
+            raise BadRequest("Session ID unknown.")
+        return Answer("200 OK", answer)
 
-    def _take_websocket(self, environ: dict[str, Any], connection: Connection, first: bytes) -> WebSocket:
-        """Take the TCP connection out of the WSGI server's hands: its greenlet ends, and an idle tab needs none."""
+    def _take_websocket(
+        self, environ: dict[str, Any], connection: Connection
+    ) -> tuple[WebSocket, Callable[[bytes], None]]:
+        """Take the TCP connection out of the WSGI server's hands: its greenlet ends, and an idle tab needs none.
+
+        What comes with the WebSocket sends its first bytes and begins to listen, once `connection` knows of it.
+        """
         request = environ["eventlet.input"]
         green = request.get_socket()
         # so that a look at what has been read already does not wait for more
@@ -281,13 +293,17 @@ class Engine(engineio.Server):  # type: ignore[misc]
         inner = green.fd
         family, kind, protocol = inner.family, inner.type, inner.proto
         hub = hubs.get_hub()
-        sock = socket.socket(family, kind, protocol, fileno=inner.detach())
-        websocket = WebSocket(sock, hub, connection, self._limits)
+        websocket = WebSocket(
+            socket.socket(family, kind, protocol, fileno=inner.detach()), hub, connection, self._limits
+        )
         self._connections.open_websockets += 1
-        websocket.send(first)
-        # from the hub itself: a listener keeps the greenlet alive that it was made in
-        hub.schedule_call_global(0, websocket.start, early)
-        return websocket
+
+        def begin(first: bytes) -> None:
+            websocket.send(first)
+            # from the hub itself: a listener keeps the greenlet alive that it was made in
+            hub.schedule_call_global(0, websocket.start, early)
+
+        return websocket, begin
 
     # what python-socketio calls
 

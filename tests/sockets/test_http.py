@@ -92,7 +92,7 @@ def test_a_length_that_can_be_read_in_two_ways_is_refused(server, headers):
 )
 def test_chunks_that_are_none_never_reach_the_app(server, chunks):
     raw = Hostile(server).request("POST /length", "Transfer-Encoding: chunked", body=chunks)
-    raw.socket.shutdown(1)
+    raw.stop_saying()
     answer = raw.answer()
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
 
@@ -115,7 +115,7 @@ def test_chunks_that_are_none_never_reach_the_app(server, chunks):
 )
 def test_what_is_no_request_is_refused_without_a_word_about_us(server, request_bytes):
     raw = Hostile(server).say(request_bytes)
-    raw.socket.shutdown(1)
+    raw.stop_saying()
     answer = raw.answer()
     status = answer.partition(b"\r\n")[0]
     assert answer == b"" or status.split(b" ")[1] in {b"400", b"414", b"431"}, answer

@@ -1,6 +1,7 @@
 """For tests of the transport: a server process, an end to waiting, and a client that may misbehave."""
 
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -91,6 +92,12 @@ class Hostile:
 
     def request(self, line: str, *headers: str, body: bytes = b"") -> Self:
         return self.say("\r\n".join([f"{line} HTTP/1.1", "Host: x", *headers, "", ""]).encode("latin-1") + body)
+
+    def stop_saying(self) -> Self:
+        """No more comes from here; the server may have hung up before."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+        return self
 
     def answer(self) -> bytes:
         """All that comes until the server closes."""
