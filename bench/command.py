@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import platform
 import sys
@@ -9,48 +10,90 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench import report, scenarios
+from bench import document, node
+from bench.parts import fanout, growth, idle, load, stall, storm
+from bench.servers import ROOT
+from bench.setting import Measured, Setting
 
-PARTS = ("load", "growth", "idle")
+PARTS: dict[str, Any] = {
+    "load": load,
+    "stall": stall,
+    "fanout": fanout,
+    "growth": growth,
+    "idle": idle,
+    "storm": storm,
+}
+TITLES = {
+    "load": "Sets under load",
+    "stall": "The server's loop under load",
+    "fanout": "Fan-out",
+    "growth": "Growth",
+    "idle": "Idle tabs",
+    "storm": "Restart storm",
+}
 
 
 def main(options: argparse.Namespace) -> int:
     """Measure what the options choose."""
-    try:
-        everything = _measure(options)
-    except (RuntimeError, OSError) as error:
-        print(f"The benchmark cannot go on: {error}", file=sys.stderr)
-        return 1
-    for part in _parts(options):
-        print("", *getattr(report, part)(everything[part]), sep="\n")
+    names = options.only or [*PARTS]
+    peer = node.find() if {"load", "stall", "fanout"} & {*names} else node.Node(None, "not asked for")
+    everything: Measured = {"machine": _machine(peer)}
+    tables: dict[str, list[str]] = {}
+    for line in _machine_rows(everything["machine"]):
+        print(line)
+    with tempfile.TemporaryDirectory(prefix="realtime_kv-bench-") as folder:
+        setting = Setting(
+            folder=Path(folder),
+            node=peer,
+            users=options.users,
+            tabs=options.tabs,
+            rounds=options.rounds,
+            seconds=options.seconds,
+            idle_tabs=options.idle_tabs,
+            storm_tabs=options.storm_tabs,
+        )
+        for name in names:
+            try:
+                everything[name] = PARTS[name].measure(setting)
+            except (RuntimeError, OSError) as error:
+                print(f"The benchmark cannot go on: {error}", file=sys.stderr)
+                return 1
+            tables[name] = PARTS[name].rows(everything[name])
+            print("", f"{TITLES[name]}: {name}", "", *tables[name], sep="\n", flush=True)
     if options.json:
-        Path(options.json).write_text(json.dumps(everything, indent=2) + "\n")
+        Path(options.json).write_text(json.dumps(_without_nan(everything), indent=2, allow_nan=False) + "\n")
+    if options.docs:
+        plots = {title: svg for name in names for title, svg in PARTS[name].plots(everything[name]).items()}
+        document.write(ROOT / "docs", _machine_rows(everything["machine"]), tables, plots)
     return 0
 
 
-def _parts(options: argparse.Namespace) -> tuple[str, ...]:
-    return (options.only,) if options.only else PARTS
-
-
-def _measure(options: argparse.Namespace) -> dict[str, Any]:
-    machine: dict[str, Any] = {
+def _machine(peer: node.Node) -> Measured:
+    return {
         "processors": os.cpu_count() or 1,
         "load_average": os.getloadavg()[0],
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
+        "node": peer.says,
     }
+
+
+def _machine_rows(machine: Measured) -> list[str]:
+    lines = [
+        (
+            f"{machine['processors']} processors, {machine['system']}, Python {machine['python']}, {machine['node']}; "
+            "server, load and disk on one machine"
+        )
+    ]
     if machine["load_average"] > 0.3 * machine["processors"]:
-        scenarios.say(f"This machine is busy with other things (load {machine['load_average']:.1f}): expect noise.")
-    everything: dict[str, Any] = {"machine": machine}
-    with tempfile.TemporaryDirectory(prefix="realtime_kv-bench-") as name:
-        folder = Path(name)
-        if "load" in _parts(options):
-            everything["load"] = scenarios.load(
-                folder, users=options.users, tabs=options.tabs, rounds=options.rounds, seconds=options.seconds
-            )
-            everything["load"]["ratios"] = report.ratios(everything["load"])
-        if "growth" in _parts(options):
-            everything["growth"] = scenarios.growth(folder, rounds=options.rounds, seconds=options.seconds)
-        if "idle" in _parts(options):
-            everything["idle"] = scenarios.idle(folder)
-    return everything
+        lines.append(f"This machine was busy with other things (load {machine['load_average']:.1f}): expect noise.")
+    return lines
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no word for it."""
+    if isinstance(value, dict):
+        return {name: _without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -2,12 +2,14 @@
 
 Each user has one tab that writes, with so many calls unanswered at any time, and others that watch. A value carries the
 time at which it was sent, so that a watching tab knows how old the news is; both ends read the same clock. Every
-acknowledgement is looked at and every push counted; one watching tab of each user takes the times.
+acknowledgement is looked at and every push counted; one watching tab of each user takes the times. What the server's
+process uses of the processor in that time is read from the system.
 """
 
 import dataclasses
 import gc
 import json
+import math
 import random
 import re
 import secrets
@@ -16,20 +18,26 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from bench import processes
 from bench.tab import Loop, Tab
 
-_SENT = re.compile(rb'"sent":(\d+)')
-_PADDING = "x" * 40
+_MARK = b'"sent":'
+_SENT = re.compile(_MARK + rb"(\d+)")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One measurement. `auths` has one for each user; `tutorial` says which dialect the server speaks; with `fill`, it
-    ends as soon as each user has written so many keys.
+    """One measurement. `auths` has one for each user, of whom the first `writing` write (all, when it is 0).
+
+    `ours` says which dialect the server speaks. Values hold `text` characters beside the time, with `varied` up to so
+    many. With `fill`, it ends as soon as each user has written so many keys.
     """
 
     port: int
     auths: list[dict[str, Any]]
+    pid: int = 0
+    ours: bool = True
+    writing: int = 0
     verb: str = "set"
     tabs: int = 3
     in_flight: int = 4
@@ -37,8 +45,8 @@ class Plan:
     keys: int = 1000
     seconds: float = 4.0
     warm_up: float = 0.5
-    tutorial: bool = False
-    sync: bool = False
+    text: int = 40
+    varied: bool = False
     fill: int = 0
 
 
@@ -51,15 +59,19 @@ class User:
         self.acks: list[tuple[int, int]] = []
         self.pushes: list[tuple[int, int]] = []
         self.written = 0
-        self.seen = [0] * len(tabs)
         self.refused: list[str] = []
         self.sent: dict[int, int] = {}
         self.running = True
         self._run = secrets.token_hex(4)
+        self._padding = "x" * plan.text
         self._unsent: list[str] = []
+        self._tabs = tabs
         self.writer.on_ack = self._on_ack
-        for number, tab in enumerate(tabs):
-            tab.on_event = self._times_of_pushes if number == 1 else self._counter(number)
+        self.writer.on_event = self._count
+        for tab in tabs[1:2]:
+            tab.on_event = self._times_of_pushes
+        for tab in tabs[2:]:
+            tab.count(_MARK)
 
     def start(self) -> None:
         for _ in range(self.plan.in_flight):
@@ -72,10 +84,14 @@ class User:
             packets, self._unsent = self._unsent, []
             self.writer.send(packets)
 
+    def delivered(self) -> int:
+        """Pushes that have come to the watching tabs."""
+        return sum(tab.counted for tab in self._tabs[1:])
+
     def missing(self) -> int:
         """Pushes that have not come yet: to every tab, or to every other tab."""
-        hearing = self.seen[1:] if self.plan.tutorial else self.seen
-        return 0 if self.plan.verb == "get" else sum(self.written - seen for seen in hearing)
+        hearing = self._tabs if self.plan.ours else self._tabs[1:]
+        return 0 if self.plan.verb == "get" else sum(self.written - tab.counted for tab in hearing)
 
     def _next(self, now: int) -> None:
         number = self.writer.take_id()
@@ -91,38 +107,34 @@ class User:
         key = f"k{int(random.random() * plan.keys)}"
         if plan.verb == "get":
             return f'{{"key":"{key}"}}'
-        value = f'{{"sent":{now},"text":"{_PADDING}"}}'
-        if plan.tutorial:
-            return f'{{"key":"{key}","value":{value}}}'
-        op_id = f"{self._run}-{number}"
+        text = self._padding[int(random.random() * plan.text) :] if plan.varied else self._padding
+        value = f'{{"sent":{now},"text":"{text}"}}'
+        op_id = f',"op_id":"{self._run}-{number}"' if plan.ours else ""
         if plan.batch == 1:
-            return f'{{"key":"{key}","value":{value},"op_id":"{op_id}"}}'
+            return f'{{"key":"{key}","value":{value}{op_id}}}'
         first = number * plan.batch
         ops = ",".join(
             [f'{{"op":"set","key":"k{n % plan.keys}","value":{value}}}' for n in range(first, first + plan.batch)]
         )
-        return f'{{"ops":[{ops}],"op_id":"{op_id}"}}'
+        return f'{{"ops":[{ops}]{op_id}}}'
 
     def _on_ack(self, number: int, payload: bytes, start: int) -> None:
         now = time.perf_counter_ns()
         self.acks.append((self.sent.pop(number), now))
         if payload.find(b'"ok":true', start) > 0:
             self.written += self.plan.batch
-        elif not (self.plan.verb == "get" and self.plan.tutorial):
+        elif self.plan.ours or self.plan.verb != "get":
             self.refused.append(payload[start : start + 200].decode())
         if self.running:
             self._next(now)
 
-    def _counter(self, tab: int) -> Any:
-        def count(payload: bytes) -> None:
-            self.seen[tab] += payload.count(b'"sent":')
-
-        return count
+    def _count(self, payload: bytes) -> None:
+        self.writer.counted += payload.count(_MARK)
 
     def _times_of_pushes(self, payload: bytes) -> None:
         now = time.perf_counter_ns()
         times = _SENT.findall(payload)
-        self.seen[1] += len(times)
+        self._tabs[1].counted += len(times)
         self.pushes += [(int(sent), now) for sent in times]
 
 
@@ -130,34 +142,50 @@ def measure(plan: Plan) -> dict[str, Any]:
     """Carry out the plan; what came of it."""
     loop = Loop()
     tabs = loop.open(plan.port, [auth for auth in plan.auths for _ in range(plan.tabs)])
-    if plan.sync:
+    if plan.ours:
         loop.sync(tabs)
-    users = [User(plan, tabs[n : n + plan.tabs]) for n in range(0, len(tabs), plan.tabs)]
+    writing = tabs[: plan.writing * plan.tabs or None]
+    users = [User(plan, writing[n : n + plan.tabs]) for n in range(0, len(writing), plan.tabs)]
     gc.collect()
     gc.disable()  # nothing here makes cycles; a collection in the middle would look like the server's latency
     for user in users:
         user.start()
     _serve(loop, users, plan.warm_up)
-    cpu, began = time.process_time(), time.perf_counter_ns()
+    before = _Moment(plan, users)
     _serve(loop, users, plan.seconds, plan.fill)
-    ended, cpu = time.perf_counter_ns(), time.process_time() - cpu
+    after = _Moment(plan, users)
     for user in users:
         user.running = False
     _drain(loop, users)
     refused = [refusal for user in users for refusal in user.refused]
     if refused:
         raise RuntimeError(f"{len(refused)} calls were refused, the first with {refused[0]}")
-    acks = [pair for user in users for pair in user.acks if began <= pair[1] < ended]
-    pushes = [pair for user in users for pair in user.pushes if began <= pair[1] < ended]
-    seconds = (ended - began) / 1e9
+    acks = [pair for user in users for pair in user.acks if before.time <= pair[1] < after.time]
+    pushes = [pair for user in users for pair in user.pushes if before.time <= pair[1] < after.time]
+    seconds = (after.time - before.time) / 1e9
+    keys = len(acks) * plan.batch
+    server_cpu = after.server_cpu - before.server_cpu
     return {
         "calls_per_second": len(acks) / seconds,
-        "keys_per_second": len(acks) * plan.batch / seconds,
+        "keys_per_second": keys / seconds,
+        "deliveries_per_second": (after.delivered - before.delivered) / seconds,
         "ack_ms": _milliseconds(acks),
         "push_ms": _milliseconds(pushes),
         "pushes_missing": sum(user.missing() for user in users),
-        "load_cpu": cpu / seconds,
+        "load_cpu": (after.cpu - before.cpu) / seconds,
+        "server_cpu": server_cpu / seconds,
+        "server_cpu_per_1000_keys": server_cpu * 1000 / keys if keys else math.nan,
     }
+
+
+class _Moment:
+    """Where everything stands at the beginning and at the end."""
+
+    def __init__(self, plan: Plan, users: list[User]) -> None:
+        self.server_cpu = processes.cpu_seconds(plan.pid) or math.nan
+        self.delivered = sum(user.delivered() for user in users)
+        self.cpu = time.process_time()
+        self.time = time.perf_counter_ns()
 
 
 def _serve(loop: Loop, users: list[User], seconds: float, fill: int = 0) -> None:

@@ -9,18 +9,25 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bench import processes
+
 ROOT = Path(__file__).resolve().parent.parent
+
+Auth = dict[str, Any]
 
 
 class Server:
     """A running server; leave the `with` block, and it is gone."""
 
     name: str
-    is_tutorial = False
+    # ours knows revisions, batches, `op_id` and `sync`; the others speak what the tutorial speaks
+    is_ours = False
+    has_batch = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / f"{self.name}-{secrets.token_hex(3)}"
@@ -34,13 +41,15 @@ class Server:
     def environment(self) -> dict[str, str]:
         raise NotImplementedError
 
-    def auths(self, count: int) -> list[dict[str, Any]]:
+    def auths(self, count: int) -> list[Auth]:
         """What so many new users say when they connect."""
-        raise NotImplementedError
+        self._users += count
+        return [{"user": f"bench-{self._users - n}"} for n in range(count)]
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start it, on what its folder holds; it answers when this returns."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
-        self._log = (self.folder / "log").open("w+")
+        self._log = (self.folder / "log").open("a+")
         self._process = subprocess.Popen(
             self.command(),
             cwd=ROOT,
@@ -52,25 +61,41 @@ class Server:
         try:
             self._wait()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.stop()
             raise
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
+        """Ask it to end, and wait for that."""
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(10)
+            self._process.wait(15)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         self._log.close()
 
+    def kill(self) -> None:
+        """End it without a warning, as a power cut would."""
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def resident_mib(self) -> float:
         """How much memory it holds now."""
-        shown = subprocess.run(["ps", "-o", "rss=", "-p", str(self._process.pid)], capture_output=True, check=True)
-        return int(shown.stdout) / 1024
+        return processes.resident_mib(self.pid)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 30
@@ -90,6 +115,7 @@ class Ours(Server):
     """What this checkout serves."""
 
     name = "ours"
+    is_ours = True
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "realtime_kv.cli", "serve"]
@@ -103,28 +129,47 @@ class Ours(Server):
             "RKV_QUOTA_BYTES": "100000000000",
         }
 
-    def auths(self, count: int) -> list[dict[str, Any]]:
-        return [{"token": self._sign_up()} for _ in range(count)]
+    def auths(self, count: int) -> list[Auth]:
+        first, self._users = self._users, self._users + count
+        # two at a time: that is how many passwords the server hashes at once
+        with ThreadPoolExecutor(2) as threads:
+            return list(threads.map(self._sign_up, range(first, first + count)))
 
-    def _sign_up(self) -> str:
-        self._users += 1
-        user = {"username": f"bench-{self._users}", "password": secrets.token_urlsafe(16), "token": True}
+    def call(self, auth: Auth, verb: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """One verb over HTTP."""
+        return self._post(verb, payload, 200, {"Authorization": f"Bearer {auth['token']}"})
+
+    def figures(self, prefix: str) -> dict[str, float]:
+        """What `/metrics` says under names that begin like this, labels and all."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request("POST", "/api/v1/sign_up", json.dumps(user), {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        body = response.read().decode()
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
         connection.close()
-        if response.status != 201:
-            raise RuntimeError(f"signing up was answered {response.status}: {body[:300]}")
-        token: str = json.loads(body)["token"]
-        return token
+        pairs = (line.rsplit(" ", 1) for line in lines if line.startswith(prefix))
+        return {name: float(value) for name, value in pairs}
+
+    def _sign_up(self, number: int) -> Auth:
+        user = {"username": f"bench-{number}", "password": secrets.token_urlsafe(16), "token": True}
+        return {"token": self._post("sign_up", user, 201, {})["token"]}
+
+    def _post(self, path: str, payload: dict[str, Any], status: int, headers: dict[str, str]) -> dict[str, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        body = json.dumps(payload)
+        connection.request("POST", f"/api/v1/{path}", body, {"Content-Type": "application/json", **headers})
+        response = connection.getresponse()
+        answer = response.read().decode()
+        connection.close()
+        if response.status != status:
+            raise RuntimeError(f"{path} was answered {response.status}: {answer[:300]}")
+        read: dict[str, Any] = json.loads(answer)
+        return read
 
 
 class Tutorial(Server):
     """What a tutorial would write, as durable as ours."""
 
     name = "tutorial"
-    is_tutorial = True
+    has_batch = False
 
     def command(self) -> list[str]:
         return [sys.executable, str(ROOT / "bench" / "tutorial_server.py")]
@@ -132,9 +177,21 @@ class Tutorial(Server):
     def environment(self) -> dict[str, str]:
         return {"PORT": str(self.port), "DATA_DIR": str(self.folder)}
 
-    def auths(self, count: int) -> list[dict[str, Any]]:
-        self._users += count
-        return [{"user": f"bench-{self._users - n}"} for n in range(count)]
+
+class Peer(Server):
+    """The same in Node.js, made to be fast; `node` is what `bench.node` found."""
+
+    name = "peer"
+
+    def __init__(self, folder: Path, node: Path) -> None:
+        super().__init__(folder)
+        self._node = node
+
+    def command(self) -> list[str]:
+        return [str(self._node), "--no-warnings", str(ROOT / "bench" / "peer" / "server.js")]
+
+    def environment(self) -> dict[str, str]:
+        return {"PORT": str(self.port), "DATA_DIR": str(self.folder), "NODE_ENV": "production"}
 
 
 def _free_port() -> int:

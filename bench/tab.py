@@ -1,9 +1,10 @@
 """A Socket.IO tab as cheap as Python allows: one non-blocking socket, frames cut out of large reads, no JSON parsed.
 
 The load must cost far less than the server that it measures. So this speaks just enough of WebSocket, engine.io and
-Socket.IO for the two servers of the benchmark, and nothing else should use it.
+Socket.IO for the servers of the benchmark, and nothing else should use it.
 """
 
+import errno
 import json
 import secrets
 import selectors
@@ -16,15 +17,24 @@ from typing import Any
 from websockets.speedups import apply_mask
 
 _READ = 1 << 18
+_PING = b"\x81\x012"
 
 
 class Tab:
-    """One connection. `on_ack(id, payload, start)` and `on_event(payload)` are called with the bytes as they came."""
+    """One connection. `on_ack(id, payload, start)` and `on_event(payload)` are called with the bytes as they came.
+
+    `on_open()` is called once connected; `on_close(reason)` when it is lost, which without a handler is an error.
+    """
 
     def __init__(self, selector: selectors.BaseSelector, port: int, auth: dict[str, Any]) -> None:
         self.on_ack: Callable[[int, bytes, int], None] = lambda *_: None
         self.on_event: Callable[[bytes], None] = lambda _: None
+        self.on_open: Callable[[], None] = lambda: None
+        self.on_close: Callable[[str], None] = _must_not_close
         self.is_open = False
+        self.is_lost = False
+        self.counted = 0
+        self.pings = 0
         self.next_id = 0
         self._selector = selector
         self._auth = json.dumps(auth, separators=(",", ":"))
@@ -33,9 +43,11 @@ class Tab:
         self._unsent = bytearray()
         self._waiting_to_write = False
         self._upgraded = False
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._counting: bytes | None = None
+        self._socket = socket.socket()
         self._socket.setblocking(False)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.connect_ex(("127.0.0.1", port))
         selector.register(self._socket, selectors.EVENT_READ, self)
         self._write(
             f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
@@ -60,18 +72,43 @@ class Tab:
 
     def ready(self, events: int) -> None:
         """The selector says that something can be read or written."""
-        if events & selectors.EVENT_WRITE:
-            self._write(b"")
-        if events & selectors.EVENT_READ:
-            data = self._socket.recv(_READ)
-            if not data:
-                raise ConnectionError("the server closed a tab")
-            self._read(self._unread + data if self._unread else data)
+        try:
+            if events & selectors.EVENT_WRITE and not self.is_lost:
+                self._write(b"")
+            if events & selectors.EVENT_READ and not self.is_lost:
+                self._receive(self._socket.recv(_READ))
+        except OSError as error:
+            self._lose(str(error))
+
+    def count(self, pattern: bytes) -> None:
+        """From now on only count in `counted` how often this stands in what comes: cheaper than looking at frames."""
+        self._counting = pattern
 
     def close(self) -> None:
         """Hang up."""
-        self._selector.unregister(self._socket)
-        self._socket.close()
+        if not self.is_lost:
+            self.is_lost = True
+            self.is_open = False
+            self._selector.unregister(self._socket)
+            self._socket.close()
+
+    def _lose(self, reason: str) -> None:
+        self.close()
+        self.on_close(reason)
+
+    def _receive(self, data: bytes) -> None:
+        if not data:
+            raise ConnectionResetError("the server closed a tab")
+        if self._counting is None:
+            self._read(self._unread + data if self._unread else data)
+            return
+        # what one read cut in two is put together again; so much is kept that nothing whole is counted twice
+        seen = max(0, len(self._unread) - len(_PING) + 1)
+        data = self._unread + data
+        if data.find(_PING, seen) >= 0:
+            self.send(["3"])
+        self.counted += data.count(self._counting)
+        self._unread = data[-len(self._counting) + 1 :]
 
     def _read(self, data: bytes) -> None:
         if not self._upgraded:
@@ -80,7 +117,7 @@ class Tab:
                 self._unread = head
                 return
             if b" 101 " not in head.split(b"\r\n")[0]:
-                raise ConnectionError(f"no WebSocket: {head[:80]!r} {data[:200]!r}")
+                raise ConnectionRefusedError(f"no WebSocket: {head[:80]!r} {data[:200]!r}")
             self._upgraded = True
         at, size = 0, len(data)
         while size - at >= 2:
@@ -108,11 +145,13 @@ class Tab:
         elif kind == b"42":
             self.on_event(payload)
         elif kind == b"2":
+            self.pings += 1
             self.send(["3"])
         elif kind[:1] == b"0":
             self.send([f"40{self._auth}"])
         elif kind == b"40":
             self.is_open = True
+            self.on_open()
         elif kind in {b"44", b"41", b"1"}:
             raise ConnectionError(f"the server refused a tab: {payload!r}")
 
@@ -133,7 +172,11 @@ class Tab:
             self._unsent.clear()
         try:
             sent = self._socket.send(data)
-        except BlockingIOError:
+        except OSError as error:
+            # not connected yet: Linux says that it would block, others that there is no connection
+            if error.errno not in {errno.EAGAIN, errno.ENOTCONN}:
+                self._lose(str(error))
+                return
             sent = 0
         if sent < len(data):
             self._unsent += data[sent:]
@@ -149,12 +192,12 @@ class Loop:
     def __init__(self) -> None:
         self.selector = selectors.DefaultSelector()
 
-    def open(self, port: int, auths: list[dict[str, Any]], *, at_once: int = 32) -> list[Tab]:
-        """A tab for each of these, all connected; so many handshakes at a time."""
+    def open(self, port: int, auths: list[dict[str, Any]], *, at_once: int = 32, seconds: float = 20) -> list[Tab]:
+        """A tab for each of these, all connected; so many handshakes at a time, each within so many seconds."""
         tabs: list[Tab] = []
         for start in range(0, len(auths), at_once):
             opening = [Tab(self.selector, port, auth) for auth in auths[start : start + at_once]]
-            self._until_open(opening)
+            self._until_open(opening, seconds)
             tabs += opening
         return tabs
 
@@ -180,5 +223,9 @@ class Loop:
         for key, events in self.selector.select(timeout):
             key.data.ready(events)
 
-    def _until_open(self, tabs: list[Tab]) -> None:
-        self.run(lambda: all(tab.is_open for tab in tabs), 20, "the tabs to be connected")
+    def _until_open(self, tabs: list[Tab], seconds: float) -> None:
+        self.run(lambda: all(tab.is_open for tab in tabs), seconds, "the tabs to be connected")
+
+
+def _must_not_close(reason: str) -> None:
+    raise ConnectionError(f"the server closed a tab: {reason}")

@@ -112,15 +112,21 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("check", help="run the formatter, the linter and the type checker over the code")
 
-    command = commands.add_parser("bench", help="measure this server against a tutorial-style one, in the same run")
+    command = commands.add_parser(
+        "bench", help="measure this server, beside a tutorial-style one and a strong one in Node.js"
+    )
     command.add_argument("--users", type=int, default=10, metavar="N", help="users at once (10)")
     command.add_argument("--tabs", type=int, default=3, metavar="N", help="tabs of each user (3)")
     command.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="alternating rounds, of which the median counts (3)"
     )
-    command.add_argument("--seconds", type=float, default=4.0, metavar="S", help="length of one measurement (4)")
-    command.add_argument("--only", choices=["load", "growth", "idle"], help="one part of it")
+    command.add_argument("--seconds", type=float, default=3.0, metavar="S", help="length of one measurement (3)")
+    command.add_argument("--idle-tabs", type=int, default=1000, metavar="N", help="tabs that only listen (1000)")
+    command.add_argument("--storm-tabs", type=int, default=500, metavar="N", help="tabs in the restart storm (500)")
+    parts = ["load", "stall", "fanout", "growth", "idle", "storm"]
+    command.add_argument("--only", action="append", choices=parts, help="one part of it; may be said several times")
     command.add_argument("--json", metavar="FILE", help="write everything measured as JSON too")
+    command.add_argument("--docs", action="store_true", help="put figures and plots into docs/benchmarks.md")
 
     command = commands.add_parser("doctor", help="examine a running server: tabs that write, watch and are cut off")
     command.add_argument("url", nargs="?", metavar="URL", help="where it is (the address that the settings here say)")

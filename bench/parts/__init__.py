@@ -1,0 +1,1 @@
+"""What can be measured, a module each: `measure(setting)`, `rows(measured)` for people, `plots(measured)` as SVG."""
