@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
 from realtime_kv.doctor.site import Site
@@ -63,6 +64,8 @@ class WebSocketWire:
             raise
 
     def send(self, packets: Sequence[str]) -> None:
+        if self._protocol.state is not OPEN:
+            raise Lost("the server closed the connection")
         for packet in packets:
             self._protocol.send_text(packet.encode())
         self._send_bytes()
@@ -78,7 +81,8 @@ class WebSocketWire:
 
     def close(self) -> None:
         with contextlib.suppress(Lost):
-            self._protocol.send_close()
+            if self._protocol.state is OPEN:
+                self._protocol.send_close()
             self._send_bytes()
         self._sock.close()
 
