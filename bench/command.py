@@ -23,6 +23,7 @@ PARTS: dict[str, Any] = {
     "idle": idle,
     "storm": storm,
 }
+_BESIDE_THE_PEER = {"load", "stall", "fanout"}
 TITLES = {
     "load": "Sets under load",
     "stall": "The server's loop under load",
@@ -36,7 +37,7 @@ TITLES = {
 def main(options: argparse.Namespace) -> int:
     """Measure what the options choose."""
     names = options.only or [*PARTS]
-    peer = node.find() if {"load", "stall", "fanout"} & {*names} else node.Node(None, "not asked for")
+    peer = node.find() if _BESIDE_THE_PEER & {*names} else None
     everything: Measured = {"machine": _machine(peer)}
     tables: dict[str, list[str]] = {}
     for line in _machine_rows(everything["machine"]):
@@ -44,7 +45,7 @@ def main(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="realtime_kv-bench-") as folder:
         setting = Setting(
             folder=Path(folder),
-            node=peer,
+            node=peer.path if peer else None,
             users=options.users,
             tabs=options.tabs,
             rounds=options.rounds,
@@ -68,23 +69,19 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _machine(peer: node.Node) -> Measured:
+def _machine(peer: node.Node | None) -> Measured:
     return {
         "processors": os.cpu_count() or 1,
         "load_average": os.getloadavg()[0],
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "node": peer.says,
+        "node": peer and peer.says,
     }
 
 
 def _machine_rows(machine: Measured) -> list[str]:
-    lines = [
-        (
-            f"{machine['processors']} processors, {machine['system']}, Python {machine['python']}, {machine['node']}; "
-            "server, load and disk on one machine"
-        )
-    ]
+    versions = ", ".join(filter(None, [f"Python {machine['python']}", machine["node"]]))
+    lines = [f"{machine['processors']} processors, {machine['system']}, {versions}; server and load on one machine"]
     if machine["load_average"] > 0.3 * machine["processors"]:
         lines.append(f"This machine was busy with other things (load {machine['load_average']:.1f}): expect noise.")
     return lines

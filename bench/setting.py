@@ -10,7 +10,6 @@ from statistics import median
 from typing import Any
 
 from bench.load import Plan, as_json
-from bench.node import Node
 from bench.servers import ROOT, Ours, Peer, Server, Tutorial
 
 Measured = dict[str, Any]
@@ -21,7 +20,7 @@ class Setting:
     """One run of the benchmark, as the options chose it."""
 
     folder: Path
-    node: Node
+    node: Path | None
     users: int
     tabs: int
     rounds: int
@@ -37,7 +36,7 @@ class Setting:
 
     def peer(self) -> list[Peer]:
         """The peer, where there is Node.js."""
-        return [Peer(self.folder, self.node.path)] if self.node.path else []
+        return [Peer(self.folder, self.node)] if self.node else []
 
 
 def carry_out(server: Server, auths: list[dict[str, Any]], **plan: Any) -> Measured:
