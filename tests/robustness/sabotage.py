@@ -20,6 +20,7 @@ from realtime_kv import cli, server
 from realtime_kv.app import House, create_app
 from realtime_kv.core import frames, reads
 from realtime_kv.core.runtime import Future
+from realtime_kv.sockets.transport import event_frame
 from tests.robustness.failpoints import Clock, Orders
 
 # which guarantee has to notice
@@ -155,18 +156,17 @@ def retry_applied(house: House, now: _Every) -> None:
 
 
 def wrong_digest(house: House, now: _Every) -> None:
-    """A bookmark has one bit too many."""
-    gateway = house.gateway
-    push = gateway.push
+    """A bookmark has one bit wrong."""
+    send = house.gateway._send
 
-    def push_wrong(committed: Any) -> None:
-        push(committed)
-        for news in committed:
-            room = gateway._rooms.get(news.user_id)
-            if room and now():
-                room.bookmark = replace(room.bookmark, digest=room.bookmark.digest ^ 1)
+    def send_wrong(tab: Any, frame: Any) -> None:
+        if frame.payload.startswith(b'42["bookmark"') and now():
+            bookmark = msgspec.json.decode(frame.payload[2:])[1]
+            bookmark["digest"] ^= 1
+            frame = event_frame("bookmark", msgspec.json.encode(bookmark))
+        send(tab, frame)
 
-    house.store.writer._watchers[:] = [push_wrong]
+    house.gateway._send = send_wrong
 
 
 def half_pushed(house: House, now: _Every) -> None:

@@ -21,6 +21,7 @@ IN_FLIGHT = 6
 # nothing that a server under these faults does takes so long
 STUCK_SECONDS = 90
 RETRY_SECONDS = 0.05
+MOST_HEALS = 50
 WRITING = {"set", "delete", "batch"}
 
 _encode = msgspec.json.Encoder().encode
@@ -72,6 +73,7 @@ class Tab:
         self._reading = asyncio.Event()
         self._reading.set()
         self._delayed = 0
+        self._heals = 0
         self._closing = False
         self._settled = False
         self._stall_at = spec.operations // 3 if spec.stall_seconds else -1
@@ -97,7 +99,8 @@ class Tab:
     @property
     def answered(self) -> bool:
         """Whether everything that was to be asked has been."""
-        return not (self._left or self._asked or self._sendable or self._unknown or self._delayed)
+        asked = any(verb != "sync" for verb, _ in self._asked.values())
+        return not (self._left or asked or self._sendable or self._unknown or self._delayed)
 
     async def _connect(self) -> None:
         for attempt in range(400):
@@ -131,6 +134,7 @@ class Tab:
 
     async def _be_connected(self) -> None:
         self._closing = False
+        self._heals = 0
         self._sync()
         self._sendable.extendleft(reversed(self._unknown))
         self._unknown.clear()
@@ -185,22 +189,26 @@ class Tab:
 
     def _misbehave(self) -> None:
         spec, chance = self._spec, self._workload.random.random
-        if spec.cut_every and chance() < 1 / spec.cut_every:
-            halfway = chance() < 0.5
-            self._fault("cut")
-            self._wire.cut(halfway=halfway)
-            raise Gone("cut")
-        if spec.abandon_every and chance() < 1 / spec.abandon_every:
-            self._fault("half-open")
-            self._wire.abandon()
-            raise Gone("abandoned")
-        if spec.pause_every and chance() < 1 / spec.pause_every:
-            self._fault("slow")
-            self._stop_reading(chance() / 2)
         if self._left == self._stall_at:
             self._stall_at = -1
             self._fault("stalled")
             self._stop_reading(spec.stall_seconds)
+        if self._is_time(spec.pause_every):
+            self._fault("slow")
+            self._stop_reading(chance() / 2)
+        if self._is_time(spec.cut_every):
+            self._fault("cut")
+            self._wire.cut(halfway=chance() < 0.5)
+            raise Gone("cut")
+        if self._is_time(spec.abandon_every):
+            self._fault("half-open")
+            self._wire.abandon()
+            raise Gone("abandoned")
+
+    def _is_time(self, every: int) -> bool:
+        """By chance; and once for certain, so that it has happened."""
+        halfway = self._left == self._spec.operations // 2
+        return every > 0 and (halfway or self._workload.random.random() < 1 / every)
 
     def _stop_reading(self, seconds: float) -> None:
         self._reading.clear()
@@ -245,8 +253,11 @@ class Tab:
             in_step = self.replica.on_change(_decode(body))
         elif name == "bookmark":
             in_step = self.replica.on_bookmark(_decode(body))
-            self._settled = self._closing and not self.replica.syncing
+            self._settled = self._settled or (self._closing and not self.replica.syncing)
         else:
             return
         if not in_step:
-            self._sync()
+            self._heals += 1
+            # a server with which no agreement can be reached is not to be asked for ever
+            if self._heals <= MOST_HEALS:
+                self._sync()

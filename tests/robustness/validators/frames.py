@@ -48,32 +48,49 @@ def gapless(_history: History, evidence: Evidence) -> Iterator[str]:
     Nor at the end: a bookmark, and the acknowledgement of a tab's own write, come behind the change they are about.
     """
     for where, events in _connections(evidence):
-        pushed: int | None = None
-        first: int | None = None
-        synced: int | None = None
-        made_here = {answer.id for _, answer in _made_here(events)}
-        for event in events:
-            data = event.data if isinstance(event, Push) else event.body if isinstance(event, Answer) else {}
-            if isinstance(event, Push) and event.name == "change":
-                revisions = [write["revision"] for write in data["writes"]]
-                if pushed is not None and data["from"] > pushed:
-                    yield f"{where} was pushed nothing between {pushed} and {data['from']}"
-                if missing := set(range(data["from"] + 1, data["revision"] + 1)) - set(revisions):
-                    yield f"{where} was pushed a change without {sorted(missing)}"
-                if first is None:
-                    first = data["from"]
-                    if synced is not None and first > synced:
-                        yield f"{where} has synced up to {synced}, and the first change begins at {first}"
-                pushed = max(pushed or 0, data["revision"])
-            elif isinstance(event, Push) and event.name == "bookmark" and synced is not None:
-                if data["revision"] > max(pushed or 0, synced):
-                    yield f"{where} has come to {max(pushed or 0, synced)} and is told of {data['revision']}"
-            elif isinstance(event, Answer) and event.id in made_here and data["revision"] > (pushed or 0):
-                yield f"{where}: its write {data['revision']} is acknowledged before it is pushed"
-            elif _is_last_page(event) and synced is None:
-                synced = data["revision"]
-                if first is not None and first > synced:
-                    yield f"{where} has synced up to {synced}, and the first change began at {first}"
+        yield from (f"{where} {what}" for what in _gaps(events))
+
+
+def _gaps(events: list[Event]) -> Iterator[str]:
+    pushed: int | None = None
+    first: int | None = None
+    first_sync: int | None = None
+    # how far a client has come that believes everything
+    stands = 0
+    made_here = {answer.id for _, answer in _made_here(events)}
+    for event in events:
+        data = event.data if isinstance(event, Push) else event.body if isinstance(event, Answer) else {}
+        if isinstance(event, Push) and event.name == "change":
+            if pushed is not None and data["from"] > pushed:
+                yield f"was pushed nothing between {pushed} and {data['from']}"
+            revisions = {write["revision"] for write in data["writes"]}
+            if missing := set(range(data["from"] + 1, data["revision"] + 1)) - revisions:
+                yield f"was pushed a change without {sorted(missing)}"
+            first = data["from"] if first is None else first
+            if pushed is None and first_sync is not None and first > first_sync:
+                yield f"has synced up to {first_sync}, and the first change begins at {first}"
+            pushed = max(pushed or 0, data["revision"])
+            stands = max(stands, pushed)
+        elif isinstance(event, Push) and event.name == "bookmark" and first_sync is not None:
+            if data["revision"] > stands:
+                yield f"has come to {stands} and is told of {data['revision']}"
+        elif isinstance(event, Answer) and event.id in made_here and data["revision"] > (pushed or 0):
+            yield f"is acknowledged its write {data['revision']} before it is pushed"
+        elif _is_last_page(event):
+            stands = max(stands, data["revision"])
+            if first_sync is None:
+                first_sync = data["revision"]
+                if first is not None and first > first_sync:
+                    yield f"has synced up to {first_sync}, and the first change began at {first}"
+
+
+def wrote(body: dict[str, Any]) -> bool:
+    """Whether this is the answer to a write that has written, and the first answer to it."""
+    if not body["ok"] or body.get("replayed"):
+        return False
+    if "results" in body:
+        return any(result.get("existed", True) for result in body["results"])
+    return body.get("existed", "version" in body)
 
 
 def _connections(evidence: Evidence) -> Iterator[tuple[str, list[Event]]]:
@@ -92,14 +109,8 @@ def _made_here(events: list[Event]) -> list[tuple[Call, Answer]]:
     return [
         (calls[event.id], event)
         for event in events
-        if isinstance(event, Answer) and event.id in calls and _wrote(event.body)
+        if isinstance(event, Answer) and event.id in calls and wrote(event.body)
     ]
-
-
-def _wrote(body: dict[str, Any]) -> bool:
-    if not body["ok"] or body.get("replayed"):
-        return False
-    return body.get("existed", True) and any(result.get("existed", True) for result in body.get("results", [{}]))
 
 
 def _is_last_page(event: Event) -> bool:
