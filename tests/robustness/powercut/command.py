@@ -16,15 +16,16 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.robustness powercut", description=__doc__)
     parser.add_argument("--cuts", type=int, default=10, metavar="N", help="power cuts of the server as it is (10)")
     parser.add_argument("--control", type=int, default=3, metavar="N", help="cuts with synchronous=NORMAL (3)")
+    parser.add_argument("--calls", type=int, default=30_000, metavar="N", help="at most so many calls to a cut (30000)")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="where the dice start")
     options = parser.parse_args(arguments)
     seed = random.randrange(10**6) if options.seed is None else options.seed
     print(f"{options.cuts} power cuts, seed {seed}", flush=True)
     try:
         begin = time.monotonic()
-        real = Cuts(seed, say=_say).run(options.cuts)
+        real = Cuts(seed, calls=options.calls, say=_say).run(options.cuts)
         print(f"The control, with synchronous=NORMAL: {options.control} power cuts", flush=True)
-        control = Cuts(seed, launcher=RELAXED, say=_say).run(options.control)
+        control = Cuts(seed, launcher=RELAXED, calls=options.calls, say=_say).run(options.control)
     except CannotBuild as error:
         print(error)
         return 2
@@ -42,7 +43,8 @@ def summary(real: Tally, control: Tally, seconds: float) -> list[str]:
     lines = [
         "",
         f"{real.cuts} power cuts, {real.acknowledged} acknowledged writes, {real.lost} lost ({seconds:.0f} s).",
-        f"  {real.cuts_at_start} cuts came while the server started, {real.cuts_in_checkpoint} inside a checkpoint.",
+        f"  {real.cuts_at_start} came while the server started, {real.cuts_at_stop} while it stopped,",
+        f"  {real.cuts_in_checkpoint} inside a checkpoint.",
         f"  At {real.cuts_with_unsynced} something had been written to the database and not synced.",
         f"  {real.disks} disks looked through: for each cut one with only what was synced,",
         "  and two with a random share of the rest, torn at 512 and at 4096 bytes.",

@@ -2,7 +2,9 @@
 
 import random
 import shutil
+import signal
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,7 @@ from tests.running import DEADLINE, Server
 CUTS_OF_A_DISK = 10
 # at most so many calls between the beginning of the load and the cut
 CALLS = 12_000
+POWERLESS = -signal.SIGKILL
 
 
 @dataclass
@@ -28,6 +31,7 @@ class Tally:
 
     cuts: int = 0
     cuts_at_start: int = 0
+    cuts_at_stop: int = 0
     cuts_in_checkpoint: int = 0
     cuts_with_unsynced: int = 0
     acknowledged: int = 0
@@ -70,7 +74,7 @@ class Cuts:
         before, tally = ledger.acknowledged, self.tally
         disk = Disk(root)
         with Mains(library, root, root.parent / "log") as mains:
-            at_start = self._until_the_power_goes(mains, root, ledger)
+            moment = self._until_the_power_goes(mains, root, ledger)
             disk.replay(mains.records())
         # the log is complete: with everything kept, it makes the very files that are there
         real = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
@@ -78,7 +82,8 @@ class Cuts:
             assert name.endswith("-shm") or real.pop(name) == content, f"the layer has missed something of {name}"
         assert all(name.endswith("-shm") for name in real), f"the layer has missed {[*real]}"
         tally.cuts += 1
-        tally.cuts_at_start += at_start
+        tally.cuts_at_start += moment == "while starting"
+        tally.cuts_at_stop += moment == "while stopping"
         tally.cuts_in_checkpoint += disk.unsynced(f"data/{DATABASE}")
         tally.cuts_with_unsynced += disk.unsynced(f"data/{DATABASE}-wal") or disk.unsynced(f"data/{DATABASE}")
         acknowledged = ledger.acknowledged - before
@@ -88,45 +93,61 @@ class Cuts:
             words.refusals.clear()
         finding = self._inspect_disks(disk, root, ledger)
         self._say(
-            f"cut {tally.cuts}: {'while starting' if at_start else 'under load'}, "
+            f"cut {tally.cuts}: {moment}, "
             f"{acknowledged} writes acknowledged since the last one, {finding.lost_count} lost"
         )
 
-    def _until_the_power_goes(self, mains: Mains, root: Path, ledger: Ledger) -> bool:
-        """True when it went before the server was ready."""
+    def _until_the_power_goes(self, mains: Mains, root: Path, ledger: Ledger) -> str:
+        """Start, write and perhaps stop, until the power goes; the answer says when it went."""
         server = Server(root / "data", launcher=self._launcher, **mains.environ)
         try:
-            if self._chance.random() < 0.2:
+            if self._chance.random() < 0.15:
                 mains.lasts(self._chance.randrange(1, 120))
             try:
                 server.start()
             except AssertionError:
-                self._check_it_was_the_cut(server)
-                return True
+                self._check_the_end(server, {POWERLESS})
+                return "while starting"
             mains.lasts(0)
             self._compare_online(server, ledger)
-            load = Load(server.url, ledger, self._chance)
+            if self._chance.random() < 0.15:
+                self._write_and_stop(server, mains, ledger)
+                # it may have been quicker than the cut
+                self._check_the_end(server, {POWERLESS, 0})
+                return "while stopping"
             mains.lasts(self._moment())
-            threads = load.begin()
-            for thread in threads:
-                thread.join(4 * DEADLINE)
-            assert server.process is not None
-            server.process.wait(DEADLINE)
-            self._check_it_was_the_cut(server)
-            return False
+            self._write(server, ledger)
+            self._check_the_end(server, {POWERLESS})
+            return "under load"
         finally:
             server.close()
 
+    def _write(self, server: Server, ledger: Ledger) -> None:
+        for thread in Load(server.url, ledger, self._chance).begin():
+            thread.join(4 * DEADLINE)
+
+    def _write_and_stop(self, server: Server, mains: Mains, ledger: Ledger) -> None:
+        """The power goes while the server finishes, writes everything back and removes its log."""
+        enough = ledger.acknowledged + self._chance.randrange(1, self._calls // 10)
+        threads = Load(server.url, ledger, self._chance).begin()
+        while ledger.acknowledged < enough and any(thread.is_alive() for thread in threads):
+            time.sleep(0.005)
+        assert server.process is not None
+        mains.lasts(int(10 ** self._chance.uniform(0, 3)))
+        server.process.terminate()
+        for thread in threads:
+            thread.join(4 * DEADLINE)
+
     def _moment(self) -> int:
-        if self._chance.random() < 0.2:
+        if self._chance.random() < 0.15:
             return self._chance.randrange(1, 200)
         return self._chance.randrange(self._calls // 4, self._calls)
 
-    def _check_it_was_the_cut(self, server: Server) -> None:
+    def _check_the_end(self, server: Server, codes: set[int]) -> None:
         assert server.process is not None
         code = server.process.wait(DEADLINE)
         said = [line for line in server.output if not line.startswith("Ready on")]
-        if code != -9 or said:
+        if code not in codes or said:
             self.tally.problems.append(f"The server ended by itself ({code}): {''.join(said)}")
 
     def _inspect_disks(self, disk: Disk, root: Path, ledger: Ledger) -> Finding:
