@@ -7,7 +7,7 @@ origin is asked in `security`, and what is refused becomes a problem body or a p
 from flask import Flask
 
 from realtime_kv.extensions import login_manager
-from realtime_kv.web import account, api, errors, health, pages, security, sessions
+from realtime_kv.web import account, api, compression, errors, health, pages, security, sessions
 
 
 def register(app: Flask) -> None:
@@ -16,6 +16,7 @@ def register(app: Flask) -> None:
     app.url_map.merge_slashes = False
     app.session_interface = sessions.TokenSessions()
     login_manager.init_app(app)
+    compression.register(app)
     security.register(app)
     errors.register(app)
     for blueprint in (pages.pages, account.account, api.api, health.health):
