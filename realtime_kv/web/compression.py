@@ -1,7 +1,7 @@
 """Our own scripts and styles travel compressed; nothing else does.
 
 An answer that mixes a secret with what an attacker may choose tells its secret by its compressed length, so pages and
-the API stay as they are. A file is compressed once for each of its versions and kept: there are few, and they are small.
+the API stay as they are. A file is compressed once for each of its versions and kept: there are few, all small.
 """
 
 import gzip
