@@ -17,17 +17,25 @@ from tests.running import DEADLINE, PASSWORD, ROOT, Server
 NOBODY = "http://127.0.0.1:9"
 
 
-def doctor(*arguments, **settings):
+def begin(*arguments, **settings):
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "realtime_kv.cli", "doctor", *arguments],
         cwd=ROOT,
         env={**environ, **settings},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=4 * DEADLINE,
-        check=False,
     )
+
+
+def finish(process):
+    said, complained = process.communicate(timeout=4 * DEADLINE)
+    return subprocess.CompletedProcess(process.args, process.returncode, said, complained)
+
+
+def doctor(*arguments, **settings):
+    return finish(begin(*arguments, **settings))
 
 
 def sabotaged(tmp_path, code):
@@ -99,6 +107,38 @@ def test_a_sabotaged_server_is_caught(tmp_path, code, finding):
     assert done.returncode == 1
     assert finding in done.stdout, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("end", [Server.kill, Server.stop], ids=["killed", "stopped"])
+def test_a_server_that_is_restarted_meanwhile_is_still_sound(tmp_path, end):
+    server = Server(tmp_path / "data").start()
+    try:
+        examination = begin(server.url, "--seconds", "6", "--tabs", "4")
+        # the first line comes when there is a user, the second one when tabs have written for some time
+        assert "Examining" in examination.stdout.readline()
+        assert "changes" in examination.stdout.readline()
+        end(server)
+        server.start()
+        done = finish(examination)
+    finally:
+        server.close()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 missed, digests equal" in done.stdout
+
+
+def test_a_server_that_goes_away_for_good_is_said_too(tmp_path):
+    server = Server(tmp_path / "data").start()
+    try:
+        examination = begin(server.url, "--seconds", "3", "--tabs", "2")
+        assert "Examining" in examination.stdout.readline()
+        assert "changes" in examination.stdout.readline()
+    finally:
+        server.close()
+    done = finish(examination)
+    assert done.returncode == 1
+    assert "was lost for good" in done.stderr
+    assert "could not be cleaned up" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_nobody_there_is_said_with_what_to_do():

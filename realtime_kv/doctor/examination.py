@@ -71,6 +71,8 @@ class Examination:
                 thread.join()
             self._raise()
             self._compare()
+        except Lost as error:
+            raise Trouble(f"The connection to {self._patient.site.url} was lost for good: {error}.") from None
         finally:
             for member in self._members:
                 member.close()
@@ -88,8 +90,6 @@ class Examination:
             self._failure = error
 
     def _raise(self) -> None:
-        if isinstance(self._failure, Lost):
-            raise Trouble(f"The connection to {self._patient.site.url} was lost for good: {self._failure}.")
         if self._failure is not None:
             raise self._failure
 

@@ -79,6 +79,9 @@ class Tab:
                 self._joined = True
             elif kind == "44":
                 reason = json.loads(packet[2:]).get("message", "")
+                if reason == "unavailable":
+                    # it stops, or is too busy: it may be back in a moment
+                    raise Lost(reason)
                 raise Refused(reason, f"{self._site.url} refuses the connection: {reason}.")
             elif kind in {"41", "1"}:
                 raise Lost("the server closed the connection")
