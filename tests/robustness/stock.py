@@ -10,7 +10,10 @@ from typing import Any
 import engineio
 import socketio
 
-from tests.robustness.wire import SECONDS, Gone, Heard
+from tests.robustness.wire import Gone, Heard
+
+# the stock client waits for its welcome to the end of this, even when the server has died meanwhile
+WELCOME_SECONDS = 5
 
 
 class _InOrder(engineio.Client):
@@ -40,7 +43,7 @@ class StockWire:
         wire = cls()
         try:
             await asyncio.to_thread(
-                wire._client.connect, f"http://127.0.0.1:{port}", auth={"token": token}, wait_timeout=SECONDS
+                wire._client.connect, f"http://127.0.0.1:{port}", auth={"token": token}, wait_timeout=WELCOME_SECONDS
             )
         except socketio.exceptions.ConnectionError as error:
             await asyncio.to_thread(wire._client.shutdown)

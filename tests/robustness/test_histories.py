@@ -1,0 +1,29 @@
+"""A share of what `python3 -m tests.robustness` does by the hour: every fault once, kills, tabs cut all the time.
+
+The seeds are printed; nothing here is decided by the clock.
+"""
+
+import pytest
+
+from tests.robustness.command import KILLS, every_fault
+from tests.robustness.runs import Plan, run
+
+
+def _check(plan: Plan, folder) -> None:
+    print(f"seed {plan.seed}")
+    done = run(plan, folder)
+    print(dict(done.counts))
+    assert done.problems == []
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["pages as they are", "small pages"])
+def test_a_history_with_every_fault_violates_nothing(number, tmp_path):
+    _check(every_fault("tests", number, 1500), tmp_path)
+
+
+def test_kills_at_every_moment_lose_no_acknowledged_write(tmp_path):
+    _check(Plan("tests/kills", 2500, faults=KILLS), tmp_path)
+
+
+def test_tabs_that_are_cut_all_the_time_miss_nothing(tmp_path):
+    _check(Plan("tests/cuts", 1500, users=1, tabs=12, faults=[], cut_every=6, pause_every=0, abandon_every=0), tmp_path)

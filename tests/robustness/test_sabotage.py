@@ -1,0 +1,20 @@
+"""The checker checked: a server with one thing broken is noticed, by the guarantee that is broken."""
+
+import pytest
+
+from tests.robustness.command import broken
+from tests.robustness.runs import run
+from tests.robustness.sabotage import EXPECTED
+from tests.robustness.validators import check
+
+
+@pytest.mark.parametrize("sabotage", EXPECTED)
+def test_a_broken_server_is_noticed(sabotage, tmp_path):
+    done = run(broken(sabotage, "tests"), tmp_path)
+    assert EXPECTED[sabotage] in {violation.guarantee for violation in check(done.history)}
+
+
+def test_the_server_as_it_is_violates_nothing(tmp_path):
+    done = run(broken("", "tests"), tmp_path)
+    assert check(done.history) == []
+    assert done.stuck == []
