@@ -2,9 +2,10 @@
 
 Not for elegance only: sqlite3 lets go of the interpreter lock at every step, and a busy hub gives it back late. The
 rows travel as bound parameters of one long VALUES: a third of the time of one JSON parameter that SQL takes apart again
-(docs/decisions/0003). Numbers of rows are powers of two, so that few statements are ever prepared, and all stay so.
+(docs/decisions/0003). There are few lengths, filled up with empty rows, so that few statements are ever prepared.
 """
 
+import bisect
 import itertools
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -17,8 +18,9 @@ from realtime_kv.core.record import Record
 from realtime_kv.core.space import Quota, Receipt, Space
 from realtime_kv.core.write import State, Write
 
-# a statement has so many rows at most
-MOST_ROWS = 256
+# the lengths of a VALUES: at most a third of it is filling
+_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+MOST_ROWS = _LENGTHS[-1]
 
 
 def _values(columns: int, rows: int) -> str:
@@ -27,21 +29,14 @@ def _values(columns: int, rows: int) -> str:
 
 
 @cache
-def _sessions(rows: int) -> str:
+def _callers(rows: int) -> str:
+    # a session that has ended is not found, and neither is its space through it
     return f"""
-WITH wanted (id, now) AS ({_values(2, rows)})
-SELECT json_group_array(s.id)
-FROM wanted CROSS JOIN sessions AS s ON s.id = wanted.id JOIN users AS u ON u.id = s.user_id
+WITH wanted (session_id, now) AS ({_values(2, rows)})
+SELECT json_group_array(json_array(s.id, p.user_id, p.revision, p.keys, p.bytes, p.digest))
+FROM wanted CROSS JOIN sessions AS s ON s.id = wanted.session_id
+    JOIN users AS u ON u.id = s.user_id JOIN spaces AS p ON p.user_id = s.user_id
 WHERE s.ended_at IS NULL AND s.expires_at > wanted.now AND u.disabled_at IS NULL
-"""
-
-
-@cache
-def _spaces(rows: int) -> str:
-    return f"""
-WITH wanted (user_id) AS ({_values(1, rows)})
-SELECT json_group_array(json_array(s.user_id, s.revision, s.keys, s.bytes, s.digest))
-FROM wanted CROSS JOIN spaces AS s ON s.user_id = wanted.user_id
 """
 
 
@@ -72,7 +67,7 @@ def _save_entries(rows: int) -> str:
     return f"""
 INSERT INTO entries (user_id, key, value, revision, created_revision, version, created_at, updated_at, expires_at,
     deleted_at, origin)
-{_values(11, rows)}
+SELECT * FROM ({_values(11, rows)}) WHERE column1 IS NOT NULL
 ON CONFLICT (user_id, key) DO UPDATE SET
     value = CASE excluded.value WHEN '' THEN value ELSE excluded.value END,
     revision = excluded.revision, created_revision = excluded.created_revision,
@@ -85,13 +80,17 @@ ON CONFLICT (user_id, key) DO UPDATE SET
 @cache
 def _save_log(rows: int) -> str:
     return f"""
-INSERT INTO log (user_id, revision, position, key, value, version, expires_at, origin, at) {_values(9, rows)}
+INSERT INTO log (user_id, revision, position, key, value, version, expires_at, origin, at)
+SELECT * FROM ({_values(9, rows)}) WHERE column1 IS NOT NULL
 """
 
 
 @cache
 def _save_receipts(rows: int) -> str:
-    return f"INSERT INTO receipts (user_id, op_id, fingerprint, answer, at) {_values(5, rows)}"
+    return f"""
+INSERT INTO receipts (user_id, op_id, fingerprint, answer, at)
+SELECT * FROM ({_values(5, rows)}) WHERE column1 IS NOT NULL
+"""
 
 
 @cache
@@ -103,8 +102,7 @@ FROM made WHERE spaces.user_id = made.user_id
 """
 
 
-_SessionIds = msgspec.json.Decoder(list[int])
-_SpaceRows = msgspec.json.Decoder(list[tuple[int, int, int, int, int]])
+_CallerRows = msgspec.json.Decoder(list[tuple[int, int, int, int, int, int]])
 _EntryRows = msgspec.json.Decoder(
     list[tuple[int, str, str | None, int, int, int, int, int, int, int | None, int | None]]
 )
@@ -114,12 +112,11 @@ _ReceiptRows = msgspec.json.Decoder(list[tuple[int, str, str, str]])
 def load(cursor: Cursor, writes: list[Write], now: int, epoch: str, quota: Quota) -> State:
     """All that `writes` have to be decided against, in one statement for each table."""
     sessions = {write.caller.session_id for write in writes}
-    valid = _query(cursor, _sessions, [(session, now) for session in sessions], _SessionIds)
-    users = {write.caller.user_id for write in writes}
-    spaces = {row[0]: Space(*row) for row in _query(cursor, _spaces, [(user,) for user in users], _SpaceRows)}
+    callers = _query(cursor, _callers, [(session, now) for session in sessions], _CallerRows)
+    spaces = {user_id: Space(user_id, *totals) for _, user_id, *totals in callers}
     _load_entries(cursor, writes, spaces)
     _load_receipts(cursor, writes, spaces)
-    return State(epoch, quota, spaces, set(valid))
+    return State(epoch, quota, spaces, {session_id for session_id, *_ in callers})
 
 
 def save(cursor: Cursor, state: State, now: int) -> None:
@@ -136,19 +133,19 @@ def _load_entries(cursor: Cursor, writes: list[Write], spaces: dict[int, Space])
     wanted: dict[tuple[int, str], bool] = {}
     for write in writes:
         user_id = write.caller.user_id
-        for op in write.ops:
-            at = (user_id, op.key)
-            wanted[at] = op.if_revision is not None or wanted.get(at, False)
-    for user_id, key in wanted:
         if user_id in spaces:
-            spaces[user_id].entries[key] = None
+            for op in write.ops:
+                at = (user_id, op.key)
+                wanted[at] = op.if_revision is not None or wanted.get(at, False)
+    for user_id, key in wanted:
+        spaces[user_id].entries[key] = None
     keys = [(user_id, key, value) for (user_id, key), value in wanted.items()]
     for user_id, *columns in _query(cursor, _entries, keys, _EntryRows):
         spaces[user_id].entries[columns[0]] = Record(*columns)
 
 
 def _load_receipts(cursor: Cursor, writes: list[Write], spaces: dict[int, Space]) -> None:
-    ids = {(write.caller.user_id, write.op_id) for write in writes if write.op_id is not None}
+    ids = {(write.user_id, write.op_id) for write in writes if write.op_id is not None and write.user_id in spaces}
     for user_id, op_id, fingerprint, answer in _query(cursor, _receipts, list(ids), _ReceiptRows):
         spaces[user_id].receipts[op_id] = Receipt(fingerprint, answer)
 
@@ -184,25 +181,19 @@ def _receipt_rows(space: Space, now: int) -> list[tuple[Any, ...]]:
 def _query(cursor: Cursor, sql: Callable[[int], str], rows: Sequence[tuple[Any, ...]], decoder: Any) -> list[Any]:
     """What a reading statement finds for `rows`; SQL gathers it into one JSON text, so that there is one step."""
     found: list[Any] = []
-    for part in _parts(rows):
-        found += decoder.decode(_execute(cursor, sql, part).fetchone()[0])
+    for start in range(0, len(rows), MOST_ROWS):
+        found += decoder.decode(_execute(cursor, sql, rows[start : start + MOST_ROWS]).fetchone()[0])
     return found
 
 
 def _carry_out(cursor: Cursor, sql: Callable[[int], str], rows: Sequence[tuple[Any, ...]]) -> None:
-    for part in _parts(rows):
-        _execute(cursor, sql, part)
+    for start in range(0, len(rows), MOST_ROWS):
+        _execute(cursor, sql, rows[start : start + MOST_ROWS])
 
 
 def _execute(cursor: Cursor, sql: Callable[[int], str], rows: Sequence[tuple[Any, ...]]) -> Any:
-    return cursor.execute(sql(len(rows)), list(itertools.chain.from_iterable(rows)))
-
-
-def _parts(rows: Sequence[tuple[Any, ...]]) -> list[Sequence[tuple[Any, ...]]]:
-    """`rows` in pieces whose lengths are powers of two."""
-    parts, start = [], 0
-    while start < len(rows):
-        size = min(MOST_ROWS, 1 << ((len(rows) - start).bit_length() - 1))
-        parts.append(rows[start : start + size])
-        start += size
-    return parts
+    length = _LENGTHS[bisect.bisect_left(_LENGTHS, len(rows))]
+    parameters = list(itertools.chain.from_iterable(rows))
+    # NULL is in no table's key: an empty row finds nothing, and is not written
+    parameters += [None] * ((length - len(rows)) * len(rows[0]))
+    return cursor.execute(sql(length), parameters)
