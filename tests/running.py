@@ -17,7 +17,8 @@ import websocket
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "a-rather-Long-passphrase"
-DEADLINE = 30
+# a hang is noticed late, so that a starved machine is not taken for one
+DEADLINE = 90
 
 
 class Server:
