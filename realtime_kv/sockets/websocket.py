@@ -8,13 +8,13 @@ never agreed on. What the peer does not take is kept up to a bound, and a peer t
 import logging
 import socket
 import struct
-from collections import deque
 from typing import Any, Protocol
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
+from realtime_kv.sockets.outbox import Outbox
 from realtime_kv.sockets.packets import Violation, check_text
 
 try:
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 BLOCK = 64 * 1024
 # messages handled before others get their turn
 TURN = 64
-# what the kernel may hold unsent, so that a peer that stops reading is noticed early
-UNSENT = 128 * 1024
 LINGER_SECONDS = 5.0
 WHOLE_TEXT = 0x81
 
@@ -53,7 +51,6 @@ class WebSocket:
     """Sends at once what it can; hands each message to its owner, in order."""
 
     __slots__ = (
-        "_behind",
         "_closing",
         "_ended",
         "_fd",
@@ -68,19 +65,14 @@ class WebSocket:
         "_owner",
         "_partial",
         "_position",
-        "_progress",
         "_reading",
         "_sock",
-        "_stall",
-        "_writing",
         "heard",
     )
 
     def __init__(self, sock: socket.socket, hub: Any, owner: Owner, limits: Any) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         self._sock = sock
         self._fd = sock.fileno()
         self._hub = hub
@@ -90,12 +82,8 @@ class WebSocket:
         self._position = 0
         self._library: ServerProtocol | None = None
         self._partial: bytearray | None = None
-        self._outbox: deque[bytes | memoryview] | None = None
-        self._behind = 0
-        self._progress = 0.0
+        self._outbox = Outbox(sock, hub, self, limits)
         self._reading: Any = None
-        self._writing: Any = None
-        self._stall: Any = None
         self._linger: Any = None
         self._handling = self._held = self._closing = self._ended = False
         self.heard = False
@@ -110,9 +98,8 @@ class WebSocket:
 
     def send(self, data: bytes) -> None:
         """Send whole frames: now as far as the kernel takes them, the rest when it can."""
-        if self._closing:
-            return
-        self._write(data)
+        if not self._closing:
+            self._outbox.put(data)
 
     def go_on(self) -> None:
         """Listen again, after `on_message` answered False."""
@@ -128,7 +115,7 @@ class WebSocket:
             library = self._protocol()
             if library.state is OPEN:
                 library.send_close(code)
-                self._write(b"".join(library.data_to_send()))
+                self._outbox.put(b"".join(library.data_to_send()))
             self._leave(reason)
 
     def cut(self, reason: str) -> None:
@@ -231,7 +218,7 @@ class WebSocket:
             message = self._collect(frame)
         for answer in library.data_to_send():
             if answer:
-                self._write(answer)
+                self._outbox.put(answer)
             else:
                 self._leave("transport close" if library.parser_exc is None else "transport error")
         return message
@@ -263,69 +250,14 @@ class WebSocket:
             self._hub.remove(self._reading)
             self._reading = None
 
-    # sending
+    # what the outbox calls
 
-    def _write(self, data: bytes) -> None:
-        if self._outbox:
-            self._behind += len(data)
-            self._outbox.append(data)
-            if self._behind > self._limits.waiting_bytes:
-                self.cut("too slow")
-            return
-        sent = self._try_send(data)
-        if sent is not None and sent < len(data):
-            self._outbox = deque((memoryview(data)[sent:],))
-            self._progress = self._hub.clock()
-            self._writing = self._hub.add(self._hub.WRITE, self._fd, self._on_writable, self._on_obsolete, None)
-            self._watch_for_stall()
+    def on_sent(self) -> None:
+        if self._closing:
+            self._shut()
 
-    def _on_writable(self, _fd: int) -> None:
-        outbox = self._outbox
-        while outbox and not self._ended:
-            data = outbox[0]
-            sent = self._try_send(data)
-            if sent is None:
-                return
-            if sent:
-                self._progress = self._hub.clock()
-            if sent < len(data):
-                outbox[0] = memoryview(data)[sent:]
-                return
-            outbox.popleft()
-            if outbox:
-                self._behind -= len(outbox[0])
-        if not self._ended:
-            self._stop_writing()
-            self._outbox = None
-            if self._closing:
-                self._shut()
-
-    def _try_send(self, data: bytes | memoryview) -> int | None:
-        try:
-            return self._sock.send(data)
-        except (BlockingIOError, InterruptedError):
-            return 0
-        except OSError:
-            self._end("transport close")
-            return None
-
-    def _watch_for_stall(self) -> None:
-        if self._stall is None:
-            wait = self._progress + self._limits.stall_seconds - self._hub.clock()
-            self._stall = self._hub.schedule_call_global(max(0.0, wait), self._on_stall)
-
-    def _on_stall(self) -> None:
-        self._stall = None
-        if self._outbox and not self._ended:
-            if self._hub.clock() - self._progress >= self._limits.stall_seconds:
-                self.cut("too slow")
-            else:
-                self._watch_for_stall()
-
-    def _stop_writing(self) -> None:
-        if self._writing is not None:
-            self._hub.remove(self._writing)
-            self._writing = None
+    def on_lost(self) -> None:
+        self._end("transport close")
 
     # ending
 
@@ -342,7 +274,7 @@ class WebSocket:
             self._linger = self._hub.schedule_call_global(LINGER_SECONDS, self._end, reason)
             # closed with unread bytes, the kernel would send RST and take our close frame back
             self._read_on()
-            if not self._outbox:
+            if self._outbox.empty:
                 self._shut()
 
     def _shut(self) -> None:
@@ -356,11 +288,9 @@ class WebSocket:
             return
         self._ended = True
         self._stop_reading()
-        self._stop_writing()
-        for timer in (self._stall, self._linger):
-            if timer is not None:
-                timer.cancel()
-        self._outbox = None
+        self._outbox.close()
+        if self._linger is not None:
+            self._linger.cancel()
         self._leave(reason)
         self._sock.close()
         self._owner.on_end(self)

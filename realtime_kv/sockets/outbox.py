@@ -1,0 +1,126 @@
+"""What a peer has not taken yet: bounded, sent on when it takes more, and given up when it takes nothing."""
+
+import socket
+from collections import deque
+from typing import Any, Protocol
+
+# what the kernel may hold unsent, so that a peer that stops reading is noticed early
+UNSENT = 128 * 1024
+
+
+class Sender(Protocol):
+    """Whose bytes these are. Everything is called on the hub."""
+
+    def on_sent(self) -> None:
+        """Nothing is waiting any more."""
+
+    def on_lost(self) -> None:
+        """The TCP connection is gone."""
+
+    def cut(self, reason: str) -> None:
+        """The peer is too slow."""
+
+
+class Outbox:
+    """Hands to the kernel at once what it takes, and keeps the rest."""
+
+    __slots__ = ("_behind", "_hub", "_limits", "_progress", "_sender", "_sock", "_stall", "_waiting", "_writing")
+
+    def __init__(self, sock: socket.socket, hub: Any, sender: Sender, limits: Any) -> None:
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+        self._sock = sock
+        self._hub = hub
+        self._sender: Sender | None = sender
+        self._limits = limits
+        # the first is in flight; `_behind` counts the bytes of the others
+        self._waiting: deque[bytes | memoryview] | None = None
+        self._behind = 0
+        self._progress = 0.0
+        self._writing: Any = None
+        self._stall: Any = None
+
+    @property
+    def empty(self) -> bool:
+        return not self._waiting
+
+    def put(self, data: bytes) -> None:
+        """Send, or keep; may end in any of the sender's calls. Closed, it takes nothing."""
+        if self._sender is None:
+            return
+        if self._waiting:
+            self._behind += len(data)
+            self._waiting.append(data)
+            if self._behind > self._limits.waiting_bytes:
+                self._sender.cut("too slow")
+            return
+        sent = self._try_send(data)
+        if sent is not None and sent < len(data):
+            self._waiting = deque((memoryview(data)[sent:],))
+            self._progress = self._hub.clock()
+            self._writing = self._hub.add(
+                self._hub.WRITE, self._sock.fileno(), self._on_writable, self._on_obsolete, None
+            )
+            self._watch_for_stall()
+
+    def close(self) -> None:
+        """Keep nothing, and listen no more."""
+        # no cycle for the collector to find
+        self._sender = None
+        self._waiting = None
+        self._stop_writing()
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _on_writable(self, _fd: int) -> None:
+        while self._waiting:
+            data = self._waiting[0]
+            sent = self._try_send(data)
+            if sent is None:
+                return
+            if sent:
+                self._progress = self._hub.clock()
+            if sent < len(data):
+                self._waiting[0] = memoryview(data)[sent:]
+                return
+            self._waiting.popleft()
+            if self._waiting:
+                self._behind -= len(self._waiting[0])
+        if self._sender is not None:
+            self._stop_writing()
+            self._waiting = None
+            self._sender.on_sent()
+
+    def _try_send(self, data: bytes | memoryview) -> int | None:
+        try:
+            return self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:
+            if self._sender is not None:
+                self._sender.on_lost()
+            return None
+
+    def _watch_for_stall(self) -> None:
+        if self._stall is None:
+            wait = self._progress + self._limits.stall_seconds - self._hub.clock()
+            self._stall = self._hub.schedule_call_global(max(0.0, wait), self._on_stall)
+
+    def _on_stall(self) -> None:
+        self._stall = None
+        if self._waiting and self._sender is not None:
+            if self._hub.clock() - self._progress >= self._limits.stall_seconds:
+                self._sender.cut("too slow")
+            else:
+                self._watch_for_stall()
+
+    def _stop_writing(self) -> None:
+        if self._writing is not None:
+            self._hub.remove(self._writing)
+            self._writing = None
+
+    def _on_obsolete(self, *_: object) -> None:
+        # the hub saw our file number opened anew: somebody closed it under us
+        if self._sender is not None:
+            self._sender.on_lost()
