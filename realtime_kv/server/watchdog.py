@@ -58,7 +58,8 @@ class Watchdog:
             self._ask()
 
     def _ask(self) -> None:
-        answered, came = [], threading.Event()
+        answered: list[float] = []
+        came = threading.Event()
 
         def answer() -> None:
             # the hub's own time: that this thread gets its turn late is not the hub's doing
@@ -67,14 +68,19 @@ class Watchdog:
 
         asked = time.monotonic()
         self._runtime.deliver(answer)
-        if not came.wait(STALL_SECONDS):
+        if came.wait(STALL_SECONDS):
+            wait = answered[0] - asked
+            if wait > STALL_SECONDS:
+                # nor did we notice that the time was up
+                log.warning("the whole process stood still for %d ms: stopped, or without a processor", wait * 1000)
+        else:
             log.warning("the hub has not answered for %d ms; it is here:\n%s", STALL_SECONDS * 1000, self._stack())
-            while not came.wait(1) and not self._stopped.is_set():
-                pass
-        if answered:
-            self._note(answered[0] - asked, answered[0])
-        if answered and answered[0] - asked > STALL_SECONDS:
-            log.warning("the hub answered after %d ms", (answered[0] - asked) * 1000)
+            while not came.wait(1):
+                if self._stopped.is_set():
+                    return
+            wait = answered[0] - asked
+            log.warning("the hub answered after %d ms", wait * 1000)
+        self._note(wait, answered[0])
 
     def _note(self, wait: float, now: float) -> None:
         with self._lock:

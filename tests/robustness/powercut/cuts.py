@@ -146,9 +146,9 @@ class Cuts:
     def _check_the_end(self, server: Server, codes: set[int]) -> None:
         assert server.process is not None
         code = server.process.wait(DEADLINE)
-        said = [line for line in server.output if not line.startswith("Ready on")]
-        if code not in codes or said:
-            self.tally.problems.append(f"The server ended by itself ({code}): {''.join(said)}")
+        said = "".join(server.output)
+        if code not in codes or any(word in said for word in ("Traceback", " ERROR ", " CRITICAL ")):
+            self.tally.problems.append(f"The server ended by itself ({code}): {said}")
 
     def _inspect_disks(self, disk: Disk, root: Path, ledger: Ledger) -> Finding:
         """Look at several disks that this cut may have left; go on with one of them, the worst if any has lost."""
