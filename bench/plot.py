@@ -64,7 +64,7 @@ def bars(title: str, description: str, series: list[str], groups: list[Group]) -
 def lines(title: str, description: str, labels: list[str], series: dict[str, list[float]]) -> str:
     """A line for each series over these labels, from zero up."""
     top, height = 84, 240
-    steps = _steps(max(value for values in series.values() for value in values))
+    steps = _steps(max(value for values in series.values() for value in values if not math.isnan(value)))
     scale = height / steps[-1]
     span = (_WIDTH - _LEFT - _RIGHT - 40) / max(len(labels) - 1, 1)
     across = [_LEFT + 20 + span * number for number in range(len(labels))]
@@ -75,7 +75,9 @@ def lines(title: str, description: str, labels: list[str], series: dict[str, lis
         parts.append(_text(_LEFT - 8, y + 4, _figure(step), "quiet", "end"))
     parts += [_text(x, top + height + 22, label, "quiet", "middle") for x, label in zip(across, labels, strict=True)]
     for number, values in enumerate(series.values()):
-        points = [(x, top + height - value * scale) for x, value in zip(across, values, strict=True)]
+        points = [
+            (x, top + height - value * scale) for x, value in zip(across, values, strict=True) if not math.isnan(value)
+        ]
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
         parts.append(f'<path class="line s{number}" style="fill:none" d="M{path}"/>')
         parts += [f'<circle class="dot s{number}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in points]

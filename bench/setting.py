@@ -1,6 +1,7 @@
 """What every part gets: where, how long, beside what; and how a plan is carried out."""
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -73,7 +74,12 @@ def medians(runs: list[Measured]) -> Measured:
 
 
 def median_or_nan(values: Iterable[float]) -> float:
-    return median([*values] or [float("nan")])
+    return median([*values] or [math.nan])
+
+
+def ratio(over: float, under: float) -> float:
+    """How many times; not a number where a starved machine got nothing done."""
+    return over / under if under else math.nan
 
 
 def by_turns(number: int, things: list[Any]) -> list[Any]:

@@ -1,9 +1,10 @@
 """One user writes, more and more of their tabs listen."""
 
+import math
 from contextlib import ExitStack
 
 from bench import plot
-from bench.setting import Measured, Setting, by_turns, carry_out, say
+from bench.setting import Measured, Setting, by_turns, carry_out, ratio, say
 
 TABS = (1, 2, 4, 8, 16, 32, 64)
 _IN_FLIGHT = 8
@@ -37,8 +38,8 @@ def rows(measured: Measured) -> list[str]:
         title = str(tabs)
         for server, results in measured["servers"].items():
             row = results[at]
-            push = row["push_ms"] or {"p50": float("nan"), "p99": float("nan")}
-            per_1000 = row["server_cpu"] * 1000 / (row["deliveries_per_second"] or float("nan"))
+            push = row["push_ms"] or {"p50": math.nan, "p99": math.nan}
+            per_1000 = ratio(row["server_cpu"] * 1000, row["deliveries_per_second"])
             lines.append(
                 f"{title:16}{server:9}{row['keys_per_second']:8.0f}{row['deliveries_per_second']:14.0f}"
                 f"{push['p50']:10.2f}{push['p99']:8.2f}{per_1000:8.3f}{row['load_cpu']:9.0%}"
@@ -64,6 +65,9 @@ def plots(measured: Measured) -> dict[str, str]:
             "Time from set to push, p50 in ms, by listening tabs of one user",
             "How old the news is when it reaches a tab, while more tabs listen. Less is better.",
             labels,
-            {name: [row["push_ms"]["p50"] for row in rows] for name, rows in servers.items()},
+            {
+                name: [row["push_ms"]["p50"] if row["push_ms"] else math.nan for row in rows]
+                for name, rows in servers.items()
+            },
         ),
     }

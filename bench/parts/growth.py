@@ -1,10 +1,11 @@
 """What more keys and more users make of one set and one get, with one call in flight."""
 
+import math
 from statistics import median
 
 from bench import plot
 from bench.servers import Auth, Ours
-from bench.setting import Measured, Setting, by_turns, carry_out, say
+from bench.setting import Measured, Setting, by_turns, carry_out, ratio, say
 
 KEYS = (100, 10_000, 100_000)
 USERS = (10, 100, 500)
@@ -24,7 +25,7 @@ def rows(measured: Measured) -> list[str]:
     for what, of in measured.items():
         lines += ["", f"{what:8}" + "".join(f"{size:>10}" for size in of["sizes"]) + f"{'largest / smallest':>22}"]
         lines += [
-            f"{verb:8}" + "".join(f"{took:10.3f}" for took in times) + f"{times[-1] / times[0]:20.2f} x"
+            f"{verb:8}" + "".join(f"{took:10.3f}" for took in times) + f"{ratio(times[-1], times[0]):20.2f} x"
             for verb, times in of["p50_ms"].items()
         ]
     return lines
@@ -55,7 +56,7 @@ def _over_keys(setting: Setting, seconds: float) -> Measured:
                 for size in by_turns(number, [*KEYS]):
                     say(f"growth: round {number + 1} of {setting.rounds}, {verb} among {size} keys")
                     plan = {"verb": verb, "tabs": 1, "in_flight": 1, "keys": size, "seconds": seconds}
-                    took[verb][size].append(carry_out(server, [owners[size]], **plan)["ack_ms"]["p50"])
+                    took[verb][size].append(_p50(carry_out(server, [owners[size]], **plan)))
         return _table(KEYS, took)
 
 
@@ -75,8 +76,13 @@ def _over_users(setting: Setting, seconds: float) -> Measured:
                     say(f"growth: round {number + 1} of {setting.rounds}, {verb} among {size} users")
                     plan = {"verb": verb, "tabs": 1, "in_flight": 1, "keys": _KEYS_OF_EACH, "seconds": seconds}
                     measured = carry_out(server, auths, writing=1, **plan)
-                    took[verb].setdefault(size, []).append(measured["ack_ms"]["p50"])
+                    took[verb].setdefault(size, []).append(_p50(measured))
     return _table(USERS, took)
+
+
+def _p50(measured: Measured) -> float:
+    took = measured["ack_ms"]
+    return math.nan if took is None else took["p50"]
 
 
 def _table(sizes: tuple[int, ...], took: dict[str, dict[int, list[float]]]) -> Measured:

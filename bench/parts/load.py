@@ -1,11 +1,12 @@
 """Sets under load: ours, what a tutorial would write, and a strong peer in Node.js, by turns."""
 
+import math
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bench import plot
 from bench.servers import Server
-from bench.setting import Measured, Setting, by_turns, carry_out, medians, say
+from bench.setting import Measured, Setting, by_turns, carry_out, medians, ratio, say
 
 _BOTTLENECK = 0.85
 
@@ -71,16 +72,16 @@ def ratios(measured: Measured) -> dict[str, float]:
         for scenario in (FOUR, MANY, BATCHES):
             if (scenario.name, other) in of:
                 rate, theirs = of[scenario.name, "ours"]["keys_per_second"], of[scenario.name, other]["keys_per_second"]
-                found[f"{scenario.name}: keys per second, ours / {other}"] = rate / theirs
+                found[f"{scenario.name}: keys per second, ours / {other}"] = ratio(rate, theirs)
         if (ALONE.name, other) in of:
             time, theirs = of[ALONE.name, "ours"]["ack_ms"]["p50"], of[ALONE.name, other]["ack_ms"]["p50"]
-            found[f"{ALONE.name}: time to acknowledge, {other} / ours"] = theirs / time
+            found[f"{ALONE.name}: time to acknowledge, {other} / ours"] = ratio(theirs, time)
     batches = of[BATCHES.name, "ours"]["keys_per_second"]
     for single in (FOUR, MANY):
         for other in ("peer", "tutorial"):
             if (single.name, other) in of:
                 theirs = of[single.name, other]["keys_per_second"]
-                found[f"{BATCHES.name}, keys per second, over {single.name} of {other}"] = batches / theirs
+                found[f"{BATCHES.name}, keys per second, over {single.name} of {other}"] = ratio(batches, theirs)
     return found
 
 
@@ -108,7 +109,7 @@ def rows(measured: Measured) -> list[str]:
             title = ""
     if any(runs["median"]["load_cpu"] > _BOTTLENECK for of in measured["scenarios"].values() for runs in of.values()):
         lines.append("* the load was the bottleneck: the server could have done more")
-    lines += ["", *(f"{name:75}{ratio:7.2f} x" for name, ratio in measured["ratios"].items())]
+    lines += ["", *(f"{name:75}{times:7.2f} x" for name, times in measured["ratios"].items())]
     memory = ", ".join(f"{server} {mib:.0f} MiB" for server, mib in measured["resident_mib"].items())
     return [*lines, f"resident memory after it: {memory}"]
 
@@ -155,7 +156,7 @@ def _at(runs: Measured | None, path: tuple[str, ...]) -> float | None:
     value = runs["median"]
     for name in path:
         value = value[name]
-    return float(value)
+    return None if math.isnan(value) else value
 
 
 def _run(server: Server, scenario: Scenario, setting: Setting) -> Measured:
