@@ -89,7 +89,9 @@ class Cuts:
         acknowledged = ledger.acknowledged - before
         tally.acknowledged += acknowledged
         for words in ledger.users.values():
-            tally.problems += [f"{words.username} was refused a write: {refusal}" for refusal in words.refusals]
+            # whoever stops takes nothing more
+            if moment != "while stopping":
+                tally.problems += [f"{words.username} was refused a write: {refusal}" for refusal in words.refusals]
             words.refusals.clear()
         finding = self._inspect_disks(disk, root, ledger)
         self._say(

@@ -14,7 +14,7 @@ class Words:
     token: str
     sent: set[str] = field(default_factory=set)
     acknowledged: dict[int, tuple[str, Ops]] = field(default_factory=dict)
-    # no write has a reason to be refused
+    # there is no reason to refuse one, but that the server stops
     refusals: list[str] = field(default_factory=list)
     # what stands on the disk that the server is given: the revision and the value of each key
     entries: dict[str, tuple[int, str]] = field(default_factory=dict)
