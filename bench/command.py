@@ -66,7 +66,7 @@ def main(options: argparse.Namespace) -> int:
     if options.docs:
         plots = {title: svg for name in names for title, svg in PARTS[name].plots(everything[name]).items()}
         document.write(ROOT / "docs", _machine_rows(everything["machine"]), tables, plots)
-    return 0
+    return max(bool(everything[name].get("failed")) for name in names)
 
 
 def _machine(peer: node.Node | None) -> Measured:

@@ -66,7 +66,7 @@ def lines(title: str, description: str, labels: list[str], series: dict[str, lis
     top, height = 84, 240
     steps = _steps(max(value for values in series.values() for value in values if not math.isnan(value)))
     scale = height / steps[-1]
-    span = (_WIDTH - _LEFT - _RIGHT - 40) / max(len(labels) - 1, 1)
+    span = (_WIDTH - _LEFT - _RIGHT - 60) / max(len(labels) - 1, 1)
     across = [_LEFT + 20 + span * number for number in range(len(labels))]
     parts = []
     for step in steps:

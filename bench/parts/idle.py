@@ -38,6 +38,8 @@ def measure(setting: Setting) -> Measured:
             held = time.monotonic() + _HOLD
             while time.monotonic() < held:
                 loop.turn(0.1)
+        on_server = server.figures("rkv_tabs")["rkv_tabs"]
+        not_pinged = sum(tab.pings == 0 for tab in tabs)
         return {
             "tabs": count,
             "users": len(auths),
@@ -47,8 +49,9 @@ def measure(setting: Setting) -> Measured:
             "resident_mib": server.resident_mib(),
             "kib_per_tab": (server.resident_mib() - before) * 1024 / count,
             "dropped": len(lost),
-            "not_pinged": sum(tab.pings == 0 for tab in tabs),
-            "tabs_on_server": server.figures("rkv_tabs")["rkv_tabs"],
+            "not_pinged": not_pinged,
+            "tabs_on_server": on_server,
+            "failed": bool(lost or not_pinged or on_server < count),
             "answer_ms": asked.found,
             "watchdog": probe.watchdog(server),
         }
@@ -65,7 +68,8 @@ def rows(measured: Measured) -> list[str]:
             f"resident memory: {measured['before_mib']:.0f} MiB before, {measured['resident_mib']:.0f} MiB with them: "
             f"{measured['kib_per_tab']:.1f} KiB each"
         ),
-        f"dropped: {measured['dropped']}; not pinged: {measured['not_pinged']}",
+        f"dropped: {measured['dropped']}; not pinged: {measured['not_pinged']}"
+        + (": this must not be" if measured["failed"] else ""),
         f"a small call meanwhile: {probe.row(measured['answer_ms'])}",
         f"its own watchdog: {probe.watchdog_row(measured['watchdog'])}",
     ]
