@@ -15,7 +15,7 @@ _KEYS_OF_EACH = 100
 
 def measure(setting: Setting) -> Measured:
     """Over keys: spaces of different sizes on one server. Over users: one of them writes, all have keys and a tab."""
-    seconds = min(setting.seconds, 2.0)
+    seconds = min(setting.seconds, 1.0)
     return {"keys": _over_keys(setting, seconds), "users": _over_users(setting, seconds)}
 
 
