@@ -7,13 +7,14 @@ client as they come. Keys are ordered by their bytes, which is SQLite's order fo
 import base64
 import binascii
 import sqlite3
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Meta, Raw
 
 from realtime_kv.core.errors import BadRequest, NotFound
 from realtime_kv.core.frames import PAGE_BYTES, Bookmark, Got, Listed, Synced, timestamp
+from realtime_kv.core.values import SAFE_INTEGER
 
 # in front of the last code point there is nothing greater: every key is smaller than this
 _AFTER_ALL_KEYS = "\U0010ffff" * 129
@@ -118,8 +119,8 @@ class _Next(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """Where a long sync stands: `since` has been sent; deletes up to `seen` need not be (-1: all are)."""
 
     epoch: str
-    since: int
-    seen: int
+    since: Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
+    seen: Annotated[int, Meta(ge=-1, le=SAFE_INTEGER)]
     reset: bool
 
 

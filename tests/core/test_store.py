@@ -1,3 +1,5 @@
+import base64
+
 import pytest
 from sqlalchemy import update
 
@@ -285,6 +287,14 @@ def test_many_small_writes_come_in_pages_too(alice):
 def test_a_next_that_is_garbage_is_a_bad_request(alice, garbage):
     with pytest.raises(BadRequest):
         alice.sync(next=garbage)
+
+
+@pytest.mark.parametrize("positions", ["0,9223372036854775808", "9223372036854775808,0", "0,-2", "-1,0"])
+def test_a_next_that_somebody_made_up_is_a_bad_request(alice, positions):
+    alice.set("k", 1)
+    made_up = f'["{alice.store.epoch}",{positions},true]'
+    with pytest.raises(BadRequest):
+        alice.sync(next=base64.urlsafe_b64encode(made_up.encode()).decode())
 
 
 def test_everything_is_there_again_after_a_restart(house, alice):
