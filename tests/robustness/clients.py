@@ -1,6 +1,6 @@
 """A process full of tabs. Orders come as lines on its input, news go as lines to its output.
 
-In:  one line of JSON (`Party`), and `finish` when no more faults are to come.
+In:  one line of JSON (`Party`); `enough` when the last fault has come that needs tabs at work; `finish` at the end.
 Out: `progress` for every 20 operations begun, `answered` once all are done, `stuck: …` when a promise was not kept.
 """
 
@@ -36,7 +36,7 @@ async def live(party: Party, orders: asyncio.StreamReader) -> int:
     tabs = [Tab(spec, party.port, Path(party.folder), progress) for spec in party.tabs]
     living = [asyncio.ensure_future(tab.live()) for tab in tabs]
     telling = asyncio.ensure_future(_tell_answered(tabs))
-    finishing = asyncio.ensure_future(_wait_for_finish(orders, tabs))
+    obeying = asyncio.ensure_future(_obey(orders, tabs))
     try:
         await asyncio.gather(*living)
     except Stuck as stuck:
@@ -44,7 +44,7 @@ async def live(party: Party, orders: asyncio.StreamReader) -> int:
         return 3
     finally:
         telling.cancel()
-        finishing.cancel()
+        obeying.cancel()
     return 0
 
 
@@ -54,7 +54,10 @@ async def _tell_answered(tabs: list[Tab]) -> None:
     _say("answered")
 
 
-async def _wait_for_finish(orders: asyncio.StreamReader, tabs: list[Tab]) -> None:
+async def _obey(orders: asyncio.StreamReader, tabs: list[Tab]) -> None:
+    await orders.readline()
+    for tab in tabs:
+        tab.enough()
     await orders.readline()
     for tab in tabs:
         tab.finish()

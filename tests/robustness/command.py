@@ -32,7 +32,6 @@ class Tally:
 
     def __init__(self) -> None:
         self.histories = 0
-        self.operations = 0
         self.problems = 0
         self.counts: Counter[str] = Counter()
         self._started = time.monotonic()
@@ -43,7 +42,6 @@ class Tally:
             done = run(plan, folder)
             problems = done.problems
             self.histories += 1
-            self.operations += plan.operations
             self.problems += len(problems)
             self.counts += done.counts
             _say(f"history {self.histories}, seed {plan.seed}: {len(problems)} violations, {done.seconds:.0f} s")
@@ -57,11 +55,13 @@ class Tally:
     def summary(self) -> str:
         """One line."""
         minutes = (time.monotonic() - self._started) / 60
-        figures = {name: count for name, count in sorted(self.counts.items()) if name != "changes"}
+        own = {"operations", "acknowledged", "changes"}
+        counts = self.counts
+        figures = {name: count for name, count in sorted(counts.items()) if name not in own}
         return (
-            f"{self.histories} histories, {self.operations} operations, {self.counts['acknowledged']} acknowledged "
-            f"writes, {self.counts['changes']} changes delivered, {self.problems} violations ({minutes:.1f} min); "
-            + ", ".join(f"{name} {count}" for name, count in figures.items() if name != "acknowledged")
+            f"{self.histories} histories, {counts['operations']} operations, {counts['acknowledged']} acknowledged "
+            f"writes, {counts['changes']} changes delivered, {self.problems} violations ({minutes:.1f} min); "
+            "faults and what tabs met: " + ", ".join(f"{name} {count}" for name, count in figures.items())
         )
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from tests.robustness import clients, history
 from tests.robustness.faults import FAULTS, PURGE_KEEPS, Faults
-from tests.robustness.history import Answer, Connected, Fault, History, Push
+from tests.robustness.history import Answer, Call, Connected, Fault, History, Push
 from tests.robustness.tab import Spec, Tab
 from tests.robustness.validators import check
 from tests.robustness.validators.frames import wrote
@@ -33,6 +33,7 @@ class Plan:
     """What one history is made of; `seed` decides what tabs ask for, and when which fault comes."""
 
     seed: str
+    # at least
     operations: int = 5000
     users: int = 2
     tabs: int = 6
@@ -98,7 +99,7 @@ def run(plan: Plan, folder: Path) -> Run:
             # whatever was acknowledged has to be found again
             faults.inject("kill")
             for process in parties:
-                process.finish()
+                process.tell("finish")
             stuck = [problem for process in parties for problem in process.join()]
             asyncio.run(_audit(accounts, faults.server.port, records))
     finally:
@@ -156,6 +157,8 @@ def _inject_all(plan: Plan, faults: Faults, parties: list["_Process"]) -> list[s
         if problems := _problems(parties, faults):
             return problems
         faults.inject(name)
+    for process in parties:
+        process.tell("enough")
     _wait_for(parties, faults, lambda: all(process.answered for process in parties))
     return _problems(parties, faults)
 
@@ -195,6 +198,8 @@ def _count(record: History) -> Counter[str]:
                 counts[event.kind] += 1
             elif isinstance(event, Connected):
                 counts[f"{log.transport} connections"] += 1
+            elif isinstance(event, Call):
+                counts["operations"] += event.verb != "sync"
             elif isinstance(event, Push):
                 counts["changes"] += event.name == "change"
             elif isinstance(event, Answer):
@@ -223,10 +228,7 @@ class _Process:
             text=True,
         )
         threading.Thread(target=self._read, daemon=True).start()
-        self._write(msgspec.json.encode(party).decode())
-
-    def finish(self) -> None:
-        self._write("finish")
+        self.tell(msgspec.json.encode(party).decode())
 
     def join(self) -> list[str]:
         if self._process.wait(STUCK_SECONDS) != 0 and not self.problems:
@@ -237,7 +239,7 @@ class _Process:
         self._process.kill()
         self._process.wait()
 
-    def _write(self, line: str) -> None:
+    def tell(self, line: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()

@@ -20,8 +20,10 @@ from tests.robustness.workload import Audit, Request, Workload
 IN_FLIGHT = 6
 # nothing that a server under these faults does takes so long
 STUCK_SECONDS = 90
+ATTEMPTS = 600
 RETRY_SECONDS = 0.05
 MOST_HEALS = 50
+EXTRA_SECONDS = 0.02
 WRITING = {"set", "delete", "batch"}
 
 _encode = msgspec.json.Encoder().encode
@@ -51,7 +53,10 @@ class Spec(msgspec.Struct):
 
 
 class Tab:
-    """`live` until all operations are answered and `finish` has been called; then in step for the last time."""
+    """`live` until it has done its share, and has been told that it is `enough` and to `finish`.
+
+    Faults wait for writes to pass: so a tab that has done its share goes on, slowly, until all of them have happened.
+    """
 
     def __init__(self, spec: Spec, port: int, folder: Path, progress: Callable[[], None] = lambda: None) -> None:
         self._spec = spec
@@ -62,6 +67,7 @@ class Tab:
         log = TabLog(spec.user, spec.tab, spec.transport, spec.auditor)
         self._recorder = Recorder(folder / f"{'z-' if spec.auditor else ''}{spec.tab}.jsonl", log)
         self._left = spec.operations
+        self._is_enough = spec.auditor
         self._sendable: deque[Request] = deque()
         self._unknown: deque[Request] = deque()
         self._asked: dict[int, Request] = {}
@@ -77,6 +83,11 @@ class Tab:
         self._closing = False
         self._settled = False
         self._stall_at = spec.operations // 3 if spec.stall_seconds else -1
+
+    def enough(self) -> None:
+        """All faults that need tabs at work have happened."""
+        self._is_enough = True
+        self._changed.set()
 
     def finish(self) -> None:
         """No more faults are to come: be in step once more, and end."""
@@ -100,10 +111,14 @@ class Tab:
     def answered(self) -> bool:
         """Whether everything that was to be asked has been."""
         asked = any(verb != "sync" for verb, _ in self._asked.values())
-        return not (self._left or asked or self._sendable or self._unknown or self._delayed)
+        return not (self._has_more or asked or self._sendable or self._unknown or self._delayed)
+
+    @property
+    def _has_more(self) -> bool:
+        return self._left > 0 or not self._is_enough
 
     async def _connect(self) -> None:
-        for attempt in range(400):
+        for attempt in range(ATTEMPTS):
             try:
                 self._wire = await asyncio.wait_for(self._open(), STUCK_SECONDS)
             except Gone:
@@ -154,9 +169,11 @@ class Tab:
 
     async def _ask_all(self) -> None:
         while not self.answered:
-            await self._until(lambda: self._sendable or self._left or self.answered)
+            await self._until(lambda: self._sendable or self._has_more or self.answered)
             await self._until(lambda: len(self._asked) < IN_FLIGHT)
-            if not self._sendable and self._left:
+            if not self._sendable and self._has_more:
+                if self._left <= 0:
+                    await asyncio.sleep(EXTRA_SECONDS)
                 self._left -= 1
                 self._progress()
                 self._sendable.extend(self._workload.next())

@@ -11,24 +11,23 @@ from tests.robustness.replica import Replica
 def resumable(history: History, evidence: Evidence) -> Iterator[str]:
     """A sync begins where the tab stands, is one piece over all its pages, and ends at exactly the state it names."""
     for log in evidence.logs:
+        asked: int | None = None
         since: int | None = None
         for event, replica, call in _walk(log):
             if not (isinstance(event, Answer) and call is not None and call.verb == "sync" and event.body["ok"]):
                 continue
             page, where = event.body, f"{log.tab} at {event.body['revision']}"
             if "next" not in call.payload:
-                since = call.payload.get("since")
+                since = asked = call.payload.get("since")
             if page["from"] != (since or 0) and not (page["reset"] and page["from"] == 0):
                 yield f"{where}: asked from {since}, the page is from {page['from']}"
-            if since is not None and "next" not in call.payload and page["reset"]:
-                kept = history.purge_keeps
-                if kept is None or since >= page["revision"] - kept:
-                    yield f"{where}: could have gone on from {since}, and was given everything"
             revisions = [write["revision"] for write in page["writes"]]
             if revisions != sorted(set(revisions)) or not all(page["from"] < r <= page["revision"] for r in revisions):
                 yield f"{where}: a page ({page['from']}, {page['revision']}] has the writes {revisions}"
             since = page["revision"]
             if page["next"] is None:
+                if page["reset"] and asked is not None and _could_go_on(asked, page["revision"], history):
+                    yield f"{where}: could have gone on from {asked}, and was given everything"
                 yield from (f"{where}: {what}" for what in differences(replica, evidence, page["revision"]))
 
 
@@ -61,6 +60,11 @@ def differences(replica: Replica, evidence: Evidence, revision: int) -> Iterator
             expected = 0
         if expected != (held.revision if held else 0):
             yield f"holds {key} as of {held and held.revision}, the last write to it was {expected or 'its delete'}"
+
+
+def _could_go_on(since: int, revision: int, history: History) -> bool:
+    # a purge, whenever it was, has left the last few revisions that there were then
+    return history.purge_keeps is None or since >= revision - history.purge_keeps
 
 
 def _walk(log: TabLog) -> Iterator[tuple[Event, Replica, Call | None]]:
