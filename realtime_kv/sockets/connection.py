@@ -193,7 +193,8 @@ class Connection:
                 self.close("ping timeout")
             finally:
                 self._poll = None
-        if self.upgrading or self.websocket is not None:
+        # woken with nothing to take: for an upgrade, which may have failed by now
+        if self.upgrading or self.websocket is not None or not (self._queue or self.closed):
             return packets.NOOP
         messages, self._queue, self._queued = self._queue, [], 0
         if self.closed:

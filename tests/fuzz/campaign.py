@@ -1,0 +1,178 @@
+"""Many cases at a time against one house, a bystander among them, and what is left behind when they have gone."""
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from tests.fuzz import frames, messages, packets
+from tests.fuzz.bystander import Bystander
+from tests.fuzz.case import Case, Wrong
+from tests.fuzz.dice import Dice
+from tests.fuzz.house import House, Usage
+from tests.fuzz.lines import Ended
+from tests.fuzz.plays import PLAYS, Target
+
+WORKERS = 8
+# a user's space stays small, so that a sync is quick
+INPUTS_A_USER = 5_000
+WARM_UP = 0.1
+# what the allocator keeps of the heap that the busiest moment needed
+MEMORY_MARGIN = 48 * 2**20
+
+# what makes a case, and how often
+MAKERS: list[tuple[Callable[[Dice], Case], float]] = [
+    (packets.events, 10),
+    (packets.polling, 5),
+    (frames.frames, 50),
+    (frames.handshake, 20),
+    (messages.raw, 50),
+    (messages.api, 14),
+]
+
+
+@dataclass
+class Findings:
+    """What a campaign comes to."""
+
+    inputs: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    cases: int = 0
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
+    # the cases of which one has brought a problem about, the likeliest last
+    suspects: list[Case] = field(default_factory=list)
+    before: Usage | None = None
+    after: Usage | None = None
+    stalls: int = 0
+    bystander_writes: int = 0
+    bystander_slowest: float = 0.0
+
+
+def make(seed: int, index: int) -> Case:
+    """Case `index` of `seed`."""
+    dice = Dice(seed, index)
+    (maker,) = dice.choices([maker for maker, _ in MAKERS], [weight for _, weight in MAKERS])
+    return maker(dice)
+
+
+class Campaign:
+    """`inputs` messages, of all `seeds` in turn, against `house`.
+
+    With `patient`, those who left a session of long-polling without a word are waited for at the end (45 s).
+    """
+
+    def __init__(
+        self,
+        house: House,
+        seeds: Sequence[int],
+        inputs: int,
+        *,
+        patient: bool = True,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.findings = Findings()
+        self._house = house
+        self._seeds = seeds
+        self._patient = patient
+        self._wanted = inputs
+        self._say = say
+        self._index = 0
+        self._recent: deque[Case] = deque(maxlen=4 * WORKERS)
+        self._began = time.monotonic()
+
+    def run(self) -> Findings:
+        """All of it, with the end: everything is given back, and the database sound."""
+        findings, house = self.findings, self._house
+        try:
+            asyncio.run(self._run())
+        except Wrong as wrong:
+            findings.problems.append(str(wrong))
+        findings.stalls = house.stalls
+        if not findings.problems:
+            try:
+                self._compare()
+                house.stop()
+            except Wrong as wrong:
+                findings.problems.append(str(wrong))
+        return findings
+
+    async def _run(self) -> None:
+        findings = self.findings
+        bystander = await Bystander.join(self._house.server.port, self._house.user().token)
+        try:
+            before = self._house.usage()
+            await self._play_until(int(self._wanted * WARM_UP), bystander)
+            # memory only grows to its usual size with use
+            findings.before = replace(before, memory=self._house.usage().memory)
+            await self._play_until(self._wanted, bystander)
+            findings.bystander_writes, findings.bystander_slowest = bystander.writes, bystander.slowest
+            if not findings.problems:
+                findings.after = await asyncio.to_thread(self._house.quiet, tabs=1, patient=self._patient)
+                self._check(bystander)
+        finally:
+            bystander.leave()
+
+    async def _play_until(self, inputs: int, bystander: Bystander) -> None:
+        began = time.monotonic()
+        watching = asyncio.ensure_future(self._watch(bystander))
+        try:
+            await asyncio.gather(*(self._work(inputs) for _ in range(WORKERS)))
+        finally:
+            watching.cancel()
+        self.findings.seconds += time.monotonic() - began
+
+    async def _work(self, inputs: int) -> None:
+        target, left = None, 0
+        while self.findings.inputs.total() < inputs and not self.findings.problems:
+            if target is None or left <= 0:
+                token = (await asyncio.to_thread(self._house.user)).token
+                target, left = Target(self._house.server.port, token), INPUTS_A_USER
+            case = self._next()
+            self._recent.append(case)
+            try:
+                judged, codes = await PLAYS[case.kind](target, case)
+            except (Wrong, Ended, OSError) as wrong:
+                self._accuse(wrong, [case])
+                return
+            left -= judged
+            self.findings.inputs[case.kind] += judged
+            self.findings.codes += codes
+            self.findings.cases += 1
+
+    def _next(self) -> Case:
+        turn, which = divmod(self._index, len(self._seeds))
+        self._index += 1
+        return make(self._seeds[which], turn)
+
+    async def _watch(self, bystander: Bystander) -> None:
+        said = time.monotonic()
+        while not self.findings.problems:
+            await asyncio.sleep(0.25)
+            try:
+                self._check(bystander)
+            except Wrong as wrong:
+                self._accuse(wrong, list(self._recent))
+            if time.monotonic() - said > 10:
+                said = time.monotonic()
+                total = self.findings.inputs.total()
+                self._say(f"{total} inputs, {total / (said - self._began):.0f} a second, {self._house.usage()}")
+
+    def _check(self, bystander: Bystander) -> None:
+        self._house.check_log()
+        if bystander.trouble is not None:
+            raise Wrong(f"the bystander: {bystander.trouble}")
+
+    def _accuse(self, wrong: Exception, suspects: list[Case]) -> None:
+        self.findings.problems.append(f"{type(wrong).__name__}: {wrong}")
+        self.findings.suspects = self.findings.suspects or suspects
+
+    def _compare(self) -> None:
+        before, after = self.findings.before, self.findings.after
+        assert before is not None and after is not None
+        for name in ("files", "sockets", "threads"):
+            if getattr(after, name) > getattr(before, name):
+                raise Wrong(f"{name} were not given back: {before} before, {after} after")
+        if after.memory > before.memory + MEMORY_MARGIN:
+            raise Wrong(f"memory was not given back: {before} before, {after} after")

@@ -1,0 +1,70 @@
+"""`python3 -m tests.fuzz`: so many hostile inputs; one line at the end says what came of them.
+
+Progress goes to stderr. A case that fails is made smaller and printed as something that --replay takes.
+"""
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+
+from tests.fuzz.campaign import Campaign, Findings
+from tests.fuzz.case import Case, Wrong
+from tests.fuzz.narrow import fresh_house, narrow, play
+
+
+def main(arguments: list[str]) -> int:
+    """0 when nothing was wrong."""
+    parser = argparse.ArgumentParser(prog="python3 -m tests.fuzz", description=__doc__)
+    parser.add_argument("--inputs", type=int, default=20_000, metavar="N", help="hostile messages (20000)")
+    parser.add_argument("--seed", type=int, default=None, metavar="N", help="where the dice start")
+    parser.add_argument("--replay", metavar="CASE", help="play one case, as it was printed: Case(kind=…, inputs=…)")
+    options = parser.parse_args(arguments)
+    if options.replay:
+        return _replay(eval(options.replay, {"Case": Case}))
+    seed = random.randrange(10**6) if options.seed is None else options.seed
+    _say(f"seed {seed}")
+    with fresh_house() as house:
+        findings = Campaign(house, [seed], options.inputs, say=_say).run()
+    for problem in findings.problems:
+        print(problem)
+    if findings.suspects:
+        _say(f"looking for the smallest case among {len(findings.suspects)}")
+        case = narrow(findings.suspects)
+        print(f"--replay '{case!r}'" if case else f"none of these does it by itself: {findings.suspects!r}"[:20_000])
+    print(summary([seed], findings))
+    return 1 if findings.problems else 0
+
+
+def summary(seeds: Sequence[int], findings: Findings) -> str:
+    """One line."""
+    total = findings.inputs.total()
+    kinds = ", ".join(f"{count} {kind}" for kind, count in findings.inputs.most_common())
+    fives = sum(count for code, count in findings.codes.items() if code.startswith("5"))
+    parts = [
+        f"{total} hostile inputs ({kinds}) in {findings.cases} connections and sessions",
+        f"{total / max(findings.seconds, 0.001):.0f} a second",
+        "seed " + " and ".join(map(str, seeds)),
+        f"{len(findings.problems)} problems" if findings.problems else "no 5xx but the documented, no traceback",
+        f"{fives} times 503 or 507",
+        f"before: {findings.before}; after: {findings.after}",
+        f"{findings.bystander_writes} writes of a bystander answered within {findings.bystander_slowest * 1000:.0f} ms",
+        f"{findings.stalls} stalls over 250 ms",
+    ]
+    return "; ".join(parts)
+
+
+def _replay(case: Case) -> int:
+    with fresh_house() as house:
+        try:
+            play(house, case)
+            house.stop()
+        except Wrong as wrong:
+            print(wrong)
+            return 1
+    print("nothing is wrong with this")
+    return 0
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)

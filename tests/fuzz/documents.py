@@ -1,0 +1,231 @@
+"""Payloads of the verbs as JSON, most of them with something wrong; and the values that JSON hides trouble in."""
+
+import base64
+import json
+from collections.abc import Callable
+
+from tests.fuzz.case import EPOCH
+from tests.fuzz.dice import Dice, mangle
+
+VERBS = ("set", "get", "delete", "list", "batch", "sync", "restore", "history")
+
+KEYS = [f"folder/{name}" for name in "abcdefghij"] + [
+    "a//b",
+    ".",
+    "..",
+    "__proto__",
+    "constructor",
+    "é",
+    "日本",
+    "%",
+    "_",
+]
+ODD_KEYS = (
+    *(
+        "",
+        "\0",
+        "a\0b",
+        "\x7f",
+        "\n",
+        "\ufeff",
+        "\uffff",
+        "\ud800",
+        "\udfff\ud800",
+        "\U0010ffff",
+        "\u202e",
+        " ",
+        "x" * 512,
+    ),
+    *(
+        "x" * 513,
+        "é" * 256,
+        "é" * 257,
+        "😀" * 128,
+        "😀" * 129,
+        "a/" * 256,
+        "'; DROP TABLE entries; --",
+        "%00",
+        "${jndi}",
+    ),
+)
+LONG_KEYS = ("k" * 5_000, "\U0010ffff" * 20_000)
+
+ODD_JSON = (
+    *b"null true false 0 -0 1 -1 1.0 1.5 1e3 1E-400 1e400 -1e400 1e308 01 1. .5 +1 0x10 1_000".split(b" "),
+    *b"NaN Infinity -Infinity nan undefined ' , ] } [ { [] {} [[]] [{}] [1,] 1:2 /**/1".split(b" "),
+    *b"9007199254740991 9007199254740992 -9007199254740992 9223372036854775807 9223372036854775808".split(b" "),
+    *b"18446744073709551616 -9223372036854775809".split(b" "),
+    *b'"" "x" " "\\ud800" "\\udc00\\ud800" "\\u0000" "\\ud83d\\ude00" "\\x" "\\u12"'.split(b" "),
+    *b'"\xff" "\xed\xa0\x80" "\xf4\x90\x80\x80" "\xc0\x80" "\0" "\x1f" "\t" \xef\xbb\xbf1'.split(b" "),
+    *b'{"a":} {"a":1,"a":2} {"__proto__":{"x":1}} {1:2} {"a":1,} {"constructor":null} {"":""}'.split(b" "),
+    b'{"_placeholder":true,"num":0}',
+    b"1" * 400,
+    b"-" + b"9" * 30,
+    b"0." + b"1" * 500,
+    b"  1  ",
+    b"\x0c1",
+)
+DEEP_JSON = tuple(
+    opening * depth + inner + closing * depth
+    for depth in (62, 63, 64, 65, 600, 5_000, 30_000)
+    for opening, inner, closing in ((b"[", b"", b"]"), (b'{"a":', b"1", b"}"), (b"[", b"", b""))
+)
+LONG_JSON = (
+    b'"' + b"x" * 65_534 + b'"',
+    b'"' + b"x" * 65_535 + b'"',
+    b'"' + "é".encode() * 40_000 + b'"',
+    b'"' + b"\\u0001" * 11_000 + b'"',
+    b"[" + b"0," * 30_000 + b"0]",
+    b"{" + b",".join(b'"%d":%d' % (n, n) for n in range(5_000)) + b"}",
+    b'"' + b"x" * 700_000 + b'"',
+)
+
+
+def payload(dice: Dice, verb: str) -> bytes:
+    """What an event or a request of `verb` carries; every other one as it should be."""
+    fields = [(name, make) for name, make, share in FIELDS.get(verb, FIELDS["set"]) if dice.chance(share)]
+    pairs = [(json.dumps(name).encode(), make(dice)) for name, make in fields]
+    if dice.chance(0.5):
+        return _object(pairs)
+    match dice.below(10):
+        case 0 if pairs:
+            pairs.pop(dice.below(len(pairs)))
+        case 1 if pairs:
+            # the same name twice
+            pairs.append((dice.one(pairs)[0], odd(dice)))
+        case 2:
+            pairs.append((dice.one(NAMES), dice.one(ODD_JSON)))
+        case 3:
+            return odd(dice)
+        case 4:
+            return mangle(dice, _object(pairs))
+        case 5:
+            return dice.one((b"[%b]", b" %b ", b"%b,", b'"%b"', b"%b%b", b"\n\t%b")).replace(b"%b", _object(pairs))
+        case _ if pairs:
+            at = dice.below(len(pairs))
+            pairs[at] = (pairs[at][0], odd(dice))
+    return _object(pairs)
+
+
+def odd(dice: Dice) -> bytes:
+    """JSON, or nearly, that is seldom what is expected."""
+    roll = dice.random()
+    if roll < 0.98:
+        return dice.one(ODD_JSON)
+    return dice.one(DEEP_JSON) if roll < 0.999 else dice.one(LONG_JSON)
+
+
+def text(dice: Dice, words: str) -> bytes:
+    """`words` as a JSON string, spelt in one of the possible ways."""
+    if dice.chance(0.5):
+        return json.dumps(words).encode()
+    return json.dumps(words, ensure_ascii=False).encode(errors="surrogatepass")
+
+
+def key(dice: Dice) -> bytes:
+    roll = dice.random()
+    return text(dice, dice.one(KEYS if roll < 0.8 else ODD_KEYS if roll < 0.997 else LONG_KEYS))
+
+
+def value(dice: Dice, depth: int = 3) -> bytes:
+    """Most often sound."""
+    roll = dice.random()
+    if roll < 0.25 and depth:
+        return b"[" + b",".join(value(dice, depth - 1) for _ in range(dice.below(4))) + b"]"
+    if roll < 0.5 and depth:
+        return b"{" + b",".join(key(dice) + b":" + value(dice, depth - 1) for _ in range(dice.below(4))) + b"}"
+    if roll < 0.7:
+        return b"%d" % dice.randrange(-(2**53), 2**53) if roll < 0.6 else repr(dice.uniform(-1e9, 1e9)).encode()
+    return key(dice) if roll < 0.9 else odd(dice)
+
+
+def cursor(dice: Dice) -> bytes:
+    """The `next` of a sync, or something like it: it looks opaque, and a tab can make its own."""
+    parts = [
+        dice.one((b'"%b"' % EPOCH, b'"another"', b"null", odd(dice))),
+        *(dice.one((b"0", b"1", b"50", b"-1", b"9223372036854775808", b"1" * 40, odd(dice))) for _ in range(2)),
+        dice.one((b"true", b"false", b"null", b"1")),
+    ]
+    if dice.chance(0.2):
+        parts.append(odd(dice)) if dice.chance(0.5) else parts.pop()
+    encoded = base64.urlsafe_b64encode(b"[" + b",".join(parts) + b"]")
+    if dice.chance(0.15):
+        encoded = mangle(dice, encoded)
+    return json.dumps(encoded.decode("latin-1")).encode()
+
+
+def revision(dice: Dice) -> bytes:
+    return b"%d" % dice.below(30) if dice.chance(0.7) else dice.one(ODD_JSON)
+
+
+def op_id(dice: Dice) -> bytes:
+    if dice.chance(0.8):
+        return b'"op %d"' % dice.below(200)
+    return text(dice, dice.one(("", "x" * 64, "x" * 65, "é", "\0", "a\n", "~ !", "op\x7f")))
+
+
+def ops(dice: Dice) -> bytes:
+    roll = dice.random()
+    count = dice.below(5) if roll < 0.97 else dice.one((127, 128, 129, 400))
+    return b"[" + b",".join(_op(dice) for _ in range(count)) + b"]"
+
+
+def _op(dice: Dice) -> bytes:
+    tag = dice.one((b'"set"', b'"set"', b'"delete"', odd(dice)))
+    pairs = [(b'"op"', tag), (b'"key"', key(dice))]
+    if tag == b'"set"' or dice.chance(0.1):
+        pairs.append((b'"value"', value(dice, 1)))
+    if dice.chance(0.1):
+        pairs.append((b'"if_revision"', revision(dice)))
+    if dice.chance(0.1):
+        dice.shuffle(pairs)
+        pairs[0] = (pairs[0][0], odd(dice))
+    return _object(pairs)
+
+
+def _object(pairs: list[tuple[bytes, bytes]]) -> bytes:
+    return b"{" + b",".join(name + b":" + value for name, value in pairs) + b"}"
+
+
+def _one_of(*words: bytes) -> Callable[[Dice], bytes]:
+    return lambda dice: dice.one(words)
+
+
+# name, what makes it, and how often it is there
+FIELDS: dict[str, list[tuple[str, Callable[[Dice], bytes], float]]] = {
+    "get": [("key", key, 1)],
+    "set": [
+        ("key", key, 1),
+        ("value", value, 1),
+        ("if_revision", revision, 0.15),
+        ("op_id", op_id, 0.15),
+        ("ttl", odd, 0.05),
+    ],
+    "delete": [("key", key, 1), ("if_revision", revision, 0.15), ("op_id", op_id, 0.15)],
+    "list": [
+        ("prefix", key, 0.4),
+        ("after", key, 0.4),
+        ("limit", _one_of(b"1", b"1", b"2", b"0", b"1000", b"1001", b"-1", b"1e1", b'"1"'), 0.9),
+        ("values", _one_of(b"true", b"false", b"null", b"1"), 0.3),
+    ],
+    "batch": [("ops", ops, 1), ("op_id", op_id, 0.15)],
+    "sync": [
+        ("epoch", _one_of(b'"%b"' % EPOCH, b'"%b"' % EPOCH, b'"other"', b'"\\u0000"', b"1"), 0.5),
+        ("since", revision, 0.5),
+        ("next", cursor, 0.6),
+    ],
+    "restore": [("key", key, 1), ("revision", revision, 0.5), ("if_revision", revision, 0.2), ("op_id", op_id, 0.2)],
+    "history": [("key", key, 0.7), ("before", revision, 0.5), ("limit", revision, 0.5)],
+}
+NAMES = (
+    b'"Key"',
+    b'"key "',
+    b'"__proto__"',
+    b'""',
+    b'"\\u006bey"',
+    b'"user_id"',
+    b'"k\\u0000ey"',
+    b'"\\ud800"',
+    b'"ttl"',
+    b"key",
+)

@@ -1,0 +1,195 @@
+"""Connections for saying anything; what comes back is read strictly, for the server has to be right."""
+
+import asyncio
+import contextlib
+import socket
+from dataclasses import dataclass
+
+from tests.fuzz import oracles
+from tests.fuzz.case import Wrong
+
+DEADLINE = 30
+BLOCK = 1 << 16
+OPEN_WEBSOCKET = (
+    b"GET /socket.io/?EIO=4&transport=websocket%b HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+class Ended(Exception):
+    """The server has closed the connection."""
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+    @property
+    def last(self) -> bool:
+        return self.headers.get(b"connection", b"").lower() == b"close"
+
+
+class Line:
+    """One TCP connection. Every byte that comes is looked at for what must not be in it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._unread = b""
+        self._tail = b""
+
+    @classmethod
+    async def open(cls, port: int) -> "Line":
+        reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), DEADLINE)
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return cls(reader, writer)
+
+    def say(self, data: bytes) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(data)
+
+    async def say_all(self, pieces: tuple[bytes, ...]) -> None:
+        """Each piece in a segment of its own, as far as the kernel cares."""
+        for piece in pieces:
+            self.say(piece)
+            await asyncio.sleep(0)
+
+    def stop_saying(self) -> None:
+        with contextlib.suppress(OSError, RuntimeError):
+            self._writer.write_eof()
+
+    async def hear(self) -> bytes:
+        """Some bytes. Raises Ended."""
+        if self._unread:
+            heard, self._unread = self._unread, b""
+            return heard
+        try:
+            async with asyncio.timeout(DEADLINE):
+                heard = await self._reader.read(BLOCK)
+        except TimeoutError:
+            raise Wrong(f"neither a word nor an end within {DEADLINE} s") from None
+        except OSError:
+            heard = b""
+        if not heard:
+            raise Ended
+        oracles.check_bytes(self._tail + heard)
+        self._tail = heard[-64:]
+        return heard
+
+    async def hear_until(self, end: bytes) -> bytes:
+        heard = b""
+        while end not in heard:
+            heard += await self.hear()
+        heard, end, self._unread = heard.partition(end)
+        return heard + end
+
+    async def hear_exactly(self, size: int) -> bytes:
+        heard = bytearray()
+        while len(heard) < size:
+            heard += await self.hear()
+        self._unread = bytes(heard[size:])
+        return bytes(heard[:size])
+
+    async def hear_all(self) -> bytes:
+        """Until the server closes."""
+        heard = bytearray()
+        try:
+            while True:
+                heard += await self.hear()
+        except Ended:
+            return bytes(heard)
+
+    async def response(self) -> Response:
+        """One HTTP response to a request that was not a HEAD. Raises Ended."""
+        head = await self.hear_until(b"\r\n\r\n")
+        first, *lines = head[:-4].split(b"\r\n")
+        version, _, status = first.partition(b" ")
+        if version not in {b"HTTP/1.1", b"HTTP/1.0"} or not status[:3].isdigit():
+            raise Wrong(f"not a response: {head[:200]!r}")
+        oracles.check_status(status[:3])
+        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+        if status[:3] in {b"204", b"304"}:
+            body = b""
+        elif (length := headers.get(b"content-length", b"")).isdigit():
+            body = await self.hear_exactly(int(length))
+        else:
+            raise Wrong(f"a response without a length: {head[:300]!r}")
+        return Response(int(status[:3]), headers, body)
+
+    def hang_up(self) -> None:
+        self._writer.transport.abort()
+
+
+class SocketLine:
+    """A WebSocket, opened rightly; `packets` are what the server says on it."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self._unread = b""
+
+    @classmethod
+    async def open(cls, port: int, sid: str | None = None) -> "SocketLine":
+        """Raises Ended when there is no WebSocket to be had."""
+        line = await Line.open(port)
+        line.say(OPEN_WEBSOCKET % (b"" if sid is None else f"&sid={sid}".encode()))
+        try:
+            head = await line.hear_until(b"\r\n\r\n")
+        except BaseException:
+            line.hang_up()
+            raise
+        if not head.startswith(b"HTTP/1.1 101 "):
+            oracles.statuses(head)
+            line.hang_up()
+            raise Ended
+        return cls(line)
+
+    def say(self, packet: bytes) -> None:
+        self.line.say(text_frame(packet))
+
+    async def packets(self) -> list[bytes]:
+        """One or more. Raises Ended, also for a close frame."""
+        while True:
+            found, closed = self._split(self._unread + await self.line.hear())
+            if found:
+                return found
+            if closed:
+                raise Ended
+
+    def _split(self, data: bytes) -> tuple[list[bytes], bool]:
+        found, at = [], 0
+        while len(data) - at >= 2:
+            head, length, start = data[at], data[at + 1], at + 2
+            if length > 127 or head not in {0x81, 0x88, 0x89, 0x8A}:
+                raise Wrong(f"not a frame that a server sends: {data[at : at + 100]!r}")
+            if length >= 126:
+                start += 2 if length == 126 else 8
+                if len(data) < start:
+                    break
+                length = int.from_bytes(data[at + 2 : start])
+            if len(data) < start + length:
+                break
+            at = start + length
+            if head == 0x81:
+                found.append(data[start:at])
+            elif head == 0x88:
+                self._unread = data[at:]
+                if found:
+                    # whoever asks again is told of the end
+                    self._unread = data[start - 2 :]
+                return found, True
+        self._unread = data[at:]
+        return found, False
+
+
+def text_frame(packet: bytes) -> bytes:
+    """Masked with zeros, so that it need not be masked."""
+    size = len(packet)
+    if size < 126:
+        head = bytes((0x81, 0x80 | size))
+    elif size < 1 << 16:
+        head = b"\x81\xfe" + size.to_bytes(2)
+    else:
+        head = b"\x81\xff" + size.to_bytes(8)
+    return head + bytes(4) + packet

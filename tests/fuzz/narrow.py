@@ -1,0 +1,94 @@
+"""From many cases to the one that does it, and from that to the smallest that still does."""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from tests.fuzz.case import Case, Wrong
+from tests.fuzz.house import House
+from tests.fuzz.lines import Ended
+from tests.fuzz.plays import PLAYS, Target
+
+TRIES = 80
+# two complaints are the same if they begin the same
+ALIKE = 24
+
+S = TypeVar("S", bytes, tuple[bytes, ...])
+
+
+@contextmanager
+def fresh_house() -> Iterator[House]:
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        house = House(Path(folder) / "data")
+        try:
+            yield house
+        finally:
+            house.close()
+
+
+def play(house: House, case: Case) -> None:
+    """One case by itself. Raises Wrong."""
+    target = Target(house.server.port, house.user().token)
+    try:
+        asyncio.run(PLAYS[case.kind](target, case))
+    except (Ended, OSError) as error:
+        raise Wrong(f"{type(error).__name__} {error}") from None
+    finally:
+        # what the server writes has to come through a pipe
+        time.sleep(0.05)
+        house.check_log()
+
+
+def complaint(case: Case) -> str:
+    """What this case alone does to a new server: how the sentence begins, `""` for nothing wrong."""
+    with fresh_house() as house:
+        try:
+            play(house, case)
+        except Wrong as wrong:
+            return str(wrong)[:ALIKE]
+    return ""
+
+
+def narrow(suspects: list[Case]) -> Case | None:
+    """The smallest case that does it by itself; None when none of them does."""
+    for case in reversed(suspects):
+        if first := complaint(case):
+            return shrink(case, lambda smaller, first=first: complaint(smaller) == first)
+    return None
+
+
+def shrink(case: Case, is_wrong: Callable[[Case], bool]) -> Case:
+    """Leave out halves, then quarters and so on: of the inputs, then of the bytes of each; while it is still wrong."""
+    tries = TRIES
+
+    def still(smaller: Case) -> bool:
+        nonlocal tries
+        tries -= 1
+        return tries >= 0 and is_wrong(smaller)
+
+    inputs = _shortest(case.inputs, lambda shorter: still(replace(case, inputs=shorter)))
+    # half a sound request is not one
+    for at in range(len(inputs) if case.kind != "api" else 0):
+        before, after = inputs[:at], inputs[at + 1 :]
+        data = _shortest(inputs[at], lambda it, b=before, a=after: still(replace(case, inputs=(*b, it, *a))))
+        inputs = (*before, data, *after)
+    return replace(case, inputs=inputs, messages=len(inputs))
+
+
+def _shortest(whole: S, fits: Callable[[S], bool]) -> S:
+    size = (len(whole) + 1) // 2
+    while size:
+        at = 0
+        while at < len(whole):
+            shorter = whole[:at] + whole[at + size :]
+            if shorter and fits(shorter):
+                whole = shorter
+            else:
+                at += size
+        size //= 2
+    return whole

@@ -1,0 +1,85 @@
+"""What no byte that a client receives may say, and what an answer may be."""
+
+import re
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tests.fuzz.case import Wrong
+
+# somebody else's secret: in their keys and in their values
+CANARY = b"canary-of-the-bystander"
+# busy, and the user's quota: documented (protocol §5)
+ALLOWED_5XX = {b"503", b"507"}
+CODES = {
+    *("bad_request", "unauthenticated", "invalid_credentials", "forbidden", "not_found", "conflict", "name_taken"),
+    *("too_large", "invalid_key", "invalid_value", "invalid_name", "invalid_password", "op_id_reused", "rate_limited"),
+    *("quota_exceeded", "unavailable"),
+}
+
+_INSIDES = re.compile(
+    rb'Traceback|File "|/realtime_kv/|site-packages|\b[A-Z][A-Za-z]*(?:Error|Exception)\b|\.py\b'
+    rb"|sqlite|sqlalchemy|msgspec|eventlet|[Ww]erkzeug|engineio|socketio\."
+)
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
+_SCRIPT = re.compile(rb"Content-Type: (?:text|application)/javascript", re.IGNORECASE)
+
+
+class Refused(Struct):
+    code: str
+    message: str
+
+
+class Verdict(Struct):
+    ok: bool
+    error: Refused | None = None
+
+
+_verdict = msgspec.json.Decoder(Verdict).decode
+_any = msgspec.json.Decoder(Raw).decode
+
+
+def check_bytes(heard: bytes) -> None:
+    """Nothing of our insides, nothing of somebody else's."""
+    if CANARY in heard:
+        raise Wrong(f"somebody else's data: {_around(heard, heard.index(CANARY))}")
+    # scripts may speak of errors
+    if _SCRIPT.search(heard) is None and (found := _INSIDES.search(heard)):
+        raise Wrong(f"something of the inside: {_around(heard, found.start())}")
+
+
+def statuses(heard: bytes) -> list[bytes]:
+    """Of all the responses in these bytes; no 5xx but the documented ones."""
+    found = _STATUS.findall(heard)
+    for status in found:
+        check_status(status)
+    return found
+
+
+def check_status(status: bytes) -> None:
+    if status.startswith(b"5") and status not in ALLOWED_5XX:
+        raise Wrong(f"answered {status.decode()}")
+
+
+def check_answer(answer: bytes) -> str:
+    """An acknowledgement: `ok`, or the code of a documented refusal."""
+    try:
+        verdict = _verdict(answer)
+    except msgspec.MsgspecError as error:
+        raise Wrong(f"not an answer ({error}): {answer[:200]!r}") from None
+    if verdict.ok:
+        return "ok"
+    if verdict.error is None or verdict.error.code not in CODES:
+        raise Wrong(f"not a refusal: {answer[:200]!r}")
+    return verdict.error.code
+
+
+def check_json(text: bytes) -> None:
+    try:
+        _any(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Wrong(f"not JSON ({error}): {text[:200]!r}") from None
+
+
+def _around(heard: bytes, at: int) -> str:
+    return repr(heard[max(0, at - 80) : at + 160])

@@ -1,0 +1,129 @@
+"""engine.io and socket.io packets: events of every verb, and all that a client could send but none does."""
+
+import re
+
+from tests.fuzz import documents
+from tests.fuzz.case import TOKEN, Case
+from tests.fuzz.dice import Dice, mangle
+
+SEPARATOR = b"\x1e"
+# an event whose answer tells that everything in front of it has been looked at
+LAST = 999_999_999_999_999
+SENTINEL = b'42%d["get",{"key":"folder/a"}]' % LAST
+
+ODD_NAMES = (
+    *b'"connect" "disconnect" "connect_error" "message" "*"'.split(b" "),
+    *b'"" "__proto__" "change" "bookmark" "sign_in" "SET"'.split(b" "),
+    *b'null 1 [] {} ["set"] "set\\u0000" "\\ud800" set "set'.split(b" "),
+    b'"' + b"n" * 3000 + b'"',
+)
+ODD_IDS = (b"", b"0", b"00", b"007", b"1", b"999999999999998", b"000000000000001")
+
+# none of these is a client's to send at such a time; most cost the sender its connection
+ODD_PACKETS = (
+    *b"0 1 2 2probe 3probe 4 5 6 7 b 40 41 42".split(b" "),
+    *b"43 44 45 46 47 48 49 4/ 40/ 40/, 40/admin, 41/, 41/admin, 42/admin".split(b" "),
+    *b"42/,17 42/ 42/,[ 42/,1[] 420 42[ 42[] 42{} 42null 42-1[] 42+1[] 421e3[] 43[] 431[] 4317[{}] 44{}".split(b" "),
+    *b'40{ 40[] 40null 40"x" 40{"token":1} 40{"token":null} 40{"token":["a"]} 40{"token":{}} 401 40[[[['.split(b" "),
+    b'451-["set",{"_placeholder":true,"num":0}]',
+    b'459999999999-["set",{}]',
+    b'45-1["x"]',
+    b'461-17[{"_placeholder":true,"num":0}]',
+    b'42/admin,17["get",{"key":"a"}]',
+    b'42/?token=x,17["get",{"key":"a"}]',
+    b'42/,17["get",{"key":"a"}]',
+    b'421234567890123456["get",{"key":"a"}]',
+    b"42" + b"1" * 5000 + b'["get",{"key":"a"}]',
+    b"42/" + b"n" * 5000 + b",[]",
+    b"40/" + b"n" * 100 + b",",
+    b"40" + b"[" * 20_000,
+    b'40{"token":"' + TOKEN + b'"}',
+    b'40/admin,{"token":"' + TOKEN + b'"}',
+    b"bAAAA",
+    b"b4aGVsbG8=",
+    b"\xff\xfe",
+    b"4\xed\xa0\x80",
+    b'42["set",{"key":"\xff","value":1}]',
+    b"",
+)
+_ACK = re.compile(rb"42(?:/,)?(\d{1,15})(?!\d)")
+_LEAVES = re.compile(rb"41|1\Z")
+
+
+def asked(packet: bytes) -> int | None:
+    """The id under which this packet has to be answered, as long as the tab stays."""
+    match = _ACK.match(packet)
+    return int(match[1]) if match else None
+
+
+def leaves(packet: bytes) -> bool:
+    """Whether the sender goes away with this: what it asked before need not be answered."""
+    return _LEAVES.match(packet) is not None
+
+
+def event(dice: Dice) -> bytes:
+    """An event that does not cost its sender the connection, whatever is in it."""
+    verb = dice.one(documents.VERBS[:6]) if dice.chance(0.97) else dice.one(documents.VERBS)
+    id = b"%d" % dice.below(10**6) if dice.chance(0.95) else dice.one(ODD_IDS)
+    name = b'"%b"' % verb.encode() if dice.chance(0.95) else dice.one(ODD_NAMES)
+    items = [name, documents.payload(dice, verb)]
+    if dice.chance(0.04):
+        match dice.below(4):
+            case 0:
+                items.pop()
+            case 1:
+                items.append(documents.odd(dice))
+            case 2:
+                items.reverse()
+            case _:
+                items = []
+    body = b"[" + b",".join(items) + b"]"
+    if dice.chance(0.04):
+        body = mangle(dice, body)
+    packet = b"42" + id + b"[" + body[1:]
+    # bytes that are no text end the connection
+    return packet.decode(errors="replace").encode()
+
+
+def odd(dice: Dice) -> bytes:
+    """A packet that may end the connection."""
+    if dice.chance(0.5):
+        return dice.one(ODD_PACKETS)
+    return mangle(dice, event(dice))
+
+
+def events(dice: Dice) -> Case:
+    """A tab by WebSocket that asks much, and may go out with a bang."""
+    packets = [event(dice) for _ in range(1 + dice.below(400))]
+    if dice.chance(0.3):
+        packets.append(odd(dice))
+    return Case("events", tuple(packets), len(packets))
+
+
+def polling(dice: Dice) -> Case:
+    """A session of long-polling: POSTs of many packets, polls too many, upgrades out of order."""
+    steps, messages = [], 0
+    for _ in range(1 + dice.below(6)):
+        count = dice.one((1, 2, 16, 17, 60, 60))
+        packets = [event(dice) for _ in range(count)]
+        messages += count
+        if dice.chance(0.1):
+            packets.insert(dice.below(count + 1), odd(dice))
+        body = SEPARATOR.join(packets)
+        if dice.chance(0.04):
+            body = mangle(dice, body)
+        steps.append(b"post " + body)
+    if dice.chance(0.3):
+        # the way it should go, in any order, with anything in between
+        words = [b"2probe", b"5", event(dice), b"3", b"2", odd(dice), b"40", b""]
+        if dice.chance(0.5):
+            words = words[: 1 + dice.below(4)]
+        else:
+            dice.shuffle(words)
+        words = [word.replace(SEPARATOR, b"") for word in words[: 1 + dice.below(len(words))]]
+        messages += len(words)
+        steps.insert(dice.below(len(steps) + 1), b"upgrade " + SEPARATOR.join(words))
+    if dice.chance(0.08):
+        messages += 1
+        steps.insert(dice.below(len(steps) + 1), b"poll ")
+    return Case("polling", tuple(steps), messages)

@@ -1,0 +1,312 @@
+"""How each kind of case is played, and what has to come of it. Each play says how many messages the server judged."""
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+
+from tests.fuzz import oracles, packets
+from tests.fuzz.case import SID, TOKEN, Case, Wrong
+from tests.fuzz.lines import DEADLINE, Ended, Line, Response, SocketLine
+
+# how long a connection may say nothing before we hang up our half, when nothing needs to come
+SILENCE = 0.15
+
+Judged = tuple[int, Counter[str]]
+
+
+class Target:
+    """Where to, as whom; and whom we have met there."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self.port = port
+        self.token = token.encode()
+        self.sid = b"A" * len(SID)
+
+    def fill(self, data: bytes) -> bytes:
+        """The real token and a real session in the place of the stand-ins."""
+        return data.replace(TOKEN, self.token).replace(SID, self.sid)
+
+
+class Ear:
+    """Reads a tab's packets, and knows which answers are still to come."""
+
+    def __init__(self, asked: Sequence[bytes] | None) -> None:
+        """`asked` are the packets that are sent; None when nobody can say what becomes of them."""
+        self.codes: Counter[str] = Counter()
+        self.answers = 0
+        self.finished = False
+        # a tab that says goodbye in between may get answers or not
+        self._loose = asked is None or any(map(packets.leaves, asked))
+        self._open = Counter([packets.LAST])
+        self._open.update(id for packet in asked or () if (id := packets.asked(packet)) is not None)
+
+    @property
+    def done(self) -> bool:
+        return self.finished and (self._loose or not self._open)
+
+    def hear(self, packet: bytes) -> bytes | None:
+        """Judge one packet; what has to be replied, if anything."""
+        if packet.startswith(b"43"):
+            bracket = packet.find(b"[")
+            id = packet[2:bracket]
+            if bracket < 0 or not id.isdigit() or not packet.endswith(b"]"):
+                raise Wrong(f"not an acknowledgement: {packet[:200]!r}")
+            self._answered(int(id), packet[bracket + 1 : -1])
+        elif packet[:2] in {b"42", b"40", b"44"} or packet[:1] == b"0":
+            oracles.check_json(packet.lstrip(b"0123456789") or b"null")
+        elif packet == b"2":
+            return b"3"
+        elif packet not in {b"1", b"3probe", b"41", b"6"}:
+            raise Wrong(f"not a packet that a server sends: {packet[:200]!r}")
+        return None
+
+    def missing(self) -> str:
+        return f"{self._open.total()} events without an answer, such as {list(self._open)[:5]}"
+
+    def _answered(self, id: int, answer: bytes) -> None:
+        if not self._open[id] and not self._loose:
+            raise Wrong(f"an answer that nobody asked for, to {id}: {answer[:200]!r}")
+        self._open[id] -= 1
+        if self._open[id] <= 0:
+            del self._open[id]
+        self.codes[oracles.check_answer(answer)] += 1
+        self.answers += 1
+        self.finished |= id == packets.LAST
+
+
+async def raw(target: Target, case: Case) -> Judged:
+    """Say it, and listen to the end."""
+    line = await Line.open(target.port)
+    try:
+        await line.say_all(tuple(map(target.fill, case.inputs)))
+        if case.ending == "reset":
+            return 1, Counter(reset=1)
+        line.stop_saying()
+        statuses = oracles.statuses(await line.hear_all())
+    finally:
+        line.hang_up()
+    return max(1, min(case.messages, len(statuses))), Counter(status.decode() for status in statuses)
+
+
+async def api(target: Target, case: Case) -> Judged:
+    """Sound requests: each is answered, in order, unless an answer says that it is the last."""
+    line = await Line.open(target.port)
+    codes: Counter[str] = Counter()
+    answered = 0
+    try:
+        for request in case.inputs:
+            line.say(target.fill(request))
+        for request in case.inputs:
+            try:
+                response = await line.response()
+            except Ended:
+                raise Wrong(f"no answer to {request[:300]!r}") from None
+            answered += 1
+            codes[str(response.status)] += 1
+            _check_api(request, response.status, response.body, response.headers.get(b"content-type", b""))
+            if response.last:
+                break
+    finally:
+        line.hang_up()
+    return answered, codes
+
+
+def _check_api(request: bytes, status: int, body: bytes, content_type: bytes) -> None:
+    path = request.split(b" ", 2)[1].partition(b"?")[0]
+    if path.startswith(b"/api/") and status >= 300:
+        if content_type != b"application/problem+json":
+            raise Wrong(f"a refusal that is no problem: {content_type!r}")
+        problem = json.loads(body)
+        if problem["status"] != status or problem["code"] not in oracles.CODES:
+            raise Wrong(f"not a refusal: {body[:300]!r}")
+    elif path.startswith(b"/api/") and body:
+        oracles.check_answer(body)
+
+
+async def events(target: Target, case: Case) -> Judged:
+    """Join, ask everything at once: every event is answered, or the socket closed."""
+    tab = await SocketLine.open(target.port)
+    try:
+        tab.say(target.fill(b'40{"token":"%b"}' % TOKEN))
+        ear = Ear(case.inputs)
+        for packet in case.inputs:
+            tab.say(target.fill(packet))
+        tab.say(packets.SENTINEL)
+        if await _listen(tab, ear):
+            return len(case.inputs), ear.codes
+    finally:
+        tab.line.hang_up()
+    return min(len(case.inputs), ear.answers + 1), ear.codes + Counter(closed=1)
+
+
+async def frames(target: Target, case: Case) -> Judged:
+    """Join, then say anything. What a frame swallows is not answered; but there is an end to it."""
+    tab = await SocketLine.open(target.port)
+    ear = Ear(None)
+    try:
+        tab.say(target.fill(b'40{"token":"%b"}' % TOKEN))
+        await tab.line.say_all(tuple(map(target.fill, case.inputs)))
+        tab.say(packets.SENTINEL)
+        hearing = asyncio.ensure_future(_hear_loosely(tab, ear))
+        try:
+            if not (await asyncio.wait({hearing}, timeout=SILENCE))[0]:
+                tab.line.stop_saying()
+            await hearing
+        finally:
+            hearing.cancel()
+    finally:
+        tab.line.hang_up()
+    return case.messages if ear.finished else min(case.messages, ear.answers + 1), ear.codes
+
+
+async def _hear_loosely(tab: SocketLine, ear: Ear) -> None:
+    """Until the last event's answer or the end. Which answers have to come, nobody knows."""
+    with contextlib.suppress(Ended):
+        while not ear.finished:
+            for packet in await tab.packets():
+                ear.hear(packet)
+
+
+async def _listen(tab: SocketLine, ear: Ear) -> bool:
+    """Until everything is answered (True) or the socket closed."""
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while not ear.done:
+                for packet in await tab.packets():
+                    if reply := ear.hear(packet):
+                        tab.say(reply)
+    except Ended:
+        return False
+    except TimeoutError:
+        raise Wrong(ear.missing()) from None
+    return True
+
+
+async def polling(target: Target, case: Case) -> Judged:
+    """A session: while one poll waits at all times, its steps one after the other; then a last event."""
+    session = await Session.open(target, case)
+    try:
+        for step in case.inputs:
+            word, _, data = step.partition(b" ")
+            take = {b"post": session.post, b"upgrade": session.upgrade, b"poll": session.poll_twice}.get(word)
+            if take is not None:
+                await take(target.fill(data))
+        await session.finish()
+    finally:
+        session.hang_up()
+    ear = session.ear
+    whole = ear.done and session.sound
+    return case.messages if whole else min(case.messages, ear.answers + 1), ear.codes + Counter(closed=not whole)
+
+
+class Session:
+    """Of long-polling: one connection to post on, one that always has a poll waiting."""
+
+    def __init__(self, target: Target, post: Line, poll: Line, ear: Ear) -> None:
+        self.ear = ear
+        # every POST so far was answered 200: all that was in them has been heard
+        self.sound = True
+        self._target = target
+        self._post = post
+        self._poll = poll
+        self._others: list[Line] = []
+        self._polling: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, target: Target, case: Case) -> "Session":
+        asked = [packet for step in case.inputs for packet in step.removeprefix(b"post ").split(packets.SEPARATOR)]
+        goes_on = any(step.startswith(b"upgrade") for step in case.inputs)
+        post = await Line.open(target.port)
+        session = cls(target, post, await Line.open(target.port), Ear(None if goes_on else asked))
+        try:
+            post.say(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n")
+            opening = await post.response()
+            target.sid = json.loads(opening.body[1:])["sid"].encode()
+            session._path = b"/socket.io/?EIO=4&transport=polling&sid=" + target.sid
+            await session.post(target.fill(b'40{"token":"%b"}' % TOKEN))
+            session._polling = asyncio.ensure_future(session._poll_on())
+        except BaseException:
+            session.hang_up()
+            raise
+        return session
+
+    async def post(self, body: bytes) -> None:
+        if self.sound:
+            self._post.say(
+                b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (self._path, len(body)) + body
+            )
+            response = await self._post.response()
+            self.sound = response.status == 200
+            if response.status not in {200, 400, 413}:
+                raise Wrong(f"a POST was answered {response.status}")
+            if self.sound and response.body != b"ok":
+                raise Wrong(f"a POST was answered {response.body[:100]!r}")
+
+    async def upgrade(self, words: bytes) -> None:
+        """Say `words` on a WebSocket of this session, and wait a moment for what comes of it."""
+        with contextlib.suppress(Ended, TimeoutError):
+            tab = await SocketLine.open(self._target.port, self._target.sid.decode())
+            self._others.append(tab.line)
+            for word in words.split(packets.SEPARATOR):
+                tab.say(word)
+            async with asyncio.timeout(SILENCE):
+                while True:
+                    for packet in await tab.packets():
+                        self.ear.hear(packet)
+
+    async def poll_twice(self, _: bytes) -> None:
+        """Another poll while one waits: the session is over, or it was answered just now."""
+        line = await Line.open(self._target.port)
+        self._others.append(line)
+        line.say(self._request_poll())
+        self._take(await line.response())
+
+    async def finish(self) -> None:
+        """Until everything that was asked is answered, or the session is over."""
+        assert self._polling is not None
+        await self.post(packets.SENTINEL)
+        try:
+            async with asyncio.timeout(DEADLINE):
+                await self._polling
+        except TimeoutError:
+            raise Wrong(self.ear.missing()) from None
+        if self.sound and not self.ear.done:
+            raise Wrong(f"every POST was answered 200, then the session was over: {self.ear.missing()}")
+        if self.ear.done and self.ear.answers % 4:
+            # some say goodbye, some just go
+            await self.post(b"1")
+
+    def hang_up(self) -> None:
+        if self._polling is not None:
+            self._polling.cancel()
+        for line in (self._post, self._poll, *self._others):
+            line.hang_up()
+
+    async def _poll_on(self) -> None:
+        with contextlib.suppress(Ended):
+            while not self.ear.done:
+                self._poll.say(self._request_poll())
+                if not self._take(await self._poll.response()):
+                    return
+
+    def _request_poll(self) -> bytes:
+        return b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % self._path
+
+    def _take(self, response: Response) -> bool:
+        if response.status not in {200, 400}:
+            raise Wrong(f"a poll was answered {response.status}")
+        if response.status == 200:
+            for packet in response.body.split(packets.SEPARATOR):
+                self.ear.hear(packet)
+        return response.status == 200
+
+
+PLAYS: dict[str, Callable[[Target, Case], Awaitable[Judged]]] = {
+    "raw": raw,
+    "api": api,
+    "events": events,
+    "frames": frames,
+    "polling": polling,
+}

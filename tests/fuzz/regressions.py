@@ -1,0 +1,17 @@
+"""Cases that have found something: each was made by the fuzzer, and made smaller."""
+
+import base64
+
+from tests.fuzz.case import EPOCH, Case
+
+
+def _sync(positions: bytes) -> bytes:
+    cursor = base64.urlsafe_b64encode(b'["%b",%b,true]' % (EPOCH, positions))
+    return b'421["sync",{"next":"%b"}]' % cursor
+
+
+CASES = {
+    "a cursor with a number that no database takes": Case("events", (_sync(b"0,9223372036854775808"),), 1),
+    # the poll that makes way for an upgrade was answered 400 when the upgrade had failed by then
+    "an upgrade that fails at once": Case("polling", (b"upgrade 2probe\x1e",), 2),
+}

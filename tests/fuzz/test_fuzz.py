@@ -1,0 +1,77 @@
+"""A share of the fuzzer: hostile bytes, frames, packets and JSON against the real server."""
+
+import random
+
+import pytest
+
+from tests.fuzz.campaign import MAKERS, Campaign, make
+from tests.fuzz.case import Case, Wrong
+from tests.fuzz.command import summary
+from tests.fuzz.dice import Dice
+from tests.fuzz.house import House
+from tests.fuzz.narrow import fresh_house, play, shrink
+from tests.fuzz.oracles import CANARY, check_answer, check_bytes, statuses
+from tests.fuzz.plays import PLAYS
+from tests.fuzz.regressions import CASES
+
+INPUTS = 3_000
+FIXED_SEED = 20
+
+
+@pytest.fixture
+def house() -> House:
+    with fresh_house() as house:
+        yield house
+
+
+def test_what_was_found_once_is_not_found_again(house):
+    for case in CASES.values():
+        play(house, case)
+
+
+def test_no_input_brings_the_server_out_of_step(house):
+    seeds = [FIXED_SEED, random.randrange(10**6)]
+    findings = Campaign(house, seeds, INPUTS, patient=False).run()
+    told = summary(seeds, findings)
+    print(told)
+    assert not findings.problems, f"{told}\n{findings.problems}\n{findings.suspects!r}"
+    assert set(findings.inputs) == set(PLAYS)
+
+
+def test_the_same_seed_makes_the_same_cases():
+    assert [make(1, index) for index in range(50)] == [make(1, index) for index in range(50)]
+    assert make(1, 0) != make(2, 0)
+
+
+@pytest.mark.parametrize("maker", [maker for maker, _ in MAKERS], ids=lambda maker: maker.__name__)
+def test_a_case_can_be_printed_and_read_again(maker):
+    case = maker(Dice("printed"))
+    assert eval(repr(case)) == case
+    assert case.messages
+
+
+def test_a_case_is_made_smaller_as_long_as_it_is_wrong():
+    case = Case("raw", (b"harmless", b"some bytes, then poison, then more", b"harmless too"), 3)
+    assert shrink(case, lambda smaller: b"poison" in b"".join(smaller.inputs)).inputs == (b"poison",)
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\nTraceback (most recent call last)",
+        b'42["x",{"message":"OverflowError: too large"}]',
+        b"see /lib/python3/site-packages/",
+        b'43[{"key":"' + CANARY + b'"}]',
+    ],
+)
+def test_a_leak_is_noticed(heard):
+    with pytest.raises(Wrong):
+        check_bytes(heard)
+
+
+def test_an_undocumented_5xx_is_noticed_and_so_is_an_internal_error():
+    assert statuses(b"HTTP/1.1 400 Bad Request\r\n\r\nHTTP/1.1 507 \r\n") == [b"400", b"507"]
+    with pytest.raises(Wrong):
+        statuses(b"HTTP/1.1 500 Internal Server Error\r\n")
+    with pytest.raises(Wrong):
+        check_answer(b'{"ok":false,"error":{"code":"internal","message":"!"}}')
