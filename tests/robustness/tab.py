@@ -120,8 +120,9 @@ class Tab:
     async def _connect(self) -> None:
         for attempt in range(ATTEMPTS):
             try:
-                self._wire = await asyncio.wait_for(self._open(), STUCK_SECONDS)
-            except Gone:
+                async with asyncio.timeout(STUCK_SECONDS):
+                    self._wire = await self._open()
+            except (Gone, TimeoutError):
                 # the server is away, or has not noticed yet that we are
                 await asyncio.sleep(min(0.01 * 1.5**attempt, 0.3))
                 continue
@@ -190,7 +191,9 @@ class Tab:
         while not holds():
             self._changed.clear()
             try:
-                await asyncio.wait_for(self._changed.wait(), STUCK_SECONDS)
+                # not `wait_for`, which may swallow a cancellation before Python 3.12
+                async with asyncio.timeout(STUCK_SECONDS):
+                    await self._changed.wait()
             except TimeoutError:
                 raise Stuck(f"{self._spec.tab} waits for answers: {self._asked}") from None
 

@@ -284,12 +284,13 @@ def _frame(packet: bytes) -> bytes:
 async def _reading(reading: Awaitable[T]) -> T:
     try:
         return await reading
-    except (OSError, asyncio.IncompleteReadError) as error:
+    except (ConnectionError, asyncio.IncompleteReadError) as error:
         raise Gone(f"closed by the server: {error!r}") from None
 
 
 async def _within(reading: Awaitable[T]) -> T:
     try:
-        return await asyncio.wait_for(_reading(reading), SECONDS)
+        async with asyncio.timeout(SECONDS):
+            return await _reading(reading)
     except TimeoutError:
         raise Gone("no answer to the handshake") from None
