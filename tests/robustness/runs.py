@@ -18,7 +18,7 @@ import msgspec
 
 from tests.robustness import clients, history
 from tests.robustness.faults import FAULTS, PURGE_KEEPS, Faults
-from tests.robustness.history import Answer, Call, Connected, Fault, History, Push
+from tests.robustness.history import Answer, Connected, Fault, History, Push
 from tests.robustness.tab import Spec, Tab
 from tests.robustness.validators import check
 from tests.robustness.validators.frames import wrote
@@ -198,8 +198,6 @@ def _count(record: History) -> Counter[str]:
                 counts[event.kind] += 1
             elif isinstance(event, Connected):
                 counts[f"{log.transport} connections"] += 1
-            elif isinstance(event, Call):
-                counts["operations"] += event.verb != "sync"
             elif isinstance(event, Push):
                 counts["changes"] += event.name == "change"
             elif isinstance(event, Answer):
@@ -207,8 +205,9 @@ def _count(record: History) -> Counter[str]:
                 counts["replayed"] += bool(event.body.get("replayed"))
                 counts["resets"] += bool(event.body.get("reset") and event.body["from"] == 0)
                 counts["pages"] += bool(event.body.get("next") and "epoch" in event.body)
-                if not event.body["ok"]:
-                    counts[event.body["error"]["code"]] += 1
+                code = "ok" if event.body["ok"] else event.body["error"]["code"]
+                counts["operations"] += "epoch" not in event.body and code != "unavailable"
+                counts[code] += code != "ok"
     return counts
 
 

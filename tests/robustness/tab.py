@@ -82,7 +82,7 @@ class Tab:
         self._heals = 0
         self._closing = False
         self._settled = False
-        self._stall_at = spec.operations // 3 if spec.stall_seconds else -1
+        self._stall_at = spec.operations // 3 if spec.stall_seconds else None
 
     def enough(self) -> None:
         """All faults that need tabs at work have happened."""
@@ -210,7 +210,7 @@ class Tab:
     def _misbehave(self) -> None:
         spec, chance = self._spec, self._workload.random.random
         if self._left == self._stall_at:
-            self._stall_at = -1
+            self._stall_at = None
             self._fault("stalled")
             self._stop_reading(spec.stall_seconds)
         if self._is_time(spec.pause_every):
