@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 UNANSWERED = 256
 BOOKMARK_SECONDS = 20
+# rooms are told in so many shares, one after the other: all of them at once would hold everybody else up
+BOOKMARK_SHARES = 80
 # a small room hears of every tab that comes and goes at once; a large one a few times a second
 PRESENCE_AT_ONCE = 8
 PRESENCE_SECONDS = 0.5
@@ -58,7 +60,9 @@ class Gateway:
         store.watch(self.push)
         accounts.watch(self.end_session)
         runtime.after_delivery(self.flush)
-        repeat(runtime, BOOKMARK_SECONDS, self._bookmark_all)
+        self._unmarked: list[Room] = []
+        self._shares_left = 0
+        repeat(runtime, BOOKMARK_SECONDS / BOOKMARK_SHARES, self._bookmark_a_share)
 
     def attach(self, server: Server, engine: Engine) -> None:
         """Serve the tabs that connect to `server`."""
@@ -245,10 +249,15 @@ class Gateway:
     def _presence(self, room: Room) -> Frame:
         return event_frame("presence", _encode({"tabs": [tab.shown() for tab in room.tabs.values()]}))
 
-    def _bookmark_all(self) -> None:
-        for room in self._rooms.values():
+    def _bookmark_a_share(self) -> None:
+        if not self._shares_left:
+            self._unmarked, self._shares_left = list(self._rooms.values()), BOOKMARK_SHARES
+        share = -(-len(self._unmarked) // self._shares_left)
+        self._shares_left -= 1
+        for room in self._unmarked[:share]:
             if room.bookmark is not None:
                 self._emit(room, event_frame("bookmark", _encode(room.bookmark)))
+        del self._unmarked[:share]
         self.flush()
 
     def _emit(self, room: Room, frame: Frame) -> None:

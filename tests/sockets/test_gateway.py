@@ -5,6 +5,7 @@ import pytest
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.extensions import socketio
+from realtime_kv.sockets.gateway import BOOKMARK_SHARES
 from tests.running import PASSWORD
 
 
@@ -178,3 +179,17 @@ def test_a_long_change_comes_in_pieces(tab):
         assert change["from"] == position
         position = change["revision"]
     assert position == 9
+
+
+def test_every_room_is_told_where_it_stands_once_in_a_round_of_shares(app, sign_up, open_tab):
+    tabs = [open_tab(sign_up(name)) for name in ("alice", "charlie", "zoe")]
+    for number, tab in enumerate(tabs, 1):
+        for n in range(number):
+            call(tab, "set", {"key": f"{n}", "value": n})
+        tab.get_received()
+    gateway = app.extensions["realtime_kv"].gateway
+    for _ in range(BOOKMARK_SHARES):
+        gateway._bookmark_a_share()
+    for number, tab in enumerate(tabs, 1):
+        (bookmark,) = [event["args"][0] for event in tab.get_received() if event["name"] == "bookmark"]
+        assert (bookmark["revision"], bookmark["keys"]) == (number, number)
