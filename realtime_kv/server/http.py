@@ -141,6 +141,9 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
                 self.connection.shutdown(socket.SHUT_WR)
                 while self.connection.recv(65536):
                     pass
+        # fails when the peer has gone; in eventlet's hands the reading side would then stay open, and so the socket
+        with contextlib.suppress(OSError):
+            self.wfile.close()
         super().finish()
 
     def _leave_unread(self) -> None:

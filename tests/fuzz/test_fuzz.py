@@ -1,6 +1,8 @@
 """A share of the fuzzer: hostile bytes, frames, packets and JSON against the real server."""
 
 import random
+import socket
+import struct
 
 import pytest
 
@@ -13,12 +15,13 @@ from tests.fuzz.narrow import fresh_house, play, shrink
 from tests.fuzz.oracles import CANARY, check_answer, check_bytes, statuses
 from tests.fuzz.plays import PLAYS
 from tests.fuzz.regressions import CASES
+from tests.sockets.tools import eventually
 
 INPUTS = 3_000
 FIXED_SEED = 20
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def house() -> House:
     with fresh_house() as house:
         yield house
@@ -29,9 +32,21 @@ def test_what_was_found_once_is_not_found_again(house):
         play(house, case)
 
 
-def test_no_input_brings_the_server_out_of_step(house):
+@pytest.mark.parametrize("said", [b"GET /sig", b"GET /signin HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_who_hangs_up_before_the_answer_leaves_no_socket_behind(house, said):
+    before = house.usage().sockets
+    for _ in range(10):
+        with socket.create_connection(("127.0.0.1", house.server.port)) as peer:
+            peer.sendall(said)
+            # hang up with RST, so that there is nobody to answer to
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert eventually(lambda: house.usage().sockets <= before)
+
+
+def test_no_input_brings_the_server_out_of_step():
     seeds = [FIXED_SEED, random.randrange(10**6)]
-    findings = Campaign(house, seeds, INPUTS, patient=False).run()
+    with fresh_house() as house:
+        findings = Campaign(house, seeds, INPUTS, patient=False).run()
     told = summary(seeds, findings)
     print(told)
     assert not findings.problems, f"{told}\n{findings.problems}\n{findings.suspects!r}"
