@@ -8,7 +8,7 @@ from realtime_kv.core.record import Record
 from realtime_kv.core.space import Draft
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Set:
     """Write `value` (compact JSON text, checked) under `key`, whatever was there."""
 
@@ -37,7 +37,7 @@ class Set:
         return Version(record.version)
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Delete:
     """Delete `key` softly: its row keeps the value and `deleted_at` until the purge. An absent key is no error."""
 
