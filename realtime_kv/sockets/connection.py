@@ -110,7 +110,9 @@ class Connection:
 
     def stalled(self, seconds: float) -> bool:
         """Something has waited so long for a poll."""
-        return bool(self._queue) and time.monotonic() - self._queued_since >= seconds - 0.001
+        # during an upgrade polls come back empty, and it has a deadline of its own
+        waits = bool(self._queue) and not self.upgrading
+        return waits and time.monotonic() - self._queued_since >= seconds - 0.001
 
     def send(self, frames: Sequence[Frame]) -> None:
         """All of `frames`, in one piece where the transport allows it. Nothing is said when the client is gone."""
@@ -286,6 +288,10 @@ class Connection:
             # the client stays with polling
             self.probe = None
             self.upgrading = False
+            if self._queue:
+                # only from now on can a poll take it
+                self._queued_since = time.monotonic()
+                self._host.queued(self)
 
     def on_end(self, websocket: WebSocket) -> None:
         if websocket is self.websocket:

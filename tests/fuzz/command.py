@@ -5,6 +5,7 @@ Progress goes to stderr. A case that fails is made smaller and printed as someth
 
 import argparse
 import random
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -31,7 +32,11 @@ def main(arguments: list[str]) -> int:
     if findings.suspects:
         _say(f"looking for the smallest case among {len(findings.suspects)}")
         case = narrow(findings.suspects)
-        print(f"--replay '{case!r}'" if case else f"none of these does it by itself: {findings.suspects!r}"[:20_000])
+        print(
+            f"--replay {shlex.quote(repr(case))}"
+            if case
+            else f"none of these does it by itself: {findings.suspects!r}"[:20_000]
+        )
     print(summary([seed], findings))
     return 1 if findings.problems else 0
 

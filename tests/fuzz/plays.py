@@ -258,6 +258,9 @@ class Session:
                 while True:
                     for packet in await tab.packets():
                         self.ear.hear(packet)
+        if self._others and len(words) % 4:
+            # some leave it open, and the session waits for the upgrade's end
+            self._others[-1].hang_up()
 
     async def poll_twice(self, _: bytes) -> None:
         """Another poll while one waits: the session is over, or it was answered just now."""
@@ -291,8 +294,12 @@ class Session:
         with contextlib.suppress(Ended):
             while not self.ear.done:
                 self._poll.say(self._request_poll())
-                if not self._take(await self._poll.response()):
+                response = await self._poll.response()
+                if not self._take(response):
                     return
+                if response.body == b"6":
+                    # an upgrade goes on: until its end every poll comes back at once
+                    await asyncio.sleep(SILENCE)
 
     def _request_poll(self) -> bytes:
         return b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % self._path

@@ -138,6 +138,18 @@ def test_a_broken_upgrade_leaves_the_client_with_polling(echo):
     assert polling.poll().text == "431[7]"
 
 
+def test_who_polls_during_an_upgrade_that_never_ends_is_not_taken_for_stalled(start_server):
+    server = start_server(limits={"join_seconds": 1, "stall_seconds": 0.5})
+    polling = Polling(server).join()
+    probe = Hostile(server).upgrade(f"EIO=4&transport=websocket&sid={polling.sid}")
+    probe.text("2probe")
+    assert probe.hear() == "3probe"
+    assert polling.post('421["echo",7]').status_code == 200
+    while (answer := polling.poll()).text == "6":
+        pass
+    assert answer.text == "431[7]"
+
+
 def test_sent_away_a_client_hears_everything_before_and_does_not_come_back(echo):
     tab, polling = Hostile(echo).join(), Polling(echo).join()
     echo.ask("/disconnect")
