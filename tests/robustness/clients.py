@@ -69,9 +69,9 @@ def _say(line: str) -> None:
 
 
 async def main() -> int:
-    party = msgspec.json.decode(sys.stdin.buffer.readline(), type=Party)
-    orders = asyncio.StreamReader()
+    orders = asyncio.StreamReader(limit=1 << 20)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    party = msgspec.json.decode(await orders.readline(), type=Party)
     return await live(party, orders)
 
 
