@@ -17,6 +17,7 @@ def register(app: Flask) -> None:
     app.session_interface = sessions.TokenSessions()
     login_manager.init_app(app)
     compression.register(app)
+    app.before_request(bodies.check_query)
     security.register(app)
     errors.register(app)
     for blueprint in (pages.pages, account.account, api.api, health.health):

@@ -47,6 +47,17 @@ def query() -> list[tuple[str, str]]:
     return _pairs(str(request.environ.get("QUERY_STRING", "")).encode("latin-1"))
 
 
+def check_query() -> None:
+    """Before anything else: Werkzeug decodes the query string in many places, and none of them expects this.
+
+    Raises BadRequest for raw bytes that are no UTF-8; what is percent-encoded is looked at by whoever takes it apart.
+    """
+    try:
+        request.query_string.decode()
+    except UnicodeDecodeError:
+        raise BadRequest("The query string is not UTF-8.") from None
+
+
 def form() -> dict[str, str]:
     """The fields of a plain form. Raises BadRequest, TooLarge."""
     _expect(FORM)

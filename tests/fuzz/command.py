@@ -45,13 +45,15 @@ def summary(seeds: Sequence[int], findings: Findings) -> str:
     """One line."""
     total = findings.inputs.total()
     kinds = ", ".join(f"{count} {kind}" for kind, count in findings.inputs.most_common())
-    fives = sum(count for code, count in findings.codes.items() if code.startswith("5"))
+    fives = sum(
+        count for code, count in findings.codes.items() if code in {"503", "507", "unavailable", "quota_exceeded"}
+    )
     parts = [
         f"{total} hostile inputs ({kinds}) in {findings.cases} connections and sessions",
         f"{total / max(findings.seconds, 0.001):.0f} a second",
         "seed " + " and ".join(map(str, seeds)),
         f"{len(findings.problems)} problems" if findings.problems else "no 5xx but the documented, no traceback",
-        f"{fives} times 503 or 507",
+        f"{fives} times unavailable (503) or over quota (507)",
         f"before: {findings.before}; after: {findings.after}",
         f"{findings.bystander_writes} writes of a bystander answered within {findings.bystander_slowest * 1000:.0f} ms",
         f"{findings.stalls} stalls over 250 ms",

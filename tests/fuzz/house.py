@@ -41,10 +41,12 @@ class House:
     def __init__(self, data_dir: Path) -> None:
         self.database = data_dir / "realtime_kv.db"
         _prepare(self.database)
-        self.server = Server(data_dir, RKV_QUOTA_KEYS="500", RKV_QUOTA_BYTES=str(512 * 1024)).start()
+        self.server = Server(data_dir, RKV_QUOTA_KEYS="30", RKV_QUOTA_BYTES=str(256 * 1024)).start()
         self._users = 0
         self._read = 0
         self.stalls = 0
+        # what the hub was doing, as the watchdog saw it
+        self.stalled_at: list[str] = []
 
     def user(self) -> Account:
         """Somebody new."""
@@ -55,7 +57,10 @@ class House:
         """Raises Wrong for a traceback or an error since the last look. (A watchdog's stack is no traceback.)"""
         lines = self.server.output[self._read :]
         self._read += len(lines)
-        self.stalls += sum(_STALL in line for line in lines)
+        for at, line in enumerate(lines):
+            if _STALL in line:
+                self.stalls += 1
+                self.stalled_at.append("".join(lines[at : at + 60]))
         for line in lines:
             if _BAD.search(line):
                 raise Wrong("the log: " + "".join(lines)[-4000:])

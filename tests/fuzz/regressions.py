@@ -12,6 +12,9 @@ def _sync(positions: bytes) -> bytes:
 
 CASES = {
     "a cursor with a number that no database takes": Case("events", (_sync(b"0,9223372036854775808"),), 1),
+    "a query string that is no text": Case(
+        "raw", (b"GET /signup?\x88 HTTP/1.1\r\n\r\nGET /keys?\xff HTTP/1.1\r\n\r\n",), 2
+    ),
     # the poll that makes way for an upgrade was answered 400 when the upgrade had failed by then
     "an upgrade that fails at once": Case("polling", (b"upgrade 2probe\x1e",), 2),
 }

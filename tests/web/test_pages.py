@@ -127,6 +127,13 @@ def test_a_form_that_is_not_strictly_right_is_a_bad_request(stranger, body, cont
         assert answer.status_code == 400 and answer.mimetype == "text/html"
 
 
+@pytest.mark.parametrize("path", ["/signin", "/signup", "/keys", "/api/v1/get", "/nowhere"])
+def test_a_query_string_that_is_no_text_is_a_bad_request(stranger, path):
+    # as WSGI hands over the byte 0x88, which no client library would let through
+    answer = stranger.get(path, environ_overrides={"QUERY_STRING": "next=\x88"})
+    assert answer.status_code == 400
+
+
 def test_a_giant_form_is_too_large(stranger):
     answer = stranger.post("/signin", data={"username": "x" * 100_000, "password": "x"})
     assert answer.status_code == 413
