@@ -7,7 +7,7 @@ origin is asked in `security`, and what is refused becomes a problem body or a p
 from flask import Flask
 
 from realtime_kv.extensions import login_manager
-from realtime_kv.web import account, api, compression, errors, health, pages, security, sessions
+from realtime_kv.web import account, api, bodies, compression, errors, health, pages, security, sessions
 
 
 def register(app: Flask) -> None:
