@@ -113,7 +113,7 @@ def _kills(options: argparse.Namespace, seed: int, tally: Tally) -> Iterator[Pla
 def _deliver(options: argparse.Namespace, seed: int, tally: Tally) -> Iterator[Plan]:
     while tally.counts["changes"] < options.changes or tally.counts["cut"] < options.reconnects:
         # about one operation in so many brings its tab a cut; half of the tabs are of the kind that is cut
-        every = max(4, 35 * options.changes // (options.reconnects or 1) // 100)
+        every = max(4, 22 * options.changes // (options.reconnects or 1) // 100)
         yield Plan(
             f"{seed}/{tally.histories}", 8000, users=1, tabs=24, faults=[], cut_every=every, pause_every=0,
             abandon_every=0,
