@@ -16,7 +16,7 @@ from realtime_kv.accounts import names, passwords, sessions, users
 from realtime_kv.accounts.limits import Limits
 from realtime_kv.accounts.sessions import Ended, SignedIn
 from realtime_kv.accounts.steps import Steps, walk
-from realtime_kv.accounts.users import Person, Usage
+from realtime_kv.accounts.users import Person
 from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import InvalidCredentials, RateLimited, Unauthenticated
@@ -102,10 +102,6 @@ class Accounts:
         refused: Future[Caller] = Future()
         refused.fail(Unauthenticated())
         return refused
-
-    def usage(self, caller: Caller) -> Future[Usage]:
-        """How much of their quota the caller has filled."""
-        return self._read(lambda db: users.usage(db, caller.user_id))
 
     def stop(self) -> None:
         """End the threads."""

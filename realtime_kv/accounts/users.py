@@ -19,14 +19,6 @@ class Person:
     created_at: int
 
 
-@dataclass(frozen=True)
-class Usage:
-    """How much of their quota a user has filled."""
-
-    keys: int
-    bytes: int
-
-
 def find(connection: Connection, folded: str) -> tuple[Person, str] | None:
     """The user of that name and the hash of their password; None if there is none who may sign in."""
     row = connection.execute(
@@ -51,8 +43,3 @@ def create(connection: Connection, username: str, folded: str, password_hash: st
 def renew_hash(connection: Connection, user_id: int, password_hash: str) -> None:
     """Keep the same password under a newer hash."""
     connection.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
-
-
-def usage(connection: Connection, user_id: int) -> Usage:
-    """What the user's space holds now."""
-    return Usage(*connection.execute(select(Space.keys, Space.bytes).where(Space.user_id == user_id)).one())

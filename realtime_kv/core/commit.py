@@ -1,32 +1,101 @@
-"""Load, decide, save: the only place that changes a space. Runs inside the writer's transaction."""
+"""Load, decide, log; and later, for many commits at once, flush: the only place that changes a space.
+
+Runs on the writer's thread, inside its transactions. What a transaction has made counts once `accept` says that it is
+durable; after `forget` everything is read anew.
+"""
+
+from collections.abc import Iterable
 
 from realtime_kv.core import statements
 from realtime_kv.core.database import Cursor
-from realtime_kv.core.decide import decide
+from realtime_kv.core.decide import decide, replay
 from realtime_kv.core.errors import Refusal
 from realtime_kv.core.frames import Committed, timestamp
-from realtime_kv.core.space import Outcome, Quota
+from realtime_kv.core.memtable import Memtable
+from realtime_kv.core.space import Outcome, Quota, Space
 from realtime_kv.core.write import Write
+
+# how far the log may be ahead of the tables, in ops (and KiB of values): a crash leaves so much to be flushed at the
+# next start, and a reader in a hurry may have to wait for as much
+BACKLOG = 4096
 
 
 class Committer:
-    """Turns a group of writes into one transaction's worth of statements, one for each table."""
+    """Turns groups of writes into rows of the log, and the log into the tables."""
 
     def __init__(self, epoch: str, quota: Quota) -> None:
         self.epoch = epoch
         self.quota = quota
+        self.memtable = Memtable()
+        self._complete = True
+        self._open: list[Space] = []
+        self._flushed: list[int] = []
 
-    def __call__(
-        self, cursor: Cursor, writes: list[Write], now: int
-    ) -> tuple[list[Outcome | Refusal], list[Committed]]:
+    @property
+    def ahead(self) -> bool:
+        """Whether there is something to flush."""
+        return bool(self.memtable.ahead)
+
+    def recover(self, cursor: Cursor) -> None:
+        """Learn from the log what the tables lack."""
+        for user_id, ops in statements.count_behind(cursor):
+            self.memtable.get_ahead(user_id, ops)
+        self._complete = False
+        self._recall(cursor)
+
+    def commit(self, cursor: Cursor, writes: list[Write], now: int) -> tuple[list[Outcome | Refusal], list[Committed]]:
         """The outcomes in the order of the writes, and what to tell the watchers; a refused write fails alone."""
-        state = statements.load(cursor, writes, now, self.epoch, self.quota)
+        self._recall(cursor)
+        memtable = self.memtable
+        statements.load(cursor, memtable, writes, now)
         at = timestamp(now)
         outcomes: list[Outcome | Refusal] = []
         for write in writes:
             try:
-                outcomes.append(decide(write, state, now, at))
+                outcomes.append(decide(write, memtable, self.quota, now, at))
             except Refusal as refusal:
                 outcomes.append(refusal)
-        statements.save(cursor, state, now)
-        return outcomes, state.commits()
+        spaces = memtable.spaces
+        self._open = [spaces[user_id] for user_id in {write.user_id for write in writes} if user_id in spaces]
+        statements.save_receipts(cursor, [(space, receipt) for space in self._open for receipt in space.unlogged])
+        statements.save_log(cursor, self._open)
+        for space in self._open:
+            if space.accepted:
+                memtable.get_ahead(space.user_id, sum(write.weight for write in space.accepted))
+        if memtable.backlog > BACKLOG:
+            self.flush(cursor, memtable.longest_ahead(BACKLOG))
+        return outcomes, [space.committed(self.epoch) for space in self._open if space.accepted]
+
+    def flush(self, cursor: Cursor, users: Iterable[int] | None = None) -> None:
+        """Bring the tables of these users, or of all, up to date."""
+        self._recall(cursor)
+        memtable = self.memtable
+        self._flushed = [user_id for user_id in (users or memtable.ahead) if user_id in memtable.ahead]
+        spaces = [memtable.spaces[user_id] for user_id in self._flushed]
+        statements.save_entries(cursor, [(space, record) for space in spaces for record in memtable.unflushed(space)])
+        statements.save_receipts(cursor, [(space, receipt) for space in spaces for receipt in space.receipts.values()])
+        statements.save_spaces(cursor, spaces)
+
+    def accept(self) -> None:
+        """The transaction is durable."""
+        for space in self._open:
+            self.memtable.publish(space)
+        for user_id in self._flushed:
+            self.memtable.flushed(user_id)
+        self._open, self._flushed = [], []
+        self.memtable.make_room()
+
+    def forget(self) -> None:
+        """The transaction has come to nothing, or somebody else has written to the tables."""
+        self._open, self._flushed = [], []
+        self.memtable.forget()
+        self._complete = False
+
+    def _recall(self, cursor: Cursor) -> None:
+        """Load the spaces that are ahead of their tables, and let the log tell what has been decided since."""
+        if not self._complete:
+            for space, writes in statements.load_behind(cursor, self.memtable):
+                for write in writes:
+                    replay(write, space)
+                self.memtable.publish(space)
+            self._complete = True

@@ -51,9 +51,10 @@ class UserSession(Base):
 
 
 class Space(Base):
-    """A user's keys as a whole: the revision counter, and the running totals that a bookmark proves.
+    """A user's keys as a whole at `revision`, with the running totals that a bookmark proves.
 
-    `floor` is the oldest revision that a `sync` may still start from.
+    Like `entries` and `receipts` it may be behind the log (memtable.py). `floor` is the oldest revision that a `sync`
+    may still start from.
     """
 
     __tablename__ = "spaces"
@@ -86,7 +87,10 @@ class EntryRow(Base):
 
 
 class LogRow(Base):
-    """The change log: every op of every write; `value` is NULL for a delete. Only ever appended to, user by user."""
+    """The change log, which is the truth: every op of every write, only ever appended to, user by user.
+
+    `value` is NULL for a delete; the first op of a write carries its receipt, where it has one.
+    """
 
     __tablename__ = "log"
     __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 (as SQLAlchemy wants it)
@@ -100,6 +104,9 @@ class LogRow(Base):
     expires_at: Mapped[int | None]
     at: Mapped[int]
     origin: Mapped[str] = mapped_column(Text)
+    op_id: Mapped[str | None] = mapped_column(Text)
+    fingerprint: Mapped[str | None] = mapped_column(Text)
+    answer: Mapped[str | None] = mapped_column(Text)
 
 
 class Receipt(Base):

@@ -61,5 +61,10 @@ def check_revision(key: str, if_revision: int | None, before: Record | None) -> 
     """Raises Conflict, with the entry that stands there now, unless the entry is still at `if_revision`."""
     if if_revision is None or if_revision == (before.revision if before else 0):
         return
-    stands = f"is at revision {before.revision}" if before else "does not exist"
-    raise Conflict(f"{key!r} {stands}, not at {if_revision}; read it again.", entry=before.shown() if before else None)
+    if before is None:
+        raise Conflict(f"{key!r} does not exist, so it is not at {if_revision}; read it again.", entry=None)
+    assert before.value is not None, "loaded for every op that asks for a revision"
+    raise Conflict(
+        f"{key!r} is at revision {before.revision}, not at {if_revision}; read it again.",
+        entry=before.shown(before.value),
+    )

@@ -14,6 +14,8 @@ from msgspec import UNSET, Meta, Raw
 
 from realtime_kv.core.errors import BadRequest, NotFound
 from realtime_kv.core.frames import PAGE_BYTES, Bookmark, Got, Listed, Synced, timestamp
+from realtime_kv.core.record import Record
+from realtime_kv.core.space import Usage
 from realtime_kv.core.values import SAFE_INTEGER
 
 # in front of the last code point there is nothing greater: every key is smaller than this
@@ -87,9 +89,19 @@ def get(db: sqlite3.Connection, user_id: int, key: str, now: int) -> Got:
     row = db.execute(_GET, {"user": user_id, "key": key, "now": now, "values": True}).fetchone()
     if row is None:
         trashed = db.execute(_TRASHED, {"user": user_id, "key": key}).fetchone()
-        extra = {"deleted_at": timestamp(trashed[0])} if trashed else {}
-        raise NotFound("There is no such key.", **extra)
+        raise _not_found(trashed[0] if trashed else None)
     return Got(entry=Raw(row[0].encode()))
+
+
+def shown(record: Record, now: int) -> Got | None:
+    """What `get` answers where the record is newer than the tables; None where these have to be asked after all.
+
+    Raises NotFound.
+    """
+    value = record.value
+    if record.is_live(now):
+        return None if value is None else Got(entry=Raw(msgspec.json.encode(record.shown(value))))
+    raise _not_found(record.deleted_at)
 
 
 def list_entries(
@@ -155,6 +167,16 @@ def sync(
         keys=keys if last else UNSET,
         digest=digest if last else UNSET,
     )
+
+
+def usage(db: sqlite3.Connection, user_id: int) -> Usage:
+    """What the user's space holds."""
+    return Usage(*db.execute("SELECT keys, bytes FROM spaces WHERE user_id = ?", (user_id,)).fetchone())
+
+
+def _not_found(deleted_at: int | None) -> NotFound:
+    extra = {} if deleted_at is None else {"deleted_at": timestamp(deleted_at)}
+    return NotFound("There is no such key.", **extra)
 
 
 def bookmark(db: sqlite3.Connection, user_id: int, epoch: str) -> Bookmark:

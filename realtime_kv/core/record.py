@@ -9,7 +9,10 @@ from realtime_kv.core.frames import Entry, timestamp
 
 @dataclass(slots=True)
 class Record:
-    """A key, live or in the trash, as the write of `revision` left it; `value` is None where nobody asked for it."""
+    """A key, live or in the trash, as the write of `revision` left it.
+
+    `value` is None where only the tables have it; `origin` (JSON) is known only of what they do not have yet.
+    """
 
     key: str
     value: str | None
@@ -21,17 +24,17 @@ class Record:
     updated_at: int
     expires_at: int | None
     deleted_at: int | None
+    origin: str = ""
 
     def is_live(self, now: int) -> bool:
         """A deleted or expired key does not exist."""
         return self.deleted_at is None and (self.expires_at is None or self.expires_at > now)
 
-    def shown(self) -> Entry:
-        """The entry as a client sees it; its value must have been loaded."""
-        assert self.value is not None
+    def shown(self, value: str) -> Entry:
+        """The entry as a client sees it, with its `value`."""
         return Entry(
             key=self.key,
-            value=Raw(self.value.encode()),
+            value=Raw(value.encode()),
             revision=self.revision,
             created_revision=self.created_revision,
             version=self.version,

@@ -56,6 +56,10 @@ class Future(Generic[T]):
         else:
             self._callbacks.append(fn)
 
+    def become(self, other: "Future[T]") -> None:
+        """Come out as `other` does."""
+        other.then(self._take_over)
+
     def result(self) -> T:
         """The answer, or the error raised; only for a future that is done."""
         if not self.done:
@@ -63,6 +67,12 @@ class Future(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._answer
+
+    def _take_over(self, other: "Future[T]") -> None:
+        if other._error is None:
+            self.resolve(other._answer)
+        else:
+            self.fail(other._error)
 
     def _settle(self) -> None:
         self.done = True

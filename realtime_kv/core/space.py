@@ -1,4 +1,4 @@
-"""A user's space while a group of writes is decided: as loaded, and what the accepted ones have made of it so far."""
+"""A user's space as the writer knows it, and one write over it, which is taken over whole or dropped whole."""
 
 from dataclasses import dataclass, field
 
@@ -22,8 +22,10 @@ from realtime_kv.core.record import Record
 
 Outcome = Written | Deleted | Batched
 
-# revision, position, key, value, version, expires_at, origin
-LogEntry = tuple[int, int, str, str | None, int | None, int | None, str]
+_encode = msgspec.json.Encoder().encode
+
+# what the log keeps of an op: key, value (None for a delete), version, expires_at
+Logged = tuple[str, str | None, int | None, int | None]
 
 _ANSWERS: dict[str, type[Outcome]] = {"set": Written, "delete": Deleted, "batch": Batched}
 
@@ -36,12 +38,23 @@ class Quota:
     bytes: int = 64 * 1024 * 1024
 
 
+@dataclass(slots=True, frozen=True)
+class Usage:
+    """How much one user keeps, counted as the quota counts it."""
+
+    keys: int
+    bytes: int
+
+
 @dataclass(slots=True)
 class Receipt:
-    """What an `op_id` was used for, and what it was answered (JSON)."""
+    """What an `op_id` was used for, and what it was answered (JSON); `stored` once the table of receipts has it."""
 
+    op_id: str
     fingerprint: str
     answer: str
+    at: int
+    stored: bool = False
 
     def replay(self, verb: str, fingerprint: str) -> Outcome:
         """The first answer again. Raises OpIdReused for another verb or payload."""
@@ -52,9 +65,29 @@ class Receipt:
         return answer
 
 
+@dataclass(slots=True, frozen=True)
+class Accepted:
+    """A write as the log keeps it."""
+
+    revision: int
+    at: int
+    origin: str
+    ops: list[Logged]
+    receipt: Receipt | None
+
+    @property
+    def weight(self) -> int:
+        """Its ops, and the KiB of their values."""
+        return sum(1 + len(value or "") // 1024 for _, value, _, _ in self.ops)
+
+
 @dataclass(slots=True)
 class Space:
-    """A user's space while a group is decided: its totals, and the entries that the group's ops touch."""
+    """A user's totals, and those of their entries and receipts that have been looked at.
+
+    `entries` holds None for a key that has no row. What the open transaction has made of the space stands in `touched`,
+    `accepted`, `writes` (the same for the watchers) and `unlogged` (receipts of writes that changed nothing).
+    """
 
     user_id: int
     revision: int
@@ -63,20 +96,14 @@ class Space:
     digest: int
     entries: dict[str, Record | None] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
-    # made by this group
     started_at: int = 0
-    touched: dict[str, str] = field(default_factory=dict)
-    new_receipts: list[str] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+    accepted: list[Accepted] = field(default_factory=list)
     writes: list[WriteFrame] = field(default_factory=list)
-    log: list[LogEntry] = field(default_factory=list)
+    unlogged: list[Receipt] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.started_at = self.revision
-
-    def remember(self, op_id: str, fingerprint: str, answer: Outcome) -> None:
-        """Keep what `op_id` was answered, for a retry."""
-        self.receipts[op_id] = Receipt(fingerprint, msgspec.json.encode(answer).decode())
-        self.new_receipts.append(op_id)
 
     def committed(self, epoch: str) -> Committed:
         """What the watchers are told once this is durable."""
@@ -88,6 +115,11 @@ class Space:
             keys=self.keys,
             digest=self.digest,
         )
+
+    def begin(self) -> None:
+        """What was made of the space so far is durable; the next transaction starts from here."""
+        self.started_at = self.revision
+        self.touched, self.accepted, self.writes, self.unlogged = set(), [], [], []
 
 
 class Draft:
@@ -103,7 +135,7 @@ class Draft:
         self.digest = space.digest
         self.changed: dict[str, Record] = {}
         self.ops: list[frames.Op] = []
-        self.logged: list[tuple[str, str | None, int | None, int | None]] = []
+        self.logged: list[Logged] = []
         self.results: list[Version | Existed] = []
 
     def entry(self, key: str, now: int) -> Record | None:
@@ -160,22 +192,31 @@ class Draft:
                 used=self.space.bytes,
             )
 
-    def accept(self, verb: str, origin: str, at: str) -> Outcome:
+    def accept(self, verb: str, origin: str, at: str, now: int, op_id: str | None, fingerprint: str) -> Outcome:
         """Make this draft the space's state, and answer; a draft without ops takes no revision."""
         space = self.space
         if self.ops:
+            for record in self.changed.values():
+                record.origin = origin
             space.revision = self.revision
             space.keys, space.bytes, space.digest = self.keys, self.bytes, self.digest % 2**32
             space.entries.update(self.changed)
-            space.touched.update(dict.fromkeys(self.changed, origin))
+            space.touched.update(self.changed)
+        answer = self._answer(verb)
+        receipt = None
+        if op_id is not None:
+            receipt = space.receipts[op_id] = Receipt(op_id, fingerprint, _encode(answer).decode(), now)
+        if self.ops:
             space.writes.append(WriteFrame(revision=self.revision, at=at, origin=Raw(origin.encode()), ops=self.ops))
-            space.log.extend((self.revision, position, *row, origin) for position, row in enumerate(self.logged))
-        return self._answer(verb)
+            space.accepted.append(Accepted(self.revision, now, origin, self.logged, receipt))
+        elif receipt is not None:
+            space.unlogged.append(receipt)
+        return answer
 
     def _answer(self, verb: str) -> Outcome:
         revision = self.space.revision
         if verb == "batch":
-            return Batched(revision=revision, results=[Raw(msgspec.json.encode(result)) for result in self.results])
+            return Batched(revision=revision, results=[Raw(_encode(result)) for result in self.results])
         result = self.results[0]
         if isinstance(result, Version):
             return Written(revision=revision, version=result.version)

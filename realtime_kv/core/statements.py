@@ -1,4 +1,4 @@
-"""The few set-based statements of a commit: for each table one statement that carries all rows of the group.
+"""The few set-based statements of a commit and a flush: for each table one statement that carries all rows.
 
 Not for elegance only: sqlite3 lets go of the interpreter lock at every step, and a busy hub gives it back late. The
 rows travel as bound parameters of one long VALUES: a third of the time of one JSON parameter that SQL takes apart again
@@ -7,16 +7,17 @@ rows travel as bound parameters of one long VALUES: a third of the time of one J
 
 import bisect
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
 
 from realtime_kv.core.database import Cursor
+from realtime_kv.core.memtable import Memtable
 from realtime_kv.core.record import Record
-from realtime_kv.core.space import Quota, Receipt, Space
-from realtime_kv.core.write import State, Write
+from realtime_kv.core.space import Accepted, Receipt, Space
+from realtime_kv.core.write import Write
 
 # the lengths of a VALUES: at most a third of it is filling
 _LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -33,7 +34,7 @@ def _callers(rows: int) -> str:
     # a session that has ended is not found, and neither is its space through it
     return f"""
 WITH wanted (session_id, now) AS ({_values(2, rows)})
-SELECT json_group_array(json_array(s.id, p.user_id, p.revision, p.keys, p.bytes, p.digest))
+SELECT json_group_array(json_array(s.id, s.expires_at, p.user_id, p.revision, p.keys, p.bytes, p.digest))
 FROM wanted CROSS JOIN sessions AS s ON s.id = wanted.session_id
     JOIN users AS u ON u.id = s.user_id JOIN spaces AS p ON p.user_id = s.user_id
 WHERE s.ended_at IS NULL AND s.expires_at > wanted.now AND u.disabled_at IS NULL
@@ -80,8 +81,8 @@ ON CONFLICT (user_id, key) DO UPDATE SET
 @cache
 def _save_log(rows: int) -> str:
     return f"""
-INSERT INTO log (user_id, revision, position, key, value, version, expires_at, origin, at)
-SELECT * FROM ({_values(9, rows)}) WHERE column1 IS NOT NULL
+INSERT INTO log (user_id, revision, position, key, value, version, expires_at, origin, at, op_id, fingerprint, answer)
+SELECT * FROM ({_values(12, rows)}) WHERE column1 IS NOT NULL
 """
 
 
@@ -102,80 +103,151 @@ FROM made WHERE spaces.user_id = made.user_id
 """
 
 
-_CallerRows = msgspec.json.Decoder(list[tuple[int, int, int, int, int, int]])
+_NO_RECEIPT = (None, None, None)
+
+_CallerRows = msgspec.json.Decoder(list[tuple[int, int, int, int, int, int, int]])
 _EntryRows = msgspec.json.Decoder(
     list[tuple[int, str, str | None, int, int, int, int, int, int, int | None, int | None]]
 )
 _ReceiptRows = msgspec.json.Decoder(list[tuple[int, str, str, str]])
 
 
-def load(cursor: Cursor, writes: list[Write], now: int, epoch: str, quota: Quota) -> State:
-    """All that `writes` have to be decided against, in one statement for each table."""
-    sessions = {write.caller.session_id for write in writes}
-    callers = _query(cursor, _callers, [(session, now) for session in sessions], _CallerRows)
-    spaces = {user_id: Space(user_id, *totals) for _, user_id, *totals in callers}
-    _load_entries(cursor, writes, spaces)
-    _load_receipts(cursor, writes, spaces)
-    return State(epoch, quota, spaces, {session_id for session_id, *_ in callers})
+_BEHIND = """
+SELECT p.user_id, (SELECT count(*) FROM log AS l WHERE l.user_id = p.user_id AND l.revision > p.revision)
+FROM spaces AS p WHERE EXISTS (SELECT 1 FROM log AS l WHERE l.user_id = p.user_id AND l.revision > p.revision)
+"""
+_SPACE = "SELECT user_id, revision, keys, bytes, digest FROM spaces WHERE user_id = ?"
+_LOG = """
+SELECT revision, at, origin, op_id, fingerprint, answer, key, value, version, expires_at FROM log
+WHERE user_id = ? AND revision > ? ORDER BY revision, position
+"""
 
 
-def save(cursor: Cursor, state: State, now: int) -> None:
-    """All that `state` has made, in one statement for each table."""
-    written = [space for space in state.spaces.values() if space.writes]
-    _carry_out(cursor, _save_entries, [row for space in written for row in _entry_rows(space)])
-    _carry_out(cursor, _save_log, [(space.user_id, *logged, now) for space in written for logged in space.log])
-    _carry_out(cursor, _save_receipts, [row for space in state.spaces.values() for row in _receipt_rows(space, now)])
-    totals = [(space.user_id, space.revision, space.keys, space.bytes, space.digest) for space in written]
-    _carry_out(cursor, _save_spaces, totals)
+def load(cursor: Cursor, memtable: Memtable, writes: list[Write], now: int) -> None:
+    """What `writes` have to be decided against and `memtable` does not have, in one statement for each table."""
+    sessions = {write.caller.session_id for write in writes} - memtable.sessions.keys()
+    if sessions:
+        found = _query(cursor, _callers, [(session, now) for session in sessions], _CallerRows)
+        for session_id, expires_at, user_id, *totals in found:
+            memtable.sessions[session_id] = expires_at
+            if user_id not in memtable.spaces:
+                memtable.spaces[user_id] = Space(user_id, *totals)
+        memtable.cached += 2 * len(found)
+    _load_entries(cursor, memtable, writes)
+    _load_receipts(cursor, memtable, writes)
 
 
-def _load_entries(cursor: Cursor, writes: list[Write], spaces: dict[int, Space]) -> None:
+def count_behind(cursor: Cursor) -> list[tuple[int, int]]:
+    """The users whose tables are behind the log, and by how many ops."""
+    found: list[tuple[int, int]] = cursor.execute(_BEHIND).fetchall()
+    return found
+
+
+def load_behind(cursor: Cursor, memtable: Memtable) -> Iterator[tuple[Space, list[Accepted]]]:
+    """The spaces that are ahead of their tables, as the tables have them; and the writes that these lack."""
+    for user_id in memtable.ahead:
+        space = memtable.spaces[user_id] = Space(*cursor.execute(_SPACE, (user_id,)).fetchone())
+        rows = cursor.execute(_LOG, (user_id, space.revision)).fetchall()
+        wanted = {(user_id, key): False for *_, key, _value, _version, _expires_at in rows}
+        _fetch_entries(cursor, memtable, wanted)
+        writes = []
+        for (revision, at, origin), ops in itertools.groupby(rows, key=lambda row: row[:3]):
+            logged = list(ops)
+            op_id, fingerprint, answer = logged[0][3:6]
+            receipt = None if op_id is None else Receipt(op_id, fingerprint, answer, at)
+            writes.append(Accepted(revision, at, origin, [op[6:] for op in logged], receipt))
+        yield space, writes
+
+
+def save_log(cursor: Cursor, spaces: Sequence[Space]) -> None:
+    """Append what was accepted."""
+    rows: list[tuple[Any, ...]] = []
+    for space in spaces:
+        for write in space.accepted:
+            receipt = write.receipt
+            remembered = _NO_RECEIPT if receipt is None else (receipt.op_id, receipt.fingerprint, receipt.answer)
+            for position, op in enumerate(write.ops):
+                rows.append((space.user_id, write.revision, position, *op, write.origin, write.at, *remembered))
+                remembered = _NO_RECEIPT
+    _carry_out(cursor, _save_log, rows)
+
+
+def save_entries(cursor: Cursor, records: Sequence[tuple[Space, Record]]) -> None:
+    """Bring the entries up to date."""
+    rows = [
+        (
+            space.user_id,
+            record.key,
+            record.value or "",
+            record.revision,
+            record.created_revision,
+            record.version,
+            record.created_at,
+            record.updated_at,
+            record.expires_at,
+            record.deleted_at,
+            record.origin,
+        )
+        for space, record in records
+    ]
+    _carry_out(cursor, _save_entries, rows)
+
+
+def save_receipts(cursor: Cursor, receipts: Sequence[tuple[Space, Receipt]]) -> None:
+    """Keep those that the table does not have yet."""
+    rows = []
+    for space, receipt in receipts:
+        if not receipt.stored:
+            rows.append((space.user_id, receipt.op_id, receipt.fingerprint, receipt.answer, receipt.at))
+            receipt.stored = True
+    _carry_out(cursor, _save_receipts, rows)
+
+
+def save_spaces(cursor: Cursor, spaces: Sequence[Space]) -> None:
+    """Let the totals be those of the present."""
+    rows = [(space.user_id, space.revision, space.keys, space.bytes, space.digest) for space in spaces]
+    _carry_out(cursor, _save_spaces, rows)
+
+
+def _load_entries(cursor: Cursor, memtable: Memtable, writes: list[Write]) -> None:
     wanted: dict[tuple[int, str], bool] = {}
     for write in writes:
         user_id = write.caller.user_id
-        if user_id in spaces:
-            for op in write.ops:
-                at = (user_id, op.key)
+        space = memtable.spaces.get(user_id)
+        if space is None:
+            continue
+        for op in write.ops:
+            at = (user_id, op.key)
+            if op.key not in space.entries:
                 wanted[at] = op.if_revision is not None or wanted.get(at, False)
+            elif op.if_revision is not None:
+                # the value itself only where a conflict may have to show it
+                known = space.entries[op.key]
+                if known is not None and known.value is None and known.deleted_at is None:
+                    wanted[at] = True
+    if wanted:
+        _fetch_entries(cursor, memtable, wanted)
+
+
+def _fetch_entries(cursor: Cursor, memtable: Memtable, wanted: dict[tuple[int, str], bool]) -> None:
+    spaces = memtable.spaces
     for user_id, key in wanted:
         spaces[user_id].entries[key] = None
     keys = [(user_id, key, value) for (user_id, key), value in wanted.items()]
     for user_id, *columns in _query(cursor, _entries, keys, _EntryRows):
         spaces[user_id].entries[columns[0]] = Record(*columns)
+    memtable.cached += len(wanted)
 
 
-def _load_receipts(cursor: Cursor, writes: list[Write], spaces: dict[int, Space]) -> None:
-    ids = {(write.user_id, write.op_id) for write in writes if write.op_id is not None and write.user_id in spaces}
-    for user_id, op_id, fingerprint, answer in _query(cursor, _receipts, list(ids), _ReceiptRows):
-        spaces[user_id].receipts[op_id] = Receipt(fingerprint, answer)
-
-
-def _entry_rows(space: Space) -> list[tuple[Any, ...]]:
-    rows = []
-    for key, origin in space.touched.items():
-        record = space.entries[key]
-        assert record is not None
-        rows.append(
-            (
-                space.user_id,
-                key,
-                record.value or "",
-                record.revision,
-                record.created_revision,
-                record.version,
-                record.created_at,
-                record.updated_at,
-                record.expires_at,
-                record.deleted_at,
-                origin,
-            )
-        )
-    return rows
-
-
-def _receipt_rows(space: Space, now: int) -> list[tuple[Any, ...]]:
-    new = [(op_id, space.receipts[op_id]) for op_id in space.new_receipts]
-    return [(space.user_id, op_id, receipt.fingerprint, receipt.answer, now) for op_id, receipt in new]
+def _load_receipts(cursor: Cursor, memtable: Memtable, writes: list[Write]) -> None:
+    spaces = memtable.spaces
+    wanted = set()
+    for write in writes:
+        user_id, op_id = write.caller.user_id, write.op_id
+        if op_id is not None and (space := spaces.get(user_id)) is not None and op_id not in space.receipts:
+            wanted.add((user_id, op_id))
+    for user_id, op_id, fingerprint, answer in _query(cursor, _receipts, list(wanted), _ReceiptRows):
+        spaces[user_id].receipts[op_id] = Receipt(op_id, fingerprint, answer, 0, stored=True)
 
 
 def _query(cursor: Cursor, sql: Callable[[int], str], rows: Sequence[tuple[Any, ...]], decoder: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from realtime_kv.core.errors import BadRequest, TooLarge
 from realtime_kv.core.frames import Batched, Bookmark, Committed, Deleted, Got, Listed, Synced, Written
 from realtime_kv.core.ops import Delete, Op, Set
 from realtime_kv.core.runtime import Future, Runtime, Workers
-from realtime_kv.core.space import Quota
+from realtime_kv.core.space import Quota, Usage
 from realtime_kv.core.write import Write
 from realtime_kv.core.writer import Writer
 
@@ -49,7 +49,9 @@ class Store:
         self.clock = clock
         with engine.connect() as connection:
             self.epoch: str = connection.execute(text("SELECT value FROM meta WHERE name = 'epoch'")).scalar_one()
-        self.writer = Writer(engine, Committer(self.epoch, self.quota), runtime, clock, on_fatal)
+        committer = Committer(self.epoch, self.quota)
+        self._memtable = committer.memtable
+        self.writer = Writer(engine, committer, runtime, clock, on_fatal)
         self.readers = Workers(
             runtime, READERS, name="reader", resource=lambda: database.reading(engine), queue_limit=20_000
         )
@@ -58,7 +60,10 @@ class Store:
         """The entry under `key`. Fails with NotFound."""
         values.check_key(key)
         user_id, now = caller.user_id, self.clock()
-        return self._read(lambda db: reads.get(db, user_id, key, now))
+        record = self._memtable.get(user_id, key)
+        if record is not None and (got := reads.shown(record, now)) is not None:
+            return Future.of(got)
+        return self._submit(lambda db: reads.get(db, user_id, key, now))
 
     def list(
         self, caller: Caller, *, prefix: str = "", after: str | None = None, limit: int = 100, values: bool = True
@@ -66,7 +71,8 @@ class Store:
         """Up to `limit` entries under `prefix` behind `after`, in byte order of their keys."""
         user_id, now = caller.user_id, self.clock()
         return self._read(
-            lambda db: reads.list_entries(db, user_id, now, prefix=prefix, after=after, limit=limit, values=values)
+            user_id,
+            lambda db: reads.list_entries(db, user_id, now, prefix=prefix, after=after, limit=limit, values=values),
         )
 
     def sync(
@@ -74,11 +80,16 @@ class Store:
     ) -> Future[Synced]:
         """What a client at `(epoch, since)` lacks; everything, marked `reset`, where that cannot be said."""
         user_id = caller.user_id
-        return self._read(lambda db: reads.sync(db, user_id, self.epoch, epoch=epoch, since=since, next=next))
+        return self._read(user_id, lambda db: reads.sync(db, user_id, self.epoch, epoch=epoch, since=since, next=next))
 
     def bookmark(self, user_id: int) -> Future[Bookmark]:
         """Where a user's space stands, by the database."""
-        return self._read(lambda db: reads.bookmark(db, user_id, self.epoch))
+        return self._read(user_id, lambda db: reads.bookmark(db, user_id, self.epoch))
+
+    def usage(self, caller: Caller) -> Future[Usage]:
+        """How much of their quota the caller has filled."""
+        user_id = caller.user_id
+        return self._read(user_id, lambda db: reads.usage(db, user_id))
 
     def set(
         self, caller: Caller, key: str, value: bytes, *, if_revision: int | None = None, op_id: str | None = None
@@ -140,7 +151,25 @@ class Store:
         self.writer.submit(write)
         return write.future
 
-    def _read(self, fn: Callable[[Any], Any]) -> Future[Any]:
+    def _read(self, user_id: int, fn: Callable[[Any], Any]) -> Future[Any]:
+        """Read the tables of a user, which are first brought up to date."""
+        if not self._memtable.holds(user_id):
+            return self._submit(fn)
+        answer: Future[Any] = Future()
+
+        def flushed(flush: Future[None]) -> None:
+            try:
+                flush.result()
+                read = self._submit(fn)
+            except BaseException as error:  # handed to whoever waits
+                answer.fail(error)
+            else:
+                answer.become(read)
+
+        self.writer.flush(user_id).then(flushed)
+        return answer
+
+    def _submit(self, fn: Callable[[Any], Any]) -> Future[Any]:
         return self.readers.submit(lambda connection: fn(database.driver(connection)))
 
 

@@ -1,12 +1,11 @@
-"""A request to write, and all that a group of them is decided against."""
+"""A request to write."""
 
 from dataclasses import dataclass, field
 
 from realtime_kv.core.caller import Caller
-from realtime_kv.core.frames import Committed
 from realtime_kv.core.ops import Op
 from realtime_kv.core.runtime import Future
-from realtime_kv.core.space import Outcome, Quota, Space
+from realtime_kv.core.space import Outcome
 
 
 @dataclass(slots=True, eq=False)
@@ -30,17 +29,3 @@ class Write:
     @property
     def weight(self) -> int:
         return len(self.ops)
-
-
-class State:
-    """Everything one group needs, and everything it made; `valid_sessions` are those that may still write."""
-
-    def __init__(self, epoch: str, quota: Quota, spaces: dict[int, Space], valid_sessions: set[int]) -> None:
-        self.epoch = epoch
-        self.quota = quota
-        self.spaces = spaces
-        self.valid_sessions = valid_sessions
-
-    def commits(self) -> list[Committed]:
-        """One for each user whose space was written to."""
-        return [space.committed(self.epoch) for space in self.spaces.values() if space.writes]

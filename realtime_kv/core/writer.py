@@ -1,7 +1,7 @@
 """The writer: one real thread, the only writing connection, and everything that queued up as one transaction.
 
-Under no load a write goes at once; under load the groups grow by themselves, and share one fsync. Nothing waits on a
-timer. It knows nothing of keys: what a group does is `commit`'s business.
+Under no load a write goes at once; under load the groups grow by themselves, and share one fsync. No write waits on a
+timer. It knows nothing of keys: what a group does is the committer's business, and so is what is left to flush.
 """
 
 import logging
@@ -9,7 +9,7 @@ import queue
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -28,6 +28,8 @@ T = TypeVar("T")
 # what one transaction takes at most, in ops: a group is a moment, not an epoch
 GROUP_WEIGHT = 2048
 QUEUE_LIMIT = 20_000
+# what is left to flush is flushed when nothing was asked for so long
+IDLE_SECONDS = 0.2
 
 
 class Writable(Protocol):
@@ -42,20 +44,48 @@ class Writable(Protocol):
     def weight(self) -> int: ...
 
 
-class Commit(Protocol):
-    """What is done with a group inside its transaction."""
+class Committer(Protocol):
+    """What is done inside the writer's transactions."""
 
-    def __call__(
+    @property
+    def ahead(self) -> bool:
+        """Whether there is something to flush."""
+
+    def recover(self, cursor: sqlite3.Cursor, /) -> None:
+        """Once, before everything else."""
+
+    def commit(
         self, cursor: sqlite3.Cursor, writes: list[Any], now: int, /
-    ) -> tuple[list[Any | Refusal], list[Committed]]: ...
+    ) -> tuple[list[Any | Refusal], list[Committed]]:
+        """The outcomes of a group, and what to tell the watchers."""
+
+    def flush(self, cursor: sqlite3.Cursor, users: Iterable[int] | None = None, /) -> None:
+        """Bring the tables of these users, or of all, up to date."""
+
+    def accept(self) -> None:
+        """The transaction is durable."""
+
+    def forget(self) -> None:
+        """The transaction has come to nothing, or somebody else has written."""
 
 
 @dataclass(slots=True, eq=False)
 class _Alone:
-    """`fn` in a transaction of its own."""
+    """`fn` in a transaction of its own, with all tables up to date."""
 
     fn: Callable[[Connection], Any]
     future: Future[Any] = field(default_factory=Future)
+
+
+@dataclass(slots=True, eq=False)
+class _Flush:
+    """The tables of one user, up to date."""
+
+    user_id: int
+    future: Future[None] = field(default_factory=Future)
+
+
+_Job = Writable | _Alone | _Flush
 
 
 class Writer:
@@ -64,7 +94,7 @@ class Writer:
     def __init__(
         self,
         engine: Engine,
-        commit: Commit,
+        committer: Committer,
         runtime: Runtime,
         clock: Callable[[], int],
         on_fatal: Callable[[BaseException], None],
@@ -72,14 +102,15 @@ class Writer:
         self._connection = database.writing(engine)
         self._cursor = database.driver(self._connection).cursor()
         self._foreign_keys = True
-        self._commit = commit
+        self._committer = committer
         self._runtime = runtime
         self._clock = clock
         self._on_fatal = on_fatal
         self._watchers: list[Callable[[Sequence[Committed]], None]] = []
-        self._queue: queue.SimpleQueue[Writable | _Alone | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting: dict[int, deque[Writable]] = {}
         self._alone: deque[_Alone] = deque()
+        self._flushes: list[_Flush] = []
         self._accepting = True
         self._stopping = False
         self._lock = threading.RLock()
@@ -87,6 +118,7 @@ class Writer:
         self._finished = 0
         self.groups = 0
         self.writes = 0
+        self._recover()
         self._thread = runtime.start_thread(self._work, "writer")
 
     def submit(self, write: Writable) -> None:
@@ -101,6 +133,14 @@ class Writer:
         if not self._accepting:
             raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
         job = _Alone(fn)
+        self._put(job)
+        return job.future
+
+    def flush(self, user_id: int) -> Future[None]:
+        """Bring this user's tables up to date with all that has been committed; fails with Unavailable."""
+        if not self._accepting:
+            raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
+        job = _Flush(user_id)
         self._put(job)
         return job.future
 
@@ -124,16 +164,24 @@ class Writer:
         else:
             self._thread.join()
 
-    def _put(self, job: Writable | _Alone | None) -> None:
+    def _put(self, job: _Job | None) -> None:
         self._queue.put(job)
         if self._thread is None:
             with self._lock:
                 while not self._queue.empty():
                     self._step()
 
+    def _recover(self) -> None:
+        self._cursor.execute("BEGIN")
+        try:
+            self._committer.recover(self._cursor)
+        finally:
+            self._roll_back()
+        self._flush_all()
+
     def _work(self) -> None:
         try:
-            while not self._stopping or self._waiting or self._alone:
+            while not self._stopping or self._waiting or self._alone or self._flushes:
                 self._step()
         except BaseException as error:
             self._on_fatal(error)
@@ -145,24 +193,31 @@ class Writer:
         self._take()
         while self._alone:
             self._run_alone(self._alone.popleft())
+        if self._flushes:
+            self._run_flushes()
         if self._waiting:
             self._run_group(self._next_group())
 
     def _take(self) -> None:
         """Everything that has queued up; waits only when there is nothing at all to do."""
         if not self._waiting and not self._stopping:
-            self._sort(self._queue.get())
+            try:
+                self._sort(self._queue.get(timeout=IDLE_SECONDS if self._committer.ahead else None))
+            except queue.Empty:
+                self._flush_all()
         while True:
             try:
                 self._sort(self._queue.get_nowait())
             except queue.Empty:
                 return
 
-    def _sort(self, job: Writable | _Alone | None) -> None:
+    def _sort(self, job: _Job | None) -> None:
         if job is None:
             self._stopping = True
         elif isinstance(job, _Alone):
             self._alone.append(job)
+        elif isinstance(job, _Flush):
+            self._flushes.append(job)
         else:
             self._waiting.setdefault(job.user_id, deque()).append(job)
 
@@ -187,7 +242,7 @@ class Writer:
 
     def _run_group(self, group: list[Writable]) -> None:
         try:
-            outcomes, committed = self._transact(group)
+            outcomes, committed = self._transact(lambda cursor: self._committer.commit(cursor, group, self._clock()))
         except Exception as error:
             if len(group) == 1 or _is_storage(error):
                 self._refuse(group, error)
@@ -201,16 +256,18 @@ class Writer:
         self._finished += len(group)
         self._runtime.deliver(lambda: self._tell(group, outcomes, committed))
 
-    def _transact(self, group: list[Writable]) -> tuple[list[Any | Refusal], list[Committed]]:
+    def _transact(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         cursor = self._cursor
         self._check_foreign_keys(False)
         cursor.execute("BEGIN IMMEDIATE")
         try:
-            answer = self._commit(cursor, group, self._clock())
+            answer = work(cursor)
             cursor.execute("COMMIT")
         except BaseException:
             self._roll_back()
+            self._committer.forget()
             raise
+        self._committer.accept()
         return answer
 
     def _check_foreign_keys(self, on: bool) -> None:
@@ -220,15 +277,46 @@ class Writer:
             self._foreign_keys = on
 
     def _run_alone(self, job: _Alone) -> None:
+        failure: BaseException | None = None
+        answer = None
         try:
             self._check_foreign_keys(True)
             with self._connection.begin():
+                self._committer.flush(self._cursor)
                 answer = job.fn(self._connection)
+            self._committer.accept()
         except Exception as error:
             failure = self._failure(error.orig if isinstance(error, DBAPIError) else error)
-            self._runtime.deliver(lambda: job.future.fail(failure))
-        else:
-            self._runtime.deliver(lambda: job.future.resolve(answer))
+        # whatever it has changed is to be read anew
+        self._committer.forget()
+        self._runtime.deliver(lambda: job.future.resolve(answer) if failure is None else job.future.fail(failure))
+
+    def _run_flushes(self) -> None:
+        jobs, self._flushes = self._flushes, []
+        failure: BaseException | None = None
+        try:
+            self._transact(lambda cursor: self._committer.flush(cursor, {job.user_id for job in jobs}))
+        except Exception as error:
+            failure = self._failure(error)
+
+        def tell() -> None:
+            for job in jobs:
+                if failure is None:
+                    job.future.resolve(None)
+                else:
+                    job.future.fail(failure)
+
+        self._runtime.deliver(tell)
+
+    def _flush_all(self) -> None:
+        """What cannot be flushed now stays in the log: nothing is lost, and it is tried again."""
+        if not self._committer.ahead:
+            return
+        try:
+            self._transact(self._committer.flush)
+        except Exception as error:
+            log.error("the tables could not be brought up to date: %r", error)
+            self._failure(error)
 
     def _roll_back(self) -> None:
         if self._cursor.connection.in_transaction:
@@ -266,6 +354,7 @@ class Writer:
                 write.future.resolve(outcome)
 
     def _close(self) -> None:
+        self._flush_all()
         self._cursor.close()
         self._connection.close()
 

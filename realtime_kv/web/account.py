@@ -64,7 +64,7 @@ def sign_out() -> Response:
 def me() -> Response:
     """Who is calling, what they use of what they may, and what this server can do."""
     caller, config = security.caller(), house().config
-    usage = wait(house().accounts.usage(caller))
+    usage = wait(house().store.usage(caller))
     return bodies.answer(
         {
             "ok": True,

@@ -27,7 +27,7 @@ def test_who_signs_up_is_signed_in_and_owns_an_empty_space(town):
     assert (caller.username, caller.is_admin, caller.label, caller.via) == ("Alice", False, "Firefox on Linux", "http")
     assert caller.session == signed_in.session
     assert caller.user_created_at == town.clock.now
-    assert town.wait(town.accounts.usage(caller)).keys == 0
+    assert town.wait(town.store.usage(caller)).keys == 0
     assert town.write(lambda db: db.execute(select(Space.revision)).scalars().all()) == [0]
 
 

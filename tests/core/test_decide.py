@@ -8,9 +8,10 @@ from realtime_kv.core.caller import Caller
 from realtime_kv.core.decide import decide
 from realtime_kv.core.errors import Conflict, OpIdReused, QuotaExceeded, Refusal, Unauthenticated
 from realtime_kv.core.frames import digest_of
+from realtime_kv.core.memtable import Memtable
 from realtime_kv.core.ops import Delete, Set
 from realtime_kv.core.space import Quota, Space
-from realtime_kv.core.write import State, Write
+from realtime_kv.core.write import Write
 
 KEYS = ["a", "b", "é/c", "__proto__"]
 CALLER = Caller(1, "alice", False, 1, 7, "s7", "A test", "socket")
@@ -28,9 +29,11 @@ writes = st.lists(
 )
 
 
-def a_state(quota: Quota | None = None) -> State:
-    space = Space(1, 0, 0, 0, 0, entries=dict.fromkeys(KEYS))
-    return State("epoch", quota or Quota(), {1: space}, {7})
+def a_memtable() -> Memtable:
+    memtable = Memtable()
+    memtable.spaces[1] = Space(1, 0, 0, 0, 0, entries=dict.fromkeys(KEYS))
+    memtable.sessions[7] = 1000
+    return memtable
 
 
 class Model:
@@ -62,11 +65,11 @@ class Model:
 @settings(max_examples=300, deadline=None)
 @given(writes)
 def test_a_space_is_what_a_dict_and_a_counter_would_be(history):
-    state, model = a_state(), Model()
-    space = state.spaces[1]
+    memtable, model = a_memtable(), Model()
+    space = memtable.spaces[1]
     for now, (verb, batch) in enumerate(history, 1):
         try:
-            decide(Write(CALLER, verb, batch), state, now, "at")
+            decide(Write(CALLER, verb, batch), memtable, Quota(), now, "at")
             accepted = True
         except Conflict:
             accepted = False
@@ -82,71 +85,72 @@ def test_a_space_is_what_a_dict_and_a_counter_would_be(history):
 
 @given(writes)
 def test_replaying_what_watchers_heard_gives_the_space(history):
-    state = a_state()
+    memtable = a_memtable()
     for now, (verb, batch) in enumerate(history, 1):
         try:
-            decide(Write(CALLER, verb, batch), state, now, "at")
+            decide(Write(CALLER, verb, batch), memtable, Quota(), now, "at")
         except Refusal:
             continue
     copy: dict[str, bytes] = {}
-    for write in state.spaces[1].writes:
+    for write in memtable.spaces[1].writes:
         assert len({op.key for op in write.ops}) == len(write.ops)
         for op in write.ops:
             if hasattr(op, "value"):
                 copy[op.key] = bytes(op.value)
             else:
                 del copy[op.key]
-    live = {key: r.value.encode() for key, r in state.spaces[1].entries.items() if r and r.deleted_at is None}
+    live = {key: r.value.encode() for key, r in memtable.spaces[1].entries.items() if r and r.deleted_at is None}
     assert copy == live
 
 
 def test_a_session_that_has_ended_writes_nothing():
-    state = a_state()
-    state.valid_sessions.clear()
+    memtable = a_memtable()
+    memtable.sessions[7] = 1
     with pytest.raises(Unauthenticated):
-        decide(Write(CALLER, "set", [Set("a", "1")]), state, 1, "at")
-    assert state.spaces[1].revision == 0
+        decide(Write(CALLER, "set", [Set("a", "1")]), memtable, Quota(), 1, "at")
+    assert memtable.spaces[1].revision == 0
 
 
 def test_an_op_id_is_answered_again_and_never_used_for_two_things():
-    state = a_state()
-    first = decide(Write(CALLER, "set", [Set("a", "1")], "id", "one"), state, 1, "at")
-    again = decide(Write(CALLER, "set", [Set("a", "1")], "id", "one"), state, 2, "at")
+    memtable = a_memtable()
+    first = decide(Write(CALLER, "set", [Set("a", "1")], "id", "one"), memtable, Quota(), 1, "at")
+    again = decide(Write(CALLER, "set", [Set("a", "1")], "id", "one"), memtable, Quota(), 2, "at")
     assert (again.revision, again.version, again.replayed) == (first.revision, first.version, True)
-    assert state.spaces[1].revision == 1
+    assert memtable.spaces[1].revision == 1
     with pytest.raises(OpIdReused):
-        decide(Write(CALLER, "set", [Set("a", "2")], "id", "two"), state, 3, "at")
-    assert state.spaces[1].revision == 1
+        decide(Write(CALLER, "set", [Set("a", "2")], "id", "two"), memtable, Quota(), 3, "at")
+    assert memtable.spaces[1].revision == 1
 
 
 def test_a_refused_batch_leaves_nothing_behind_and_names_the_op():
-    state = a_state()
-    decide(Write(CALLER, "set", [Set("a", "1")]), state, 1, "at")
+    memtable = a_memtable()
+    decide(Write(CALLER, "set", [Set("a", "1")]), memtable, Quota(), 1, "at")
     with pytest.raises(Conflict) as refused:
-        decide(Write(CALLER, "batch", [Set("b", "1"), Set("a", "2", if_revision=9)]), state, 2, "at")
+        decide(Write(CALLER, "batch", [Set("b", "1"), Set("a", "2", if_revision=9)]), memtable, Quota(), 2, "at")
     assert refused.value.extra["index"] == 1
     assert refused.value.extra["entry"].revision == 1
-    assert state.spaces[1].entries["b"] is None
-    assert state.spaces[1].revision == 1
+    assert memtable.spaces[1].entries["b"] is None
+    assert memtable.spaces[1].revision == 1
 
 
 def test_a_quota_holds_for_growth_only():
-    state = a_state(Quota(keys=1, bytes=10))
-    decide(Write(CALLER, "set", [Set("a", "1")]), state, 1, "at")
+    memtable = a_memtable()
+    quota = Quota(keys=1, bytes=10)
+    decide(Write(CALLER, "set", [Set("a", "1")]), memtable, quota, 1, "at")
     for grows in (Set("b", "1"), Set("a", '"0123456789"')):
         with pytest.raises(QuotaExceeded) as refused:
-            decide(Write(CALLER, "set", [grows]), state, 2, "at")
+            decide(Write(CALLER, "set", [grows]), memtable, quota, 2, "at")
         assert {"limit", "used"} <= refused.value.extra.keys()
-    state.quota = Quota(keys=0, bytes=0)
-    decide(Write(CALLER, "delete", [Delete("a")]), state, 3, "at")
-    assert state.spaces[1].keys == 0
+    quota = Quota(keys=0, bytes=0)
+    decide(Write(CALLER, "delete", [Delete("a")]), memtable, quota, 3, "at")
+    assert memtable.spaces[1].keys == 0
 
 
 def test_an_expired_entry_reads_as_none_and_is_created_anew():
-    state = a_state()
-    decide(Write(CALLER, "set", [Set("a", "1")]), state, 1, "at")
-    state.spaces[1].entries["a"].expires_at = 10
-    answer = decide(Write(CALLER, "set", [Set("a", "2", if_revision=0)]), state, 20, "at")
+    memtable = a_memtable()
+    decide(Write(CALLER, "set", [Set("a", "1")]), memtable, Quota(), 1, "at")
+    memtable.spaces[1].entries["a"].expires_at = 10
+    answer = decide(Write(CALLER, "set", [Set("a", "2", if_revision=0)]), memtable, Quota(), 20, "at")
     assert answer.version == 1
-    space = state.spaces[1]
+    space = memtable.spaces[1]
     assert (space.keys, space.digest, space.entries["a"].expires_at) == (1, digest_of("a", 2), None)

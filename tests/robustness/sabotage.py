@@ -100,8 +100,8 @@ def twice(house: House, now: _Every) -> None:
 
 def early_ack(house: House, now: _Every) -> None:
     """Writes are acknowledged some time before they are committed."""
-    writer = house.store.writer
-    commit = writer._commit
+    committer = house.store.writer._committer
+    commit = committer.commit
 
     def acknowledge_first(cursor: Any, writes: list[Any], at: int) -> Any:
         outcomes, committed = commit(cursor, writes, at)
@@ -112,7 +112,7 @@ def early_ack(house: House, now: _Every) -> None:
             time.sleep(0.05)
         return outcomes, committed
 
-    writer._commit = acknowledge_first
+    committer.commit = acknowledge_first
 
 
 def wrong_room(house: House, now: _Every) -> None:
