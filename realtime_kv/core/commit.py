@@ -17,7 +17,7 @@ from realtime_kv.core.write import Write
 
 # how far the log may be ahead of the tables, in ops (and KiB of values): a crash leaves so much to be flushed at the
 # next start, and a reader in a hurry may have to wait for as much
-BACKLOG = 4096
+BACKLOG = 8192
 
 
 class Committer:
@@ -60,11 +60,11 @@ class Committer:
         statements.save_receipts(cursor, [(space, receipt) for space in self._open for receipt in space.unlogged])
         statements.save_log(cursor, self._open)
         for space in self._open:
-            if space.accepted:
-                memtable.get_ahead(space.user_id, sum(write.weight for write in space.accepted))
+            if space.log:
+                memtable.get_ahead(space.user_id, space.weight)
         if memtable.backlog > BACKLOG:
             self.flush(cursor, memtable.longest_ahead(BACKLOG))
-        return outcomes, [space.committed(self.epoch) for space in self._open if space.accepted]
+        return outcomes, [space.committed(self.epoch) for space in self._open if space.log]
 
     def flush(self, cursor: Cursor, users: Iterable[int] | None = None) -> None:
         """Bring the tables of these users, or of all, up to date."""

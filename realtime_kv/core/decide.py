@@ -1,10 +1,10 @@
 """One write against what is loaded: accepted or refused. Pure: no SQL, and the time comes in as an argument."""
 
 from realtime_kv.core.errors import Refusal, Unauthenticated
-from realtime_kv.core.frames import timestamp
+from realtime_kv.core.frames import SetOp, read_frame
 from realtime_kv.core.memtable import Memtable
 from realtime_kv.core.ops import Delete, Set
-from realtime_kv.core.space import Accepted, Draft, Outcome, Quota, Space
+from realtime_kv.core.space import Draft, Logged, Outcome, Quota, Space
 from realtime_kv.core.write import Write
 
 
@@ -20,24 +20,26 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str) ->
     space = memtable.spaces[caller.user_id]
     if write.op_id is not None and (receipt := space.receipts.get(write.op_id)):
         return receipt.replay(write.verb, write.fingerprint)
-    draft = Draft(space)
-    for index, op in enumerate(write.ops):
-        try:
+    draft = Draft(space, caller.origin)
+    try:
+        for op in write.ops:
             draft.results.append(op.apply(draft, now))
-        except Refusal as refusal:
-            if write.verb == "batch":
-                refusal.extra["index"] = index
-            raise
-    draft.check_quota(quota)
-    return draft.accept(write.verb, caller.origin, at, now, write.op_id, write.fingerprint)
+        draft.check_quota(quota)
+    except Refusal as refusal:
+        draft.undo()
+        if write.verb == "batch" and len(draft.results) < len(write.ops):
+            refusal.extra["index"] = len(draft.results)
+        raise
+    return draft.accept(write.verb, now, at, write.op_id, write.fingerprint)
 
 
-def replay(write: Accepted, space: Space) -> None:
-    """Let `space` become what it became when `write` was first accepted."""
-    draft = Draft(space)
-    for key, value, _version, _expires_at in write.ops:
-        op = Delete(key) if value is None else Set(key, value)
-        draft.results.append(op.apply(draft, write.at))
-    draft.accept("batch", write.origin, timestamp(write.at), write.at, None, "")
-    if write.receipt is not None:
-        space.receipts[write.receipt.op_id] = write.receipt
+def replay(logged: Logged, space: Space) -> None:
+    """Let `space` become what it became when this write was first accepted."""
+    write = read_frame(logged.frame)
+    draft = Draft(space, bytes(write.origin).decode())
+    for op in write.ops:
+        made = Set(op.key, bytes(op.value).decode()) if isinstance(op, SetOp) else Delete(op.key)
+        draft.results.append(made.apply(draft, logged.at))
+    draft.accept("batch", logged.at, write.at, None, "")
+    if logged.receipt is not None:
+        space.receipts[logged.receipt.op_id] = logged.receipt

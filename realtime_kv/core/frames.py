@@ -13,6 +13,8 @@ from msgspec import UNSET, Raw, UnsetType
 # a change or a page holds about this many bytes, and one write (or entry) more
 PAGE_BYTES = 512 * 1024
 
+_encode = msgspec.json.Encoder().encode
+
 
 class Answer(msgspec.Struct, kw_only=True):
     """What a verb answers; every answer holds `"ok": true`."""
@@ -113,15 +115,6 @@ class WriteFrame(msgspec.Struct, kw_only=True):
     ops: list[Op]
 
 
-class Change(msgspec.Struct, kw_only=True):
-    """All writes of one user in the half-open interval (from, revision], as pushed."""
-
-    epoch: str
-    from_: int = msgspec.field(name="from")
-    revision: int
-    writes: list[WriteFrame]
-
-
 class Bookmark(msgspec.Struct, kw_only=True):
     """Where a space stands: how many live keys, and the digest over them."""
 
@@ -132,41 +125,66 @@ class Bookmark(msgspec.Struct, kw_only=True):
 
 
 class Committed(msgspec.Struct, kw_only=True):
-    """What watchers are told of one user's writes in one commit: the writes, and where the space stands after them."""
+    """What watchers are told of one user's writes in one commit: the writes, and where the space stands after them.
+
+    A write is its revision and its frame: JSON, in the shape of WriteFrame.
+    """
 
     user_id: int
     epoch: str
     from_: int
-    writes: list[WriteFrame]
+    writes: list[tuple[int, str]]
     keys: int
     digest: int
 
     @property
     def revision(self) -> int:
-        return self.writes[-1].revision
+        return self.writes[-1][0]
 
     def changes(self) -> Iterator[bytes]:
         """The encoded changes: usually one, split between writes where there is more than a page of it."""
-        encoded = [msgspec.json.encode(write) for write in self.writes]
-        start, from_, size = 0, self.from_, 0
-        for index, write in enumerate(encoded):
-            size += len(write)
-            if size >= PAGE_BYTES or index == len(encoded) - 1:
-                yield b'{"epoch":"%b","from":%d,"revision":%d,"writes":[%b]}' % (
-                    self.epoch.encode(),
-                    from_,
-                    self.writes[index].revision,
-                    b",".join(encoded[start : index + 1]),
-                )
-                start, from_, size = index + 1, self.writes[index].revision, 0
+        from_, size, page = self.from_, 0, []
+        last = self.revision
+        for revision, frame in self.writes:
+            page.append(frame)
+            size += len(frame)
+            if size >= PAGE_BYTES or revision == last:
+                text = ",".join(page)
+                yield f'{{"epoch":"{self.epoch}","from":{from_},"revision":{revision},"writes":[{text}]}}'.encode()
+                from_, size, page = revision, 0, []
 
     def bookmark(self) -> Bookmark:
         return Bookmark(epoch=self.epoch, revision=self.revision, keys=self.keys, digest=self.digest)
 
 
+def set_op(key: str, value: str, version: int, expires_at: int | None) -> str:
+    """A SetOp as JSON; `value` is JSON already."""
+    expires = "" if expires_at is None else f',"expires_at":"{timestamp(expires_at)}"'
+    return f'{{"op":"set","key":{_quote(key)},"value":{value},"version":{version}{expires}}}'
+
+
+def delete_op(key: str) -> str:
+    """A DeleteOp as JSON."""
+    return f'{{"op":"delete","key":{_quote(key)}}}'
+
+
+def write_frame(revision: int, at: str, origin: str, ops: list[str]) -> str:
+    """A WriteFrame as JSON; `origin` and `ops` are JSON already."""
+    return f'{{"revision":{revision},"at":"{at}","origin":{origin},"ops":[{",".join(ops)}]}}'
+
+
+def read_frame(frame: str) -> WriteFrame:
+    """What `write_frame` wrote."""
+    return _read_frame(frame)
+
+
 def timestamp(ms: int) -> str:
     """RFC 3339 in UTC with milliseconds, from milliseconds since 1970."""
     return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+
+
+def _quote(text: str) -> str:
+    return _encode(text).decode()
 
 
 def digest_of(key: str, revision: int) -> int:
@@ -176,3 +194,6 @@ def digest_of(key: str, revision: int) -> int:
     h = (h ^ h >> 16) * 0x85EBCA6B & 0xFFFFFFFF
     h = (h ^ h >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
     return h ^ h >> 16
+
+
+_read_frame = msgspec.json.Decoder(WriteFrame).decode

@@ -57,7 +57,7 @@ class Memtable:
 
     def unflushed(self, space: Space) -> Iterator[Record]:
         """What the tables lack of `space`, with what the open transaction has made of it."""
-        for key in {**self._records.get(space.user_id, {}), **dict.fromkeys(space.touched)}:
+        for key in sorted(self._records.get(space.user_id, {}).keys() | space.touched.keys()):
             record = space.entries[key]
             assert record is not None
             yield record

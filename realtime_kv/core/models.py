@@ -87,9 +87,9 @@ class EntryRow(Base):
 
 
 class LogRow(Base):
-    """The change log, which is the truth: every op of every write, only ever appended to, user by user.
+    """The change log, which is the truth: every write as tabs were told of it (`frame`, JSON), with its receipt.
 
-    `value` is NULL for a delete; the first op of a write carries its receipt, where it has one.
+    Only ever appended to, user by user. `op_id`, `fingerprint` and `answer` are NULL for a write without an `op_id`.
     """
 
     __tablename__ = "log"
@@ -97,13 +97,8 @@ class LogRow(Base):
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     revision: Mapped[int] = mapped_column(primary_key=True)
-    position: Mapped[int] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(Text)
-    value: Mapped[str | None] = mapped_column(Text)
-    version: Mapped[int | None]
-    expires_at: Mapped[int | None]
     at: Mapped[int]
-    origin: Mapped[str] = mapped_column(Text)
+    frame: Mapped[str] = mapped_column(Text)
     op_id: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[str | None] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)

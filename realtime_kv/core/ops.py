@@ -1,6 +1,6 @@
 """The ops: what each asks of the entry before it, and what it makes of it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from realtime_kv.core.errors import Conflict
 from realtime_kv.core.frames import Existed, Version
@@ -8,8 +8,7 @@ from realtime_kv.core.record import Record
 from realtime_kv.core.space import Draft
 
 
-@dataclass(slots=True)
-class Set:
+class Set(Struct, gc=False):
     """Write `value` (compact JSON text, checked) under `key`, whatever was there."""
 
     key: str
@@ -18,27 +17,32 @@ class Set:
 
     def apply(self, draft: Draft, now: int) -> Version:
         """Raises Conflict."""
-        before = draft.entry(self.key, now)
-        check_revision(self.key, self.if_revision, before)
-        record = Record(
-            key=self.key,
-            value=self.value,
-            # bytes, not characters: that is what a quota counts
-            size=len(self.value) if self.value.isascii() else len(self.value.encode()),
-            revision=draft.revision,
-            created_revision=before.created_revision if before else draft.revision,
-            version=before.version + 1 if before else 1,
-            created_at=before.created_at if before else now,
-            updated_at=now,
-            expires_at=before.expires_at if before else None,
-            deleted_at=None,
-        )
-        draft.put(before, record)
+        key, value, revision = self.key, self.value, draft.revision
+        before = draft.entry(key, now)
+        if self.if_revision is not None:
+            _check_revision(key, self.if_revision, before)
+        size = _bytes(key) + _bytes(value)
+        if before is None:
+            record = Record(key, value, size, revision, revision, 1, now, now, None, None, draft.origin)
+        else:
+            record = Record(
+                key,
+                value,
+                size,
+                revision,
+                before.created_revision,
+                before.version + 1,
+                before.created_at,
+                now,
+                before.expires_at,
+                None,
+                draft.origin,
+            )
+        draft.put(record)
         return Version(record.version)
 
 
-@dataclass(slots=True)
-class Delete:
+class Delete(Struct, gc=False):
     """Delete `key` softly: its row keeps the value and `deleted_at` until the purge. An absent key is no error."""
 
     key: str
@@ -47,19 +51,37 @@ class Delete:
     def apply(self, draft: Draft, now: int) -> Existed:
         """Raises Conflict."""
         before = draft.entry(self.key, now)
-        check_revision(self.key, self.if_revision, before)
+        if self.if_revision is not None:
+            _check_revision(self.key, self.if_revision, before)
         if before is None:
             return Existed(False)
-        draft.remove(before, now)
+        record = Record(
+            before.key,
+            before.value,
+            before.size,
+            draft.revision,
+            before.created_revision,
+            before.version,
+            before.created_at,
+            now,
+            before.expires_at,
+            now,
+            draft.origin,
+        )
+        draft.remove(record)
         return Existed(True)
 
 
 Op = Set | Delete
 
 
-def check_revision(key: str, if_revision: int | None, before: Record | None) -> None:
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _check_revision(key: str, if_revision: int, before: Record | None) -> None:
     """Raises Conflict, with the entry that stands there now, unless the entry is still at `if_revision`."""
-    if if_revision is None or if_revision == (before.revision if before else 0):
+    if if_revision == (before.revision if before else 0):
         return
     if before is None:
         raise Conflict(f"{key!r} does not exist, so it is not at {if_revision}; read it again.", entry=None)

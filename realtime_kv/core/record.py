@@ -1,15 +1,12 @@
-"""An entry as the database holds it."""
+"""An entry as the writer holds it."""
 
-from dataclasses import dataclass
-
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from realtime_kv.core.frames import Entry, timestamp
 
 
-@dataclass(slots=True)
-class Record:
-    """A key, live or in the trash, as the write of `revision` left it.
+class Record(Struct, gc=False):
+    """A key, live or in the trash, as the write of `revision` left it; `size` counts the bytes of key and value.
 
     `value` is None where only the tables have it; `origin` (JSON) is known only of what they do not have yet.
     """
@@ -22,8 +19,8 @@ class Record:
     version: int
     created_at: int
     updated_at: int
-    expires_at: int | None
-    deleted_at: int | None
+    expires_at: int | None = None
+    deleted_at: int | None = None
     origin: str = ""
 
     def is_live(self, now: int) -> bool:

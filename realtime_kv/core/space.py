@@ -1,11 +1,10 @@
-"""A user's space as the writer knows it, and one write over it, which is taken over whole or dropped whole."""
+"""A user's space as the writer knows it, and one write over it, which is taken over whole or undone whole."""
 
 from dataclasses import dataclass, field
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import Raw, Struct
 
-from realtime_kv.core import frames
 from realtime_kv.core.errors import OpIdReused, QuotaExceeded
 from realtime_kv.core.frames import (
     Batched,
@@ -13,21 +12,18 @@ from realtime_kv.core.frames import (
     Deleted,
     Existed,
     Version,
-    WriteFrame,
     Written,
+    delete_op,
     digest_of,
-    timestamp,
+    set_op,
+    write_frame,
 )
 from realtime_kv.core.record import Record
 
 Outcome = Written | Deleted | Batched
 
-_encode = msgspec.json.Encoder().encode
-
-# what the log keeps of an op: key, value (None for a delete), version, expires_at
-Logged = tuple[str, str | None, int | None, int | None]
-
 _ANSWERS: dict[str, type[Outcome]] = {"set": Written, "delete": Deleted, "batch": Batched}
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True, frozen=True)
@@ -46,8 +42,7 @@ class Usage:
     bytes: int
 
 
-@dataclass(slots=True)
-class Receipt:
+class Receipt(Struct, gc=False):
     """What an `op_id` was used for, and what it was answered (JSON); `stored` once the table of receipts has it."""
 
     op_id: str
@@ -65,20 +60,13 @@ class Receipt:
         return answer
 
 
-@dataclass(slots=True, frozen=True)
-class Accepted:
-    """A write as the log keeps it."""
+class Logged(Struct, gc=False):
+    """An accepted write as the log keeps it: the frame is what tabs get (protocol §3)."""
 
     revision: int
     at: int
-    origin: str
-    ops: list[Logged]
+    frame: str
     receipt: Receipt | None
-
-    @property
-    def weight(self) -> int:
-        """Its ops, and the KiB of their values."""
-        return sum(1 + len(value or "") // 1024 for _, value, _, _ in self.ops)
 
 
 @dataclass(slots=True)
@@ -86,7 +74,7 @@ class Space:
     """A user's totals, and those of their entries and receipts that have been looked at.
 
     `entries` holds None for a key that has no row. What the open transaction has made of the space stands in `touched`,
-    `accepted`, `writes` (the same for the watchers) and `unlogged` (receipts of writes that changed nothing).
+    `log`, `weight` (of the log, in ops and KiB) and `unlogged` (receipts of writes that changed nothing).
     """
 
     user_id: int
@@ -97,9 +85,9 @@ class Space:
     entries: dict[str, Record | None] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     started_at: int = 0
-    touched: set[str] = field(default_factory=set)
-    accepted: list[Accepted] = field(default_factory=list)
-    writes: list[WriteFrame] = field(default_factory=list)
+    touched: dict[str, None] = field(default_factory=dict)
+    log: list[Logged] = field(default_factory=list)
+    weight: int = 0
     unlogged: list[Receipt] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -111,7 +99,7 @@ class Space:
             user_id=self.user_id,
             epoch=epoch,
             from_=self.started_at,
-            writes=self.writes,
+            writes=[(write.revision, write.frame) for write in self.log],
             keys=self.keys,
             digest=self.digest,
         )
@@ -119,102 +107,85 @@ class Space:
     def begin(self) -> None:
         """What was made of the space so far is durable; the next transaction starts from here."""
         self.started_at = self.revision
-        self.touched, self.accepted, self.writes, self.unlogged = set(), [], [], []
+        self.weight = 0
+        self.touched, self.log, self.unlogged = {}, [], []
 
 
 class Draft:
-    """One write over a space: nothing of it is seen by anybody until `accept`; a refusal drops it whole."""
+    """One write, made over a space op by op: in the end it is accepted, or undone as if it had never been."""
 
-    __slots__ = ("bytes", "changed", "digest", "keys", "logged", "ops", "results", "revision", "space")
+    __slots__ = ("_before", "_ops", "_replaced", "_space", "origin", "results", "revision")
 
-    def __init__(self, space: Space) -> None:
-        self.space = space
+    def __init__(self, space: Space, origin: str) -> None:
         self.revision = space.revision + 1
-        self.keys = space.keys
-        self.bytes = space.bytes
-        self.digest = space.digest
-        self.changed: dict[str, Record] = {}
-        self.ops: list[frames.Op] = []
-        self.logged: list[Logged] = []
+        self.origin = origin
         self.results: list[Version | Existed] = []
+        self._space = space
+        self._before = (space.keys, space.bytes, space.digest)
+        self._replaced: list[tuple[str, Record | None]] = []
+        self._ops: list[str] = []
 
     def entry(self, key: str, now: int) -> Record | None:
         """The live entry under `key`, as the ops before this one left it."""
-        record = self.changed.get(key) or self.space.entries[key]
+        record = self._space.entries[key]
         return record if record is not None and record.is_live(now) else None
 
-    def put(self, before: Record | None, record: Record) -> None:
-        """`record` stands now where `before` stood."""
-        self._discount(before or self._expired(record.key))
-        self.keys += 1
-        self.bytes += len(record.key.encode()) + record.size
-        self.digest += digest_of(record.key, record.revision)
-        self.changed[record.key] = record
-        assert record.value is not None
-        expires_at = UNSET if record.expires_at is None else timestamp(record.expires_at)
-        self.ops.append(
-            frames.SetOp(
-                key=record.key, value=Raw(record.value.encode()), version=record.version, expires_at=expires_at
-            )
-        )
-        self.logged.append((record.key, record.value, record.version, record.expires_at))
+    def put(self, record: Record) -> None:
+        """`record` stands now under its key."""
+        space, value = self._space, record.value
+        assert value is not None
+        self._replace(record)
+        space.keys += 1
+        space.bytes += record.size
+        space.digest = space.digest + digest_of(record.key, record.revision) & 0xFFFFFFFF
+        self._ops.append(set_op(record.key, value, record.version, record.expires_at))
 
-    def remove(self, before: Record, now: int) -> None:
-        """`before` is in the trash now; its value stays there."""
-        self._discount(before)
-        self.changed[before.key] = Record(
-            key=before.key,
-            value=before.value,
-            size=before.size,
-            revision=self.revision,
-            created_revision=before.created_revision,
-            version=before.version,
-            created_at=before.created_at,
-            updated_at=now,
-            expires_at=before.expires_at,
-            deleted_at=now,
-        )
-        self.ops.append(frames.DeleteOp(key=before.key))
-        self.logged.append((before.key, None, None, None))
+    def remove(self, record: Record) -> None:
+        """`record`, which is deleted, stands now under its key: in the trash."""
+        self._replace(record)
+        self._ops.append(delete_op(record.key))
 
     def check_quota(self, quota: Quota) -> None:
         """Raises QuotaExceeded when this write would take the space over its quota; one that shrinks it never does."""
-        if self.keys > quota.keys and self.keys > self.space.keys:
+        space = self._space
+        keys, size, _ = self._before
+        if space.keys > quota.keys and space.keys > keys:
             raise QuotaExceeded(
-                f"You keep {self.space.keys} keys and may keep {quota.keys}; delete some first.",
-                limit=quota.keys,
-                used=self.space.keys,
+                f"You keep {keys} keys and may keep {quota.keys}; delete some first.", limit=quota.keys, used=keys
             )
-        if self.bytes > quota.bytes and self.bytes > self.space.bytes:
+        if space.bytes > quota.bytes and space.bytes > size:
             raise QuotaExceeded(
-                f"You keep {self.space.bytes} bytes and may keep {quota.bytes}; delete some first.",
-                limit=quota.bytes,
-                used=self.space.bytes,
+                f"You keep {size} bytes and may keep {quota.bytes}; delete some first.", limit=quota.bytes, used=size
             )
 
-    def accept(self, verb: str, origin: str, at: str, now: int, op_id: str | None, fingerprint: str) -> Outcome:
-        """Make this draft the space's state, and answer; a draft without ops takes no revision."""
-        space = self.space
-        if self.ops:
-            for record in self.changed.values():
-                record.origin = origin
+    def undo(self) -> None:
+        """Leave the space as it was."""
+        space = self._space
+        space.keys, space.bytes, space.digest = self._before
+        for key, before in self._replaced:
+            space.entries[key] = before
+
+    def accept(self, verb: str, now: int, at: str, op_id: str | None, fingerprint: str) -> Outcome:
+        """Keep this write, and answer; one that has changed nothing takes no revision. `at` is how tabs see `now`."""
+        space = self._space
+        if self._ops:
             space.revision = self.revision
-            space.keys, space.bytes, space.digest = self.keys, self.bytes, self.digest % 2**32
-            space.entries.update(self.changed)
-            space.touched.update(self.changed)
         answer = self._answer(verb)
         receipt = None
         if op_id is not None:
             receipt = space.receipts[op_id] = Receipt(op_id, fingerprint, _encode(answer).decode(), now)
-        if self.ops:
-            space.writes.append(WriteFrame(revision=self.revision, at=at, origin=Raw(origin.encode()), ops=self.ops))
-            space.accepted.append(Accepted(self.revision, now, origin, self.logged, receipt))
+        if self._ops:
+            frame = write_frame(self.revision, at, self.origin, self._ops)
+            space.log.append(Logged(self.revision, now, frame, receipt))
+            space.weight += len(self._ops) + len(frame) // 1024
+            for key, _ in self._replaced:
+                space.touched[key] = None
         elif receipt is not None:
             space.unlogged.append(receipt)
         return answer
 
     def _answer(self, verb: str) -> Outcome:
-        revision = self.space.revision
+        revision = self._space.revision
         if verb == "batch":
             return Batched(revision=revision, results=[Raw(_encode(result)) for result in self.results])
         result = self.results[0]
@@ -222,13 +193,13 @@ class Draft:
             return Written(revision=revision, version=result.version)
         return Deleted(revision=revision, existed=result.existed)
 
-    def _discount(self, record: Record | None) -> None:
-        if record is not None:
-            self.keys -= 1
-            self.bytes -= len(record.key.encode()) + record.size
-            self.digest -= digest_of(record.key, record.revision)
-
-    def _expired(self, key: str) -> Record | None:
-        # an expired entry counts until its delete is written, or, as here, until it is created anew
-        record = self.changed.get(key) or self.space.entries[key]
-        return record if record is not None and record.deleted_at is None else None
+    def _replace(self, record: Record) -> None:
+        space, key = self._space, record.key
+        before = space.entries[key]
+        # an expired entry counts until its delete is written, or until it is created anew
+        if before is not None and before.deleted_at is None:
+            space.keys -= 1
+            space.bytes -= before.size
+            space.digest = space.digest - digest_of(key, before.revision) & 0xFFFFFFFF
+        space.entries[key] = record
+        self._replaced.append((key, before))

@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 
 from realtime_kv.core.database import Cursor
+from realtime_kv.core.frames import read_frame
 from realtime_kv.core.memtable import Memtable
 from realtime_kv.core.record import Record
-from realtime_kv.core.space import Accepted, Receipt, Space
+from realtime_kv.core.space import Logged, Receipt, Space
 from realtime_kv.core.write import Write
 
 # the lengths of a VALUES: at most a third of it is filling
@@ -47,8 +48,8 @@ def _entries(rows: int) -> str:
     return f"""
 WITH wanted (user_id, key, with_value) AS ({_values(3, rows)})
 SELECT json_group_array(json_array(e.user_id, e.key, CASE WHEN with_value THEN e.value END,
-    length(CAST(e.value AS BLOB)), e.revision, e.created_revision, e.version, e.created_at, e.updated_at,
-    e.expires_at, e.deleted_at))
+    length(CAST(e.key AS BLOB)) + length(CAST(e.value AS BLOB)), e.revision, e.created_revision, e.version,
+    e.created_at, e.updated_at, e.expires_at, e.deleted_at))
 FROM wanted CROSS JOIN entries AS e ON e.user_id = wanted.user_id AND e.key = wanted.key
 """
 
@@ -81,8 +82,8 @@ ON CONFLICT (user_id, key) DO UPDATE SET
 @cache
 def _save_log(rows: int) -> str:
     return f"""
-INSERT INTO log (user_id, revision, position, key, value, version, expires_at, origin, at, op_id, fingerprint, answer)
-SELECT * FROM ({_values(12, rows)}) WHERE column1 IS NOT NULL
+INSERT INTO log (user_id, revision, at, frame, op_id, fingerprint, answer)
+SELECT * FROM ({_values(7, rows)}) WHERE column1 IS NOT NULL
 """
 
 
@@ -103,8 +104,6 @@ FROM made WHERE spaces.user_id = made.user_id
 """
 
 
-_NO_RECEIPT = (None, None, None)
-
 _CallerRows = msgspec.json.Decoder(list[tuple[int, int, int, int, int, int, int]])
 _EntryRows = msgspec.json.Decoder(
     list[tuple[int, str, str | None, int, int, int, int, int, int, int | None, int | None]]
@@ -118,8 +117,7 @@ FROM spaces AS p WHERE EXISTS (SELECT 1 FROM log AS l WHERE l.user_id = p.user_i
 """
 _SPACE = "SELECT user_id, revision, keys, bytes, digest FROM spaces WHERE user_id = ?"
 _LOG = """
-SELECT revision, at, origin, op_id, fingerprint, answer, key, value, version, expires_at FROM log
-WHERE user_id = ? AND revision > ? ORDER BY revision, position
+SELECT revision, at, frame, op_id, fingerprint, answer FROM log WHERE user_id = ? AND revision > ? ORDER BY revision
 """
 
 
@@ -138,24 +136,21 @@ def load(cursor: Cursor, memtable: Memtable, writes: list[Write], now: int) -> N
 
 
 def count_behind(cursor: Cursor) -> list[tuple[int, int]]:
-    """The users whose tables are behind the log, and by how many ops."""
+    """The users whose tables are behind the log, and by how many writes."""
     found: list[tuple[int, int]] = cursor.execute(_BEHIND).fetchall()
     return found
 
 
-def load_behind(cursor: Cursor, memtable: Memtable) -> Iterator[tuple[Space, list[Accepted]]]:
+def load_behind(cursor: Cursor, memtable: Memtable) -> Iterator[tuple[Space, list[Logged]]]:
     """The spaces that are ahead of their tables, as the tables have them; and the writes that these lack."""
     for user_id in memtable.ahead:
         space = memtable.spaces[user_id] = Space(*cursor.execute(_SPACE, (user_id,)).fetchone())
-        rows = cursor.execute(_LOG, (user_id, space.revision)).fetchall()
-        wanted = {(user_id, key): False for *_, key, _value, _version, _expires_at in rows}
-        _fetch_entries(cursor, memtable, wanted)
         writes = []
-        for (revision, at, origin), ops in itertools.groupby(rows, key=lambda row: row[:3]):
-            logged = list(ops)
-            op_id, fingerprint, answer = logged[0][3:6]
+        for revision, at, frame, op_id, fingerprint, answer in cursor.execute(_LOG, (user_id, space.revision)):
             receipt = None if op_id is None else Receipt(op_id, fingerprint, answer, at)
-            writes.append(Accepted(revision, at, origin, [op[6:] for op in logged], receipt))
+            writes.append(Logged(revision, at, frame, receipt))
+        keys = {op.key for write in writes for op in read_frame(write.frame).ops}
+        _fetch_entries(cursor, memtable, {(user_id, key): False for key in keys})
         yield space, writes
 
 
@@ -163,12 +158,23 @@ def save_log(cursor: Cursor, spaces: Sequence[Space]) -> None:
     """Append what was accepted."""
     rows: list[tuple[Any, ...]] = []
     for space in spaces:
-        for write in space.accepted:
+        user_id = space.user_id
+        for write in space.log:
             receipt = write.receipt
-            remembered = _NO_RECEIPT if receipt is None else (receipt.op_id, receipt.fingerprint, receipt.answer)
-            for position, op in enumerate(write.ops):
-                rows.append((space.user_id, write.revision, position, *op, write.origin, write.at, *remembered))
-                remembered = _NO_RECEIPT
+            if receipt is None:
+                rows.append((user_id, write.revision, write.at, write.frame, None, None, None))
+            else:
+                rows.append(
+                    (
+                        user_id,
+                        write.revision,
+                        write.at,
+                        write.frame,
+                        receipt.op_id,
+                        receipt.fingerprint,
+                        receipt.answer,
+                    )
+                )
     _carry_out(cursor, _save_log, rows)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.decide import decide
 from realtime_kv.core.errors import Conflict, OpIdReused, QuotaExceeded, Refusal, Unauthenticated
-from realtime_kv.core.frames import digest_of
+from realtime_kv.core.frames import digest_of, read_frame
 from realtime_kv.core.memtable import Memtable
 from realtime_kv.core.ops import Delete, Set
 from realtime_kv.core.space import Quota, Space
@@ -80,7 +80,7 @@ def test_a_space_is_what_a_dict_and_a_counter_would_be(history):
         assert space.keys == len(live)
         assert space.bytes == sum(len(key.encode()) + len(r.value.encode()) for key, r in live.items())
         assert space.digest == sum(digest_of(key, r.revision) for key, r in live.items()) % 2**32
-    assert [write.revision for write in space.writes] == list(range(1, space.revision + 1))
+    assert [write.revision for write in space.log] == list(range(1, space.revision + 1))
 
 
 @given(writes)
@@ -92,7 +92,8 @@ def test_replaying_what_watchers_heard_gives_the_space(history):
         except Refusal:
             continue
     copy: dict[str, bytes] = {}
-    for write in memtable.spaces[1].writes:
+    for logged in memtable.spaces[1].log:
+        write = read_frame(logged.frame)
         assert len({op.key for op in write.ops}) == len(write.ops)
         for op in write.ops:
             if hasattr(op, "value"):

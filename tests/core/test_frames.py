@@ -3,7 +3,7 @@ import itertools
 import msgspec
 import pytest
 
-from realtime_kv.core.frames import PAGE_BYTES, Committed, Raw, SetOp, WriteFrame, digest_of, timestamp
+from realtime_kv.core.frames import PAGE_BYTES, Committed, digest_of, set_op, timestamp, write_frame
 
 
 @pytest.mark.parametrize(
@@ -20,11 +20,8 @@ def test_times_are_rfc_3339_with_milliseconds():
 
 
 def test_more_than_a_page_of_writes_goes_in_several_changes_split_between_writes():
-    value = Raw(msgspec.json.encode("x" * 60_000))
-    writes = [
-        WriteFrame(revision=n, at="", origin=Raw(b"{}"), ops=[SetOp(key="k", value=value, version=n)])
-        for n in range(11, 41)
-    ]
+    value = msgspec.json.encode("x" * 60_000).decode()
+    writes = [(n, write_frame(n, "", "{}", [set_op("k", value, n, None)])) for n in range(11, 41)]
     news = Committed(user_id=1, epoch="e", from_=10, writes=writes, keys=1, digest=0)
     changes = [msgspec.json.decode(change) for change in news.changes()]
     assert len(changes) > 1

@@ -176,13 +176,15 @@ def half_pushed(house: House, now: _Every) -> None:
         house.gateway.push([replace(news, writes=list(halves(news.writes))) for news in committed])
 
     def halves(writes: Any) -> Any:
-        for write in writes:
-            middle = len(write.ops) // 2
+        for revision, frame in writes:
+            write = msgspec.json.decode(frame)
+            ops = write["ops"]
+            middle = len(ops) // 2
             if middle and now():
-                yield replace(write, ops=write.ops[:middle])
-                yield replace(write, ops=write.ops[middle:])
+                for part in (ops[:middle], ops[middle:]):
+                    yield revision, msgspec.json.encode({**write, "ops": part}).decode()
             else:
-                yield write
+                yield revision, frame
 
     house.store.writer._watchers[:] = [push_halves]
 
