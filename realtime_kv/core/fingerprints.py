@@ -2,22 +2,15 @@
 
 import hashlib
 
-import msgspec
-from msgspec import Raw
-
-from realtime_kv.core import values
 from realtime_kv.core.ops import Set
 from realtime_kv.core.write import Write
-
-_encode = msgspec.json.Encoder().encode
 
 
 def of(write: Write) -> str:
     """The same for every spelling of the same request, different for different ones."""
-    ops = [
-        (op.key, op.if_revision, Raw(values.canonical(op.value.encode())))
-        if isinstance(op, Set)
-        else (op.key, op.if_revision)
-        for op in write.ops
-    ]
-    return hashlib.blake2b(_encode((write.verb, ops)), digest_size=16).hexdigest()
+    parts = [write.verb.encode()]
+    for op in write.ops:
+        # neither a key nor a canonical value holds the character that separates them
+        value = op.canonical if isinstance(op, Set) else b""
+        parts.append(b"%b\0%d\0%b" % (op.key.encode(), -1 if op.if_revision is None else op.if_revision, value))
+    return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()

@@ -6,6 +6,7 @@ Values are carried as encoded bytes (`msgspec.Raw`), so that nothing is encoded 
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -180,7 +181,12 @@ def read_frame(frame: str) -> WriteFrame:
 
 def timestamp(ms: int) -> str:
     """RFC 3339 in UTC with milliseconds, from milliseconds since 1970."""
-    return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _quote(text: str) -> str:

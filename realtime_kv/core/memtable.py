@@ -56,20 +56,14 @@ class Memtable:
         return users
 
     def unflushed(self, space: Space) -> Iterator[Record]:
-        """What the tables lack of `space`, with what the open transaction has made of it."""
-        for key in sorted(self._records.get(space.user_id, {}).keys() | space.touched.keys()):
-            record = space.entries[key]
-            assert record is not None
-            yield record
+        """What the tables lack of `space`, with what the open transaction has made of it; in the order of the keys."""
+        records = {**self._records.get(space.user_id, {}), **space.touched}
+        return (records[key] for key in sorted(records))
 
     def publish(self, space: Space) -> None:
         """What the open transaction has made of `space` is durable: let it be read."""
         if space.touched:
-            records = self._records.setdefault(space.user_id, {})
-            for key in space.touched:
-                record = space.entries[key]
-                assert record is not None
-                records[key] = record
+            self._records.setdefault(space.user_id, {}).update(space.touched)
         space.begin()
 
     def flushed(self, user_id: int) -> None:

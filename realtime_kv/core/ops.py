@@ -3,17 +3,18 @@
 from msgspec import Struct
 
 from realtime_kv.core.errors import Conflict
-from realtime_kv.core.frames import Existed, Version
+from realtime_kv.core.frames import Existed, Version, digest_of
 from realtime_kv.core.record import Record
 from realtime_kv.core.space import Draft
 
 
 class Set(Struct, gc=False):
-    """Write `value` (compact JSON text, checked) under `key`, whatever was there."""
+    """Write `value` (compact JSON text, checked) under `key`, whatever was there; for `canonical` see values.Value."""
 
     key: str
     value: str
     if_revision: int | None = None
+    canonical: bytes = b""
 
     def apply(self, draft: Draft, now: int) -> Version:
         """Raises Conflict."""
@@ -21,25 +22,19 @@ class Set(Struct, gc=False):
         before = draft.entry(key, now)
         if self.if_revision is not None:
             _check_revision(key, self.if_revision, before)
-        size = _bytes(key) + _bytes(value)
-        if before is None:
-            record = Record(key, value, size, revision, revision, 1, now, now, None, None, draft.origin)
-        else:
-            record = Record(
-                key,
-                value,
-                size,
-                revision,
-                before.created_revision,
-                before.version + 1,
-                before.created_at,
-                now,
-                before.expires_at,
-                None,
+        created_revision, version, created_at, expires_at = revision, 1, now, None
+        if before is not None:
+            created_revision, version = before.created_revision, before.version + 1
+            created_at, expires_at = before.created_at, before.expires_at
+        size, digest = _bytes(key) + _bytes(value), digest_of(key, revision)
+        # by position: names would make this the dearest line of a write
+        draft.put(
+            Record(
+                key, value, size, digest, revision, created_revision, version, created_at, now, expires_at, None,
                 draft.origin,
             )
-        draft.put(record)
-        return Version(record.version)
+        )  # fmt: skip
+        return Version(version)
 
 
 class Delete(Struct, gc=False):
@@ -59,6 +54,7 @@ class Delete(Struct, gc=False):
             before.key,
             before.value,
             before.size,
+            before.digest,
             draft.revision,
             before.created_revision,
             before.version,

@@ -8,12 +8,15 @@ from realtime_kv.core.frames import Entry, timestamp
 class Record(Struct, gc=False):
     """A key, live or in the trash, as the write of `revision` left it; `size` counts the bytes of key and value.
 
+    `digest` is what it adds to the digest of its space while it is live.
+
     `value` is None where only the tables have it; `origin` (JSON) is known only of what they do not have yet.
     """
 
     key: str
     value: str | None
     size: int
+    digest: int
     revision: int
     created_revision: int
     version: int

@@ -24,13 +24,15 @@ class Future(Generic[T]):
     Not `concurrent.futures.Future`: set by a real thread, that one wakes a green waiter only when the waiter times out.
     """
 
-    __slots__ = ("_answer", "_callbacks", "_error", "done")
+    __slots__ = ("_answer", "_callback", "_error", "_others", "done")
 
     def __init__(self) -> None:
         self.done = False
         self._answer: T
         self._error: BaseException | None = None
-        self._callbacks: list[Callable[[Future[T]], None]] = []
+        # usually there is one
+        self._callback: Callable[[Future[T]], None] | None = None
+        self._others: list[Callable[[Future[T]], None]] | None = None
 
     @classmethod
     def of(cls, answer: T) -> "Future[T]":
@@ -53,8 +55,12 @@ class Future(Generic[T]):
         """Call `fn(self)` once the outcome is there; at once if it already is."""
         if self.done:
             fn(self)
+        elif self._callback is None:
+            self._callback = fn
+        elif self._others is None:
+            self._others = [fn]
         else:
-            self._callbacks.append(fn)
+            self._others.append(fn)
 
     def become(self, other: "Future[T]") -> None:
         """Come out as `other` does."""
@@ -76,8 +82,11 @@ class Future(Generic[T]):
 
     def _settle(self) -> None:
         self.done = True
-        callbacks, self._callbacks = self._callbacks, []
-        for fn in callbacks:
+        callback, others = self._callback, self._others
+        self._callback = self._others = None
+        if callback is not None:
+            callback(self)
+        for fn in others or ():
             fn(self)
 
 

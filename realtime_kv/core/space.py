@@ -14,7 +14,6 @@ from realtime_kv.core.frames import (
     Version,
     Written,
     delete_op,
-    digest_of,
     set_op,
     write_frame,
 )
@@ -85,7 +84,7 @@ class Space:
     entries: dict[str, Record | None] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     started_at: int = 0
-    touched: dict[str, None] = field(default_factory=dict)
+    touched: dict[str, Record] = field(default_factory=dict)
     log: list[Logged] = field(default_factory=list)
     weight: int = 0
     unlogged: list[Receipt] = field(default_factory=list)
@@ -114,7 +113,7 @@ class Space:
 class Draft:
     """One write, made over a space op by op: in the end it is accepted, or undone as if it had never been."""
 
-    __slots__ = ("_before", "_ops", "_replaced", "_space", "origin", "results", "revision")
+    __slots__ = ("_before", "_made", "_ops", "_replaced", "_space", "origin", "results", "revision")
 
     def __init__(self, space: Space, origin: str) -> None:
         self.revision = space.revision + 1
@@ -122,7 +121,8 @@ class Draft:
         self.results: list[Version | Existed] = []
         self._space = space
         self._before = (space.keys, space.bytes, space.digest)
-        self._replaced: list[tuple[str, Record | None]] = []
+        self._replaced: dict[str, Record | None] = {}
+        self._made: dict[str, Record] = {}
         self._ops: list[str] = []
 
     def entry(self, key: str, now: int) -> Record | None:
@@ -137,7 +137,7 @@ class Draft:
         self._replace(record)
         space.keys += 1
         space.bytes += record.size
-        space.digest = space.digest + digest_of(record.key, record.revision) & 0xFFFFFFFF
+        space.digest = space.digest + record.digest & 0xFFFFFFFF
         self._ops.append(set_op(record.key, value, record.version, record.expires_at))
 
     def remove(self, record: Record) -> None:
@@ -162,8 +162,7 @@ class Draft:
         """Leave the space as it was."""
         space = self._space
         space.keys, space.bytes, space.digest = self._before
-        for key, before in self._replaced:
-            space.entries[key] = before
+        space.entries.update(self._replaced)
 
     def accept(self, verb: str, now: int, at: str, op_id: str | None, fingerprint: str) -> Outcome:
         """Keep this write, and answer; one that has changed nothing takes no revision. `at` is how tabs see `now`."""
@@ -178,8 +177,7 @@ class Draft:
             frame = write_frame(self.revision, at, self.origin, self._ops)
             space.log.append(Logged(self.revision, now, frame, receipt))
             space.weight += len(self._ops) + len(frame) // 1024
-            for key, _ in self._replaced:
-                space.touched[key] = None
+            space.touched.update(self._made)
         elif receipt is not None:
             space.unlogged.append(receipt)
         return answer
@@ -200,6 +198,6 @@ class Draft:
         if before is not None and before.deleted_at is None:
             space.keys -= 1
             space.bytes -= before.size
-            space.digest = space.digest - digest_of(key, before.revision) & 0xFFFFFFFF
-        space.entries[key] = record
-        self._replaced.append((key, before))
+            space.digest = space.digest - before.digest & 0xFFFFFFFF
+        space.entries[key] = self._made[key] = record
+        self._replaced[key] = before

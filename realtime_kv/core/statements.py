@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from realtime_kv.core.database import Cursor
-from realtime_kv.core.frames import read_frame
+from realtime_kv.core.frames import digest_of, read_frame
 from realtime_kv.core.memtable import Memtable
 from realtime_kv.core.record import Record
 from realtime_kv.core.space import Logged, Receipt, Space
@@ -131,8 +131,24 @@ def load(cursor: Cursor, memtable: Memtable, writes: list[Write], now: int) -> N
             if user_id not in memtable.spaces:
                 memtable.spaces[user_id] = Space(user_id, *totals)
         memtable.cached += 2 * len(found)
-    _load_entries(cursor, memtable, writes)
-    _load_receipts(cursor, memtable, writes)
+    entries: dict[tuple[int, str], bool] = {}
+    receipts = set()
+    for write in writes:
+        user_id, op_id = write.caller.user_id, write.op_id
+        space = memtable.spaces.get(user_id)
+        if space is None:
+            continue
+        known = space.entries
+        for op in write.ops:
+            if op.key not in known or (op.if_revision is not None and _lacks_value(known[op.key])):
+                at = (user_id, op.key)
+                # the value itself only where a conflict may have to show it
+                entries[at] = op.if_revision is not None or entries.get(at, False)
+        if op_id is not None and op_id not in space.receipts:
+            receipts.add((user_id, op_id))
+    _fetch_entries(cursor, memtable, entries)
+    for user_id, op_id, fingerprint, answer in _query(cursor, _receipts, list(receipts), _ReceiptRows):
+        memtable.spaces[user_id].receipts[op_id] = Receipt(op_id, fingerprint, answer, 0, stored=True)
 
 
 def count_behind(cursor: Cursor) -> list[tuple[int, int]]:
@@ -215,24 +231,9 @@ def save_spaces(cursor: Cursor, spaces: Sequence[Space]) -> None:
     _carry_out(cursor, _save_spaces, rows)
 
 
-def _load_entries(cursor: Cursor, memtable: Memtable, writes: list[Write]) -> None:
-    wanted: dict[tuple[int, str], bool] = {}
-    for write in writes:
-        user_id = write.caller.user_id
-        space = memtable.spaces.get(user_id)
-        if space is None:
-            continue
-        for op in write.ops:
-            at = (user_id, op.key)
-            if op.key not in space.entries:
-                wanted[at] = op.if_revision is not None or wanted.get(at, False)
-            elif op.if_revision is not None:
-                # the value itself only where a conflict may have to show it
-                known = space.entries[op.key]
-                if known is not None and known.value is None and known.deleted_at is None:
-                    wanted[at] = True
-    if wanted:
-        _fetch_entries(cursor, memtable, wanted)
+def _lacks_value(record: Record | None) -> bool:
+    # of one in the trash nothing is ever shown, and the tables may not have it yet
+    return record is not None and record.value is None and record.deleted_at is None
 
 
 def _fetch_entries(cursor: Cursor, memtable: Memtable, wanted: dict[tuple[int, str], bool]) -> None:
@@ -241,19 +242,9 @@ def _fetch_entries(cursor: Cursor, memtable: Memtable, wanted: dict[tuple[int, s
         spaces[user_id].entries[key] = None
     keys = [(user_id, key, value) for (user_id, key), value in wanted.items()]
     for user_id, *columns in _query(cursor, _entries, keys, _EntryRows):
-        spaces[user_id].entries[columns[0]] = Record(*columns)
+        key, value, size, revision, *rest = columns
+        spaces[user_id].entries[key] = Record(key, value, size, digest_of(key, revision), revision, *rest)
     memtable.cached += len(wanted)
-
-
-def _load_receipts(cursor: Cursor, memtable: Memtable, writes: list[Write]) -> None:
-    spaces = memtable.spaces
-    wanted = set()
-    for write in writes:
-        user_id, op_id = write.caller.user_id, write.op_id
-        if op_id is not None and (space := spaces.get(user_id)) is not None and op_id not in space.receipts:
-            wanted.add((user_id, op_id))
-    for user_id, op_id, fingerprint, answer in _query(cursor, _receipts, list(wanted), _ReceiptRows):
-        spaces[user_id].receipts[op_id] = Receipt(op_id, fingerprint, answer, 0, stored=True)
 
 
 def _query(cursor: Cursor, sql: Callable[[int], str], rows: Sequence[tuple[Any, ...]], decoder: Any) -> list[Any]:

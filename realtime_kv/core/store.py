@@ -143,7 +143,9 @@ class Store:
         self.writer.stop()
 
     def _set(self, key: str, value: bytes, if_revision: int | None) -> Set:
-        return Set(values.check_key(key), values.check_value(value, self.value_bytes), if_revision)
+        values.check_key(key)
+        checked = values.check_value(value, self.value_bytes)
+        return Set(key, checked.text, if_revision, checked.canonical)
 
     def _write(self, write: Write) -> Future[Any]:
         if write.op_id is not None:

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from realtime_kv.core.errors import BadRequest, InvalidKey, InvalidValue, TooLarge
 
@@ -17,9 +18,11 @@ DEPTH = 64
 SAFE_INTEGER = 2**53 - 1
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
-# an integer beyond ±(2^53−1) has at least 16 digits; so has many a float, hence only "suspicious"
-_LONG_NUMBER = re.compile(rb"\d{16}")
-_FLOAT = re.compile(rb"\d[.eE]")
+# with every digit as 0, two things are quickly looked for: an integer beyond ±(2^53−1) has at least 16 digits (so has many
+# a float, hence only "suspicious"), and a float has one of these behind a digit
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER = b"0" * 16
+_FLOATS = (b"0.", b"0e", b"0E")
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -37,18 +40,15 @@ def check_key(key: str) -> str:
     return key
 
 
-def check_value(raw: bytes, limit: int = VALUE_BYTES) -> str:
-    """The value as compact JSON text, at most `limit` bytes. Raises BadRequest, InvalidValue, TooLarge."""
-    text = _encode(decode_value(raw))
-    if len(text) > limit:
-        raise TooLarge(
-            f"That value has {len(text)} bytes as compact JSON; {limit} are allowed.", limit=limit, actual=len(text)
-        )
-    return text.decode()
+class Value(Struct, gc=False):
+    """A value that may be stored: as compact JSON, and as JSON that is the same for every spelling of the value."""
+
+    text: str
+    canonical: bytes
 
 
-def decode_value(raw: bytes) -> Any:
-    """The decoded value, with depth and numbers checked. Raises BadRequest, InvalidValue."""
+def check_value(raw: bytes, limit: int = VALUE_BYTES) -> Value:
+    """The value that `raw` (JSON) spells, at most `limit` bytes long. Raises BadRequest, InvalidValue, TooLarge."""
     try:
         value = _decode(raw)
     except RecursionError:
@@ -57,15 +57,18 @@ def decode_value(raw: bytes) -> Any:
         raise InvalidValue("a number is out of range") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("The value is not JSON.", field="value") from None
-    if raw.count(b"[") + raw.count(b"{") > DEPTH or _LONG_NUMBER.search(raw):
+    digits = raw.translate(_DIGITS)
+    if _LONG_NUMBER in digits or raw.count(b"[") + raw.count(b"{") > DEPTH:
         _walk(value)
-    return value
-
-
-def canonical(raw: bytes) -> bytes:
-    """The same bytes for every spelling of the same JSON value: sorted names, no white space, 1.0 as 1."""
-    value = _decode(raw)
-    return _encode_sorted(_fold_numbers(value) if _FLOAT.search(raw) else value)
+    text = _encode(value)
+    if len(text) > limit:
+        raise TooLarge(
+            f"That value has {len(text)} bytes as compact JSON; {limit} are allowed.", limit=limit, actual=len(text)
+        )
+    if any(mark in digits for mark in _FLOATS):
+        value = _fold_numbers(value)
+    # sorted names, no white space, 1.0 as 1
+    return Value(text.decode(), _encode_sorted(value))
 
 
 def _walk(value: Any) -> None:

@@ -1,6 +1,6 @@
 """A request to write."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.ops import Op
@@ -8,8 +8,7 @@ from realtime_kv.core.runtime import Future
 from realtime_kv.core.space import Outcome
 
 
-@dataclass(slots=True, eq=False)
-class Write:
+class Write(Struct, eq=False):
     """A request to write: `verb` is `set`, `delete` (one op each) or `batch`.
 
     `fingerprint` stands for the verb and its payload, so that an `op_id` cannot be used for two things.

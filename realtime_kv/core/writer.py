@@ -218,8 +218,10 @@ class Writer:
             self._alone.append(job)
         elif isinstance(job, _Flush):
             self._flushes.append(job)
+        elif (waiting := self._waiting.get(job.user_id)) is not None:
+            waiting.append(job)
         else:
-            self._waiting.setdefault(job.user_id, deque()).append(job)
+            self._waiting[job.user_id] = deque((job,))
 
     def _next_group(self) -> list[Writable]:
         """Users take turns, so that nobody's flood keeps another's single write waiting."""

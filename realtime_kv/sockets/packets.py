@@ -15,6 +15,8 @@ CONNECT, DISCONNECT, EVENT = b"40", b"41", b"42"
 PROBE, PROBE_ANSWER = b"2probe", b"3probe"
 SEPARATOR = b"\x1e"
 
+_SHORT_HEADERS = [bytes((0x81, length)) for length in range(126)]
+
 # the largest that JSON and JavaScript keep exact; no client counts that far
 ACK_DIGITS = 15
 
@@ -72,7 +74,7 @@ def opening(sid: str, transport: str, ping_interval: float, ping_timeout: float,
 def text_header(length: int) -> bytes:
     """The head of an unfragmented, unmasked text frame (RFC 6455 §5.2)."""
     if length < 126:
-        return bytes((0x81, length))
+        return _SHORT_HEADERS[length]
     if length < 65536:
         return struct.pack("!BBH", 0x81, 126, length)
     return struct.pack("!BBQ", 0x81, 127, length)
