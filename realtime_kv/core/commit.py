@@ -38,8 +38,6 @@ class Committer:
 
     def recover(self, cursor: Cursor) -> None:
         """Learn from the log what the tables lack."""
-        for user_id, ops in statements.count_behind(cursor):
-            self.memtable.get_ahead(user_id, ops)
         self._complete = False
         self._recall(cursor)
 
@@ -58,10 +56,10 @@ class Committer:
         spaces = memtable.spaces
         self._open = [spaces[user_id] for user_id in {write.user_id for write in writes} if user_id in spaces]
         statements.save_receipts(cursor, [(space, receipt) for space in self._open for receipt in space.unlogged])
-        statements.save_log(cursor, self._open)
         for space in self._open:
             if space.log:
-                memtable.get_ahead(space.user_id, space.weight)
+                memtable.get_ahead(space.user_id, memtable.last_row + 1, space.weight)
+        memtable.last_row = statements.save_log(cursor, self._open, memtable.last_row)
         if memtable.backlog > BACKLOG:
             self.flush(cursor, memtable.longest_ahead(BACKLOG))
         return outcomes, [space.committed(self.epoch) for space in self._open if space.log]
@@ -70,11 +68,16 @@ class Committer:
         """Bring the tables of these users, or of all, up to date."""
         self._recall(cursor)
         memtable = self.memtable
-        self._flushed = [user_id for user_id in (users or memtable.ahead) if user_id in memtable.ahead]
+        self._flushed = [
+            user_id for user_id in (memtable.ahead if users is None else users) if user_id in memtable.ahead
+        ]
+        if not self._flushed:
+            return
         spaces = [memtable.spaces[user_id] for user_id in self._flushed]
         statements.save_entries(cursor, [(space, record) for space in spaces for record in memtable.unflushed(space)])
         statements.save_receipts(cursor, [(space, receipt) for space in spaces for receipt in space.receipts.values()])
         statements.save_spaces(cursor, spaces)
+        statements.save_flushed(cursor, memtable.first_row_left(set(self._flushed)) - 1)
 
     def accept(self) -> None:
         """The transaction is durable."""
@@ -93,9 +96,10 @@ class Committer:
 
     def _recall(self, cursor: Cursor) -> None:
         """Load the spaces that are ahead of their tables, and let the log tell what has been decided since."""
-        if not self._complete:
-            for space, writes in statements.load_behind(cursor, self.memtable):
-                for write in writes:
-                    replay(write, space)
-                self.memtable.publish(space)
-            self._complete = True
+        if self._complete:
+            return
+        for space, writes in statements.load_behind(cursor, self.memtable):
+            for write in writes:
+                replay(write, space)
+            self.memtable.publish(space)
+        self._complete = True

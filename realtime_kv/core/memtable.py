@@ -5,13 +5,22 @@ it was at one revision, `spaces.revision`. A flush brings them up to date for ma
 the log says what they lack (docs/decisions/0004).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from realtime_kv.core.record import Record
 from realtime_kv.core.space import Space
 
 # records, spaces and sessions kept because they have been looked at: half a KiB each, or less
 MOST_CACHED = 50_000
+
+
+@dataclass(slots=True)
+class Ahead:
+    """Since which row of the log the tables lack a space's writes, and how much that is: in ops and KiB."""
+
+    row: int
+    weight: int = 0
 
 
 class Memtable:
@@ -25,9 +34,10 @@ class Memtable:
         self.sessions: dict[int, int] = {}
         self.spaces: dict[int, Space] = {}
         self.cached = 0
-        # the spaces that are ahead of their tables, the longest first, and by how much
-        self.ahead: dict[int, int] = {}
+        # the spaces that are ahead of their tables: since which row of the log, in this order; and by how much
+        self.ahead: dict[int, Ahead] = {}
         self.backlog = 0
+        self.last_row = 0
         # what is durable and newer than the tables, by user and key
         self._records: dict[int, dict[str, Record]] = {}
 
@@ -40,20 +50,28 @@ class Memtable:
         records = self._records.get(user_id)
         return None if records is None else records.get(key)
 
-    def get_ahead(self, user_id: int, weight: int) -> None:
-        """The log holds so much more than the tables."""
-        self.ahead[user_id] = self.ahead.get(user_id, 0) + weight
+    def get_ahead(self, user_id: int, row: int, weight: int) -> None:
+        """The log holds so much more than the tables, from this row on."""
+        ahead = self.ahead.get(user_id)
+        if ahead is None:
+            ahead = self.ahead[user_id] = Ahead(row)
+        ahead.weight += weight
         self.backlog += weight
 
     def longest_ahead(self, most: int) -> list[int]:
         """Whose spaces to flush, so that the backlog is no more than `most`."""
         users, left = [], self.backlog
-        for user_id, weight in self.ahead.items():
+        for user_id, ahead in self.ahead.items():
             if left <= most:
                 break
             users.append(user_id)
-            left -= weight
+            left -= ahead.weight
         return users
+
+    def first_row_left(self, flushed: Collection[int]) -> int:
+        """The first row of the log that the tables lack once these users' spaces are flushed."""
+        left = (ahead.row for user_id, ahead in self.ahead.items() if user_id not in flushed)
+        return next(left, self.last_row + 1)
 
     def unflushed(self, space: Space) -> Iterator[Record]:
         """What the tables lack of `space`, with what the open transaction has made of it; in the order of the keys."""
@@ -68,7 +86,7 @@ class Memtable:
 
     def flushed(self, user_id: int) -> None:
         """The tables have everything of this user's space, and that is durable."""
-        self.backlog -= self.ahead.pop(user_id)
+        self.backlog -= self.ahead.pop(user_id).weight
         for record in self._records.pop(user_id, {}).values():
             record.value = None
         self.spaces[user_id].receipts.clear()

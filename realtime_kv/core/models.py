@@ -13,7 +13,7 @@ class Base(DeclarativeBase):
 
 
 class Meta(Base):
-    """Facts about the data set itself: `epoch`."""
+    """Facts about the data set itself: its `epoch`, and `flushed`: up to which row of the log the tables have all."""
 
     __tablename__ = "meta"
 
@@ -89,14 +89,15 @@ class EntryRow(Base):
 class LogRow(Base):
     """The change log, which is the truth: every write as tabs were told of it (`frame`, JSON), with its receipt.
 
-    Only ever appended to, user by user. `op_id`, `fingerprint` and `answer` are NULL for a write without an `op_id`.
+    Only ever appended to. It has no index and no foreign key, so that an append touches the last page and no other.
+    `op_id`, `fingerprint` and `answer` are NULL for a write without an `op_id`.
     """
 
     __tablename__ = "log"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 (as SQLAlchemy wants it)
 
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    revision: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int]
+    revision: Mapped[int]
     at: Mapped[int]
     frame: Mapped[str] = mapped_column(Text)
     op_id: Mapped[str | None] = mapped_column(Text)

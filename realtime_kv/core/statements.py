@@ -15,7 +15,7 @@ import msgspec
 
 from realtime_kv.core.database import Cursor
 from realtime_kv.core.frames import digest_of, read_frame
-from realtime_kv.core.memtable import Memtable
+from realtime_kv.core.memtable import Ahead, Memtable
 from realtime_kv.core.record import Record
 from realtime_kv.core.space import Logged, Receipt, Space
 from realtime_kv.core.write import Write
@@ -82,8 +82,8 @@ ON CONFLICT (user_id, key) DO UPDATE SET
 @cache
 def _save_log(rows: int) -> str:
     return f"""
-INSERT INTO log (user_id, revision, at, frame, op_id, fingerprint, answer)
-SELECT * FROM ({_values(7, rows)}) WHERE column1 IS NOT NULL
+INSERT INTO log (id, user_id, revision, at, frame, op_id, fingerprint, answer)
+SELECT * FROM ({_values(8, rows)}) WHERE column1 IS NOT NULL
 """
 
 
@@ -104,6 +104,8 @@ FROM made WHERE spaces.user_id = made.user_id
 """
 
 
+_NO_RECEIPT = (None, None, None)
+
 _CallerRows = msgspec.json.Decoder(list[tuple[int, int, int, int, int, int, int]])
 _EntryRows = msgspec.json.Decoder(
     list[tuple[int, str, str | None, int, int, int, int, int, int, int | None, int | None]]
@@ -111,14 +113,14 @@ _EntryRows = msgspec.json.Decoder(
 _ReceiptRows = msgspec.json.Decoder(list[tuple[int, str, str, str]])
 
 
+_FLUSHED = "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'flushed'"
+_SAVE_FLUSHED = "INSERT OR REPLACE INTO meta (name, value) VALUES ('flushed', CAST(? AS TEXT))"
+_LAST_ROW = "SELECT coalesce(max(id), 0) FROM log"
 _BEHIND = """
-SELECT p.user_id, (SELECT count(*) FROM log AS l WHERE l.user_id = p.user_id AND l.revision > p.revision)
-FROM spaces AS p WHERE EXISTS (SELECT 1 FROM log AS l WHERE l.user_id = p.user_id AND l.revision > p.revision)
+SELECT l.id, l.user_id, l.revision, l.at, l.frame, l.op_id, l.fingerprint, l.answer
+FROM log AS l CROSS JOIN spaces AS p ON p.user_id = l.user_id WHERE l.id > ? AND l.revision > p.revision ORDER BY l.id
 """
 _SPACE = "SELECT user_id, revision, keys, bytes, digest FROM spaces WHERE user_id = ?"
-_LOG = """
-SELECT revision, at, frame, op_id, fingerprint, answer FROM log WHERE user_id = ? AND revision > ? ORDER BY revision
-"""
 
 
 def load(cursor: Cursor, memtable: Memtable, writes: list[Write], now: int) -> None:
@@ -151,47 +153,39 @@ def load(cursor: Cursor, memtable: Memtable, writes: list[Write], now: int) -> N
         memtable.spaces[user_id].receipts[op_id] = Receipt(op_id, fingerprint, answer, 0, stored=True)
 
 
-def count_behind(cursor: Cursor) -> list[tuple[int, int]]:
-    """The users whose tables are behind the log, and by how many writes."""
-    found: list[tuple[int, int]] = cursor.execute(_BEHIND).fetchall()
-    return found
-
-
 def load_behind(cursor: Cursor, memtable: Memtable) -> Iterator[tuple[Space, list[Logged]]]:
-    """The spaces that are ahead of their tables, as the tables have them; and the writes that these lack."""
-    for user_id in memtable.ahead:
+    """Every space whose tables are behind the log, as the tables have it; and the writes that they lack.
+
+    What `memtable` knows of being ahead, it knows from here afterwards.
+    """
+    flushed = cursor.execute(_FLUSHED).fetchone()[0]
+    memtable.last_row = max(flushed, cursor.execute(_LAST_ROW).fetchone()[0])
+    lacking: dict[int, list[Logged]] = {}
+    ahead: dict[int, Ahead] = {}
+    for row, user_id, revision, at, frame, op_id, fingerprint, answer in cursor.execute(_BEHIND, (flushed,)):
+        receipt = None if op_id is None else Receipt(op_id, fingerprint, answer, at)
+        lacking.setdefault(user_id, []).append(Logged(revision, at, frame, receipt))
+        ahead.setdefault(user_id, Ahead(row)).weight += 1 + len(frame) // 1024
+    memtable.ahead, memtable.backlog = ahead, sum(space.weight for space in ahead.values())
+    for user_id, writes in lacking.items():
         space = memtable.spaces[user_id] = Space(*cursor.execute(_SPACE, (user_id,)).fetchone())
-        writes = []
-        for revision, at, frame, op_id, fingerprint, answer in cursor.execute(_LOG, (user_id, space.revision)):
-            receipt = None if op_id is None else Receipt(op_id, fingerprint, answer, at)
-            writes.append(Logged(revision, at, frame, receipt))
         keys = {op.key for write in writes for op in read_frame(write.frame).ops}
         _fetch_entries(cursor, memtable, {(user_id, key): False for key in keys})
         yield space, writes
 
 
-def save_log(cursor: Cursor, spaces: Sequence[Space]) -> None:
-    """Append what was accepted."""
+def save_log(cursor: Cursor, spaces: Sequence[Space], last_row: int) -> int:
+    """Append what was accepted behind `last_row`; which row is now the last."""
     rows: list[tuple[Any, ...]] = []
     for space in spaces:
         user_id = space.user_id
         for write in space.log:
+            last_row += 1
             receipt = write.receipt
-            if receipt is None:
-                rows.append((user_id, write.revision, write.at, write.frame, None, None, None))
-            else:
-                rows.append(
-                    (
-                        user_id,
-                        write.revision,
-                        write.at,
-                        write.frame,
-                        receipt.op_id,
-                        receipt.fingerprint,
-                        receipt.answer,
-                    )
-                )
+            remembered = _NO_RECEIPT if receipt is None else (receipt.op_id, receipt.fingerprint, receipt.answer)
+            rows.append((last_row, user_id, write.revision, write.at, write.frame, *remembered))
     _carry_out(cursor, _save_log, rows)
+    return last_row
 
 
 def save_entries(cursor: Cursor, records: Sequence[tuple[Space, Record]]) -> None:
@@ -229,6 +223,11 @@ def save_spaces(cursor: Cursor, spaces: Sequence[Space]) -> None:
     """Let the totals be those of the present."""
     rows = [(space.user_id, space.revision, space.keys, space.bytes, space.digest) for space in spaces]
     _carry_out(cursor, _save_spaces, rows)
+
+
+def save_flushed(cursor: Cursor, row: int) -> None:
+    """Up to this row of the log the tables have everything."""
+    cursor.execute(_SAVE_FLUSHED, (row,))
 
 
 def _lacks_value(record: Record | None) -> bool:

@@ -18,8 +18,8 @@ DEPTH = 64
 SAFE_INTEGER = 2**53 - 1
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
-# with every digit as 0, two things are quickly looked for: an integer beyond ±(2^53−1) has at least 16 digits (so has many
-# a float, hence only "suspicious"), and a float has one of these behind a digit
+# with every digit as 0 two things are quickly looked for: an integer beyond ±(2^53−1) has at least 16 digits (so has
+# many a float, hence only "suspicious"), and a float has one of these behind a digit
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * 16
 _FLOATS = (b"0.", b"0e", b"0E")

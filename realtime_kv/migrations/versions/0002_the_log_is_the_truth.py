@@ -13,6 +13,7 @@ def upgrade() -> None:
     op.rename_table("log", "old_log")
     op.create_table(
         "log",
+        sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("at", sa.Integer(), nullable=False),
@@ -20,9 +21,7 @@ def upgrade() -> None:
         sa.Column("op_id", sa.Text(), nullable=True),
         sa.Column("fingerprint", sa.Text(), nullable=True),
         sa.Column("answer", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("user_id", "revision"),
-        sqlite_with_rowid=False,
+        sa.PrimaryKeyConstraint("id"),
     )
     op.execute(f"""
         INSERT INTO log (user_id, revision, at, frame)
