@@ -22,7 +22,6 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 # many a float, hence only "suspicious"), and a float has one of these behind a digit
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * 16
-_FLOATS = (b"0.", b"0e", b"0E")
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -35,7 +34,7 @@ def check_key(key: str) -> str:
         raise InvalidKey("it is empty")
     if len(key) > KEY_BYTES or len(key.encode()) > KEY_BYTES:
         raise InvalidKey(f"it is longer than {KEY_BYTES} bytes")
-    if _CONTROL.search(key):
+    if not key.isprintable() and _CONTROL.search(key):
         raise InvalidKey("it has a control character")
     return key
 
@@ -65,10 +64,12 @@ def check_value(raw: bytes, limit: int = VALUE_BYTES) -> Value:
         raise TooLarge(
             f"That value has {len(text)} bytes as compact JSON; {limit} are allowed.", limit=limit, actual=len(text)
         )
-    if any(mark in digits for mark in _FLOATS):
-        value = _fold_numbers(value)
-    # sorted names, no white space, 1.0 as 1
-    return Value(text.decode(), _encode_sorted(value))
+    # the same for every spelling: sorted names, no white space, 1.0 as 1
+    if b"0." in digits or b"0e" in digits or b"0E" in digits:
+        canonical = _encode_sorted(_fold_numbers(value))
+    else:
+        canonical = _encode_sorted(value) if b"{" in raw else text
+    return Value(text.decode(), canonical)
 
 
 def _walk(value: Any) -> None:
