@@ -51,8 +51,8 @@ class CannotServe(Exception):
 def main(config: Config) -> int:
     """Serve until told to stop; the exit code."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # a thread that needs the interpreter gets it within 0.5 ms, however busy the other is (5 ms by default): the hub never
-    # waits long for the writer, and they do not hand it to and fro all the time
+    # a thread that needs the interpreter gets it within 0.5 ms, however busy the other is (5 ms by default): the hub
+    # never waits long for the writer, and they do not hand it to and fro all the time
     sys.setswitchinterval(5e-4)
     _raise_file_limit()
     _return_large_blocks()

@@ -1,0 +1,226 @@
+"""The tables may be behind the log: nobody can tell, neither from what is read nor after a crash."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from realtime_kv.core import commit, memtable
+from realtime_kv.core.errors import Conflict, NotFound, Unavailable
+from realtime_kv.core.frames import digest_of
+from realtime_kv.core.runtime import Threads
+from tests.core.house import House, Person
+
+KEYS = ["a", "b", "c/é", "d"]
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("set"), st.sampled_from(KEYS), st.integers(0, 9)),
+        st.tuples(st.just("delete"), st.sampled_from(KEYS)),
+        st.tuples(st.just("batch"), st.lists(st.sampled_from(KEYS), min_size=1, unique=True), st.integers(0, 9)),
+        st.sampled_from([("crash",), ("stop",), ("read",), ("job",), ("fail",)]),
+    ),
+    max_size=40,
+)
+
+
+class Copy:
+    """What the space should be: key → (value, revision, version)."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, tuple[int, int, int]] = {}
+        self.revision = 0
+
+    def write(self, ops: list[tuple[str, int | None]]) -> None:
+        after, changed = dict(self.entries), False
+        for key, value in ops:
+            if value is not None:
+                after[key] = (value, self.revision + 1, after.get(key, (0, 0, 0))[2] + 1)
+                changed = True
+            else:
+                changed = after.pop(key, None) is not None or changed
+        if changed:
+            self.entries, self.revision = after, self.revision + 1
+
+    def is_shown_by(self, alice: Person) -> None:
+        synced = alice.sync()
+        listed = alice.list()
+        shown = {e["key"]: (e["value"], e["revision"], e["version"]) for e in listed["entries"]}
+        assert shown == self.entries
+        assert listed["revision"] == synced["revision"] == self.revision
+        assert synced["keys"] == len(self.entries)
+        assert synced["digest"] == sum(digest_of(key, e[1]) for key, e in self.entries.items()) % 2**32
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=steps, backlog=st.sampled_from([1, 3, 100]), cached=st.sampled_from([0, 4, 100]))
+def test_whatever_happens_in_between_the_space_is_what_was_written(tmp_path_factory, history, backlog, cached):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commit, "BACKLOG", backlog)
+        patch.setattr(memtable, "MOST_CACHED", cached)
+        house = House(tmp_path_factory.mktemp("house"))
+        alice = Person(house.open(), house.add_user("alice"))
+        copy = Copy()
+        for step in history:
+            match step:
+                case ("set", key, value):
+                    alice.set(key, value)
+                    copy.write([(key, value)])
+                case ("delete", key):
+                    alice.delete(key)
+                    copy.write([(key, None)])
+                case ("batch", keys, value):
+                    ops = [(key, value if n % 2 else None) for n, key in enumerate(keys)]
+                    alice.batch(*(("delete", key) if v is None else ("set", key, v) for key, v in ops))
+                    copy.write(ops)
+                case ("crash",):
+                    # the file as it is, and nothing that was in memory
+                    alice = Person(house.open(), alice.caller)
+                case ("stop",):
+                    alice.store.stop()
+                    alice = Person(house.open(), alice.caller)
+                case ("read",):
+                    copy.is_shown_by(alice)
+                case ("job",):
+                    alice.store.writer.run(lambda _: None).result()
+                case ("fail",):
+                    fail_a_commit(alice)
+            for key in KEYS:
+                if key in copy.entries:
+                    entry = alice.get(key)
+                    assert (entry["value"], entry["revision"], entry["version"]) == copy.entries[key]
+                else:
+                    with pytest.raises(NotFound):
+                        alice.get(key)
+        copy.is_shown_by(alice)
+        house.close()
+
+
+def fail_a_commit(alice: Person) -> None:
+    """A write that comes to nothing, because the storage refuses it."""
+    alice.store.writer._cursor.execute("PRAGMA query_only=ON")
+    with pytest.raises(Unavailable):
+        alice.set("a", "never")
+    alice.store.writer._cursor.execute("PRAGMA query_only=OFF")
+
+
+def rows(house: House, sql: str) -> list[tuple]:
+    with house.engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(sql))]
+
+
+def test_a_commit_writes_to_the_log_only_and_a_crash_finds_the_rest_there(house):
+    alice = Person(house.open(), house.add_user("alice"))
+    first = alice.set("k", {"a": 1}, op_id="x")
+    assert len(rows(house, "SELECT * FROM log")) == 1
+    assert rows(house, "SELECT * FROM entries") == rows(house, "SELECT * FROM receipts") == []
+    assert rows(house, "SELECT revision FROM spaces") == [(0,)]
+    again = Person(house.open(), alice.caller)
+    assert rows(house, "SELECT key, value, revision FROM entries") == [("k", '{"a":1}', 1)]
+    assert rows(house, "SELECT revision, keys FROM spaces") == [(1, 1)]
+    assert again.set("k", {"a": 1}, op_id="x") == {**first, "replayed": True}
+
+
+def test_an_answer_that_changed_nothing_is_remembered_through_a_crash(house):
+    alice = Person(house.open(), house.add_user("alice"))
+    answer = alice.delete("absent", op_id="x")
+    alice.set("absent", 1)
+    again = Person(house.open(), alice.caller)
+    assert again.delete("absent", op_id="x") == {**answer, "replayed": True}
+    assert again.get("absent")["value"] == 1
+
+
+def test_times_origins_and_the_trash_are_the_same_after_a_crash(house):
+    alice = Person(house.open(), house.add_user("alice"))
+    alice.set("kept", "é")
+    alice.set("kept", "é2")
+    alice.set("gone", "its last value")
+    alice.delete("gone")
+    before = alice.get("kept")
+    with pytest.raises(NotFound) as trashed:
+        alice.get("gone")
+    again = Person(house.open(), alice.caller)
+    assert again.get("kept") == before == again.list()["entries"][0]
+    with pytest.raises(NotFound) as trashed_again:
+        again.get("gone")
+    assert trashed_again.value.extra == trashed.value.extra
+    assert rows(house, "SELECT value FROM entries WHERE deleted_at IS NOT NULL") == [('"its last value"',)]
+    assert json.loads(rows(house, "SELECT origin FROM entries")[0][0])["label"] == "A test"
+
+
+def test_what_is_idle_is_flushed(tmp_path):
+    house, runtime = House(tmp_path), Threads()
+    alice = Person(house.open(runtime), house.add_user("alice"))
+    alice.set("k", 1)
+    writer = alice.store.writer
+    # an empty job would flush, too: only look
+    for _ in range(10_000):
+        if not writer._committer.ahead:
+            break
+        runtime.wait(alice.store.readers.submit(lambda _: None), timeout=30)
+    assert rows(house, "SELECT key, value FROM entries") == [("k", "1")]
+    house.close()
+    runtime.stop()
+
+
+def test_a_conflict_shows_the_value_wherever_it_is(house):
+    alice = Person(house.open(), house.add_user("alice"))
+    alice.set("k", "in the memtable")
+    with pytest.raises(Conflict) as fresh:
+        alice.set("k", 2, if_revision=7)
+    assert bytes(fresh.value.extra["entry"].value) == b'"in the memtable"'
+    alice.list()
+    with pytest.raises(Conflict) as flushed:
+        alice.set("k", 2, if_revision=7)
+    assert bytes(flushed.value.extra["entry"].value) == b'"in the memtable"'
+    alice.delete("k")
+    with pytest.raises(Conflict) as deleted:
+        alice.set("k", 2, if_revision=7)
+    assert deleted.value.extra["entry"] is None
+
+
+def test_a_job_sees_every_table_and_undoes_nothing_when_it_fails(house):
+    alice = Person(house.open(), house.add_user("alice"))
+    alice.set("k", 1)
+
+    def look_and_fail(db):
+        assert db.execute(text("SELECT value FROM entries")).scalars().all() == ["1"]
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        alice.store.writer.run(look_and_fail).result()
+    assert alice.get("k")["value"] == 1
+    assert alice.set("k", 2) == {"ok": True, "revision": 2, "version": 2}
+    assert [entry["value"] for entry in alice.list()["entries"]] == [2]
+
+
+def test_a_full_disk_refuses_a_read_rather_than_showing_old_entries(house):
+    alice = Person(house.open(), house.add_user("alice"))
+    alice.set("k", 1)
+    alice.store.writer._cursor.execute("PRAGMA query_only=ON")
+    with pytest.raises(Unavailable):
+        alice.list()
+    assert alice.get("k")["value"] == 1
+    # a start, too, has to do without
+    again = Person(house.open(), alice.caller)
+    assert again.get("k")["value"] == 1
+    alice.store.writer._cursor.execute("PRAGMA query_only=OFF")
+    assert again.list()["entries"][0]["value"] == 1
+
+
+def test_the_log_is_read_from_where_the_tables_end(house):
+    alice = Person(house.open(), house.add_user("alice"))
+    charlie = Person(alice.store, house.add_user("charlie"))
+    alice.set("k", 1)
+    charlie.set("k", 1)
+    alice.set("k", 2)
+    charlie.list()
+    # alice's first write is still needed
+    assert rows(house, "SELECT value FROM meta WHERE name = 'flushed'") == [("0",)]
+    alice.list()
+    assert rows(house, "SELECT value FROM meta WHERE name = 'flushed'") == [("3",)]
+    again = Person(house.open(), charlie.caller)
+    again.set("k", 2)
+    assert rows(house, "SELECT id FROM log ORDER BY id") == [(1,), (2,), (3,), (4,)]
