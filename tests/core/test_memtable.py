@@ -224,3 +224,11 @@ def test_the_log_is_read_from_where_the_tables_end(house):
     again = Person(house.open(), charlie.caller)
     again.set("k", 2)
     assert rows(house, "SELECT id FROM log ORDER BY id") == [(1,), (2,), (3,), (4,)]
+
+
+def test_what_is_in_the_trash_is_not_looked_up_in_tables_that_do_not_know_it_yet(house):
+    alice = Person(house.open(), house.add_user("alice"))
+    alice.set("k", 1)
+    alice.list()
+    alice.delete("k")
+    assert alice.set("k", 2, if_revision=0) == {"ok": True, "revision": 3, "version": 1}
