@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # between two looks at timers and deliveries; eventlet takes up to 1023, which is 0.1 s when they all hang up at once
-SOCKETS_A_ROUND = 100
+SOCKETS_A_ROUND = 50
+DELIVERIES_A_ROUND = 50
 
 
 class Hub:
@@ -83,10 +84,13 @@ class Hub:
         # before the queue is looked at: whatever is delivered from now on rings again
         self._signalled = False
         deliveries = self._deliveries
-        for _ in range(len(deliveries)):
+        for _ in range(min(len(deliveries), DELIVERIES_A_ROUND)):
             _run(deliveries.popleft())
         for fn in self._after:
             _run(fn)
+        if deliveries and not self._signalled:
+            self._signalled = True
+            self._button.send(b"!")
 
 
 class _Later:
