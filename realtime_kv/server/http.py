@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 BODY_BYTES = 1024 * 1024
 HEADER_SECONDS = 30
 BODY_SECONDS = 60
-ACCEPTS_A_ROUND = 8
+ACCEPTS_A_ROUND = 2
 
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")

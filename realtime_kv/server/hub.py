@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# between two looks at timers and deliveries; eventlet takes up to 1023, which is 0.1 s when they all hang up at once
-SOCKETS_A_ROUND = 50
-DELIVERIES_A_ROUND = 50
+# between two looks at the rest of the world; eventlet takes up to 1023, which is 0.1 s when they all hang up at once
+SOCKETS_A_ROUND = 16
+DELIVERIES_A_ROUND = 64
 
 
 class Hub:
