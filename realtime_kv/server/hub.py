@@ -3,6 +3,7 @@
 import logging
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -18,9 +19,10 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# between two looks at the rest of the world; eventlet takes up to 1023, which is 0.1 s when they all hang up at once
-SOCKETS_A_ROUND = 16
-DELIVERIES_A_ROUND = 64
+# a round: so many sockets (eventlet takes up to 1023, which is 0.1 s when they all hang up at once), and deliveries for
+# so long; what is left then comes in the next one
+SOCKETS_A_ROUND = 64
+DELIVERY_SECONDS = 0.005
 
 
 class Hub:
@@ -31,6 +33,8 @@ class Hub:
         if isinstance(self._hub, epolls.Hub):
             poll = self._hub.poll
             self._hub.do_poll = lambda seconds: poll.poll(seconds, SOCKETS_A_ROUND)
+        self._wait_for_sockets = self._hub.wait
+        self._hub.wait = self._wait_for_anything
         self._thread = threading.get_ident()
         self._deliveries: deque[Callable[[], None]] = deque()
         self._after: list[Callable[[], None]] = []
@@ -38,7 +42,7 @@ class Hub:
         self._bell, self._button = socket.socketpair()
         self._bell.setblocking(False)
         self._button.setblocking(False)
-        self._hub.add(self._hub.READ, self._bell.fileno(), self._run_deliveries, lambda *_: None, None)
+        self._hub.add(self._hub.READ, self._bell.fileno(), self._on_bell, lambda *_: None, None)
 
     def start_thread(self, fn: Callable[[], None], name: str) -> threading.Thread:
         thread = threading.Thread(target=fn, name=name, daemon=True)
@@ -79,18 +83,28 @@ class Hub:
             self.deliver(lambda: later.start(self._hub, seconds))
         return later
 
-    def _run_deliveries(self, _fd: int) -> None:
+    def _wait_for_anything(self, seconds: float | None = None) -> None:
+        # in a crowd the bell is one socket among many that wait for their round
+        if self._deliveries:
+            self._run_deliveries()
+            seconds = 0
+        self._wait_for_sockets(seconds)
+
+    def _on_bell(self, _fd: int) -> None:
         self._bell.recv(4096)
         # before the queue is looked at: whatever is delivered from now on rings again
         self._signalled = False
+        self._run_deliveries()
+
+    def _run_deliveries(self) -> None:
         deliveries = self._deliveries
-        for _ in range(min(len(deliveries), DELIVERIES_A_ROUND)):
+        enough = time.monotonic() + DELIVERY_SECONDS
+        for _ in range(len(deliveries)):
             _run(deliveries.popleft())
+            if time.monotonic() > enough:
+                break
         for fn in self._after:
             _run(fn)
-        if deliveries and not self._signalled:
-            self._signalled = True
-            self._button.send(b"!")
 
 
 class _Later:
