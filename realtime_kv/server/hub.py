@@ -98,6 +98,8 @@ class Hub:
 
     def _run_deliveries(self) -> None:
         deliveries = self._deliveries
+        if not deliveries:
+            return
         enough = time.monotonic() + DELIVERY_SECONDS
         for _ in range(len(deliveries)):
             _run(deliveries.popleft())

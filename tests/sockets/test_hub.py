@@ -1,6 +1,7 @@
 """The core's runtime on eventlet's hub, each test on a hub and a thread of its own."""
 
 import queue
+import socket
 import threading
 
 import eventlet
@@ -180,3 +181,48 @@ def test_workers_come_out_on_the_hub(on_a_hub):
 
     here, there = on_a_hub(body)
     assert here not in there and 1 <= len(there) <= 2
+
+
+def test_many_deliveries_leave_room_for_others_and_none_is_forgotten(on_a_hub, monkeypatch):
+    monkeypatch.setattr("realtime_kv.server.hub.DELIVERY_SECONDS", 0)
+
+    def body(hub):
+        seen, done = [], Future()
+        for n in range(100):
+            hub.deliver(lambda n=n: seen.append(n))
+        hub.deliver(lambda: done.resolve(None))
+        hub.call_later(0, lambda: seen.append("timer"))
+        hub.wait(done, DEADLINE)
+        return seen
+
+    seen = on_a_hub(body)
+    assert [n for n in seen if n != "timer"] == list(range(100))
+    assert seen.index("timer") < 10
+
+
+def test_in_a_crowd_of_sockets_a_delivery_does_not_wait_for_its_bell(on_a_hub, monkeypatch):
+    monkeypatch.setattr("realtime_kv.server.hub.SOCKETS_A_ROUND", 1)
+
+    def body(hub):
+        heard, done = [], Future()
+        pairs = [socket.socketpair() for _ in range(50)]
+        crowd = []
+
+        def on_readable(fd):
+            # read nothing, so that it is ready in every round
+            heard.append(fd)
+            if len(heard) == 5:
+                hub.deliver(lambda: done.resolve(len(heard)))
+
+        for ours, theirs in pairs:
+            theirs.send(b"!")
+            crowd.append(hub._hub.add(hub._hub.READ, ours.fileno(), on_readable, lambda *_: None, None))
+        heard_by_then = hub.wait(done, DEADLINE)
+        for listener in crowd:
+            hub._hub.remove(listener)
+        for pair in pairs:
+            for end in pair:
+                end.close()
+        return heard_by_then
+
+    assert on_a_hub(body) < 10
