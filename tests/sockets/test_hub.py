@@ -188,10 +188,10 @@ def test_many_deliveries_leave_room_for_others_and_none_is_forgotten(on_a_hub, m
 
     def body(hub):
         seen, done = [], Future()
+        hub.deliver(lambda: hub.call_later(0, lambda: seen.append("timer")))
         for n in range(100):
             hub.deliver(lambda n=n: seen.append(n))
         hub.deliver(lambda: done.resolve(None))
-        hub.call_later(0, lambda: seen.append("timer"))
         hub.wait(done, DEADLINE)
         return seen
 
