@@ -20,7 +20,7 @@ from realtime_kv.core.store import Store, check_batch_size
 from realtime_kv.core.values import SAFE_INTEGER
 
 Revision = Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
-OpId = Annotated[str, Meta(pattern=r"\A[ -~]{1,64}\Z")]
+OpId = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class Payload(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -45,8 +45,13 @@ class Set(Payload):
     op_id: OpId | UnsetType = UNSET
 
     def call(self, store: Store, caller: Caller) -> Future[Any]:
+        if_revision, op_id = self.if_revision, self.op_id
         return store.set(
-            caller, self.key, bytes(self.value), if_revision=_given(self.if_revision), op_id=_given(self.op_id)
+            caller,
+            self.key,
+            bytes(self.value),
+            if_revision=None if if_revision is UNSET else if_revision,
+            op_id=None if op_id is UNSET else op_id,
         )
 
 
@@ -122,7 +127,9 @@ READING = frozenset({"get", "list", "sync"})
 _decoders: dict[str, Callable[[bytes], Payload]] = {
     name: msgspec.json.Decoder(payload).decode for name, payload in VERBS.items()
 }
-_encode = msgspec.json.Encoder().encode
+# by the name as JSON, for whoever can tell a name's bytes from the rest without parsing
+decoders_by_json = {msgspec.json.encode(name): decoder for name, decoder in _decoders.items()}
+encode = msgspec.json.Encoder().encode
 
 _FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`|`\$\.([a-z_]+)")
 _INDEX = re.compile(r"\$\.ops\[(\d+)\]")
@@ -171,14 +178,9 @@ def call(store: Store, caller: Caller, request: Payload) -> Future[Answer]:
     return request.call(store, caller)
 
 
-def encode(answer: Answer) -> bytes:
-    """An answer as it goes to a client: `{…,"ok":true}`."""
-    return _encode(answer)
-
-
 def encode_refusal(refusal: Refusal) -> bytes:
     """A refusal as a socket's acknowledgement: `{"ok": false, "error": {code, message, …}}`."""
-    return _encode({"ok": False, "error": refusal.body()})
+    return encode({"ok": False, "error": refusal.body()})
 
 
 def too_deep() -> InvalidValue:

@@ -149,6 +149,7 @@ class Store:
 
     def _write(self, write: Write) -> Future[Any]:
         if write.op_id is not None:
+            values.check_op_id(write.op_id)
             write.fingerprint = fingerprints.of(write)
         self.writer.submit(write)
         return write.future

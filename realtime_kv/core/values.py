@@ -13,6 +13,7 @@ from msgspec import Struct
 from realtime_kv.core.errors import BadRequest, InvalidKey, InvalidValue, TooLarge
 
 KEY_BYTES = 512
+OP_ID_LENGTH = 64
 VALUE_BYTES = 65_536
 DEPTH = 64
 SAFE_INTEGER = 2**53 - 1
@@ -37,6 +38,13 @@ def check_key(key: str) -> str:
     if not key.isprintable() and _CONTROL.search(key):
         raise InvalidKey("it has a control character")
     return key
+
+
+def check_op_id(op_id: str) -> str:
+    """The `op_id`, as it came: 1 to 64 printable ASCII characters. Raises BadRequest."""
+    if not (0 < len(op_id) <= OP_ID_LENGTH and op_id.isascii() and op_id.isprintable()):
+        raise BadRequest(f"An op_id is 1 to {OP_ID_LENGTH} printable ASCII characters.", field="op_id")
+    return op_id
 
 
 class Value(Struct, gc=False):

@@ -270,11 +270,14 @@ class Connection:
         if websocket is not self.websocket:
             self._hear_probe(websocket, message)
             return True
-        if _takes_time(message):
+        if message.startswith(packets.EVENT):
+            self._hear_event(message)
+        elif _takes_time(message):
             self._host.spawn(self._work, message)
             self.working = True
             return False
-        self._hear(message)
+        else:
+            self._hear(message)
         return not self._host.receiver.busy(self.sid)
 
     def on_batch(self) -> None:
@@ -316,10 +319,7 @@ class Connection:
 
     def _hear(self, message: bytes) -> None:
         if message.startswith(packets.EVENT):
-            if self.sid not in self._host.joined:
-                raise Violation("an event before CONNECT")
-            ack_id, body = packets.read_event(message)
-            self._host.receiver.receive(self.sid, ack_id, body)
+            self._hear_event(message)
         elif message == packets.PONG:
             if self.unanswered:
                 self.unanswered = False
@@ -328,6 +328,11 @@ class Connection:
             self.hang_up("client disconnect")
         elif message != packets.NOOP:
             raise Violation("a packet that clients do not send")
+
+    def _hear_event(self, message: bytes) -> None:
+        if self.sid not in self._host.joined:
+            raise Violation("an event before CONNECT")
+        self._host.receiver.receive(self.sid, *packets.read_event(message))
 
     def _work(self, message: bytes) -> None:
         self.working = True
