@@ -180,14 +180,14 @@ def _return_large_blocks() -> None:
 
 
 def _collect_in_portions(runtime: Runtime) -> None:
-    """Collect cycles a few thousand objects at a time: a thousand tabs that connect at once make many at once.
+    """Collect cycles some thousand objects at a time: a thousand tabs that connect at once make many at once.
 
     What was made so far stays and need not be looked at again. What has grown old is looked at every ten minutes only,
     because that takes as long as there are tabs (0.1 s for ten thousand), and hardly ever finds anything.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(2_000, 5, 1_000_000)
+    gc.set_threshold(4_000, 4, 1_000_000)
     repeat(runtime, 600, gc.collect)
 
 
