@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
@@ -11,6 +12,7 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 from realtime_kv import migrations
+from realtime_kv.core.frames import DeleteOp, read_frame
 from realtime_kv.core.models import Base
 from realtime_kv.migrations import steps
 
@@ -96,3 +98,34 @@ def test_a_database_of_a_newer_version_is_left_alone(engine):
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(steps.NewerDatabase, match="newer version"):
         migrations.upgrade(engine)
+
+
+def test_an_old_log_becomes_the_frames_that_tabs_were_sent(engine):
+    config = AlembicConfig()
+    config.set_main_option("script_location", "realtime_kv:migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text("INSERT INTO users (id, username, folded, password_hash, created_at) VALUES (1, 'a', 'a', '-', 1)")
+        )
+        connection.execute(text("INSERT INTO spaces VALUES (1, 2, 0, 1, 9, 0)"))
+        origin = '{"session":"s","label":"A \\"test\\"","via":"http"}'
+        for position, key, value, version in ((0, 'q"uote', '{"a":"é"}', 3), (1, "gone", None, None)):
+            row = {"position": position, "key": key, "value": value, "version": version, "origin": origin}
+            connection.execute(
+                text(
+                    "INSERT INTO log (user_id, revision, position, key, value, version, expires_at, origin, at)"
+                    " VALUES (1, 2, :position, :key, :value, :version, NULL, :origin, 1795342272345)"
+                ),
+                row,
+            )
+    migrations.upgrade(engine)
+    with engine.connect() as connection:
+        [(user_id, revision, at, frame)] = connection.execute(text("SELECT user_id, revision, at, frame FROM log"))
+    assert (user_id, revision, at) == (1, 2, 1_795_342_272_345)
+    write = read_frame(frame)
+    assert (write.revision, write.at, bytes(write.origin).decode()) == (2, "2026-11-22T10:11:12.345Z", origin)
+    first, second = write.ops
+    assert (first.key, bytes(first.value).decode(), first.version) == ('q"uote', '{"a":"é"}', 3)
+    assert second == DeleteOp(key="gone")

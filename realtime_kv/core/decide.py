@@ -37,6 +37,7 @@ def replay(logged: Logged, space: Space) -> None:
     """Let `space` become what it became when this write was first accepted."""
     write = read_frame(logged.frame)
     draft = Draft(space, bytes(write.origin).decode())
+    assert draft.revision == logged.revision, f"the log of user {space.user_id} has a gap before {logged.revision}"
     for op in write.ops:
         made = Set(op.key, bytes(op.value).decode()) if isinstance(op, SetOp) else Delete(op.key)
         draft.results.append(made.apply(draft, logged.at))
