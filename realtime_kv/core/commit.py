@@ -54,7 +54,7 @@ class Committer:
             except Refusal as refusal:
                 outcomes.append(refusal)
         spaces = memtable.spaces
-        self._open = [spaces[user_id] for user_id in {write.user_id for write in writes} if user_id in spaces]
+        self._open = [spaces[user_id] for user_id in {write.caller.user_id for write in writes} if user_id in spaces]
         statements.save_receipts(cursor, [(space, receipt) for space in self._open for receipt in space.unlogged])
         for space in self._open:
             if space.log:

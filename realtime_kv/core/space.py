@@ -113,7 +113,7 @@ class Space:
 class Draft:
     """One write, made over a space op by op: in the end it is accepted, or undone as if it had never been."""
 
-    __slots__ = ("_before", "_made", "_ops", "_replaced", "_space", "origin", "results", "revision")
+    __slots__ = ("_before", "_ops", "_replaced", "_space", "origin", "results", "revision")
 
     def __init__(self, space: Space, origin: str) -> None:
         self.revision = space.revision + 1
@@ -121,8 +121,8 @@ class Draft:
         self.results: list[Version | Existed] = []
         self._space = space
         self._before = (space.keys, space.bytes, space.digest)
-        self._replaced: dict[str, Record | None] = {}
-        self._made: dict[str, Record] = {}
+        # key, what stood there, what stands there now
+        self._replaced: list[tuple[str, Record | None, Record]] = []
         self._ops: list[str] = []
 
     def entry(self, key: str, now: int) -> Record | None:
@@ -162,7 +162,8 @@ class Draft:
         """Leave the space as it was."""
         space = self._space
         space.keys, space.bytes, space.digest = self._before
-        space.entries.update(self._replaced)
+        for key, before, _ in self._replaced:
+            space.entries[key] = before
 
     def accept(self, verb: str, now: int, at: str, op_id: str | None, fingerprint: str) -> Outcome:
         """Keep this write, and answer; one that has changed nothing takes no revision. `at` is how tabs see `now`."""
@@ -177,7 +178,8 @@ class Draft:
             frame = write_frame(self.revision, at, self.origin, self._ops)
             space.log.append(Logged(self.revision, now, frame, receipt))
             space.weight += len(self._ops) + len(frame) // 1024
-            space.touched.update(self._made)
+            for key, _, record in self._replaced:
+                space.touched[key] = record
         elif receipt is not None:
             space.unlogged.append(receipt)
         return answer
@@ -199,5 +201,5 @@ class Draft:
             space.keys -= 1
             space.bytes -= before.size
             space.digest = space.digest - before.digest & 0xFFFFFFFF
-        space.entries[key] = self._made[key] = record
-        self._replaced[key] = before
+        space.entries[key] = record
+        self._replaced.append((key, before, record))

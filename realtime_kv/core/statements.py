@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from realtime_kv.core.database import Cursor
 from realtime_kv.core.frames import digest_of, read_frame
@@ -65,11 +66,14 @@ FROM wanted CROSS JOIN receipts AS r ON r.user_id = wanted.user_id AND r.op_id =
 
 @cache
 def _save_entries(rows: int) -> str:
-    # '' (no JSON text is empty) stands for a value that was not loaded and has not changed: the trash keeps it
+    # the columns are the user and the fields of Record, of which `size` and `digest` can be computed anew; '' (no JSON
+    # text is empty) stands for a value that was not loaded and has not changed: the trash keeps it
     return f"""
 INSERT INTO entries (user_id, key, value, revision, created_revision, version, created_at, updated_at, expires_at,
     deleted_at, origin)
-SELECT * FROM ({_values(11, rows)}) WHERE column1 IS NOT NULL
+SELECT column1, column2, coalesce(column3, ''), column6, column7, column8, column9, column10, column11, column12,
+    column13
+FROM ({_values(13, rows)}) WHERE column1 IS NOT NULL
 ON CONFLICT (user_id, key) DO UPDATE SET
     value = CASE excluded.value WHEN '' THEN value ELSE excluded.value END,
     revision = excluded.revision, created_revision = excluded.created_revision,
@@ -190,23 +194,7 @@ def save_log(cursor: Cursor, spaces: Sequence[Space], last_row: int) -> int:
 
 def save_entries(cursor: Cursor, records: Sequence[tuple[Space, Record]]) -> None:
     """Bring the entries up to date."""
-    rows = [
-        (
-            space.user_id,
-            record.key,
-            record.value or "",
-            record.revision,
-            record.created_revision,
-            record.version,
-            record.created_at,
-            record.updated_at,
-            record.expires_at,
-            record.deleted_at,
-            record.origin,
-        )
-        for space, record in records
-    ]
-    _carry_out(cursor, _save_entries, rows)
+    _carry_out(cursor, _save_entries, [(space.user_id, *astuple(record)) for space, record in records])
 
 
 def save_receipts(cursor: Cursor, receipts: Sequence[tuple[Space, Receipt]]) -> None:

@@ -109,6 +109,7 @@ class Writer:
         self._watchers: list[Callable[[Sequence[Committed]], None]] = []
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting: dict[int, deque[Writable]] = {}
+        self._waiting_weight = 0
         self._alone: deque[_Alone] = deque()
         self._flushes: list[_Flush] = []
         self._accepting = True
@@ -218,14 +219,23 @@ class Writer:
             self._alone.append(job)
         elif isinstance(job, _Flush):
             self._flushes.append(job)
-        elif (waiting := self._waiting.get(job.user_id)) is not None:
-            waiting.append(job)
         else:
-            self._waiting[job.user_id] = deque((job,))
+            self._waiting_weight += job.weight
+            waiting = self._waiting.get(job.user_id)
+            if waiting is None:
+                self._waiting[job.user_id] = deque((job,))
+            else:
+                waiting.append(job)
 
     def _next_group(self) -> list[Writable]:
-        """Users take turns, so that nobody's flood keeps another's single write waiting."""
+        """Everything; or, when that is too much, users take turns: nobody's flood keeps another's write waiting."""
         group: list[Writable] = []
+        if self._waiting_weight <= GROUP_WEIGHT:
+            for writes in self._waiting.values():
+                group += writes
+            self._waiting.clear()
+            self._waiting_weight = 0
+            return group
         weight = 0
         while self._waiting and weight < GROUP_WEIGHT:
             for user_id in list(self._waiting):
@@ -240,6 +250,7 @@ class Writer:
                     if writes:
                         self._waiting[user_id] = self._waiting.pop(user_id)
                     break
+        self._waiting_weight -= weight
         return group
 
     def _run_group(self, group: list[Writable]) -> None:
