@@ -261,14 +261,14 @@ class Engine(engineio.Server):  # type: ignore[misc]
     def _serve_polling(self, environ: dict[str, Any], method: str, connection: Connection) -> Answer:
         if connection.websocket is not None:
             raise BadRequest("This session has gone on to WebSocket.")
-        posted = requests.read_body(environ, self._limits.message_bytes) if method == "POST" else None
         try:
-            if posted is None:
+            if method == "GET":
                 answer = connection.poll()
             else:
-                connection.post(posted)
+                connection.post(requests.read_body(environ, self._limits.message_bytes))
                 answer = b"ok"
         except Exception:
+            # what was not heard whole must not be followed by more
             connection.hang_up(self.reason.TRANSPORT_ERROR)
             raise
         if not answer:

@@ -91,8 +91,10 @@ def test_eventlets_server_still_hands_over_the_connection():
 def test_eventlets_hub_still_takes_listeners_and_timers():
     hub = hubs.get_hub()
     assert list(inspect.signature(hub.add).parameters) == ["evtype", "fileno", "cb", "tb", "mac"]
-    for name in ("READ", "WRITE", "remove", "schedule_call_global", "clock", "greenlet"):
+    for name in ("READ", "WRITE", "remove", "schedule_call_global", "clock", "greenlet", "wait"):
         assert hasattr(hub, name)
+    # the instance's `wait` is ours
+    assert "self.wait(" in inspect.getsource(hubs.hub.BaseHub.run)
     assert "self.poll.poll(seconds)" in inspect.getsource(epolls.Hub.do_poll)
 
 

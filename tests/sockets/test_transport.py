@@ -464,12 +464,18 @@ def test_an_event_before_connect_is_not_answered_200(echo):
     assert Polling(echo).post('421["echo",1]').status_code == 400
 
 
-def test_a_body_over_a_mebibyte_is_refused_however_its_length_is_told(echo):
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_over_a_mebibyte_is_refused_and_ends_the_session(echo, chunked):
     polling = Polling(echo).join()
     body = b'42["echo","' + b"x" * MIB + b'"]'
-    assert polling.post_raw(body).status_code == 413
-    assert polling.post_raw(iter([body[:70_000], body[70_000:]])).status_code == 413
-    # and the session lives on
+    assert polling.post_raw(iter([body[:70_000], body[70_000:]]) if chunked else body).status_code == 413
+    # as with 1009 on a WebSocket: nothing may follow what was not heard
+    polling.poll()
+    assert polling.poll().status_code == 400
+
+
+def test_a_body_in_chunks_is_heard_whole(echo):
+    polling = Polling(echo).join()
     assert polling.post_raw(iter([b'421["ec', b'ho",1]'])).status_code == 200
     assert polling.poll().text == "431[1]"
 
