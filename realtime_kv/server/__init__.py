@@ -182,13 +182,13 @@ def _return_large_blocks() -> None:
 def _collect_in_portions(runtime: Runtime) -> None:
     """Collect cycles some thousand objects at a time: a thousand tabs that connect at once make many at once.
 
-    What was made so far stays and need not be looked at again. What has grown old is looked at every ten minutes only,
+    What was made so far stays and need not be looked at again. What has grown old is looked at every few minutes only,
     because that takes as long as there are tabs (0.1 s for ten thousand), and hardly ever finds anything.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(4_000, 4, 1_000_000)
-    repeat(runtime, 600, gc.collect)
+    repeat(runtime, 150, gc.collect)
 
 
 def _address(config: Config) -> str:
