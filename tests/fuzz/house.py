@@ -85,9 +85,11 @@ class House:
         """What is held once all but so many tabs have hung up; with `patient`, and have been given up."""
         end = time.monotonic() + QUIET_SECONDS
         while time.monotonic() < end:
+            # asking for the number of tabs takes a socket, too: that is counted before it is asked again
+            usage = self.usage()
             # besides tabs: the listener, and the pair of the hub's bell
-            if self.usage().sockets <= 3 + tabs and (not patient or self._tabs() == tabs):
-                break
+            if usage.sockets <= 3 + tabs and (not patient or self._tabs() == tabs):
+                return usage
             time.sleep(0.2)
         return self.usage()
 
