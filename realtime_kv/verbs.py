@@ -13,7 +13,6 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import BadRequest, InvalidValue, NotFound, Refusal
-from realtime_kv.core.frames import Answer
 from realtime_kv.core.ops import Op
 from realtime_kv.core.runtime import Future
 from realtime_kv.core.store import Store, check_batch_size
@@ -27,7 +26,7 @@ class Payload(Struct, forbid_unknown_fields=True, kw_only=True):
     """What a request carries. An absent field is UNSET."""
 
     def call(self, store: Store, caller: Caller) -> Future[Any]:
-        """Ask the store for what this says."""
+        """Ask the store for what this says. What is wrong with it is raised at once; the rest comes with the future."""
         raise NotImplementedError
 
 
@@ -171,11 +170,6 @@ def decode_query(name: str, parameters: Iterable[tuple[str, str]]) -> Payload:
         return msgspec.convert(fields, payload)
     except msgspec.ValidationError as error:
         raise _mismatch(str(error)) from None
-
-
-def call(store: Store, caller: Caller, request: Payload) -> Future[Answer]:
-    """Ask the store. What is wrong with the request itself is raised at once; the rest comes with the future."""
-    return request.call(store, caller)
 
 
 def encode_refusal(refusal: Refusal) -> bytes:

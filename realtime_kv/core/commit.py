@@ -55,7 +55,7 @@ class Committer:
                 outcomes.append(refusal)
         spaces = memtable.spaces
         self._open = [spaces[user_id] for user_id in {write.caller.user_id for write in writes} if user_id in spaces]
-        statements.save_receipts(cursor, [(space, receipt) for space in self._open for receipt in space.unlogged])
+        statements.save_receipts(cursor, [(space, receipt) for space in self._open for receipt in space.passing])
         for space in self._open:
             if space.log:
                 memtable.get_ahead(space.user_id, memtable.last_row + 1, space.weight)

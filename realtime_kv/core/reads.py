@@ -93,15 +93,11 @@ def get(db: sqlite3.Connection, user_id: int, key: str, now: int) -> Got:
     return Got(entry=Raw(row[0].encode()))
 
 
-def shown(record: Record, now: int) -> Got | None:
-    """What `get` answers where the record is newer than the tables; None where these have to be asked after all.
-
-    Raises NotFound.
-    """
-    value = record.value
-    if record.is_live(now):
-        return None if value is None else Got(entry=Raw(msgspec.json.encode(record.shown(value))))
-    raise _not_found(record.deleted_at)
+def shown(record: Record, value: str | None, now: int) -> Got:
+    """What `get` answers where the record, with this value, is newer than the tables. Raises NotFound."""
+    if value is None or not record.is_live(now):
+        raise _not_found(record.deleted_at)
+    return Got(entry=Raw(msgspec.json.encode(record.shown(value))))
 
 
 def list_entries(

@@ -35,10 +35,15 @@ class Future(Generic[T]):
         self._others: list[Callable[[Future[T]], None]] | None = None
 
     @classmethod
-    def of(cls, answer: T) -> "Future[T]":
-        """A future that is already resolved."""
+    def called(cls, fn: "Callable[[], T]") -> "Future[T]":
+        """A future that has come out already, as `fn()` does."""
         future = cls()
-        future.resolve(answer)
+        try:
+            answer = fn()
+        except Refusal as refusal:
+            future.fail(refusal)
+        else:
+            future.resolve(answer)
         return future
 
     def resolve(self, answer: T) -> None:

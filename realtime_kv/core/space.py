@@ -73,7 +73,8 @@ class Space:
     """A user's totals, and those of their entries and receipts that have been looked at.
 
     `entries` holds None for a key that has no row. What the open transaction has made of the space stands in `touched`,
-    `log`, `weight` (of the log, in ops and KiB) and `unlogged` (receipts of writes that changed nothing).
+    `log`, `weight` (of the log, in ops and KiB) and `passing`: receipts that need not be remembered, because their table
+    has them: those of writes that changed nothing, and those that it was asked for.
     """
 
     user_id: int
@@ -87,7 +88,7 @@ class Space:
     touched: dict[str, Record] = field(default_factory=dict)
     log: list[Logged] = field(default_factory=list)
     weight: int = 0
-    unlogged: list[Receipt] = field(default_factory=list)
+    passing: list[Receipt] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.started_at = self.revision
@@ -107,7 +108,9 @@ class Space:
         """What was made of the space so far is durable; the next transaction starts from here."""
         self.started_at = self.revision
         self.weight = 0
-        self.touched, self.log, self.unlogged = {}, [], []
+        for receipt in self.passing:
+            self.receipts.pop(receipt.op_id, None)
+        self.touched, self.log, self.passing = {}, [], []
 
 
 class Draft:
@@ -181,7 +184,7 @@ class Draft:
             for key, _, record in self._replaced:
                 space.touched[key] = record
         elif receipt is not None:
-            space.unlogged.append(receipt)
+            space.passing.append(receipt)
         return answer
 
     def _answer(self, verb: str) -> Outcome:

@@ -154,7 +154,9 @@ def load(cursor: Cursor, memtable: Memtable, writes: list[Write], now: int) -> N
             receipts.add((user_id, op_id))
     _fetch_entries(cursor, memtable, entries)
     for user_id, op_id, fingerprint, answer in _query(cursor, _receipts, list(receipts), _ReceiptRows):
-        memtable.spaces[user_id].receipts[op_id] = Receipt(op_id, fingerprint, answer, 0, stored=True)
+        space = memtable.spaces[user_id]
+        space.receipts[op_id] = receipt = Receipt(op_id, fingerprint, answer, 0, stored=True)
+        space.passing.append(receipt)
 
 
 def load_behind(cursor: Cursor, memtable: Memtable) -> Iterator[tuple[Space, list[Logged]]]:

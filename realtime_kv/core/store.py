@@ -61,9 +61,11 @@ class Store:
         values.check_key(key)
         user_id, now = caller.user_id, self.clock()
         record = self._memtable.get(user_id, key)
-        if record is not None and (got := reads.shown(record, now)) is not None:
-            return Future.of(got)
-        return self._submit(lambda db: reads.get(db, user_id, key, now))
+        # a flush takes the value away, because then the table has it
+        value = None if record is None else record.value
+        if record is None or (value is None and record.deleted_at is None):
+            return self._submit(lambda db: reads.get(db, user_id, key, now))
+        return Future.called(lambda: reads.shown(record, value, now))
 
     def list(
         self, caller: Caller, *, prefix: str = "", after: str | None = None, limit: int = 100, values: bool = True

@@ -30,6 +30,8 @@ GROUP_WEIGHT = 2048
 QUEUE_LIMIT = 20_000
 # what is left to flush is flushed when nothing was asked for so long
 IDLE_SECONDS = 0.2
+# what could not be flushed (a full disk) is tried again after so long
+RETRY_SECONDS = 5.0
 
 
 class Writable(Protocol):
@@ -112,6 +114,7 @@ class Writer:
         self._waiting_weight = 0
         self._alone: deque[_Alone] = deque()
         self._flushes: list[_Flush] = []
+        self._flush_after = IDLE_SECONDS
         self._accepting = True
         self._stopping = False
         self._lock = threading.RLock()
@@ -203,7 +206,7 @@ class Writer:
         """Everything that has queued up; waits only when there is nothing at all to do."""
         if not self._waiting and not self._stopping:
             try:
-                self._sort(self._queue.get(timeout=IDLE_SECONDS if self._committer.ahead else None))
+                self._sort(self._queue.get(timeout=self._flush_after if self._committer.ahead else None))
             except queue.Empty:
                 self._flush_all()
         while True:
@@ -327,8 +330,11 @@ class Writer:
             return
         try:
             self._transact(self._committer.flush)
+            self._flush_after = IDLE_SECONDS
         except Exception as error:
+            self._flush_after = RETRY_SECONDS
             log.error("the tables could not be brought up to date: %r", error)
+            # nobody waits for it, but an I/O error is fatal here, too
             self._failure(error)
 
     def _roll_back(self) -> None:

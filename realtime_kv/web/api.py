@@ -18,7 +18,7 @@ def _view(name: str) -> Callable[[], Response]:
             payload = verbs.decode(name, bodies.json())
         else:
             payload = verbs.decode_query(name, bodies.query())
-        return bodies.answer(verbs.encode(wait(verbs.call(house().store, caller, payload))))
+        return bodies.answer(verbs.encode(wait(payload.call(house().store, caller))))
 
     return view
 

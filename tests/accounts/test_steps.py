@@ -13,8 +13,8 @@ def failed(error):
 
 def test_each_step_gets_the_answer_of_the_one_before():
     def steps():
-        first = yield Future.of(1)
-        second = yield Future.of(first + 1)
+        first = yield Future.called(lambda: 1)
+        second = yield Future.called(lambda: first + 1)
         return second + 1
 
     assert walk(Inline(), steps()).result() == 3

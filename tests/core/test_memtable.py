@@ -232,3 +232,16 @@ def test_what_is_in_the_trash_is_not_looked_up_in_tables_that_do_not_know_it_yet
     alice.list()
     alice.delete("k")
     assert alice.set("k", 2, if_revision=0) == {"ok": True, "revision": 3, "version": 1}
+
+
+def test_a_receipt_that_its_table_has_is_not_kept_in_memory(house):
+    alice = Person(house.open(), house.add_user("alice"))
+    space = alice.store._memtable.spaces
+    for n in range(20):
+        alice.delete("absent", op_id=f"nothing {n}")
+        alice.set("k", n, op_id=f"something {n}")
+    alice.list()
+    for n in range(20):
+        assert alice.delete("absent", op_id=f"nothing {n}")["replayed"]
+        assert alice.set("k", n, op_id=f"something {n}")["replayed"]
+    assert space[alice.caller.user_id].receipts == {}

@@ -108,7 +108,7 @@ def test_waiting_is_green_and_hands_out_answers_and_errors(on_a_hub):
         hub.start_thread(lambda: hub.deliver(lambda: failing.fail(KeyError("bad"))), "later")
         with pytest.raises(KeyError):
             hub.wait(failing, DEADLINE)
-        assert hub.wait(Future.of("at once")) == "at once"
+        assert hub.wait(Future.called(lambda: "at once")) == "at once"
         hub.wait(slow, DEADLINE)
         eventlet.sleep(0)
         return seen
