@@ -73,8 +73,8 @@ class Space:
     """A user's totals, and those of their entries and receipts that have been looked at.
 
     `entries` holds None for a key that has no row. What the open transaction has made of the space stands in `touched`,
-    `log`, `weight` (of the log, in ops and KiB) and `passing`: receipts that need not be remembered, because their table
-    has them: those of writes that changed nothing, and those that it was asked for.
+    `log`, `weight` (of the log, in ops and KiB) and `passing`: receipts that need not be remembered, because their
+    table has them: those of writes that changed nothing, and those that it was asked for.
     """
 
     user_id: int
