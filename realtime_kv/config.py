@@ -42,9 +42,23 @@ class Config:
     quota_bytes: int = 64 * MIB
     rate_limits: bool = True
     proxies: int = 0
-    purge_days: int = 30
+    hosts: tuple[str, ...] = ()
     session_days: int = 30
+    session_idle_days: int = 14
+    trash_days: int = 30
+    history_days: int = 90
+    receipt_days: int = 7
+    audit_days: int = 365
+    account_days: int = 14
+    purge_hours: int = 6
+    backup_hours: int = 0
+    backup_keep: int = 7
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str | None = None
+    admin_two_step: bool = False
     connections_per_address: int = 200
+    connections_per_user: int = 200
+    verbs_per_second: int = 2000
 
     def __post_init__(self) -> None:
         # so that code that builds a Config by hand may say what a variable would say
@@ -52,8 +66,10 @@ class Config:
         object.__setattr__(self, "origins", tuple(self.origins))
         if self.public_url:
             object.__setattr__(self, "public_url", _url_origin(self.public_url))
-        if isinstance(self.rate_limits, str):
-            object.__setattr__(self, "rate_limits", _switch(self.rate_limits))
+        object.__setattr__(self, "hosts", tuple(self.hosts))
+        for name in ("rate_limits", "admin_two_step"):
+            if isinstance(given := getattr(self, name), str):
+                object.__setattr__(self, name, _switch(given))
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ, **given: Any) -> "Config":
@@ -97,6 +113,12 @@ class Config:
         if self.host not in _WILDCARDS and self.host not in hosts:
             hosts.append(self.host)
         return tuple(_origin("http", host, self.port) for host in hosts)
+
+    @property
+    def own_hosts(self) -> frozenset[str]:
+        """The names by which this server may be called in `Host`, without port."""
+        named = {str(urlsplit(origin).hostname) for origin in self.own_origins}
+        return frozenset(named | set(self.hosts) | {"127.0.0.1", "localhost", "::1"})
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:
@@ -232,12 +254,35 @@ def _origins(text: str) -> tuple[str, ...]:
     return tuple(_url_origin(origin) for origin in text.replace(",", " ").split())
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    return tuple(_host(host).lower() for host in text.replace(",", " ").split())
+
+
+def _smtp(text: str) -> str:
+    problem = ValueError("must be such as smtps://user:password@mail.example.org:465 (or smtp:// with STARTTLS)")
+    try:
+        parts = urlsplit(text.strip())
+        _ = parts.port
+    except ValueError:
+        raise problem from None
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or parts.path not in {"", "/"}:
+        raise problem
+    return text.strip()
+
+
+def _mail_address(text: str) -> str:
+    name, at, host = text.strip().rpartition("@")
+    if not (name and at and host) or any(character.isspace() for character in text.strip()):
+        raise ValueError("must be a mail address, such as kv@example.org")
+    return text.strip()
+
+
 def _origin(scheme: str, host: str, port: int) -> str:
     shown = f"[{host}]" if ":" in host else host
     return f"{scheme}://{shown}" if port == _DEFAULT_PORTS[scheme] else f"{scheme}://{shown}:{port}"
 
 
-_SECRET = {"secret_key", "database_url"}
+_SECRET = {"secret_key", "database_url", "smtp_url"}
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "host": _host,
     "port": _whole(0, 65535),
@@ -252,8 +297,22 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "quota_bytes": _whole(1, 10**15),
     "rate_limits": _switch,
     "proxies": _whole(0, 16),
-    "purge_days": _whole(1, 36_500),
+    "hosts": _hosts,
     "session_days": _whole(1, 3650),
+    "session_idle_days": _whole(1, 3650),
+    "trash_days": _whole(1, 36_500),
+    "history_days": _whole(1, 36_500),
+    "receipt_days": _whole(7, 36_500),
+    "audit_days": _whole(1, 36_500),
+    "account_days": _whole(1, 36_500),
+    "purge_hours": _whole(1, 8760),
+    "backup_hours": _whole(0, 8760),
+    "backup_keep": _whole(1, 10_000),
+    "smtp_url": _smtp,
+    "mail_from": _mail_address,
+    "admin_two_step": _switch,
     "connections_per_address": _whole(1, 10**6),
+    "connections_per_user": _whole(1, 10**6),
+    "verbs_per_second": _whole(1, 10**9),
 }
 assert set(_PARSERS) == {setting.name for setting in fields(Config)}, "every setting has its parser"

@@ -36,7 +36,7 @@ THIRD_PARTY = {
     # from outside, as a stranger's program would
     "doctor": {"websockets"},
     "core": {"sqlalchemy", "msgspec"},
-    "accounts": {"sqlalchemy", "msgspec", "argon2", "zxcvbn"},
+    "accounts": {"sqlalchemy", "msgspec", "argon2", "zxcvbn", "pyotp", "segno"},
     "verbs": {"msgspec"},
     "migrations": {"sqlalchemy", "alembic"},
 }

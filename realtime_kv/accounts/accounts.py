@@ -1,44 +1,38 @@
-"""Accounts: signing up, signing in, signing out, and whom a token stands for.
+"""Accounts: signing up, in and out, and whom a token stands for.
 
-Nothing here blocks: passwords are judged and hashed in a small pool of real threads, rows are written by the core's
-writer and read by its readers, and every answer is a future. Watchers hear that a session is over once that is durable.
+What a user does with their own account is in `own`, `tokens`, `recovery` and `two_step`; what a superuser does in
+`administration`. Watchers hear that a session is over once that is durable.
 """
 
-import logging
+import dataclasses
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from realtime_kv.accounts import names, passwords, sessions, users
-from realtime_kv.accounts.limits import Limits
+from realtime_kv.accounts import audit, codes, links, names, passwords, sessions, totp, users
+from realtime_kv.accounts.audit import Doer
+from realtime_kv.accounts.context import Context, Readers, Writer
+from realtime_kv.accounts.links import Ticket
 from realtime_kv.accounts.sessions import Ended, SignedIn
-from realtime_kv.accounts.steps import Steps, walk
-from realtime_kv.accounts.users import Person
+from realtime_kv.accounts.steps import Steps
+from realtime_kv.accounts.users import Candidate
+from realtime_kv.accounts.visit import NOWHERE, Visit
 from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
-from realtime_kv.core.errors import InvalidCredentials, RateLimited, Unauthenticated
-from realtime_kv.core.runtime import Future, Runtime, Workers
+from realtime_kv.core.errors import (
+    InvalidCode,
+    InvalidCredentials,
+    PasswordChangeNeeded,
+    SecondStepNeeded,
+    Unauthenticated,
+)
+from realtime_kv.core.frames import timestamp
+from realtime_kv.core.runtime import Future, Runtime, repeat
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-
-class Writer(Protocol):
-    """The core's writer, as far as accounts need it."""
-
-    def run(self, fn: Callable[[Connection], T]) -> Future[T]:
-        """`fn` alone in its own transaction; the future resolves once that is durable."""
-
-
-class Readers(Protocol):
-    """The core's reading threads."""
-
-    def submit(self, fn: Callable[[Connection], T]) -> Future[T]:
-        """`fn` with a connection that only reads."""
+# how often it is written down who has been seen
+SEEN_SECONDS = 60
 
 
 def _now() -> int:
@@ -57,141 +51,208 @@ class Accounts:
         clock: Callable[[], int] = _now,
         tokens: Callable[[int], str] = secrets.token_urlsafe,
     ) -> None:
-        self._writer = writer
-        self._readers = readers
-        self._runtime = runtime
-        self._days = config.session_days
-        self._clock = clock
-        self._tokens = tokens
-        self._limits = Limits(clock, enabled=config.rate_limits)
-        # two threads, 19 MiB each while they hash; whoever would wait for more than a second is sent away at once
-        self._hashing = Workers(runtime, 2, name="password", queue_limit=64, on_full=RateLimited)
-        self._watchers: list[Callable[[Ended], None]] = []
+        self.context = Context(writer, readers, runtime, config, clock, tokens)
+        # sessions that were used since it was last written down: when, and from where
+        self._seen: dict[int, tuple[int, str]] = {}
+        repeat(runtime, SEEN_SECONDS, self.note_seen)
 
     def watch(self, fn: Callable[[Ended], None]) -> None:
         """Tell `fn`, on the edge's thread, of every session that is over."""
-        self._watchers.append(fn)
+        self.context.watch(fn)
 
     def sign_up(
-        self, username: str, password: str, label: str, address: str = "", *, replacing: str | None = None
+        self, username: str, password: str, visit: Visit = NOWHERE, *, replacing: str | None = None, kept: bool = True
     ) -> Future[SignedIn]:
         """A new user, signed in; the session of the token `replacing` is over.
 
         Fails with InvalidName, InvalidPassword, NameTaken or RateLimited.
         """
-        return walk(self._runtime, self._sign_up(username, password, label, address, replacing))
+        return self.context.walk(self._sign_up(username, password, visit, replacing, kept))
 
     def sign_in(
-        self, username: str, password: str, label: str, address: str = "", *, replacing: str | None = None
+        self, username: str, password: str, visit: Visit = NOWHERE, *, replacing: str | None = None, kept: bool = True
     ) -> Future[SignedIn]:
-        """A new session; that of the token `replacing` is over. Fails with InvalidCredentials or RateLimited."""
-        return walk(self._runtime, self._sign_in(username, password, label, address, replacing))
+        """A new session; that of the token `replacing` is over. An account that its user has deleted is there again.
 
-    def sign_out(self, token: str) -> Future[None]:
-        """End the token's session; no matter if it is over already."""
-        return walk(self._runtime, self._sign_out(token))
+        Fails with InvalidCredentials, RateLimited, SecondStepNeeded or PasswordChangeNeeded.
+        """
+        return self.context.walk(self._sign_in(username, password, visit, replacing, kept))
+
+    def second_step(
+        self, ticket: str, code: str, visit: Visit = NOWHERE, *, replacing: str | None = None, kept: bool = True
+    ) -> Future[SignedIn]:
+        """The rest of a sign-in that owed a code: from an authenticator, or a recovery code.
+
+        Fails with LinkExpired, InvalidCode or PasswordChangeNeeded.
+        """
+        return self.context.walk(self._second_step(ticket, code, visit, replacing, kept))
+
+    def sign_out(self, token: str, visit: Visit = NOWHERE) -> Future[None]:
+        """End the token's session; no matter if it is over already. An API token is not ended by this."""
+        return self.context.walk(self._sign_out(token, visit))
 
     def end_expired(self) -> Future[int]:
         """End the sessions whose time has come, so that their sockets close; how many there were."""
-        return walk(self._runtime, self._end_expired())
+        return self.context.walk(self._end_expired())
 
-    def caller(self, token: str, via: str) -> Future[Caller]:
+    def caller(self, token: str, via: str, address: str = "") -> Future[Caller]:
         """Whom the token stands for. Fails with Unauthenticated."""
-        if sessions.is_token(token):
-            return self._read(lambda db: sessions.caller(db, token, self._clock(), via))
-        refused: Future[Caller] = Future()
-        refused.fail(Unauthenticated())
-        return refused
+        if not sessions.is_token(token):
+            refused: Future[Caller] = Future()
+            refused.fail(Unauthenticated())
+            return refused
+        caller = self.context.read(lambda db: sessions.caller(db, token, self.context.clock(), via))
+        caller.then(lambda found: found.failed or self.saw(found.result().session_id, address))
+        return caller
+
+    def saw(self, session_id: int, address: str = "") -> None:
+        """This session was used just now."""
+        self._seen[session_id] = (self.context.clock(), address)
+
+    def note_seen(self) -> Future[None]:
+        """Write down which sessions have been used."""
+        seen, self._seen = self._seen, {}
+        if not seen:
+            return Future.called(lambda: None)
+        return self.context.write(lambda db: sessions.saw(db, seen))
 
     def stop(self) -> None:
         """End the threads."""
-        self._hashing.stop()
+        self.context.stop()
 
     def _sign_up(
-        self, username: str, password: str, label: str, address: str, replacing: str | None
+        self, username: str, password: str, visit: Visit, replacing: str | None, kept: bool
     ) -> Steps[SignedIn]:
         folded = names.folded(names.check(username))
         passwords.check(password)
-        self._limits.sign_up(address, folded)
-
-        def judge_and_hash(_: Any) -> str:
-            passwords.judge(password, username)
-            return passwords.digest(password)
-
-        password_hash = yield self._hashing.submit(judge_and_hash)
+        context = self.context
+        context.limits.sign_up(visit.address, folded)
+        password_hash = yield context.hash(password, username)
 
         def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
             assert folded is not None
-            user = users.create(connection, username, folded, password_hash, self._clock())
-            return self._start(connection, user, label, replacing)
+            now = context.clock()
+            user = users.create(connection, username, folded, password_hash, now)
+            audit.write(connection, now, Doer("user", user.id, visit), "sign_up", user.id)
+            made = codes.renew(connection, user.id, secrets.token_bytes)
+            return self._start(connection, users.by_id(connection, user.id), visit, replacing, kept, codes=made)
 
-        return (yield from self._begin(write))
+        return (yield from context.end(write))
 
     def _sign_in(
-        self, username: str, password: str, label: str, address: str, replacing: str | None
+        self, username: str, password: str, visit: Visit, replacing: str | None, kept: bool
     ) -> Steps[SignedIn]:
-        folded = names.folded(username)
-        self._limits.sign_in(address, folded)
+        context, folded = self.context, names.folded(username)
+        context.limits.sign_in(visit.address, folded)
         if not passwords.could_be(password):
             raise InvalidCredentials()
-        found = (yield self._read(lambda db: users.find(db, folded))) if folded else None
-        known_hash = found[1] if found else passwords.NOBODYS_HASH
-
-        def verify(_: Any) -> tuple[bool, str | None]:
-            right = passwords.matches(known_hash, password)
-            renewed = passwords.digest(password) if right and passwords.is_outdated(known_hash) else None
-            return right, renewed
-
-        right, renewed = yield self._hashing.submit(verify)
+        found: Candidate | None = (yield context.read(lambda db: users.find(db, folded))) if folded else None
+        known_hash = found.password_hash if found else passwords.NOBODYS_HASH
+        right = yield context.verify(known_hash, password)
         if not (right and found and folded):
+            # known or not, the same is done; nobody waits for it, and only the log tells them apart
+            self._note_failure("sign_in_failed", found.person.id if found else None, visit)
             raise InvalidCredentials()
+        renewed = None
+        if passwords.is_outdated(known_hash):
+            renewed = yield context.rehash(password)
 
-        def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
+        def write(connection: Connection) -> tuple[SignedIn | Ticket, list[Ended]]:
             # while we were hashing, the password may have been changed or the user disabled
             if users.find(connection, folded) != found:
                 raise InvalidCredentials()
             if renewed:
-                users.renew_hash(connection, found[0].id, renewed)
-            return self._start(connection, found[0], label, replacing)
+                users.renew_hash(connection, found.person.id, renewed)
+            if found.two_step:
+                return self._ticket(connection, "second_step", found), []
+            return self._enter(connection, found, visit, replacing, kept)
 
-        signed_in = yield from self._begin(write)
-        self._limits.signed_in(address, folded)
-        return signed_in
+        entered: SignedIn | Ticket = yield from context.end(write)
+        context.limits.signed_in(visit.address, folded)
+        return _welcome(entered)
 
-    def _sign_out(self, token: str) -> Steps[None]:
-        if sessions.is_token(token):
-            self._tell((yield self._writer.run(lambda db: sessions.end(db, token, self._clock(), "signed_out"))))
+    def _second_step(self, secret: str, code: str, visit: Visit, replacing: str | None, kept: bool) -> Steps[SignedIn]:
+        context = self.context
 
-    def _end_expired(self) -> Steps[int]:
-        ended = yield self._writer.run(lambda db: sessions.end_expired(db, self._clock()))
-        self._tell(ended)
-        return len(ended)
+        def write(connection: Connection) -> tuple[SignedIn | Ticket | None, list[Ended]]:
+            now = context.clock()
+            link = links.find(connection, secret, now, "second_step")
+            assert link.user_id is not None
+            found = users.by_id(connection, link.user_id)
+            if found is None:
+                raise InvalidCode()
+            if not (totp.use(connection, link.user_id, code, now) or codes.use(connection, link.user_id, code, now)):
+                links.tried(connection, link, now)
+                audit.write(connection, now, Doer("nobody", None, visit), "second_step_failed", link.user_id, ok=False)
+                return None, []
+            links.use(connection, link, now)
+            return self._enter(connection, found, visit, replacing, kept)
+
+        entered = yield from context.end(write)
+        if entered is None:
+            raise InvalidCode()
+        return _welcome(entered)
+
+    def _enter(
+        self, connection: Connection, found: Candidate, visit: Visit, replacing: str | None, kept: bool
+    ) -> tuple[SignedIn | Ticket, list[Ended]]:
+        """Everything that was asked for was right."""
+        if found.must_change_password:
+            return self._ticket(connection, "password", found), []
+        now, user_id = self.context.clock(), found.person.id
+        doer = Doer("user", user_id, visit)
+        if found.deleted:
+            users.undelete(connection, user_id)
+            audit.write(connection, now, doer, "account_restored", user_id)
+        audit.write(connection, now, doer, "sign_in", user_id)
+        return self._start(connection, found, visit, replacing, kept)
 
     def _start(
-        self, connection: Connection, user: Person, label: str, replacing: str | None
+        self,
+        connection: Connection,
+        found: Candidate | None,
+        visit: Visit,
+        replacing: str | None,
+        kept: bool,
+        codes: tuple[str, ...] = (),
     ) -> tuple[SignedIn, list[Ended]]:
-        now = self._clock()
-        begun = sessions.start(connection, user, label, now, self._days, self._tokens)
+        assert found is not None
+        context, now = self.context, self.context.clock()
+        begun = sessions.start(connection, found.person, visit, now, context.config, context.tokens, kept=kept)
+        begun = dataclasses.replace(begun, codes=codes, recovered=found.recovered)
         return begun, sessions.end(connection, replacing, now, "ended") if replacing else []
 
-    def _begin(self, write: Callable[[Connection], tuple[SignedIn, list[Ended]]]) -> Steps[SignedIn]:
-        begun: SignedIn
-        begun, ended = yield self._writer.run(write)
-        self._tell(ended)
-        return begun
+    def _ticket(self, connection: Connection, kind: links.Kind, found: Candidate) -> Ticket:
+        return links.make(connection, kind, found.person.id, self.context.clock(), self.context.tokens)
 
-    def _read(self, fn: Callable[[Connection], T]) -> Future[T]:
-        def read(connection: Connection) -> T:
-            # closed again: a transaction left open would go on showing this connection the past
-            with connection.begin():
-                return fn(connection)
+    def _note_failure(self, action: str, user_id: int | None, visit: Visit) -> None:
+        now, doer = self.context.clock(), Doer("nobody", None, visit)
+        self.context.write(lambda db: audit.write(db, now, doer, action, user_id, ok=False))
 
-        return self._readers.submit(read)
+    def _sign_out(self, token: str, visit: Visit) -> Steps[None]:
+        if not sessions.is_session_token(token):
+            return
+        now = self.context.clock()
 
-    def _tell(self, ended: list[Ended]) -> None:
-        for end in ended:
-            for watcher in self._watchers:
-                try:
-                    watcher(end)
-                except Exception:
-                    log.exception("a watcher of sessions failed")
+        def write(connection: Connection) -> tuple[None, list[Ended]]:
+            ended = sessions.end(connection, token, now, "signed_out")
+            for end in ended:
+                audit.write(connection, now, Doer("user", end.user_id, visit), "sign_out", end.user_id)
+            return None, ended
+
+        yield from self.context.end(write)
+
+    def _end_expired(self) -> Steps[int]:
+        def write(connection: Connection) -> tuple[int, list[Ended]]:
+            ended = sessions.end_expired(connection, self.context.clock())
+            return len(ended), ended
+
+        return (yield from self.context.end(write))
+
+
+def _welcome(entered: SignedIn | Ticket) -> SignedIn:
+    """Raises SecondStepNeeded or PasswordChangeNeeded for a sign-in that owes something."""
+    if isinstance(entered, SignedIn):
+        return entered
+    owed = SecondStepNeeded if entered.kind == "second_step" else PasswordChangeNeeded
+    raise owed(entered.secret, timestamp(entered.expires_at))

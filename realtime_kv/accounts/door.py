@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from realtime_kv.accounts import agents
+from realtime_kv.accounts.visit import Visit
 from realtime_kv.config import Config
 from realtime_kv.core.errors import Forbidden
 
@@ -63,6 +64,6 @@ def address(environ: Mapping[str, Any], config: Config) -> str:
     return str(environ.get("REMOTE_ADDR") or "")
 
 
-def label(environ: Mapping[str, Any]) -> str:
-    """What the session is called: "Firefox on Linux"."""
-    return agents.label(str(environ.get("HTTP_USER_AGENT", "")))
+def visit(environ: Mapping[str, Any], config: Config) -> Visit:
+    """Where this comes from, as sessions and the audit log keep it: "Firefox on Linux", and the address."""
+    return Visit(agents.label(str(environ.get("HTTP_USER_AGENT", ""))), address(environ, config))

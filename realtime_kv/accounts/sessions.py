@@ -1,24 +1,32 @@
-"""Sessions: a row each. The client holds a random token, we hold only its SHA-256; `public_id` names it to people.
+"""Sessions and API tokens: a row each. The client holds a random token, we hold only its SHA-256; `public_id` names it.
 
 A token is worth something until its session ends or expires, and from then on nothing, at every door at once.
 """
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, case, func, insert, select, update
 
 from realtime_kv.accounts.users import Person
+from realtime_kv.accounts.visit import Visit
+from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import Unauthenticated
 from realtime_kv.core.models import User, UserSession
 
 PREFIX = "rks_"
+API_PREFIX = "rkv_"
 DAY = 24 * 60 * 60 * 1000
+# of a browser that is not to be kept signed in
+SHORT = DAY
+# of a token that does not expire: the last moment that can be written with four digits for the year
+NEVER = 253_402_300_799_000
 
-_TOKEN = re.compile(PREFIX + "[A-Za-z0-9_-]{43}")
+_TOKEN = re.compile(f"(?:{PREFIX}|{API_PREFIX})[A-Za-z0-9_-]{{43}}")
 _CALLER = (
     select(
         User.id,
@@ -28,6 +36,9 @@ _CALLER = (
         UserSession.id,
         UserSession.public_id,
         UserSession.label,
+        UserSession.kind,
+        UserSession.scope,
+        UserSession.prefix,
     )
     .join(User, User.id == UserSession.user_id)
     .where(
@@ -35,55 +46,105 @@ _CALLER = (
         UserSession.ended_at.is_(None),
         UserSession.expires_at > bindparam("now"),
         User.disabled_at.is_(None),
+        User.deleted_at.is_(None),
     )
 )
 
 
+Reason = Literal["signed_out", "ended", "expired", "password_changed", "disabled", "deleted", "revoked"]
+
+
 @dataclass(frozen=True)
 class SignedIn:
-    """A session that has just begun: the only moment at which its token is known here."""
+    """A session that has just begun: the only moment at which its token is known here.
+
+    Unused, it is over at `expires_at`; used, at `limit_at` at the latest. `kept` says that the browser is to keep the
+    token when it is closed. `codes` are a new user's recovery codes.
+    `recovered` tells of a recovery that the user has not heard of yet: when (milliseconds), and how.
+    """
 
     user: Person
     token: str
     session: str
     expires_at: int
+    limit_at: int
+    kept: bool = True
+    codes: tuple[str, ...] = ()
+    recovered: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A session that is over, and why: `signed_out`, `ended` or `expired` (protocol §3)."""
+    """A session or token that is over, and why (protocol §3)."""
 
     session_id: int
     user_id: int
-    reason: str
+    reason: Reason
 
 
 def is_token(text: str) -> bool:
-    """Whether this can be a session's token at all: saves the question to the database."""
+    """Whether this can be a token at all: saves the question to the database."""
     return _TOKEN.fullmatch(text) is not None
 
 
+def is_session_token(text: str) -> bool:
+    """Whether this can be the token of a session, not an API token."""
+    return is_token(text) and text.startswith(PREFIX)
+
+
 def start(
-    connection: Connection, user: Person, label: str, now: int, days: int, tokens: Callable[[int], str]
+    connection: Connection,
+    user: Person,
+    visit: Visit,
+    now: int,
+    config: Config,
+    tokens: Callable[[int], str],
+    *,
+    kept: bool = True,
 ) -> SignedIn:
     """A new session for `user`, with a token that nobody has seen before."""
-    begun = SignedIn(user, PREFIX + tokens(32), tokens(9), now + days * DAY)
+    limit_at = now + (config.session_days * DAY if kept else SHORT)
+    idle = config.session_idle_days * DAY
+    begun = SignedIn(user, PREFIX + tokens(32), tokens(9), min(limit_at, now + idle), limit_at, kept)
     connection.execute(
         insert(UserSession).values(
             public_id=begun.session,
-            token_hash=_hash(begun.token),
+            token_hash=token_hash(begun.token),
             user_id=user.id,
-            label=label,
+            label=visit.label,
+            address=visit.address,
             created_at=now,
+            last_seen_at=now,
+            idle=idle,
+            limit_at=limit_at,
             expires_at=begun.expires_at,
         )
     )
     return begun
 
 
-def end(connection: Connection, token: str, now: int, reason: str) -> list[Ended]:
-    """End the token's session; nothing for one that is over already or never was."""
-    return _end(connection, now, reason, UserSession.token_hash == _hash(token)) if is_token(token) else []
+def end(connection: Connection, token: str, now: int, reason: Reason) -> list[Ended]:
+    """End the token's session; nothing for one that is over already or never was, nor for an API token."""
+    if not is_session_token(token):
+        return []
+    return _end(connection, now, reason, UserSession.token_hash == token_hash(token))
+
+
+def end_one(connection: Connection, user_id: int, public_id: str, now: int, reason: Reason) -> list[Ended]:
+    """End this session or token of the user's."""
+    return _end(connection, now, reason, UserSession.user_id == user_id, UserSession.public_id == public_id)
+
+
+def end_all(
+    connection: Connection, user_id: int, now: int, reason: Reason, *, but: int | None = None, tokens: bool = False
+) -> list[Ended]:
+    """End the sessions of a user, but for one; with `tokens` their API tokens too."""
+    which = [UserSession.user_id == user_id]
+    if but is not None:
+        which.append(UserSession.id != but)
+    if not tokens:
+        which.append(UserSession.kind == "session")
+    return _end(connection, now, reason, *which)
 
 
 def end_expired(connection: Connection, now: int) -> list[Ended]:
@@ -91,24 +152,48 @@ def end_expired(connection: Connection, now: int) -> list[Ended]:
     return _end(connection, now, "expired", UserSession.expires_at <= now)
 
 
+def saw(connection: Connection, seen: Mapping[int, tuple[int, str]]) -> None:
+    """Note when sessions (by id) were last used, and from which address: their idle time begins anew."""
+    if not seen:
+        return
+    at: BindParameter[int] = bindparam("at")
+    address: BindParameter[str] = bindparam("address")
+    statement = (
+        update(UserSession)
+        .where(UserSession.id == bindparam("session"), UserSession.ended_at.is_(None))
+        .values(
+            last_seen_at=at,
+            address=case((address == "", UserSession.address), else_=address),
+            # sessions of before there was an idle time, and tokens, keep the end that they have
+            expires_at=case(
+                (UserSession.idle.is_(None), UserSession.expires_at),
+                else_=func.min(UserSession.limit_at, at + UserSession.idle),
+            ),
+        )
+    )
+    rows = [{"session": session, "at": at, "address": where} for session, (at, where) in seen.items()]
+    connection.execute(statement.execution_options(synchronize_session=False), rows)
+
+
 def caller(connection: Connection, token: str, now: int, via: str) -> Caller:
     """Who holds this token. Raises Unauthenticated."""
-    row = connection.execute(_CALLER, {"token_hash": _hash(token), "now": now}).first()
+    row = connection.execute(_CALLER, {"token_hash": token_hash(token), "now": now}).first()
     if row is None:
         raise Unauthenticated()
-    return Caller(*row, via=via)
+    user_id, username, is_admin, created_at, session_id, public_id, label, kind, scope, prefix = row
+    return Caller(user_id, username, is_admin, created_at, session_id, public_id, label, via, kind, scope, prefix)
 
 
-def _end(connection: Connection, now: int, reason: str, *which: object) -> list[Ended]:
+def token_hash(token: str) -> bytes:
+    """What is kept of a token: it is 256 random bits, so a slow hash would add nothing."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _end(connection: Connection, now: int, reason: Reason, *which: ColumnElement[bool]) -> list[Ended]:
     rows = connection.execute(
         update(UserSession)
-        .where(UserSession.ended_at.is_(None), *which)  # type: ignore[arg-type]
+        .where(UserSession.ended_at.is_(None), *which)
         .values(ended_at=now)
         .returning(UserSession.id, UserSession.user_id)
     )
     return [Ended(session_id, user_id, reason) for session_id, user_id in rows]
-
-
-def _hash(token: str) -> bytes:
-    # the token is 256 random bits: a slow hash would add nothing
-    return hashlib.sha256(token.encode()).digest()

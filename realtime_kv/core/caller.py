@@ -9,7 +9,10 @@ import msgspec
 
 @dataclass(frozen=True)
 class Caller:
-    """A signed-in session: `session_id` is its row, `session` its public id, `label` what people call it."""
+    """A signed-in session or an API token: `session_id` is its row, `session` its public id, `label` what it is called.
+
+    Its `scope` is `write` or `read`; with a `prefix` it has to do with the keys under it only.
+    """
 
     user_id: int
     username: str
@@ -19,6 +22,9 @@ class Caller:
     session: str
     label: str
     via: str
+    kind: str = "session"
+    scope: str = "write"
+    prefix: str | None = None
 
     def as_via(self, via: str) -> "Caller":
         """The same caller at another door: `socket` or `http`."""

@@ -48,8 +48,46 @@ class InvalidCredentials(Refusal):
         super().__init__("That user name and password do not go together.")
 
 
+class SecondStepNeeded(Refusal):
+    """The password was right; a code is owed. `ticket` stands for the first step until `expires_at`."""
+
+    code, status, title = "second_step_needed", 401, "One more step"
+
+    def __init__(self, ticket: str, expires_at: str) -> None:
+        super().__init__(
+            "Send the code that your authenticator shows, or a recovery code.", ticket=ticket, expires_at=expires_at
+        )
+
+
+class PasswordChangeNeeded(Refusal):
+    """The password was right, and good for choosing another. `ticket` lets its holder do so until `expires_at`."""
+
+    code, status, title = "password_change_needed", 401, "Choose a new password"
+
+    def __init__(self, ticket: str, expires_at: str) -> None:
+        super().__init__("Choose a new password first.", ticket=ticket, expires_at=expires_at)
+
+
+class InvalidCode(Refusal):
+    """A recovery code or one-time code that is wrong or used; the same answer for an unknown name."""
+
+    code, status, title = "invalid_code", 401, "Wrong code"
+
+    def __init__(self) -> None:
+        super().__init__("That code is not right, or has been used.")
+
+
+class LinkExpired(Refusal):
+    """A one-time link or ticket that has been used, is too old, or never was."""
+
+    code, status, title = "link_expired", 410, "Link expired"
+
+    def __init__(self) -> None:
+        super().__init__("That link has been used or is too old; ask for a new one.")
+
+
 class Forbidden(Refusal):
-    """Wrong origin, scope, or not an admin."""
+    """Wrong origin, scope, or not an admin; `needs` says what would be allowed to."""
 
     code, status, title = "forbidden", 403, "Forbidden"
 

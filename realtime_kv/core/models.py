@@ -4,7 +4,7 @@ Times are integers: milliseconds since 1970-01-01 UTC. A deleted entry keeps its
 purge.
 """
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, Text, false
+from sqlalchemy import ForeignKey, Index, LargeBinary, Text, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -22,7 +22,12 @@ class Meta(Base):
 
 
 class User(Base):
-    """An account. `folded` is the user name without case: names are unique by it."""
+    """An account. `folded` is the user name without case: names are unique by it; ids are never used twice.
+
+    `deleted_by` is `self` (signing in restores it) or `admin`. A password with `must_change_password` is good for
+    choosing another. `totp_step` is the last time step of which a code was taken: none is taken twice. `recovered_at`
+    and `recovered_how` (`code`, `link`, `mail`) stand until the user has been told. A quota of NULL is the house's.
+    """
 
     __tablename__ = "users"
 
@@ -33,10 +38,27 @@ class User(Base):
     is_admin: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[int]
     disabled_at: Mapped[int | None]
+    deleted_at: Mapped[int | None]
+    deleted_by: Mapped[str | None] = mapped_column(Text)
+    password_changed_at: Mapped[int | None]
+    must_change_password: Mapped[bool] = mapped_column(default=False, server_default=false())
+    email: Mapped[str | None] = mapped_column(Text)
+    totp_secret: Mapped[str | None] = mapped_column(Text)
+    totp_confirmed_at: Mapped[int | None]
+    totp_step: Mapped[int | None]
+    recovered_at: Mapped[int | None]
+    recovered_how: Mapped[str | None] = mapped_column(Text)
+    quota_keys: Mapped[int | None]
+    quota_bytes: Mapped[int | None]
 
 
 class UserSession(Base):
-    """A signed-in browser or program: the client holds the token, we hold only its SHA-256."""
+    """A signed-in browser or program, or an API token (`kind`: `session`, `token`).
+
+    The client holds the token, we hold only its SHA-256. `expires_at` moves as the session is used: it is `idle`
+    milliseconds behind the last use, and never later than `limit_at`. `scope` is `write` or `read`; with a `prefix`
+    only the keys under it can be seen.
+    """
 
     __tablename__ = "sessions"
 
@@ -48,13 +70,20 @@ class UserSession(Base):
     created_at: Mapped[int]
     expires_at: Mapped[int]
     ended_at: Mapped[int | None]
+    kind: Mapped[str] = mapped_column(Text, default="session", server_default="session")
+    scope: Mapped[str] = mapped_column(Text, default="write", server_default="write")
+    prefix: Mapped[str | None] = mapped_column(Text)
+    idle: Mapped[int | None]
+    limit_at: Mapped[int | None]
+    last_seen_at: Mapped[int | None]
+    address: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
 
 
 class Space(Base):
     """A user's keys as a whole at `revision`, with the running totals that a bookmark proves.
 
     Like `entries` and `receipts` it may be behind the log (memtable.py). `floor` is the oldest revision that a `sync`
-    may still start from.
+    may still start from, `history_floor` the one from which on the history is complete.
     """
 
     __tablename__ = "spaces"
@@ -62,6 +91,7 @@ class Space(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     revision: Mapped[int] = mapped_column(default=0)
     floor: Mapped[int] = mapped_column(default=0)
+    history_floor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     keys: Mapped[int] = mapped_column(default=0)
     bytes: Mapped[int] = mapped_column(default=0)
     digest: Mapped[int] = mapped_column(default=0)
@@ -114,3 +144,57 @@ class Receipt(Base):
     fingerprint: Mapped[str] = mapped_column(Text)
     answer: Mapped[str] = mapped_column(Text)
     at: Mapped[int]
+
+
+class OneTimeLink(Base):
+    """A secret that is good for one thing, once, and not for long; we hold only its SHA-256.
+
+    `kind` is `recovery` (a link that sets a new password), `password` (a sign-in whose password must be changed),
+    `second_step` (a sign-in that still owes a code), `email` (to be confirmed; `detail` is the address) or `setup`
+    (makes the first superuser; nobody's yet).
+    """
+
+    __tablename__ = "links"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[int]
+    expires_at: Mapped[int]
+    used_at: Mapped[int | None]
+    tries: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    detail: Mapped[str | None] = mapped_column(Text)
+
+
+class RecoveryCode(Base):
+    """One of a user's recovery codes, good once; we hold only its SHA-256."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    used_at: Mapped[int | None]
+
+
+class AuditRow(Base):
+    """Something that was done to an account or to the house; only ever appended to, which triggers enforce.
+
+    `user_id` is whose account it concerns, `actor_id` who did it; NULL is nobody, the command line or the house itself
+    (`actor`: `user`, `admin`, `nobody`, `cli`, `house`). `detail` is JSON. Names are not kept here: ids are never used
+    twice, and what somebody typed as a name may have been a password.
+    """
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("audit_by_user", "user_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[int]
+    user_id: Mapped[int | None]
+    actor_id: Mapped[int | None]
+    actor: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    ok: Mapped[bool]
+    address: Mapped[str] = mapped_column(Text)
+    label: Mapped[str] = mapped_column(Text)
+    detail: Mapped[str | None] = mapped_column(Text)

@@ -79,6 +79,11 @@ class Future(Generic[T]):
             raise self._error
         return self._answer
 
+    @property
+    def failed(self) -> bool:
+        """Whether it has come out with an error."""
+        return self._error is not None
+
     def _take_over(self, other: "Future[T]") -> None:
         if other._error is None:
             self.resolve(other._answer)

@@ -32,6 +32,12 @@ class Quota:
     keys: int = 100_000
     bytes: int = 64 * 1024 * 1024
 
+    def with_exceptions(self, keys: int | None, size: int | None) -> "Quota":
+        """This quota, but for what a user has been given of their own."""
+        if keys is None and size is None:
+            return self
+        return Quota(self.keys if keys is None else keys, self.bytes if size is None else size)
+
 
 @dataclass(slots=True, frozen=True)
 class Usage:
@@ -74,7 +80,8 @@ class Space:
 
     `entries` holds None for a key that has no row. What the open transaction has made of the space stands in `touched`,
     `log`, `weight` (of the log, in ops and KiB) and `passing`: receipts that need not be remembered, because their
-    table has them: those of writes that changed nothing, and those that it was asked for.
+    table has them: those of writes that changed nothing, and those that it was asked for. A quota is None where the
+    user has none of their own.
     """
 
     user_id: int
@@ -82,6 +89,8 @@ class Space:
     keys: int
     bytes: int
     digest: int
+    quota_keys: int | None = None
+    quota_bytes: int | None = None
     entries: dict[str, Record | None] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     started_at: int = 0
@@ -152,6 +161,8 @@ class Draft:
         """Raises QuotaExceeded when this write would take the space over its quota; one that shrinks it never does."""
         space = self._space
         keys, size, _ = self._before
+        if space.quota_keys is not None or space.quota_bytes is not None:
+            quota = quota.with_exceptions(space.quota_keys, space.quota_bytes)
         if space.keys > quota.keys and space.keys > keys:
             raise QuotaExceeded(
                 f"You keep {keys} keys and may keep {quota.keys}; delete some first.", limit=quota.keys, used=keys

@@ -36,10 +36,11 @@ def _callers(rows: int) -> str:
     # a session that has ended is not found, and neither is its space through it
     return f"""
 WITH wanted (session_id, now) AS ({_values(2, rows)})
-SELECT json_group_array(json_array(s.id, s.expires_at, p.user_id, p.revision, p.keys, p.bytes, p.digest))
+SELECT json_group_array(json_array(s.id, s.expires_at, p.user_id, p.revision, p.keys, p.bytes, p.digest,
+    u.quota_keys, u.quota_bytes))
 FROM wanted CROSS JOIN sessions AS s ON s.id = wanted.session_id
     JOIN users AS u ON u.id = s.user_id JOIN spaces AS p ON p.user_id = s.user_id
-WHERE s.ended_at IS NULL AND s.expires_at > wanted.now AND u.disabled_at IS NULL
+WHERE s.ended_at IS NULL AND s.expires_at > wanted.now AND u.disabled_at IS NULL AND u.deleted_at IS NULL
 """
 
 
@@ -110,7 +111,7 @@ FROM made WHERE spaces.user_id = made.user_id
 
 _NO_RECEIPT = (None, None, None)
 
-_CallerRows = msgspec.json.Decoder(list[tuple[int, int, int, int, int, int, int]])
+_CallerRows = msgspec.json.Decoder(list[tuple[int, int, int, int, int, int, int, int | None, int | None]])
 _EntryRows = msgspec.json.Decoder(
     list[tuple[int, str, str | None, int, int, int, int, int, int, int | None, int | None]]
 )
@@ -124,7 +125,10 @@ _BEHIND = """
 SELECT l.id, l.user_id, l.revision, l.at, l.frame, l.op_id, l.fingerprint, l.answer
 FROM log AS l CROSS JOIN spaces AS p ON p.user_id = l.user_id WHERE l.id > ? AND l.revision > p.revision ORDER BY l.id
 """
-_SPACE = "SELECT user_id, revision, keys, bytes, digest FROM spaces WHERE user_id = ?"
+_SPACE = """
+SELECT p.user_id, p.revision, p.keys, p.bytes, p.digest, u.quota_keys, u.quota_bytes
+FROM spaces AS p JOIN users AS u ON u.id = p.user_id WHERE p.user_id = ?
+"""
 
 
 def load(cursor: Cursor, memtable: Memtable, writes: list[Write], now: int) -> None:

@@ -81,9 +81,10 @@ class Gateway:
         try:
             token, kind = door.credentials(environ, auth)
             door.check_origin(environ, self._config, kind)
+            address = door.address(environ, self._config)
             while True:
                 endings = self._endings
-                caller = self._runtime.wait(self._accounts.caller(token, "socket"), timeout=10)
+                caller = self._runtime.wait(self._accounts.caller(token, "socket", address), timeout=10)
                 # a session may have ended while we looked it up: then its end has not found this tab, so look again
                 if endings == self._endings:
                     break

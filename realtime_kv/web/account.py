@@ -8,6 +8,7 @@ from msgspec import Struct
 from realtime_kv import verbs
 from realtime_kv.accounts import door
 from realtime_kv.accounts.sessions import SignedIn
+from realtime_kv.accounts.visit import Visit
 from realtime_kv.core import store, values
 from realtime_kv.core.frames import timestamp
 from realtime_kv.version import VERSION
@@ -34,7 +35,7 @@ def sign_up() -> Response:
     """A new user, signed in. The browser's old session is over, as its cookie is replaced."""
     given, token, kind = _credentials()
     replaced = token if kind == "cookie" and not given.token else None
-    future = house().accounts.sign_up(given.username, given.password, *_where(), replacing=replaced)
+    future = house().accounts.sign_up(given.username, given.password, _visit(), replacing=replaced)
     return _signed_in(wait(future), given, 201)
 
 
@@ -42,7 +43,7 @@ def sign_up() -> Response:
 def sign_in() -> Response:
     """A new session; the one that the request came with is over."""
     given, token, kind = _credentials()
-    future = house().accounts.sign_in(given.username, given.password, *_where(), replacing=token if kind else None)
+    future = house().accounts.sign_in(given.username, given.password, _visit(), replacing=token if kind else None)
     return _signed_in(wait(future), given, 200)
 
 
@@ -54,7 +55,7 @@ def sign_out() -> Response:
     token, kind = door.credentials(request.environ)
     if kind is not None:
         security.check_origin(kind)
-        wait(house().accounts.sign_out(token))
+        wait(house().accounts.sign_out(token, _visit()))
     if kind == "cookie":
         sessions.forget()
     return Response(status=204)
@@ -92,9 +93,8 @@ def _credentials() -> tuple[Credentials, str, door.Kind]:
     return given, token, kind
 
 
-def _where() -> tuple[str, str]:
-    environ = request.environ
-    return door.label(environ), door.address(environ, house().config)
+def _visit() -> Visit:
+    return door.visit(request.environ, house().config)
 
 
 def _signed_in(signed_in: SignedIn, given: Credentials, status: int) -> Response:

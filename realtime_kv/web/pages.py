@@ -59,7 +59,7 @@ def post_signup() -> AnyResponse:
 def signout() -> AnyResponse:
     security.check_origin("cookie")
     if token := door.cookie(request.environ):
-        wait(house().accounts.sign_out(token))
+        wait(house().accounts.sign_out(token, door.visit(request.environ, house().config)))
     sessions.forget()
     return redirect("/signin", 303)
 
@@ -101,9 +101,8 @@ def _enter(template: str, enter: Callable[..., Future[SignedIn]]) -> AnyResponse
     wanted = _next(form.get("next") or request.args.get("next"))
     username = form.get("username", "")
     environ, config = request.environ, house().config
-    where = (door.label(environ), door.address(environ, config))
     try:
-        future = enter(username, form.get("password", ""), *where, replacing=door.cookie(environ))
+        future = enter(username, form.get("password", ""), door.visit(environ, config), replacing=door.cookie(environ))
         sessions.begin(wait(future))
     except Refusal as refusal:
         shown = render_template(template, username=username[:64], problem=refusal, next=wanted)

@@ -44,7 +44,8 @@ def caller() -> Caller:
     if kind is None:
         raise Unauthenticated()
     check_origin(kind)
-    return wait(house().accounts.caller(token, "http"))
+    address = door.address(request.environ, house().config)
+    return wait(house().accounts.caller(token, "http", address))
 
 
 def check_origin(kind: door.Kind) -> None:

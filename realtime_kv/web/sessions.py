@@ -7,12 +7,12 @@ sign-in, HttpOnly and SameSite=Lax, and worth nothing once its session is over.
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, Request, Response, session
+from flask import Flask, Request, Response, request, session
 from flask.sessions import SessionInterface, SessionMixin
 from flask_login import UserMixin, current_user, login_user, logout_user
 
 from realtime_kv.accounts import door
-from realtime_kv.accounts.sessions import SignedIn, is_token
+from realtime_kv.accounts.sessions import SignedIn, is_session_token
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import Unauthenticated
 from realtime_kv.extensions import login_manager
@@ -36,7 +36,7 @@ class TokenSessions(SessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> TokenSession:
         token = door.cookie(request.environ)
-        return TokenSession(token if token and is_token(token) else None)
+        return TokenSession(token if token and is_session_token(token) else None)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         assert isinstance(session, TokenSession)
@@ -45,7 +45,9 @@ class TokenSessions(SessionInterface):
             return
         secure = house().config.secure
         if token:
-            expires = datetime.fromtimestamp(session[_EXPIRES_AT] / 1000, UTC)
+            # without a date the browser forgets it when it is closed
+            kept_until = session[_EXPIRES_AT]
+            expires = None if kept_until is None else datetime.fromtimestamp(kept_until / 1000, UTC)
             response.set_cookie(
                 door.COOKIE, token, expires=expires, path="/", httponly=True, samesite="Lax", secure=secure
             )
@@ -67,7 +69,9 @@ class SignedInUser(UserMixin):  # type: ignore[misc]
 def load(token: str) -> SignedInUser | None:
     """The user of the session that has this token, if it still goes on."""
     try:
-        return SignedInUser(token, wait(house().accounts.caller(token, "http")))
+        return SignedInUser(
+            token, wait(house().accounts.caller(token, "http", door.address(request.environ, house().config)))
+        )
     except Unauthenticated:
         return None
 
@@ -80,7 +84,7 @@ login_manager.session_protection = None
 def begin(signed_in: SignedIn) -> None:
     """From this answer on, the browser holds the new session's token, and no other."""
     login_user(SignedInUser(signed_in.token))
-    session[_EXPIRES_AT] = signed_in.expires_at
+    session[_EXPIRES_AT] = signed_in.limit_at if signed_in.kept else None
 
 
 def forget() -> None:

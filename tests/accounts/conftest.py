@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from realtime_kv import migrations
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.accounts.sessions import Ended, SignedIn
+from realtime_kv.accounts.visit import Visit
 from realtime_kv.config import Config
 from realtime_kv.core import database
 from realtime_kv.core.caller import Caller
@@ -44,11 +45,11 @@ class Town:
     def wait(self, future: Future[Any]) -> Any:
         return self.runtime.wait(future, 10)
 
-    def sign_up(self, username: str, password: str = PASSWORD, **more: Any) -> SignedIn:
-        return self.wait(self.accounts.sign_up(username, password, "Firefox on Linux", **more))
+    def sign_up(self, username: str, password: str = PASSWORD, address: str = "", **more: Any) -> SignedIn:
+        return self.wait(self.accounts.sign_up(username, password, Visit("Firefox on Linux", address), **more))
 
-    def sign_in(self, username: str, password: str = PASSWORD, **more: Any) -> SignedIn:
-        return self.wait(self.accounts.sign_in(username, password, "curl", **more))
+    def sign_in(self, username: str, password: str = PASSWORD, address: str = "", **more: Any) -> SignedIn:
+        return self.wait(self.accounts.sign_in(username, password, Visit("curl", address), **more))
 
     def sign_out(self, token: str) -> None:
         self.wait(self.accounts.sign_out(token))

@@ -7,6 +7,7 @@ from argon2 import PasswordHasher, extract_parameters
 from sqlalchemy import select, update
 
 from realtime_kv.accounts import limits, passwords
+from realtime_kv.accounts.visit import Visit
 from realtime_kv.core.errors import (
     InvalidCredentials,
     InvalidName,
@@ -143,7 +144,7 @@ def test_a_watcher_that_fails_undoes_nothing(town):
         raise RuntimeError("a watcher's bug")
 
     signed_in = town.sign_up("alice")
-    town.accounts._watchers.insert(0, fail)
+    town.accounts.context._watchers.insert(0, fail)
     town.sign_out(signed_in.token)
     assert len(town.ended) == 1
     with pytest.raises(Unauthenticated):
@@ -256,7 +257,7 @@ def test_a_reader_that_looked_somebody_up_still_sees_what_comes_after(busy_town)
 
 def test_who_would_wait_too_long_for_a_hash_is_sent_away(busy_town):
     town = busy_town
-    futures = [town.accounts.sign_up(f"user-{n}", PASSWORD, "curl", f"10.0.{n}.1") for n in range(200)]
+    futures = [town.accounts.sign_up(f"user-{n}", PASSWORD, Visit("curl", f"10.0.{n}.1")) for n in range(200)]
     outcomes = []
     for future in futures:
         try:

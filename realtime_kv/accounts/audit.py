@@ -1,0 +1,93 @@
+"""The audit log: what was done to accounts and to the house, by whom, from where. Only ever appended to.
+
+An entry is written inside the transaction of what it tells of, so there is neither one without the other. It holds ids
+and no names, and never a password, a token, a code or a value.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Connection, insert
+
+from realtime_kv.accounts.visit import Visit
+from realtime_kv.core.models import AuditRow
+
+Actor = Literal["user", "admin", "nobody", "cli", "house"]
+
+# everything that is ever written down, so that pages can name it and filters offer it
+ACTIONS = {
+    "sign_up": "Signed up",
+    "sign_in": "Signed in",
+    "sign_in_failed": "Sign-in failed",
+    "second_step_failed": "Second step failed",
+    "sign_out": "Signed out",
+    "session_ended": "Session ended",
+    "sessions_ended": "Other sessions ended",
+    "password_changed": "Password changed",
+    "recovery_failed": "Recovery failed",
+    "recovered": "Password set by recovery",
+    "recovery_codes_renewed": "Recovery codes renewed",
+    "recovery_mail_sent": "Recovery mail sent",
+    "recovery_link_made": "Recovery link made",
+    "email_changed": "Mail address changed",
+    "two_step_on": "Two-step sign-in switched on",
+    "two_step_off": "Two-step sign-in switched off",
+    "token_created": "API token created",
+    "token_revoked": "API token revoked",
+    "account_deleted": "Account deleted",
+    "account_restored": "Account restored",
+    "account_purged": "Account purged",
+    "user_created": "User created",
+    "user_disabled": "User disabled",
+    "user_enabled": "User enabled",
+    "admin_made": "Made a superuser",
+    "temporary_password": "Temporary password set",
+    "quota_changed": "Quota changed",
+    "entries_viewed": "Entries listed by a superuser",
+    "value_revealed": "Value revealed to a superuser",
+    "purged": "Purge run",
+    "backup_made": "Backup made",
+    "backup_downloaded": "Backup downloaded",
+    "restored": "Backup restored",
+}
+
+
+@dataclass(frozen=True)
+class Doer:
+    """Who does something, and from where; `id` is None for nobody, the command line and the house itself."""
+
+    actor: Actor
+    id: int | None
+    visit: Visit
+
+
+HOUSE = Doer("house", None, Visit("The server itself"))
+CLI = Doer("cli", None, Visit())
+
+
+def write(
+    connection: Connection,
+    now: int,
+    doer: Doer,
+    action: str,
+    user_id: int | None = None,
+    *,
+    ok: bool = True,
+    **detail: Any,
+) -> None:
+    """Append one entry, about the account `user_id` (None: about the house)."""
+    assert action in ACTIONS, action
+    connection.execute(
+        insert(AuditRow).values(
+            at=now,
+            user_id=user_id,
+            actor_id=doer.id,
+            actor=doer.actor,
+            action=action,
+            ok=ok,
+            address=doer.visit.address,
+            label=doer.visit.label,
+            detail=msgspec.json.encode(detail).decode() if detail else None,
+        )
+    )

@@ -1,0 +1,120 @@
+"""What every part of accounts works with: the writer, the readers, the hashing threads, the clock, the limits.
+
+Nothing here blocks: every answer is a future, and several in a row are `Steps`.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from realtime_kv.accounts import passwords
+from realtime_kv.accounts.limits import Limits
+from realtime_kv.accounts.sessions import Ended
+from realtime_kv.accounts.steps import Steps, walk
+from realtime_kv.config import Config
+from realtime_kv.core.errors import RateLimited
+from realtime_kv.core.runtime import Future, Runtime, Workers
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Writer(Protocol):
+    """The core's writer, as far as accounts need it."""
+
+    def run(self, fn: Callable[[Connection], T]) -> Future[T]:
+        """`fn` alone in its own transaction; the future resolves once that is durable."""
+
+
+class Readers(Protocol):
+    """The core's reading threads."""
+
+    def submit(self, fn: Callable[[Connection], T]) -> Future[T]:
+        """`fn` with a connection that only reads."""
+
+
+class Context:
+    """Shared by the parts of one house's accounts."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        readers: Readers,
+        runtime: Runtime,
+        config: Config,
+        clock: Callable[[], int],
+        tokens: Callable[[int], str] = secrets.token_urlsafe,
+    ) -> None:
+        self.runtime = runtime
+        self.config = config
+        self.clock = clock
+        self.tokens = tokens
+        self.limits = Limits(clock, enabled=config.rate_limits)
+        self._writer = writer
+        self._readers = readers
+        # two threads, 19 MiB each while they hash; whoever would wait for more than a second is sent away at once
+        self._hashing = Workers(runtime, 2, name="password", queue_limit=64, on_full=RateLimited)
+        self._watchers: list[Callable[[Ended], None]] = []
+
+    def watch(self, fn: Callable[[Ended], None]) -> None:
+        """Tell `fn`, on the edge's thread, of every session that is over."""
+        self._watchers.append(fn)
+
+    def walk(self, steps: Steps[T]) -> Future[T]:
+        """The future of what `steps` returns or raises."""
+        return walk(self.runtime, steps)
+
+    def write(self, fn: Callable[[Connection], T]) -> Future[T]:
+        """`fn(connection)` in a transaction of its own; what it raises undoes it."""
+        return self._writer.run(fn)
+
+    def end(self, fn: Callable[[Connection], tuple[T, list[Ended]]]) -> Steps[T]:
+        """As `write`, for what ends sessions too: once that is durable, their tabs are told and closed."""
+        answer: T
+        answer, ended = yield self._writer.run(fn)
+        self.tell(ended)
+        return answer
+
+    def read(self, fn: Callable[[Connection], T]) -> Future[T]:
+        """`fn(connection)` with one reading of the database."""
+
+        def read(connection: Connection) -> T:
+            # closed again: a transaction left open would go on showing this connection the past
+            with connection.begin():
+                return fn(connection)
+
+        return self._readers.submit(read)
+
+    def hash(self, password: str, username: str) -> Future[str]:
+        """The hash to keep of a new password, which is judged first. Fails with InvalidPassword or RateLimited."""
+
+        def judge_and_hash(_: Any) -> str:
+            passwords.judge(password, username)
+            return passwords.digest(password)
+
+        return self._hashing.submit(judge_and_hash)
+
+    def rehash(self, password: str) -> Future[str]:
+        """A hash of today's kind of a password that has just been right."""
+        return self._hashing.submit(lambda _: passwords.digest(password))
+
+    def verify(self, known_hash: str, password: str) -> Future[bool]:
+        """Whether this is the password. Fails with RateLimited when too many are waiting."""
+        return self._hashing.submit(lambda _: passwords.matches(known_hash, password))
+
+    def tell(self, ended: list[Ended]) -> None:
+        """Let the watchers hear of these sessions, which are over for good."""
+        for end in ended:
+            for watcher in self._watchers:
+                try:
+                    watcher(end)
+                except Exception:
+                    log.exception("a watcher of sessions failed")
+
+    def stop(self) -> None:
+        """End the threads."""
+        self._hashing.stop()
