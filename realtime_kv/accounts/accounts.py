@@ -102,7 +102,12 @@ class Accounts:
             refused.fail(Unauthenticated())
             return refused
         caller = self.context.read(lambda db: sessions.caller(db, token, self.context.clock(), via))
-        caller.then(lambda found: found.failed or self.saw(found.result().session_id, address))
+
+        def seen(found: Future[Caller]) -> None:
+            if not found.failed:
+                self.saw(found.result().session_id, address)
+
+        caller.then(seen)
         return caller
 
     def saw(self, session_id: int, address: str = "") -> None:
