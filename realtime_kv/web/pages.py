@@ -12,7 +12,7 @@ from realtime_kv.accounts.sessions import SignedIn
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import Refusal, Unauthenticated
 from realtime_kv.core.runtime import Future
-from realtime_kv.web import bodies, errors, security, sessions
+from realtime_kv.web import errors, security, sessions
 from realtime_kv.web.house import house, wait
 
 pages = Blueprint("pages", __name__)
@@ -57,7 +57,7 @@ def post_signup() -> AnyResponse:
 
 @pages.post("/signout")
 def signout() -> AnyResponse:
-    security.check_origin("cookie")
+    security.form()
     if token := door.cookie(request.environ):
         wait(house().accounts.sign_out(token, door.visit(request.environ, house().config)))
     sessions.forget()
@@ -96,8 +96,7 @@ def _ask(template: str) -> AnyResponse:
 
 def _enter(template: str, enter: Callable[..., Future[SignedIn]]) -> AnyResponse:
     """Sign in or up; what does not work is said above the form, with the name still there."""
-    security.check_origin("cookie")
-    form = bodies.form()
+    form = security.form()
     wanted = _next(form.get("next") or request.args.get("next"))
     username = form.get("username", "")
     environ, config = request.environ, house().config

@@ -1,15 +1,20 @@
 """Who is calling, from which origin, and the headers that every answer carries.
 
-Credentials and origins are judged by `accounts.door`, the same for sockets. There are no CSRF tokens: the cookie is
-SameSite=Lax, so no other site's POST carries it; a form or a call that another page makes all the same is refused by
-its `Origin` (or its `Sec-Fetch-Site`), which no page can forge; and JSON calls need a content type that no form sends.
+Credentials and origins are judged by `accounts.door`, the same for sockets. Against a page of another site that has
+the browser send something: the cookie is SameSite=Lax, so no other site's POST carries it; its `Origin` (or its
+`Sec-Fetch-Site`), which no page can forge, has to be ours; a form holds a token (csrf.py), and a JSON call has a
+content type that no form sends.
 """
+
+import ipaddress
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 
 from realtime_kv.accounts import door
 from realtime_kv.core.caller import Caller
-from realtime_kv.core.errors import Unauthenticated
+from realtime_kv.core.errors import BadRequest, Unauthenticated
+from realtime_kv.web import bodies, csrf
 from realtime_kv.web.house import house, wait
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -34,6 +39,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 def register(app: Flask) -> None:
     """Put the headers on every answer of `app`."""
+    app.before_request(_check_host)
+    csrf.register(app)
     app.after_request(_headers)
     app.after_request(_cross_origin)
 
@@ -53,9 +60,42 @@ def check_origin(kind: door.Kind) -> None:
     door.check_origin(request.environ, house().config, kind)
 
 
+def form() -> dict[str, str]:
+    """The fields of a form of ours. Raises Forbidden, BadRequest, TooLarge."""
+    check_origin("cookie")
+    return csrf.check(bodies.form())
+
+
 def is_api() -> bool:
     """Whether a program asks, so that every answer is JSON."""
     return request.path.startswith("/api/")
+
+
+def _check_host() -> None:
+    """Raises BadRequest for a request that calls this server by a name that is not its own.
+
+    A page whose name is made to lead here (DNS rebinding) would be of the same origin for the browser. An address made
+    of numbers cannot be made to lead elsewhere, so without a public name of our own any of them will do. Probes ask by
+    whatever address they have.
+    """
+    if request.path in {"/healthz", "/readyz", "/metrics"}:
+        return
+    config = house().config
+    try:
+        host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+    except ValueError:
+        host = ""
+    if host in config.own_hosts or (not config.public_url and _is_address(host)):
+        return
+    raise BadRequest("This server does not go by that name. If it should, add the name to RKV_HOSTS.")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _headers(response: Response) -> Response:

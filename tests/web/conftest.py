@@ -34,6 +34,11 @@ class Visitor:
     def call(self, verb: str, /, **payload: Any) -> TestResponse:
         return self.post(f"/api/v1/{verb}", json=payload)
 
+    def form_token(self) -> str:
+        """What the hidden field of every form holds for this visitor."""
+        page = self.client.get("/signin", follow_redirects=True).text
+        return page.split('name="csrf_token" value="')[1].split('"')[0]
+
     @property
     def cookie(self) -> str | None:
         found = self.client.get_cookie("rkv_session")
@@ -41,6 +46,8 @@ class Visitor:
 
     def _open(self, path: str, method: str, more: dict[str, Any]) -> TestResponse:
         headers = dict(more.pop("headers", {}))
+        if method == "POST" and not path.startswith("/api/") and isinstance(more.get("data", {}), dict):
+            more["data"] = {"csrf_token": self.form_token(), **more.get("data", {})}
         if self.token is not None:
             headers.setdefault("Authorization", f"Bearer {self.token}")
         return self.client.open(path, method=method, headers=headers, **more)

@@ -1,0 +1,76 @@
+"""The token in every form: proof that it is a form of ours, shown to this very browser (OWASP: signed double submit).
+
+It is bound to the session cookie; for a visitor who has none yet, to a random cookie that says nothing else. No other
+site can read either of them, so none can make a form that counts. JSON calls have their own rules (protocol §4).
+"""
+
+import hashlib
+import secrets
+
+from flask import Flask, Response, current_app, g, request
+from itsdangerous import BadSignature, URLSafeSerializer
+from markupsafe import Markup
+
+from realtime_kv.accounts import door
+from realtime_kv.core.errors import Forbidden
+from realtime_kv.web.house import house
+
+FIELD = "csrf_token"
+COOKIE = "rkv_form"
+
+
+def register(app: Flask) -> None:
+    """Offer `csrf_field()` to every template of `app`."""
+    app.jinja_env.globals["csrf_field"] = field
+    app.after_request(_keep_visitor)
+
+
+def field() -> Markup:
+    """The hidden field that every form with `method="post"` holds."""
+    return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, token())
+
+
+def token() -> str:
+    """A token for this browser; no two are the same, so that compression has nothing to tell."""
+    return _signer().dumps([secrets.token_urlsafe(8), _digest(_holder())])
+
+
+def check(fields: dict[str, str]) -> dict[str, str]:
+    """The other fields of a form. Raises Forbidden unless its token is this browser's."""
+    try:
+        _nonce, digest = _signer().loads(fields.get(FIELD, ""))
+    except (BadSignature, ValueError, TypeError):
+        digest = None
+    # a form that was loaded before signing in elsewhere is still this browser's
+    if digest is None or digest not in {_digest(holder) for holder in _holders()}:
+        raise Forbidden("This form is out of date. Go back, load the page again, and send it once more.")
+    return {name: value for name, value in fields.items() if name != FIELD}
+
+
+def _holders() -> list[str]:
+    held = (door.cookie(request.environ), request.cookies.get(COOKIE))
+    return [holder for holder in held if holder]
+
+
+def _holder() -> str:
+    holders = _holders()
+    if holders:
+        return holders[0]
+    if "new_form_holder" not in g:
+        g.new_form_holder = secrets.token_urlsafe(24)
+    return str(g.new_form_holder)
+
+
+def _keep_visitor(response: Response) -> Response:
+    if holder := g.get("new_form_holder"):
+        secure = house().config.secure
+        response.set_cookie(COOKIE, holder, path="/", httponly=True, samesite="Lax", secure=secure)
+    return response
+
+
+def _signer() -> URLSafeSerializer:
+    return URLSafeSerializer(str(current_app.config["SECRET_KEY"]), salt="realtime_kv.form")
+
+
+def _digest(holder: str) -> str:
+    return hashlib.sha256(holder.encode("utf-8", "replace")).hexdigest()[:32]

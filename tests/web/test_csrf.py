@@ -1,0 +1,51 @@
+"""A form counts when it is one of ours, shown to this very browser; and a request when it calls us by our name."""
+
+import pytest
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.mark.parametrize("path", ["/signin", "/signup", "/signout"])
+@pytest.mark.parametrize("token", ["", "x", "a.b", "WyJhIiwiYiJd.AAAA"])
+def test_a_form_without_its_token_is_refused_and_does_nothing(alice, path, token):
+    answer = alice.post(path, data={"csrf_token": token, "username": "eve", "password": PASSWORD})
+    assert answer.status_code == 403
+    assert "load the page again" in answer.text
+    assert alice.call("get", key="a").json["code"] == "not_found"
+
+
+def test_a_token_is_good_for_one_browser_only(site, alice, stranger):
+    theirs = stranger.form_token()
+    assert alice.post("/signout", data={"csrf_token": theirs}).status_code == 403
+    assert site.visitor().post("/signout", data={"csrf_token": theirs}).status_code == 403
+    mine = alice.form_token()
+    assert stranger.post("/signout", data={"csrf_token": mine}).status_code == 403
+
+
+def test_a_form_that_was_open_before_signing_in_still_counts(stranger):
+    before = stranger.form_token()
+    assert stranger.post("/signup", data={"username": "alice", "password": PASSWORD}).status_code in {200, 303}
+    assert stranger.post("/signout", data={"csrf_token": before}).status_code == 303
+
+
+def test_no_two_tokens_are_the_same(alice):
+    assert alice.form_token() != alice.form_token()
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "[::1", "127.0.0.1@evil.example"])
+@pytest.mark.parametrize("path", ["/signin", "/keys", "/api/v1/me", "/rkv.js"])
+def test_a_request_that_calls_the_server_by_another_name_is_refused(alice, host, path):
+    assert alice.get(path, headers={"Host": host}).status_code == 400
+
+
+def test_its_own_names_any_address_and_those_that_are_configured_will_do(open_site):
+    visitor = open_site(hosts=("kv", "kv.internal")).visitor()
+    for host in ("localhost:5000", "127.0.0.1", "[::1]:5000", "10.0.0.7", "kv:5000", "KV.internal"):
+        assert visitor.get("/signin", headers={"Host": host}).status_code == 200
+    assert visitor.get("/healthz", headers={"Host": "anything"}).status_code == 200
+
+
+def test_with_a_public_name_only_that_name_counts(open_site):
+    visitor = open_site(public_url="https://kv.example.org").visitor()
+    assert visitor.get("/signin", headers={"Host": "kv.example.org"}).status_code == 200
+    assert visitor.get("/signin", headers={"Host": "10.0.0.7"}).status_code == 400
