@@ -13,10 +13,11 @@ from sqlalchemy import Connection
 
 from realtime_kv.accounts import audit, codes, links, names, passwords, sessions, totp, users
 from realtime_kv.accounts.audit import Doer
-from realtime_kv.accounts.context import Context, Readers, Writer
+from realtime_kv.accounts.context import Context, Readers, Writer, require_session
 from realtime_kv.accounts.links import Ticket
 from realtime_kv.accounts.sessions import Ended, SignedIn
 from realtime_kv.accounts.steps import Steps
+from realtime_kv.accounts.tokens import Tokens
 from realtime_kv.accounts.users import Candidate
 from realtime_kv.accounts.visit import NOWHERE, Visit
 from realtime_kv.config import Config
@@ -52,9 +53,15 @@ class Accounts:
         tokens: Callable[[int], str] = secrets.token_urlsafe,
     ) -> None:
         self.context = Context(writer, readers, runtime, config, clock, tokens)
+        self.tokens = Tokens(self.context)
         # sessions that were used since it was last written down: when, and from where
         self._seen: dict[int, tuple[int, str]] = {}
         repeat(runtime, SEEN_SECONDS, self.note_seen)
+
+    @staticmethod
+    def require_session(caller: Caller) -> None:
+        """Raises Forbidden for an API token: accounts are managed by people who are signed in."""
+        require_session(caller)
 
     def watch(self, fn: Callable[[Ended], None]) -> None:
         """Tell `fn`, on the edge's thread, of every session that is over."""

@@ -15,7 +15,8 @@ from realtime_kv.accounts.limits import Limits
 from realtime_kv.accounts.sessions import Ended
 from realtime_kv.accounts.steps import Steps, walk
 from realtime_kv.config import Config
-from realtime_kv.core.errors import RateLimited
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import Forbidden, RateLimited
 from realtime_kv.core.runtime import Future, Runtime, Workers
 
 log = logging.getLogger(__name__)
@@ -118,3 +119,9 @@ class Context:
     def stop(self) -> None:
         """End the threads."""
         self._hashing.stop()
+
+
+def require_session(caller: Caller) -> None:
+    """Raises Forbidden for an API token: accounts are managed by people who are signed in."""
+    if caller.kind != "session":
+        raise Forbidden("An API token may not do that; sign in.", needs="session")

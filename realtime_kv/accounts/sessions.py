@@ -184,6 +184,15 @@ def caller(connection: Connection, token: str, now: int, via: str) -> Caller:
     return Caller(user_id, username, is_admin, created_at, session_id, public_id, label, via, kind, scope, prefix)
 
 
+def check(connection: Connection, caller: Caller, now: int) -> None:
+    """Raises Unauthenticated if the caller's session is over by now: for whoever is about to write for them."""
+    going_on = select(UserSession.id).where(
+        UserSession.id == caller.session_id, UserSession.ended_at.is_(None), UserSession.expires_at > now
+    )
+    if connection.execute(going_on).first() is None:
+        raise Unauthenticated("Your session has ended; sign in again.")
+
+
 def token_hash(token: str) -> bytes:
     """What is kept of a token: it is 256 random bits, so a slow hash would add nothing."""
     return hashlib.sha256(token.encode()).digest()

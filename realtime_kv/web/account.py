@@ -70,7 +70,13 @@ def me() -> Response:
         {
             "ok": True,
             "user": _user(caller.username, caller.is_admin, caller.user_created_at),
-            "session": {"id": caller.session, "label": caller.label},
+            "session": {
+                "id": caller.session,
+                "label": caller.label,
+                "kind": caller.kind,
+                "scope": caller.scope,
+                "prefix": caller.prefix,
+            },
             "usage": {"keys": usage.keys, "bytes": usage.bytes},
             "limits": {
                 "key": values.KEY_BYTES,

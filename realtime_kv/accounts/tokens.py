@@ -1,0 +1,197 @@
+"""API tokens: what a user gives to programs, good for as little as they need.
+
+A token is a row beside the sessions and ends as they do. Its text is shown once; only signed-in people make, see and
+revoke them, so that a token that leaked cannot make others.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, func, insert, select
+
+from realtime_kv.accounts import audit, sessions
+from realtime_kv.accounts.audit import Doer
+from realtime_kv.accounts.context import Context, require_session
+from realtime_kv.accounts.sessions import Ended
+from realtime_kv.accounts.steps import Steps
+from realtime_kv.accounts.visit import NOWHERE, Visit
+from realtime_kv.core import values
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import BadRequest, InvalidKey, NotFound, QuotaExceeded
+from realtime_kv.core.models import UserSession
+from realtime_kv.core.runtime import Future
+
+NAME_LENGTH = 64
+MOST = 100
+SCOPES = ("read", "write")
+
+# control characters, and what breaks a line
+_UNPRINTABLE = {"Cc", "Zl", "Zp"}
+
+
+@dataclass(frozen=True)
+class TokenShown:
+    """A token as its user sees it: times in milliseconds; `expires_at` is None for never, as is `last_used_at`."""
+
+    id: str
+    name: str
+    scope: str
+    prefix: str | None
+    created_at: int
+    expires_at: int | None
+    last_used_at: int | None
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """A token that has just been made: the only moment at which its text is known here."""
+
+    token: str
+    shown: TokenShown
+
+
+# a method of `Tokens` takes the name `list` away
+ManyShown = list[TokenShown]
+
+
+class Tokens:
+    """The API tokens of users."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def create(
+        self,
+        caller: Caller,
+        name: str,
+        scope: str = "write",
+        prefix: str | None = None,
+        expires_at: int | None = None,
+        visit: Visit = NOWHERE,
+    ) -> Future[NewToken]:
+        """A new token for the caller's keys, or for those under `prefix`.
+
+        Fails with Forbidden for a caller who is a token, BadRequest, InvalidKey, or QuotaExceeded.
+        """
+        return self._context.walk(self._create(caller, name, scope, prefix, expires_at, visit))
+
+    def list(self, caller: Caller) -> Future[ManyShown]:
+        """The caller's tokens that are good for something, oldest first. Fails with Forbidden."""
+        return self._context.walk(self._list(caller))
+
+    def revoke(self, caller: Caller, id: str, visit: Visit = NOWHERE) -> Future[None]:
+        """End the caller's token with this public id, and its tabs with it. Fails with Forbidden or NotFound."""
+        return self._context.walk(self._revoke(caller, id, visit))
+
+    def _create(
+        self, caller: Caller, name: str, scope: str, prefix: str | None, expires_at: int | None, visit: Visit
+    ) -> Steps[NewToken]:
+        require_session(caller)
+        context, now = self._context, self._context.clock()
+        _check_name(name)
+        if scope not in SCOPES:
+            raise BadRequest("A scope is `read` or `write`.", field="scope")
+        if prefix is not None:
+            _check_prefix(prefix)
+        if expires_at is not None and not now < expires_at <= sessions.NEVER:
+            raise BadRequest("A token expires in the future, or never.", field="expires_at")
+        made = NewToken(
+            sessions.API_PREFIX + context.tokens(32),
+            TokenShown(context.tokens(9), name, scope, prefix, now, expires_at, None),
+        )
+
+        def write(connection: Connection) -> None:
+            sessions.check(connection, caller, now)
+            used = connection.scalar(select(func.count()).where(*_live(caller, now))) or 0
+            if used >= MOST:
+                raise QuotaExceeded(f"You have {used} tokens; revoke one first.", limit=MOST, used=used)
+            _insert(connection, caller.user_id, made)
+            doer = Doer("user", caller.user_id, visit)
+            audit.write(connection, now, doer, "token_created", caller.user_id, token=made.shown.id, scope=scope)
+
+        yield context.write(write)
+        return made
+
+    def _list(self, caller: Caller) -> Steps[ManyShown]:
+        require_session(caller)
+        now = self._context.clock()
+        shown: ManyShown = yield self._context.read(lambda connection: _shown(connection, caller, now))
+        return shown
+
+    def _revoke(self, caller: Caller, id: str, visit: Visit) -> Steps[None]:
+        require_session(caller)
+        now = self._context.clock()
+
+        def write(connection: Connection) -> tuple[None, list[Ended]]:
+            sessions.check(connection, caller, now)
+            is_theirs = select(UserSession.id).where(*_live(caller, now), UserSession.public_id == id)
+            if connection.execute(is_theirs).first() is None:
+                raise NotFound("You have no such token.")
+            ended = sessions.end_one(connection, caller.user_id, id, now, "revoked")
+            audit.write(connection, now, Doer("user", caller.user_id, visit), "token_revoked", caller.user_id, token=id)
+            return None, ended
+
+        yield from self._context.end(write)
+
+
+def _check_name(name: str) -> None:
+    """Raises BadRequest."""
+    if not name.strip() or len(name) > NAME_LENGTH:
+        raise BadRequest(f"A token's name has 1 to {NAME_LENGTH} characters.", field="name")
+    if any(unicodedata.category(character) in _UNPRINTABLE for character in name):
+        raise BadRequest("A token's name has no control characters, such as line breaks or tabs.", field="name")
+
+
+def _check_prefix(prefix: str) -> None:
+    """Raises InvalidKey: nothing could ever stand under such a prefix."""
+    try:
+        values.check_key(prefix)
+    except InvalidKey as refusal:
+        refusal.extra["field"] = "prefix"
+        raise
+
+
+def _live(caller: Caller, now: int) -> tuple[ColumnElement[bool], ...]:
+    return (
+        UserSession.user_id == caller.user_id,
+        UserSession.kind == "token",
+        UserSession.ended_at.is_(None),
+        UserSession.expires_at > now,
+    )
+
+
+def _insert(connection: Connection, user_id: int, made: NewToken) -> None:
+    shown = made.shown
+    connection.execute(
+        insert(UserSession).values(
+            public_id=shown.id,
+            token_hash=sessions.token_hash(made.token),
+            user_id=user_id,
+            kind="token",
+            label=shown.name,
+            scope=shown.scope,
+            prefix=shown.prefix,
+            created_at=shown.created_at,
+            expires_at=sessions.NEVER if shown.expires_at is None else shown.expires_at,
+        )
+    )
+
+
+def _shown(connection: Connection, caller: Caller, now: int) -> ManyShown:
+    rows = connection.execute(
+        select(
+            UserSession.public_id,
+            UserSession.label,
+            UserSession.scope,
+            UserSession.prefix,
+            UserSession.created_at,
+            UserSession.expires_at,
+            UserSession.last_seen_at,
+        )
+        .where(*_live(caller, now))
+        .order_by(UserSession.id)
+    )
+    return [
+        TokenShown(id, name, scope, prefix, created_at, None if expires_at >= sessions.NEVER else expires_at, seen)
+        for id, name, scope, prefix, created_at, expires_at, seen in rows
+    ]
