@@ -41,7 +41,7 @@ def test_me_tells_the_session_the_use_the_limits_and_the_server(open_site):
     alice.call("set", key="colour", value="red")
     answer = alice.get("/api/v1/me", headers={"User-Agent": "curl/8"}).json
     assert answer["usage"]["keys"] == 1 and answer["usage"]["bytes"] > 0
-    assert answer["session"].keys() == {"id", "label"}
+    assert answer["session"].keys() == {"id", "label", "kind", "scope", "prefix"}
     assert answer["limits"] == {
         "key": 512,
         "value": 100,
