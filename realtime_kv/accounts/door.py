@@ -16,7 +16,7 @@ COOKIE = "rkv_session"
 Kind = Literal["bearer", "cookie"] | None
 
 
-def credentials(environ: Mapping[str, Any], auth: object = None) -> tuple[str, Kind]:
+def credentials(environ: Mapping[str, Any], config: Config, auth: object = None) -> tuple[str, Kind]:
     """The token that came, and how: of a cookie and a bearer token the token counts, good or bad.
 
     A token in a URL is not looked at: URLs end up in logs, histories and `Referer`.
@@ -27,15 +27,24 @@ def credentials(environ: Mapping[str, Any], auth: object = None) -> tuple[str, K
     scheme, _, rest = str(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")
     if scheme.lower() == "bearer":
         return rest.strip(), "bearer"
-    token = cookie(environ)
+    token = cookie(environ, config)
     return (token, "cookie") if token else ("", None)
 
 
-def cookie(environ: Mapping[str, Any]) -> str | None:
+def cookie_name(config: Config, name: str = COOKIE) -> str:
+    """What a cookie of ours is called. Under TLS a browser takes it from this very host only (`__Host-`, RFC 6265bis):
+
+    no other host of the same domain can set it, so nobody can make us take their session for the visitor's.
+    """
+    return f"__Host-{name}" if config.secure else name
+
+
+def cookie(environ: Mapping[str, Any], config: Config) -> str | None:
     """The session cookie that came."""
+    wanted = cookie_name(config)
     for pair in str(environ.get("HTTP_COOKIE", "")).split(";"):
         name, equals, value = pair.strip().partition("=")
-        if equals and name == COOKIE:
+        if equals and name == wanted:
             return value.strip().strip('"')
     return None
 

@@ -79,7 +79,7 @@ class Gateway:
     def connect(self, sid: str, environ: dict[str, Any], auth: Any) -> None:
         """A tab wants in: resolve who it is, once. Refused with the error's code as the message."""
         try:
-            token, kind = door.credentials(environ, auth)
+            token, kind = door.credentials(environ, self._config, auth)
             door.check_origin(environ, self._config, kind)
             address = door.address(environ, self._config)
             while True:

@@ -52,7 +52,7 @@ def sign_out() -> Response:
     """The session that the request came with is over, and its token dead at every door."""
     if bodies.has_body() or request.mimetype:
         bodies.decode(Nothing, bodies.json() or b"{}")
-    token, kind = door.credentials(request.environ)
+    token, kind = door.credentials(request.environ, house().config)
     if kind is not None:
         security.check_origin(kind)
         wait(house().accounts.sign_out(token, _visit()))
@@ -93,7 +93,7 @@ def me() -> Response:
 
 def _credentials() -> tuple[Credentials, str, door.Kind]:
     given = bodies.decode(Credentials, bodies.json())
-    token, kind = door.credentials(request.environ)
+    token, kind = door.credentials(request.environ, house().config)
     # who gets a cookie must be one of our pages; a token may be asked for by whoever may use one
     security.check_origin("bearer" if given.token and kind != "cookie" else "cookie")
     return given, token, kind

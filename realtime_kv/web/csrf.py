@@ -48,7 +48,8 @@ def check(fields: dict[str, str]) -> dict[str, str]:
 
 
 def _holders() -> list[str]:
-    held = (door.cookie(request.environ), request.cookies.get(COOKIE))
+    config = house().config
+    held = (door.cookie(request.environ, config), request.cookies.get(door.cookie_name(config, COOKIE)))
     return [holder for holder in held if holder]
 
 
@@ -63,8 +64,8 @@ def _holder() -> str:
 
 def _keep_visitor(response: Response) -> Response:
     if holder := g.get("new_form_holder"):
-        secure = house().config.secure
-        response.set_cookie(COOKIE, holder, path="/", httponly=True, samesite="Lax", secure=secure)
+        name, secure = door.cookie_name(house().config, COOKIE), house().config.secure
+        response.set_cookie(name, holder, path="/", httponly=True, samesite="Lax", secure=secure)
     return response
 
 

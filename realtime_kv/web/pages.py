@@ -58,8 +58,9 @@ def post_signup() -> AnyResponse:
 @pages.post("/signout")
 def signout() -> AnyResponse:
     security.form()
-    if token := door.cookie(request.environ):
-        wait(house().accounts.sign_out(token, door.visit(request.environ, house().config)))
+    environ, config = request.environ, house().config
+    if token := door.cookie(environ, config):
+        wait(house().accounts.sign_out(token, door.visit(environ, config)))
     sessions.forget()
     return redirect("/signin", 303)
 
@@ -101,7 +102,8 @@ def _enter(template: str, enter: Callable[..., Future[SignedIn]]) -> AnyResponse
     username = form.get("username", "")
     environ, config = request.environ, house().config
     try:
-        future = enter(username, form.get("password", ""), door.visit(environ, config), replacing=door.cookie(environ))
+        replaced = door.cookie(environ, config)
+        future = enter(username, form.get("password", ""), door.visit(environ, config), replacing=replaced)
         sessions.begin(wait(future))
     except Refusal as refusal:
         shown = render_template(template, username=username[:64], problem=refusal, next=wanted)

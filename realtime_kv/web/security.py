@@ -47,7 +47,7 @@ def register(app: Flask) -> None:
 
 def caller() -> Caller:
     """Who calls this verb. Raises Unauthenticated or Forbidden."""
-    token, kind = door.credentials(request.environ)
+    token, kind = door.credentials(request.environ, house().config)
     if kind is None:
         raise Unauthenticated()
     check_origin(kind)

@@ -35,7 +35,7 @@ class TokenSessions(SessionInterface):
     """Flask's sessions, with the token as the whole cookie."""
 
     def open_session(self, app: Flask, request: Request) -> TokenSession:
-        token = door.cookie(request.environ)
+        token = door.cookie(request.environ, house().config)
         return TokenSession(token if token and is_session_token(token) else None)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
@@ -43,16 +43,15 @@ class TokenSessions(SessionInterface):
         token = session.get(_TOKEN)
         if token == session.came_with:
             return
-        secure = house().config.secure
+        config = house().config
+        name, secure = door.cookie_name(config), config.secure
         if token:
             # without a date the browser forgets it when it is closed
             kept_until = session[_EXPIRES_AT]
             expires = None if kept_until is None else datetime.fromtimestamp(kept_until / 1000, UTC)
-            response.set_cookie(
-                door.COOKIE, token, expires=expires, path="/", httponly=True, samesite="Lax", secure=secure
-            )
+            response.set_cookie(name, token, expires=expires, path="/", httponly=True, samesite="Lax", secure=secure)
         else:
-            response.delete_cookie(door.COOKIE, path="/", httponly=True, samesite="Lax", secure=secure)
+            response.delete_cookie(name, path="/", httponly=True, samesite="Lax", secure=secure)
 
 
 class SignedInUser(UserMixin):  # type: ignore[misc]

@@ -37,7 +37,14 @@ CONFIG = Config(data_dir=Path("unused"), public_url=OURS, origins=(PARTNER,))
     ],
 )
 def test_of_a_cookie_and_a_bearer_token_the_token_counts(environ, auth, expected):
-    assert door.credentials(environ, auth) == expected
+    assert door.credentials(environ, Config(), auth) == expected
+
+
+def test_under_tls_only_the_cookie_counts_that_no_other_host_can_set():
+    both = {"HTTP_COOKIE": "rkv_session=planted; __Host-rkv_session=abc"}
+    assert door.credentials(both, CONFIG) == ("abc", "cookie")
+    assert door.credentials({"HTTP_COOKIE": "rkv_session=planted"}, CONFIG) == ("", None)
+    assert door.credentials(both, Config()) == ("planted", "cookie")
 
 
 @pytest.mark.parametrize("kind", ["cookie", "bearer", None])

@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from realtime_kv.accounts import door
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 
@@ -20,6 +21,7 @@ class Visitor:
 
     def __init__(self, app: Flask, token: str | None = None) -> None:
         self.client: FlaskClient = app.test_client()
+        self.config: Config = app.extensions["realtime_kv"].config
         self.token = token
 
     def get(self, path: str, **more: Any) -> TestResponse:
@@ -41,7 +43,7 @@ class Visitor:
 
     @property
     def cookie(self) -> str | None:
-        found = self.client.get_cookie("rkv_session")
+        found = self.client.get_cookie(door.cookie_name(self.config))
         return found.value if found else None
 
     def _open(self, path: str, method: str, more: dict[str, Any]) -> TestResponse:

@@ -32,6 +32,13 @@ def test_no_two_tokens_are_the_same(alice):
     assert alice.form_token() != alice.form_token()
 
 
+def test_under_tls_the_cookie_of_a_form_is_this_hosts_alone(open_site):
+    visitor = open_site(public_url="https://kv.example.org").visitor()
+    (cookie,) = visitor.get("/signin").headers.getlist("Set-Cookie")
+    assert cookie.startswith("__Host-rkv_form=")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; ")) and "Domain" not in cookie
+
+
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "[::1", "127.0.0.1@evil.example"])
 @pytest.mark.parametrize("path", ["/signin", "/keys", "/api/v1/me", "/rkv.js"])
 def test_a_request_that_calls_the_server_by_another_name_is_refused(alice, host, path):

@@ -27,7 +27,7 @@ def alice(site):
     # the test client's cookie jar holds a Secure cookie back over plain HTTP
     visitor.client.environ_base["wsgi.url_scheme"] = "https"
     answer = visitor.call("sign_up", username="Alice", password=PASSWORD, token=True)
-    visitor.client.set_cookie("rkv_session", answer.json["token"])
+    visitor.client.set_cookie("__Host-rkv_session", answer.json["token"])
     return visitor
 
 

@@ -24,11 +24,26 @@ def test_the_cookie_is_the_token_and_nothing_else(stranger):
     assert rest == {"HttpOnly": "", "Path": "/", "SameSite": "Lax"}
 
 
-@pytest.mark.parametrize(("public_url", "secure"), [("https://kv.example.org", True), ("http://kv.example.org", False)])
-def test_under_tls_the_cookie_is_secure(open_site, public_url, secure):
+@pytest.mark.parametrize(
+    ("public_url", "name"), [("https://kv.example.org", "__Host-rkv_session"), ("http://kv.example.org", "rkv_session")]
+)
+def test_under_tls_the_cookie_is_secure_and_this_hosts_alone(open_site, public_url, name):
     visitor = open_site(public_url=public_url).visitor()
-    _, rest = attributes(visitor.call("sign_up", **CREDENTIALS))
-    assert ("Secure" in rest) is secure
+    value, rest = attributes(visitor.call("sign_up", **CREDENTIALS))
+    assert value.startswith(f"{name}=rks_")
+    assert ("Secure" in rest) is public_url.startswith("https")
+    assert rest["Path"] == "/" and "Domain" not in rest
+    value, rest = attributes(visitor.call("sign_out"))
+    assert value == f"{name}=" and ("Secure" in rest) is public_url.startswith("https")
+
+
+def test_under_tls_a_cookie_that_another_host_of_the_domain_could_have_set_is_nobodys(open_site):
+    site = open_site(public_url="https://kv.example.org")
+    token = site.visitor().call("sign_up", token=True, **CREDENTIALS).json["token"]
+    for name, status in (("rkv_session", 401), ("__Host-rkv_session", 200)):
+        visitor = site.visitor()
+        visitor.client.set_cookie(name, token)
+        assert visitor.get("/api/v1/me").status_code == status
 
 
 def test_no_other_answer_sets_a_cookie(alice):
@@ -96,7 +111,9 @@ def test_a_remember_cookie_is_nobody(site, alice):
 
 
 @pytest.mark.parametrize("value", ["x" * 8000, "rks_" + "\xe9" * 43, '"', ";;;", "rks_" + "x" * 43, "../../etc/passwd"])
-def test_a_cookie_that_makes_no_sense_is_nobody(stranger, value):
+def test_a_cookie_that_makes_no_sense_is_nobody(site, stranger, value):
+    # with a jar of its own the test client would not send this one
+    stranger.client = site.app.test_client(use_cookies=False)
     headers = {"Cookie": f"rkv_session={value}"}
     assert stranger.get("/api/v1/me", headers=headers).status_code == 401
     assert stranger.get("/keys", headers=headers).status_code == 303
