@@ -168,7 +168,9 @@ class Connection:
 
     def hang_up(self, reason: str, *, code: int = 1000) -> None:
         """End it; the client knows, or has deserved that it does not hear what is queued."""
-        self._clear()
+        # one that we have ended may still fetch why, though it was sending something at that moment
+        if not self.closed:
+            self._clear()
         self.close(reason, code=code)
 
     def cut(self, reason: str) -> None:

@@ -161,6 +161,15 @@ def test_sent_away_a_client_hears_everything_before_and_does_not_come_back(echo)
     assert polling.poll().status_code == 400
 
 
+def test_who_is_sent_away_while_sending_something_still_hears_why(echo):
+    polling = Polling(echo).join()
+    echo.ask("/disconnect")
+    assert polling.post('421["echo",7]').status_code == 400
+    said = polling.poll().text.split("\x1e")
+    assert said[0].startswith('42["news"') and said[1:] == ["41"]
+    assert polling.poll().status_code == 400
+
+
 # who may join
 
 
