@@ -12,6 +12,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from realtime_kv.accounts import audit, codes, links, names, passwords, sessions, totp, users
+from realtime_kv.accounts.administration import Administration
 from realtime_kv.accounts.audit import Doer
 from realtime_kv.accounts.context import Context, Readers, Writer, require_session
 from realtime_kv.accounts.links import Ticket
@@ -54,6 +55,7 @@ class Accounts:
     ) -> None:
         self.context = Context(writer, readers, runtime, config, clock, tokens)
         self.tokens = Tokens(self.context)
+        self.administration = Administration(self.context)
         # sessions that were used since it was last written down: when, and from where
         self._seen: dict[int, tuple[int, str]] = {}
         repeat(runtime, SEEN_SECONDS, self.note_seen)

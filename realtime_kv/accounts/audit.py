@@ -42,6 +42,7 @@ ACTIONS = {
     "user_disabled": "User disabled",
     "user_enabled": "User enabled",
     "admin_made": "Made a superuser",
+    "admin_unmade": "Superuser no more",
     "temporary_password": "Temporary password set",
     "quota_changed": "Quota changed",
     "entries_viewed": "Entries listed by a superuser",

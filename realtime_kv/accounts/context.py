@@ -30,6 +30,9 @@ class Writer(Protocol):
     def run(self, fn: Callable[[Connection], T]) -> Future[T]:
         """`fn` alone in its own transaction; the future resolves once that is durable."""
 
+    def flush(self, user_id: int | None) -> Future[None]:
+        """Bring the tables of this user, or of all, up to date."""
+
 
 class Readers(Protocol):
     """The core's reading threads."""
@@ -89,6 +92,10 @@ class Context:
                 return fn(connection)
 
         return self._readers.submit(read)
+
+    def flush(self, user_id: int | None = None) -> Future[None]:
+        """The tables of this user, or of all, up to date: before their entries are read here."""
+        return self._writer.flush(user_id)
 
     def hash(self, password: str, username: str) -> Future[str]:
         """The hash to keep of a new password, which is judged first. Fails with InvalidPassword or RateLimited."""

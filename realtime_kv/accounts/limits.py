@@ -27,6 +27,7 @@ SIGN_IN_ADDRESS = Rate(60, SECOND)
 SIGN_IN_NAME = Rate(10, 6 * SECOND)
 SIGN_UP_ADDRESS = Rate(60, 10 * SECOND)
 SIGN_UP_NAME = Rate(20, 6 * SECOND)
+CONFIRM_USER = Rate(10, 6 * SECOND)
 
 
 class Buckets:
@@ -69,6 +70,7 @@ class Limits:
         self._enabled = enabled
         self._sign_in = (Buckets(SIGN_IN_ADDRESS), Buckets(SIGN_IN_NAME))
         self._sign_up = (Buckets(SIGN_UP_ADDRESS), Buckets(SIGN_UP_NAME))
+        self._confirm = Buckets(CONFIRM_USER)
 
     def sign_in(self, address: str, name: str | None) -> None:
         """One attempt more. Raises RateLimited."""
@@ -82,6 +84,14 @@ class Limits:
     def sign_up(self, address: str, name: str | None) -> None:
         """One attempt more. Raises RateLimited."""
         self._take(self._keyed(self._sign_up, address, name))
+
+    def confirm(self, user_id: int) -> None:
+        """A signed-in user gives their password again. Raises RateLimited."""
+        self._take([(self._confirm, str(user_id))])
+
+    def confirmed(self, user_id: int) -> None:
+        """It was right: give the attempt back."""
+        self._confirm.give_back(str(user_id))
 
     def _take(self, keyed: Iterable[tuple[Buckets, str]]) -> None:
         if not self._enabled:

@@ -99,6 +99,12 @@ def create(
     return Person(user_id, username, is_admin, now)
 
 
+def only_superuser(connection: Connection, user_id: int) -> bool:
+    """Whether the house would have no superuser left who can sign in, were it not for this one."""
+    able = select(User.id).where(User.is_admin, User.disabled_at.is_(None), User.deleted_at.is_(None))
+    return list(connection.execute(able.limit(2)).scalars()) == [user_id]
+
+
 def renew_hash(connection: Connection, user_id: int, password_hash: str) -> None:
     """Keep the same password under a newer hash."""
     connection.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))

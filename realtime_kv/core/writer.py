@@ -81,9 +81,9 @@ class _Alone:
 
 @dataclass(slots=True, eq=False)
 class _Flush:
-    """The tables of one user, up to date."""
+    """The tables of one user, or of all, up to date."""
 
-    user_id: int
+    user_id: int | None
     future: Future[None] = field(default_factory=Future)
 
 
@@ -140,8 +140,8 @@ class Writer:
         self._put(job)
         return job.future
 
-    def flush(self, user_id: int) -> Future[None]:
-        """Bring this user's tables up to date with all that has been committed; fails with Unavailable."""
+    def flush(self, user_id: int | None) -> Future[None]:
+        """Bring the tables of this user (None: of all) up to date with what is committed; fails with Unavailable."""
         if not self._accepting:
             raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
         job = _Flush(user_id)
@@ -311,7 +311,9 @@ class Writer:
         jobs, self._flushes = self._flushes, []
         failure: BaseException | None = None
         try:
-            self._transact(lambda cursor: self._committer.flush(cursor, {job.user_id for job in jobs}))
+            users = {job.user_id for job in jobs if job.user_id is not None}
+            everybody = any(job.user_id is None for job in jobs)
+            self._transact(lambda cursor: self._committer.flush(cursor, None if everybody else users))
         except Exception as error:
             failure = self._failure(error)
 

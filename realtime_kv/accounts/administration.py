@@ -1,0 +1,280 @@
+"""What a superuser or the command line does: making, disabling, deleting and helping users.
+
+Whoever calls this has been let in as a superuser; what is done is done in the name of `doer`, and is in the audit log
+by the same transaction. The house is never left without a superuser who can sign in.
+"""
+
+import base64
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select, update
+
+from realtime_kv.accounts import audit, census, links, names, passwords, sessions, setup, users
+from realtime_kv.accounts.audit import Doer
+from realtime_kv.accounts.census import Who
+from realtime_kv.accounts.confirm import confirm
+from realtime_kv.accounts.links import Ticket
+from realtime_kv.accounts.oversight import Oversight
+from realtime_kv.accounts.sessions import Ended, Reason, SignedIn
+from realtime_kv.accounts.steps import Steps
+from realtime_kv.accounts.users import Person
+from realtime_kv.accounts.visit import Visit
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import BadRequest, Forbidden
+from realtime_kv.core.models import User
+from realtime_kv.core.runtime import Future
+
+MOST_QUOTA = 10**15
+
+
+@dataclass(frozen=True)
+class Created:
+    """A new user, with what they need to sign in: a temporary password, or a link to choose one; or neither."""
+
+    user: Person
+    password: str | None = None
+    link: Ticket | None = None
+
+
+class Administration(Oversight):
+    """A user is named by id or by name; NotFound says that there is no such user."""
+
+    def confirm(self, caller: Caller, password: str) -> Future[None]:
+        """The caller's password again. Fails with InvalidCredentials or RateLimited."""
+
+        def steps() -> Steps[None]:
+            yield from confirm(self._context, caller, password)
+
+        return self._context.walk(steps())
+
+    def create_user(
+        self, doer: Doer, username: str, *, password: str | None = None, is_admin: bool = False, link: bool = False
+    ) -> Future[Created]:
+        """A new user: with this password, or with a temporary one, or with a link to choose one.
+
+        Fails with InvalidName, InvalidPassword or NameTaken.
+        """
+        return self._context.walk(self._create_user(doer, username, password, is_admin, link))
+
+    def make_admin(self, doer: Doer, who: Who) -> Future[None]:
+        """A superuser from the next sign-in on: what was signed in before is not trusted with more."""
+        return self._context.walk(self._set_admin(doer, who, True))
+
+    def unmake_admin(self, doer: Doer, who: Who) -> Future[None]:
+        """A user like any other. Fails with Forbidden for the last superuser."""
+        return self._context.walk(self._set_admin(doer, who, False))
+
+    def disable(self, doer: Doer, who: Who) -> Future[None]:
+        """Nothing of this user works any more, until they are enabled. Fails with Forbidden for the last superuser."""
+        return self._context.walk(self._disable(doer, who))
+
+    def enable(self, doer: Doer, who: Who) -> Future[None]:
+        """They can sign in again; what has ended stays ended."""
+        return self._undo(doer, who, "user_enabled", User.disabled_at.is_not(None), disabled_at=None)
+
+    def delete(self, doer: Doer, who: Who) -> Future[None]:
+        """Deleted softly: can be restored until the purge. Fails with Forbidden for the last superuser."""
+        return self._context.walk(self._delete(doer, who))
+
+    def restore(self, doer: Doer, who: Who) -> Future[None]:
+        """The account is there again, whoever deleted it."""
+        return self._undo(doer, who, "account_restored", User.deleted_at.is_not(None), deleted_at=None, deleted_by=None)
+
+    def recovery_link(self, doer: Doer, who: Who) -> Future[Ticket]:
+        """A link to choose a new password, good once and for 30 minutes; sessions end when it is used.
+
+        Fails with Forbidden for an account that is disabled or deleted.
+        """
+
+        def write(connection: Connection) -> Ticket:
+            user_id = _open_account(connection, who)
+            now = self._context.clock()
+            audit.write(connection, now, doer, "recovery_link_made", user_id)
+            return links.make(connection, "recovery", user_id, now, self._context.tokens)
+
+        return self._context.write(write)
+
+    def temporary_password(self, doer: Doer, who: Who) -> Future[str]:
+        """A password that is good for choosing another; all sessions end.
+
+        Fails with Forbidden for an account that is disabled or deleted.
+        """
+        return self._context.walk(self._temporary_password(doer, who))
+
+    def end_sessions(self, doer: Doer, who: Who, *, tokens: bool = False) -> Future[int]:
+        """End all sessions of the user, with `tokens` the API tokens too; how many."""
+        return self._context.walk(self._end_sessions(doer, who, tokens))
+
+    def set_quota(self, doer: Doer, who: Who, keys: int | None, size: int | None) -> Future[None]:
+        """How many keys and bytes this user may keep; None for what everybody may. Raises BadRequest."""
+        if not all(limit is None or 0 <= limit <= MOST_QUOTA for limit in (keys, size)):
+            raise BadRequest(f"A quota is a whole number from 0 to {MOST_QUOTA}.", field="quota")
+
+        def write(connection: Connection) -> None:
+            now, user_id = self._context.clock(), census.find(connection, who)
+            _change(connection, user_id, quota_keys=keys, quota_bytes=size)
+            audit.write(connection, now, doer, "quota_changed", user_id, keys=keys, bytes=size)
+
+        return self._context.write(write)
+
+    # the first superuser
+
+    def has_superuser(self) -> Future[bool]:
+        """Whether anybody is a superuser, be it one who is disabled."""
+        return self._context.read(setup.has_superuser)
+
+    def setup_link(self) -> Future[Ticket]:
+        """A link that makes the first superuser, good once and for a day; an older one is good no more."""
+        return self._context.write(
+            lambda db: links.make(db, "setup", None, self._context.clock(), self._context.tokens)
+        )
+
+    def check_setup(self, secret: str) -> Future[None]:
+        """Fails with LinkExpired for a link that makes no superuser any more."""
+
+        def read(connection: Connection) -> None:
+            setup.find(connection, secret, self._context.clock())
+
+        return self._context.read(read)
+
+    def use_setup(
+        self, secret: str, username: str, password: str, visit: Visit, *, replacing: str | None = None
+    ) -> Future[SignedIn]:
+        """The first superuser, signed in; the link is used up.
+
+        Fails with LinkExpired, InvalidName, InvalidPassword or NameTaken.
+        """
+        return self._context.walk(setup.use(self._context, secret, username, password, visit, replacing))
+
+    # the steps of it
+
+    def _undo(self, doer: Doer, who: Who, action: str, condition: ColumnElement[bool], **values: None) -> Future[None]:
+        def write(connection: Connection) -> None:
+            user_id = census.find(connection, who)
+            if _change(connection, user_id, condition, **values):
+                audit.write(connection, self._context.clock(), doer, action, user_id)
+
+        return self._context.write(write)
+
+    def _create_user(
+        self, doer: Doer, username: str, password: str | None, is_admin: bool, link: bool
+    ) -> Steps[Created]:
+        context, temporary = self._context, None
+        folded = names.folded(names.check(username))
+        if password is not None:
+            passwords.check(password)
+            password_hash = yield context.hash(password, username)
+        else:
+            temporary = _new_password()
+            password_hash = yield context.rehash(temporary)
+
+        def write(connection: Connection) -> Created:
+            assert folded is not None
+            now = context.clock()
+            user = users.create(connection, username, folded, password_hash, now, is_admin=is_admin)
+            audit.write(connection, now, doer, "user_created", user.id)
+            if is_admin:
+                audit.write(connection, now, doer, "admin_made", user.id)
+            if link:
+                audit.write(connection, now, doer, "recovery_link_made", user.id)
+                return Created(user, link=links.make(connection, "recovery", user.id, now, context.tokens))
+            if temporary is not None:
+                users.set_password(connection, user.id, password_hash, now, temporary=True)
+            return Created(user, temporary)
+
+        created: Created = yield context.write(write)
+        return created
+
+    def _set_admin(self, doer: Doer, who: Who, is_admin: bool) -> Steps[None]:
+        def write(connection: Connection) -> tuple[None, list[Ended]]:
+            now, user_id = self._context.clock(), census.find(connection, who)
+            if not is_admin:
+                _keep_one(connection, user_id)
+            if not _change(connection, user_id, User.is_admin.is_not(is_admin), is_admin=is_admin):
+                return None, []
+            audit.write(connection, now, doer, "admin_made" if is_admin else "admin_unmade", user_id)
+            return None, sessions.end_all(connection, user_id, now, "ended")
+
+        return (yield from self._context.end(write))
+
+    def _disable(self, doer: Doer, who: Who) -> Steps[None]:
+        def write(connection: Connection) -> tuple[None, list[Ended]]:
+            now, user_id = self._context.clock(), census.find(connection, who)
+            _keep_one(connection, user_id)
+            if not _change(connection, user_id, User.disabled_at.is_(None), disabled_at=now):
+                return None, []
+            audit.write(connection, now, doer, "user_disabled", user_id)
+            return None, self._end_everything(connection, user_id, now, "disabled")
+
+        return (yield from self._context.end(write))
+
+    def _delete(self, doer: Doer, who: Who) -> Steps[None]:
+        def write(connection: Connection) -> tuple[None, list[Ended]]:
+            now, user_id = self._context.clock(), census.find(connection, who)
+            _keep_one(connection, user_id)
+            # who has deleted their own account could still sign in again
+            ours = User.deleted_at.is_(None) | (User.deleted_by != "admin")
+            if not _change(connection, user_id, ours, deleted_at=now, deleted_by="admin"):
+                return None, []
+            audit.write(connection, now, doer, "account_deleted", user_id)
+            return None, self._end_everything(connection, user_id, now, "deleted")
+
+        return (yield from self._context.end(write))
+
+    @staticmethod
+    def _end_everything(connection: Connection, user_id: int, now: int, reason: Reason) -> list[Ended]:
+        links.cancel(connection, user_id, now)
+        return sessions.end_all(connection, user_id, now, reason, tokens=True)
+
+    def _temporary_password(self, doer: Doer, who: Who) -> Steps[str]:
+        context, temporary = self._context, _new_password()
+        password_hash = yield context.rehash(temporary)
+
+        def write(connection: Connection) -> tuple[str, list[Ended]]:
+            now, user_id = context.clock(), _open_account(connection, who)
+            users.set_password(connection, user_id, password_hash, now, temporary=True)
+            links.cancel(connection, user_id, now)
+            audit.write(connection, now, doer, "temporary_password", user_id)
+            return temporary, sessions.end_all(connection, user_id, now, "password_changed")
+
+        return (yield from context.end(write))
+
+    def _end_sessions(self, doer: Doer, who: Who, tokens: bool) -> Steps[int]:
+        def write(connection: Connection) -> tuple[int, list[Ended]]:
+            now, user_id = self._context.clock(), census.find(connection, who)
+            ended = sessions.end_all(connection, user_id, now, "ended", tokens=tokens)
+            audit.write(connection, now, doer, "sessions_ended", user_id, count=len(ended))
+            return len(ended), ended
+
+        return (yield from self._context.end(write))
+
+
+def _change(connection: Connection, user_id: int, *condition: ColumnElement[bool], **values: Any) -> bool:
+    """Whether there was something to change."""
+    return connection.execute(update(User).where(User.id == user_id, *condition).values(**values)).rowcount == 1
+
+
+def _keep_one(connection: Connection, user_id: int) -> None:
+    """Raises Forbidden where nobody would be left to undo it."""
+    if users.only_superuser(connection, user_id):
+        raise Forbidden("This is the only superuser. Make somebody else one first.", needs="another_superuser")
+
+
+def _open_account(connection: Connection, who: Who) -> int:
+    """The id of somebody who may sign in. Raises Forbidden: a new password would be of no use to them."""
+    user_id = census.find(connection, who)
+    shut = select(User.disabled_at, User.deleted_at).where(User.id == user_id)
+    disabled_at, deleted_at = connection.execute(shut).one()
+    if deleted_at is not None:
+        raise Forbidden("This account is deleted. Restore it first.", needs="restored")
+    if disabled_at is not None:
+        raise Forbidden("This account is disabled. Enable it first.", needs="enabled")
+    return user_id
+
+
+def _new_password() -> str:
+    """100 random bits, made to be read out and typed."""
+    text = base64.b32encode(secrets.token_bytes(13)).decode().lower()[:20]
+    return "-".join(text[at : at + 5] for at in range(0, len(text), 5))

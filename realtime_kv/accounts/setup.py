@@ -1,0 +1,56 @@
+"""The first superuser: made by whoever holds the link that is printed at the first start, and by nobody else."""
+
+import dataclasses
+import secrets
+
+from sqlalchemy import Connection, select
+
+from realtime_kv.accounts import audit, codes, links, names, passwords, sessions, users
+from realtime_kv.accounts.audit import Doer
+from realtime_kv.accounts.context import Context
+from realtime_kv.accounts.links import Link
+from realtime_kv.accounts.sessions import Ended, SignedIn
+from realtime_kv.accounts.steps import Steps
+from realtime_kv.accounts.visit import Visit
+from realtime_kv.core.errors import LinkExpired
+from realtime_kv.core.models import User
+
+
+def has_superuser(connection: Connection) -> bool:
+    """Whether there is one, be it one who is disabled or deleted."""
+    return connection.execute(select(User.id).where(User.is_admin).limit(1)).first() is not None
+
+
+def find(connection: Connection, secret: str, now: int) -> Link:
+    """The link, as long as it can make the first superuser. Raises LinkExpired."""
+    link = links.find(connection, secret, now, "setup")
+    if has_superuser(connection):
+        raise LinkExpired()
+    return link
+
+
+def use(
+    context: Context, secret: str, username: str, password: str, visit: Visit, replacing: str | None
+) -> Steps[SignedIn]:
+    """Make the first superuser and sign them in; the link is used up."""
+    folded = names.folded(names.check(username))
+    passwords.check(password)
+    # nobody has us hash without a link
+    yield context.read(lambda db: find(db, secret, context.clock()).id)
+    password_hash = yield context.hash(password, username)
+
+    def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
+        assert folded is not None
+        now = context.clock()
+        link = find(connection, secret, now)
+        user = users.create(connection, username, folded, password_hash, now, is_admin=True)
+        links.use(connection, link, now)
+        doer = Doer("user", user.id, visit)
+        audit.write(connection, now, doer, "sign_up", user.id)
+        audit.write(connection, now, doer, "admin_made", user.id, by="setup link")
+        made = codes.renew(connection, user.id, secrets.token_bytes)
+        begun = sessions.start(connection, user, visit, now, context.config, context.tokens)
+        begun = dataclasses.replace(begun, codes=made)
+        return begun, sessions.end(connection, replacing, now, "ended") if replacing else []
+
+    return (yield from context.end(write))

@@ -1,0 +1,421 @@
+"""What a superuser does: it is done at once, it is written down with it, and the house keeps a superuser."""
+
+import msgspec
+import pytest
+from sqlalchemy import update
+
+from realtime_kv.accounts import links, users
+from realtime_kv.accounts.audit import CLI, Doer
+from realtime_kv.accounts.events import Filters
+from realtime_kv.accounts.visit import Visit
+from realtime_kv.core.errors import (
+    BadRequest,
+    Forbidden,
+    InvalidCredentials,
+    InvalidName,
+    InvalidPassword,
+    LinkExpired,
+    NameTaken,
+    NotFound,
+    PasswordChangeNeeded,
+    QuotaExceeded,
+    RateLimited,
+    Unauthenticated,
+)
+from realtime_kv.core.models import User
+
+PASSWORD = "correct horse battery"
+MINUTE = 60 * 1000
+HOUR = 60 * MINUTE
+
+
+class Office:
+    """The administration of a town, by a superuser called Root."""
+
+    def __init__(self, town):
+        self.town = town
+        self.parts = town.accounts.administration
+        created = town.wait(self.parts.create_user(CLI, "Root", password=PASSWORD, is_admin=True))
+        self.id = created.user.id
+        self.doer = Doer("admin", self.id, Visit("Firefox on Linux", "10.0.0.1"))
+
+    def __getattr__(self, name):
+        method = getattr(self.parts, name)
+        return lambda *args, **more: self.town.wait(method(*args, **more))
+
+    def act(self, name, *args, **more):
+        return self.town.wait(getattr(self.parts, name)(self.doer, *args, **more))
+
+    def log(self, **filters):
+        return [event.action for event in self.events(Filters(**filters)).events]
+
+
+@pytest.fixture
+def office(town):
+    return Office(town)
+
+
+def put(town, token, key, value):
+    return town.wait(town.store.set(town.caller(token), key, msgspec.json.encode(value)))
+
+
+# users
+
+
+def test_users_are_listed_with_what_they_keep_up_to_the_last_write(office, town):
+    ada = town.sign_up("Ada")
+    town.sign_up("bob")
+    put(town, ada.token, "a", 1)
+    put(town, ada.token, "b", "text")
+    found = office.users(tabs={ada.user.id: 3})
+    assert [user.username for user in found.users] == ["Ada", "bob", "Root"]
+    assert (found.all_users, found.all_entries, found.found, found.pages) == (3, 2, 3, 1)
+    shown = found.users[0]
+    assert (shown.entries, shown.bytes, shown.sessions, shown.tokens, shown.tabs) == (2, 9, 1, 0, 3)
+    assert (shown.is_admin, shown.two_step, shown.status) == (False, False, "active")
+    assert found.all_bytes == 9 and found.users[2].is_admin is True
+
+
+def test_users_are_ordered_by_what_is_asked_for(office, town):
+    bob, ada = town.sign_up("bob"), town.sign_up("ada")
+    town.clock.now += MINUTE
+    put(town, bob.token, "small", 1)
+    put(town, bob.token, "more", 2)
+    put(town, ada.token, "large", "x" * 100)
+    late = town.sign_up("late")
+    tabs = {ada.user.id: 2, bob.user.id: 1}
+    first = {sort: office.users(sort=sort, tabs=tabs).users[0].username for sort in ("username", "entries", "bytes")}
+    assert first == {"username": "ada", "entries": "bob", "bytes": "ada"}
+    assert office.users(sort="tabs", tabs=tabs).users[0].username == "ada"
+    assert office.users(sort="created").users[0].username == late.user.username
+    assert office.users(sort="seen").users[0].username == "late"
+
+
+def test_a_search_takes_what_is_typed_as_text_and_no_page_is_out_of_range(office, town):
+    town.sign_up("a_b")
+    town.sign_up("axb")
+    assert [user.username for user in office.users(search="A_B").users] == ["a_b"]
+    assert office.users(search="%").found == 0
+    assert office.users(search="'; DROP TABLE users --").found == 0
+    assert office.users(page=99).page == 1 and office.users(page=-5).page == 1
+    for n in range(60):
+        town.write(lambda db, n=n: create(db, f"many{n:02}"))
+    found = office.users(search="many", page=2)
+    assert (found.found, found.pages, len(found.users), found.users[0].username) == (60, 2, 10, "many50")
+
+
+def create(db, name):
+    return users.create(db, name, name, "x", 1)
+
+
+def test_a_user_is_named_by_id_or_by_name_without_case(office, town):
+    ada = town.sign_up("Ada")
+    assert office.user("aDA") == office.user(ada.user.id)
+    for nobody in ("nobody", 99, -1, 2**70, "", "ad a", "\ud800", "x" * 99):
+        with pytest.raises(NotFound):
+            office.user(nobody)
+
+
+# making and helping
+
+
+def test_a_new_user_with_a_temporary_password_has_to_choose_another(office, town):
+    created = office.act("create_user", "Grace")
+    assert len(created.password) == 23 and created.link is None
+    with pytest.raises(PasswordChangeNeeded):
+        town.sign_in("grace", created.password)
+    assert office.log(user="grace")[-1] == "user_created"
+    event = office.events(Filters(user="grace", action="user_created")).events[0]
+    assert (event.actor, event.actor_name, event.address, event.label) == (
+        "admin",
+        "Root",
+        "10.0.0.1",
+        "Firefox on Linux",
+    )
+
+
+def test_a_new_user_with_a_link_has_no_password_that_anybody_knows(office, town):
+    created = office.act("create_user", "Grace", link=True)
+    assert created.password is None and created.link.kind == "recovery"
+    assert created.link.expires_at == town.clock.now + 30 * MINUTE
+    assert office.log(user="grace") == ["recovery_link_made", "user_created"]
+
+
+def test_a_new_user_is_judged_like_one_who_signs_up(office, town):
+    town.sign_up("Ada")
+    with pytest.raises(NameTaken):
+        office.act("create_user", "ADA")
+    with pytest.raises(InvalidName):
+        office.act("create_user", "a b")
+    with pytest.raises(InvalidPassword):
+        office.act("create_user", "Grace", password="password1")
+    assert office.users(search="grace").found == 0
+
+
+def test_a_temporary_password_ends_every_session_and_the_old_password(office, town):
+    ada = town.sign_up("Ada")
+    temporary = office.act("temporary_password", "ada")
+    assert [(end.user_id, end.reason) for end in town.ended] == [(ada.user.id, "password_changed")]
+    with pytest.raises(Unauthenticated):
+        town.caller(ada.token)
+    with pytest.raises(InvalidCredentials):
+        town.sign_in("ada")
+    with pytest.raises(PasswordChangeNeeded):
+        town.sign_in("ada", temporary)
+    assert office.log(user="ada")[:1] == ["sign_in_failed"] and "temporary_password" in office.log(user="ada")
+
+
+def test_a_recovery_link_is_written_down_and_replaces_the_one_before(office, town):
+
+    ada = town.sign_up("Ada")
+    first, second = office.act("recovery_link", "ada"), office.act("recovery_link", ada.user.id)
+    with pytest.raises(LinkExpired):
+        town.write(lambda db: links.find(db, first.secret, town.clock.now, "recovery"))
+    assert town.write(lambda db: links.find(db, second.secret, town.clock.now, "recovery")).user_id == ada.user.id
+    assert office.log(user="ada").count("recovery_link_made") == 2
+    assert town.caller(ada.token), "nothing ends before the link is used"
+
+
+def test_who_is_disabled_or_deleted_gets_no_new_password(office, town):
+    town.sign_up("Ada")
+    for act, needs in (("disable", "enabled"), ("delete", "restored")):
+        office.act(act, "ada")
+        for help in ("recovery_link", "temporary_password"):
+            with pytest.raises(Forbidden) as refused:
+                office.act(help, "ada")
+            assert refused.value.extra == {"needs": needs}
+
+
+# disabling and deleting
+
+
+@pytest.mark.parametrize(
+    ("act", "undo", "reason", "noted"),
+    [
+        ("disable", "enable", "disabled", ("user_disabled", "user_enabled")),
+        ("delete", "restore", "deleted", ("account_deleted", "account_restored")),
+    ],
+)
+def test_shutting_an_account_stops_everything_of_it_until_it_is_undone(office, town, act, undo, reason, noted):
+    ada = town.sign_up("Ada")
+    again = town.sign_in("ada")
+    caller = town.caller(ada.token)
+    put(town, ada.token, "a", 1)
+    link = office.act("recovery_link", "ada")
+    office.act(act, "ada")
+    assert [end.reason for end in town.ended] == [reason, reason]
+    for token in (ada.token, again.token):
+        with pytest.raises(Unauthenticated):
+            town.caller(token)
+    with pytest.raises(Unauthenticated):
+        town.wait(town.store.set(caller, "b", b"2"))
+    with pytest.raises(InvalidCredentials):
+        town.sign_in("ada")
+    office.act(act, "ada")
+    assert office.log(user="ada").count(noted[0]) == 1, "done once"
+    office.act(undo, "ada")
+    office.act(undo, "ada")
+    assert office.log(user="ada")[0] == noted[1] and office.log(user="ada").count(noted[1]) == 1
+    back = town.sign_in("ada")
+    assert town.wait(town.store.get(town.caller(back.token), "a"))
+    with pytest.raises(Unauthenticated):
+        town.caller(ada.token)
+
+    with pytest.raises(LinkExpired):
+        town.write(lambda db: links.find(db, link.secret, town.clock.now, "recovery"))
+
+
+def test_who_a_superuser_has_deleted_does_not_come_back_by_signing_in_even_if_they_had_deleted_themselves(office, town):
+    ada = town.sign_up("Ada")
+
+    town.write(
+        lambda db: db.execute(update(User).where(User.id == ada.user.id).values(deleted_at=1, deleted_by="self"))
+    )
+    office.act("delete", "ada")
+    with pytest.raises(InvalidCredentials):
+        town.sign_in("ada")
+    assert office.user("ada").status == "deleted" and office.user("ada").deleted_by == "admin"
+
+
+@pytest.mark.parametrize("act", ["disable", "delete", "unmake_admin"])
+def test_the_last_superuser_stays(office, town, act):
+    with pytest.raises(Forbidden) as refused:
+        office.act(act, office.id)
+    assert refused.value.extra == {"needs": "another_superuser"}
+    town.sign_up("Ada")
+    office.act("make_admin", "ada")
+    office.act("disable", "ada")
+    with pytest.raises(Forbidden):
+        office.act(act, office.id)
+    office.act("enable", "ada")
+    office.act(act, office.id)
+    with pytest.raises(Forbidden):
+        office.act(act, "ada")
+
+
+def test_who_becomes_a_superuser_signs_in_anew(office, town):
+    ada = town.sign_up("Ada")
+    office.act("make_admin", "ada")
+    assert [(end.user_id, end.reason) for end in town.ended] == [(ada.user.id, "ended")]
+    assert town.caller(town.sign_in("ada").token).is_admin
+    office.act("unmake_admin", "ada")
+    assert not town.caller(town.sign_in("ada").token).is_admin
+    made = [action for action in office.log(user="ada") if action.startswith("admin")]
+    assert made == ["admin_unmade", "admin_made"]
+
+
+def test_sessions_can_be_ended_and_the_answer_says_how_many(office, town):
+    town.sign_up("Ada")
+    town.sign_in("ada")
+    assert office.act("end_sessions", "ada") == 2
+    assert office.act("end_sessions", "ada") == 0
+    assert [end.reason for end in town.ended] == ["ended", "ended"]
+    assert town.sign_in("ada")
+
+
+def test_a_quota_of_their_own_counts_from_the_next_write(office, town):
+    ada = town.sign_up("Ada")
+    put(town, ada.token, "a", 1)
+    office.act("set_quota", "ada", 1, None)
+    with pytest.raises(QuotaExceeded):
+        put(town, ada.token, "b", 1)
+    office.act("set_quota", "ada", None, None)
+    put(town, ada.token, "b", 1)
+    details = [event.detail for event in office.events(Filters(action="quota_changed")).events]
+    assert details == [{"keys": None, "bytes": None}, {"keys": 1, "bytes": None}]
+    for wrong in ((-1, None), (None, 2**60)):
+        with pytest.raises(BadRequest):
+            office.act("set_quota", "ada", *wrong)
+
+
+# looking
+
+
+def test_every_key_is_listed_with_its_size_in_the_trash_or_not_and_no_value(office, town):
+    ada = town.sign_up("Ada")
+    put(town, ada.token, "app/on", True)
+    put(town, ada.token, "app/ü", "secret-value")
+    put(town, ada.token, "z", 1)
+    town.wait(town.store.delete(town.caller(ada.token), "z"))
+    found = office.act("entries", "ada")
+    assert [(entry.key, entry.bytes, entry.revision) for entry in found.entries] == [
+        ("app/on", 10, 1),
+        ("app/ü", 20, 2),
+        ("z", 2, 4),
+    ]
+    assert found.next is None and found.entries[2].deleted_at and not found.entries[0].deleted_at
+    assert "secret-value" not in repr(found)
+    assert [entry.key for entry in office.act("entries", "ada", prefix="app/").entries] == ["app/on", "app/ü"]
+    page = office.act("entries", "ada", limit=2)
+    assert page.next == "app/ü"
+    assert [entry.key for entry in office.act("entries", "ada", after=page.next, limit=2).entries] == ["z"]
+
+
+def test_that_keys_were_looked_at_is_noted_once_an_hour_whatever_page_it_was(office, town):
+    town.sign_up("Ada")
+    office.act("entries", "ada", after="x")
+    office.act("entries", "ada")
+    assert office.log(user="ada").count("entries_viewed") == 1
+    town.clock.now += HOUR + 1
+    office.act("entries", "ada")
+    assert office.log(user="ada").count("entries_viewed") == 2
+    other = Doer("admin", office.id + 100, Visit())
+    town.wait(office.parts.entries(other, "ada"))
+    assert office.log(user="ada").count("entries_viewed") == 3
+
+
+def test_a_value_is_revealed_and_that_is_written_down_with_its_key(office, town):
+    ada = town.sign_up("Ada")
+    put(town, ada.token, "diary", {"dear": "me"})
+    revealed = office.act("reveal", "ada", "diary")
+    assert (revealed.value, revealed.revision, revealed.deleted_at) == ('{"dear":"me"}', 1, None)
+    event = office.events(Filters(user="ada", action="value_revealed")).events[0]
+    assert event.detail == {"key": "diary"} and event.actor_id == office.id
+    with pytest.raises(NotFound):
+        office.act("reveal", "ada", "nothing")
+    assert office.log(user="ada").count("value_revealed") == 1
+
+
+def test_the_log_is_filtered_by_who_whom_what_and_when_and_paged_by_id(office, town):
+    ada = town.sign_up("Ada")
+    started = town.clock.now
+    town.clock.now += HOUR
+    office.act("disable", "ada")
+    office.act("enable", "ada")
+    assert office.log(user="ada") == ["user_enabled", "user_disabled", "sign_up"]
+    assert office.log(user=str(ada.user.id)) == office.log(user="ADA")
+    assert office.log(user="ada", actor="root") == ["user_enabled", "user_disabled"]
+    assert office.log(actor="cli") == ["admin_made", "user_created"]
+    assert office.log(action="user_disabled") == ["user_disabled"]
+    assert office.log(since=started + 1) == ["user_enabled", "user_disabled"]
+    assert "sign_up" in office.log(until=started + 1) and "user_enabled" not in office.log(until=started + 1)
+    assert office.log(user="nobody-of-that-name") == [] and office.log(user="' OR 1=1") == []
+    pages, before = [], None
+    while True:
+        page = office.events(before=before, limit=2)
+        pages += [event.id for event in page.events]
+        before = page.next
+        if before is None:
+            break
+    assert pages == sorted(pages, reverse=True) and len(pages) == len(office.log())
+
+
+# the password again
+
+
+def test_the_password_again_has_to_be_right_and_guessing_it_is_slow(office, town):
+    ada = town.sign_up("Ada")
+    caller = town.caller(ada.token)
+    for _ in range(30):
+        office.confirm(caller, PASSWORD)
+    for guess in ["wrong wrong wrong"] * 9 + ["x"]:
+        with pytest.raises(InvalidCredentials):
+            office.confirm(caller, guess)
+    with pytest.raises(RateLimited):
+        office.confirm(caller, PASSWORD)
+    town.clock.now += MINUTE
+    office.confirm(caller, PASSWORD)
+
+
+# the first superuser
+
+
+def test_a_setup_link_makes_the_first_superuser_once(town):
+    parts = town.accounts.administration
+    assert town.wait(parts.has_superuser()) is False
+    old, link = town.wait(parts.setup_link()), town.wait(parts.setup_link())
+    for bad in (old.secret, "nonsense", "\ud800", ""):
+        with pytest.raises(LinkExpired):
+            town.wait(parts.check_setup(bad))
+        with pytest.raises(LinkExpired):
+            town.wait(parts.use_setup(bad, "Root", PASSWORD, Visit()))
+    town.wait(parts.check_setup(link.secret))
+    with pytest.raises(InvalidPassword):
+        town.wait(parts.use_setup(link.secret, "Root", "password1", Visit()))
+    begun = town.wait(parts.use_setup(link.secret, "Root", PASSWORD, Visit()))
+    assert begun.user.is_admin and len(begun.codes) == 10 and town.caller(begun.token).is_admin
+    assert town.wait(parts.has_superuser()) is True
+    with pytest.raises(LinkExpired):
+        town.wait(parts.use_setup(link.secret, "Second", PASSWORD, Visit()))
+
+
+def test_a_setup_link_is_worth_nothing_once_there_is_a_superuser_and_after_a_day(town):
+    parts = town.accounts.administration
+    link = town.wait(parts.setup_link())
+    town.clock.now += 24 * HOUR + 1
+    with pytest.raises(LinkExpired):
+        town.wait(parts.check_setup(link.secret))
+    link = town.wait(parts.setup_link())
+    town.wait(parts.create_user(CLI, "Root", password=PASSWORD, is_admin=True))
+    with pytest.raises(LinkExpired):
+        town.wait(parts.use_setup(link.secret, "Second", PASSWORD, Visit()))
+
+
+def test_it_works_with_real_threads(busy_town):
+    office = Office(busy_town)
+    ada = busy_town.sign_up("Ada")
+    put(busy_town, ada.token, "a", 1)
+    assert office.users().all_entries == 1
+    assert [entry.key for entry in office.act("entries", "ada").entries] == ["a"]
+    office.act("delete", "ada")
+    assert [end.reason for end in busy_town.ended] == ["deleted"]
