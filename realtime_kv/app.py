@@ -12,6 +12,7 @@ from realtime_kv.accounts import door
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.config import Config, secret_key
 from realtime_kv.core import database
+from realtime_kv.core.chronicle import Chronicle
 from realtime_kv.core.runtime import Inline, Runtime, repeat
 from realtime_kv.core.space import Quota
 from realtime_kv.core.store import Store, now_ms
@@ -22,6 +23,8 @@ from realtime_kv.sockets.transport import Limits
 
 # how late a tab may hear that its session has expired; its writes are refused at once
 EXPIRY_SECONDS = 60
+
+Gauges = list[Callable[[], dict[str, float]]]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,15 +38,17 @@ class House:
     store: Store
     accounts: Accounts
     gateway: Gateway
-    # figures of whoever runs this app
-    gauges: list[Callable[[], dict[str, float]]] = field(default_factory=list, compare=False)
+    chronicle: Chronicle
+    # the figures of the parts; whoever runs this app adds theirs
+    gauges: Gauges = field(compare=False)
 
     def metrics(self) -> dict[str, float]:
         """The figures of the store, of the sockets, and of the process around them."""
-        figures = {**self.store.metrics(), **self.gateway.metrics()}
-        for gauge in self.gauges:
-            figures |= gauge()
-        return figures
+        return _figures(self.gauges)
+
+    def open_tabs(self) -> dict[int, int]:
+        """How many tabs each user has open, by the user's id."""
+        return self.gateway.open_tabs()
 
     def stop(self) -> None:
         """Finish what is queued, on disk; then nothing is accepted any more."""
@@ -81,7 +86,11 @@ def create_app(
     accounts = Accounts(store.writer, store.readers, runtime, config, clock)
     repeat(runtime, EXPIRY_SECONDS, accounts.end_expired)
     gateway = Gateway(config, runtime, store, accounts)
-    app.extensions["realtime_kv"] = House(config, runtime, store, accounts, gateway)
+    gauges: Gauges = [store.metrics, gateway.metrics]
+    chronicle = Chronicle(
+        runtime, store.readers, store.pulse, partial(_figures, gauges), Path(str(engine.url.database)), clock
+    )
+    app.extensions["realtime_kv"] = House(config, runtime, store, accounts, gateway, chronicle, gauges)
 
     web.register(app)
     socketio.init_app(app, async_mode="eventlet", cors_allowed_origins=list(config.allowed_origins))
@@ -91,3 +100,7 @@ def create_app(
     )
     gateway.attach(socketio.server, transport.install(socketio.server, gateway, limits, runtime))
     return app
+
+
+def _figures(gauges: Gauges) -> dict[str, float]:
+    return {name: value for gauge in gauges for name, value in gauge().items()}

@@ -16,6 +16,7 @@ from realtime_kv.core.commit import Committer
 from realtime_kv.core.errors import BadRequest, TooLarge
 from realtime_kv.core.frames import Batched, Bookmark, Committed, Deleted, Got, Listed, Synced, Written
 from realtime_kv.core.ops import Delete, Op, Set
+from realtime_kv.core.pulse import Pulse
 from realtime_kv.core.runtime import Future, Runtime, Workers
 from realtime_kv.core.space import Quota, Usage
 from realtime_kv.core.write import Write
@@ -47,6 +48,8 @@ class Store:
         self.quota = quota or Quota()
         self.value_bytes = value_bytes
         self.clock = clock
+        # the doors count here what they answer
+        self.pulse = Pulse()
         with engine.connect() as connection:
             self.epoch: str = connection.execute(text("SELECT value FROM meta WHERE name = 'epoch'")).scalar_one()
         committer = Committer(self.epoch, self.quota)
@@ -132,11 +135,12 @@ class Store:
         self.writer.watch(fn)
 
     def metrics(self) -> dict[str, float]:
-        """How much has been written, and how it was grouped."""
+        """How much has been written, how it was grouped, and how long verbs take."""
         return {
             "writes_total": self.writer.writes,
             "commits_total": self.writer.groups,
             "writes_queued": self.writer.queued,
+            **self.pulse.metrics(),
         }
 
     def stop(self) -> None:

@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -53,6 +54,7 @@ class Gateway:
         self._runtime = runtime
         self._store = store
         self._accounts = accounts
+        self._pulse = store.pulse
         self._server: Server
         self._engine: Engine
         self._tabs: dict[str, Tab] = {}
@@ -118,6 +120,9 @@ class Gateway:
         tab = self._tabs.get(eio_sid)
         if tab is None:
             return
+        pulse = self._pulse
+        pulse.verbs += 1
+        began = None if pulse.verbs % pulse.every else perf_counter()
         try:
             future = self._ask(tab, body)
         except Refusal as refusal:
@@ -127,6 +132,8 @@ class Gateway:
         else:
             tab.unanswered += 1
             future.then(partial(self._answer, tab, ack_id))
+            if began is not None:
+                future.then(lambda _: pulse.note(perf_counter() - began))
 
     def busy(self, eio_sid: str) -> bool:
         """Whether this tab has to wait for answers before more is read from it."""
@@ -177,6 +184,10 @@ class Gateway:
     def metrics(self) -> dict[str, float]:
         """How many tabs are connected, and of how many users."""
         return {"tabs": len(self._tabs), "users_connected": len(self._rooms)}
+
+    def open_tabs(self) -> dict[int, int]:
+        """How many tabs each user has open, by the user's id."""
+        return {user_id: len(room.tabs) for user_id, room in self._rooms.items()}
 
     # answering
 

@@ -1,6 +1,7 @@
 """`/api/v1/<verb>`: every verb over HTTP, the same payload, answer and errors as on a socket (protocol §2)."""
 
 from collections.abc import Callable
+from time import perf_counter
 
 from flask import Blueprint, Response, request
 
@@ -13,12 +14,16 @@ api = Blueprint("api", __name__, url_prefix="/api/v1")
 
 def _view(name: str) -> Callable[[], Response]:
     def view() -> Response:
+        began, store = perf_counter(), house().store
         caller = security.caller()
         if request.method == "POST":
             payload = verbs.decode(name, bodies.json())
         else:
             payload = verbs.decode_query(name, bodies.query())
-        return bodies.answer(verbs.encode(wait(payload.call(house().store, caller))))
+        answer = wait(payload.call(store, caller))
+        store.pulse.verbs += 1
+        store.pulse.note(perf_counter() - began)
+        return bodies.answer(verbs.encode(answer))
 
     return view
 

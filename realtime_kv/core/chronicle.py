@@ -1,0 +1,109 @@
+"""The figures of the last quarter of an hour, one row every five seconds, in memory and bounded.
+
+Whoever looks at the house finds how it came to be as it is; nothing of it is kept over a restart.
+"""
+
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from realtime_kv.core.pulse import Pulse
+from realtime_kv.core.runtime import Future, Runtime, Workers, repeat
+
+SECONDS = 5
+ROWS = 15 * 60 // SECONDS
+
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures at one moment (milliseconds), with what has happened per second since the row before."""
+
+    at: int
+    figures: Figures
+
+
+class Chronicle:
+    """`figures` are those of the house by name, `database` is its file."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        readers: Workers,
+        pulse: Pulse,
+        figures: Callable[[], Figures],
+        database: Path,
+        clock: Callable[[], int],
+    ) -> None:
+        self._readers = readers
+        self._pulse = pulse
+        self._figures = figures
+        self._database = database
+        self._clock = clock
+        self.started_at = clock()
+        self.rows: deque[Row] = deque(maxlen=ROWS)
+        self._before = (clock(), pulse.verbs)
+        repeat(runtime, SECONDS, self.turn)
+
+    def turn(self) -> None:
+        """Write down one row."""
+        at, verbs, latencies = self._clock(), self._pulse.verbs, self._pulse.turn()
+        rate, self._before = self._rate(at), (at, verbs)
+        self._row(at, {**self._figures(), **latencies, "verbs_per_second": rate}).then(
+            lambda row: self.rows.append(row.result())
+        )
+
+    def now(self) -> Future[Row]:
+        """The figures of this moment; the verbs per second are those since the last row."""
+        at = self._clock()
+        # what has hardly begun says nothing yet
+        begun = at - self._before[0] >= 1000 or not self.rows
+        rate = self._rate(at) if begun else self.rows[-1].figures["verbs_per_second"]
+        return self._row(at, {**self._figures(), "verbs_per_second": rate})
+
+    def _rate(self, now: int) -> float:
+        before, verbs_before = self._before
+        return 1000 * (self._pulse.verbs - verbs_before) / max(1, now - before)
+
+    def _row(self, at: int, figures: Figures) -> Future[Row]:
+        """The figures, with what the system says of files, disk and memory: asked on a thread that may wait."""
+        answer: Future[Row] = Future()
+
+        def complete(asked: Future[Figures]) -> None:
+            answer.resolve(Row(at, {**figures, **({} if asked.failed else asked.result())}))
+
+        self._readers.submit(lambda _: _of_system(self._database)).then(complete)
+        return answer
+
+
+def _of_system(database: Path) -> Figures:
+    wal = Path(f"{database}-wal")
+    return {
+        "database_bytes": _size(database),
+        "wal_bytes": _size(wal),
+        "disk_free_bytes": shutil.disk_usage(database.parent).free,
+        "memory_bytes": _memory(),
+        "cpu_seconds_total": time.process_time(),
+    }
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        # a checkpoint may just have taken it away
+        return 0
+
+
+def _memory() -> int:
+    """What the process holds of the machine's memory; 0 where the system does not say."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGESIZE")

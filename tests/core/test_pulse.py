@@ -1,0 +1,93 @@
+"""How fast the house is: quantiles that can be relied on, and a quarter of an hour of figures in bounded memory."""
+
+import pytest
+
+from realtime_kv.core.chronicle import ROWS, Chronicle
+from realtime_kv.core.pulse import BOUNDS, EVERY, QUIET, Pulse, quantile
+from realtime_kv.core.runtime import Inline, Workers
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
+def test_a_quantile_is_right_to_within_a_fifth(share):
+    pulse, times = Pulse(), [0.0001 * (n + 1) for n in range(1000)]
+    for seconds in times:
+        pulse.note(seconds)
+    true = times[round(share * 1000) - 1]
+    found = pulse.metrics()[f"latency_p{round(share * 100)}_seconds"]
+    assert true <= found <= true * 1.21
+
+
+def test_nothing_timed_is_no_time_and_the_longest_has_a_place():
+    assert quantile([0] * (len(BOUNDS) + 1), 0.99) == 0
+    pulse = Pulse()
+    pulse.note(10_000)
+    pulse.note(0)
+    assert pulse.metrics()["latency_p99_seconds"] == BOUNDS[-1]
+
+
+def test_the_last_minute_counts_and_what_was_before_is_forgotten():
+    pulse = Pulse(slots=2)
+    pulse.note(5)
+    assert pulse.turn()["p50"] > 4
+    assert pulse.metrics()["latency_p50_seconds"] > 4
+    pulse.note(0.001)
+    pulse.turn()
+    pulse.turn()
+    assert pulse.metrics()["latency_p99_seconds"] < 0.002
+    pulse.turn()
+    assert pulse.metrics()["latency_p99_seconds"] == 0
+
+
+def test_every_verb_is_timed_while_it_is_quiet_and_some_when_it_is_busy():
+    pulse = Pulse()
+    assert pulse.every == 1
+    pulse.verbs += QUIET + 1
+    pulse.turn()
+    assert pulse.every == EVERY
+    pulse.verbs += QUIET
+    pulse.turn()
+    assert pulse.every == 1
+
+
+class Watched:
+    """A chronicle with a clock that goes when it is told to."""
+
+    def __init__(self, folder):
+        self.now, self.pulse, self.file = 1_000_000, Pulse(), folder / "some.db"
+        self.file.write_bytes(b"x" * 100)
+        readers = Workers(Inline(), 1, name="reader")
+        self.chronicle = Chronicle(Inline(), readers, self.pulse, lambda: {"tabs": 3}, self.file, lambda: self.now)
+
+    def pass_by(self, seconds, verbs):
+        self.pulse.verbs += verbs
+        self.now += seconds * 1000
+        self.chronicle.turn()
+
+
+def test_a_row_tells_what_was_done_a_second_and_what_the_system_says(tmp_path):
+    watched = Watched(tmp_path)
+    watched.pass_by(5, 100)
+    row = watched.chronicle.rows[0]
+    assert (row.at, row.figures["verbs_per_second"], row.figures["tabs"]) == (1_005_000, 20, 3)
+    assert row.figures["database_bytes"] == 100 and row.figures["wal_bytes"] == 0
+    assert row.figures["disk_free_bytes"] > 0 and row.figures["memory_bytes"] > 0
+    watched.now += 2000
+    watched.pulse.verbs += 80
+    assert watched.chronicle.now().result().figures["verbs_per_second"] == 40
+    watched.now -= 1500
+    assert watched.chronicle.now().result().figures["verbs_per_second"] == 20, "half a second says nothing yet"
+
+
+def test_no_more_than_a_quarter_of_an_hour_is_kept(tmp_path):
+    watched = Watched(tmp_path)
+    for _ in range(ROWS + 20):
+        watched.pass_by(5, 1)
+    assert len(watched.chronicle.rows) == ROWS == 180
+    assert watched.chronicle.rows[0].at == watched.now - (ROWS - 1) * 5000
+
+
+def test_a_database_that_cannot_be_asked_does_not_take_the_other_figures_along(tmp_path):
+    watched = Watched(tmp_path)
+    watched.chronicle._database = tmp_path / "gone" / "some.db"
+    watched.pass_by(5, 5)
+    assert watched.chronicle.rows[0].figures["verbs_per_second"] == 1
