@@ -20,6 +20,7 @@ from realtime_kv.extensions import db, socketio
 from realtime_kv.sockets import transport
 from realtime_kv.sockets.gateway import Gateway
 from realtime_kv.sockets.transport import Limits
+from realtime_kv.web import headers
 
 # how late a tab may hear that its session has expired; its writes are refused at once
 EXPIRY_SECONDS = 60
@@ -93,7 +94,10 @@ def create_app(
     app.extensions["realtime_kv"] = House(config, runtime, store, accounts, gateway, chronicle, gauges)
 
     web.register(app)
-    socketio.init_app(app, async_mode="eventlet", cors_allowed_origins=list(config.allowed_origins))
+    # a page on another origin brings a bearer token, never a cookie
+    origins = list(config.allowed_origins)
+    socketio.init_app(app, async_mode="eventlet", cors_allowed_origins=origins, cors_credentials=False)
+    app.wsgi_app = headers.everywhere(app.wsgi_app, config)  # type: ignore[method-assign, assignment]
     limits = Limits(
         connections_per_address=config.connections_per_address if config.rate_limits else None,
         address=partial(door.address, config=config),

@@ -136,6 +136,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
             http_compression=False,
             monitor_clients=False,
             cors_allowed_origins=server.eio.cors_allowed_origins,
+            cors_credentials=server.eio.cors_credentials,
         )
         self._server = server
         self._receiver = receiver

@@ -1,4 +1,4 @@
-"""Who is calling, from which origin, and the headers that every answer carries.
+"""Who is calling, from which origin, and who may read and keep the answer.
 
 Credentials and origins are judged by `accounts.door`, the same for sockets. Against a page of another site that has
 the browser send something: the cookie is SameSite=Lax, so no other site's POST carries it; its `Origin` (or its
@@ -17,31 +17,12 @@ from realtime_kv.core.errors import BadRequest, Unauthenticated
 from realtime_kv.web import bodies, csrf
 from realtime_kv.web.house import house, wait
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "font-src 'self'",
-        "connect-src 'self'",
-        "manifest-src 'self'",
-        "worker-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-        "object-src 'none'",
-        "require-trusted-types-for 'script'",
-        "trusted-types lit-html rkv",
-    )
-)
-
 
 def register(app: Flask) -> None:
-    """Put the headers on every answer of `app`."""
+    """Look at every request to `app`, and say on every answer whose it is."""
     app.before_request(_check_host)
     csrf.register(app)
-    app.after_request(_headers)
+    app.after_request(_not_kept)
     app.after_request(_cross_origin)
 
 
@@ -98,16 +79,9 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _headers(response: Response) -> Response:
-    headers = response.headers
-    headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "same-origin"
-    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+def _not_kept(response: Response) -> Response:
     # static files bring their own: revalidated by their ETag
-    headers.setdefault("Cache-Control", "no-store")
-    if house().config.secure:
-        headers["Strict-Transport-Security"] = "max-age=31536000"
+    response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
@@ -119,6 +93,7 @@ def _cross_origin(response: Response) -> Response:
     headers = response.headers
     if request.path == "/rkv.js" or request.path.startswith("/static/js/"):
         headers["Access-Control-Allow-Origin"] = "*"
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     elif is_api():
         headers.add("Vary", "Origin")
         origin = request.headers.get("Origin")

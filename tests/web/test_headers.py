@@ -4,7 +4,8 @@ import pytest
 
 from realtime_kv import browser_files
 
-PATHS = ["/signin", "/signup", "/keys", "/nothing", "/api/v1/me", "/api/v1/nope", "/healthz", "/rkv.js"]
+POLL = "/socket.io/?EIO=4&transport=polling"
+PATHS = ["/signin", "/signup", "/keys", "/nothing", "/api/v1/me", "/api/v1/nope", "/healthz", "/rkv.js", POLL]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -16,6 +17,8 @@ def test_every_answer_says_what_a_browser_may_make_of_it(alice, path):
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Resource-Policy"] == ("cross-origin" if path == "/rkv.js" else "same-origin")
+    assert {"camera=()", "microphone=()", "geolocation=()"} <= set(headers["Permissions-Policy"].split(", "))
     assert "Strict-Transport-Security" not in headers
 
 
@@ -24,9 +27,29 @@ def test_pages_and_answers_are_not_kept_by_anybody(alice, path):
     assert alice.get(path).headers["Cache-Control"] == "no-store"
 
 
-def test_under_tls_browsers_are_told_to_stay_there(open_site):
+@pytest.mark.parametrize("path", PATHS)
+def test_under_tls_browsers_are_told_to_stay_there(open_site, path):
     visitor = open_site(public_url="https://kv.example.org").visitor()
-    assert visitor.get("/signin").headers["Strict-Transport-Security"].startswith("max-age=")
+    assert visitor.get(path).headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+
+
+def test_no_header_comes_twice(alice):
+    for path in PATHS:
+        names = [name.lower() for name, _ in alice.get(path).headers if name.lower() not in {"set-cookie", "vary"}]
+        assert len(names) == len(set(names))
+
+
+def test_no_answer_lets_a_page_elsewhere_send_cookies(open_site):
+    partner = "https://app.example.com"
+    visitor = open_site(origins=(partner,)).visitor()
+    for path in ["/api/v1/me", POLL]:
+        headers = visitor.get(path, headers={"Origin": partner}).headers
+        assert headers["Access-Control-Allow-Origin"] == partner
+        assert "Access-Control-Allow-Credentials" not in headers
+
+
+def test_a_request_is_not_sent_back_as_an_answer(alice):
+    assert alice.ask("/signin", "TRACE").status_code == 405
 
 
 def test_the_client_is_for_pages_of_any_origin_and_revalidated(stranger):

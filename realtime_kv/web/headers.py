@@ -1,0 +1,67 @@
+"""The headers that every answer carries, from whichever door it comes: pages, files, the API, the polls of a socket.
+
+They stand around the whole app, since the polls of a socket never come to Flask. An answer that brings one of them
+keeps its own. There is no `Cross-Origin-Embedder-Policy`: no page of ours needs what it would unlock.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from realtime_kv.config import Config
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "worker-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "object-src 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types lit-html rkv",
+    )
+)
+_UNUSED = (
+    "accelerometer",
+    "camera",
+    "display-capture",
+    "geolocation",
+    "gyroscope",
+    "microphone",
+    "midi",
+    "payment",
+    "usb",
+)
+ALWAYS = (
+    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", ", ".join(f"{feature}=()" for feature in _UNUSED)),
+)
+# a year, and for the hosts below this one too (OWASP ASVS 5.0, 3.4.1)
+UNDER_TLS = (("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),)
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def everywhere(answer: Wsgi, config: Config) -> Wsgi:
+    """`answer`, with the headers that it does not bring itself."""
+    ours = ALWAYS + UNDER_TLS if config.secure else ALWAYS
+
+    def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *failed: Any) -> Any:
+            brought = {name.lower() for name, _ in headers}
+            missing = [header for header in ours if header[0].lower() not in brought]
+            return start_response(status, [*headers, *missing], *failed)
+
+        return answer(environ, start)
+
+    return wsgi
