@@ -10,6 +10,7 @@ from flask import Flask
 from realtime_kv import migrations, web
 from realtime_kv.accounts import door
 from realtime_kv.accounts.accounts import Accounts
+from realtime_kv.accounts.mail import Send
 from realtime_kv.config import Config, secret_key
 from realtime_kv.core import database
 from realtime_kv.core.chronicle import Chronicle
@@ -62,6 +63,7 @@ def create_app(
     runtime: Runtime | None = None,
     *,
     clock: Callable[[], int] = now_ms,
+    send: Send | None = None,
     on_fatal: Callable[[BaseException], None] = lambda _: None,
 ) -> Flask:
     """An app with a data set of its own, brought up to date.
@@ -84,7 +86,7 @@ def create_app(
 
     quota = Quota(config.quota_keys, config.quota_bytes)
     store = Store(engine, runtime, quota=quota, value_bytes=config.value_bytes, clock=clock, on_fatal=on_fatal)
-    accounts = Accounts(store.writer, store.readers, runtime, config, clock)
+    accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send)
     repeat(runtime, EXPIRY_SECONDS, accounts.end_expired)
     gateway = Gateway(config, runtime, store, accounts)
     gauges: Gauges = [store.metrics, gateway.metrics]

@@ -15,10 +15,14 @@ from realtime_kv.accounts import audit, codes, links, names, passwords, sessions
 from realtime_kv.accounts.administration import Administration
 from realtime_kv.accounts.audit import Doer
 from realtime_kv.accounts.context import Context, Readers, Writer, require_session
-from realtime_kv.accounts.links import Ticket
+from realtime_kv.accounts.links import Link, Ticket
+from realtime_kv.accounts.mail import Mail, Send
+from realtime_kv.accounts.own import Own
+from realtime_kv.accounts.recovery import Recovery
 from realtime_kv.accounts.sessions import Ended, SignedIn
 from realtime_kv.accounts.steps import Steps
 from realtime_kv.accounts.tokens import Tokens
+from realtime_kv.accounts.two_step import TwoStep
 from realtime_kv.accounts.users import Candidate
 from realtime_kv.accounts.visit import NOWHERE, Visit
 from realtime_kv.config import Config
@@ -26,6 +30,7 @@ from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import (
     InvalidCode,
     InvalidCredentials,
+    LinkExpired,
     PasswordChangeNeeded,
     SecondStepNeeded,
     Unauthenticated,
@@ -52,10 +57,16 @@ class Accounts:
         config: Config,
         clock: Callable[[], int] = _now,
         tokens: Callable[[int], str] = secrets.token_urlsafe,
+        send: Send | None = None,
     ) -> None:
+        """`send` takes a mail; if it is not given, mail goes out as `config.smtp_url` says."""
         self.context = Context(writer, readers, runtime, config, clock, tokens)
         self.tokens = Tokens(self.context)
         self.administration = Administration(self.context)
+        self._mail = Mail(config, runtime, send)
+        self.own = Own(self.context)
+        self.recovery = Recovery(self.context, self._mail)
+        self.two_step = TwoStep(self.context)
         # sessions that were used since it was last written down: when, and from where
         self._seen: dict[int, tuple[int, str]] = {}
         repeat(runtime, SEEN_SECONDS, self.note_seen)
@@ -120,8 +131,9 @@ class Accounts:
         return caller
 
     def saw(self, session_id: int, address: str = "") -> None:
-        """This session was used just now."""
-        self._seen[session_id] = (self.context.clock(), address)
+        """This session was used just now; without an `address`, from where it was used before."""
+        before = self._seen.get(session_id)
+        self._seen[session_id] = (self.context.clock(), address or (before[1] if before else ""))
 
     def note_seen(self) -> Future[None]:
         """Write down which sessions have been used."""
@@ -131,8 +143,10 @@ class Accounts:
         return self.context.write(lambda db: sessions.saw(db, seen))
 
     def stop(self) -> None:
-        """End the threads."""
+        """Write down who was seen, and end the threads."""
+        self.note_seen()
         self.context.stop()
+        self._mail.stop()
 
     def _sign_up(
         self, username: str, password: str, visit: Visit, replacing: str | None, kept: bool
@@ -140,7 +154,7 @@ class Accounts:
         folded = names.folded(names.check(username))
         passwords.check(password)
         context = self.context
-        context.limits.sign_up(visit.address, folded)
+        context.limits.sign_up(visit.address)
         password_hash = yield context.hash(password, username)
 
         def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
@@ -148,7 +162,7 @@ class Accounts:
             now = context.clock()
             user = users.create(connection, username, folded, password_hash, now)
             audit.write(connection, now, Doer("user", user.id, visit), "sign_up", user.id)
-            made = codes.renew(connection, user.id, secrets.token_bytes)
+            made = codes.renew(connection, user.id, context.random)
             return self._start(connection, users.by_id(connection, user.id), visit, replacing, kept, codes=made)
 
         return (yield from context.end(write))
@@ -160,7 +174,7 @@ class Accounts:
         context.limits.sign_in(visit.address, folded)
         if not passwords.could_be(password):
             raise InvalidCredentials()
-        found: Candidate | None = (yield context.read(lambda db: users.find(db, folded))) if folded else None
+        found: Candidate | None = yield context.read(lambda db: users.find(db, folded or "", context.restorable()))
         known_hash = found.password_hash if found else passwords.NOBODYS_HASH
         right = yield context.verify(known_hash, password)
         if not (right and found and folded):
@@ -173,7 +187,7 @@ class Accounts:
 
         def write(connection: Connection) -> tuple[SignedIn | Ticket, list[Ended]]:
             # while we were hashing, the password may have been changed or the user disabled
-            if users.find(connection, folded) != found:
+            if users.find(connection, folded, context.restorable()) != found:
                 raise InvalidCredentials()
             if renewed:
                 users.renew_hash(connection, found.person.id, renewed)
@@ -182,22 +196,21 @@ class Accounts:
             return self._enter(connection, found, visit, replacing, kept)
 
         entered: SignedIn | Ticket = yield from context.end(write)
-        context.limits.signed_in(visit.address, folded)
+        if isinstance(entered, SignedIn) or entered.kind != "second_step":
+            context.limits.signed_in(visit.address, folded)
         return _welcome(entered)
 
     def _second_step(self, secret: str, code: str, visit: Visit, replacing: str | None, kept: bool) -> Steps[SignedIn]:
         context = self.context
+        person = (yield context.read(lambda db: self._owing(db, secret)))[1].person
+        context.limits.second_step(visit.address, person.id, code)
 
         def write(connection: Connection) -> tuple[SignedIn | Ticket | None, list[Ended]]:
-            now = context.clock()
-            link = links.find(connection, secret, now, "second_step")
-            assert link.user_id is not None
-            found = users.by_id(connection, link.user_id)
-            if found is None:
-                raise InvalidCode()
-            if not (totp.use(connection, link.user_id, code, now) or codes.use(connection, link.user_id, code, now)):
+            now, user_id = context.clock(), person.id
+            link, found = self._owing(connection, secret)
+            if not (totp.use(connection, user_id, code, now) or codes.use(connection, user_id, code, now)):
                 links.tried(connection, link, now)
-                audit.write(connection, now, Doer("nobody", None, visit), "second_step_failed", link.user_id, ok=False)
+                audit.write(connection, now, Doer("nobody", None, visit), "second_step_failed", user_id, ok=False)
                 return None, []
             links.use(connection, link, now)
             return self._enter(connection, found, visit, replacing, kept)
@@ -205,7 +218,16 @@ class Accounts:
         entered = yield from context.end(write)
         if entered is None:
             raise InvalidCode()
+        context.limits.second_step_done(visit.address, person.id)
+        context.limits.signed_in(visit.address, names.folded(person.username))
         return _welcome(entered)
+
+    def _owing(self, connection: Connection, ticket: str) -> tuple[Link, Candidate]:
+        link = links.find(connection, ticket, self.context.clock(), "second_step")
+        found = None if link.user_id is None else users.by_id(connection, link.user_id, self.context.restorable())
+        if found is None:
+            raise LinkExpired()
+        return link, found
 
     def _enter(
         self, connection: Connection, found: Candidate, visit: Visit, replacing: str | None, kept: bool

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.core.models import AuditRow
@@ -25,6 +25,7 @@ ACTIONS = {
     "session_ended": "Session ended",
     "sessions_ended": "Other sessions ended",
     "password_changed": "Password changed",
+    "password_refused": "Wrong password given",
     "recovery_failed": "Recovery failed",
     "recovered": "Password set by recovery",
     "recovery_codes_renewed": "Recovery codes renewed",
@@ -52,6 +53,21 @@ ACTIONS = {
     "backup_downloaded": "Backup downloaded",
     "restored": "Backup restored",
 }
+
+
+@dataclass(frozen=True)
+class AuditShown:
+    """An entry, as the user whom it concerns sees it; `at` in milliseconds, `title` for people."""
+
+    id: int
+    at: int
+    action: str
+    title: str
+    actor: Actor
+    ok: bool
+    address: str
+    label: str
+    detail: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -92,3 +108,26 @@ def write(
             detail=msgspec.json.encode(detail).decode() if detail else None,
         )
     )
+
+
+def of_user(connection: Connection, user_id: int, before: int | None, limit: int) -> list[AuditShown]:
+    """The entries about this user with ids below `before`, the last first."""
+    which = [AuditRow.user_id == user_id]
+    if before is not None:
+        which.append(AuditRow.id < before)
+    rows = connection.execute(select(AuditRow.__table__).where(*which).order_by(AuditRow.id.desc()).limit(limit))
+    return [
+        AuditShown(
+            row.id,
+            row.at,
+            row.action,
+            ACTIONS.get(row.action, row.action),
+            row.actor,
+            row.ok,
+            # that a superuser was there is for the user to know, not where they sit
+            "" if row.actor == "admin" else row.address,
+            row.label,
+            msgspec.json.decode(row.detail) if row.detail else {},
+        )
+        for row in rows
+    ]

@@ -1,21 +1,40 @@
 """The password again, before something that cannot be taken back: who finds an open browser does not know it."""
 
-from realtime_kv.accounts import passwords, users
-from realtime_kv.accounts.context import Context
+from sqlalchemy import Connection
+
+from realtime_kv.accounts import audit, passwords, sessions, users
+from realtime_kv.accounts.audit import Doer
+from realtime_kv.accounts.context import Context, require_session
 from realtime_kv.accounts.steps import Steps
 from realtime_kv.accounts.users import Candidate
+from realtime_kv.accounts.visit import NOWHERE, Visit
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import InvalidCredentials
 
 
-def confirm(context: Context, caller: Caller, password: str) -> Steps[Candidate]:
-    """Who is calling, if this is their password. Raises InvalidCredentials or RateLimited."""
-    context.limits.confirm(caller.user_id)
+def confirm(context: Context, caller: Caller, password: str, visit: Visit = NOWHERE) -> Steps[Candidate]:
+    """Who is calling, if this is their password. Raises Forbidden, InvalidCredentials or RateLimited."""
+    require_session(caller)
+    context.limits.confirm(caller.session_id)
     if not passwords.could_be(password):
-        raise InvalidCredentials()
+        raise _wrong()
     found: Candidate | None = yield context.read(lambda db: users.by_id(db, caller.user_id))
     right = yield context.verify(found.password_hash if found else passwords.NOBODYS_HASH, password)
     if not (right and found):
-        raise InvalidCredentials()
-    context.limits.confirmed(caller.user_id)
+        now, doer = context.clock(), Doer("user", caller.user_id, visit)
+        context.write(lambda db: audit.write(db, now, doer, "password_refused", caller.user_id, ok=False))
+        raise _wrong()
+    context.limits.confirmed(caller.session_id)
     return found
+
+
+def still(connection: Connection, caller: Caller, confirmed: Candidate, now: int) -> None:
+    """In the write: raises Unauthenticated or InvalidCredentials for what has ended or changed meanwhile."""
+    sessions.check(connection, caller, now)
+    found = users.by_id(connection, caller.user_id)
+    if found is None or found.password_hash != confirmed.password_hash:
+        raise _wrong()
+
+
+def _wrong() -> InvalidCredentials:
+    return InvalidCredentials("That is not your password.")

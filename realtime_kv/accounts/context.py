@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from realtime_kv.accounts import passwords
 from realtime_kv.accounts.limits import Limits
-from realtime_kv.accounts.sessions import Ended
+from realtime_kv.accounts.sessions import DAY, Ended
 from realtime_kv.accounts.steps import Steps, walk
 from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
@@ -52,11 +52,13 @@ class Context:
         config: Config,
         clock: Callable[[], int],
         tokens: Callable[[int], str] = secrets.token_urlsafe,
+        random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self.runtime = runtime
         self.config = config
         self.clock = clock
         self.tokens = tokens
+        self.random = random
         self.limits = Limits(clock, enabled=config.rate_limits)
         self._writer = writer
         self._readers = readers
@@ -122,6 +124,10 @@ class Context:
                     watcher(end)
                 except Exception:
                     log.exception("a watcher of sessions failed")
+
+    def restorable(self) -> int:
+        """Who has deleted their account after this moment is not purged yet, and may come back."""
+        return self.clock() - self.config.account_days * DAY
 
     def stop(self) -> None:
         """End the threads."""

@@ -1,18 +1,26 @@
-"""How often one address, and one name, may try to sign in and to sign up.
+"""How often somebody may try to sign in, to sign up, to recover, and to say a password again.
+
+Two measures. A *rate* for each network: so many attempts at once, then one every so often, whatever the names. And
+*growing delays* for each pair of a name and a network: some free attempts, then waits that double. No attempt from one
+network ever makes another network wait, so no stranger can keep somebody out of their own account.
 
 Kept in memory, bounded: what is forgotten at a restart is only somebody's waiting time. An attempt that is refused
-costs nothing; a sign-in that succeeds is given back, so that only guessing is slowed down.
+costs nothing; one that succeeds is given back, so that only guessing is slowed down.
 """
 
 import ipaddress
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
 from realtime_kv.core.errors import RateLimited
 
+Key = tuple[str | int, ...]
+
 SECOND = 1000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
 
 
 @dataclass(frozen=True)
@@ -23,11 +31,21 @@ class Rate:
     interval: int
 
 
-SIGN_IN_ADDRESS = Rate(60, SECOND)
-SIGN_IN_NAME = Rate(10, 6 * SECOND)
-SIGN_UP_ADDRESS = Rate(60, 10 * SECOND)
-SIGN_UP_NAME = Rate(20, 6 * SECOND)
-CONFIRM_USER = Rate(10, 6 * SECOND)
+SIGN_IN = Rate(60, SECOND)
+SIGN_UP = Rate(60, 10 * SECOND)
+RECOVER = Rate(30, 6 * SECOND)
+# mails to one account: a link is good for 30 minutes, so whoever gets none has had one that is
+MAIL = Rate(3, 5 * MINUTE)
+# attempts at one name, from everywhere, after which it counts as under attack
+ATTACK = Rate(50, MINUTE)
+
+FREE = 5
+# at a name under attack: each network still has its own first attempts
+FREE_UNDER_ATTACK = 2
+# six-digit codes for one account, whoever sends them; they have known its password
+FREE_CODES = 10
+LONGEST = 15 * MINUTE
+QUIET = HOUR
 
 
 class Buckets:
@@ -36,7 +54,7 @@ class Buckets:
     At most `size` keys; the one that has been quiet for longest is forgotten first.
     """
 
-    def __init__(self, rate: Rate, size: int = 10_000) -> None:
+    def __init__(self, rate: Rate, size: int = 50_000) -> None:
         self._rate = rate
         self._size = size
         self._full_at: OrderedDict[str, int] = OrderedDict()
@@ -52,9 +70,7 @@ class Buckets:
     def take(self, key: str, now: int) -> None:
         """Take one; ask `wait` first."""
         self._full_at[key] = max(self._full_at.get(key, now), now) + self._rate.interval
-        self._full_at.move_to_end(key)
-        if len(self._full_at) > self._size:
-            self._full_at.popitem(last=False)
+        _make_room(self._full_at, key, self._size)
 
     def give_back(self, key: str) -> None:
         """Undo one `take`."""
@@ -62,52 +78,171 @@ class Buckets:
             self._full_at[key] -= self._rate.interval
 
 
+@dataclass
+class _Tries:
+    count: int
+    last: int
+
+
+class Delays:
+    """For each key some free attempts, then waits that double from a second to 15 minutes; a quiet hour ends them.
+
+    At most `size` keys; the one that has been quiet for longest is forgotten first.
+    """
+
+    def __init__(self, size: int = 50_000) -> None:
+        self._size = size
+        self._tries: OrderedDict[Key, _Tries] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._tries)
+
+    def wait(self, key: Key, now: int, free: int = FREE) -> int:
+        """Milliseconds until `key` may try; 0 for now."""
+        tries = self._recent(key, now)
+        if tries is None or tries.count < free:
+            return 0
+        delay = min(LONGEST, SECOND << min(tries.count - free, 20))
+        return max(0, tries.last + delay - now)
+
+    def take(self, key: Key, now: int) -> None:
+        """One attempt more; ask `wait` first."""
+        tries = self._recent(key, now)
+        self._tries[key] = _Tries(1 if tries is None else tries.count + 1, now)
+        _make_room(self._tries, key, self._size)
+
+    def forget(self, key: Key) -> None:
+        """Whoever it was knew what was asked for."""
+        self._tries.pop(key, None)
+
+    def _recent(self, key: Key, now: int) -> _Tries | None:
+        tries = self._tries.get(key)
+        return tries if tries is not None and now - tries.last < QUIET else None
+
+
 class Limits:
-    """The rates of signing in and signing up; all of them lifted when `enabled` is false."""
+    """The limits of everything that somebody could guess at; all of them lifted when `enabled` is false.
+
+    What is asked raises RateLimited, before anything costly is done.
+    """
 
     def __init__(self, clock: Callable[[], int], *, enabled: bool = True) -> None:
         self._clock = clock
         self._enabled = enabled
-        self._sign_in = (Buckets(SIGN_IN_ADDRESS), Buckets(SIGN_IN_NAME))
-        self._sign_up = (Buckets(SIGN_UP_ADDRESS), Buckets(SIGN_UP_NAME))
-        self._confirm = Buckets(CONFIRM_USER)
+        self._sign_ins, self._sign_ups, self._recoveries = Buckets(SIGN_IN), Buckets(SIGN_UP), Buckets(RECOVER)
+        self._mails, self._attacks = Buckets(MAIL), Buckets(ATTACK)
+        self._delays = Delays()
+        # apart, so that a flood of invented names cannot make us forget them
+        self._codes, self._passwords = Delays(), Delays()
 
     def sign_in(self, address: str, name: str | None) -> None:
-        """One attempt more. Raises RateLimited."""
-        self._take(self._keyed(self._sign_in, address, name))
+        """One attempt more."""
+        network = _network(address)
+        self._ask(self._sign_ins, network, None if name is None else ("sign_in", name, network), name)
 
     def signed_in(self, address: str, name: str | None) -> None:
-        """The attempt was honest: give it back."""
-        for buckets, key in self._keyed(self._sign_in, address, name):
-            buckets.give_back(key)
+        """The attempt was honest."""
+        network = _network(address)
+        self._sign_ins.give_back(network)
+        if name is not None:
+            self._attacks.give_back(name)
+            self._delays.forget(("sign_in", name, network))
 
-    def sign_up(self, address: str, name: str | None) -> None:
-        """One attempt more. Raises RateLimited."""
-        self._take(self._keyed(self._sign_up, address, name))
+    def second_step(self, address: str, user_id: int, code: str) -> None:
+        """One code more, from somebody who knows the password.
 
-    def confirm(self, user_id: int) -> None:
-        """A signed-in user gives their password again. Raises RateLimited."""
-        self._take([(self._confirm, str(user_id))])
-
-    def confirmed(self, user_id: int) -> None:
-        """It was right: give the attempt back."""
-        self._confirm.give_back(str(user_id))
-
-    def _take(self, keyed: Iterable[tuple[Buckets, str]]) -> None:
+        A code of six digits can be guessed in time, from many networks too, so for those the account has delays of its
+        own. Recovery codes cannot, and are not held up by them: they are the owner's way in even then.
+        """
         if not self._enabled:
             return
-        now, keyed = self._clock(), list(keyed)
-        if wait := max(buckets.wait(key, now) for buckets, key in keyed):
-            seconds = ceil(wait / SECOND)
-            raise RateLimited(f"Too many attempts; try again in {seconds} s.", retry_after=seconds)
-        for buckets, key in keyed:
-            buckets.take(key, now)
+        network, now = _network(address), self._clock()
+        free: dict[Key, int] = {(user_id, network): FREE}
+        if len(code) < 10:
+            free[(user_id,)] = FREE_CODES
+        _refuse(max(self._sign_ins.wait(network, now), *(self._codes.wait(key, now, free[key]) for key in free)))
+        self._sign_ins.take(network, now)
+        for key in free:
+            self._codes.take(key, now)
 
-    @staticmethod
-    def _keyed(pair: tuple[Buckets, Buckets], address: str, name: str | None) -> list[tuple[Buckets, str]]:
-        by_address, by_name = pair
-        keyed = [(by_address, _network(address))]
-        return keyed if name is None else [*keyed, (by_name, name)]
+    def second_step_done(self, address: str, user_id: int) -> None:
+        """The code was right."""
+        network = _network(address)
+        self._sign_ins.give_back(network)
+        self._codes.forget((user_id, network))
+        self._codes.forget((user_id,))
+
+    def sign_up(self, address: str) -> None:
+        """One account more."""
+        self._ask(self._sign_ups, _network(address))
+
+    def recover(self, address: str, name: str | None) -> None:
+        """One attempt more, by a code, a link or a mail."""
+        network = _network(address)
+        self._ask(self._recoveries, network, None if name is None else ("recover", name, network))
+
+    def recovered(self, address: str, name: str | None) -> None:
+        """The attempt was honest."""
+        network = _network(address)
+        self._recoveries.give_back(network)
+        if name is not None:
+            self._delays.forget(("recover", name, network))
+
+    def may_mail(self, kind: str, user_id: int) -> bool:
+        """Whether one more mail of that kind may be sent for this account."""
+        key, now = f"{kind} {user_id}", self._clock()
+        if not self._enabled:
+            return True
+        if self._mails.wait(key, now):
+            return False
+        self._mails.take(key, now)
+        return True
+
+    def confirm(self, session_id: int) -> None:
+        """Somebody who is signed in says the password once more.
+
+        By session and not by account: to a session that was stolen it is the same, and the owner's own is not held up.
+        """
+        if not self._enabled:
+            return
+        now = self._clock()
+        _refuse(self._passwords.wait((session_id,), now))
+        self._passwords.take((session_id,), now)
+
+    def confirmed(self, session_id: int) -> None:
+        """It was the password."""
+        self._passwords.forget((session_id,))
+
+    def _ask(self, rate: Buckets, network: str, key: Key | None = None, name: str | None = None) -> None:
+        if not self._enabled:
+            return
+        now = self._clock()
+        waits = [rate.wait(network, now)]
+        if key is not None:
+            attacked = name is not None and self._attacks.wait(name, now) > 0
+            waits.append(self._delays.wait(key, now, FREE_UNDER_ATTACK if attacked else FREE))
+        _refuse(max(waits))
+        rate.take(network, now)
+        if key is not None:
+            self._delays.take(key, now)
+        if name is not None and not self._attacks.wait(name, now):
+            self._attacks.take(name, now)
+
+
+def _refuse(wait: int) -> None:
+    if wait:
+        seconds = ceil(wait / SECOND)
+        raise RateLimited(f"Too many attempts; try again in {_spelt(seconds)}.", retry_after=seconds)
+
+
+def _make_room(kept: OrderedDict, key: object, size: int) -> None:  # type: ignore[type-arg]
+    kept.move_to_end(key)
+    if len(kept) > size:
+        kept.popitem(last=False)
+
+
+def _spelt(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 120 else f"{ceil(seconds / 60)} minutes"
 
 
 def _network(address: str) -> str:

@@ -56,9 +56,14 @@ def make(
     now: int,
     tokens: Callable[[int], str],
     detail: str | None = None,
+    *,
+    beside: bool = False,
 ) -> Ticket:
-    """A new link for `user_id`; older ones of its kind are no good any more, but for tickets of other sign-ins."""
-    if kind not in {"second_step", "password"}:
+    """A new link for `user_id`; older ones of its kind are no good any more, but for tickets of other sign-ins.
+
+    One that anybody can ask for stands `beside` the older ones: else a stranger could make them useless.
+    """
+    if not beside and kind not in {"second_step", "password"}:
         cancel(connection, user_id, now, kind)
     ticket = Ticket(kind, tokens(32), now + LIFETIMES[kind])
     connection.execute(

@@ -3,6 +3,7 @@
 A token is worth something until its session ends or expires, and from then on nothing, at every door at once.
 """
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -74,6 +75,19 @@ class SignedIn:
 
 
 @dataclass(frozen=True)
+class SessionShown:
+    """A session as its user sees it: `id` is the public one; times in milliseconds; `current` is the one that asks."""
+
+    id: str
+    label: str
+    created_at: int
+    last_seen_at: int
+    expires_at: int
+    address: str
+    current: bool
+
+
+@dataclass(frozen=True)
 class Ended:
     """A session or token that is over, and why (protocol §3)."""
 
@@ -123,6 +137,53 @@ def start(
     return begun
 
 
+def renew(
+    connection: Connection,
+    caller: Caller,
+    visit: Visit,
+    now: int,
+    config: Config,
+    tokens: Callable[[int], str],
+    *,
+    codes: tuple[str, ...] = (),
+) -> SignedIn:
+    """A new session for the caller's browser, kept by it as the old one was; ending that is left to the caller's.
+
+    A token that was there before a privilege changed is worth nothing afterwards (OWASP, session management).
+    """
+    old = select(UserSession.created_at, UserSession.limit_at).where(UserSession.id == caller.session_id)
+    created_at, limit_at = connection.execute(old).one()
+    kept = limit_at is None or limit_at - created_at > SHORT
+    person = Person(caller.user_id, caller.username, caller.is_admin, caller.user_created_at)
+    begun = start(connection, person, visit, now, config, tokens, kept=kept)
+    return dataclasses.replace(begun, codes=codes)
+
+
+def shown(connection: Connection, user_id: int, current: int, now: int) -> list[SessionShown]:
+    """The user's sessions: the current one first, then those that were used last."""
+    rows = connection.execute(
+        select(UserSession.__table__).where(
+            UserSession.user_id == user_id,
+            UserSession.kind == "session",
+            UserSession.ended_at.is_(None),
+            UserSession.expires_at > now,
+        )
+    )
+    found = [
+        SessionShown(
+            row.public_id,
+            row.label,
+            row.created_at,
+            now if row.id == current else row.last_seen_at or row.created_at,
+            row.expires_at,
+            row.address,
+            row.id == current,
+        )
+        for row in rows
+    ]
+    return sorted(found, key=lambda session: (session.current, session.last_seen_at), reverse=True)
+
+
 def end(connection: Connection, token: str, now: int, reason: Reason) -> list[Ended]:
     """End the token's session; nothing for one that is over already or never was, nor for an API token."""
     if not is_session_token(token):
@@ -130,13 +191,24 @@ def end(connection: Connection, token: str, now: int, reason: Reason) -> list[En
     return _end(connection, now, reason, UserSession.token_hash == token_hash(token))
 
 
-def end_one(connection: Connection, user_id: int, public_id: str, now: int, reason: Reason) -> list[Ended]:
-    """End this session or token of the user's."""
-    return _end(connection, now, reason, UserSession.user_id == user_id, UserSession.public_id == public_id)
+def end_one(
+    connection: Connection, user_id: int, public_id: str, now: int, reason: Reason, *, kind: str | None = None
+) -> list[Ended]:
+    """End this session or token of the user's, if it is of that `kind`."""
+    which = [UserSession.user_id == user_id, UserSession.public_id == public_id]
+    if kind is not None:
+        which.append(UserSession.kind == kind)
+    return _end(connection, now, reason, *which)
 
 
 def end_all(
-    connection: Connection, user_id: int, now: int, reason: Reason, *, but: int | None = None, tokens: bool = False
+    connection: Connection,
+    user_id: int,
+    now: int,
+    reason: Reason,
+    *,
+    but: int | None = None,
+    tokens: bool = False,
 ) -> list[Ended]:
     """End the sessions of a user, but for one; with `tokens` their API tokens too."""
     which = [UserSession.user_id == user_id]

@@ -35,6 +35,32 @@ def matching_step(secret: str, code: str, now: int) -> int | None:
     return None
 
 
+def prepare(connection: Connection, user_id: int, secret: str) -> bool:
+    """Keep a secret that is yet to be confirmed; False when another one is in use."""
+    prepared = connection.execute(
+        update(User).where(User.id == user_id, User.totp_confirmed_at.is_(None)).values(totp_secret=secret)
+    )
+    return prepared.rowcount == 1
+
+
+def confirm(connection: Connection, user_id: int, code: str, now: int) -> bool:
+    """Whether this is a code of the secret that was prepared; from now on that is in use."""
+    prepared = select(User.totp_secret).where(User.id == user_id, User.totp_confirmed_at.is_(None))
+    secret = connection.execute(prepared).scalar_one_or_none()
+    step = None if secret is None else matching_step(secret, code.replace(" ", ""), now)
+    if step is None:
+        return False
+    connection.execute(update(User).where(User.id == user_id).values(totp_confirmed_at=now, totp_step=step))
+    return True
+
+
+def forget(connection: Connection, user_id: int) -> None:
+    """No secret any more."""
+    connection.execute(
+        update(User).where(User.id == user_id).values(totp_secret=None, totp_confirmed_at=None, totp_step=None)
+    )
+
+
 def use(connection: Connection, user_id: int, code: str, now: int) -> bool:
     """Whether this is the user's code of about now, and was not used before; now it is."""
     row = connection.execute(

@@ -1,6 +1,7 @@
 """The rows of users, and of the space that each one owns."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import Connection, Integer, cast, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -35,10 +36,24 @@ class Candidate:
     two_step: bool
     deleted: bool
     recovered: tuple[int, str] | None
+    email: str | None
 
 
-def find(connection: Connection, folded: str) -> Candidate | None:
-    """The user of that name; None if there is none who may sign in."""
+@dataclass(frozen=True)
+class Account:
+    """What there is beside the name and the password."""
+
+    email: str | None
+    two_step: bool
+    password_changed_at: int | None
+    recovered: tuple[int, str] | None
+
+
+def find(connection: Connection, folded: str, restorable: int = 0) -> Candidate | None:
+    """The user of that name; None if there is none who may sign in.
+
+    Who deleted the account after `restorable` may (milliseconds); earlier ones are only waiting for the purge.
+    """
     row = connection.execute(
         select(
             User.id,
@@ -51,22 +66,25 @@ def find(connection: Connection, folded: str) -> Candidate | None:
             User.deleted_at,
             User.recovered_at,
             User.recovered_how,
+            User.email,
         ).where(
             User.folded == folded,
             User.disabled_at.is_(None),
-            User.deleted_at.is_(None) | (User.deleted_by == "self"),
+            User.deleted_at.is_(None) | ((User.deleted_by == "self") & (User.deleted_at > restorable)),
         )
     ).first()
     if row is None:
         return None
-    recovered = None if row[8] is None else (row[8], row[9] or "")
-    return Candidate(Person(*row[:4]), row[4], row[5], row[6] is not None, row[7] is not None, recovered)
+    person = Person(*row[:4])
+    return Candidate(
+        person, row[4], row[5], row[6] is not None, row[7] is not None, _recovered(row[8], row[9]), row[10]
+    )
 
 
-def by_id(connection: Connection, user_id: int) -> Candidate | None:
+def by_id(connection: Connection, user_id: int, restorable: int = 0) -> Candidate | None:
     """As `find`, by id."""
     folded = connection.execute(select(User.folded).where(User.id == user_id)).scalar_one_or_none()
-    return None if folded is None else find(connection, folded)
+    return None if folded is None else find(connection, folded, restorable)
 
 
 def create(
@@ -121,6 +139,46 @@ def set_password(
     )
 
 
+def hash_of(connection: Connection, user_id: int) -> str | None:
+    """The hash of the user's password; None for somebody who is not there."""
+    found = select(User.password_hash).where(User.id == user_id, User.disabled_at.is_(None), User.deleted_at.is_(None))
+    return connection.execute(found).scalar_one_or_none()
+
+
+def account(connection: Connection, user_id: int) -> Account | None:
+    """What the user's own pages show."""
+    row = connection.execute(
+        select(
+            User.email, User.totp_confirmed_at, User.password_changed_at, User.recovered_at, User.recovered_how
+        ).where(User.id == user_id)
+    ).first()
+    return None if row is None else Account(row[0], row[1] is not None, row[2], _recovered(row[3], row[4]))
+
+
+def recovered(connection: Connection, user_id: int, now: int, how: str) -> None:
+    """Note a recovery, of which the user is to be told."""
+    connection.execute(update(User).where(User.id == user_id).values(recovered_at=now, recovered_how=how))
+
+
+def dismiss_notice(connection: Connection, user_id: int) -> None:
+    """The user has been told of the recovery."""
+    connection.execute(update(User).where(User.id == user_id).values(recovered_at=None, recovered_how=None))
+
+
+def set_email(connection: Connection, user_id: int, email: str | None) -> None:
+    """The address to which mail goes from now on; None for none."""
+    connection.execute(update(User).where(User.id == user_id).values(email=email))
+
+
+def delete(connection: Connection, user_id: int, now: int, *, by: Literal["self", "admin"]) -> None:
+    """Delete the account softly: nobody gets in, until it is restored or purged."""
+    connection.execute(update(User).where(User.id == user_id).values(deleted_at=now, deleted_by=by))
+
+
 def undelete(connection: Connection, user_id: int) -> None:
     """The account is there again."""
     connection.execute(update(User).where(User.id == user_id).values(deleted_at=None, deleted_by=None))
+
+
+def _recovered(at: int | None, how: str | None) -> tuple[int, str] | None:
+    return None if at is None else (at, how or "")

@@ -44,8 +44,8 @@ class InvalidCredentials(Refusal):
 
     code, status, title = "invalid_credentials", 401, "Wrong name or password"
 
-    def __init__(self) -> None:
-        super().__init__("That user name and password do not go together.")
+    def __init__(self, message: str = "That user name and password do not go together.") -> None:
+        super().__init__(message)
 
 
 class SecondStepNeeded(Refusal):

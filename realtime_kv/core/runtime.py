@@ -240,12 +240,12 @@ class Workers:
             self._queue.put((fn, future))
         return future
 
-    def stop(self) -> None:
+    def stop(self, *, wait: bool = True) -> None:
         """End the threads, after what was submitted before; and close what they held. Nothing more is taken."""
         self._stopped = True
         for _ in self._threads:
             self._queue.put(None)
-        for thread in self._threads:
+        for thread in self._threads if wait else ():
             thread.join()
         if not self._threads:
             _close(self._inline)

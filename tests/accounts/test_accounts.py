@@ -220,32 +220,47 @@ def test_an_outdated_hash_is_renewed_at_the_next_sign_in(town):
     town.sign_in("alice")
 
 
+def guess(town, name="alice", address="10.0.0.1", times=1):
+    for _ in range(times):
+        with pytest.raises(InvalidCredentials):
+            town.sign_in(name, "the wrong password", address=address)
+
+
 def test_guessing_is_slowed_down_but_signing_in_is_not(town):
     town.sign_up("alice")
-    for _ in range(limits.SIGN_IN_NAME.burst + 5):
+    for _ in range(limits.SIGN_IN.burst + 5):
         town.sign_in("alice", address="10.0.0.1")
-    for _ in range(limits.SIGN_IN_NAME.burst):
-        with pytest.raises(InvalidCredentials):
-            town.sign_in("alice", "the wrong password", address="10.0.0.1")
+    guess(town, times=limits.FREE)
     with pytest.raises(RateLimited):
-        town.sign_in("alice", address="10.0.0.2")
-    town.clock.now += limits.SIGN_IN_NAME.interval
+        town.sign_in("alice", address="10.0.0.1")
     town.sign_in("alice", address="10.0.0.2")
+    town.clock.now += 1000
+    town.sign_in("alice", address="10.0.0.1")
+    guess(town, times=limits.FREE)
+
+
+def test_who_guesses_at_a_name_never_makes_its_owner_wait(town):
+    town.sign_up("alice")
+    for network in range(limits.ATTACK.burst // limits.FREE + 1):
+        guess(town, address=f"10.0.1.{network}", times=limits.FREE_UNDER_ATTACK)
+    town.sign_in("alice", address="192.0.2.7")
 
 
 def test_names_that_do_not_exist_are_slowed_down_the_same(town):
-    for _ in range(limits.SIGN_IN_NAME.burst):
-        with pytest.raises(InvalidCredentials):
-            town.sign_in("nobody", address="10.0.0.1")
+    guess(town, "nobody", times=limits.FREE)
     with pytest.raises(RateLimited):
         town.sign_in("Nobody", address="10.0.0.1")
 
 
+def test_who_is_to_wait_costs_no_hash(town, monkeypatch):
+    guess(town, "nobody", times=limits.FREE)
+    monkeypatch.setattr(passwords, "matches", lambda *_: pytest.fail("a hash was computed"))
+    with pytest.raises(RateLimited):
+        town.sign_in("nobody", address="10.0.0.1")
+
+
 def test_with_rate_limits_off_nobody_waits(found):
-    town = found(rate_limits=False)
-    for _ in range(limits.SIGN_IN_NAME.burst + 1):
-        with pytest.raises(InvalidCredentials):
-            town.sign_in("nobody")
+    guess(found(rate_limits=False), "nobody", times=limits.FREE + 1)
 
 
 def test_a_reader_that_looked_somebody_up_still_sees_what_comes_after(busy_town):

@@ -1,7 +1,7 @@
 import pytest
 
 from realtime_kv.accounts import limits
-from realtime_kv.accounts.limits import Buckets, Limits, Rate
+from realtime_kv.accounts.limits import Buckets, Delays, Limits, Rate
 from realtime_kv.core.errors import RateLimited
 
 
@@ -42,35 +42,71 @@ def test_buckets_forget_the_quietest_key_first_and_stay_bounded():
     assert bucket.wait("a", 0) > 0
 
 
-def test_guessing_at_one_name_is_slowed_down_from_any_address(clock):
+def waits(attempt):
+    """How long the next attempt has to wait, in seconds; 0 for one that was let through."""
+    try:
+        attempt()
+    except RateLimited as refused:
+        return refused.extra["retry_after"]
+    return 0
+
+
+def test_a_few_guesses_at_a_name_are_free_and_then_each_waits_twice_as_long_up_to_15_minutes(clock):
     gate = Limits(clock)
-    for n in range(limits.SIGN_IN_NAME.burst):
-        gate.sign_in(f"10.0.0.{n}", "alice")
-    with pytest.raises(RateLimited) as refused:
-        gate.sign_in("10.0.1.1", "alice")
-    assert refused.value.extra["retry_after"] == 6
-    gate.sign_in("10.0.1.1", "bob")
-    clock.now += 6000
-    gate.sign_in("10.0.1.1", "alice")
+    drain(lambda: gate.sign_in("10.0.0.1", "alice"), limits.FREE)
+    seen = []
+    for _ in range(13):
+        wait = waits(lambda: gate.sign_in("10.0.0.1", "alice"))
+        seen.append(wait)
+        clock.now += wait * 1000 - 1
+        assert waits(lambda: gate.sign_in("10.0.0.1", "alice")) == 1
+        clock.now += 1
+        gate.sign_in("10.0.0.1", "alice")
+    assert seen == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]
+
+
+def test_after_a_quiet_hour_the_guesses_are_forgotten(clock):
+    gate = Limits(clock)
+    drain(lambda: gate.sign_in("10.0.0.1", "alice"), limits.FREE)
+    assert waits(lambda: gate.sign_in("10.0.0.1", "alice")) > 0
+    clock.now += limits.QUIET
+    drain(lambda: gate.sign_in("10.0.0.1", "alice"), limits.FREE)
+
+
+def test_no_stranger_keeps_the_owner_of_a_name_from_signing_in(clock):
+    gate = Limits(clock)
+    for network in range(2000):
+        for _ in range(limits.FREE):
+            waits(lambda network=network: gate.sign_in(f"10.1.{network // 256}.{network % 256}", "alice"))
+    drain(lambda: gate.sign_in("192.0.2.7", "alice"), limits.FREE_UNDER_ATTACK)
+    gate.signed_in("192.0.2.7", "alice")
+    gate.sign_in("192.0.2.7", "alice")
+
+
+def test_a_name_under_attack_leaves_each_network_fewer_free_guesses(clock):
+    gate = Limits(clock)
+    for network in range(limits.ATTACK.burst):
+        gate.sign_in(f"10.1.0.{network}", "alice")
+    drain(lambda: gate.sign_in("10.2.0.1", "alice"), limits.FREE_UNDER_ATTACK)
+    assert waits(lambda: gate.sign_in("10.2.0.1", "alice")) == 1
+    drain(lambda: gate.sign_in("10.2.0.1", "bob"), limits.FREE)
+    clock.now += limits.ATTACK.burst * limits.ATTACK.interval
+    drain(lambda: gate.sign_in("10.2.0.2", "alice"), limits.FREE)
 
 
 def test_guessing_at_many_names_is_slowed_down_from_one_address(clock):
     gate = Limits(clock)
-    for n in range(limits.SIGN_IN_ADDRESS.burst):
+    for n in range(limits.SIGN_IN.burst):
         gate.sign_in("10.0.0.1", f"user{n}")
-    with pytest.raises(RateLimited) as refused:
-        gate.sign_in("10.0.0.1", "another")
-    assert refused.value.extra["retry_after"] == 1
+    assert waits(lambda: gate.sign_in("10.0.0.1", "another")) == 1
     gate.sign_in("10.0.0.2", "another")
 
 
 def test_an_attempt_that_is_refused_costs_nothing(clock):
     gate = Limits(clock)
-    drain(lambda: gate.sign_in("10.0.0.1", "alice"), limits.SIGN_IN_NAME.burst)
-    for _ in range(100):
-        with pytest.raises(RateLimited):
-            gate.sign_in("10.0.0.1", "alice")
-    clock.now += 6000
+    drain(lambda: gate.sign_in("10.0.0.1", "alice"), limits.FREE)
+    assert [waits(lambda: gate.sign_in("10.0.0.1", "alice")) for _ in range(100)] == [1] * 100
+    clock.now += 1000
     gate.sign_in("10.0.0.1", "alice")
 
 
@@ -79,31 +115,81 @@ def test_honest_attempts_are_given_back(clock):
     for _ in range(500):
         gate.sign_in("10.0.0.1", "alice")
         gate.signed_in("10.0.0.1", "alice")
+        gate.recover("10.0.0.1", "alice")
+        gate.recovered("10.0.0.1", "alice")
+        gate.confirm(1)
+        gate.confirmed(1)
+        gate.second_step("10.0.0.1", 1, "123456")
+        gate.second_step_done("10.0.0.1", 1)
+
+
+def test_recovering_has_rates_of_its_own(clock):
+    gate = Limits(clock)
+    drain(lambda: gate.recover("10.0.0.1", "alice"), limits.FREE)
+    assert waits(lambda: gate.recover("10.0.0.1", "alice")) == 1
+    gate.recover("10.0.0.2", "alice")
+    gate.sign_in("10.0.0.1", "alice")
+    for _ in range(limits.RECOVER.burst - limits.FREE):
+        gate.recover("10.0.0.1", None)
+    assert waits(lambda: gate.recover("10.0.0.1", None)) == 6
+
+
+def test_six_digits_are_guessed_slowly_from_however_many_networks_but_recovery_codes_always_have_a_try(clock):
+    gate = Limits(clock)
+    for network in range(limits.FREE_CODES):
+        gate.second_step(f"10.0.0.{network}", 1, "123456")
+    assert waits(lambda: gate.second_step("192.0.2.7", 1, "123456")) == 1
+    gate.second_step("192.0.2.7", 1, "AAAAAA-BBBBBB-CCCCCC-DDDDDD")
+    gate.second_step("192.0.2.7", 2, "123456")
+
+
+def test_saying_the_password_again_is_slowed_down_for_the_session_that_guesses(clock):
+    gate = Limits(clock)
+    drain(lambda: gate.confirm(1), limits.FREE)
+    assert waits(lambda: gate.confirm(1)) == 1
+    gate.confirm(2)
+
+
+def test_mails_to_one_account_are_few(clock):
+    gate = Limits(clock)
+    assert [gate.may_mail("recovery", 1) for _ in range(4)] == [True, True, True, False]
+    assert gate.may_mail("recovery", 2) and gate.may_mail("email", 1)
+    clock.now += limits.MAIL.interval
+    assert gate.may_mail("recovery", 1)
+
+
+def test_delays_forget_the_quietest_key_first_and_stay_bounded():
+    delays = Delays(size=3)
+    for key in ["a", "b", "c", "a", "d"]:
+        delays.take((key,), 0)
+    assert len(delays) == 3
+    assert delays.wait(("b",), 0, free=1) == 0
+    assert delays.wait(("a",), 0, free=1) > 0
 
 
 def test_signing_up_has_rates_of_its_own(clock):
     gate = Limits(clock)
-    for n in range(limits.SIGN_UP_ADDRESS.burst):
-        gate.sign_up("10.0.0.1", f"user{n}")
+    for _ in range(limits.SIGN_UP.burst):
+        gate.sign_up("10.0.0.1")
     with pytest.raises(RateLimited):
-        gate.sign_up("10.0.0.1", "one.more")
+        gate.sign_up("10.0.0.1")
     gate.sign_in("10.0.0.1", "alice")
 
 
 def test_an_ipv6_client_is_its_whole_network_and_a_mapped_address_is_the_ipv4_one(clock):
     gate = Limits(clock)
-    for n in range(limits.SIGN_UP_ADDRESS.burst):
-        gate.sign_up(f"2001:db8:0:1::{n:x}", None)
+    for n in range(limits.SIGN_UP.burst):
+        gate.sign_up(f"2001:db8:0:1::{n:x}")
     with pytest.raises(RateLimited):
-        gate.sign_up("2001:db8:0:1:ffff::1", None)
-    gate.sign_up("2001:db8:0:2::1", None)
-    for _ in range(limits.SIGN_UP_ADDRESS.burst):
-        gate.sign_up("::ffff:10.0.0.7", None)
+        gate.sign_up("2001:db8:0:1:ffff::1")
+    gate.sign_up("2001:db8:0:2::1")
+    for _ in range(limits.SIGN_UP.burst):
+        gate.sign_up("::ffff:10.0.0.7")
     with pytest.raises(RateLimited):
-        gate.sign_up("10.0.0.7", None)
+        gate.sign_up("10.0.0.7")
 
 
 def test_switched_off_nothing_is_counted(clock):
     gate = Limits(clock, enabled=False)
     drain(lambda: gate.sign_in("10.0.0.1", "alice"), 1000)
-    drain(lambda: gate.sign_up("", None), 1000)
+    drain(lambda: gate.sign_up(""), 1000)

@@ -1,0 +1,168 @@
+"""Outgoing mail: what it says, and how it goes out. On a thread of its own, since a mail server may take its time.
+
+Nobody waits for a mail, and nobody is told whether one has left: the log is, without addresses and links.
+"""
+
+import logging
+import random
+import re
+import smtplib
+import ssl
+import time
+from collections.abc import Callable
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from urllib.parse import unquote, urlsplit
+
+from realtime_kv.config import Config
+from realtime_kv.core.errors import BadRequest, RateLimited, Refusal
+from realtime_kv.core.runtime import Future, Runtime, Workers
+
+log = logging.getLogger(__name__)
+
+Send = Callable[[EmailMessage], None]
+
+SECONDS = 15
+SPREAD_SECONDS = 3.0
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
+_PORTS = {"smtp": 587, "smtps": 465}
+# what goes into a header and an SMTP command as it is; anything rarer would need a server that speaks SMTPUTF8
+_ADDRESS = re.compile(
+    r"(?=.{3,254}$)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?)+"
+)
+
+RECOVERY = """\
+Somebody, probably you, asked for a way back into the account {username} at {site}.
+
+To choose a new password, open this within 30 minutes:
+
+{site}/recover/{secret}
+
+If it was not you, do nothing: without this address nobody can use it.
+"""
+CONFIRM = """\
+The account {username} at {site} wants to send its recovery links to this address.
+
+To agree, open this within 24 hours:
+
+{site}/account/email/{secret}
+
+If it was not you, do nothing: then no mail will come.
+"""
+RECOVERED = """\
+The account {username} at {site} has a new password, and has been signed out everywhere.
+
+If it was not you, choose another one at once, with a recovery code or by a new mail:
+
+{site}/recover
+"""
+MOVED = """\
+The account {username} at {site} sends its recovery links to another address from now on.
+
+If it was not you, sign in and change your password at once:
+
+{site}/signin
+"""
+
+
+class Mail:
+    """What the house tells people by mail; nothing unless there is a way to `send`."""
+
+    def __init__(self, config: Config, runtime: Runtime, send: Send | None = None) -> None:
+        self._config = config
+        self._send = send or smtp(config)
+        self._thread = Workers(runtime, 2, name="mail", queue_limit=256, on_full=RateLimited) if self._send else None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether there is a way to send."""
+        return self._send is not None
+
+    def recovery(self, to: str, username: str, secret: str) -> None:
+        """The link that sets a new password."""
+        self._post(to, "A new password", RECOVERY, username, secret)
+
+    def confirmation(self, to: str, username: str, secret: str) -> None:
+        """The link that shows that the address is theirs."""
+        self._post(to, "Confirm this address", CONFIRM, username, secret)
+
+    def recovered(self, to: str, username: str) -> None:
+        """Word of a recovery."""
+        self._post(to, "Your password was reset", RECOVERED, username)
+
+    def moved(self, to: str, username: str) -> None:
+        """Word to the address that was there before."""
+        self._post(to, "Your mail address was changed", MOVED, username)
+
+    def stop(self) -> None:
+        """Take no more; a mail server that does not answer holds nobody up."""
+        if self._thread:
+            self._thread.stop(wait=False)
+
+    def _post(self, to: str, subject: str, text: str, username: str, secret: str = "") -> None:
+        send, thread = self._send, self._thread
+        if send is None or thread is None:
+            return
+        words = {"username": username, "site": self._config.url, "secret": secret}
+        try:
+            thread.submit(lambda _: send(self._message(to, subject, text.format(**words)))).then(_note)
+        except Refusal:
+            log.warning("a mail was not sent: too many are waiting")
+
+    def _message(self, to: str, subject: str, text: str) -> EmailMessage:
+        message = EmailMessage()
+        message["From"] = sender = self._config.mail_from or _own_address(self._config)
+        message["To"] = to
+        message["Subject"] = f"{subject} ({urlsplit(self._config.url).hostname})"
+        message["Date"] = formatdate()
+        message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
+        # so that no machine answers (RFC 3834)
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(text)
+        return message
+
+
+def check(address: str) -> str:
+    """The address, as it came. Raises BadRequest."""
+    if not _ADDRESS.fullmatch(address):
+        raise BadRequest("That is not a mail address that can be written to, such as ada@example.org.", field="email")
+    return address
+
+
+def smtp(config: Config) -> Send | None:
+    """Sending as `RKV_SMTP_URL` says: never over the network without TLS. None when nothing is said."""
+    if not config.smtp_url:
+        return None
+    parts = urlsplit(config.smtp_url)
+    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+    def send(message: EmailMessage) -> None:
+        # what a mail costs this machine is not to be seen in how long the next answers take
+        time.sleep(random.uniform(0, SPREAD_SECONDS))  # noqa: S311 (not a secret)
+        context = ssl.create_default_context()
+        server: smtplib.SMTP
+        if parts.scheme == "smtps":
+            server = smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=context)
+        else:
+            server = smtplib.SMTP(host, port, timeout=SECONDS)
+        with server:
+            if parts.scheme == "smtp" and host not in _LOCAL:
+                server.starttls(context=context)
+            if parts.username:
+                server.login(unquote(parts.username), unquote(parts.password or ""))
+            server.send_message(message)
+
+    return send
+
+
+def _own_address(config: Config) -> str:
+    host = urlsplit(config.url).hostname or "localhost"
+    return f"realtime_kv@{host if not re.fullmatch(r'[0-9.]+|.*:.*', host) else 'localhost'}"
+
+
+def _note(sent: Future[None]) -> None:
+    try:
+        sent.result()
+    except Exception as error:
+        # the message of an SMTP error may hold the address
+        log.warning("a mail could not be sent: %s %s", type(error).__name__, getattr(error, "smtp_code", ""))

@@ -1,0 +1,175 @@
+"""What users do with their own accounts: sessions, password, deletion, and what has been done to the account."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from realtime_kv.accounts import audit, codes, links, passwords, sessions, users
+from realtime_kv.accounts.audit import AuditShown, Doer
+from realtime_kv.accounts.confirm import confirm, still
+from realtime_kv.accounts.context import Context, require_session
+from realtime_kv.accounts.sessions import Ended, SessionShown, SignedIn
+from realtime_kv.accounts.steps import Steps
+from realtime_kv.accounts.visit import NOWHERE, Visit
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import NotFound, Unauthenticated
+from realtime_kv.core.runtime import Future
+
+
+@dataclass(frozen=True)
+class Profile:
+    """An account, as its user sees it; times in milliseconds. `notice` tells of a recovery: when, and how."""
+
+    username: str
+    is_admin: bool
+    created_at: int
+    email: str | None
+    two_step: bool
+    codes_left: int
+    password_changed_at: int | None
+    notice: tuple[int, str] | None
+
+
+class Own:
+    """Every call fails with Forbidden for an API token, and with Unauthenticated when the session is over."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def profile(self, caller: Caller) -> Future[Profile]:
+        """The account at a glance."""
+
+        def read(connection: Connection) -> Profile:
+            account = users.account(connection, caller.user_id)
+            if account is None:
+                raise Unauthenticated()
+            return Profile(
+                caller.username,
+                caller.is_admin,
+                caller.user_created_at,
+                account.email,
+                account.two_step,
+                codes.left(connection, caller.user_id),
+                account.password_changed_at,
+                account.recovered,
+            )
+
+        require_session(caller)
+        return self._context.read(read)
+
+    def sessions(self, caller: Caller) -> Future[list[SessionShown]]:
+        """Where the user is signed in, this session first, then those that were used last."""
+        require_session(caller)
+        now = self._context.clock()
+        return self._context.read(lambda db: sessions.shown(db, caller.user_id, caller.session_id, now))
+
+    def events(self, caller: Caller, before: int | None = None, limit: int = 50) -> Future[list[AuditShown]]:
+        """What was done to the account, the last first; `before` is the id of the last one already seen."""
+        require_session(caller)
+        return self._context.read(lambda db: audit.of_user(db, caller.user_id, before, limit))
+
+    def recovery_notice(self, caller: Caller) -> Future[tuple[int, str] | None]:
+        """A recovery that the user was not told of yet: when, and how."""
+        require_session(caller)
+
+        def read(connection: Connection) -> tuple[int, str] | None:
+            account = users.account(connection, caller.user_id)
+            return account.recovered if account else None
+
+        return self._context.read(read)
+
+    def dismiss_notice(self, caller: Caller) -> Future[None]:
+        """The user has been told."""
+        require_session(caller)
+        now = self._context.clock()
+
+        def write(connection: Connection) -> None:
+            sessions.check(connection, caller, now)
+            users.dismiss_notice(connection, caller.user_id)
+
+        return self._context.write(write)
+
+    def end_session(self, caller: Caller, id: str, visit: Visit = NOWHERE) -> Future[None]:
+        """Sign out the session with this public id. Fails with NotFound."""
+        require_session(caller)
+        return self._context.walk(self._end_session(caller, id, visit))
+
+    def end_other_sessions(self, caller: Caller, visit: Visit = NOWHERE) -> Future[int]:
+        """Sign out every session but this one; how many there were."""
+        require_session(caller)
+        return self._context.walk(self._end_other_sessions(caller, visit))
+
+    def change_password(
+        self, caller: Caller, password: str, new_password: str, visit: Visit = NOWHERE
+    ) -> Future[SignedIn]:
+        """A new password. This session gets a new token, every other one is over; API tokens stay.
+
+        Fails with InvalidCredentials, InvalidPassword or RateLimited.
+        """
+        return self._context.walk(self._change_password(caller, password, new_password, visit))
+
+    def delete_account(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[None]:
+        """Delete the account; until it is purged, signing in restores it.
+
+        API tokens end too, and stay ended. Fails with InvalidCredentials or RateLimited.
+        """
+        return self._context.walk(self._delete_account(caller, password, visit))
+
+    def _end_session(self, caller: Caller, id: str, visit: Visit) -> Steps[None]:
+        context, now = self._context, self._context.clock()
+
+        def write(connection: Connection) -> tuple[None, list[Ended]]:
+            sessions.check(connection, caller, now)
+            reason: sessions.Reason = "signed_out" if id == caller.session else "ended"
+            ended = sessions.end_one(connection, caller.user_id, id, now, reason, kind="session")
+            if not ended:
+                raise NotFound("There is no such session; it may have ended already.")
+            audit.write(connection, now, Doer("user", caller.user_id, visit), "session_ended", caller.user_id)
+            return None, ended
+
+        yield from context.end(write)
+
+    def _end_other_sessions(self, caller: Caller, visit: Visit) -> Steps[int]:
+        context, now = self._context, self._context.clock()
+
+        def write(connection: Connection) -> tuple[int, list[Ended]]:
+            sessions.check(connection, caller, now)
+            ended = sessions.end_all(connection, caller.user_id, now, "ended", but=caller.session_id)
+            doer = Doer("user", caller.user_id, visit)
+            audit.write(connection, now, doer, "sessions_ended", caller.user_id, sessions=len(ended))
+            return len(ended), ended
+
+        return (yield from context.end(write))
+
+    def _change_password(self, caller: Caller, password: str, new_password: str, visit: Visit) -> Steps[SignedIn]:
+        context = self._context
+        known = yield from confirm(context, caller, password, visit)
+        passwords.check(new_password)
+        password_hash = yield context.hash(new_password, caller.username)
+
+        def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
+            now, user_id = context.clock(), caller.user_id
+            still(connection, caller, known, now)
+            users.set_password(connection, user_id, password_hash, now)
+            # whoever had a way in under the old password has it no more
+            links.cancel(connection, user_id, now)
+            ended = sessions.end_all(connection, user_id, now, "password_changed")
+            audit.write(connection, now, Doer("user", user_id, visit), "password_changed", user_id)
+            return sessions.renew(connection, caller, visit, now, context.config, context.tokens), ended
+
+        return (yield from context.end(write))
+
+    def _delete_account(self, caller: Caller, password: str, visit: Visit) -> Steps[None]:
+        context = self._context
+        known = yield from confirm(context, caller, password, visit)
+
+        def write(connection: Connection) -> tuple[None, list[Ended]]:
+            now, user_id = context.clock(), caller.user_id
+            still(connection, caller, known, now)
+            users.delete(connection, user_id, now, by="self")
+            links.cancel(connection, user_id, now)
+            ended = sessions.end_all(connection, user_id, now, "deleted", tokens=True)
+            audit.write(connection, now, Doer("user", user_id, visit), "account_deleted", user_id)
+            return None, ended
+
+        yield from context.end(write)

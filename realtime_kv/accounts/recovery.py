@@ -1,0 +1,245 @@
+"""Ways back for somebody who has forgotten the password: a recovery code, a one-time link, a mail with such a link.
+
+No answer, and no time that it takes, tells whether a name is known: what is done for one that is not is the same, as
+far as anybody waits for it. Every recovery ends all sessions and open links, and is told at the next sign-in.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+
+from realtime_kv.accounts import audit, codes, links, names, passwords, sessions, users
+from realtime_kv.accounts import mail as mails
+from realtime_kv.accounts.audit import Doer
+from realtime_kv.accounts.confirm import confirm, still
+from realtime_kv.accounts.context import Context
+from realtime_kv.accounts.mail import Mail
+from realtime_kv.accounts.sessions import Ended
+from realtime_kv.accounts.steps import Steps
+from realtime_kv.accounts.users import Candidate
+from realtime_kv.accounts.visit import NOWHERE, Visit
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import InvalidCode, LinkExpired, NotFound, RateLimited
+from realtime_kv.core.runtime import Future
+
+# in a link's `detail`: it was sent to the address of its user
+_BY_MAIL = "mail"
+# has no codes: asked for one when nobody has the name, so that the same is done
+_NOBODY = 0
+
+
+class Recovery:
+    """Recovery codes, links and mails."""
+
+    def __init__(self, context: Context, mail: Mail) -> None:
+        self._context = context
+        self._mail = mail
+
+    @property
+    def mail_enabled(self) -> bool:
+        """Whether this server can send mail."""
+        return self._mail.enabled
+
+    def renew_codes(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[tuple[str, ...]]:
+        """Ten new recovery codes, which are shown this once; the old ones are no good any more.
+
+        Fails with InvalidCredentials, RateLimited, or Forbidden for an API token.
+        """
+        return self._context.walk(self._renew_codes(caller, password, visit))
+
+    def by_code(self, username: str, code: str, new_password: str, visit: Visit = NOWHERE) -> Future[None]:
+        """A new password, for a recovery code, which is used up. Signs nobody in.
+
+        Fails with InvalidCode, for an unknown name too, InvalidPassword or RateLimited.
+        """
+        return self._context.walk(self._by_code(username, code, new_password, visit))
+
+    def by_link(self, secret: str, new_password: str, visit: Visit = NOWHERE) -> Future[None]:
+        """A new password, for a one-time link or the ticket of a password that must be changed. Signs nobody in.
+
+        Fails with LinkExpired, InvalidPassword or RateLimited.
+        """
+        return self._context.walk(self._by_link(secret, new_password, visit))
+
+    def who(self, secret: str) -> Future[str]:
+        """The user name that a link of `by_link` is for. Fails with LinkExpired."""
+        return self._context.read(lambda db: self._linked(db, secret)[1].person.username)
+
+    def by_mail(self, username: str, visit: Visit = NOWHERE) -> Future[None]:
+        """A mail with a link, if that user has a confirmed address; the answer is the same for everybody, and at once.
+
+        Fails with RateLimited, or NotFound on a server that sends no mail.
+        """
+        return self._context.walk(self._by_mail(username, visit))
+
+    def set_email(self, caller: Caller, password: str, email: str, visit: Visit = NOWHERE) -> Future[None]:
+        """Send a link to this address, which counts once it is confirmed; with "" there is none any more, at once.
+
+        Fails with InvalidCredentials, BadRequest, RateLimited, or NotFound on a server that sends no mail.
+        """
+        return self._context.walk(self._set_email(caller, password, email, visit))
+
+    def confirm_email(self, secret: str, visit: Visit = NOWHERE) -> Future[None]:
+        """The address of this link counts from now on. Fails with LinkExpired."""
+        return self._context.walk(self._confirm_email(secret, visit))
+
+    def _renew_codes(self, caller: Caller, password: str, visit: Visit) -> Steps[tuple[str, ...]]:
+        context = self._context
+        known = yield from confirm(context, caller, password, visit)
+
+        def write(connection: Connection) -> tuple[str, ...]:
+            now, user_id = context.clock(), caller.user_id
+            still(connection, caller, known, now)
+            audit.write(connection, now, Doer("user", user_id, visit), "recovery_codes_renewed", user_id)
+            return codes.renew(connection, user_id, context.random)
+
+        made: tuple[str, ...] = yield context.write(write)
+        return made
+
+    def _by_code(self, username: str, code: str, new_password: str, visit: Visit) -> Steps[None]:
+        context, folded = self._context, names.folded(username)
+        context.limits.recover(visit.address, folded)
+        passwords.check(new_password)
+        # before anybody is looked up: this is nearly all of the time that the answer takes
+        password_hash = yield context.hash(new_password, username[:32])
+
+        def write(connection: Connection) -> tuple[Candidate | None, list[Ended]]:
+            now = context.clock()
+            found = users.find(connection, folded or "", context.restorable())
+            user_id = found.person.id if found else None
+            if not codes.use(connection, user_id or _NOBODY, code, now) or found is None:
+                doer = Doer("nobody", None, visit)
+                audit.write(connection, now, doer, "recovery_failed", user_id, ok=False)
+                return None, []
+            return found, self._recover(connection, found, password_hash, "code", visit)
+
+        recovered: Candidate | None = yield from context.end(write)
+        if recovered is None:
+            raise InvalidCode()
+        context.limits.recovered(visit.address, folded)
+        self._tell(recovered)
+
+    def _by_link(self, secret: str, new_password: str, visit: Visit) -> Steps[None]:
+        context = self._context
+        context.limits.recover(visit.address, None)
+        passwords.check(new_password)
+        username = yield context.read(lambda db: self._linked(db, secret)[1].person.username)
+        password_hash = yield context.hash(new_password, username)
+
+        def write(connection: Connection) -> tuple[Candidate | None, list[Ended]]:
+            link, found = self._linked(connection, secret)
+            if link.kind == "password":
+                # they knew the password, so this is no recovery
+                return None, self._set_password(connection, found, password_hash, "password_changed", visit)
+            how = "mail" if link.detail == _BY_MAIL else "link"
+            return found, self._recover(connection, found, password_hash, how, visit)
+
+        recovered: Candidate | None = yield from context.end(write)
+        context.limits.recovered(visit.address, None)
+        self._tell(recovered)
+
+    def _by_mail(self, username: str, visit: Visit) -> Steps[None]:
+        if not self.mail_enabled:
+            raise NotFound("This server sends no mail: use a recovery code, or ask whoever runs it for a link.")
+        folded = names.folded(username)
+        self._context.limits.recover(visit.address, folded)
+        # not waited for: whatever is found, the answer is there already
+        self._context.walk(self._send_link(folded or "", visit))
+        return
+        yield
+
+    def _send_link(self, folded: str, visit: Visit) -> Steps[None]:
+        context = self._context
+        found: Candidate | None = yield context.read(lambda db: users.find(db, folded, context.restorable()))
+        user_id = found.person.id if found else None
+        email = found.email if found and context.limits.may_mail("recovery", found.person.id) else None
+
+        def write(connection: Connection) -> Callable[[], None]:
+            now, doer = context.clock(), Doer("nobody", None, visit)
+            if found is None or email is None:
+                audit.write(connection, now, doer, "recovery_failed", user_id, ok=False)
+                return lambda: None
+            link = links.make(connection, "recovery", user_id, now, context.tokens, _BY_MAIL, beside=True)
+            audit.write(connection, now, doer, "recovery_mail_sent", user_id)
+            return partial(self._mail.recovery, email, found.person.username, link.secret)
+
+        send: Callable[[], None] = yield context.write(write)
+        send()
+
+    def _set_email(self, caller: Caller, password: str, email: str, visit: Visit) -> Steps[None]:
+        context, user_id = self._context, caller.user_id
+        known = yield from confirm(context, caller, password, visit)
+        if email:
+            if not self.mail_enabled:
+                raise NotFound("This server sends no mail, so an address would be of no use.")
+            mails.check(email)
+            if not context.limits.may_mail("email", user_id):
+                raise RateLimited("Too many mails; try again in 5 minutes.", retry_after=300)
+
+        def write(connection: Connection) -> Callable[[], None]:
+            now = context.clock()
+            still(connection, caller, known, now)
+            if not email:
+                return self._move(connection, user_id, None, visit)
+            link = links.make(connection, "email", user_id, now, context.tokens, email)
+            return partial(self._mail.confirmation, email, caller.username, link.secret)
+
+        send: Callable[[], None] = yield context.write(write)
+        send()
+
+    def _confirm_email(self, secret: str, visit: Visit) -> Steps[None]:
+        context = self._context
+
+        def write(connection: Connection) -> Callable[[], None]:
+            now = context.clock()
+            link = links.find(connection, secret, now, "email")
+            if link.user_id is None or users.hash_of(connection, link.user_id) is None:
+                raise LinkExpired()
+            links.use(connection, link, now)
+            return self._move(connection, link.user_id, link.detail, visit)
+
+        send: Callable[[], None] = yield context.write(write)
+        send()
+
+    def _move(self, connection: Connection, user_id: int, email: str | None, visit: Visit) -> Callable[[], None]:
+        """A new address, or none; the answer tells the old one."""
+        now = self._context.clock()
+        account = users.by_id(connection, user_id)
+        users.set_email(connection, user_id, email)
+        # links that are on their way to the old address
+        links.cancel(connection, user_id, now, "email")
+        links.cancel(connection, user_id, now, "recovery")
+        audit.write(connection, now, Doer("user", user_id, visit), "email_changed", user_id)
+        if account is None or account.email is None or account.email == email:
+            return lambda: None
+        return partial(self._mail.moved, account.email, account.person.username)
+
+    def _linked(self, connection: Connection, secret: str) -> tuple[links.Link, Candidate]:
+        link = links.find(connection, secret, self._context.clock(), "recovery", "password")
+        found = None if link.user_id is None else users.by_id(connection, link.user_id, self._context.restorable())
+        if found is None:
+            raise LinkExpired()
+        return link, found
+
+    def _recover(
+        self, connection: Connection, found: Candidate, password_hash: str, how: str, visit: Visit
+    ) -> list[Ended]:
+        users.recovered(connection, found.person.id, self._context.clock(), how)
+        return self._set_password(connection, found, password_hash, "recovered", visit, how=how)
+
+    def _set_password(
+        self, connection: Connection, found: Candidate, password_hash: str, action: str, visit: Visit, **detail: Any
+    ) -> list[Ended]:
+        now, user_id = self._context.clock(), found.person.id
+        users.set_password(connection, user_id, password_hash, now)
+        links.cancel(connection, user_id, now)
+        audit.write(connection, now, Doer("user", user_id, visit), action, user_id, **detail)
+        # API tokens stay: each was made on purpose for one program, manages no account, and is listed with its last
+        # use and can be revoked. Ending them would break programs that have nothing to do with a forgotten password.
+        return sessions.end_all(connection, user_id, now, "password_changed")
+
+    def _tell(self, recovered: Candidate | None) -> None:
+        if recovered is not None and recovered.email is not None:
+            self._mail.recovered(recovered.email, recovered.person.username)

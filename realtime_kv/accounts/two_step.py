@@ -1,0 +1,113 @@
+"""The second step of signing in, switched on and off: a code from an authenticator app, or a recovery code.
+
+It counts from the moment when a first code has shown that the app has the secret.
+"""
+
+from dataclasses import dataclass
+
+import segno
+from sqlalchemy import Connection
+
+from realtime_kv.accounts import audit, codes, sessions, totp
+from realtime_kv.accounts.audit import Doer
+from realtime_kv.accounts.confirm import confirm, still
+from realtime_kv.accounts.context import Context, require_session
+from realtime_kv.accounts.sessions import Ended, SignedIn
+from realtime_kv.accounts.steps import Steps
+from realtime_kv.accounts.visit import NOWHERE, Visit
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import BadRequest, Forbidden, InvalidCode
+from realtime_kv.core.runtime import Future
+
+ISSUER = "realtime_kv"
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What an authenticator app has to be given: `secret` to type, or `uri` as the QR code in `qr_svg` (an `<svg>`)."""
+
+    secret: str
+    uri: str
+    qr_svg: str
+
+
+class TwoStep:
+    """A user's second step."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def begin(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[Enrolment]:
+        """A new secret, which is worth nothing before `confirm`. Fails with InvalidCredentials, RateLimited.
+
+        Fails with BadRequest when the second step is on already.
+        """
+        return self._context.walk(self._begin(caller, password, visit))
+
+    def confirm(self, caller: Caller, code: str, visit: Visit = NOWHERE) -> Future[SignedIn]:
+        """The app shows this code, so from now on one is asked for. This session gets a new token.
+
+        `codes` of the answer are new recovery codes for a user who had none left. Fails with InvalidCode, RateLimited.
+        """
+        return self._context.walk(self._confirm(caller, code, visit))
+
+    def end(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[SignedIn]:
+        """No second step any more. This session gets a new token. Fails with InvalidCredentials, RateLimited.
+
+        Fails with Forbidden for a superuser of whom the settings demand it.
+        """
+        return self._context.walk(self._end(caller, password, visit))
+
+    def _begin(self, caller: Caller, password: str, visit: Visit) -> Steps[Enrolment]:
+        context = self._context
+        known = yield from confirm(context, caller, password, visit)
+        secret = totp.new_secret()
+
+        def write(connection: Connection) -> None:
+            still(connection, caller, known, context.clock())
+            if not totp.prepare(connection, caller.user_id, secret):
+                raise BadRequest("Two-step sign-in is on already; switch it off first.")
+
+        yield context.write(write)
+        uri = totp.address(secret, caller.username, ISSUER)
+        return Enrolment(secret, uri, segno.make(uri, error="m").svg_inline(scale=4, border=4, light="#fff"))
+
+    def _confirm(self, caller: Caller, code: str, visit: Visit) -> Steps[SignedIn]:
+        context = self._context
+        require_session(caller)
+        context.limits.confirm(caller.session_id)
+
+        def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
+            now, user_id = context.clock(), caller.user_id
+            sessions.check(connection, caller, now)
+            if not totp.confirm(connection, user_id, code, now):
+                raise InvalidCode()
+            made = () if codes.left(connection, user_id) else codes.renew(connection, user_id, context.random)
+            audit.write(connection, now, Doer("user", user_id, visit), "two_step_on", user_id)
+            return self._renewed(connection, caller, visit, now, made)
+
+        begun: SignedIn = yield from context.end(write)
+        context.limits.confirmed(caller.session_id)
+        return begun
+
+    def _end(self, caller: Caller, password: str, visit: Visit) -> Steps[SignedIn]:
+        context = self._context
+        known = yield from confirm(context, caller, password, visit)
+        if context.config.admin_two_step and caller.is_admin:
+            raise Forbidden("Superusers of this server sign in with two steps.", needs="two_step")
+
+        def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
+            now, user_id = context.clock(), caller.user_id
+            still(connection, caller, known, now)
+            totp.forget(connection, user_id)
+            audit.write(connection, now, Doer("user", user_id, visit), "two_step_off", user_id)
+            return self._renewed(connection, caller, visit, now)
+
+        return (yield from context.end(write))
+
+    def _renewed(
+        self, connection: Connection, caller: Caller, visit: Visit, now: int, made: tuple[str, ...] = ()
+    ) -> tuple[SignedIn, list[Ended]]:
+        context = self._context
+        begun = sessions.renew(connection, caller, visit, now, context.config, context.tokens, codes=made)
+        return begun, sessions.end_one(connection, caller.user_id, caller.session, now, "password_changed")
