@@ -7,7 +7,20 @@ origin is asked in `security`, and what is refused becomes a problem body or a p
 from flask import Flask
 
 from realtime_kv.extensions import login_manager
-from realtime_kv.web import account, api, bodies, compression, errors, health, pages, security, sessions, tokens
+from realtime_kv.web import (
+    account,
+    api,
+    bodies,
+    compression,
+    errors,
+    health,
+    pages,
+    security,
+    sessions,
+    shown,
+    signing,
+    tokens,
+)
 
 
 def register(app: Flask) -> None:
@@ -20,5 +33,7 @@ def register(app: Flask) -> None:
     app.before_request(bodies.check_query)
     security.register(app)
     errors.register(app)
-    for blueprint in (pages.pages, account.account, tokens.tokens, api.api, health.health):
+    shown.register(app)
+    blueprints = (pages.pages, signing.signing, account.account, tokens.tokens, api.api, health.health)
+    for blueprint in blueprints:
         app.register_blueprint(blueprint)

@@ -52,6 +52,8 @@ class TokenSessions(SessionInterface):
             response.set_cookie(name, token, expires=expires, path="/", httponly=True, samesite="Lax", secure=secure)
         else:
             response.delete_cookie(name, path="/", httponly=True, samesite="Lax", secure=secure)
+            # nothing of this user stays in the browser: not what pages stored, nor what it kept of answers
+            response.headers["Clear-Site-Data"] = '"cache", "storage"'
 
 
 class SignedInUser(UserMixin):  # type: ignore[misc]
@@ -94,3 +96,11 @@ def forget() -> None:
 def visitor() -> Caller | None:
     """Who looks at this page, by the cookie; None for somebody who is not signed in."""
     return current_user.caller if current_user.is_authenticated else None
+
+
+def signed_in() -> Caller:
+    """Who looks at this page. Raises Unauthenticated, which leads to the sign-in page."""
+    caller = visitor()
+    if caller is None:
+        raise Unauthenticated()
+    return caller

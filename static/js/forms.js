@@ -1,6 +1,11 @@
-// What JavaScript adds to the forms: a look at the password. They work without it.
+// What JavaScript adds to forms and to what they answer: a look at the password and at its length, copying, printing.
+// All of them work without it.
 
-for (const button of document.querySelectorAll("[data-reveals]")) {
+import { copy } from "./clipboard.js"
+
+const each = (selector, fn) => document.querySelectorAll(selector).forEach(fn)
+
+each("[data-reveals]", (button) => {
   const input = document.getElementById(button.dataset.reveals)
   button.hidden = false
   button.addEventListener("click", () => {
@@ -10,4 +15,37 @@ for (const button of document.querySelectorAll("[data-reveals]")) {
     button.firstChild.data = shown ? "Hide" : "Show"
   })
   button.form.addEventListener("submit", () => (input.type = "password")) // so that browsers offer to keep it
+})
+
+// Only the length can be told here; whether it is easy to guess, the server says.
+each("[data-measured]", (input) => {
+  const place = document.getElementById(input.dataset.measured)
+  input.addEventListener("input", () => {
+    const text = measure(input.value)
+    if (place.textContent !== text) place.textContent = text
+  })
+})
+
+each("[data-copies]", (button) => {
+  const label = button.textContent
+  button.hidden = false
+  button.addEventListener("click", async () => {
+    const copied = await copy(document.getElementById(button.dataset.copies).textContent)
+    button.textContent = copied ? "Copied" : "Copy it by hand"
+    document.getElementById(button.dataset.says).textContent = copied ? "Copied" : "The browser did not let us copy"
+    setTimeout(() => (button.textContent = label), 2_000)
+  })
+})
+
+each("[data-prints]", (button) => {
+  button.hidden = false
+  button.addEventListener("click", () => print())
+})
+
+function measure(password) {
+  const length = [...password].length
+  if (length === 0) return ""
+  if (length < 8) return "Too short so far."
+  if (length < 14) return "Long enough, if it is not a common word or a name."
+  return "A good length."
 }

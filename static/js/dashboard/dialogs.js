@@ -1,7 +1,7 @@
 // The two dialogs: you were signed out (with what is not saved yet), and the keyboard.
 
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js"
-import { copy } from "./pieces.js"
+import { copy } from "../clipboard.js"
 import { SHORTCUTS, singleKeysAreOn, switchSingleKeys } from "./shortcuts.js"
 
 const REASONS = {

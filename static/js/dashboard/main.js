@@ -3,12 +3,13 @@
 
 import { html, render } from "../vendor/lit-html/lit-html.js"
 import { Client } from "../client.js"
+import { copy } from "../clipboard.js"
 import { Announcer } from "./announce.js"
 import { Desk } from "./desk.js"
 import { detailView } from "./detail.js"
 import { showShortcuts, showSignedOut } from "./dialogs.js"
 import { List, narrow } from "./list.js"
-import { copy, keyText } from "./pieces.js"
+import { keyText } from "./pieces.js"
 import { listen } from "./shortcuts.js"
 import { Toasts } from "./toasts.js"
 

@@ -1,0 +1,114 @@
+"""How pages show things: what was wrong stands beside its field, times are elements, numbers are for people."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, Response, render_template
+from markupsafe import Markup
+
+from realtime_kv.core.errors import Refusal
+from realtime_kv.core.frames import timestamp
+from realtime_kv.web import errors
+from realtime_kv.web.house import house
+
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+
+# the field that a refusal is about
+_FIELDS = {
+    "invalid_name": "username",
+    "name_taken": "username",
+    "invalid_credentials": "password",
+    "invalid_password": "new_password",
+    "invalid_code": "code",
+}
+
+
+class Trouble:
+    """Why a form of a page was not carried out, and what was typed there; without a refusal: nothing was wrong."""
+
+    def __init__(
+        self, form: str = "", refusal: Refusal | None = None, typed: dict[str, str] | None = None, field: str = ""
+    ) -> None:
+        self.refusal = refusal
+        self._form = form
+        self._typed = typed or {}
+        if refusal is not None:
+            field = field or str(refusal.extra.get("field") or _FIELDS.get(refusal.code, ""))
+        self._field = field
+
+    def at(self, form: str, field: str) -> str:
+        """What is wrong with this field of this form."""
+        if self.refusal is None or (form, field) != (self._form, self._field):
+            return ""
+        wrong_password = self.refusal.code == "invalid_credentials"
+        return "That is not your password." if wrong_password else self.refusal.message
+
+    def over(self, form: str, *fields: str) -> str:
+        """What is wrong with this form and none of its `fields`."""
+        if self.refusal is None or form != self._form or self._field in fields:
+            return ""
+        return self.refusal.message
+
+    def typed(self, form: str, field: str, otherwise: str = "") -> str:
+        """What was typed there; never a password or a code."""
+        return self._typed.get(field, otherwise) if form == self._form else otherwise
+
+
+def register(app: Flask) -> None:
+    """Give the templates of `app` their filters."""
+    app.jinja_env.filters.update(ago=ago, moment=moment, day=day, size=size, number=number)
+
+
+def page(template: str, problem: Refusal | None = None, **context: Any) -> Response:
+    """The page, or what a form is answered that is not carried out."""
+    if problem is None:
+        return Response(render_template(template, problem=None, **context))
+    return errors.with_headers(Response(render_template(template, problem=problem, **context), problem.status), problem)
+
+
+def ago(at: int | None) -> Markup | str:
+    """A moment (milliseconds) as people say it: "3 min ago", and after a month its day."""
+    if at is None:
+        return "never"
+    passed = house().store.clock() - at
+    if passed >= 30 * DAY:
+        return day(at)
+    if passed < MINUTE:
+        return _time(at, "just now")
+    length, unit = next(
+        (length, unit) for length, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")) if passed >= length
+    )
+    return _time(at, f"{passed // length} {unit} ago")
+
+
+def day(at: int) -> Markup:
+    """ "12 Nov 2026"."""
+    return _time(at, f"{_utc(at):%-d %b %Y}")
+
+
+def moment(at: int) -> Markup:
+    """ "12 Nov 2026, 09:14 UTC"."""
+    return _time(at, f"{_utc(at):%-d %b %Y, %H:%M} UTC")
+
+
+def size(count: int) -> str:
+    """Bytes: "68 B", "2.1 MiB"."""
+    if count < 1024:
+        return f"{count} B"
+    step = min(4, (count.bit_length() - 1) // 10)
+    amount = f"{count / 1024**step:.1f}".removesuffix(".0")
+    return f"{amount} {('KiB', 'MiB', 'GiB', 'TiB')[step - 1]}"
+
+
+def number(count: int) -> str:
+    """ "100,000"."""
+    return f"{count:,}"
+
+
+def _time(at: int, text: str) -> Markup:
+    title = f"{_utc(at):%-d %b %Y, %H:%M:%S} UTC"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(timestamp(at), title, text)
+
+
+def _utc(at: int) -> datetime:
+    return datetime.fromtimestamp(at / 1000, UTC)

@@ -1,0 +1,130 @@
+"""Signing in, up and out with plain forms that need no JavaScript.
+
+What a sign-in still owes, a code or a new password, is asked on a page of its own; the ticket for it is in a cookie.
+"""
+
+from urllib.parse import urlencode
+
+from flask import Blueprint, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from realtime_kv.accounts import door
+from realtime_kv.accounts.visit import Visit
+from realtime_kv.core.errors import LinkExpired, PasswordChangeNeeded, Refusal, SecondStepNeeded
+from realtime_kv.web import going, security, sessions, shown, tickets
+from realtime_kv.web.house import house, wait
+
+signing = Blueprint("signing", __name__)
+
+
+@signing.get("/signin")
+def signin() -> AnyResponse:
+    """The form; whoever is signed in already is led on."""
+    wanted = going.local(request.args.get("next"))
+    if sessions.visitor():
+        return going.to(wanted)
+    return shown.page("signin.html", next=wanted, kept=True, done=going.said(request.args.get("done")))
+
+
+@signing.post("/signin")
+def post_signin() -> AnyResponse:
+    form = security.form()
+    wanted, kept, username = _wanted(form), "kept" in form, form.get("username", "")
+    sign_in = house().accounts.sign_in
+    try:
+        entered = sign_in(username, form.get("password", ""), visit(), replacing=_old(), kept=kept)
+        sessions.begin(wait(entered))
+    except SecondStepNeeded as step:
+        return tickets.STEP.keep(going.to(_code_page(wanted, kept)), step.extra["ticket"])
+    except PasswordChangeNeeded as owed:
+        return _choose_a_password(owed)
+    except Refusal as refusal:
+        return shown.page("signin.html", refusal, username=username[:64], next=wanted, kept=kept)
+    return going.to(wanted)
+
+
+@signing.get("/signin/code")
+def code() -> AnyResponse:
+    """The form for the code that a sign-in owes; with `by=recovery` for one of the recovery codes."""
+    wanted, kept = going.local(request.args.get("next")), "kept" in request.args
+    if sessions.visitor():
+        return going.to(wanted)
+    if tickets.STEP.held() is None:
+        return going.to("/signin")
+    return _ask_for_code(request.args.get("by", ""), wanted, kept)
+
+
+@signing.post("/signin/code")
+def post_code() -> AnyResponse:
+    form = security.form()
+    wanted, kept, ticket = _wanted(form), "kept" in form, tickets.STEP.held()
+    second_step = house().accounts.second_step
+    try:
+        if ticket is None:
+            raise LinkExpired()
+        sessions.begin(wait(second_step(ticket, form.get("code", ""), visit(), replacing=_old(), kept=kept)))
+    except PasswordChangeNeeded as owed:
+        return tickets.STEP.drop(_choose_a_password(owed))
+    except LinkExpired as refusal:
+        # too late, or too many wrong codes: from the beginning
+        return tickets.STEP.drop(shown.page("signin.html", refusal, next=wanted, kept=kept))
+    except Refusal as refusal:
+        return _ask_for_code(form.get("by", ""), wanted, kept, refusal)
+    return tickets.STEP.drop(going.to(wanted))
+
+
+@signing.get("/signup")
+def signup() -> AnyResponse:
+    """The form; whoever is signed in already is led on."""
+    wanted = going.local(request.args.get("next"))
+    return going.to(wanted) if sessions.visitor() else shown.page("signup.html", next=wanted)
+
+
+@signing.post("/signup")
+def post_signup() -> AnyResponse:
+    """A new user, signed in; the recovery codes are in this answer and nowhere else, ever."""
+    form = security.form()
+    wanted, username = _wanted(form), form.get("username", "")
+    try:
+        signed_in = wait(house().accounts.sign_up(username, form.get("password", ""), visit(), replacing=_old()))
+    except Refusal as refusal:
+        return shown.page("signup.html", refusal, username=username[:64], next=wanted)
+    sessions.begin(signed_in)
+    return shown.page("codes.html", codes=signed_in.codes, username=signed_in.user.username, next=wanted, new=True)
+
+
+@signing.post("/signout")
+def signout() -> AnyResponse:
+    security.form()
+    if token := _old():
+        wait(house().accounts.sign_out(token, visit()))
+    sessions.forget()
+    return going.to("/signin")
+
+
+def visit() -> Visit:
+    """Where this request comes from."""
+    return door.visit(request.environ, house().config)
+
+
+def _old() -> str | None:
+    return door.cookie(request.environ, house().config)
+
+
+def _wanted(form: dict[str, str]) -> str:
+    return going.local(form.get("next") or request.args.get("next"))
+
+
+def _code_page(wanted: str, kept: bool, by: str = "") -> str:
+    query = {"next": wanted} | ({"kept": "yes"} if kept else {}) | ({"by": by} if by else {})
+    return f"/signin/code?{urlencode(query)}"
+
+
+def _ask_for_code(by: str, wanted: str, kept: bool, problem: Refusal | None = None) -> AnyResponse:
+    recovery = by == "recovery"
+    other = _code_page(wanted, kept, "" if recovery else "recovery")
+    return shown.page("code.html", problem, recovery=recovery, next=wanted, kept=kept, other=other)
+
+
+def _choose_a_password(owed: PasswordChangeNeeded) -> AnyResponse:
+    return tickets.RECOVERY.keep(going.to("/recover/password"), owed.extra["ticket"])

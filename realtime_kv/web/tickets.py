@@ -1,0 +1,52 @@
+"""Secrets that one page hands to the next: each in a cookie of its own, never in an address.
+
+A path with a secret in it is answered by a cookie and a redirect, so that the secret is gone from the address bar, the
+history and every `Referer` before a page is shown. The cookie is out of reach for scripts, and lives no longer than
+the secret.
+"""
+
+from dataclasses import dataclass
+
+from flask import request
+from werkzeug.wrappers import Response
+
+from realtime_kv.accounts import door, links
+from realtime_kv.web.house import house
+
+# no secret of ours is longer; what is kept of another leads to the page that says that it has expired
+_LONGEST = 128
+
+
+@dataclass(frozen=True)
+class Pocket:
+    """A cookie for secrets of one kind."""
+
+    name: str
+    kind: links.Kind
+
+    def keep(self, response: Response, secret: str) -> Response:
+        """From this answer on, the browser holds `secret`."""
+        value = secret if secret.isascii() and len(secret) <= _LONGEST else "-"
+        self._set(response, value, links.LIFETIMES[self.kind] // 1000)
+        return response
+
+    def held(self) -> str | None:
+        """The secret that came with this request."""
+        return request.cookies.get(door.cookie_name(house().config, self.name)) or None
+
+    def drop(self, response: Response) -> Response:
+        """The secret has done what it was for."""
+        if self.held() is not None:
+            self._set(response, "", 0)
+        return response
+
+    def _set(self, response: Response, value: str, seconds: int) -> None:
+        config = house().config
+        name = door.cookie_name(config, self.name)
+        response.set_cookie(name, value, seconds, path="/", httponly=True, samesite="Lax", secure=config.secure)
+
+
+# a sign-in that owes a code; a new password to be chosen; a mail address to be confirmed
+STEP = Pocket("rkv_step", "second_step")
+RECOVERY = Pocket("rkv_recovery", "recovery")
+EMAIL = Pocket("rkv_email", "email")

@@ -1,0 +1,24 @@
+// The clipboard.
+
+/** Copies, also where the browser keeps its clipboard to secure pages. Resolves to whether it worked. */
+export async function copy(text) {
+  try {
+    if (navigator.clipboard) {
+      await navigator.clipboard.writeText(text)
+      return true
+    }
+  } catch {
+    // not allowed: try the old way
+  }
+  const area = document.createElement("textarea")
+  area.value = text
+  area.className = "vh"
+  const before = document.activeElement
+  // inside an open dialog nothing outside of it can have the focus
+  ;(document.querySelector("dialog[open]") ?? document.body).append(area)
+  area.select()
+  const copied = document.execCommand("copy")
+  area.remove()
+  before?.focus()
+  return copied
+}
