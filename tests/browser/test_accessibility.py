@@ -42,7 +42,7 @@ def test_the_forms(make_person, server, theme):
         page.get_by_label("Username").fill("x")
         page.get_by_label("Password", exact=True).fill("wrong wrong")
         page.locator("form.card button[type=submit]").click()
-        expect(page.locator("#problem")).to_be_visible()
+        expect(page.locator("#problem, #username-problem")).to_be_visible()
         check(page, f"{path} refused", 1280, 320)
     page.goto(server.url + "/nowhere")
     check(page, "not found", 1280, 320)
