@@ -63,6 +63,18 @@ def test_the_data_folder_is_for_its_owner_only(server):
     assert stat.S_IMODE(server.data_dir.stat().st_mode) == 0o700
 
 
+def test_in_a_folder_that_is_open_to_all_the_files_are_not(tmp_path):
+    (tmp_path / "data").mkdir(mode=0o755)
+    server = Server(tmp_path / "data").start()
+    try:
+        server.sign_up("alice")
+        assert (tmp_path / "data" / "realtime_kv.db").exists()
+        for file in (tmp_path / "data").iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
+    finally:
+        server.close()
+
+
 def test_the_port_that_was_found_is_one_of_our_origins(server):
     url = f"{server.url}/socket.io/?EIO=4&transport=polling"
     for origin, status in ((server.url, 200), (f"http://localhost:{server.port}", 200), ("http://x.example", 400)):

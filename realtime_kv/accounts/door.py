@@ -3,6 +3,8 @@
 Both doors ask here, with nothing but a WSGI environ and, for a socket, the `auth` of its CONNECT.
 """
 
+import contextlib
+import ipaddress
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -66,10 +68,15 @@ def check_origin(environ: Mapping[str, Any], config: Config, kind: Kind) -> None
 
 
 def address(environ: Mapping[str, Any], config: Config) -> str:
-    """Where the request came from; what a forwarding header says counts only for as many proxies as are configured."""
+    """Where the request came from; what a forwarding header says counts only for as many proxies as are configured.
+
+    And only if it is an address: it is kept, shown and logged.
+    """
     forwarded = [part.strip() for part in str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")]
-    if config.proxies and len(forwarded) >= config.proxies and forwarded[-config.proxies]:
-        return forwarded[-config.proxies]
+    if config.proxies and len(forwarded) >= config.proxies:
+        with contextlib.suppress(ValueError):
+            # without a zone, which may be any text
+            return str(ipaddress.ip_address(forwarded[-config.proxies].partition("%")[0]))
     return str(environ.get("REMOTE_ADDR") or "")
 
 

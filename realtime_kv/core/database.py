@@ -25,6 +25,8 @@ class NotDurable(RuntimeError):
 # and its locks would be one more thing for threads to meet at.
 ENGINE_OPTIONS: dict[str, Any] = {
     "poolclass": NullPool,
+    # an error that is logged says which statement failed, and not with whose values and hashes
+    "hide_parameters": True,
     "connect_args": {"check_same_thread": False, "cached_statements": 512},
 }
 

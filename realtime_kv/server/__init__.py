@@ -31,6 +31,7 @@ from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.runtime import Future, Runtime, repeat
+from realtime_kv.server import logs
 from realtime_kv.server.http import Door, Listener
 from realtime_kv.server.hub import Hub
 from realtime_kv.server.watchdog import Watchdog
@@ -50,7 +51,9 @@ class CannotServe(Exception):
 
 def main(config: Config) -> int:
     """Serve until told to stop; the exit code."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.to_standard_error()
+    # the database, the key and the backups are for this user alone, whatever the folder says
+    os.umask(0o077)
     # a thread that needs the interpreter gets it within 0.5 ms, however busy the other is (5 ms by default): the hub
     # never waits long for the writer, and they do not hand it to and fro all the time
     sys.setswitchinterval(5e-4)

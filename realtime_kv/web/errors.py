@@ -94,7 +94,8 @@ def _refused_by_werkzeug(error: HTTPException) -> AnyResponse:
 
 
 def _failed(error: Exception) -> AnyResponse:
-    log.error("%s %s failed [%s]", request.method, request.path, _request_id(), exc_info=error)
+    # the rule and not the path, which may hold a one-time secret
+    log.error("%s %s failed [%s]", request.method, request.url_rule or "(no rule)", _request_id(), exc_info=error)
     return refused(Internal(_request_id()))
 
 

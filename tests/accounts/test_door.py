@@ -111,6 +111,11 @@ def test_without_a_public_url_ours_is_the_address_that_is_listened_on(origin):
         (2, "1.1.1.1", "9.9.9.9"),
         (1, "", "9.9.9.9"),
         (1, None, "9.9.9.9"),
+        (1, "2001:DB8::0:1", "2001:db8::1"),
+        (1, "fe80::1%<b>", "fe80::1"),
+        (1, "<script>", "9.9.9.9"),
+        (1, "1.1.1.1\nforged", "9.9.9.9"),
+        (1, "1" * 60_000, "9.9.9.9"),
     ],
 )
 def test_a_forwarded_address_counts_for_as_many_proxies_as_are_configured(proxies, forwarded, expected):

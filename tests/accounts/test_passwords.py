@@ -23,7 +23,19 @@ def test_shorter_longer_or_broken_text_is_refused(password):
 
 
 @pytest.mark.parametrize(
-    "password", ["password", "12345678", "aaaaaaaaaaaaaaaa", "a" * 1024, "qwertyuiop", "alice-smith1"]
+    "password",
+    [
+        "password",
+        "12345678",
+        "aaaaaaaaaaaaaaaa",
+        "a" * 1024,
+        "qwertyuiop",
+        "alice-smith1",
+        "realtime_kv",
+        "Realtime_kv!",
+        "keyvaluestore",
+        "superuser1",
+    ],
 )
 def test_what_is_guessed_easily_is_refused_with_advice(password):
     with pytest.raises(InvalidPassword, match="too easy to guess"):

@@ -242,3 +242,10 @@ def test_a_bug_is_logged_under_its_request_id_and_tells_nothing(site, alice, cap
     assert answer.json["request_id"] == answer.headers["X-Request-Id"]
     assert answer.json["request_id"] in caplog.text and "no such table" in caplog.text
     assert "entries" not in json.dumps(answer.json)
+
+
+def test_a_bug_is_logged_without_what_the_statement_was_given(site, stranger, caplog):
+    site.app.extensions["realtime_kv"].store.writer.run(lambda db: db.exec_driver_sql("DROP TABLE users") and None)
+    answer = stranger.call("sign_in", username="somebodys.name", password="correct horse battery")
+    assert problem(answer) == (500, "internal")
+    assert "no such table" in caplog.text and "somebodys.name" not in caplog.text

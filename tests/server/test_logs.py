@@ -1,0 +1,62 @@
+"""What the server's log may hold, whatever is sent."""
+
+import logging
+import re
+import sys
+
+import pytest
+
+from realtime_kv.server.logs import Records
+
+TOKEN = "rks_" + "A1b2-_" * 7 + "x"
+
+
+def written(message, *arguments, exc_info=None):
+    return Records().format(logging.LogRecord("rkv", logging.ERROR, "file", 1, message, arguments, exc_info))
+
+
+def raised(error):
+    try:
+        raise error
+    except type(error):
+        return sys.exc_info()
+
+
+def test_a_record_says_when_in_utc_how_bad_and_where():
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ERROR rkv: hello 1", written("hello %d", 1))
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r", "\u2028", "\x85", "\x0b", "\x0c"])
+def test_what_somebody_sent_cannot_begin_a_record_of_its_own(ending):
+    forged = f"x{ending}2027-01-31T12:00:00.000Z ERROR rkv: all users deleted"
+    for text in (written("GET %s failed", forged), written("failed", exc_info=raised(ValueError(forged)))):
+        assert [line for line in text.splitlines()[1:] if not line.startswith("    | ")] == []
+
+
+def test_control_characters_do_not_reach_a_terminal():
+    assert written("%s", "\x1b[2J\x00\x9b").endswith(r"\x1b[2J\x00\x9b")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        TOKEN,
+        TOKEN.replace("rks_", "rkv_"),
+        TOKEN[4:],
+        "ABCDEF-GHIJKL-MNOPQR-STUV23",
+        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
+    ],
+)
+def test_no_secret_is_written_by_whatever_way_it_came(secret):
+    for text in (
+        written("GET /recover/%s failed", secret),
+        written("failed: %r", ValueError(secret)),
+        written("failed", exc_info=raised(ValueError(f"parameters: [{secret!r}]"))),
+    ):
+        assert secret not in text and "[left out]" in text
+
+
+def test_what_is_no_secret_stays():
+    path = 'File "/srv/realtime_kv/realtime_kv/accounts/administration.py", line 12, in end_other_sessions'
+    assert path in written("%s [%s]", path, "0123456789abcdef")
+    assert "left out" not in written("%s [%s]", path, "0123456789abcdef")
