@@ -31,6 +31,11 @@ class Caller:
         return dataclasses.replace(self, via=via)
 
     @cached_property
+    def is_limited(self) -> bool:
+        """Whether there is something of the user's that this caller may not do."""
+        return self.scope != "write" or self.prefix is not None
+
+    @cached_property
     def origin(self) -> str:
         """The `origin` of this caller's writes, as JSON (protocol §1)."""
         return msgspec.json.encode({"session": self.session, "label": self.label, "via": self.via}).decode()

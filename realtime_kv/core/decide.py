@@ -1,5 +1,6 @@
 """One write against what is loaded: accepted or refused. Pure: no SQL, and the time comes in as an argument."""
 
+from realtime_kv.core import permissions
 from realtime_kv.core.errors import Refusal, Unauthenticated
 from realtime_kv.core.frames import SetOp, read_frame
 from realtime_kv.core.memtable import Memtable
@@ -29,6 +30,8 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str) ->
         draft.undo()
         if write.verb == "batch" and len(draft.results) < len(write.ops):
             refusal.extra["index"] = len(draft.results)
+        if caller.prefix is not None:
+            permissions.withhold(refusal)
         raise
     return draft.accept(write.verb, now, at, write.op_id, write.fingerprint)
 

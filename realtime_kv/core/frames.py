@@ -144,18 +144,36 @@ class Committed(msgspec.Struct, kw_only=True):
 
     def changes(self) -> Iterator[bytes]:
         """The encoded changes: usually one, split between writes where there is more than a page of it."""
-        from_, size, page = self.from_, 0, []
-        last = self.revision
+        return _changes(self.epoch, self.from_, self.writes)
+
+    def writes_under(self, prefix: str) -> list[tuple[int, str]]:
+        """Of the writes what they did to keys with this prefix; nothing of those that did nothing to any."""
+        # a frame is our own JSON: where no key is spelt like this, there is nothing to take apart
+        spelt = '"key":' + _quote(prefix)[:-1]
+        narrowed = []
         for revision, frame in self.writes:
-            page.append(frame)
-            size += len(frame)
-            if size >= PAGE_BYTES or revision == last:
-                text = ",".join(page)
-                yield f'{{"epoch":"{self.epoch}","from":{from_},"revision":{revision},"writes":[{text}]}}'.encode()
-                from_, size, page = revision, 0, []
+            if spelt in frame:
+                write = _read_frame(frame)
+                ops = [op for op in write.ops if op.key.startswith(prefix)]
+                if ops:
+                    whole = len(ops) == len(write.ops)
+                    write.ops = ops
+                    narrowed.append((revision, frame if whole else _encode(write).decode()))
+        return narrowed
+
+    def changes_of(self, writes: list[tuple[int, str]], from_: int) -> Iterator[bytes]:
+        """The encoded changes that hold these of the writes, for whoever was last told of the revision `from_`."""
+        return _changes(self.epoch, from_, writes)
 
     def bookmark(self) -> Bookmark:
         return Bookmark(epoch=self.epoch, revision=self.revision, keys=self.keys, digest=self.digest)
+
+
+class Position(msgspec.Struct, kw_only=True):
+    """The bookmark of somebody who is not told how much there is besides."""
+
+    epoch: str
+    revision: int
 
 
 def set_op(key: str, value: str, version: int, expires_at: int | None) -> str:
@@ -187,6 +205,18 @@ def timestamp(ms: int) -> str:
 @lru_cache(maxsize=64)
 def _second(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def _changes(epoch: str, from_: int, writes: list[tuple[int, str]]) -> Iterator[bytes]:
+    size, page = 0, []
+    last = writes[-1][0]
+    for revision, frame in writes:
+        page.append(frame)
+        size += len(frame)
+        if size >= PAGE_BYTES or revision == last:
+            text = ",".join(page)
+            yield f'{{"epoch":"{epoch}","from":{from_},"revision":{revision},"writes":[{text}]}}'.encode()
+            from_, size, page = revision, 0, []
 
 
 def _quote(text: str) -> str:

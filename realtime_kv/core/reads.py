@@ -57,30 +57,47 @@ FROM (SELECT * FROM page WHERE before < :bytes AND n <= :limit ORDER BY key)
 
 _SPACE = "SELECT revision, floor, keys, digest FROM spaces WHERE user_id = :user"
 
-_CANDIDATES = """
+
+def _candidates(keys: str) -> str:
+    return f"""
     SELECT key, CASE WHEN deleted_at IS NULL THEN value END AS value, version, expires_at, updated_at, revision, origin
     FROM entries
-    WHERE user_id = :user AND revision > :since AND (deleted_at IS NULL OR revision > :seen)
+    WHERE user_id = :user AND revision > :since AND (deleted_at IS NULL OR revision > :seen) {keys}
     ORDER BY revision LIMIT :rows
 """
 
-# the last revision of the page: writes are never split, so rows of one revision share their total
-_SYNC_END = f"""
+
+def _sync_end(keys: str) -> str:
+    # the last revision of the page: writes are never split, so rows of one revision share their total
+    return f"""
 SELECT max(revision) FILTER (WHERE before < :bytes), max(revision), count(*) FROM (
     SELECT revision, sum(size) OVER (ORDER BY revision ROWS UNBOUNDED PRECEDING) - size AS before
-    FROM (SELECT revision, coalesce(length(value), 0) + length(key) + 120 AS size FROM ({_CANDIDATES}))
+    FROM (SELECT revision, coalesce(length(value), 0) + length(key) + 120 AS size FROM ({_candidates(keys)}))
 )
 """
 
-_SYNC_PAGE = f"""
+
+def _sync_page(keys: str) -> str:
+    return f"""
 SELECT '[' || coalesce(group_concat(document, ','), '') || ']' FROM (
     SELECT '{{"revision":' || revision || ',"at":"' || {_rfc3339("updated_at")} || '","origin":' || origin || ',"ops":['
         || group_concat(CASE WHEN value IS NULL THEN '{{"op":"delete","key":' || json_quote(key) || '}}'
             ELSE '{{"op":"set","key":' || json_quote(key) || ',"value":' || value || ',"version":' || version
                 || coalesce(',"expires_at":"' || {_rfc3339("expires_at")} || '"', '') || '}}' END, ',')
         || ']}}' AS document
-    FROM ({_CANDIDATES}) WHERE revision <= :until GROUP BY revision ORDER BY revision
+    FROM ({_candidates(keys)}) WHERE revision <= :until GROUP BY revision ORDER BY revision
 )
+"""
+
+
+_UNDER = "AND key >= :start AND key < :end"
+# of a whole space, and of the keys under a prefix
+_SYNC_END, _SYNC_END_UNDER = _sync_end(""), _sync_end(_UNDER)
+_SYNC_PAGE, _SYNC_PAGE_UNDER = _sync_page(""), _sync_page(_UNDER)
+
+_USAGE_UNDER = f"""
+SELECT count(*), coalesce(sum(length(CAST(key AS BLOB)) + length(CAST(value AS BLOB))), 0) FROM entries
+WHERE user_id = :user AND deleted_at IS NULL {_UNDER}
 """
 
 
@@ -124,16 +141,27 @@ def list_entries(
 
 
 class _Next(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """Where a long sync stands: `since` has been sent; deletes up to `seen` need not be (-1: all are)."""
+    """Where a long sync stands: `since` has been sent; deletes up to `seen` need not be (-1: all are).
+
+    It is of use to callers with this `prefix` only.
+    """
 
     epoch: str
     since: Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
     seen: Annotated[int, Meta(ge=-1, le=SAFE_INTEGER)]
     reset: bool
+    prefix: str | None = None
 
 
 def sync(
-    db: sqlite3.Connection, user_id: int, our_epoch: str, *, epoch: str | None, since: int | None, next: str | None
+    db: sqlite3.Connection,
+    user_id: int,
+    our_epoch: str,
+    *,
+    epoch: str | None,
+    since: int | None,
+    next: str | None,
+    prefix: str | None = None,
 ) -> Synced:
     """One page of what a client lacks, in revision order (protocol §3).
 
@@ -143,31 +171,41 @@ def sync(
     at = _decode_next(next) if next is not None else None
     with _OneReading(db):
         revision, floor, keys, digest = _space(db, user_id)
-        if at is not None and (at.epoch != our_epoch or not _reachable(at.since, floor, revision, at.reset)):
+        if at is not None and (
+            (at.epoch, at.prefix) != (our_epoch, prefix) or not _reachable(at.since, floor, revision, at.reset)
+        ):
             at = None
         elif next is None and epoch == our_epoch and since is not None and _reachable(since, floor, revision, False):
-            at = _Next(our_epoch, since, -1, False)
+            at = _Next(our_epoch, since, -1, False, prefix)
         if at is None:
             # from nothing: what was deleted before now was never there
-            at = _Next(our_epoch, 0, revision, True)
+            at = _Next(our_epoch, 0, revision, True, prefix)
         until = _end_of_page(db, user_id, at, revision)
-        text = db.execute(_SYNC_PAGE, {**_range(user_id, at), "until": until}).fetchone()[0]
+        page = _SYNC_PAGE if prefix is None else _SYNC_PAGE_UNDER
+        text = db.execute(page, {**_range(user_id, at), "until": until}).fetchone()[0]
     last = until == revision
+    # a caller with a prefix is not told how much there is besides
+    proved = last and prefix is None
     return Synced(
         epoch=our_epoch,
         from_=at.since,
         revision=until,
         reset=at.reset,
         writes=Raw(text.encode()),
-        next=None if last else _encode_next(_Next(our_epoch, until, at.seen, at.reset)),
-        keys=keys if last else UNSET,
-        digest=digest if last else UNSET,
+        next=None if last else _encode_next(_Next(our_epoch, until, at.seen, at.reset, prefix)),
+        keys=keys if proved else UNSET,
+        digest=digest if proved else UNSET,
     )
 
 
 def usage(db: sqlite3.Connection, user_id: int) -> Usage:
     """What the user's space holds."""
     return Usage(*db.execute("SELECT keys, bytes FROM spaces WHERE user_id = ?", (user_id,)).fetchone())
+
+
+def usage_under(db: sqlite3.Connection, user_id: int, prefix: str) -> Usage:
+    """What the keys with this prefix take of the quota."""
+    return Usage(*db.execute(_USAGE_UNDER, {"user": user_id, "start": prefix, "end": _behind(prefix)}).fetchone())
 
 
 def _not_found(deleted_at: int | None) -> NotFound:
@@ -182,7 +220,8 @@ def bookmark(db: sqlite3.Connection, user_id: int, epoch: str) -> Bookmark:
 
 
 def _end_of_page(db: sqlite3.Connection, user_id: int, at: _Next, revision: int) -> int:
-    fits, last, rows = db.execute(_SYNC_END, {**_range(user_id, at), "bytes": PAGE_BYTES}).fetchone()
+    end = _SYNC_END if at.prefix is None else _SYNC_END_UNDER
+    fits, last, rows = db.execute(end, {**_range(user_id, at), "bytes": PAGE_BYTES}).fetchone()
     if rows < _SYNC_ROWS and fits == last:
         return revision
     # the last revision seen may have more rows than were looked at
@@ -190,7 +229,8 @@ def _end_of_page(db: sqlite3.Connection, user_id: int, at: _Next, revision: int)
 
 
 def _range(user_id: int, at: _Next) -> dict[str, Any]:
-    return {"user": user_id, "since": at.since, "seen": at.seen, "rows": _SYNC_ROWS}
+    page = {"user": user_id, "since": at.since, "seen": at.seen, "rows": _SYNC_ROWS}
+    return page if at.prefix is None else {**page, "start": at.prefix, "end": _behind(at.prefix)}
 
 
 def _reachable(since: int, floor: int, revision: int, reset: bool) -> bool:

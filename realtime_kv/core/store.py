@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from realtime_kv.core import database, fingerprints, reads, values
+from realtime_kv.core import database, fingerprints, permissions, reads, values
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.commit import Committer
 from realtime_kv.core.errors import BadRequest, TooLarge
@@ -60,8 +60,9 @@ class Store:
         )
 
     def get(self, caller: Caller, key: str) -> Future[Got]:
-        """The entry under `key`. Fails with NotFound."""
+        """The entry under `key`. Raises InvalidKey and Forbidden at once; fails with NotFound."""
         values.check_key(key)
+        permissions.check_key(caller, key)
         user_id, now = caller.user_id, self.clock()
         record = self._memtable.get(user_id, key)
         # a flush takes the value away, because then the table has it
@@ -73,7 +74,11 @@ class Store:
     def list(
         self, caller: Caller, *, prefix: str = "", after: str | None = None, limit: int = 100, values: bool = True
     ) -> Future[Listed]:
-        """Up to `limit` entries under `prefix` behind `after`, in byte order of their keys."""
+        """Up to `limit` entries under `prefix` behind `after`, in byte order of their keys; raises Forbidden at once.
+
+        A caller with a prefix gets those of them that are under it.
+        """
+        prefix = permissions.narrowed(caller, prefix)
         user_id, now = caller.user_id, self.clock()
         return self._read(
             user_id,
@@ -83,17 +88,25 @@ class Store:
     def sync(
         self, caller: Caller, *, epoch: str | None = None, since: int | None = None, next: str | None = None
     ) -> Future[Synced]:
-        """What a client at `(epoch, since)` lacks; everything, marked `reset`, where that cannot be said."""
-        user_id = caller.user_id
-        return self._read(user_id, lambda db: reads.sync(db, user_id, self.epoch, epoch=epoch, since=since, next=next))
+        """What a client at `(epoch, since)` lacks; everything, marked `reset`, where that cannot be said.
+
+        For a caller with a prefix that is about the keys under it, without proof (`keys`, `digest`).
+        """
+        user_id, prefix = caller.user_id, caller.prefix
+        return self._read(
+            user_id,
+            lambda db: reads.sync(db, user_id, self.epoch, epoch=epoch, since=since, next=next, prefix=prefix),
+        )
 
     def bookmark(self, user_id: int) -> Future[Bookmark]:
         """Where a user's space stands, by the database."""
         return self._read(user_id, lambda db: reads.bookmark(db, user_id, self.epoch))
 
     def usage(self, caller: Caller) -> Future[Usage]:
-        """How much of their quota the caller has filled."""
-        user_id = caller.user_id
+        """How much of their quota the caller has filled; for one with a prefix, what the keys under it take of it."""
+        user_id, prefix = caller.user_id, caller.prefix
+        if prefix is not None:
+            return self._read(user_id, lambda db: reads.usage_under(db, user_id, prefix))
         return self._read(user_id, lambda db: reads.usage(db, user_id))
 
     def set(
@@ -102,7 +115,8 @@ class Store:
         """Write `value` (JSON) under `key`; the future resolves once the write is durable.
 
         With `if_revision`, write only if the entry is still at that revision; 0 means "only if new".
-        Raises InvalidKey, InvalidValue, TooLarge at once; the future fails with Conflict, QuotaExceeded, Unavailable.
+        Raises InvalidKey, InvalidValue, TooLarge, Forbidden at once; the future fails with Conflict, QuotaExceeded,
+        Unavailable.
         """
         return self._write(Write(caller, "set", [self._set(key, value, if_revision)], op_id))
 
@@ -154,6 +168,9 @@ class Store:
         return Set(key, checked.text, if_revision, checked.canonical)
 
     def _write(self, write: Write) -> Future[Any]:
+        # every writing verb comes through here
+        if write.caller.is_limited:
+            permissions.check_write(write.caller, write.verb, write.ops)
         if write.op_id is not None:
             values.check_op_id(write.op_id)
             write.fingerprint = fingerprints.of(write)

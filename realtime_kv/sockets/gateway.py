@@ -6,7 +6,7 @@ delivered, and sent once afterwards (`flush`). Nothing here waits, except a conn
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -25,6 +25,7 @@ from realtime_kv.core.errors import BadRequest, Internal, NotFound, Refusal
 from realtime_kv.core.frames import Bookmark, Committed, Synced
 from realtime_kv.core.runtime import Future, Runtime, repeat
 from realtime_kv.core.store import Store
+from realtime_kv.sockets import limited
 from realtime_kv.sockets.rooms import Room, Tab
 from realtime_kv.sockets.transport import Engine, Frame, ack_frame, event_frame
 
@@ -99,7 +100,8 @@ class Gateway:
         room = self._rooms.get(caller.user_id) or self._rooms.setdefault(caller.user_id, Room(caller.user_id))
         tab = Tab(sid, eio_sid, caller, room, self._store.clock())
         self._server.enter_room(sid, room.name)
-        self._tabs[eio_sid] = room.tabs[eio_sid] = tab
+        self._tabs[eio_sid] = tab
+        room.add(tab)
         self._runtime.deliver(partial(self._tell_presence, room))
 
     def disconnect(self, sid: str, _reason: str = "") -> None:
@@ -109,7 +111,7 @@ class Gateway:
         if tab is None:
             return
         self._dirty.pop(eio_sid, None)
-        del tab.room.tabs[eio_sid]
+        tab.room.remove(tab)
         if tab.room.tabs:
             self._runtime.deliver(partial(self._tell_presence, tab.room))
         else:
@@ -151,14 +153,20 @@ class Gateway:
     # what the store and the accounts call
 
     def push(self, committed: Sequence[Committed]) -> None:
-        """Tell every tab of every user what this commit did to their space; encoded once for each user."""
+        """Tell every tab of every user what this commit did to their space; encoded once for each user.
+
+        (And once for each prefix, where a user has tabs whose token is limited to one.)
+        """
         for news in committed:
             room = self._rooms.get(news.user_id)
             if room is None:
                 continue
             room.bookmark = news.bookmark()
-            for change in news.changes():
-                self._emit(room, event_frame("change", change))
+            if room.whole:
+                for change in news.changes():
+                    self._emit(room.whole, event_frame("change", change))
+            if room.limited:
+                limited.push(room, news, self._send)
 
     def end_session(self, ended: Ended) -> None:
         """Tell the tabs of a session that it is over, and close them."""
@@ -178,7 +186,7 @@ class Gateway:
         notice = {"kind": "restart", "message": "The server restarts; this tab comes back by itself.", "retry_after": 1}
         frame = event_frame("notice", _encode(notice))
         for room in self._rooms.values():
-            self._emit(room, frame)
+            self._emit(room.tabs, frame)
         self.flush()
 
     def metrics(self) -> dict[str, float]:
@@ -246,6 +254,10 @@ class Gateway:
 
     def _tell_in_step(self, tab: Tab, synced: Synced) -> None:
         """After a sync: where the space stands, and who else is there."""
+        if tab.caller.prefix is not None:
+            limited.synced(tab, synced, self._send)
+            self._send(tab, self._presence(tab.room))
+            return
         assert isinstance(synced.keys, int) and isinstance(synced.digest, int)
         read = Bookmark(epoch=synced.epoch, revision=synced.revision, keys=synced.keys, digest=synced.digest)
         room = tab.room
@@ -262,7 +274,7 @@ class Gateway:
         if room in self._crowded:
             room.presence_due = True
         else:
-            self._emit(room, self._presence(room))
+            self._emit(room.tabs, self._presence(room))
             if len(room.tabs) > PRESENCE_AT_ONCE:
                 self._crowded.add(room)
                 self._runtime.call_later(PRESENCE_SECONDS, partial(self._tell_presence_later, room))
@@ -284,12 +296,14 @@ class Gateway:
         self._shares_left -= 1
         for room in self._unmarked[:share]:
             if room.bookmark is not None:
-                self._emit(room, event_frame("bookmark", _encode(room.bookmark)))
+                self._emit(room.whole, event_frame("bookmark", _encode(room.bookmark)))
+            for tab in room.limited.values():
+                limited.bookmark(tab, self._store.epoch, self._send)
         del self._unmarked[:share]
         self.flush()
 
-    def _emit(self, room: Room, frame: Frame) -> None:
-        for tab in room.tabs.values():
+    def _emit(self, tabs: Mapping[str, Tab], frame: Frame) -> None:
+        for tab in tabs.values():
             self._send(tab, frame)
 
     def _send(self, tab: Tab, frame: Frame) -> None:

@@ -8,22 +8,43 @@ from realtime_kv.sockets.transport import Frame
 
 
 class Room:
-    """All tabs of one user, and where their space stood when they were last told."""
+    """All tabs of one user, and where their space stood when they were last told.
 
-    __slots__ = ("bookmark", "name", "presence_due", "tabs", "user_id")
+    Of `tabs`, those whose token is limited to a prefix stand in `limited`, the others in `whole`.
+    """
+
+    __slots__ = ("bookmark", "limited", "name", "presence_due", "tabs", "user_id", "whole")
 
     def __init__(self, user_id: int) -> None:
         self.user_id = user_id
         self.name = f"user:{user_id}"
         self.tabs: dict[str, Tab] = {}
+        self.whole: dict[str, Tab] = {}
+        self.limited: dict[str, Tab] = {}
         self.bookmark: Bookmark | None = None
         self.presence_due = False
 
+    def add(self, tab: "Tab") -> None:
+        """A tab has come."""
+        self.tabs[tab.eio_sid] = tab
+        self._kind(tab)[tab.eio_sid] = tab
+
+    def remove(self, tab: "Tab") -> None:
+        """A tab has gone."""
+        del self.tabs[tab.eio_sid]
+        del self._kind(tab)[tab.eio_sid]
+
+    def _kind(self, tab: "Tab") -> "dict[str, Tab]":
+        return self.whole if tab.caller.prefix is None else self.limited
+
 
 class Tab:
-    """One connected client: who it is was resolved once, at connect."""
+    """One connected client: who it is was resolved once, at connect.
 
-    __slots__ = ("caller", "eio_sid", "outgoing", "room", "sid", "since", "unanswered")
+    `sent` is the last revision that was sent to a limited tab.
+    """
+
+    __slots__ = ("caller", "eio_sid", "outgoing", "room", "sent", "sid", "since", "unanswered")
 
     def __init__(self, sid: str, eio_sid: str, caller: Caller, room: Room, now: int) -> None:
         self.sid = sid
@@ -32,6 +53,7 @@ class Tab:
         self.room = room
         self.since = now
         self.unanswered = 0
+        self.sent: int | None = None
         self.outgoing: list[Frame] = []
 
     def shown(self) -> dict[str, Any]:

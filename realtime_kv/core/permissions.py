@@ -1,0 +1,49 @@
+"""What an API token may (protocol §4): its scope and its prefix, asked once in each verb of the store.
+
+A refusal says the same whether a key exists or not, and is made before anything is looked up.
+"""
+
+from collections.abc import Sequence
+
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import Forbidden, QuotaExceeded, Refusal
+from realtime_kv.core.ops import Op
+
+
+def check_key(caller: Caller, key: str) -> None:
+    """Raises Forbidden unless the caller may see this key."""
+    if caller.prefix is not None and not key.startswith(caller.prefix):
+        raise _outside()
+
+
+def check_write(caller: Caller, verb: str, ops: Sequence[Op]) -> None:
+    """Raises Forbidden unless the caller may write, and these keys; in a batch with the `index` of the first other."""
+    if caller.scope != "write":
+        raise Forbidden("This token may only read.", needs="write")
+    prefix = caller.prefix
+    if prefix is None:
+        return
+    for index, op in enumerate(ops):
+        if not op.key.startswith(prefix):
+            raise _outside(**({"index": index} if verb == "batch" else {}))
+
+
+def narrowed(caller: Caller, prefix: str) -> str:
+    """Of the keys under `prefix` those that the caller may see are under this one. Raises Forbidden for none."""
+    own = caller.prefix
+    if own is None or prefix.startswith(own):
+        return prefix
+    if own.startswith(prefix):
+        return own
+    raise _outside()
+
+
+def withhold(refusal: Refusal) -> None:
+    """Take out of a refusal what a caller with a prefix is not to know: how much the user keeps besides."""
+    if isinstance(refusal, QuotaExceeded):
+        refusal.extra.pop("used", None)
+        refusal.message = "There is no room for that in the user's quota; delete something first."
+
+
+def _outside(**extra: int) -> Forbidden:
+    return Forbidden("This token is for keys with another prefix.", **extra)
