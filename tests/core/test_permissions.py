@@ -1,0 +1,230 @@
+"""A token's scope and prefix, on every verb: what it may not see, it cannot tell from what is not there."""
+
+import dataclasses
+
+import msgspec
+import pytest
+
+from realtime_kv.core.errors import Conflict, Forbidden, InvalidKey, NotFound, QuotaExceeded
+from realtime_kv.core.space import Quota
+from tests.core.house import Person
+
+
+@pytest.fixture
+def program(alice):
+    """Alice's program, with a token of this kind."""
+
+    def program(prefix=None, scope="write", store=None):
+        caller = dataclasses.replace(alice.caller, kind="token", label="program", scope=scope, prefix=prefix)
+        return Person(store or alice.store, caller)
+
+    return program
+
+
+def refused(ask):
+    with pytest.raises(Forbidden) as refusal:
+        ask()
+    return refusal.value
+
+
+def test_a_token_for_reading_reads_and_writes_nothing(alice, program):
+    alice.set("k", 1)
+    reader = program(scope="read")
+    assert reader.get("k")["value"] == 1
+    assert len(reader.list()["entries"]) == len(reader.sync()["writes"]) == 1
+    for ask in (
+        lambda: reader.set("k", 2),
+        lambda: reader.set("k", 2, op_id="x"),
+        lambda: reader.delete("k"),
+        lambda: reader.delete("never there"),
+        lambda: reader.batch(("set", "k", 2), ("delete", "other")),
+    ):
+        assert refused(ask).extra == {"needs": "write"}
+    assert alice.get("k")["value"] == 1
+    assert alice.sync()["revision"] == 1
+
+
+def test_a_key_outside_the_prefix_is_forbidden_existing_or_not(alice, program):
+    alice.set("b/there", 1)
+    alice.set("b/trash", 1)
+    alice.delete("b/trash")
+    limited = program("a/")
+    answers = set()
+    for key in ("b/there", "b/trash", "b/never", "a", "A/x", "x/a/", "á/"):
+        for ask in (
+            lambda key=key: limited.get(key),
+            lambda key=key: limited.set(key, 1),
+            lambda key=key: limited.set(key, 1, if_revision=0),
+            lambda key=key: limited.set(key, 1, op_id="x"),
+            lambda key=key: limited.delete(key),
+            lambda key=key: limited.delete(key, if_revision=7),
+        ):
+            answers.add(msgspec.json.encode(refused(ask).body()))
+    # one and the same, byte for byte
+    assert len(answers) == 1
+    assert alice.sync()["revision"] == 3
+
+
+def test_on_its_own_keys_a_limited_token_can_do_everything(alice, program):
+    limited = program("a/")
+    alice.set("b", 1)
+    assert limited.set("a/x", 1) == {"ok": True, "revision": 2, "version": 1}
+    assert limited.set("a/", 1)["version"] == 1
+    assert limited.get("a/x")["value"] == 1
+    assert limited.batch(("set", "a/y", 1), ("delete", "a/x"))["results"] == [{"version": 1}, {"existed": True}]
+    with pytest.raises(Conflict) as conflict:
+        limited.set("a/y", 2, if_revision=0)
+    assert conflict.value.extra["entry"].key == "a/y"
+    with pytest.raises(NotFound):
+        limited.get("a/never")
+
+
+def test_of_a_batch_with_a_key_outside_nothing_is_written_and_the_op_is_named(alice, program):
+    limited = program("a/")
+    assert refused(lambda: limited.batch(("set", "a/x", 1), ("set", "b", 1), ("set", "c", 1))).extra == {"index": 1}
+    assert refused(
+        lambda: limited.batch(
+            ("delete", "b"),
+        )
+    ).extra == {"index": 0}
+    assert alice.list()["entries"] == []
+
+
+def test_a_key_that_no_key_could_be_is_invalid_inside_and_outside(program):
+    for key in ("", "a/\n", "b\n"):
+        with pytest.raises(InvalidKey):
+            program("a/").get(key)
+
+
+def test_a_list_shows_own_keys_only(alice, program):
+    for key in ("a", "a/x/1", "a/x/2", "a/y", "a0", "b"):
+        alice.set(key, 1)
+    limited = program("a/")
+
+    def keys(**options):
+        return [entry["key"] for entry in limited.list(**options)["entries"]]
+
+    assert keys(prefix="a/x/") == ["a/x/1", "a/x/2"]
+    for broader in ("", "a", "a/"):
+        assert keys(prefix=broader) == ["a/x/1", "a/x/2", "a/y"]
+    assert keys(after="a/x/1") == ["a/x/2", "a/y"]
+    assert keys(after="") == keys()
+    assert keys(after="zzz") == []
+    for disjoint in ("b", "a0", "A/"):
+        assert refused(lambda prefix=disjoint: limited.list(prefix=prefix)).extra == {}
+    page = limited.list(limit=2)
+    assert page["next"] == "a/x/2"
+    assert keys(after=page["next"], limit=2) == ["a/y"]
+    # nothing tells that there is something behind the last of its own keys
+    assert limited.list(limit=3)["next"] is None
+
+
+def test_a_sync_gives_the_ops_on_own_keys_and_no_proof(alice, program):
+    alice.set("b", 1)
+    alice.batch(("set", "a/x", 1), ("set", "b", 2), ("set", "a/y", 1))
+    alice.set("c", 1)
+    synced = program("a/").sync()
+    assert [(write["revision"], [op["key"] for op in write["ops"]]) for write in synced["writes"]] == [
+        (2, ["a/x", "a/y"])
+    ]
+    assert (synced["reset"], synced["from"], synced["revision"], synced["next"]) == (True, 0, 3, None)
+    assert "keys" not in synced and "digest" not in synced
+    assert "keys" in alice.sync()
+
+
+def test_a_sync_from_a_position_gives_what_happened_to_own_keys_since(alice, program):
+    limited = program("a/")
+    alice.set("a/x", 1)
+    alice.set("a/y", 1)
+    at = limited.sync()
+    alice.delete("a/x")
+    alice.delete("b")
+    alice.set("b", 1)
+    alice.delete("b")
+    after = limited.sync(epoch=at["epoch"], since=at["revision"])
+    assert (after["reset"], after["from"], after["revision"]) == (False, 2, 5)
+    assert [write["ops"] for write in after["writes"]] == [[{"op": "delete", "key": "a/x"}]]
+    assert limited.sync(epoch=at["epoch"], since=5)["writes"] == []
+
+
+def pages(person, between=lambda: None):
+    page = person.sync()
+    collected = [page]
+    while page["next"] is not None:
+        between()
+        page = person.sync(next=page["next"])
+        collected.append(page)
+    return collected
+
+
+def test_a_long_sync_comes_in_pages_that_follow_each_other(alice, program):
+    for n in range(24):
+        alice.set(f"a/{n}", "x" * 60_000)
+        alice.set(f"b/{n}", "y" * 60_000)
+    seen = pages(program("a/"), between=lambda: alice.set("b/more", 1))
+    assert len(seen) > 1
+    assert [page["from"] for page in seen] == [0, *(page["revision"] for page in seen[:-1])]
+    assert [op["key"] for page in seen for write in page["writes"] for op in write["ops"]] == [
+        f"a/{n}" for n in range(24)
+    ]
+    assert all(page["reset"] and "digest" not in page for page in seen)
+    assert seen[-1]["revision"] == alice.list()["revision"]
+
+
+def test_how_much_there_is_besides_does_not_show_in_the_pages(alice, program):
+    for n in range(24):
+        alice.set(f"b/{n}", "y" * 60_000)
+    alice.set("a/x", 1)
+    assert len(pages(program("a/"))) == 1
+    assert len(pages(alice)) > 1
+
+
+def test_the_next_of_another_prefix_is_of_no_use(alice, program):
+    for n in range(24):
+        alice.set(f"a/{n}", "x" * 60_000)
+        alice.set(f"b/{n}", "y" * 60_000)
+    limited, other = program("a/"), program("b/")
+    for whose in (alice, other, program("a/1")):
+        theirs = whose.sync()["next"] or pages(alice)[0]["next"]
+        fresh = limited.sync(next=theirs)
+        assert (fresh["reset"], fresh["from"]) == (True, 0)
+        assert {op["key"][:2] for write in fresh["writes"] for op in write["ops"]} == {"a/"}
+    # and theirs is of no use without a prefix
+    fresh = alice.sync(next=limited.sync()["next"])
+    assert (fresh["reset"], fresh["from"]) == (True, 0)
+
+
+def test_usage_counts_own_keys_only(alice, program):
+    alice.set("a/é", "ü")
+    alice.set("a/gone", 1)
+    alice.delete("a/gone")
+    alice.set("b", "x" * 1000)
+    usage = alice.store.runtime.wait(alice.store.usage(program("a/").caller), 10)
+    assert (usage.keys, usage.bytes) == (1, len("a/é".encode()) + len('"ü"'.encode()))
+
+
+def test_a_full_quota_does_not_tell_how_much_is_kept_besides(house):
+    store = house.open(quota=Quota(keys=3))
+    alice = Person(store, house.add_user("alice"))
+    for n in range(3):
+        alice.set(f"b/{n}", 1)
+    limited = Person(store, dataclasses.replace(alice.caller, kind="token", prefix="a/"))
+    with pytest.raises(QuotaExceeded) as told:
+        limited.set("a/x", 1)
+    assert told.value.extra == {"limit": 3}
+    assert "3" not in told.value.message
+    with pytest.raises(QuotaExceeded) as told:
+        alice.set("c", 1)
+    assert told.value.extra == {"limit": 3, "used": 3}
+
+
+def test_a_prefix_that_a_digit_or_a_last_character_could_outgrow(alice, program):
+    """The range behind a prefix is in byte order, whatever its last character."""
+    for prefix in ("\ud7ff", "\uffff", "\U0010ffff", "a\U0010ffff", "é", "😀", "100%_"):
+        for key in (prefix, prefix + "x", prefix + "\U0010ffff"):
+            alice.set(key, 1)
+    for prefix in ("\ud7ff", "\uffff", "a\U0010ffff", "é", "😀", "100%_"):
+        limited = program(prefix)
+        expected = sorted([prefix, prefix + "x", prefix + "\U0010ffff"], key=str.encode)
+        assert [entry["key"] for entry in limited.list()["entries"]] == expected
+        assert sorted((op["key"] for w in limited.sync()["writes"] for op in w["ops"]), key=str.encode) == expected
