@@ -15,7 +15,7 @@ from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import BadRequest, InvalidValue, NotFound, Refusal
 from realtime_kv.core.ops import Op
 from realtime_kv.core.runtime import Future
-from realtime_kv.core.store import Store, check_batch_size
+from realtime_kv.core.store import BATCH_OPS, Store, check_batch_size
 from realtime_kv.core.values import SAFE_INTEGER
 
 Revision = Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
@@ -24,6 +24,11 @@ OpId = Annotated[str, Meta(min_length=1, max_length=64)]
 
 class Payload(Struct, forbid_unknown_fields=True, kw_only=True):
     """What a request carries. An absent field is UNSET."""
+
+    @property
+    def weight(self) -> int:
+        """As how many verbs this counts."""
+        return 1
 
     def call(self, store: Store, caller: Caller) -> Future[Any]:
         """Ask the store for what this says. What is wrong with it is raised at once; the rest comes with the future."""
@@ -93,6 +98,10 @@ class BatchDelete(Payload, tag_field="op", tag="delete"):
 class Batch(Payload):
     ops: list[BatchSet | BatchDelete]
     op_id: OpId | UnsetType = UNSET
+
+    @property
+    def weight(self) -> int:
+        return max(1, min(len(self.ops), BATCH_OPS))
 
     def call(self, store: Store, caller: Caller) -> Future[Any]:
         # the number first: a batch that is too long is not worth checking value by value

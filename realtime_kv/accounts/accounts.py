@@ -18,6 +18,7 @@ from realtime_kv.accounts.context import Context, Readers, Writer, require_sessi
 from realtime_kv.accounts.links import Link, Ticket
 from realtime_kv.accounts.mail import Mail, Send
 from realtime_kv.accounts.own import Own
+from realtime_kv.accounts.rates import Rates
 from realtime_kv.accounts.recovery import Recovery
 from realtime_kv.accounts.sessions import Ended, SignedIn
 from realtime_kv.accounts.steps import Steps
@@ -62,6 +63,8 @@ class Accounts:
         """`send` takes a mail; if it is not given, mail goes out as `config.smtp_url` says."""
         self.context = Context(writer, readers, runtime, config, clock, tokens)
         self.tokens = Tokens(self.context)
+        # of verbs; None: as many as somebody likes
+        self.rates = Rates(config.verbs_per_second) if config.rate_limits else None
         self.administration = Administration(self.context)
         self._mail = Mail(config, runtime, send)
         self.own = Own(self.context)

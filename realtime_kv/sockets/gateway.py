@@ -21,7 +21,7 @@ from realtime_kv.accounts import door
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.accounts.sessions import Ended
 from realtime_kv.config import Config
-from realtime_kv.core.errors import BadRequest, Internal, NotFound, Refusal
+from realtime_kv.core.errors import BadRequest, Internal, NotFound, RateLimited, Refusal
 from realtime_kv.core.frames import Bookmark, Committed, Synced
 from realtime_kv.core.runtime import Future, Runtime, repeat
 from realtime_kv.core.store import Store
@@ -38,6 +38,8 @@ BOOKMARK_SHARES = 80
 # a small room hears of every tab that comes and goes at once; a large one a few times a second
 PRESENCE_AT_ONCE = 8
 PRESENCE_SECONDS = 0.5
+# how long a tab too many is asked to wait
+CLOSE_SOME_SECONDS = 10
 
 # as far as the comma behind a verb can be
 _NAME_BYTES = 3 + max(map(len, verbs.VERBS)) + 1
@@ -56,6 +58,8 @@ class Gateway:
         self._store = store
         self._accounts = accounts
         self._pulse = store.pulse
+        self._rates = accounts.rates
+        self._most_tabs = config.connections_per_user if config.rate_limits else None
         self._server: Server
         self._engine: Engine
         self._tabs: dict[str, Tab] = {}
@@ -91,13 +95,19 @@ class Gateway:
                 # a session may have ended while we looked it up: then its end has not found this tab, so look again
                 if endings == self._endings:
                     break
+            room = self._rooms.get(caller.user_id) or Room(caller.user_id)
+            if self._most_tabs is not None and len(room.tabs) >= self._most_tabs:
+                raise RateLimited(
+                    f"You have {len(room.tabs)} tabs open and may have {self._most_tabs}; close some.",
+                    retry_after=CLOSE_SOME_SECONDS,
+                )
         except Refusal as refusal:
             raise ConnectionRefusedError(refusal.code, refusal.body()) from None
         except Exception:
             raise ConnectionRefusedError("internal", self._bug("connect").body()) from None
-        # from here to the CONNECT packet nothing yields, so the tab hears of its own connection first
+        # from the last look to the CONNECT packet nothing yields, so the tab hears of its own connection first
         eio_sid = self._server.manager.eio_sid_from_sid(sid, "/")
-        room = self._rooms.get(caller.user_id) or self._rooms.setdefault(caller.user_id, Room(caller.user_id))
+        self._rooms[caller.user_id] = room
         tab = Tab(sid, eio_sid, caller, room, self._store.clock())
         self._server.enter_room(sid, room.name)
         self._tabs[eio_sid] = tab
@@ -208,12 +218,17 @@ class Gateway:
                 request = decode(body[comma + 1 : -1])
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 # why not is found out below
-                request = self._read(body)
+                request = self._read(tab, body)
         else:
-            request = self._read(body)
+            request = self._read(tab, body)
+        if self._rates is not None:
+            self._rates.verb(tab.caller.user_id, request.weight)
         return request.call(self._store, tab.caller)
 
-    def _read(self, body: bytes) -> verbs.Payload:
+    def _read(self, tab: Tab, body: bytes) -> verbs.Payload:
+        if self._rates is not None:
+            # nonsense is not for nothing
+            self._rates.verb(tab.caller.user_id)
         try:
             items = _items(body)
             name = _name(items[0])

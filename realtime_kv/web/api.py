@@ -14,12 +14,14 @@ api = Blueprint("api", __name__, url_prefix="/api/v1")
 
 def _view(name: str) -> Callable[[], Response]:
     def view() -> Response:
-        began, store = perf_counter(), house().store
+        began, store, rates = perf_counter(), house().store, house().accounts.rates
         caller = security.caller()
         if request.method == "POST":
             payload = verbs.decode(name, bodies.json())
         else:
             payload = verbs.decode_query(name, bodies.query())
+        if rates is not None:
+            rates.verb(caller.user_id, payload.weight)
         answer = wait(payload.call(store, caller))
         store.pulse.verbs += 1
         store.pulse.note(perf_counter() - began)

@@ -1,0 +1,107 @@
+"""How many verbs a user may call."""
+
+import timeit
+
+import pytest
+
+from realtime_kv.accounts import rates
+from realtime_kv.accounts.rates import Rates
+from realtime_kv.core.errors import RateLimited
+
+
+class Clock:
+    now = 5_000_000
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def calls(limit, user, most=1_000_000):
+    """How many verbs go through until one is refused, and what that one is told."""
+    for n in range(most):
+        try:
+            limit.verb(user)
+        except RateLimited as refusal:
+            return n, refusal.extra["retry_after"]
+    return most, None
+
+
+def test_ten_seconds_worth_goes_at_once_and_then_so_many_a_second(clock):
+    limit = Rates(2000, clock)
+    assert calls(limit, 1) == (20_000, 1)
+    for _ in range(3):
+        clock.now += 1_000
+        assert calls(limit, 1) == (2_000, 1)
+    clock.now += 3_600_000
+    assert calls(limit, 1) == (20_000, 1)
+
+
+@pytest.mark.parametrize("rate", [1, 7, 49, 50, 99, 100, 333, 2000, 12_345])
+def test_every_rate_is_about_what_it_says(clock, rate):
+    limit = Rates(rate, clock)
+    assert calls(limit, 1)[0] == pytest.approx(10 * rate, rel=0.1)
+    clock.now += 100_000
+    calls(limit, 1)
+    taken = 0
+    for _ in range(60):
+        clock.now += 1_000
+        taken += calls(limit, 1)[0]
+    assert taken / 60 == pytest.approx(rate, rel=0.05)
+
+
+def test_users_do_not_take_from_each_other(clock):
+    limit = Rates(10, clock)
+    calls(limit, 1)
+    assert calls(limit, 2)[0] == 100
+
+
+def test_a_batch_weighs_its_ops(clock):
+    limit = Rates(100, clock)
+    for _ in range(7):
+        limit.verb(1, 128)
+    with pytest.raises(RateLimited):
+        limit.verb(1, 128)
+    clock.now += 1_000
+    limit.verb(1, 128)
+
+
+def test_the_heaviest_batch_is_possible_at_the_lowest_rate(clock):
+    limit = Rates(1, clock)
+    for _ in range(200):
+        try:
+            limit.verb(1, 128)
+            break
+        except RateLimited as refusal:
+            clock.now += 1_000 * refusal.extra["retry_after"]
+    assert clock.now - Clock.now == pytest.approx(118_000, abs=2_000)
+
+
+def test_a_refusal_costs_nothing(clock):
+    limit = Rates(100, clock)
+    calls(limit, 1)
+    for _ in range(1_000):
+        with pytest.raises(RateLimited):
+            limit.verb(1)
+    clock.now += 1_000
+    assert calls(limit, 1)[0] == 100
+
+
+def test_what_is_remembered_is_bounded(clock, monkeypatch):
+    monkeypatch.setattr(rates, "SIZE", 100)
+    limit = Rates(100, clock)
+    for user in range(1_000):
+        limit.verb(user)
+    assert len(limit._paid) <= 101
+    assert len(limit._buckets) <= 100
+
+
+def test_it_costs_a_verb_next_to_nothing():
+    limit = Rates(10**9)
+    spent = min(timeit.repeat(lambda: limit.verb(1), number=10_000, repeat=20)) / 10_000
+    # some 0.1 µs; what one verb costs altogether is some 25
+    assert spent < 2e-6

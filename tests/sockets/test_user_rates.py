@@ -1,0 +1,104 @@
+"""What one user may take of the server, at both doors; with the limits off, as much as they like."""
+
+import pytest
+from socketio import Client
+from socketio.exceptions import ConnectionError
+
+from realtime_kv.app import create_app
+from realtime_kv.config import Config
+from realtime_kv.extensions import socketio
+from tests.running import DEADLINE, PASSWORD, Server
+
+ALLOWED = 100  # ten seconds' worth
+
+
+@pytest.fixture
+def open_app(tmp_path):
+    apps = []
+
+    def open_app(**settings):
+        settings = {"verbs_per_second": ALLOWED // 10, "connections_per_user": 3, **settings}
+        apps.append(create_app(Config(data_dir=tmp_path, **settings)))
+        return apps[-1]
+
+    yield open_app
+    for app in apps:
+        app.extensions["realtime_kv"].stop()
+
+
+def sign_up(app, username):
+    browser = app.test_client()
+    assert browser.post("/api/v1/sign_up", json={"username": username, "password": PASSWORD}).status_code == 201
+    return browser
+
+
+def call(tab, verb, **payload):
+    return tab.emit(verb, payload, callback=True)
+
+
+def test_too_many_verbs_are_refused_at_every_door_with_a_time_to_wait(open_app):
+    app = open_app()
+    browser = sign_up(app, "alice")
+    tab = socketio.test_client(app, flask_test_client=browser)
+    answers = [call(tab, "get", key="k") for _ in range(ALLOWED)]
+    assert {answer["error"]["code"] for answer in answers} == {"not_found"}
+    error = call(tab, "get", key="k")["error"]
+    assert (error["code"], error["retry_after"]) == ("rate_limited", 1)
+    assert call(tab, "set", key="k", value=1)["error"]["code"] == "rate_limited"
+    answer = browser.post("/api/v1/set", json={"key": "k", "value": 1})
+    assert (answer.status_code, answer.json["code"], answer.json["retry_after"]) == (429, "rate_limited", 1)
+    assert answer.headers["Retry-After"] == "1"
+    # somebody else's are their own
+    assert call(socketio.test_client(app, flask_test_client=sign_up(app, "charlie")), "set", key="k", value=1)["ok"]
+
+
+def test_a_batch_counts_as_many_verbs_as_it_has_ops(open_app):
+    app = open_app()
+    tab = socketio.test_client(app, flask_test_client=sign_up(app, "alice"))
+    ops = [{"op": "set", "key": f"{n}", "value": n} for n in range(ALLOWED)]
+    assert call(tab, "batch", ops=ops)["ok"]
+    assert call(tab, "get", key="0")["error"]["code"] == "rate_limited"
+
+
+def test_nonsense_counts_too(open_app):
+    app = open_app()
+    tab = socketio.test_client(app, flask_test_client=sign_up(app, "alice"))
+    codes = [call(tab, verb, key=5)["error"]["code"] for verb in ["get", "nothing"] * (ALLOWED // 2)]
+    assert set(codes) == {"bad_request"}
+    assert call(tab, "nothing")["error"]["code"] == "rate_limited"
+
+
+def test_a_tab_too_many_is_refused_until_another_has_gone(open_app):
+    app = open_app()
+    browser = sign_up(app, "alice")
+    tabs = [socketio.test_client(app, flask_test_client=browser) for _ in range(3)]
+    assert all(tab.is_connected() for tab in tabs)
+    assert not socketio.test_client(app, flask_test_client=browser).is_connected()
+    assert socketio.test_client(app, flask_test_client=sign_up(app, "charlie")).is_connected()
+    tabs[0].disconnect()
+    assert socketio.test_client(app, flask_test_client=browser).is_connected()
+
+
+def test_with_the_limits_off_there_is_none(open_app):
+    app = open_app(rate_limits=False)
+    browser = sign_up(app, "alice")
+    tabs = [socketio.test_client(app, flask_test_client=browser) for _ in range(6)]
+    assert all(tab.is_connected() for tab in tabs)
+    assert all(call(tabs[0], "set", key="k", value=n)["ok"] for n in range(2 * ALLOWED))
+
+
+def test_a_tab_too_many_is_told_why_and_when_to_come_back(tmp_path):
+    server = Server(tmp_path, RKV_RATE_LIMITS="on", RKV_CONNECTIONS_PER_USER="1").start()
+    try:
+        alice = server.sign_up("alice")
+        alice.open_tab()
+        heard = []
+        client = Client(reconnection=False)
+        client.on("connect_error", heard.append)
+        with pytest.raises(ConnectionError):
+            client.connect(server.url, auth={"token": alice.token}, wait_timeout=DEADLINE)
+        assert heard[0]["message"] == "rate_limited"
+        assert heard[0]["data"]["retry_after"] >= 1
+        alice.close()
+    finally:
+        server.close()
