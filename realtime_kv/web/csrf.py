@@ -70,7 +70,10 @@ def _keep_visitor(response: Response) -> Response:
 
 
 def _signer() -> URLSafeSerializer:
-    return URLSafeSerializer(str(current_app.config["SECRET_KEY"]), salt="realtime_kv.form")
+    # SHA-1 unless told otherwise
+    with_sha256 = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+    key = str(current_app.config["SECRET_KEY"])
+    return URLSafeSerializer(key, salt="realtime_kv.form", signer_kwargs=with_sha256)
 
 
 def _digest(holder: str) -> str:

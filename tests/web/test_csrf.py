@@ -1,5 +1,7 @@
 """A form counts when it is one of ours, shown to this very browser; and a request when it calls us by our name."""
 
+import base64
+
 import pytest
 
 PASSWORD = "correct horse battery"
@@ -26,6 +28,11 @@ def test_a_form_that_was_open_before_signing_in_still_counts(stranger):
     before = stranger.form_token()
     assert stranger.post("/signup", data={"username": "alice", "password": PASSWORD}).status_code in {200, 303}
     assert stranger.post("/signout", data={"csrf_token": before}).status_code == 303
+
+
+def test_a_token_is_signed_with_256_bits(alice):
+    signature = alice.form_token().rpartition(".")[2]
+    assert len(base64.urlsafe_b64decode(signature + "=")) == 32
 
 
 def test_no_two_tokens_are_the_same(alice):
