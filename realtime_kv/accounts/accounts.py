@@ -206,7 +206,7 @@ class Accounts:
     def _second_step(self, secret: str, code: str, visit: Visit, replacing: str | None, kept: bool) -> Steps[SignedIn]:
         context = self.context
         person = (yield context.read(lambda db: self._owing(db, secret)))[1].person
-        context.limits.second_step(visit.address, person.id, code)
+        context.limits.second_step(visit.address, person.id, guessable=codes.plain(code) is None)
 
         def write(connection: Connection) -> tuple[SignedIn | Ticket | None, list[Ended]]:
             now, user_id = context.clock(), person.id

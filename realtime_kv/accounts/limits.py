@@ -148,17 +148,17 @@ class Limits:
             self._attacks.give_back(name)
             self._delays.forget(("sign_in", name, network))
 
-    def second_step(self, address: str, user_id: int, code: str) -> None:
+    def second_step(self, address: str, user_id: int, *, guessable: bool) -> None:
         """One code more, from somebody who knows the password.
 
-        A code of six digits can be guessed in time, from many networks too, so for those the account has delays of its
-        own. Recovery codes cannot, and are not held up by them: they are the owner's way in even then.
+        Six digits are guessable in time, from many networks too, so for those the account has delays of its own. A
+        recovery code is not, and is not held up by them: it is the owner's way in even then.
         """
         if not self._enabled:
             return
         network, now = _network(address), self._clock()
         free: dict[Key, int] = {(user_id, network): FREE}
-        if len(code) < 10:
+        if guessable:
             free[(user_id,)] = FREE_CODES
         _refuse(max(self._sign_ins.wait(network, now), *(self._codes.wait(key, now, free[key]) for key in free)))
         self._sign_ins.take(network, now)

@@ -195,6 +195,8 @@ def end_one(
     connection: Connection, user_id: int, public_id: str, now: int, reason: Reason, *, kind: str | None = None
 ) -> list[Ended]:
     """End this session or token of the user's, if it is of that `kind`."""
+    if not public_id.isascii():
+        return []
     which = [UserSession.user_id == user_id, UserSession.public_id == public_id]
     if kind is not None:
         which.append(UserSession.kind == kind)

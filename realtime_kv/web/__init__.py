@@ -14,7 +14,9 @@ from realtime_kv.web import (
     compression,
     errors,
     health,
+    own,
     pages,
+    recovery,
     security,
     sessions,
     shown,
@@ -34,6 +36,15 @@ def register(app: Flask) -> None:
     security.register(app)
     errors.register(app)
     shown.register(app)
-    blueprints = (pages.pages, signing.signing, account.account, tokens.tokens, api.api, health.health)
+    blueprints = (
+        pages.pages,
+        signing.signing,
+        account.account,
+        tokens.tokens,
+        own.own,
+        recovery.recovery,
+        api.api,
+        health.health,
+    )
     for blueprint in blueprints:
         app.register_blueprint(blueprint)

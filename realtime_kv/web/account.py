@@ -1,6 +1,6 @@
-"""The account calls of protocol §4: sign_up, sign_in, sign_out and me; JSON in and out, for pages and programs."""
+"""Signing up, in and out, and who one is (protocol, "Accounts"): JSON in and out, for pages and programs."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, request
 from msgspec import Struct
@@ -19,11 +19,27 @@ account = Blueprint("account", __name__, url_prefix="/api/v1")
 
 
 class Credentials(Struct, forbid_unknown_fields=True):
-    """Who somebody says they are; with `token` the answer carries a bearer token, and no cookie is set."""
+    """Who somebody says they are; with `token` the answer carries a bearer token, and no cookie is set.
+
+    A session that is not to be kept is over when the browser is closed, or after a day.
+    """
 
     username: str
     password: str
     token: bool = False
+    keep: bool = True
+
+
+class SecondStep(Struct, forbid_unknown_fields=True):
+    """What a sign-in owed: `ticket` came with the answer to its first step."""
+
+    ticket: str
+    code: str
+    token: bool = False
+    keep: bool = True
+
+
+Entering = TypeVar("Entering", Credentials, SecondStep)
 
 
 class Nothing(Struct, forbid_unknown_fields=True):
@@ -33,18 +49,28 @@ class Nothing(Struct, forbid_unknown_fields=True):
 @account.post("/sign_up")
 def sign_up() -> Response:
     """A new user, signed in. The browser's old session is over, as its cookie is replaced."""
-    given, token, kind = _credentials()
+    given, token, kind = _given(Credentials)
     replaced = token if kind == "cookie" and not given.token else None
-    future = house().accounts.sign_up(given.username, given.password, _visit(), replacing=replaced)
-    return _signed_in(wait(future), given, 201)
+    future = house().accounts.sign_up(given.username, given.password, visit(), replacing=replaced, kept=given.keep)
+    return welcome(wait(future), as_token=given.token, status=201)
 
 
 @account.post("/sign_in")
 def sign_in() -> Response:
     """A new session; the one that the request came with is over."""
-    given, token, kind = _credentials()
-    future = house().accounts.sign_in(given.username, given.password, _visit(), replacing=token if kind else None)
-    return _signed_in(wait(future), given, 200)
+    given, token, kind = _given(Credentials)
+    replaced = token if kind else None
+    future = house().accounts.sign_in(given.username, given.password, visit(), replacing=replaced, kept=given.keep)
+    return welcome(wait(future), as_token=given.token)
+
+
+@account.post("/second_step")
+def second_step() -> Response:
+    """The rest of a sign-in that was answered `second_step_needed`."""
+    given, token, kind = _given(SecondStep)
+    replaced = token if kind else None
+    future = house().accounts.second_step(given.ticket, given.code, visit(), replacing=replaced, kept=given.keep)
+    return welcome(wait(future), as_token=given.token)
 
 
 @account.post("/sign_out")
@@ -55,7 +81,7 @@ def sign_out() -> Response:
     token, kind = door.credentials(request.environ, house().config)
     if kind is not None:
         security.check_origin(kind)
-        wait(house().accounts.sign_out(token, _visit()))
+        wait(house().accounts.sign_out(token, visit()))
     if kind == "cookie":
         sessions.forget()
     return Response(status=204)
@@ -91,26 +117,42 @@ def me() -> Response:
     )
 
 
-def _credentials() -> tuple[Credentials, str, door.Kind]:
-    given = bodies.decode(Credentials, bodies.json())
-    token, kind = door.credentials(request.environ, house().config)
-    # who gets a cookie must be one of our pages; a token may be asked for by whoever may use one
-    security.check_origin("bearer" if given.token and kind != "cookie" else "cookie")
-    return given, token, kind
-
-
-def _visit() -> Visit:
+def visit() -> Visit:
+    """Where this request comes from."""
     return door.visit(request.environ, house().config)
 
 
-def _signed_in(signed_in: SignedIn, given: Credentials, status: int) -> Response:
-    user = signed_in.user
+def with_cookie() -> bool:
+    """Whether it is the cookie that says who is calling."""
+    return door.credentials(request.environ, house().config)[1] == "cookie"
+
+
+def welcome(begun: SignedIn, *, as_token: bool, status: int = 200) -> Response:
+    """Who has a session now. Its token is the browser's cookie; with `as_token` it stands in the answer."""
+    user = begun.user
     answer: dict[str, Any] = {"ok": True, "user": _user(user.username, user.is_admin, user.created_at)}
-    if given.token:
-        answer |= {"token": signed_in.token, "expires_at": timestamp(signed_in.expires_at)}
+    if begun.codes:
+        answer["recovery_codes"] = begun.codes
+    if begun.recovered:
+        answer["recovered"] = recovered(begun.recovered)
+    if as_token:
+        answer |= {"token": begun.token, "expires_at": timestamp(begun.expires_at)}
     else:
-        sessions.begin(signed_in)
+        sessions.begin(begun)
     return bodies.answer(answer, status)
+
+
+def recovered(notice: tuple[int, str] | None) -> dict[str, str] | None:
+    """A recovery of which the user is to be told."""
+    return None if notice is None else {"at": timestamp(notice[0]), "how": notice[1]}
+
+
+def _given(kind: type[Entering]) -> tuple[Entering, str, door.Kind]:
+    given = bodies.decode(kind, bodies.json())
+    token, came_as = door.credentials(request.environ, house().config)
+    # who gets a cookie must be one of our pages; a token may be asked for by whoever may use one
+    security.check_origin("bearer" if given.token and came_as != "cookie" else "cookie")
+    return given, token, came_as
 
 
 def _user(username: str, is_admin: bool, created_at: int) -> dict[str, Any]:

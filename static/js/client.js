@@ -51,6 +51,7 @@ export class Client extends EventTarget {
       outbox: this.#outbox,
       tell: (name, detail) => this.#emit(name, detail),
       identify: token ? async () => true : () => this.#identify(),
+      renews: !token,
     })
     this.ready = this.#whenLive()
     globalThis.addEventListener?.("online", this.#online)

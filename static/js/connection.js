@@ -6,6 +6,7 @@ import { Refusal } from "./outbox.js"
 
 const ANSWER_WITHIN = 30_000
 const TRY_AGAIN = 1_000 // after the server itself has ended or refused the connection
+const RENEWED = ["password_changed", "ended"] // how a session ends whose browser may hold a new cookie in a moment
 
 export class Connection {
   #socket
@@ -16,6 +17,8 @@ export class Connection {
   #closed = false
   #round = 0 // one for each connection: an answer that belongs to an earlier one is not for us
   #retry = null
+  #renews // whether the browser's cookie says who we are: it may come back as another one
+  #ending = null // why our session has ended, until we know whether there is a new one
 
   state = "catching up"
   tabs = null // of this user, from `presence`; null while we do not know
@@ -24,14 +27,16 @@ export class Connection {
 
   /**
    * `socket` is a socket.io-client Socket that is not connected yet. `tell(name, detail)` hears of "state", "presence",
-   * "notice" and "healed". `identify()` resolves to true when the server still takes us for the same user.
+   * "notice" and "healed". `identify()` resolves to true when the server still takes us for the same user;
+   `renews`: by a cookie, which changes with every sign-in and every new password.
    */
-  constructor({ socket, replica, outbox, tell, identify }) {
+  constructor({ socket, replica, outbox, tell, identify, renews = false }) {
     this.#socket = socket
     this.#replica = replica
     this.#outbox = outbox
     this.#tell = tell
     this.#identify = identify
+    this.#renews = renews
     socket.on("connect", () => this.#connected())
     socket.on("disconnect", (reason) => this.#disconnected(reason))
     socket.on("connect_error", (error) => this.#refused(error))
@@ -39,7 +44,7 @@ export class Connection {
     socket.on("bookmark", (bookmark) => this.#follow(this.#replica.compare(bookmark)))
     socket.on("presence", ({ tabs }) => this.#presence(tabs))
     socket.on("notice", (notice) => this.#tell("notice", notice))
-    socket.on("signed_out", ({ reason }) => this.#signedOut(reason))
+    socket.on("signed_out", ({ reason }) => this.#ended(reason))
   }
 
   open() {
@@ -87,7 +92,10 @@ export class Connection {
     if (round !== this.#round) return
     if (same === false) this.#signedOut("another_user")
     else if (same === null) this.#again()
-    else this.#outbox.connected()
+    else {
+      this.#ending = null
+      this.#outbox.connected()
+    }
   }
 
   #disconnected(reason) {
@@ -103,7 +111,7 @@ export class Connection {
   }
 
   #refused(error) {
-    if (error.message === "unauthenticated") return this.#signedOut("signed_out")
+    if (error.message === "unauthenticated") return this.#signedOut(this.#ending ?? "signed_out")
     if (this.#closed || this.state === "signed out") return
     this.#enter("offline")
     // Something on the way may let one transport through and not the other.
@@ -156,6 +164,13 @@ export class Connection {
   #presence(tabs) {
     this.tabs = tabs
     this.#tell("presence", { tabs })
+  }
+
+  /** The session is over; when it was renewed in this browser, the cookie of the next attempt says so. */
+  #ended(reason) {
+    if (!this.#renews || !RENEWED.includes(reason)) return this.#signedOut(reason)
+    this.#ending = reason
+    this.#again()
   }
 
   #signedOut(reason) {

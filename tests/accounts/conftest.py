@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class Town:
     accounts: Accounts
     clock: Clock
     ended: list[Ended] = field(default_factory=list)
+    mails: list[EmailMessage] = field(default_factory=list)
 
     def wait(self, future: Future[Any]) -> Any:
         return self.runtime.wait(future, 10)
@@ -66,8 +68,10 @@ def build(data_dir: Path, runtime: Runtime, **settings: Any) -> Town:
     engine = database.open_engine(config.sqlalchemy_url)
     migrations.upgrade(engine)
     store = Store(engine, runtime, clock=clock)
-    accounts = Accounts(store.writer, store.readers, runtime, config, clock)
-    town = Town(runtime, store, accounts, clock)
+    mails: list[EmailMessage] = []
+    send = mails.append if config.smtp_url else None
+    accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send)
+    town = Town(runtime, store, accounts, clock, mails=mails)
     accounts.watch(town.ended.append)
     return town
 

@@ -130,3 +130,19 @@ def test_a_tab_never_writes_into_the_space_of_who_signed_in_after(make_person):
     expect(dialog).to_contain_text("Somebody else has signed in in this browser.", timeout=20_000)
     expect(dialog).to_contain_text('"of ada, not sent"')
     assert bob.call("list")["entries"] == []
+
+
+def test_a_password_changed_in_one_tab_leaves_its_siblings_signed_in(ada):
+    # the refusals of old sessions are in the console
+    ada.expects_outage = True
+    here, sibling = ada.open_tab(), ada.open_tab()
+    status = here.page.evaluate(
+        """async (given) => (await fetch("/api/v1/change_password", {
+            method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(given)})).status""",
+        {"password": "a-rather-Long-passphrase", "new_password": "quite another passphrase"},
+    )
+    assert status == 200
+    for tab in (here, sibling):
+        tab.is_live()
+    sibling.create("after", "1")
+    expect(here.row("after")).to_be_visible()

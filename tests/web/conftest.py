@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from realtime_kv.accounts import door
+from realtime_kv.accounts.mail import Send
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 
@@ -70,6 +71,12 @@ class Site:
         assert visitor.call("sign_up", username=username, password=PASSWORD).status_code == 201
         return visitor
 
+    def browser_of(self, username: str) -> Visitor:
+        """A user who is there already, signed in with a cookie."""
+        visitor = self.visitor()
+        assert visitor.call("sign_in", username=username, password=PASSWORD).status_code == 200
+        return visitor
+
     def program(self, username: str) -> Visitor:
         """A user who is there already, signed in with a bearer token."""
         answer = self.visitor().call("sign_in", username=username, password=PASSWORD, token=True)
@@ -81,8 +88,8 @@ def open_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """Open a site with these settings."""
     apps: list[Flask] = []
 
-    def make(**settings: Any) -> Site:
-        apps.append(create_app(Config(data_dir=tmp_path, **settings)))
+    def make(send: Send | None = None, **settings: Any) -> Site:
+        apps.append(create_app(Config(data_dir=tmp_path, **settings), send=send))
         return Site(apps[-1])
 
     yield make

@@ -8,7 +8,8 @@ PASSWORD = "correct horse battery"
 def test_signing_up_answers_who_one_is_and_sets_the_cookie(stranger):
     answer = stranger.call("sign_up", username="Alice", password=PASSWORD)
     assert answer.status_code == 201
-    assert answer.json.keys() == {"ok", "user"}
+    assert answer.json.keys() == {"ok", "user", "recovery_codes"}
+    assert len(answer.json["recovery_codes"]) == 10
     assert answer.json["ok"] is True
     user = answer.json["user"]
     assert (user["username"], user["is_admin"]) == ("Alice", False)
@@ -29,7 +30,8 @@ def test_with_token_true_the_answer_carries_the_token_and_no_cookie_is_set(site,
     visitor = site.visitor()
     username = "Bob" if call == "sign_up" else "Alice"
     answer = visitor.call(call, username=username, password=PASSWORD, token=True)
-    assert answer.json.keys() == {"ok", "user", "token", "expires_at"}
+    assert answer.json.keys() - {"recovery_codes"} == {"ok", "user", "token", "expires_at"}
+    assert ("recovery_codes" in answer.json) == (call == "sign_up")
     assert re.fullmatch(r"rks_[A-Za-z0-9_-]{43}", answer.json["token"])
     assert "Set-Cookie" not in answer.headers and visitor.cookie is None
     assert site.visitor(answer.json["token"]).get("/api/v1/me").json["user"]["username"] == username

@@ -1,0 +1,205 @@
+"""The calls by which users manage their own accounts (protocol, "Accounts"): JSON in and out, for sessions only."""
+
+import dataclasses
+from typing import Any
+
+from flask import Blueprint, Response
+from msgspec import Struct
+
+from realtime_kv.accounts.audit import AuditShown
+from realtime_kv.accounts.sessions import SessionShown
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import BadRequest
+from realtime_kv.core.frames import timestamp
+from realtime_kv.web import bodies, security, sessions
+from realtime_kv.web.account import Nothing, recovered, visit, welcome, with_cookie
+from realtime_kv.web.house import house, wait
+
+own = Blueprint("own", __name__, url_prefix="/api/v1")
+
+MOST_EVENTS = 200
+
+
+class Which(Struct, forbid_unknown_fields=True):
+    id: str
+
+
+class Password(Struct, forbid_unknown_fields=True):
+    password: str
+
+
+class PasswordForToken(Struct, forbid_unknown_fields=True):
+    """With `token`, or asked by a bearer token, the answer carries the session's new token instead of a cookie."""
+
+    password: str
+    token: bool = False
+
+
+class NewPassword(Struct, forbid_unknown_fields=True):
+    password: str
+    new_password: str
+    token: bool = False
+
+
+class Code(Struct, forbid_unknown_fields=True):
+    code: str
+    token: bool = False
+
+
+class Email(Struct, forbid_unknown_fields=True):
+    """Without text in `email` there is to be none."""
+
+    password: str
+    email: str
+
+
+@own.get("/account")
+def account() -> Response:
+    """The account at a glance."""
+    profile = wait(house().accounts.own.profile(security.caller()))
+    changed = profile.password_changed_at
+    return bodies.answer(
+        {
+            "ok": True,
+            "username": profile.username,
+            "is_admin": profile.is_admin,
+            "created_at": timestamp(profile.created_at),
+            "password_changed_at": None if changed is None else timestamp(changed),
+            "email": profile.email,
+            "two_step": profile.two_step,
+            "recovery_codes_left": profile.codes_left,
+            "recovered": recovered(profile.notice),
+        }
+    )
+
+
+@own.get("/sessions")
+def list_sessions() -> Response:
+    """Where the user is signed in."""
+    shown = wait(house().accounts.own.sessions(security.caller()))
+    return bodies.answer({"ok": True, "sessions": [_session(session) for session in shown]})
+
+
+@own.get("/events")
+def list_events() -> Response:
+    """What was done to the account, the last first, page by page."""
+    caller = security.caller()
+    asked = _whole_numbers({"before": 2**63 - 1, "limit": MOST_EVENTS})
+    limit = asked.get("limit", 50)
+    shown = wait(house().accounts.own.events(caller, asked.get("before"), limit))
+    more = shown[-1].id if len(shown) == limit else None
+    return bodies.answer({"ok": True, "events": [_event(event) for event in shown], "next": more})
+
+
+@own.post("/end_session")
+def end_session() -> Response:
+    """Sign out one session; this one too."""
+    caller, which = _asked(Which)
+    wait(house().accounts.own.end_session(caller, which.id, visit()))
+    if which.id == caller.session and with_cookie():
+        sessions.forget()
+    return Response(status=204)
+
+
+@own.post("/end_other_sessions")
+def end_other_sessions() -> Response:
+    """Sign out every session but this one."""
+    caller, _ = _asked(Nothing)
+    return bodies.answer({"ok": True, "ended": wait(house().accounts.own.end_other_sessions(caller, visit()))})
+
+
+@own.post("/change_password")
+def change_password() -> Response:
+    """A new password; this session goes on under a new token, every other one is over."""
+    caller, given = _asked(NewPassword)
+    begun = wait(house().accounts.own.change_password(caller, given.password, given.new_password, visit()))
+    return welcome(begun, as_token=given.token or not with_cookie())
+
+
+@own.post("/delete_account")
+def delete_account() -> Response:
+    """The account is gone, unless its user signs in again in time."""
+    caller, given = _asked(Password)
+    wait(house().accounts.own.delete_account(caller, given.password, visit()))
+    if with_cookie():
+        sessions.forget()
+    return Response(status=204)
+
+
+@own.post("/dismiss_notice")
+def dismiss_notice() -> Response:
+    """The user has read that the password was set by a recovery."""
+    caller, _ = _asked(Nothing)
+    wait(house().accounts.own.dismiss_notice(caller))
+    return Response(status=204)
+
+
+@own.post("/recovery_codes")
+def recovery_codes() -> Response:
+    """Ten new recovery codes instead of the old ones; shown here and never again."""
+    caller, given = _asked(Password)
+    made = wait(house().accounts.recovery.renew_codes(caller, given.password, visit()))
+    return bodies.answer({"ok": True, "recovery_codes": made})
+
+
+@own.post("/set_email")
+def set_email() -> Response:
+    """A mail is on its way to that address; it counts once the link in it has been opened."""
+    caller, given = _asked(Email)
+    wait(house().accounts.recovery.set_email(caller, given.password, given.email, visit()))
+    return Response(status=204)
+
+
+@own.post("/two_step_begin")
+def two_step_begin() -> Response:
+    """A secret for an authenticator app."""
+    caller, given = _asked(Password)
+    begun = wait(house().accounts.two_step.begin(caller, given.password, visit()))
+    return bodies.answer({"ok": True, **dataclasses.asdict(begun)})
+
+
+@own.post("/two_step_confirm")
+def two_step_confirm() -> Response:
+    """The app has the secret: from now on signing in takes two steps."""
+    caller, given = _asked(Code)
+    return welcome(
+        wait(house().accounts.two_step.confirm(caller, given.code, visit())), as_token=given.token or not with_cookie()
+    )
+
+
+@own.post("/two_step_end")
+def two_step_end() -> Response:
+    """Signing in takes one step again."""
+    caller, given = _asked(PasswordForToken)
+    return welcome(
+        wait(house().accounts.two_step.end(caller, given.password, visit())), as_token=given.token or not with_cookie()
+    )
+
+
+def _asked(kind: type[bodies.T]) -> tuple[Caller, bodies.T]:
+    caller = security.caller()
+    # what an API token may not do it hears of first, whatever it sends
+    house().accounts.require_session(caller)
+    return caller, bodies.decode(kind, bodies.json())
+
+
+def _whole_numbers(most: dict[str, int]) -> dict[str, int]:
+    """The query, each of its fields from 1 to so much. Raises BadRequest."""
+    numbers: dict[str, int] = {}
+    for name, text in bodies.query():
+        if name not in most:
+            raise BadRequest(f"{name[:64]!r} is not a field of this call.", field=name[:64])
+        digits = text if len(text) <= 19 and text.isascii() and text.isdecimal() else "0"
+        if not 1 <= int(digits) <= most[name]:
+            raise BadRequest(f"{name!r} must be a whole number from 1 to {most[name]}.", field=name)
+        numbers[name] = int(digits)
+    return numbers
+
+
+def _session(session: SessionShown) -> dict[str, Any]:
+    times = {name: timestamp(getattr(session, name)) for name in ("created_at", "last_seen_at", "expires_at")}
+    return dataclasses.asdict(session) | times
+
+
+def _event(event: AuditShown) -> dict[str, Any]:
+    return dataclasses.asdict(event) | {"at": timestamp(event.at)}

@@ -1,0 +1,65 @@
+"""The calls for somebody who has forgotten the password, or must choose another (protocol, "Accounts").
+
+They answer the same whether the name is known or not, and sign nobody in.
+"""
+
+from flask import Blueprint, Response
+from msgspec import UNSET, Struct, UnsetType
+
+from realtime_kv.core.errors import BadRequest
+from realtime_kv.web import bodies, security
+from realtime_kv.web.account import visit
+from realtime_kv.web.house import house, wait
+
+recovery = Blueprint("recovery", __name__, url_prefix="/api/v1")
+
+
+class Recover(Struct, forbid_unknown_fields=True):
+    """`username` and `code`, or `ticket`: of a link, or of a sign-in whose password must be changed."""
+
+    new_password: str
+    username: str | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    ticket: str | UnsetType = UNSET
+
+
+class Name(Struct, forbid_unknown_fields=True):
+    username: str
+
+
+class Ticket(Struct, forbid_unknown_fields=True):
+    ticket: str
+
+
+@recovery.post("/recover")
+def recover() -> Response:
+    """A new password; every session is over."""
+    given, by = _given(Recover), house().accounts.recovery
+    username, code, ticket = given.username, given.code, given.ticket
+    if username is not UNSET and code is not UNSET and ticket is UNSET:
+        wait(by.by_code(username, code, given.new_password, visit()))
+    elif username is UNSET and code is UNSET and ticket is not UNSET:
+        wait(by.by_link(ticket, given.new_password, visit()))
+    else:
+        raise BadRequest("Send `username` and `code`, or `ticket`.")
+    return Response(status=204)
+
+
+@recovery.post("/ask_recovery_mail")
+def ask_recovery_mail() -> Response:
+    """A mail with a link is on its way, if there is an address to send it to."""
+    wait(house().accounts.recovery.by_mail(_given(Name).username, visit()))
+    return Response(status=204)
+
+
+@recovery.post("/confirm_email")
+def confirm_email() -> Response:
+    """Whoever reads the mail of this address has agreed."""
+    wait(house().accounts.recovery.confirm_email(_given(Ticket).ticket, visit()))
+    return Response(status=204)
+
+
+def _given(kind: type[bodies.T]) -> bodies.T:
+    # nobody is signed in or out by these, but neither are they any other page's business
+    security.check_origin("bearer")
+    return bodies.decode(kind, bodies.json())

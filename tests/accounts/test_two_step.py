@@ -1,0 +1,227 @@
+import pyotp
+import pytest
+from sqlalchemy import select, update
+
+from realtime_kv.accounts import limits, links, sessions, totp
+from realtime_kv.accounts.visit import Visit
+from realtime_kv.core.errors import (
+    BadRequest,
+    Forbidden,
+    InvalidCode,
+    InvalidCredentials,
+    LinkExpired,
+    PasswordChangeNeeded,
+    RateLimited,
+    SecondStepNeeded,
+    Unauthenticated,
+)
+from realtime_kv.core.models import User, UserSession
+
+PASSWORD = "correct horse battery"
+HERE = Visit("curl", "10.0.0.1")
+
+
+class Phone:
+    """An authenticator app."""
+
+    def __init__(self, town, secret):
+        self.town, self.totp = town, pyotp.TOTP(secret)
+
+    def code(self, steps=0):
+        return self.totp.at(self.town.clock.now // 1000 + 30 * steps)
+
+    def fresh_code(self):
+        """The next one that was not shown before."""
+        self.town.clock.now += totp.STEP
+        return self.code()
+
+
+def switch_on(town, signed_in):
+    caller = town.caller(signed_in.token)
+    phone = Phone(town, town.wait(town.accounts.two_step.begin(caller, PASSWORD)).secret)
+    return phone, town.wait(town.accounts.two_step.confirm(caller, phone.code()))
+
+
+def first_step(town, address="10.0.0.1"):
+    with pytest.raises(SecondStepNeeded) as owed:
+        town.sign_in("alice", address=address)
+    return owed.value.extra["ticket"]
+
+
+def second_step(town, ticket, code, visit=HERE):
+    return town.wait(town.accounts.second_step(ticket, code, visit))
+
+
+@pytest.fixture
+def alice(town):
+    return town.sign_up("alice")
+
+
+@pytest.fixture
+def phone(town, alice):
+    return switch_on(town, alice)[0]
+
+
+def test_it_is_off_until_a_code_has_shown_that_the_app_has_the_secret(town, alice):
+    caller, two_step = town.caller(alice.token), town.accounts.two_step
+    with pytest.raises(InvalidCode):
+        town.wait(two_step.confirm(caller, "123456"))
+    begun = town.wait(two_step.begin(caller, PASSWORD))
+    assert begun.uri.startswith("otpauth://totp/realtime_kv:alice?secret=" + begun.secret)
+    assert begun.qr_svg.startswith("<svg") and "style=" not in begun.qr_svg
+    town.sign_in("alice")
+    for wrong in ["", "123", "abcdef", "\ud800", Phone(town, begun.secret).code(50)]:
+        with pytest.raises(InvalidCode):
+            town.wait(two_step.confirm(caller, wrong))
+    town.sign_in("alice")
+    assert not town.wait(town.accounts.own.profile(caller)).two_step
+
+
+def test_switching_on_and_off_gives_this_session_a_new_token_and_leaves_the_others(town, alice):
+    other = town.sign_in("alice")
+    _, on = switch_on(town, alice)
+    off = town.wait(town.accounts.two_step.end(town.caller(on.token), PASSWORD))
+    assert [end.reason for end in town.ended] == ["password_changed"] * 2
+    for token in (alice.token, on.token):
+        with pytest.raises(Unauthenticated):
+            town.caller(token)
+    assert town.caller(off.token) and town.caller(other.token)
+    assert town.sign_in("alice")
+
+
+def test_signing_in_takes_the_password_and_a_code(town, phone):
+    ticket = first_step(town)
+    assert second_step(town, ticket, phone.fresh_code()).user.username == "alice"
+    with pytest.raises(LinkExpired):
+        second_step(town, ticket, phone.fresh_code())
+
+
+def test_a_code_is_good_once(town, phone):
+    with pytest.raises(InvalidCode):
+        second_step(town, first_step(town), phone.code())
+    code = phone.fresh_code()
+    second_step(town, first_step(town), code)
+    with pytest.raises(InvalidCode):
+        second_step(town, first_step(town), code)
+
+
+def test_clocks_may_go_wrong_by_a_step_and_no_more(town, phone):
+    town.clock.now += 10 * totp.STEP
+    for steps in (-2, 2):
+        with pytest.raises(InvalidCode):
+            second_step(town, first_step(town), phone.code(steps))
+    for steps in (-1, 1):
+        second_step(town, first_step(town), phone.code(steps))
+
+
+def test_a_recovery_code_is_the_second_way_and_is_used_up(town, alice, phone):
+    assert second_step(town, first_step(town), alice.codes[0])
+    with pytest.raises(InvalidCode):
+        second_step(town, first_step(town), alice.codes[0])
+
+
+def test_a_ticket_takes_five_wrong_codes(town, phone):
+    ticket = first_step(town)
+    for n in range(links.MOST_TRIES):
+        with pytest.raises(InvalidCode):
+            second_step(town, ticket, "000000", Visit("curl", f"10.4.0.{n}"))
+    with pytest.raises(LinkExpired):
+        second_step(town, ticket, phone.fresh_code())
+
+
+def test_guessing_at_codes_is_slow_even_with_the_password_and_from_many_networks(town, alice, phone):
+    for n in range(limits.FREE_CODES):
+        address = f"10.4.0.{n}"
+        with pytest.raises(InvalidCode):
+            second_step(town, first_step(town, address), "000000", Visit("curl", address))
+    ticket = first_step(town, "10.5.0.1")
+    with pytest.raises(RateLimited):
+        second_step(town, ticket, "0 0 0 0 0 0", Visit("curl", "10.5.0.1"))
+    assert second_step(town, ticket, alice.codes[0], Visit("curl", "10.5.0.1"))
+
+
+def test_the_password_alone_buys_no_endless_tickets(town, phone):
+    for _ in range(limits.FREE):
+        first_step(town)
+    with pytest.raises(RateLimited):
+        town.sign_in("alice", address="10.0.0.1")
+
+
+def test_who_always_gets_both_right_never_waits(town, phone):
+    for _ in range(limits.FREE * 3):
+        second_step(town, first_step(town), phone.fresh_code())
+
+
+def test_a_ticket_is_good_for_minutes_and_dies_with_the_password(town, alice, phone):
+    ticket = first_step(town)
+    town.clock.now += links.LIFETIMES["second_step"]
+    with pytest.raises(LinkExpired):
+        second_step(town, ticket, phone.code())
+    ticket = first_step(town)
+    town.wait(town.accounts.recovery.by_code("alice", alice.codes[0], "another good password", HERE))
+    with pytest.raises(LinkExpired):
+        second_step(town, ticket, phone.fresh_code())
+
+
+def test_a_recovered_password_still_owes_the_second_step(town, alice, phone):
+    town.wait(town.accounts.recovery.by_code("alice", alice.codes[0], "another good password", HERE))
+    with pytest.raises(SecondStepNeeded):
+        town.sign_in("alice", "another good password")
+
+
+def test_a_temporary_password_owes_the_second_step_first(town, phone):
+    town.write(lambda db: db.execute(update(User).values(must_change_password=True)) and None)
+    ticket = first_step(town)
+    with pytest.raises(PasswordChangeNeeded):
+        second_step(town, ticket, phone.fresh_code())
+
+
+def test_a_session_of_the_second_step_is_kept_as_it_asks(town, phone):
+    town.wait(town.accounts.second_step(first_step(town), phone.fresh_code(), HERE, kept=False))
+    newest = select(UserSession.limit_at - UserSession.created_at).order_by(UserSession.id.desc()).limit(1)
+    assert town.write(lambda db: db.execute(newest).scalar_one()) == sessions.DAY
+
+
+def test_who_has_no_recovery_codes_left_gets_new_ones_with_the_second_step(town, alice):
+    caller = town.caller(alice.token)
+    for code in alice.codes:
+        town.wait(town.accounts.recovery.by_code("alice", code, PASSWORD, HERE))
+    signed_in = town.sign_in("alice")
+    caller = town.caller(signed_in.token)
+    assert town.wait(town.accounts.own.profile(caller)).codes_left == 0
+    _, on = switch_on(town, signed_in)
+    assert len(on.codes) == 10
+    assert second_step(town, first_step(town), on.codes[0])
+
+
+def test_who_has_some_left_keeps_them(town, alice):
+    assert switch_on(town, alice)[1].codes == ()
+
+
+def test_it_takes_the_password_and_a_session(town, alice):
+    caller, two_step = town.caller(alice.token), town.accounts.two_step
+    made = town.wait(town.accounts.tokens.create(caller, "script", "write", None, None, Visit()))
+    for call in (two_step.begin, two_step.end):
+        with pytest.raises(InvalidCredentials):
+            town.wait(call(caller, "wrong wrong wrong"))
+        with pytest.raises(Forbidden):
+            town.wait(call(town.caller(made.token), PASSWORD))
+    with pytest.raises(Forbidden):
+        town.wait(two_step.confirm(town.caller(made.token), "123456"))
+
+
+def test_while_it_is_on_no_second_secret_is_made(town, alice):
+    phone, on = switch_on(town, alice)
+    with pytest.raises(BadRequest):
+        town.wait(town.accounts.two_step.begin(town.caller(on.token), PASSWORD))
+    assert second_step(town, first_step(town), phone.fresh_code())
+
+
+def test_a_superuser_of_whom_it_is_demanded_cannot_switch_it_off(found):
+    town = found(admin_two_step=True)
+    town.sign_up("alice")
+    town.write(lambda db: db.execute(update(User).values(is_admin=True)) and None)
+    _, on = switch_on(town, town.sign_in("alice"))
+    with pytest.raises(Forbidden):
+        town.wait(town.accounts.two_step.end(town.caller(on.token), PASSWORD))
+    first_step(town)
