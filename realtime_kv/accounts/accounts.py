@@ -17,6 +17,7 @@ from realtime_kv.accounts.audit import Doer
 from realtime_kv.accounts.context import Context, Readers, Writer, require_session
 from realtime_kv.accounts.links import Link, Ticket
 from realtime_kv.accounts.mail import Mail, Send
+from realtime_kv.accounts.noticed import Noticed
 from realtime_kv.accounts.own import Own
 from realtime_kv.accounts.rates import Rates
 from realtime_kv.accounts.recovery import Recovery
@@ -70,6 +71,7 @@ class Accounts:
         self.own = Own(self.context)
         self.recovery = Recovery(self.context, self._mail)
         self.two_step = TwoStep(self.context)
+        self.noticed = Noticed(clock)
         # sessions that were used since it was last written down: when, and from where
         self._seen: dict[int, tuple[int, str]] = {}
         repeat(runtime, SEEN_SECONDS, self.note_seen)

@@ -102,6 +102,8 @@ class Gateway:
                     retry_after=CLOSE_SOME_SECONDS,
                 )
         except Refusal as refusal:
+            who = door.address(environ, self._config) or "somebody"
+            self._accounts.noticed.note(refusal.status, "a socket", who)
             raise ConnectionRefusedError(refusal.code, refusal.body()) from None
         except Exception:
             raise ConnectionRefusedError("internal", self._bug("connect").body()) from None
@@ -138,7 +140,7 @@ class Gateway:
         try:
             future = self._ask(tab, body)
         except Refusal as refusal:
-            self._acknowledge(tab, ack_id, verbs.encode_refusal(refusal))
+            self._acknowledge(tab, ack_id, self._refused(tab, refusal))
         except Exception:
             self._acknowledge(tab, ack_id, verbs.encode_refusal(self._bug("event")))
         else:
@@ -254,7 +256,7 @@ class Gateway:
             answer = future.result()
             body = verbs.encode(answer)
         except Refusal as refusal:
-            body = verbs.encode_refusal(refusal)
+            body = self._refused(tab, refusal)
         except Exception:
             body = verbs.encode_refusal(self._bug("answer"))
         self._acknowledge(tab, ack_id, body)
@@ -262,6 +264,11 @@ class Gateway:
             self._tell_in_step(tab, answer)
         if tab.unanswered == UNANSWERED - 1:
             self._engine.resume(tab.eio_sid)
+
+    def _refused(self, tab: Tab, refusal: Refusal) -> bytes:
+        caller = tab.caller
+        self._accounts.noticed.note(refusal.status, "a verb over a socket", f"user {caller.user_id} ({caller.session})")
+        return verbs.encode_refusal(refusal)
 
     def _acknowledge(self, tab: Tab, ack_id: int | None, body: bytes) -> None:
         if ack_id is not None:

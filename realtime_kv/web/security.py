@@ -9,7 +9,7 @@ content type that no form sends.
 import ipaddress
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 
 from realtime_kv.accounts import door
 from realtime_kv.core.caller import Caller
@@ -23,6 +23,7 @@ def register(app: Flask) -> None:
     app.before_request(_check_host)
     csrf.register(app)
     app.after_request(_not_kept)
+    app.after_request(_notice)
     app.after_request(_cross_origin)
 
 
@@ -33,7 +34,9 @@ def caller() -> Caller:
         raise Unauthenticated()
     check_origin(kind)
     address = door.address(request.environ, house().config)
-    return wait(house().accounts.caller(token, "http", address))
+    found = wait(house().accounts.caller(token, "http", address))
+    g.caller = found
+    return found
 
 
 def check_origin(kind: door.Kind) -> None:
@@ -82,6 +85,17 @@ def _is_address(host: str) -> bool:
 def _not_kept(response: Response) -> Response:
     # static files bring their own: revalidated by their ETag
     response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _notice(response: Response) -> Response:
+    """Let it be written down if it could be an attempt at something."""
+    # the rule and not the path, which may hold a one-time secret
+    what = f"{request.method} {request.url_rule or 'nothing that is here'}"
+    who = door.address(request.environ, house().config) or "somebody"
+    if known := g.get("caller"):
+        who = f"user {known.user_id} at {who}"
+    house().accounts.noticed.note(response.status_code, what, who)
     return response
 
 

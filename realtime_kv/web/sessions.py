@@ -7,7 +7,7 @@ sign-in, HttpOnly and SameSite=Lax, and worth nothing once its session is over.
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, Request, Response, request, session
+from flask import Flask, Request, Response, g, request, session
 from flask.sessions import SessionInterface, SessionMixin
 from flask_login import UserMixin, current_user, login_user, logout_user
 
@@ -70,11 +70,11 @@ class SignedInUser(UserMixin):  # type: ignore[misc]
 def load(token: str) -> SignedInUser | None:
     """The user of the session that has this token, if it still goes on."""
     try:
-        return SignedInUser(
-            token, wait(house().accounts.caller(token, "http", door.address(request.environ, house().config)))
-        )
+        found = wait(house().accounts.caller(token, "http", door.address(request.environ, house().config)))
     except Unauthenticated:
         return None
+    g.caller = found
+    return SignedInUser(token, found)
 
 
 login_manager.user_loader(load)

@@ -1,0 +1,48 @@
+"""What was forbidden stands in the server's log, with who and what, and without anything that they sent."""
+
+from realtime_kv.extensions import socketio
+
+
+def written(caplog):
+    return [record.getMessage() for record in caplog.records if record.name == "realtime_kv.accounts.noticed"]
+
+
+def test_what_is_forbidden_is_written_down_with_who_and_what(alice, caplog):
+    assert alice.get("/api/v1/me", headers={"Origin": "https://evil.example"}).status_code == 403
+    assert alice.post("/signout", data={"csrf_token": "made up"}).status_code == 403
+    assert written(caplog) == [
+        "forbidden: GET /api/v1/me, by 127.0.0.1",
+        "forbidden: POST /signout, by user 1 at 127.0.0.1",
+    ]
+
+
+def test_a_token_that_asks_for_more_than_it_may_is_named_at_both_doors(site, alice, caplog):
+    made = alice.post("/api/v1/create_token", json={"name": "reader", "scope": "read"}).json
+    program = site.visitor(made["token"])
+    assert program.call("set", key="a-telling-key", value=1).status_code == 403
+    socket = socketio.test_client(site.app, auth={"token": made["token"]})
+    assert socket.emit("set", {"key": "a-telling-key", "value": 1}, callback=True)["error"]["code"] == "forbidden"
+    assert written(caplog) == [
+        "forbidden: POST /api/v1/set, by user 1 at 127.0.0.1",
+        f"forbidden: a verb over a socket, by user 1 ({made['id']})",
+    ]
+
+
+def test_a_socket_of_another_site_is_written_down(site, alice, caplog):
+    headers = {"Origin": "https://evil.example"}
+    socket = socketio.test_client(site.app, headers=headers, auth={"token": site.program("Alice").token})
+    assert not socket.is_connected()
+    assert written(caplog) == ["forbidden: a socket, by somebody"]
+
+
+def test_who_guesses_too_often_is_written_down(stranger, caplog):
+    for _ in range(8):
+        stranger.call("sign_in", username="alice", password="not the password")
+    assert "rate_limited: POST /api/v1/sign_in, by 127.0.0.1" in written(caplog)
+
+
+def test_what_is_merely_wrong_is_not(alice, caplog):
+    alice.call("get", key="nothing")
+    alice.call("set", key="")
+    alice.get("/nothing")
+    assert written(caplog) == []
