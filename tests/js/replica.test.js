@@ -285,3 +285,24 @@ function assertAtomic(space) {
     }
   }
 }
+
+test("with a token limited to a prefix there is no proof: what comes is followed, and what got lost is noticed", () => {
+  const replica = new Replica()
+  const write = (revision, key) => ({ revision, at: "", origin: {}, ops: [{ op: "set", key, value: revision, version: 1 }] })
+  const change = (from, revision) => ({ epoch: "e", from, revision, writes: [write(revision, `a/${revision}`)] })
+  const page = (from, revision, reset) => ({ epoch: "e", from, revision, reset, writes: [write(revision, `a/${revision}`)], next: null })
+  replica.startSync()
+  assert.equal(replica.takePage(page(0, 4, true)), null)
+  assert.equal(replica.compare({ epoch: "e", revision: 4 }), "ignored")
+  // nothing is sent for the writes between
+  assert.equal(replica.apply(change(4, 9)), "applied")
+  assert.equal(replica.compare({ epoch: "e", revision: 9 }), "ignored")
+  assert.deepEqual([...replica.entries.keys()], ["a/4", "a/9"])
+  // one got lost
+  assert.equal(replica.compare({ epoch: "e", revision: 12 }), "lost")
+  assert.equal(replica.apply(change(12, 15)), "lost")
+  assert.deepEqual(replica.startSync(), { epoch: "e", since: 9 })
+  assert.equal(replica.takePage(page(9, 15, false)), null)
+  assert.deepEqual([...replica.entries.keys()], ["a/4", "a/9", "a/15"])
+  assert.equal(replica.differences, 0)
+})

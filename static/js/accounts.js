@@ -1,0 +1,49 @@
+// Signing up, in and out for pages that hold a token instead of the cookie: those on another origin. What comes back is
+// the page's to keep; it opens the whole account, so keep it where no other script of the page finds it.
+
+import { Refusal } from "./outbox.js"
+
+/**
+ * A new user, signed in. Resolves to {token, expires_at, user, …} for `connect({url, token})`; rejects with a Refusal:
+ * `name_taken`, `invalid_name`, `invalid_password`, `rate_limited` (with `retry_after`).
+ *
+ * @param {{url?: string, username: string, password: string}} who `url`: the server, when it is not the one that this
+ *   module came from.
+ */
+export async function signUp({ url, username, password }) {
+  return enter(url, "sign_up", { username, password, token: true })
+}
+
+/** The same for a user who is there already; rejects with `invalid_credentials`, and where more is owed with its code. */
+export async function signIn({ url, username, password }) {
+  return enter(url, "sign_in", { username, password, token: true })
+}
+
+/** Ends the token's session, and every tab that runs on it. */
+export async function signOut({ url, token }) {
+  await call(url, "sign_out", { headers: { Authorization: `Bearer ${token}` } })
+}
+
+async function enter(url, name, body) {
+  const headers = { "Content-Type": "application/json" }
+  const { ok: _, ...answer } = await call(url, name, { headers, body: JSON.stringify(body) })
+  return answer
+}
+
+async function call(url, name, request) {
+  const { origin } = new URL(url ?? import.meta.url)
+  // a cookie is for the server's own pages; here it would only be in the way
+  const response = await fetch(`${origin}/api/v1/${name}`, { method: "POST", credentials: "omit", ...request }).catch(
+    () => null,
+  )
+  if (response === null)
+    throw new Refusal({
+      code: "unavailable",
+      message: `${origin} cannot be reached from here. (Is this page's origin one of its RKV_ORIGINS?)`,
+    })
+  if (response.status === 204) return {}
+  const answer = await response.json().catch(() => ({}))
+  if (response.ok) return answer
+  const { type: _type, title, status: _status, detail, code = "internal", ...extra } = answer
+  throw new Refusal({ code, message: detail ?? title ?? `The server answered ${response.status}.`, ...extra })
+}

@@ -1,0 +1,197 @@
+"""The example of docs/examples/other-origin, served from another port: its users sign up and live there."""
+
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.browsing import Person
+from tests.running import DEADLINE, PASSWORD, ROOT, Server, fresh_name
+
+EXAMPLE = ROOT / "docs" / "examples" / "other-origin"
+DEFAULT = "http://127.0.0.1:5000"
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """The example as it is, but for the address of the server."""
+
+    keeper = ""
+
+    def do_GET(self) -> None:
+        name = self.path.strip("/") or "index.html"
+        page = (EXAMPLE / name).read_text().replace(DEFAULT, self.keeper).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(name))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+class Elsewhere:
+    """Pages on a port of their own."""
+
+    def __init__(self) -> None:
+        self.handler = type("AHandler", (Handler,), {})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(self.handler, directory=str(EXAMPLE)))
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="module")
+def open_elsewhere() -> Iterator[Callable[[], Elsewhere]]:
+    opened: list[Elsewhere] = []
+
+    def make() -> Elsewhere:
+        opened.append(Elsewhere())
+        return opened[-1]
+
+    yield make
+    for elsewhere in opened:
+        elsewhere.close()
+
+
+@pytest.fixture(scope="module")
+def allowed(open_elsewhere: Callable[[], Elsewhere]) -> Elsewhere:
+    return open_elsewhere()
+
+
+@pytest.fixture(scope="module")
+def keeper(allowed: Elsewhere, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that lets pages of `allowed` use bearer tokens."""
+    server = Server(tmp_path_factory.mktemp("keeper"), RKV_ORIGINS=allowed.url).start()
+    allowed.handler.keeper = server.url
+    yield server
+    server.close()
+
+
+class Visit:
+    """The example, as one uses it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        page.goto(url)
+        self.said = page.get_by_role("status")
+        self.keys = page.get_by_role("listitem")
+
+    def enter(self, username: str, button: str, password: str = PASSWORD) -> None:
+        self.page.get_by_label("User name").fill(username)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name=button).click()
+
+    def set(self, key: str, value: str) -> None:
+        self.page.bring_to_front()
+        self.page.get_by_label("Key").fill(key)
+        self.page.get_by_label("Value").fill(value)
+        self.page.get_by_role("button", name="Set").click()
+
+
+def test_users_of_a_page_elsewhere_sign_up_there_and_see_their_keys_live_in_all_their_tabs(
+    allowed: Elsewhere, keeper: Server, make_person: Callable[..., Person]
+) -> None:
+    visitor = make_person(signed_up=False, server=keeper)
+    name = fresh_name("elsewhere")
+    laptop = Visit(visitor.new_page(), allowed.url)
+    laptop.enter(name, "Sign up")
+    expect(laptop.said).to_have_text("live")
+    phone = Visit(make_person(signed_up=False, server=keeper).new_page(), allowed.url)
+    phone.enter(name, "Sign in")
+    expect(phone.said).to_have_text("live")
+    laptop.set("colour", "<b>red</b>")
+    for tab in (laptop, phone):
+        expect(tab.keys).to_have_text(["colour: <b>red</b>"])
+    phone.set("animal", "cat")
+    for tab in (laptop, phone):
+        expect(tab.keys).to_have_text(["animal: cat", "colour: <b>red</b>"])
+    # no cookie has been set for anybody
+    assert visitor.context.cookies() == []
+    laptop.page.get_by_role("button", name="Sign out").click()
+    expect(laptop.said).to_have_text("You are signed out.")
+    expect(phone.said).to_have_text("live")
+
+
+def test_what_the_server_refuses_is_said_on_the_page_elsewhere(
+    browser: Browser, allowed: Elsewhere, keeper: Server
+) -> None:
+    # Chromium complains of every answer from 400 on
+    context = browser.new_context()
+    visit = Visit(context.new_page(), allowed.url)
+    visit.enter("x", "Sign up")
+    expect(visit.said).to_contain_text("3")
+    visit.enter(fresh_name("nobody"), "Sign in")
+    expect(visit.said).to_have_text("That user name and password do not go together.")
+    context.close()
+
+
+def test_a_page_from_anywhere_else_gets_nowhere(
+    browser: Browser, open_elsewhere: Callable[[], Elsewhere], keeper: Server
+) -> None:
+    stranger = open_elsewhere()
+    stranger.handler.keeper = keeper.url
+    context = browser.new_context()
+    visit = Visit(context.new_page(), stranger.url)
+    name = fresh_name("elsewhere")
+    visit.enter(name, "Sign up")
+    expect(visit.said).to_contain_text("cannot be reached from here")
+    # and not even with a token that is good
+    token = keeper.sign_up(fresh_name("owner")).token
+    state = visit.page.evaluate(
+        """async ([server, token]) => {
+          const { Client } = await import(`${server}/rkv.js`)
+          const kv = new Client({ url: server, token })
+          return await new Promise((tell) => kv.onState((state) => state !== "catching up" && tell(state)))
+        }""",
+        [keeper.url, token],
+    )
+    assert state == "offline"
+    context.close()
+    # the sign-up did nothing
+    answer = requests.post(
+        f"{keeper.url}/api/v1/sign_in", json={"username": name, "password": PASSWORD}, timeout=DEADLINE
+    )
+    assert answer.status_code == 401
+
+
+def test_a_program_with_a_prefix_token_is_live_and_follows_its_own_keys(
+    allowed: Elsewhere, keeper: Server, make_person: Callable[..., Person]
+) -> None:
+    owner = keeper.sign_up(fresh_name("owner"))
+    token = owner.http("create_token", name="widget", prefix="app/").json()["token"]
+    owner.http("set", key="app/before", value=0)
+    page = Visit(make_person(signed_up=False, server=keeper).new_page(), allowed.url).page
+    page.evaluate(
+        """async ([server, token]) => {
+          const { connect } = await import(`${server}/rkv.js`)
+          window.kv = await connect({ url: server, token })
+        }""",
+        [keeper.url, token],
+    )
+    for n in range(5):
+        owner.http("set", key=f"other/{n}", value=n)
+    revision = owner.http("set", key="app/x", value=1).json()["revision"]
+    held = page.evaluate(
+        """async (revision) => {
+          while (kv.position.revision < revision) await new Promise((go) => setTimeout(go, 1))
+          const refused = await kv.set("other/0", 1).catch((refusal) => refusal.code)
+          await kv.set("app/y", 2)
+          const fetched = (await kv.fetch("app/x")).value
+          return { keys: kv.keys(), state: kv.state, healed: kv.healed, refused, fetched }
+        }""",
+        revision,
+    )
+    assert held == {
+        "keys": ["app/before", "app/x", "app/y"],
+        "state": "live",
+        "healed": 0,
+        "refused": "forbidden",
+        "fetched": 1,
+    }
