@@ -9,6 +9,7 @@ from flask import Flask
 from realtime_kv.extensions import login_manager
 from realtime_kv.web import (
     account,
+    admin,
     api,
     bodies,
     compression,
@@ -48,3 +49,4 @@ def register(app: Flask) -> None:
     )
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
+    admin.register(app)

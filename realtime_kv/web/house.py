@@ -6,6 +6,7 @@ from flask import current_app
 
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.config import Config
+from realtime_kv.core.chronicle import Chronicle
 from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.core.store import Store
 
@@ -29,6 +30,12 @@ class House(Protocol):
 
     @property
     def accounts(self) -> Accounts: ...
+
+    @property
+    def chronicle(self) -> Chronicle: ...
+
+    def open_tabs(self) -> dict[int, int]:
+        """How many tabs each user has open, by the user's id."""
 
     def metrics(self) -> dict[str, float]:
         """Figures about the whole house, by name; a name that ends in `_total` only grows."""

@@ -1,0 +1,225 @@
+"""What a superuser does to a user: each on a page of its own that says what will happen, and asks for the password."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from realtime_kv.accounts.administration import Administration
+from realtime_kv.accounts.audit import Doer
+from realtime_kv.accounts.census import UserShown
+from realtime_kv.accounts.links import Ticket
+from realtime_kv.core.errors import BadRequest, NotFound, Refusal
+from realtime_kv.core.runtime import Future
+from realtime_kv.web import security
+from realtime_kv.web.admin.gate import admin, administration, confirm, doer, number, page
+from realtime_kv.web.house import house, wait
+
+Form = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Act:
+    """`does` is what the page says, `done` what is said afterwards; with `asks` the password is asked for."""
+
+    label: str
+    title: str
+    does: Callable[[UserShown], str]
+    done: str
+    call: Callable[[Administration, Doer, UserShown, Form], Future[Any]]
+    offered: Callable[[UserShown], bool] = lambda user: True
+    danger: bool = False
+    asks: bool = True
+
+
+def _count(count: int, thing: str) -> str:
+    plural = {"entry": "entries"}.get(thing, f"{thing}s")
+    return f"{count:,} {thing if count == 1 else plural}"
+
+
+def _signed_in(user: UserShown) -> str:
+    return f"{_count(user.sessions, 'session')} and {_count(user.tokens, 'API token')}"
+
+
+def _delete_says(user: UserShown) -> str:
+    days = house().config.account_days
+    return (
+        f"Deletes {user.username}, {_count(user.entries, 'entry')}, {_count(user.sessions, 'session')}, "
+        f"{_count(user.tokens, 'token')}. For {_count(days, 'day')} it can be restored here; then it is purged."
+    )
+
+
+def _whole(form: Form, name: str) -> int | None:
+    text = form.get(name, "").replace(",", "").replace(" ", "")
+    if not text:
+        return None
+    found = number(text)
+    if found is None:
+        raise BadRequest("A quota is a whole number, or nothing for what everybody may keep.", field=name)
+    return found
+
+
+def _is_open(user: UserShown) -> bool:
+    return user.status == "active"
+
+
+ACTS: dict[str, Act] = {
+    "link": Act(
+        "Recovery link",
+        "Make a recovery link",
+        lambda user: (
+            f"Makes a link with which whoever has it chooses a new password for {user.username}: once, within 30 "
+            "minutes. Using it ends every session. Older links are no good any more."
+        ),
+        "",
+        lambda to, doer, user, _: to.recovery_link(doer, user.id),
+        _is_open,
+    ),
+    "password": Act(
+        "Temporary password",
+        "Set a temporary password",
+        lambda user: (
+            f"Replaces the password of {user.username} by one that is shown to you once, and ends "
+            f"{_count(user.sessions, 'session')}. At the next sign-in another one has to be chosen."
+        ),
+        "",
+        lambda to, doer, user, _: to.temporary_password(doer, user.id),
+        _is_open,
+    ),
+    "sessions": Act(
+        "End sessions",
+        "End sessions",
+        lambda user: f"Ends {_count(user.sessions, 'session')} of {user.username} at once, open tabs included.",
+        "All sessions of {name} are over.",
+        lambda to, doer, user, form: to.end_sessions(doer, user.id, tokens="tokens" in form),
+        lambda user: user.sessions + user.tokens > 0,
+    ),
+    "quota": Act(
+        "Quota",
+        "Change the quota",
+        lambda user: (
+            f"How much {user.username} may keep. It counts from the next write on; nothing that is there is taken away."
+        ),
+        "The quota of {name} is changed.",
+        lambda to, doer, user, form: to.set_quota(doer, user.id, _whole(form, "keys"), _whole(form, "bytes")),
+    ),
+    "make-admin": Act(
+        "Make superuser",
+        "Make a superuser",
+        lambda user: (
+            f"{user.username} will be able to do everything that you can, and has to sign in anew: "
+            f"ends {_count(user.sessions, 'session')}."
+        ),
+        "{name} is a superuser.",
+        lambda to, doer, user, _: to.make_admin(doer, user.id),
+        lambda user: _is_open(user) and not user.is_admin,
+        danger=True,
+    ),
+    "unmake-admin": Act(
+        "No superuser",
+        "Take the superuser's rights away",
+        lambda user: f"{user.username} will be a user like any other: ends {_count(user.sessions, 'session')}.",
+        "{name} is no superuser any more.",
+        lambda to, doer, user, _: to.unmake_admin(doer, user.id),
+        lambda user: user.is_admin,
+        danger=True,
+    ),
+    "disable": Act(
+        "Disable",
+        "Disable a user",
+        lambda user: (
+            f"Ends {_signed_in(user)} of {user.username} for good. Until the account is enabled again, nobody can sign "
+            f"in to it. Nothing of {_count(user.entries, 'entry')} is lost."
+        ),
+        "{name} is disabled.",
+        lambda to, doer, user, _: to.disable(doer, user.id),
+        lambda user: user.disabled_at is None and user.deleted_at is None,
+        danger=True,
+    ),
+    "enable": Act(
+        "Enable",
+        "Enable a user",
+        lambda user: f"{user.username} can sign in again. What has ended stays ended.",
+        "{name} is enabled.",
+        lambda to, doer, user, _: to.enable(doer, user.id),
+        lambda user: user.disabled_at is not None,
+        asks=False,
+    ),
+    "delete": Act(
+        "Delete",
+        "Delete a user",
+        _delete_says,
+        "{name} is deleted.",
+        lambda to, doer, user, form: to.delete(doer, user.id),
+        lambda user: user.deleted_at is None or user.deleted_by != "admin",
+        danger=True,
+    ),
+    "restore": Act(
+        "Restore",
+        "Restore a user",
+        lambda user: f"The account of {user.username} is there again, with {_count(user.entries, 'entry')}.",
+        "{name} is restored.",
+        lambda to, doer, user, _: to.restore(doer, user.id),
+        lambda user: user.deleted_at is not None,
+        asks=False,
+    ),
+}
+
+
+def actions_for(user: UserShown) -> dict[str, Act]:
+    """What can be done to this user as things stand."""
+    return {name: act for name, act in ACTS.items() if act.offered(user)}
+
+
+_PATH = f"/users/<int:user_id>/<any({', '.join(map(repr, ACTS))}):name>"
+
+
+@admin.get(_PATH)
+def ask(user_id: int, name: str) -> AnyResponse:
+    """What would happen, and whether it is meant."""
+    user = wait(administration().user(user_id))
+    return _ask(user, name, None, {})
+
+
+@admin.post(_PATH)
+def carry_out(user_id: int, name: str) -> AnyResponse:
+    form, act = security.form(), ACTS[name]
+    user = wait(administration().user(user_id))
+    try:
+        if name == "delete" and form.get("name", "").strip() != user.username:
+            raise BadRequest(f"Type {user.username} to delete that account.", field="name")
+        if act.asks:
+            confirm(form)
+        answer = wait(act.call(administration(), doer(), user, form))
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        return _ask(user, name, refusal, form)
+    if name == "link":
+        return page("secret.html", user=user, new=False, **recovery_link(answer))
+    if name == "password":
+        return page("secret.html", user=user, new=False, kind="password", secret=answer)
+    return redirect(f"/admin/users/{user_id}?done={name}", 303)
+
+
+def recovery_link(ticket: Ticket) -> dict[str, Any]:
+    """How a page shows it, at the only moment when it can."""
+    base = house().config.public_url or request.host_url.rstrip("/")
+    return {"kind": "link", "secret": f"{base}/recover/{ticket.secret}", "expires_at": ticket.expires_at}
+
+
+def _ask(user: UserShown, name: str, problem: Refusal | None, form: Form) -> AnyResponse:
+    typed = {field: form[field][:64] for field in ("name", "keys", "bytes") if field in form}
+    return page(
+        "act.html",
+        problem,
+        user=user,
+        name=name,
+        act=ACTS[name],
+        does=ACTS[name].does(user),
+        typed=typed,
+        tokens="tokens" in form,
+        config=house().config,
+    )

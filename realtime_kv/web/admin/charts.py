@@ -1,0 +1,46 @@
+"""Small charts as SVG paths, made here: they need no script, and move with one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from realtime_kv.core.chronicle import ROWS, SECONDS, Row
+
+WIDTH, HEIGHT = ROWS, 48
+# the line stays clear of the edges, which would cut it in half
+_PAD = 2
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One path for each figure, in a box of WIDTH × HEIGHT; and what the chart shows, in words."""
+
+    paths: dict[str, str]
+    most: float
+    words: str
+
+
+def chart(rows: Sequence[Row], now: int, figures: Sequence[str], words: str, show: Callable[[float], str]) -> Chart:
+    """The figures of a quarter of an hour, from 0 up to the highest."""
+    values = [row.figures.get(name, 0.0) for row in rows for name in figures]
+    most, latest = max(values, default=0.0), [row.figures.get(figures[-1], 0.0) for row in rows[-1:]]
+    said = (
+        f"{words} of the last 15 minutes: at most {show(most)}, now {show(latest[0])}"
+        if latest
+        else f"{words}: nothing yet"
+    )
+    return Chart({name: _path(rows, now, name, most) for name in figures}, most, said)
+
+
+def _path(rows: Sequence[Row], now: int, name: str, most: float) -> str:
+    """One step of a line for each row; where rows are missing there is no line."""
+    steps, before = [], None
+    for row in rows:
+        x = WIDTH - (now - row.at) / 1000 / SECONDS
+        if x < 0:
+            continue
+        share = row.figures.get(name, 0.0) / most if most else 0.0
+        y = HEIGHT - _PAD - share * (HEIGHT - 2 * _PAD)
+        gap = before is None or row.at - before > 4 * SECONDS * 1000
+        steps.append(f"{'M' if gap else 'L'}{x:.1f} {y:.1f}")
+        before = row.at
+    return "".join(steps)

@@ -1,0 +1,136 @@
+"""/admin/diagnostics: how the house is doing, in figures, and in a line where that tells more than a number."""
+
+import platform
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from werkzeug.wrappers import Response as AnyResponse
+
+from realtime_kv.core.chronicle import Figures
+from realtime_kv.core.frames import timestamp
+from realtime_kv.version import VERSION
+from realtime_kv.web import bodies, shown
+from realtime_kv.web.admin import charts
+from realtime_kv.web.admin.gate import admin, page
+from realtime_kv.web.house import house, wait
+
+
+@dataclass(frozen=True)
+class Line:
+    """A figure with a chart: its name, what it is called, how it is written, and what the chart draws."""
+
+    name: str
+    label: str
+    show: Callable[[float], str]
+    figures: tuple[str, ...]
+    hint: str = ""
+
+
+def _whole(value: float) -> str:
+    return f"{round(value):,}"
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def _time(seconds: float) -> str:
+    """ "0.4 ms", "12 ms", "1.3 s"; nothing was measured: a dash."""
+    if not seconds:
+        return "–"
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds * 1000:.1f} ms" if seconds < 0.01 else f"{seconds * 1000:.0f} ms"
+
+
+def _bytes(value: float) -> str:
+    return shown.size(round(value))
+
+
+LINES = (
+    Line("tabs", "Open tabs", _whole, ("tabs",)),
+    Line("rate", "Operations per second", _rate, ("verbs_per_second",)),
+    Line("latency", "Latency, 99th percentile", _time, ("p50", "p99"), "The lower line is the median."),
+    Line("queue", "Writes waiting", _whole, ("writes_queued",)),
+    Line("memory", "Memory", _bytes, ("memory_bytes",)),
+    Line("wal", "Write-ahead log", _bytes, ("wal_bytes",)),
+)
+
+
+@admin.get("/diagnostics")
+def diagnostics() -> AnyResponse:
+    return page("diagnostics.html", lines=LINES, width=charts.WIDTH, height=charts.HEIGHT, **_state())
+
+
+@admin.get("/diagnostics.json")
+def as_json() -> AnyResponse:
+    """What the page shows, for the page to put in its place."""
+    return bodies.answer(_state())
+
+
+def _state() -> dict[str, Any]:
+    """`texts` by the id of the element that shows them, `charts` by line."""
+    chronicle = house().chronicle
+    now = wait(chronicle.now())
+    rows, figures = list(chronicle.rows), now.figures
+    drawn = {line.name: charts.chart(rows, now.at, line.figures, line.label, line.show) for line in LINES}
+    headlines = {
+        "tabs": _whole(figures["tabs"]),
+        "rate": _rate(figures["verbs_per_second"]),
+        "latency": _time(figures["latency_p99_seconds"]),
+        "queue": _whole(figures["writes_queued"]),
+        "memory": _bytes(figures["memory_bytes"]),
+        "wal": _bytes(figures["wal_bytes"]),
+    }
+    return {
+        "at": timestamp(now.at),
+        "headlines": headlines,
+        "facts": _facts(figures, now.at - chronicle.started_at),
+        "charts": {
+            name: {"paths": chart.paths, "words": chart.words, "most": _of(name).show(chart.most)}
+            for name, chart in drawn.items()
+        },
+    }
+
+
+def _of(name: str) -> Line:
+    return next(line for line in LINES if line.name == name)
+
+
+def _facts(figures: Figures, uptime: int) -> dict[str, dict[str, str]]:
+    """What is worth a line of text, in groups."""
+    return {
+        "Work": {
+            "Users with open tabs": _whole(figures["users_connected"]),
+            "Operations since the start": _whole(figures["verbs_total"]),
+            "Writes since the start": _whole(figures["writes_total"]),
+            "Commits since the start": _whole(figures["commits_total"]),
+            "Latency, median": _time(figures["latency_p50_seconds"]),
+            "Latency, 95th percentile": _time(figures["latency_p95_seconds"]),
+            "Longest pause of the loop in a minute": _time(figures.get("hub_stall_max_seconds", 0.0)),
+        },
+        "Storage": {
+            "Database": _bytes(figures["database_bytes"]),
+            "Write-ahead log": _bytes(figures["wal_bytes"]),
+            "Free on the disk": _bytes(figures["disk_free_bytes"]),
+        },
+        "Server": {
+            "Version": VERSION,
+            "Running for": _duration(uptime),
+            "Processor time": _duration(round(figures["cpu_seconds_total"] * 1000)),
+            "Python": platform.python_version(),
+            "SQLite": sqlite3.sqlite_version,
+        },
+    }
+
+
+def _duration(ms: int) -> str:
+    """ "3 d 4 h", "12 min", "8 s": the two largest units."""
+    parts, left = [], ms // 1000
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"

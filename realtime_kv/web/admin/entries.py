@@ -1,0 +1,50 @@
+"""/admin/users/<id>/entries: every key of a user's with its size and times; a value only after it was asked for."""
+
+from urllib.parse import urlencode
+
+import msgspec
+from flask import request
+from werkzeug.wrappers import Response as AnyResponse
+
+from realtime_kv.core.errors import NotFound, Refusal
+from realtime_kv.web import security
+from realtime_kv.web.admin.gate import admin, administration, confirm, doer, page
+from realtime_kv.web.house import wait
+
+
+@admin.get("/users/<int:user_id>/entries")
+def entries(user_id: int) -> AnyResponse:
+    prefix, after = request.args.get("prefix", "")[:512], request.args.get("after")
+    user = wait(administration().user(user_id))
+    found = wait(administration().entries(doer(), user_id, prefix=prefix, after=after))
+    here = f"/admin/users/{user_id}/entries"
+    further = f"{here}?{urlencode({'prefix': prefix, 'after': found.next})}" if found.next is not None else None
+    return page(
+        "entries.html", user=user, entries=found.entries, prefix=prefix, after=after, here=here, further=further
+    )
+
+
+@admin.get("/users/<int:user_id>/reveal")
+def ask_to_reveal(user_id: int) -> AnyResponse:
+    """What revealing means, and whether it is meant."""
+    return page("reveal.html", user=wait(administration().user(user_id)), key=request.args.get("key", ""))
+
+
+@admin.post("/users/<int:user_id>/reveal")
+def reveal(user_id: int) -> AnyResponse:
+    """The value, in this answer and nowhere else; its owner sees that it was asked for."""
+    form = security.form()
+    key, user = form.get("key", ""), wait(administration().user(user_id))
+    try:
+        confirm(form)
+        revealed = wait(administration().reveal(doer(), user_id, key))
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        return page("reveal.html", refusal, user=user, key=key)
+    return page("value.html", user=user, revealed=revealed, value=_readable(revealed.value))
+
+
+def _readable(text: str) -> str:
+    """JSON on lines of its own; what is not worth that stays as it is."""
+    return msgspec.json.format(text, indent=2) if text[:1] in {"{", "["} else text

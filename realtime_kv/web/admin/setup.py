@@ -1,0 +1,52 @@
+"""/setup: the first superuser, made by whoever holds the link that was printed at the first start."""
+
+from flask import Blueprint, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from realtime_kv.accounts import door
+from realtime_kv.core.errors import LinkExpired, Refusal
+from realtime_kv.web import going, security, sessions, shown, signing
+from realtime_kv.web.house import house, wait
+from realtime_kv.web.tickets import Pocket
+
+setup = Blueprint("setup", __name__, url_prefix="/setup")
+
+SETUP = Pocket("rkv_setup", "setup")
+
+
+@setup.get("/<secret>")
+def arrive(secret: str) -> AnyResponse:
+    """The secret leaves the address at once: it goes on in a cookie."""
+    return SETUP.keep(going.to("/setup"), secret)
+
+
+@setup.get("")
+def ask() -> AnyResponse:
+    """The form. Raises LinkExpired."""
+    wait(house().accounts.administration.check_setup(_secret()))
+    return shown.page("setup.html", username="")
+
+
+@setup.post("")
+def make() -> AnyResponse:
+    """The first superuser, signed in; their recovery codes are in this answer and nowhere else, ever."""
+    form = security.form()
+    username, environ = form.get("username", ""), request.environ
+    old = door.cookie(environ, house().config)
+    use = house().accounts.administration.use_setup
+    try:
+        entered = wait(use(_secret(), username, form.get("password", ""), signing.visit(), replacing=old))
+    except LinkExpired:
+        raise
+    except Refusal as refusal:
+        return shown.page("setup.html", refusal, username=username[:64])
+    sessions.begin(entered)
+    page = shown.page("codes.html", codes=entered.codes, username=entered.user.username, next="/admin", new=True)
+    return SETUP.drop(page)
+
+
+def _secret() -> str:
+    secret = SETUP.held()
+    if secret is None:
+        raise LinkExpired()
+    return secret

@@ -1,0 +1,73 @@
+"""/admin/users: who there is, one of them, and a new one."""
+
+from typing import cast
+
+from flask import redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from realtime_kv.accounts import census
+from realtime_kv.accounts.census import Sort
+from realtime_kv.core.errors import Refusal
+from realtime_kv.web import security
+from realtime_kv.web.admin.acts import ACTS, actions_for, recovery_link
+from realtime_kv.web.admin.gate import admin, administration, doer, number, page
+from realtime_kv.web.house import house, wait
+
+SORTS = {
+    "username": "Name",
+    "entries": "Most entries",
+    "bytes": "Most bytes",
+    "seen": "Last seen",
+    "tabs": "Most open tabs",
+    "created": "Newest",
+}
+assert tuple(SORTS) == census.SORTS
+
+
+@admin.get("")
+def home() -> AnyResponse:
+    return redirect("/admin/users", 303)
+
+
+@admin.get("/users")
+def users() -> AnyResponse:
+    """A page of users; an order or page that does not exist is the first one."""
+    search, sort = request.args.get("search", "")[:64], request.args.get("sort", "")
+    sort = sort if sort in SORTS else "username"
+    wanted = number(request.args.get("page", "")) or 1
+    found = wait(administration().users(search=search, sort=cast(Sort, sort), page=wanted, tabs=house().open_tabs()))
+    return page("users.html", found=found, search=search, sort=sort, sorts=SORTS)
+
+
+@admin.get("/users/new")
+def new_user() -> AnyResponse:
+    return page("new_user.html", username="", link=False)
+
+
+@admin.post("/users/new")
+def create_user() -> AnyResponse:
+    """A new user; what they sign in with is in this answer and nowhere else."""
+    form = security.form()
+    username, link = form.get("username", ""), form.get("how") == "link"
+    try:
+        created = wait(administration().create_user(doer(), username, link=link))
+    except Refusal as refusal:
+        return page("new_user.html", refusal, username=username[:64], link=link)
+    if created.link is not None:
+        return page("secret.html", user=created.user, new=True, **recovery_link(created.link))
+    return page("secret.html", user=created.user, new=True, kind="password", secret=created.password)
+
+
+@admin.get("/users/<int:user_id>")
+def user(user_id: int) -> AnyResponse:
+    shown = wait(administration().user(user_id, house().open_tabs()))
+    sessions = wait(administration().sessions(user_id))
+    done = ACTS.get(request.args.get("done", ""))
+    return page(
+        "user.html",
+        user=shown,
+        sessions=sessions,
+        actions=actions_for(shown),
+        config=house().config,
+        done=done.done.format(name=shown.username) if done else "",
+    )

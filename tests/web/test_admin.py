@@ -1,0 +1,407 @@
+"""The superuser's pages: who comes in, what is asked again, what is written down, and what nobody is shown."""
+
+import csv
+import io
+import re
+
+import msgspec
+import pytest
+
+from realtime_kv.accounts.audit import CLI
+from realtime_kv.accounts.events import EVERYTHING, Filters
+from realtime_kv.web.admin import log
+
+PASSWORD = "correct horse battery"
+
+
+class Desk:
+    """A superuser with a browser, and the house behind it."""
+
+    def __init__(self, site):
+        self.site = site
+        self.house = site.app.extensions["realtime_kv"]
+        self.parts = self.house.accounts.administration
+        self.wait(self.parts.create_user(CLI, "Root", password=PASSWORD, is_admin=True))
+        self.visitor = site.visitor()
+        assert self.visitor.call("sign_in", username="Root", password=PASSWORD).status_code == 200
+
+    def wait(self, future):
+        return self.house.runtime.wait(future)
+
+    def get(self, path):
+        return self.visitor.get(path)
+
+    def post(self, path, **fields):
+        return self.visitor.post(path, data=fields)
+
+    def user(self, name):
+        return self.wait(self.parts.user(name))
+
+    def path(self, name, rest=""):
+        return f"/admin/users/{self.user(name).id}{rest}"
+
+    def log(self, **filters):
+        return [event.action for event in self.wait(self.parts.events(Filters(**filters))).events]
+
+
+@pytest.fixture
+def desk(site):
+    return Desk(site)
+
+
+def text_of(answer):
+    return " ".join(re.sub(r"<[^>]+>", " ", answer.text).split())
+
+
+# who comes in
+
+PAGES = [
+    "/admin",
+    "/admin/users",
+    "/admin/users/new",
+    "/admin/users/1",
+    "/admin/users/1/entries",
+    "/admin/users/1/reveal?key=a",
+    "/admin/users/1/delete",
+    "/admin/diagnostics",
+    "/admin/diagnostics.json",
+    "/admin/audit",
+    "/admin/audit.csv",
+    "/admin/audit.ndjson",
+    "/admin/nothing/of/that/kind",
+]
+ACTS = ["link", "password", "sessions", "quota", "make-admin", "unmake-admin", "disable", "enable", "delete", "restore"]
+FORMS = ["/admin/users/new", "/admin/users/1/reveal", *(f"/admin/users/1/{act}" for act in ACTS)]
+
+
+def test_every_route_under_admin_stands_in_these_lists(site):
+    rules = {(rule.rule, method) for rule in site.app.url_map.iter_rules() for method in rule.methods}
+    under = {(rule, method) for rule, method in rules if rule.startswith("/admin") and method in {"GET", "POST"}}
+    known = {re.sub(r"<[^>]*>", "1", rule) for rule, _ in under}
+    listed = {path.split("?")[0] for path in (*PAGES, *FORMS)}
+    shown = {path for path in listed if path not in {f"/admin/users/1/{act}" for act in ACTS}}
+    assert known - {"/admin/1", "/admin/users/1/1", "/admin/backup"} == shown - {"/admin/nothing/of/that/kind"}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_signed_out_every_page_leads_to_signing_in(desk, stranger, path):
+    answer = stranger.get(path)
+    assert answer.status_code == 303 and answer.location.startswith("/signin?next=/admin")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_others_are_told_nothing(desk, alice, path):
+    answer = alice.get(path)
+    assert answer.status_code == 403
+    assert "Root" not in answer.text and "/admin" not in answer.text
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_nobody_else_does_anything(desk, alice, stranger, path):
+    fields = {"username": "eve", "password": PASSWORD, "name": "Root", "key": "a"}
+    before = desk.wait(desk.parts.events(EVERYTHING)).events
+    assert alice.post(path, data=fields).status_code == 403
+    assert stranger.post(path, data=fields).status_code == 303
+    assert desk.wait(desk.parts.events(EVERYTHING)).events == before
+    assert desk.user("Root").status == "active" and desk.wait(desk.parts.users(search="eve")).found == 0
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_bearer_token_of_a_superuser_opens_no_page(desk, site, path):
+    program = site.program("Root")
+    answer = program.get(path)
+    assert answer.status_code == 303 and answer.location.startswith("/signin")
+    token = site.visitor(program.token).post("/api/v1/tokens", json={"name": "t", "scope": "write"})
+    with_token = site.visitor(token.json["token"]) if token.status_code < 300 else program
+    assert with_token.get(path).status_code == 303
+    cookie = site.visitor()
+    cookie.client.set_cookie("rkv_session", with_token.token)
+    if with_token.token.startswith("rkv_"):
+        assert cookie.get(path).status_code == 303
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_a_form_without_its_token_does_nothing(desk, path):
+    answer = desk.visitor.post(path, data={"csrf_token": "forged", "password": PASSWORD, "name": "Root"})
+    assert answer.status_code == 403 and "out of date" in answer.text
+    assert desk.user("Root").status == "active"
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if "audit." not in path and "json" not in path][1:-1])
+def test_every_page_is_there_for_a_superuser_and_every_form_has_its_token(desk, path):
+    answer = desk.get(path)
+    assert answer.status_code == 200 and "Admin" in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    forms = re.findall(r'<form[^>]*method="post".*?</form>', answer.text, re.DOTALL)
+    assert forms and all('name="csrf_token"' in form for form in forms)
+
+
+def test_the_way_to_admin_is_in_the_bar_for_superusers_only(desk, alice):
+    assert 'href="/admin"' in desk.get("/keys").text
+    assert 'href="/admin"' not in alice.get("/keys").text
+
+
+@pytest.mark.parametrize("path", ["/admin/nothing", "/admin/users/99", "/admin/users/x", "/admin/users/99/delete"])
+def test_what_is_not_there_is_not_found(desk, path):
+    assert desk.get(path).status_code == 404
+    assert desk.get("/admin/users/999999999999999999999999999/entries").status_code == 404
+
+
+def test_where_it_is_demanded_a_superuser_needs_two_steps(open_site):
+    desk = Desk(open_site(admin_two_step=True))
+    for path in PAGES:
+        answer = desk.get(path)
+        assert answer.status_code == 403 and 'href="/account/security"' in answer.text
+    assert desk.post("/admin/users/new", username="eve").status_code == 403
+    assert desk.wait(desk.parts.users(search="eve")).found == 0
+
+
+# users
+
+
+def test_users_are_searched_and_ordered_by_the_address(desk, site, alice):
+    site.browser("Bob").call("set", key="a", value="x" * 100)
+    answer = desk.get("/admin/users?sort=bytes")
+    assert answer.text.index(">Bob<") < answer.text.index(">Alice<")
+    assert "3 users · 1 entry" in text_of(answer)
+    answer = desk.get("/admin/users?search=ALI&sort=nonsense&page=77")
+    assert ">Alice<" in answer.text and ">Bob<" not in answer.text
+    answer = desk.get("/admin/users?search=%3Cscript%3E")
+    assert "<script>" not in answer.text.split("<main")[1] and "&lt;script&gt;" in answer.text
+
+
+def test_a_new_user_gets_a_temporary_password_or_a_link(desk, stranger):
+    answer = desk.post("/admin/users/new", username="Grace", how="password")
+    secret = re.search(r'id="secret"[^>]*>([^<]+)<', answer.text).group(1)
+    refused = stranger.call("sign_in", username="grace", password=secret)
+    assert refused.json["code"] == "password_change_needed"
+    answer = desk.post("/admin/users/new", username="Hedy", how="link")
+    assert re.search(r'id="secret"[^>]*>http://localhost/recover/[\w-]{43}<', answer.text)
+    assert desk.log(user="hedy") == ["recovery_link_made", "user_created"]
+
+
+def test_a_name_that_cannot_be_is_said_above_the_form(desk, alice):
+    answer = desk.post("/admin/users/new", username="alice")
+    assert answer.status_code == 409 and "is taken" in answer.text and 'value="alice"' in answer.text
+    assert desk.post("/admin/users/new", username="<b>").status_code == 422
+
+
+@pytest.mark.parametrize("act", ["link", "password", "sessions", "quota", "make-admin", "disable", "delete"])
+def test_what_is_dangerous_asks_for_the_password_again(desk, alice, act):
+    path = desk.path("alice", f"/{act}")
+    assert 'type="password"' in desk.get(path).text
+    before = desk.wait(desk.parts.events(EVERYTHING)).events
+    for wrong in ({}, {"password": "wrong wrong"}):
+        answer = desk.post(path, name="Alice", **wrong)
+        assert answer.status_code == 401 and "That is not your password" in answer.text
+    assert desk.wait(desk.parts.events(EVERYTHING)).events == before
+    assert alice.get("/keys").status_code == 200
+
+
+def test_guessing_the_password_there_is_slow(desk, alice):
+    path = desk.path("alice", "/disable")
+    answers = [desk.post(path, password="wrong wrong") for _ in range(11)]
+    assert answers[-1].status_code == 429 and int(answers[-1].headers["Retry-After"]) > 0
+    assert desk.post(path, password=PASSWORD).status_code == 429
+
+
+def test_disabling_ends_everything_at_once_and_is_undone(desk, alice):
+    answer = desk.post(desk.path("alice", "/disable"), password=PASSWORD)
+    assert (answer.status_code, answer.location) == (303, desk.path("alice", "?done=disable"))
+    assert "Alice is disabled." in desk.get(answer.location).text
+    assert alice.get("/keys").status_code == 303
+    assert alice.call("sign_in", username="Alice", password=PASSWORD).status_code == 401
+    assert desk.post(desk.path("alice", "/enable")).status_code == 303
+    assert alice.call("sign_in", username="Alice", password=PASSWORD).status_code == 200
+    assert desk.log(user="alice", actor="admin") == ["user_enabled", "user_disabled"]
+
+
+def test_deleting_says_what_goes_and_wants_the_name_typed(desk, alice):
+    alice.call("set", key="a", value=1)
+    page = text_of(desk.get(desk.path("alice", "/delete")))
+    assert "Deletes Alice, 1 entry, 1 session, 0 tokens. For 14 days it can be restored here" in page
+    answer = desk.post(desk.path("alice", "/delete"), password=PASSWORD, name="alice")
+    assert answer.status_code == 400 and "Type Alice" in answer.text
+    assert alice.get("/keys").status_code == 200
+    assert desk.post(desk.path("alice", "/delete"), password=PASSWORD, name="Alice").status_code == 303
+    assert alice.get("/keys").status_code == 303
+    page = desk.get(desk.path("alice"))
+    assert "Restore" in page.text and "Deleted by a superuser" in text_of(page)
+    assert desk.post(desk.path("alice", "/restore")).status_code == 303
+    assert alice.call("sign_in", username="Alice", password=PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize("act", ["disable", "delete", "unmake-admin"])
+def test_the_last_superuser_stays(desk, act):
+    answer = desk.post(desk.path("root", f"/{act}"), password=PASSWORD, name="Root")
+    assert answer.status_code == 403 and "only superuser" in answer.text
+    assert desk.get("/admin/users").status_code == 200
+
+
+def test_a_temporary_password_and_a_link_are_shown_once(desk, alice, stranger):
+    answer = desk.post(desk.path("alice", "/password"), password=PASSWORD)
+    secret = re.search(r'id="secret"[^>]*>([^<]+)<', answer.text).group(1)
+    assert alice.get("/keys").status_code == 303
+    assert stranger.call("sign_in", username="alice", password=PASSWORD).json["code"] == "invalid_credentials"
+    assert stranger.call("sign_in", username="alice", password=secret).json["code"] == "password_change_needed"
+    answer = desk.post(desk.path("alice", "/link"), password=PASSWORD)
+    link = re.search(r"http://localhost(/recover/[\w-]{43})", answer.text).group(1)
+    assert link.split("/")[2] not in desk.get("/admin/audit").text
+    assert desk.log(user="alice", actor="admin") == ["recovery_link_made", "temporary_password"]
+
+
+def test_a_quota_is_a_number_or_nothing(desk, alice):
+    path = desk.path("alice", "/quota")
+    for wrong in ("-1", "1.5", "many", "9" * 40, "١"):
+        answer = desk.post(path, password=PASSWORD, keys=wrong)
+        assert answer.status_code == 400, wrong
+    assert desk.post(path, password=PASSWORD, keys="1,000", bytes="").status_code == 303
+    assert (desk.user("alice").quota_keys, desk.user("alice").quota_bytes) == (1000, None)
+    assert 'value="1000"' in desk.get(path).text
+    desk.post(path, password=PASSWORD, keys="0")
+    assert alice.call("set", key="a", value=1).status_code == 507
+
+
+def test_a_superuser_is_made_and_unmade(desk, alice):
+    assert desk.post(desk.path("alice", "/make-admin"), password=PASSWORD).status_code == 303
+    assert alice.get("/admin/users").status_code == 303, "who was signed in before has to sign in anew"
+    alice.call("sign_in", username="alice", password=PASSWORD)
+    assert alice.get("/admin/users").status_code == 200
+    desk.post(desk.path("alice", "/unmake-admin"), password=PASSWORD)
+    alice.call("sign_in", username="alice", password=PASSWORD)
+    assert alice.get("/admin/users").status_code == 403
+
+
+def test_ending_sessions_spares_the_tokens_unless_they_are_meant_too(desk, alice):
+    assert desk.post(desk.path("alice", "/sessions"), password=PASSWORD).status_code == 303
+    assert alice.get("/keys").status_code == 303
+    assert desk.user("alice").sessions == 0
+
+
+# entries
+
+
+def test_keys_are_listed_and_no_value_is(desk, alice):
+    alice.call("set", key="app/<b>", value="the-secret")
+    alice.call("set", key="gone", value="old")
+    alice.call("delete", key="gone")
+    answer = desk.get(desk.path("alice", "/entries"))
+    assert "app/&lt;b&gt;" in answer.text and "the-secret" not in answer.text
+    assert "in the trash" in answer.text
+    only = desk.get(desk.path("alice", "/entries?prefix=app/"))
+    assert "app/&lt;b&gt;" in only.text and ">gone<" not in only.text
+    assert desk.log(user="alice").count("entries_viewed") == 1
+
+
+def test_many_keys_come_in_pages(desk, alice):
+    alice.call("batch", ops=[{"op": "set", "key": f"k{n:03}", "value": n} for n in range(120)])
+    first = desk.get(desk.path("alice", "/entries"))
+    assert ">k099<" in first.text and ">k100<" not in first.text
+    further = re.search(r'href="([^"]+)">Next<', first.text).group(1).replace("&amp;", "&")
+    second = desk.get(further)
+    assert ">k100<" in second.text and ">k099<" not in second.text and ">Next<" not in second.text
+
+
+def test_a_value_is_shown_once_it_was_asked_for_and_its_owner_sees_that(desk, alice):
+    alice.call("set", key="diary/1", value={"dear": "<script>me</script>"})
+    path = desk.path("alice", "/reveal")
+    asked = desk.get(f"{path}?key=diary%2F1")
+    assert "diary/1" in asked.text and "dear" not in asked.text.replace("dear me", "")
+    refused = desk.post(path, key="diary/1", password="wrong wrong")
+    assert refused.status_code == 401 and "&lt;script&gt;" not in refused.text
+    assert "value_revealed" not in desk.log(user="alice")
+    shown = desk.post(path, key="diary/1", password=PASSWORD)
+    assert "{\n  &#34;dear&#34;: &#34;&lt;script&gt;me&lt;/script&gt;&#34;\n}" in shown.text
+    event = desk.wait(desk.parts.events(Filters(user="alice", action="value_revealed"))).events[0]
+    assert event.detail == {"key": "diary/1"} and event.actor_name == "Root"
+    assert desk.post(path, key="nothing", password=PASSWORD).status_code == 404
+
+
+# the audit log
+
+
+def test_the_log_is_filtered_by_the_address(desk, alice):
+    desk.post(desk.path("alice", "/disable"), password=PASSWORD)
+    everything = text_of(desk.get("/admin/audit"))
+    assert "User disabled" in everything and "Signed up" in everything
+    some = text_of(
+        desk.get("/admin/audit?user=alice&actor=root").text and desk.get("/admin/audit?user=alice&actor=root")
+    )
+    table = some.split("Details")[1]
+    assert "User disabled" in table and "Signed up" not in table
+    for nonsense in ("user=%00", "actor=%27", "action=nope", "since=yesterday", "until=9999-99-99", "before=x"):
+        assert desk.get(f"/admin/audit?{nonsense}").status_code == 200
+    assert "Nothing of that kind" in desk.get("/admin/audit?since=2999-01-01").text
+    assert "Nothing of that kind" in desk.get("/admin/audit?until=1999-01-01").text
+
+
+def test_the_log_leaves_as_a_file_whole_and_in_order(desk, alice, monkeypatch):
+    monkeypatch.setattr(log, "CHUNK", 3)
+    alice.call("set", key="=cmd", value=1)
+    desk.post(desk.path("alice", "/reveal"), key="=cmd", password=PASSWORD)
+    expected = desk.wait(desk.parts.events(EVERYTHING)).events
+    answer = desk.get("/admin/audit.ndjson")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="audit.ndjson"'
+    lines = [msgspec.json.decode(line) for line in answer.text.splitlines()]
+    assert [line["id"] for line in lines] == [event.id for event in expected]
+    assert lines[0]["action"] == "value_revealed" and lines[0]["detail"] == {"key": "=cmd"}
+    answer = desk.get("/admin/audit.csv?user=alice")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["action"] for row in rows] == desk.log(user="alice")
+    assert rows[0]["username"] == "Alice" and msgspec.json.decode(rows[0]["detail"]) == {"key": "=cmd"}
+
+
+def test_no_cell_of_the_file_is_a_formula(desk):
+    desk.post("/admin/users/new", username="-2-3")
+    rows = list(csv.DictReader(io.StringIO(desk.get("/admin/audit.csv").text)))
+    assert rows[0]["username"] == "'-2-3"
+
+
+# diagnostics
+
+
+def test_diagnostics_tell_how_the_house_is(desk, alice):
+    alice.call("set", key="a", value=1)
+    desk.house.chronicle.turn()
+    desk.house.chronicle.turn()
+    page = text_of(desk.get("/admin/diagnostics"))
+    for label in ("Open tabs", "Operations per second", "Latency", "Writes waiting", "Memory", "Database", "Version"):
+        assert label in page
+    state = desk.get("/admin/diagnostics.json").json
+    assert state["facts"]["Work"]["Operations since the start"] == "1"
+    assert state["facts"]["Work"]["Latency, median"].endswith(" ms")
+    assert state["charts"]["memory"]["paths"]["memory_bytes"].startswith("M")
+    assert "at most" in state["charts"]["rate"]["words"]
+
+
+# the first superuser
+
+
+def test_the_setup_link_leaves_the_address_at_once_and_makes_one_superuser(site):
+    house = site.app.extensions["realtime_kv"]
+    parts = house.accounts.administration
+    secret = house.runtime.wait(parts.setup_link()).secret
+    visitor, other = site.visitor(), site.visitor()
+    arrived = visitor.get(f"/setup/{secret}")
+    assert (arrived.status_code, arrived.location) == (303, "/setup")
+    assert "HttpOnly" in arrived.headers["Set-Cookie"] and "SameSite=Lax" in arrived.headers["Set-Cookie"]
+    other.get(f"/setup/{secret}")
+    assert "first superuser" in visitor.get("/setup").text
+    assert visitor.post("/setup", data={"username": "Root", "password": "password1"}).status_code == 422
+    assert visitor.post("/setup", data={"username": "x", "password": PASSWORD}).status_code == 422
+    made = visitor.post("/setup", data={"username": "Root", "password": PASSWORD})
+    assert made.status_code == 200 and "recovery codes" in made.text
+    assert visitor.get("/admin/users").status_code == 200
+    for late in (visitor, other):
+        assert late.get("/setup").status_code == 410
+        assert late.post("/setup", data={"username": "Eve", "password": PASSWORD}).status_code == 410
+    assert house.runtime.wait(parts.users(search="eve")).found == 0
+
+
+@pytest.mark.parametrize("secret", ["nonsense", "x" * 43, "%00", "%F0%9F%92%A9", "x" * 4000])
+def test_no_other_link_sets_up_anything(site, secret):
+    visitor = site.visitor()
+    assert visitor.get("/setup").status_code == 410
+    assert visitor.get(f"/setup/{secret}").status_code == 303
+    assert visitor.get("/setup").status_code == 410
+    assert visitor.post("/setup", data={"username": "Eve", "password": PASSWORD}).status_code == 410
