@@ -6,8 +6,9 @@ by the same transaction. The house is never left without a superuser who can sig
 
 import base64
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
@@ -20,11 +21,13 @@ from realtime_kv.accounts.oversight import Oversight
 from realtime_kv.accounts.sessions import Ended, Reason, SignedIn
 from realtime_kv.accounts.steps import Steps
 from realtime_kv.accounts.users import Person
-from realtime_kv.accounts.visit import Visit
+from realtime_kv.accounts.visit import NOWHERE, Visit
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import BadRequest, Forbidden
 from realtime_kv.core.models import User
 from realtime_kv.core.runtime import Future
+
+T = TypeVar("T")
 
 MOST_QUOTA = 10**15
 
@@ -41,11 +44,11 @@ class Created:
 class Administration(Oversight):
     """A user is named by id or by name; NotFound says that there is no such user."""
 
-    def confirm(self, caller: Caller, password: str) -> Future[None]:
+    def confirm(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[None]:
         """The caller's password again. Fails with InvalidCredentials or RateLimited."""
 
         def steps() -> Steps[None]:
-            yield from confirm(self._context, caller, password)
+            yield from confirm(self._context, caller, password, visit)
 
         return self._context.walk(steps())
 
@@ -94,7 +97,7 @@ class Administration(Oversight):
             audit.write(connection, now, doer, "recovery_link_made", user_id)
             return links.make(connection, "recovery", user_id, now, self._context.tokens)
 
-        return self._context.write(write)
+        return self._write(doer, write)
 
     def temporary_password(self, doer: Doer, who: Who) -> Future[str]:
         """A password that is good for choosing another; all sessions end.
@@ -117,7 +120,7 @@ class Administration(Oversight):
             _change(connection, user_id, quota_keys=keys, quota_bytes=size)
             audit.write(connection, now, doer, "quota_changed", user_id, keys=keys, bytes=size)
 
-        return self._context.write(write)
+        return self._write(doer, write)
 
     # the first superuser
 
@@ -150,13 +153,20 @@ class Administration(Oversight):
 
     # the steps of it
 
+    def _end(self, doer: Doer, fn: Callable[[Connection], tuple[T, list[Ended]]]) -> Steps[T]:
+        """As `_write`, for what ends sessions too."""
+        answer: T
+        answer, ended = yield self._write(doer, fn)
+        self._context.tell(ended)
+        return answer
+
     def _undo(self, doer: Doer, who: Who, action: str, condition: ColumnElement[bool], **values: None) -> Future[None]:
         def write(connection: Connection) -> None:
             user_id = census.find(connection, who)
             if _change(connection, user_id, condition, **values):
                 audit.write(connection, self._context.clock(), doer, action, user_id)
 
-        return self._context.write(write)
+        return self._write(doer, write)
 
     def _create_user(
         self, doer: Doer, username: str, password: str | None, is_admin: bool, link: bool
@@ -184,7 +194,7 @@ class Administration(Oversight):
                 users.set_password(connection, user.id, password_hash, now, temporary=True)
             return Created(user, temporary)
 
-        created: Created = yield context.write(write)
+        created: Created = yield self._write(doer, write)
         return created
 
     def _set_admin(self, doer: Doer, who: Who, is_admin: bool) -> Steps[None]:
@@ -197,7 +207,7 @@ class Administration(Oversight):
             audit.write(connection, now, doer, "admin_made" if is_admin else "admin_unmade", user_id)
             return None, sessions.end_all(connection, user_id, now, "ended")
 
-        return (yield from self._context.end(write))
+        return (yield from self._end(doer, write))
 
     def _disable(self, doer: Doer, who: Who) -> Steps[None]:
         def write(connection: Connection) -> tuple[None, list[Ended]]:
@@ -208,7 +218,7 @@ class Administration(Oversight):
             audit.write(connection, now, doer, "user_disabled", user_id)
             return None, self._end_everything(connection, user_id, now, "disabled")
 
-        return (yield from self._context.end(write))
+        return (yield from self._end(doer, write))
 
     def _delete(self, doer: Doer, who: Who) -> Steps[None]:
         def write(connection: Connection) -> tuple[None, list[Ended]]:
@@ -221,7 +231,7 @@ class Administration(Oversight):
             audit.write(connection, now, doer, "account_deleted", user_id)
             return None, self._end_everything(connection, user_id, now, "deleted")
 
-        return (yield from self._context.end(write))
+        return (yield from self._end(doer, write))
 
     @staticmethod
     def _end_everything(connection: Connection, user_id: int, now: int, reason: Reason) -> list[Ended]:
@@ -239,7 +249,7 @@ class Administration(Oversight):
             audit.write(connection, now, doer, "temporary_password", user_id)
             return temporary, sessions.end_all(connection, user_id, now, "password_changed")
 
-        return (yield from context.end(write))
+        return (yield from self._end(doer, write))
 
     def _end_sessions(self, doer: Doer, who: Who, tokens: bool) -> Steps[int]:
         def write(connection: Connection) -> tuple[int, list[Ended]]:
@@ -248,7 +258,7 @@ class Administration(Oversight):
             audit.write(connection, now, doer, "sessions_ended", user_id, count=len(ended))
             return len(ended), ended
 
-        return (yield from self._context.end(write))
+        return (yield from self._end(doer, write))
 
 
 def _change(connection: Connection, user_id: int, *condition: ColumnElement[bool], **values: Any) -> bool:

@@ -8,13 +8,14 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, select
 
-from realtime_kv.accounts import audit, census, events
+from realtime_kv.accounts import audit, census, events, users
 from realtime_kv.accounts.audit import Doer
 from realtime_kv.accounts.census import Entries, Revealed, SessionShown, Sort, Users, UserShown, Who
 from realtime_kv.accounts.context import Context
 from realtime_kv.accounts.events import EVERYTHING, Events, Filters
 from realtime_kv.accounts.steps import Steps
 from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import Forbidden
 from realtime_kv.core.models import User
 from realtime_kv.core.runtime import Future
 
@@ -66,7 +67,7 @@ class Oversight:
             audit.write(connection, self._context.clock(), doer, "value_revealed", user_id, key=key)
             return revealed
 
-        return self._context.write(write)
+        return self._write(doer, write)
 
     def events(
         self, filters: Filters = EVERYTHING, *, before: int | None = None, limit: int = EVENTS_PAGE
@@ -78,6 +79,17 @@ class Oversight:
         """Whether the caller signs in with two steps."""
         of_caller = select(User.totp_confirmed_at).where(User.id == caller.user_id)
         return self._context.read(lambda db: db.execute(of_caller).scalar_one_or_none() is not None)
+
+    def _write(self, doer: Doer, fn: Callable[[Connection], T]) -> Future[T]:
+        """`fn` in a transaction, unless the doer has ceased to be a superuser. Fails with Forbidden."""
+
+        def write(connection: Connection) -> T:
+            # between the door and here, somebody may have seen to it that they are none any more
+            if doer.actor == "admin" and not users.is_superuser(connection, doer.id):
+                raise Forbidden("Only superusers can do that.", needs="admin")
+            return fn(connection)
+
+        return self._context.write(write)
 
     def _read(self, fn: Callable[[Connection], T]) -> Future[T]:
         """Read with all tables up to date."""
@@ -93,7 +105,7 @@ class Oversight:
         context, now = self._context, self._context.clock()
         user_id = yield context.read(lambda db: census.find(db, who))
         if not (yield context.read(lambda db: events.was_noted(db, "entries_viewed", doer, user_id, now - HOUR))):
-            yield context.write(lambda db: audit.write(db, now, doer, "entries_viewed", user_id))
+            yield self._write(doer, lambda db: audit.write(db, now, doer, "entries_viewed", user_id))
         yield context.flush(user_id)
         found: Entries = yield context.read(
             lambda db: census.entries(db, user_id, prefix=prefix, after=after, limit=limit)

@@ -117,6 +117,14 @@ def create(
     return Person(user_id, username, is_admin, now)
 
 
+def is_superuser(connection: Connection, user_id: int | None) -> bool:
+    """Whether this user may do what superusers do."""
+    able = select(User.id).where(
+        User.id == user_id, User.is_admin, User.disabled_at.is_(None), User.deleted_at.is_(None)
+    )
+    return connection.execute(able).first() is not None
+
+
 def only_superuser(connection: Connection, user_id: int) -> bool:
     """Whether the house would have no superuser left who can sign in, were it not for this one."""
     able = select(User.id).where(User.is_admin, User.disabled_at.is_(None), User.deleted_at.is_(None))

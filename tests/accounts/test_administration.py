@@ -288,6 +288,34 @@ def test_a_quota_of_their_own_counts_from_the_next_write(office, town):
             office.act("set_quota", "ada", *wrong)
 
 
+@pytest.mark.parametrize("end", ["disable", "delete", "unmake_admin"])
+def test_who_is_no_superuser_any_more_does_nothing_not_even_with_a_request_that_was_on_its_way(office, town, end):
+    town.sign_up("Victim")
+    ada = town.sign_up("Ada")
+    office.act("make_admin", "ada")
+    doer = Doer("admin", ada.user.id, Visit())
+    office.act(end, "ada")
+    before = office.events().events
+    for act, *more in (
+        ("disable", "victim"),
+        ("delete", "victim"),
+        ("make_admin", "victim"),
+        ("temporary_password", "victim"),
+        ("recovery_link", "victim"),
+        ("end_sessions", "victim"),
+        ("set_quota", "victim", 1, 1),
+        ("reveal", "victim", "key"),
+        ("entries", "victim"),
+        ("create_user", "fresh"),
+        ("enable", "ada"),
+        ("restore", "ada"),
+    ):
+        with pytest.raises(Forbidden) as refused:
+            town.wait(getattr(office.parts, act)(doer, *more))
+        assert refused.value.extra == {"needs": "admin"}, act
+    assert office.events().events == before
+
+
 # looking
 
 
@@ -319,8 +347,8 @@ def test_that_keys_were_looked_at_is_noted_once_an_hour_whatever_page_it_was(off
     town.clock.now += HOUR + 1
     office.act("entries", "ada")
     assert office.log(user="ada").count("entries_viewed") == 2
-    other = Doer("admin", office.id + 100, Visit())
-    town.wait(office.parts.entries(other, "ada"))
+    office.act("make_admin", "ada")
+    town.wait(office.parts.entries(Doer("admin", office.user("ada").id, Visit()), "ada"))
     assert office.log(user="ada").count("entries_viewed") == 3
 
 

@@ -59,7 +59,7 @@ def doer() -> Doer:
 
 def confirm(form: dict[str, str]) -> None:
     """The password again. Raises InvalidCredentials or RateLimited."""
-    answer: Future[None] = administration().confirm(caller(), form.get("password", ""))
+    answer: Future[None] = administration().confirm(caller(), form.get("password", ""), signing.visit())
     wait(answer)
 
 
