@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, case, func, insert, select, update
+import msgspec
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, text, update
 
 from realtime_kv.accounts.users import Person
 from realtime_kv.accounts.visit import Visit
@@ -50,6 +51,23 @@ _CALLER = (
         User.deleted_at.is_(None),
     )
 )
+
+# one statement for thousands of open tabs: the writer has better things to do
+_SAW = text("""
+    UPDATE sessions SET
+        last_seen_at = seen.at,
+        address = CASE seen.address WHEN '' THEN sessions.address ELSE seen.address END,
+        -- sessions of before there was an idle time, and tokens, keep the end that they have
+        expires_at = CASE WHEN idle IS NULL THEN expires_at ELSE min(limit_at, seen.at + idle) END
+    FROM (
+        SELECT
+            json_extract(value, '$[0]') AS id,
+            json_extract(value, '$[1]') AS at,
+            json_extract(value, '$[2]') AS address
+        FROM json_each(:rows)
+    ) AS seen
+    WHERE sessions.id = seen.id AND ended_at IS NULL AND expires_at > seen.at
+""")
 
 
 Reason = Literal["signed_out", "ended", "expired", "password_changed", "disabled", "deleted", "revoked"]
@@ -227,26 +245,12 @@ def end_expired(connection: Connection, now: int) -> list[Ended]:
 
 
 def saw(connection: Connection, seen: Mapping[int, tuple[int, str]]) -> None:
-    """Note when sessions (by id) were last used, and from which address: their idle time begins anew."""
-    if not seen:
-        return
-    at: BindParameter[int] = bindparam("at")
-    address: BindParameter[str] = bindparam("address")
-    statement = (
-        update(UserSession)
-        .where(UserSession.id == bindparam("session"), UserSession.ended_at.is_(None))
-        .values(
-            last_seen_at=at,
-            address=case((address == "", UserSession.address), else_=address),
-            # sessions of before there was an idle time, and tokens, keep the end that they have
-            expires_at=case(
-                (UserSession.idle.is_(None), UserSession.expires_at),
-                else_=func.min(UserSession.limit_at, at + UserSession.idle),
-            ),
-        )
-    )
-    rows = [{"session": session, "at": at, "address": where} for session, (at, where) in seen.items()]
-    connection.execute(statement.execution_options(synchronize_session=False), rows)
+    """Note when sessions (by id) were last used, and from which address: their idle time begins anew.
+
+    One that had run out by then stays so.
+    """
+    rows = [(session, at, address) for session, (at, address) in seen.items()]
+    connection.execute(_SAW, {"rows": msgspec.json.encode(rows).decode()})
 
 
 def caller(connection: Connection, token: str, now: int, via: str) -> Caller:

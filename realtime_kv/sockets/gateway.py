@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 UNANSWERED = 256
 BOOKMARK_SECONDS = 20
+# a few times in an idle day would do; people look at when a session was last seen
+SEEN_SECONDS = 60
 # rooms are told in so many shares, one after the other: all of them at once would hold everybody else up
 BOOKMARK_SHARES = 80
 # a small room hears of every tab that comes and goes at once; a large one a few times a second
@@ -73,6 +75,7 @@ class Gateway:
         self._unmarked: list[Room] = []
         self._shares_left = 0
         repeat(runtime, BOOKMARK_SECONDS / BOOKMARK_SHARES, self._bookmark_a_share)
+        repeat(runtime, SEEN_SECONDS, self.see_tabs)
 
     def attach(self, server: Server, engine: Engine) -> None:
         """Serve the tabs that connect to `server`."""
@@ -200,6 +203,11 @@ class Gateway:
         for room in self._rooms.values():
             self._emit(room.tabs, frame)
         self.flush()
+
+    def see_tabs(self) -> None:
+        """A session with an open tab is in use, even if nothing is asked for."""
+        for session_id in {tab.caller.session_id for tab in self._tabs.values()}:
+            self._accounts.saw(session_id)
 
     def metrics(self) -> dict[str, float]:
         """How many tabs are connected, and of how many users."""

@@ -253,6 +253,18 @@ def test_no_use_carries_a_session_beyond_its_limit(found):
         town.caller(signed_in.token)
 
 
+def test_a_session_that_has_run_out_is_not_brought_back_by_a_tab_that_is_still_there(found):
+    town = found(session_idle_days=2)
+    signed_in = town.sign_up("alice")
+    session_id = town.caller(signed_in.token).session_id
+    town.wait(town.accounts.note_seen())
+    town.clock.now += 2 * DAY
+    town.accounts.saw(session_id)
+    town.wait(town.accounts.note_seen())
+    with pytest.raises(Unauthenticated):
+        town.caller(signed_in.token)
+
+
 def test_a_session_that_is_not_to_be_kept_lasts_a_day_however_much_it_is_used(town):
     town.sign_up("alice")
     signed_in = town.sign_in("alice", kept=False)

@@ -193,3 +193,26 @@ def test_every_room_is_told_where_it_stands_once_in_a_round_of_shares(app, sign_
     for number, tab in enumerate(tabs, 1):
         (bookmark,) = [event["args"][0] for event in tab.get_received() if event["name"] == "bookmark"]
         assert (bookmark["revision"], bookmark["keys"]) == (number, number)
+
+
+def test_an_open_tab_keeps_its_session_from_idling_out_and_a_closed_one_does_not(tmp_path):
+    now = [1_800_000_000_000]
+    app = create_app(Config(data_dir=tmp_path, session_idle_days=1), clock=lambda: now[0])
+    house, hours = app.extensions["realtime_kv"], 60 * 60 * 1000
+    browser = app.test_client()
+    browser.post("/api/v1/sign_up", json={"username": "alice", "password": PASSWORD})
+    tab = socketio.test_client(app, flask_test_client=browser)
+    for _ in range(3):
+        now[0] += 20 * hours
+        house.gateway.see_tabs()
+        house.accounts.note_seen()
+    house.accounts.end_expired()
+    assert call(tab, "list", {})["ok"]
+    assert tab.is_connected()
+    ended = []
+    house.accounts.watch(ended.append)
+    now[0] += 24 * hours
+    house.accounts.end_expired()
+    assert [end.reason for end in ended] == ["expired"]
+    assert not tab.is_connected()
+    house.stop()
