@@ -4,8 +4,9 @@
 import { Refusal } from "./outbox.js"
 
 /**
- * A new user, signed in. Resolves to {token, expires_at, user, …} for `connect({url, token})`; rejects with a Refusal:
- * `name_taken`, `invalid_name`, `invalid_password`, `rate_limited` (with `retry_after`).
+ * A new user, signed in. Resolves to {token, expires_at, user, recovery_codes}: the token is for `connect({url, token})`,
+ * the codes for the user to keep, who sees them here and never again. Rejects with a Refusal: `name_taken`,
+ * `invalid_name`, `invalid_password`, `rate_limited` (with `retry_after`).
  *
  * @param {{url?: string, username: string, password: string}} who `url`: the server, when it is not the one that this
  *   module came from.
@@ -14,9 +15,17 @@ export async function signUp({ url, username, password }) {
   return enter(url, "sign_up", { username, password, token: true })
 }
 
-/** The same for a user who is there already; rejects with `invalid_credentials`, and where more is owed with its code. */
+/**
+ * A user who is there already. Resolves to {token, expires_at, user}; rejects with `invalid_credentials`, or with
+ * `second_step_needed` (with a `ticket` for `secondStep`).
+ */
 export async function signIn({ url, username, password }) {
   return enter(url, "sign_in", { username, password, token: true })
+}
+
+/** The rest of a sign-in that owes a code: from the user's authenticator, or a recovery code. Rejects with `invalid_code`. */
+export async function secondStep({ url, ticket, code }) {
+  return enter(url, "second_step", { ticket, code, token: true })
 }
 
 /** Ends the token's session, and every tab that runs on it. */

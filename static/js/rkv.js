@@ -12,7 +12,7 @@
 import { Client } from "/static/js/client.js"
 
 export { Client }
-export { signIn, signOut, signUp } from "/static/js/accounts.js"
+export { secondStep, signIn, signOut, signUp } from "/static/js/accounts.js"
 export { Refusal } from "/static/js/outbox.js"
 export { InvalidValue } from "/static/js/values.js"
 export { compareKeys, problemWithKey } from "/static/js/keys.js"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import pyotp
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
@@ -81,7 +82,8 @@ class Visit:
         self.page = page
         page.goto(url)
         self.said = page.get_by_role("status")
-        self.keys = page.get_by_role("listitem")
+        self.keys = page.locator("#keys > li")
+        self.codes = page.locator("#codes > li")
 
     def enter(self, username: str, button: str, password: str = PASSWORD) -> None:
         self.page.get_by_label("User name").fill(username)
@@ -103,9 +105,11 @@ def test_users_of_a_page_elsewhere_sign_up_there_and_see_their_keys_live_in_all_
     laptop = Visit(visitor.new_page(), allowed.url)
     laptop.enter(name, "Sign up")
     expect(laptop.said).to_have_text("live")
+    expect(laptop.codes).to_have_count(10)
     phone = Visit(make_person(signed_up=False, server=keeper).new_page(), allowed.url)
     phone.enter(name, "Sign in")
     expect(phone.said).to_have_text("live")
+    expect(phone.codes).to_have_count(0)
     laptop.set("colour", "<b>red</b>")
     for tab in (laptop, phone):
         expect(tab.keys).to_have_text(["colour: <b>red</b>"])
@@ -129,6 +133,24 @@ def test_what_the_server_refuses_is_said_on_the_page_elsewhere(
     expect(visit.said).to_contain_text("3")
     visit.enter(fresh_name("nobody"), "Sign in")
     expect(visit.said).to_have_text("That user name and password do not go together.")
+    context.close()
+
+
+def test_who_signs_in_with_two_steps_is_asked_for_the_code(
+    browser: Browser, allowed: Elsewhere, keeper: Server
+) -> None:
+    owner = keeper.sign_up(fresh_name("owner"))
+    secret = owner.http("two_step_begin", password=PASSWORD).json()["secret"]
+    confirmed = owner.http("two_step_confirm", code=pyotp.TOTP(secret).now())
+    assert confirmed.status_code == 200, confirmed.text
+    owner.headers = {"Authorization": f"Bearer {confirmed.json()['token']}"}
+    (code, *_) = owner.http("recovery_codes", password=PASSWORD).json()["recovery_codes"]
+    # Chromium complains of every answer from 400 on
+    context = browser.new_context()
+    visit = Visit(context.new_page(), allowed.url)
+    visit.page.on("dialog", lambda dialog: dialog.accept(code))
+    visit.enter(owner.username, "Sign in")
+    expect(visit.said).to_have_text("live")
     context.close()
 
 

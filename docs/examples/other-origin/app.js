@@ -2,9 +2,9 @@
 // The token stays in this module, so it is gone with the page; nobody else's script finds it.
 
 const server = document.querySelector("meta[name=rkv-server]").content
-const [said, door, home, keys, write, leave] = ["said", "door", "home", "keys", "write", "leave"].map((id) =>
-  document.getElementById(id),
-)
+const element = (id) => document.getElementById(id)
+const [said, door, home, kept, codes] = ["said", "door", "home", "kept", "codes"].map(element)
+const [keys, write, leave] = ["keys", "write", "leave"].map(element)
 
 const rkv = await import(`${server}/rkv.js`).catch(() => null)
 if (rkv) meet("Sign in, or sign up.")
@@ -12,15 +12,26 @@ else say(`${server} does not answer.`)
 
 door.addEventListener("submit", async (event) => {
   event.preventDefault()
-  const enter = rkv[event.submitter.value]
   try {
-    const { token } = await enter({ url: server, ...Object.fromEntries(new FormData(door)) })
+    const who = { url: server, ...Object.fromEntries(new FormData(door)) }
+    const { token, recovery_codes } = event.submitter.value === "signUp" ? await rkv.signUp(who) : await signIn(who)
     door.reset()
+    list(codes, recovery_codes ?? [])
+    kept.hidden = !recovery_codes
     await live(token)
   } catch (refusal) {
     say(refusal.message)
   }
 })
+
+async function signIn(who) {
+  try {
+    return await rkv.signIn(who)
+  } catch (refusal) {
+    if (refusal.code !== "second_step_needed") throw refusal
+    return rkv.secondStep({ url: server, ticket: refusal.ticket, code: prompt(refusal.message) ?? "" })
+  }
+}
 
 async function live(token) {
   const kv = await rkv.connect({ url: server, token })
@@ -42,17 +53,25 @@ async function live(token) {
 
 /** The list is what this tab holds, drawn anew whenever that has changed, by whichever tab. */
 function show(kv) {
-  keys.replaceChildren(
-    ...kv.entries().map(({ key, value }) => {
+  list(
+    keys,
+    kv.entries().map(({ key, value }) => `${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`),
+  )
+}
+
+function list(where, lines) {
+  where.replaceChildren(
+    ...lines.map((line) => {
       const item = document.createElement("li")
-      item.textContent = `${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`
+      item.textContent = line
       return item
     }),
   )
 }
 
 function meet(sentence) {
-  keys.replaceChildren()
+  list(keys, [])
+  list(codes, [])
   home.hidden = true
   door.hidden = false
   say(sentence)
