@@ -21,7 +21,7 @@ from realtime_kv.accounts.steps import Steps
 from realtime_kv.accounts.users import Candidate
 from realtime_kv.accounts.visit import NOWHERE, Visit
 from realtime_kv.core.caller import Caller
-from realtime_kv.core.errors import InvalidCode, LinkExpired, NotFound, RateLimited
+from realtime_kv.core.errors import InvalidCode, InvalidPassword, LinkExpired, NotFound, RateLimited
 from realtime_kv.core.runtime import Future
 
 # in a link's `detail`: it was sent to the address of its user
@@ -125,8 +125,11 @@ class Recovery:
         context = self._context
         context.limits.recover(visit.address, None)
         passwords.check(new_password)
-        username = yield context.read(lambda db: self._linked(db, secret)[1].person.username)
-        password_hash = yield context.hash(new_password, username)
+        known, found = yield context.read(lambda db: self._linked(db, secret))
+        # somebody else has seen a temporary password, so it must not become theirs
+        if known.kind == "password" and (yield context.verify(found.password_hash, new_password)):
+            raise InvalidPassword("Choose another password than the one that you were given.")
+        password_hash = yield context.hash(new_password, found.person.username)
 
         def write(connection: Connection) -> tuple[Candidate | None, list[Ended]]:
             link, found = self._linked(connection, secret)

@@ -201,6 +201,8 @@ def test_a_temporary_password_is_good_for_choosing_another_and_for_nothing_else(
     with pytest.raises(PasswordChangeNeeded) as owed:
         town.sign_in("alice")
     assert owed.value.extra.keys() == {"ticket", "expires_at"}
+    with pytest.raises(InvalidPassword, match="Choose another password"):
+        by_link(town, owed.value.extra["ticket"], PASSWORD)
     by_link(town, owed.value.extra["ticket"])
     signed_in = town.sign_in("alice", NEW)
     assert signed_in.recovered is None
