@@ -18,7 +18,10 @@ from realtime_kv.core.runtime import Future
 
 @dataclass(frozen=True)
 class Profile:
-    """An account, as its user sees it; times in milliseconds. `notice` tells of a recovery: when, and how."""
+    """An account, as its user sees it; times in milliseconds. `notice` tells of a recovery: when, and how.
+
+    A quota of None is the house's.
+    """
 
     username: str
     is_admin: bool
@@ -28,6 +31,8 @@ class Profile:
     codes_left: int
     password_changed_at: int | None
     notice: tuple[int, str] | None
+    quota_keys: int | None = None
+    quota_bytes: int | None = None
 
 
 class Own:
@@ -52,6 +57,8 @@ class Own:
                 codes.left(connection, caller.user_id),
                 account.password_changed_at,
                 account.recovered,
+                account.quota_keys,
+                account.quota_bytes,
             )
 
         require_session(caller)

@@ -47,6 +47,8 @@ class Account:
     two_step: bool
     password_changed_at: int | None
     recovered: tuple[int, str] | None
+    quota_keys: int | None
+    quota_bytes: int | None
 
 
 def find(connection: Connection, folded: str, restorable: int = 0) -> Candidate | None:
@@ -157,10 +159,18 @@ def account(connection: Connection, user_id: int) -> Account | None:
     """What the user's own pages show."""
     row = connection.execute(
         select(
-            User.email, User.totp_confirmed_at, User.password_changed_at, User.recovered_at, User.recovered_how
+            User.email,
+            User.totp_confirmed_at,
+            User.password_changed_at,
+            User.recovered_at,
+            User.recovered_how,
+            User.quota_keys,
+            User.quota_bytes,
         ).where(User.id == user_id)
     ).first()
-    return None if row is None else Account(row[0], row[1] is not None, row[2], _recovered(row[3], row[4]))
+    if row is None:
+        return None
+    return Account(row[0], row[1] is not None, row[2], _recovered(row[3], row[4]), row[5], row[6])
 
 
 def recovered(connection: Connection, user_id: int, now: int, how: str) -> None:

@@ -9,6 +9,7 @@ from flask import Flask
 from realtime_kv.extensions import login_manager
 from realtime_kv.web import (
     account,
+    account_pages,
     admin,
     api,
     bodies,
@@ -18,10 +19,13 @@ from realtime_kv.web import (
     own,
     pages,
     recovery,
+    recovery_pages,
     security,
+    security_pages,
     sessions,
     shown,
     signing,
+    token_pages,
     tokens,
 )
 
@@ -37,16 +41,19 @@ def register(app: Flask) -> None:
     security.register(app)
     errors.register(app)
     shown.register(app)
-    blueprints = (
+    for blueprint in (
         pages.pages,
         signing.signing,
+        recovery_pages.recovery_pages,
+        account_pages.account_pages,
+        security_pages.security_pages,
+        token_pages.token_pages,
         account.account,
         tokens.tokens,
         own.own,
         recovery.recovery,
         api.api,
         health.health,
-    )
-    for blueprint in blueprints:
+    ):
         app.register_blueprint(blueprint)
     admin.register(app)

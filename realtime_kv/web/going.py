@@ -11,7 +11,7 @@ HOME = "/keys"
 DONE = {
     "password_set": "Password set; all other sessions are signed out. Sign in with the new one.",
     "password": "Password changed; all other sessions are signed out.",
-    "two_step_on": "Two-step sign-in is on: signing in now asks for a code too. All other sessions are signed out.",
+    "two_step_on": "Two-step sign-in is on: signing in now asks for a code too.",
     "two_step_off": "Two-step sign-in is off.",
     "email_sent": "A mail is on its way. Open the link in it, within a day, to confirm the address.",
     "email_gone": "The mail address is removed.",

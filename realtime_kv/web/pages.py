@@ -5,6 +5,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv import browser_files
 from realtime_kv.web import going, sessions
+from realtime_kv.web.house import house, wait
 
 pages = Blueprint("pages", __name__)
 
@@ -18,7 +19,8 @@ def home() -> AnyResponse:
 def keys() -> str:
     caller = sessions.signed_in()
     page_data = {"username": caller.username, "session": caller.session}
-    return render_template("keys.html", caller=caller, page_data=page_data)
+    notice = wait(house().accounts.own.recovery_notice(caller))
+    return render_template("keys.html", caller=caller, notice=notice, page_data=page_data)
 
 
 @pages.get("/rkv.js")

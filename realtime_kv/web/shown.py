@@ -30,7 +30,7 @@ class Trouble:
         self, form: str = "", refusal: Refusal | None = None, typed: dict[str, str] | None = None, field: str = ""
     ) -> None:
         self.refusal = refusal
-        self._form = form
+        self.form = form
         self._typed = typed or {}
         if refusal is not None:
             field = field or str(refusal.extra.get("field") or _FIELDS.get(refusal.code, ""))
@@ -38,25 +38,24 @@ class Trouble:
 
     def at(self, form: str, field: str) -> str:
         """What is wrong with this field of this form."""
-        if self.refusal is None or (form, field) != (self._form, self._field):
+        if self.refusal is None or (form, field) != (self.form, self._field):
             return ""
-        wrong_password = self.refusal.code == "invalid_credentials"
-        return "That is not your password." if wrong_password else self.refusal.message
+        return self.refusal.message
 
     def over(self, form: str, *fields: str) -> str:
         """What is wrong with this form and none of its `fields`."""
-        if self.refusal is None or form != self._form or self._field in fields:
+        if self.refusal is None or form != self.form or self._field in fields:
             return ""
         return self.refusal.message
 
     def typed(self, form: str, field: str, otherwise: str = "") -> str:
         """What was typed there; never a password or a code."""
-        return self._typed.get(field, otherwise) if form == self._form else otherwise
+        return self._typed.get(field, otherwise) if form == self.form else otherwise
 
 
 def register(app: Flask) -> None:
     """Give the templates of `app` their filters."""
-    app.jinja_env.filters.update(ago=ago, moment=moment, day=day, size=size, number=number)
+    app.jinja_env.filters.update(ago=ago, moment=moment, day=day, size=size, number=number, in_fours=in_fours)
 
 
 def page(template: str, problem: Refusal | None = None, **context: Any) -> Response:
@@ -103,6 +102,11 @@ def size(count: int) -> str:
 def number(count: int) -> str:
     """ "100,000"."""
     return f"{count:,}"
+
+
+def in_fours(secret: str) -> str:
+    """ "ABCD EFGH": as one can type it."""
+    return " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
 
 
 def _time(at: int, text: str) -> Markup:

@@ -63,7 +63,7 @@ export class Client extends EventTarget {
     return this.#connection.state
   }
 
-  /** Why we are `signed out`, in the protocol's words (or `another_user`); else null. */
+  /** Why we are `signed out`, in the protocol's words; `another_user`; or `unauthenticated` when that is all we know; else null. */
   get reason() {
     return this.#connection.reason
   }

@@ -111,7 +111,7 @@ export class Connection {
   }
 
   #refused(error) {
-    if (error.message === "unauthenticated") return this.#signedOut(this.#ending ?? "signed_out")
+    if (error.message === "unauthenticated") return this.#signedOut(this.#ending ?? "unauthenticated")
     if (this.#closed || this.state === "signed out") return
     this.#enter("offline")
     // Something on the way may let one transport through and not the other.

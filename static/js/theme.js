@@ -20,6 +20,8 @@
     button.hidden = false
     button.setAttribute("aria-label", `Theme: ${theme}`)
     button.title = `Theme: ${theme}`
+    const radio = document.getElementById(`theme-${theme}`)
+    if (radio) radio.checked = true
   }
 
   function choose(theme) {
@@ -39,5 +41,9 @@
       const now = root.dataset.theme ?? "system"
       choose(choices[(choices.indexOf(now) + 1) % choices.length])
     })
+    const themes = document.getElementById("themes")
+    if (!themes) return
+    themes.hidden = false
+    themes.addEventListener("change", (event) => choose(event.target.value))
   })
 })()

@@ -1,23 +1,23 @@
-// The two dialogs: you were signed out (with what is not saved yet), and the keyboard.
+// The dialogs: you were signed out, you are about to sign out (both with what is not saved yet), and the keyboard.
 
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js"
 import { copy } from "../clipboard.js"
 import { SHORTCUTS, singleKeysAreOn, switchSingleKeys } from "./shortcuts.js"
 
 const REASONS = {
+  signed_out: "You signed out in another tab.",
+  ended: "This session was ended: from the list of sessions, by whoever runs this server, or by a new sign-in in this browser.",
   expired: "Your session has expired.",
-  password_changed: "The password was changed.",
-  disabled: "This account has been disabled.",
-  deleted: "This account has been deleted.",
-  revoked: "This session was ended from another place.",
+  password_changed: "The password, or the way of signing in, was changed.",
+  disabled: "This account has been disabled. Ask whoever runs this server.",
+  deleted: "This account has been deleted. If that was you, signing in brings it back for a while.",
+  revoked: "The token that this page used was revoked.",
   another_user: "Somebody else has signed in in this browser.",
 }
+const UNKNOWN = "Your session is over: it was ended, or has expired, while this tab had no connection."
 
 /** `unsaved`: [{key, text}]. The dialog stays: there is nothing to be done here any more. */
 export function showSignedOut(place, reason, unsaved) {
-  const copied = async ({ currentTarget: button }) => {
-    button.textContent = (await copy(unsaved.map(({ key, text }) => `${key}\n${text}`).join("\n\n"))) ? "Copied" : "Copy it by hand"
-  }
   const here = `/signin?next=${encodeURIComponent(location.pathname + location.search)}`
   const other = reason === "another_user"
   show(
@@ -25,23 +25,34 @@ export function showSignedOut(place, reason, unsaved) {
     html`
       <dialog id="signed-out" aria-labelledby="signed-out-title" @cancel=${(event) => event.preventDefault()}>
         <h2 id="signed-out-title">You were signed out</h2>
-        <p>${REASONS[reason] ?? "You signed out in another tab."} Nothing more is saved from here.</p>
-        ${unsaved.length === 0
-          ? nothing
-          : html`<p>This was not saved yet:</p>
-              <div class="unsaved" tabindex="0" role="group" aria-label="Unsaved text">
-                ${unsaved.map(({ key, text }) => html`<h3 class="mono">${key || "New key"}</h3><pre>${text}</pre>`)}
-              </div>`}
+        <p>${REASONS[reason] ?? UNKNOWN} Nothing more is saved from here.</p>
+        ${unsaved.length === 0 ? nothing : unsavedText(unsaved)}
         <div class="row-of-buttons">
-          ${unsaved.length === 0 ? nothing : html`<button type="button" @click=${copied}>Copy</button>`}
+          ${unsaved.length === 0 ? nothing : copyButton(unsaved)}
           <a class="button primary" href=${other ? "/keys" : here}>${other ? "Go on" : "Sign in again"}</a>
         </div>
       </dialog>`,
   )
 }
 
+/** Before signing out, which would lose `unsaved`; `go()` signs out all the same. */
+export function askBeforeSigningOut(place, unsaved, go) {
+  show(
+    place,
+    html`
+      <dialog id="signing-out" aria-labelledby="signing-out-title">
+        <h2 id="signing-out-title">Sign out and lose this?</h2>
+        ${unsavedText(unsaved)}
+        <div class="row-of-buttons">
+          ${copyButton(unsaved)}
+          <button type="button" class="danger" @click=${go}>Sign out</button>
+          <button type="button" class="primary" @click=${close}>Stay</button>
+        </div>
+      </dialog>`,
+  )
+}
+
 export function showShortcuts(place) {
-  const close = (event) => event.currentTarget.closest("dialog").close()
   show(
     place,
     html`
@@ -52,6 +63,23 @@ export function showShortcuts(place) {
         <div class="row-of-buttons"><button type="button" class="primary" @click=${close}>Close</button></div>
       </dialog>`,
   )
+}
+
+const close = (event) => event.currentTarget.closest("dialog").close()
+
+function unsavedText(unsaved) {
+  return html`
+    <p>This was not saved yet:</p>
+    <div class="unsaved" tabindex="0" role="group" aria-label="Unsaved text">
+      ${unsaved.map(({ key, text }) => html`<h3 class="mono">${key || "New key"}</h3><pre>${text}</pre>`)}
+    </div>`
+}
+
+function copyButton(unsaved) {
+  const copied = async ({ currentTarget: button }) => {
+    button.textContent = (await copy(unsaved.map(({ key, text }) => `${key}\n${text}`).join("\n\n"))) ? "Copied" : "Copy it by hand"
+  }
+  return html`<button type="button" @click=${copied}>Copy</button>`
 }
 
 function show(place, template) {

@@ -7,7 +7,7 @@ import { copy } from "../clipboard.js"
 import { Announcer } from "./announce.js"
 import { Desk } from "./desk.js"
 import { detailView } from "./detail.js"
-import { showShortcuts, showSignedOut } from "./dialogs.js"
+import { askBeforeSigningOut, showShortcuts, showSignedOut } from "./dialogs.js"
 import { List, narrow } from "./list.js"
 import { keyText } from "./pieces.js"
 import { listen } from "./shortcuts.js"
@@ -102,16 +102,35 @@ function followAddress() {
 
 // --- leaving ---
 
+let leaving = false // we have asked, and may go
+
 function signedOut() {
-  const waiting = kv.pending.flatMap(({ verb, payload }) => (verb === "set" ? [{ key: payload.key, text: JSON.stringify(payload.value) }] : []))
-  const edited = desk.unsaved
-  const unsaved = [...edited, ...waiting.filter(({ key }) => !edited.some((other) => other.key === key))]
-  showSignedOut(at("dialogs"), kv.reason, unsaved)
+  showSignedOut(at("dialogs"), kv.reason, unsaved())
 }
+
+/** What would be lost with this tab: texts being edited, and writes that wait to be sent or acknowledged. */
+function unsaved() {
+  const waiting = kv.pending.flatMap(({ verb, payload }) => {
+    if (verb === "set") return [{ key: payload.key, text: JSON.stringify(payload.value) }]
+    return verb === "delete" ? [{ key: payload.key, text: "(to be deleted)" }] : []
+  })
+  const edited = desk.unsaved
+  return [...edited, ...waiting.filter(({ key }) => !edited.some((other) => other.key === key))]
+}
+
+at("signout").addEventListener("submit", (event) => {
+  const losing = unsaved()
+  if (losing.length === 0 || kv.state === "signed out" || leaving) return
+  event.preventDefault()
+  askBeforeSigningOut(at("dialogs"), losing, () => {
+    leaving = true
+    event.target.requestSubmit()
+  })
+})
 
 addEventListener("beforeunload", (event) => {
   const losing = desk.unsaved.length > 0 || kv.pending.length > 0
-  if (losing && kv.state !== "signed out") event.preventDefault()
+  if (losing && kv.state !== "signed out" && !leaving) event.preventDefault()
 })
 
 // --- keys ---

@@ -1,0 +1,145 @@
+"""`/account`: what a user sees of their own account and does with it; security and tokens have modules beside this one.
+
+Every page has one address: what is done there is posted to it with the word `do`, and what is refused is said on the
+same page, beside its field.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Blueprint, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import BadRequest, Refusal, Unauthenticated
+from realtime_kv.web import going, security, sessions, shown
+from realtime_kv.web.house import house, wait
+from realtime_kv.web.shown import Trouble
+from realtime_kv.web.signing import visit
+
+account_pages = Blueprint("account_pages", __name__, url_prefix="/account")
+
+Act = Callable[[Caller, dict[str, str]], AnyResponse]
+Show = Callable[[Caller, Trouble], AnyResponse]
+
+NO_TROUBLE = Trouble()
+EVENTS = 50
+_LARGEST_ID = 2**63 - 1
+
+
+@account_pages.get("")
+def account() -> AnyResponse:
+    return going.to("/account/profile")
+
+
+@account_pages.get("/profile")
+def profile() -> AnyResponse:
+    caller = sessions.signed_in()
+    return show("profile", caller, usage=wait(house().store.usage(caller)))
+
+
+@account_pages.get("/sessions")
+def list_sessions() -> AnyResponse:
+    return _sessions(sessions.signed_in())
+
+
+@account_pages.post("/sessions")
+def end_sessions() -> AnyResponse:
+    return carry_out({"end": _end_session, "end_others": _end_others}, _sessions)
+
+
+@account_pages.get("/events")
+def events() -> AnyResponse:
+    """What was done to the account, newest first; `before` is the id of the last entry of the page before."""
+    caller, before = sessions.signed_in(), request.args.get("before", "")
+    known = before.isascii() and before.isdecimal() and int(before[:20]) <= _LARGEST_ID
+    found = wait(house().accounts.own.events(caller, int(before) if known else None, EVENTS + 1))
+    older = found[EVENTS - 1].id if len(found) > EVENTS else None
+    return show("events", caller, events=found[:EVENTS], older=older, newest=not known)
+
+
+@account_pages.get("/data")
+def data() -> AnyResponse:
+    return _data(sessions.signed_in())
+
+
+@account_pages.post("/data")
+def delete() -> AnyResponse:
+    return carry_out({"delete": _delete}, _data)
+
+
+@account_pages.get("/preferences")
+def preferences() -> AnyResponse:
+    return show("preferences", sessions.signed_in())
+
+
+@account_pages.post("/notice")
+def dismiss_notice() -> AnyResponse:
+    """The user has read that the password was set by a recovery."""
+    caller, form = sessions.signed_in(), security.form()
+    wait(house().accounts.own.dismiss_notice(caller))
+    return going.to(going.local(form.get("next")))
+
+
+def show(tab: str, caller: Caller, trouble: Trouble = NO_TROUBLE, page: str = "", **context: Any) -> AnyResponse:
+    """The account's page `tab` (or another `page` under the same tab), with what was wrong there."""
+    return shown.page(
+        f"account/{page or tab}.html",
+        trouble.refusal,
+        caller=caller,
+        tab=tab,
+        trouble=trouble,
+        done=going.said(request.args.get("done")),
+        profile=(profile := wait(house().accounts.own.profile(caller))),
+        notice=profile.notice,
+        config=house().config,
+        **context,
+    )
+
+
+def carry_out(acts: Mapping[str, Act], show_again: Show) -> AnyResponse:
+    """Do what the form's `do` says; what is refused is said on the page that it came from."""
+    caller = sessions.visitor()
+    if caller is None:
+        return _sign_in_first()
+    form = security.form()
+    what = form.get("do", "")
+    if what not in acts:
+        raise BadRequest("This form asks for something that there is not.", field="do")
+    try:
+        return acts[what](caller, form)
+    except Unauthenticated:
+        return _sign_in_first()
+    except Refusal as refusal:
+        return show_again(caller, Trouble(what, refusal, form))
+
+
+def _sign_in_first() -> AnyResponse:
+    """And from there back to the page whose form this was: it has the same address."""
+    return going.to(f"/signin?next={request.path}")
+
+
+def _sessions(caller: Caller, trouble: Trouble = NO_TROUBLE) -> AnyResponse:
+    return show("sessions", caller, trouble, sessions=wait(house().accounts.own.sessions(caller)))
+
+
+def _end_session(caller: Caller, form: dict[str, str]) -> AnyResponse:
+    wait(house().accounts.own.end_session(caller, form.get("id", ""), visit()))
+    return going.to("/account/sessions", done="session")
+
+
+def _end_others(caller: Caller, _: dict[str, str]) -> AnyResponse:
+    wait(house().accounts.own.end_other_sessions(caller, visit()))
+    return going.to("/account/sessions", done="sessions")
+
+
+def _data(caller: Caller, trouble: Trouble = NO_TROUBLE) -> AnyResponse:
+    return show("data", caller, trouble, usage=wait(house().store.usage(caller)))
+
+
+def _delete(caller: Caller, form: dict[str, str]) -> AnyResponse:
+    if form.get("username", "").strip().lower() != caller.username.lower():
+        raise BadRequest("Type your user name, to show that you mean this account.", field="username")
+    wait(house().accounts.own.delete_account(caller, form.get("password", ""), visit()))
+    sessions.forget()
+    return going.to("/signin", done="deleted")

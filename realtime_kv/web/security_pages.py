@@ -1,0 +1,93 @@
+"""`/account/security`: password, two-step sign-in, recovery codes, mail address; each change asks for the password."""
+
+from flask import Blueprint
+from werkzeug.wrappers import Response as AnyResponse
+
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import BadRequest
+from realtime_kv.web import going, sessions, shown
+from realtime_kv.web.account_pages import NO_TROUBLE, carry_out, show
+from realtime_kv.web.house import house, wait
+from realtime_kv.web.shown import Trouble
+from realtime_kv.web.signing import visit
+
+security_pages = Blueprint("security_pages", __name__)
+
+HERE = "/account/security"
+# how much of the log is shown here; all of it is a page away
+_LATEST = 5
+
+
+@security_pages.get(HERE)
+def security() -> AnyResponse:
+    return _page(sessions.signed_in())
+
+
+@security_pages.post(HERE)
+def change() -> AnyResponse:
+    acts = {
+        "password": _change_password,
+        "codes": _renew_codes,
+        "two_step": _begin_two_step,
+        "confirm": _confirm_two_step,
+        "two_step_off": _end_two_step,
+        "email": _set_email,
+        "email_off": _forget_email,
+    }
+    return carry_out(acts, _page)
+
+
+def _page(caller: Caller, trouble: Trouble = NO_TROUBLE) -> AnyResponse:
+    if trouble.form == "confirm":
+        # the app has the secret already, so it is not shown again
+        return show("security", caller, trouble, page="two_step", enrolment=None)
+    latest = wait(house().accounts.own.events(caller, None, _LATEST))
+    return show("security", caller, trouble, events=latest, mail=house().accounts.recovery.mail_enabled)
+
+
+def _change_password(caller: Caller, form: dict[str, str]) -> AnyResponse:
+    changing = house().accounts.own.change_password(caller, _password(form), form.get("new_password", ""), visit())
+    sessions.begin(wait(changing))
+    return going.to(HERE, done="password")
+
+
+def _renew_codes(caller: Caller, form: dict[str, str]) -> AnyResponse:
+    codes = wait(house().accounts.recovery.renew_codes(caller, _password(form), visit()))
+    return _show_codes(caller, codes)
+
+
+def _begin_two_step(caller: Caller, form: dict[str, str]) -> AnyResponse:
+    enrolment = wait(house().accounts.two_step.begin(caller, _password(form), visit()))
+    return show("security", caller, page="two_step", enrolment=enrolment)
+
+
+def _confirm_two_step(caller: Caller, form: dict[str, str]) -> AnyResponse:
+    signed_in = wait(house().accounts.two_step.confirm(caller, form.get("code", ""), visit()))
+    sessions.begin(signed_in)
+    return _show_codes(caller, signed_in.codes) if signed_in.codes else going.to(HERE, done="two_step_on")
+
+
+def _end_two_step(caller: Caller, form: dict[str, str]) -> AnyResponse:
+    sessions.begin(wait(house().accounts.two_step.end(caller, _password(form), visit())))
+    return going.to(HERE, done="two_step_off")
+
+
+def _set_email(caller: Caller, form: dict[str, str]) -> AnyResponse:
+    if not (email := form.get("email", "").strip()):
+        raise BadRequest("Type the address to which recovery links are to be sent.", field="email")
+    wait(house().accounts.recovery.set_email(caller, _password(form), email, visit()))
+    return going.to(HERE, done="email_sent")
+
+
+def _forget_email(caller: Caller, form: dict[str, str]) -> AnyResponse:
+    wait(house().accounts.recovery.set_email(caller, _password(form), "", visit()))
+    return going.to(HERE, done="email_gone")
+
+
+def _password(form: dict[str, str]) -> str:
+    return form.get("password", "")
+
+
+def _show_codes(caller: Caller, codes: tuple[str, ...]) -> AnyResponse:
+    """Codes are in the answer to the form that asked for them, and nowhere else."""
+    return shown.page("codes.html", codes=codes, username=caller.username, next=HERE, new=False)
