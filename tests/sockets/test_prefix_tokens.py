@@ -209,6 +209,7 @@ _steps = st.one_of(
     st.tuples(st.just("write"), _writes),
     st.tuples(st.just("hear"), st.integers(1, 9)),
     st.tuples(st.just("lose"), st.integers(1, 2)),
+    st.tuples(st.just("write, and lose the first"), _writes),
     st.tuples(st.just("sync"), st.none()),
     st.tuples(st.just("sync under way"), _writes),
     st.tuples(st.just("reconnect"), st.booleans()),
@@ -291,6 +292,10 @@ def test_whatever_is_written_or_lost_a_limited_tab_ends_with_exactly_the_keys_un
             follower.hear(detail)
         elif step == "lose":
             follower.lose(detail)
+        elif step == "write, and lose the first":
+            follower.hear()
+            write(detail)
+            follower.lose(1)
         elif step == "sync":
             follower.sync()
         elif step == "sync under way":
