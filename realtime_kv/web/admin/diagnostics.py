@@ -8,7 +8,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response as AnyResponse
 
-from realtime_kv.core.chronicle import Figures
+from realtime_kv.core.chronicle import Figures, Row
 from realtime_kv.core.frames import timestamp
 from realtime_kv.version import VERSION
 from realtime_kv.web import bodies, shown
@@ -61,19 +61,19 @@ LINES = (
 
 @admin.get("/diagnostics")
 def diagnostics() -> AnyResponse:
-    return page("diagnostics.html", lines=LINES, width=charts.WIDTH, height=charts.HEIGHT, **_state())
+    now = wait(house().chronicle.now())
+    return page("diagnostics.html", now=now.at, lines=LINES, width=charts.WIDTH, height=charts.HEIGHT, **_state(now))
 
 
 @admin.get("/diagnostics.json")
 def as_json() -> AnyResponse:
     """What the page shows, for the page to put in its place."""
-    return bodies.answer(_state())
+    return bodies.answer(_state(wait(house().chronicle.now())))
 
 
-def _state() -> dict[str, Any]:
-    """`texts` by the id of the element that shows them, `charts` by line."""
+def _state(now: Row) -> dict[str, Any]:
+    """Everything that moves, as it is shown: by line, and by the name of the fact."""
     chronicle = house().chronicle
-    now = wait(chronicle.now())
     rows, figures = list(chronicle.rows), now.figures
     drawn = {line.name: charts.chart(rows, now.at, line.figures, line.label, line.show) for line in LINES}
     headlines = {

@@ -1,0 +1,187 @@
+"""The superuser's pages in a real browser: by keyboard alone, without JavaScript, and for everybody's eyes."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from realtime_kv.accounts.audit import CLI
+from realtime_kv.app import create_app
+from realtime_kv.config import Config
+from tests.browser.browsing import Person
+from tests.browser.test_accessibility import check, everywhere
+from tests.running import PASSWORD, Server, fresh_name
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that has a superuser, called root."""
+    folder: Path = tmp_path_factory.mktemp("office")
+    house = create_app(Config(data_dir=folder)).extensions["realtime_kv"]
+    made = house.accounts.administration.create_user(CLI, "root", password=PASSWORD, is_admin=True)
+    house.runtime.wait(made)
+    house.stop()
+    server = Server(folder).start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def make_root(make_person: Callable[..., Person], office: Server) -> Callable[..., Person]:
+    def make(**options) -> Person:
+        root = make_person(signed_up=False, server=office, **options)
+        root.username = "root"
+        return root.sign_in()
+
+    return make
+
+
+@pytest.fixture
+def ada(office: Server):
+    """Somebody with keys, and a token for them."""
+    account = office.sign_up(fresh_name("ada"))
+    account.http("batch", ops=[{"op": "set", "key": f"app/key-{n}", "value": {"n": n}} for n in range(3)])
+    yield account
+    account.close()
+
+
+def open_user(page: Page, office: Server, name: str) -> None:
+    page.goto(f"{office.url}/admin/users?search={name}")
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+
+
+@everywhere
+def test_axe_finds_nothing_on_any_page(make_root, office, ada, theme):
+    root = make_root(color_scheme=theme)
+    ada.http("set", key="a-long-name/" * 12, value="x")
+    page = root.new_page()
+    open_user(page, office, ada.username)
+    user = page.url
+    others = ["/admin/users", "/admin/users/new", "/admin/audit", "/admin/diagnostics", "/admin/users?search=nobody"]
+    acts = ["", "/entries", "/delete", "/quota", "/sessions", "/disable", "/reveal?key=app/key-1"]
+    for address in [*(office.url + path for path in others), *(user + act for act in acts)]:
+        page.goto(address)
+        check(page, address, 1280, 320)
+    page.get_by_label("Your password", exact=True).fill("not the password")
+    page.get_by_role("button", name="Reveal").click()
+    expect(page.locator("#problem")).to_have_text("That is not your password.")
+    check(page, "refused", 1280, 320)
+    page.get_by_label("Your password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Reveal").click()
+    expect(page.locator("pre.value")).to_contain_text('"n": 1')
+    check(page, "value", 1280, 320)
+    page.goto(user + "/link")
+    page.get_by_label("Your password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Recovery link").click()
+    check(page, "secret", 1280, 320)
+    root.complaints = [text for text in root.complaints if "status of 401" not in text]
+
+
+def test_every_page_fits_320_pixels(make_root, office, ada):
+    page = make_root(viewport={"width": 320, "height": 568}).new_page()
+    ada.http("set", key="without-any-place-to-break-" * 8, value="x" * 500)
+    open_user(page, office, ada.username)
+    user = page.url
+    for path in ("/admin/users", "/admin/users/new", "/admin/audit", "/admin/diagnostics"):
+        page.goto(office.url + path)
+        assert page.evaluate("document.documentElement.scrollWidth") == 320, path
+    for act in ("", "/entries", "/delete", "/quota"):
+        page.goto(user + act)
+        assert page.evaluate("document.documentElement.scrollWidth") == 320, act
+
+
+def test_the_keyboard_alone_disables_a_user(make_root, office, ada):
+    tab = ada.open_tab()
+    page = make_root().new_page()
+    press, kind = page.keyboard.press, page.keyboard.type
+    focused = page.locator(":focus")
+
+    def tab_to(name: str | re.Pattern[str]) -> None:
+        for _ in range(60):
+            press("Tab")
+            if focused.count() and re.fullmatch(name, focused.inner_text().strip()):
+                return
+        raise AssertionError(f"{name} is not reached")
+
+    page.goto(office.url + "/keys")
+    tab_to("Admin")
+    press("Enter")
+    page.wait_for_url("**/admin/users")
+    press("Tab")
+    expect(focused).to_have_text("Skip to content")
+    while focused.get_attribute("id") != "search":
+        press("Tab")
+    kind(ada.username)
+    press("Enter")
+    page.wait_for_url("**search=*")
+    tab_to(ada.username)
+    press("Enter")
+    page.wait_for_url(re.compile(r"/admin/users/\d+$"))
+    tab_to("Disable")
+    press("Enter")
+    page.wait_for_url("**/disable")
+    expect(page.locator("form.card p").first).to_contain_text("Ends 1 session and 0 API tokens")
+    expect(focused).to_have_attribute("id", "password")
+    kind(PASSWORD)
+    press("Enter")
+    page.wait_for_url("**?done=disable")
+    expect(page.get_by_role("status")).to_have_text(f"{ada.username} is disabled.")
+    assert tab.next("signed_out") == {"reason": "disabled"}
+    assert ada.http("get", key="app/key-1").status_code == 401
+
+
+def test_everything_works_without_javascript(make_root, office, ada):
+    page = make_root(java_script_enabled=False).new_page()
+    page.goto(office.url + "/admin")
+    page.get_by_label("Name contains").fill(ada.username)
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("link", name=ada.username, exact=True).click()
+    page.get_by_role("link", name="Look at the keys").click()
+    page.get_by_role("link", name="Reveal the value of app/key-2").click()
+    page.get_by_label("Your password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Reveal").click()
+    expect(page.locator("pre.value")).to_contain_text('"n": 2')
+    page.get_by_role("link", name="Audit log").click()
+    expect(page.locator("tbody tr").first).to_contain_text("Value revealed to a superuser")
+    page.get_by_role("link", name="Diagnostics").click()
+    expect(page.locator("#moving")).to_contain_text("As of")
+    expect(page.get_by_role("button", name="Pause")).to_be_hidden()
+    page.get_by_role("link", name="Refresh").click()
+    expect(page.locator("[data-headline=tabs]")).to_be_visible()
+
+
+def test_deleting_wants_the_name_and_is_undone(make_root, office, ada):
+    page = make_root().new_page()
+    open_user(page, office, ada.username)
+    page.get_by_role("link", name="Delete", exact=True).click()
+    expect(page.locator("form.card")).to_contain_text(f"Deletes {ada.username}, 3 entries, 1 session, 0 tokens.")
+    page.get_by_label(f"Type {ada.username}").fill(ada.username)
+    page.get_by_label("Your password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Delete user").click()
+    expect(page.get_by_role("status")).to_have_text(f"{ada.username} is deleted.")
+    page.get_by_role("link", name="Restore").click()
+    page.get_by_role("button", name="Restore").click()
+    expect(page.get_by_role("status")).to_have_text(f"{ada.username} is restored.")
+
+
+def test_diagnostics_move_live_until_they_are_paused(make_root, office, ada):
+    page = make_root().new_page()
+    page.goto(office.url + "/admin/diagnostics")
+    tabs = page.locator("[data-headline=tabs]")
+    writes = page.locator("[data-fact='Writes since the start']")
+    expect(page.locator("#moving")).to_have_text("Moving live")
+    before = int(tabs.inner_text())
+    ada.open_tab()
+    expect(tabs).to_have_text(str(before + 1))
+    # a line comes with the second row
+    expect(page.locator("[data-figure=memory_bytes]")).to_have_attribute("d", re.compile("^M.*L"), timeout=20_000)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#moving")).to_have_text("Paused")
+    count = writes.inner_text()
+    with page.expect_request("**/admin/diagnostics.json"):
+        ada.http("set", key="more", value=1)
+        page.get_by_role("button", name="Pause").click()
+    expect(writes).not_to_have_text(count)
