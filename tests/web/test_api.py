@@ -244,6 +244,13 @@ def test_a_bug_is_logged_under_its_request_id_and_tells_nothing(site, alice, cap
     assert "entries" not in json.dumps(answer.json)
 
 
+def test_a_bug_is_logged_without_the_path_which_may_hold_a_secret(site, stranger, caplog):
+    site.app.add_url_rule("/breaks/<secret>", view_func=lambda secret: 1 / 0)
+    assert stranger.get("/breaks/one-time?key=telling").status_code == 500
+    assert "GET /breaks/<secret> failed" in caplog.text
+    assert "one-time" not in caplog.text and "telling" not in caplog.text
+
+
 def test_a_bug_is_logged_without_what_the_statement_was_given(site, stranger, caplog):
     site.app.extensions["realtime_kv"].store.writer.run(lambda db: db.exec_driver_sql("DROP TABLE users") and None)
     answer = stranger.call("sign_in", username="somebodys.name", password="correct horse battery")
