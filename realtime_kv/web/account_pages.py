@@ -24,7 +24,8 @@ Show = Callable[[Caller, Trouble], AnyResponse]
 
 NO_TROUBLE = Trouble()
 EVENTS = 50
-_LARGEST_ID = 2**63 - 1
+# as many as the database can compare
+_ID_DIGITS = 18
 
 
 @account_pages.get("")
@@ -52,7 +53,7 @@ def end_sessions() -> AnyResponse:
 def events() -> AnyResponse:
     """What was done to the account, newest first; `before` is the id of the last entry of the page before."""
     caller, before = sessions.signed_in(), request.args.get("before", "")
-    known = before.isascii() and before.isdecimal() and int(before[:20]) <= _LARGEST_ID
+    known = before.isascii() and before.isdecimal() and len(before) <= _ID_DIGITS
     found = wait(house().accounts.own.events(caller, int(before) if known else None, EVENTS + 1))
     older = found[EVENTS - 1].id if len(found) > EVENTS else None
     return show("events", caller, events=found[:EVENTS], older=older, newest=not known)

@@ -1,0 +1,48 @@
+"""Addresses with numbers in them: whatever stands there is a page or a refusal, and never a bug."""
+
+import pytest
+
+from realtime_kv.accounts.audit import CLI
+
+PASSWORD = "correct horse battery"
+NUMBERS = [
+    "",
+    "-1",
+    "0",
+    "1e9",
+    "9" * 18,
+    "9" * 19,
+    "9" * 40,
+    "0" * 20 + "9" * 30,
+    "9" * 5000,
+    "1.5",
+    "\u0661",
+    "%00",
+    "%ff",
+]
+PATHS = [
+    "/account/events?before=",
+    "/api/v1/events?before=",
+    "/api/v1/events?limit=",
+    "/api/v1/list?limit=",
+    "/admin/audit?before=",
+    "/admin/audit?user=",
+    "/admin/users?page=",
+    "/admin/users/",
+    "/admin/users/1/entries?after=",
+]
+
+
+@pytest.fixture
+def root(site):
+    house = site.app.extensions["realtime_kv"]
+    house.runtime.wait(house.accounts.administration.create_user(CLI, "Root", password=PASSWORD, is_admin=True))
+    visitor = site.visitor()
+    visitor.call("sign_in", username="Root", password=PASSWORD)
+    return visitor
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_number_of_any_length_is_no_bug(root, path):
+    for number in NUMBERS:
+        assert root.get(path + number).status_code < 500, number
