@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
-from realtime_kv.accounts import audit, census, links, names, passwords, sessions, setup, users
+from realtime_kv.accounts import audit, census, links, names, passwords, sessions, setup, totp, users
 from realtime_kv.accounts.audit import Doer
 from realtime_kv.accounts.census import Who
 from realtime_kv.accounts.confirm import confirm
@@ -105,6 +105,17 @@ class Administration(Oversight):
         Fails with Forbidden for an account that is disabled or deleted.
         """
         return self._context.walk(self._temporary_password(doer, who))
+
+    def end_two_step(self, doer: Doer, who: Who) -> Future[None]:
+        """Sign-ins ask for no code any more: for somebody who has lost what shows them, and the recovery codes too."""
+
+        def write(connection: Connection) -> None:
+            now, user_id = self._context.clock(), census.find(connection, who)
+            if _change(connection, user_id, User.totp_confirmed_at.is_not(None), totp_confirmed_at=None):
+                totp.forget(connection, user_id)
+                audit.write(connection, now, doer, "two_step_off", user_id)
+
+        return self._write(doer, write)
 
     def end_sessions(self, doer: Doer, who: Who, *, tokens: bool = False) -> Future[int]:
         """End all sessions of the user, with `tokens` the API tokens too; how many."""

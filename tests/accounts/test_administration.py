@@ -1,10 +1,11 @@
 """What a superuser does: it is done at once, it is written down with it, and the house keeps a superuser."""
 
 import msgspec
+import pyotp
 import pytest
 from sqlalchemy import update
 
-from realtime_kv.accounts import links, users
+from realtime_kv.accounts import links, totp, users
 from realtime_kv.accounts.audit import CLI, Doer
 from realtime_kv.accounts.events import Filters
 from realtime_kv.accounts.visit import Visit
@@ -20,6 +21,7 @@ from realtime_kv.core.errors import (
     PasswordChangeNeeded,
     QuotaExceeded,
     RateLimited,
+    SecondStepNeeded,
     Unauthenticated,
 )
 from realtime_kv.core.models import User
@@ -264,6 +266,21 @@ def test_who_becomes_a_superuser_signs_in_anew(office, town):
     assert made == ["admin_unmade", "admin_made"]
 
 
+def test_who_has_lost_the_second_step_gets_it_taken_off(office, town):
+    ada = town.sign_up("Ada")
+    secret = pyotp.random_base32()
+    town.write(lambda db: totp.prepare(db, ada.user.id, secret))
+    code = pyotp.TOTP(secret).at(town.clock.now // 1000)
+    assert town.write(lambda db: totp.confirm(db, ada.user.id, code, town.clock.now))
+    with pytest.raises(SecondStepNeeded):
+        town.sign_in("ada")
+    assert office.user("ada").two_step is True
+    office.act("end_two_step", "ada")
+    office.act("end_two_step", "ada")
+    assert town.sign_in("ada") and office.user("ada").two_step is False
+    assert office.log(user="ada").count("two_step_off") == 1
+
+
 def test_sessions_can_be_ended_and_the_answer_says_how_many(office, town):
     town.sign_up("Ada")
     town.sign_in("ada")
@@ -303,6 +320,7 @@ def test_who_is_no_superuser_any_more_does_nothing_not_even_with_a_request_that_
         ("temporary_password", "victim"),
         ("recovery_link", "victim"),
         ("end_sessions", "victim"),
+        ("end_two_step", "victim"),
         ("set_quota", "victim", 1, 1),
         ("reveal", "victim", "key"),
         ("entries", "victim"),

@@ -9,7 +9,7 @@ import pytest
 
 from realtime_kv.accounts.audit import CLI
 from realtime_kv.accounts.events import EVERYTHING, Filters
-from realtime_kv.web.admin import log
+from realtime_kv.web.admin import acts, log
 
 PASSWORD = "correct horse battery"
 
@@ -70,7 +70,8 @@ PAGES = [
     "/admin/audit.ndjson",
     "/admin/nothing/of/that/kind",
 ]
-ACTS = ["link", "password", "sessions", "quota", "make-admin", "unmake-admin", "disable", "enable", "delete", "restore"]
+DANGEROUS = ["link", "password", "end-two-step", "sessions", "quota", "make-admin", "unmake-admin", "disable", "delete"]
+ACTS = [*DANGEROUS, "enable", "restore"]
 FORMS = ["/admin/users/new", "/admin/users/1/reveal", *(f"/admin/users/1/{act}" for act in ACTS)]
 
 
@@ -186,7 +187,12 @@ def test_a_name_that_cannot_be_is_said_above_the_form(desk, alice):
     assert desk.post("/admin/users/new", username="<b>").status_code == 422
 
 
-@pytest.mark.parametrize("act", ["link", "password", "sessions", "quota", "make-admin", "disable", "delete"])
+def test_every_act_is_known_here():
+    assert set(acts.ACTS) == set(ACTS)
+    assert {name for name, act in acts.ACTS.items() if act.asks} == set(DANGEROUS)
+
+
+@pytest.mark.parametrize("act", DANGEROUS)
 def test_what_is_dangerous_asks_for_the_password_again(desk, alice, act):
     path = desk.path("alice", f"/{act}")
     assert 'type="password"' in desk.get(path).text

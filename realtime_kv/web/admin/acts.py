@@ -88,6 +88,18 @@ ACTS: dict[str, Act] = {
         lambda to, doer, user, _: to.temporary_password(doer, user.id),
         _is_open,
     ),
+    "end-two-step": Act(
+        "Two-step sign-in off",
+        "Switch two-step sign-in off",
+        lambda user: (
+            f"The password of {user.username} will be enough to sign in. Do this for somebody who has lost the "
+            "authenticator and the recovery codes, and make sure that it is really them who ask."
+        ),
+        "Two-step sign-in of {name} is off.",
+        lambda to, doer, user, _: to.end_two_step(doer, user.id),
+        lambda user: user.two_step,
+        danger=True,
+    ),
     "sessions": Act(
         "End sessions",
         "End sessions",
