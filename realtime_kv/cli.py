@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from realtime_kv.config import Config, ConfigError, unknown_settings
+from realtime_kv.config import Config, ConfigError, cautions, unknown_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Start the server, and stay until it is told to stop."""
     config = Config.from_environ(os.environ, host=options.host, port=options.port, data_dir=options.data_dir)
-    for sentence in unknown_settings():
+    for sentence in [*unknown_settings(), *cautions(config)]:
         print(f"Warning: {sentence}", file=sys.stderr)
     # known, and provided for: eventlet is named in a few files only, so that it can be exchanged
     warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")

@@ -142,6 +142,24 @@ def unknown_settings(environ: Mapping[str, str] = os.environ) -> list[str]:
     return sentences
 
 
+def cautions(config: Config) -> list[str]:
+    """A sentence for each setting that works and is not safe for others than oneself (docs/security.md)."""
+    sentences = []
+    by_others = config.secure or config.host not in {"127.0.0.1", "localhost", "::1"}
+    if by_others and not config.secure:
+        sentences.append(
+            f"RKV_HOST is {config.host} and RKV_PUBLIC_URL is not https: passwords and values can be read on their way."
+        )
+    if config.secure and not config.proxies:
+        sentences.append(
+            "RKV_PUBLIC_URL is https and RKV_PROXIES is 0: everybody seems to come from the address of the proxy in "
+            "front, and one who guesses slows all of them down. Say how many proxies there are."
+        )
+    if by_others and not config.rate_limits:
+        sentences.append("RKV_RATE_LIMITS is off: passwords can be guessed as fast as this machine goes.")
+    return sentences
+
+
 def secret_key(config: Config) -> str:
     """The key that signs things: as configured, else made once and kept in the data folder, for its owner only."""
     if config.secret_key:

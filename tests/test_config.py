@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime_kv.config import Config, ConfigError, secret_key, unknown_settings
+from realtime_kv.config import Config, ConfigError, cautions, secret_key, unknown_settings
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -154,3 +154,20 @@ def test_a_damaged_secret_key_is_not_used(tmp_path):
     (tmp_path / "secret_key").write_text("")
     with pytest.raises(ConfigError, match="secret_key"):
         secret_key(Config(data_dir=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, []),
+        ({"rate_limits": False}, []),
+        ({"public_url": "https://kv.example.org", "proxies": 1}, []),
+        ({"public_url": "https://kv.example.org", "proxies": 1, "host": "0.0.0.0"}, []),
+        ({"host": "0.0.0.0"}, ["RKV_HOST"]),
+        ({"host": "10.0.0.7", "public_url": "http://kv.example.org"}, ["RKV_HOST"]),
+        ({"public_url": "https://kv.example.org"}, ["RKV_PUBLIC_URL"]),
+        ({"host": "10.0.0.7", "rate_limits": False}, ["RKV_HOST", "RKV_RATE_LIMITS"]),
+    ],
+)
+def test_what_works_and_is_not_safe_for_others_is_said_at_start(settings, said):
+    assert [sentence.split()[0] for sentence in cautions(Config(**settings))] == said
