@@ -1,11 +1,14 @@
 """axe finds nothing: on every page, in its states, in light and dark, from 1280 pixels down to 320."""
 
+import time
 from pathlib import Path
 
+import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Person
+from tests.running import PASSWORD
 
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -46,6 +49,81 @@ def test_the_forms(make_person, server, theme):
         check(page, f"{path} refused", 1280, 320)
     page.goto(server.url + "/nowhere")
     check(page, "not found", 1280, 320)
+    person.complaints = [text for text in person.complaints if "status of 4" not in text]
+
+
+@everywhere
+def test_the_pages_of_an_account(make_person, theme):
+    person: Person = make_person(color_scheme=theme, reduced_motion="reduce")
+    server_url = person.server.url
+    # a second session, so that there is one to sign out
+    other = make_person(signed_up=False)
+    other.username = person.username
+    other.sign_in()
+    page = person.new_page()
+    for tab in ("profile", "security", "sessions", "data", "preferences", "events"):
+        page.goto(f"{server_url}/account/{tab}")
+        check(page, tab, 1280, 320)
+    page.goto(f"{server_url}/account/tokens")
+    page.get_by_label("Name").fill("\t")
+    page.get_by_role("button", name="Create token").click()
+    expect(page.locator("#name-problem")).to_be_visible()
+    check(page, "token refused", 1280, 320)
+    page.get_by_label("Name").fill("a program")
+    page.get_by_role("button", name="Create token").click()
+    expect(page.locator("#token")).to_be_visible()
+    check(page, "new token", 1280, 320)
+    page.get_by_role("link", name="I have put it away").click()
+    page.locator("summary", has_text="Revoke").click()
+    check(page, "tokens", 1280, 320)
+    page.goto(f"{server_url}/account/security")
+    page.locator("#two_step-password").fill("not this one")
+    page.get_by_role("button", name="Set it up").click()
+    expect(page.locator("#two_step-password-problem")).to_be_visible()
+    check(page, "security refused", 1280, 320)
+    page.locator("#two_step-password").fill(PASSWORD)
+    page.get_by_role("button", name="Set it up").click()
+    expect(page.locator("#secret")).to_be_visible()
+    check(page, "two steps", 1280, 320)
+    app = pyotp.TOTP(page.locator("#secret").inner_text().replace(" ", ""))
+    page.get_by_label("Code", exact=True).fill(app.now())
+    page.get_by_role("button", name="Switch it on").click()
+    expect(page.get_by_text("Two-step sign-in is on")).to_be_visible()
+    check(page, "security with two steps", 1280, 320)
+    page.locator("#codes-password").fill(PASSWORD)
+    page.get_by_role("button", name="Make new codes").click()
+    expect(page.locator("#codes")).to_be_visible()
+    check(page, "recovery codes", 1280, 320)
+    code = page.locator("#codes").inner_text().split()[0]
+    person.context.clear_cookies()
+    page.goto(f"{server_url}/signin")
+    page.get_by_label("Username").fill(person.username)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/signin/code*")
+    check(page, "code", 1280, 320)
+    page.get_by_role("link", name="Use a recovery code").click()
+    page.get_by_label("Recovery code").fill("x")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#code-problem")).to_be_visible()
+    check(page, "wrong recovery code", 1280, 320)
+    for path in ("/recover", "/recover/mail", "/recover/x", "/recover/code"):
+        page.goto(server_url + path)
+        check(page, path, 1280, 320)
+    page.get_by_label("Username").fill(person.username)
+    page.get_by_label("Recovery code").fill(code)
+    page.get_by_label("New password", exact=True).fill(PASSWORD + "!")
+    page.get_by_role("button", name="Set the new password").click()
+    expect(page.locator(".done")).to_be_visible()
+    check(page, "password set", 1280, 320)
+    page.get_by_label("Username").fill(person.username)
+    page.get_by_label("Password", exact=True).fill(PASSWORD + "!")
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/signin/code*")
+    page.get_by_label("Code", exact=True).fill(app.at(int(time.time()) + 30))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator(".notice")).to_be_visible()
+    check(page, "keys with a notice", 1280, 320)
     person.complaints = [text for text in person.complaints if "status of 4" not in text]
 
 

@@ -1,0 +1,317 @@
+"""One's account in a real browser: with the keyboard alone, without JavaScript, and told at once in every other tab."""
+
+import re
+import time
+
+import pyotp
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.browsing import Person
+from tests.running import PASSWORD, fresh_name
+
+NEW = "another-rather-Long-passphrase"
+
+
+def sign_in(page: Page, person: Person, password: str = PASSWORD) -> None:
+    page.get_by_label("Username").fill(person.username)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def sign_up(page: Page, person: Person) -> list[str]:
+    """By the form; the recovery codes."""
+    page.goto(person.server.url + "/signup")
+    page.get_by_label("Username").fill(person.username)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+    codes = page.locator("#codes").inner_text().split()
+    page.get_by_role("link", name="I saved them").click()
+    page.wait_for_url("**/keys")
+    return codes
+
+
+def account(page: Page, person: Person, tab: str) -> None:
+    page.goto(f"{person.server.url}/account/{tab}")
+
+
+def refusals_are_fair(person: Person) -> None:
+    """A form that is refused has a status that Chromium reports."""
+    person.complaints = [text for text in person.complaints if not re.search(r"status of (401|410|422)", text)]
+
+
+@pytest.fixture(params=[True, False], ids=["with JavaScript", "without"])
+def newcomer(make_person, request) -> Person:
+    person = make_person("newcomer", signed_up=False, java_script_enabled=request.param)
+    person.scripted = request.param
+    return person
+
+
+def test_the_recovery_codes_are_kept_as_a_file_and_by_the_clipboard(make_person, server):
+    person = make_person("codes", signed_up=False, permissions=["clipboard-read", "clipboard-write"])
+    page = person.new_page()
+    page.goto(server.url + "/signup")
+    page.get_by_label("Username").fill(person.username)
+    page.get_by_label("Password", exact=True).fill(PASSWORD[:9])
+    expect(page.locator("#password-measure")).to_have_text("Long enough, if it is not a common word or a name.")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+    codes = page.locator("#codes").inner_text()
+    assert len(codes.split()) == 10
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == codes
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download").click()
+    kept = started.value.path().read_text()
+    assert codes in kept and person.username in kept
+
+
+def test_a_whole_account_by_plain_forms(newcomer):
+    """Signing up, a second step, a token, recovery by a code, deletion and return."""
+    person, page = newcomer, newcomer.new_page()
+    codes = sign_up(page, person)
+
+    account(page, person, "tokens")
+    page.get_by_label("Name").fill("weather station")
+    page.get_by_label("Read and write").check()
+    page.get_by_role("button", name="Create token").click()
+    token = page.locator("#token").inner_text()
+    assert re.fullmatch(r"rkv_[\w-]{43}", token)
+    assert token in page.locator("#curl").inner_text()
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert person.context.request.get(person.server.url + "/api/v1/list", headers=bearer).ok
+    page.get_by_role("link", name="I have put it away").click()
+    expect(page.locator("main")).to_contain_text("weather station")
+    assert token not in page.content()
+    page.locator("summary", has_text="Revoke").click()
+    page.get_by_role("button", name="Revoke for good").click()
+    expect(page.get_by_text("That token is revoked.")).to_be_visible()
+    assert person.context.request.get(person.server.url + "/api/v1/list", headers=bearer).status == 401
+
+    account(page, person, "security")
+    page.locator("#two_step-password").fill(PASSWORD)
+    page.get_by_role("button", name="Set it up").click()
+    expect(page.get_by_role("img", name="QR code").locator("svg")).to_be_visible()
+    app = pyotp.TOTP(page.locator("#secret").inner_text().replace(" ", ""))
+    page.get_by_label("Code", exact=True).fill(app.now())
+    page.get_by_role("button", name="Switch it on").click()
+    expect(page.get_by_text("Two-step sign-in is on")).to_be_visible()
+
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/signin")
+    page.goto(person.server.url + "/account/sessions")
+    sign_in(page, person)
+    page.wait_for_url("**/signin/code?*")
+    page.get_by_label("Code", exact=True).fill(app.at(int(time.time()) + 30))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Sessions")).to_be_visible()
+
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.get_by_role("link", name="Forgot password?").click()
+    page.get_by_role("link", name="Use a recovery code").click()
+    page.get_by_label("Username").fill(person.username)
+    page.get_by_label("Recovery code").fill(codes[0].lower())
+    page.get_by_label("New password", exact=True).fill(NEW)
+    page.get_by_role("button", name="Set the new password").click()
+    expect(page.get_by_text("all other sessions are signed out")).to_be_visible()
+    sign_in(page, person, NEW)
+    page.get_by_role("link", name="Use a recovery code").click()
+    page.get_by_label("Recovery code").fill(codes[1])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/keys")
+    expect(page.get_by_text("Your password was set by a recovery code")).to_be_visible()
+    page.get_by_role("button", name="It was me").click()
+    page.wait_for_url("**/keys")
+    expect(page.get_by_text("Your password was set by")).to_have_count(0)
+
+    account(page, person, "data")
+    page.get_by_label("Type your user name").fill(person.username)
+    page.get_by_label("Password", exact=True).fill(NEW)
+    page.get_by_role("button", name="Delete the account").click()
+    expect(page.get_by_text("The account is deleted")).to_be_visible()
+    sign_in(page, person, NEW)
+    page.get_by_role("link", name="Use a recovery code").click()
+    page.get_by_label("Recovery code").fill(codes[2])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/keys")
+    account(page, person, "events")
+    expect(page.locator("main")).to_contain_text("Account restored")
+
+
+def test_the_keyboard_is_enough_for_an_account(make_person, server):
+    person = make_person("keyboard", signed_up=False)
+    page = person.new_page()
+    press, kind, focused = page.keyboard.press, page.keyboard.type, page.locator(":focus")
+
+    def tab_to(name: str) -> None:
+        for _ in range(40):
+            press("Tab")
+            label = focused.evaluate("e => e.labels?.[0]?.textContent ?? e.getAttribute('aria-label') ?? e.textContent")
+            if label.strip().startswith(name):
+                return
+        raise AssertionError(f"{name} cannot be reached")
+
+    page.goto(server.url + "/signin")
+    tab_to("Create an account")
+    press("Enter")
+    page.wait_for_url("**/signup")
+    kind(person.username)
+    tab_to("Password")
+    kind(PASSWORD)
+    press("Enter")
+    expect(page.locator("#codes")).to_be_visible()
+    tab_to("I saved them")
+    press("Enter")
+    page.wait_for_url("**/keys")
+    tab_to("Account")
+    press("Enter")
+    page.wait_for_url("**/account/profile")
+    press("Tab")
+    expect(focused).to_have_text("Skip to content")
+    press("Enter")
+    tab_to("Tokens")
+    press("Enter")
+    page.wait_for_url("**/account/tokens")
+    tab_to("Name")
+    kind("by keyboard")
+    tab_to("Read")
+    press("ArrowDown")
+    tab_to("Create token")
+    press("Enter")
+    expect(page.locator("#token")).to_be_visible()
+    tab_to("I have put it away")
+    press("Enter")
+    expect(page.get_by_role("heading", name="New token")).to_be_visible()
+    tab_to("Revoke")
+    press("Enter")
+    tab_to("Revoke for good")
+    press("Enter")
+    expect(page.get_by_text("That token is revoked.")).to_be_visible()
+    tab_to("Preferences")
+    press("Enter")
+    page.wait_for_url("**/account/preferences")
+    tab_to("As the system")
+    press("ArrowDown")
+    press("ArrowDown")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    press("Shift+Tab")
+    for _ in range(40):
+        if focused.inner_text() == "Sign out":
+            break
+        press("Shift+Tab")
+    press("Enter")
+    page.wait_for_url("**/signin")
+    # the storage of this browser is emptied, the theme with it
+    expect(page.locator("html")).not_to_have_attribute("data-theme", "dark")
+
+
+def test_a_session_that_is_ended_from_another_browser_says_so_and_keeps_what_was_typed(make_person, server):
+    laptop, phone = make_person("ada"), make_person("phone", signed_up=False)
+    phone.username = laptop.username
+    phone.sign_in()
+    tab = laptop.open_tab()
+    tab.create("a", "1")
+    expect(tab.row("a")).to_be_visible()
+    tab.page.goto(server.url + "/keys?key=a")
+    tab.is_live()
+    tab.editor.fill('"not saved yet"')
+    page = phone.new_page()
+    account(page, phone, "sessions")
+    page.get_by_role("button", name="Sign out all others").click()
+    expect(page.get_by_text("All other sessions are signed out.")).to_be_visible()
+    dialog = tab.page.get_by_role("dialog", name="You were signed out")
+    expect(dialog).to_contain_text("This session was ended")
+    expect(dialog).to_contain_text('"not saved yet"')
+    dialog.get_by_role("link", name="Sign in again").click()
+    sign_in(tab.page, laptop)
+    tab.page.wait_for_url("**/keys?key=a")
+    expect(tab.editor).to_have_value("1")
+
+
+def test_a_changed_password_and_a_deleted_account_are_told_in_other_browsers(make_person, server):
+    laptop, phone = make_person("ada"), make_person("phone", signed_up=False)
+    phone.username = laptop.username
+    page = phone.sign_in().new_page()
+    for tab_name, fill, button, words in (
+        ("security", ("#password-password", "#new_password"), "Change the password", "The password, or the way"),
+        ("data", ("#username", "#delete-password"), "Delete the account", "This account has been deleted"),
+    ):
+        tab = laptop.open_tab()
+        account(page, phone, tab_name)
+        texts = (PASSWORD, NEW) if tab_name == "security" else (laptop.username, NEW)
+        for field, text in zip(fill, texts, strict=True):
+            page.locator(field).fill(text)
+        page.get_by_role("button", name=button).click()
+        expect(tab.page.get_by_role("dialog", name="You were signed out")).to_contain_text(words)
+        if tab_name == "security":
+            tab.page.get_by_role("link", name="Sign in again").click()
+            sign_in(tab.page, laptop, NEW)
+            tab.page.wait_for_url("**/keys")
+            tab.page.close()
+
+
+def test_every_reason_has_a_sentence_of_its_own(ada):
+    tab = ada.open_tab()
+    told = tab.page.evaluate("""async () => {
+      const { showSignedOut } = await import("/static/js/dashboard/dialogs.js")
+      const sentence = (reason) => {
+        showSignedOut(document.getElementById("dialogs"), reason, [])
+        return document.querySelector("#signed-out p").textContent
+      }
+      return ["signed_out", "ended", "expired", "password_changed", "disabled", "deleted", "revoked", "another_user",
+        "unauthenticated"].map(sentence)
+    }""")
+    assert len(set(told)) == 9
+
+
+def test_signing_out_asks_first_when_something_is_not_saved(ada):
+    tab = ada.open_tab()
+    tab.create("a", "1")
+    expect(tab.row("a")).to_be_visible()
+    tab.open("a")
+    tab.editor.fill('"not saved yet"')
+    tab.click("Sign out")
+    dialog = tab.page.get_by_role("dialog", name="Sign out and lose this?")
+    expect(dialog).to_contain_text('"not saved yet"')
+    dialog.get_by_role("button", name="Stay").click()
+    expect(dialog).to_have_count(0)
+    expect(tab.editor).to_have_value('"not saved yet"')
+    tab.click("Sign out")
+    dialog.get_by_role("button", name="Sign out").click()
+    tab.page.wait_for_url("**/signin")
+
+
+def test_what_is_wrong_stands_beside_its_field_and_has_the_focus(make_person):
+    person = make_person("wrong")
+    page = person.new_page()
+    account(page, person, "security")
+    page.locator("#two_step-password").fill("not this one")
+    page.get_by_role("button", name="Set it up").click()
+    field = page.locator("#two_step-password")
+    expect(field).to_be_focused()
+    expect(field).to_have_accessible_description("Error: That is not your password.")
+    refusals_are_fair(person)
+
+
+def test_a_link_leaves_no_secret_in_the_address(make_person, server):
+    person = make_person("linked", signed_up=False)
+    page = person.new_page()
+    page.goto(server.url + "/recover/" + fresh_name("secret"))
+    expect(page).to_have_url(server.url + "/recover/password")
+    expect(page.get_by_role("heading")).to_have_text("This link is no good any more")
+    refusals_are_fair(person)
+
+
+def test_no_page_of_the_account_is_wider_than_320_pixels(make_person, server):
+    person = make_person("narrow", viewport={"width": 320, "height": 568})
+    page = person.new_page()
+    account(page, person, "tokens")
+    page.get_by_label("Name").fill("W" * 64)
+    page.get_by_label("Only keys that begin with").fill("a-folder-with-a-long-name/" * 10)
+    page.get_by_role("button", name="Create token").click()
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(overflow) == 0
+    for tab in ("profile", "security", "sessions", "tokens", "data", "preferences", "events"):
+        account(page, person, tab)
+        assert page.evaluate(overflow) == 0, tab

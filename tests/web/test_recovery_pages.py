@@ -1,0 +1,175 @@
+"""Ways back in, by plain forms: no secret stays in an address, and no answer tells whether a name is known."""
+
+import re
+from html import unescape
+
+import pytest
+
+from realtime_kv.accounts.audit import CLI
+
+PASSWORD, NEW = "correct horse battery", "another fine phrase"
+
+
+@pytest.fixture
+def mailed(open_site):
+    """A site that can send mail."""
+    return open_site(smtp_url="smtp://127.0.0.1:9", mail_from="kv@example.org")
+
+
+def house(site):
+    return site.app.extensions["realtime_kv"]
+
+
+def a_code(site):
+    page = site.visitor().post("/signup", data={"username": "Alice", "password": PASSWORD})
+    return unescape(re.search(r'id="codes"[^>]*>([^<]*)<', page.text)[1]).split()[0]
+
+
+def a_link(site, name="alice"):
+    return house(site).accounts.administration.recovery_link(CLI, name).result().secret
+
+
+def held(answer, name="rkv_recovery"):
+    (header,) = (cookie for cookie in answer.headers.getlist("Set-Cookie") if cookie.startswith(f"{name}="))
+    return header
+
+
+def without_tokens(page):
+    return re.sub(r'name="csrf_token" value="[^"]*"', "", page.text)
+
+
+def sign_in(site, password=NEW):
+    visitor = site.visitor()
+    return visitor, visitor.post("/signin", data={"username": "alice", "password": password})
+
+
+def test_a_recovery_code_sets_a_password_and_signs_everybody_out(site):
+    code = a_code(site)
+    old = site.program("alice")
+    form = {"username": "Alice", "code": code, "new_password": NEW}
+    answer = site.visitor().post("/recover/code", data=form)
+    assert answer.location == "/signin?done=password_set"
+    assert "all other sessions are signed out" in site.visitor().get(answer.location).text
+    assert old.get("/api/v1/me").status_code == 401
+    assert site.visitor().post("/recover/code", data=form).status_code == 401
+    assert sign_in(site)[1].location == "/keys"
+
+
+def test_a_wrong_code_is_answered_the_same_for_a_name_that_is_known_and_for_one_that_is_not(site):
+    a_code(site)
+    form = {"code": "AAAAAA-BBBBBB-CCCCCC-DDDDDD", "new_password": NEW}
+    known, unknown = (site.visitor().post("/recover/code", data=form | {"username": n}) for n in ("alice", "nobod"))
+    assert known.status_code == unknown.status_code == 401
+    assert without_tokens(known).replace("alice", "nobod") == without_tokens(unknown)
+    assert 'id="code-problem"' in known.text and form["code"] not in known.text
+
+
+def test_a_password_that_is_too_weak_costs_no_code_and_need_not_be_typed_with_it_again(site):
+    code = a_code(site)
+    form = {"username": "alice", "code": code, "new_password": "12345678"}
+    page = site.visitor().post("/recover/code", data=form)
+    assert page.status_code == 422 and 'id="new_password-problem"' in page.text and f'value="{code}"' in page.text
+    assert site.visitor().post("/recover/code", data=form | {"new_password": NEW}).status_code == 303
+
+
+def test_the_secret_of_a_link_is_out_of_the_address_at_once(site, alice):
+    secret, visitor = a_link(site), site.visitor()
+    answer = visitor.get(f"/recover/{secret}")
+    assert (answer.status_code, answer.location) == (303, "/recover/password")
+    cookie = held(answer)
+    assert secret in cookie and "HttpOnly" in cookie and "SameSite=Lax" in cookie and "Max-Age=1800" in cookie
+    assert secret not in answer.text
+    page = visitor.get("/recover/password")
+    assert "Alice" in page.text and secret not in page.text
+    assert page.headers["Referrer-Policy"] == "same-origin" and page.headers["Cache-Control"] == "no-store"
+
+
+def test_a_link_that_is_only_looked_at_is_not_used_up(site, alice):
+    secret = a_link(site)
+    for _ in range(3):
+        scanner = site.visitor()
+        scanner.get(f"/recover/{secret}")
+        assert scanner.get("/recover/password").status_code == 200
+    visitor = site.visitor()
+    visitor.get(f"/recover/{secret}")
+    weak = visitor.post("/recover/password", data={"new_password": "12345678"})
+    assert weak.status_code == 422 and 'id="new_password-problem"' in weak.text
+    answer = visitor.post("/recover/password", data={"new_password": NEW})
+    assert answer.location == "/signin?done=password_set" and "Max-Age=0" in held(answer)
+    assert alice.get("/keys").status_code == 303
+    late = site.visitor()
+    late.get(f"/recover/{secret}")
+    assert late.get("/recover/password").status_code == 410
+    assert late.post("/recover/password", data={"new_password": NEW}).status_code == 410
+
+
+@pytest.mark.parametrize("secret", ["x", "%00", "é", "a" * 5000, "%3Cscript%3E", "a%3B%20Path=%2Fx", "%0D%0Aa:b"])
+def test_a_link_that_never_was_is_expired_like_any_other(stranger, secret):
+    for link, page in (("/recover", "/recover/password"), ("/account/email", "/account/email")):
+        answer = stranger.get(f"{link}/{secret}")
+        if answer.status_code == 404:  # a slash in it
+            assert "%2F" in secret
+            continue
+        assert (answer.status_code, answer.location) == (303, page)
+        assert stranger.post(page, data={"new_password": NEW}).status_code == 410
+
+
+def test_a_temporary_password_is_good_for_choosing_another(site, alice):
+    temporary = house(site).accounts.administration.temporary_password(CLI, "alice").result()
+    visitor, answer = sign_in(site, temporary)
+    assert answer.location == "/recover/password" and "rkv_session" not in str(answer.headers)
+    assert visitor.get("/keys").status_code == 303
+    assert "Alice" in visitor.get("/recover/password").text
+    assert visitor.post("/recover/password", data={"new_password": NEW}).location == "/signin?done=password_set"
+    assert sign_in(site, temporary)[1].status_code == 401
+    assert sign_in(site)[1].location == "/keys"
+
+
+def test_a_recovery_is_told_at_the_next_sign_in_until_it_is_dismissed(site):
+    a_code(site)
+    visitor = site.visitor()
+    visitor.get(f"/recover/{a_link(site)}")
+    visitor.post("/recover/password", data={"new_password": NEW})
+    for _ in range(2):
+        visitor, _ = sign_in(site)
+        for path in ("/keys", "/account/profile"):
+            page = visitor.get(path).text
+            assert "Your password was set by a recovery link" in page and "If this was not you" in page
+    answer = visitor.post("/account/notice", data={"next": "/keys?key=a"})
+    assert answer.location == "/keys?key=a"
+    assert "Your password was set" not in visitor.get("/keys").text
+    assert visitor.post("/account/notice", data={"next": "//evil.example"}).location == "/keys"
+
+
+def test_only_a_server_that_sends_mail_offers_to(site, stranger):
+    assert "/recover/mail" not in stranger.get("/recover").text
+    assert "sends no mail" in stranger.get("/recover/mail").text
+    assert stranger.post("/recover/mail", data={"username": "alice"}).status_code == 404
+
+
+def test_asked_for_a_mail_the_answer_is_the_same_for_everybody(mailed):
+    mailed.browser("Alice")
+    assert "/recover/mail" in mailed.visitor().get("/recover").text
+    answers = [mailed.visitor().post("/recover/mail", data={"username": name}) for name in ("alice", "nobody", "")]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({without_tokens(answer) for answer in answers}) == 1
+
+
+def test_a_mail_address_counts_once_its_link_was_opened_and_confirmed(mailed):
+    alice, sent = mailed.browser("Alice"), []
+    mailed.app.extensions["realtime_kv"].accounts.recovery._mail.confirmation = lambda *letter: sent.append(letter)
+    form = {"do": "email", "email": "ada@example.org", "password": "correct horse battery"}
+    answer = alice.post("/account/security", data=form)
+    assert answer.location == "/account/security?done=email_sent"
+    ((to, _, secret),) = sent
+    assert to == "ada@example.org" and to not in alice.get("/account/profile").text
+    visitor = mailed.visitor()
+    assert visitor.get(f"/account/email/{secret}").location == "/account/email"
+    assert "Confirm this address" in visitor.get("/account/email").text
+    assert visitor.post("/account/email").location == "/account/security?done=email"
+    assert to in alice.get("/account/profile").text
+    assert visitor.post("/account/email").status_code == 410
+    wrong = alice.post("/account/security", data=form | {"email": "no address"})
+    assert wrong.status_code == 400 and 'id="email-problem"' in wrong.text
+    assert alice.post("/account/security", data=form | {"do": "email_off"}).location.endswith("done=email_gone")
+    assert to not in alice.get("/account/profile").text
