@@ -18,6 +18,7 @@ from realtime_kv.core.runtime import Inline, Runtime, repeat
 from realtime_kv.core.space import Quota
 from realtime_kv.core.store import Store, now_ms
 from realtime_kv.extensions import db, socketio
+from realtime_kv.operations import Operations
 from realtime_kv.sockets import transport
 from realtime_kv.sockets.gateway import Gateway
 from realtime_kv.sockets.transport import Limits
@@ -40,6 +41,7 @@ class House:
     store: Store
     accounts: Accounts
     gateway: Gateway
+    operations: Operations
     chronicle: Chronicle
     # the figures of the parts; whoever runs this app adds theirs
     gauges: Gauges = field(compare=False)
@@ -56,6 +58,7 @@ class House:
         """Finish what is queued, on disk; then nothing is accepted any more."""
         self.accounts.stop()
         self.store.stop()
+        self.operations.stop()
 
 
 def create_app(
@@ -89,11 +92,13 @@ def create_app(
     accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send)
     repeat(runtime, EXPIRY_SECONDS, accounts.end_expired)
     gateway = Gateway(config, runtime, store, accounts)
+    operations = Operations(config, runtime, store, clock, gateway.start_anew)
+    operations.schedule()
     gauges: Gauges = [store.metrics, gateway.metrics]
     chronicle = Chronicle(
         runtime, store.readers, store.pulse, partial(_figures, gauges), Path(str(engine.url.database)), clock
     )
-    app.extensions["realtime_kv"] = House(config, runtime, store, accounts, gateway, chronicle, gauges)
+    app.extensions["realtime_kv"] = House(config, runtime, store, accounts, gateway, operations, chronicle, gauges)
 
     web.register(app)
     # a page on another origin brings a bearer token, never a cookie

@@ -18,7 +18,7 @@ FLOORS = [
     {"server", "doctor"},
     {"app"},
     {"web", "sockets"},
-    {"extensions", "verbs"},
+    {"extensions", "verbs", "operations"},
     {"accounts"},
     {"migrations"},
     {"core", "browser_files"},

@@ -82,8 +82,10 @@ class Administration(Oversight):
         return self._context.walk(self._delete(doer, who))
 
     def restore(self, doer: Doer, who: Who) -> Future[None]:
-        """The account is there again, whoever deleted it."""
-        return self._undo(doer, who, "account_restored", User.deleted_at.is_not(None), deleted_at=None, deleted_by=None)
+        """The account is there again, whoever deleted it; not once the purge has begun with it."""
+        return self._undo(
+            doer, who, "account_restored", User.deleted_by.in_(("self", "admin")), deleted_at=None, deleted_by=None
+        )
 
     def recovery_link(self, doer: Doer, who: Who) -> Future[Ticket]:
         """A link to choose a new password, good once and for 30 minutes; sessions end when it is used.
@@ -236,7 +238,7 @@ class Administration(Oversight):
             now, user_id = self._context.clock(), census.find(connection, who)
             _keep_one(connection, user_id)
             # who has deleted their own account could still sign in again
-            ours = User.deleted_at.is_(None) | (User.deleted_by != "admin")
+            ours = User.deleted_at.is_(None) | (User.deleted_by == "self")
             if not _change(connection, user_id, ours, deleted_at=now, deleted_by="admin"):
                 return None, []
             audit.write(connection, now, doer, "account_deleted", user_id)

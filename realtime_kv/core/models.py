@@ -24,9 +24,10 @@ class Meta(Base):
 class User(Base):
     """An account. `folded` is the user name without case: names are unique by it; ids are never used twice.
 
-    `deleted_by` is `self` (signing in restores it) or `admin`. A password with `must_change_password` is good for
-    choosing another. `totp_step` is the last time step of which a code was taken: none is taken twice. `recovered_at`
-    and `recovered_how` (`code`, `link`, `mail`) stand until the user has been told. A quota of NULL is the house's.
+    `deleted_by` is `self` (signing in restores it), `admin`, or `purge` (nothing restores it). A password with
+    `must_change_password` is good for choosing another. `totp_step` is the last time step of which a code was taken:
+    none is taken twice. `recovered_at` and `recovered_how` (`code`, `link`, `mail`) stand until the user has been told.
+    A quota of NULL is the house's.
     """
 
     __tablename__ = "users"

@@ -55,6 +55,8 @@ SELECT '[' || coalesce(group_concat(document, ','), '') || ']', max(key), count(
 FROM (SELECT * FROM page WHERE before < :bytes AND n <= :limit ORDER BY key)
 """
 
+# from the same reading as the data: a restore changes both at once
+_EPOCH = "SELECT value FROM meta WHERE name = 'epoch'"
 _SPACE = "SELECT revision, floor, keys, digest FROM spaces WHERE user_id = :user"
 
 
@@ -156,7 +158,6 @@ class _Next(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 def sync(
     db: sqlite3.Connection,
     user_id: int,
-    our_epoch: str,
     *,
     epoch: str | None,
     since: int | None,
@@ -170,6 +171,7 @@ def sync(
     """
     at = _decode_next(next) if next is not None else None
     with _OneReading(db):
+        our_epoch = epoch_of(db)
         revision, floor, keys, digest = _space(db, user_id)
         if at is not None and (
             (at.epoch, at.prefix) != (our_epoch, prefix) or not _reachable(at.since, floor, revision, at.reset)
@@ -198,6 +200,12 @@ def sync(
     )
 
 
+def epoch_of(db: sqlite3.Connection) -> str:
+    """The name of the data set."""
+    name: str = db.execute(_EPOCH).fetchone()[0]
+    return name
+
+
 def usage(db: sqlite3.Connection, user_id: int) -> Usage:
     """What the user's space holds."""
     return Usage(*db.execute("SELECT keys, bytes FROM spaces WHERE user_id = ?", (user_id,)).fetchone())
@@ -213,9 +221,11 @@ def _not_found(deleted_at: int | None) -> NotFound:
     return NotFound("There is no such key.", **extra)
 
 
-def bookmark(db: sqlite3.Connection, user_id: int, epoch: str) -> Bookmark:
+def bookmark(db: sqlite3.Connection, user_id: int) -> Bookmark:
     """Where the space stands."""
-    revision, _floor, keys, digest = _space(db, user_id)
+    with _OneReading(db):
+        epoch = epoch_of(db)
+        revision, _floor, keys, digest = _space(db, user_id)
     return Bookmark(epoch=epoch, revision=revision, keys=keys, digest=digest)
 
 

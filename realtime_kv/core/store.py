@@ -4,11 +4,12 @@ A write takes its owner's next revision inside its transaction, so one user's re
 order. Watchers hear of a write after it is durable and before whoever wrote does; a watcher that fails cannot undo it.
 """
 
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from realtime_kv.core import database, fingerprints, permissions, reads, values
 from realtime_kv.core.caller import Caller
@@ -21,6 +22,8 @@ from realtime_kv.core.runtime import Future, Runtime, Workers
 from realtime_kv.core.space import Quota, Usage
 from realtime_kv.core.write import Write
 from realtime_kv.core.writer import Writer
+
+T = TypeVar("T")
 
 BATCH_OPS = 128
 READERS = 2
@@ -51,10 +54,10 @@ class Store:
         # the doors count here what they answer
         self.pulse = Pulse()
         with engine.connect() as connection:
-            self.epoch: str = connection.execute(text("SELECT value FROM meta WHERE name = 'epoch'")).scalar_one()
-        committer = Committer(self.epoch, self.quota)
-        self._memtable = committer.memtable
-        self.writer = Writer(engine, committer, runtime, clock, on_fatal)
+            epoch = reads.epoch_of(database.driver(connection))
+        self._committer = Committer(epoch, self.quota)
+        self._memtable = self._committer.memtable
+        self.writer = Writer(engine, self._committer, runtime, clock, on_fatal)
         self.readers = Workers(
             runtime, READERS, name="reader", resource=lambda: database.reading(engine), queue_limit=20_000
         )
@@ -95,12 +98,12 @@ class Store:
         user_id, prefix = caller.user_id, caller.prefix
         return self._read(
             user_id,
-            lambda db: reads.sync(db, user_id, self.epoch, epoch=epoch, since=since, next=next, prefix=prefix),
+            lambda db: reads.sync(db, user_id, epoch=epoch, since=since, next=next, prefix=prefix),
         )
 
     def bookmark(self, user_id: int) -> Future[Bookmark]:
         """Where a user's space stands, by the database."""
-        return self._read(user_id, lambda db: reads.bookmark(db, user_id, self.epoch))
+        return self._read(user_id, lambda db: reads.bookmark(db, user_id))
 
     def usage(self, caller: Caller) -> Future[Usage]:
         """How much of their quota the caller has filled; for one with a prefix, what the keys under it take of it."""
@@ -147,6 +150,23 @@ class Store:
     def watch(self, fn: Callable[[Sequence[Committed]], None]) -> None:
         """Call `fn` on the edge's thread after each commit, before the outcomes are handed out."""
         self.writer.watch(fn)
+
+    @property
+    def epoch(self) -> str:
+        """The name of this data set."""
+        return self._committer.epoch
+
+    def replace(self, fn: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Let `fn`, given the writer's connection, put other data in the place of these."""
+
+        def replace(db: sqlite3.Connection) -> T:
+            try:
+                return fn(db)
+            finally:
+                # whatever `fn` has come to: what is committed from now on says which data it belongs to
+                self._committer.epoch = reads.epoch_of(db)
+
+        return self.writer.maintain(replace)
 
     def metrics(self) -> dict[str, float]:
         """How much has been written, how it was grouped, and how long verbs take."""

@@ -80,6 +80,14 @@ class _Alone:
 
 
 @dataclass(slots=True, eq=False)
+class _Maintenance:
+    """`fn` outside any transaction, with all tables up to date."""
+
+    fn: Callable[[sqlite3.Connection], Any]
+    future: Future[Any] = field(default_factory=Future)
+
+
+@dataclass(slots=True, eq=False)
 class _Flush:
     """The tables of one user, or of all, up to date."""
 
@@ -87,7 +95,7 @@ class _Flush:
     future: Future[None] = field(default_factory=Future)
 
 
-_Job = Writable | _Alone | _Flush
+_Job = Writable | _Alone | _Maintenance | _Flush
 
 
 class Writer:
@@ -112,7 +120,7 @@ class Writer:
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting: dict[int, deque[Writable]] = {}
         self._waiting_weight = 0
-        self._alone: deque[_Alone] = deque()
+        self._alone: deque[_Alone | _Maintenance] = deque()
         self._flushes: list[_Flush] = []
         self._flush_after = IDLE_SECONDS
         self._accepting = True
@@ -137,6 +145,17 @@ class Writer:
         if not self._accepting:
             raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
         job = _Alone(fn)
+        self._put(job)
+        return job.future
+
+    def maintain(self, fn: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """`fn(connection)` alone between two groups and outside any transaction, as VACUUM and a restore need it.
+
+        All tables are up to date for it, and everything is read anew after it: `fn` may put other data in their place.
+        """
+        if not self._accepting:
+            raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
+        job = _Maintenance(fn)
         self._put(job)
         return job.future
 
@@ -196,7 +215,11 @@ class Writer:
     def _step(self) -> None:
         self._take()
         while self._alone:
-            self._run_alone(self._alone.popleft())
+            job = self._alone.popleft()
+            if isinstance(job, _Alone):
+                self._run_alone(job)
+            else:
+                self._run_maintenance(job)
         if self._flushes:
             self._run_flushes()
         if self._waiting:
@@ -218,7 +241,7 @@ class Writer:
     def _sort(self, job: _Job | None) -> None:
         if job is None:
             self._stopping = True
-        elif isinstance(job, _Alone):
+        elif isinstance(job, _Alone | _Maintenance):
             self._alone.append(job)
         elif isinstance(job, _Flush):
             self._flushes.append(job)
@@ -305,6 +328,19 @@ class Writer:
             failure = self._failure(error.orig if isinstance(error, DBAPIError) else error)
         # whatever it has changed is to be read anew
         self._committer.forget()
+        self._runtime.deliver(lambda: job.future.resolve(answer) if failure is None else job.future.fail(failure))
+
+    def _run_maintenance(self, job: _Maintenance) -> None:
+        failure: BaseException | None = None
+        answer = None
+        try:
+            self._transact(self._committer.flush)
+            answer = job.fn(self._cursor.connection)
+        except Exception as error:
+            failure = self._failure(error)
+        self._roll_back()
+        self._committer.forget()
+        self._recover()
         self._runtime.deliver(lambda: job.future.resolve(answer) if failure is None else job.future.fail(failure))
 
     def _run_flushes(self) -> None:

@@ -117,6 +117,10 @@ class Connections:
     def close_all(self, reason: str) -> None:
         """Close every one behind what is queued, and take no more; the clients come back by themselves."""
         self._closing = True
+        self.send_away(reason)
+
+    def send_away(self, reason: str) -> None:
+        """Close every one behind what is queued; the clients come back by themselves."""
         for connection in list(self.by_sid.values()):
             connection.close(reason, code=1001)
 

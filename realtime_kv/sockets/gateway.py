@@ -209,6 +209,13 @@ class Gateway:
         for session_id in {tab.caller.session_id for tab in self._tabs.values()}:
             self._accounts.saw(session_id)
 
+    def start_anew(self) -> None:
+        """Every tab comes back, by itself and as if for the first time: other data has taken the place of theirs."""
+        self.say_restart()
+        # a tab that is being let in right now is looked at once more, too
+        self._endings += 1
+        self._engine.send_away()
+
     def metrics(self) -> dict[str, float]:
         """How many tabs are connected, and of how many users."""
         return {"tabs": len(self._tabs), "users_connected": len(self._rooms)}

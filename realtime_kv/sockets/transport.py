@@ -186,6 +186,10 @@ class Engine(engineio.Server):  # type: ignore[misc]
         elif (sid := self._server.manager.sid_from_eio_sid(eio_sid, "/")) is not None:
             self._server.disconnect(sid)
 
+    def send_away(self) -> None:
+        """Close every connection behind what is queued; the clients come back by themselves, at once if they like."""
+        self._connections.send_away(self.reason.SERVER_DISCONNECT)
+
     def close_all(self) -> None:
         """Close every connection behind what is queued, and take no more; the clients come back by themselves."""
         self._connections.close_all(self.reason.SERVER_DISCONNECT)

@@ -1,0 +1,95 @@
+"""Copies of the whole data set: made while it is written to, and put in its place again.
+
+SQLite's online backup, in one step: one in several starts anew with every write, and never ends. A copy is one file,
+checked, and readable by its owner only; it has its name once it is whole and on the disk.
+"""
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from realtime_kv.core.errors import BadRequest
+
+
+class Unusable(BadRequest):
+    """A file that cannot be restored, or written to; the message says why."""
+
+
+def copy_file(source: Path, target: Path) -> int:
+    """Copy the data set in `source`, which may be in use, to the file `target`; how many bytes. May take long."""
+    with closing(connect(source)) as db:
+        return copy(db, target)
+
+
+def copy(db: sqlite3.Connection, target: Path) -> int:
+    """Copy what this connection sees to the file `target`, replacing it; how many bytes."""
+    with draft(target) as path:
+        _fill(db, path)
+        _sync(path)
+        size = path.stat().st_size
+        path.replace(target)
+    _sync(target.parent)
+    return size
+
+
+@contextmanager
+def draft(target: Path) -> Iterator[Path]:
+    """A file beside `target`, for its owner only, that does not outlive this."""
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        yield path
+    finally:
+        for leftover in (path, *(Path(f"{path}{end}") for end in ("-journal", "-wal", "-shm"))):
+            leftover.unlink(missing_ok=True)
+
+
+def fetch(file: Path, target: Path) -> None:
+    """Copy a file that somebody wants to restore, which is not touched. Raises Unusable."""
+    if not file.is_file():
+        raise Unusable(f"There is no file {file}; `restore` wants one that `backup` has made.")
+    # nothing stands beside a backup, and nothing is to be put there
+    alone = not Path(f"{file}-wal").exists()
+    try:
+        with closing(connect(file, "&immutable=1" if alone else "")) as db:
+            _fill(db, target)
+    except (sqlite3.Error, OSError) as error:
+        raise Unusable(f"{file} is not a whole backup ({error}); choose another one.") from None
+
+
+def connect(file: Path, options: str = "") -> sqlite3.Connection:
+    """A connection that only reads."""
+    uri = f"{file.absolute().as_uri()}?mode=ro{options}"
+    db = sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False)
+    db.isolation_level = None
+    return db
+
+
+def replace(db: sqlite3.Connection, copy: sqlite3.Connection) -> None:
+    """Put the data set in `copy` in the place of the one that `db` is connected to, in one transaction."""
+    copy.backup(db)
+    # what was there before is not to stay behind in the log
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _fill(db: sqlite3.Connection, path: Path) -> None:
+    with closing(sqlite3.connect(path, check_same_thread=False)) as target:
+        db.backup(target)
+        target.isolation_level = None
+        # one file, with nothing beside it
+        target.execute("PRAGMA journal_mode=DELETE")
+        found = target.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,301 @@
+"""What keeps a house in order: purge, backup and restore, by the clock or because somebody says so.
+
+One thread does all of it, one thing after the other, and never the edge's. The server's routine, the control socket,
+the command line and the superuser's pages all call this.
+"""
+
+import logging
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from realtime_kv import migrations
+from realtime_kv.accounts import audit, restored
+from realtime_kv.accounts import purge as accounts_purge
+from realtime_kv.accounts.audit import HOUSE, Doer
+from realtime_kv.accounts.sessions import DAY
+from realtime_kv.config import Config
+from realtime_kv.core import backup, database
+from realtime_kv.core.errors import RateLimited, Refusal, Unavailable
+from realtime_kv.core.purge import Purge
+from realtime_kv.core.runtime import Future, Inline, Runtime, Workers, repeat
+from realtime_kv.core.store import Store
+from realtime_kv.migrations.steps import NewerDatabase
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Progress = Callable[[str], None]
+
+HOUR = 60 * 60 * 1000
+# how often it is looked whether something is due
+LOOK_SECONDS = 300
+LAST_PURGE = "last_purge"
+_QUEUE = 8
+# a receipt is good for so many days (protocol §2), whatever the setting
+_RECEIPT_DAYS = 7
+
+
+class Purged(msgspec.Struct, kw_only=True):
+    """What a purge has removed, when (milliseconds) and how long it took.
+
+    `keys` had been deleted, and with them went `ops` of the log; `writes` were older than the history goes back.
+    `clean` says that no byte of what was removed is left in the files.
+    """
+
+    at: int
+    seconds: float = 0.0
+    keys: int = 0
+    ops: int = 0
+    writes: int = 0
+    receipts: int = 0
+    users: int = 0
+    sessions: int = 0
+    audit: int = 0
+    clean: bool = True
+
+
+class BackedUp(msgspec.Struct, kw_only=True):
+    """Where a backup is, how large, and how long it took."""
+
+    file: str
+    bytes: int
+    seconds: float
+
+
+class Restored(msgspec.Struct, kw_only=True):
+    """What was restored, and where a copy of what was there before is kept."""
+
+    file: str
+    before: str | None
+    seconds: float
+
+
+class Operations:
+    """The upkeep of one house; every answer is a future. `on_restored` is called on the edge's thread."""
+
+    def __init__(
+        self,
+        config: Config,
+        runtime: Runtime,
+        store: Store,
+        clock: Callable[[], int],
+        on_restored: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._config = config
+        self._runtime = runtime
+        self._store = store
+        self._clock = clock
+        self._on_restored = on_restored
+        self._due: Future[None] | None = None
+        self._workers = Workers(runtime, 1, name="upkeep", queue_limit=_QUEUE, on_full=RateLimited)
+        self.folder = config.data_dir / "backups"
+
+    def schedule(self) -> None:
+        """Do from now on what is due."""
+        for leftover in self.folder.glob(".*.db.*"):
+            # of a backup that a crash has cut short
+            leftover.unlink(missing_ok=True)
+        self._runtime.call_later(LOOK_SECONDS / 10, self.look)
+        repeat(self._runtime, LOOK_SECONDS, self.look)
+
+    def look(self) -> None:
+        """Do what is due, unless that is being done."""
+        if self._due is None or self._due.done:
+            self._due = self._workers.submit(lambda _: self._do_what_is_due())
+
+    def purge(self, doer: Doer = HOUSE, progress: Progress = log.debug) -> Future[Purged]:
+        """Remove everything whose time is over, for good."""
+        return self._workers.submit(lambda _: self._purge(doer, progress))
+
+    def backup(self, file: Path | None = None, doer: Doer = HOUSE, progress: Progress = log.debug) -> Future[BackedUp]:
+        """Copy everything to `file`, replacing it, or to a new file in the folder of backups. Fails with Unusable."""
+        return self._workers.submit(lambda _: _in_words("backup", lambda: self._backup(file, doer, progress)))
+
+    def restore(self, file: Path, doer: Doer, progress: Progress = log.debug) -> Future[Restored]:
+        """Put what is in `file` in the place of everything, and keep a copy of that. Fails with Unusable."""
+        return self._workers.submit(lambda _: _in_words("restore", lambda: self._restore(file, doer, progress)))
+
+    def last_purge(self) -> Future[Purged | None]:
+        """The last purge."""
+
+        def read(connection: Connection) -> Purged | None:
+            text = accounts_purge.read_meta(connection, LAST_PURGE)
+            return None if text is None else msgspec.json.decode(text, type=Purged)
+
+        return self._read(read)
+
+    def backups(self) -> list[Path]:
+        """The scheduled backups and those without a name of their own, the oldest first."""
+        return sorted(self.folder.glob("backup-*.db"))
+
+    def stop(self) -> None:
+        """End the thread, once it is through with what it does."""
+        self._workers.stop()
+
+    def _do_what_is_due(self) -> None:
+        try:
+            now, last = self._clock(), self._wait(self.last_purge())
+            if last is None or now - last.at >= self._config.purge_hours * HOUR:
+                self._purge(HOUSE, log.debug)
+            hours, made = self._config.backup_hours, self.backups()
+            if hours and (not made or now - _made_at(made[-1]) >= hours * HOUR):
+                self._backup(None, HOUSE, log.debug)
+        except Exception as error:
+            log.error("what was due could not be done, and is tried again: %r", error)
+
+    def _purge(self, doer: Doer, progress: Progress) -> Purged:
+        config, now, began = self._config, self._clock(), time.monotonic()
+        purge, done = Purge(self._store), Purged(at=now)
+        progress("Looking for deleted keys …")
+        done.keys, done.ops = purge.keys(now - config.trash_days * DAY)
+        progress("Looking through the change log …")
+        done.writes = purge.history(now - config.history_days * DAY)
+        done.receipts = purge.receipts(now - max(_RECEIPT_DAYS, config.receipt_days) * DAY)
+        progress("Looking for deleted accounts …")
+        users = self._write(lambda db: accounts_purge.condemn(db, now - config.account_days * DAY))
+        purge.spaces(users)
+        for user_id in users:
+            self._write(partial(accounts_purge.remove, user_id=user_id, now=now, doer=doer))
+        done.users = len(users)
+        while gone := self._write(lambda db: accounts_purge.remove_sessions(db, now)):
+            done.sessions += gone
+        while gone := self._write(lambda db: accounts_purge.remove_audit(db, now - config.audit_days * DAY)):
+            done.audit += gone
+        if done.keys or done.ops or done.writes or done.users or done.sessions or done.audit:
+            progress("Rewriting the file …")
+            done.clean = purge.vacuum()
+        done.seconds = round(time.monotonic() - began, 3)
+        self._write(lambda db: self._note(db, done, doer))
+        return done
+
+    def _note(self, connection: Connection, done: Purged, doer: Doer) -> None:
+        accounts_purge.write_meta(connection, LAST_PURGE, msgspec.json.encode(done).decode())
+        counts = msgspec.structs.asdict(done)
+        at = counts.pop("at")
+        # that nothing was to be done is nothing to write down every few hours
+        if doer is not HOUSE or any(counts[name] for name in counts.keys() - {"seconds", "clean"}):
+            audit.write(connection, at, doer, "purged", **counts)
+
+    def _backup(self, file: Path | None, doer: Doer, progress: Progress) -> BackedUp:
+        began, chosen = time.monotonic(), file is not None
+        file = self._writable(file) if file is not None else self.folder / f"backup-{_stamp(self._clock())}.db"
+        progress(f"Copying to {file} …")
+        size = backup.copy_file(self._database(), file)
+        if not chosen:
+            for old in self.backups()[: -self._config.backup_keep]:
+                old.unlink()
+        made = BackedUp(file=str(file), bytes=size, seconds=round(time.monotonic() - began, 3))
+        self._write(
+            lambda db: audit.write(db, self._clock(), doer, "backup_made", bytes=made.bytes, seconds=made.seconds)
+        )
+        return made
+
+    def _restore(self, file: Path, doer: Doer, progress: Progress) -> Restored:
+        began = time.monotonic()
+        progress(f"Checking {file} …")
+        with backup.draft(self.folder / "restoring.db") as path:
+            backup.fetch(file, path)
+            self._bring_up_to_date(path, file)
+            progress("Putting it in place …")
+            before = self._wait(self._store.replace(lambda live: self._replace(live, path, doer)))
+        # no tab goes on from what is no longer there
+        self._runtime.deliver(self._on_restored)
+        seconds = round(time.monotonic() - began, 3)
+        return Restored(file=str(file), before=None if before is None else str(before), seconds=seconds)
+
+    def _bring_up_to_date(self, path: Path, file: Path) -> None:
+        """Make of any backup of ours one that this version has written, with nothing left to flush."""
+        with closing(sqlite3.connect(path)) as db:
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not {"alembic_version", "meta", "users", "log"} <= tables:
+            raise backup.Unusable(f"{file} is not a backup of realtime_kv; choose another file.")
+        engine = database.open_engine(f"sqlite:///{path}")
+        try:
+            migrations.upgrade(engine)
+            Store(engine, Inline()).stop()
+        except NewerDatabase as error:
+            raise backup.Unusable(str(error)) from None
+        except (DBAPIError, AssertionError, msgspec.MsgspecError) as error:
+            log.error("a backup could not be brought up to date: %r", error)
+            raise backup.Unusable(f"{file} is not a whole backup of realtime_kv; choose another file.") from None
+        finally:
+            engine.dispose()
+
+    def _replace(self, live: sqlite3.Connection, path: Path, doer: Doer) -> Path | None:
+        """On the writer's thread, between two groups: from here on nothing is written to what was there before."""
+        before = None
+        now = self._clock()
+        if live.execute("SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM log)").fetchone()[0]:
+            before = self.folder / f"before-restore-{_stamp(now)}.db"
+            backup.copy(live, before)
+        engine = database.open_engine(f"sqlite:///{path}")
+        try:
+            with engine.connect() as connection:
+                restored.settle(connection, self._database(), now, secrets.token_urlsafe(9))
+                with connection.begin():
+                    audit.write(connection, now, doer, "restored")
+                backup.replace(live, database.driver(connection))
+        finally:
+            engine.dispose()
+        return before
+
+    def _writable(self, file: Path) -> Path:
+        """Raises Unusable for a name that a backup must not take."""
+        file = file.absolute()
+        if file.is_dir():
+            raise backup.Unusable(f"{file} is a folder; say how the file in it is to be called.")
+        if file.exists() and (file.resolve().parent == self._database().parent or not file.is_file()):
+            raise backup.Unusable(f"{file} belongs to the server; choose another name.")
+        return file
+
+    def _database(self) -> Path:
+        return Path(self._config.sqlalchemy_url.removeprefix("sqlite:///")).resolve()
+
+    def _write(self, fn: Callable[[Connection], T]) -> T:
+        return self._wait(self._store.writer.run(fn))
+
+    def _read(self, fn: Callable[[Connection], T]) -> Future[T]:
+        def read(connection: Connection) -> T:
+            with connection.begin():
+                return fn(connection)
+
+        return self._store.readers.submit(read)
+
+    def _wait(self, future: Future[T]) -> T:
+        return self._runtime.wait(future)
+
+
+def _in_words(what: str, fn: Callable[[], T]) -> T:
+    """Trouble with files and disks, as a sentence."""
+    try:
+        return fn()
+    except Refusal:
+        raise
+    except (sqlite3.Error, DBAPIError, OSError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "orig", None) or error
+        raise Unavailable(f"The {what} was not done: {reason}. What was there is as it was.") from error
+
+
+def _stamp(ms: int) -> str:
+    """A moment as part of a file name, in the order of time."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H-%M-%S}.{ms % 1000:03d}Z"
+
+
+def _made_at(file: Path) -> int:
+    """What `_stamp` said; a file that somebody has named by hand counts as old."""
+    try:
+        moment = datetime.strptime(file.stem.removeprefix("backup-"), "%Y-%m-%dT%H-%M-%S.%f%z")
+    except ValueError:
+        return 0
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,233 @@
+"""Real files, thousands of random values, and the bytes on the disk."""
+
+import secrets
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from realtime_kv.core.errors import Unavailable
+from realtime_kv.core.purge import Purge
+from tests.core.house import Person
+
+DAY = 24 * 60 * 60 * 1000
+
+
+def state(person):
+    """A space as its owner sees it: every entry, and the proof."""
+    synced = person.sync()
+    return person.list(limit=1000)["entries"], synced["writes"], synced["revision"], synced["keys"], synced["digest"]
+
+
+def rows(store, sql, *parameters):
+    return store.runtime.wait(
+        store.writer.run(lambda db: [tuple(row) for row in db.exec_driver_sql(sql, parameters)]), 10
+    )
+
+
+def floors(store, person):
+    return rows(store, "SELECT floor, history_floor FROM spaces WHERE user_id = ?", person.caller.user_id)[0]
+
+
+def on_disk(folder: Path, needles: list[str]) -> list[str]:
+    """Those of `needles` of which some bytes in a row stand in any file there."""
+    content = b"".join(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file())
+    # 48 random bits: they do not turn up by chance, and of what is split between two pages one half has as many
+    found = {content[at : at + 12] for at in range(len(content))}
+    pieces = {needle: needle.removeprefix("gone").removeprefix("kept").encode() for needle in needles}
+    return [
+        needle for needle, text in pieces.items() if any(text[at : at + 12] in found for at in range(len(text) - 11))
+    ]
+
+
+def secret(mark: str = "gone") -> str:
+    return mark + secrets.token_hex(24)
+
+
+def test_no_byte_of_a_purged_value_is_left_on_the_disk_and_all_others_are_untouched(
+    house, store, alice, charlie, tmp_path
+):
+    gone, kept = [], []
+    for start in range(0, 1500, 50):
+        part = range(start, start + 50)
+        first, second = [secret() for _ in part], [secret() for _ in part]
+        gone += first + second
+        alice.batch(
+            *[("set", f"trash/{n}", value) for n, value in zip(part, first, strict=True)],
+            *[("set", f"beside/{n}", secret("kept")) for n in part],
+        )
+        alice.batch(*[("set", f"trash/{n}", value) for n, value in zip(part, second, strict=True)])
+        kept += [secret("kept") for _ in part]
+        charlie.batch(*[("set", f"k{n}", kept[n]) for n in part])
+    for start in range(0, 1500, 100):
+        alice.batch(*[("delete", f"trash/{n}") for n in range(start, start + 100)])
+    before, charlies = alice.list(limit=1000)["entries"], state(charlie)
+    proof = alice.sync()["digest"]
+    house.clock.now += 31 * DAY
+    assert len(on_disk(tmp_path, gone)) == 3000
+    purge = Purge(store)
+    assert purge.keys(house.clock() - 30 * DAY) == (1500, 4500)
+    assert purge.vacuum()
+    assert on_disk(tmp_path, gone) == []
+    assert len(on_disk(tmp_path, kept)) == 1500
+    assert alice.list(limit=1000)["entries"] == before
+    assert alice.sync()["digest"] == proof
+    assert state(charlie) == charlies
+
+
+def test_who_was_there_before_a_purged_delete_starts_from_nothing_and_whoever_saw_it_goes_on(house, store, alice):
+    alice.set("a", 1)
+    alice.set("b", 2)
+    alice.delete("a")
+    alice.set("c", 3)
+    epoch = alice.sync()["epoch"]
+    assert alice.sync(epoch=epoch, since=2)["reset"] is False
+    house.clock.now += 31 * DAY
+    Purge(store).keys(house.clock() - 30 * DAY)
+    assert floors(store, alice) == (3, 3)
+    assert alice.sync(epoch=epoch, since=2)["reset"] is True
+    assert alice.sync(epoch=epoch, since=3)["reset"] is False
+    assert [write["revision"] for write in alice.sync()["writes"]] == [2, 4]
+
+
+def test_a_key_that_was_deleted_a_moment_ago_stays_in_the_trash(house, store, alice):
+    alice.set("old", "o")
+    alice.delete("old")
+    house.clock.now += 31 * DAY
+    alice.set("new", "n")
+    alice.delete("new")
+    assert Purge(store).keys(house.clock() - 30 * DAY) == (1, 2)
+    assert rows(store, "SELECT key FROM entries") == [("new",)]
+    assert floors(store, alice) == (2, 2)
+
+
+def test_a_key_that_was_created_again_keeps_what_it_is_now(house, store, alice):
+    alice.set("a", "first")
+    alice.delete("a")
+    house.clock.now += 31 * DAY
+    trashed = {alice.caller.user_id: {"a": 2}}
+    alice.set("a", "second")
+    purge = Purge(store)
+    # as if it had been created anew after the purge has found it in the trash
+    assert purge._remove_ops(trashed) == 2
+    assert purge._remove_entries(trashed, house.clock()) == 0
+    assert alice.get("a")["value"] == "second"
+    assert [frame.count("second") for (frame,) in rows(store, "SELECT frame FROM log")] == [1]
+    assert purge.keys(house.clock()) == (0, 0)
+
+
+def test_a_write_keeps_its_other_ops_as_they_were(house, store, alice):
+    alice.batch(("set", "gone", 1), ("set", "käse/🧀", {"deep": [1, "x"]}))
+    alice.delete("gone")
+    frame = rows(store, "SELECT frame FROM log")[0][0]
+    house.clock.now += 31 * DAY
+    Purge(store).keys(house.clock() - 30 * DAY)
+    assert rows(store, "SELECT frame FROM log") == [
+        (frame.replace('{"op":"set","key":"gone","value":1,"version":1},', ""),)
+    ]
+
+
+def test_the_change_log_goes_back_as_far_as_it_should_and_sync_needs_none_of_it(house, store, alice):
+    for n in range(5):
+        alice.set(f"old{n}", n)
+    house.clock.now += 91 * DAY
+    alice.set("new", 1)
+    epoch, before = alice.sync()["epoch"], alice.sync()
+    assert Purge(store).history(house.clock() - 90 * DAY) == 5
+    assert floors(store, alice) == (0, 5)
+    assert rows(store, "SELECT revision FROM log") == [(6,)]
+    assert alice.sync() == before
+    assert alice.sync(epoch=epoch, since=1)["reset"] is False
+    # and the next write takes the next revision, also after another start
+    assert alice.set("more", 1)["revision"] == 7
+
+
+def test_an_emptied_log_still_tells_a_restart_where_it_stood(house, store, alice):
+    alice.set("a", 1)
+    house.clock.now += 91 * DAY
+    purge = Purge(store)
+    assert purge.history(house.clock() - 90 * DAY) == 1
+    store.stop()
+    again = Person(house.open(), alice.caller)
+    assert again.set("a", 2)["revision"] == 2
+    assert again.get("a")["value"] == 2
+    assert rows(again.store, "SELECT id, revision FROM log") == [(2, 2)]
+
+
+def test_receipts_are_remembered_for_their_time(house, store, alice):
+    alice.set("a", 1, op_id="old")
+    house.clock.now += 8 * DAY
+    alice.set("b", 1, op_id="new")
+    assert Purge(store).receipts(house.clock() - 7 * DAY) == 1
+    assert alice.set("b", 1, op_id="new")["replayed"] is True
+    assert "replayed" not in alice.set("a", 1, op_id="old")
+
+
+@pytest.mark.parametrize("steps", range(1, 6))
+def test_a_purge_that_is_cut_short_has_done_no_harm_and_the_next_one_goes_on(house, store, alice, tmp_path, steps):
+    gone = [secret() for _ in range(40)]
+    for n, value in enumerate(gone):
+        alice.batch(("set", f"t{n}", value), ("set", f"k{n}", n))
+    alice.batch(*[("delete", f"t{n}") for n in range(40)])
+    before = alice.list(limit=1000)["entries"]
+    house.clock.now += 31 * DAY
+    left = steps
+    run = store.writer.run
+
+    def run_some(fn):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Unavailable()
+        return run(fn)
+
+    store.writer.run = run_some
+    # flush, floors, log, entries
+    if steps < 4:
+        with pytest.raises(Unavailable):
+            Purge(store).keys(house.clock() - 30 * DAY)
+    store.stop()
+    store = house.open()
+    alice = Person(store, alice.caller)
+    assert alice.list(limit=1000)["entries"] == before
+    Purge(store).keys(house.clock() - 30 * DAY)
+    Purge(store).vacuum()
+    assert on_disk(tmp_path, gone) == []
+    assert alice.list(limit=1000)["entries"] == before
+    assert alice.sync(epoch=store.epoch, since=40)["reset"] is True
+    assert alice.sync()["keys"] == 40
+
+
+def test_other_writes_go_on_between_the_steps_of_a_purge(house, store, alice, charlie):
+    for n in range(600):
+        alice.set(f"t{n}", n)
+    for start in range(0, 600, 100):
+        alice.batch(*[("delete", f"t{n}") for n in range(start, start + 100)])
+    house.clock.now += 31 * DAY
+    run, written = store.writer.run, []
+
+    def run_and_write(fn):
+        written.append(charlie.set(f"k{len(written)}", 1)["revision"])
+        return run(fn)
+
+    store.writer.run = run_and_write
+    assert Purge(store).keys(house.clock() - 30 * DAY)[0] == 600
+    assert written == list(range(1, len(written) + 1))
+    assert len(written) > 4
+    assert charlie.sync()["keys"] == len(written)
+
+
+def test_maintenance_runs_outside_a_transaction_and_its_failure_harms_nobody(house, store, alice):
+    alice.set("a", 1)
+
+    def fail(db: sqlite3.Connection):
+        assert not db.in_transaction
+        assert db.execute("SELECT count(*) FROM entries").fetchone() == (1,)
+        db.execute("BEGIN")
+        db.execute("DELETE FROM entries")
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        store.runtime.wait(store.writer.maintain(fail), 10)
+    assert alice.get("a")["value"] == 1
+    assert alice.set("a", 2)["revision"] == 2
