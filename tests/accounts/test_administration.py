@@ -61,6 +61,11 @@ def put(town, token, key, value):
     return town.wait(town.store.set(town.caller(token), key, msgspec.json.encode(value)))
 
 
+def api_token(town, signed_in):
+    caller = town.caller(signed_in.token)
+    return town.wait(town.accounts.tokens.create(caller, "script", "write", None, None, Visit())).token
+
+
 # users
 
 
@@ -204,9 +209,11 @@ def test_shutting_an_account_stops_everything_of_it_until_it_is_undone(office, t
     caller = town.caller(ada.token)
     put(town, ada.token, "a", 1)
     link = office.act("recovery_link", "ada")
+    program = api_token(town, ada)
     office.act(act, "ada")
-    assert [end.reason for end in town.ended] == [reason, reason]
-    for token in (ada.token, again.token):
+    assert [end.reason for end in town.ended] == [reason] * 3
+    assert (office.user("ada").sessions, office.user("ada").tokens) == (0, 0)
+    for token in (ada.token, again.token, program):
         with pytest.raises(Unauthenticated):
             town.caller(token)
     with pytest.raises(Unauthenticated):
@@ -220,9 +227,9 @@ def test_shutting_an_account_stops_everything_of_it_until_it_is_undone(office, t
     assert office.log(user="ada")[0] == noted[1] and office.log(user="ada").count(noted[1]) == 1
     back = town.sign_in("ada")
     assert town.wait(town.store.get(town.caller(back.token), "a"))
-    with pytest.raises(Unauthenticated):
-        town.caller(ada.token)
-
+    for token in (ada.token, program):
+        with pytest.raises(Unauthenticated):
+            town.caller(token)
     with pytest.raises(LinkExpired):
         town.write(lambda db: links.find(db, link.secret, town.clock.now, "recovery"))
 
@@ -287,6 +294,12 @@ def test_sessions_can_be_ended_and_the_answer_says_how_many(office, town):
     assert office.act("end_sessions", "ada") == 2
     assert office.act("end_sessions", "ada") == 0
     assert [end.reason for end in town.ended] == ["ended", "ended"]
+    program = api_token(town, town.sign_in("ada"))
+    assert office.act("end_sessions", "ada") == 1
+    assert town.caller(program).username == "Ada"
+    assert office.act("end_sessions", "ada", tokens=True) == 1
+    with pytest.raises(Unauthenticated):
+        town.caller(program)
     assert town.sign_in("ada")
 
 
@@ -443,6 +456,8 @@ def test_a_setup_link_makes_the_first_superuser_once(town):
     assert town.wait(parts.has_superuser()) is True
     with pytest.raises(LinkExpired):
         town.wait(parts.use_setup(link.secret, "Second", PASSWORD, Visit()))
+    with pytest.raises(LinkExpired):
+        town.write(lambda db: links.find(db, link.secret, town.clock.now, "setup"))
 
 
 def test_a_setup_link_is_worth_nothing_once_there_is_a_superuser_and_after_a_day(town):
