@@ -11,9 +11,20 @@ PASSWORD, NEW = "correct horse battery", "another fine phrase"
 
 
 @pytest.fixture
-def mailed(open_site):
+def sent():
+    """The mails that went out."""
+    return []
+
+
+@pytest.fixture
+def mailed(open_site, sent):
     """A site that can send mail."""
-    return open_site(smtp_url="smtp://127.0.0.1:9", mail_from="kv@example.org")
+    return open_site(send=sent.append)
+
+
+def path_in(mail):
+    """The path of the link in it."""
+    return re.search(r"http://[^/\s]+(/(?:recover|account)/\S+)", mail.get_content())[1]
 
 
 def house(site):
@@ -155,19 +166,20 @@ def test_asked_for_a_mail_the_answer_is_the_same_for_everybody(mailed):
     assert len({without_tokens(answer) for answer in answers}) == 1
 
 
-def test_a_mail_address_counts_once_its_link_was_opened_and_confirmed(mailed):
-    alice, sent = mailed.browser("Alice"), []
-    mailed.app.extensions["realtime_kv"].accounts.recovery._mail.confirmation = lambda *letter: sent.append(letter)
+def test_a_mail_address_counts_once_its_link_was_opened_and_confirmed(mailed, sent):
+    alice = mailed.browser("Alice")
     form = {"do": "email", "email": "ada@example.org", "password": "correct horse battery"}
     answer = alice.post("/account/security", data=form)
     assert answer.location == "/account/security?done=email_sent"
-    ((to, _, secret),) = sent
+    to = sent[0]["To"]
     assert to == "ada@example.org" and to not in alice.get("/account/profile").text
     visitor = mailed.visitor()
-    assert visitor.get(f"/account/email/{secret}").location == "/account/email"
+    assert visitor.get(path_in(sent[0])).location == "/account/email"
     assert "Confirm this address" in visitor.get("/account/email").text
     assert visitor.post("/account/email").location == "/account/security?done=email"
     assert to in alice.get("/account/profile").text
+    assert mailed.visitor().post("/recover/mail", data={"username": "alice"}).status_code == 200
+    assert visitor.get(path_in(sent[1])).location == "/recover/password"
     assert visitor.post("/account/email").status_code == 410
     wrong = alice.post("/account/security", data=form | {"email": "no address"})
     assert wrong.status_code == 400 and 'id="email-problem"' in wrong.text
