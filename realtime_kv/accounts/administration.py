@@ -135,6 +135,11 @@ class Administration(Oversight):
 
         return self._write(doer, write)
 
+    def note_download(self, doer: Doer, size: int) -> Future[None]:
+        """A backup, which holds what everybody keeps, is about to leave the house: every user sees that."""
+        now = self._context.clock()
+        return self._write(doer, lambda db: audit.write_for_all(db, now, doer, "backup_downloaded", bytes=size))
+
     # the first superuser
 
     def has_superuser(self) -> Future[bool]:

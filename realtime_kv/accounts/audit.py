@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, select
+from sqlalchemy.dialects import sqlite
 
 from realtime_kv.accounts.visit import Visit
-from realtime_kv.core.models import AuditRow
+from realtime_kv.core.models import AuditRow, Meta, User
 
 Actor = Literal["user", "admin", "nobody", "cli", "house"]
 
@@ -70,6 +71,11 @@ class AuditShown:
     detail: dict[str, Any]
 
 
+# in `meta`: which entries every user sees, by id
+FOR_ALL = "audit_for_all"
+MOST_FOR_ALL = 100
+
+
 @dataclass(frozen=True)
 class Doer:
     """Who does something, and from where; `id` is None for nobody, the command line and the house itself."""
@@ -110,9 +116,22 @@ def write(
     )
 
 
+def write_for_all(connection: Connection, now: int, doer: Doer, action: str, **detail: Any) -> None:
+    """Append one entry about the house that every user is to see among their own."""
+    write(connection, now, doer, action, None, **detail)
+    written = connection.execute(select(func.max(AuditRow.id))).scalar_one()
+    # looking for them among the entries about nobody would take as long as a stranger can make it
+    known = [*_for_all(connection), written][-MOST_FOR_ALL:]
+    text = msgspec.json.encode(known).decode()
+    statement = sqlite.insert(Meta).values(name=FOR_ALL, value=text)
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": text}))
+
+
 def of_user(connection: Connection, user_id: int, before: int | None, limit: int) -> list[AuditShown]:
-    """The entries about this user with ids below `before`, the last first."""
-    which = [AuditRow.user_id == user_id]
+    """The entries about this user with ids below `before`, the last first; and those about the house for all users."""
+    joined = select(User.created_at).where(User.id == user_id).scalar_subquery()
+    for_all = AuditRow.id.in_(_for_all(connection)) & (AuditRow.at >= joined)
+    which: list[ColumnElement[bool]] = [(AuditRow.user_id == user_id) | for_all]
     if before is not None:
         which.append(AuditRow.id < before)
     rows = connection.execute(select(AuditRow.__table__).where(*which).order_by(AuditRow.id.desc()).limit(limit))
@@ -131,3 +150,8 @@ def of_user(connection: Connection, user_id: int, before: int | None, limit: int
         )
         for row in rows
     ]
+
+
+def _for_all(connection: Connection) -> list[int]:
+    known = connection.execute(select(Meta.value).where(Meta.name == FOR_ALL)).scalar_one_or_none()
+    return msgspec.json.decode(known, type=list[int]) if known else []

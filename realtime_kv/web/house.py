@@ -9,6 +9,7 @@ from realtime_kv.config import Config
 from realtime_kv.core.chronicle import Chronicle
 from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.core.store import Store
+from realtime_kv.operations import Operations
 
 T = TypeVar("T")
 
@@ -30,6 +31,9 @@ class House(Protocol):
 
     @property
     def accounts(self) -> Accounts: ...
+
+    @property
+    def operations(self) -> Operations: ...
 
     @property
     def chronicle(self) -> Chronicle: ...

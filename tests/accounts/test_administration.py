@@ -334,6 +334,7 @@ def test_who_is_no_superuser_any_more_does_nothing_not_even_with_a_request_that_
         ("recovery_link", "victim"),
         ("end_sessions", "victim"),
         ("end_two_step", "victim"),
+        ("note_download", 1),
         ("set_quota", "victim", 1, 1),
         ("reveal", "victim", "key"),
         ("entries", "victim"),
@@ -417,6 +418,22 @@ def test_the_log_is_filtered_by_who_whom_what_and_when_and_paged_by_id(office, t
         if before is None:
             break
     assert pages == sorted(pages, reverse=True) and len(pages) == len(office.log())
+
+
+def test_everybody_who_was_there_sees_that_a_backup_has_left_among_their_own(office, town):
+    ada, bob = (town.caller(town.sign_up(name).token) for name in ("Ada", "Bob"))
+    own = town.accounts.own
+    town.clock.now += MINUTE
+    town.wait(office.parts.note_download(office.doer, 4096))
+    town.clock.now += MINUTE
+    late = town.caller(town.sign_up("Late").token)
+    for caller in (ada, bob):
+        seen = town.wait(own.events(caller))
+        assert [event.action for event in seen] == ["backup_downloaded", "sign_up"]
+        assert seen[0].detail == {"bytes": 4096}
+        assert town.wait(own.events(caller, seen[0].id))[0].action == "sign_up"
+    assert [event.action for event in town.wait(own.events(late))] == ["sign_up"]
+    assert office.log().count("backup_downloaded") == 1
 
 
 # the password again

@@ -60,7 +60,14 @@ def test_axe_finds_nothing_on_any_page(make_root, office, ada, theme):
     page = root.new_page()
     open_user(page, office, ada.username)
     user = page.url
-    others = ["/admin/users", "/admin/users/new", "/admin/audit", "/admin/diagnostics", "/admin/users?search=nobody"]
+    others = [
+        "/admin/users",
+        "/admin/users/new",
+        "/admin/audit",
+        "/admin/diagnostics",
+        "/admin/users?search=nobody",
+        "/admin/backup",
+    ]
     acts = ["", "/entries", "/delete", "/quota", "/sessions", "/disable", "/reveal?key=app/key-1"]
     for address in [*(office.url + path for path in others), *(user + act for act in acts)]:
         page.goto(address)
@@ -75,7 +82,7 @@ def test_axe_finds_nothing_on_any_page(make_root, office, ada, theme):
     check(page, "value", 1280, 320)
     page.goto(user + "/link")
     page.get_by_label("Your password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Recovery link").click()
+    page.get_by_role("button", name="Make recovery link").click()
     check(page, "secret", 1280, 320)
     root.complaints = [text for text in root.complaints if "status of 401" not in text]
 
@@ -85,7 +92,7 @@ def test_every_page_fits_320_pixels(make_root, office, ada):
     ada.http("set", key="without-any-place-to-break-" * 8, value="x" * 500)
     open_user(page, office, ada.username)
     user = page.url
-    for path in ("/admin/users", "/admin/users/new", "/admin/audit", "/admin/diagnostics"):
+    for path in ("/admin/users", "/admin/users/new", "/admin/audit", "/admin/diagnostics", "/admin/backup"):
         page.goto(office.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") == 320, path
     for act in ("", "/entries", "/delete", "/quota"):
@@ -165,6 +172,19 @@ def test_deleting_wants_the_name_and_is_undone(make_root, office, ada):
     page.get_by_role("link", name="Restore").click()
     page.get_by_role("button", name="Restore").click()
     expect(page.get_by_role("status")).to_have_text(f"{ada.username} is restored.")
+
+
+def test_a_backup_is_downloaded_and_seen_by_everybody(make_root, make_person, office):
+    page = make_root().new_page()
+    somebody = make_person(server=office)
+    page.goto(office.url + "/admin/backup")
+    page.get_by_label("Your password", exact=True).fill(PASSWORD)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download backup").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"SQLite format 3\0")
+    theirs = somebody.new_page()
+    theirs.goto(office.url + "/account/events")
+    expect(theirs.locator("main")).to_contain_text("Backup downloaded")
 
 
 def test_diagnostics_move_live_until_they_are_paused(make_root, office, ada):

@@ -3,6 +3,9 @@
 import csv
 import io
 import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -68,11 +71,12 @@ PAGES = [
     "/admin/audit",
     "/admin/audit.csv",
     "/admin/audit.ndjson",
+    "/admin/backup",
     "/admin/nothing/of/that/kind",
 ]
 DANGEROUS = ["link", "password", "end-two-step", "sessions", "quota", "make-admin", "unmake-admin", "disable", "delete"]
 ACTS = [*DANGEROUS, "enable", "restore"]
-FORMS = ["/admin/users/new", "/admin/users/1/reveal", *(f"/admin/users/1/{act}" for act in ACTS)]
+FORMS = ["/admin/users/new", "/admin/backup", "/admin/users/1/reveal", *(f"/admin/users/1/{act}" for act in ACTS)]
 
 
 def test_every_route_under_admin_stands_in_these_lists(site):
@@ -377,6 +381,40 @@ def test_diagnostics_tell_how_the_house_is(desk, alice):
     assert state["facts"]["Work"]["Latency, median"].endswith(" ms")
     assert state["charts"]["memory"]["paths"]["memory_bytes"].startswith("M")
     assert "at most" in state["charts"]["rate"]["words"]
+
+
+# backups
+
+
+def test_a_backup_leaves_whole_after_the_password_and_everybody_sees_it(desk, alice, tmp_path):
+    alice.call("set", key="a", value="kept")
+    before = desk.post("/admin/backup", password="wrong wrong")
+    assert before.status_code == 401 and "backup_downloaded" not in desk.log()
+    answer = desk.post("/admin/backup", password=PASSWORD)
+    assert answer.status_code == 200 and answer.headers["Content-Disposition"].startswith("attachment")
+    assert int(answer.headers["Content-Length"]) == len(answer.data)
+    file = tmp_path / "downloaded.db"
+    file.write_bytes(answer.data)
+    with closing(sqlite3.connect(file)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert "kept" in db.execute("SELECT frame FROM log").fetchone()[0]
+    assert list(desk.house.operations.folder.iterdir()) == [], "no copy stays"
+    own = desk.wait(desk.house.accounts.own.events(caller_of(desk, alice)))
+    assert own[0].action == "backup_downloaded" and own[0].actor == "admin"
+
+
+def caller_of(desk, visitor):
+    return desk.wait(desk.house.accounts.caller(visitor.cookie, "http"))
+
+
+def test_the_page_says_which_backups_there_are(desk):
+    assert "None is made by itself" in desk.get("/admin/backup").text
+    made = desk.wait(desk.house.operations.backup())
+    assert Path(made.file).name in desk.get("/admin/backup").text
+    facts = desk.get("/admin/diagnostics.json").json["facts"]["Upkeep"]
+    assert facts["Last purge"] == "not yet" and facts["Last backup on the server"].endswith(" ago")
+    desk.wait(desk.house.operations.purge())
+    assert desk.get("/admin/diagnostics.json").json["facts"]["Upkeep"]["Last purge"].endswith(" ago")
 
 
 # the first superuser

@@ -68,7 +68,7 @@ def _is_open(user: UserShown) -> bool:
 ACTS: dict[str, Act] = {
     "link": Act(
         "Recovery link",
-        "Make a recovery link",
+        "Make recovery link",
         lambda user: (
             f"Makes a link with which whoever has it chooses a new password for {user.username}: once, within 30 "
             "minutes. Using it ends every session. Older links are no good any more."
@@ -79,7 +79,7 @@ ACTS: dict[str, Act] = {
     ),
     "password": Act(
         "Temporary password",
-        "Set a temporary password",
+        "Set temporary password",
         lambda user: (
             f"Replaces the password of {user.username} by one that is shown to you once, and ends "
             f"{_count(user.sessions, 'session')}. At the next sign-in another one has to be chosen."
@@ -110,7 +110,7 @@ ACTS: dict[str, Act] = {
     ),
     "quota": Act(
         "Quota",
-        "Change the quota",
+        "Change quota",
         lambda user: (
             f"How much {user.username} may keep. It counts from the next write on; nothing that is there is taken away."
         ),
@@ -119,7 +119,7 @@ ACTS: dict[str, Act] = {
     ),
     "make-admin": Act(
         "Make superuser",
-        "Make a superuser",
+        "Make superuser",
         lambda user: (
             f"{user.username} will be able to do everything that you can, and has to sign in anew: "
             f"ends {_count(user.sessions, 'session')}."
@@ -131,7 +131,7 @@ ACTS: dict[str, Act] = {
     ),
     "unmake-admin": Act(
         "No superuser",
-        "Take the superuser's rights away",
+        "Take rights away",
         lambda user: f"{user.username} will be a user like any other: ends {_count(user.sessions, 'session')}.",
         "{name} is no superuser any more.",
         lambda to, doer, user, _: to.unmake_admin(doer, user.id),
@@ -140,7 +140,7 @@ ACTS: dict[str, Act] = {
     ),
     "disable": Act(
         "Disable",
-        "Disable a user",
+        "Disable user",
         lambda user: (
             f"Ends {_signed_in(user)} of {user.username} for good. Until the account is enabled again, nobody can sign "
             f"in to it. Nothing of {_count(user.entries, 'entry')} is lost."
@@ -152,7 +152,7 @@ ACTS: dict[str, Act] = {
     ),
     "enable": Act(
         "Enable",
-        "Enable a user",
+        "Enable user",
         lambda user: f"{user.username} can sign in again. What has ended stays ended.",
         "{name} is enabled.",
         lambda to, doer, user, _: to.enable(doer, user.id),
@@ -161,7 +161,7 @@ ACTS: dict[str, Act] = {
     ),
     "delete": Act(
         "Delete",
-        "Delete a user",
+        "Delete user",
         _delete_says,
         "{name} is deleted.",
         lambda to, doer, user, form: to.delete(doer, user.id),
@@ -170,7 +170,7 @@ ACTS: dict[str, Act] = {
     ),
     "restore": Act(
         "Restore",
-        "Restore a user",
+        "Restore user",
         lambda user: f"The account of {user.username} is there again, with {_count(user.entries, 'entry')}.",
         "{name} is restored.",
         lambda to, doer, user, _: to.restore(doer, user.id),

@@ -12,7 +12,7 @@ from realtime_kv.core.chronicle import Figures, Row
 from realtime_kv.core.frames import timestamp
 from realtime_kv.version import VERSION
 from realtime_kv.web import bodies, shown
-from realtime_kv.web.admin import charts
+from realtime_kv.web.admin import backup, charts
 from realtime_kv.web.admin.gate import admin, page
 from realtime_kv.web.house import house, wait
 
@@ -87,7 +87,7 @@ def _state(now: Row) -> dict[str, Any]:
     return {
         "at": timestamp(now.at),
         "headlines": headlines,
-        "facts": _facts(figures, now.at - chronicle.started_at),
+        "facts": _facts(figures, now.at - chronicle.started_at) | {"Upkeep": _upkeep(now.at)},
         "charts": {
             name: {"paths": chart.paths, "words": chart.words, "most": _of(name).show(chart.most)}
             for name, chart in drawn.items()
@@ -124,6 +124,22 @@ def _facts(figures: Figures, uptime: int) -> dict[str, dict[str, str]]:
             "SQLite": sqlite3.sqlite_version,
         },
     }
+
+
+def _upkeep(now: int) -> dict[str, str]:
+    """The last purge and the last backup, and what is known of them."""
+    purged, kept = wait(house().operations.last_purge()), backup.kept()
+    return {
+        "Last purge": "not yet" if purged is None else _ago(now - purged.at),
+        "Keys that it removed": "–" if purged is None else _whole(purged.keys),
+        "Accounts that it removed": "–" if purged is None else _whole(purged.users),
+        "It took": "–" if purged is None else _time(purged.seconds),
+        "Last backup on the server": _ago(now - kept[0].at) if kept else "none",
+    }
+
+
+def _ago(ms: int) -> str:
+    return f"{_duration(max(0, ms))} ago"
 
 
 def _duration(ms: int) -> str:
