@@ -2,6 +2,8 @@
 
 import re
 
+from realtime_kv.accounts import limits, passwords
+from realtime_kv.config import Config
 from tests.running import ROOT
 
 TEXT = (ROOT / "docs" / "security.md").read_text()
@@ -132,6 +134,24 @@ def test_every_file_that_is_named_is_there():
     for name in named:
         if not name.startswith("/"):
             assert (ROOT / name).exists() or (ROOT / "realtime_kv" / name).exists(), name
+
+
+def test_the_limits_and_words_are_those_of_the_code():
+    text = " ".join(TEXT.split())
+    seconds = {rate: rate.interval // limits.SECOND for rate in (limits.SIGN_UP, limits.RECOVER)}
+    for said in (
+        f"Signing in: {limits.SIGN_IN.burst} attempts at once from a network, then one a second",
+        f"{limits.FREE} free, then waits that double up to {limits.LONGEST // limits.MINUTE} minutes",
+        f"({limits.FREE_UNDER_ATTACK} free while a name is under attack)",
+        f"Six-digit codes: {limits.FREE_CODES} free",
+        f"Signing up: {limits.SIGN_UP.burst} at once, then one in {seconds[limits.SIGN_UP]} s",
+        f"Recovering: {limits.RECOVER.burst}, then one in {seconds[limits.RECOVER]} s",
+        f"{limits.MAIL.burst} mails, then one in {limits.MAIL.interval // limits.MINUTE} minutes",
+        f"**Passwords** have {passwords.LEAST_BYTES} to {passwords.MOST_BYTES} bytes",
+        ", ".join(f"`{word}`" for word in passwords.HOUSE_WORDS),
+        f"after {Config.session_idle_days} days unused and {Config.session_days} days at most",
+    ):
+        assert said in text, said
 
 
 def test_every_place_on_the_page_that_is_pointed_at_is_there():
