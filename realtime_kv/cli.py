@@ -80,12 +80,28 @@ def doctor(options: argparse.Namespace) -> int:
     return examination.main(options.url, options.seconds, options.tabs)
 
 
+def look_after(options: argparse.Namespace) -> int:
+    """One of the commands about people and backups."""
+    # as for `serve`
+    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+    os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
+    from realtime_kv import commands  # noqa: PLC0415 (not before it is installed)
+
+    return commands.main(options)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": serve,
     "test": test,
     "check": check,
     "bench": bench,
     "doctor": doctor,
+    "create-admin": look_after,
+    "reset-link": look_after,
+    "users": look_after,
+    "purge": look_after,
+    "backup": look_after,
+    "restore": look_after,
 }
 
 
@@ -132,7 +148,34 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("url", nargs="?", metavar="URL", help="where it is (the address that the settings here say)")
     command.add_argument("--seconds", type=float, default=10.0, metavar="S", help="how long the tabs write (10)")
     command.add_argument("--tabs", type=int, default=6, metavar="N", help="how many tabs (6)")
+    _add_keeping(commands)
     return parser
+
+
+def _add_keeping(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands that look after a data folder, whether a server runs on it or not."""
+
+    def add(name: str, words: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
+        command.add_argument("--data-dir", metavar="FOLDER", help="where everything is kept (RKV_DATA_DIR, ./data)")
+        command.add_argument("--json", action="store_true", help="answer in JSON, one line")
+        return command
+
+    command = add("create-admin", "make somebody a superuser, who is there already or not")
+    command.add_argument("name", nargs="?", metavar="NAME", help="the user name (asked for without)")
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--password-stdin", action="store_true", help="read a new user's password from the standard input")
+    how.add_argument("--link", action="store_true", help="make a one-time link to choose a password")
+    command = add("reset-link", "make a one-time link with which a user chooses a new password")
+    command.add_argument("name", metavar="NAME", help="the user name")
+    command = add("users", "show who there is, and what they keep")
+    command.add_argument("--search", default="", metavar="TEXT", help="only those whose names contain this")
+    add("purge", "remove what is past its time, for good (the server does it by itself every few hours)")
+    command = add("backup", "copy everything into one file, also while the server runs")
+    command.add_argument("file", metavar="FILE", help="the file to write")
+    command = add("restore", "put a backup in the place of everything, also while the server runs")
+    command.add_argument("file", metavar="FILE", help="a file that backup has written")
+    command.add_argument("--yes", action="store_true", help="do not ask")
 
 
 if __name__ == "__main__":

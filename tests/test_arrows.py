@@ -15,10 +15,12 @@ PACKAGE = "realtime_kv"
 # the rooms of the house from the street down: an import leads to a lower floor, or stays in its room
 FLOORS = [
     {"cli", "bootstrap"},
+    {"commands"},
     {"server", "doctor"},
     {"app"},
     {"web", "sockets"},
-    {"extensions", "verbs", "operations"},
+    {"extensions", "verbs", "orders"},
+    {"operations"},
     {"accounts"},
     {"migrations"},
     {"core", "browser_files"},
@@ -48,6 +50,7 @@ ENGINEIO = {"realtime_kv.sockets.transport"}
 # imports below the top of a file, each with its reason beside it
 LATE = {
     ("realtime_kv.cli", "bench.command"),
+    ("realtime_kv.cli", "realtime_kv.commands"),
     ("realtime_kv.cli", "realtime_kv.doctor"),
     ("realtime_kv.cli", "realtime_kv.server"),
     ("realtime_kv.migrations", "realtime_kv.migrations.steps"),

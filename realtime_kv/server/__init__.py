@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,11 +28,13 @@ import eventlet
 from eventlet import event, wsgi
 from flask import Flask
 
+from realtime_kv import orders
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.runtime import Future, Runtime, repeat
 from realtime_kv.server import logs
+from realtime_kv.server.control import Control
 from realtime_kv.server.http import Door, Listener
 from realtime_kv.server.hub import Hub
 from realtime_kv.server.watchdog import Watchdog
@@ -96,9 +99,14 @@ def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
     watchdog = Watchdog(hub, threading.get_ident())
     app.extensions["realtime_kv"].gauges.append(watchdog.metrics)
     watchdog.start()
+    house = app.extensions["realtime_kv"]
+    control = Control(config.data_dir, hub, partial(orders.carry_out, house))
     sys.stdout.write(f"Ready on {_address(config)}\n")
+    if (setup := orders.setup_address(house)) is not None:
+        sys.stdout.write(f"Nobody is a superuser yet. This address makes one, once, within a day:\n{setup}\n")
     sys.stdout.flush()
     told.wait()
+    control.close()
     _stop(app, hub, listener, serving)
     return 0
 

@@ -1,0 +1,228 @@
+"""The commands that look after a data folder: through the running server, or on the folder itself where none runs."""
+
+import argparse
+import getpass
+import json
+import os
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from realtime_kv import orders, server
+from realtime_kv.app import create_app
+from realtime_kv.config import Config, ConfigError
+from realtime_kv.core.errors import Refusal
+from realtime_kv.core.runtime import Inline
+from realtime_kv.migrations.steps import NewerDatabase
+from realtime_kv.server import control
+from realtime_kv.server.control import Failed
+
+Answer = dict[str, Any]
+Order = Callable[..., Answer]
+
+# how long a server that is just starting or stopping is waited for
+PATIENCE = 15.0
+
+
+class Refused(Exception):
+    """Why a command is not carried out, as a sentence that says what to do."""
+
+
+def main(options: argparse.Namespace) -> int:
+    """Carry out one of these commands; the exit code: 0 done, 1 not done, 2 asked for in a wrong way."""
+    # the database, the key and the backups are for this user alone
+    os.umask(0o077)
+    config = Config.from_environ(os.environ, data_dir=options.data_dir)
+    try:
+        answer = COMMANDS[options.command](options, partial(_order, config))
+    except Refused as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (Failed, Refusal, server.CannotServe, NewerDatabase) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (EOFError, ConfigError) as error:
+        print(error or "Nothing was typed, and nothing was done.", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(answer, ensure_ascii=False))
+    else:
+        for line in _WORDS[options.command](answer):
+            print(line)
+    return 0
+
+
+def create_admin(options: argparse.Namespace, order: Order) -> Answer:
+    """Make somebody a superuser, who is there already or not."""
+    name = options.name or input("User name: ").strip()
+    if not name:
+        raise Refused("Say who is to be a superuser: run.py create-admin NAME")
+    password = None
+    if options.password_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    elif not options.link and not order("known", name=name)["known"]:
+        password = _ask_password()
+    return order("create-admin", name=name, password=password, link=options.link)
+
+
+def reset_link(options: argparse.Namespace, order: Order) -> Answer:
+    """A one-time link for somebody who has forgotten their password."""
+    return order("reset-link", name=options.name)
+
+
+def users(options: argparse.Namespace, order: Order) -> Answer:
+    """Who there is."""
+    return order("users", search=options.search)
+
+
+def purge(_: argparse.Namespace, order: Order) -> Answer:
+    """Remove what is past its time."""
+    return order("purge")
+
+
+def backup(options: argparse.Namespace, order: Order) -> Answer:
+    """Copy everything into one file."""
+    return order("backup", file=str(Path(options.file).absolute()))
+
+
+def restore(options: argparse.Namespace, order: Order) -> Answer:
+    """Put a backup in the place of everything."""
+    if not options.yes:
+        print(f"Everything will be as it was in {options.file}. What is there now is kept as a backup.")
+        if input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
+            raise Refused("Nothing was done.")
+    return order("restore", file=str(Path(options.file).absolute()))
+
+
+def _ask_password() -> str:
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Once more: ") != password:
+        raise Refused("These were two different passwords, and nothing was done; try again.")
+    return password
+
+
+def _order(config: Config, name: str, /, **arguments: Any) -> Answer:
+    """Have it done by the server, or do it."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        answer = control.ask(config.data_dir, name, arguments, _progress)
+        if answer is not None:
+            return answer
+        try:
+            lock = server.lock_folder(config.data_dir)
+        except server.CannotServe:
+            # it is about to listen, or about to be gone
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+            continue
+        with lock:
+            return _do(config, name, arguments)
+
+
+def _do(config: Config, name: str, arguments: Answer) -> Answer:
+    database = Path(config.sqlalchemy_url.removeprefix("sqlite:///"))
+    if name == "restore":
+        _set_damaged_aside(config, database)
+    elif name == "backup" and not database.exists():
+        raise Refused(f"There is nothing in {config.data_dir} to make a backup of; say where with --data-dir.")
+    house = create_app(config, Inline()).extensions["realtime_kv"]
+    try:
+        return orders.carry_out(house, name, arguments, _progress)
+    finally:
+        house.stop()
+
+
+def _set_damaged_aside(config: Config, database: Path) -> None:
+    """What cannot even be opened must not be in the way of its own backup."""
+    if not database.exists():
+        return
+    try:
+        house = create_app(config, Inline()).extensions["realtime_kv"]
+    except (sqlite3.Error, DBAPIError, NewerDatabase) as error:
+        folder = config.data_dir / "backups" / f"damaged-{time.strftime('%Y-%m-%dT%H-%M-%SZ', time.gmtime())}"
+        folder.mkdir(parents=True)
+        for end in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                shutil.move(f"{database}{end}", folder)
+        _progress(f"The database there could not be opened ({error}); it is kept in {folder}.")
+    else:
+        house.stop()
+
+
+def _progress(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def _create_admin_words(answer: Answer) -> list[str]:
+    done = "is a new superuser" if answer["created"] else "is a superuser, and has to sign in anew"
+    return [f"{answer['name']} {done}.", *_link_words(answer)]
+
+
+def _link_words(answer: Answer) -> list[str]:
+    if "link" not in answer:
+        return []
+    return [f"This link is good once, until {answer['expires_at']}; hand it to {answer['name']}:", answer["link"]]
+
+
+def _users_words(answer: Answer) -> list[str]:
+    if not answer["users"]:
+        return ["There is nobody."]
+    lines = [f"{'name':<32}  {'status':<8}  {'entries':>8}  {'bytes':>12}  {'tabs':>4}  last seen"]
+    for user in answer["users"]:
+        seen = (user["seen_at"] or "never")[:16].replace("T", " ")
+        who = f"{user['name']:<32}  {user['status']:<8}  {user['entries']:>8}  {user['bytes']:>12}  {user['tabs']:>4}"
+        lines.append(f"{who}  {seen}{'  superuser' if user['is_admin'] else ''}")
+    return lines
+
+
+def _purge_words(answer: Answer) -> list[str]:
+    parts = [f"{answer[name]} {words}" for name, words in _PURGED.items() if answer[name]]
+    lines = [f"Removed {', '.join(parts) if parts else 'nothing: all of it is young enough'}; {answer['seconds']} s."]
+    if not answer["clean"]:
+        lines.append("Somebody was reading all the time, so traces may be left in the files: run it again.")
+    return lines
+
+
+def _backup_words(answer: Answer) -> list[str]:
+    return [f"{answer['file']}: {answer['bytes']} bytes, checked; {answer['seconds']} s."]
+
+
+def _restore_words(answer: Answer) -> list[str]:
+    kept = f" What was there before is in {answer['before']}." if answer["before"] else ""
+    return [f"Everything is as it was in {answer['file']}.{kept}", "Tabs start anew by themselves."]
+
+
+_PURGED = {
+    "keys": "deleted keys",
+    "ops": "of their writes",
+    "writes": "old writes",
+    "receipts": "receipts",
+    "users": "accounts",
+    "sessions": "sessions and links",
+    "audit": "audit entries",
+}
+COMMANDS: dict[str, Callable[[argparse.Namespace, Order], Answer]] = {
+    "create-admin": create_admin,
+    "reset-link": reset_link,
+    "users": users,
+    "purge": purge,
+    "backup": backup,
+    "restore": restore,
+}
+_WORDS: dict[str, Callable[[Answer], list[str]]] = {
+    "create-admin": _create_admin_words,
+    "reset-link": _link_words,
+    "users": _users_words,
+    "purge": _purge_words,
+    "backup": _backup_words,
+    "restore": _restore_words,
+}

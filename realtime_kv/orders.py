@@ -1,0 +1,174 @@
+"""What the command line orders, carried out on a house: words and paths come in, plain data goes out.
+
+The running server takes orders through its control socket; where none runs, the command carries them out itself.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import msgspec
+
+from realtime_kv.accounts.accounts import Accounts
+from realtime_kv.accounts.audit import CLI
+from realtime_kv.accounts.census import UserShown
+from realtime_kv.accounts.links import Ticket
+from realtime_kv.config import Config
+from realtime_kv.core.errors import BadRequest, NotFound
+from realtime_kv.core.frames import timestamp
+from realtime_kv.core.runtime import Runtime
+from realtime_kv.operations import Operations, Progress
+
+# what is done through a socket is waited for by a person: a password hash or a look at the users
+_PATIENCE = 60
+
+Answer = dict[str, Any]
+
+
+class House(Protocol):
+    """The parts of a house that orders are about."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def runtime(self) -> Runtime: ...
+    @property
+    def accounts(self) -> Accounts: ...
+    @property
+    def operations(self) -> Operations: ...
+    def open_tabs(self) -> dict[int, int]: ...
+
+
+def carry_out(house: House, order: str, arguments: Mapping[str, Any], progress: Progress) -> Answer:
+    """The answer to one order; blocks, so never on the edge's thread. Raises a Refusal."""
+    if order not in _ORDERS:
+        raise BadRequest(f"There is no command {order!r}; the server may be older than the command line.")
+    payload, fn = _ORDERS[order]
+    try:
+        given = msgspec.convert(dict(arguments), payload)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"The command {order!r} cannot be given that: {error}.") from None
+    return fn(house, progress, **msgspec.structs.asdict(given))
+
+
+class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    pass
+
+
+class _Named(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+
+
+class _Admin(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    password: str | None = None
+    link: bool = False
+
+
+class _Search(msgspec.Struct, forbid_unknown_fields=True):
+    search: str = ""
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    file: Annotated[str, msgspec.Meta(pattern=r"^/[^\x00]*\Z")]
+
+
+def create_admin(house: House, _: Progress, *, name: str, password: str | None = None, link: bool = False) -> Answer:
+    """A superuser: somebody who is there already, or a new user with this password or a link to choose one."""
+    administration = house.accounts.administration
+    try:
+        house.runtime.wait(administration.make_admin(CLI, name), _PATIENCE)
+    except NotFound:
+        if password is None and not link:
+            raise BadRequest(f"There is no user {name} yet: give a password, or ask for a link with --link.") from None
+        made = administration.create_user(CLI, name, password=password, is_admin=True, link=link)
+        created = house.runtime.wait(made, _PATIENCE)
+        answer: Answer = {"name": created.user.username, "created": True}
+        return {**answer, **_shown(house, "recover", created.link)}
+    answer = {"name": house.runtime.wait(administration.user(name), _PATIENCE).username, "created": False}
+    if link:
+        answer |= reset_link(house, _, name=name)
+    return answer
+
+
+def known(house: House, _: Progress, *, name: str) -> Answer:
+    """Whether there is such a user."""
+    try:
+        house.runtime.wait(house.accounts.administration.user(name), _PATIENCE)
+    except NotFound:
+        return {"known": False}
+    return {"known": True}
+
+
+def reset_link(house: House, _: Progress, *, name: str) -> Answer:
+    """A one-time link with which this user chooses a new password."""
+    ticket = house.runtime.wait(house.accounts.administration.recovery_link(CLI, name), _PATIENCE)
+    return {"name": name, **_shown(house, "recover", ticket)}
+
+
+def users(house: House, _: Progress, *, search: str = "") -> Answer:
+    """Everybody whose name contains `search`."""
+    found: list[Answer] = []
+    page = pages = 1
+    while page <= pages:
+        part = house.runtime.wait(
+            house.accounts.administration.users(search=search, page=page, tabs=house.open_tabs()), _PATIENCE
+        )
+        found += [_user(user) for user in part.users]
+        page, pages = page + 1, part.pages
+    return {"users": found}
+
+
+def purge(house: House, progress: Progress) -> Answer:
+    """Everything whose time is over goes for good."""
+    done = house.runtime.wait(house.operations.purge(CLI, progress))
+    return {**msgspec.structs.asdict(done), "at": timestamp(done.at)}
+
+
+def backup(house: House, progress: Progress, *, file: str) -> Answer:
+    """A copy of everything."""
+    return msgspec.structs.asdict(house.runtime.wait(house.operations.backup(Path(file), CLI, progress)))
+
+
+def restore(house: House, progress: Progress, *, file: str) -> Answer:
+    """A backup in the place of everything."""
+    return msgspec.structs.asdict(house.runtime.wait(house.operations.restore(Path(file), CLI, progress)))
+
+
+def setup_address(house: House) -> str | None:
+    """A one-time address that makes the first superuser; None where there is one."""
+    if house.runtime.wait(house.accounts.administration.has_superuser(), _PATIENCE):
+        return None
+    ticket = house.runtime.wait(house.accounts.administration.setup_link(), _PATIENCE)
+    return str(_shown(house, "setup", ticket)["link"])
+
+
+def _user(user: UserShown) -> Answer:
+    return {
+        "id": user.id,
+        "name": user.username,
+        "status": user.status,
+        "is_admin": user.is_admin,
+        "entries": user.entries,
+        "bytes": user.bytes,
+        "tabs": user.tabs,
+        "seen_at": None if user.seen_at is None else timestamp(user.seen_at),
+        "created_at": timestamp(user.created_at),
+    }
+
+
+def _shown(house: House, path: str, ticket: Ticket | None) -> Answer:
+    if ticket is None:
+        return {}
+    return {"link": f"{house.config.url}/{path}/{ticket.secret}", "expires_at": timestamp(ticket.expires_at)}
+
+
+_ORDERS: dict[str, tuple[type[msgspec.Struct], Callable[..., Answer]]] = {
+    "create-admin": (_Admin, create_admin),
+    "known": (_Named, known),
+    "reset-link": (_Named, reset_link),
+    "users": (_Search, users),
+    "purge": (_Nothing, purge),
+    "backup": (_File, backup),
+    "restore": (_File, restore),
+}

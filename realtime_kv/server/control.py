@@ -1,0 +1,157 @@
+"""The control socket: how the command line reaches the running server, so that what it ends is ended in the tabs too.
+
+A Unix socket in the data folder, for the owner of the folder only. One JSON line comes in, `{"order", "arguments"}`;
+lines go out: `{"progress"}` while it lasts, then `{"ok": true, "answer"}` or `{"ok": false, "error": {code, message}}`.
+Real threads, one for each connection: nothing here touches the hub.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from realtime_kv.core.errors import Refusal, Unavailable
+from realtime_kv.core.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+NAME = "control.sock"
+# a password and a path are what is longest in an order
+LINE_BYTES = 64 * 1024
+CONNECTIONS = 8
+# how long somebody who has connected may take to say what they want
+PATIENCE = 10.0
+
+Progress = Callable[[str], None]
+CarryOut = Callable[[str, Mapping[str, Any], Progress], dict[str, Any]]
+
+
+class _Order(msgspec.Struct, forbid_unknown_fields=True):
+    order: str
+    arguments: dict[str, Any] = {}
+
+
+class Failed(Exception):
+    """What the server answered to an order that it did not carry out."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Control:
+    """Listens in a folder that is locked by this process."""
+
+    def __init__(self, folder: Path, runtime: Runtime, carry_out: CarryOut) -> None:
+        self._carry_out = carry_out
+        self._runtime = runtime
+        self._path = folder / NAME
+        self._places = threading.BoundedSemaphore(CONNECTIONS)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # the folder is ours: what lies there has been left behind by a server that was killed
+        self._path.unlink(missing_ok=True)
+        with _address(folder) as address:
+            self._socket.bind(address)
+        self._path.chmod(0o600)
+        self._socket.listen(CONNECTIONS)
+        runtime.start_thread(self._accept, "control")
+
+    def close(self) -> None:
+        """Take no more orders; those that are being carried out are finished by whoever does that."""
+        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            if self._places.acquire(blocking=False):
+                self._runtime.start_thread(lambda connection=connection: self._serve(connection), "order")  # type: ignore[misc]
+            else:
+                connection.close()
+
+    def _serve(self, connection: socket.socket) -> None:
+        def say(**words: Any) -> None:
+            # who has gone away does not stop what they have ordered
+            with contextlib.suppress(OSError):
+                connection.sendall(msgspec.json.encode(words) + b"\n")
+
+        try:
+            with connection:
+                connection.settimeout(PATIENCE)
+                say(**self._answer(_first_line(connection), lambda words: say(progress=words)))
+        except OSError:
+            log.debug("somebody at the control socket has gone away")
+        finally:
+            self._places.release()
+
+    def _answer(self, line: bytes, progress: Progress) -> dict[str, Any]:
+        try:
+            order = msgspec.json.decode(line, type=_Order)
+        except (msgspec.MsgspecError, RecursionError, ValueError):
+            return {"ok": False, "error": {"code": "bad_request", "message": "An order is one line of JSON."}}
+        try:
+            return {"ok": True, "answer": self._carry_out(order.order, order.arguments, progress)}
+        except Refusal as refusal:
+            return {"ok": False, "error": {"code": refusal.code, "message": refusal.message}}
+        except Exception:
+            log.exception("an order failed")
+            return {"ok": False, "error": {"code": "internal", "message": "That failed; the server's log tells why."}}
+
+
+def ask(folder: Path, order: str, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any] | None:
+    """What the server of this folder answers; None where no server listens. Raises Failed."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        try:
+            with _address(folder) as address:
+                connection.connect(address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+        connection.sendall(msgspec.json.encode({"order": order, "arguments": arguments}) + b"\n")
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                words = msgspec.json.decode(line)
+                if "progress" in words:
+                    progress(words["progress"])
+                elif words["ok"]:
+                    answer: dict[str, Any] = words["answer"]
+                    return answer
+                else:
+                    raise Failed(words["error"]["code"], words["error"]["message"])
+    gone = Unavailable("The server went away before it answered; look whether it runs, and try again.")
+    raise Failed(gone.code, gone.message)
+
+
+@contextmanager
+def _address(folder: Path) -> Iterator[str]:
+    """A short name of the socket: a Unix address has 107 bytes, however deep the folder is."""
+    path = str(folder.absolute() / NAME)
+    if len(os.fsencode(path)) < 100:
+        yield path
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{handle}/{NAME}"
+    finally:
+        os.close(handle)
+
+
+def _first_line(connection: socket.socket) -> bytes:
+    line = b""
+    while b"\n" not in line and len(line) <= LINE_BYTES:
+        part = connection.recv(LINE_BYTES)
+        if not part:
+            break
+        line += part
+    return b"" if len(line) > LINE_BYTES else line.split(b"\n", 1)[0]
