@@ -1,0 +1,23 @@
+import random
+
+import pytest
+
+from tests.endings.endings import ENDINGS
+from tests.endings.house import House
+from tests.endings.trial import trial
+
+TRIALS = 50
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    house = House(tmp_path_factory.mktemp("endings"))
+    yield house
+    house.close()
+
+
+def test_a_session_that_ends_while_its_tabs_write_ends_for_good(house):
+    names = sorted(ENDINGS)
+    for number in range(TRIALS):
+        outcome = trial(house, random.Random(number), names[number % len(names)])
+        assert not outcome.problems, f"trial {number}, {outcome.ending}: {outcome.problems}"

@@ -1,0 +1,188 @@
+"""Who may do what: a row for every route and every event. What stands here is the promise; the app has to keep it."""
+
+import re
+from dataclasses import dataclass, field
+
+from tests.matrix.people import IDENTITIES, Town
+
+OPEN, SIGN_IN, UNAUTHENTICATED, FORBIDDEN = "open", "sign in first", "unauthenticated", "forbidden"
+
+# those who are somebody, by a cookie or by a token that is good
+SESSIONS = {"alice", "charlie", "admin"}
+TOKENS = {"read token", "prefix token"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a request or an event carries, and what each identity gets."""
+
+    access: dict[str, str]
+    payload: dict[str, object] = field(default_factory=dict)
+    # what the path's variables stand for
+    names: dict[str, str] = field(default_factory=dict)
+    # who is shown what is Alice's
+    shown: frozenset[str] = frozenset()
+
+    def path(self, rule: str, town: Town) -> str:
+        """The rule with its variables filled in."""
+        return re.sub(r"<(?:[^<>]+:)?(\w+)>", lambda found: self.names.get(found[1]) or str(town.ids["victor"]), rule)
+
+    def expected(self, identity: str) -> str:
+        return self.access[identity]
+
+    def reveals(self, identity: str) -> bool:
+        return identity in self.shown
+
+
+def _who(sessions: str, tokens: str, others: str, **exceptions: str) -> dict[str, str]:
+    access = {
+        identity: sessions if identity in SESSIONS else tokens if identity in TOKENS else others
+        for identity in IDENTITIES
+    }
+    return access | {name.replace("_", " "): what for name, what in exceptions.items()}
+
+
+# anybody at all
+PUBLIC = _who(OPEN, OPEN, OPEN)
+# a page of somebody's own: tokens do not count there
+PAGE = _who(OPEN, SIGN_IN, SIGN_IN)
+# the superuser's pages
+ADMIN = _who(FORBIDDEN, SIGN_IN, SIGN_IN, admin=OPEN)
+# verbs: of a read token those that read; inside its prefix a prefix token
+READS = _who(OPEN, OPEN, UNAUTHENTICATED)
+WRITES = _who(OPEN, OPEN, UNAUTHENTICATED, read_token=FORBIDDEN)
+OUTSIDE = _who(OPEN, OPEN, UNAUTHENTICATED, prefix_token=FORBIDDEN)
+# calls about the account: of sessions only
+ACCOUNT = _who(OPEN, FORBIDDEN, UNAUTHENTICATED)
+
+_SET = {"key": "app/m", "value": 1}
+EVENTS = {
+    "get": Row(READS, {"key": "app/x"}),
+    "set": Row(WRITES, _SET),
+    "delete": Row(WRITES, {"key": "app/gone"}),
+    "list": Row(READS),
+    "batch": Row(WRITES, {"ops": [{"op": "set", **_SET}]}),
+    "sync": Row(READS),
+}
+
+# the same verbs over HTTP, and by GET those that only read
+_VERBS = {f"POST /api/v1/{verb}": row for verb, row in EVENTS.items()} | {
+    f"GET /api/v1/{verb}": EVENTS[verb] for verb in ("get", "list", "sync")
+}
+
+_PASSWORD = {"password": "not it at all"}
+# wrong on purpose, so that everybody stays who they are: what is refused then is the password, not the person
+WRONG_PASSWORD = _who(UNAUTHENTICATED, FORBIDDEN, UNAUTHENTICATED)
+_ACCOUNT_CALLS = {
+    "GET /api/v1/account": Row(ACCOUNT),
+    "GET /api/v1/sessions": Row(ACCOUNT),
+    "GET /api/v1/tokens": Row(ACCOUNT),
+    "GET /api/v1/events": Row(ACCOUNT),
+    "POST /api/v1/create_token": Row(ACCOUNT, {"name": "a program"}),
+    "POST /api/v1/revoke_token": Row(ACCOUNT, {"id": "nobodys"}),
+    "POST /api/v1/end_session": Row(ACCOUNT, {"id": "nobodys"}),
+    "POST /api/v1/end_other_sessions": Row(ACCOUNT),
+    "POST /api/v1/dismiss_notice": Row(ACCOUNT),
+    "POST /api/v1/recovery_codes": Row(WRONG_PASSWORD, _PASSWORD),
+    "POST /api/v1/change_password": Row(WRONG_PASSWORD, {**_PASSWORD, "new_password": "another good password"}),
+    "POST /api/v1/delete_account": Row(WRONG_PASSWORD, _PASSWORD),
+    "POST /api/v1/set_email": Row(WRONG_PASSWORD, {**_PASSWORD, "email": "a@example.org"}),
+    "POST /api/v1/two_step_begin": Row(WRONG_PASSWORD, _PASSWORD),
+    "POST /api/v1/two_step_confirm": Row(WRONG_PASSWORD, {"code": "000000"}),
+    "POST /api/v1/two_step_end": Row(WRONG_PASSWORD, _PASSWORD),
+}
+
+_CREDENTIALS = {"username": "newcomer", "password": "correct horse battery"}
+_WRONG = {"username": "alice", **_PASSWORD}
+# whoever asks, what they brought is wrong
+REFUSED = dict.fromkeys(IDENTITIES, UNAUTHENTICATED)
+_PUBLIC = {
+    "GET /": Row(PAGE),
+    # only leads on
+    "GET /account": Row(PUBLIC),
+    "GET /signin": Row(PUBLIC),
+    "POST /signin": Row(REFUSED, _WRONG),
+    # without a ticket there is nothing to send a code for
+    "GET /signin/code": Row(_who(OPEN, SIGN_IN, SIGN_IN)),
+    "POST /signin/code": Row(PUBLIC, {"code": "000000"}),
+    "GET /signup": Row(PUBLIC),
+    "POST /signup": Row(PUBLIC, {"username": "x", "password": "y"}),
+    "POST /signout": Row(dict.fromkeys(IDENTITIES, SIGN_IN)),
+    "GET /recover": Row(PUBLIC),
+    "GET /recover/<secret>": Row(PUBLIC, names={"secret": "nobodys"}),
+    "GET /recover/code": Row(PUBLIC),
+    "POST /recover/code": Row(REFUSED, {"username": "alice", "code": "A", "new_password": "another good password"}),
+    "GET /recover/mail": Row(PUBLIC),
+    "POST /recover/mail": Row(PUBLIC, {"username": "alice"}),
+    "GET /recover/password": Row(PUBLIC),
+    "POST /recover/password": Row(PUBLIC, {"new_password": "another good password"}),
+    "GET /account/email": Row(PUBLIC),
+    "POST /account/email": Row(PUBLIC),
+    "GET /account/email/<secret>": Row(PUBLIC, names={"secret": "nobodys"}),
+    "GET /setup": Row(PUBLIC),
+    "POST /setup": Row(PUBLIC, _CREDENTIALS),
+    "GET /setup/<secret>": Row(PUBLIC, names={"secret": "nobodys"}),
+    "POST /api/v1/sign_in": Row(REFUSED, _WRONG),
+    "POST /api/v1/second_step": Row(PUBLIC, {"ticket": "nobodys", "code": "000000"}),
+    "POST /api/v1/sign_up": Row(PUBLIC, _CREDENTIALS),
+    "POST /api/v1/sign_out": Row(PUBLIC),
+    "POST /api/v1/recover": Row(REFUSED, {"username": "alice", "code": "A", "new_password": "another good password"}),
+    "POST /api/v1/ask_recovery_mail": Row(PUBLIC, {"username": "alice"}),
+    "POST /api/v1/confirm_email": Row(PUBLIC, {"ticket": "nobodys"}),
+    "GET /healthz": Row(PUBLIC),
+    "GET /readyz": Row(PUBLIC),
+    "GET /metrics": Row(PUBLIC),
+    "GET /rkv.js": Row(PUBLIC),
+    "GET /static/<path:filename>": Row(PUBLIC, names={"filename": "icon.svg"}),
+    "GET /static/js/vendor/<path:name>": Row(PUBLIC, names={"name": "socket.io.esm.min.js"}),
+}
+
+WRONG_PASSWORD_PAGE = _who(UNAUTHENTICATED, SIGN_IN, SIGN_IN)
+_PAGES = {
+    "GET /keys": Row(PAGE),
+    **{
+        f"GET /account{page}": Row(PAGE)
+        for page in ("/profile", "/security", "/sessions", "/tokens", "/data", "/preferences", "/events")
+    },
+    "POST /account/data": Row(
+        _who(OPEN, SIGN_IN, SIGN_IN, alice=UNAUTHENTICATED), {**_PASSWORD, "do": "delete", "username": "alice"}
+    ),
+    "POST /account/notice": Row(PAGE),
+    "POST /account/security": Row(
+        WRONG_PASSWORD_PAGE, {**_PASSWORD, "do": "password", "new_password": "another good password"}
+    ),
+    "POST /account/sessions": Row(PAGE, {"id": "nobodys"}),
+    "POST /account/tokens": Row(PAGE, {"name": "a program"}),
+}
+
+_ACT = (
+    "<any('link', 'password', 'end-two-step', 'sessions', 'quota', 'make-admin', 'unmake-admin', 'disable', 'enable', "
+)
+_ACT += "'delete', 'restore'):name>"
+WRONG_PASSWORD_ADMIN = _who(FORBIDDEN, SIGN_IN, SIGN_IN, admin=UNAUTHENTICATED)
+_ADMIN_PAGES = {
+    **{
+        f"GET /admin{page}": Row(ADMIN)
+        for page in (
+            "", "/audit", "/audit.csv", "/audit.ndjson", "/backup", "/diagnostics", "/diagnostics.json", "/users",
+            "/users/<int:user_id>", "/users/<int:user_id>/entries", "/users/new",
+        )
+    },
+    "GET /admin/<path:_rest>": Row(ADMIN, names={"_rest": "nowhere"}),
+    "POST /admin/<path:_rest>": Row(ADMIN, names={"_rest": "nowhere"}),
+    f"GET /admin/users/<int:user_id>/{_ACT}": Row(ADMIN, names={"name": "disable"}),
+    f"POST /admin/users/<int:user_id>/{_ACT}": Row(WRONG_PASSWORD_ADMIN, _PASSWORD, names={"name": "disable"}),
+    "GET /admin/users/<int:user_id>/reveal": Row(ADMIN, {"key": "app/v"}),
+    "POST /admin/users/<int:user_id>/reveal": Row(WRONG_PASSWORD_ADMIN, {**_PASSWORD, "key": "app/v"}),
+    "POST /admin/users/new": Row(ADMIN, {"username": "newcomer"}),
+    "POST /admin/backup": Row(WRONG_PASSWORD_ADMIN, _PASSWORD),
+}  # fmt: skip
+
+ROUTES = {
+    **_VERBS,
+    **_ACCOUNT_CALLS,
+    "GET /api/v1/me": Row(READS),
+    **_PUBLIC,
+    **_PAGES,
+    **_ADMIN_PAGES,
+}

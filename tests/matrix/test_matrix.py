@@ -1,0 +1,56 @@
+"""Every route and every event, asked by nine kinds of people: who gets what is said here, and nowhere left open."""
+
+import pytest
+
+from realtime_kv import verbs
+from realtime_kv.app import create_app
+from realtime_kv.config import Config
+from tests.matrix import rows
+from tests.matrix.people import IDENTITIES, SECRET, found
+
+# Werkzeug's own
+OWN_METHODS = {"HEAD", "OPTIONS"}
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    return found(tmp_path_factory.mktemp("town") / "data")
+
+
+def routes(folder):
+    app = create_app(Config(data_dir=folder))
+    app.extensions["realtime_kv"].stop()
+    return {f"{method} {rule.rule}" for rule in app.url_map.iter_rules() for method in rule.methods - OWN_METHODS}
+
+
+def test_every_route_and_every_event_has_its_row_and_every_row_its_route(tmp_path):
+    assert set(rows.ROUTES) == routes(tmp_path)
+    assert set(rows.EVENTS) == set(verbs.VERBS)
+
+
+@pytest.mark.parametrize("route", sorted(rows.ROUTES))
+def test_a_route_gives_everybody_what_they_may_have_and_no_more(town, tmp_path, route):
+    method, rule = route.split(" ", 1)
+    row = rows.ROUTES[route]
+    with town.copy(tmp_path / "copy") as house:
+        for identity in IDENTITIES:
+            answer = house.ask(identity, method, row.path(rule, town), row.payload)
+            assert answer.status_code < 500, f"{identity}: {answer.status}"
+            assert outcome(answer) == row.expected(identity), f"{identity}: {answer.status} {answer.text[:300]}"
+            if identity != "alice" and not row.reveals(identity):
+                assert SECRET not in answer.text, identity
+
+
+@pytest.mark.parametrize("event", sorted(rows.EVENTS))
+def test_an_event_gives_everybody_what_they_may_have_and_no_more(town, tmp_path, event):
+    row = rows.EVENTS[event]
+    with town.copy(tmp_path / "copy") as house:
+        for identity in IDENTITIES:
+            assert house.call(identity, event, row.payload) == row.expected(identity), identity
+
+
+def outcome(answer):
+    """What became of it: `sign in first`, `unauthenticated`, `forbidden`, or that the door was open."""
+    if answer.status_code == 303 and answer.location.split("?")[0] == "/signin":
+        return "sign in first"
+    return {401: "unauthenticated", 403: "forbidden"}.get(answer.status_code, "open")
