@@ -1,6 +1,6 @@
 """The imports of the house point one way: read from the sources, late ones included.
 
-run → cli → server, app → web, sockets → extensions, verbs → accounts → core
+run → cli → commands → server, app → web, sockets → extensions, verbs, orders → operations → accounts → core
 """
 
 import ast

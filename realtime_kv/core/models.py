@@ -120,7 +120,7 @@ class EntryRow(Base):
 class LogRow(Base):
     """The change log, which is the truth: every write as tabs were told of it (`frame`, JSON), with its receipt.
 
-    Only ever appended to. It has no index and no foreign key, so that an append touches the last page and no other.
+    Appended to, and only the purge removes. No index, no foreign key: an append touches the last page and no other.
     `op_id`, `fingerprint` and `answer` are NULL for a write without an `op_id`.
     """
 
