@@ -160,7 +160,7 @@ class Accounts:
         passwords.check(password)
         context = self.context
         context.limits.sign_up(visit.address)
-        password_hash = yield context.hash(password, username)
+        password_hash = yield context.hash(password, username, visit)
 
         def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
             assert folded is not None
@@ -181,14 +181,14 @@ class Accounts:
             raise InvalidCredentials()
         found: Candidate | None = yield context.read(lambda db: users.find(db, folded or "", context.restorable()))
         known_hash = found.password_hash if found else passwords.NOBODYS_HASH
-        right = yield context.verify(known_hash, password)
+        right = yield context.verify(known_hash, password, visit)
         if not (right and found and folded):
             # known or not, the same is done; nobody waits for it, and only the log tells them apart
             self._note_failure("sign_in_failed", found.person.id if found else None, visit)
             raise InvalidCredentials()
         renewed = None
         if passwords.is_outdated(known_hash):
-            renewed = yield context.rehash(password)
+            renewed = yield context.rehash(password, visit)
 
         def write(connection: Connection) -> tuple[SignedIn | Ticket, list[Ended]]:
             # while we were hashing, the password may have been changed or the user disabled

@@ -193,10 +193,10 @@ class Administration(Oversight):
         folded = names.folded(names.check(username))
         if password is not None:
             passwords.check(password)
-            password_hash = yield context.hash(password, username)
+            password_hash = yield context.hash(password, username, doer.visit)
         else:
             temporary = _new_password()
-            password_hash = yield context.rehash(temporary)
+            password_hash = yield context.rehash(temporary, doer.visit)
 
         def write(connection: Connection) -> Created:
             assert folded is not None
@@ -258,7 +258,7 @@ class Administration(Oversight):
 
     def _temporary_password(self, doer: Doer, who: Who) -> Steps[str]:
         context, temporary = self._context, _new_password()
-        password_hash = yield context.rehash(temporary)
+        password_hash = yield context.rehash(temporary, doer.visit)
 
         def write(connection: Connection) -> tuple[str, list[Ended]]:
             now, user_id = context.clock(), _open_account(connection, who)

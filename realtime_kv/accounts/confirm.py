@@ -19,7 +19,7 @@ def confirm(context: Context, caller: Caller, password: str, visit: Visit = NOWH
     if not passwords.could_be(password):
         raise _wrong()
     found: Candidate | None = yield context.read(lambda db: users.by_id(db, caller.user_id))
-    right = yield context.verify(found.password_hash if found else passwords.NOBODYS_HASH, password)
+    right = yield context.verify(found.password_hash if found else passwords.NOBODYS_HASH, password, visit)
     if not (right and found):
         now, doer = context.clock(), Doer("user", caller.user_id, visit)
         context.write(lambda db: audit.write(db, now, doer, "password_refused", caller.user_id, ok=False))

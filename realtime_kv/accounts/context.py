@@ -6,18 +6,20 @@ Nothing here blocks: every answer is a future, and several in a row are `Steps`.
 import logging
 import secrets
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from realtime_kv.accounts import passwords
-from realtime_kv.accounts.limits import Limits
+from realtime_kv.accounts.limits import Limits, network_of
 from realtime_kv.accounts.sessions import DAY, Ended
 from realtime_kv.accounts.steps import Steps, walk
+from realtime_kv.accounts.turns import Turns
+from realtime_kv.accounts.visit import Visit
 from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
-from realtime_kv.core.errors import Forbidden, RateLimited
-from realtime_kv.core.runtime import Future, Runtime, Workers
+from realtime_kv.core.errors import Forbidden
+from realtime_kv.core.runtime import Future, Runtime
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +64,8 @@ class Context:
         self.limits = Limits(clock, enabled=config.rate_limits)
         self._writer = writer
         self._readers = readers
-        # two threads, 19 MiB each while they hash; whoever would wait for more than a second is sent away at once
-        self._hashing = Workers(runtime, 2, name="password", queue_limit=64, on_full=RateLimited)
+        # two threads, 19 MiB each while they hash
+        self._hashing = Turns(runtime, "password")
         self._watchers: list[Callable[[Ended], None]] = []
 
     def watch(self, fn: Callable[[Ended], None]) -> None:
@@ -99,22 +101,22 @@ class Context:
         """The tables of this user, or of all, up to date: before their entries are read here."""
         return self._writer.flush(user_id)
 
-    def hash(self, password: str, username: str) -> Future[str]:
+    def hash(self, password: str, username: str, visit: Visit) -> Future[str]:
         """The hash to keep of a new password, which is judged first. Fails with InvalidPassword or RateLimited."""
 
-        def judge_and_hash(_: Any) -> str:
+        def judge_and_hash() -> str:
             passwords.judge(password, username)
             return passwords.digest(password)
 
-        return self._hashing.submit(judge_and_hash)
+        return self._hashing.submit(network_of(visit.address), judge_and_hash)
 
-    def rehash(self, password: str) -> Future[str]:
-        """A hash of today's kind of a password that has just been right."""
-        return self._hashing.submit(lambda _: passwords.digest(password))
+    def rehash(self, password: str, visit: Visit) -> Future[str]:
+        """A hash of today's kind of a password that need not be judged. Fails with RateLimited."""
+        return self._hashing.submit(network_of(visit.address), lambda: passwords.digest(password))
 
-    def verify(self, known_hash: str, password: str) -> Future[bool]:
-        """Whether this is the password. Fails with RateLimited when too many are waiting."""
-        return self._hashing.submit(lambda _: passwords.matches(known_hash, password))
+    def verify(self, known_hash: str, password: str, visit: Visit) -> Future[bool]:
+        """Whether this is the password. Fails with RateLimited when too many of this network are waiting."""
+        return self._hashing.submit(network_of(visit.address), lambda: passwords.matches(known_hash, password))
 
     def tell(self, ended: list[Ended]) -> None:
         """Let the watchers hear of these sessions, which are over for good."""

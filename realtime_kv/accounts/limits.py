@@ -137,12 +137,12 @@ class Limits:
 
     def sign_in(self, address: str, name: str | None) -> None:
         """One attempt more."""
-        network = _network(address)
+        network = network_of(address)
         self._ask(self._sign_ins, network, None if name is None else ("sign_in", name, network), name)
 
     def signed_in(self, address: str, name: str | None) -> None:
         """The attempt was honest."""
-        network = _network(address)
+        network = network_of(address)
         self._sign_ins.give_back(network)
         if name is not None:
             self._attacks.give_back(name)
@@ -156,7 +156,7 @@ class Limits:
         """
         if not self._enabled:
             return
-        network, now = _network(address), self._clock()
+        network, now = network_of(address), self._clock()
         free: dict[Key, int] = {(user_id, network): FREE}
         if guessable:
             free[(user_id,)] = FREE_CODES
@@ -167,23 +167,23 @@ class Limits:
 
     def second_step_done(self, address: str, user_id: int) -> None:
         """The code was right."""
-        network = _network(address)
+        network = network_of(address)
         self._sign_ins.give_back(network)
         self._codes.forget((user_id, network))
         self._codes.forget((user_id,))
 
     def sign_up(self, address: str) -> None:
         """One account more."""
-        self._ask(self._sign_ups, _network(address))
+        self._ask(self._sign_ups, network_of(address))
 
     def recover(self, address: str, name: str | None) -> None:
         """One attempt more, by a code, a link or a mail."""
-        network = _network(address)
+        network = network_of(address)
         self._ask(self._recoveries, network, None if name is None else ("recover", name, network))
 
     def recovered(self, address: str, name: str | None) -> None:
         """The attempt was honest."""
-        network = _network(address)
+        network = network_of(address)
         self._recoveries.give_back(network)
         if name is not None:
             self._delays.forget(("recover", name, network))
@@ -245,7 +245,7 @@ def _spelt(seconds: int) -> str:
     return f"{seconds} s" if seconds < 120 else f"{ceil(seconds / 60)} minutes"
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """The address, or the /64 that an IPv6 client has all for itself."""
     try:
         parsed = ipaddress.ip_address(address)

@@ -152,7 +152,7 @@ class Own:
         context = self._context
         known = yield from confirm(context, caller, password, visit)
         passwords.check(new_password)
-        password_hash = yield context.hash(new_password, caller.username)
+        password_hash = yield context.hash(new_password, caller.username, visit)
 
         def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
             now, user_id = context.clock(), caller.user_id

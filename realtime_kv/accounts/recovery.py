@@ -103,7 +103,7 @@ class Recovery:
         context.limits.recover(visit.address, folded)
         passwords.check(new_password)
         # before anybody is looked up: this is nearly all of the time that the answer takes
-        password_hash = yield context.hash(new_password, username[:32])
+        password_hash = yield context.hash(new_password, username[:32], visit)
 
         def write(connection: Connection) -> tuple[Candidate | None, list[Ended]]:
             now = context.clock()
@@ -127,9 +127,9 @@ class Recovery:
         passwords.check(new_password)
         known, found = yield context.read(lambda db: self._linked(db, secret))
         # somebody else has seen a temporary password, so it must not become theirs
-        if known.kind == "password" and (yield context.verify(found.password_hash, new_password)):
+        if known.kind == "password" and (yield context.verify(found.password_hash, new_password, visit)):
             raise InvalidPassword("Choose another password than the one that you were given.")
-        password_hash = yield context.hash(new_password, found.person.username)
+        password_hash = yield context.hash(new_password, found.person.username, visit)
 
         def write(connection: Connection) -> tuple[Candidate | None, list[Ended]]:
             link, found = self._linked(connection, secret)

@@ -37,7 +37,7 @@ def use(
     passwords.check(password)
     # nobody has us hash without a link
     yield context.read(lambda db: find(db, secret, context.clock()).id)
-    password_hash = yield context.hash(password, username)
+    password_hash = yield context.hash(password, username, visit)
 
     def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
         assert folded is not None

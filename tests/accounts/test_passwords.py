@@ -1,3 +1,4 @@
+import time
 from contextlib import suppress
 
 import pytest
@@ -54,6 +55,18 @@ def test_what_is_not_guessed_easily_passes(password):
 def test_judging_ends_for_any_text(password, username):
     with suppress(InvalidPassword):
         passwords.judge(password, username)
+
+
+@pytest.mark.parametrize("password", ["4@8({[<3691!|0$5+7%2" * 3, "[|<!41@7{9+$5%2036(8" * 3])
+def test_no_crafted_password_keeps_a_thread_busy(password):
+    passwords.judge(password, "alice")
+    began = time.process_time()
+    passwords.judge(password, "alice")
+    assert time.process_time() - began < 0.5
+
+
+def test_a_password_of_many_kinds_of_signs_passes():
+    passwords.judge("a4@8({[<3691!|0$5+7%2", "alice")
 
 
 def test_a_hash_is_argon2id_with_19_mib_two_passes_and_one_lane():
