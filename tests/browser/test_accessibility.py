@@ -19,6 +19,8 @@ everywhere = pytest.mark.parametrize("theme", ["light", "dark"])
 
 def check(page: Page, what: str, *widths: int) -> None:
     """Nothing, at these widths."""
+    # with its styles
+    page.wait_for_load_state()
     page.evaluate(AXE.read_text())
     for width in widths or SIZES:
         height = SIZES[width]

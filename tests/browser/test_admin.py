@@ -1,41 +1,13 @@
 """The superuser's pages in a real browser: by keyboard alone, without JavaScript, and for everybody's eyes."""
 
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from realtime_kv.accounts.audit import CLI
-from realtime_kv.app import create_app
-from realtime_kv.config import Config
-from tests.browser.browsing import Person
 from tests.browser.test_accessibility import check, everywhere
 from tests.running import PASSWORD, Server, fresh_name
-
-
-@pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that has a superuser, called root."""
-    folder: Path = tmp_path_factory.mktemp("office")
-    house = create_app(Config(data_dir=folder)).extensions["realtime_kv"]
-    made = house.accounts.administration.create_user(CLI, "root", password=PASSWORD, is_admin=True)
-    house.runtime.wait(made)
-    house.stop()
-    server = Server(folder).start()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def make_root(make_person: Callable[..., Person], office: Server) -> Callable[..., Person]:
-    def make(**options) -> Person:
-        root = make_person(signed_up=False, server=office, **options)
-        root.username = "root"
-        return root.sign_in()
-
-    return make
 
 
 @pytest.fixture

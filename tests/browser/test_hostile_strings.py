@@ -1,6 +1,9 @@
 """Two hundred strings that have got scripts into other pages, shown on every page of ours: they stay strings."""
 
+import json
 import re
+from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -12,8 +15,8 @@ from tests.running import DEADLINE, PASSWORD
 
 STRINGS = strings()
 AT_ONCE = 100
-# of a token: as many as one user may have, as long as one may be
-NAMES = [text for text in STRINGS if len(text) <= 64]
+# what a token may be called: up to 64 characters, and no line ends
+NAMES = [text for text in STRINGS if len(text) <= 64 and not set(text) & set("\x85\u2028")]
 
 
 # to a key by its address, without loading the page anew
@@ -24,21 +27,25 @@ GO = """(key) => {
 
 
 @pytest.fixture
-def mallory(make_person) -> Person:
-    """Whose every key, value and token is hostile."""
-    mallory = make_person("mallory")
-    for start in range(0, len(STRINGS), AT_ONCE):
-        some = STRINGS[start : start + AT_ONCE]
-        mallory.call("batch", ops=[{"op": "set", "key": text, "value": {text: [text]}} for text in some])
-    return mallory
+def make_mallory(make_person) -> Callable[..., Person]:
+    """Somebody whose every key and value is hostile."""
+
+    def make(**more) -> Person:
+        mallory = make_person("mallory", **more)
+        for start in range(0, len(STRINGS), AT_ONCE):
+            some = STRINGS[start : start + AT_ONCE]
+            mallory.call("batch", ops=[{"op": "set", "key": text, "value": {text: [text]}} for text in some])
+        return mallory
+
+    return make
 
 
 def test_there_are_two_hundred():
     assert len(STRINGS) >= 200
 
 
-def test_on_the_dashboard(mallory):
-    tab = mallory.open_tab()
+def test_on_the_dashboard(make_mallory):
+    tab = make_mallory().open_tab()
     heading = tab.page.locator("#detail-heading")
     for text in STRINGS:
         tab.page.get_by_label("Filter keys").fill(text)
@@ -54,6 +61,59 @@ def test_none_of_them_is_a_user_name(server):
         )
         if not re.fullmatch(r"[A-Za-z0-9._-]{3,32}", text):
             assert (answer.status_code, answer.json()["code"]) == (422, "invalid_name"), text
+
+
+def test_on_the_pages_of_an_account(make_mallory, server):
+    """Token names, and what a program called itself when it signed in."""
+    mallory = make_mallory()
+    agents = [text for text in STRINGS if text.isascii()]
+    for text in agents[:40]:
+        program = {"username": mallory.username, "password": PASSWORD, "token": True}
+        requests.post(f"{server.url}/api/v1/sign_in", json=program, headers={"User-Agent": text}, timeout=DEADLINE)
+    page = mallory.new_page()
+    for start in range(0, len(NAMES), AT_ONCE):
+        made = [mallory.call("create_token", name=name, prefix=name)["id"] for name in NAMES[start : start + AT_ONCE]]
+        page.goto(server.url + "/account/tokens")
+        shown = page.locator("main").inner_text()
+        assert all(name in shown for name in NAMES[start : start + AT_ONCE] if name.isascii())
+        assert_nothing_ran(page)
+        for token in made:
+            mallory.call("revoke_token", id=token)
+    for path in ("profile", "security", "sessions", "data", "preferences", "events"):
+        page.goto(f"{server.url}/account/{path}")
+        assert_nothing_ran(page)
+
+
+def test_on_a_superusers_pages(make_mallory, make_root, office):
+    mallory, root = make_mallory(server=office), make_root()
+    page = root.new_page()
+    page.goto(f"{office.url}/admin/users?search={mallory.username}")
+    page.get_by_role("link", name=mallory.username, exact=True).click()
+    user = page.url
+    seen = ""
+    page.goto(user + "/entries")
+    while True:
+        assert_nothing_ran(page)
+        seen += page.locator("main").inner_text()
+        following = page.get_by_role("link", name=re.compile("^(Next|More)"))
+        if not following.count():
+            break
+        following.first.click()
+    assert all(text in seen for text in STRINGS if text.isascii() and len(text) < 100)
+    for text in STRINGS[:: len(STRINGS) // 12]:
+        page.goto(f"{user}/reveal?key={quote(text, safe='')}")
+        page.get_by_label("Your password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Reveal").click()
+        assert json.loads(page.locator("pre.value").inner_text()) == {text: [text]}
+        assert_nothing_ran(page)
+    for path in (f"/admin/audit?user={mallory.username}", "/admin/users", "/admin/diagnostics"):
+        page.goto(office.url + path)
+        assert_nothing_ran(page)
+    for text in STRINGS[::10]:
+        for path in ("/admin/users?search=", "/admin/audit?user=", "/admin/audit?action="):
+            page.goto(office.url + path + quote(text, safe=""))
+            assert_nothing_ran(page)
+    root.complaints = [text for text in root.complaints if "status of 4" not in text]
 
 
 def assert_nothing_ran(page: Page) -> None:
