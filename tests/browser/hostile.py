@@ -39,6 +39,12 @@ _TAGS = [
     "<x contenteditable onblur={}>x</x>",
     "<button popovertarget=x onclick={}>x</button><p popover id=x onbeforetoggle={}>",
 ]
+_EVENTS = [
+    "click", "dblclick", "mouseover", "mouseenter", "mousemove", "wheel", "focus", "focusin", "blur", "keydown",
+    "input", "change", "animationstart", "transitionend", "pointerover", "pointerrawupdate", "scroll", "scrollend",
+    "paste", "copy", "drag", "dragstart", "contextmenu", "securitypolicyviolation", "pageshow", "hashchange",
+    "message",
+]  # fmt: skip
 # out of where a string may stand in a page
 _BREAKS = ["{}", '">{}', "'>{}", "</script>{}", "</title></textarea></style>{}", "-->{}", "]]>{}", '\\">{}']
 _EXPRESSIONS = [
@@ -104,4 +110,5 @@ def strings() -> list[str]:
         shape.replace("{{", "{").replace("}}", "}").replace("{}", CALL) if "{" in shape else shape
         for shape in _EXPRESSIONS
     ]
+    found += [f"<b tabindex=0 autofocus on{event}={CALL}>x" for event in _EVENTS]
     return list(dict.fromkeys(found))

@@ -2,6 +2,8 @@
 
 from playwright.sync_api import expect
 
+from tests.test_commands import answer
+
 
 def test_offline_and_back(ada):
     ada.expects_outage = True
@@ -67,6 +69,26 @@ def test_a_server_killed_and_restarted_finds_its_tabs_again_with_nothing_lost(ma
     assert (ada.get("before"), ada.get("meanwhile")) == (2, {"kept": True})
     healed = here.page.evaluate("async () => (await (await import('/rkv.js')).connect()).healed")
     assert healed == 0
+
+
+def test_after_a_restore_tabs_show_what_was_restored_and_nothing_else(make_person, own_server, tmp_path):
+    ada = make_person("ada", server=own_server)
+    ada.expects_outage = True
+    here, there = ada.open_tab(), ada.open_tab()
+    here.create("kept", "1")
+    backup = tmp_path / "kept.db"
+    answer(own_server.data_dir, "backup", str(backup))
+    here.write("kept", "2")
+    here.create("later", "true")
+    expect(there.row("later")).to_be_visible()
+    answer(own_server.data_dir, "restore", str(backup), "--yes")
+    for tab in (here, there):
+        expect(tab.row("later")).to_have_count(0, timeout=20_000)
+        expect(tab.value_of("kept")).to_have_text("1")
+        tab.is_live()
+    # and both go on from there
+    there.write("kept", "3")
+    expect(here.value_of("kept")).to_have_text("3")
 
 
 def test_writes_under_way_when_the_server_is_killed_are_written_once(make_person, own_server):

@@ -42,6 +42,7 @@ def make_mallory(make_person) -> Callable[..., Person]:
 
 def test_there_are_two_hundred():
     assert len(STRINGS) >= 200
+    assert len(NAMES) >= 200
 
 
 def test_on_the_dashboard(make_mallory):
