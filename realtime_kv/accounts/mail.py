@@ -117,7 +117,8 @@ class Mail:
         message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
         # so that no machine answers (RFC 3834)
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(text)
+        # as it is: encoded, a long link would be broken in two wherever the text is read raw
+        message.set_content(text, cte="7bit" if text.isascii() else None)
         return message
 
 

@@ -282,6 +282,11 @@ def test_a_mail_link_sets_a_new_password_and_its_user_is_told_by_mail_too(town, 
     assert town.mails[-1]["Subject"] == "Your password was reset (kv.example.org)"
 
 
+def test_a_link_stands_in_its_mail_in_one_piece_as_it_is_sent(town, reachable):
+    ask_mail(town)
+    assert f"\nhttps://kv.example.org/recover/{mailed_secret(town)}\n" in town.mails[-1].as_string()
+
+
 def test_nobody_without_an_address_gets_a_mail_and_the_answer_is_the_same(town, reachable):
     town.sign_up("bob")
     for username in ["bob", "nobody", "", "\ud800", "x" * 100_000]:

@@ -1,0 +1,55 @@
+"""A mail server on this machine that takes whatever comes: as much of SMTP (RFC 5321) as `smtplib` needs."""
+
+import queue
+import socketserver
+import threading
+
+from tests.running import DEADLINE
+
+
+class _Take(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self._say("220 here")
+        while command := self.rfile.readline().strip().upper():
+            if command == b"QUIT":
+                self._say("221 bye")
+                return
+            if command == b"DATA":
+                self._say("354 go on")
+                lines = []
+                while (line := self.rfile.readline()) not in {b".\r\n", b""}:
+                    lines.append(line.decode())
+                self.server.taken.put("".join(lines))  # type: ignore[attr-defined]
+            self._say("250 yes")
+
+    def _say(self, line: str) -> None:
+        self.wfile.write(line.encode() + b"\r\n")
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Take)
+        self.taken: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+
+class Mailbox:
+    """Where all mail ends up."""
+
+    def __init__(self) -> None:
+        self._server = _Server()
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """The setting that sends mail here."""
+        return f"smtp://127.0.0.1:{self._server.server_address[1]}"
+
+    def next(self) -> str:
+        """The next mail, as it came."""
+        return self._server.taken.get(timeout=DEADLINE)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,17 @@
+"""The real server, but for one thing: for a name that nobody has it does not compute the hash of nobody."""
+
+import sys
+
+from realtime_kv import cli
+from realtime_kv.accounts import passwords
+
+_matches = passwords.matches
+
+
+def _hasty(password_hash: str, password: str) -> bool:
+    return password_hash != passwords.NOBODYS_HASH and _matches(password_hash, password)
+
+
+if __name__ == "__main__":
+    passwords.matches = _hasty
+    sys.exit(cli.main(sys.argv[1:]))
