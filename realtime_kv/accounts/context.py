@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from realtime_kv.accounts import passwords
+from realtime_kv.accounts.hashing import Here, Process
 from realtime_kv.accounts.limits import Limits, network_of
 from realtime_kv.accounts.sessions import DAY, Ended
 from realtime_kv.accounts.steps import Steps, walk
@@ -19,7 +19,7 @@ from realtime_kv.accounts.visit import Visit
 from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import Forbidden
-from realtime_kv.core.runtime import Future, Runtime
+from realtime_kv.core.runtime import Future, Inline, Runtime
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +64,8 @@ class Context:
         self.limits = Limits(clock, enabled=config.rate_limits)
         self._writer = writer
         self._readers = readers
-        # two threads, 19 MiB each while they hash
-        self._hashing = Turns(runtime, "password")
+        # two at once, 19 MiB each while they hash
+        self._hashing = Turns(runtime, "password", Here if isinstance(runtime, Inline) else Process)
         self._watchers: list[Callable[[Ended], None]] = []
 
     def watch(self, fn: Callable[[Ended], None]) -> None:
@@ -103,20 +103,17 @@ class Context:
 
     def hash(self, password: str, username: str, visit: Visit) -> Future[str]:
         """The hash to keep of a new password, which is judged first. Fails with InvalidPassword or RateLimited."""
-
-        def judge_and_hash() -> str:
-            passwords.judge(password, username)
-            return passwords.digest(password)
-
-        return self._hashing.submit(network_of(visit.address), judge_and_hash)
+        return self._hashing.submit(
+            network_of(visit.address), lambda hasher: hasher.judge_and_digest(password, username)
+        )
 
     def rehash(self, password: str, visit: Visit) -> Future[str]:
         """A hash of today's kind of a password that need not be judged. Fails with RateLimited."""
-        return self._hashing.submit(network_of(visit.address), lambda: passwords.digest(password))
+        return self._hashing.submit(network_of(visit.address), lambda hasher: hasher.digest(password))
 
     def verify(self, known_hash: str, password: str, visit: Visit) -> Future[bool]:
         """Whether this is the password. Fails with RateLimited when too many of this network are waiting."""
-        return self._hashing.submit(network_of(visit.address), lambda: passwords.matches(known_hash, password))
+        return self._hashing.submit(network_of(visit.address), lambda hasher: hasher.matches(known_hash, password))
 
     def tell(self, ended: list[Ended]) -> None:
         """Let the watchers hear of these sessions, which are over for good."""

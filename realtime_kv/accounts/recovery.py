@@ -103,7 +103,7 @@ class Recovery:
         context.limits.recover(visit.address, folded)
         passwords.check(new_password)
         # before anybody is looked up: this is nearly all of the time that the answer takes
-        password_hash = yield context.hash(new_password, username[:32], visit)
+        password_hash = yield context.hash(new_password, folded or "", visit)
 
         def write(connection: Connection) -> tuple[Candidate | None, list[Ended]]:
             now = context.clock()

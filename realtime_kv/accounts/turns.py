@@ -20,21 +20,21 @@ MOST_WAITING = 64
 
 @dataclass(eq=False)
 class _Piece:
-    fn: Callable[[], Any]
+    fn: Callable[[Any], Any]
     future: Future[Any] = field(default_factory=Future)
 
 
 class Turns:
-    """Two threads, and the lines before them."""
+    """Two threads, each with a `resource` of its own, and the lines before them."""
 
-    def __init__(self, runtime: Runtime, name: str) -> None:
-        self._workers = Workers(runtime, THREADS, name=name)
+    def __init__(self, runtime: Runtime, name: str, resource: Callable[[], Any] = lambda: None) -> None:
+        self._workers = Workers(runtime, THREADS, name=name, resource=resource)
         self._lines: dict[str, deque[_Piece]] = {}
         self._waiting = 0
         self._at_work = 0
 
-    def submit(self, network: str, fn: Callable[[], T]) -> Future[T]:
-        """What `fn()` answers, when it is this network's turn. Fails with RateLimited, or Unavailable at a stop."""
+    def submit(self, network: str, fn: Callable[[Any], T]) -> Future[T]:
+        """What `fn(resource)` answers, when it is this network's turn. Fails with RateLimited, or Unavailable at a stop."""
         piece = _Piece(fn)
         if self._waiting >= MOST_WAITING and not self._make_room(network):
             piece.future.fail(RateLimited())
@@ -70,7 +70,7 @@ class Turns:
 
     def _work(self, piece: _Piece) -> None:
         try:
-            work = self._workers.submit(lambda _: piece.fn())
+            work = self._workers.submit(piece.fn)
         except Refusal as refusal:
             piece.future.fail(refusal)
             return

@@ -33,7 +33,7 @@ def done():
 
 
 def bring(turns, done, network, count):
-    return [turns.submit(network, lambda: done.append(network)) for _ in range(count)]
+    return [turns.submit(network, lambda _: done.append(network)) for _ in range(count)]
 
 
 def test_one_who_comes_from_elsewhere_is_next_however_many_wait(turns, done):
@@ -46,7 +46,7 @@ def test_one_who_comes_from_elsewhere_is_next_however_many_wait(turns, done):
 
 
 def test_everything_is_done_in_the_end_each_line_in_its_order(turns, done):
-    futures = [turns.submit(network, lambda n=n: done.append(n)) for n, network in enumerate("aaabcb")]
+    futures = [turns.submit(network, lambda _, n=n: done.append(n)) for n, network in enumerate("aaabcb")]
     for _ in futures:
         work(turns)
     assert sorted(done) == list(range(6))
@@ -72,7 +72,7 @@ def test_who_stands_in_the_longest_line_is_sent_away_when_too_many_wait(turns, d
 
 
 def test_a_piece_that_fails_gives_its_turn_to_the_next(turns, done):
-    failing = [turns.submit("home", lambda: 1 // 0) for _ in range(4)]
+    failing = [turns.submit("home", lambda _: 1 // 0) for _ in range(4)]
     bring(turns, done, "home", 1)
     for _ in range(5):
         work(turns)

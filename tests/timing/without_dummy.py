@@ -4,14 +4,15 @@ import sys
 
 from realtime_kv import cli
 from realtime_kv.accounts import passwords
+from realtime_kv.accounts.hashing import Process
 
-_matches = passwords.matches
+_matches = Process.matches
 
 
-def _hasty(password_hash: str, password: str) -> bool:
-    return password_hash != passwords.NOBODYS_HASH and _matches(password_hash, password)
+def _hasty(self: Process, password_hash: str, password: str) -> bool:
+    return password_hash != passwords.NOBODYS_HASH and _matches(self, password_hash, password)
 
 
 if __name__ == "__main__":
-    passwords.matches = _hasty
+    Process.matches = _hasty
     sys.exit(cli.main(sys.argv[1:]))

@@ -1,0 +1,75 @@
+"""The processes that hash passwords."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from realtime_kv.accounts import passwords
+from realtime_kv.accounts.hashing import NICENESS, Here, Process
+from realtime_kv.core.errors import InvalidPassword, Unavailable
+
+PASSWORD = 'correct "horse"\n battery ✓'
+
+
+@pytest.fixture
+def process():
+    process = Process()
+    yield process
+    process.close()
+
+
+def test_it_does_what_would_be_done_here(process):
+    for made in (process.digest(PASSWORD), process.judge_and_digest(PASSWORD, "alice"), Here().digest(PASSWORD)):
+        assert passwords.matches(made, PASSWORD)
+        assert process.matches(made, PASSWORD) is True
+        assert process.matches(made, PASSWORD + " ") is False
+
+
+def test_it_says_what_is_wrong_with_a_password_as_would_be_said_here(process):
+    refusals = []
+    for where in (process, Here()):
+        with pytest.raises(InvalidPassword) as refused:
+            where.judge_and_digest("alicealice", "alice")
+        refusals.append(refused.value.body())
+    assert refusals[0] == refusals[1]
+    assert process.judge_and_digest(PASSWORD, "alice")
+
+
+def test_one_process_does_it_all_and_lets_the_others_go_first(process):
+    process.digest(PASSWORD)
+    pid = process._process.pid
+    process.digest(PASSWORD)
+    assert process._process.pid == pid
+    assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+
+
+def test_a_process_that_was_killed_is_replaced_and_nobody_notices(process):
+    made = process.digest(PASSWORD)
+    first = process._process.pid
+    process._process.kill()
+    assert process.matches(made, PASSWORD)
+    assert process._process.pid != first
+
+
+def test_when_none_can_do_it_that_is_said(process, monkeypatch):
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(Unavailable):
+        process.digest(PASSWORD)
+
+
+def test_a_stop_of_everything_leaves_it_to_the_server_to_end_it(process):
+    made = process.digest(PASSWORD)
+    pid = process._process.pid
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(pid, number)
+    assert process.matches(made, PASSWORD) and process._process.pid == pid
+    process.close()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_password_stands_in_no_command_line_and_no_environment(process):
+    process.digest(PASSWORD)
+    about = Path(f"/proc/{process._process.pid}")
+    assert b"horse" not in (about / "cmdline").read_bytes() + (about / "environ").read_bytes()
