@@ -34,7 +34,7 @@ class Turns:
         self._at_work = 0
 
     def submit(self, network: str, fn: Callable[[Any], T]) -> Future[T]:
-        """What `fn(resource)` answers, when it is this network's turn. Fails with RateLimited, or Unavailable at a stop."""
+        """The answer of `fn(resource)`, at this network's turn. Fails with RateLimited, or Unavailable at a stop."""
         piece = _Piece(fn)
         if self._waiting >= MOST_WAITING and not self._make_room(network):
             piece.future.fail(RateLimited())
