@@ -19,31 +19,18 @@ from sqlalchemy.exc import DBAPIError
 from realtime_kv.core import database
 from realtime_kv.core.errors import Refusal, Unavailable
 from realtime_kv.core.frames import Committed
+from realtime_kv.core.groups import Waiting, Writable
 from realtime_kv.core.runtime import Future, Runtime
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# what one transaction takes at most, in ops: a group is a moment, not an epoch
-GROUP_WEIGHT = 2048
 QUEUE_LIMIT = 20_000
 # what is left to flush is flushed when nothing was asked for so long
 IDLE_SECONDS = 0.2
 # what could not be flushed (a full disk) is tried again after so long
 RETRY_SECONDS = 5.0
-
-
-class Writable(Protocol):
-    """A write as the writer sees it: whose, how heavy, and where its outcome goes."""
-
-    future: Future[Any]
-
-    @property
-    def user_id(self) -> int: ...
-
-    @property
-    def weight(self) -> int: ...
 
 
 class Committer(Protocol):
@@ -118,8 +105,7 @@ class Writer:
         self._on_fatal = on_fatal
         self._watchers: list[Callable[[Sequence[Committed]], None]] = []
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._waiting: dict[int, deque[Writable]] = {}
-        self._waiting_weight = 0
+        self._waiting = Waiting()
         self._alone: deque[_Alone | _Maintenance] = deque()
         self._flushes: list[_Flush] = []
         self._flush_after = IDLE_SECONDS
@@ -223,7 +209,7 @@ class Writer:
         if self._flushes:
             self._run_flushes()
         if self._waiting:
-            self._run_group(self._next_group())
+            self._run_group(self._waiting.next_group())
 
     def _take(self) -> None:
         """Everything that has queued up; waits only when there is nothing at all to do."""
@@ -246,38 +232,7 @@ class Writer:
         elif isinstance(job, _Flush):
             self._flushes.append(job)
         else:
-            self._waiting_weight += job.weight
-            waiting = self._waiting.get(job.user_id)
-            if waiting is None:
-                self._waiting[job.user_id] = deque((job,))
-            else:
-                waiting.append(job)
-
-    def _next_group(self) -> list[Writable]:
-        """Everything; or, when that is too much, users take turns: nobody's flood keeps another's write waiting."""
-        group: list[Writable] = []
-        if self._waiting_weight <= GROUP_WEIGHT:
-            for writes in self._waiting.values():
-                group += writes
-            self._waiting.clear()
-            self._waiting_weight = 0
-            return group
-        weight = 0
-        while self._waiting and weight < GROUP_WEIGHT:
-            for user_id in list(self._waiting):
-                writes = self._waiting[user_id]
-                write = writes.popleft()
-                if not writes:
-                    del self._waiting[user_id]
-                group.append(write)
-                weight += write.weight
-                if weight >= GROUP_WEIGHT:
-                    # who has had a turn goes to the back of the line
-                    if writes:
-                        self._waiting[user_id] = self._waiting.pop(user_id)
-                    break
-        self._waiting_weight -= weight
-        return group
+            self._waiting.add(job)
 
     def _run_group(self, group: list[Writable]) -> None:
         try:

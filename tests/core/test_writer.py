@@ -69,7 +69,7 @@ def test_an_answer_is_on_disk_when_it_comes(busy_house, runtime, tmp_path):
 
 
 def test_users_take_turns_in_a_group(house, monkeypatch):
-    monkeypatch.setattr("realtime_kv.core.writer.GROUP_WEIGHT", 4)
+    monkeypatch.setattr("realtime_kv.core.groups.GROUP_WEIGHT", 4)
     store = house.open()
     writer = store.writer
     alice, charlie = house.add_user("alice"), house.add_user("charlie")
@@ -79,7 +79,7 @@ def test_users_take_turns_in_a_group(house, monkeypatch):
             writer._sort(_Pending(caller.user_id, n))
     groups = []
     while writer._waiting:
-        groups.append([(names[write.user_id], write.n) for write in writer._next_group()])
+        groups.append([(names[write.user_id], write.n) for write in writer._waiting.next_group()])
     assert groups[0] == [("a", 0), ("c", 0), ("a", 1), ("c", 1)]
     assert list(itertools.chain(*groups[1:])) == [("a", n) for n in range(2, 10)]
 
