@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tests.fuzz import frames, messages, packets
+from tests.fuzz import calls, forms, frames, messages, packets
 from tests.fuzz.bystander import Bystander
 from tests.fuzz.case import Case, Wrong
 from tests.fuzz.dice import Dice
@@ -29,6 +29,9 @@ MAKERS: list[tuple[Callable[[Dice], Case], float]] = [
     (frames.handshake, 20),
     (messages.raw, 50),
     (messages.api, 14),
+    (calls.calls, 9),
+    (forms.forms, 9),
+    (forms.superuser, 7),
 ]
 
 
@@ -100,7 +103,7 @@ class Campaign:
 
     async def _run(self) -> None:
         findings = self.findings
-        bystander = await Bystander.join(self._house.server.port, self._house.user().token)
+        bystander = await Bystander.join(self._house.server.port, self._house.people.sign_up().token)
         try:
             before = self._house.usage()
             await self._play_until(int(self._wanted * WARM_UP), bystander)
@@ -127,11 +130,11 @@ class Campaign:
         target, left = None, 0
         while self.findings.inputs.total() < inputs and not self.findings.problems:
             if target is None or left <= 0:
-                token = (await asyncio.to_thread(self._house.user)).token
-                target, left = Target(self._house.server.port, token), INPUTS_A_USER
+                target, left = await asyncio.to_thread(Target, self._house), INPUTS_A_USER
             case = self._next()
             self._recent.append(case)
             try:
+                await asyncio.to_thread(target.be_ready_for, case)
                 judged, codes = await PLAYS[case.kind](target, case)
             except (Wrong, Ended, OSError) as wrong:
                 self._accuse(wrong, [case])

@@ -5,6 +5,23 @@ from dataclasses import dataclass
 # stand-ins of the right length, so that what was built round them fits when the real ones are put in
 TOKEN = b"rks_" + b"T" * 43
 SID = b"SSSSSSSSSSSSSSSSSSSS"
+# API tokens of the same user: one that may only read, and one that sees nothing but `folder/`
+READER = b"rkv_" + b"R" * 43
+LIMITED = b"rkv_" + b"L" * 43
+# a form of ours: the cookie of the browser that it was shown to, and the token in it (web/csrf.py)
+VISITOR = b"V" * 32
+FORM = b"F" * 111
+# the superuser's session
+ADMIN = b"rks_" + b"A" * 43
+# somebody to whom anything may be done, since they are made anew: name, session, and the ids of the user, of this
+# session, of another one and of an API token; a link that sets a new password; a sign-in that owes a code
+NAME = b"pawn-NNNNNNN"
+PAWN = b"rks_" + b"P" * 43
+USER_ID = b"000000000000042"
+SESSION_ID, OTHER_ID, TOKEN_ID = (letter * 12 for letter in (b"s", b"o", b"t"))
+LINK = b"K" * 43
+STEP = b"Q" * 43
+PAWNS = (NAME, PAWN, USER_ID, SESSION_ID, OTHER_ID, TOKEN_ID, LINK, STEP)
 # the epoch that every data set here has, since it also stands inside of cursors
 EPOCH = b"fuzzed-epoch"
 
@@ -14,12 +31,14 @@ class Case:
     """`kind` says how `inputs` are sent; `messages` is how many requests, frames or packets they are meant to be.
 
     `ending` is what a raw connection does last: `half` closes its sending side and reads on, `reset` hangs up at once.
+    `who` is the token that a tab joins with.
     """
 
     kind: str
     inputs: tuple[bytes, ...]
     messages: int
     ending: str = "half"
+    who: bytes = TOKEN
 
 
 class Wrong(Exception):

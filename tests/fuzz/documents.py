@@ -7,6 +7,10 @@ from collections.abc import Callable
 from tests.fuzz.case import EPOCH
 from tests.fuzz.dice import Dice, mangle
 
+# name, what makes it, and how often it is there
+Make = Callable[[Dice], bytes]
+Fields = list[tuple[str, Make, float]]
+
 VERBS = ("set", "get", "delete", "list", "batch", "sync", "restore", "history")
 
 KEYS = [f"folder/{name}" for name in "abcdefghij"] + [
@@ -83,7 +87,12 @@ LONG_JSON = (
 
 def payload(dice: Dice, verb: str) -> bytes:
     """What an event or a request of `verb` carries; every other one as it should be."""
-    fields = [(name, make) for name, make, share in FIELDS.get(verb, FIELDS["set"]) if dice.chance(share)]
+    return document(dice, FIELDS.get(verb, FIELDS["set"]))
+
+
+def document(dice: Dice, known: Fields) -> bytes:
+    """An object with these fields; every other one as it should be."""
+    fields = [(name, make) for name, make, share in known if dice.chance(share)]
     pairs = [(json.dumps(name).encode(), make(dice)) for name, make in fields]
     if dice.chance(0.5):
         return _object(pairs)
@@ -187,12 +196,12 @@ def _object(pairs: list[tuple[bytes, bytes]]) -> bytes:
     return b"{" + b",".join(name + b":" + value for name, value in pairs) + b"}"
 
 
-def _one_of(*words: bytes) -> Callable[[Dice], bytes]:
+def one_of(*words: bytes) -> Make:
+    """Any of these."""
     return lambda dice: dice.one(words)
 
 
-# name, what makes it, and how often it is there
-FIELDS: dict[str, list[tuple[str, Callable[[Dice], bytes], float]]] = {
+FIELDS: dict[str, Fields] = {
     "get": [("key", key, 1)],
     "set": [
         ("key", key, 1),
@@ -205,12 +214,12 @@ FIELDS: dict[str, list[tuple[str, Callable[[Dice], bytes], float]]] = {
     "list": [
         ("prefix", key, 0.4),
         ("after", key, 0.4),
-        ("limit", _one_of(b"1", b"1", b"2", b"0", b"1000", b"1001", b"-1", b"1e1", b'"1"'), 0.9),
-        ("values", _one_of(b"true", b"false", b"null", b"1"), 0.3),
+        ("limit", one_of(b"1", b"1", b"2", b"0", b"1000", b"1001", b"-1", b"1e1", b'"1"'), 0.9),
+        ("values", one_of(b"true", b"false", b"null", b"1"), 0.3),
     ],
     "batch": [("ops", ops, 1), ("op_id", op_id, 0.15)],
     "sync": [
-        ("epoch", _one_of(b'"%b"' % EPOCH, b'"%b"' % EPOCH, b'"other"', b'"\\u0000"', b"1"), 0.5),
+        ("epoch", one_of(b'"%b"' % EPOCH, b'"%b"' % EPOCH, b'"other"', b'"\\u0000"', b"1"), 0.5),
         ("since", revision, 0.5),
         ("next", cursor, 0.6),
     ],

@@ -103,7 +103,7 @@ def frames(dice: Dice) -> Case:
     stream = b"".join(said)
     if dice.chance(0.1):
         stream = mangle(dice, stream)
-    return Case("frames", tuple(dice.pieces(stream, 6)), len(said))
+    return Case("frames", tuple(dice.pieces(stream, 6)), len(said), who=dice.one(packets.WHO))
 
 
 def handshake(dice: Dice) -> Case:

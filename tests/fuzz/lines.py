@@ -114,12 +114,25 @@ class Line:
             body = b""
         elif (length := headers.get(b"content-length", b"")).isdigit():
             body = await self.hear_exactly(int(length))
+        elif headers.get(b"transfer-encoding") == b"chunked":
+            body = await self._chunks()
         else:
             raise Wrong(f"a response without a length: {head[:300]!r}")
         return Response(int(status[:3]), headers, body)
 
     def hang_up(self) -> None:
         self._writer.transport.abort()
+
+    async def _chunks(self) -> bytes:
+        body = b""
+        while True:
+            size = (await self.hear_until(b"\r\n"))[:-2]
+            chunk = await self.hear_exactly(int(size, 16) + 2)
+            if not chunk.endswith(b"\r\n"):
+                raise Wrong(f"not a chunk: {size!r} {chunk[-100:]!r}")
+            body += chunk[:-2]
+            if len(chunk) == 2:
+                return body
 
 
 class SocketLine:

@@ -5,13 +5,17 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote_from_bytes
 
 from tests.fuzz import documents
-from tests.fuzz.case import EPOCH, SID, TOKEN, Case
+from tests.fuzz.case import EPOCH, LIMITED, READER, SID, TOKEN, VISITOR, Case
+from tests.fuzz.case import FORM as FORM_TOKEN
 from tests.fuzz.dice import SPICE, Dice, mangle
 
 JSON = (b"Content-Type", b"application/json")
 FORM = (b"Content-Type", b"application/x-www-form-urlencoded")
 BEARER = (b"Authorization", b"Bearer " + TOKEN)
+API_TOKENS = tuple((b"Authorization", b"Bearer " + token) for token in (READER, LIMITED))
 COOKIE = (b"Cookie", b"rkv_session=" + TOKEN)
+VISITED = (b"Cookie", b"rkv_form=" + VISITOR)
+FORM_FIELD = b"csrf_token=" + FORM_TOKEN
 NOBODY = b"rks_" + b"x" * 43
 
 
@@ -55,9 +59,18 @@ CORPUS = (
     Request(b"POST", b"/api/v1/delete", (BEARER, JSON), b'{"key":"folder/b"}'),
     Request(b"POST", b"/api/v1/sign_out", (JSON,), b"{}"),
     Request(b"POST", b"/api/v1/sign_in", (JSON,), b'{"username":"no","password":"short"}'),
-    Request(b"POST", b"/signin", (FORM,), b"username=&password=&next=/keys"),
-    Request(b"POST", b"/signup", (FORM,), b"username=%21&password=short"),
-    Request(b"POST", b"/signout", (FORM,), b""),
+    Request(b"GET", b"/api/v1/list?limit=2", (API_TOKENS[0],)),
+    Request(b"POST", b"/api/v1/set", (API_TOKENS[1], JSON), b'{"key":"folder/c","value":null}'),
+    Request(b"GET", b"/api/v1/events?before=9&limit=2", (BEARER,)),
+    Request(b"GET", b"/api/v1/sessions", (COOKIE,)),
+    Request(b"GET", b"/account/profile", (COOKIE,)),
+    Request(b"GET", b"/admin/users", (COOKIE,)),
+    Request(b"GET", b"/recover/" + b"x" * 43),
+    Request(b"POST", b"/signin", (FORM, VISITED), FORM_FIELD + b"&username=&password=&next=/keys"),
+    Request(b"POST", b"/signin/code", (FORM, VISITED), FORM_FIELD + b"&code=1&by=recovery"),
+    Request(b"POST", b"/signup", (FORM, VISITED), FORM_FIELD + b"&username=%21&password=short"),
+    Request(b"POST", b"/recover/code", (FORM, VISITED), FORM_FIELD + b"&username=%21&code=&new_password=short"),
+    Request(b"POST", b"/signout", (FORM, VISITED), FORM_FIELD),
     Request(b"GET", b"/socket.io/?EIO=4&transport=polling"),
     Request(b"GET", b"/socket.io/?EIO=4&transport=websocket"),
     Request(b"GET", b"/socket.io/?EIO=4&transport=polling&sid=" + SID),
@@ -259,9 +272,9 @@ def _broken(dice: Dice) -> bytes:
 
 def _call(dice: Dice) -> Request:
     verb = dice.one(documents.VERBS[:6]) if dice.chance(0.95) else dice.one(documents.VERBS)
-    headers = [BEARER if dice.chance(0.7) else COOKIE, JSON]
+    headers = [dice.one((BEARER, BEARER, COOKIE, *API_TOKENS)), JSON]
     if dice.chance(0.1):
-        headers[dice.below(2)] = _harmless(dice)
+        headers[dice.below(2)] = harmless(dice)
     return Request(b"POST", b"/api/v1/" + verb.encode(), tuple(headers), documents.payload(dice, verb))
 
 
@@ -270,27 +283,29 @@ def _query(dice: Dice) -> Request:
     pairs = []
     for name, make, share in documents.FIELDS.get(verb, []):
         if dice.chance(share):
-            pairs.append(name.encode() + b"=" + _percent(dice, make(dice).strip(b'"')))
+            pairs.append(name.encode() + b"=" + percent(dice, make(dice).strip(b'"')))
     if dice.chance(0.2):
-        pairs.append(_percent(dice, dice.junk()) + b"=" + _percent(dice, dice.junk()))
+        pairs.append(percent(dice, dice.junk()) + b"=" + percent(dice, dice.junk()))
     if pairs and dice.chance(0.1):
         pairs.append(dice.one(pairs))
     target = b"/api/v1/" + verb.encode() + b"?" + b"&".join(pairs)
-    return Request(b"GET", target[:8000], (BEARER, _harmless(dice)) if dice.chance(0.3) else (BEARER,))
+    who = dice.one((BEARER, BEARER, COOKIE, *API_TOKENS))
+    return Request(b"GET", target[:8000], (who, harmless(dice)) if dice.chance(0.3) else (who,))
 
 
 def _account(dice: Dice) -> Request:
     """Signing in and out as nobody: our own session has to live on."""
     name, password = (dice.one((b"", b"ab", b"n" * 33, b"\xff", b"a\0b", b"n%00", b"%ff")) for _ in range(2))
     if dice.chance(0.4):
-        body = b"username=%b&password=%b&next=%b" % (
+        body = b"%b&username=%b&password=%b&next=%b" % (
+            FORM_FIELD,
             name,
             password,
             dice.one((b"//evil", b"/keys", b"%0d%0a", b"/\\", b"%ff")),
         )
         if dice.chance(0.3):
-            body = _percent(dice, mangle(dice, body))
-        return Request(b"POST", dice.one((b"/signin", b"/signup", b"/signout")), (FORM,), body)
+            body = percent(dice, mangle(dice, body))
+        return Request(b"POST", dice.one((b"/signin", b"/signup", b"/signout")), (FORM, VISITED), body)
     fields: dict[str, object] = {
         "username": name.decode("latin-1"),
         "password": dice.one(("", "x", "x" * 1025, "é" * 600)),
@@ -307,11 +322,11 @@ def _visit(dice: Dice) -> Request:
     """A page, asked for in an odd way. (No poll: it would keep those behind it waiting.)"""
     target = dice.one(CORPUS[:9]).target
     if dice.chance(0.4):
-        target += (b"&" if b"?" in target else b"?") + b"next=" + _percent(dice, dice.one(SPICE))
-    return Request(b"GET", target, (_harmless(dice), _harmless(dice)))
+        target += (b"&" if b"?" in target else b"?") + b"next=" + percent(dice, dice.one(SPICE))
+    return Request(b"GET", target, (harmless(dice), harmless(dice)))
 
 
-def _harmless(dice: Dice) -> tuple[bytes, bytes]:
+def harmless(dice: Dice) -> tuple[bytes, bytes]:
     """A header that says something strange but leaves the request's bounds alone."""
     while True:
         name, colon, value = dice.one(HEADERS).partition(b": ")
@@ -331,7 +346,8 @@ FRAMING = {
 }
 
 
-def _percent(dice: Dice, data: bytes) -> bytes:
+def percent(dice: Dice, data: bytes) -> bytes:
+    """In a URL or a form, so that it means what it is; nearly always."""
     if len(data) > 2000:
         data = data[:2000]
     return quote_from_bytes(data).encode() if dice.chance(0.9) else quote_from_bytes(data, safe=b"%+&=").encode()

@@ -14,11 +14,15 @@ ALLOWED_5XX = {b"503", b"507"}
 CODES = {
     *("bad_request", "unauthenticated", "invalid_credentials", "forbidden", "not_found", "conflict", "name_taken"),
     *("too_large", "invalid_key", "invalid_value", "invalid_name", "invalid_password", "op_id_reused", "rate_limited"),
-    *("quota_exceeded", "unavailable"),
+    *("quota_exceeded", "unavailable", "second_step_needed", "password_change_needed", "invalid_code", "link_expired"),
 }
+# in what is typed into forms and queries: no page may hold it as an element, no answer as a header
+ELEMENT = b"<fuzzed"
+HEADER = b"x-fuzzed"
 
+# `run.py` is the command that people are told of
 _INSIDES = re.compile(
-    rb'Traceback|File "|/realtime_kv/|site-packages|\b[A-Z][A-Za-z]*(?:Error|Exception)\b|\.py\b'
+    rb'Traceback|File "|/realtime_kv/|site-packages|\b[A-Z][A-Za-z]*(?:Error|Exception)\b|(?<!run)\.py\b'
     rb"|sqlite|sqlalchemy|msgspec|eventlet|[Ww]erkzeug|engineio|socketio\."
 )
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
@@ -72,6 +76,18 @@ def check_answer(answer: bytes) -> str:
     if verdict.error is None or verdict.error.code not in CODES:
         raise Wrong(f"not a refusal: {answer[:200]!r}")
     return verdict.error.code
+
+
+def check_page(html: bytes) -> None:
+    """What was typed is text."""
+    if ELEMENT in html:
+        raise Wrong(f"typed text has become an element: {_around(html, html.index(ELEMENT))}")
+
+
+def check_headers(headers: dict[bytes, bytes]) -> None:
+    """What was typed is in no line of its own."""
+    if HEADER in headers:
+        raise Wrong(f"typed text has become a header: {headers}")
 
 
 def check_json(text: bytes) -> None:

@@ -3,7 +3,7 @@
 import re
 
 from tests.fuzz import documents
-from tests.fuzz.case import TOKEN, Case
+from tests.fuzz.case import LIMITED, READER, TOKEN, Case
 from tests.fuzz.dice import Dice, mangle
 
 SEPARATOR = b"\x1e"
@@ -46,6 +46,8 @@ ODD_PACKETS = (
     b'42["set",{"key":"\xff","value":1}]',
     b"",
 )
+# who joins: mostly a session, now and then an API token
+WHO = (TOKEN, TOKEN, TOKEN, READER, LIMITED)
 _ACK = re.compile(rb"42(?:/,)?(\d{1,15})(?!\d)")
 _LEAVES = re.compile(rb"41|1\Z")
 
@@ -97,7 +99,7 @@ def events(dice: Dice) -> Case:
     packets = [event(dice) for _ in range(1 + dice.below(400))]
     if dice.chance(0.3):
         packets.append(odd(dice))
-    return Case("events", tuple(packets), len(packets))
+    return Case("events", tuple(packets), len(packets), who=dice.one(WHO))
 
 
 def polling(dice: Dice) -> Case:
@@ -126,4 +128,4 @@ def polling(dice: Dice) -> Case:
     if dice.chance(0.08):
         messages += 1
         steps.insert(dice.below(len(steps) + 1), b"poll ")
-    return Case("polling", tuple(steps), messages)
+    return Case("polling", tuple(steps), messages, who=dice.one(WHO))

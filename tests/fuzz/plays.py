@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from tests.fuzz import oracles, packets
-from tests.fuzz.case import SID, TOKEN, Case, Wrong
+from tests.fuzz.case import PAWNS, SID, Case, Wrong
+from tests.fuzz.house import House
 from tests.fuzz.lines import DEADLINE, Ended, Line, Response, SocketLine
 
 # how long a connection may say nothing before we hang up our half, when nothing needs to come
@@ -22,14 +23,31 @@ Judged = tuple[int, Counter[str]]
 class Target:
     """Where to, as whom; and whom we have met there."""
 
-    def __init__(self, port: int, token: str) -> None:
-        self.port = port
-        self.token = token.encode()
-        self.sid = b"A" * len(SID)
+    def __init__(self, house: House) -> None:
+        self.port = house.server.port
+        self._people = house.people
+        self._real = house.people.user()
+        self._pawn: dict[bytes, bytes] = {}
+
+    def be_ready_for(self, case: Case) -> None:
+        """See to it that those live whom this case is about."""
+        about_pawns = any(stand_in in data for data in case.inputs for stand_in in PAWNS)
+        if about_pawns and not (self._pawn and self._people.lives(self._pawn)):
+            self._pawn = self._people.pawn()
+
+    def meet(self, sid: bytes) -> None:
+        """A session of long-polling."""
+        self._real[SID] = sid
 
     def fill(self, data: bytes) -> bytes:
-        """The real token and a real session in the place of the stand-ins."""
-        return data.replace(TOKEN, self.token).replace(SID, self.sid)
+        """The real tokens, names and sessions in the place of the stand-ins."""
+        for stand_in, real in (*self._real.items(), *self._pawn.items()):
+            data = data.replace(stand_in, real)
+        return data
+
+    def join(self, case: Case) -> bytes:
+        """The packet with which a tab of this case says who it is."""
+        return self.fill(b'40{"token":"%b"}' % case.who)
 
 
 class Ear:
@@ -108,7 +126,7 @@ async def api(target: Target, case: Case) -> Judged:
                 raise Wrong(f"no answer to {request[:300]!r}") from None
             answered += 1
             codes[str(response.status)] += 1
-            _check_api(request, response.status, response.body, response.headers.get(b"content-type", b""))
+            _check_api(request, response)
             if response.last:
                 break
     finally:
@@ -116,23 +134,27 @@ async def api(target: Target, case: Case) -> Judged:
     return answered, codes
 
 
-def _check_api(request: bytes, status: int, body: bytes, content_type: bytes) -> None:
+def _check_api(request: bytes, response: Response) -> None:
+    status, body, kind = response.status, response.body, response.headers.get(b"content-type", b"")
     path = request.split(b" ", 2)[1].partition(b"?")[0]
+    oracles.check_headers(response.headers)
     if path.startswith(b"/api/") and status >= 300:
-        if content_type != b"application/problem+json":
-            raise Wrong(f"a refusal that is no problem: {content_type!r}")
+        if kind != b"application/problem+json":
+            raise Wrong(f"a refusal that is no problem: {kind!r}")
         problem = json.loads(body)
         if problem["status"] != status or problem["code"] not in oracles.CODES:
             raise Wrong(f"not a refusal: {body[:300]!r}")
     elif path.startswith(b"/api/") and body:
         oracles.check_answer(body)
+    elif kind.startswith(b"text/html"):
+        oracles.check_page(body)
 
 
 async def events(target: Target, case: Case) -> Judged:
     """Join, ask everything at once: every event is answered, or the socket closed."""
     tab = await SocketLine.open(target.port)
     try:
-        tab.say(target.fill(b'40{"token":"%b"}' % TOKEN))
+        tab.say(target.join(case))
         ear = Ear(case.inputs)
         for packet in case.inputs:
             tab.say(target.fill(packet))
@@ -149,7 +171,7 @@ async def frames(target: Target, case: Case) -> Judged:
     tab = await SocketLine.open(target.port)
     ear = Ear(None)
     try:
-        tab.say(target.fill(b'40{"token":"%b"}' % TOKEN))
+        tab.say(target.join(case))
         await tab.line.say_all(tuple(map(target.fill, case.inputs)))
         tab.say(packets.SENTINEL)
         hearing = asyncio.ensure_future(_hear_loosely(tab, ear))
@@ -211,6 +233,7 @@ class Session:
         self.ear = ear
         # every POST so far was answered 200: all that was in them has been heard
         self.sound = True
+        self._sid = b""
         self._target = target
         self._post = post
         self._poll = poll
@@ -226,9 +249,10 @@ class Session:
         try:
             post.say(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n")
             opening = await post.response()
-            target.sid = json.loads(opening.body[1:])["sid"].encode()
-            session._path = b"/socket.io/?EIO=4&transport=polling&sid=" + target.sid
-            await session.post(target.fill(b'40{"token":"%b"}' % TOKEN))
+            session._sid = json.loads(opening.body[1:])["sid"].encode()
+            target.meet(session._sid)
+            session._path = b"/socket.io/?EIO=4&transport=polling&sid=" + session._sid
+            await session.post(target.join(case))
             session._polling = asyncio.ensure_future(session._poll_on())
         except BaseException:
             session.hang_up()
@@ -250,7 +274,7 @@ class Session:
     async def upgrade(self, words: bytes) -> None:
         """Say `words` on a WebSocket of this session, and wait a moment for what comes of it."""
         with contextlib.suppress(Ended, TimeoutError):
-            tab = await SocketLine.open(self._target.port, self._target.sid.decode())
+            tab = await SocketLine.open(self._target.port, self._sid.decode())
             self._others.append(tab.line)
             for word in words.split(packets.SEPARATOR):
                 tab.say(word)
@@ -316,6 +340,7 @@ class Session:
 PLAYS: dict[str, Callable[[Target, Case], Awaitable[Judged]]] = {
     "raw": raw,
     "api": api,
+    "accounts": api,
     "events": events,
     "frames": frames,
     "polling": polling,

@@ -2,7 +2,9 @@
 
 import random
 import socket
+import sqlite3
 import struct
+from contextlib import closing
 
 import pytest
 
@@ -10,14 +12,14 @@ from tests.fuzz.campaign import MAKERS, Campaign, make
 from tests.fuzz.case import Case, Wrong
 from tests.fuzz.command import summary
 from tests.fuzz.dice import Dice
-from tests.fuzz.house import House
+from tests.fuzz.house import House, check_tables, prepare
 from tests.fuzz.narrow import fresh_house, play, shrink
-from tests.fuzz.oracles import CANARY, check_answer, check_bytes, statuses
+from tests.fuzz.oracles import CANARY, check_answer, check_bytes, check_headers, check_page, statuses
 from tests.fuzz.plays import PLAYS
 from tests.fuzz.regressions import CASES
 from tests.sockets.tools import eventually
 
-INPUTS = 3_000
+INPUTS = 2_500
 FIXED_SEED = 20
 
 
@@ -90,3 +92,41 @@ def test_an_undocumented_5xx_is_noticed_and_so_is_an_internal_error():
         statuses(b"HTTP/1.1 500 Internal Server Error\r\n")
     with pytest.raises(Wrong):
         check_answer(b'{"ok":false,"error":{"code":"internal","message":"!"}}')
+
+
+def test_what_was_typed_and_has_become_part_of_a_page_or_of_the_headers_is_noticed():
+    check_page(b"<p>&lt;fuzzed&gt;</p>")
+    check_headers({b"location": b"/keys?next=x-fuzzed"})
+    with pytest.raises(Wrong):
+        check_page(b"<p><fuzzed></p>")
+    with pytest.raises(Wrong):
+        check_headers({b"x-fuzzed": b"1"})
+
+
+USER = "INSERT INTO users (id, username, folded, password_hash, is_admin, created_at) VALUES (1, 'a', 'a', '', 1, 0)"
+SESSION = """INSERT INTO sessions (user_id, public_id, token_hash, label, created_at, expires_at, limit_at, kind)
+VALUES (1, 'a', '', '', 0, 1, 1, 'session')"""
+AUDIT = "INSERT INTO audit (at, actor, action, ok, address, label, detail) VALUES (0, 'house', '', 1, '', '', '{')"
+
+
+@pytest.mark.parametrize(
+    ("statement", "complaint"),
+    [
+        ("UPDATE users SET disabled_at = 1", "sessions of those who cannot sign in|superusers"),
+        ("UPDATE users SET is_admin = 0", "superusers"),
+        ("UPDATE users SET totp_confirmed_at = 1", "codes taken without a secret"),
+        ("UPDATE sessions SET scope = 'read'", "less or last longer"),
+        ("UPDATE sessions SET expires_at = 2", "less or last longer"),
+        (AUDIT, "audit entries that are no JSON"),
+    ],
+)
+def test_what_no_table_may_hold_is_noticed(tmp_path, statement, complaint):
+    path = tmp_path / "realtime_kv.db"
+    prepare(path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.executescript(f"{USER};{SESSION}")
+    check_tables(path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(statement)
+    with pytest.raises(Wrong, match=complaint):
+        check_tables(path)
