@@ -8,6 +8,7 @@ import dataclasses
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -186,6 +187,7 @@ class Accounts:
             # known or not, the same is done; nobody waits for it, and only the log tells them apart
             self._note_failure("sign_in_failed", found.person.id if found else None, visit)
             raise InvalidCredentials()
+        context.limits.enter(found.person.id)
         renewed = None
         if passwords.is_outdated(known_hash):
             renewed = yield context.rehash(password, visit)
@@ -213,12 +215,15 @@ class Accounts:
         def write(connection: Connection) -> tuple[SignedIn | Ticket | None, list[Ended]]:
             now, user_id = context.clock(), person.id
             link, found = self._owing(connection, secret)
-            if not (totp.use(connection, user_id, code, now) or codes.use(connection, user_id, code, now)):
+            by_code = codes.use(connection, user_id, code, now)
+            if not (by_code or totp.use(connection, user_id, code, now)):
                 links.tried(connection, link, now)
                 audit.write(connection, now, Doer("nobody", None, visit), "second_step_failed", user_id, ok=False)
                 return None, []
             links.use(connection, link, now)
-            return self._enter(connection, found, visit, replacing, kept)
+            # one code less on the sheet, and not there where the authenticator is
+            with_code: dict[str, Any] = {"with": "a recovery code"} if by_code else {}
+            return self._enter(connection, found, visit, replacing, kept, **with_code)
 
         entered = yield from context.end(write)
         if entered is None:
@@ -235,7 +240,13 @@ class Accounts:
         return link, found
 
     def _enter(
-        self, connection: Connection, found: Candidate, visit: Visit, replacing: str | None, kept: bool
+        self,
+        connection: Connection,
+        found: Candidate,
+        visit: Visit,
+        replacing: str | None,
+        kept: bool,
+        **detail: Any,
     ) -> tuple[SignedIn | Ticket, list[Ended]]:
         """Everything that was asked for was right."""
         if found.must_change_password:
@@ -245,7 +256,7 @@ class Accounts:
         if found.deleted:
             users.undelete(connection, user_id)
             audit.write(connection, now, doer, "account_restored", user_id)
-        audit.write(connection, now, doer, "sign_in", user_id)
+        audit.write(connection, now, doer, "sign_in", user_id, **detail)
         return self._start(connection, found, visit, replacing, kept)
 
     def _start(
@@ -271,7 +282,10 @@ class Accounts:
         self.context.write(lambda db: audit.write(db, now, doer, action, user_id, ok=False))
 
     def _sign_out(self, token: str, visit: Visit) -> Steps[None]:
-        if not sessions.is_session_token(token):
+        # nobody has us write without a session: writing is everybody's time
+        if not sessions.is_session_token(token) or not (
+            yield self.context.read(lambda db: sessions.goes_on(db, token))
+        ):
             return
         now = self.context.clock()
 

@@ -25,6 +25,7 @@ def confirm(context: Context, caller: Caller, password: str, visit: Visit = NOWH
         context.write(lambda db: audit.write(db, now, doer, "password_refused", caller.user_id, ok=False))
         raise _wrong()
     context.limits.confirmed(caller.session_id)
+    context.limits.change(caller.user_id)
     return found
 
 

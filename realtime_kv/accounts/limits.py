@@ -36,6 +36,9 @@ SIGN_UP = Rate(60, 10 * SECOND)
 RECOVER = Rate(30, 6 * SECOND)
 # mails to one account: a link is good for 30 minutes, so whoever gets none has had one that is
 MAIL = Rate(3, 5 * MINUTE)
+# sign-ins to one account with the right password, and changes of one: each takes everybody's time, and is kept
+ENTER = Rate(120, 5 * SECOND)
+CHANGE = Rate(120, SECOND)
 # attempts at one name, from everywhere, after which it counts as under attack
 ATTACK = Rate(50, MINUTE)
 
@@ -131,6 +134,7 @@ class Limits:
         self._enabled = enabled
         self._sign_ins, self._sign_ups, self._recoveries = Buckets(SIGN_IN), Buckets(SIGN_UP), Buckets(RECOVER)
         self._mails, self._attacks = Buckets(MAIL), Buckets(ATTACK)
+        self._entries, self._changes = Buckets(ENTER), Buckets(CHANGE)
         self._delays = Delays()
         # apart, so that a flood of invented names cannot make us forget them
         self._codes, self._passwords = Delays(), Delays()
@@ -147,6 +151,14 @@ class Limits:
         if name is not None:
             self._attacks.give_back(name)
             self._delays.forget(("sign_in", name, network))
+
+    def enter(self, user_id: int) -> None:
+        """Somebody knows the password: one session more."""
+        self._ask(self._entries, str(user_id))
+
+    def change(self, user_id: int) -> None:
+        """Somebody who is signed in changes something about their account."""
+        self._ask(self._changes, str(user_id))
 
     def second_step(self, address: str, user_id: int, *, guessable: bool) -> None:
         """One code more, from somebody who knows the password.
@@ -213,16 +225,16 @@ class Limits:
         """It was the password."""
         self._passwords.forget((session_id,))
 
-    def _ask(self, rate: Buckets, network: str, key: Key | None = None, name: str | None = None) -> None:
+    def _ask(self, rate: Buckets, who: str, key: Key | None = None, name: str | None = None) -> None:
         if not self._enabled:
             return
         now = self._clock()
-        waits = [rate.wait(network, now)]
+        waits = [rate.wait(who, now)]
         if key is not None:
             attacked = name is not None and self._attacks.wait(name, now) > 0
             waits.append(self._delays.wait(key, now, FREE_UNDER_ATTACK if attacked else FREE))
         _refuse(max(waits))
-        rate.take(network, now)
+        rate.take(who, now)
         if key is not None:
             self._delays.take(key, now)
         if name is not None and not self._attacks.wait(name, now):

@@ -12,7 +12,7 @@ from realtime_kv.accounts.sessions import Ended, SessionShown, SignedIn
 from realtime_kv.accounts.steps import Steps
 from realtime_kv.accounts.visit import NOWHERE, Visit
 from realtime_kv.core.caller import Caller
-from realtime_kv.core.errors import NotFound, Unauthenticated
+from realtime_kv.core.errors import Forbidden, NotFound, Unauthenticated
 from realtime_kv.core.runtime import Future
 
 
@@ -88,6 +88,7 @@ class Own:
     def dismiss_notice(self, caller: Caller) -> Future[None]:
         """The user has been told."""
         require_session(caller)
+        self._context.limits.change(caller.user_id)
         now = self._context.clock()
 
         def write(connection: Connection) -> None:
@@ -99,11 +100,13 @@ class Own:
     def end_session(self, caller: Caller, id: str, visit: Visit = NOWHERE) -> Future[None]:
         """Sign out the session with this public id. Fails with NotFound."""
         require_session(caller)
+        self._context.limits.change(caller.user_id)
         return self._context.walk(self._end_session(caller, id, visit))
 
     def end_other_sessions(self, caller: Caller, visit: Visit = NOWHERE) -> Future[int]:
         """Sign out every session but this one; how many there were."""
         require_session(caller)
+        self._context.limits.change(caller.user_id)
         return self._context.walk(self._end_other_sessions(caller, visit))
 
     def change_password(
@@ -118,7 +121,8 @@ class Own:
     def delete_account(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[None]:
         """Delete the account; until it is purged, signing in restores it.
 
-        API tokens end too, and stay ended. Fails with InvalidCredentials or RateLimited.
+        API tokens end too, and stay ended. Fails with InvalidCredentials or RateLimited, for the last superuser with
+        Forbidden.
         """
         return self._context.walk(self._delete_account(caller, password, visit))
 
@@ -173,6 +177,8 @@ class Own:
         def write(connection: Connection) -> tuple[None, list[Ended]]:
             now, user_id = context.clock(), caller.user_id
             still(connection, caller, known, now)
+            if users.only_superuser(connection, user_id):
+                raise Forbidden("You are the only superuser. Make somebody else one first.", needs="another_superuser")
             users.delete(connection, user_id, now, by="self")
             links.cancel(connection, user_id, now)
             ended = sessions.end_all(connection, user_id, now, "deleted", tokens=True)

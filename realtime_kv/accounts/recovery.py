@@ -82,7 +82,7 @@ class Recovery:
         return self._context.walk(self._set_email(caller, password, email, visit))
 
     def confirm_email(self, secret: str, visit: Visit = NOWHERE) -> Future[None]:
-        """The address of this link counts from now on. Fails with LinkExpired."""
+        """The address of this link counts from now on. Fails with LinkExpired or RateLimited."""
         return self._context.walk(self._confirm_email(secret, visit))
 
     def _renew_codes(self, caller: Caller, password: str, visit: Visit) -> Steps[tuple[str, ...]]:
@@ -194,6 +194,9 @@ class Recovery:
 
     def _confirm_email(self, secret: str, visit: Visit) -> Steps[None]:
         context = self._context
+        context.limits.recover(visit.address, None)
+        # nobody has us write without a link
+        yield context.read(lambda db: links.find(db, secret, context.clock(), "email").id)
 
         def write(connection: Connection) -> Callable[[], None]:
             now = context.clock()
@@ -204,6 +207,7 @@ class Recovery:
             return self._move(connection, link.user_id, link.detail, visit)
 
         send: Callable[[], None] = yield context.write(write)
+        context.limits.recovered(visit.address, None)
         send()
 
     def _move(self, connection: Connection, user_id: int, email: str | None, visit: Visit) -> Callable[[], None]:

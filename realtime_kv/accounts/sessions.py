@@ -209,6 +209,12 @@ def end(connection: Connection, token: str, now: int, reason: Reason) -> list[En
     return _end(connection, now, reason, UserSession.token_hash == token_hash(token))
 
 
+def goes_on(connection: Connection, token: str) -> bool:
+    """Whether there is a session with this token that has not been ended."""
+    wanted = select(UserSession.id).where(UserSession.token_hash == token_hash(token), UserSession.ended_at.is_(None))
+    return connection.execute(wanted).first() is not None
+
+
 def end_one(
     connection: Connection, user_id: int, public_id: str, now: int, reason: Reason, *, kind: str | None = None
 ) -> list[Ended]:

@@ -211,6 +211,13 @@ def usage(db: sqlite3.Connection, user_id: int) -> Usage:
     return Usage(*db.execute("SELECT keys, bytes FROM spaces WHERE user_id = ?", (user_id,)).fetchone())
 
 
+def quota(db: sqlite3.Connection, user_id: int) -> tuple[int | None, int | None]:
+    """The keys and bytes that this user may keep; None for what everybody may."""
+    row: tuple[int | None, int | None]
+    row = db.execute("SELECT quota_keys, quota_bytes FROM users WHERE id = ?", (user_id,)).fetchone()
+    return row
+
+
 def usage_under(db: sqlite3.Connection, user_id: int, prefix: str) -> Usage:
     """What the keys with this prefix take of the quota."""
     return Usage(*db.execute(_USAGE_UNDER, {"user": user_id, "start": prefix, "end": _behind(prefix)}).fetchone())

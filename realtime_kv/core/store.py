@@ -112,6 +112,10 @@ class Store:
             return self._read(user_id, lambda db: reads.usage_under(db, user_id, prefix))
         return self._read(user_id, lambda db: reads.usage(db, user_id))
 
+    def quota_of(self, caller: Caller) -> Future[Quota]:
+        """How much the caller may keep."""
+        return self._submit(lambda db: self.quota.with_exceptions(*reads.quota(db, caller.user_id)))
+
     def set(
         self, caller: Caller, key: str, value: bytes, *, if_revision: int | None = None, op_id: str | None = None
     ) -> Future[Written]:

@@ -91,7 +91,7 @@ def sign_out() -> Response:
 def me() -> Response:
     """Who is calling, what they use of what they may, and what this server can do."""
     caller, config = security.caller(), house().config
-    usage = wait(house().store.usage(caller))
+    usage, quota = wait(house().store.usage(caller)), wait(house().store.quota_of(caller))
     return bodies.answer(
         {
             "ok": True,
@@ -109,8 +109,8 @@ def me() -> Response:
                 "value": config.value_bytes,
                 "batch": store.BATCH_OPS,
                 "message": bodies.LIMIT,
-                "keys": config.quota_keys,
-                "bytes": config.quota_bytes,
+                "keys": quota.keys,
+                "bytes": quota.bytes,
             },
             "server": {"version": VERSION, "verbs": list(verbs.VERBS)},
         }

@@ -239,6 +239,26 @@ def test_guessing_is_slowed_down_but_signing_in_is_not(town):
     guess(town, times=limits.FREE)
 
 
+def test_an_account_is_signed_in_to_so_often_and_then_slowly_and_that_is_told_to_its_owner_only(town):
+    town.sign_up("alice")
+    for n in range(limits.ENTER.burst):
+        town.sign_in("alice", address=f"10.0.{n}.1")
+    with pytest.raises(RateLimited):
+        town.sign_in("alice", address="10.1.0.1")
+    with pytest.raises(InvalidCredentials):
+        town.sign_in("alice", "the wrong password", address="10.1.0.2")
+    town.clock.now += limits.ENTER.interval
+    town.sign_in("alice", address="10.1.0.3")
+
+
+def test_a_token_that_nobody_was_given_has_nobody_write(town, monkeypatch):
+    signed_in = town.sign_up("alice")
+    town.sign_out(signed_in.token)
+    monkeypatch.setattr(town.store.writer, "run", lambda _: pytest.fail("something was written"))
+    for token in (signed_in.token, "rks_" + "x" * 43, "rkv_" + "x" * 43, "x"):
+        town.sign_out(token)
+
+
 def test_who_guesses_at_a_name_never_makes_its_owner_wait(town):
     town.sign_up("alice")
     for network in range(limits.ATTACK.burst // limits.FREE + 1):

@@ -135,6 +135,37 @@ def test_guessing_at_the_password_from_an_open_session_is_slowed_down(town, alic
     other.change_password(PASSWORD, NEW)
 
 
+def test_changes_of_an_account_have_a_rate_of_their_own_for_each_user(town, alice):
+    bob = Person(town, town.sign_up("Bob"))
+    for _ in range(limits.CHANGE.burst):
+        alice.end_other_sessions()
+    for call in [
+        alice.end_other_sessions,
+        alice.dismiss_notice,
+        lambda: alice.end_session("x"),
+        lambda: alice.change_password(PASSWORD, NEW),
+        lambda: town.wait(town.accounts.tokens.create(alice.caller, "script")),
+        lambda: town.wait(town.accounts.tokens.revoke(alice.caller, "x")),
+    ]:
+        with pytest.raises(RateLimited):
+            call()
+    bob.end_other_sessions()
+    town.clock.now += limits.CHANGE.interval
+    alice.end_other_sessions()
+
+
+def test_the_only_superuser_cannot_go(town, alice):
+    bob = Person(town, town.sign_up("Bob"))
+    town.write(lambda db: db.execute(update(User).where(User.username == "Alice").values(is_admin=True)))
+    with pytest.raises(Forbidden) as refused:
+        alice.delete_account(PASSWORD)
+    assert refused.value.extra == {"needs": "another_superuser"}
+    bob.delete_account(PASSWORD)
+    town.sign_up("Carol")
+    town.write(lambda db: db.execute(update(User).where(User.username == "Carol").values(is_admin=True)))
+    alice.delete_account(PASSWORD)
+
+
 def test_a_session_that_has_ended_can_do_nothing_any_more_even_with_the_password(town, alice):
     town.sign_out(alice.signed_in.token)
     for call in [

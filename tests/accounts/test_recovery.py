@@ -351,3 +351,16 @@ def test_an_api_token_recovers_nothing(town, alice):
     for call in [recovery.renew_codes(caller, PASSWORD), recovery.set_email(caller, PASSWORD, "a@example.org")]:
         with pytest.raises(Forbidden):
             town.wait(call)
+
+
+def test_made_up_links_have_nobody_write_and_are_slowed_down(town, alice, monkeypatch):
+    monkeypatch.setattr(town.store.writer, "run", lambda _: pytest.fail("something was written"))
+    for call in (
+        lambda n: town.wait(town.accounts.recovery.confirm_email(f"made up {n}", Visit("curl", "10.0.0.1"))),
+        lambda n: town.wait(town.accounts.recovery.by_link(f"made up {n}", NEW, Visit("curl", "10.0.0.2"))),
+    ):
+        for n in range(limits.RECOVER.burst):
+            with pytest.raises(LinkExpired):
+                call(n)
+        with pytest.raises(RateLimited):
+            call(0)

@@ -225,3 +225,11 @@ def test_a_superuser_of_whom_it_is_demanded_cannot_switch_it_off(found):
     with pytest.raises(Forbidden):
         town.wait(town.accounts.two_step.end(town.caller(on.token), PASSWORD))
     first_step(town)
+
+
+def test_the_log_tells_a_sign_in_with_a_recovery_code_from_one_with_the_authenticator(town, alice):
+    phone, _ = switch_on(town, alice)
+    second_step(town, first_step(town), phone.fresh_code())
+    signed_in = second_step(town, first_step(town), alice.codes[0])
+    events = town.wait(town.accounts.own.events(town.caller(signed_in.token)))
+    assert [event.detail for event in events if event.action == "sign_in"] == [{"with": "a recovery code"}, {}]

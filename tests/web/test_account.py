@@ -2,6 +2,8 @@ import re
 
 import pytest
 
+from realtime_kv.accounts.audit import CLI
+
 PASSWORD = "correct horse battery"
 
 
@@ -54,6 +56,15 @@ def test_me_tells_the_session_the_use_the_limits_and_the_server(open_site):
     }
     assert {"get", "set", "delete", "list", "batch", "sync"} <= set(answer["server"]["verbs"])
     assert answer["server"]["version"]
+
+
+def test_me_tells_a_user_with_a_quota_of_their_own_that_one(open_site):
+    site = open_site(quota_keys=10, quota_bytes=1000)
+    alice = site.browser("Alice")
+    house = site.app.extensions["realtime_kv"]
+    house.runtime.wait(house.accounts.administration.set_quota(CLI, "Alice", 3, None))
+    limits = alice.get("/api/v1/me").json["limits"]
+    assert (limits["keys"], limits["bytes"]) == (3, 1000)
 
 
 def test_the_session_is_called_after_the_program_that_signed_in(site, alice):
