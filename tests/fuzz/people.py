@@ -28,6 +28,7 @@ from tests.fuzz.case import (
     USER_ID,
     VISITOR,
 )
+from tests.fuzz.typed import MARKUP
 from tests.running import DEADLINE, PASSWORD, Account, Server
 from tests.sockets.tools import eventually
 
@@ -79,6 +80,9 @@ class People:
         account = self._server.sign_up(f"pawn-{number:07}")
         with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as db:
             (user_id,) = db.execute("SELECT id FROM users WHERE username = ?", [account.username]).fetchone()
+        # for superusers to see
+        self._call(account, "set", key="a", value={MARKUP: [MARKUP]})
+        self._call(account, "set", key=f"folder/{MARKUP}", value=MARKUP)
         other, link, step = "x" * len(OTHER_ID), "x" * len(LINK), "x" * len(STEP)
         # each of them takes the server some hashing
         if number % 3 == 0:

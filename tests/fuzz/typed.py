@@ -64,7 +64,19 @@ which = _of(
     *("0", "1", "x" * 12, "A" * 12, READER.decode()),
 )
 token_name = _of(0.5, ("a program",), "x" * 64, "x" * 65, "😀" * 64, "e\u0301" * 32, "\t", "\x85", "\u2029")
-prefix = _of(0.4, ("folder/", "a"), "x" * 512, "x" * 513, "é" * 256, "é" * 257, "😀" * 129, "a/" * 256, "/", "%", "_")
+prefix = _of(
+    0.4,
+    ("folder/", "a", "a", f"folder/{MARKUP}"),
+    "x" * 512,
+    "x" * 513,
+    "é" * 256,
+    "é" * 257,
+    "😀" * 129,
+    "a/" * 256,
+    "/",
+    "%",
+    "_",
+)
 email = _of(
     0.4,
     ("ada@example.org", "a@b.c", "Ada.L+tag@sub.example.org"),
