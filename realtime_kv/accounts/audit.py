@@ -49,6 +49,7 @@ ACTIONS = {
     "quota_changed": "Quota changed",
     "entries_viewed": "Entries listed by a superuser",
     "value_revealed": "Value revealed to a superuser",
+    "audit_exported": "Audit log exported",
     "purged": "Purge run",
     "backup_made": "Backup made",
     "backup_downloaded": "Backup downloaded",

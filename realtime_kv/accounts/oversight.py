@@ -75,6 +75,11 @@ class Oversight:
         """The audit log of the whole house, newest first."""
         return self._context.read(lambda db: events.page(db, filters, before=before, limit=limit))
 
+    def note_export(self, doer: Doer) -> Future[None]:
+        """The audit log is about to leave the house as a file."""
+        now = self._context.clock()
+        return self._write(doer, lambda db: audit.write(db, now, doer, "audit_exported"))
+
     def two_step(self, caller: Caller) -> Future[bool]:
         """Whether the caller signs in with two steps."""
         of_caller = select(User.totp_confirmed_at).where(User.id == caller.user_id)

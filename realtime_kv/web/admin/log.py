@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from realtime_kv.accounts.audit import ACTIONS
 from realtime_kv.accounts.events import ACTORS, Event, Filters
 from realtime_kv.core.frames import timestamp
-from realtime_kv.web.admin.gate import admin, administration, number, page
+from realtime_kv.web.admin.gate import admin, administration, doer, number, page
 from realtime_kv.web.house import wait
 
 # what one reading for a file takes
@@ -111,6 +111,7 @@ def _cell(value: Any) -> Any:
 
 def _file(kind: str, mimetype: str, lines: Callable[[list[Event]], str], head: str = "") -> AnyResponse:
     filters = _filters(_asked())
+    wait(administration().note_export(doer()))
 
     def chunks() -> Iterator[str]:
         yield head
