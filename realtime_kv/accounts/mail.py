@@ -129,7 +129,7 @@ def check(address: str) -> str:
     return address
 
 
-def smtp(config: Config) -> Send | None:
+def smtp(config: Config, spread: float = SPREAD_SECONDS) -> Send | None:
     """Sending as `RKV_SMTP_URL` says: never over the network without TLS. None when nothing is said."""
     if not config.smtp_url:
         return None
@@ -138,7 +138,7 @@ def smtp(config: Config) -> Send | None:
 
     def send(message: EmailMessage) -> None:
         # what a mail costs this machine is not to be seen in how long the next answers take
-        time.sleep(random.uniform(0, SPREAD_SECONDS))  # noqa: S311 (not a secret)
+        time.sleep(random.uniform(0, spread))  # noqa: S311 (not a secret)
         context = ssl.create_default_context()
         server: smtplib.SMTP
         if parts.scheme == "smtps":

@@ -29,26 +29,32 @@ class _Take(socketserver.StreamRequestHandler):
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Take)
+    def __init__(self, host: str) -> None:
+        super().__init__((host, 0), _Take)
         self.taken: queue.SimpleQueue[str] = queue.SimpleQueue()
 
 
 class Mailbox:
     """Where all mail ends up."""
 
-    def __init__(self) -> None:
-        self._server = _Server()
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._server = _Server(host)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
     def url(self) -> str:
         """The setting that sends mail here."""
-        return f"smtp://127.0.0.1:{self._server.server_address[1]}"
+        host, port = self._server.server_address[:2]
+        return f"smtp://{host}:{port}"
 
     def next(self) -> str:
         """The next mail, as it came."""
         return self._server.taken.get(timeout=DEADLINE)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is there that was not asked for."""
+        return self._server.taken.empty()
 
     def close(self) -> None:
         self._server.shutdown()

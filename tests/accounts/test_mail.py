@@ -1,0 +1,59 @@
+"""Sending mail, to a mail server on this machine."""
+
+import smtplib
+
+import pytest
+
+from realtime_kv.accounts.mail import Mail, smtp
+from realtime_kv.config import Config
+from realtime_kv.core.runtime import Inline
+from tests.timing.mailbox import Mailbox
+
+
+@pytest.fixture
+def open_mailbox():
+    mailboxes = []
+
+    def make(host="127.0.0.1"):
+        mailboxes.append(Mailbox(host))
+        return mailboxes[-1]
+
+    yield make
+    for mailbox in mailboxes:
+        mailbox.close()
+
+
+def mail_of(mailbox, **settings):
+    config = Config(smtp_url=mailbox.url, public_url="https://kv.example.org", **settings)
+    return Mail(config, Inline(), smtp(config, spread=0))
+
+
+def test_a_mail_arrives_with_its_link_and_says_that_a_machine_sent_it(open_mailbox):
+    mailbox = open_mailbox()
+    mail_of(mailbox, mail_from="kv@example.org").recovery("ada@example.org", "ada", "s3cret")
+    arrived = mailbox.next()
+    assert "https://kv.example.org/recover/s3cret\r\n" in arrived
+    for header in ("From: kv@example.org", "To: ada@example.org", "Auto-Submitted: auto-generated", "Date: "):
+        assert f"{header}" in arrived
+
+
+def test_over_the_network_nothing_goes_out_without_tls(open_mailbox):
+    elsewhere = open_mailbox("127.0.0.2")
+    config = Config(smtp_url=elsewhere.url)
+    with pytest.raises(smtplib.SMTPNotSupportedError):
+        smtp(config, spread=0)(None)
+    assert elsewhere.is_empty
+
+
+def test_a_mail_server_that_is_not_there_is_noted_and_nobody_hears_of_it(open_mailbox, caplog):
+    mailbox = open_mailbox()
+    mail = mail_of(mailbox)
+    mailbox.close()
+    mail.recovery("ada@example.org", "ada", "s3cret")
+    assert "ConnectionRefusedError" in caplog.text
+    assert "ada" not in caplog.text and "s3cret" not in caplog.text
+
+
+def test_without_a_setting_there_is_no_way_to_send():
+    assert smtp(Config()) is None
+    assert not Mail(Config(), Inline()).enabled

@@ -1,0 +1,11 @@
+import pytest
+
+from tests.timing.names import area
+
+
+@pytest.mark.parametrize(
+    ("longer", "shorter", "expected"),
+    [([2.0, 3.0], [0.0, 1.0], 1), ([0.0, 1.0], [2.0, 3.0], 0), ([1.0, 1.0], [1.0], 0.5), ([1.0, 3.0], [2.0], 0.5)],
+)
+def test_the_area_says_how_often_the_one_takes_longer_than_the_other(longer, shorter, expected):
+    assert area(longer, shorter) == expected
