@@ -36,6 +36,8 @@ SIGN_UP = Rate(60, 10 * SECOND)
 RECOVER = Rate(30, 6 * SECOND)
 # mails to one account: a link is good for 30 minutes, so whoever gets none has had one that is
 MAIL = Rate(3, 5 * MINUTE)
+# mails from one network to addresses that nobody has confirmed, which may be anybody's, from however many accounts
+MAIL_ELSEWHERE = Rate(20, MINUTE)
 # sign-ins to one account with the right password, and changes of one: each takes everybody's time, and is kept
 ENTER = Rate(120, 5 * SECOND)
 CHANGE = Rate(120, SECOND)
@@ -134,6 +136,7 @@ class Limits:
         self._enabled = enabled
         self._sign_ins, self._sign_ups, self._recoveries = Buckets(SIGN_IN), Buckets(SIGN_UP), Buckets(RECOVER)
         self._mails, self._attacks = Buckets(MAIL), Buckets(ATTACK)
+        self._mails_elsewhere = Buckets(MAIL_ELSEWHERE)
         self._entries, self._changes = Buckets(ENTER), Buckets(CHANGE)
         self._delays = Delays()
         # apart, so that a flood of invented names cannot make us forget them
@@ -199,6 +202,10 @@ class Limits:
         self._recoveries.give_back(network)
         if name is not None:
             self._delays.forget(("recover", name, network))
+
+    def mail_elsewhere(self, address: str) -> None:
+        """Somebody has us write to whatever address they like."""
+        self._ask(self._mails_elsewhere, network_of(address))
 
     def may_mail(self, kind: str, user_id: int) -> bool:
         """Whether one more mail of that kind may be sent for this account."""

@@ -178,6 +178,7 @@ class Recovery:
             if not self.mail_enabled:
                 raise NotFound("This server sends no mail, so an address would be of no use.")
             mails.check(email)
+            context.limits.mail_elsewhere(visit.address)
             if not context.limits.may_mail("email", user_id):
                 raise RateLimited("Too many mails; try again in 5 minutes.", retry_after=300)
 

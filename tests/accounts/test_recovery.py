@@ -353,6 +353,22 @@ def test_an_api_token_recovers_nothing(town, alice):
             town.wait(call)
 
 
+def test_one_network_has_few_mails_sent_to_addresses_of_others_from_however_many_accounts(town):
+    visit = Visit("curl", "10.0.0.1")
+    people = [town.sign_up(f"user-{n}") for n in range(limits.MAIL_ELSEWHERE.burst + 1)]
+
+    def bother(signed_in, visit):
+        caller = town.caller(signed_in.token)
+        town.wait(town.accounts.recovery.set_email(caller, PASSWORD, "victim@example.org", visit))
+
+    for signed_in in people[:-1]:
+        bother(signed_in, visit)
+    with pytest.raises(RateLimited):
+        bother(people[-1], visit)
+    assert len(town.mails) == limits.MAIL_ELSEWHERE.burst
+    bother(people[-1], Visit("curl", "10.0.0.2"))
+
+
 def test_made_up_links_have_nobody_write_and_are_slowed_down(town, alice, monkeypatch):
     monkeypatch.setattr(town.store.writer, "run", lambda _: pytest.fail("something was written"))
     for call in (
