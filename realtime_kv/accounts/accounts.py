@@ -194,13 +194,14 @@ class Accounts:
 
         def write(connection: Connection) -> tuple[SignedIn | Ticket, list[Ended]]:
             # while we were hashing, the password may have been changed or the user disabled
-            if users.find(connection, folded, context.restorable()) != found:
+            present = users.find(connection, folded, context.restorable())
+            if present is None or present.password_hash != known_hash:
                 raise InvalidCredentials()
             if renewed:
-                users.renew_hash(connection, found.person.id, renewed)
-            if found.two_step:
-                return self._ticket(connection, "second_step", found), []
-            return self._enter(connection, found, visit, replacing, kept)
+                users.renew_hash(connection, present.person.id, renewed)
+            if present.two_step:
+                return self._ticket(connection, "second_step", present), []
+            return self._enter(connection, present, visit, replacing, kept)
 
         entered: SignedIn | Ticket = yield from context.end(write)
         if isinstance(entered, SignedIn) or entered.kind != "second_step":
@@ -279,7 +280,7 @@ class Accounts:
 
     def _note_failure(self, action: str, user_id: int | None, visit: Visit) -> None:
         now, doer = self.context.clock(), Doer("nobody", None, visit)
-        self.context.write(lambda db: audit.write(db, now, doer, action, user_id, ok=False))
+        self.context.note(lambda db: audit.write(db, now, doer, action, user_id, ok=False))
 
     def _sign_out(self, token: str, visit: Visit) -> Steps[None]:
         # nobody has us write without a session: writing is everybody's time

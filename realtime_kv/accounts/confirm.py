@@ -22,7 +22,7 @@ def confirm(context: Context, caller: Caller, password: str, visit: Visit = NOWH
     right = yield context.verify(found.password_hash if found else passwords.NOBODYS_HASH, password, visit)
     if not (right and found):
         now, doer = context.clock(), Doer("user", caller.user_id, visit)
-        context.write(lambda db: audit.write(db, now, doer, "password_refused", caller.user_id, ok=False))
+        context.note(lambda db: audit.write(db, now, doer, "password_refused", caller.user_id, ok=False))
         raise _wrong()
     context.limits.confirmed(caller.session_id)
     context.limits.change(caller.user_id)

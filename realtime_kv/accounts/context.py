@@ -35,6 +35,9 @@ class Writer(Protocol):
     def flush(self, user_id: int | None) -> Future[None]:
         """Bring the tables of this user, or of all, up to date."""
 
+    def note(self, fn: Callable[[Connection], T]) -> Future[T]:
+        """As `run`, for what has nothing to do with sessions, users and spaces."""
+
 
 class Readers(Protocol):
     """The core's reading threads."""
@@ -79,6 +82,10 @@ class Context:
     def write(self, fn: Callable[[Connection], T]) -> Future[T]:
         """`fn(connection)` in a transaction of its own; what it raises undoes it."""
         return self._writer.run(fn)
+
+    def note(self, fn: Callable[[Connection], T]) -> Future[T]:
+        """As `write`, for an entry of the audit log that stands for itself: strangers can cause many."""
+        return self._writer.note(fn)
 
     def end(self, fn: Callable[[Connection], tuple[T, list[Ended]]]) -> Steps[T]:
         """As `write`, for what ends sessions too: once that is durable, their tabs are told and closed."""

@@ -60,9 +60,10 @@ class Committer(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Alone:
-    """`fn` in a transaction of its own, with all tables up to date."""
+    """`fn` in a transaction of its own; unless it is `apart`, with all tables up to date, and all read anew after."""
 
     fn: Callable[[Connection], Any]
+    apart: bool = False
     future: Future[Any] = field(default_factory=Future)
 
 
@@ -131,6 +132,14 @@ class Writer:
         if not self._accepting:
             raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
         job = _Alone(fn)
+        self._put(job)
+        return job.future
+
+    def note(self, fn: Callable[[Connection], T]) -> Future[T]:
+        """As `run`, for what has nothing to do with sessions, users and spaces: nothing is flushed or read anew."""
+        if not self._accepting:
+            raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
+        job = _Alone(fn, apart=True)
         self._put(job)
         return job.future
 
@@ -276,13 +285,16 @@ class Writer:
         try:
             self._check_foreign_keys(True)
             with self._connection.begin():
-                self._committer.flush(self._cursor)
+                if not job.apart:
+                    self._committer.flush(self._cursor)
                 answer = job.fn(self._connection)
-            self._committer.accept()
+            if not job.apart:
+                self._committer.accept()
         except Exception as error:
             failure = self._failure(error.orig if isinstance(error, DBAPIError) else error)
         # whatever it has changed is to be read anew
-        self._committer.forget()
+        if not job.apart:
+            self._committer.forget()
         self._runtime.deliver(lambda: job.future.resolve(answer) if failure is None else job.future.fail(failure))
 
     def _run_maintenance(self, job: _Maintenance) -> None:

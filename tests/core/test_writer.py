@@ -4,6 +4,7 @@ import sqlite3
 import threading
 
 import pytest
+from sqlalchemy import text
 
 from realtime_kv.core import database
 from realtime_kv.core.database import NotDurable
@@ -66,6 +67,26 @@ def test_an_answer_is_on_disk_when_it_comes(busy_house, runtime, tmp_path):
         with sqlite3.connect(tmp_path / "kv.db") as other:
             frame = other.execute("SELECT frame FROM log ORDER BY revision DESC").fetchone()[0]
             assert json.loads(frame)["ops"] == [{"op": "set", "key": "k", "value": n, "version": n + 1}]
+
+
+def test_a_note_is_on_disk_when_its_answer_comes_and_leaves_everything_else_as_it_is(busy_house, runtime, tmp_path):
+    store = busy_house.open(runtime)
+    alice = Person(store, busy_house.add_user("alice"))
+    alice.set("k", 1)
+    ahead, spaces = store.writer._committer.ahead, store.writer._committer.memtable.spaces
+    known = dict(spaces)
+    note = text("INSERT INTO meta (name, value) VALUES ('note', 'here')")
+    runtime.wait(store.writer.note(lambda db: db.execute(note).rowcount), timeout=30)
+    assert ahead and known == spaces
+    with sqlite3.connect(tmp_path / "kv.db") as other:
+        assert other.execute("SELECT value FROM meta WHERE name = 'note'").fetchone() == ("here",)
+    assert alice.set("k", 2)["revision"] == 2
+    # and what it raises undoes it
+    again = store.writer.note(lambda db: db.execute(text("DELETE FROM meta")).rowcount // 0)
+    with pytest.raises(ZeroDivisionError):
+        runtime.wait(again, timeout=30)
+    with sqlite3.connect(tmp_path / "kv.db") as other:
+        assert other.execute("SELECT value FROM meta WHERE name = 'note'").fetchone() == ("here",)
 
 
 def test_users_take_turns_in_a_group(house, monkeypatch):
