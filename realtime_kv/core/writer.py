@@ -167,6 +167,11 @@ class Writer:
         """Writes that have been taken in and have no outcome yet."""
         return self._submitted - self._finished
 
+    @property
+    def thread_id(self) -> int | None:
+        """The system's number of the thread, where there is one."""
+        return None if self._thread is None else self._thread.native_id
+
     def watch(self, fn: Callable[[Sequence[Committed]], None]) -> None:
         """Call `fn` on the edge's thread after each commit, with what it did to each user's space."""
         self._watchers.append(fn)
