@@ -17,7 +17,7 @@ from realtime_kv.core.write import Write
 
 # how far the log may be ahead of the tables, in ops (and KiB of values): a crash leaves so much to be flushed at the
 # next start, and a reader in a hurry may have to wait for as much
-BACKLOG = 8192
+BACKLOG = 16384
 
 
 class Committer:
