@@ -203,7 +203,7 @@ class Accounts:
                 return self._ticket(connection, "second_step", present), []
             return self._enter(connection, present, visit, replacing, kept)
 
-        entered: SignedIn | Ticket = yield from context.end(write)
+        entered: SignedIn | Ticket = yield from context.end(write, apart=not _is_session(replacing))
         if isinstance(entered, SignedIn) or entered.kind != "second_step":
             context.limits.signed_in(visit.address, folded)
         return _welcome(entered)
@@ -304,6 +304,10 @@ class Accounts:
             return len(ended), ended
 
         return (yield from self.context.end(write))
+
+
+def _is_session(token: str | None) -> bool:
+    return token is not None and sessions.is_session_token(token)
 
 
 def _welcome(entered: SignedIn | Ticket) -> SignedIn:

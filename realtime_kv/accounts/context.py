@@ -36,7 +36,7 @@ class Writer(Protocol):
         """Bring the tables of this user, or of all, up to date."""
 
     def note(self, fn: Callable[[Connection], T]) -> Future[T]:
-        """As `run`, for what has nothing to do with sessions, users and spaces."""
+        """As `run`, for what ends no session and touches no space or quota."""
 
 
 class Readers(Protocol):
@@ -87,10 +87,14 @@ class Context:
         """As `write`, for an entry of the audit log that stands for itself: strangers can cause many."""
         return self._writer.note(fn)
 
-    def end(self, fn: Callable[[Connection], tuple[T, list[Ended]]]) -> Steps[T]:
-        """As `write`, for what ends sessions too: once that is durable, their tabs are told and closed."""
+    def end(self, fn: Callable[[Connection], tuple[T, list[Ended]]], *, apart: bool = False) -> Steps[T]:
+        """As `write`, for what ends sessions too: once that is durable, their tabs are told and closed.
+
+        What certainly ends none and changes no quota may be done `apart`, which costs everybody else much less.
+        """
         answer: T
-        answer, ended = yield self._writer.run(fn)
+        answer, ended = yield (self._writer.note(fn) if apart else self._writer.run(fn))
+        assert not (apart and ended), "the writer still believes in a session that has ended"
         self.tell(ended)
         return answer
 

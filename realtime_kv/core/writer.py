@@ -136,7 +136,7 @@ class Writer:
         return job.future
 
     def note(self, fn: Callable[[Connection], T]) -> Future[T]:
-        """As `run`, for what has nothing to do with sessions, users and spaces: nothing is flushed or read anew."""
+        """As `run`, for what ends no session and touches no space or quota: nothing is flushed or read anew."""
         if not self._accepting:
             raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
         job = _Alone(fn, apart=True)
