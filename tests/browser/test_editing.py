@@ -25,6 +25,8 @@ def test_what_is_typed_is_what_is_kept(ada, key):
     here = ada.open_tab()
     here.create(key, json.dumps(value, ensure_ascii=False))
     expect(here.row(key)).to_have_count(1)
+    # it is shown before it is acknowledged
+    expect(here.row(key).locator(".unsent")).to_have_count(0)
     assert ada.get(key) == value
     there = ada.open_tab(key)
     expect(there.page.locator("#detail-heading")).to_have_text(key, use_inner_text=False)
