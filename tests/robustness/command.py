@@ -93,7 +93,7 @@ def every_fault(seed: str, number: int, operations: int) -> Plan:
 
 def broken(sabotage: str, seed: str) -> Plan:
     """A short history of a server that is broken on purpose, or (`""`) that is not."""
-    every = {"drop": 40, "reorder": 40, "twice": 40, "wrong_room": 20, "early_ack": 5, "retry_applied": 1}
+    every = {"drop": 40, "reorder": 40, "twice": 40, "wrong_room": 20, "early_ack": 1, "retry_applied": 1}
     return Plan(seed, 500, processes=1, faults=[], cut_every=25, sabotage=sabotage, every=every.get(sabotage, 3))
 
 

@@ -109,7 +109,7 @@ def early_ack(house: House, now: _Every) -> None:
             for write, outcome in zip(writes, outcomes, strict=True):
                 if not isinstance(outcome, Exception):
                     house.runtime.deliver(lambda write=write, outcome=outcome: write.future.resolve(outcome))
-            time.sleep(0.05)
+            time.sleep(0.2)
         return outcomes, committed
 
     committer.commit = acknowledge_first
