@@ -13,7 +13,9 @@ class Base(DeclarativeBase):
 
 
 class Meta(Base):
-    """Facts about the data set itself: its `epoch`, and `flushed`: up to which row of the log the tables have all."""
+    """Facts about the data set itself: its `epoch`; up to which row of the log the tables have all (`flushed`), and
+    the index of the history too (`indexed`).
+    """
 
     __tablename__ = "meta"
 
@@ -134,6 +136,21 @@ class LogRow(Base):
     op_id: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[str | None] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)
+
+
+class HistoryRow(Base):
+    """An index of the log: the row of it that holds what the write of `revision` did to `key`.
+
+    It follows the log when there is time (`meta.indexed`: up to which row), so that an append costs no more for it.
+    """
+
+    __tablename__ = "history"
+    __table_args__ = (Index("history_by_revision", "user_id", "revision"), {"sqlite_with_rowid": False})
+
+    user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    row: Mapped[int]
 
 
 class Receipt(Base):
