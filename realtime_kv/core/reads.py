@@ -24,18 +24,19 @@ _AFTER_ALL_KEYS = "\U0010ffff" * 129
 _SYNC_ROWS = 4096
 
 
-def _rfc3339(column: str) -> str:
+def rfc3339(column: str) -> str:
+    """SQL for a time of that column as the protocol shows it."""
     return f"strftime('%Y-%m-%dT%H:%M:%S', {column} / 1000, 'unixepoch') || printf('.%03dZ', {column} % 1000)"
 
 
-_LIVE = "deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
+LIVE = "deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
 
-_ENTRY = f"""'{{"key":' || json_quote(key) || CASE WHEN :values THEN ',"value":' || value ELSE '' END
+ENTRY = f"""'{{"key":' || json_quote(key) || CASE WHEN :values THEN ',"value":' || value ELSE '' END
     || ',"revision":' || revision || ',"created_revision":' || created_revision || ',"version":' || version
-    || ',"created_at":"' || {_rfc3339("created_at")} || '","updated_at":"' || {_rfc3339("updated_at")}
-    || '","expires_at":' || coalesce('"' || {_rfc3339("expires_at")} || '"', 'null') || '}}'"""
+    || ',"created_at":"' || {rfc3339("created_at")} || '","updated_at":"' || {rfc3339("updated_at")}
+    || '","expires_at":' || coalesce('"' || {rfc3339("expires_at")} || '"', 'null') || '}}'"""
 
-_GET = f"SELECT {_ENTRY} FROM entries WHERE user_id = :user AND key = :key AND {_LIVE}"
+_GET = f"SELECT {ENTRY} FROM entries WHERE user_id = :user AND key = :key AND {LIVE}"
 
 _TRASHED = "SELECT deleted_at FROM entries WHERE user_id = :user AND key = :key AND deleted_at IS NOT NULL"
 
@@ -43,9 +44,9 @@ _TRASHED = "SELECT deleted_at FROM entries WHERE user_id = :user AND key = :key 
 _LIST = f"""
 WITH candidates AS (
     SELECT * FROM entries
-    WHERE user_id = :user AND key >= :start AND key < :end AND {_LIVE} ORDER BY key LIMIT :limit + 1
+    WHERE user_id = :user AND key >= :start AND key < :end AND {LIVE} ORDER BY key LIMIT :limit + 1
 ), documents AS (
-    SELECT key, {_ENTRY} AS document FROM candidates
+    SELECT key, {ENTRY} AS document FROM candidates
 ), page AS (
     SELECT key, document, row_number() OVER (ORDER BY key) AS n,
         sum(length(document)) OVER (ORDER BY key) - length(document) AS before
@@ -82,10 +83,10 @@ SELECT max(revision) FILTER (WHERE before < :bytes), max(revision), count(*) FRO
 def _sync_page(keys: str) -> str:
     return f"""
 SELECT '[' || coalesce(group_concat(document, ','), '') || ']' FROM (
-    SELECT '{{"revision":' || revision || ',"at":"' || {_rfc3339("updated_at")} || '","origin":' || origin || ',"ops":['
+    SELECT '{{"revision":' || revision || ',"at":"' || {rfc3339("updated_at")} || '","origin":' || origin || ',"ops":['
         || group_concat(CASE WHEN value IS NULL THEN '{{"op":"delete","key":' || json_quote(key) || '}}'
             ELSE '{{"op":"set","key":' || json_quote(key) || ',"value":' || value || ',"version":' || version
-                || coalesce(',"expires_at":"' || {_rfc3339("expires_at")} || '"', '') || '}}' END, ',')
+                || coalesce(',"expires_at":"' || {rfc3339("expires_at")} || '"', '') || '}}' END, ',')
         || ']}}' AS document
     FROM ({_candidates(keys)}) WHERE revision <= :until GROUP BY revision ORDER BY revision
 )
@@ -125,20 +126,20 @@ def list_entries(
     """The live entries whose keys start with `prefix` and come behind `after`, in byte order: one page of them."""
     # a key has no control characters, so this is the smallest text behind `after`
     start = prefix if after is None else max(prefix, after + "\0")
-    with _OneReading(db):
+    with OneReading(db):
         text, last, shown, found = db.execute(
             _LIST,
             {
                 "user": user_id,
                 "now": now,
                 "start": start,
-                "end": _behind(prefix),
+                "end": behind(prefix),
                 "limit": limit,
                 "values": values,
                 "bytes": PAGE_BYTES,
             },
         ).fetchone()
-        revision = _space(db, user_id)[0]
+        revision = space_of(db, user_id)[0]
     return Listed(entries=Raw(text.encode()), next=last if found > shown else None, revision=revision)
 
 
@@ -170,9 +171,9 @@ def sync(
     that is written in between moves to a later page: whoever applies all pages in order has the last page's state.
     """
     at = _decode_next(next) if next is not None else None
-    with _OneReading(db):
+    with OneReading(db):
         our_epoch = epoch_of(db)
-        revision, floor, keys, digest = _space(db, user_id)
+        revision, floor, keys, digest = space_of(db, user_id)
         if at is not None and (
             (at.epoch, at.prefix) != (our_epoch, prefix) or not _reachable(at.since, floor, revision, at.reset)
         ):
@@ -220,7 +221,7 @@ def quota(db: sqlite3.Connection, user_id: int) -> tuple[int | None, int | None]
 
 def usage_under(db: sqlite3.Connection, user_id: int, prefix: str) -> Usage:
     """What the keys with this prefix take of the quota."""
-    return Usage(*db.execute(_USAGE_UNDER, {"user": user_id, "start": prefix, "end": _behind(prefix)}).fetchone())
+    return Usage(*db.execute(_USAGE_UNDER, {"user": user_id, "start": prefix, "end": behind(prefix)}).fetchone())
 
 
 def _not_found(deleted_at: int | None) -> NotFound:
@@ -230,9 +231,9 @@ def _not_found(deleted_at: int | None) -> NotFound:
 
 def bookmark(db: sqlite3.Connection, user_id: int) -> Bookmark:
     """Where the space stands."""
-    with _OneReading(db):
+    with OneReading(db):
         epoch = epoch_of(db)
-        revision, _floor, keys, digest = _space(db, user_id)
+        revision, _floor, keys, digest = space_of(db, user_id)
     return Bookmark(epoch=epoch, revision=revision, keys=keys, digest=digest)
 
 
@@ -247,19 +248,20 @@ def _end_of_page(db: sqlite3.Connection, user_id: int, at: _Next, revision: int)
 
 def _range(user_id: int, at: _Next) -> dict[str, Any]:
     page = {"user": user_id, "since": at.since, "seen": at.seen, "rows": _SYNC_ROWS}
-    return page if at.prefix is None else {**page, "start": at.prefix, "end": _behind(at.prefix)}
+    return page if at.prefix is None else {**page, "start": at.prefix, "end": behind(at.prefix)}
 
 
 def _reachable(since: int, floor: int, revision: int, reset: bool) -> bool:
     return (floor <= since or (reset and since == 0)) and since <= revision
 
 
-def _space(db: sqlite3.Connection, user_id: int) -> tuple[int, int, int, int]:
+def space_of(db: sqlite3.Connection, user_id: int) -> tuple[int, int, int, int]:
+    """The space's revision, floor, keys and digest."""
     row = db.execute(_SPACE, {"user": user_id}).fetchone()
     return row or (0, 0, 0, 0)
 
 
-def _behind(prefix: str) -> str:
+def behind(prefix: str) -> str:
     """The smallest text behind every key with this prefix; UTF-8 keeps the order of code points."""
     while prefix:
         following = ord(prefix[-1]) + 1
@@ -281,7 +283,7 @@ def _decode_next(text: str) -> _Next:
         raise BadRequest("That `next` did not come from a sync; start again without it.", field="next") from None
 
 
-class _OneReading:
+class OneReading:
     """A transaction that only reads: everything inside sees the space at one revision."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
