@@ -1,7 +1,7 @@
 """The payload of every verb, once, for both doors: what it may hold, and which call of the store it is (protocol §2).
 
 Unknown fields are refused, so that a misspelt option can never be silently ignored; an optional field is left out, not
-`null`.
+`null` (but for `ttl`: that is never).
 """
 
 import re
@@ -46,6 +46,7 @@ class Set(Payload):
     key: str
     value: Raw
     if_revision: Revision | UnsetType = UNSET
+    ttl: float | UnsetType | None = UNSET
     op_id: OpId | UnsetType = UNSET
 
     def call(self, store: Store, caller: Caller) -> Future[Any]:
@@ -55,6 +56,7 @@ class Set(Payload):
             self.key,
             bytes(self.value),
             if_revision=None if if_revision is UNSET else if_revision,
+            ttl=self.ttl,
             op_id=None if op_id is UNSET else op_id,
         )
 
@@ -82,9 +84,10 @@ class BatchSet(Payload, tag_field="op", tag="set"):
     key: str
     value: Raw
     if_revision: Revision | UnsetType = UNSET
+    ttl: float | UnsetType | None = UNSET
 
     def op(self, store: Store) -> Op:
-        return store.set_op(self.key, bytes(self.value), _given(self.if_revision))
+        return store.set_op(self.key, bytes(self.value), _given(self.if_revision), self.ttl)
 
 
 class BatchDelete(Payload, tag_field="op", tag="delete"):

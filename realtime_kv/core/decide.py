@@ -1,10 +1,12 @@
 """One write against what is loaded: accepted or refused. Pure: no SQL, and the time comes in as an argument."""
 
+from msgspec import UNSET
+
 from realtime_kv.core import permissions
 from realtime_kv.core.errors import Refusal, Unauthenticated
-from realtime_kv.core.frames import SetOp, read_frame
+from realtime_kv.core.frames import SetOp, milliseconds, read_frame
 from realtime_kv.core.memtable import Memtable
-from realtime_kv.core.ops import Delete, Set
+from realtime_kv.core.ops import Delete, Expire, Op, Set
 from realtime_kv.core.space import Draft, Logged, Outcome, Quota, Space
 from realtime_kv.core.write import Write
 
@@ -42,7 +44,12 @@ def replay(logged: Logged, space: Space) -> None:
     draft = Draft(space, bytes(write.origin).decode())
     assert draft.revision == logged.revision, f"the log of user {space.user_id} has a gap before {logged.revision}"
     for op in write.ops:
-        made = Set(op.key, bytes(op.value).decode()) if isinstance(op, SetOp) else Delete(op.key)
+        made: Op
+        if isinstance(op, SetOp):
+            expires_at = None if op.expires_at is UNSET else milliseconds(op.expires_at)
+            made = Set(op.key, bytes(op.value).decode(), expires_at=expires_at)
+        else:
+            made = Delete(op.key) if draft.entry(op.key, logged.at) else Expire(op.key)
         draft.results.append(made.apply(draft, logged.at))
     draft.accept("batch", logged.at, write.at, None, "")
     if logged.receipt is not None:

@@ -2,6 +2,8 @@
 
 import hashlib
 
+from msgspec import UNSET
+
 from realtime_kv.core.ops import Set
 from realtime_kv.core.write import Write
 
@@ -12,5 +14,8 @@ def of(write: Write) -> str:
     for op in write.ops:
         # neither a key nor a canonical value holds the character that separates them
         value = op.canonical if isinstance(op, Set) else b""
-        parts.append(b"%b\0%d\0%b" % (op.key.encode(), -1 if op.if_revision is None else op.if_revision, value))
+        asked = b"%d" % (-1 if op.if_revision is None else op.if_revision)
+        if isinstance(op, Set) and op.ttl is not UNSET:
+            asked += b" ttl %b" % repr(op.ttl).encode()
+        parts.append(b"%b\0%b\0%b" % (op.key.encode(), asked, value))
     return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()

@@ -202,6 +202,11 @@ def timestamp(ms: int) -> str:
     return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
+def milliseconds(timestamp: str) -> int:
+    """What `timestamp` has shown."""
+    return round(datetime.fromisoformat(timestamp).timestamp() * 1000)
+
+
 @lru_cache(maxsize=64)
 def _second(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"

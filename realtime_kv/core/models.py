@@ -104,7 +104,10 @@ class EntryRow(Base):
     """A key, as the write of `revision` left it; `value` is compact JSON text, byte for byte what clients get."""
 
     __tablename__ = "entries"
-    __table_args__ = (Index("entries_by_revision", "user_id", "revision"),)
+    __table_args__ = (
+        Index("entries_by_revision", "user_id", "revision"),
+        Index("entries_by_expiry", "expires_at", sqlite_where=text("expires_at IS NOT NULL AND deleted_at IS NULL")),
+    )
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     key: Mapped[str] = mapped_column(Text, primary_key=True)

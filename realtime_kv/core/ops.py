@@ -1,6 +1,6 @@
 """The ops: what each asks of the entry before it, and what it makes of it."""
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from realtime_kv.core.errors import Conflict
 from realtime_kv.core.frames import Existed, Version, digest_of
@@ -9,12 +9,18 @@ from realtime_kv.core.space import Draft
 
 
 class Set(Struct, gc=False):
-    """Write `value` (compact JSON text, checked) under `key`, whatever was there; for `canonical` see values.Value."""
+    """Write `value` (compact JSON text, checked) under `key`, whatever was there; for `canonical` see values.Value.
+
+    With neither `ttl` (seconds) nor `expires_at` (milliseconds since 1970) the entry keeps the expiry that it has; None
+    is never.
+    """
 
     key: str
     value: str
     if_revision: int | None = None
     canonical: bytes = b""
+    ttl: float | UnsetType | None = UNSET
+    expires_at: int | UnsetType | None = UNSET
 
     def apply(self, draft: Draft, now: int) -> Version:
         """Raises Conflict."""
@@ -26,6 +32,10 @@ class Set(Struct, gc=False):
         if before is not None:
             created_revision, version = before.created_revision, before.version + 1
             created_at, expires_at = before.created_at, before.expires_at
+        if self.expires_at is not UNSET:
+            expires_at = self.expires_at
+        elif self.ttl is not UNSET:
+            expires_at = None if self.ttl is None else now + max(1, round(self.ttl * 1000))
         size, digest = _bytes(key) + _bytes(value), digest_of(key, revision)
         # by position: names would make this the dearest line of a write
         draft.put(
@@ -50,7 +60,31 @@ class Delete(Struct, gc=False):
             _check_revision(self.key, self.if_revision, before)
         if before is None:
             return Existed(False)
-        record = Record(
+        _put_in_trash(before, draft, now)
+        return Existed(True)
+
+
+class Expire(Struct, gc=False):
+    """Delete `key` if its time is over; whoever has written it anew, or has made it last longer, has the last word."""
+
+    key: str
+    # as the other ops have it
+    if_revision: None = None
+
+    def apply(self, draft: Draft, now: int) -> Existed:
+        before = draft.expired(self.key, now)
+        if before is None:
+            return Existed(False)
+        _put_in_trash(before, draft, now)
+        return Existed(True)
+
+
+Op = Set | Delete | Expire
+
+
+def _put_in_trash(before: Record, draft: Draft, now: int) -> None:
+    draft.remove(
+        Record(
             before.key,
             before.value,
             before.size,
@@ -64,11 +98,7 @@ class Delete(Struct, gc=False):
             now,
             draft.origin,
         )
-        draft.remove(record)
-        return Existed(True)
-
-
-Op = Set | Delete
+    )
 
 
 def _bytes(text: str) -> int:

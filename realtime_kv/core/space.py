@@ -142,6 +142,11 @@ class Draft:
         record = self._space.entries[key]
         return record if record is not None and record.is_live(now) else None
 
+    def expired(self, key: str, now: int) -> Record | None:
+        """The entry under `key` whose time is over, and whose delete has not been written yet."""
+        record = self._space.entries[key]
+        return record if record is not None and record.deleted_at is None and not record.is_live(now) else None
+
     def put(self, record: Record) -> None:
         """`record` stands now under its key."""
         space, value = self._space, record.value

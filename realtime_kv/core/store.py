@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from msgspec import UNSET, UnsetType
 from sqlalchemy import Engine
 
 from realtime_kv.core import database, fingerprints, permissions, reads, values
@@ -117,15 +118,23 @@ class Store:
         return self._submit(lambda db: self.quota.with_exceptions(*reads.quota(db, caller.user_id)))
 
     def set(
-        self, caller: Caller, key: str, value: bytes, *, if_revision: int | None = None, op_id: str | None = None
+        self,
+        caller: Caller,
+        key: str,
+        value: bytes,
+        *,
+        if_revision: int | None = None,
+        ttl: float | UnsetType | None = UNSET,
+        op_id: str | None = None,
     ) -> Future[Written]:
         """Write `value` (JSON) under `key`; the future resolves once the write is durable.
 
-        With `if_revision`, write only if the entry is still at that revision; 0 means "only if new".
-        Raises InvalidKey, InvalidValue, TooLarge, Forbidden at once; the future fails with Conflict, QuotaExceeded,
-        Unavailable.
+        With `if_revision`, write only if the entry is still at that revision; 0 means "only if new". With a `ttl` the
+        entry expires in so many seconds, with None never; without it keeps the expiry that it has.
+        Raises BadRequest, InvalidKey, InvalidValue, TooLarge, Forbidden at once; the future fails with Conflict,
+        QuotaExceeded, Unavailable.
         """
-        return self._write(Write(caller, "set", [self._set(key, value, if_revision)], op_id))
+        return self._write(Write(caller, "set", [self.set_op(key, value, if_revision, ttl)], op_id))
 
     def delete(
         self, caller: Caller, key: str, *, if_revision: int | None = None, op_id: str | None = None
@@ -143,9 +152,15 @@ class Store:
             seen[op.key] = index
         return self._write(Write(caller, "batch", list(ops), op_id))
 
-    def set_op(self, key: str, value: bytes, if_revision: int | None = None) -> Set:
-        """A set for a batch. Raises InvalidKey, InvalidValue, TooLarge."""
-        return self._set(key, value, if_revision)
+    def set_op(
+        self, key: str, value: bytes, if_revision: int | None = None, ttl: float | UnsetType | None = UNSET
+    ) -> Set:
+        """A set for a batch. Raises BadRequest, InvalidKey, InvalidValue, TooLarge."""
+        values.check_key(key)
+        if ttl is not UNSET and ttl is not None:
+            ttl = values.check_ttl(ttl)
+        checked = values.check_value(value, self.value_bytes)
+        return Set(key, checked.text, if_revision, checked.canonical, ttl)
 
     def delete_op(self, key: str, if_revision: int | None = None) -> Delete:
         """A delete for a batch. Raises InvalidKey."""
@@ -185,11 +200,6 @@ class Store:
         """Finish what is queued, then close; nothing more is accepted."""
         self.readers.stop()
         self.writer.stop()
-
-    def _set(self, key: str, value: bytes, if_revision: int | None) -> Set:
-        values.check_key(key)
-        checked = values.check_value(value, self.value_bytes)
-        return Set(key, checked.text, if_revision, checked.canonical)
 
     def _write(self, write: Write) -> Future[Any]:
         # every writing verb comes through here

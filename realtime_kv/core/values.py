@@ -17,6 +17,7 @@ OP_ID_LENGTH = 64
 VALUE_BYTES = 65_536
 DEPTH = 64
 SAFE_INTEGER = 2**53 - 1
+TTL_SECONDS = 100 * 365.25 * 24 * 60 * 60
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 # A value's bytes with every digit as 0, every mark of a float as . and every bracket as [ show three things quickly: an
@@ -47,6 +48,15 @@ def check_op_id(op_id: str) -> str:
     if not (0 < len(op_id) <= OP_ID_LENGTH and op_id.isascii() and op_id.isprintable()):
         raise BadRequest(f"An op_id is 1 to {OP_ID_LENGTH} printable ASCII characters.", field="op_id")
     return op_id
+
+
+def check_ttl(ttl: float) -> float:
+    """How long an entry is to last, in seconds: more than none, and 100 years at most. Raises BadRequest."""
+    if not 0 < ttl <= TTL_SECONDS:
+        raise BadRequest(
+            "A `ttl` is a number of seconds, more than 0 and at most 100 years; null is never.", field="ttl"
+        )
+    return float(ttl)
 
 
 class Value(Struct, gc=False):
