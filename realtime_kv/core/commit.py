@@ -6,7 +6,7 @@ durable; after `forget` everything is read anew.
 
 from collections.abc import Iterable
 
-from realtime_kv.core import statements
+from realtime_kv.core import permissions, statements
 from realtime_kv.core.database import Cursor
 from realtime_kv.core.decide import decide, replay
 from realtime_kv.core.errors import Refusal
@@ -46,6 +46,8 @@ class Committer:
         self._recall(cursor)
         memtable = self.memtable
         statements.load(cursor, memtable, writes, now)
+        if writes[0].plan is not None:
+            self._carry_out_plan(cursor, writes[0], now)
         at = timestamp(now)
         outcomes: list[Outcome | Refusal] = []
         for write in writes:
@@ -79,6 +81,10 @@ class Committer:
         statements.save_spaces(cursor, spaces)
         statements.save_flushed(cursor, memtable.first_row_left(set(self._flushed)) - 1)
 
+    def make_ready(self, cursor: Cursor, user_id: int) -> None:
+        """Bring the tables of this user up to date, for a plan to look into."""
+        self.flush(cursor, [user_id])
+
     def accept(self) -> None:
         """The transaction is durable."""
         for space in self._open:
@@ -93,6 +99,19 @@ class Committer:
         self._open, self._flushed = [], []
         self.memtable.forget()
         self._complete = False
+
+    def _carry_out_plan(self, cursor: Cursor, write: Write, now: int) -> None:
+        """What the write is to do, or why not; `decide` asks first whether it has been done already."""
+        space = self.memtable.spaces.get(write.user_id)
+        if write.plan is None or space is None or write.op_id in space.receipts:
+            return
+        try:
+            write.ops = write.plan.ops(cursor, write.user_id, now)
+            permissions.check_write(write.caller, write.verb, write.ops)
+        except Refusal as refusal:
+            write.refusal = refusal
+        else:
+            statements.load(cursor, self.memtable, [write], now)
 
     def _recall(self, cursor: Cursor) -> None:
         """Load the spaces that are ahead of their tables, and let the log tell what has been decided since."""

@@ -1,12 +1,10 @@
 """One write against what is loaded: accepted or refused. Pure: no SQL, and the time comes in as an argument."""
 
-from msgspec import UNSET
-
 from realtime_kv.core import permissions
 from realtime_kv.core.errors import Refusal, Unauthenticated
-from realtime_kv.core.frames import SetOp, milliseconds, read_frame
+from realtime_kv.core.frames import read_frame
 from realtime_kv.core.memtable import Memtable
-from realtime_kv.core.ops import Delete, Expire, Op, Set
+from realtime_kv.core.ops import repeat
 from realtime_kv.core.space import Draft, Logged, Outcome, Quota, Space
 from realtime_kv.core.write import Write
 
@@ -14,8 +12,9 @@ from realtime_kv.core.write import Write
 def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str) -> Outcome:
     """The answer to `write`, which `memtable` then holds; `now` in milliseconds, `at` is how the protocol shows it.
 
-    Raises Unauthenticated, OpIdReused, Conflict, QuotaExceeded: then `memtable` is as it was before. In a batch the
-    refusal carries the `index` of the op that caused it.
+    Raises Unauthenticated, OpIdReused, Conflict, QuotaExceeded, and what planning the write has come to: then
+    `memtable` is as it was before. In a batch the refusal carries the `index` of the op that caused it. A dry run is
+    answered, and leaves it so, too.
     """
     caller = write.caller
     if memtable.sessions.get(caller.session_id, 0) <= now:
@@ -23,6 +22,8 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str) ->
     space = memtable.spaces[caller.user_id]
     if write.op_id is not None and (receipt := space.receipts.get(write.op_id)):
         return receipt.replay(write.verb, write.fingerprint)
+    if write.refusal is not None:
+        raise write.refusal
     draft = Draft(space, caller.origin)
     try:
         for op in write.ops:
@@ -35,22 +36,18 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str) ->
         if caller.prefix is not None:
             permissions.withhold(refusal)
         raise
+    if write.dry_run:
+        return draft.rehearse(write.verb)
     return draft.accept(write.verb, now, at, write.op_id, write.fingerprint)
 
 
 def replay(logged: Logged, space: Space) -> None:
-    """Let `space` become what it became when this write was first accepted."""
+    """Let `space` become what it became when this write was first accepted: its frame alone says what that was."""
     write = read_frame(logged.frame)
     draft = Draft(space, bytes(write.origin).decode())
     assert draft.revision == logged.revision, f"the log of user {space.user_id} has a gap before {logged.revision}"
     for op in write.ops:
-        made: Op
-        if isinstance(op, SetOp):
-            expires_at = None if op.expires_at is UNSET else milliseconds(op.expires_at)
-            made = Set(op.key, bytes(op.value).decode(), expires_at=expires_at)
-        else:
-            made = Delete(op.key) if draft.entry(op.key, logged.at) else Expire(op.key)
-        draft.results.append(made.apply(draft, logged.at))
+        repeat(op, draft, logged.at)
     draft.accept("batch", logged.at, write.at, None, "")
     if logged.receipt is not None:
         space.receipts[logged.receipt.op_id] = logged.receipt

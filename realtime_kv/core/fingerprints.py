@@ -2,6 +2,7 @@
 
 import hashlib
 
+import msgspec
 from msgspec import UNSET
 
 from realtime_kv.core.ops import Set
@@ -11,6 +12,8 @@ from realtime_kv.core.write import Write
 def of(write: Write) -> str:
     """The same for every spelling of the same request, different for different ones."""
     parts = [write.verb.encode()]
+    if write.plan is not None:
+        parts.append(msgspec.json.encode(write.plan))
     for op in write.ops:
         # neither a key nor a canonical value holds the character that separates them
         value = op.canonical if isinstance(op, Set) else b""

@@ -64,6 +64,14 @@ class Existed(msgspec.Struct):
     existed: bool
 
 
+class Counted(Answer):
+    """What a verb answers that writes as many keys as it finds; of a dry run `count` is what it would have written."""
+
+    revision: int
+    count: int
+    replayed: bool | UnsetType = UNSET
+
+
 class Batched(Answer):
     revision: int
     results: list[Raw]

@@ -20,6 +20,10 @@ class Writable(Protocol):
     @property
     def weight(self) -> int: ...
 
+    @property
+    def alone(self) -> bool:
+        """Whether it wants a group of its own, with its user's tables up to date."""
+
 
 class Waiting:
     """The writes that wait, by user, each user's in the order of their arrival."""
@@ -27,6 +31,7 @@ class Waiting:
     def __init__(self) -> None:
         self._writes: dict[int, deque[Writable]] = {}
         self._weight = 0
+        self._alone = 0
 
     def __bool__(self) -> bool:
         return bool(self._writes)
@@ -34,6 +39,7 @@ class Waiting:
     def add(self, write: Writable) -> None:
         """It waits behind what its user has asked for before."""
         self._weight += write.weight
+        self._alone += write.alone
         writes = self._writes.get(write.user_id)
         if writes is None:
             self._writes[write.user_id] = deque((write,))
@@ -41,24 +47,33 @@ class Waiting:
             writes.append(write)
 
     def next_group(self) -> list[Writable]:
-        """Everything; or, when that is too much, users take turns: nobody's flood keeps another's write waiting."""
+        """Everything; or, when that is too much, users take turns: nobody's flood keeps another's write waiting.
+
+        What wants a group of its own ends the one before it, and is next.
+        """
         group: list[Writable] = []
-        if self._weight <= GROUP_WEIGHT:
+        if self._weight <= GROUP_WEIGHT and not self._alone:
             for writes in self._writes.values():
                 group += writes
             self._writes.clear()
             self._weight = 0
             return group
-        weight = 0
-        while self._writes and weight < GROUP_WEIGHT:
+        weight, full = 0, False
+        while self._writes and not full:
             for user_id in list(self._writes):
                 writes = self._writes[user_id]
+                if group and writes[0].alone:
+                    self._writes = {user_id: writes} | self._writes
+                    full = True
+                    break
                 write = writes.popleft()
                 if not writes:
                     del self._writes[user_id]
                 group.append(write)
                 weight += write.weight
-                if weight >= GROUP_WEIGHT:
+                self._alone -= write.alone
+                full = weight >= GROUP_WEIGHT or write.alone
+                if full:
                     # who has had a turn goes to the back of the line
                     if writes:
                         self._writes[user_id] = self._writes.pop(user_id)

@@ -2,8 +2,8 @@
 
 from msgspec import UNSET, Struct, UnsetType
 
-from realtime_kv.core.errors import Conflict
-from realtime_kv.core.frames import Existed, Version, digest_of
+from realtime_kv.core.errors import Conflict, NotFound
+from realtime_kv.core.frames import DeleteOp, Existed, SetOp, Version, digest_of, milliseconds
 from realtime_kv.core.record import Record
 from realtime_kv.core.space import Draft
 
@@ -64,6 +64,26 @@ class Delete(Struct, gc=False):
         return Existed(True)
 
 
+class Restore(Struct, gc=False):
+    """Write an earlier `value` of `key` again, which goes on counting where it stands: live, or in the trash."""
+
+    key: str
+    value: str
+    if_revision: int | None = None
+    expires_at: int | None = None
+
+    def apply(self, draft: Draft, now: int) -> Version:
+        """Raises NotFound where the key has no past, Conflict."""
+        before = draft.row(self.key)
+        if self.if_revision is not None:
+            _check_revision(self.key, self.if_revision, draft.entry(self.key, now))
+        if before is None:
+            raise NotFound("There is no such key, and none in the trash.")
+        record = _renewed(before, self.value, self.expires_at, draft, now)
+        draft.put(record)
+        return Version(record.version)
+
+
 class Expire(Struct, gc=False):
     """Delete `key` if its time is over; whoever has written it anew, or has made it last longer, has the last word."""
 
@@ -79,7 +99,37 @@ class Expire(Struct, gc=False):
         return Existed(True)
 
 
-Op = Set | Delete | Expire
+Op = Set | Delete | Expire | Restore
+
+
+def repeat(op: SetOp | DeleteOp, draft: Draft, now: int) -> None:
+    """Do to `draft` what this op of an accepted write did: nothing is asked again, the op says what came of it."""
+    before = draft.row(op.key)
+    if isinstance(op, DeleteOp):
+        assert before is not None, "what has been deleted has been there"
+        _put_in_trash(before, draft, now)
+        return
+    value = bytes(op.value).decode()
+    expires_at = milliseconds(op.expires_at) if isinstance(op.expires_at, str) else None
+    if op.version > 1:
+        assert before is not None, "what goes on counting has been there"
+        draft.put(_renewed(before, value, expires_at, draft, now))
+    else:
+        revision, size = draft.revision, _bytes(op.key) + _bytes(value)
+        draft.put(
+            Record(
+                op.key, value, size, digest_of(op.key, revision), revision, revision, 1, now, now, expires_at, None,
+                draft.origin,
+            )
+        )  # fmt: skip
+
+
+def _renewed(before: Record, value: str, expires_at: int | None, draft: Draft, now: int) -> Record:
+    key, revision = before.key, draft.revision
+    return Record(
+        key, value, _bytes(key) + _bytes(value), digest_of(key, revision), revision, before.created_revision,
+        before.version + 1, before.created_at, now, expires_at, None, draft.origin,
+    )  # fmt: skip
 
 
 def _put_in_trash(before: Record, draft: Draft, now: int) -> None:

@@ -9,6 +9,7 @@ from realtime_kv.core.errors import OpIdReused, QuotaExceeded
 from realtime_kv.core.frames import (
     Batched,
     Committed,
+    Counted,
     Deleted,
     Existed,
     Version,
@@ -19,9 +20,9 @@ from realtime_kv.core.frames import (
 )
 from realtime_kv.core.record import Record
 
-Outcome = Written | Deleted | Batched
+Outcome = Written | Deleted | Batched | Counted
 
-_ANSWERS: dict[str, type[Outcome]] = {"set": Written, "delete": Deleted, "batch": Batched}
+_ANSWERS: dict[str, type[Outcome]] = {"set": Written, "delete": Deleted, "batch": Batched, "restore": Written}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -60,7 +61,7 @@ class Receipt(Struct, gc=False):
         """The first answer again. Raises OpIdReused for another verb or payload."""
         if self.fingerprint != fingerprint:
             raise OpIdReused()
-        answer = msgspec.json.decode(self.answer, type=_ANSWERS[verb])
+        answer = msgspec.json.decode(self.answer, type=_ANSWERS.get(verb, Counted))
         answer.replayed = True
         return answer
 
@@ -147,6 +148,10 @@ class Draft:
         record = self._space.entries[key]
         return record if record is not None and record.deleted_at is None and not record.is_live(now) else None
 
+    def row(self, key: str) -> Record | None:
+        """What stands under `key`, live or in the trash, as the ops before this one left it."""
+        return self._space.entries[key]
+
     def put(self, record: Record) -> None:
         """`record` stands now under its key."""
         space, value = self._space, record.value
@@ -184,6 +189,11 @@ class Draft:
         for key, before, _ in self._replaced:
             space.entries[key] = before
 
+    def rehearse(self, verb: str) -> Outcome:
+        """What would be answered; the space is as it was."""
+        self.undo()
+        return self._answer(verb)
+
     def accept(self, verb: str, now: int, at: str, op_id: str | None, fingerprint: str) -> Outcome:
         """Keep this write, and answer; one that has changed nothing takes no revision. `at` is how tabs see `now`."""
         space = self._space
@@ -207,10 +217,12 @@ class Draft:
         revision = self._space.revision
         if verb == "batch":
             return Batched(revision=revision, results=[Raw(_encode(result)) for result in self.results])
-        result = self.results[0]
-        if isinstance(result, Version):
-            return Written(revision=revision, version=result.version)
-        return Deleted(revision=revision, existed=result.existed)
+        if verb in _ANSWERS:
+            result = self.results[0]
+            if isinstance(result, Version):
+                return Written(revision=revision, version=result.version)
+            return Deleted(revision=revision, existed=result.existed)
+        return Counted(revision=revision, count=len(self._ops))
 
     def _replace(self, record: Record) -> None:
         space, key = self._space, record.key

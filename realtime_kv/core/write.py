@@ -1,16 +1,28 @@
 """A request to write."""
 
+from typing import Protocol
+
 from msgspec import Struct, field
 
 from realtime_kv.core.caller import Caller
+from realtime_kv.core.database import Cursor
+from realtime_kv.core.errors import Refusal
 from realtime_kv.core.ops import Op
 from realtime_kv.core.runtime import Future
 from realtime_kv.core.space import Outcome
 
 
-class Write(Struct, eq=False):
-    """A request to write: `verb` is `set`, `delete` (one op each) or `batch`.
+class Plan(Protocol):
+    """What a write is to do, where only the tables can tell which ops that are; a Struct, which is its fingerprint."""
 
+    def ops(self, cursor: Cursor, user_id: int, now: int) -> list[Op]:
+        """Made inside the transaction, with the tables of this user up to date. Raises Refusal."""
+
+
+class Write(Struct, eq=False):
+    """A request to write: `verb` is `set`, `delete`, `restore` (one op each), `batch`, or one that counts its ops.
+
+    One with a `plan` has a transaction of its own, in which the plan makes its ops, or comes to a `refusal`.
     `fingerprint` stands for the verb and its payload, so that an `op_id` cannot be used for two things.
     """
 
@@ -20,10 +32,17 @@ class Write(Struct, eq=False):
     op_id: str | None = None
     fingerprint: str = ""
     future: Future[Outcome] = field(default_factory=Future)
+    plan: Plan | None = None
+    dry_run: bool = False
+    refusal: Refusal | None = None
 
     @property
     def user_id(self) -> int:
         return self.caller.user_id
+
+    @property
+    def alone(self) -> bool:
+        return self.plan is not None
 
     @property
     def weight(self) -> int:

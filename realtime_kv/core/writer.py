@@ -51,6 +51,9 @@ class Committer(Protocol):
     def flush(self, cursor: sqlite3.Cursor, users: Iterable[int] | None = None, /) -> None:
         """Bring the tables of these users, or of all, up to date."""
 
+    def make_ready(self, cursor: sqlite3.Cursor, user_id: int, /) -> None:
+        """Bring all that a write of this user may look up up to date."""
+
     def accept(self) -> None:
         """The transaction is durable."""
 
@@ -250,6 +253,8 @@ class Writer:
 
     def _run_group(self, group: list[Writable]) -> None:
         try:
+            if group[0].alone:
+                self._transact(lambda cursor: self._committer.make_ready(cursor, group[0].user_id))
             outcomes, committed = self._transact(lambda cursor: self._committer.commit(cursor, group, self._clock()))
         except Exception as error:
             if len(group) == 1 or _is_storage(error):

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from realtime_kv.core import database
 from realtime_kv.core.database import NotDurable
 from realtime_kv.core.errors import Unavailable
+from realtime_kv.core.groups import Waiting
 from realtime_kv.core.runtime import Threads
 from realtime_kv.core.space import Quota
 from tests.core.house import House, Person, Watcher
@@ -105,12 +106,35 @@ def test_users_take_turns_in_a_group(house, monkeypatch):
     assert list(itertools.chain(*groups[1:])) == [("a", n) for n in range(2, 10)]
 
 
+def test_what_wants_a_group_of_its_own_gets_one_in_its_turn(house, monkeypatch):
+    monkeypatch.setattr("realtime_kv.core.groups.GROUP_WEIGHT", 4)
+    waiting = Waiting()
+    for user, n, alone in (
+        ("a", 0, False),
+        ("a", 1, True),
+        ("c", 0, True),
+        ("a", 2, False),
+        ("c", 1, True),
+        ("d", 0, False),
+    ):
+        waiting.add(_Pending(user, n, alone))
+    groups = []
+    while waiting:
+        groups.append([(write.user_id, write.n) for write in waiting.next_group()])
+    assert groups == [[("a", 0)], [("c", 0)], [("a", 1)], [("d", 0)], [("c", 1)], [("a", 2)]]
+    # and nothing is left of it
+    for n in range(4):
+        waiting.add(_Pending("a", n))
+    assert len(waiting.next_group()) == 4
+
+
 class _Pending:
     weight = 1
 
-    def __init__(self, user_id, n):
+    def __init__(self, user_id, n, alone=False):
         self.user_id = user_id
         self.n = n
+        self.alone = alone
 
 
 def test_a_write_that_the_database_refuses_does_not_fail_its_neighbours(busy_house, runtime):
