@@ -14,6 +14,7 @@ from realtime_kv.accounts.mail import Send
 from realtime_kv.config import Config, secret_key
 from realtime_kv.core import database
 from realtime_kv.core.chronicle import Chronicle
+from realtime_kv.core.expiry import LOOK_SECONDS, Expiry
 from realtime_kv.core.runtime import Inline, Runtime, repeat
 from realtime_kv.core.space import Quota
 from realtime_kv.core.store import Store, now_ms
@@ -43,6 +44,7 @@ class House:
     gateway: Gateway
     operations: Operations
     chronicle: Chronicle
+    expiry: Expiry
     # the figures of the parts; whoever runs this app adds theirs
     gauges: Gauges = field(compare=False)
 
@@ -57,6 +59,8 @@ class House:
     def stop(self) -> None:
         """Finish what is queued, on disk; then nothing is accepted any more."""
         self.accounts.stop()
+        # it has writes of its own to finish
+        self.expiry.stop()
         self.store.stop()
         self.operations.stop()
 
@@ -92,13 +96,22 @@ def create_app(
     accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send)
     repeat(runtime, EXPIRY_SECONDS, accounts.end_expired)
     gateway = Gateway(config, runtime, store, accounts)
-    operations = Operations(config, runtime, store, clock, gateway.start_anew)
+    expiry = Expiry(store)
+    repeat(runtime, LOOK_SECONDS, expiry.look)
+
+    def start_anew() -> None:
+        gateway.start_anew()
+        expiry.start_anew()
+
+    operations = Operations(config, runtime, store, clock, start_anew)
     operations.schedule()
     gauges: Gauges = [store.metrics, gateway.metrics]
     chronicle = Chronicle(
         runtime, store.readers, store.pulse, partial(_figures, gauges), Path(str(engine.url.database)), clock
     )
-    app.extensions["realtime_kv"] = House(config, runtime, store, accounts, gateway, operations, chronicle, gauges)
+    app.extensions["realtime_kv"] = House(
+        config, runtime, store, accounts, gateway, operations, chronicle, expiry, gauges
+    )
 
     web.register(app)
     # a page on another origin brings a bearer token, never a cookie

@@ -6,6 +6,9 @@ from functools import cached_property
 
 import msgspec
 
+# the `session_id` of the house itself: rows are counted from 1
+HOUSE = 0
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -25,6 +28,11 @@ class Caller:
     kind: str = "session"
     scope: str = "write"
     prefix: str | None = None
+
+    @classmethod
+    def house(cls, user_id: int, label: str, via: str) -> "Caller":
+        """The house itself, writing in this user's space: no session, which nobody can have."""
+        return cls(user_id, "", False, 0, HOUSE, "", label, via, kind="house")
 
     def as_via(self, via: str) -> "Caller":
         """The same caller at another door: `socket` or `http`."""

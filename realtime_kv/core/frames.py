@@ -13,6 +13,8 @@ from msgspec import UNSET, Raw, UnsetType
 
 # a change or a page holds about this many bytes, and one write (or entry) more
 PAGE_BYTES = 512 * 1024
+# later than anything
+NEVER = 1 << 62
 
 _encode = msgspec.json.Encoder().encode
 
@@ -136,7 +138,8 @@ class Bookmark(msgspec.Struct, kw_only=True):
 class Committed(msgspec.Struct, kw_only=True):
     """What watchers are told of one user's writes in one commit: the writes, and where the space stands after them.
 
-    A write is its revision and its frame: JSON, in the shape of WriteFrame.
+    A write is its revision and its frame: JSON, in the shape of WriteFrame. Nothing that was written expires before
+    `expires_at` (milliseconds).
     """
 
     user_id: int
@@ -145,6 +148,7 @@ class Committed(msgspec.Struct, kw_only=True):
     writes: list[tuple[int, str]]
     keys: int
     digest: int
+    expires_at: int = NEVER
 
     @property
     def revision(self) -> int:

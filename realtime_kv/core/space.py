@@ -7,6 +7,7 @@ from msgspec import Raw, Struct
 
 from realtime_kv.core.errors import OpIdReused, QuotaExceeded
 from realtime_kv.core.frames import (
+    NEVER,
     Batched,
     Committed,
     Counted,
@@ -81,8 +82,8 @@ class Space:
 
     `entries` holds None for a key that has no row. What the open transaction has made of the space stands in `touched`,
     `log`, `weight` (of the log, in ops and KiB) and `passing`: receipts that need not be remembered, because their
-    table has them: those of writes that changed nothing, and those that it was asked for. A quota is None where the
-    user has none of their own.
+    table has them: those of writes that changed nothing, and those that it was asked for; nothing of it expires before
+    `expires_at`. A quota is None where the user has none of their own.
     """
 
     user_id: int
@@ -99,6 +100,7 @@ class Space:
     log: list[Logged] = field(default_factory=list)
     weight: int = 0
     passing: list[Receipt] = field(default_factory=list)
+    expires_at: int = NEVER
 
     def __post_init__(self) -> None:
         self.started_at = self.revision
@@ -112,6 +114,7 @@ class Space:
             writes=[(write.revision, write.frame) for write in self.log],
             keys=self.keys,
             digest=self.digest,
+            expires_at=self.expires_at,
         )
 
     def begin(self) -> None:
@@ -120,7 +123,7 @@ class Space:
         self.weight = 0
         for receipt in self.passing:
             self.receipts.pop(receipt.op_id, None)
-        self.touched, self.log, self.passing = {}, [], []
+        self.touched, self.log, self.passing, self.expires_at = {}, [], [], NEVER
 
 
 class Draft:
@@ -160,6 +163,8 @@ class Draft:
         space.keys += 1
         space.bytes += record.size
         space.digest = space.digest + record.digest & 0xFFFFFFFF
+        if record.expires_at is not None and record.expires_at < space.expires_at:
+            space.expires_at = record.expires_at
         self._ops.append(set_op(record.key, value, record.version, record.expires_at))
 
     def remove(self, record: Record) -> None:

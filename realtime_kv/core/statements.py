@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
+from realtime_kv.core.caller import HOUSE
 from realtime_kv.core.database import Cursor
 from realtime_kv.core.frames import digest_of, read_frame
 from realtime_kv.core.memtable import Ahead, Memtable
@@ -41,6 +42,16 @@ SELECT json_group_array(json_array(s.id, s.expires_at, p.user_id, p.revision, p.
 FROM wanted CROSS JOIN sessions AS s ON s.id = wanted.session_id
     JOIN users AS u ON u.id = s.user_id JOIN spaces AS p ON p.user_id = s.user_id
 WHERE s.ended_at IS NULL AND s.expires_at > wanted.now AND u.disabled_at IS NULL AND u.deleted_at IS NULL
+"""
+
+
+@cache
+def _spaces(rows: int) -> str:
+    return f"""
+WITH wanted (user_id) AS ({_values(1, rows)})
+SELECT json_group_array(json_array(p.user_id, p.revision, p.keys, p.bytes, p.digest, u.quota_keys, u.quota_bytes))
+FROM wanted CROSS JOIN spaces AS p ON p.user_id = wanted.user_id JOIN users AS u ON u.id = p.user_id
+WHERE u.deleted_by IS NOT 'purge'
 """
 
 
@@ -112,6 +123,7 @@ FROM made WHERE spaces.user_id = made.user_id
 _NO_RECEIPT = (None, None, None)
 
 _CallerRows = msgspec.json.Decoder(list[tuple[int, int, int, int, int, int, int, int | None, int | None]])
+_SpaceRows = msgspec.json.Decoder(list[tuple[int, int, int, int, int, int | None, int | None]])
 _EntryRows = msgspec.json.Decoder(
     list[tuple[int, str, str | None, int, int, int, int, int, int, int | None, int | None]]
 )
@@ -134,6 +146,9 @@ FROM spaces AS p JOIN users AS u ON u.id = p.user_id WHERE p.user_id = ?
 def load(cursor: Cursor, memtable: Memtable, writes: list[Write], now: int) -> None:
     """What `writes` have to be decided against and `memtable` does not have, in one statement for each table."""
     sessions = {write.caller.session_id for write in writes} - memtable.sessions.keys()
+    if HOUSE in sessions:
+        sessions.remove(HOUSE)
+        _load_spaces(cursor, memtable, {write.user_id for write in writes if write.caller.session_id == HOUSE})
     if sessions:
         found = _query(cursor, _callers, [(session, now) for session in sessions], _CallerRows)
         for session_id, expires_at, user_id, *totals in found:
@@ -161,6 +176,14 @@ def load(cursor: Cursor, memtable: Memtable, writes: list[Write], now: int) -> N
         space = memtable.spaces[user_id]
         space.receipts[op_id] = receipt = Receipt(op_id, fingerprint, answer, 0, stored=True)
         space.passing.append(receipt)
+
+
+def _load_spaces(cursor: Cursor, memtable: Memtable, users: set[int]) -> None:
+    """Load what the house is going to write in: the spaces of accounts that nobody is removing."""
+    wanted = [(user_id,) for user_id in users - memtable.spaces.keys()]
+    for user_id, *totals in _query(cursor, _spaces, wanted, _SpaceRows):
+        memtable.spaces[user_id] = Space(user_id, *totals)
+        memtable.cached += 1
 
 
 def load_behind(cursor: Cursor, memtable: Memtable) -> Iterator[tuple[Space, list[Logged]]]:

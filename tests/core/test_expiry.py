@@ -2,9 +2,14 @@
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
-from realtime_kv.core.errors import BadRequest, Conflict, NotFound, OpIdReused
-from realtime_kv.core.frames import milliseconds, timestamp
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import BadRequest, Conflict, NotFound, OpIdReused, Unauthenticated
+from realtime_kv.core.expiry import _DUE, _NEXT, Expiry
+from realtime_kv.core.frames import digest_of, milliseconds, timestamp
+from realtime_kv.core.ops import Expire
+from realtime_kv.core.write import Write
 from tests.core.house import Person, Watcher
 
 YEAR = 365.25 * 24 * 60 * 60
@@ -118,3 +123,155 @@ def test_after_a_crash_everything_expires_when_it_was_to(house):
     again = Person(house.open(), alice.caller)
     assert {key: again.get(key) for key in before} == before
     assert msgspec.json.encode(again.sync()).count(b"expires_at") == 2
+
+
+def expired(change: dict) -> tuple[dict, list[dict]]:
+    """The origin and the ops of a change's only write."""
+    (write,) = change["writes"]
+    return write["origin"], write["ops"]
+
+
+BY_THE_HOUSE = {"session": "", "label": "Expired", "via": "expiry"}
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_the_house_writes_the_delete_of_what_has_expired(house, alice, store, flushed):
+    expiry, watcher = Expiry(store), Watcher(store)
+    alice.set("k", 1, ttl=60)
+    alice.set("other", 1)
+    if flushed:
+        alice.list()
+    expiry.look()
+    house.clock.now += 60_000
+    expiry.look()
+    assert expired(watcher.changes[-1]) == (BY_THE_HOUSE, [{"op": "delete", "key": "k"}])
+    with pytest.raises(NotFound) as trashed:
+        alice.get("k")
+    assert trashed.value.extra["deleted_at"] == watcher.changes[-1]["writes"][0]["at"]
+    synced = alice.sync()
+    assert (synced["revision"], synced["keys"], synced["digest"]) == (3, 1, digest_of("other", 2))
+    for _ in range(3):
+        house.clock.now += 60_000
+        expiry.look()
+    assert alice.sync()["revision"] == 3
+
+
+def test_nothing_is_looked_for_before_it_is_due(house, alice, store):
+    expiry = Expiry(store)
+    alice.set("k", 1)
+    expiry.look()
+    house.clock.now += 30_000
+    looks = []
+    store.readers.submit = lambda fn: looks.append(fn)
+    expiry.look()
+    assert looks == []
+
+
+def test_who_writes_again_in_the_last_moment_keeps_the_entry(house, alice, store):
+    """Found as expired, and written anew before the house's write has its turn."""
+    alice.set("k", 1, ttl=60)
+    alice.set("longer", 1, ttl=60)
+    alice.set("gone", 1, ttl=60)
+    house.clock.now += 60_000
+    submit, late = store.writer.submit, []
+    store.writer.submit = late.append
+    expiry = Expiry(store)
+    with pytest.raises(RuntimeError, match="not come out"):
+        expiry._work(None, house.clock.now)
+    store.writer.submit = submit
+    alice.set("k", 2)
+    alice.set("longer", 2, ttl=60)
+    revision = alice.delete("gone")["revision"]
+    (write,) = late
+    assert [op.key for op in write.ops] == ["gone", "k", "longer"]
+    submit(write)
+    assert alice.sync()["revision"] == revision + 1
+    assert [entry["key"] for entry in alice.list()["entries"]] == ["k", "longer"]
+    # nothing of it is due any more: nothing is written
+    again = Write(write.caller, "expire", write.ops)
+    submit(again)
+    assert alice.sync()["revision"] == revision + 1
+
+
+def test_many_that_expire_together_are_few_writes(house, alice, charlie, store):
+    watcher = Watcher(store)
+    for person, count in ((alice, 2500), (charlie, 3)):
+        for start in range(0, count, 100):
+            keys = [f"{n:04}" for n in range(start, min(start + 100, count))]
+            store.batch(person.caller, [store.set_op(key, b"1", None, 60) for key in keys])
+    before = len(watcher.changes)
+    house.clock.now += 61_000
+    expiry = Expiry(store)
+    expiry.look()
+    deletes = [len(write["ops"]) for change in watcher.changes[before:] for write in change["writes"]]
+    assert sorted(deletes) == [3, 500, 1000, 1000]
+    assert alice.sync()["keys"] == charlie.sync()["keys"] == 0
+
+
+def test_more_than_one_look_is_for_is_deleted_in_turns(house, alice, store, monkeypatch):
+    monkeypatch.setattr("realtime_kv.core.expiry.LOOK_KEYS", 4)
+    for n in range(10):
+        alice.set(f"{n}", 1, ttl=60 + n)
+    house.clock.now += 100_000
+    expiry, left = Expiry(store), []
+    for _ in range(4):
+        expiry.look()
+        left.append(alice.sync()["keys"])
+    assert left == [6, 2, 0, 0]
+
+
+def test_after_a_restart_what_expired_meanwhile_is_deleted_at_once(house):
+    alice = Person(house.open(), house.add_user("alice"))
+    alice.set("k", 1, ttl=60)
+    alice.set("later", 1, ttl=600)
+    house.clock.now += 60_000
+    # a crash: nothing was flushed
+    store = house.open()
+    expiry, watcher = Expiry(store), Watcher(store)
+    expiry.look()
+    assert expired(watcher.changes[0]) == (BY_THE_HOUSE, [{"op": "delete", "key": "k"}])
+    house.clock.now += 540_000
+    expiry.look()
+    assert [op["key"] for op in expired(watcher.changes[1])[1]] == ["later"]
+    # and the log tells it as it was
+    again = Person(house.open(), alice.caller)
+    assert again.sync()["keys"] == 0
+    assert again.sync()["revision"] == 4
+
+
+def test_what_cannot_be_deleted_now_is_tried_again(house, alice, store):
+    expiry = Expiry(store)
+    alice.set("k", 1, ttl=60)
+    expiry.look()
+    house.clock.now += 60_000
+    store.writer._cursor.execute("PRAGMA query_only=ON")
+    expiry.look()
+    store.writer._cursor.execute("PRAGMA query_only=OFF")
+    assert alice.sync()["keys"] == 1
+    house.clock.now += 5_000
+    expiry.look()
+    assert alice.sync()["keys"] == 0
+
+
+def test_keys_of_an_account_that_is_being_purged_are_left_to_the_purge(house, alice, charlie, store):
+    for person in (alice, charlie):
+        person.set("k", 1, ttl=60)
+        person.list()
+    purge = text("UPDATE users SET deleted_at = 1, deleted_by = 'purge' WHERE username = 'alice'")
+    store.writer.run(lambda connection: connection.execute(purge))
+    house.clock.now += 60_000
+    # found before the purge began
+    write = Write(Caller.house(alice.caller.user_id, "Expired", "expiry"), "expire", [Expire("k")])
+    store.writer.submit(write)
+    with pytest.raises(Unauthenticated):
+        write.future.result()
+    Expiry(store).look()
+    assert (alice.sync()["revision"], charlie.sync()["revision"]) == (1, 2)
+
+
+def test_what_is_due_is_found_without_looking_at_the_rest(house):
+    with house.engine.connect() as connection:
+        for sql in (_DUE, _NEXT):
+            plan = connection.execute(text(f"EXPLAIN QUERY PLAN {sql}"), {"now": 1, "most": 1}).fetchall()
+            assert any("entries_by_expiry (expires_at" in row[3] for row in plan), plan
+            assert not any("TEMP B-TREE" in row[3] for row in plan), plan
