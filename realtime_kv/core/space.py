@@ -136,7 +136,7 @@ class Draft:
         self.origin = origin
         self.results: list[Version | Existed] = []
         self._space = space
-        self._before = (space.keys, space.bytes, space.digest)
+        self._before = (space.keys, space.bytes, space.digest, space.expires_at)
         # key, what stood there, what stands there now
         self._replaced: list[tuple[str, Record | None, Record]] = []
         self._ops: list[str] = []
@@ -175,7 +175,7 @@ class Draft:
     def check_quota(self, quota: Quota) -> None:
         """Raises QuotaExceeded when this write would take the space over its quota; one that shrinks it never does."""
         space = self._space
-        keys, size, _ = self._before
+        keys, size, _, _ = self._before
         if space.quota_keys is not None or space.quota_bytes is not None:
             quota = quota.with_exceptions(space.quota_keys, space.quota_bytes)
         if space.keys > quota.keys and space.keys > keys:
@@ -190,7 +190,7 @@ class Draft:
     def undo(self) -> None:
         """Leave the space as it was."""
         space = self._space
-        space.keys, space.bytes, space.digest = self._before
+        space.keys, space.bytes, space.digest, space.expires_at = self._before
         for key, before, _ in self._replaced:
             space.entries[key] = before
 
