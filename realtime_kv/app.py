@@ -13,6 +13,7 @@ from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.accounts.mail import Send
 from realtime_kv.config import Config, secret_key
 from realtime_kv.core import database
+from realtime_kv.core.carry import Carrier
 from realtime_kv.core.chronicle import Chronicle
 from realtime_kv.core.expiry import LOOK_SECONDS, Expiry
 from realtime_kv.core.runtime import Inline, Runtime, repeat
@@ -43,6 +44,7 @@ class House:
     accounts: Accounts
     gateway: Gateway
     operations: Operations
+    carrier: Carrier
     chronicle: Chronicle
     expiry: Expiry
     # the figures of the parts; whoever runs this app adds theirs
@@ -59,8 +61,9 @@ class House:
     def stop(self) -> None:
         """Finish what is queued, on disk; then nothing is accepted any more."""
         self.accounts.stop()
-        # it has writes of its own to finish
+        # they have writes of their own to finish
         self.expiry.stop()
+        self.carrier.stop()
         self.store.stop()
         self.operations.stop()
 
@@ -105,12 +108,13 @@ def create_app(
 
     operations = Operations(config, runtime, store, clock, start_anew)
     operations.schedule()
+    carrier = Carrier(engine, runtime, store, config.data_dir)
     gauges: Gauges = [store.metrics, gateway.metrics]
     chronicle = Chronicle(
         runtime, store.readers, store.pulse, partial(_figures, gauges), Path(str(engine.url.database)), clock
     )
     app.extensions["realtime_kv"] = House(
-        config, runtime, store, accounts, gateway, operations, chronicle, expiry, gauges
+        config, runtime, store, accounts, gateway, operations, carrier, chronicle, expiry, gauges
     )
 
     web.register(app)

@@ -152,6 +152,14 @@ class Store:
             seen[op.key] = index
         return self._write(Write(caller, "batch", list(ops), op_id))
 
+    def carry_in(self, caller: Caller, ops: Sequence[Op]) -> Future[Written | Deleted]:
+        """A part of an import, as one write; `origin.via` says so. Each key is to stand once, and guarded."""
+        return self._write(Write(caller.as_via("import"), "import", list(ops)))
+
+    def settled(self, user_id: int) -> Future[None]:
+        """The tables have everything of this user that was acknowledged before."""
+        return self.writer.flush(user_id) if self._memtable.holds(user_id) else Future.called(lambda: None)
+
     def set_op(
         self, key: str, value: bytes, if_revision: int | None = None, ttl: float | UnsetType | None = UNSET
     ) -> Set:

@@ -6,6 +6,7 @@ import logging
 import re
 import socket
 from collections import Counter
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +19,10 @@ BODY_BYTES = 1024 * 1024
 HEADER_SECONDS = 30
 BODY_SECONDS = 60
 ACCEPTS_A_ROUND = 2
+# whose bodies may be longer: the app reads them as they come, once it knows who sends them
+STREAMED = frozenset({"/api/v1/import"})
+PIECE_BYTES = 64 * 1024
+PIECE_SECONDS = 30
 
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
@@ -75,7 +80,8 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
     """HTTP with a deadline for the headers and one for the body, which is read whole before the app is asked.
 
     So the app never meets a body that drips, breaks off or ends where it should not. A body over 1 MiB is not read: the
-    app sees its length, and refuses it in its own words.
+    app sees its length, and refuses it in its own words. Where it may be longer, the app reads it, and after such a
+    request the connection is closed.
     """
 
     _deadline: Any = None
@@ -110,6 +116,10 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
             environ["CONTENT_TYPE"] = ""
         source = environ["wsgi.input"]
         body, length = b"", source.content_length or 0
+        if environ["PATH_INFO"] in STREAMED and (source.chunked_input or length > BODY_BYTES):
+            self._leave_unread()
+            environ["wsgi.input"] = _Coming(self._stream(source))
+            return environ
         if source.chunked_input or 0 < length <= BODY_BYTES:
             with eventlet.Timeout(BODY_SECONDS, TimeoutError("the body did not come")):
                 body = self._read_chunks(source) if source.chunked_input else source.read(length)
@@ -150,26 +160,73 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
         self._unread = True
         self.close_connection = True
 
+    def _stream(self, source: wsgi.Input) -> Iterator[bytes]:
+        """The pieces of a long body; each of them has its deadline."""
+        pieces = self._chunks(source) if source.chunked_input else self._pieces(source)
+        while True:
+            with eventlet.Timeout(PIECE_SECONDS, TimeoutError("the body did not come")):
+                piece = next(pieces, b"")
+            if not piece or source.position == source.content_length:
+                self._unread = False
+            if not piece:
+                return
+            yield piece
+
+    def _pieces(self, source: wsgi.Input) -> Iterator[bytes]:
+        while piece := source.read(PIECE_BYTES):
+            yield piece
+        if source.position < source.content_length:
+            raise ConnectionError("the body broke off")
+
     def _read_chunks(self, source: wsgi.Input) -> bytes:
+        body = bytearray()
+        try:
+            for piece in self._chunks(source):
+                body += piece
+                if len(body) > BODY_BYTES:
+                    self._leave_unread()
+                    return b""
+        except _NotAChunk:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            raise
+        source.chunk_length = 0
+        return bytes(body)
+
+    def _chunks(self, source: wsgi.Input) -> Iterator[bytes]:
         if source.should_send_hundred_continue:
             source.send_hundred_continue_response()
             source.is_hundred_continue_response_sent = True
-        body = bytearray()
         while size := self._read_chunk_size():
-            if len(body) + size > BODY_BYTES:
-                self._leave_unread()
-                return b""
-            body += self.rfile.read(size)
+            while size:
+                piece = self.rfile.read(min(size, PIECE_BYTES))
+                if not piece:
+                    raise ConnectionError("a chunk broke off")
+                size -= len(piece)
+                yield piece
             if self.rfile.read(2) != b"\r\n":
                 raise ConnectionError("a chunk broke off")
         while self.rfile.readline(1024) not in {b"\r\n", b""}:
             pass
-        source.chunk_length = 0
-        return bytes(body)
 
     def _read_chunk_size(self) -> int:
         match = _CHUNK.fullmatch(self.rfile.readline(256))
         if match is None:
-            self.send_error(HTTPStatus.BAD_REQUEST)
-            raise ConnectionError("not a chunk")
+            raise _NotAChunk("not a chunk")
         return int(match[1], 16)
+
+
+class _NotAChunk(ConnectionError):
+    """What should be the size of a chunk is not."""
+
+
+class _Coming:
+    """A body on its way, as WSGI has it: `read(n)` gives some of it, at most `n` bytes, and nothing at its end."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._held = b""
+
+    def read(self, most: int) -> bytes:
+        held = self._held or next(self._pieces, b"")
+        piece, self._held = held[:most], held[most:]
+        return piece

@@ -13,6 +13,7 @@ from realtime_kv.web import (
     admin,
     api,
     bodies,
+    carry,
     compression,
     errors,
     health,
@@ -53,6 +54,7 @@ def register(app: Flask) -> None:
         own.own,
         recovery.recovery,
         api.api,
+        carry.carry,
         health.health,
     ):
         app.register_blueprint(blueprint)

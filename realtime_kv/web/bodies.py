@@ -4,6 +4,7 @@ Werkzeug's own parsing is for being liberal: it replaces broken UTF-8 and keeps 
 are a `bad_request`, since a key or a password that was silently changed is worse than none.
 """
 
+from collections.abc import Iterator
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -21,6 +22,8 @@ FORM = "application/x-www-form-urlencoded"
 # the largest body of any request (protocol §5); a form holds a name, a password and a path
 LIMIT = 1024 * 1024
 FORM_LIMIT = 64 * 1024
+# what is taken at a time of a body that is longer
+PIECE = 64 * 1024
 
 
 def json() -> bytes:
@@ -62,6 +65,29 @@ def form() -> dict[str, str]:
     """The fields of a plain form. Raises BadRequest, TooLarge."""
     _expect(FORM)
     return dict(_pairs(_read(FORM_LIMIT)))
+
+
+def pieces(limit: int) -> Iterator[bytes]:
+    """A body that may be longer than fits into memory, as it comes. Raises BadRequest, TooLarge."""
+    length = request.content_length
+    if (length or 0) > limit:
+        raise _too_large(limit, actual=length)
+    chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
+    # where the length is not known, the byte behind the limit tells
+    left = limit + 1 if chunked else length or 0
+    while left:
+        try:
+            piece = request.environ["wsgi.input"].read(min(left, PIECE))
+        except OSError:
+            raise BadRequest("The body broke off.") from None
+        if not piece and not chunked:
+            raise BadRequest("The body broke off.")
+        if not piece:
+            return
+        left -= len(piece)
+        yield piece
+    if chunked:
+        raise _too_large(limit)
 
 
 def answer(content: Any, status: int = 200) -> Response:

@@ -6,6 +6,7 @@ from flask import current_app
 
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.config import Config
+from realtime_kv.core.carry import Carrier
 from realtime_kv.core.chronicle import Chronicle
 from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.core.store import Store
@@ -34,6 +35,9 @@ class House(Protocol):
 
     @property
     def operations(self) -> Operations: ...
+
+    @property
+    def carrier(self) -> Carrier: ...
 
     @property
     def chronicle(self) -> Chronicle: ...

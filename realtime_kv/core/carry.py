@@ -1,0 +1,226 @@
+"""Export and import: a space carried out as one file, and a file carried in.
+
+All of it is done on threads of its own, with files in the data folder that have no name: they go with the process,
+whatever ends it. How much is under way at once is bounded, for each user and in all.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar, cast
+
+from sqlalchemy import Engine
+
+from realtime_kv.core import database, exports, permissions
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import Forbidden, RateLimited, Unavailable
+from realtime_kv.core.exports import Exported
+from realtime_kv.core.importer import Imported, Importer, Progress
+from realtime_kv.core.imports import Asked, Mode, Plan
+from realtime_kv.core.items import Format
+from realtime_kv.core.ops import Op
+from realtime_kv.core.runtime import Future, Runtime, Workers
+from realtime_kv.core.space import Quota
+from realtime_kv.core.store import Store
+
+T = TypeVar("T")
+
+THREADS = 2
+# exports, and as many imports, that may be on their way
+MOST = 32
+EXPORTS_OF_A_USER = 2
+# what is smaller needs no disk
+_IN_MEMORY = 1024 * 1024
+_WRITE_SECONDS = 60.0
+
+
+class Outgoing:
+    """An export that is there to be taken, of so many bytes; closed, it is gone."""
+
+    def __init__(self, made: Exported, file: BinaryIO, files: Workers, closed: Callable[[], None]) -> None:
+        self.made = made
+        self.bytes = file.tell()
+        file.seek(0)
+        self._file = file
+        self._files = files
+        self._closed = closed
+
+    def read(self, most: int) -> Future[bytes]:
+        """The next bytes; none at the end."""
+        return self._files.submit(lambda _: self._file.read(most))
+
+    def close(self) -> None:
+        if not self._file.closed:
+            self._file.close()
+            self._closed()
+
+
+class Incoming:
+    """The one import of its user: takes the file piece by piece, then carries it in; to be closed if it cannot."""
+
+    def __init__(self, carrier: "Carrier", caller: Caller, file: BinaryIO) -> None:
+        self.progress = Progress()
+        self._carrier = carrier
+        self._caller = caller
+        self._file = file
+
+    def take(self, piece: bytes) -> Future[None]:
+        """So much more of the file. Fails with Unavailable."""
+
+        def write(_: object) -> None:
+            with _on_disk():
+                self._file.write(piece)
+            self.progress.done += len(piece)
+
+        return self._carrier.files.submit(write)
+
+    def carry_in(self, *, format: Format, mode: Mode, prefix: str | None, dry_run: bool) -> Future[Imported]:
+        """The file is complete: see Importer. It is closed then, whoever waits.
+
+        Without a `prefix` it is about all that the caller may write. Raises Forbidden at once.
+        """
+        own = self._caller.prefix
+        if own is not None and prefix is not None and not prefix.startswith(own):
+            raise Forbidden("This token is for keys with another prefix.")
+        asked = Asked(format, mode, (own or "") if prefix is None else prefix, own)
+        future = self._carrier.carry_in(self._caller, self._file, asked, self.progress, dry_run=dry_run)
+        future.then(lambda _: self.close())
+        return future
+
+    def close(self) -> None:
+        """Forget the file; the user may import another."""
+        self._file.close()
+        self._carrier.forget(self._caller)
+
+
+class Carrier:
+    """What the door calls, on the edge's thread."""
+
+    def __init__(self, engine: Engine, runtime: Runtime, store: Store, folder: Path) -> None:
+        self._store = store
+        self._runtime = runtime
+        self._folder = folder
+        self._stopping = False
+        self._exports: Counter[int] = Counter()
+        self._imports: dict[int, Incoming] = {}
+
+        def workers(name: str) -> Workers:
+            return Workers(runtime, THREADS, name=name, resource=lambda: database.reading(engine))
+
+        # a large import keeps no export waiting, and neither keeps what is on its way to or from a client
+        self._exporters, self._importers = workers("export"), workers("import")
+        self.files = Workers(runtime, 1, name="carry")
+
+    def stop(self) -> None:
+        """Finish what is being written, and nothing behind it."""
+        self._stopping = True
+        for workers in (self._exporters, self._importers, self.files):
+            workers.stop()
+
+    def export(self, caller: Caller, format: exports.Format, prefix: str) -> Future[Outgoing]:
+        """The caller's entries under `prefix` as a file. Raises Forbidden, RateLimited, Unavailable at once."""
+        prefix, user_id = permissions.narrowed(caller, prefix), caller.user_id
+        if self._exports[user_id] >= EXPORTS_OF_A_USER:
+            raise RateLimited("Two exports of yours are on their way; wait until one of them is there.", retry_after=5)
+        if self._exports.total() >= MOST:
+            raise Unavailable("Too many exports are on their way; try again in a moment.", retry_after=5)
+        self._exports[user_id] += 1
+
+        def gone() -> None:
+            self._exports[user_id] -= 1
+            if not self._exports[user_id]:
+                del self._exports[user_id]
+
+        def write(connection: Any) -> Outgoing:
+            self.settle(user_id)
+            with _on_disk():
+                file, db, now = self._new_file(), database.driver(connection), self._store.clock()
+                made = exports.write(db, user_id, now, format=format, prefix=prefix, file=file)
+                return Outgoing(made, file, self.files, gone)
+
+        future = self._exporters.submit(write)
+        future.then(lambda made: gone() if made.failed else None)
+        return future
+
+    def begin_import(self, caller: Caller) -> Incoming:
+        """The place of the caller's one import. Raises Forbidden, RateLimited, Unavailable."""
+        if caller.scope != "write":
+            raise Forbidden("This token may only read.", needs="write")
+        if caller.user_id in self._imports:
+            raise RateLimited("Another import of yours is under way; wait until it is done.", retry_after=5)
+        if len(self._imports) >= MOST:
+            raise Unavailable("Too many imports are under way; try again in a moment.", retry_after=30)
+        incoming = self._imports[caller.user_id] = Incoming(self, caller, self._new_file())
+        return incoming
+
+    def progress(self, caller: Caller) -> Progress | None:
+        """How far the caller's import is, if there is one."""
+        incoming = self._imports.get(caller.user_id)
+        return None if incoming is None else incoming.progress
+
+    def carry_in(
+        self, caller: Caller, file: BinaryIO, asked: Asked, progress: Progress, *, dry_run: bool
+    ) -> Future[Imported]:
+        """For Incoming."""
+
+        def work(connection: Any) -> Imported:
+            with _on_disk(), self._new_file() as smaller, self._new_file() as larger:
+                file.seek(0)
+                importer = Importer(caller, asked, Plan(smaller, larger), progress)
+                return importer.run(database.driver(connection), file, self, dry_run=dry_run)
+
+        return self._importers.submit(work)
+
+    def forget(self, caller: Caller) -> None:
+        """For Incoming."""
+        self._imports.pop(caller.user_id, None)
+
+    # what the threads ask for
+
+    @property
+    def quota(self) -> Quota:
+        return self._store.quota
+
+    @property
+    def value_bytes(self) -> int:
+        return self._store.value_bytes
+
+    @property
+    def clock(self) -> Callable[[], int]:
+        return self._store.clock
+
+    def settle(self, user_id: int) -> None:
+        """See Target."""
+        self._wait(lambda: self._store.settled(user_id))
+
+    def write(self, caller: Caller, ops: list[Op]) -> int:
+        """See Target."""
+        if self._stopping:
+            raise Unavailable("The server is stopping; import the same file again in a moment.", retry_after=5)
+        return self._wait(lambda: self._store.carry_in(caller, ops)).revision
+
+    def _wait(self, ask: Callable[[], Future[T]]) -> T:
+        """The answer to what is asked on the edge's thread, where everybody asks."""
+        answer: Future[T] = Future()
+
+        def asked() -> None:
+            try:
+                answer.become(ask())
+            except BaseException as error:  # handed to whoever waits
+                answer.fail(error)
+
+        self._runtime.deliver(asked)
+        return self._runtime.wait(answer, _WRITE_SECONDS)
+
+    def _new_file(self) -> BinaryIO:
+        return cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._folder)))
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise Unavailable("The server has no room for that now; try again later.", retry_after=60) from None

@@ -1,0 +1,118 @@
+"""A user's space as one file: JSON to read and edit, NDJSON with everything, CSV for tables.
+
+A file shows the space at one revision. It is written whole, in one reading transaction, before its first byte goes to
+anybody: so the transaction lasts as long as the database needs, and never as long as a slow client would like.
+Keys stand in byte order, and every value as it is stored, byte for byte.
+"""
+
+import sqlite3
+from typing import BinaryIO, Literal, get_args
+
+import msgspec
+from msgspec import Struct
+
+from realtime_kv.core.frames import timestamp
+from realtime_kv.core.reads import ENTRY, LIVE, OneReading, behind, epoch_of, rfc3339, space_of
+
+Format = Literal["json", "ndjson", "csv"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+# the name by which an import knows a file of ours, and the version of its shape
+NAME, VERSION = "realtime_kv", 1
+# entries that one step of the database looks at: with values of 64 KiB, some 8 MiB
+_STEP = 128
+
+# a cell that no spreadsheet takes for a formula (OWASP: CSV injection): a key that might be one is written as JSON. It
+# then begins with a quotation mark, and so that this is never in doubt, a key that begins with one is JSON too
+_FORMULA = ", ".join(f"'{sign}'" for sign in '"=+-@＝＋－＠')
+_CSV_KEY = f"CASE WHEN substr(ltrim(key), 1, 1) IN ({_FORMULA}) THEN json_quote(key) ELSE key END"
+
+
+def _cell(text: str) -> str:
+    return f"""'"' || replace({text}, '"', '""') || '"'"""
+
+
+_CSV = f"""{_cell(_CSV_KEY)} || ',' || {_cell("value")} || ',' || revision || ',' || version || ','
+    || {rfc3339("created_at")} || ',' || {rfc3339("updated_at")} || ',' || coalesce({rfc3339("expires_at")}, '')
+    || char(13, 10)"""
+
+_COLUMNS = "key,value,revision,version,created_at,updated_at,expires_at"
+# each entry, and what stands between two of them
+_DOCUMENTS = {"json": ("json_quote(key) || ':' || value", "',' || char(10)"), "ndjson": (ENTRY, "char(10)")}
+_DOCUMENTS["csv"] = (_CSV, "''")
+
+
+def _step(document: str, between: str) -> str:
+    return f"""
+SELECT group_concat(document, {between}), max(key), count(*) FROM (
+    SELECT key, {document} AS document FROM entries
+    WHERE user_id = :user AND key >= :start AND key < :end AND {LIVE} ORDER BY key LIMIT {_STEP}
+)"""
+
+
+_STEPS = {format: _step(*document) for format, document in _DOCUMENTS.items()}
+
+
+class Exported(Struct):
+    """What a file shows: so many entries of the space at this revision, at a time in milliseconds."""
+
+    revision: int
+    count: int
+    at: int
+
+
+class Head(Struct, kw_only=True):
+    """How a file of ours begins."""
+
+    format: str = NAME
+    version: int = VERSION
+    exported_at: str
+    epoch: str
+    revision: int
+    prefix: str
+
+
+class End(Struct, kw_only=True):
+    """How a file of ours ends: one without it has been cut."""
+
+    count: int
+    complete: bool = True
+
+
+def write(db: sqlite3.Connection, user_id: int, now: int, *, format: Format, prefix: str, file: BinaryIO) -> Exported:
+    """Write the live entries under `prefix` into `file`."""
+    with OneReading(db):
+        revision = space_of(db, user_id)[0]
+        head = Head(exported_at=timestamp(now), epoch=epoch_of(db), revision=revision, prefix=prefix)
+        file.write(_beginning(format, head))
+        between = {"json": b",\n", "ndjson": b"\n", "csv": b""}[format]
+        count, after = 0, prefix
+        while True:
+            wanted = {"user": user_id, "now": now, "start": after, "end": behind(prefix), "values": True}
+            text, last, found = db.execute(_STEPS[format], wanted).fetchone()
+            if found:
+                file.write(between if count else b"")
+                file.write(text.encode())
+                count += found
+            if found < _STEP:
+                break
+            # a key has no control characters, so this is the smallest text behind it
+            after = last + "\0"
+        file.write(_ending(format, count))
+    return Exported(revision, count, now)
+
+
+def _beginning(format: Format, head: Head) -> bytes:
+    if format == "csv":
+        return f"{_COLUMNS}\r\n".encode()
+    line = msgspec.json.encode(head)
+    return line + b"\n" if format == "ndjson" else line[:-1] + b',"entries":{\n'
+
+
+def _ending(format: Format, count: int) -> bytes:
+    if format == "csv":
+        return b""
+    line = msgspec.json.encode(End(count=count))
+    if format == "ndjson":
+        return (b"\n" if count else b"") + line + b"\n"
+    return (b"\n" if count else b"") + b"}," + line[1:] + b"\n"

@@ -1,0 +1,122 @@
+"""One import at work, on a thread of its own: planned whole, then written in parts, each of them one ordinary write.
+
+It goes on when whoever sent the file has left. Should it end in between, what is written stands, and the same file once
+more brings the rest.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from typing import BinaryIO, Protocol
+
+from msgspec import Struct, structs
+
+from realtime_kv.core import permissions
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import Conflict, Refusal
+from realtime_kv.core.imports import Asked, Counts, Mode, Plan, Planner, Step
+from realtime_kv.core.ops import Op
+from realtime_kv.core.space import Quota
+
+
+class Progress(Struct):
+    """How far an import has come: `receiving` (bytes), `checking`, `writing` (ops), of so many."""
+
+    phase: str = "receiving"
+    done: int = 0
+    total: int = 0
+
+
+class Imported(Struct, kw_only=True):
+    """What an import has done, or with `dry_run` would do; `revisions` are those of its writes, in their order."""
+
+    ok: bool = True
+    mode: Mode
+    dry_run: bool
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    skipped: int
+    expired: int
+    outside: int
+    revisions: list[int]
+    revision: int
+
+
+class Target(Protocol):
+    """Where an import goes, as its thread may use it."""
+
+    @property
+    def quota(self) -> Quota: ...
+
+    @property
+    def value_bytes(self) -> int: ...
+
+    @property
+    def clock(self) -> Callable[[], int]: ...
+
+    def settle(self, user_id: int) -> None:
+        """The tables have everything of this user that was acknowledged before."""
+
+    def write(self, caller: Caller, ops: list[Op]) -> int:
+        """One write; its revision."""
+
+
+class Importer:
+    """Fills a plan from a file, and carries it out."""
+
+    def __init__(self, caller: Caller, asked: Asked, plan: Plan, progress: Progress) -> None:
+        self._caller = caller
+        self._asked = asked
+        self._plan = plan
+        self._progress = progress
+
+    def run(self, db: sqlite3.Connection, file: BinaryIO, target: Target, *, dry_run: bool) -> Imported:
+        """Raises what is wrong with the file, told with `line` and `key`, and QuotaExceeded.
+
+        Once it has begun to write, Conflict, Unavailable and whatever else ends it tell what is `written` by then.
+        """
+        progress, plan = self._progress, self._plan
+        progress.phase, progress.done, progress.total = "checking", 0, 0
+        target.settle(self._caller.user_id)
+        try:
+            planner = Planner(db, self._caller.user_id, target.clock(), self._asked, plan)
+            planner.make(file, target.value_bytes, target.quota)
+        except Refusal as refusal:
+            if self._caller.prefix is not None:
+                permissions.withhold(refusal)
+            raise
+        if dry_run:
+            return self._imported(plan.counts, [], dry_run)
+        progress.phase, progress.total = "writing", plan.counts.writes
+        return self._write(target)
+
+    def _write(self, target: Target) -> Imported:
+        written = structs.replace(self._plan.counts, added=0, changed=0, removed=0)
+        revisions: list[int] = []
+        for steps in self._plan.writes():
+            try:
+                revisions.append(target.write(self._caller, [step.op() for step in steps]))
+            except Refusal as refusal:
+                if isinstance(refusal, Conflict):
+                    refusal.message = f"Somebody wrote while this was imported: {refusal.message}"
+                done = {name: getattr(written, name) for name in ("added", "changed", "removed")}
+                refusal.extra["written"] = {**done, "revisions": revisions}
+                raise
+            _count(written, steps)
+            self._progress.done += len(steps)
+        return self._imported(written, revisions, False)
+
+    def _imported(self, counts: Counts, revisions: list[int], dry_run: bool) -> Imported:
+        return Imported(
+            mode=self._asked.mode,
+            dry_run=dry_run,
+            revisions=revisions,
+            revision=revisions[-1] if revisions else self._plan.revision,
+            **structs.asdict(counts),
+        )
+
+
+def _count(counts: Counts, steps: list[Step]) -> None:
+    for step in steps:
+        setattr(counts, step.what, getattr(counts, step.what) + 1)

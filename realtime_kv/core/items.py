@@ -1,0 +1,181 @@
+"""What a file brings that is to be imported: its entries one by one, each checked like the payload of a `set`.
+
+Three shapes are read: a JSON object of keys and values, our own JSON export, and NDJSON with an entry a line. Whatever
+is wrong is told with its line.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, BinaryIO, Literal, get_args
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from realtime_kv.core import exports, members, values
+from realtime_kv.core.errors import BadRequest, InvalidValue, Refusal, TooLarge
+
+Format = Literal["json", "ndjson"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_OURS = msgspec.json.encode(exports.NAME)
+_CUT = "The file is not complete: it does not end as an export ends, with `count` and `complete`."
+
+
+class Item(Struct, gc=False):
+    """A value for a key, from a line of the file; `expires_at` in milliseconds, None for never, UNSET if not said."""
+
+    line: int
+    key: str
+    value: str
+    expires_at: int | UnsetType | None = UNSET
+
+
+class _Line(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A line of NDJSON: an entry as the protocol shows it, of which key and value are enough."""
+
+    key: str
+    value: Raw
+    expires_at: Annotated[datetime, Meta(tz=True)] | UnsetType | None = UNSET
+    revision: Raw | UnsetType = UNSET
+    created_revision: Raw | UnsetType = UNSET
+    version: Raw | UnsetType = UNSET
+    created_at: Raw | UnsetType = UNSET
+    updated_at: Raw | UnsetType = UNSET
+
+
+class _Head(Struct):
+    format: str
+    version: int
+
+
+class _End(Struct):
+    count: int
+    complete: bool
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
+
+
+def read(file: BinaryIO, format: Format, value_bytes: int) -> Iterator[Item]:
+    """Every entry of the file, in its order. Raises BadRequest, InvalidKey, InvalidValue, TooLarge with `line`."""
+    return _from_ndjson(file, value_bytes) if format == "ndjson" else _from_json(file, value_bytes)
+
+
+def _from_json(file: BinaryIO, value_bytes: int) -> Iterator[Item]:
+    text = members.Members(file)
+    count, ours = 0, False
+    around: dict[str, bytes] = {}
+    for number, name in enumerate(text.members()):
+        line = text.line
+        if ours and name == "entries":
+            for key in text.members():
+                count += 1
+                yield _item(text.line, key, text.value(), value_bytes)
+            continue
+        value = text.value()
+        if ours:
+            around[name] = value
+        elif name == "format" and value == _OURS:
+            if number:
+                raise BadRequest(f"Line {line}: in an export `format` stands before everything else.", line=line)
+            ours = True
+        else:
+            yield _item(line, name, value, value_bytes)
+    text.end()
+    if ours:
+        _check_version(around.get("version"))
+        if (around.get("count"), around.get("complete")) != (b"%d" % count, b"true"):
+            raise BadRequest(_CUT)
+
+
+def _from_ndjson(file: BinaryIO, value_bytes: int) -> Iterator[Item]:
+    ours, ended, count, number = False, False, 0, 0
+    while line := file.readline(members.LIMIT + 1):
+        number += 1
+        if len(line) > members.LIMIT:
+            raise TooLarge(f"Line {number} is too long.", limit=members.LIMIT, line=number)
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+            ours = _is_head(line)
+            if ours:
+                continue
+        if not line.strip():
+            continue
+        if ended:
+            raise BadRequest(f"Line {number} stands behind the end of the export.", line=number)
+        if ours and (end := _end(line)) is not None:
+            if end.count != count or not end.complete:
+                raise BadRequest(_CUT, line=number)
+            ended = True
+            continue
+        count += 1
+        yield _from_line(line, number, value_bytes)
+    if not ours and not count:
+        # somebody's mistake, and one that would cost everything where it is to replace everything
+        raise BadRequest("The file is empty.")
+    if ours and not ended:
+        raise BadRequest(_CUT, line=number)
+
+
+def _from_line(line: bytes, number: int, value_bytes: int) -> Item:
+    with _told(number):
+        try:
+            entry = _decode_line(line)
+        except msgspec.ValidationError as error:
+            raise BadRequest(f"{error}.") from None
+        except RecursionError:
+            raise InvalidValue(f"it is nested more than {values.DEPTH} deep") from None
+        except (msgspec.DecodeError, ValueError):
+            raise BadRequest("This is not a JSON object.") from None
+    item = _item(number, entry.key, bytes(entry.value), value_bytes)
+    expires_at = entry.expires_at
+    item.expires_at = (expires_at - _EPOCH) // _MILLISECOND if isinstance(expires_at, datetime) else expires_at
+    return item
+
+
+def _item(line: int, key: str, value: bytes, value_bytes: int) -> Item:
+    with _told(line, key):
+        values.check_key(key)
+        return Item(line, key, values.check_value(value, value_bytes).text)
+
+
+def _is_head(line: bytes) -> bool:
+    """Whether an export of ours begins like this. Raises BadRequest for one of a version to come."""
+    try:
+        head = msgspec.json.decode(line, type=_Head)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return False
+    if head.format != exports.NAME:
+        return False
+    _check_version(b"%d" % head.version)
+    return True
+
+
+def _end(line: bytes) -> _End | None:
+    # short, and our own spelling: no entry begins like it
+    if not line.startswith(b'{"count":'):
+        return None
+    try:
+        return msgspec.json.decode(line, type=_End)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+
+
+def _check_version(version: bytes | None) -> None:
+    if version != b"%d" % exports.VERSION:
+        raise BadRequest(f"This is no export of version {exports.VERSION}, the one that can be read here.")
+
+
+@contextmanager
+def _told(line: int, key: str | None = None) -> Iterator[None]:
+    """What is refused inside is told with its place."""
+    try:
+        yield
+    except Refusal as refusal:
+        extra: dict[str, Any] = {"line": line} if key is None else {"line": line, "key": key}
+        refusal.extra = {**refusal.extra, **extra}
+        refusal.message = f"Line {line}: {refusal.message}"
+        raise

@@ -1,0 +1,128 @@
+"""`/api/v1/export` and `/api/v1/import`: a space as a file, out and in (protocol, "Export and import")."""
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from flask import Blueprint, Response, request
+
+from realtime_kv.core import exports, imports, items
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.carry import Outgoing
+from realtime_kv.core.errors import BadRequest
+from realtime_kv.core.runtime import Runtime
+from realtime_kv.web import bodies, security
+from realtime_kv.web.house import house, wait
+
+carry = Blueprint("carry", __name__, url_prefix="/api/v1")
+
+T = TypeVar("T", bound=str)
+
+NDJSON = "application/x-ndjson"
+MIMETYPES = {"json": bodies.JSON, "ndjson": NDJSON, "csv": "text/csv"}
+# an export is made in seconds; a large import is written, on a busy server, in minutes
+PATIENCE = 1800.0
+CHUNK = 64 * 1024
+# whoever sends or takes less than this, in bytes a second, is given up after a while
+SLOWEST = 16 * 1024
+GRACE = 60.0
+
+
+@carry.get("/export")
+def export() -> Response:
+    """The caller's entries as a file, which shows them at one revision."""
+    caller, asked = _caller(), _query("format", "prefix")
+    format, prefix = _one_of(asked, "format", exports.FORMATS), asked.get("prefix", "")
+    outgoing = wait(house().carrier.export(caller, format, prefix), PATIENCE)
+    response = Response(_chunks(outgoing, house().runtime), mimetype=MIMETYPES[format])
+    # a client may be gone before the first chunk
+    response.call_on_close(outgoing.close)
+    response.content_length = outgoing.bytes
+    response.headers["Content-Disposition"] = f'attachment; filename="{_name(caller, outgoing, prefix)}.{format}"'
+    return response
+
+
+@carry.get("/import")
+def progress() -> Response:
+    """How far the caller's import is; null when there is none."""
+    return bodies.answer({"ok": True, "import": house().carrier.progress(_caller())})
+
+
+@carry.post("/import")
+def import_() -> Response:
+    """Write what a file holds, or, with `dry_run`, tell what that would do."""
+    caller, asked = _caller(), _query("mode", "format", "prefix", "dry_run")
+    if request.mimetype not in {bodies.JSON, NDJSON}:
+        raise BadRequest(f"Send this with the content type {bodies.JSON} or {NDJSON}.")
+    asked.setdefault("format", "json" if request.mimetype == bodies.JSON else "ndjson")
+    format = _one_of(asked, "format", items.FORMATS)
+    mode = _one_of(asked, "mode", imports.MODES)
+    dry_run = _one_of(asked, "dry_run", ("false", "true")) == "true"
+    limit = imports.largest(wait(house().store.quota_of(caller)))
+    incoming = house().carrier.begin_import(caller)
+    try:
+        began, taken = time.monotonic(), 0
+        incoming.progress.total = request.content_length or 0
+        for piece in bodies.pieces(limit):
+            wait(incoming.take(piece))
+            taken += len(piece)
+            if _too_slow(began, taken):
+                raise BadRequest("The body comes too slowly.")
+        future = incoming.carry_in(format=format, mode=mode, prefix=asked.get("prefix"), dry_run=dry_run)
+    except BaseException:
+        incoming.close()
+        raise
+    return bodies.answer(wait(future, PATIENCE))
+
+
+def _caller() -> Caller:
+    caller, rates = security.caller(), house().accounts.rates
+    if rates is not None:
+        rates.verb(caller.user_id)
+    return caller
+
+
+def _query(*known: str) -> dict[str, str]:
+    """The query. Raises BadRequest for what is not one of these."""
+    asked = dict(bodies.query())
+    for name in asked:
+        if name not in known:
+            raise BadRequest(f"{name[:64]!r} is not a field of this call.", field=name[:64])
+    return asked
+
+
+def _one_of(asked: dict[str, str], field: str, choice: Sequence[T]) -> T:
+    """The first one is what is meant where nothing is said. Raises BadRequest."""
+    given = asked.get(field, choice[0])
+    for one in choice:
+        if one == given:
+            return one
+    raise BadRequest(f"`{field}` is one of {', '.join(choice)}.", field=field)
+
+
+def _chunks(outgoing: Outgoing, runtime: Runtime) -> Iterator[bytes]:
+    began, sent = time.monotonic(), 0
+    try:
+        while chunk := runtime.wait(outgoing.read(CHUNK), PATIENCE):
+            yield chunk
+            sent += len(chunk)
+            if _too_slow(began, sent):
+                # the connection ends before the announced length: nobody takes this for a whole file
+                raise ConnectionAbortedError("an export was taken too slowly")
+    finally:
+        outgoing.close()
+
+
+def _too_slow(began: float, bytes: int) -> bool:
+    return time.monotonic() - began > GRACE + bytes / SLOWEST
+
+
+def _name(caller: Caller, outgoing: Outgoing, prefix: str) -> str:
+    """Whose, of what, from when and how many: a file name that says it anywhere."""
+    made = outgoing.made
+    under = re.sub(r"[^A-Za-z0-9]+", "-", prefix).strip("-")[:40]
+    day = datetime.fromtimestamp(made.at / 1000, UTC)
+    parts = ["realtime_kv", caller.username, under, f"{day:%Y-%m-%d-%H%M}", f"r{made.revision}", f"{made.count}-keys"]
+    return "-".join(part for part in parts if part)

@@ -1,0 +1,156 @@
+"""Expiry goes out and comes in, and a file shows one revision, whatever is written meanwhile."""
+
+import json
+import threading
+
+import pytest
+
+from realtime_kv.core import exports
+from realtime_kv.core.carry import Carrier
+from realtime_kv.core.errors import Unavailable
+from realtime_kv.core.runtime import Threads
+from tests.core.house import Person
+
+
+@pytest.fixture
+def carrier(house, store, tmp_path):
+    carrier = Carrier(house.engine, store.runtime, store, tmp_path)
+    yield carrier
+    carrier.stop()
+
+
+def take(carrier, person, format="ndjson", prefix=""):
+    runtime = carrier._runtime
+    outgoing = runtime.wait(carrier.export(person.caller, format, prefix), 30)
+    content = b""
+    while piece := runtime.wait(outgoing.read(1000), 30):
+        content += piece
+    outgoing.close()
+    return content
+
+
+def bring(carrier, person, content, format="ndjson", mode="merge", prefix=None, dry_run=False):
+    incoming = carrier.begin_import(person.caller)
+    runtime = carrier._runtime
+    runtime.wait(incoming.take(content), 30)
+    return runtime.wait(incoming.carry_in(format=format, mode=mode, prefix=prefix, dry_run=dry_run), 30)
+
+
+def counts(done):
+    return done.added, done.changed, done.removed, done.unchanged, done.expired
+
+
+def expiries(content):
+    return {line["key"]: line["expires_at"] for line in map(json.loads, content.splitlines()) if "key" in line}
+
+
+def test_an_expiry_goes_out_and_comes_in(carrier, alice, charlie):
+    alice.set("soon", 1, ttl=3600)
+    alice.set("never", 2)
+    out = take(carrier, alice)
+    assert counts(bring(carrier, charlie, out)) == (2, 0, 0, 0, 0)
+    assert expiries(take(carrier, charlie)) == expiries(out)
+    assert expiries(out)["soon"] == alice.get("soon")["expires_at"] and expiries(out)["never"] is None
+    assert counts(bring(carrier, charlie, out)) == (0, 0, 0, 2, 0)
+    # another expiry is another entry, and one that says nothing of it keeps what is there
+    charlie.set("soon", 1, ttl=7200)
+    charlie.set("never", 2, ttl=7200)
+    assert counts(bring(carrier, charlie, out)) == (0, 2, 0, 0, 0)
+    assert expiries(take(carrier, charlie)) == expiries(out)
+    assert counts(bring(carrier, charlie, b'{"soon":1,"never":3}', "json")) == (0, 1, 0, 1, 0)
+    assert expiries(take(carrier, charlie)) == expiries(out)
+
+
+def test_what_has_expired_neither_goes_out_nor_comes_in(house, carrier, alice, charlie):
+    alice.set("soon", 1, ttl=60)
+    alice.set("stays", 2)
+    out = take(carrier, alice)
+    charlie.set("soon", "there")
+    house.clock.now += 61_000
+    assert set(expiries(take(carrier, alice))) == {"stays"}
+    assert list(json.loads(take(carrier, alice, "json"))["entries"]) == ["stays"]
+    assert counts(bring(carrier, charlie, out)) == (1, 0, 0, 0, 1)
+    assert charlie.get("soon")["value"] == "there"
+    # to be what the file says, a space must not have it
+    assert counts(bring(carrier, charlie, out, mode="replace")) == (0, 0, 1, 1, 1)
+    # whose time is over is not there, though its delete is not written yet
+    assert counts(bring(carrier, alice, b'{"soon":3}', "json")) == (1, 0, 0, 0, 0)
+    assert alice.get("soon")["version"] == 1
+
+
+def test_a_file_shows_one_revision_whatever_is_written_meanwhile(house, tmp_path, monkeypatch):
+    monkeypatch.setattr(exports, "_STEPS", {
+        name: exports._step(*document).replace("LIMIT 128", "LIMIT 3") for name, document in exports._DOCUMENTS.items()
+    })  # fmt: skip
+    monkeypatch.setattr(exports, "_STEP", 3)
+    runtime = Threads()
+    store = house.open(runtime)
+    alice = Person(store, house.add_user("alice"))
+    carrier = Carrier(house.engine, runtime, store, tmp_path)
+    keys = [f"k{n}" for n in range(50)]
+    over = threading.Event()
+
+    def go_on_writing():
+        n = 0
+        while not over.is_set():
+            n += 1
+            # all keys have one value, after every write
+            alice.batch(*[("set", key, n) for key in keys])
+
+    alice.batch(*[("set", key, 0) for key in keys])
+    writer = threading.Thread(target=go_on_writing)
+    writer.start()
+    try:
+        revisions = set()
+        for _ in range(30):
+            head, *found, end = map(json.loads, take(carrier, alice).splitlines())
+            assert {(entry["value"], entry["revision"]) for entry in found} == {
+                (head["revision"] - 1, head["revision"])
+            }
+            assert (len(found), end["count"]) == (50, 50)
+            revisions.add(head["revision"])
+        assert len(revisions) > 1
+    finally:
+        over.set()
+        writer.join()
+        carrier.stop()
+        store.stop()
+        runtime.stop()
+
+
+def test_an_import_that_a_stop_meets_writes_no_more_and_tells_what_it_has_written(house, tmp_path):
+    runtime = Threads()
+    store = house.open(runtime)
+    alice = Person(store, house.add_user("alice"))
+    carrier = Carrier(house.engine, runtime, store, tmp_path)
+    carry_in = store.carry_in
+    stopping = []
+
+    def stop_meanwhile(caller, ops):
+        if not stopping:
+            stopping.append(threading.Thread(target=carrier.stop))
+            carrier._stopping = True
+        return carry_in(caller, ops)
+
+    store.carry_in = stop_meanwhile
+    many = {f"k{n:04}": n for n in range(1_500)}
+    with pytest.raises(Unavailable) as refused:
+        bring(carrier, alice, json.dumps(many).encode(), "json")
+    assert refused.value.extra["written"] == {"added": 1_000, "changed": 0, "removed": 0, "revisions": [1]}
+    carrier._stopping = False
+    store.carry_in = carry_in
+    # the same file once more brings the rest
+    assert counts(bring(carrier, alice, json.dumps(many).encode(), "json")) == (500, 0, 0, 1_000, 0)
+    carrier.stop()
+    store.stop()
+    runtime.stop()
+
+
+def test_nothing_of_an_export_or_an_import_stays_in_the_folder(carrier, alice, tmp_path):
+    before = sorted(file.name for file in tmp_path.iterdir())
+    big = json.dumps({f"k{n}": "x" * 60_000 for n in range(50)}).encode()
+    bring(carrier, alice, big, "json")
+    outgoing = carrier._runtime.wait(carrier.export(alice.caller, "json", ""), 30)
+    assert outgoing.bytes > 3_000_000
+    assert sorted(file.name for file in tmp_path.iterdir()) == before
+    outgoing.close()
