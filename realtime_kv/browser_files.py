@@ -1,8 +1,11 @@
-"""The browser libraries that npm installs, and the few files of them that we serve.
+"""The browser libraries that npm installs, and the few files of them that we serve; which modules a page will ask for.
 
 Only what stands in `VENDOR` leaves `node_modules`: the name under `/static/js/vendor/` → the file under `node_modules`.
 """
 
+import os
+import re
+from functools import cache
 from pathlib import Path
 
 _SANS = "@fontsource-variable/instrument-sans/files"
@@ -22,6 +25,11 @@ VENDOR: dict[str, str] = {
 }
 
 
+# `import … from "…"` and `export … from "…"`, but not `import("…")`, which is for later
+_IMPORT = re.compile(r"""^\s*(?:import|export)\b[^"'()]*?["'](\.[^"']+)["']""", re.MULTILINE)
+_VENDOR_IMPORT = re.compile(r"""(?:import|from)\s*["'](\.[^"']+)["']""")
+
+
 def root() -> Path:
     """Where npm put the libraries."""
     return Path(__file__).resolve().parent.parent / "node_modules"
@@ -36,3 +44,24 @@ def path(name: str) -> Path | None:
 def missing() -> list[str]:
     """The served names whose files are not there."""
     return [name for name, inside in VENDOR.items() if not (root() / inside).is_file()]
+
+
+@cache
+def modules(folder: Path, first: str) -> tuple[str, ...]:
+    """The modules that `first`, a name under `folder` (`static/js`), loads at once, itself the last; for preloading."""
+    found: dict[str, None] = {}
+    _follow(folder, first, found)
+    return tuple(found)
+
+
+def _follow(folder: Path, name: str, found: dict[str, None]) -> None:
+    vendored = name.removeprefix("vendor/") if name.startswith("vendor/") else None
+    file = folder / name if vendored is None else path(vendored)
+    if file is None or not file.is_file() or name in found:
+        return
+    # its place is kept first: modules may import each other
+    found[name] = None
+    pattern = _IMPORT if vendored is None else _VENDOR_IMPORT
+    for imported in pattern.findall(file.read_text()):
+        _follow(folder, os.path.normpath(f"{Path(name).parent}/{imported}"), found)
+    found[name] = found.pop(name)

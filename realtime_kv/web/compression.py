@@ -1,16 +1,20 @@
-"""Our own scripts and styles travel compressed; nothing else does.
+"""Our own scripts and styles travel compressed, and scripts without their comments; nothing else does.
 
 An answer that mixes a secret with what an attacker may choose tells its secret by its compressed length, so pages and
 the API stay as they are. A file is compressed once for each of its versions and kept: there are few, all small.
 """
 
 import gzip
+import re
 
 from flask import Flask, Response, request
 
 COMPRESSIBLE = frozenset({"text/javascript", "text/css", "image/svg+xml"})
 # below this, headers weigh more than what is won
 SMALLEST = 512
+
+# comments that have lines of their own: a fifth of what a first visit would load
+_COMMENTS = re.compile(rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)[ \t]*\n", re.MULTILINE)
 
 _kept: dict[tuple[str, str], bytes] = {}
 
@@ -31,7 +35,10 @@ def _compress(response: Response) -> Response:
     version = (request.path, etag)
     if version not in _kept:
         response.direct_passthrough = False
-        _kept[version] = gzip.compress(response.get_data(), mtime=0)
+        content = response.get_data()
+        if response.mimetype == "text/javascript" and not request.path.startswith("/static/js/vendor/"):
+            content = _COMMENTS.sub(b"", content)
+        _kept[version] = gzip.compress(content, mtime=0)
     if len(_kept[version]) >= SMALLEST and request.method == "GET":
         response.direct_passthrough = False
         response.set_data(_kept[version])

@@ -1,5 +1,7 @@
 """The pages of one's keys, and the files that pages load."""
 
+from pathlib import Path
+
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, send_file
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -15,12 +17,16 @@ def home() -> AnyResponse:
     return redirect(going.HOME if sessions.visitor() else "/signin", 303)
 
 
-@pages.get("/keys")
-def keys() -> str:
+@pages.get("/keys", defaults={"page": "keys"})
+@pages.get("/activity", defaults={"page": "activity"})
+@pages.get("/trash", defaults={"page": "trash"})
+def dashboard(page: str) -> str:
+    """One page, which tells by its address what it shows."""
     caller = sessions.signed_in()
     page_data = {"username": caller.username, "session": caller.session}
     notice = wait(house().accounts.own.recovery_notice(caller))
-    return render_template("keys.html", caller=caller, notice=notice, page_data=page_data)
+    modules = browser_files.modules(Path(str(current_app.static_folder)) / "js", "dashboard/main.js")
+    return render_template("keys.html", page=page, caller=caller, notice=notice, page_data=page_data, modules=modules)
 
 
 @pages.get("/rkv.js")

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { age, ago } from "../../static/js/dashboard/clock.js"
+import { age, ago } from "../../static/js/dashboard/shared/clock.js"
 
 const at = "2026-11-22T10:00:00.000Z"
 const later = (seconds) => Date.parse(at) + seconds * 1_000

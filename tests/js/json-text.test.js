@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { formatJson, kindOf, previewOf, readJson, sizeOf } from "../../static/js/dashboard/json-text.js"
+import { formatJson, kindOf, previewOf, readJson, sizeOf } from "../../static/js/dashboard/shared/json-text.js"
 import { randomness } from "./space.js"
 
 const problem = (text) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { FLASH, Marks, NEWS } from "../../static/js/dashboard/marks.js"
+import { FLASH, Marks, NEWS } from "../../static/js/dashboard/list/marks.js"
 
 test("a change flashes for a moment and stays news for longer", () => {
   const marks = new Marks()

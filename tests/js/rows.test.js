@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 
 import { sortKeys } from "../../static/js/keys.js"
-import { Rows, inView, scrollFor } from "../../static/js/dashboard/rows.js"
+import { Rows, inView, scrollFor } from "../../static/js/dashboard/list/rows.js"
 import { randomness } from "./space.js"
 
 const all = (rows) => Array.from({ length: rows.length }, (_, i) => rows.at(i))

@@ -140,6 +140,8 @@ _PUBLIC = {
 WRONG_PASSWORD_PAGE = _who(UNAUTHENTICATED, SIGN_IN, SIGN_IN)
 _PAGES = {
     "GET /keys": Row(PAGE),
+    "GET /activity": Row(PAGE),
+    "GET /trash": Row(PAGE),
     **{
         f"GET /account{page}": Row(PAGE)
         for page in ("/profile", "/security", "/sessions", "/tokens", "/data", "/preferences", "/events")

@@ -1,8 +1,10 @@
 import gzip
+from pathlib import Path
 
 import pytest
 
-FILES = ["/rkv.js", "/static/js/replica.js", "/static/css/base.css", "/static/js/vendor/lit-html/lit-html.js"]
+SCRIPTS = Path(__file__).parent.parent.parent / "static" / "js"
+FILES = ["/static/css/base.css", "/static/js/vendor/lit-html/lit-html.js"]
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -15,6 +17,27 @@ def test_scripts_and_styles_travel_compressed_and_arrive_whole(stranger, path):
     assert "Content-Encoding" not in plain.headers
     assert gzip.decompress(packed.data) == plain.data
     assert len(packed.data) == int(packed.headers["Content-Length"]) < len(plain.data)
+
+
+def test_our_scripts_travel_without_their_comments_and_are_otherwise_the_same(stranger):
+    for file in sorted(SCRIPTS.rglob("*.js")):
+        packed = stranger.get(f"/static/js/{file.relative_to(SCRIPTS)}", headers={"Accept-Encoding": "gzip"})
+        text = packed.data if packed.content_encoding is None else gzip.decompress(packed.data)
+        sent, kept = text.decode().splitlines(), file.read_text().splitlines()
+        left_out = [line.strip() for line in difference(kept, sent)]
+        assert all(line.startswith(("//", "/**", "*")) for line in left_out), file
+
+
+def difference(kept: list[str], sent: list[str]) -> list[str]:
+    """The lines of `kept` that `sent`, which adds none, leaves out."""
+    left_out, at = [], 0
+    for line in kept:
+        if at < len(sent) and sent[at] == line:
+            at += 1
+        else:
+            left_out.append(line)
+    assert at == len(sent)
+    return left_out
 
 
 def test_a_browser_that_has_the_file_gets_a_304(stranger):

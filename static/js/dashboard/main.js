@@ -4,38 +4,46 @@
 import { html, render } from "../vendor/lit-html/lit-html.js"
 import { Client } from "../client.js"
 import { copy } from "../clipboard.js"
-import { Announcer } from "./announce.js"
+import { COMMANDS } from "./commands/registry.js"
+import { listen } from "./commands/keyboard.js"
 import { Desk } from "./desk.js"
-import { detailView } from "./detail.js"
-import { askBeforeSigningOut, showShortcuts, showSignedOut } from "./dialogs.js"
-import { List, narrow } from "./list.js"
-import { keyText } from "./pieces.js"
-import { listen } from "./shortcuts.js"
-import { Toasts } from "./toasts.js"
+import { detailView } from "./key/detail.js"
+import { List, narrow } from "./list/list.js"
+import { NOTHING, read, write } from "./route.js"
+import { Announcer } from "./shell/announce.js"
+import { askBeforeSigningOut, showSignedOut } from "./shell/dialogs.js"
+import { Toasts } from "./shell/toasts.js"
 
-const TITLE = "Keys · realtime_kv"
+const TITLES = { keys: "Keys", activity: "Activity", trash: "Trash" }
+// Pages that are loaded when they are first looked at; each module exports `view(desk, route)`.
+const LATER = { activity: () => import("./past/activity.js"), trash: () => import("./past/trash.js") }
+
 const at = (id) => document.getElementById(id)
 
-const page = JSON.parse(at("page").textContent)
-const kv = new Client({ user: page.username })
+const made = JSON.parse(at("page").textContent)
+const kv = new Client({ user: made.username })
 const announcer = new Announcer(at("polite"), at("assertive"))
 const toasts = new Toasts(redraw)
-const desk = new Desk(kv, {
+const page = {
+  route: read(location.href),
+  go,
   redraw,
-  navigate,
-  focus: (where, key) => (wanted = { where, key }),
   say: (text) => announcer.say(text),
   alert: (text) => announcer.alert(text),
-  toast: (text) => toasts.show(text),
-  deleted: (key, undo) => toasts.show(html`Deleted <b class="mono">${keyText(key)}</b>`, { label: "Undo", run: undo }),
-  signedOut,
-})
-const list = new List(at("list"), desk, { redraw, say: (text) => announcer.say(text) })
+  toast: (what, action) => toasts.show(what, action),
+  focus: (where, key) => (wanted = { where, key }),
+  copy: async (text, what) => toasts.show((await copy(text)) ? `${what} copied` : "The browser did not let us copy"),
+  dialogs: at("dialogs"),
+  signedOut: () => showSignedOut(at("dialogs"), kv.reason, unsaved()),
+}
+const desk = new Desk(kv, page)
+const list = new List(at("list"), desk)
 const STATES = { live: "Live", "catching up": "Catching up", offline: "Offline", "signed out": "Signed out" }
 
 let wanted = null // where the focus goes with the next drawing: {where, key}
 let toShow = null // the key of the row to bring into view, once there are rows
 let frame = 0
+const views = {} // of the pages that have been loaded
 
 function redraw() {
   frame ||= requestAnimationFrame(draw)
@@ -43,13 +51,31 @@ function redraw() {
 
 function draw() {
   frame = 0
-  at("main").dataset.pane = desk.open || desk.fresh ? "key" : "list"
-  list.draw()
-  render(detailView(desk, actions), at("detail"))
+  const { route } = page
+  at("main").dataset.page = route.page
+  at("main").dataset.pane = desk.opened.open || desk.opened.fresh ? "key" : "list"
+  if (route.page === "keys") drawKeys()
+  else drawOther(route)
   render(toasts.view, at("toasts"))
   drawState()
-  if (toShow !== null && desk.synced) showRow()
   if (wanted) moveFocus()
+}
+
+function drawKeys() {
+  list.draw()
+  render(detailView(desk), at("detail"))
+  if (toShow !== null && desk.synced) showRow()
+}
+
+function drawOther(route) {
+  const view = views[route.page]
+  if (view) render(view(desk, route), at("other"))
+  else loadOther(route.page)
+}
+
+async function loadOther(name) {
+  views[name] = (await LATER[name]()).view
+  redraw()
 }
 
 function showRow() {
@@ -65,48 +91,48 @@ function drawState() {
   render(html`${STATES[state]}${many}`, at("conn-text"))
 }
 
-const actions = {
-  copyValue: async () => toasts.show((await copy(desk.open.draft.text)) ? "Value copied" : "The browser did not let us copy"),
-  copyLink: async () => toasts.show((await copy(location.href)) ? "Link copied" : "The browser did not let us copy"),
-}
-
 function moveFocus() {
   const { where, key } = wanted
   wanted = null
   if (where === "list") return list.focusRow(key)
-  const id = { detail: "detail-heading", editor: "editor", new: "new-key", "new value": "editor" }[where]
+  const id = { detail: "detail-heading", editor: "editor", new: "new-key", "new value": "editor", filter: "filter" }[where] ?? where
   at(id)?.focus({ preventScroll: !narrow() })
   if (narrow()) scrollTo(0, 0)
 }
 
 // --- the address ---
 
-function navigate(key) {
-  const address = new URL(location.href)
-  address.search = key === null ? "" : `?key=${encodeURIComponent(key)}`
-  if (address.href !== location.href) history.pushState(null, "", address)
-  retitle(key)
+/** Shows another place; what `changes` does not name stays as it is. */
+function go(changes, { replace = false } = {}) {
+  const path = write({ ...page.route, ...changes })
+  if (path === write(page.route)) return
+  history[replace ? "replaceState" : "pushState"](null, "", path)
+  follow()
 }
 
-function retitle(key) {
-  document.title = key === null ? TITLE : `${key} · ${TITLE}`
+function follow() {
+  page.route = read(location.href)
+  const { key, page: name } = page.route
+  document.title = [...(key === null ? [] : [key]), TITLES[name], "realtime_kv"].join(" · ")
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.pathname === `/${name}`) link.setAttribute("aria-current", "page")
+    else link.removeAttribute("aria-current")
+  }
+  desk.follow(page.route)
 }
 
-function followAddress() {
-  const key = new URLSearchParams(location.search).get("key")
-  retitle(key)
-  toShow = key
-  if (key !== null) desk.openKey(key, { navigate: false, focus: false })
-  else if (desk.open) desk.close({ navigate: false })
-}
+/** The pages of the dashboard are one: going from one to the other loads nothing anew. */
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]")
+  if (!link || link.target || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+  if (link.origin !== location.origin || !Object.keys(TITLES).some((name) => link.pathname === `/${name}`)) return
+  event.preventDefault()
+  go({ ...NOTHING, ...read(link.href) })
+})
 
 // --- leaving ---
 
 let leaving = false // we have asked, and may go
-
-function signedOut() {
-  showSignedOut(at("dialogs"), kv.reason, unsaved())
-}
 
 /** What would be lost with this tab: texts being edited, and writes that wait to be sent or acknowledged. */
 function unsaved() {
@@ -114,7 +140,7 @@ function unsaved() {
     if (verb === "set") return [{ key: payload.key, text: JSON.stringify(payload.value) }]
     return verb === "delete" ? [{ key: payload.key, text: "(to be deleted)" }] : []
   })
-  const edited = desk.unsaved
+  const edited = desk.opened.unsaved
   return [...edited, ...waiting.filter(({ key }) => !edited.some((other) => other.key === key))]
 }
 
@@ -129,31 +155,26 @@ at("signout").addEventListener("submit", (event) => {
 })
 
 addEventListener("beforeunload", (event) => {
-  const losing = desk.unsaved.length > 0 || kv.pending.length > 0
+  const losing = desk.opened.unsaved.length > 0 || kv.pending.length > 0
   if (losing && kv.state !== "signed out" && !leaving) event.preventDefault()
 })
 
 // --- keys ---
 
-listen((name) => {
-  if (name === "filter") list.focusFilter()
-  if (name === "new") desk.startNew()
-  if (name === "edit") at("editor")?.focus()
-  if (name === "save" && (desk.open || desk.fresh)) desk.save()
-  if (name === "help") showShortcuts(at("dialogs"))
-})
+listen(COMMANDS, desk)
 
 at("detail").addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) desk.close()
+  if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) desk.opened.close()
 })
 
-addEventListener("popstate", followAddress)
+addEventListener("popstate", follow)
 for (const id of ["detail", "conn-text"]) at(id).replaceChildren()
-followAddress()
+toShow = page.route.key
+follow()
 redraw()
 // Ages grow, and news gets old.
 setInterval(() => {
-  desk.marks.sweep(Date.now())
+  desk.browse.marks.sweep(Date.now())
   if (!document.hidden) redraw()
 }, 1_000)
 document.addEventListener("visibilitychange", redraw)

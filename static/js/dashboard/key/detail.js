@@ -1,23 +1,23 @@
 // The open key: its value in an editor, what others did to it meanwhile, and what the server knows about it.
 
-import { html, nothing } from "../vendor/lit-html/lit-html.js"
-import { live } from "../vendor/lit-html/directives/live.js"
-import { ago, moment } from "./clock.js"
-import { conflictText, whoWrote } from "./desk.js"
-import { kindOf, readJson, sizeOf } from "./json-text.js"
-import { keyText, signs } from "./pieces.js"
+import { html, nothing } from "../../vendor/lit-html/lit-html.js"
+import { live } from "../../vendor/lit-html/directives/live.js"
+import { ago, moment } from "../shared/clock.js"
+import { whoWrote } from "../shared/origins.js"
+import { conflictText } from "./conflict.js"
+import { kindOf, readJson, sizeOf } from "../shared/json-text.js"
+import { keyText, signs } from "../shared/pieces.js"
 
-/** `actions`: {copyValue, copyLink}, which need the page. */
-export function detailView(desk, actions) {
-  if (desk.fresh) return freshView(desk)
-  if (desk.open) return openView(desk, desk.open, actions)
+export function detailView(desk) {
+  if (desk.opened.fresh) return freshView(desk)
+  if (desk.opened.open) return openView(desk, desk.opened.open)
   return html`
     <div class="nothing-open">
       <p>Choose a key to see its value,<br>or press <kbd>n</kbd> for a new one.</p>
     </div>`
 }
 
-function openView(desk, open, actions) {
+function openView(desk, open) {
   const { key, draft, answer } = open
   const exists = draft.base !== null
   return html`
@@ -25,9 +25,9 @@ function openView(desk, open, actions) {
     <div class="detail-head">
       <h2 tabindex="-1" id="detail-heading" class="mono">${keyText(key)}</h2>
       <div class="acts" ?hidden=${!exists}>
-        <button type="button" @click=${actions.copyValue}>Copy</button>
-        <button type="button" @click=${actions.copyLink}>Link</button>
-        <button type="button" class="danger" @click=${() => desk.remove(key)}>Delete</button>
+        <button type="button" @click=${() => desk.page.copy(draft.text, "Value")}>Copy</button>
+        <button type="button" @click=${() => desk.page.copy(location.href, "Link")}>Link</button>
+        <button type="button" class="danger" @click=${() => desk.opened.remove(key)}>Delete</button>
       </div>
     </div>
     ${conflictBanner(desk, draft)} ${answerNotice(desk, open)}
@@ -36,7 +36,7 @@ function openView(desk, open, actions) {
 }
 
 function freshView(desk) {
-  const { fresh } = desk
+  const { fresh } = desk.opened
   const taken = desk.kv.entry(fresh.key) !== undefined
   const typed = (name) => (event) => {
     fresh[name] = event.target.value
@@ -55,7 +55,7 @@ function freshView(desk) {
           ${fresh.problem
             ? html`<span class="bad">${fresh.problem}</span>`
             : taken
-              ? html`This key exists. <button type="button" class="link" @click=${() => desk.openKey(fresh.key)}>Open it</button>`
+              ? html`This key exists. <button type="button" class="link" @click=${() => desk.opened.openKey(fresh.key)}>Open it</button>`
               : "Up to 512 bytes. A slash makes a folder."}
         </p>
       </div>
@@ -66,7 +66,7 @@ function freshView(desk) {
       <div class="foot">
         ${fresh.text === "" ? html`<p id="editor-note">Any JSON value.</p>` : note(readJson(fresh.text), fresh.text)}
         <div class="row-of-buttons">
-          <button type="button" @click=${() => desk.close()}>Cancel</button>
+          <button type="button" @click=${() => desk.opened.close()}>Cancel</button>
           <button type="submit" class="primary" aria-keyshortcuts="Control+S">Create <kbd aria-hidden="true">Ctrl S</kbd></button>
         </div>
       </div>
@@ -74,7 +74,7 @@ function freshView(desk) {
 }
 
 function back(desk) {
-  return html`<button type="button" class="back quiet" @click=${() => desk.close()}>${signs.back}All keys</button>`
+  return html`<button type="button" class="back quiet" @click=${() => desk.opened.close()}>${signs.back}All keys</button>`
 }
 
 function conflictBanner(desk, draft) {
@@ -85,8 +85,8 @@ function conflictBanner(desk, draft) {
       <p><strong>${gone ? "Deleted in another tab." : draft.base ? "Changed in another tab." : "This key exists already."}</strong> ${conflictText(draft)}</p>
       ${gone ? nothing : html`<pre class="theirs" tabindex="0" aria-label="Their value">${JSON.stringify(draft.conflict.entry.value, null, 2).slice(0, 2_000)}</pre>`}
       <div class="row-of-buttons">
-        <button type="button" @click=${() => desk.keepMine()}>Keep mine</button>
-        <button type="button" @click=${() => desk.takeTheirs()}>${gone ? "Leave it deleted" : "Take theirs"}</button>
+        <button type="button" @click=${() => desk.opened.keepMine()}>Keep mine</button>
+        <button type="button" @click=${() => desk.opened.takeTheirs()}>${gone ? "Leave it deleted" : "Take theirs"}</button>
       </div>
     </div>`
 }
@@ -107,12 +107,12 @@ function editor(desk, open) {
   const queued = draft.saving !== null && desk.kv.state === "offline"
   return html`
     <form class="editor-form" novalidate @submit=${submitted(desk)}>
-      ${textBox({ text: draft.text, label: `Value of ${open.key}, JSON`, typed: (event) => desk.type(event.target.value), reading: empty ? {} : reading })}
+      ${textBox({ text: draft.text, label: `Value of ${open.key}, JSON`, typed: (event) => desk.opened.type(event.target.value), reading: empty ? {} : reading })}
       <div class="foot">
         ${empty ? html`<p id="editor-note">Any JSON value.</p>` : queued ? html`<p id="editor-note">It is sent as soon as the connection is back.</p>` : note(reading, draft.text)}
         <div class="row-of-buttons">
-          ${reading.problem && !empty ? html`<button type="button" @click=${() => desk.saveAsText()}>Save as text</button>` : html`<button type="button" ?hidden=${empty} @click=${() => desk.format()}>Format</button>`}
-          <button type="button" ?hidden=${!draft.unsaved} @click=${() => desk.discard()}>Discard</button>
+          ${reading.problem && !empty ? html`<button type="button" @click=${() => desk.opened.saveAsText()}>Save as text</button>` : html`<button type="button" ?hidden=${empty} @click=${() => desk.opened.format()}>Format</button>`}
+          <button type="button" ?hidden=${!draft.unsaved} @click=${() => desk.opened.discard()}>Discard</button>
           <button type="submit" class="primary" aria-keyshortcuts="Control+S" aria-disabled=${String(!draft.unsaved)}>
             ${saveLabel(desk, draft)} <kbd aria-hidden="true">Ctrl S</kbd>
           </button>
@@ -164,6 +164,6 @@ function meta(desk, { draft, created }) {
 function submitted(desk) {
   return (event) => {
     event.preventDefault()
-    desk.save()
+    desk.opened.save()
   }
 }

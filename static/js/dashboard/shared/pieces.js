@@ -1,6 +1,6 @@
 // Small pieces that several views share.
 
-import { html, svg } from "../vendor/lit-html/lit-html.js"
+import { html, svg } from "../../vendor/lit-html/lit-html.js"
 import { age, moment } from "./clock.js"
 import { kindOf, previewOf } from "./json-text.js"
 

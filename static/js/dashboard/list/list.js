@@ -1,34 +1,30 @@
 // The list of keys: only the rows in view are drawn, rows do not move under the pointer or the focus, and a row that
 // has the focus keeps it. Its order and contents come from the desk.
 
-import { html, nothing, render } from "../vendor/lit-html/lit-html.js"
-import { repeat } from "../vendor/lit-html/directives/repeat.js"
+import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
+import { repeat } from "../../vendor/lit-html/directives/repeat.js"
 import { emptyNotice, listNotices } from "./notices.js"
-import { keyText, preview, signs, time } from "./pieces.js"
+import { keyText, preview, signs, time } from "../shared/pieces.js"
 import { inView, scrollFor } from "./rows.js"
 
 export class List {
   #root
   #desk
-  #redraw
-  #announce
   #grid = null
   #current = null // the key of the row that Tab leads to
   #anchor = null // the row that must not move: {key, offset}
   #tabStop = null // that row, or the first one in view
   #rowHeight = 36
 
-  constructor(root, desk, { redraw, say }) {
+  constructor(root, desk) {
     this.#root = root
     this.#desk = desk
-    this.#redraw = redraw
-    this.#announce = say
     root.replaceChildren()
-    addEventListener("resize", () => redraw())
+    addEventListener("resize", () => desk.redraw())
   }
 
   draw() {
-    const { rows } = this.#desk
+    const { rows } = this.#desk.browse
     const focused = this.#focusedKey()
     const orphaned = focused !== null && rows.indexOf(focused) < 0
     if (orphaned) this.#current = rows.at(Math.min(this.#focusedPlace(), rows.length - 1)) ?? null
@@ -46,7 +42,7 @@ export class List {
 
   /** To the row of a key; without it, to the row that Tab leads to. */
   focusRow(key) {
-    const { rows } = this.#desk
+    const { rows } = this.#desk.browse
     const index = [key, this.#current].map((key) => (key ? rows.indexOf(key) : -1)).find((index) => index >= 0)
     if (rows.length > 0) this.#moveTo(index ?? 0)
     else this.#root.querySelector("#filter").focus({ preventScroll: true })
@@ -55,21 +51,21 @@ export class List {
   /** Brings the row of a key into view, without the focus. */
   show(key) {
     this.#current = key
-    this.#scrollTo(this.#desk.rows.indexOf(key))
+    this.#scrollTo(this.#desk.browse.rows.indexOf(key))
   }
 
   #template() {
     const desk = this.#desk
-    const { rows } = desk
+    const { rows } = desk.browse
     return html`
       <div class="tools">
         <div class="search">
           <label class="vh" for="filter">Filter keys</label>
           <input id="filter" type="search" placeholder="Filter keys" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="512"
-            aria-keyshortcuts="/" .value=${desk.filter} @input=${this.#filterTyped} @keydown=${this.#filterKey}>
+            aria-keyshortcuts="/" .value=${desk.browse.filter} @input=${this.#filterTyped} @keydown=${this.#filterKey}>
           <kbd aria-hidden="true">/</kbd>
         </div>
-        <button type="button" class="primary" aria-keyshortcuts="n" @click=${() => desk.startNew()}>New key</button>
+        <button type="button" class="primary" aria-keyshortcuts="n" @click=${() => desk.opened.startNew()}>New key</button>
       </div>
       ${listNotices(desk)}
       ${rows.length === 0 ? emptyNotice(desk) : nothing}
@@ -83,7 +79,7 @@ export class List {
 
   /** The rows in view, and the one with the focus or the way to it, wherever it is. */
   #visible() {
-    const { rows } = this.#desk
+    const { rows } = this.#desk.browse
     const scrollTop = this.#grid?.scrollTop ?? 0
     const height = this.#grid?.clientHeight || 800
     const { first, end } = inView({ scrollTop, height, rowHeight: this.#rowHeight, count: rows.length })
@@ -98,8 +94,8 @@ export class List {
 
   #row({ index, key }) {
     const desk = this.#desk
-    const mark = desk.marks.of(key, Date.now())
-    const open = desk.open?.key === key
+    const mark = desk.browse.marks.of(key, Date.now())
+    const open = desk.opened.open?.key === key
     const flash = mark?.flashing ? ` flash ${mark.kind}` : ""
     return html`
       <div role="row" class=${`row${open ? " open" : ""}${flash}`} aria-rowindex=${index + 1} aria-selected=${String(open)}
@@ -110,8 +106,8 @@ export class List {
 
   #cells(key, entry, mark) {
     const desk = this.#desk
-    const unsent = desk.unsent.has(key)
-    const edited = desk.hasDraft(key)
+    const unsent = desk.browse.unsent.has(key)
+    const edited = desk.opened.hasDraft(key)
     return html`
       <span role="gridcell" class="k" title=${key} aria-label=${edited ? `${key}, has unsaved changes` : key}>
         ${keyText(key)}${edited ? html`<span class="edited" title="Has unsaved changes">${signs.draft}</span>` : nothing}
@@ -124,54 +120,54 @@ export class List {
   }
 
   #filterTyped = ({ target }) => {
-    this.#desk.setFilter(target.value)
+    this.#desk.browse.setFilter(target.value)
     this.#grid.scrollTop = 0
-    const { length } = this.#desk.rows
-    if (target.value) this.#announce(length === 1 ? "1 key matches" : `${length} keys match`)
+    const { length } = this.#desk.browse.rows
+    if (target.value) this.#desk.page.say(length === 1 ? "1 key matches" : `${length} keys match`)
   }
 
   #filterKey = (event) => {
     const desk = this.#desk
-    if (event.key === "Escape" && desk.filter === "") event.target.blur()
-    if (event.key === "Escape" && desk.filter !== "") {
+    if (event.key === "Escape" && desk.browse.filter === "") event.target.blur()
+    if (event.key === "Escape" && desk.browse.filter !== "") {
       event.preventDefault()
-      desk.setFilter("")
+      desk.browse.setFilter("")
     }
-    if (event.key === "ArrowDown" && desk.rows.length > 0) {
+    if (event.key === "ArrowDown" && desk.browse.rows.length > 0) {
       event.preventDefault()
       this.#moveTo(0)
     }
-    if (event.key === "Enter" && desk.filter) desk.openKey(desk.filter)
+    if (event.key === "Enter" && desk.browse.filter) desk.opened.openKey(desk.browse.filter)
   }
 
   #clicked = (event) => {
     const row = event.target.closest("[role=row]")
     if (!row) return
     this.#current = row.rowKey
-    this.#desk.openKey(row.rowKey, { focus: narrow() })
+    this.#desk.opened.openKey(row.rowKey, { focus: narrow() })
   }
 
   #keyPressed = (event) => {
     const row = event.target.closest("[role=row]")
     if (!row || event.altKey || event.ctrlKey || event.metaKey) return
-    const last = this.#desk.rows.length - 1
-    const here = this.#desk.rows.indexOf(row.rowKey)
+    const last = this.#desk.browse.rows.length - 1
+    const here = this.#desk.browse.rows.indexOf(row.rowKey)
     const page = Math.max(1, Math.floor(this.#grid.clientHeight / this.#rowHeight) - 1)
     const to = { ArrowUp: here - 1, ArrowDown: here + 1, Home: 0, End: last, PageUp: here - page, PageDown: here + page }[event.key]
     if (to !== undefined) this.#moveTo(Math.min(last, Math.max(0, to)))
-    else if (event.key === "Enter" || event.key === " ") this.#desk.openKey(row.rowKey)
-    else if (event.key === "Delete") this.#desk.remove(row.rowKey)
+    else if (event.key === "Enter" || event.key === " ") this.#desk.opened.openKey(row.rowKey)
+    else if (event.key === "Delete") this.#desk.opened.remove(row.rowKey)
     else return
     event.preventDefault()
   }
 
   #scrolled = () => {
     this.#rememberAnchor()
-    this.#redraw()
+    this.#desk.redraw()
   }
 
   #moveTo(index) {
-    this.#current = this.#desk.rows.at(index)
+    this.#current = this.#desk.browse.rows.at(index)
     this.#scrollTo(index)
     this.draw()
     this.#rowElement(this.#current)?.focus({ preventScroll: true })
@@ -197,24 +193,24 @@ export class List {
 
   /** The row that had the focus is gone: its place takes it over. */
   #refocus(gone) {
-    this.#announce(`${gone} was deleted`)
+    this.#desk.page.say(`${gone} was deleted`)
     this.focusRow()
   }
 
   /** Rows that come and go above must not move what one is looking at; at the very top, new keys may show. */
   #keepAnchor() {
     if (!this.#grid || !this.#anchor) return
-    const index = this.#desk.rows.near(this.#anchor.key)
+    const index = this.#desk.browse.rows.near(this.#anchor.key)
     const top = index * this.#rowHeight - this.#anchor.offset
     if (Math.abs(top - this.#grid.scrollTop) >= 1) {
       // the rows must be as high as they will be, or the browser cuts the position short
-      this.#grid.firstElementChild.style.blockSize = `${this.#desk.rows.length * this.#rowHeight}px`
+      this.#grid.firstElementChild.style.blockSize = `${this.#desk.browse.rows.length * this.#rowHeight}px`
       this.#grid.scrollTop = top
     }
   }
 
   #rememberAnchor() {
-    const { rows } = this.#desk
+    const { rows } = this.#desk.browse
     const { scrollTop } = this.#grid
     const used = this.#grid.matches(":hover, :focus-within")
     const focused = this.#focusedKey()
@@ -224,7 +220,7 @@ export class List {
   }
 
   #adopt(grid) {
-    new ResizeObserver(() => this.#redraw()).observe(grid)
+    new ResizeObserver(() => this.#desk.redraw()).observe(grid)
     return grid
   }
 }

@@ -1,8 +1,8 @@
 // The dialogs: you were signed out, you are about to sign out (both with what is not saved yet), and the keyboard.
 
-import { html, nothing, render } from "../vendor/lit-html/lit-html.js"
-import { copy } from "../clipboard.js"
-import { SHORTCUTS, singleKeysAreOn, switchSingleKeys } from "./shortcuts.js"
+import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
+import { copy } from "../../clipboard.js"
+import { choose, setting } from "../../settings.js"
 
 const REASONS = {
   signed_out: "You signed out in another tab.",
@@ -52,14 +52,14 @@ export function askBeforeSigningOut(place, unsaved, go) {
   )
 }
 
-export function showShortcuts(place) {
+export function showShortcuts(place, commands) {
   show(
     place,
     html`
       <dialog id="shortcuts" aria-labelledby="shortcuts-title">
         <h2 id="shortcuts-title">Keyboard</h2>
-        <dl class="keys">${SHORTCUTS.map(({ keys, does }) => html`<div><dt><kbd>${keys}</kbd></dt><dd>${does}</dd></div>`)}</dl>
-        <label class="check"><input type="checkbox" .checked=${singleKeysAreOn()} @change=${({ target }) => switchSingleKeys(target.checked)}> Single-key shortcuts</label>
+        <dl class="keys">${commands.map(({ keys, title }) => html`<div><dt>${keys.map((key) => html`<kbd>${key}</kbd> `)}</dt><dd>${title}</dd></div>`)}</dl>
+        <label class="check"><input type="checkbox" .checked=${setting("singleKeys") === "on"} @change=${({ target }) => choose("singleKeys", target.checked ? "on" : "off")}> Single-key shortcuts</label>
         <div class="row-of-buttons"><button type="button" class="primary" @click=${close}>Close</button></div>
       </dialog>`,
   )

@@ -1,6 +1,6 @@
 // Which keys stand in the list, in which order, and which of them are on the screen. No DOM: it thinks in row numbers.
 
-import { place, sortKeys } from "../keys.js"
+import { place, sortKeys } from "../../keys.js"
 
 export class Rows {
   #all = []

@@ -1,12 +1,13 @@
 // What the list has to say beside its rows: how many, how stale, how empty.
 
-import { html, nothing } from "../vendor/lit-html/lit-html.js"
-import { timeOfDay } from "./clock.js"
+import { html, nothing } from "../../vendor/lit-html/lit-html.js"
+import { timeOfDay } from "../shared/clock.js"
 
 const count = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`
 
 export function listNotices(desk) {
-  const { kv, rows, marks } = desk
+  const { kv } = desk
+  const { rows, marks } = desk.browse
   const total = count(kv.size, "key", "keys")
   const rate = marks.rate(Date.now())
   return html`
@@ -14,7 +15,7 @@ export function listNotices(desk) {
     <div class="sub">
       <span id="count">${desk.synced ? (rows.filtering ? `${count(rows.length, "match", "matches")} of ${total}` : total) : "Loading…"}</span>
       ${marks.bursting(Date.now()) ? html`<span class="chip">${rate} changes/s</span>` : nothing}
-      ${desk.unsent.size > 0 ? html`<span class="chip warn" id="unsent">${count(desk.unsent.size, "unsent change", "unsent changes")}</span>` : nothing}
+      ${desk.browse.unsent.size > 0 ? html`<span class="chip warn" id="unsent">${count(desk.browse.unsent.size, "unsent change", "unsent changes")}</span>` : nothing}
     </div>`
 }
 
@@ -25,19 +26,19 @@ function offline(desk) {
 
 export function emptyNotice(desk) {
   if (!desk.synced) return html`<div class="skeleton" aria-hidden="true">${[62, 40, 75, 51, 33].map((width) => html`<span .style=${`inline-size:${width}%`}></span>`)}</div>`
-  if (!desk.rows.filtering)
+  if (!desk.browse.rows.filtering)
     return html`
       <div class="empty">
         <h2>No keys yet</h2>
         <p>Create one here, and open this page in a second tab: it will be there at once.</p>
-        <button type="button" class="primary" @click=${() => desk.startNew()}>Create the first key</button>
+        <button type="button" class="primary" @click=${() => desk.opened.startNew()}>Create the first key</button>
       </div>`
   return html`
     <div class="empty">
-      <p>No keys match <strong class="mono">${desk.filter}</strong>.</p>
+      <p>No keys match <strong class="mono">${desk.browse.filter}</strong>.</p>
       <div class="row-of-buttons">
-        <button type="button" @click=${() => desk.setFilter("")}>Clear the filter</button>
-        <button type="button" @click=${() => desk.startNew(desk.filter)}>Create this key</button>
+        <button type="button" @click=${() => desk.browse.setFilter("")}>Clear the filter</button>
+        <button type="button" @click=${() => desk.opened.startNew(desk.browse.filter)}>Create this key</button>
       </div>
     </div>`
 }

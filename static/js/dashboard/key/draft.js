@@ -1,8 +1,8 @@
 // The open key and what its reader is writing: which entry the text began from, what has become of that entry since, and
 // which `if_revision` a save has to carry. A draft is never overwritten. No DOM, no socket.
 
-import { same } from "../values.js"
-import { formatJson, readJson } from "./json-text.js"
+import { same } from "../../values.js"
+import { formatJson, readJson } from "../shared/json-text.js"
 
 export class Draft {
   /** The entry that the text is based on; null when there is none: then a save creates it. */
