@@ -28,7 +28,7 @@ export class Connection {
   /**
    * `socket` is a socket.io-client Socket that is not connected yet. `tell(name, detail)` hears of "state", "presence",
    * "notice" and "healed". `identify()` resolves to true when the server still takes us for the same user;
-   `renews`: by a cookie, which changes with every sign-in and every new password.
+   * `renews`: by a cookie, which changes with every sign-in and every new password.
    */
   constructor({ socket, replica, outbox, tell, identify, renews = false }) {
     this.#socket = socket
