@@ -95,7 +95,15 @@ def create_app(
     migrations.upgrade(engine)
 
     quota = Quota(config.quota_keys, config.quota_bytes)
-    store = Store(engine, runtime, quota=quota, value_bytes=config.value_bytes, clock=clock, on_fatal=on_fatal)
+    store = Store(
+        engine,
+        runtime,
+        quota=quota,
+        value_bytes=config.value_bytes,
+        trash_days=config.trash_days,
+        clock=clock,
+        on_fatal=on_fatal,
+    )
     accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send)
     repeat(runtime, EXPIRY_SECONDS, accounts.end_expired)
     gateway = Gateway(config, runtime, store, accounts)

@@ -113,6 +113,49 @@ class Batch(Payload):
         return store.batch(caller, ops, op_id=_given(self.op_id))
 
 
+class Restore(Payload):
+    key: str
+    revision: Revision | UnsetType = UNSET
+    if_revision: Revision | UnsetType = UNSET
+    op_id: OpId | UnsetType = UNSET
+
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        return store.restore(
+            caller,
+            self.key,
+            revision=_given(self.revision),
+            if_revision=_given(self.if_revision),
+            op_id=_given(self.op_id),
+        )
+
+
+class Undo(Payload):
+    revision: Revision
+    dry_run: bool = False
+    op_id: OpId | UnsetType = UNSET
+
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        return store.undo(caller, self.revision, dry_run=self.dry_run, op_id=_given(self.op_id))
+
+
+class History(Payload):
+    key: str | UnsetType = UNSET
+    before: Revision | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        return store.history(caller, key=_given(self.key), before=_given(self.before), limit=self.limit)
+
+
+class Trash(Payload):
+    prefix: str = ""
+    after: str | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        return store.trash(caller, prefix=self.prefix, after=_given(self.after), limit=self.limit)
+
+
 class Sync(Payload):
     epoch: str | UnsetType = UNSET
     since: Revision | UnsetType = UNSET
@@ -130,10 +173,14 @@ VERBS: dict[str, type[Payload]] = {
     "delete": Delete,
     "list": List,
     "batch": Batch,
+    "restore": Restore,
+    "undo": Undo,
+    "history": History,
+    "trash": Trash,
     "sync": Sync,
 }
 # what can be asked with GET: these change nothing
-READING = frozenset({"get", "list", "sync"})
+READING = frozenset({"get", "list", "history", "trash", "sync"})
 
 _decoders: dict[str, Callable[[bytes], Payload]] = {
     name: msgspec.json.Decoder(payload).decode for name, payload in VERBS.items()
@@ -144,7 +191,7 @@ encode = msgspec.json.Encoder().encode
 
 _FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`|`\$\.([a-z_]+)")
 _INDEX = re.compile(r"\$\.ops\[(\d+)\]")
-_NUMBERS = frozenset({"since", "limit"})
+_NUMBERS = frozenset({"since", "limit", "before"})
 _FLAGS = {"true": True, "false": False}
 
 

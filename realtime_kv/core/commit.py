@@ -11,6 +11,7 @@ from realtime_kv.core.database import Cursor
 from realtime_kv.core.decide import decide, replay
 from realtime_kv.core.errors import Refusal
 from realtime_kv.core.frames import Committed, timestamp
+from realtime_kv.core.index import Index
 from realtime_kv.core.memtable import Memtable
 from realtime_kv.core.space import Outcome, Quota, Space
 from realtime_kv.core.write import Write
@@ -18,6 +19,9 @@ from realtime_kv.core.write import Write
 # how far the log may be ahead of the tables, in ops (and KiB of values): a crash leaves so much to be flushed at the
 # next start, and a reader in a hurry may have to wait for as much
 BACKLOG = 16384
+# how far the index of the log may be behind under a load that never pauses, in rows: so many are indexed in a second
+# or two, when somebody asks for the past; and a flood shorter than this is not slowed down by it
+INDEX_BACKLOG = 262_144
 
 
 class Committer:
@@ -27,6 +31,7 @@ class Committer:
         self.epoch = epoch
         self.quota = quota
         self.memtable = Memtable()
+        self._index = Index()
         self._complete = True
         self._open: list[Space] = []
         self._flushed: list[int] = []
@@ -35,6 +40,16 @@ class Committer:
     def ahead(self) -> bool:
         """Whether there is something to flush."""
         return bool(self.memtable.ahead)
+
+    @property
+    def last_row(self) -> int:
+        """The last row of the log."""
+        return self.memtable.last_row
+
+    @property
+    def indexed(self) -> int:
+        """Up to which row of the log the index goes."""
+        return self._index.row
 
     def recover(self, cursor: Cursor) -> None:
         """Learn from the log what the tables lack."""
@@ -64,6 +79,8 @@ class Committer:
         memtable.last_row = statements.save_log(cursor, self._open, memtable.last_row)
         if memtable.backlog > BACKLOG:
             self.flush(cursor, memtable.longest_ahead(BACKLOG))
+        if memtable.last_row - self._index.row > INDEX_BACKLOG:
+            self._index.step(cursor, memtable.last_row)
         return outcomes, [space.committed(self.epoch) for space in self._open if space.log]
 
     def flush(self, cursor: Cursor, users: Iterable[int] | None = None) -> None:
@@ -81,9 +98,22 @@ class Committer:
         statements.save_spaces(cursor, spaces)
         statements.save_flushed(cursor, memtable.first_row_left(set(self._flushed)) - 1)
 
-    def make_ready(self, cursor: Cursor, user_id: int) -> None:
-        """Bring the tables of this user up to date, for a plan to look into."""
-        self.flush(cursor, [user_id])
+    def index(self, cursor: Cursor) -> None:
+        """Go on by one step with the index of the log."""
+        self._recall(cursor)
+        self._index.step(cursor, self.memtable.last_row)
+
+    def make_ready(self, cursor: Cursor, write: Write) -> bool:
+        """Bring the tables up to date for the plan of this write, and the index of the log by one step; or all of it.
+
+        What others write while it goes on step by step, no plan looks into.
+        """
+        self.flush(cursor, [write.user_id])
+        if write.until is None:
+            write.until = self.memtable.last_row
+        if self._index.row < write.until:
+            return self._index.step(cursor, self.memtable.last_row) >= write.until
+        return True
 
     def accept(self) -> None:
         """The transaction is durable."""
@@ -92,11 +122,13 @@ class Committer:
         for user_id in self._flushed:
             self.memtable.flushed(user_id)
         self._open, self._flushed = [], []
+        self._index.accept()
         self.memtable.make_room()
 
     def forget(self) -> None:
         """The transaction has come to nothing, or somebody else has written to the tables."""
         self._open, self._flushed = [], []
+        self._index.forget()
         self.memtable.forget()
         self._complete = False
 
@@ -121,4 +153,5 @@ class Committer:
             for write in writes:
                 replay(write, space)
             self.memtable.publish(space)
+        self._index.recall(cursor)
         self._complete = True

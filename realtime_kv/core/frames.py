@@ -80,6 +80,21 @@ class Batched(Answer):
     replayed: bool | UnsetType = UNSET
 
 
+class Histories(Answer):
+    """A page of writes, newest first, as they stand in the log; complete from the revision `floor` on."""
+
+    writes: Raw
+    floor: int
+
+
+class Trashed(Answer):
+    """A page of deleted keys, built by the database as JSON."""
+
+    entries: Raw
+    next: str | None
+    revision: int
+
+
 class Listed(Answer):
     """A page of entries, built by the database as JSON."""
 

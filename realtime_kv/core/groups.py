@@ -46,6 +46,12 @@ class Waiting:
         else:
             writes.append(write)
 
+    def put_back(self, write: Writable) -> None:
+        """It was not its time yet: it comes before what its user has asked for since, and the others go on."""
+        self._weight += write.weight
+        self._alone += write.alone
+        self._writes[write.user_id] = deque((write, *self._writes.pop(write.user_id, ())))
+
     def next_group(self) -> list[Writable]:
         """Everything; or, when that is too much, users take turns: nobody's flood keeps another's write waiting.
 

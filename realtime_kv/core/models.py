@@ -106,6 +106,7 @@ class EntryRow(Base):
     __tablename__ = "entries"
     __table_args__ = (
         Index("entries_by_revision", "user_id", "revision"),
+        Index("entries_in_trash", "user_id", "key", sqlite_where=text("deleted_at IS NOT NULL")),
         Index("entries_by_expiry", "expires_at", sqlite_where=text("expires_at IS NOT NULL AND deleted_at IS NULL")),
     )
 

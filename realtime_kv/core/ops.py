@@ -99,7 +99,32 @@ class Expire(Struct, gc=False):
         return Existed(True)
 
 
-Op = Set | Delete | Expire | Restore
+class PutBack(Struct, gc=False):
+    """Undo what the write of `if_revision` did to `key`: before it there stood `value`, or nothing (None)."""
+
+    key: str
+    if_revision: int
+    value: str | None
+    expires_at: int | None = None
+
+    def apply(self, draft: Draft, now: int) -> Version | Existed:
+        """Raises Conflict unless the key is still as that write left it."""
+        before, live = draft.row(self.key), draft.entry(self.key, now)
+        if before is None or before.revision != self.if_revision or (live is None and before.deleted_at is None):
+            raise Conflict(
+                f"{self.key!r} is no longer as revision {self.if_revision} left it; nothing was undone.",
+                entry=live.shown(live.value) if live is not None and live.value is not None else None,
+                key=self.key,
+            )
+        if self.value is None:
+            _put_in_trash(before, draft, now)
+            return Existed(True)
+        record = _renewed(before, self.value, self.expires_at, draft, now)
+        draft.put(record)
+        return Version(record.version)
+
+
+Op = Set | Delete | Expire | Restore | PutBack
 
 
 def repeat(op: SetOp | DeleteOp, draft: Draft, now: int) -> None:

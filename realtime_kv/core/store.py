@@ -1,4 +1,4 @@
-"""The key/value store, as the edges call it: `get`, `set`, `delete`, `list`, `batch`, `sync`, and `watch`.
+"""The key/value store, as the edges call it: the verbs, and `watch`.
 
 A write takes its owner's next revision inside its transaction, so one user's revisions have no gaps and commit in
 order. Watchers hear of a write after it is durable and before whoever wrote does; a watcher that fails cannot undo it.
@@ -12,13 +12,26 @@ from typing import Any, TypeVar
 from msgspec import UNSET, UnsetType
 from sqlalchemy import Engine
 
-from realtime_kv.core import database, fingerprints, permissions, reads, values
+from realtime_kv.core import database, fingerprints, past, permissions, reads, values
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.commit import Committer
 from realtime_kv.core.errors import BadRequest, TooLarge
-from realtime_kv.core.frames import Batched, Bookmark, Committed, Deleted, Got, Listed, Synced, Written
+from realtime_kv.core.frames import (
+    Batched,
+    Bookmark,
+    Committed,
+    Counted,
+    Deleted,
+    Got,
+    Histories,
+    Listed,
+    Synced,
+    Trashed,
+    Written,
+)
 from realtime_kv.core.ops import Delete, Op, Set
 from realtime_kv.core.pulse import Pulse
+from realtime_kv.core.restoring import Restoring, Undoing
 from realtime_kv.core.runtime import Future, Runtime, Workers
 from realtime_kv.core.space import Quota, Usage
 from realtime_kv.core.write import Write
@@ -45,12 +58,14 @@ class Store:
         *,
         quota: Quota | None = None,
         value_bytes: int = values.VALUE_BYTES,
+        trash_days: int = 30,
         clock: Callable[[], int] = now_ms,
         on_fatal: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
         self.runtime = runtime
         self.quota = quota or Quota()
         self.value_bytes = value_bytes
+        self.trash_ms = trash_days * 24 * 60 * 60 * 1000
         self.clock = clock
         # the doors count here what they answer
         self.pulse = Pulse()
@@ -102,6 +117,28 @@ class Store:
             lambda db: reads.sync(db, user_id, epoch=epoch, since=since, next=next, prefix=prefix),
         )
 
+    def history(
+        self, caller: Caller, *, key: str | None = None, before: int | None = None, limit: int = 100
+    ) -> Future[Histories]:
+        """Up to `limit` writes before the revision `before`, newest first: of one key, or of the whole space.
+
+        A caller with a prefix gets of each what it did to the keys under it. Raises InvalidKey, Forbidden at once.
+        """
+        if key is not None:
+            permissions.check_key(caller, values.check_key(key))
+        user_id, prefix = caller.user_id, caller.prefix
+        return self._read(
+            user_id,
+            lambda db: past.history(db, user_id, key=key, before=before, limit=limit, prefix=prefix),
+            indexed=True,
+        )
+
+    def trash(self, caller: Caller, *, prefix: str = "", after: str | None = None, limit: int = 100) -> Future[Trashed]:
+        """Up to `limit` deleted keys under `prefix` behind `after`, in byte order; narrowed as `list` is."""
+        prefix = permissions.narrowed(caller, prefix)
+        user_id, kept = caller.user_id, self.trash_ms
+        return self._read(user_id, lambda db: past.trash(db, user_id, kept, prefix=prefix, after=after, limit=limit))
+
     def bookmark(self, user_id: int) -> Future[Bookmark]:
         """Where a user's space stands, by the database."""
         return self._read(user_id, lambda db: reads.bookmark(db, user_id))
@@ -152,13 +189,39 @@ class Store:
             seen[op.key] = index
         return self._write(Write(caller, "batch", list(ops), op_id))
 
-    def carry_in(self, caller: Caller, ops: Sequence[Op]) -> Future[Written | Deleted]:
+    def carry_in(self, caller: Caller, ops: Sequence[Op]) -> Future[Counted]:
         """A part of an import, as one write; `origin.via` says so. Each key is to stand once, and guarded."""
         return self._write(Write(caller.as_via("import"), "import", list(ops)))
 
     def settled(self, user_id: int) -> Future[None]:
         """The tables have everything of this user that was acknowledged before."""
         return self.writer.flush(user_id) if self._memtable.holds(user_id) else Future.called(lambda: None)
+
+    def restore(
+        self,
+        caller: Caller,
+        key: str,
+        *,
+        revision: int | None = None,
+        if_revision: int | None = None,
+        op_id: str | None = None,
+    ) -> Future[Written]:
+        """Write an earlier value of `key` again: of a deleted key the last, of any the one that it had at `revision`.
+
+        Raises InvalidKey, Forbidden at once; fails with NotFound, BadRequest, Conflict, QuotaExceeded.
+        """
+        permissions.check_key(caller, values.check_key(key))
+        return self._write(Write(caller, "restore", [], op_id, plan=Restoring(key, revision, if_revision)))
+
+    def undo(
+        self, caller: Caller, revision: int, *, dry_run: bool = False, op_id: str | None = None
+    ) -> Future[Counted]:
+        """Put back what the write of `revision` replaced, as one write: every key has to be as that write left it.
+
+        Fails with NotFound, Conflict, Forbidden, QuotaExceeded. A dry run is judged, and writes and remembers nothing.
+        """
+        op_id = None if dry_run else op_id
+        return self._write(Write(caller, "undo", [], op_id, plan=Undoing(revision), dry_run=dry_run))
 
     def set_op(
         self, key: str, value: bytes, if_revision: int | None = None, ttl: float | UnsetType | None = UNSET
@@ -223,9 +286,10 @@ class Store:
         self.writer.submit(write)
         return write.future
 
-    def _read(self, user_id: int, fn: Callable[[Any], Any]) -> Future[Any]:
-        """Read the tables of a user, which are first brought up to date."""
-        if not self._memtable.holds(user_id):
+    def _read(self, user_id: int, fn: Callable[[Any], Any], *, indexed: bool = False) -> Future[Any]:
+        """Read the tables of a user, which are first brought up to date; and with `indexed`, the index of the log."""
+        lags = indexed and self._committer.indexed < self._committer.last_row
+        if not lags and not self._memtable.holds(user_id):
             return self._submit(fn)
         answer: Future[Any] = Future()
 
@@ -238,7 +302,7 @@ class Store:
             else:
                 answer.become(read)
 
-        self.writer.flush(user_id).then(flushed)
+        self.writer.flush(user_id, indexed=indexed).then(flushed)
         return answer
 
     def _submit(self, fn: Callable[[Any], Any]) -> Future[Any]:

@@ -40,6 +40,14 @@ class Committer(Protocol):
     def ahead(self) -> bool:
         """Whether there is something to flush."""
 
+    @property
+    def last_row(self) -> int:
+        """The last row of the log."""
+
+    @property
+    def indexed(self) -> int:
+        """Up to which row the log is indexed."""
+
     def recover(self, cursor: sqlite3.Cursor, /) -> None:
         """Once, before everything else."""
 
@@ -51,8 +59,11 @@ class Committer(Protocol):
     def flush(self, cursor: sqlite3.Cursor, users: Iterable[int] | None = None, /) -> None:
         """Bring the tables of these users, or of all, up to date."""
 
-    def make_ready(self, cursor: sqlite3.Cursor, user_id: int, /) -> None:
-        """Bring all that a write of this user may look up up to date."""
+    def index(self, cursor: sqlite3.Cursor, /) -> None:
+        """Go on by one step with the index of the log."""
+
+    def make_ready(self, cursor: sqlite3.Cursor, write: Any, /) -> bool:
+        """Bring what this write looks into up to date, by one step; whether that was the last."""
 
     def accept(self) -> None:
         """The transaction is durable."""
@@ -80,9 +91,12 @@ class _Maintenance:
 
 @dataclass(slots=True, eq=False)
 class _Flush:
-    """The tables of one user, or of all, up to date."""
+    """The tables of one user, or of all, up to date; and with `indexed`, so is the index of the log."""
 
     user_id: int | None
+    indexed: bool = False
+    # for the index: up to which row, once that is known
+    until: int | None = None
     future: Future[None] = field(default_factory=Future)
 
 
@@ -157,11 +171,14 @@ class Writer:
         self._put(job)
         return job.future
 
-    def flush(self, user_id: int | None) -> Future[None]:
-        """Bring the tables of this user (None: of all) up to date with what is committed; fails with Unavailable."""
+    def flush(self, user_id: int | None, *, indexed: bool = False) -> Future[None]:
+        """Bring the tables of this user (None: of all) up to date with what is committed; fails with Unavailable.
+
+        With `indexed`, the index of the log too: in steps, between which other writes go on.
+        """
         if not self._accepting:
             raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
-        job = _Flush(user_id)
+        job = _Flush(user_id, indexed)
         self._put(job)
         return job.future
 
@@ -194,7 +211,7 @@ class Writer:
         self._queue.put(job)
         if self._thread is None:
             with self._lock:
-                while not self._queue.empty():
+                while not self._queue.empty() or self._waiting or self._flushes:
                     self._step()
 
     def _recover(self) -> None:
@@ -230,11 +247,13 @@ class Writer:
 
     def _take(self) -> None:
         """Everything that has queued up; waits only when there is nothing at all to do."""
-        if not self._waiting and not self._stopping:
+        if not self._waiting and not self._flushes and not self._stopping:
+            behind = self._committer.ahead or self._lags
             try:
-                self._sort(self._queue.get(timeout=self._flush_after if self._committer.ahead else None))
+                self._sort(self._queue.get(timeout=self._flush_after if behind else None))
             except queue.Empty:
                 self._flush_all()
+                self._index_while_idle()
         while True:
             try:
                 self._sort(self._queue.get_nowait())
@@ -253,8 +272,9 @@ class Writer:
 
     def _run_group(self, group: list[Writable]) -> None:
         try:
-            if group[0].alone:
-                self._transact(lambda cursor: self._committer.make_ready(cursor, group[0].user_id))
+            if group[0].alone and not self._transact(lambda cursor: self._committer.make_ready(cursor, group[0])):
+                self._waiting.put_back(group[0])
+                return
             outcomes, committed = self._transact(lambda cursor: self._committer.commit(cursor, group, self._clock()))
         except Exception as error:
             if len(group) == 1 or _is_storage(error):
@@ -327,6 +347,8 @@ class Writer:
             users = {job.user_id for job in jobs if job.user_id is not None}
             everybody = any(job.user_id is None for job in jobs)
             self._transact(lambda cursor: self._committer.flush(cursor, None if everybody else users))
+            self._flushes = self._index_for([job for job in jobs if job.indexed])
+            jobs = [job for job in jobs if job not in self._flushes]
         except Exception as error:
             failure = self._failure(error)
 
@@ -339,18 +361,42 @@ class Writer:
 
         self._runtime.deliver(tell)
 
+    def _index_for(self, jobs: list[_Flush]) -> list[_Flush]:
+        """One step for those who wait for the index of what is in the log now; who of them has to wait for more."""
+        for job in jobs:
+            job.until = self._committer.last_row if job.until is None else job.until
+        if any(self._lacks(job) for job in jobs):
+            self._transact(self._committer.index)
+        return [job for job in jobs if self._lacks(job)]
+
+    def _lacks(self, job: _Flush) -> bool:
+        return job.until is not None and job.until > self._committer.indexed
+
+    @property
+    def _lags(self) -> bool:
+        return self._committer.indexed < self._committer.last_row
+
     def _flush_all(self) -> None:
         """What cannot be flushed now stays in the log: nothing is lost, and it is tried again."""
-        if not self._committer.ahead:
-            return
+        if self._committer.ahead:
+            self._catch_up(self._committer.flush)
+
+    def _index_while_idle(self) -> None:
+        while self._lags and self._queue.empty():
+            if not self._catch_up(self._committer.index):
+                return
+
+    def _catch_up(self, work: Callable[[sqlite3.Cursor], None]) -> bool:
         try:
-            self._transact(self._committer.flush)
+            self._transact(work)
             self._flush_after = IDLE_SECONDS
         except Exception as error:
             self._flush_after = RETRY_SECONDS
             log.error("the tables could not be brought up to date: %r", error)
             # nobody waits for it, but an I/O error is fatal here, too
             self._failure(error)
+            return False
+        return True
 
     def _roll_back(self) -> None:
         if self._cursor.connection.in_transaction:

@@ -59,6 +59,18 @@ class Person:
     def sync(self, **options: Any) -> dict[str, Any]:
         return self._answer(self.store.sync(self.caller, **options))
 
+    def history(self, **options: Any) -> dict[str, Any]:
+        return self._answer(self.store.history(self.caller, **options))
+
+    def restore(self, key: str, **options: Any) -> dict[str, Any]:
+        return self._answer(self.store.restore(self.caller, key, **options))
+
+    def undo(self, revision: int, **options: Any) -> dict[str, Any]:
+        return self._answer(self.store.undo(self.caller, revision, **options))
+
+    def trash(self, **options: Any) -> dict[str, Any]:
+        return self._answer(self.store.trash(self.caller, **options))
+
     def _answer(self, future: Any) -> dict[str, Any]:
         return msgspec.json.decode(msgspec.json.encode(self.store.runtime.wait(future, timeout=30)))
 

@@ -63,11 +63,15 @@ EVENTS = {
     "list": Row(READS),
     "batch": Row(WRITES, {"ops": [{"op": "set", **_SET}]}),
     "sync": Row(READS),
+    "history": Row(READS),
+    "trash": Row(READS),
+    "restore": Row(WRITES, {"key": "app/gone"}),
+    "undo": Row(WRITES, {"revision": 1, "dry_run": True}),
 }
 
 # the same verbs over HTTP, and by GET those that only read
 _VERBS = {f"POST /api/v1/{verb}": row for verb, row in EVENTS.items()} | {
-    f"GET /api/v1/{verb}": EVENTS[verb] for verb in ("get", "list", "sync")
+    f"GET /api/v1/{verb}": EVENTS[verb] for verb in ("get", "list", "sync", "history", "trash")
 }
 
 _PASSWORD = {"password": "not it at all"}

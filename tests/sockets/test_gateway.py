@@ -105,7 +105,7 @@ def test_signing_out_closes_the_sockets_of_that_session_only(app, sign_up, open_
         ("list", [{"limit": 1001}], "bad_request"),
         ("sync", [{"next": "garbage"}], "bad_request"),
         ("sync", [{"next": "x", "since": 1}], "bad_request"),
-        ("history", [{}], "bad_request"),
+        ("hystory", [{}], "bad_request"),
         ("connect", [{}], "bad_request"),
         ("disconnect", [{}], "bad_request"),
         ("message", [{}], "bad_request"),

@@ -1,0 +1,61 @@
+"""The index of the log: which row of it holds what was done to a key. It follows the log, in steps, when there is time.
+
+A commit appends to the log and to nothing else (docs/decisions/0004); whoever looks into the past has the index brought
+up to date first. `meta.indexed` says how far it has come.
+"""
+
+from realtime_kv.core.database import Cursor
+
+# a step: a few milliseconds of everybody's time
+STEP_ROWS = 4096
+STEP_BYTES = 4 * 1024 * 1024
+
+_INDEXED = "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'indexed'"
+_SAVE_INDEXED = "INSERT OR REPLACE INTO meta (name, value) VALUES ('indexed', CAST(? AS TEXT))"
+_END = """
+SELECT max(id) FROM (
+    SELECT id, sum(length(frame)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - length(frame) AS before
+    FROM (SELECT id, frame FROM log WHERE id > ? ORDER BY id LIMIT ?)
+) WHERE before < ?
+"""
+# in the order of the table: then each of its pages is looked for once
+_INDEX = """
+INSERT OR REPLACE INTO history (user_id, key, revision, row)
+SELECT l.user_id, json_extract(o.value, '$.key'), l.revision, l.id
+FROM log AS l CROSS JOIN json_each(l.frame, '$.ops') AS o WHERE l.id > ? AND l.id <= ? ORDER BY 1, 2, 3
+"""
+
+
+class Index:
+    """How far the index has come; what the open transaction has added counts once it is accepted."""
+
+    def __init__(self) -> None:
+        self.row = 0
+        self._until: int | None = None
+
+    def recall(self, cursor: Cursor) -> None:
+        """Read where it stands."""
+        self.row = cursor.execute(_INDEXED).fetchone()[0]
+        self._until = None
+
+    def step(self, cursor: Cursor, last_row: int) -> int:
+        """Go on by one step, at most up to `last_row`, which is the log's last; up to where."""
+        after = self.row if self._until is None else self._until
+        until: int | None
+        until = cursor.execute(_END, (after, STEP_ROWS, STEP_BYTES)).fetchone()[0]
+        if until is None:
+            until = last_row
+        else:
+            cursor.execute(_INDEX, (after, until))
+        cursor.execute(_SAVE_INDEXED, (until,))
+        self._until = until
+        return until
+
+    def accept(self) -> None:
+        """The transaction is durable."""
+        if self._until is not None:
+            self.row, self._until = self._until, None
+
+    def forget(self) -> None:
+        """It has come to nothing."""
+        self._until = None

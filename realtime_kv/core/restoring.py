@@ -1,0 +1,130 @@
+"""Going back: what `restore` and `undo` write, looked up in the tables inside the write's own transaction."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from msgspec import Struct
+
+from realtime_kv.core.database import Cursor
+from realtime_kv.core.errors import BadRequest, NotFound
+from realtime_kv.core.frames import Op as Written
+from realtime_kv.core.frames import SetOp, milliseconds, read_frame
+from realtime_kv.core.ops import Op, PutBack, Restore
+
+# keys that are looked up with one statement
+_STEP = 256
+
+_encode = msgspec.json.Encoder().encode
+
+_ENTRY = """
+SELECT value, deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?) FROM entries WHERE user_id = ? AND key = ?
+"""
+_WRITE_TO_KEY = """
+SELECT l.frame FROM history AS h JOIN log AS l ON l.id = h.row WHERE h.user_id = ? AND h.key = ? AND h.revision = ?
+"""
+_WRITE = """
+SELECT l.frame FROM history AS h JOIN log AS l ON l.id = h.row WHERE h.user_id = ? AND h.revision = ? LIMIT 1
+"""
+_FLOOR = "SELECT history_floor FROM spaces WHERE user_id = ?"
+# the write before, of each key
+_BEFORE = """
+SELECT w.value, (
+    SELECT row FROM history WHERE user_id = ? AND key = w.value AND revision < ? ORDER BY revision DESC LIMIT 1
+) FROM json_each(?) AS w
+"""
+_FRAME = "SELECT frame FROM log WHERE id = ?"
+_TRASHED = """
+SELECT key, value, expires_at FROM entries
+WHERE user_id = ? AND key IN (SELECT value FROM json_each(?)) AND deleted_at IS NOT NULL
+"""
+
+
+class Restoring(Struct):
+    """A key's value in the trash, or that of a `revision` in its history, is to be written again."""
+
+    key: str
+    revision: int | None
+    if_revision: int | None
+
+    def ops(self, cursor: Cursor, user_id: int, now: int) -> list[Op]:
+        """Raises NotFound, BadRequest for what is no earlier value."""
+        entry = cursor.execute(_ENTRY, (now, user_id, self.key)).fetchone()
+        if entry is None:
+            raise NotFound("There is no such key, and none in the trash.")
+        value, live = entry
+        if self.revision is not None:
+            value = self._value_at(cursor, user_id, self.revision)
+        elif live:
+            raise BadRequest("The key is not deleted; say which `revision` to go back to.", field="revision")
+        return [Restore(self.key, value, self.if_revision)]
+
+    def _value_at(self, cursor: Cursor, user_id: int, revision: int) -> str:
+        row = cursor.execute(_WRITE_TO_KEY, (user_id, self.key, revision)).fetchone()
+        op = None if row is None else next((op for op in read_frame(row[0]).ops if op.key == self.key), None)
+        if op is None:
+            raise NotFound(f"The history of that key has nothing at revision {revision}.")
+        if not isinstance(op, SetOp):
+            raise BadRequest(f"The key was deleted at revision {revision}; choose one that set it.", field="revision")
+        return bytes(op.value).decode()
+
+
+class Undoing(Struct):
+    """What the write of `revision` replaced is to be put back: all of it, or nothing."""
+
+    revision: int
+
+    def ops(self, cursor: Cursor, user_id: int, now: int) -> list[Op]:
+        """One for each op of that write. Raises NotFound where the history does not reach back so far."""
+        row = cursor.execute(_WRITE, (user_id, self.revision)).fetchone()
+        (floor,) = cursor.execute(_FLOOR, (user_id,)).fetchone()
+        # of what is older, some keys may be gone: to put back the others would be half an undo
+        if row is None or self.revision <= floor:
+            raise _forgotten(self.revision)
+        written = read_frame(row[0]).ops
+        before: dict[str, tuple[str, int | None] | None] = {}
+        for keys in _steps(op.key for op in written if not isinstance(op, SetOp)):
+            before |= self._trashed(cursor, user_id, keys, now)
+        for keys in _steps(op.key for op in written if isinstance(op, SetOp) and op.version > 1):
+            before |= self._earlier(cursor, user_id, keys, now)
+        # what was created was not there before
+        return [PutBack(op.key, self.revision, *(before.get(op.key) or (None, None))) for op in written]
+
+    def _trashed(self, cursor: Cursor, user_id: int, keys: list[str], now: int) -> dict[str, tuple[str, int | None]]:
+        """What was deleted comes back; it expires when it would have, or, where that is over, never."""
+        rows = cursor.execute(_TRASHED, (user_id, _encode(keys).decode())).fetchall()
+        return {
+            key: (value, None if expires_at is None or expires_at <= now else expires_at)
+            for key, value, expires_at in rows
+        }
+
+    def _earlier(
+        self, cursor: Cursor, user_id: int, keys: list[str], now: int
+    ) -> dict[str, tuple[str, int | None] | None]:
+        """What was overwritten; None for what was restored from the trash, and for what would have expired by now."""
+        found: dict[str, tuple[str, int | None] | None] = {}
+        rows: dict[int, set[str]] = {}
+        for key, row in cursor.execute(_BEFORE, (user_id, self.revision, _encode(keys).decode())).fetchall():
+            if row is None:
+                raise _forgotten(self.revision)
+            rows.setdefault(row, set()).add(key)
+        # one after the other: together they may be more than there is memory for
+        for row, wanted in rows.items():
+            (frame,) = cursor.execute(_FRAME, (row,)).fetchone()
+            found |= {op.key: _stood(op, now) for op in read_frame(frame).ops if op.key in wanted}
+        return found
+
+
+def _stood(op: Written, now: int) -> tuple[str, int | None] | None:
+    if not isinstance(op, SetOp):
+        return None
+    expires_at = milliseconds(op.expires_at) if isinstance(op.expires_at, str) else None
+    return None if expires_at is not None and expires_at <= now else (bytes(op.value).decode(), expires_at)
+
+
+def _steps(keys: Iterable[str]) -> Iterator[list[str]]:
+    every = list(keys)
+    return (every[start : start + _STEP] for start in range(0, len(every), _STEP))
+
+
+def _forgotten(revision: int) -> NotFound:
+    return NotFound(f"The history does not know what the write of revision {revision} replaced; nothing was undone.")

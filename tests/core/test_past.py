@@ -1,0 +1,473 @@
+"""`history`, `restore`, `undo` and `trash`, on a real file: what was written can be seen, and had back."""
+
+import dataclasses
+import sqlite3
+
+import msgspec
+import pytest
+
+from realtime_kv.core import backup
+from realtime_kv.core.errors import BadRequest, Conflict, Forbidden, InvalidKey, NotFound, OpIdReused, QuotaExceeded
+from realtime_kv.core.space import Quota
+from tests.core.house import House, Person, Watcher
+
+DAY = 24 * 60 * 60 * 1000
+
+
+@pytest.fixture
+def limited(alice):
+    """Alice's program, whose token is limited to `a/`."""
+    return Person(alice.store, dataclasses.replace(alice.caller, kind="token", label="program", prefix="a/"))
+
+
+def ops(write):
+    return [(op["op"], op["key"], op.get("value")) for op in write["ops"]]
+
+
+def refusal(kind, ask, *arguments, **options):
+    with pytest.raises(kind) as refused:
+        ask(*arguments, **options)
+    return refused.value
+
+
+# history
+
+
+def test_history_is_what_tabs_were_told_newest_first_with_who_wrote_it(store, alice, charlie):
+    heard = Watcher(store)
+    alice.set("a", 1)
+    alice.batch(("set", "b", {"x": [1.5, "é"]}), ("set", "__proto__", None))
+    alice.delete("a")
+    charlie.set("a", "hers, not his")
+    told = [
+        write
+        for news, change in zip(heard.commits, heard.changes, strict=True)
+        if news.user_id == alice.caller.user_id
+        for write in change["writes"]
+    ]
+    answer = alice.history()
+    assert answer["writes"] == told[::-1]
+    assert answer["floor"] == 1
+    assert answer["writes"][0]["origin"] == {"session": "s1", "label": "A test", "via": "socket"}
+
+
+def test_the_history_of_a_key_has_that_key_only_and_survives_its_delete(alice):
+    alice.batch(("set", "a", 1), ("set", "b", 2))
+    alice.set("b", 3)
+    alice.delete("a")
+    alice.set("a", 4)
+    writes = alice.history(key="a")["writes"]
+    assert [(write["revision"], ops(write)) for write in writes] == [
+        (4, [("set", "a", 4)]),
+        (3, [("delete", "a", None)]),
+        (1, [("set", "a", 1)]),
+    ]
+    assert alice.history(key="never")["writes"] == []
+
+
+def test_history_comes_in_pages(alice):
+    for n in range(25):
+        alice.batch(("set", "k", n), ("set", f"other{n}", n))
+    for options in ({}, {"key": "k"}):
+        seen, before = [], None
+        while page := alice.history(before=before, limit=10, **options)["writes"]:
+            assert len(page) <= 10
+            seen += [write["revision"] for write in page]
+            before = seen[-1]
+        assert seen == list(range(25, 0, -1))
+
+
+def test_a_page_of_long_writes_ends_at_its_size_and_the_next_one_goes_on(alice):
+    for n in range(30):
+        alice.set(f"k{n}", "x" * 60_000)
+    first = alice.history(limit=1000)["writes"]
+    assert 8 <= len(first) <= 10
+    rest, before = [], first[-1]["revision"]
+    while page := alice.history(before=before)["writes"]:
+        rest += page
+        before = page[-1]["revision"]
+    assert [write["revision"] for write in first + rest] == list(range(30, 0, -1))
+
+
+def test_a_write_that_is_not_in_any_table_yet_is_in_the_history(house, alice):
+    for n in range(1, 20):
+        alice.set("k", n)
+        assert alice.history(limit=1)["writes"][0]["revision"] == n
+        assert alice.history(key="k", limit=1)["writes"][0]["revision"] == n
+
+
+def test_after_a_restart_the_history_is_the_same(house, store, alice):
+    for n in range(5):
+        alice.set("k", n)
+    alice.history()
+    alice.set("k", "after the index was made")
+    before = alice.history()
+    store.stop()
+    again = Person(house.open(), alice.caller)
+    assert again.history() == before
+    assert again.history(key="k")["writes"] == before["writes"]
+
+
+def test_a_program_with_a_prefix_sees_of_the_past_what_is_under_it(alice, limited):
+    alice.set("b/secret", 1)
+    alice.batch(("set", "a/1", 1), ("set", "b/secret", 2))
+    alice.set("a/2", 2)
+    alice.delete("b/secret")
+    writes = limited.history()["writes"]
+    assert [(write["revision"], ops(write)) for write in writes] == [
+        (3, [("set", "a/2", 2)]),
+        (2, [("set", "a/1", 1)]),
+    ]
+    assert len(limited.history(key="a/1")["writes"]) == 1
+    for key in ("b/secret", "b/never", "a"):
+        refusal(Forbidden, limited.history, key=key)
+    refusal(InvalidKey, alice.history, key="")
+
+
+def test_many_pages_of_others_do_not_hide_what_a_program_may_see(alice, limited):
+    alice.set("a/first", 1)
+    for n in range(50):
+        alice.set("b", n)
+    assert [write["revision"] for write in limited.history(limit=1)["writes"]] == [1]
+
+
+# restore
+
+
+def test_a_deleted_key_comes_back_and_goes_on_counting(alice):
+    alice.set("k", 1)
+    alice.set("k", {"deep": ["é"]})
+    alice.delete("k")
+    assert alice.restore("k") == {"ok": True, "revision": 4, "version": 3}
+    entry = alice.get("k")
+    assert (entry["value"], entry["created_revision"], entry["version"], entry["expires_at"]) == (
+        {"deep": ["é"]},
+        1,
+        3,
+        None,
+    )
+    assert alice.history(key="k")["writes"][0]["ops"] == [
+        {"op": "set", "key": "k", "value": {"deep": ["é"]}, "version": 3}
+    ]
+    assert alice.sync()["keys"] == 1
+    assert alice.trash()["entries"] == []
+
+
+def test_an_earlier_value_comes_back_on_a_live_key_and_on_a_deleted_one(alice):
+    for n in (1, 2, 3):
+        alice.set("k", n)
+    assert alice.restore("k", revision=1) == {"ok": True, "revision": 4, "version": 4}
+    assert alice.get("k")["value"] == 1
+    alice.delete("k")
+    assert alice.restore("k", revision=2) == {"ok": True, "revision": 6, "version": 5}
+    assert alice.get("k")["value"] == 2
+
+
+def test_what_is_restored_never_expires(house, alice):
+    alice.set("k", 1, ttl=100)
+    alice.delete("k")
+    alice.restore("k")
+    assert alice.get("k")["expires_at"] is None
+    alice.set("k", 2, ttl=100)
+    alice.restore("k", revision=1)
+    assert alice.get("k")["expires_at"] is None
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_a_restore_finds_the_last_value_wherever_it_stands(alice, flushed):
+    alice.set("k", "old")
+    alice.list()
+    alice.set("k", "new")
+    if flushed:
+        alice.list()
+    alice.delete("k")
+    if flushed:
+        alice.list()
+    alice.restore("k")
+    assert alice.get("k")["value"] == "new"
+    assert alice.list()["entries"][0]["value"] == "new"
+
+
+def test_what_cannot_be_restored_says_why(alice):
+    alice.set("live", 1)
+    alice.delete("live")
+    alice.set("live", 2)
+    assert refusal(BadRequest, alice.restore, "live").extra["field"] == "revision"
+    assert refusal(BadRequest, alice.restore, "live", revision=2).extra["field"] == "revision"
+    refusal(NotFound, alice.restore, "never")
+    refusal(NotFound, alice.restore, "never", revision=1)
+    refusal(NotFound, alice.restore, "live", revision=0)
+    refusal(NotFound, alice.restore, "live", revision=99)
+    refusal(InvalidKey, alice.restore, "a\nb")
+    assert alice.sync()["revision"] == 3
+
+
+def test_a_restore_asks_for_a_revision_as_a_set_does(alice):
+    alice.set("k", 1)
+    alice.set("k", 2)
+    conflict = refusal(Conflict, alice.restore, "k", revision=1, if_revision=1)
+    assert conflict.extra["entry"].revision == 2
+    assert alice.restore("k", revision=1, if_revision=2)["version"] == 3
+    alice.delete("k")
+    assert refusal(Conflict, alice.restore, "k", if_revision=3).extra["entry"] is None
+    assert alice.restore("k", if_revision=0)["version"] == 4
+
+
+def test_a_restore_keeps_to_the_quota(house):
+    store = house.open(quota=Quota(keys=1))
+    alice = Person(store, house.add_user("alice"))
+    alice.set("a", 1)
+    alice.delete("a")
+    alice.set("b", 1)
+    refusal(QuotaExceeded, alice.restore, "a")
+    alice.delete("b")
+    assert alice.restore("a")["version"] == 2
+
+
+def test_a_retry_of_a_restore_is_answered_again_though_the_key_is_live_by_then(house, store, alice):
+    alice.set("k", 1)
+    alice.delete("k")
+    first = alice.restore("k", op_id="r")
+    assert alice.restore("k", op_id="r") == {**first, "replayed": True}
+    refusal(OpIdReused, alice.restore, "k", revision=1, op_id="r")
+    refusal(OpIdReused, alice.set, "k", 1, op_id="r")
+    store.stop()
+    again = Person(house.open(), alice.caller)
+    assert again.restore("k", op_id="r") == {**first, "replayed": True}
+    assert again.sync()["revision"] == 3
+
+
+def test_a_program_restores_within_its_rights_only(alice, limited):
+    for key in ("a/k", "b/k"):
+        alice.set(key, 1)
+        alice.delete(key)
+    for key in ("b/k", "b/never"):
+        refusal(Forbidden, limited.restore, key)
+        refusal(Forbidden, limited.restore, key, revision=1)
+    assert limited.restore("a/k")["version"] == 2
+    reader = Person(alice.store, dataclasses.replace(alice.caller, kind="token", scope="read"))
+    assert refusal(Forbidden, reader.restore, "b/k").extra == {"needs": "write"}
+    assert refusal(Forbidden, reader.undo, 1).extra == {"needs": "write"}
+
+
+# undo
+
+
+def test_undo_puts_back_what_a_write_replaced_in_one_write(store, alice):
+    alice.batch(("set", "changed", "before"), ("set", "deleted", "here"))
+    alice.batch(("set", "changed", "after"), ("delete", "deleted"), ("set", "created", 1))
+    heard = Watcher(store)
+    assert alice.undo(2) == {"ok": True, "revision": 3, "count": 3}
+    assert [len(change["writes"]) for change in heard.changes] == [1]
+    assert {entry["key"]: (entry["value"], entry["version"]) for entry in alice.list()["entries"]} == {
+        "changed": ("before", 3),
+        "deleted": ("here", 2),
+    }
+    # and that can be undone again
+    assert alice.undo(3)["count"] == 3
+    assert {entry["key"]: entry["value"] for entry in alice.list()["entries"]} == {"changed": "after", "created": 1}
+
+
+def test_undo_keeps_the_expiry_that_was_replaced_and_lets_nothing_return_that_would_be_gone(house, alice):
+    alice.set("k", 1, ttl=1000)
+    before = alice.get("k")["expires_at"]
+    alice.set("k", 2, ttl=None)
+    alice.undo(2)
+    assert (alice.get("k")["value"], alice.get("k")["expires_at"]) == (1, before)
+    alice.delete("k")
+    alice.undo(4)
+    assert alice.get("k")["expires_at"] == before
+    alice.set("k", 3, ttl=None)
+    alice.set("gone", 1, ttl=1000)
+    alice.delete("gone")
+    house.clock.now += 2_000_000
+    # the earlier value would have expired by now
+    assert alice.undo(6)["count"] == 1
+    refusal(NotFound, alice.get, "k")
+    # but what somebody has deleted, and wants back, comes back
+    assert alice.undo(8)["count"] == 1
+    assert alice.get("gone")["expires_at"] is None
+
+
+def test_undo_is_refused_as_a_whole_where_somebody_wrote_since(alice):
+    alice.batch(("set", "a", 1), ("set", "b", 1))
+    alice.batch(("set", "a", 2), ("set", "b", 2), ("set", "c", 2))
+    alice.set("b", "somebody else's")
+    before = alice.list()["entries"]
+    conflict = refusal(Conflict, alice.undo, 2)
+    assert (conflict.extra["entry"].key, conflict.extra["entry"].revision) == ("b", 3)
+    assert msgspec.json.encode(conflict.body())
+    assert alice.list()["entries"] == before
+    alice.delete("b")
+    conflict = refusal(Conflict, alice.undo, 2)
+    assert (conflict.extra["entry"], conflict.extra["key"]) == (None, "b")
+    assert "'b'" in conflict.message
+
+
+def test_undo_of_a_delete_asks_that_nobody_has_created_the_key_since(alice):
+    alice.set("k", 1)
+    alice.delete("k")
+    alice.set("k", "new")
+    assert refusal(Conflict, alice.undo, 2).extra["entry"].revision == 3
+    alice.delete("k")
+    refusal(Conflict, alice.undo, 2)
+    assert alice.undo(4)["revision"] == 5
+    assert alice.get("k")["value"] == "new"
+
+
+def test_undo_of_a_restore_deletes_again(alice):
+    alice.set("k", 1)
+    alice.delete("k")
+    alice.restore("k")
+    alice.undo(3)
+    refusal(NotFound, alice.get, "k")
+    alice.set("j", 1)
+    alice.set("j", 2)
+    alice.restore("j", revision=5)
+    alice.undo(7)
+    assert alice.get("j")["value"] == 2
+
+
+def test_an_expired_key_has_moved_on(house, alice):
+    alice.set("k", 1, ttl=10)
+    house.clock.now += 20_000
+    assert refusal(Conflict, alice.undo, 1).extra["entry"] is None
+
+
+def test_a_dry_run_is_judged_and_writes_and_remembers_nothing(store, alice):
+    alice.set("a", 1)
+    alice.set("a", 2)
+    heard = Watcher(store)
+    before = alice.sync()
+    assert alice.undo(2, dry_run=True, op_id="x") == {"ok": True, "revision": 2, "count": 1}
+    assert alice.sync() == before
+    assert heard.changes == []
+    assert alice.undo(2, op_id="x")["revision"] == 3
+    refusal(Conflict, alice.undo, 2, dry_run=True)
+    assert alice.undo(2, op_id="x") == {"ok": True, "revision": 3, "count": 1, "replayed": True}
+
+
+def test_what_the_history_does_not_know_is_not_found(alice):
+    alice.set("a", 1)
+    for revision in (0, 2, 2**53 - 1):
+        refusal(NotFound, alice.undo, revision)
+
+
+def test_undo_keeps_to_the_quota(house):
+    store = house.open(quota=Quota(keys=1))
+    alice = Person(store, house.add_user("alice"))
+    alice.set("a", 1)
+    alice.delete("a")
+    alice.set("b", 1)
+    refusal(QuotaExceeded, alice.undo, 2)
+    refusal(QuotaExceeded, alice.undo, 2, dry_run=True)
+    refusal(NotFound, alice.get, "a")
+
+
+def test_a_program_undoes_what_lies_under_its_prefix_and_nothing_else(alice, limited):
+    alice.set("a/1", 1)
+    alice.batch(("set", "a/1", 2), ("set", "b", 2))
+    refusal(Forbidden, limited.undo, 2)
+    assert alice.get("a/1")["value"] == 2
+    assert limited.undo(limited.set("a/1", 3)["revision"])["count"] == 1
+    assert alice.get("a/1")["value"] == 2
+
+
+def test_a_write_of_two_thousand_ops_is_undone_in_one(store, alice, monkeypatch):
+    monkeypatch.setattr("realtime_kv.core.store.BATCH_OPS", 2000)
+    alice.batch(*[("set", f"k{n}", f"first {n}") for n in range(1500)])
+    alice.batch(
+        *[("set", f"k{n}", "x") for n in range(1000)],
+        *[("delete", f"k{n}") for n in range(1000, 1500)],
+        *[("set", f"new{n}", n) for n in range(500)],
+    )
+    assert alice.undo(2, dry_run=True)["count"] == 2000
+    assert alice.undo(2)["count"] == 2000
+    assert alice.sync()["keys"] == 1500
+    assert alice.get("k77")["value"] == "first 77"
+    assert alice.get("k1400")["value"] == "first 1400"
+
+
+# after a crash between commit and flush
+
+
+@pytest.mark.parametrize("last", ["restore", "undo", "restore, then more"])
+def test_a_crash_before_the_flush_loses_nothing_of_a_restore_and_an_undo(tmp_path, house, store, alice, last):
+    alice.set("k", 1, ttl=1_000_000)
+    alice.set("j", 1, ttl=2_000_000)
+    alice.delete("k")
+    alice.batch(("set", "j", 2), ("set", "new", 1))
+    if last == "undo":
+        alice.undo(4)
+    else:
+        alice.restore("k")
+    if last == "restore, then more":
+        alice.set("k", 2)
+        alice.delete("j")
+        alice.set("k", 3)
+    # what a crash would leave: the log as it is, and the tables as they were
+    backup.copy_file(tmp_path / "kv.db", tmp_path / "crashed" / "kv.db")
+    with sqlite3.connect(tmp_path / "crashed" / "kv.db") as db:
+        assert db.execute("SELECT revision FROM spaces WHERE user_id = 1").fetchone() == (4,)
+    crashed = House(tmp_path / "crashed")
+    again = Person(crashed.open(), alice.caller)
+    assert state(again) == state(alice)
+    assert again.trash()["entries"] == alice.trash()["entries"]
+    assert again.history() == alice.history()
+    crashed.close()
+
+
+def state(person):
+    """Everything that a client can see of it but for the trash."""
+    synced = person.sync()
+    return person.list()["entries"], synced["revision"], synced["keys"], synced["digest"]
+
+
+# trash
+
+
+def test_the_trash_shows_what_was_deleted_by_whom_and_until_when_it_is_kept(house, alice, charlie):
+    alice.set("b", {"x": 1})
+    alice.set("a", 1)
+    alice.set("live", 1)
+    alice.delete("b")
+    alice.delete("a")
+    charlie.set("c", 1)
+    charlie.delete("c")
+    answer = alice.trash()
+    assert [(entry["key"], entry["value"], entry["revision"], entry["version"]) for entry in answer["entries"]] == [
+        ("a", 1, 5, 1),
+        ("b", {"x": 1}, 4, 1),
+    ]
+    first = answer["entries"][0]
+    assert first["origin"] == {"session": "s1", "label": "A test", "via": "socket"}
+    assert first["deleted_at"] == refusal(NotFound, alice.get, "a").extra["deleted_at"]
+    assert first["deleted_at"][:10] == "2027-01-15" and first["purge_at"] == first["deleted_at"].replace(
+        "2027-01-15", "2027-02-14"
+    )
+    assert (answer["next"], answer["revision"]) == (None, 5)
+
+
+def test_the_trash_comes_in_pages(alice):
+    for n in range(25):
+        alice.set(f"k{n:02}", "x" * 50_000 if n < 12 else n)
+    alice.batch(*[("delete", f"k{n:02}") for n in range(25)])
+    seen, after, pages = [], None, 0
+    while True:
+        page = alice.trash(after=after, limit=10)
+        seen += [entry["key"] for entry in page["entries"]]
+        after, pages = page["next"], pages + 1
+        if after is None:
+            break
+    assert seen == [f"k{n:02}" for n in range(25)]
+    assert pages == 3
+    assert [entry["key"] for entry in alice.trash(prefix="k1", after="k17")["entries"]] == ["k18", "k19"]
+
+
+def test_a_program_with_a_prefix_sees_its_part_of_the_trash(alice, limited):
+    for key in ("a/1", "b/1"):
+        alice.set(key, 1)
+        alice.delete(key)
+    assert [entry["key"] for entry in limited.trash()["entries"]] == ["a/1"]
+    assert [entry["key"] for entry in limited.trash(prefix="a/1")["entries"]] == ["a/1"]
+    refusal(Forbidden, limited.trash, prefix="b/")
