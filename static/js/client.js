@@ -161,6 +161,42 @@ export class Client extends EventTarget {
   }
 
   /**
+   * Writes an earlier value again: of a deleted key the last, of any key the one that it had at `revision`. Resolves to
+   * {revision, version}; rejects with a Refusal, `not_found` for what has been purged.
+   */
+  async restore(key, options = {}) {
+    return this.#put("restore", { key: sound(key), ...wireOptions(options, ["revision", "ifRevision"]) }, [key])
+  }
+
+  /**
+   * Puts back what the write of `revision` replaced, all of it, and resolves to {revision, count}. Rejects with a Refusal:
+   * `conflict` (with `key`, and its `entry` or null) where somebody has written since, `not_found` for what is too long
+   * ago. With `dryRun` it only says whether it could, and how many keys that are.
+   */
+  async undo(revision, { dryRun = false, ...others } = {}) {
+    wireOptions(others, [])
+    if (dryRun) return this.#ask("undo", { revision, dry_run: true })
+    // which keys these are the server knows
+    return this.#put("undo", { revision }, [])
+  }
+
+  /**
+   * Asks for what was written before the revision `before`, newest first: {writes: [{revision, at, origin, ops}], floor}. With
+   * a `key` only what was done to it. A page is empty when there are no more; they are complete from `floor` on.
+   */
+  async history(options = {}) {
+    return this.#ask("history", wireOptions(options, ["key", "before", "limit"]))
+  }
+
+  /**
+   * Asks for deleted keys that can be restored, in byte order: {entries: [{key, value, revision, version, deleted_at, purge_at,
+   * origin}], next, revision}; `next` is the `after` of the next page, or null.
+   */
+  async trash(options = {}) {
+    return this.#ask("trash", wireOptions(options, ["prefix", "after", "limit"]))
+  }
+
+  /**
    * Calls `fn({key, value, entry, old, mine, origin, resync})` after every change of that key, or of every key with a prefix
    * when `pattern` ends in `*`. `value` and `entry` are undefined once deleted; `mine` says that this tab wrote it,
    * `resync` that it was found out by a sync. Returns a function that ends it.
@@ -188,6 +224,11 @@ export class Client extends EventTarget {
 
   #online = () => this.#connection.hurry()
 
+  async #ask(verb, payload) {
+    const { ok, ...answer } = await this.#connection.call(verb, payload)
+    return answer
+  }
+
   async #put(verb, payload, keys) {
     if (this.state === "signed out") throw new Refusal({ code: "unauthenticated", message: "You are signed out." })
     const { ok, ...answer } = await this.#outbox.put(verb, payload, keys)
@@ -208,13 +249,17 @@ export class Client extends EventTarget {
   }
 
   /** The acknowledgement comes after the change, so a write of ours that is on its way and says the same is it. */
-  #isMine({ key, entry, revision }) {
+  #isMine({ key, entry, revision, origin }) {
     if (this.#written.has(revision)) return true
+    // what an undo says is for the server to know
+    const ours = this.session === null || origin?.session === this.session.id
     const says = (op, payload) =>
       payload.key === key && (op === "set" ? entry !== undefined && same(payload.value, entry.value) : !entry)
-    return this.#outbox.awaits(({ verb, payload }) =>
-      verb === "batch" ? payload.ops.some((op) => says(op.op, op)) : says(verb, payload),
-    )
+    return this.#outbox.awaits(({ verb, payload }) => {
+      if (verb === "batch") return payload.ops.some((op) => says(op.op, op))
+      if (verb === "restore") return payload.key === key && entry !== undefined
+      return verb === "undo" ? ours : says(verb, payload)
+    })
   }
 
   #emit(name, detail = {}) {
@@ -257,13 +302,13 @@ function sound(key) {
   return key
 }
 
-const WIRE_NAMES = { ifRevision: "if_revision", ttl: "ttl" }
+const WIRE_NAMES = { ifRevision: "if_revision" }
 
 function wireOptions(options, known) {
   const wire = {}
   for (const [name, value] of Object.entries(options)) {
     if (!known.includes(name)) throw new TypeError(`unknown option: ${name}`)
-    if (value !== undefined) wire[WIRE_NAMES[name]] = value
+    if (value !== undefined) wire[WIRE_NAMES[name] ?? name] = value
   }
   return wire
 }

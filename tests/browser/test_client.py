@@ -99,6 +99,52 @@ def test_it_is_like_local_storage(page):
     }
 
 
+def test_the_past_can_be_seen_and_had_back(page):
+    assert page.evaluate("""async () => {
+      const refused = async (act) => {
+        try { await act(); return null } catch (error) { return [error.code ?? error.name, error.key ?? null] }
+      }
+      await kv.set("a", 1)
+      await kv.set("a", 2)
+      await kv.delete("a")
+      const trash = (await kv.trash({prefix: "a"})).entries.map(({key, value}) => [key, value])
+      const seen = []
+      kv.on("*", ({key, value, mine}) => seen.push([key, value ?? null, mine]))
+      const restored = await kv.restore("a")
+      const earlier = await kv.restore("a", {revision: 1, ifRevision: restored.revision})
+      const dry = await kv.undo(earlier.revision, {dryRun: true})
+      const undone = await kv.undo(earlier.revision)
+      const {writes, floor} = await kv.history({key: "a", before: 4, limit: 2})
+      return {trash, restored, earlier, dry, undone, seen, value: kv.get("a"), floor,
+              history: writes.map(({revision, ops}) => [revision, ops[0].op]),
+              whole: (await kv.history()).writes.length,
+              refused: [
+                await refused(() => kv.restore("never")),
+                await refused(() => kv.restore("a")),
+                await refused(() => kv.restore("a", {revision: 1, ifRevision: 1})),
+                await refused(() => kv.undo(1)),
+                await refused(() => kv.undo(99)),
+                await refused(() => kv.undo(1, {dryrun: true})),
+                await refused(() => kv.history({until: 3})),
+              ]}
+    }""") == {
+        "trash": [["a", 2]],
+        "restored": {"revision": 4, "version": 3},
+        "earlier": {"revision": 5, "version": 4},
+        "dry": {"revision": 5, "count": 1},
+        "undone": {"revision": 6, "count": 1},
+        "seen": [["a", 2, True], ["a", 1, True], ["a", 2, True]],
+        "value": 2,
+        "floor": 1,
+        "history": [[3, "delete"], [2, "set"]],
+        "whole": 6,
+        "refused": [
+            ["not_found", None], ["bad_request", None], ["conflict", None], ["conflict", "a"], ["not_found", None],
+            ["TypeError", None], ["TypeError", None],
+        ],
+    }  # fmt: skip
+
+
 def test_what_cannot_be_done_is_said(page):
     refused = page.evaluate("""async () => {
       const tried = async (act) => {
