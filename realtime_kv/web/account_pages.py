@@ -10,6 +10,7 @@ from typing import Any
 from flask import Blueprint, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from realtime_kv.core import imports
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import BadRequest, Refusal, Unauthenticated
 from realtime_kv.web import going, security, sessions, shown
@@ -135,7 +136,9 @@ def _end_others(caller: Caller, _: dict[str, str]) -> AnyResponse:
 
 
 def _data(caller: Caller, trouble: Trouble = NO_TROUBLE) -> AnyResponse:
-    return show("data", caller, trouble, usage=wait(house().store.usage(caller)))
+    store = house().store
+    largest = imports.largest(wait(store.quota_of(caller)))
+    return show("data", caller, trouble, usage=wait(store.usage(caller)), largest=largest)
 
 
 def _delete(caller: Caller, form: dict[str, str]) -> AnyResponse:
