@@ -202,6 +202,17 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(alice):
     assert {**done, "dry_run": True, "revisions": [], "revision": 1} == tried
 
 
+def test_an_import_is_undone_write_by_write_the_newest_first(alice):
+    before = {f"old/{n:04}": n for n in range(1_200)} | {"both": "mine"}
+    bring(alice, before)
+    done = bring(alice, {f"new/{n:04}": n for n in range(1_200)} | {"both": "theirs"}, mode="replace").json
+    assert (done["added"], done["changed"], done["removed"]) == (1_200, 1, 1_200)
+    assert "both" in entries(alice) and len(done["revisions"]) == 3
+    for revision in reversed(done["revisions"]):
+        assert alice.call("undo", revision=revision).status_code == 200
+    assert entries(alice) == before
+
+
 def test_an_import_says_so_in_its_origin(alice):
     bring(alice, {"a": 1})
     (write,) = alice.get("/api/v1/sync").json["writes"]

@@ -15,7 +15,8 @@ const limit = Number(form.dataset.limit)
 let busy = false
 let revisions = [] // of the import that can be undone
 
-el("import-panel").hidden = false
+form.hidden = false
+el("import-plain").hidden = true
 
 form.addEventListener("submit", (event) => {
   event.preventDefault()
@@ -51,8 +52,8 @@ async function undo() {
     buttons.undo.hidden = revisions.length === 0
     refreshUsage()
     if (refusal === null) return show("Undone", ["Every key is as it was before the import."])
-    const part = undone ? `${undone} of ${wanted.length} parts are undone. ` : ""
-    throw new Error(`${part}The rest was not: ${refusal.message}`)
+    const part = undone ? `${undone} of ${wanted.length} parts are undone, and the rest is not` : "Nothing was undone"
+    throw new Error(`${part}: ${refusal.message}`)
   })
 }
 
