@@ -156,6 +156,38 @@ class Trash(Payload):
         return store.trash(caller, prefix=self.prefix, after=_given(self.after), limit=self.limit)
 
 
+class DeletePrefix(Payload):
+    prefix: str
+    dry_run: bool = False
+    op_id: OpId | UnsetType = UNSET
+
+    @property
+    def weight(self) -> int:
+        return BATCH_OPS
+
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        return store.delete_prefix(caller, self.prefix, dry_run=self.dry_run, op_id=_given(self.op_id))
+
+
+class Move(Payload):
+    from_: str = msgspec.field(name="from")
+    to: str
+    dry_run: bool = False
+    op_id: OpId | UnsetType = UNSET
+
+    @property
+    def weight(self) -> int:
+        return BATCH_OPS if self.from_.endswith("/") else 2
+
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        return store.move(caller, self.from_, self.to, dry_run=self.dry_run, op_id=_given(self.op_id))
+
+
+class Copy(Move):
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        return store.copy(caller, self.from_, self.to, dry_run=self.dry_run, op_id=_given(self.op_id))
+
+
 class Sync(Payload):
     epoch: str | UnsetType = UNSET
     since: Revision | UnsetType = UNSET
@@ -173,6 +205,9 @@ VERBS: dict[str, type[Payload]] = {
     "delete": Delete,
     "list": List,
     "batch": Batch,
+    "delete_prefix": DeletePrefix,
+    "move": Move,
+    "copy": Copy,
     "restore": Restore,
     "undo": Undo,
     "history": History,

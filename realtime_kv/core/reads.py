@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw
 
+from realtime_kv.core.database import Cursor
 from realtime_kv.core.errors import BadRequest, NotFound
 from realtime_kv.core.frames import PAGE_BYTES, Bookmark, Got, Listed, Synced, timestamp
 from realtime_kv.core.record import Record
@@ -104,7 +105,7 @@ WHERE user_id = :user AND deleted_at IS NULL {_UNDER}
 """
 
 
-def get(db: sqlite3.Connection, user_id: int, key: str, now: int) -> Got:
+def get(db: Cursor, user_id: int, key: str, now: int) -> Got:
     """The live entry under `key`. Raises NotFound, with `deleted_at` where the key is in the trash."""
     row = db.execute(_GET, {"user": user_id, "key": key, "now": now, "values": True}).fetchone()
     if row is None:

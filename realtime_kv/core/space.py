@@ -227,7 +227,8 @@ class Draft:
             if isinstance(result, Version):
                 return Written(revision=revision, version=result.version)
             return Deleted(revision=revision, existed=result.existed)
-        return Counted(revision=revision, count=len(self._ops))
+        # a move is two ops for each key
+        return Counted(revision=revision, count=len(self._ops) // (2 if verb == "move" else 1))
 
     def _replace(self, record: Record) -> None:
         space, key = self._space, record.key

@@ -30,6 +30,7 @@ from realtime_kv.core.frames import (
     Written,
 )
 from realtime_kv.core.ops import Delete, Op, Set
+from realtime_kv.core.prefixes import Copy, DeletePrefix, Move, measure, measured
 from realtime_kv.core.pulse import Pulse
 from realtime_kv.core.restoring import Restoring, Undoing
 from realtime_kv.core.runtime import Future, Runtime, Workers
@@ -223,6 +224,33 @@ class Store:
         op_id = None if dry_run else op_id
         return self._write(Write(caller, "undo", [], op_id, plan=Undoing(revision), dry_run=dry_run))
 
+    def delete_prefix(
+        self, caller: Caller, prefix: str, *, dry_run: bool = False, op_id: str | None = None
+    ) -> Future[Counted]:
+        """Delete every key that begins with `prefix` (all of them, when that is empty), as one write.
+
+        Raises InvalidKey, Forbidden at once; fails with TooLarge. With `dry_run` it is only said how many there are.
+        """
+        if prefix:
+            values.check_key(prefix)
+        return self._write_under(caller, "delete_prefix", DeletePrefix(prefix), prefix, dry_run, op_id)
+
+    def move(
+        self, caller: Caller, from_: str, to: str, *, dry_run: bool = False, op_id: str | None = None
+    ) -> Future[Counted]:
+        """Give one key, or with a `/` at the end every key under a prefix, another place, as one write.
+
+        The new keys begin at version 1 and expire when the old ones were to. Raises BadRequest, InvalidKey, Forbidden
+        at once; fails with NotFound, Conflict, TooLarge, InvalidKey, QuotaExceeded.
+        """
+        return self._write_under(caller, "move", Move(from_, to), from_, dry_run, op_id)
+
+    def copy(
+        self, caller: Caller, from_: str, to: str, *, dry_run: bool = False, op_id: str | None = None
+    ) -> Future[Counted]:
+        """As `move`, and what is there stays."""
+        return self._write_under(caller, "copy", Copy(from_, to), from_, dry_run, op_id)
+
     def set_op(
         self, key: str, value: bytes, if_revision: int | None = None, ttl: float | UnsetType | None = UNSET
     ) -> Set:
@@ -285,6 +313,23 @@ class Store:
             write.fingerprint = fingerprints.of(write)
         self.writer.submit(write)
         return write.future
+
+    def _write_under(
+        self,
+        caller: Caller,
+        verb: str,
+        plan: DeletePrefix | Copy,
+        prefix: str,
+        dry_run: bool,
+        op_id: str | None,
+    ) -> Future[Counted]:
+        for place in plan.places:
+            permissions.check_key(caller, place)
+        # a dry run leaves nothing behind, so there is nothing to repeat either
+        op_id = None if dry_run else op_id
+        written = self._write(Write(caller, verb, [], op_id, plan=plan, dry_run=dry_run))
+        user_id, now = caller.user_id, self.clock()
+        return measured(written, lambda: self._read(user_id, lambda db: measure(db, user_id, prefix, now)))
 
     def _read(self, user_id: int, fn: Callable[[Any], Any], *, indexed: bool = False) -> Future[Any]:
         """Read the tables of a user, which are first brought up to date; and with `indexed`, the index of the log."""

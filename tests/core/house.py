@@ -53,6 +53,15 @@ class Person:
         ]
         return self._answer(self.store.batch(self.caller, made, **options))
 
+    def delete_prefix(self, prefix: str, **options: Any) -> dict[str, Any]:
+        return self._answer(self.store.delete_prefix(self.caller, prefix, **options))
+
+    def move(self, from_: str, to: str, **options: Any) -> dict[str, Any]:
+        return self._answer(self.store.move(self.caller, from_, to, **options))
+
+    def copy(self, from_: str, to: str, **options: Any) -> dict[str, Any]:
+        return self._answer(self.store.copy(self.caller, from_, to, **options))
+
     def list(self, **options: Any) -> dict[str, Any]:
         return self._answer(self.store.list(self.caller, **options))
 

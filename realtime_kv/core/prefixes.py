@@ -1,0 +1,170 @@
+"""Everything under a prefix as one write: deleted, moved or copied.
+
+What lies there, and what already stands where it is to go, is looked up inside the write's transaction; so nothing is
+missed that was written a moment before, and nothing is written over. `from` stands for one key, or, when it ends in
+`/`, for all keys that begin with it.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from realtime_kv.core import reads, values
+from realtime_kv.core.database import Cursor
+from realtime_kv.core.errors import BadRequest, Conflict, InvalidKey, TooLarge, Unavailable
+from realtime_kv.core.frames import Counted, Entry, milliseconds
+from realtime_kv.core.ops import Delete, Op, Set
+from realtime_kv.core.runtime import Future
+from realtime_kv.core.space import Usage
+
+# what one write may take along: keys, and bytes of their keys and values
+MOST_KEYS = 1000
+MOST_BYTES = 8 * 1024 * 1024
+
+_SIZE = "length(CAST(key AS BLOB)) + length(CAST(value AS BLOB))"
+_UNDER = f"""
+SELECT key, CASE WHEN :values THEN value END, expires_at, {_SIZE} FROM entries
+WHERE user_id = :user AND key >= :start AND key < :end AND {reads.LIVE} ORDER BY key LIMIT {MOST_KEYS + 1}
+"""
+_MEASURE = f"""
+SELECT count(*), coalesce(sum({_SIZE}), 0) FROM entries
+WHERE user_id = :user AND key >= :start AND key < :end AND {reads.LIVE}
+"""
+_TAKEN = f"""
+WITH wanted (place, wanted) AS (SELECT key, value FROM json_each(:keys))
+SELECT key, {reads.ENTRY} FROM wanted CROSS JOIN entries ON user_id = :user AND key = wanted
+WHERE {reads.LIVE} ORDER BY place LIMIT 1
+"""
+
+# a key, its value (JSON text) where that is wanted, and when it expires
+_Found = tuple[str, str, int | None]
+
+
+class DeletePrefix(Struct, frozen=True):
+    """Delete every key that begins with `prefix`."""
+
+    prefix: str
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return (self.prefix,)
+
+    def ops(self, cursor: Cursor, user_id: int, now: int) -> list[Op]:
+        """Raises TooLarge."""
+        return [Delete(key) for key, _, _ in _under(cursor, user_id, self.prefix, now, values=False)]
+
+
+class Copy(Struct, frozen=True):
+    """Write what stands under `source` under `target` too, with the time that it has left."""
+
+    source: str
+    target: str
+
+    def __post_init__(self) -> None:
+        """Raises BadRequest, InvalidKey."""
+        values.check_key(self.source)
+        values.check_key(self.target)
+        if self.source.endswith("/") != self.target.endswith("/"):
+            raise BadRequest("`from` and `to` are both a prefix, with a `/` at the end, or both one key.", field="to")
+        if self.source == self.target:
+            raise BadRequest("`from` and `to` are the same; choose another place.", field="to")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return (self.source, self.target)
+
+    def ops(self, cursor: Cursor, user_id: int, now: int) -> list[Op]:
+        """Raises NotFound (one key that is not there), TooLarge, InvalidKey, Conflict."""
+        return [*self._written(cursor, user_id, now, self._found(cursor, user_id, now))]
+
+    def _found(self, cursor: Cursor, user_id: int, now: int) -> list[_Found]:
+        if self.source.endswith("/"):
+            return list(_under(cursor, user_id, self.source, now, values=True))
+        entry = msgspec.json.decode(reads.get(cursor, user_id, self.source, now).entry, type=Entry)
+        expires_at = None if entry.expires_at is None else milliseconds(entry.expires_at)
+        assert isinstance(entry.value, Raw)
+        return [(self.source, bytes(entry.value).decode(), expires_at)]
+
+    def _written(self, cursor: Cursor, user_id: int, now: int, found: list[_Found]) -> list[Op]:
+        start = len(self.source)
+        targets = [_checked(self.target + key[start:]) for key, _, _ in found]
+        parameters = {"user": user_id, "now": now, "values": True, "keys": msgspec.json.encode(targets).decode()}
+        if (taken := cursor.execute(_TAKEN, parameters).fetchone()) is not None:
+            key, entry = taken
+            raise Conflict(f"{key!r} exists already; delete it or choose another place.", entry=Raw(entry.encode()))
+        return [
+            Set(target, value, expires_at=expires_at)
+            for target, (_, value, expires_at) in zip(targets, found, strict=True)
+        ]
+
+
+class Move(Copy, frozen=True):
+    """Write what stands under `source` under `target` instead, with the time that it has left."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.source.endswith("/") and self.target.startswith(self.source):
+            raise BadRequest("Nothing can be moved into itself; choose another place.", field="to")
+
+    def ops(self, cursor: Cursor, user_id: int, now: int) -> list[Op]:
+        found = self._found(cursor, user_id, now)
+        # no target was there, so no key stands in both
+        return [*self._written(cursor, user_id, now, found), *(Delete(key) for key, _, _ in found)]
+
+
+def measure(db: sqlite3.Connection, user_id: int, prefix: str, now: int) -> Usage:
+    """How much lies under a prefix."""
+    return Usage(*db.execute(_MEASURE, _range(user_id, prefix, now)).fetchone())
+
+
+def measured(written: Future[Counted], measure: Callable[[], Future[Usage]]) -> Future[Counted]:
+    """As `written`, but that a TooLarge says how much there is: the writer has looked no further than to its limit."""
+    answer: Future[Counted] = Future()
+
+    def tell(refusal: TooLarge, measuring: Future[Usage]) -> None:
+        if not measuring.failed:
+            usage = measuring.result()
+            refusal.extra["actual"] = usage.keys if refusal.extra["limit"] == MOST_KEYS else usage.bytes
+        answer.fail(refusal)
+
+    def came_out(_: Future[Counted]) -> None:
+        try:
+            answer.resolve(written.result())
+        except TooLarge as refusal:
+            try:
+                measure().then(partial(tell, refusal))
+            except Unavailable:
+                answer.fail(refusal)
+        except BaseException as error:  # handed to whoever waits
+            answer.fail(error)
+
+    written.then(came_out)
+    return answer
+
+
+def _under(cursor: Cursor, user_id: int, prefix: str, now: int, *, values: bool) -> Iterator[_Found]:
+    # whoever asks for too much costs the writer no more than one who asks for just enough
+    size = 0
+    rows = cursor.execute(_UNDER, {**_range(user_id, prefix, now), "values": values})
+    for count, (key, value, expires_at, bytes_) in enumerate(rows, 1):
+        size += bytes_
+        if count > MOST_KEYS:
+            raise TooLarge(f"More than {MOST_KEYS} keys lie there; take a smaller part at a time.", limit=MOST_KEYS)
+        if size > MOST_BYTES:
+            raise TooLarge(f"More than {MOST_BYTES} bytes lie there; take a smaller part at a time.", limit=MOST_BYTES)
+        yield key, value, expires_at
+
+
+def _range(user_id: int, prefix: str, now: int) -> dict[str, Any]:
+    return {"user": user_id, "start": prefix, "end": reads.behind(prefix), "now": now}
+
+
+def _checked(target: str) -> str:
+    try:
+        return values.check_key(target)
+    except InvalidKey as refusal:
+        raise InvalidKey(f"{target[:80]!r}… is what it would be called, and that is too long") from refusal
