@@ -126,10 +126,8 @@ class Expiry:
         return soonest, {write.user_id for write in writes}
 
     def _flush(self, users: set[int] | None) -> None:
-        writer, holds = self._store.writer, self._store.holds
-        flushes = (
-            [writer.flush(None)] if users is None else [writer.flush(user_id) for user_id in users if holds(user_id)]
-        )
+        store = self._store
+        flushes = [store.writer.flush(None)] if users is None else [store.settled(user_id) for user_id in users]
         for flush in flushes:
             self._wait(flush)
 

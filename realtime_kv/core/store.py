@@ -265,10 +265,6 @@ class Store:
         """A delete for a batch. Raises InvalidKey."""
         return Delete(values.check_key(key), if_revision)
 
-    def holds(self, user_id: int) -> bool:
-        """Whether this user's tables may be behind what is committed."""
-        return self._memtable.holds(user_id)
-
     def watch(self, fn: Callable[[Sequence[Committed]], None]) -> None:
         """Call `fn` on the edge's thread after each commit, before the outcomes are handed out."""
         self.writer.watch(fn)
