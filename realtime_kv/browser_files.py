@@ -3,10 +3,29 @@
 Only what stands in `VENDOR` leaves `node_modules`: the name under `/static/js/vendor/` → the file under `node_modules`.
 """
 
+import json
 import os
 import re
 from functools import cache
 from pathlib import Path
+
+# what the editor is made of; each is one file, and imports the others by these names
+_EDITOR = {
+    "@codemirror/state": "dist/index.js",
+    "@codemirror/view": "dist/index.js",
+    "@codemirror/commands": "dist/index.js",
+    "@codemirror/language": "dist/index.js",
+    "@codemirror/lang-json": "dist/index.js",
+    "@codemirror/streamparser": "dist/index.js",
+    "@lezer/common": "dist/index.js",
+    "@lezer/highlight": "dist/index.js",
+    "@lezer/json": "dist/index.js",
+    "@lezer/lr": "dist/index.js",
+    "@marijn/find-cluster-break": "src/index.js",
+    "crelt": "index.js",
+    "style-mod": "src/style-mod.js",
+    "w3c-keyname": "index.js",
+}
 
 _SANS = "@fontsource-variable/instrument-sans/files"
 _MONO = "@fontsource-variable/geist-mono/files"
@@ -22,8 +41,11 @@ VENDOR: dict[str, str] = {
     "fonts/instrument-sans-ext.woff2": f"{_SANS}/instrument-sans-latin-ext-wght-normal.woff2",
     "fonts/geist-mono.woff2": f"{_MONO}/geist-mono-latin-wght-normal.woff2",
     "fonts/geist-mono-ext.woff2": f"{_MONO}/geist-mono-latin-ext-wght-normal.woff2",
+    **{f"{package}.js": f"{package}/{file}" for package, file in _EDITOR.items()},
 }
 
+# The dashboard's import map. Its text is fixed, since the policy of the page allows it by its hash.
+IMPORT_MAP = json.dumps({"imports": {package: f"/static/js/vendor/{package}.js" for package in _EDITOR}})
 
 # `import … from "…"` and `export … from "…"`, but not `import("…")`, which is for later
 _IMPORT = re.compile(r"""^\s*(?:import|export)\b[^"'()]*?["'](\.[^"']+)["']""", re.MULTILINE)

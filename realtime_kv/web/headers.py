@@ -4,6 +4,8 @@ They stand around the whole app, since the polls of a socket never come to Flask
 keeps its own. There is no `Cross-Origin-Embedder-Policy`: no page of ours needs what it would unlock.
 """
 
+import base64
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -48,6 +50,13 @@ ALWAYS = (
 )
 # a year, and for the hosts below this one too (OWASP ASVS 5.0, 3.4.1)
 UNDER_TLS = (("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),)
+
+
+def policy_with(inline: str) -> str:
+    """The policy of a page that carries this one inline script (an import map), allowed by its hash."""
+    digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
+    return CONTENT_SECURITY_POLICY.replace("script-src 'self'", f"script-src 'self' 'sha256-{digest}'")
+
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 

@@ -6,10 +6,12 @@ from flask import Blueprint, Response, abort, current_app, redirect, render_temp
 from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv import browser_files
-from realtime_kv.web import going, sessions
+from realtime_kv.web import going, headers, sessions
 from realtime_kv.web.house import house, wait
 
 pages = Blueprint("pages", __name__)
+
+_WITH_IMPORTS = {"Content-Security-Policy": headers.policy_with(browser_files.IMPORT_MAP)}
 
 
 @pages.get("/")
@@ -20,13 +22,22 @@ def home() -> AnyResponse:
 @pages.get("/keys", defaults={"page": "keys"})
 @pages.get("/activity", defaults={"page": "activity"})
 @pages.get("/trash", defaults={"page": "trash"})
-def dashboard(page: str) -> str:
+def dashboard(page: str) -> tuple[str, dict[str, str]]:
     """One page, which tells by its address what it shows."""
     caller = sessions.signed_in()
     page_data = {"username": caller.username, "session": caller.session}
     notice = wait(house().accounts.own.recovery_notice(caller))
     modules = browser_files.modules(Path(str(current_app.static_folder)) / "js", "dashboard/main.js")
-    return render_template("keys.html", page=page, caller=caller, notice=notice, page_data=page_data, modules=modules)
+    made = render_template(
+        "keys.html",
+        page=page,
+        caller=caller,
+        notice=notice,
+        page_data=page_data,
+        modules=modules,
+        importmap=browser_files.IMPORT_MAP,
+    )
+    return made, _WITH_IMPORTS
 
 
 @pages.get("/rkv.js")

@@ -1,5 +1,10 @@
 """The headers that every answer carries."""
 
+import base64
+import hashlib
+import json
+import re
+
 import pytest
 
 from realtime_kv import browser_files
@@ -12,7 +17,11 @@ PATHS = ["/signin", "/signup", "/keys", "/nothing", "/api/v1/me", "/api/v1/nope"
 def test_every_answer_says_what_a_browser_may_make_of_it(alice, path):
     headers = alice.get(path).headers
     policy = headers["Content-Security-Policy"].split("; ")
-    assert {"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "form-action 'self'"} <= set(policy)
+    assert {"default-src 'none'", "frame-ancestors 'none'", "form-action 'self'"} <= set(policy)
+    scripts = next(rule for rule in policy if rule.startswith("script-src "))
+    assert re.fullmatch(
+        r"script-src 'self'( 'sha256-[\w+/]{43}=')?" if path == "/keys" else "script-src 'self'", scripts
+    )
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
@@ -20,6 +29,18 @@ def test_every_answer_says_what_a_browser_may_make_of_it(alice, path):
     assert headers["Cross-Origin-Resource-Policy"] == ("cross-origin" if path == "/rkv.js" else "same-origin")
     assert {"camera=()", "microphone=()", "geolocation=()"} <= set(headers["Permissions-Policy"].split(", "))
     assert "Strict-Transport-Security" not in headers
+
+
+@pytest.mark.parametrize("path", ["/keys", "/activity", "/trash"])
+def test_the_dashboard_s_import_map_is_allowed_by_its_hash_and_says_what_we_serve(alice, path):
+    answer = alice.get(path)
+    (inline,) = re.findall(r'<script type="importmap">(.*?)</script>', answer.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
+    assert f"script-src 'self' 'sha256-{digest}'; " in answer.headers["Content-Security-Policy"]
+    # a browser lets a map speak only for what is not under way yet
+    assert answer.text.index("importmap") < answer.text.index("modulepreload")
+    served = {f"/static/js/vendor/{name}" for name in browser_files.VENDOR}
+    assert set(json.loads(inline)["imports"].values()) <= served
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path != "/rkv.js"])
