@@ -47,6 +47,7 @@ class Config:
     session_idle_days: int = 14
     trash_days: int = 30
     history_days: int = 90
+    history_bytes: int = 128 * MIB
     receipt_days: int = 7
     audit_days: int = 365
     account_days: int = 14
@@ -320,6 +321,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "session_idle_days": _whole(1, 3650),
     "trash_days": _whole(1, 36_500),
     "history_days": _whole(1, 36_500),
+    "history_bytes": _whole(1, 10**15),
     "receipt_days": _whole(7, 36_500),
     "audit_days": _whole(1, 36_500),
     "account_days": _whole(1, 36_500),

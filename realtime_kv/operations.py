@@ -49,7 +49,8 @@ _RECEIPT_DAYS = 7
 class Purged(msgspec.Struct, kw_only=True):
     """What a purge has removed, when (milliseconds) and how long it took.
 
-    `keys` had been deleted, and with them went `ops` of the log; `writes` were older than the history goes back.
+    `keys` had been deleted, and with them went `ops` of the log; of `writes` some or all was older than
+    the history goes back.
     `clean` says that no byte of what was removed is left in the files.
     """
 
@@ -160,7 +161,7 @@ class Operations:
         progress("Looking for deleted keys …")
         done.keys, done.ops = purge.keys(now - config.trash_days * DAY)
         progress("Looking through the change log …")
-        done.writes = purge.history(now - config.history_days * DAY)
+        done.writes = purge.history(now - config.history_days * DAY, config.history_bytes)
         done.receipts = purge.receipts(now - max(_RECEIPT_DAYS, config.receipt_days) * DAY)
         progress("Looking for deleted accounts …")
         users = self._write(lambda db: accounts_purge.condemn(db, now - config.account_days * DAY))

@@ -6,22 +6,15 @@ on. `vacuum` has to follow, once everything else is done.
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterator
+from typing import Any
 
 import msgspec
 
-from realtime_kv.core import database
 from realtime_kv.core.frames import read_frame, write_frame
-from realtime_kv.core.runtime import Future
-from realtime_kv.core.store import Store
+from realtime_kv.core.old_history import OldHistory
+from realtime_kv.core.upkeep import LOOK_ROWS, STEP_BYTES, STEP_ROWS, Upkeep
 
-T = TypeVar("T")
-
-# what one step looks at, and what it changes at most: a few milliseconds of everybody's time
-LOOK_ROWS = 4096
-STEP_ROWS = 512
-STEP_BYTES = 4 * 1024 * 1024
 # deleted keys that one reading of the whole log is for
 ROUND_KEYS = 50_000
 
@@ -37,7 +30,6 @@ FROM entries WHERE rowid > :after ORDER BY rowid LIMIT :rows
 _RAISE_FLOORS = """
 UPDATE spaces SET floor = max(floor, ?1), history_floor = max(history_floor, ?1) WHERE user_id = ?2
 """
-_RAISE_HISTORY_FLOOR = "UPDATE spaces SET history_floor = max(history_floor, ?1) WHERE user_id = ?2"
 _LOG_OF_USERS = """
 SELECT id, user_id, revision, frame FROM log
 WHERE id > :after AND id <= :after + :rows AND user_id IN (SELECT value FROM json_each(:users)) ORDER BY id
@@ -45,22 +37,14 @@ WHERE id > :after AND id <= :after + :rows AND user_id IN (SELECT value FROM jso
 _IDS_OF_USERS = """
 SELECT id FROM log WHERE id > :after AND id <= :after + :rows AND user_id IN (SELECT value FROM json_each(:users))
 """
-_OLD_LOG = """
-SELECT id, user_id, revision FROM log
-WHERE at < :before AND id <= (SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'flushed') AND id > :after
-    AND id <= :after + :rows
-"""
 _OLD_RECEIPTS = "SELECT rowid FROM receipts WHERE at < :before AND rowid > :after AND rowid <= :after + :rows"
 _LAST_LOG = "SELECT coalesce(max(id), 0) FROM log"
 _FIRST_LOG = "SELECT coalesce(min(id), 1) - 1 FROM log"
 _LAST_RECEIPT = "SELECT coalesce(max(rowid), 0) FROM receipts"
 
 
-class Purge:
+class Purge(Upkeep):
     """Goes through one store; every call comes back when its steps are done, so never call it on the edge's thread."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
 
     def keys(self, before: int) -> tuple[int, int]:
         """Remove the keys deleted before that time, and their values from the log: how many keys, how many ops."""
@@ -72,14 +56,9 @@ class Purge:
             keys += self._remove_entries(trashed, before)
         return keys, ops
 
-    def history(self, before: int) -> int:
-        """Remove the writes of before that time from the change log; how many."""
-        removed = 0
-        for after in self._steps(_FIRST_LOG, _LAST_LOG):
-            rows = self._read(_OLD_LOG, {"before": before, "after": after, "rows": LOOK_ROWS})
-            for part in _parts(rows):
-                removed += self._write(_remove_history, part)
-        return removed
+    def history(self, before: int, most: int) -> int:
+        """Remove from the change log what is from before that time, or beyond `most` bytes; of how many writes."""
+        return OldHistory(self._store).remove(before, most)
 
     def receipts(self, before: int) -> int:
         """Forget what writes were answered before that time; how many."""
@@ -103,6 +82,8 @@ class Purge:
                 ids = [row for (row,) in part]
                 removed += self._write(_delete_rows, "log", ids)
         for user_id in users:
+            while self._write(_delete_some_history, user_id):
+                pass
             for table in ("entries", "receipts"):
                 while gone := self._write(_delete_some, table, user_id):
                     removed += gone
@@ -149,27 +130,9 @@ class Purge:
             yield after
             after += LOOK_ROWS
 
-    def _write(self, fn: Callable[..., T], *args: Any) -> T:
-        """`fn(connection, …)` in a transaction of its own."""
-        return self._wait(self._store.writer.run(lambda connection: fn(database.driver(connection), *args)))
-
-    def _look(self, fn: Callable[..., T], *args: Any) -> T:
-        """`fn(connection, …)` with a connection that only reads."""
-        return self._wait(self._store.readers.submit(lambda connection: fn(database.driver(connection), *args)))
-
-    def _read(self, sql: str, parameters: dict[str, Any] | None = None) -> list[Any]:
-        return self._look(_rows, sql, parameters or {})
-
-    def _wait(self, future: Future[T]) -> T:
-        return self._store.runtime.wait(future)
-
 
 def _nothing(_: sqlite3.Connection) -> None:
     """Done by the writer, it leaves the tables up to date."""
-
-
-def _rows(db: sqlite3.Connection, sql: str, parameters: dict[str, Any]) -> list[Any]:
-    return db.execute(sql, parameters).fetchall()
 
 
 def _raise_floors(db: sqlite3.Connection, trashed: _Trashed) -> None:
@@ -210,22 +173,22 @@ def _change_frames(db: sqlite3.Connection, rows: list[tuple[int, str | None]]) -
 
 
 def _remove_entries(db: sqlite3.Connection, rows: list[tuple[int, str, int, int]]) -> int:
+    gone = [(user_id, key, revision) for user_id, key, revision, _ in rows]
+    db.executemany("DELETE FROM history WHERE user_id = ? AND key = ? AND revision <= ?", gone)
     # not one that has been created again meanwhile
     sql = "DELETE FROM entries WHERE user_id = ? AND key = ? AND revision = ? AND deleted_at < ?"
     return db.executemany(sql, rows).rowcount
 
 
-def _remove_history(db: sqlite3.Connection, rows: list[tuple[int, int, int]]) -> int:
-    latest: dict[int, int] = {}
-    for _, user_id, revision in rows:
-        latest[user_id] = max(revision, latest.get(user_id, 0))
-    db.executemany(_RAISE_HISTORY_FLOOR, [(revision, user_id) for user_id, revision in latest.items()])
-    return _delete_rows(db, "log", [row for row, _, _ in rows])
-
-
 def _delete_rows(db: sqlite3.Connection, table: str, ids: list[int]) -> int:
     sql = f"DELETE FROM {table} WHERE rowid IN (SELECT value FROM json_each(?))"
     return db.execute(sql, (_encode(ids).decode(),)).rowcount
+
+
+def _delete_some_history(db: sqlite3.Connection, user_id: int) -> int:
+    some = "SELECT user_id, key, revision FROM history WHERE user_id = ? LIMIT ?"
+    sql = f"DELETE FROM history WHERE (user_id, key, revision) IN ({some})"
+    return db.execute(sql, (user_id, STEP_ROWS)).rowcount
 
 
 def _delete_some(db: sqlite3.Connection, table: str, user_id: int) -> int:

@@ -109,8 +109,11 @@ class Undoing(Struct):
             rows.setdefault(row, set()).add(key)
         # one after the other: together they may be more than there is memory for
         for row, wanted in rows.items():
-            (frame,) = cursor.execute(_FRAME, (row,)).fetchone()
-            found |= {op.key: _stood(op, now) for op in read_frame(frame).ops if op.key in wanted}
+            frame = cursor.execute(_FRAME, (row,)).fetchone()
+            if frame is not None:
+                found |= {op.key: _stood(op, now) for op in read_frame(frame[0]).ops if op.key in wanted}
+        if len(found) < len(keys):
+            raise _forgotten(self.revision)
         return found
 
 

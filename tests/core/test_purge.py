@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime_kv.core.errors import Unavailable
+from realtime_kv.core.errors import NotFound, Unavailable
 from realtime_kv.core.purge import Purge
 from tests.core.house import Person
 
@@ -128,30 +128,151 @@ def test_a_write_keeps_its_other_ops_as_they_were(house, store, alice):
 
 
 def test_the_change_log_goes_back_as_far_as_it_should_and_sync_needs_none_of_it(house, store, alice):
-    for n in range(5):
-        alice.set(f"old{n}", n)
+    for n in range(6):
+        alice.set("old", n)
     house.clock.now += 91 * DAY
-    alice.set("new", 1)
+    alice.set("old", "new")
     epoch, before = alice.sync()["epoch"], alice.sync()
-    assert Purge(store).history(house.clock() - 90 * DAY) == 5
+    assert Purge(store).history(house.clock() - 90 * DAY, 10**9) == 5
     assert floors(store, alice) == (0, 5)
-    assert rows(store, "SELECT revision FROM log") == [(6,)]
+    # what stood there at the horizon stays: the last write can still be undone
+    assert rows(store, "SELECT revision FROM log") == rows(store, "SELECT revision FROM history") == [(6,), (7,)]
     assert alice.sync() == before
     assert alice.sync(epoch=epoch, since=1)["reset"] is False
     # and the next write takes the next revision, also after another start
-    assert alice.set("more", 1)["revision"] == 7
+    assert alice.undo(7) == {"ok": True, "revision": 8, "count": 1}
+    assert alice.get("old")["value"] == 5
+    answer = alice.history()
+    assert ([write["revision"] for write in answer["writes"]], answer["floor"]) == ([8, 7, 6], 6)
+
+
+def test_of_an_old_write_that_stays_which_was_not_overwritten_by_then(house, store, alice):
+    alice.batch(("set", "a", 1), ("set", "b", 1), ("set", "c", 1))
+    alice.batch(("set", "a", 2), ("delete", "c"))
+    house.clock.now += 91 * DAY
+    alice.set("b", 3)
+    alice.restore("c")
+    assert Purge(store).history(house.clock() - 90 * DAY, 10**9) == 1
+    assert [sorted(op["key"] for op in write["ops"]) for write in alice.history()["writes"]] == [
+        ["c"], ["b"], ["a", "c"], ["b"],
+    ]  # fmt: skip
+    assert alice.history(key="a")["writes"][0]["ops"][0]["value"] == 2
+    # nothing more to do
+    assert Purge(store).history(house.clock() - 90 * DAY, 10**9) == 0
+    assert alice.undo(4)["count"] == alice.undo(3)["count"] == 1
+    assert alice.get("b")["value"] == 1
+    # a part of an old write is not undone
+    with pytest.raises(NotFound):
+        alice.undo(1)
+
+
+def test_the_history_of_each_user_keeps_to_its_budget_of_bytes(house, store, alice, charlie):
+    for n in range(300):
+        alice.set(f"k{n % 10}", "x" * 1000)
+        charlie.set("k", n)
+    purge = Purge(store)
+    assert purge.history(0, 10**9) == 0
+    assert 170 < purge.history(0, 100_000) < 220
+    held = rows(store, "SELECT user_id, sum(length(frame)) FROM log GROUP BY user_id")
+    assert held[0][1] < 100_000 + 10 * 1200
+    answer = alice.history(limit=1000)
+    revisions = [write["revision"] for write in answer["writes"]]
+    assert set(range(answer["floor"], 301)) <= set(revisions)
+    assert len(charlie.history(limit=1000)["writes"]) == 300
+    # all of it can still be undone, back to the floor
+    for revision in range(300, 290, -1):
+        alice.undo(revision, dry_run=True)
+
+
+def test_a_clock_that_was_wrong_for_a_while_makes_no_write_old_before_its_time(house, store, alice):
+    alice.set("k", 1)
+    alice.set("k", 2)
+    now, house.clock.now = house.clock.now, 1000
+    alice.set("k", 3)
+    house.clock.now = now
+    alice.set("k", 4)
+    assert Purge(store).history(house.clock() - 90 * DAY, 10**9) == 0
+    house.clock.now += 91 * DAY
+    assert Purge(store).history(house.clock() - 90 * DAY, 10**9) == 3
+
+
+def test_no_byte_of_what_is_too_old_is_left_on_the_disk(house, store, alice, tmp_path):
+    old, later = [secret() for _ in range(700)], [secret("kept") for _ in range(700)]
+    alice.batch(*[("set", f"k{n}", secret("kept")) for n in range(60)])
+    for start in range(0, 700, 100):
+        alice.batch(*[("set", f"k{n}", old[n]) for n in range(start, start + 100)], ("set", "kept", start))
+    alice.history()
+    for start in range(0, 700, 100):
+        alice.batch(*[("set", f"k{n}", later[n]) for n in range(start, start + 100)])
+    house.clock.now += 91 * DAY
+    purge = Purge(store)
+    assert purge.history(house.clock() - 90 * DAY, 10**9) == 8
+    assert purge.vacuum()
+    assert on_disk(tmp_path, old) == []
+    assert len(on_disk(tmp_path, later)) == 700
+    assert [len(write["ops"]) for write in alice.history()["writes"]] == [100] * 7 + [1]
+
+
+def test_no_key_that_was_purged_is_left_in_any_index(house, store, alice, tmp_path):
+    gone, kept = [secret() for _ in range(100)], [secret("kept") for _ in range(100)]
+    alice.batch(*[("set", key, 1) for key in gone[:50]], *[("set", key, 1) for key in kept[:50]])
+    alice.history()
+    alice.batch(*[("set", key, 1) for key in gone[50:]], *[("set", key, 1) for key in kept[50:]])
+    alice.batch(*[("delete", key) for key in gone])
+    house.clock.now += 31 * DAY
+    purge = Purge(store)
+    assert len(on_disk(tmp_path, gone)) == 100
+    purge.keys(house.clock() - 30 * DAY)
+    assert purge.vacuum()
+    assert on_disk(tmp_path, gone) == []
+    assert len(on_disk(tmp_path, kept)) == 100
+    assert len(alice.history(limit=1000)["writes"]) == 2
+    assert alice.history(key=gone[0])["writes"] == []
+    with pytest.raises(NotFound):
+        alice.restore(gone[0])
+    with pytest.raises(NotFound):
+        alice.restore(gone[0], revision=1)
+    with pytest.raises(NotFound):
+        alice.undo(3)
+    assert alice.trash()["entries"] == []
+
+
+def test_a_key_that_was_purged_and_created_again_has_no_past(house, store, alice):
+    alice.set("k", 1)
+    alice.delete("k")
+    house.clock.now += 31 * DAY
+    Purge(store).keys(house.clock() - 30 * DAY)
+    alice.set("k", 2)
+    answer = alice.history(key="k")
+    assert ([write["revision"] for write in answer["writes"]], answer["floor"]) == ([3], 3)
+    alice.undo(3)
+    with pytest.raises(NotFound):
+        alice.get("k")
+
+
+def test_of_a_space_that_is_removed_nothing_is_left(house, store, alice, charlie):
+    for person in (alice, charlie):
+        for n in range(600):
+            person.set(f"k{n}", n)
+        person.delete("k0")
+        person.history()
+    Purge(store).spaces([alice.caller.user_id])
+    for table in ("history", "log", "entries"):
+        assert rows(store, f"SELECT DISTINCT user_id FROM {table}") == [(charlie.caller.user_id,)]
 
 
 def test_an_emptied_log_still_tells_a_restart_where_it_stood(house, store, alice):
     alice.set("a", 1)
+    alice.delete("a")
     house.clock.now += 91 * DAY
-    purge = Purge(store)
-    assert purge.history(house.clock() - 90 * DAY) == 1
+    assert Purge(store).keys(house.clock() - 30 * DAY) == (1, 2)
+    assert rows(store, "SELECT id FROM log") == []
     store.stop()
     again = Person(house.open(), alice.caller)
-    assert again.set("a", 2)["revision"] == 2
+    assert again.set("a", 2)["revision"] == 3
     assert again.get("a")["value"] == 2
-    assert rows(again.store, "SELECT id, revision FROM log") == [(2, 2)]
+    assert again.history(key="a")["writes"][0]["revision"] == 3
+    assert rows(again.store, "SELECT id, revision FROM log") == [(3, 3)]
 
 
 def test_receipts_are_remembered_for_their_time(house, store, alice):

@@ -1,0 +1,41 @@
+"""How upkeep works on a store: in small steps, between which other writes go on; never on the edge's thread."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from realtime_kv.core import database
+from realtime_kv.core.runtime import Future
+from realtime_kv.core.store import Store
+
+T = TypeVar("T")
+
+# what one step looks at, and what it changes at most: a few milliseconds of everybody's time
+LOOK_ROWS = 4096
+STEP_ROWS = 512
+STEP_BYTES = 4 * 1024 * 1024
+
+
+class Upkeep:
+    """Steps on one store, each of which is waited for."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def _write(self, fn: Callable[..., T], *args: Any) -> T:
+        """`fn(connection, …)` in a transaction of its own."""
+        return self._wait(self._store.writer.run(lambda connection: fn(database.driver(connection), *args)))
+
+    def _look(self, fn: Callable[..., T], *args: Any) -> T:
+        """`fn(connection, …)` with a connection that only reads."""
+        return self._wait(self._store.readers.submit(lambda connection: fn(database.driver(connection), *args)))
+
+    def _read(self, sql: str, parameters: dict[str, Any] | None = None) -> list[Any]:
+        return self._look(_rows, sql, parameters or {})
+
+    def _wait(self, future: Future[T]) -> T:
+        return self._store.runtime.wait(future)
+
+
+def _rows(db: sqlite3.Connection, sql: str, parameters: dict[str, Any]) -> list[Any]:
+    return db.execute(sql, parameters).fetchall()
