@@ -1,0 +1,159 @@
+"""The index of the log follows when there is time, or when somebody asks; and says the same as the log in the end."""
+
+import sqlite3
+import threading
+
+import msgspec
+import pytest
+
+from realtime_kv.core import index
+from realtime_kv.core.errors import Unavailable
+from realtime_kv.core.runtime import Threads
+from tests.core.house import House, Person
+
+
+@pytest.fixture
+def runtime():
+    runtime = Threads()
+    yield runtime
+    runtime.stop()
+
+
+@pytest.fixture
+def busy_house(tmp_path, runtime):
+    house = House(tmp_path)
+    yield house
+    house.close()
+
+
+def indexed(folder):
+    with sqlite3.connect(folder / "kv.db") as db:
+        return db.execute("SELECT user_id, key, revision, row FROM history ORDER BY row, key").fetchall()
+
+
+def logged(folder):
+    with sqlite3.connect(folder / "kv.db") as db:
+        rows = db.execute("SELECT user_id, revision, id, frame FROM log ORDER BY id").fetchall()
+    return [
+        (user_id, key, revision, row)
+        for user_id, revision, row, frame in rows
+        for key in sorted(op["key"] for op in msgspec.json.decode(frame)["ops"])
+    ]
+
+
+def test_a_commit_writes_nothing_to_the_index(house, store, alice, tmp_path):
+    for n in range(10):
+        alice.set("k", n)
+    alice.list()
+    assert indexed(tmp_path) == []
+
+
+def test_when_nothing_is_asked_for_the_index_is_brought_up_to_date(busy_house, runtime, tmp_path, monkeypatch):
+    monkeypatch.setattr(index, "STEP_ROWS", 7)
+    store = busy_house.open(runtime)
+    alice = Person(store, busy_house.add_user("alice"))
+    stepped = threading.Event()
+    accept = store._committer._index.accept
+
+    def accepted():
+        accept()
+        if store._committer.indexed == 30:
+            stepped.set()
+
+    store._committer._index.accept = accepted
+    for n in range(28):
+        alice.set(f"k{n % 5}", n)
+    alice.batch(("set", 'q"uote\\', 1), ("set", "käse/🧀", 2))
+    alice.delete("k0")
+    assert stepped.wait(20)
+    assert indexed(tmp_path) == logged(tmp_path)
+    assert len(indexed(tmp_path)) == 31
+
+
+def test_whoever_asks_waits_for_the_steps_and_others_write_in_between(busy_house, runtime, monkeypatch):
+    monkeypatch.setattr(index, "STEP_ROWS", 10)
+    store = busy_house.open(runtime)
+    alice, charlie = (Person(store, busy_house.add_user(name)) for name in ("alice", "charlie"))
+    for n in range(200):
+        alice.set("k", n)
+    order: list[str] = []
+    hold = threading.Event()
+    store.writer.run(lambda _: hold.wait())
+    history = store.history(alice.caller, key="k", limit=1000)
+    undo = store.undo(alice.caller, 200)
+    # hers come in their order, his need not wait for her past
+    after = store.set(alice.caller, "after", b"1")
+    his = store.set(charlie.caller, "his", b"1")
+    for name, future in (("history", history), ("undo", undo), ("after", after), ("his", his)):
+        future.then(lambda _, name=name: order.append(name))
+    hold.set()
+    assert len(msgspec.json.decode(runtime.wait(history, 20).writes)) in (200, 201)
+    assert runtime.wait(undo, 20).revision == 201
+    assert runtime.wait(after, 20).revision == 202
+    assert runtime.wait(his, 20).revision == 1
+    assert order.index("his") < order.index("undo") < order.index("after")
+
+
+def test_under_a_load_that_never_pauses_the_index_keeps_up(house, store, alice, tmp_path, monkeypatch):
+    monkeypatch.setattr("realtime_kv.core.commit.INDEX_BACKLOG", 20)
+    monkeypatch.setattr(index, "STEP_ROWS", 10)
+    for n in range(100):
+        alice.set(f"k{n}", n)
+        assert store._committer.last_row - store._committer.indexed <= 20
+    assert indexed(tmp_path) == logged(tmp_path)[: store._committer.indexed]
+
+
+def test_a_step_is_no_longer_than_its_bytes(house, store, alice, monkeypatch):
+    monkeypatch.setattr(index, "STEP_BYTES", 100_000)
+    for _ in range(10):
+        alice.set("k", "x" * 60_000)
+    steps, step = [], store._committer._index.step
+
+    def counted(cursor, last_row):
+        steps.append(step(cursor, last_row))
+        return steps[-1]
+
+    store._committer._index.step = counted
+    assert [write["revision"] for write in alice.history(limit=3)["writes"]] == [10, 9, 8]
+    assert steps == [2, 4, 6, 8, 10]
+
+
+def test_a_step_that_fails_is_told_to_whoever_waits_and_is_done_again(house, store, alice, tmp_path):
+    alice.set("k", 1)
+    step, fail = store._committer._index.step, True
+
+    def failing(cursor, last_row):
+        step(cursor, last_row)
+        if fail:
+            raise sqlite3.OperationalError("no")
+        return last_row
+
+    store._committer._index.step = failing
+    with pytest.raises((Unavailable, sqlite3.OperationalError)):
+        alice.history()
+    with pytest.raises((Unavailable, sqlite3.OperationalError)):
+        alice.undo(1)
+    fail = False
+    store._committer._index.step = step
+    assert alice.set("k", 2)["revision"] == 2
+    assert len(alice.history(key="k")["writes"]) == 2
+    assert indexed(tmp_path) == logged(tmp_path)
+
+
+def test_after_other_data_were_put_in_place_their_past_is_the_past(house, store, alice, charlie, tmp_path):
+    alice.set("k", 1)
+    alice.history()
+    with sqlite3.connect(tmp_path / "kv.db") as db:
+        db.execute("VACUUM INTO ?", (str(tmp_path / "copy.db"),))
+    for n in range(5):
+        alice.set("later", n)
+    alice.history()
+
+    def replace(db):
+        with sqlite3.connect(tmp_path / "copy.db") as copy:
+            copy.backup(db)
+
+    store.runtime.wait(store.replace(replace), 20)
+    assert alice.set("other", 1)["revision"] == 2
+    assert [write["revision"] for write in alice.history()["writes"]] == [2, 1]
+    assert indexed(tmp_path) == logged(tmp_path)
