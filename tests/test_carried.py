@@ -186,3 +186,33 @@ def test_an_import_takes_little_memory(tmp_path):
         assert most() - before < 40
     finally:
         server.close()
+
+
+def test_a_server_that_is_killed_meanwhile_has_whole_parts_and_the_same_file_brings_the_rest(tmp_path):
+    server = Server(tmp_path / "data").start()
+    try:
+        account = server.sign_up(fresh_name())
+        tab = account.open_tab()
+        tab.call("sync")
+        values = {f"k{n:05}": n for n in range(60_000)}
+        sent = threading.Thread(target=_bring_anyhow, args=(account, json.dumps(values)))
+        sent.start()
+        revision = 0
+        while revision < 3:
+            revision = tab.next("change")["revision"]
+        server.kill()
+        sent.join()
+        tab.client.shutdown()
+        server.start()
+        written = account.http("list", limit=1).json()["revision"]
+        assert written >= revision
+        done = bring(account, json.dumps(values)).json()
+        assert (done["unchanged"], done["added"]) == (written * 1_000, 60_000 - written * 1_000)
+        assert done["revision"] == 60
+    finally:
+        server.close()
+
+
+def _bring_anyhow(account, body):
+    with contextlib.suppress(requests.ConnectionError):
+        bring(account, body)

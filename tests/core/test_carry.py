@@ -1,11 +1,15 @@
 """Expiry goes out and comes in, and a file shows one revision, whatever is written meanwhile."""
 
+import contextlib
+import csv
+import io
+import itertools
 import json
 import threading
 
 import pytest
 
-from realtime_kv.core import exports
+from realtime_kv.core import database, exports
 from realtime_kv.core.carry import Carrier
 from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.runtime import Threads
@@ -78,44 +82,47 @@ def test_what_has_expired_neither_goes_out_nor_comes_in(house, carrier, alice, c
     assert alice.get("soon")["version"] == 1
 
 
-def test_a_file_shows_one_revision_whatever_is_written_meanwhile(house, tmp_path, monkeypatch):
-    monkeypatch.setattr(exports, "_STEPS", {
-        name: exports._step(*document).replace("LIMIT 128", "LIMIT 3") for name, document in exports._DOCUMENTS.items()
-    })  # fmt: skip
-    monkeypatch.setattr(exports, "_STEP", 3)
-    runtime = Threads()
-    store = house.open(runtime)
-    alice = Person(store, house.add_user("alice"))
-    carrier = Carrier(house.engine, runtime, store, tmp_path)
-    keys = [f"k{n}" for n in range(50)]
-    over = threading.Event()
+class Meddling(io.BytesIO):
+    """A file at each of whose pieces somebody writes, which the tables then have."""
 
-    def go_on_writing():
-        n = 0
-        while not over.is_set():
-            n += 1
-            # all keys have one value, after every write
-            alice.batch(*[("set", key, n) for key in keys])
+    def __init__(self, meddle):
+        super().__init__()
+        self.meddle = meddle
 
-    alice.batch(*[("set", key, 0) for key in keys])
-    writer = threading.Thread(target=go_on_writing)
-    writer.start()
-    try:
-        revisions = set()
-        for _ in range(30):
-            head, *found, end = map(json.loads, take(carrier, alice).splitlines())
-            assert {(entry["value"], entry["revision"]) for entry in found} == {
-                (head["revision"] - 1, head["revision"])
-            }
-            assert (len(found), end["count"]) == (50, 50)
-            revisions.add(head["revision"])
-        assert len(revisions) > 1
-    finally:
-        over.set()
-        writer.join()
-        carrier.stop()
-        store.stop()
-        runtime.stop()
+    def write(self, piece):
+        self.meddle()
+        return super().write(piece)
+
+
+@pytest.mark.parametrize("format", ["json", "ndjson", "csv"])
+def test_a_file_shows_one_revision_whatever_is_written_meanwhile(house, store, alice, format):
+    keys = [f"k{n:03}" for n in range(exports._STEP * 3 + 1)]
+    values = itertools.count()
+
+    def write():
+        # all keys have one value, after every write
+        value = next(values)
+        for at in range(0, len(keys), 100):
+            alice.batch(*[("set", key, value) for key in keys[at : at + 100]])
+        store.runtime.wait(store.settled(alice.caller.user_id))
+
+    write()
+    file = Meddling(write)
+    with contextlib.closing(database.reading(house.engine)) as connection:
+        made = exports.write(
+            database.driver(connection), alice.caller.user_id, house.clock(), format=format, prefix="", file=file
+        )
+    # it was meddled with
+    assert next(values) > 3
+    assert (made.count, made.revision) == (len(keys), 4)
+    text = file.getvalue().decode()
+    if format == "json":
+        found = json.loads(text)["entries"]
+    elif format == "ndjson":
+        found = {line["key"]: line["value"] for line in map(json.loads, text.splitlines()[1:-1])}
+    else:
+        found = {row["key"]: int(row["value"]) for row in csv.DictReader(text.splitlines())}
+    assert found == dict.fromkeys(keys, 0)
 
 
 def test_an_import_that_a_stop_meets_writes_no_more_and_tells_what_it_has_written(house, tmp_path):

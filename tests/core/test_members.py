@@ -1,0 +1,65 @@
+"""However a file falls into pieces, its members are those that it has."""
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realtime_kv.core import members
+from realtime_kv.core.errors import BadRequest, TooLarge
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+values = st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_windows():
+    """So that everything ends somewhere in the middle."""
+    before = members.LIMIT, members._CHUNK
+    members.LIMIT, members._CHUNK = 3_000, 5
+    yield
+    members.LIMIT, members._CHUNK = before
+
+
+def read(content):
+    text = members.Members(io.BytesIO(content))
+    found = [(name, json.loads(text.value())) for name in text.members()]
+    text.end()
+    return found
+
+
+@given(st.lists(st.tuples(texts, values), max_size=40), st.sampled_from([None, 1]), st.booleans())
+def test_the_members_are_found_in_their_order(wanted, indent, ascii):
+    spelt = [f"{json.dumps(name, ensure_ascii=ascii)} :\n{_spell(value, indent, ascii)}" for name, value in wanted]
+    content = ("{" + " ,\t".join(spelt) + "}\r\n").encode()
+    assert read(content) == wanted
+    # and what is cut is known to be
+    with pytest.raises(BadRequest):
+        read(content[: (len(content) - 2) // 2])
+
+
+def test_a_line_is_counted_from_the_beginning_of_the_file():
+    text = members.Members(io.BytesIO(b'{\n\n"a": 1,\n"b":\n2}' + b"\n" * 9_000))
+    assert [(name, text.line, text.value(), text.line) for name in text.members()] == [
+        ("a", 3, b"1", 3), ("b", 4, b"2", 5),
+    ]  # fmt: skip
+    text.end()
+    assert text.line == 9_005
+
+
+def test_what_is_longer_than_anything_may_be_is_refused_and_nothing_shorter_is():
+    for content in (b'"%b"', b"[%b]"):
+        inside = b"x" if content.startswith(b'"') else b" "
+        assert len(read(b'{"a":' + content % (inside * 2_998) + b',"b":1}')) == 2
+        with pytest.raises(TooLarge):
+            read(b'{"a":' + content % (inside * 2_999) + b',"b":1}')
+        with pytest.raises(TooLarge):
+            read(b'{"a":' + content % (inside * 9_999) + b',"b":1}')
+    assert read(b'{"a":' + b" " * 9_999 + b"1" + b" " * 9_999 + b"}") == [("a", 1)]
+
+
+def _spell(value, indent, ascii):
+    return json.dumps(value, indent=indent, ensure_ascii=ascii)
