@@ -18,8 +18,8 @@ from websockets.uri import parse_uri
 from realtime_kv.doctor.site import Site
 
 BLOCK = 256 * 1024
-# a change holds at most about 512 KiB and one write more
-MESSAGE_BYTES = 8 * 1024 * 1024
+# a change holds at most about 512 KiB and one write more, which has up to 8 MiB of keys and values
+MESSAGE_BYTES = 16 * 1024 * 1024
 PATH = "/socket.io/?EIO=4&transport="
 
 

@@ -63,11 +63,11 @@ class Connection:
     """A client of engine.io; a tab, once it has joined the namespace `/`."""
 
     __slots__ = (
+        "_behind",
         "_host",
         "_poll",
         "_posting",
         "_queue",
-        "_queued",
         "_queued_since",
         "_resumed",
         "_why",
@@ -98,7 +98,8 @@ class Connection:
         self._queued_since = 0.0
         self._why = ""
         self._queue: list[bytes] = []
-        self._queued = 0
+        # bytes, without the first message
+        self._behind = 0
         self._poll: Future[None] | None = None
         self._posting = False
         self._resumed: Future[None] | None = None
@@ -120,10 +121,11 @@ class Connection:
             return
         if self.websocket is not None:
             self.websocket.send(frames[0].wire if len(frames) == 1 else b"".join([frame.wire for frame in frames]))
+        elif self._behind > self._host.limits.waiting_bytes:
+            self.cut("too slow")
         else:
             for frame in frames:
-                if not self.closed:
-                    self._enqueue(frame.payload)
+                self._enqueue(frame.payload)
 
     def heard(self) -> bool:
         """Whether anything has come since this was last asked, or since the ping."""
@@ -200,7 +202,7 @@ class Connection:
         # woken with nothing to take: for an upgrade, which may have failed by now
         if self.upgrading or self.websocket is not None or not (self._queue or self.closed):
             return packets.NOOP
-        messages, self._queue, self._queued = self._queue, [], 0
+        messages, self._queue, self._behind = self._queue, [], 0
         if self.closed:
             self._host.forget(self)
         return packets.SEPARATOR.join(messages)
@@ -248,19 +250,17 @@ class Connection:
         self._host.runtime.wait(turn)
 
     def _enqueue(self, message: bytes) -> None:
-        if self._queue and self._queued + len(message) > self._host.limits.waiting_bytes:
-            self.cut("too slow")
-            return
-        if not self._queue:
+        if self._queue:
+            self._behind += len(message)
+        else:
             self._queued_since = time.monotonic()
             if self._poll is None:
                 self._host.queued(self)
         self._queue.append(message)
-        self._queued += len(message)
         self._wake_poll()
 
     def _clear(self) -> None:
-        self._queue, self._queued = [], 0
+        self._queue, self._behind = [], 0
 
     def _wake_poll(self) -> None:
         if self._poll is not None and not self._poll.done:
@@ -312,7 +312,7 @@ class Connection:
             self._wake_poll()
         elif self.upgrading and message == packets.UPGRADE and not self._posting:
             self.websocket, self.probe, self.upgrading = websocket, None, False
-            queued, self._queue, self._queued = self._queue, [], 0
+            queued, self._queue, self._behind = self._queue, [], 0
             self.send([Frame(message) for message in queued])
         else:
             raise Violation("not how an upgrade goes")

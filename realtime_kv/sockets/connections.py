@@ -29,7 +29,7 @@ class Limits:
     """What one client may take; times in seconds."""
 
     message_bytes: int = MESSAGE_BYTES
-    # what may wait for a slow tab, behind the frame that it is taking at the moment
+    # when more than this waits for a slow tab, behind the frame that it is taking at the moment, the next one cuts it
     waiting_bytes: int = 2 * MIB
     # how long it may take nothing at all of what waits
     stall_seconds: float = 10.0

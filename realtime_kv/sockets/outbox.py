@@ -49,10 +49,12 @@ class Outbox:
         if self._sender is None:
             return
         if self._waiting:
-            self._behind += len(data)
-            self._waiting.append(data)
+            # one write can be larger than the bound, and has to come through
             if self._behind > self._limits.waiting_bytes:
                 self._sender.cut("too slow")
+                return
+            self._behind += len(data)
+            self._waiting.append(data)
             return
         sent = self._try_send(data)
         if sent is not None and sent < len(data):

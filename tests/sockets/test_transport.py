@@ -554,6 +554,24 @@ def test_a_tab_behind_its_bound_is_cut_at_once_and_others_do_not_feel_it(start_s
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_what_is_larger_than_the_bound_may_wait_behind_one_that_is_on_its_way_but_nothing_behind_it(
+    start_server, transport
+):
+    server = start_server(limits={"waiting_bytes": 200_000, "stall_seconds": 60})
+    tab = Hostile(server).join() if transport == "websocket" else Polling(server).join()
+    eventually(lambda: server.ask()["tabs"] == 1)
+    assert server.ask("/push", times=2, bytes=16 * MIB)["tabs"] == 1
+    if transport == "websocket":
+        assert [len(tab.hear()) > 16 * MIB for _ in range(2)] == [True, True]
+    else:
+        assert len(tab.poll().text) > 32 * MIB
+    assert server.ask("/push", times=2, bytes=16 * MIB)["tabs"] == 1
+    server.ask("/push", times=1, bytes=1)
+    assert server.ask()["tabs"] == 0
+    assert server.ask()["log"][-1] == "disconnect: too slow"
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
 def test_a_tab_that_takes_nothing_is_cut_and_others_go_on(start_server, transport):
     server = start_server(limits={"stall_seconds": 1, "waiting_bytes": 64 * MIB})
     stalled = Hostile(server).join() if transport == "websocket" else Polling(server).join()
