@@ -160,6 +160,27 @@ export class Client extends EventTarget {
     )
   }
 
+  /** Deletes every key that begins with `prefix` (all of them, when it is ""), as one write; resolves to {revision, count}. */
+  async deletePrefix(prefix, { dryRun = false, ...others } = {}) {
+    wireOptions(others, [])
+    if (dryRun) return this.#ask("delete_prefix", { prefix, dry_run: true })
+    return this.#put("delete_prefix", { prefix }, this.keys(prefix), [prefix])
+  }
+
+  /**
+   * Gives one key another name, or, when both end in "/", everything under a prefix another place: one write, up to 1000
+   * keys. Resolves to {revision, count}. Rejects with a Refusal: `conflict`, with the `entry` that is there already; nothing
+   * is written over. With `dryRun` it only says whether it could, and how many keys that are.
+   */
+  async move(from, to, options) {
+    return this.#place("move", from, to, options)
+  }
+
+  /** As `move`, and what is there stays. */
+  async copy(from, to, options) {
+    return this.#place("copy", from, to, options)
+  }
+
   /**
    * Writes an earlier value again: of a deleted key the last, of any key the one that it had at `revision`. Resolves to
    * {revision, version}; rejects with a Refusal, `not_found` for what has been purged.
@@ -229,9 +250,18 @@ export class Client extends EventTarget {
     return answer
   }
 
-  async #put(verb, payload, keys) {
+  async #place(verb, from, to, { dryRun = false, ...others } = {}) {
+    wireOptions(others, [])
+    const payload = { from: sound(from), to: sound(to) }
+    if (dryRun) return this.#ask(verb, { ...payload, dry_run: true })
+    const sources = from.endsWith("/") ? this.keys(from) : [from]
+    const targets = sources.map((key) => to + key.slice(from.length))
+    return this.#put(verb, payload, verb === "move" ? [...sources, ...targets] : targets, [from, to])
+  }
+
+  async #put(verb, payload, keys, prefixes) {
     if (this.state === "signed out") throw new Refusal({ code: "unauthenticated", message: "You are signed out." })
-    const { ok, ...answer } = await this.#outbox.put(verb, payload, keys)
+    const { ok, ...answer } = await this.#outbox.put(verb, payload, keys, prefixes)
     this.#remember(answer.revision)
     return answer
   }
@@ -251,13 +281,16 @@ export class Client extends EventTarget {
   /** The acknowledgement comes after the change, so a write of ours that is on its way and says the same is it. */
   #isMine({ key, entry, revision, origin }) {
     if (this.#written.has(revision)) return true
-    // what an undo says is for the server to know
+    // what an undo says, and what lies under a prefix, is for the server to know
     const ours = this.session === null || origin?.session === this.session.id
     const says = (op, payload) =>
       payload.key === key && (op === "set" ? entry !== undefined && same(payload.value, entry.value) : !entry)
     return this.#outbox.awaits(({ verb, payload }) => {
       if (verb === "batch") return payload.ops.some((op) => says(op.op, op))
       if (verb === "restore") return payload.key === key && entry !== undefined
+      if (verb === "delete_prefix") return ours && !entry && key.startsWith(payload.prefix)
+      if (verb === "move" && !entry) return ours && liesAt(key, payload.from)
+      if (verb === "move" || verb === "copy") return ours && entry !== undefined && liesAt(key, payload.to)
       return verb === "undo" ? ours : says(verb, payload)
     })
   }
@@ -300,6 +333,11 @@ function sound(key) {
   const problem = problemWithKey(key)
   if (problem) throw new Refusal({ code: "invalid_key", message: problem })
   return key
+}
+
+/** Whether `key` is that key, or lies under that prefix. */
+function liesAt(key, place) {
+  return place.endsWith("/") ? key.startsWith(place) : key === place
 }
 
 const WIRE_NAMES = { ifRevision: "if_revision" }

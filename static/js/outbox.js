@@ -50,11 +50,14 @@ export class Outbox {
     return this.#writes.some((write) => write.sent && test(write))
   }
 
-  /** Resolves with the answer once the write is durable; rejects with the Refusal. */
-  put(verb, payload, keys) {
+  /**
+   * Resolves with the answer once the write is durable; rejects with the Refusal. It touches `keys`, and whatever else the
+   * server may find under `prefixes`.
+   */
+  put(verb, payload, keys, prefixes = []) {
     return new Promise((resolve, reject) => {
       const op_id = payload.op_id ?? this.#makeId()
-      const write = { verb, payload: { ...payload, op_id }, keys, sent: false, attempt: 0, tries: 0, resolve, reject }
+      const write = { verb, payload: { ...payload, op_id }, keys, prefixes, sent: false, attempt: 0, tries: 0, resolve, reject }
       this.#writes.push(write)
       this.#sendMore()
       this.#changed()
@@ -118,7 +121,7 @@ export class Outbox {
     if (error.code !== "unavailable" && error.code !== "rate_limited") return false
     if (write.tries >= RETRIES) return false
     const later = this.#writes.slice(this.#writes.indexOf(write) + 1)
-    return !later.some((other) => other.sent && other.keys.some((key) => write.keys.includes(key)))
+    return !later.some((other) => other.sent && (reaches(write, other) || reaches(other, write)))
   }
 
   #wait(write, error) {
@@ -136,4 +139,10 @@ export class Outbox {
     this.#paused?.cancel()
     this.#paused = null
   }
+}
+
+/** Whether one write touches what the other does, or may. */
+function reaches(one, other) {
+  const under = (text) => one.prefixes.some((prefix) => text.startsWith(prefix))
+  return other.keys.some((key) => one.keys.includes(key) || under(key)) || other.prefixes.some(under)
 }

@@ -145,6 +145,60 @@ def test_the_past_can_be_seen_and_had_back(page):
     }  # fmt: skip
 
 
+def test_everything_under_a_prefix_moves_and_goes_as_one(page):
+    assert page.evaluate("""async () => {
+      const refused = async (act) => {
+        try { await act(); return null } catch (error) { return [error.code ?? error.name, error.entry?.key ?? null] }
+      }
+      await kv.set("a/x", 1, {ttl: 3600})
+      await kv.set("a/y", 2)
+      await kv.set("b", 3)
+      const seen = []
+      kv.on("*", ({key, value, mine}) => seen.push([key, value ?? null, mine]))
+      const dry = await kv.move("a/", "c/", {dryRun: true})
+      const moved = await kv.move("a/", "c/")
+      const renamed = await kv.move("b", "d")
+      const copied = await kv.copy("c/", "c/old/")
+      const going = kv.deletePrefix("c/old/")
+      const pending = kv.pending.map(({verb, keys}) => [verb, keys])
+      const gone = await going
+      const entry = kv.entry("c/x")
+      return {dry, moved, renamed, copied, pending, gone, seen, keys: kv.keys(),
+              expires: Date.parse(entry.expires_at) - Date.parse(entry.updated_at) > 3_500_000,
+              none: await kv.deletePrefix("nothing/"),
+              count: await kv.deletePrefix("", {dryRun: true}),
+              refused: [
+                await refused(() => kv.copy("c/x", "c/y")),
+                await refused(() => kv.move("absent", "b")),
+                await refused(() => kv.move("c/", "c/in/")),
+                await refused(() => kv.move("c/", "e")),
+                await refused(() => kv.move("", "e")),
+                await refused(() => kv.deletePrefix("c/", {dryrun: true})),
+              ]}
+    }""") == {
+        "dry": {"revision": 3, "count": 2},
+        "moved": {"revision": 4, "count": 2},
+        "renamed": {"revision": 5, "count": 1},
+        "copied": {"revision": 6, "count": 2},
+        "pending": [["delete_prefix", ["c/old/x", "c/old/y"]]],
+        "gone": {"revision": 7, "count": 2},
+        "seen": [
+            ["c/x", 1, True], ["c/y", 2, True], ["a/x", None, True], ["a/y", None, True],
+            ["d", 3, True], ["b", None, True],
+            ["c/old/x", 1, True], ["c/old/y", 2, True],
+            ["c/old/x", None, True], ["c/old/y", None, True],
+        ],
+        "keys": ["c/x", "c/y", "d"],
+        "expires": True,
+        "none": {"revision": 7, "count": 0},
+        "count": {"revision": 7, "count": 3},
+        "refused": [
+            ["conflict", "c/y"], ["not_found", None], ["bad_request", None], ["bad_request", None],
+            ["invalid_key", None], ["TypeError", None],
+        ],
+    }  # fmt: skip
+
+
 def test_what_cannot_be_done_is_said(page):
     refused = page.evaluate("""async () => {
       const tried = async (act) => {

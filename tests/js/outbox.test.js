@@ -97,6 +97,25 @@ test("it is not repeated once a later write to the same key is out", async () =>
   await assert.rejects(early, { code: "unavailable" })
 })
 
+test("what is done to a whole prefix is not repeated once a later write under it is out, nor the other way round", async () => {
+  const busy = { ok: false, error: { code: "unavailable", message: "busy" } }
+  const { box, wire } = outbox()
+  box.connected()
+  const clear = (prefix) => box.put("delete_prefix", { prefix }, [], [prefix])
+  const repeated = clear("b/")
+  const whole = clear("a/")
+  const inner = clear("a/b/")
+  const one = set(box, "a/b/new")
+  clear("a/b/n")
+  for (const { answered } of wire.slice(0, 4)) answered(busy)
+  for (const refused of [whole, inner, one]) await assert.rejects(refused, { code: "unavailable" })
+  assert.deepEqual(box.pending.map(({ payload }) => payload.prefix), ["b/", "a/b/n"])
+  box.disconnected()
+  box.connected()
+  wire.at(-2).answered({ ok: true, revision: 1, count: 0 })
+  assert.equal((await repeated).count, 0)
+})
+
 test("it is not repeated for ever", async () => {
   const { box, wire, timers } = outbox()
   box.connected()
