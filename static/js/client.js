@@ -83,6 +83,34 @@ export class Client extends EventTarget {
     return this.#connection.healed
   }
 
+  /**
+   * When a bookmark or a sync last proved, by the digest, that this tab holds what the server holds: {at (this machine's
+   * milliseconds), revision, keys}; null before that.
+   */
+  get proved() {
+    return this.#connection.proved
+  }
+
+  /** When the newest write that this tab knows of was made, by the server's clock; null before there was one. */
+  get lastChange() {
+    return this.#replica.newest
+  }
+
+  /** `websocket` or `polling`; null while there is no connection. */
+  get transport() {
+    return this.#connection.transport
+  }
+
+  /** How long the server takes to answer, in milliseconds; rejects while there is no connection. */
+  ping() {
+    return this.#connection.ping()
+  }
+
+  /** Fetches everything anew, as if nothing were held here; what is held stands until that has come. */
+  resync() {
+    this.#connection.resync()
+  }
+
   /** How many keys there are. */
   get size() {
     return this.#replica.keys

@@ -24,6 +24,7 @@ export class Connection {
   tabs = null // of this user, from `presence`; null while we do not know
   reason = null // why we are signed out
   healed = 0 // how often a bookmark or a sync showed a difference
+  proved = null // when we last knew that we hold what the server holds: {at (this machine's milliseconds), revision, keys}
 
   /**
    * `socket` is a socket.io-client Socket that is not connected yet. `tell(name, detail)` hears of "state", "presence",
@@ -61,6 +62,25 @@ export class Connection {
         else reject(new Refusal(body.error))
       })
     })
+  }
+
+  /** How long the server takes to answer, in milliseconds. */
+  async ping() {
+    const asked = performance.now()
+    await this.call("list", { limit: 1, values: false })
+    return performance.now() - asked
+  }
+
+  /** `websocket` or `polling`, or null without a connection. */
+  get transport() {
+    return this.#socket.connected ? this.#socket.io.engine.transport.name : null
+  }
+
+  /** Fetches everything anew, as if nothing were held; what is held stands until that has come. */
+  resync() {
+    if (this.state !== "live") return
+    this.#replica.distrust()
+    this.#follow("lost")
   }
 
   /** Puts a write on the wire, for the outbox. */
@@ -131,6 +151,7 @@ export class Connection {
   }
 
   #follow(outcome) {
+    if (outcome === "same") this.#prove()
     if (outcome === "different") this.#reportDifference()
     if (outcome === "lost" || outcome === "different") {
       this.#enter("catching up")
@@ -140,7 +161,7 @@ export class Connection {
 
   async #catchUp(identity = true) {
     const round = this.#round
-    const { differences } = this.#replica
+    const { differences, proofs } = this.#replica
     try {
       for (let payload = this.#replica.startSync(); payload !== null; ) {
         const page = await this.call("sync", payload)
@@ -153,7 +174,12 @@ export class Connection {
       return
     }
     if (this.#replica.differences !== differences) this.#reportDifference()
+    if (this.#replica.proofs !== proofs) this.#prove()
     this.#enter("live")
+  }
+
+  #prove() {
+    this.proved = { at: Date.now(), revision: this.#replica.revision, keys: this.#replica.keys }
   }
 
   #reportDifference() {

@@ -1,8 +1,19 @@
-// The preferences that this browser keeps, on their page. The theme's own radio buttons are theme.js's.
+// The preferences that this browser keeps, on their page: each radio button or box names its setting.
 
-import { choose, setting } from "./settings.js"
+import { choose, onSetting, setting } from "./settings.js"
 
-const singleKeys = document.getElementById("single-keys")
-singleKeys.checked = setting("singleKeys") === "on"
-singleKeys.addEventListener("change", () => choose("singleKeys", singleKeys.checked ? "on" : "off"))
-document.getElementById("keyboard").hidden = false
+const controls = [...document.querySelectorAll("[data-setting]")]
+
+function show() {
+  for (const control of controls) control.checked = setting(control.dataset.setting) === control.value
+}
+
+/** A box that is not ticked says `data-otherwise`. */
+function chosen({ target }) {
+  choose(target.dataset.setting, target.checked ? target.value : target.dataset.otherwise)
+}
+
+for (const control of controls) control.addEventListener("change", chosen)
+onSetting(show)
+show()
+document.getElementById("preferences").hidden = false

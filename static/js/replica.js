@@ -25,8 +25,12 @@ export class Replica {
     this.#tell = tell
   }
 
-  /** How often we found that our entries were not the server's. */
+  /** How often we found that our entries were not the server's, and how often that they were. */
   differences = 0
+  proofs = 0
+
+  /** When the newest of the writes that we know was made, as the server says it; null before there was one. */
+  newest = null
 
   get entries() {
     return this.#entries
@@ -63,7 +67,14 @@ export class Replica {
     if (bookmark.epoch !== this.#epoch) return this.#forgetPosition()
     if (bookmark.revision > this.#revision) return "lost"
     if (bookmark.revision < this.#revision || bookmark.keys === undefined) return "ignored"
-    return this.#proves(bookmark, this.keys, this.#digest) ? "same" : this.#differs()
+    if (!this.#proves(bookmark, this.keys, this.#digest)) return this.#differs()
+    this.proofs += 1
+    return "same"
+  }
+
+  /** What we hold is no longer trusted: the next sync is one from nothing. */
+  distrust() {
+    this.#forgetPosition()
   }
 
   /** Starts a sync, or starts it anew; returns its first payload. */
@@ -108,7 +119,7 @@ export class Replica {
       this.#differs()
       // After a sync from nothing there is no better source; the next bookmark will tell again.
       if (!reset) return this.startSync()
-    }
+    } else if (last.keys !== undefined) this.proofs += 1
     this.#epoch = last.epoch
     this.#commit(outcome, last.revision, true)
     return this.#applyHeld(held) && !overflown ? null : this.startSync()
@@ -125,6 +136,7 @@ export class Replica {
     let keys = reset ? 0 : this.keys
     for (const write of writes) {
       if (write.revision <= after) continue
+      if (this.newest === null || write.at > this.newest) this.newest = write.at
       for (const op of write.ops) {
         const held = this.#entries.get(op.key)
         const old = touched.has(op.key) ? touched.get(op.key).entry : reset ? undefined : held

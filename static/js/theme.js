@@ -1,18 +1,20 @@
-// Runs in <head>, before the first paint: the chosen theme, if there is one, else the system's.
+// Runs in <head>, before the first paint: the chosen theme, if there is one, else the system's; and how close rows stand.
+// The rest of the preferences is at home in settings.js, which stores under the same names.
 ;(function () {
   const root = document.documentElement
-  const choices = ["system", "light", "dark"]
+  const themes = ["system", "light", "dark"]
 
-  function chosen() {
+  function stored(name) {
     try {
-      const theme = localStorage.getItem("theme")
-      return choices.includes(theme) ? theme : "system"
+      return localStorage.getItem(name)
     } catch {
-      return "system" // storage may be forbidden
+      return null // storage may be forbidden
     }
   }
 
-  function show(theme) {
+  function show(name, value) {
+    if (name === "density") return value === "compact" ? (root.dataset.density = value) : delete root.dataset.density
+    const theme = themes.includes(value) ? value : "system"
     if (theme === "system") delete root.dataset.theme
     else root.dataset.theme = theme
     const button = document.getElementById("theme")
@@ -20,8 +22,6 @@
     button.hidden = false
     button.setAttribute("aria-label", `Theme: ${theme}`)
     button.title = `Theme: ${theme}`
-    const radio = document.getElementById(`theme-${theme}`)
-    if (radio) radio.checked = true
   }
 
   function choose(theme) {
@@ -30,20 +30,21 @@
     } catch {
       // then it lasts as long as the page
     }
-    show(theme)
+    // Other tabs hear of it by themselves.
+    dispatchEvent(new StorageEvent("storage", { key: "theme", newValue: theme }))
   }
 
-  show(chosen())
-  addEventListener("storage", (event) => event.key === "theme" && show(chosen()))
+  show("theme", stored("theme"))
+  show("density", stored("density"))
+  addEventListener("storage", ({ key, newValue }) => {
+    if (key === null || key === "theme") show("theme", newValue)
+    if (key === null || key === "density") show("density", newValue)
+  })
   document.addEventListener("DOMContentLoaded", () => {
-    show(chosen())
+    show("theme", stored("theme"))
     document.getElementById("theme").addEventListener("click", () => {
       const now = root.dataset.theme ?? "system"
-      choose(choices[(choices.indexOf(now) + 1) % choices.length])
+      choose(themes[(themes.indexOf(now) + 1) % themes.length])
     })
-    const themes = document.getElementById("themes")
-    if (!themes) return
-    themes.hidden = false
-    themes.addEventListener("change", (event) => choose(event.target.value))
   })
 })()

@@ -78,6 +78,13 @@ class Person:
             self.complaints.append(f"{message.type}: {message.text} ({message.location})")
 
 
+def sign_out(page: Page) -> None:
+    """By the menu that is behind one's name."""
+    page.bring_to_front()
+    page.get_by_role("button", name="Signed in as").click()
+    page.locator("#menu").get_by_role("button", name="Sign out").click()
+
+
 class Tab:
     """The dashboard, as one uses it."""
 
@@ -131,6 +138,9 @@ class Tab:
 
     def save(self) -> None:
         self.look().page.get_by_role("button", name=re.compile("^(Save|Create)$")).click()
+
+    def sign_out(self) -> None:
+        sign_out(self.page)
 
     def is_live(self) -> None:
         expect(self.state).to_have_attribute("data-state", "live", timeout=20_000)

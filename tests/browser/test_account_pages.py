@@ -7,7 +7,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.browsing import Person
+from tests.browser.browsing import Person, sign_out
 from tests.running import PASSWORD, fresh_name
 
 NEW = "another-rather-Long-passphrase"
@@ -98,7 +98,7 @@ def test_a_whole_account_by_plain_forms(newcomer):
     page.get_by_role("button", name="Switch it on").click()
     expect(page.get_by_text("Two-step sign-in is on")).to_be_visible()
 
-    page.get_by_role("button", name="Sign out").click()
+    sign_out(page)
     page.wait_for_url("**/signin")
     page.goto(person.server.url + "/account/sessions")
     sign_in(page, person)
@@ -107,7 +107,7 @@ def test_a_whole_account_by_plain_forms(newcomer):
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Sessions")).to_be_visible()
 
-    page.get_by_role("button", name="Sign out", exact=True).click()
+    sign_out(page)
     page.get_by_role("link", name="Forgot password?").click()
     page.get_by_role("link", name="Use a recovery code").click()
     page.get_by_label("Username").fill(person.username)
@@ -195,11 +195,12 @@ def test_the_keyboard_is_enough_for_an_account(make_person, server):
     press("ArrowDown")
     press("ArrowDown")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    press("Shift+Tab")
     for _ in range(40):
-        if focused.inner_text() == "Sign out":
-            break
         press("Shift+Tab")
+        if focused.get_attribute("id") == "user":
+            break
+    press("Enter")
+    tab_to("Sign out")
     press("Enter")
     page.wait_for_url("**/signin")
     # the storage of this browser is emptied, the theme with it
@@ -254,7 +255,7 @@ def test_a_changed_password_and_a_deleted_account_are_told_in_other_browsers(mak
 def test_every_reason_has_a_sentence_of_its_own(ada):
     tab = ada.open_tab()
     told = tab.page.evaluate("""async () => {
-      const { showSignedOut } = await import("/static/js/dashboard/dialogs.js")
+      const { showSignedOut } = await import("/static/js/dashboard/shell/dialogs.js")
       const sentence = (reason) => {
         showSignedOut(document.getElementById("dialogs"), reason, [])
         return document.querySelector("#signed-out p").textContent
@@ -271,13 +272,13 @@ def test_signing_out_asks_first_when_something_is_not_saved(ada):
     expect(tab.row("a")).to_be_visible()
     tab.open("a")
     tab.editor.fill('"not saved yet"')
-    tab.click("Sign out")
+    tab.sign_out()
     dialog = tab.page.get_by_role("dialog", name="Sign out and lose this?")
     expect(dialog).to_contain_text('"not saved yet"')
     dialog.get_by_role("button", name="Stay").click()
     expect(dialog).to_have_count(0)
     expect(tab.editor).to_have_value('"not saved yet"')
-    tab.click("Sign out")
+    tab.sign_out()
     dialog.get_by_role("button", name="Sign out").click()
     tab.page.wait_for_url("**/signin")
 

@@ -120,7 +120,7 @@ def test_signing_out_in_one_tab_signs_the_other_out_and_keeps_what_was_typed(tab
     here.create("a", "1")
     there.open("a")
     there.editor.fill('"not saved yet"')
-    here.click("Sign out")
+    here.sign_out()
     here.page.wait_for_url("**/signin")
     dialog = there.page.get_by_role("dialog", name="You were signed out")
     expect(dialog).to_contain_text('"not saved yet"')

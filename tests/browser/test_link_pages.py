@@ -68,6 +68,6 @@ def test_axe_finds_nothing_in_the_question_before_signing_out(make_person, theme
     tab.create("a", "1")
     tab.open("a")
     tab.editor.fill('"not saved yet"')
-    tab.click("Sign out")
+    tab.sign_out()
     expect(tab.page.get_by_role("dialog")).to_contain_text("not saved yet")
     check(tab.page, "unsaved", 1280, 320)

@@ -6,6 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.browsing import sign_out
 from tests.running import PASSWORD, fresh_name
 
 
@@ -31,7 +32,7 @@ def test_signing_up_in_and_out_needs_no_javascript(make_person, server):
     page.get_by_role("link", name="I saved them").click()
     page.wait_for_url("**/keys")
     expect(page.locator("noscript p")).to_contain_text("needs JavaScript")
-    page.get_by_role("button", name="Sign out").click()
+    sign_out(page)
     page.wait_for_url("**/signin")
     page.goto(server.url + "/keys?key=a%2F%2Fb")
     page.wait_for_url(re.compile(r"/signin\?next="))

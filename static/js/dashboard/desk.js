@@ -6,11 +6,15 @@ import { Opened } from "./key/opened.js"
 import { Browse } from "./list/browse.js"
 import { Undo } from "./past/undo.js"
 
+const RECENT = 20
+
 export class Desk {
   synced = false // whether this tab has ever held the whole space
   wasOffline = false
   lastLive = null // when we were last live, in milliseconds
+  offlineSince = null // when the connection was lost, in milliseconds
   away = 0 // keys that changed while we were away
+  recent = [] // the keys that were open, the last first
 
   #kv
   #page
@@ -53,6 +57,7 @@ export class Desk {
 
   /** The address has become another one, by whoever: show what it says. */
   follow(route) {
+    if (route.key !== null) this.recent = [route.key, ...this.recent.filter((key) => key !== route.key)].slice(0, RECENT)
     this.browse.follow(route)
     this.opened.follow(route)
     this.redraw()
@@ -70,11 +75,13 @@ export class Desk {
     const { state } = this.#kv
     if (state === "live") {
       this.lastLive = null
+      this.offlineSince = null
       if (!this.synced) this.#begin()
       else if (this.wasOffline) this.#backOnline()
       this.wasOffline = false
     } else this.lastLive ??= Date.now()
     if (state === "offline") {
+      this.offlineSince ??= Date.now()
       if (!this.wasOffline) this.#page.say("Offline. What you save is kept in this tab until the connection is back.")
       this.wasOffline = true
       this.away = 0

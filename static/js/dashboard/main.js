@@ -1,17 +1,19 @@
 // The dashboard's page: makes the client and the desk, draws at most once a frame, and looks after what only the page
 // has: its address, its title, its focus.
 
-import { html, render } from "../vendor/lit-html/lit-html.js"
+import { render } from "../vendor/lit-html/lit-html.js"
 import { Client } from "../client.js"
 import { copy } from "../clipboard.js"
 import { COMMANDS } from "./commands/registry.js"
-import { listen } from "./commands/keyboard.js"
+import { hint } from "./commands/hints.js"
+import { listen, perform } from "./commands/keyboard.js"
 import { Desk } from "./desk.js"
 import { detailView } from "./key/detail.js"
 import { List, narrow } from "./list/list.js"
 import { NOTHING, read, write } from "./route.js"
 import { Announcer } from "./shell/announce.js"
 import { askBeforeSigningOut, showSignedOut } from "./shell/dialogs.js"
+import { Pill } from "./shell/pill.js"
 import { Toasts } from "./shell/toasts.js"
 
 const TITLES = { keys: "Keys", activity: "Activity", trash: "Trash" }
@@ -38,7 +40,7 @@ const page = {
 }
 const desk = new Desk(kv, page)
 const list = new List(at("list"), desk)
-const STATES = { live: "Live", "catching up": "Catching up", offline: "Offline", "signed out": "Signed out" }
+const pill = new Pill(at("conn"), at("status"), desk)
 
 let wanted = null // where the focus goes with the next drawing: {where, key}
 let toShow = null // the key of the row to bring into view, once there are rows
@@ -57,7 +59,8 @@ function draw() {
   if (route.page === "keys") drawKeys()
   else drawOther(route)
   render(toasts.view, at("toasts"))
-  drawState()
+  pill.draw()
+  hint(COMMANDS)
   if (wanted) moveFocus()
 }
 
@@ -82,13 +85,6 @@ function showRow() {
   list.show(toShow)
   toShow = null
   redraw()
-}
-
-function drawState() {
-  const { state, tabs } = kv
-  at("conn").dataset.state = state
-  const many = state === "live" && tabs ? html`<span class="tabs-text"> · ${tabs.length} ${tabs.length === 1 ? "tab" : "tabs"}</span>` : ""
-  render(html`${STATES[state]}${many}`, at("conn-text"))
 }
 
 function moveFocus() {
@@ -162,13 +158,20 @@ addEventListener("beforeunload", (event) => {
 // --- keys ---
 
 listen(COMMANDS, desk)
+for (const button of document.querySelectorAll("[data-run]")) {
+  button.parentElement.hidden = false
+  button.addEventListener("click", () => {
+    at("menu").hidePopover()
+    perform(COMMANDS.find(({ name }) => name === button.dataset.run), desk)
+  })
+}
 
 at("detail").addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) desk.opened.close()
 })
 
 addEventListener("popstate", follow)
-for (const id of ["detail", "conn-text"]) at(id).replaceChildren()
+at("detail").replaceChildren()
 toShow = page.route.key
 follow()
 redraw()

@@ -1,31 +1,80 @@
-// The keyboard. Single letters count only where nobody is typing, and can be switched off (WCAG 2.1.4).
+// The keyboard: which command the keys that are pressed stand for, one after the other where it takes two. Single keys count only
+// where nobody is typing, and can be switched off (WCAG 2.1.4).
 
 import { setting } from "../../settings.js"
 
+/** On Apple's machines Cmd does what Ctrl does elsewhere. */
+export const APPLE = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "")
+
+const SECOND_WITHIN = 1_500 // milliseconds from `g` to what follows it
+
 /** Runs the command whose keys are pressed, anywhere on the page. */
 export function listen(commands, desk) {
+  let first = null // {key, at}: the key that begins a sequence
   document.addEventListener("keydown", (event) => {
-    const command = commandFor(event, commands)
-    if (!command || document.querySelector("dialog[open]")) return
+    if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return
+    const pressed = nameOf(event)
+    const writing = typing(event.composedPath()[0])
+    if (pressed === null || (single(pressed) && (writing || setting("singleKeys") === "off"))) return
+    const keys = first && event.timeStamp - first.at < SECOND_WITHIN ? `${first.key} ${pressed}` : pressed
+    const begins = commands.some((command) => command.run && command.keys.some((known) => known.startsWith(`${keys} `)))
+    first = begins ? { key: keys, at: event.timeStamp } : null
+    const command = begins ? null : commandFor(keys, commands)
+    if (!command || (writing && command.outside)) return
     event.preventDefault()
-    if (command.when?.(desk) === false) return
-    command.run(desk)
-    desk.redraw()
+    perform(command, desk)
   })
 }
 
-function commandFor(event, commands) {
-  if (event.defaultPrevented || event.isComposing) return null
-  const pressed = nameOf(event)
-  return (pressed && commands.find(({ keys, run }) => run && keys.includes(pressed))) || null
+/** Does what the command says, if it can be done now. */
+export function perform(command, desk) {
+  if (command.when && !command.when(desk)) return
+  command.run(desk)
+  desk.redraw()
 }
 
-function nameOf(event) {
-  if (event.altKey) return null
-  if (event.ctrlKey || event.metaKey) return event.shiftKey ? null : `Ctrl+${event.key.length === 1 ? event.key.toUpperCase() : event.key}`
-  return typing(event.target) || setting("singleKeys") === "off" ? null : event.key
+export function commandFor(keys, commands) {
+  return commands.find((command) => command.run && !command.elsewhere && command.keys.includes(keys)) ?? null
 }
+
+/** The key as the registry names it, such as "n", "Shift+D", "Ctrl+K", "?" or "Escape"; null for what is none of ours. */
+export function nameOf(event, apple = APPLE) {
+  const graph = event.getModifierState?.("AltGraph") ?? false // how some keyboards write [ and ]
+  if (event.altKey && !graph) return null
+  const key = latin(event)
+  const letter = /^[a-z]$/i.test(key)
+  const shift = event.shiftKey && (letter || key.length > 1) ? "Shift+" : ""
+  if ((event.ctrlKey || event.metaKey) && !graph) {
+    if (apple ? event.ctrlKey : event.metaKey) return null
+    return `Ctrl+${shift}${key.length === 1 ? key.toUpperCase() : key}`
+  }
+  return shift + (letter ? (shift ? key.toUpperCase() : key.toLowerCase()) : key === " " ? "Space" : key)
+}
+
+/** On a keyboard of another script the letter that stands at the same place. */
+function latin({ key, code }) {
+  return key.length === 1 && key > "\x7f" && /^Key[A-Z]$/.test(code ?? "") ? code.at(-1).toLowerCase() : key
+}
+
+const single = (keys) => !keys.startsWith("Ctrl+")
 
 function typing(element) {
-  return element.matches?.("input, textarea, select, [contenteditable]") ?? false
+  return element.matches?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], [contenteditable] *") ?? false
+}
+
+const SIGNS = { Ctrl: "⌘", Shift: "⇧" }
+const NAMES = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc", PageUp: "PgUp", PageDown: "PgDn" }
+
+/** The keys as they are printed: "Ctrl S" or "⌘S"; of a sequence one after the other: ["g", "k"]. */
+export function printed(keys, apple = APPLE) {
+  const one = (key) => {
+    const parts = key.split("+").map((part) => (apple && SIGNS[part]) || NAMES[part] || part)
+    return parts.join(apple ? "" : " ")
+  }
+  return keys.split(" ").map(one)
+}
+
+/** The keys as `aria-keyshortcuts` wants them; null for a sequence, which it cannot say. */
+export function aria(keys, apple = APPLE) {
+  return keys.includes(" ") ? null : keys.replace("Ctrl", apple ? "Meta" : "Control")
 }

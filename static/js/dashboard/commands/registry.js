@@ -1,20 +1,57 @@
 // Everything that can be done by a key or by name, in one place: the handlers, the hints on buttons, the sheet behind `?`
 // and the palette come from here.
 
-import { showShortcuts } from "../shell/dialogs.js"
-
 /**
- * {name, keys, title, run(desk), when(desk)?}: `keys` as the keyboard event names them; one letter counts only where nobody is typing, and can
- * be switched off. One without `run` is a hint: it is handled where it happens.
+ * {name, group, keys, title, run(desk)?, when(desk)?, outside?, elsewhere?}
+ *
+ * `keys` as `nameOf` of keyboard.js says them ("n", "Shift+D", "Ctrl+K", "ArrowUp"), any of which will do; "g k" is one after the
+ * other, and Ctrl is Cmd where that is the custom. Keys without Ctrl count only where nobody is typing, and can be switched off;
+ * `outside` says the same of one with Ctrl. What has no `run` is a line of the sheet; with `elsewhere` its keys are handled where
+ * it happens, and the palette can still run it. An element with `data-command` gets the tooltip of the command of that name.
  */
 export const COMMANDS = [
-  { name: "filter", keys: ["/"], title: "Go to the filter", run: (desk) => desk.page.focus("filter") },
-  { name: "new", keys: ["n"], title: "New key", run: (desk) => desk.opened.startNew() },
-  { name: "edit", keys: ["e"], title: "Edit the open key", run: (desk) => desk.page.focus("editor"), when: (desk) => desk.opened.open !== null },
-  { name: "help", keys: ["?"], title: "Show these shortcuts", run: (desk) => showShortcuts(desk.page.dialogs, COMMANDS) },
-  { name: "save", keys: ["Ctrl+S", "Ctrl+Enter"], title: "Save", run: (desk) => desk.opened.save(), when: (desk) => Boolean(desk.opened.open ?? desk.opened.fresh) },
-  { name: "back", keys: ["Esc"], title: "Back to the list, or close" },
-  { name: "move", keys: ["↑", "↓", "Home", "End"], title: "Move in the list" },
-  { name: "open", keys: ["Enter"], title: "Open the key" },
-  { name: "delete", keys: ["Delete"], title: "Delete the key" },
+  { name: "palette", group: "Go to", keys: ["Ctrl+K"], title: "Any key, page or action", run: async (desk) => (await import("./palette.js")).openPalette(desk, COMMANDS) },
+  { name: "keys", group: "Go to", keys: ["g k"], title: "Keys", run: visit("keys") },
+  { name: "activity", group: "Go to", keys: ["g a"], title: "Activity", run: visit("activity") },
+  { name: "trash", group: "Go to", keys: ["g t"], title: "Trash", run: visit("trash") },
+  { name: "account", group: "Go to", keys: ["g c"], title: "Account", run: () => location.assign("/account") },
+  { name: "preferences", group: "Go to", keys: ["g p"], title: "Preferences", run: () => location.assign("/account/preferences") },
+  { name: "admin", group: "Go to", keys: ["g d"], title: "Admin", run: () => location.assign("/admin"), when: () => document.querySelector('nav a[href="/admin"]') !== null },
+
+  { name: "filter", group: "List", keys: ["/"], title: "Filter; Esc clears, then leaves", run: (desk) => desk.page.focus("filter"), when: onKeys },
+  { name: "move", group: "List", keys: ["ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"], title: "Move" },
+  { name: "open", group: "List", keys: ["Enter"], title: "Open the key" },
+  { name: "back", group: "List", keys: ["Escape"], title: "Back to the list, or close" },
+
+  { name: "new", group: "Keys", keys: ["n"], title: "New key", run: (desk) => desk.opened.startNew() },
+  { name: "copy-key", group: "Keys", keys: ["c"], title: "Copy the key", when: here, run: (desk) => desk.page.copy(here(desk), "Key") },
+  { name: "copy-value", group: "Keys", keys: ["v"], title: "Copy the value", when: entryHere, run: (desk) => desk.page.copy(JSON.stringify(entryHere(desk).value, null, 2), "Value") },
+  { name: "copy-link", group: "Keys", keys: ["l"], title: "Copy a link to the key", when: here, run: (desk) => desk.page.copy(`${location.origin}/keys?key=${encodeURIComponent(here(desk))}`, "Link") },
+  { name: "delete", group: "Keys", keys: ["Delete", "Backspace"], title: "Delete", elsewhere: true, when: entryHere, run: (desk) => desk.opened.remove(here(desk)) },
+
+  { name: "edit", group: "Editing", keys: ["e"], title: "Edit the open key", run: (desk) => desk.page.focus("editor"), when: (desk) => desk.opened.open !== null },
+  { name: "save", group: "Editing", keys: ["Ctrl+S", "Ctrl+Enter"], title: "Save and stay", run: (desk) => desk.opened.save(), when: (desk) => Boolean(desk.opened.open ?? desk.opened.fresh) },
+  { name: "format", group: "Editing", keys: ["Shift+F"], title: "Format the JSON", run: (desk) => desk.opened.format(), when: (desk) => desk.opened.open !== null },
+
+  { name: "undo", group: "Everywhere", keys: ["Ctrl+Z"], outside: true, title: "Undo the last change", run: (desk) => desk.undo.last(), when: (desk) => desk.undo.possible },
+  { name: "resync", group: "Everywhere", keys: ["Shift+R"], title: "Fetch everything anew", run: (desk) => desk.kv.resync() },
+  { name: "help", group: "Everywhere", keys: ["?"], title: "These shortcuts", run: async (desk) => (await import("./sheet.js")).showSheet(desk.page.dialogs, COMMANDS) },
 ]
+
+/** The key that has the focus in the list, else the open one, else null. */
+function here(desk) {
+  return document.activeElement?.rowKey ?? desk.opened.open?.key ?? null
+}
+
+function entryHere(desk) {
+  const key = here(desk)
+  return key === null ? undefined : desk.kv.entry(key)
+}
+
+function visit(page) {
+  return (desk) => desk.page.go({ page, key: null, tab: "value", from: null, to: null })
+}
+
+function onKeys(desk) {
+  return desk.route.page === "keys"
+}

@@ -1,8 +1,7 @@
-// The dialogs: you were signed out, you are about to sign out (both with what is not saved yet), and the keyboard.
+// The dialogs: you were signed out, and you are about to sign out, both with what is not saved yet.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { copy } from "../../clipboard.js"
-import { choose, setting } from "../../settings.js"
 
 const REASONS = {
   signed_out: "You signed out in another tab.",
@@ -52,20 +51,7 @@ export function askBeforeSigningOut(place, unsaved, go) {
   )
 }
 
-export function showShortcuts(place, commands) {
-  show(
-    place,
-    html`
-      <dialog id="shortcuts" aria-labelledby="shortcuts-title">
-        <h2 id="shortcuts-title">Keyboard</h2>
-        <dl class="keys">${commands.map(({ keys, title }) => html`<div><dt>${keys.map((key) => html`<kbd>${key}</kbd> `)}</dt><dd>${title}</dd></div>`)}</dl>
-        <label class="check"><input type="checkbox" .checked=${setting("singleKeys") === "on"} @change=${({ target }) => choose("singleKeys", target.checked ? "on" : "off")}> Single-key shortcuts</label>
-        <div class="row-of-buttons"><button type="button" class="primary" @click=${close}>Close</button></div>
-      </dialog>`,
-  )
-}
-
-const close = (event) => event.currentTarget.closest("dialog").close()
+export const close = (event) => event.currentTarget.closest("dialog").close()
 
 function unsavedText(unsaved) {
   return html`
@@ -82,7 +68,7 @@ function copyButton(unsaved) {
   return html`<button type="button" @click=${copied}>Copy</button>`
 }
 
-function show(place, template) {
+export function show(place, template) {
   place.querySelector("dialog[open]")?.close()
   render(template, place)
   place.querySelector("dialog").showModal()

@@ -1,0 +1,63 @@
+// Finding names by what one remembers of them: all letters in their order, better where they stand together, at the beginning
+// of a word, or in the last part of a key. No DOM.
+
+const TOGETHER = 1_000 // the letters as one piece
+
+/** How well `text` answers to `needle`, both in lower case; -1 for not at all. */
+export function score(needle, text) {
+  const at = text.indexOf(needle)
+  if (at >= 0) {
+    const first = atWordStart(text, at) ? 200 : 0
+    const last = at > text.lastIndexOf("/") ? 100 : 0
+    return TOGETHER + first + last - Math.min(text.length, 99)
+  }
+  let from = 0
+  let sum = 0
+  for (let i = 0; i < needle.length; i++) {
+    const found = text.indexOf(needle[i], from)
+    if (found < 0) return -1
+    if (found === from) sum += 8
+    else if (atWordStart(text, found)) sum += 6
+    from = found + 1
+  }
+  return 300 + sum - Math.min(text.length, 99)
+}
+
+/**
+ * The best `most` of `texts` (in lower case), as indexes, the best first; and all that match. With `among`, only these indexes are
+ * looked at: what does not match a needle does not match a longer one either.
+ */
+export function search(needle, texts, { most = 50, among = null } = {}) {
+  const matching = []
+  const best = [] // [score, index], the best first
+  const count = among ? among.length : texts.length
+  for (let i = 0; i < count; i++) {
+    const index = among ? among[i] : i
+    const points = score(needle, texts[index])
+    if (points < 0) continue
+    matching.push(index)
+    if (best.length === most && points <= best[most - 1][0]) continue
+    let place = best.length
+    while (place > 0 && best[place - 1][0] < points) place--
+    best.splice(place, 0, [points, index])
+    if (best.length > most) best.pop()
+  }
+  return { best, matching }
+}
+
+/** Where in `text` the letters of `needle` stand, for marking them; both in lower case. */
+export function places(needle, text) {
+  const at = text.indexOf(needle)
+  if (at >= 0) return Array.from(needle, (_, i) => at + i)
+  const found = []
+  for (const letter of needle) {
+    const next = text.indexOf(letter, (found.at(-1) ?? -1) + 1)
+    if (next < 0) return []
+    found.push(next)
+  }
+  return found
+}
+
+function atWordStart(text, at) {
+  return at === 0 || "/-_. :".includes(text[at - 1])
+}
