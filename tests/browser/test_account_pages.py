@@ -311,6 +311,8 @@ def test_no_page_of_the_account_is_wider_than_320_pixels(make_person, server):
     page.get_by_label("Name").fill("W" * 64)
     page.get_by_label("Only keys that begin with").fill("a-folder-with-a-long-name/" * 10)
     page.get_by_role("button", name="Create token").click()
+    expect(page.locator("#token")).to_be_visible()
+    page.wait_for_load_state()
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(overflow) == 0
     for tab in ("profile", "security", "sessions", "tokens", "data", "preferences", "events"):
