@@ -25,7 +25,7 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str) ->
         return receipt.replay(write.verb, write.fingerprint)
     if write.refusal is not None:
         raise write.refusal
-    draft = Draft(space, caller.origin)
+    draft = Draft(space, caller.origin, write.undoes)
     try:
         for op in write.ops:
             draft.results.append(op.apply(draft, now))

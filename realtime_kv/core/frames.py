@@ -133,11 +133,12 @@ Op = SetOp | DeleteOp
 
 
 class WriteFrame(msgspec.Struct, kw_only=True):
-    """One accepted write: the atom of everything, never split, never half seen."""
+    """One accepted write: the atom of everything, never split, never half seen; an undo says which one it undoes."""
 
     revision: int
     at: str
     origin: Raw
+    undoes: int | UnsetType = UNSET
     ops: list[Op]
 
 
@@ -214,9 +215,10 @@ def delete_op(key: str) -> str:
     return f'{{"op":"delete","key":{_quote(key)}}}'
 
 
-def write_frame(revision: int, at: str, origin: str, ops: list[str]) -> str:
+def write_frame(revision: int, at: str, origin: str, ops: list[str], undoes: int | None = None) -> str:
     """A WriteFrame as JSON; `origin` and `ops` are JSON already."""
-    return f'{{"revision":{revision},"at":"{at}","origin":{origin},"ops":[{",".join(ops)}]}}'
+    undone = "" if undoes is None else f',"undoes":{undoes}'
+    return f'{{"revision":{revision},"at":"{at}","origin":{origin}{undone},"ops":[{",".join(ops)}]}}'
 
 
 def read_frame(frame: str) -> WriteFrame:

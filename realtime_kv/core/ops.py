@@ -100,7 +100,7 @@ class Expire(Struct, gc=False):
 
 
 class PutBack(Struct, gc=False):
-    """Undo what the write of `if_revision` did to `key`: before it there stood `value`, or nothing (None)."""
+    """Undo what a write did to `key`: there stood `value` before, or nothing (None). Now it stands at `if_revision`."""
 
     key: str
     if_revision: int
@@ -110,7 +110,9 @@ class PutBack(Struct, gc=False):
     def apply(self, draft: Draft, now: int) -> Version | Existed:
         """Raises Conflict unless the key is still as that write left it."""
         before, live = draft.row(self.key), draft.entry(self.key, now)
-        if before is None or before.revision != self.if_revision or (live is None and before.deleted_at is None):
+        # nothing is left of what has expired, and nothing to take away from what is gone
+        gone = live is None and (before is None or before.deleted_at is None or self.value is None)
+        if before is None or before.revision != self.if_revision or gone:
             raise Conflict(
                 f"{self.key!r} is no longer as revision {self.if_revision} left it; nothing was undone.",
                 entry=live.shown(live.value) if live is not None and live.value is not None else None,

@@ -33,6 +33,15 @@ SELECT w.value, (
 ) FROM json_each(?) AS w
 """
 _FRAME = "SELECT frame FROM log WHERE id = ?"
+# the last write to each key
+_LAST = """
+SELECT w.value, (SELECT max(revision) FROM history WHERE user_id = ? AND key = w.value) FROM json_each(?) AS w
+"""
+_UNDOES = """
+SELECT json_extract(l.frame, '$.undoes') FROM history AS h JOIN log AS l ON l.id = h.row
+WHERE h.user_id = ? AND h.revision = ? LIMIT 1
+"""
+_REVISION_BEFORE = "SELECT max(revision) FROM history WHERE user_id = ? AND key = ? AND revision < ?"
 _TRASHED = """
 SELECT key, value, expires_at FROM entries
 WHERE user_id = ? AND key IN (SELECT value FROM json_each(?)) AND deleted_at IS NOT NULL
@@ -69,7 +78,10 @@ class Restoring(Struct):
 
 
 class Undoing(Struct):
-    """What the write of `revision` replaced is to be put back: all of it, or nothing."""
+    """What the write of `revision` replaced is to be put back: all of it, or nothing.
+
+    Where others have written since and taken it back, a key is again as that write left it.
+    """
 
     revision: int
 
@@ -81,13 +93,37 @@ class Undoing(Struct):
         if row is None or self.revision <= floor:
             raise _forgotten(self.revision)
         written = read_frame(row[0]).ops
+        at: dict[str, int] = {}
+        for keys in _steps(op.key for op in written):
+            at |= self._again(cursor, user_id, keys)
         before: dict[str, tuple[str, int | None] | None] = {}
-        for keys in _steps(op.key for op in written if not isinstance(op, SetOp)):
+        for keys in _steps(op.key for op in written if not isinstance(op, SetOp) and op.key not in at):
             before |= self._trashed(cursor, user_id, keys, now)
+        for keys in _steps(op.key for op in written if not isinstance(op, SetOp) and op.key in at):
+            before |= self._earlier(cursor, user_id, keys, now, lasting=True)
         for keys in _steps(op.key for op in written if isinstance(op, SetOp) and op.version > 1):
             before |= self._earlier(cursor, user_id, keys, now)
         # what was created was not there before
-        return [PutBack(op.key, self.revision, *(before.get(op.key) or (None, None))) for op in written]
+        return [PutBack(op.key, at.get(op.key, self.revision), *(before.get(op.key) or (None, None))) for op in written]
+
+    def _again(self, cursor: Cursor, user_id: int, keys: list[str]) -> dict[str, int]:
+        """At which revision a key is again as this write left it, where that is another one: after undos."""
+        undoes: dict[int, int | None] = {}
+        again: dict[str, int] = {}
+        for key, last in cursor.execute(_LAST, (user_id, _encode(keys).decode())).fetchall():
+            like = last
+            # an undo makes of a key what it was before the write that it takes back
+            while like is not None and like > self.revision:
+                if like not in undoes:
+                    row = cursor.execute(_UNDOES, (user_id, like)).fetchone()
+                    undoes[like] = None if row is None else row[0]
+                undone = undoes[like]
+                like = None
+                if undone is not None:
+                    (like,) = cursor.execute(_REVISION_BEFORE, (user_id, key, undone)).fetchone()
+            if like == self.revision != last:
+                again[key] = last
+        return again
 
     def _trashed(self, cursor: Cursor, user_id: int, keys: list[str], now: int) -> dict[str, tuple[str, int | None]]:
         """What was deleted comes back; it expires when it would have, or, where that is over, never."""
@@ -98,9 +134,12 @@ class Undoing(Struct):
         }
 
     def _earlier(
-        self, cursor: Cursor, user_id: int, keys: list[str], now: int
+        self, cursor: Cursor, user_id: int, keys: list[str], now: int, *, lasting: bool = False
     ) -> dict[str, tuple[str, int | None] | None]:
-        """What was overwritten; None for what was restored from the trash, and for what would have expired by now."""
+        """What was overwritten; None for what was restored from the trash, and for what would have expired by now.
+
+        When `lasting`, that never expires instead.
+        """
         found: dict[str, tuple[str, int | None] | None] = {}
         rows: dict[int, set[str]] = {}
         for key, row in cursor.execute(_BEFORE, (user_id, self.revision, _encode(keys).decode())).fetchall():
@@ -111,17 +150,21 @@ class Undoing(Struct):
         for row, wanted in rows.items():
             frame = cursor.execute(_FRAME, (row,)).fetchone()
             if frame is not None:
-                found |= {op.key: _stood(op, now) for op in read_frame(frame[0]).ops if op.key in wanted}
+                found |= {op.key: _stood(op, now, lasting) for op in read_frame(frame[0]).ops if op.key in wanted}
         if len(found) < len(keys):
             raise _forgotten(self.revision)
         return found
 
 
-def _stood(op: Written, now: int) -> tuple[str, int | None] | None:
+def _stood(op: Written, now: int, lasting: bool) -> tuple[str, int | None] | None:
     if not isinstance(op, SetOp):
         return None
     expires_at = milliseconds(op.expires_at) if isinstance(op.expires_at, str) else None
-    return None if expires_at is not None and expires_at <= now else (bytes(op.value).decode(), expires_at)
+    if expires_at is not None and expires_at <= now:
+        if not lasting:
+            return None
+        expires_at = None
+    return bytes(op.value).decode(), expires_at
 
 
 def _steps(keys: Iterable[str]) -> Iterator[list[str]]:

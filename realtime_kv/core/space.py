@@ -129,11 +129,12 @@ class Space:
 class Draft:
     """One write, made over a space op by op: in the end it is accepted, or undone as if it had never been."""
 
-    __slots__ = ("_before", "_ops", "_replaced", "_space", "origin", "results", "revision")
+    __slots__ = ("_before", "_ops", "_replaced", "_space", "origin", "results", "revision", "undoes")
 
-    def __init__(self, space: Space, origin: str) -> None:
+    def __init__(self, space: Space, origin: str, undoes: int | None = None) -> None:
         self.revision = space.revision + 1
         self.origin = origin
+        self.undoes = undoes
         self.results: list[Version | Existed] = []
         self._space = space
         self._before = (space.keys, space.bytes, space.digest, space.expires_at)
@@ -209,7 +210,7 @@ class Draft:
         if op_id is not None:
             receipt = space.receipts[op_id] = Receipt(op_id, fingerprint, _encode(answer).decode(), now)
         if self._ops:
-            frame = write_frame(self.revision, at, self.origin, self._ops)
+            frame = write_frame(self.revision, at, self.origin, self._ops, self.undoes)
             space.log.append(Logged(self.revision, now, frame, receipt))
             space.weight += len(self._ops) + len(frame) // 1024
             for key, _, record in self._replaced:

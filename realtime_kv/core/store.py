@@ -222,7 +222,7 @@ class Store:
         Fails with NotFound, Conflict, Forbidden, QuotaExceeded. A dry run is judged, and writes and remembers nothing.
         """
         op_id = None if dry_run else op_id
-        return self._write(Write(caller, "undo", [], op_id, plan=Undoing(revision), dry_run=dry_run))
+        return self._write(Write(caller, "undo", [], op_id, plan=Undoing(revision), dry_run=dry_run, undoes=revision))
 
     def delete_prefix(
         self, caller: Caller, prefix: str, *, dry_run: bool = False, op_id: str | None = None

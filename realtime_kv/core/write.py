@@ -35,6 +35,8 @@ class Write(Struct, eq=False):
     plan: Plan | None = None
     dry_run: bool = False
     refusal: Refusal | None = None
+    # the write that it takes back
+    undoes: int | None = None
     # up to which row its plan needs the index of the log
     until: int | None = None
 

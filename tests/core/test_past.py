@@ -1,10 +1,13 @@
 """`history`, `restore`, `undo` and `trash`, on a real file: what was written can be seen, and had back."""
 
 import dataclasses
+import itertools
 import sqlite3
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from realtime_kv.core import backup
 from realtime_kv.core.errors import BadRequest, Conflict, Forbidden, InvalidKey, NotFound, OpIdReused, QuotaExceeded
@@ -12,6 +15,8 @@ from realtime_kv.core.space import Quota
 from tests.core.house import House, Person, Watcher
 
 DAY = 24 * 60 * 60 * 1000
+
+_numbers = itertools.count()
 
 
 @pytest.fixture
@@ -287,6 +292,83 @@ def test_undo_keeps_the_expiry_that_was_replaced_and_lets_nothing_return_that_wo
     # but what somebody has deleted, and wants back, comes back
     assert alice.undo(8)["count"] == 1
     assert alice.get("gone")["expires_at"] is None
+
+
+def test_undos_follow_one_another_back_and_forth(alice):
+    """As an editor's: what an undo has restored counts as what stood there."""
+    for value in (1, 2, 3):
+        alice.set("k", value)
+    alice.delete("k")
+    # revisions 5, 6, 7: back to 3, 2, 1
+    for revision, value in ((4, 3), (3, 2), (2, 1)):
+        alice.undo(revision, dry_run=True)
+        alice.undo(revision)
+        assert alice.get("k")["value"] == value
+    alice.undo(1)
+    refusal(NotFound, alice.get, "k")
+    # and forth again
+    for revision, value in ((8, 1), (7, 2), (6, 3)):
+        alice.undo(revision)
+        assert alice.get("k")["value"] == value
+    alice.undo(5)
+    refusal(NotFound, alice.get, "k")
+    assert [write.get("undoes") for write in alice.history(limit=8)["writes"]] == [5, 6, 7, 8, 1, 2, 3, 4]
+
+
+def test_undos_that_follow_one_another_stop_where_somebody_else_wrote(alice):
+    alice.set("k", 1)
+    alice.set("k", 2)
+    alice.set("k", "somebody else's")
+    alice.delete("k")
+    alice.undo(4)
+    assert refusal(Conflict, alice.undo, 2).extra["entry"].revision == 5
+    assert alice.get("k")["value"] == "somebody else's"
+
+
+def test_a_delete_whose_key_was_created_anew_and_taken_back_brings_back_its_own_value(house, alice):
+    alice.set("k", "first", ttl=1000)
+    alice.delete("k")
+    alice.set("k", "second")
+    alice.undo(3)
+    house.clock.now += 2_000_000
+    alice.undo(2)
+    assert (alice.get("k")["value"], alice.get("k")["expires_at"]) == ("first", None)
+
+
+def test_bulk_writes_over_each_other_are_undone_one_by_one(alice):
+    alice.batch(*[("set", f"k{n}", 1) for n in range(100)])
+    alice.batch(*[("set", f"k{n}", 2) for n in range(50)])
+    alice.batch(*[("delete", f"k{n}") for n in range(25, 75)])
+    for revision, keys, total in ((3, 100, 150), (2, 100, 100), (1, 0, 0)):
+        alice.undo(revision)
+        entries = alice.list(limit=1000)["entries"]
+        assert (len(entries), sum(entry["value"] for entry in entries)) == (keys, total)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, 1, 2])), max_size=8), st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_one_did_can_be_undone_back_to_the_beginning(house, wishes, data):
+    alice = Person(house.open(), house.add_user(f"alice{next(_numbers)}"))
+
+    def state():
+        return {entry["key"]: entry["value"] for entry in alice.list()["entries"]}
+
+    done, states = [], [state()]
+    for key, value in wishes:
+        answer = alice.delete(key) if value is None else alice.set(key, value)
+        if answer.get("existed", True):
+            done.append(answer["revision"])
+            states.append(state())
+    undone = []
+    for forth in data.draw(st.lists(st.booleans(), max_size=12)):
+        if forth and undone:
+            done.append(alice.undo(undone.pop())["revision"])
+        elif done:
+            undone.append(alice.undo(done.pop())["revision"])
+        assert state() == states[len(done)]
+    while done:
+        alice.undo(done.pop())
+        assert state() == states[len(done)]
 
 
 def test_undo_is_refused_as_a_whole_where_somebody_wrote_since(alice):
