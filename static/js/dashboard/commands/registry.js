@@ -34,6 +34,7 @@ export const COMMANDS = [
   { name: "format", group: "Editing", keys: ["Shift+F"], title: "Format the JSON", run: (desk) => desk.opened.format(), when: (desk) => desk.opened.open !== null },
 
   { name: "undo", group: "Everywhere", keys: ["Ctrl+Z"], outside: true, title: "Undo the last change", run: (desk) => desk.undo.last(), when: (desk) => desk.undo.possible },
+  { name: "redo", group: "Everywhere", keys: ["Ctrl+Shift+Z", "Ctrl+Y"], outside: true, title: "Do it again", run: (desk) => desk.undo.redo(), when: (desk) => desk.undo.repeatable },
   { name: "resync", group: "Everywhere", keys: ["Shift+R"], title: "Fetch everything anew", run: (desk) => desk.kv.resync() },
   { name: "help", group: "Everywhere", keys: ["?"], title: "These shortcuts", run: async (desk) => (await import("./sheet.js")).showSheet(desk.page.dialogs, COMMANDS) },
 ]

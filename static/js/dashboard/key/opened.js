@@ -155,7 +155,8 @@ export class Opened {
     this.#drafts.set(key, draft)
     this.#page.redraw()
     try {
-      await this.#kv.set(key, value, { ifRevision: draft.ifRevision })
+      const { revision } = await this.#kv.set(key, value, { ifRevision: draft.ifRevision })
+      this.#desk.undo.offer(html`Saved <b class="mono">${keyText(key)}</b>`, [revision], { toast: false })
       this.#learn(draft, this.#kv.entry(key) ?? null)
       this.#page.say(`Saved ${key}`)
     } catch (refusal) {
@@ -178,27 +179,16 @@ export class Opened {
     const entry = this.#kv.entry(key)
     if (!entry) return
     if (this.#desk.browse.unsent.has(key)) return this.#page.toast(`The last change of ${key} is still on its way.`)
+    let revision
     try {
-      await this.#kv.delete(key, { ifRevision: entry.revision })
+      ;({ revision } = await this.#kv.delete(key, { ifRevision: entry.revision }))
     } catch (refusal) {
       const changed = refusal.code === "conflict"
       return this.#page.toast(changed ? `Not deleted: ${key} has just changed in another tab.` : refusal.message)
     }
     this.#drafts.delete(key)
     if (this.open?.key === key) this.close()
-    this.#desk.undo.offer(html`Deleted <b class="mono">${keyText(key)}</b>`, () => this.#bringBack(entry))
-  }
-
-  async #bringBack({ key, value, expires_at }) {
-    const ttl = expires_at ? Math.max(1, (Date.parse(expires_at) - this.#desk.now()) / 1_000) : undefined
-    try {
-      await this.#kv.set(key, value, { ifRevision: 0, ttl })
-      this.#page.say(`${key} is back`)
-      this.openKey(key)
-    } catch (refusal) {
-      const taken = refusal.code === "conflict"
-      this.#page.toast(taken ? `${key} has been created again meanwhile; it was left as it is.` : refusal.message)
-    }
+    this.#desk.undo.offer(html`Deleted <b class="mono">${keyText(key)}</b>`, [revision])
   }
 
   // --- what the client tells ---
