@@ -11,7 +11,11 @@ from tests.fuzz.dice import Dice, mangle
 Make = Callable[[Dice], bytes]
 Fields = list[tuple[str, Make, float]]
 
-VERBS = ("set", "get", "delete", "list", "batch", "sync", "restore", "history")
+# those that are called most, then the others
+VERBS = (
+    *("set", "get", "delete", "list", "batch", "sync"),
+    *("restore", "undo", "history", "trash", "delete_prefix", "move", "copy"),
+)
 
 KEYS = [f"folder/{name}" for name in "abcdefghij"] + [
     "a//b",
@@ -186,6 +190,8 @@ def _op(dice: Dice) -> bytes:
         pairs.append((b'"value"', value(dice, 1)))
     if dice.chance(0.1):
         pairs.append((b'"if_revision"', revision(dice)))
+    if dice.chance(0.05):
+        pairs.append((b'"ttl"', ttl(dice)))
     if dice.chance(0.1):
         dice.shuffle(pairs)
         pairs[0] = (pairs[0][0], odd(dice))
@@ -201,6 +207,21 @@ def one_of(*words: bytes) -> Make:
     return lambda dice: dice.one(words)
 
 
+flag = one_of(b"true", b"false", b"null", b"1")
+
+
+def ttl(dice: Dice) -> bytes:
+    """Some of it is over while the fuzzer still runs."""
+    return dice.one((b"0.01", b"0.5", b"3600", b"null", b"0", b"-1", b"3155760000", b"3155760001", b"1e300", odd(dice)))
+
+
+def place(dice: Dice) -> bytes:
+    """A prefix, more often than a key."""
+    if dice.chance(0.3):
+        return key(dice)
+    return text(dice, dice.one(("folder/", "folder/a", "a/", "a//", "é/", "/", "", "x" * 511 + "/", "x" * 512 + "/")))
+
+
 FIELDS: dict[str, Fields] = {
     "get": [("key", key, 1)],
     "set": [
@@ -208,7 +229,7 @@ FIELDS: dict[str, Fields] = {
         ("value", value, 1),
         ("if_revision", revision, 0.15),
         ("op_id", op_id, 0.15),
-        ("ttl", odd, 0.05),
+        ("ttl", ttl, 0.15),
     ],
     "delete": [("key", key, 1), ("if_revision", revision, 0.15), ("op_id", op_id, 0.15)],
     "list": [
@@ -224,6 +245,11 @@ FIELDS: dict[str, Fields] = {
         ("next", cursor, 0.6),
     ],
     "restore": [("key", key, 1), ("revision", revision, 0.5), ("if_revision", revision, 0.2), ("op_id", op_id, 0.2)],
+    "undo": [("revision", revision, 1), ("dry_run", flag, 0.2), ("op_id", op_id, 0.2)],
+    "trash": [("prefix", key, 0.4), ("after", key, 0.4), ("limit", revision, 0.5)],
+    "delete_prefix": [("prefix", place, 1), ("dry_run", flag, 0.4), ("op_id", op_id, 0.2)],
+    "move": [("from", place, 1), ("to", place, 1), ("dry_run", flag, 0.2), ("op_id", op_id, 0.2)],
+    "copy": [("from", place, 1), ("to", place, 1), ("dry_run", flag, 0.2), ("op_id", op_id, 0.2)],
     "history": [("key", key, 0.7), ("before", revision, 0.5), ("limit", revision, 0.5)],
 }
 NAMES = (

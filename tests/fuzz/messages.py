@@ -271,7 +271,7 @@ def _broken(dice: Dice) -> bytes:
 
 
 def _call(dice: Dice) -> Request:
-    verb = dice.one(documents.VERBS[:6]) if dice.chance(0.95) else dice.one(documents.VERBS)
+    verb = dice.one(documents.VERBS[:6]) if dice.chance(0.85) else dice.one(documents.VERBS)
     headers = [dice.one((BEARER, BEARER, COOKIE, *API_TOKENS)), JSON]
     if dice.chance(0.1):
         headers[dice.below(2)] = harmless(dice)

@@ -65,7 +65,7 @@ def leaves(packet: bytes) -> bool:
 
 def event(dice: Dice) -> bytes:
     """An event that does not cost its sender the connection, whatever is in it."""
-    verb = dice.one(documents.VERBS[:6]) if dice.chance(0.97) else dice.one(documents.VERBS)
+    verb = dice.one(documents.VERBS[:6]) if dice.chance(0.85) else dice.one(documents.VERBS)
     id = b"%d" % dice.below(10**6) if dice.chance(0.95) else dice.one(ODD_IDS)
     name = b'"%b"' % verb.encode() if dice.chance(0.95) else dice.one(ODD_NAMES)
     items = [name, documents.payload(dice, verb)]

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tests.robustness.history import Answer, Call, Push, TabLog
+from tests.robustness.workload import group_keys
 
-WRITING = {"set", "delete", "batch"}
+WRITING = {"set", "delete", "batch", "delete_prefix"}
 NEVER = math.inf
 
 
@@ -57,7 +58,7 @@ class Operation:
         if self.verb == "batch":
             wrote = any(result.get("existed", True) for result in answer["results"])
         else:
-            wrote = answer.get("existed", True)
+            wrote = answer.get("existed", True) and answer.get("count", True)
         return answer["revision"] if wrote else None
 
     @property
@@ -65,6 +66,9 @@ class Operation:
         """What each key is to be: a value, or None for deleted. No value of the workload is null."""
         if self.verb == "batch":
             return {op["key"]: op.get("value") for op in self.payload["ops"]}
+        if self.verb == "delete_prefix":
+            # what lies there is written together, so it is all there or nothing
+            return dict.fromkeys(group_keys(self.payload["prefix"]))
         return {self.payload["key"]: self.payload.get("value")}
 
 

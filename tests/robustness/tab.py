@@ -24,7 +24,7 @@ ATTEMPTS = 600
 RETRY_SECONDS = 0.05
 MOST_HEALS = 50
 EXTRA_SECONDS = 0.02
-WRITING = {"set", "delete", "batch"}
+WRITING = {"set", "delete", "batch", "delete_prefix"}
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode

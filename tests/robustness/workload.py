@@ -52,8 +52,12 @@ class Workload:
         return self._remember("delete", {"key": self._key()})
 
     def _batch(self) -> list[Request]:
-        keys = group_keys(self._user, self.random.randrange(GROUPS))
-        if self.random.random() < 0.25:
+        group = group_name(self._user, self.random.randrange(GROUPS))
+        keys = group_keys(group)
+        choice = self.random.random()
+        if choice < 0.12:
+            return self._remember("delete_prefix", {"prefix": group})
+        if choice < 0.25:
             ops: list[dict[str, Any]] = [{"op": "delete", "key": key} for key in keys]
         else:
             value = self._value()
@@ -61,7 +65,7 @@ class Workload:
         return self._remember("batch", {"ops": ops})
 
     def _get(self) -> list[Request]:
-        key = self._key() if self.random.random() < 0.7 else self.random.choice(group_keys(self._user, 0))
+        key = self._key() if self.random.random() < 0.7 else self.random.choice(group_keys(group_name(self._user, 0)))
         return [("get", {"key": key})]
 
     def _list(self) -> list[Request]:
@@ -103,7 +107,9 @@ class Audit:
 
     def __init__(self, user: str) -> None:
         self.random = random.Random(0)
-        keys = [f"{user}/k{n}" for n in range(KEYS)] + [key for n in range(GROUPS) for key in group_keys(user, n)]
+        keys = [f"{user}/k{n}" for n in range(KEYS)] + [
+            key for n in range(GROUPS) for key in group_keys(group_name(user, n))
+        ]
         prefixes = [f"{user}/k", *(f"{user}/g{n}/" for n in range(GROUPS))]
         self._requests: list[Request] = [("get", {"key": key}) for key in keys]
         self._requests += [("list", {"prefix": prefix}) for prefix in prefixes]
@@ -112,9 +118,14 @@ class Audit:
         return self._requests
 
 
-def group_keys(user: str, group: int) -> list[str]:
+def group_name(user: str, group: int) -> str:
+    """What the keys of a group have in common."""
+    return f"{user}/g{group}/"
+
+
+def group_keys(name: str) -> list[str]:
     """The keys that are always written together."""
-    return [f"{user}/g{group}/{n}" for n in range(GROUP)]
+    return [f"{name}{n}" for n in range(GROUP)]
 
 
 def group_of(key: str) -> str | None:

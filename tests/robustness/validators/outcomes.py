@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from tests.robustness.evidence import Evidence, Operation
+from tests.robustness.evidence import WRITING, Evidence, Operation
 from tests.robustness.history import Answer, Call, History, TabLog
 from tests.robustness.replica import Replica
 
@@ -56,7 +56,7 @@ def _nobodys(evidence: Evidence, wanted: dict[int, Operation]) -> Iterator[str]:
     by_value: dict[str, Operation] = {}
     deletes: list[Operation] = []
     for operation in evidence.operations:
-        if operation.verb in {"set", "batch", "delete"}:
+        if operation.verb in WRITING:
             by_value.update({str(value): operation for value in operation.ops.values() if value is not None})
             if operation.accepted is None and not operation.refused:
                 deletes.append(operation)
