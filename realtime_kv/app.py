@@ -23,6 +23,7 @@ from realtime_kv.extensions import db, socketio
 from realtime_kv.operations import Operations
 from realtime_kv.sockets import transport
 from realtime_kv.sockets.gateway import Gateway
+from realtime_kv.sockets.streams import Streams
 from realtime_kv.sockets.transport import Limits
 from realtime_kv.web import headers
 
@@ -43,6 +44,7 @@ class House:
     store: Store
     accounts: Accounts
     gateway: Gateway
+    streams: Streams
     operations: Operations
     carrier: Carrier
     chronicle: Chronicle
@@ -107,32 +109,36 @@ def create_app(
     accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send)
     repeat(runtime, EXPIRY_SECONDS, accounts.end_expired)
     gateway = Gateway(config, runtime, store, accounts)
+    streams = Streams(config, runtime, store, accounts)
     expiry = Expiry(store)
     repeat(runtime, LOOK_SECONDS, expiry.look)
 
     def start_anew() -> None:
         gateway.start_anew()
+        streams.start_anew()
         expiry.start_anew()
 
     operations = Operations(config, runtime, store, clock, start_anew)
     operations.schedule()
     carrier = Carrier(engine, runtime, store, config.data_dir)
-    gauges: Gauges = [store.metrics, gateway.metrics]
+    gauges: Gauges = [store.metrics, gateway.metrics, streams.metrics]
     chronicle = Chronicle(
         runtime, store.readers, store.pulse, partial(_figures, gauges), Path(str(engine.url.database)), clock
     )
     app.extensions["realtime_kv"] = House(
-        config, runtime, store, accounts, gateway, operations, carrier, chronicle, expiry, gauges
+        config, runtime, store, accounts, gateway, streams, operations, carrier, chronicle, expiry, gauges
     )
 
     web.register(app)
     # a page on another origin brings a bearer token, never a cookie
     origins = list(config.allowed_origins)
     socketio.init_app(app, async_mode="eventlet", cors_allowed_origins=origins, cors_credentials=False)
-    app.wsgi_app = headers.everywhere(app.wsgi_app, config)  # type: ignore[method-assign, assignment]
     limits = Limits(
         connections_per_address=config.connections_per_address if config.rate_limits else None,
         address=partial(door.address, config=config),
+    )
+    app.wsgi_app = transport.holding(  # type: ignore[method-assign, assignment]
+        headers.everywhere(app.wsgi_app, config), limits
     )
     gateway.attach(socketio.server, transport.install(socketio.server, gateway, limits, runtime))
     return app

@@ -6,7 +6,7 @@ Unknown fields are refused, so that a misspelt option can never be silently igno
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -17,6 +17,8 @@ from realtime_kv.core.ops import Op
 from realtime_kv.core.runtime import Future
 from realtime_kv.core.store import BATCH_OPS, Store, check_batch_size
 from realtime_kv.core.values import SAFE_INTEGER
+
+T = TypeVar("T")
 
 Revision = Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
 OpId = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -199,6 +201,18 @@ class Sync(Payload):
         return store.sync(caller, epoch=_given(self.epoch), since=_given(self.since), next=_given(self.next))
 
 
+class Stream(Struct, forbid_unknown_fields=True, kw_only=True):
+    """How `GET /api/v1/stream` is asked; no verb, since its answer goes on."""
+
+    epoch: str | UnsetType = UNSET
+    since: Revision | UnsetType = UNSET
+    prefix: str = ""
+
+    @property
+    def position(self) -> tuple[str | None, int | None]:
+        return _given(self.epoch), _given(self.since)
+
+
 VERBS: dict[str, type[Payload]] = {
     "get": Get,
     "set": Set,
@@ -250,6 +264,11 @@ def decode_query(name: str, parameters: Iterable[tuple[str, str]]) -> Payload:
     payload = VERBS.get(name)
     if payload is None or name not in READING:
         raise unknown(name)
+    return decode_parameters(payload, parameters)
+
+
+def decode_parameters(kind: type[T], parameters: Iterable[tuple[str, str]]) -> T:
+    """A query string as `kind`, with nothing missing and nothing unknown. Raises BadRequest."""
     fields: dict[str, Any] = {}
     for field, text in parameters:
         if field in fields:
@@ -261,7 +280,7 @@ def decode_query(name: str, parameters: Iterable[tuple[str, str]]) -> Payload:
         else:
             fields[field] = text
     try:
-        return msgspec.convert(fields, payload)
+        return msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
         raise _mismatch(str(error)) from None
 

@@ -130,6 +130,10 @@ class Tab:
         """A verb and its acknowledgement."""
         return self.client.call(verb, payload, timeout=DEADLINE)
 
+    def send(self, verb: str, **payload: Any) -> None:
+        """A verb whose answer nobody waits for."""
+        self.client.emit(verb, payload)
+
     def next(self, event: str) -> Any:
         """The next event of this name; what comes before it under other names is passed over."""
         while True:

@@ -247,8 +247,9 @@ def _stop(app: Flask, hub: Hub, listener: Listener, serving: Any) -> None:
     except Unavailable:
         log.error("the store did not stop in time")
     engine.close_all()
+    house.streams.close_all()
     deadline = time.monotonic() + CLOSE_SECONDS
-    while (engine.count or engine.open_websockets) and time.monotonic() < deadline:
+    while (engine.count or engine.open_websockets or house.streams.count) and time.monotonic() < deadline:
         eventlet.sleep(0.02)
     eventlet.kill(serving)
     listener.close()

@@ -114,6 +114,8 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
         if "content-type" not in self.headers:
             # eventlet would say text/plain for a request that says nothing
             environ["CONTENT_TYPE"] = ""
+        # the client's own version, which says whether it knows chunks: eventlet would say 1.0 to all
+        environ["SERVER_PROTOCOL"] = self.request_version
         source = environ["wsgi.input"]
         body, length = b"", source.content_length or 0
         if environ["PATH_INFO"] in STREAMED and (source.chunked_input or length > BODY_BYTES):

@@ -28,7 +28,7 @@ version no longer has what is used here.
 
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import engineio
@@ -45,13 +45,16 @@ from realtime_kv.core.runtime import Runtime
 from realtime_kv.sockets import packets, requests
 from realtime_kv.sockets.connection import Connection, Receiver
 from realtime_kv.sockets.connections import MESSAGE_BYTES, Closing, Connections, Limits, TooMany
+from realtime_kv.sockets.held import Endless, Held
 from realtime_kv.sockets.packets import Frame, Violation, ack_frame, event_frame
 from realtime_kv.sockets.requests import Answer, BadRequest
 from realtime_kv.sockets.websocket import BLOCK, WebSocket
 
-__all__ = ["MESSAGE_BYTES", "Engine", "Frame", "Limits", "Receiver", "ack_frame", "event_frame", "install"]
+__all__ = ["MESSAGE_BYTES", "Engine", "Frame", "Limits", "Receiver", "ack_frame", "event_frame", "holding", "install"]
 
 log = logging.getLogger(__name__)
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def install(server: socketio.Server, receiver: Receiver, limits: Limits, runtime: Runtime) -> "Engine":
@@ -60,6 +63,46 @@ def install(server: socketio.Server, receiver: Receiver, limits: Limits, runtime
     Of what the server was told about engine.io only `cors_allowed_origins` is taken over.
     """
     return Engine(server, receiver, limits, runtime)
+
+
+def holding(app: Wsgi, limits: Limits) -> Wsgi:
+    """`app`, whose endless answers are taken out of the WSGI server's hands once their headers are out."""
+
+    def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        write: Callable[[bytes], None]
+
+        def start(*said: Any) -> Any:
+            nonlocal write
+            write = start_response(*said)
+            return write
+
+        body = app(environ, start)
+        if not (isinstance(body, Endless) and "eventlet.input" in environ):
+            return body
+        write(body.opening)
+        hub, sock = hubs.get_hub(), _take_socket(environ)[0]
+        line = Held(sock, hub, body, limits, chunked=environ["SERVER_PROTOCOL"] == "HTTP/1.1")
+        # from the hub itself: a listener keeps the greenlet alive that it was made in
+        hub.schedule_call_global(0, line.start)
+        WSGI_LOCAL.already_handled = True
+        return []
+
+    return wsgi
+
+
+def _take_socket(environ: dict[str, Any]) -> tuple[socket.socket, bytes]:
+    """The TCP connection of a request, whose greenlet will end; and what has come behind the request already."""
+    request = environ["eventlet.input"]
+    green = request.get_socket()
+    # so that a look at what has been read already does not wait for more
+    green.settimeout(0)
+    try:
+        early = request.rfile.read1(BLOCK) or b""
+    except OSError:
+        early = b""
+    inner = green.fd
+    family, kind, protocol = inner.family, inner.type, inner.proto
+    return socket.socket(family, kind, protocol, fileno=inner.detach()), early
 
 
 class StrictJson:
@@ -287,20 +330,9 @@ class Engine(engineio.Server):  # type: ignore[misc]
 
         What comes with the WebSocket sends its first bytes and begins to listen, once `connection` knows of it.
         """
-        request = environ["eventlet.input"]
-        green = request.get_socket()
-        # so that a look at what has been read already does not wait for more
-        green.settimeout(0)
-        try:
-            early = request.rfile.read1(BLOCK) or b""
-        except OSError:
-            early = b""
-        inner = green.fd
-        family, kind, protocol = inner.family, inner.type, inner.proto
         hub = hubs.get_hub()
-        websocket = WebSocket(
-            socket.socket(family, kind, protocol, fileno=inner.detach()), hub, connection, self._limits
-        )
+        sock, early = _take_socket(environ)
+        websocket = WebSocket(sock, hub, connection, self._limits)
         self._connections.open_websockets += 1
 
         def begin(first: bytes) -> None:

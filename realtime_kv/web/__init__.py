@@ -26,6 +26,7 @@ from realtime_kv.web import (
     sessions,
     shown,
     signing,
+    streams,
     token_pages,
     tokens,
 )
@@ -55,6 +56,7 @@ def register(app: Flask) -> None:
         recovery.recovery,
         api.api,
         carry.carry,
+        streams.streams,
         health.health,
     ):
         app.register_blueprint(blueprint)

@@ -1,11 +1,13 @@
 """The parts of the house that the web needs, as the app has connected them."""
 
+from collections.abc import Iterable
 from typing import Protocol, TypeVar, cast
 
 from flask import current_app
 
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.config import Config
+from realtime_kv.core.caller import Caller
 from realtime_kv.core.carry import Carrier
 from realtime_kv.core.chronicle import Chronicle
 from realtime_kv.core.runtime import Future, Runtime
@@ -16,6 +18,16 @@ T = TypeVar("T")
 
 # longer than the database's own busy timeout: what takes this long has an unknown outcome
 PATIENCE = 30.0
+
+
+class Streams(Protocol):
+    """Answers that go on: what is pushed to a user's tabs."""
+
+    # given to `open`, it notices a session that ended since this was read
+    endings: int
+
+    def open(self, caller: Caller, address: str, epoch: str | None, since: int | None, endings: int) -> Iterable[bytes]:
+        """The body of an answer that begins at that position. Raises RateLimited, Unavailable."""
 
 
 class House(Protocol):
@@ -38,6 +50,9 @@ class House(Protocol):
 
     @property
     def carrier(self) -> Carrier: ...
+
+    @property
+    def streams(self) -> Streams: ...
 
     @property
     def chronicle(self) -> Chronicle: ...

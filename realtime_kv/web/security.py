@@ -116,6 +116,6 @@ def _cross_origin(response: Response) -> Response:
             headers["Access-Control-Expose-Headers"] = "Retry-After, X-Request-Id"
             if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
                 headers["Access-Control-Allow-Methods"] = "GET, POST"
-                headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+                headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Last-Event-ID"
                 headers["Access-Control-Max-Age"] = "600"
     return response

@@ -194,6 +194,7 @@ ROUTES = {
     "GET /api/v1/export": Row(READS),
     "GET /api/v1/import": Row(READS),
     "POST /api/v1/import": Row(WRITES, {"app/m": 1}),
+    "GET /api/v1/stream": Row(READS),
     **_PUBLIC,
     **_PAGES,
     **_ADMIN_PAGES,

@@ -1,0 +1,48 @@
+"""`GET /api/v1/stream`: what is pushed to tabs, as server-sent events (protocol §3)."""
+
+import dataclasses
+import re
+
+from flask import Blueprint, Response, request
+
+from realtime_kv import verbs
+from realtime_kv.accounts import door
+from realtime_kv.core import permissions
+from realtime_kv.web import bodies, security
+from realtime_kv.web.house import house
+
+streams = Blueprint("streams", __name__, url_prefix="/api/v1")
+
+_POSITION = re.compile(r"([0-9A-Za-z_-]{1,64}):([0-9]{1,16})")
+
+
+@streams.get("/stream")
+def stream() -> Response:
+    """A sync from the position that is asked for, then every change, until one of us ends it."""
+    at_home = house()
+    endings = at_home.streams.endings
+    caller = security.caller()
+    start = verbs.decode_parameters(verbs.Stream, bodies.query())
+    if start.prefix:
+        caller = dataclasses.replace(caller, prefix=permissions.narrowed(caller, start.prefix))
+    epoch, since = start.position
+    last = request.headers.get("Last-Event-ID")
+    if last is not None:
+        # a browser comes back to the address it was given, and says here how far it has come
+        epoch, since = _position(last)
+    if at_home.accounts.rates is not None:
+        at_home.accounts.rates.verb(caller.user_id)
+    response = Response(mimetype="text/event-stream")
+    # a proxy that gathers an answer before it passes it on would gather this one for ever
+    response.headers["X-Accel-Buffering"] = "no"
+    if request.method != "HEAD":
+        address = door.address(request.environ, at_home.config)
+        response.response = at_home.streams.open(caller, address, epoch, since, endings)
+        response.direct_passthrough = True
+    return response
+
+
+def _position(last: str) -> tuple[str | None, int | None]:
+    """The position that an id of ours says; nothing for any other text: whoever brings it cannot choose another."""
+    found = _POSITION.fullmatch(last)
+    return (found[1], int(found[2])) if found else (None, None)

@@ -1,0 +1,178 @@
+"""A stream whose sync takes its time, while writes go on: whatever meets whatever, it holds what the server holds."""
+
+import json
+from unittest.mock import patch
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from realtime_kv.app import create_app
+from realtime_kv.config import Config
+from realtime_kv.core.frames import Committed
+from realtime_kv.core.runtime import Future
+from realtime_kv.sockets import stream as module
+from realtime_kv.sockets.streams import Streams
+from tests.running import PASSWORD
+from tests.sockets.events import Event, Follower
+
+KEYS = ["a/1", "a/2", "a/3", "b", "a"]
+
+
+class Late:
+    """The store, whose syncs are read when the test says so, and answered when it says so."""
+
+    def __init__(self, store):
+        self._store = store
+        self._asked = None
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def sync(self, caller, **position):
+        self._asked = (caller, position, Future(), [])
+        return self._asked[2]
+
+    def read(self):
+        if self._asked is not None:
+            caller, position, _, answers = self._asked
+            answers[:] = answers or [self._store.sync(caller, **position)]
+
+    def answer(self):
+        if self._asked is not None:
+            self.read()
+            _, _, future, (answer,) = self._asked
+            self._asked = None
+            future.become(answer)
+
+
+class Wire:
+    """A Line that nothing is lost on, and whose peer takes what waits when the test says so."""
+
+    def __init__(self):
+        self.waiting, self.taken, self.open = b"", b"", True
+
+    @property
+    def empty(self):
+        return not self.waiting
+
+    def send(self, data):
+        self.waiting += data
+
+    def close(self):
+        self.open = False
+
+    def take(self):
+        self.taken, self.waiting = self.taken + self.waiting, b""
+
+
+def events_of(text):
+    for block in text.decode().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if "data" in fields:
+            yield Event(fields["event"], json.loads(fields["data"]), fields.get("id"))
+
+
+@pytest.fixture
+def app(tmp_path):
+    app = create_app(Config(data_dir=tmp_path, rate_limits=False))
+    yield app
+    app.extensions["realtime_kv"].stop()
+
+
+@pytest.fixture
+def home(app):
+    """A user's token, and a way to call verbs."""
+    client = app.test_client()
+    token = client.post("/api/v1/sign_up", json={"username": "alice", "password": PASSWORD, "token": True}).json[
+        "token"
+    ]
+
+    def call(verb, **payload):
+        return client.post(f"/api/v1/{verb}", json=payload, headers={"Authorization": f"Bearer {token}"}).json
+
+    return token, call
+
+
+_writes = st.lists(st.tuples(st.sampled_from(KEYS), st.booleans()), min_size=1, max_size=4, unique_by=lambda op: op[0])
+_steps = st.one_of(
+    st.tuples(st.just("write"), _writes),
+    st.tuples(st.sampled_from(["read", "answer", "take", "mark"]), st.none()),
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(_steps, max_size=20), st.sampled_from([None, "a/"]), st.sampled_from([0, 400, 10**6]))
+def test_whatever_happens_during_a_sync_every_write_comes_once_and_in_order(app, home, steps, prefix, held_bytes):
+    house = app.extensions["realtime_kv"]
+    token, call = home
+    call("batch", ops=[{"op": "delete", "key": key} for key in KEYS])
+    caller = house.runtime.wait(house.accounts.caller(token, "http", ""))
+    if prefix is not None:
+        object.__setattr__(caller, "prefix", prefix)
+    late = Late(house.store)
+    streams, wire = Streams(house.config, house.runtime, late, house.accounts), Wire()
+    with patch.object(module, "HELD_BYTES", held_bytes):
+        stream = streams.open(caller, "", None, None, streams.endings)
+        stream.begin(wire)
+
+        def take():
+            wire.take()
+            stream.on_taken()
+
+        for step, ops in steps:
+            if step == "write":
+                made = [
+                    {"op": "set", "key": key, "value": key} if put else {"op": "delete", "key": key} for key, put in ops
+                ]
+                assert call("batch", ops=made)["ok"]
+            else:
+                {"read": late.read, "answer": late.answer, "take": take, "mark": stream.mark}[step]()
+        while late._asked or wire.waiting:
+            late.answer()
+            take()
+        stream.mark()
+        take()
+    assert wire.open
+    follower = Follower()
+    for event in events_of(wire.taken):
+        follower.take(event)
+    expected = {
+        entry["key"]: (entry["revision"], entry["value"]) for entry in call("list", prefix=prefix or "")["entries"]
+    }
+    assert follower.replica.entries == expected
+    assert follower.replica.revision <= call("sync")["revision"]
+    if prefix is None:
+        assert follower.replica.revision == call("sync")["revision"]
+    streams.forget(stream)
+
+
+def test_of_a_commit_of_many_writes_a_stream_is_told_those_that_its_sync_did_not_bring():
+    writes = [
+        (n, f'{{"revision":{n},"at":"","origin":{{}},"ops":[{{"op":"delete","key":"{key}"}}]}}')
+        for n, key in enumerate(["a/1", "b", "a/2", "b"], 5)
+    ]
+    news = module.News(Committed(user_id=1, epoch="e", from_=4, writes=writes, keys=0, digest=0))
+
+    def told(prefix, sent):
+        text, at = news.since(prefix, sent)
+        changes = [event.data for event in events_of(text)]
+        return [(change["from"], [write["revision"] for write in change["writes"]]) for change in changes], at
+
+    assert told(None, 4) == ([(4, [5, 6, 7, 8])], 8)
+    assert told(None, 6) == ([(6, [7, 8])], 8)
+    assert told("a/", 2) == ([(2, [5, 7])], 7)
+    assert told("a/", 5) == ([(5, [7])], 7)
+    assert told("a/", 7) == ([], 7)
+
+
+def test_a_session_that_ended_while_it_was_looked_up_gets_nothing(app, home):
+    house, (token, call) = app.extensions["realtime_kv"], home
+    streams, wire = house.streams, Wire()
+    endings = streams.endings
+    caller = house.runtime.wait(house.accounts.caller(token, "http", ""))
+    stream = streams.open(caller, "", None, None, endings)
+    call("sign_out")
+    stream.begin(wire)
+    assert not wire.open and wire.empty
+    assert streams.count == 0

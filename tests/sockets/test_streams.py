@@ -1,0 +1,280 @@
+"""Server-sent events: the guarantees of a tab, over nothing but HTTP."""
+
+import http.client
+import itertools
+import socket
+import threading
+
+import pytest
+import requests
+
+from tests.running import DEADLINE, Account, Server, fresh_name
+from tests.sockets.events import Follower, Listener
+from tests.sockets.tools import eventually
+
+
+@pytest.fixture
+def listen(alice):
+    """Streams of Alice, or of another account; hung up at the end."""
+    opened = []
+
+    def listen(account=None, last=None, **options):
+        opened.append(Listener(account or alice, last, **options))
+        return opened[-1]
+
+    yield listen
+    for listener in opened:
+        listener.close()
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    server = Server(tmp_path / "data").start()
+    yield server
+    server.close()
+
+
+def test_a_stream_brings_what_is_there_and_then_every_change(alice, listen):
+    alice.http("set", key="é/1", value={"a": "\n"})
+    stream = listen()
+    headers = stream.answer.headers
+    assert headers.get_content_type() == "text/event-stream"
+    assert (headers["X-Accel-Buffering"], headers["Cache-Control"]) == ("no", "no-store")
+    assert "Content-Encoding" not in headers
+    name, page, at = stream.next()
+    assert (name, page) == ("sync", alice.http("sync").json())
+    assert at == f"{page['epoch']}:1"
+    tab = alice.open_tab()
+    revision = tab.call("batch", ops=[{"op": "set", "key": "b", "value": None}, {"op": "delete", "key": "é/1"}])[
+        "revision"
+    ]
+    name, change, at = stream.next()
+    assert (name, change) == ("change", tab.next("change"))
+    assert at == f"{page['epoch']}:{revision}"
+
+
+def test_it_goes_on_from_a_position_by_header_or_by_query(alice, listen):
+    for n in range(3):
+        alice.http("set", key=f"k{n}", value=n)
+    epoch = alice.http("sync").json()["epoch"]
+    for stream in (
+        listen(last=f"{epoch}:2"),
+        listen(epoch=epoch, since=2),
+        listen(last=f"{epoch}:2", epoch=epoch, since=0),
+    ):
+        page = stream.next().data
+        assert (page["reset"], page["from"], page["revision"]) == (False, 2, 3)
+        assert [op["key"] for write in page["writes"] for op in write["ops"]] == ["k2"]
+
+
+@pytest.mark.parametrize(
+    "last", ["other:1", "", "garbage", ":", "a:b", "{epoch}:99", "{epoch}:-1", "{epoch}:1:1", "x" * 5000]
+)
+def test_a_position_that_is_none_brings_everything_anew(alice, listen, last):
+    alice.http("set", key="k", value=1)
+    epoch = alice.http("sync").json()["epoch"]
+    page = listen(last=last.format(epoch=epoch)).next().data
+    assert (page["reset"], page["from"], page["keys"]) == (True, 0, 1)
+
+
+def test_what_a_stream_cannot_understand_is_refused_in_the_words_of_the_api(alice, server):
+    def ask(method="GET", query="", **headers):
+        url = f"{server.url}/api/v1/stream{query}"
+        return requests.request(method, url, headers={**alice.headers, **headers}, timeout=DEADLINE, stream=True)
+
+    for query, field in [("?sinse=1", "sinse"), ("?since=one", "since"), ("?since=-1", "since"), ("?next=x", "next")]:
+        answer = ask(query=query)
+        assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (400, "bad_request", field)
+    assert ask("POST").status_code == 405
+    assert ask(Authorization="Bearer nobody").json()["code"] == "unauthenticated"
+    head = ask("HEAD")
+    assert (head.status_code, head.headers["Content-Type"].split(";")[0]) == (200, "text/event-stream")
+
+
+def test_a_thousand_changes_through_forced_cuts_are_all_there_and_once(alice):
+    follower, last = Follower(alice), 1000
+    tab = alice.open_tab(["websocket"])
+
+    def write():
+        for n in range(last):
+            # in bursts, so that a change holds several writes
+            (tab.call if n % 20 == 19 else tab.send)("set", key=f"k{n % 37}", value=n)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    heard = itertools.count(1)
+    follower.follow(lambda: follower.replica.revision == last, cut=lambda _: next(heard) % 3 == 0)
+    writing.join()
+    assert follower.cuts > 5
+    assert follower.resets == 1
+    assert len(set(follower.revisions)) == len(follower.revisions)
+    page = alice.http("sync").json()
+    assert (page["revision"], page["keys"], page["digest"]) == (last, follower.replica.keys, follower.replica.digest)
+
+
+def test_uncut_every_single_write_comes_once_and_in_order(alice):
+    follower, last = Follower(alice), 600
+    tab = alice.open_tab(["websocket"])
+    first = threading.Event()
+
+    def done():
+        first.set() if follower.replica.epoch is not None else None
+        return follower.replica.revision == last
+
+    following = threading.Thread(target=lambda: follower.follow(done))
+    following.start()
+    assert first.wait(DEADLINE)
+    for n in range(last):
+        tab.send("set", key=f"k{n % 11}", value=n)
+    following.join(DEADLINE)
+    assert follower.revisions == [*range(1, last + 1)]
+
+
+def test_it_survives_a_server_that_is_killed(own_server):
+    alice = own_server.sign_up("alice")
+    alice.http("set", key="a", value=1)
+    follower = Follower(alice)
+    follower.follow(lambda: follower.replica.revision == 1)
+    own_server.kill()
+    own_server.start()
+    alice.http("set", key="b", value=2)
+    follower.follow(lambda: follower.replica.revision == 2)
+    assert follower.resets == 1 and follower.replica.keys == 2
+
+
+def test_a_long_sync_comes_in_pages_and_one_that_is_cut_begins_again(alice, listen):
+    for n in range(30):
+        alice.http("set", key=f"k{n}", value="x" * 60_000)
+    stream = listen()
+    first = stream.next()
+    assert first.id is None and first.data["next"] is not None
+    stream.close()
+    assert stream.last is None
+    follower = Follower(alice)
+    follower.follow(lambda: follower.replica.epoch is not None)
+    assert follower.replica.keys == 30
+
+
+def test_a_slow_reader_is_cut_and_comes_back_to_where_it_was(alice, listen):
+    alice.http("set", key="a", value=0)
+    stream = listen(buffer=4096)
+    stream.next()
+    for n in range(80):
+        alice.http("set", key="a", value=f"{n}" + "x" * 60_000)
+    revisions = []
+    with pytest.raises((OSError, http.client.HTTPException)):
+        revisions.extend(event.data["revision"] for event in stream)
+    assert revisions == [*range(2, len(revisions) + 2)] and len(revisions) < 80
+    page = listen(last=stream.last).next().data
+    assert (page["reset"], page["from"], page["revision"]) == (False, [1, *revisions][-1], 81)
+
+
+def test_a_long_sync_waits_for_whoever_reads_slowly(alice, listen):
+    for n in range(80):
+        alice.http("set", key=f"k{n}", value="x" * 60_000)
+    stream = listen(buffer=4096)
+    # 4.8 MB, twice as much as may wait: had they been read all at once, it would have been cut
+    pages = [event for _, event in zip(range(9), stream, strict=False)]
+    assert [page.data["next"] is None for page in pages] == [False] * 8 + [True]
+
+
+def test_a_stream_of_a_revoked_token_hears_why_and_ends(alice, listen):
+    made = alice.http("create_token", name="p").json()["token"]
+    program = Account(alice.server, alice.username, made)
+    stream, other = listen(program), listen()
+    assert stream.next().name == other.next().name == "sync"
+    tokens = requests.get(f"{alice.server.url}/api/v1/tokens", headers=alice.headers, timeout=DEADLINE).json()["tokens"]
+    alice.http("revoke_token", id=tokens[0]["id"])
+    assert [(event.name, event.data) for event in stream] == [("signed_out", {"reason": "revoked"})]
+    assert listen(program, stream.last).status == 401
+    alice.http("set", key="k", value=1)
+    assert other.next().name == "change"
+
+
+def test_a_token_with_a_prefix_gets_the_ops_on_its_keys_and_nothing_of_the_others(alice, listen):
+    made = alice.http("create_token", name="p", prefix="a/").json()["token"]
+    program = Account(alice.server, alice.username, made)
+    alice.http("set", key="secret", value="hidden")
+    alice.http("set", key="a/1", value=1)
+    stream = listen(program)
+    page = stream.next()
+    assert [op["key"] for write in page.data["writes"] for op in write["ops"]] == ["a/1"]
+    assert "keys" not in page.data and "digest" not in page.data
+    alice.http("set", key="secret", value="hidden too")
+    ops = [{"op": "set", "key": key, "value": 1} for key in ("secret", "a/2", "a/3")]
+    alice.http("batch", ops=ops)
+    change = stream.next()
+    assert (change.data["from"], change.data["revision"]) == (2, 4)
+    assert [op["key"] for write in change.data["writes"] for op in write["ops"]] == ["a/2", "a/3"]
+    alice.http("set", key="a/4", value=1)
+    again = listen(program, change.id).next().data
+    assert (again["reset"], [op["key"] for write in again["writes"] for op in write["ops"]]) == (False, ["a/4"])
+    assert listen(program, prefix="b").status == 403
+
+
+def test_one_may_ask_for_the_keys_under_a_prefix_alone(alice, listen):
+    stream = listen(prefix="a/")
+    assert stream.next().data["writes"] == []
+    alice.http("set", key="b", value=1)
+    alice.http("set", key="a/1", value=1)
+    assert stream.next().data["from"] == 0
+
+
+def test_a_stream_is_no_tab_but_it_is_counted_until_it_is_gone(own_server):
+    alice = own_server.sign_up("alice")
+    tab = alice.open_tab()
+
+    def streams():
+        text = requests.get(f"{own_server.url}/metrics", timeout=DEADLINE).text
+        return int(float(text.split("\nrkv_streams ")[1].split("\n")[0]))
+
+    stream = Listener(alice)
+    stream.next()
+    assert streams() == 1
+    tab.call("sync")
+    assert len(tab.next("presence")["tabs"]) == 1
+    stream.close()
+    eventually(lambda: streams() == 0)
+    alice.close()
+
+
+def test_a_user_may_have_so_many_and_a_place_that_is_free_again_is_free(tmp_path):
+    server = Server(tmp_path / "data", RKV_RATE_LIMITS="on", RKV_CONNECTIONS_PER_USER="2").start()
+    try:
+        alice, charlie = server.sign_up(fresh_name("alice")), server.sign_up(fresh_name("charlie"))
+        first, second = Listener(alice), Listener(alice)
+        assert first.next().name == second.next().name == "sync"
+        refused = Listener(alice)
+        assert (refused.status, refused.answer.headers["Retry-After"]) == (429, "10")
+        assert Listener(charlie).status == 200
+        first.close()
+        eventually(lambda: Listener(alice).status == 200)
+    finally:
+        server.close()
+
+
+def test_a_server_that_stops_says_so_and_ends_the_stream_whole(own_server):
+    alice = own_server.sign_up("alice")
+    url = f"{own_server.url}/api/v1/stream"
+    with requests.get(url, headers=alice.headers, stream=True, timeout=DEADLINE) as answer:
+        lines = answer.iter_lines()
+        assert next(line for line in lines if line.startswith(b"id:"))
+        assert own_server.stop() == 0
+        # to its last chunk: else this would raise
+        rest = [*lines]
+    assert b"event: notice" in rest and b'"kind":"restart"' in b"".join(rest)
+
+
+def test_a_client_of_http_1_0_reads_to_the_end(own_server):
+    alice = own_server.sign_up("alice")
+    with socket.create_connection(("127.0.0.1", own_server.port), timeout=DEADLINE) as sock:
+        sock.sendall(
+            f"GET /api/v1/stream HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {alice.token}\r\n\r\n".encode()
+        )
+        file = sock.makefile("rb")
+        while not file.readline().startswith(b"id:"):
+            pass
+        alice.http("sign_out")
+        rest = file.read()
+    assert rest.endswith(b'event: signed_out\ndata: {"reason":"signed_out"}\n\n')
+    assert b"\r\n" not in rest
