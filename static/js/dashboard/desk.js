@@ -21,7 +21,7 @@ export class Desk {
 
   /**
    * `page` is what the desk wants from the page it is on: {route, go(changes, {replace}), redraw(), say(text), alert(text),
-   * toast(what, action), focus(where, key), signedOut()}. `go` changes the address and with it `route` (see route.js).
+   * news(facts of others, open key), toast(what, action), focus(where, key), signedOut()}. `go` changes the address and with it `route` (see route.js).
    */
   constructor(kv, page) {
     this.#kv = kv
@@ -67,7 +67,9 @@ export class Desk {
     const first = !this.synced
     this.browse.changed(facts, first)
     this.opened.changed(facts)
-    if (!first && facts[0].resync) this.away += facts.filter(({ mine }) => !mine).length
+    const others = first ? [] : facts.filter(({ mine }) => !mine)
+    this.#page.news(others, this.route.key)
+    if (!first && facts[0].resync) this.away += others.length
     this.redraw()
   }
 

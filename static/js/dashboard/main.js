@@ -4,15 +4,14 @@
 import { render } from "../vendor/lit-html/lit-html.js"
 import { Client } from "../client.js"
 import { copy } from "../clipboard.js"
-import { COMMANDS } from "./commands/registry.js"
-import { hint } from "./commands/hints.js"
+import { COMMANDS, loadPalette } from "./commands/registry.js"
 import { listen, perform } from "./commands/keyboard.js"
 import { Desk } from "./desk.js"
 import { detailView } from "./key/detail.js"
 import { List, narrow } from "./list/list.js"
 import { NOTHING, read, write } from "./route.js"
 import { Announcer } from "./shell/announce.js"
-import { askBeforeSigningOut, showSignedOut } from "./shell/dialogs.js"
+import { onSetting, setting } from "../settings.js"
 import { Pill } from "./shell/pill.js"
 import { Toasts } from "./shell/toasts.js"
 
@@ -24,7 +23,7 @@ const at = (id) => document.getElementById(id)
 
 const made = JSON.parse(at("page").textContent)
 const kv = new Client({ user: made.username })
-const announcer = new Announcer(at("polite"), at("assertive"))
+const announcer = new Announcer(at("polite"), at("assertive"), () => setting("announcements"))
 const toasts = new Toasts(redraw)
 const page = {
   route: read(location.href),
@@ -32,11 +31,12 @@ const page = {
   redraw,
   say: (text) => announcer.say(text),
   alert: (text) => announcer.alert(text),
+  news: (facts, open) => announcer.changed(facts, open),
   toast: (what, action) => toasts.show(what, action),
   focus: (where, key) => (wanted = { where, key }),
   copy: async (text, what) => toasts.show((await copy(text)) ? `${what} copied` : "The browser did not let us copy"),
   dialogs: at("dialogs"),
-  signedOut: () => showSignedOut(at("dialogs"), kv.reason, unsaved()),
+  signedOut: async () => (await dialogs()).showSignedOut(at("dialogs"), kv.reason, unsaved()),
 }
 const desk = new Desk(kv, page)
 const list = new List(at("list"), desk)
@@ -60,9 +60,21 @@ function draw() {
   else drawOther(route)
   render(toasts.view, at("toasts"))
   pill.draw()
-  hint(COMMANDS)
+  hint()
   if (wanted) moveFocus()
 }
+
+// What is not needed at first sight is loaded once the keys are here: by then, and not when there is no network any more.
+const dialogs = () => import("./shell/dialogs.js")
+let hint = () => {}
+const loadRest = async () => {
+  dialogs()
+  loadPalette()
+  const hints = await import("./commands/hints.js")
+  hint = () => hints.hint(COMMANDS)
+  redraw()
+}
+kv.ready.then(loadRest, loadRest)
 
 function drawKeys() {
   list.draw()
@@ -140,13 +152,14 @@ function unsaved() {
   return [...edited, ...waiting.filter(({ key }) => !edited.some((other) => other.key === key))]
 }
 
-at("signout").addEventListener("submit", (event) => {
+at("signout").addEventListener("submit", async (event) => {
   const losing = unsaved()
   if (losing.length === 0 || kv.state === "signed out" || leaving) return
   event.preventDefault()
+  const { askBeforeSigningOut } = await dialogs()
   askBeforeSigningOut(at("dialogs"), losing, () => {
     leaving = true
-    event.target.requestSubmit()
+    at("signout").requestSubmit()
   })
 })
 
@@ -171,6 +184,7 @@ at("detail").addEventListener("keydown", (event) => {
 })
 
 addEventListener("popstate", follow)
+onSetting(redraw)
 at("detail").replaceChildren()
 toShow = page.route.key
 follow()

@@ -10,7 +10,7 @@
  * it happens, and the palette can still run it. An element with `data-command` gets the tooltip of the command of that name.
  */
 export const COMMANDS = [
-  { name: "palette", group: "Go to", keys: ["Ctrl+K"], title: "Any key, page or action", run: async (desk) => (await import("./palette.js")).openPalette(desk, COMMANDS) },
+  { name: "palette", group: "Go to", keys: ["Ctrl+K"], title: "Any key, page or action", run: openPalette },
   { name: "keys", group: "Go to", keys: ["g k"], title: "Keys", run: visit("keys") },
   { name: "activity", group: "Go to", keys: ["g a"], title: "Activity", run: visit("activity") },
   { name: "trash", group: "Go to", keys: ["g t"], title: "Trash", run: visit("trash") },
@@ -38,6 +38,18 @@ export const COMMANDS = [
   { name: "resync", group: "Everywhere", keys: ["Shift+R"], title: "Fetch everything anew", run: (desk) => desk.kv.resync() },
   { name: "help", group: "Everywhere", keys: ["?"], title: "These shortcuts", run: async (desk) => (await import("./sheet.js")).showSheet(desk.page.dialogs, COMMANDS) },
 ]
+
+let palette = null // its module, once loaded: then it opens before the next letter is typed
+
+function openPalette(desk) {
+  if (palette) palette.openPalette(desk, COMMANDS)
+  else loadPalette().then(() => openPalette(desk))
+}
+
+/** Ahead of time, so that no letter is lost. */
+export async function loadPalette() {
+  palette = await import("./palette.js")
+}
 
 /** The key that has the focus in the list, else the open one, else null. */
 function here(desk) {

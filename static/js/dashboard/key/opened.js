@@ -3,7 +3,6 @@
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { problemWithKey } from "../../keys.js"
 import { readJson } from "../shared/json-text.js"
-import { whoWrote } from "../shared/origins.js"
 import { keyText } from "../shared/pieces.js"
 import { conflictText } from "./conflict.js"
 import { Draft } from "./draft.js"
@@ -229,12 +228,11 @@ export class Opened {
     const { key, entry, origin } = fact
     const draft = this.open?.key === key ? this.open.draft : this.#drafts.get(key)
     if (!draft) return
-    const outcome = this.#learn(draft, entry ?? null, origin)
+    this.#learn(draft, entry ?? null, origin)
     if (!draft.edited && draft.saving === null) this.#drafts.delete(key)
     if (this.open?.key !== key) return
     this.open.answer = entry ? { known: true } : { missing: true }
     this.open.refusal = null
-    if (outcome === "updated" && !fact.mine) this.#page.say(`${key} ${entry ? "changed" : "was deleted"}: ${whoWrote(origin)}`)
     // A push does not say when the entry was created.
     if (!entry) this.open.created = undefined
     this.#ask(this.open)

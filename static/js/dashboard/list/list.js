@@ -65,7 +65,7 @@ export class List {
             aria-keyshortcuts="/" .value=${desk.browse.filter} @input=${this.#filterTyped} @keydown=${this.#filterKey}>
           <kbd aria-hidden="true">/</kbd>
         </div>
-        <button type="button" class="primary" aria-keyshortcuts="n" @click=${() => desk.opened.startNew()}>New key</button>
+        <button type="button" class="primary" data-command="new" @click=${() => desk.opened.startNew()}>New key</button>
       </div>
       ${listNotices(desk)}
       ${rows.length === 0 ? emptyNotice(desk) : nothing}

@@ -1,20 +1,9 @@
 // The pill in the header: how the connection is, in a word. What it opens is loaded when it is first opened.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
-import { ago } from "../shared/clock.js"
+import { look } from "./look.js"
 
-const TRYING = 10_000 // so long a lost connection is taken to come back any moment
 const PING_EVERY = 2_000
-
-/** How the connection looks: {look, text, more}; `look` is the state, or "reconnecting". */
-export function look({ kv, offlineSince }, now, online = true) {
-  const { state, tabs } = kv
-  if (state === "live") return { look: state, text: "Live", more: tabs ? ` · ${tabs.length} ${tabs.length === 1 ? "tab" : "tabs"}` : "" }
-  if (state === "catching up") return { look: state, text: "Catching up", more: "" }
-  if (state === "signed out") return { look: state, text: "Signed out", more: "" }
-  if (!online || offlineSince === null || now - offlineSince > TRYING) return { look: "offline", text: "Offline", more: "" }
-  return { look: "reconnecting", text: "Reconnecting…", more: kv.lastChange ? ` last change ${ago(kv.lastChange, now - kv.clockAhead)}` : "" }
-}
 
 export class Pill {
   #button

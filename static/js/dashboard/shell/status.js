@@ -31,7 +31,7 @@ export class StatusView {
     return html`
       <p class="status-meaning">${MEANING[kv.state]}</p>
       <dl class="status-facts">${this.#facts(latency).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
-      <h2>Signed in</h2>
+      <h2 id="signed-in" tabindex="-1">Signed in</h2>
       ${this.#sessionsView()}
       ${this.#problem ? html`<p class="bad" role="alert">${this.#problem}</p>` : nothing}
       <div class="row-of-buttons">
@@ -83,6 +83,8 @@ export class StatusView {
     const response = await fetch("/api/v1/end_session", request).catch(() => null)
     this.#problem = response?.ok ? null : "It could not be signed out now. Try again when the connection is back."
     await this.#ask()
+    // its button has gone with it
+    if (response?.ok) document.getElementById("signed-in").focus()
   }
 
   #diagnostics(latency) {
