@@ -64,17 +64,19 @@ function draw() {
   if (wanted) moveFocus()
 }
 
-// What is not needed at first sight is loaded once the keys are here: by then, and not when there is no network any more.
+// What is not needed at first sight is loaded a little later, so that it is there when there is no network any more.
+const SOON = 1_500
 const dialogs = () => import("./shell/dialogs.js")
 let hint = () => {}
-const loadRest = async () => {
-  dialogs()
-  loadPalette()
-  const hints = await import("./commands/hints.js")
+
+async function loadRest() {
+  const [hints] = await Promise.all([import("./commands/hints.js"), loadPalette(), dialogs()])
   hint = () => hints.hint(COMMANDS)
   redraw()
 }
-kv.ready.then(loadRest, loadRest)
+
+// Without a network each is asked for again when it is needed.
+kv.ready.then(() => setTimeout(() => loadRest().catch(() => {}), SOON), () => {})
 
 function drawKeys() {
   list.draw()
