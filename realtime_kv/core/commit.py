@@ -106,9 +106,11 @@ class Committer:
     def make_ready(self, cursor: Cursor, write: Write) -> bool:
         """Bring the tables up to date for the plan of this write, and the index of the log by one step; or all of it.
 
-        What others write while it goes on step by step, no plan looks into.
+        Whether that was all that the plan needs. What others write while it goes on step by step, no plan looks into.
         """
         self.flush(cursor, [write.user_id])
+        if write.plan is None or not write.plan.indexed:
+            return True
         if write.until is None:
             write.until = self.memtable.last_row
         if self._index.row < write.until:

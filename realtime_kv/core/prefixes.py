@@ -8,7 +8,7 @@ missed that was written a moment before, and nothing is written over. `from` sta
 import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -47,6 +47,8 @@ _Found = tuple[str, str, int | None]
 class DeletePrefix(Struct, frozen=True):
     """Delete every key that begins with `prefix`."""
 
+    indexed: ClassVar[bool] = False
+
     prefix: str
 
     @property
@@ -60,6 +62,8 @@ class DeletePrefix(Struct, frozen=True):
 
 class Copy(Struct, frozen=True):
     """Write what stands under `source` under `target` too, with the time that it has left."""
+
+    indexed: ClassVar[bool] = False
 
     source: str
     target: str

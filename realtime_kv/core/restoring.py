@@ -1,6 +1,7 @@
 """Going back: what `restore` and `undo` write, looked up in the tables inside the write's own transaction."""
 
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 import msgspec
 from msgspec import Struct
@@ -51,6 +52,8 @@ WHERE user_id = ? AND key IN (SELECT value FROM json_each(?)) AND deleted_at IS 
 class Restoring(Struct):
     """A key's value in the trash, or that of a `revision` in its history, is to be written again."""
 
+    indexed: ClassVar[bool] = True
+
     key: str
     revision: int | None
     if_revision: int | None
@@ -82,6 +85,8 @@ class Undoing(Struct):
 
     Where others have written since and taken it back, a key is again as that write left it.
     """
+
+    indexed: ClassVar[bool] = True
 
     revision: int
 

@@ -1,6 +1,6 @@
 """A request to write."""
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from msgspec import Struct, field
 
@@ -13,7 +13,12 @@ from realtime_kv.core.space import Outcome
 
 
 class Plan(Protocol):
-    """What a write is to do, where only the tables can tell which ops that are; a Struct, which is its fingerprint."""
+    """What a write is to do, where only the tables can tell which ops that are; a Struct, which is its fingerprint.
+
+    One that is `indexed` also needs the index of the log.
+    """
+
+    indexed: ClassVar[bool]
 
     def ops(self, cursor: Cursor, user_id: int, now: int) -> list[Op]:
         """Made inside the transaction, with the tables of this user up to date. Raises Refusal."""

@@ -340,3 +340,12 @@ def test_what_was_written_a_moment_before_is_taken_along(alice):
     alice.delete("b/0")
     assert alice.copy("a/", "b/")["count"] == 1
     assert alice.delete_prefix("b/")["count"] == 3
+
+
+def test_nobody_waits_for_the_index_of_the_log(alice, store):
+    alice.set("a/x", 1)
+    indexed = store._committer.indexed
+    alice.copy("a/", "b/")
+    assert store._committer.indexed == indexed
+    alice.restore("b/x", revision=2)
+    assert store._committer.indexed > indexed

@@ -1,6 +1,8 @@
 """One write of eight MiB, which is one frame, at a real server: it reaches every tab, whichever way it is connected."""
 
+import itertools
 import json
+from collections.abc import Iterator
 
 import pytest
 import requests
@@ -68,6 +70,24 @@ def test_a_sync_carries_such_a_write_whole(full, transport):
     answer = requests.get(f"{full.server.url}/api/v1/sync", params=position, headers=full.headers, timeout=DEADLINE)
     (write,) = answer.json()["writes"]
     assert len(write["ops"]) == KEYS
+
+
+def test_a_stream_of_events_carries_such_a_write_whole(full):
+    stream = requests.get(f"{full.server.url}/api/v1/stream", headers=full.headers, stream=True, timeout=DEADLINE)
+    lines = stream.iter_lines(chunk_size=1 << 20)
+    assert next(line for line in lines if line.startswith(b"event: bookmark"))
+    for n in range(2):
+        assert full.http("copy", **{"from": "a/", "to": f"b/{n}/"}).json()["count"] == KEYS
+    heard = [json.loads(data[6:]) for data in itertools.islice(_changes(lines), 2)]
+    assert [len(write["ops"]) for change in heard for write in change["writes"]] == [KEYS, KEYS]
+    stream.close()
+
+
+def _changes(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """The data of each change."""
+    for line in lines:
+        if line == b"event: change":
+            yield next(line for line in lines if line.startswith(b"data: "))
 
 
 def test_more_than_eight_mebibytes_are_refused_with_the_numbers(full):
