@@ -73,7 +73,7 @@ class OldHistory(Upkeep):
         for user_id, held in self._look_through(before, most).items():
             for start in range(held.oldest - 1, held.horizon, LOOK_ROWS):
                 for part in self._superseded(user_id, start, held.horizon):
-                    removed += self._write(_cut, user_id, part)
+                    removed += self._write(_cut, user_id, held.horizon, part)
         return removed
 
     def _look_through(self, before: int, most: int) -> dict[int, _Held]:
@@ -123,8 +123,9 @@ def _prepare(db: sqlite3.Connection, cuts: list[_Cut]) -> int:
     return min(len(cuts), STEP_ROWS)
 
 
-def _cut(db: sqlite3.Connection, user_id: int, cuts: list[_Cut]) -> int:
-    db.execute(_RAISE_FLOOR, (max(cut.revision for cut in cuts), user_id))
+def _cut(db: sqlite3.Connection, user_id: int, horizon: int, cuts: list[_Cut]) -> int:
+    # what the last writes before the horizon replaced is gone as well
+    db.execute(_RAISE_FLOOR, (horizon, user_id))
     db.executemany("DELETE FROM log WHERE id = ?", [(cut.row,) for cut in cuts if cut.left is None])
     db.executemany("UPDATE log SET frame = ? WHERE id = ?", [(cut.left, cut.row) for cut in cuts if cut.left])
     db.executemany(

@@ -103,7 +103,7 @@ class House:
         """A user with one session."""
         user_id = next(self._ids)
         row = {"username": username, "folded": username, "password_hash": "-", "is_admin": False, "created_at": 1}
-        session = {"public_id": f"s{user_id}", "token_hash": bytes([user_id]), "label": "A test", "created_at": 1}
+        session = {"public_id": f"s{user_id}", "token_hash": user_id.to_bytes(2), "label": "A test", "created_at": 1}
         with self.engine.begin() as connection:
             connection.execute(insert(User), {"id": user_id, **row})
             connection.execute(insert(Space), {"user_id": user_id})

@@ -1,0 +1,221 @@
+"""`restore`, `undo` and `history` against a plain model: a list of what everything was like after each write.
+
+With flushes, crashes before them, an index that is behind, and purges of the history in between.
+"""
+
+import itertools
+import json
+from typing import NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from realtime_kv.core.errors import BadRequest, Conflict, NotFound
+from realtime_kv.core.purge import Purge
+from tests.core.house import House, Person
+
+KEYS = ["a", "b", "é/c"]
+
+keys = st.sampled_from(KEYS)
+ttls = st.sampled_from([None, None, None, 30, 1000])
+revisions = st.integers(0, 14)
+parts = st.one_of(st.tuples(st.just("set"), keys, ttls), st.tuples(st.just("delete"), keys, st.none()))
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.lists(parts, min_size=1, max_size=3, unique_by=lambda part: part[1])),
+        st.tuples(st.just("write"), st.lists(parts, min_size=1, max_size=3, unique_by=lambda part: part[1])),
+        st.tuples(st.just("restore"), keys, st.none() | revisions),
+        st.tuples(st.just("undo"), revisions | st.just(-1)),
+        st.tuples(st.just("undo"), st.just(-1)),
+        st.tuples(st.just("later"), st.sampled_from([10_000, 60_000])),
+        st.tuples(st.just("purge"), st.integers(100, 1500)),
+        st.tuples(st.just("flush")),
+        st.tuples(st.just("index")),
+        st.tuples(st.just("crash")),
+    ),
+    max_size=24,
+)
+
+
+class Row(NamedTuple):
+    value: object
+    revision: int
+    version: int
+    created: int
+    expires_at: int | None = None
+    deleted: bool = False
+
+    def live(self, now):
+        return not self.deleted and (self.expires_at is None or self.expires_at > now)
+
+
+class Model:
+    """`states[r]` is every key as the write of revision r left it; `times[r]` when that was."""
+
+    def __init__(self):
+        self.states: list[dict[str, Row]] = [{}]
+        self.times = [0]
+        self.writes: list[dict[str, object]] = [{}]
+
+    @property
+    def revision(self):
+        return len(self.states) - 1
+
+    def write(self, rows: dict[str, Row], now):
+        self.states.append({**self.states[-1], **rows})
+        self.times.append(now)
+        self.writes.append({key: None if row.deleted else row.value for key, row in rows.items()})
+
+    def restored(self, key, revision, now):
+        """What a restore makes of the key; an error where there is nothing to restore."""
+        row = self.states[-1].get(key)
+        if row is None:
+            return NotFound
+        if revision is None:
+            return BadRequest if row.live(now) else self.again(row, row.value, None)
+        if revision > self.revision or key not in self.writes[revision]:
+            return NotFound
+        value = self.writes[revision][key]
+        return BadRequest if value is None else self.again(row, value, None)
+
+    def undone(self, revision, now):
+        """What an undo makes of each key; an error where it is refused."""
+        if not 0 < revision <= self.revision:
+            return NotFound
+        before, rows = self.states[revision - 1], {}
+        for key, value in self.writes[revision].items():
+            row = self.states[-1][key]
+            if row.revision != revision or not (row.deleted or row.live(now)):
+                return Conflict
+            was = before.get(key)
+            if value is None:
+                rows[key] = self.again(row, was.value, was.expires_at if (was.expires_at or 0) > now else None)
+            elif was is None or not was.live(self.times[revision]) or not was.live(now):
+                rows[key] = row._replace(revision=self.revision + 1, deleted=True)
+            else:
+                rows[key] = self.again(row, was.value, was.expires_at)
+        return rows
+
+    def again(self, row, value, expires_at):
+        return Row(value, self.revision + 1, row.version + 1, row.created, expires_at)
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    house = House(tmp_path_factory.mktemp("town"))
+    yield house
+    house.close()
+
+
+names = itertools.count()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps)
+def test_whatever_was_done_can_be_undone_and_the_history_tells_of_it(town, history):
+    clock = town.clock
+    alice = Person(town.open(), town.add_user(f"alice{next(names)}"))
+    model, floor = Model(), 0
+    for number, (step, *details) in enumerate(history):
+        match step:
+            case "write":
+                write(alice, model, details[0], number, clock)
+            case "restore":
+                key, revision = details
+                expected = model.restored(key, revision, clock.now)
+                if revision is not None and revision <= floor and isinstance(expected, Row):
+                    continue
+                if isinstance(expected, Row):
+                    assert alice.restore(key, revision=revision)["version"] == expected.version
+                    model.write({key: expected}, clock.now)
+                else:
+                    with pytest.raises(
+                        (expected, NotFound) if revision is not None and revision <= floor else expected
+                    ):
+                        alice.restore(key, revision=revision)
+            case "undo":
+                revision = model.revision if details[0] == -1 else details[0]
+                expected = NotFound if revision <= floor else model.undone(revision, clock.now)
+                if isinstance(expected, dict):
+                    assert alice.undo(revision, dry_run=True)["count"] == len(expected)
+                    assert alice.undo(revision)["count"] == len(expected)
+                    model.write(expected, clock.now)
+                else:
+                    with pytest.raises(expected):
+                        alice.undo(revision)
+            case "later":
+                clock.now += details[0]
+            case "purge":
+                Purge(alice.store).history(0, details[0])
+                floor = alice.history()["floor"] - 1
+                assert floor <= model.revision
+            case "flush":
+                alice.list()
+            case "index":
+                alice.history()
+            case "crash":
+                # what is not in the tables yet is in the log only
+                alice.store._memtable.ahead.clear()
+                alice = Person(town.open(), alice.caller)
+        check(alice, model, floor, clock.now)
+    alice.store.stop()
+
+
+def write(alice, model, parts, number, clock):
+    rows, ops = {}, []
+    now = clock.now + 1
+    for what, key, ttl in parts:
+        row = model.states[-1].get(key)
+        live = row is not None and row.live(now)
+        if what == "delete":
+            ops.append(alice.store.delete_op(key))
+            if live:
+                rows[key] = row._replace(revision=model.revision + 1, deleted=True)
+            continue
+        ops.append(alice.store.set_op(key, json.dumps(number).encode(), None, ttl))
+        expires_at = None if ttl is None else now + ttl * 1000
+        version, created = (row.version + 1, row.created) if live else (1, model.revision + 1)
+        rows[key] = Row(number, model.revision + 1, version, created, expires_at)
+    alice._answer(alice.store.batch(alice.caller, ops))
+    assert clock.now == now
+    if rows:
+        model.write(rows, now)
+
+
+def check(alice, model, floor, now):
+    """Not by `list` or `sync`: those would have the tables brought up to date."""
+    for key in KEYS:
+        row = model.states[-1].get(key)
+        if row is None or not row.live(now + 1):
+            with pytest.raises(NotFound):
+                alice.get(key)
+        else:
+            entry = alice.get(key)
+            assert (entry["value"], entry["revision"], entry["version"], entry["created_revision"]) == row[:4]
+            assert (entry["expires_at"] is None) == (row.expires_at is None)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps)
+def test_from_its_floor_on_the_history_is_complete(town, history):
+    alice = Person(town.open(), town.add_user(f"alice{next(names)}"))
+    model, clock = Model(), town.clock
+    for number, (step, *details) in enumerate(history):
+        if step == "write":
+            write(alice, model, details[0], number, clock)
+        elif step == "purge":
+            Purge(alice.store).history(0, details[0])
+    answer = alice.history(limit=1000)
+    told = {write["revision"]: {op["key"]: op.get("value") for op in write["ops"]} for write in answer["writes"]}
+    assert list(told) == sorted(told, reverse=True)
+    for revision in range(1, model.revision + 1):
+        if revision >= answer["floor"]:
+            assert told[revision] == model.writes[revision]
+        else:
+            assert told.get(revision, {}).items() <= model.writes[revision].items()
+    for key in KEYS:
+        of_key = {write["revision"]: write["ops"] for write in alice.history(key=key, limit=1000)["writes"]}
+        assert of_key.keys() == {revision for revision, ops in told.items() if key in ops}
+        assert all([op["key"] for op in ops] == [key] for ops in of_key.values())
+    alice.store.stop()
