@@ -289,6 +289,7 @@ def test_undo_keeps_the_expiry_that_was_replaced_and_lets_nothing_return_that_wo
     # the earlier value would have expired by now
     assert alice.undo(6)["count"] == 1
     refusal(NotFound, alice.get, "k")
+    assert [op["op"] for op in alice.history(key="k", limit=1)["writes"][0]["ops"]] == ["delete"]
     # but what somebody has deleted, and wants back, comes back
     assert alice.undo(8)["count"] == 1
     assert alice.get("gone")["expires_at"] is None
