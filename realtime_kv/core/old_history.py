@@ -11,7 +11,7 @@ from itertools import groupby
 
 import msgspec
 
-from realtime_kv.core.frames import read_frame, write_frame
+from realtime_kv.core.frames import read_frame
 from realtime_kv.core.upkeep import LOOK_ROWS, STEP_BYTES, STEP_ROWS, Upkeep
 
 _encode = msgspec.json.Encoder().encode
@@ -114,9 +114,9 @@ def _prepare(db: sqlite3.Connection, cuts: list[_Cut]) -> int:
         found = db.execute(_FRAME, (cut.row,)).fetchone()
         if found is not None:
             write, gone = read_frame(found[0]), set(cut.keys)
-            kept = [_encode(op).decode() for op in write.ops if op.key not in gone]
-            if kept:
-                cut.left = write_frame(write.revision, write.at, bytes(write.origin).decode(), kept)
+            write.ops = [op for op in write.ops if op.key not in gone]
+            if write.ops:
+                cut.left = _encode(write).decode()
         size += len(cut.left or "") + 256 * len(cut.keys)
         if size > STEP_BYTES:
             return number

@@ -17,13 +17,19 @@ _LOOK_BYTES = 16 * 1024 * 1024
 
 _encode = msgspec.json.Encoder().encode
 
-# which rows of the log; SQLite takes `row` from any of a group, and all have the same
-_OF_SPACE = "SELECT revision, row FROM history WHERE user_id = :user AND revision < :before GROUP BY revision"
-_UNDER = """
-SELECT revision, row FROM history
-WHERE user_id = :user AND revision < :before AND key >= :start AND key < :end GROUP BY revision
+# first which writes, by the index alone; then one after the other, until there are enough
+_WRITES = """
+SELECT DISTINCT revision FROM history WHERE user_id = :user AND revision < :before {keys}
+ORDER BY revision DESC LIMIT :limit
 """
-_OF_KEY = "SELECT revision, row FROM history WHERE user_id = :user AND key = :key AND revision < :before"
+_OF_SPACE = _WRITES.format(keys="")
+_UNDER = _WRITES.format(keys="AND key >= :start AND key < :end")
+_OF_KEY = _WRITES.format(keys="AND key = :key")
+# (left to itself SQLite would look through all that the user has done)
+_FRAME = """
+SELECT l.frame FROM history AS h INDEXED BY history_by_revision JOIN log AS l ON l.id = h.row
+WHERE h.user_id = ? AND h.revision = ? LIMIT 1
+"""
 
 _FLOOR = "SELECT history_floor FROM spaces WHERE user_id = ?"
 
@@ -64,21 +70,22 @@ def history(
         wanted |= {"start": prefix, "end": behind(prefix)}
     else:
         rows, narrow = _OF_SPACE, None
-    sql = f"""
-        SELECT l.frame FROM ({rows} ORDER BY revision DESC LIMIT :limit) AS h CROSS JOIN log AS l ON l.id = h.row
-        ORDER BY h.revision DESC
-    """
     writes: list[str] = []
     size = looked = 0
     with OneReading(db):
         (floor,) = db.execute(_FLOOR, (user_id,)).fetchone()
-        for (frame,) in db.execute(sql, wanted):
-            looked += len(frame)
-            write = frame if narrow is None else _narrowed(frame, narrow)
-            size += len(write)
-            writes.append(write)
-            if size >= PAGE_BYTES or looked >= _LOOK_BYTES:
-                break
+        # again only where a purge has taken away all of that, and not yet its place in the index
+        while not writes and (revisions := db.execute(rows, wanted).fetchall()):
+            for (revision,) in revisions:
+                found = db.execute(_FRAME, (user_id, revision)).fetchone()
+                frame = found[0] if found else ""
+                write = frame if narrow is None or not found else _narrowed(frame, narrow)
+                if write:
+                    writes.append(write)
+                size, looked = size + len(write), looked + len(frame)
+                if size >= PAGE_BYTES or looked >= _LOOK_BYTES:
+                    break
+            wanted["before"] = revision
     return Histories(writes=Raw(f"[{','.join(writes)}]".encode()), floor=floor + 1)
 
 
@@ -102,9 +109,10 @@ def trash(db: sqlite3.Connection, user_id: int, kept: int, *, prefix: str, after
 
 
 def _narrowed(frame: str, wanted: Callable[[Op], bool]) -> str:
+    """Nothing of a write without any such op."""
     write = read_frame(frame)
     ops = [op for op in write.ops if wanted(op)]
     if len(ops) == len(write.ops):
         return frame
     write.ops = ops
-    return _encode(write).decode()
+    return _encode(write).decode() if ops else ""

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from realtime_kv.core.frames import read_frame, write_frame
+from realtime_kv.core.frames import read_frame
 from realtime_kv.core.old_history import OldHistory
 from realtime_kv.core.upkeep import LOOK_ROWS, STEP_BYTES, STEP_ROWS, Upkeep
 
@@ -159,7 +159,8 @@ def _look_for_ops(
         ops += len(write.ops) - len(kept)
         left = None
         if kept:
-            left = write_frame(revision, write.at, bytes(write.origin).decode(), [_encode(op).decode() for op in kept])
+            write.ops = kept
+            left = _encode(write).decode()
         changed.append((row, left))
         size += len(left or "")
         if size > STEP_BYTES:

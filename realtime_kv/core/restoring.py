@@ -23,8 +23,10 @@ SELECT value, deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?) FROM
 _WRITE_TO_KEY = """
 SELECT l.frame FROM history AS h JOIN log AS l ON l.id = h.row WHERE h.user_id = ? AND h.key = ? AND h.revision = ?
 """
+# (left to itself SQLite would look through all that the user has done)
 _WRITE = """
-SELECT l.frame FROM history AS h JOIN log AS l ON l.id = h.row WHERE h.user_id = ? AND h.revision = ? LIMIT 1
+SELECT l.frame FROM history AS h INDEXED BY history_by_revision JOIN log AS l ON l.id = h.row
+WHERE h.user_id = ? AND h.revision = ? LIMIT 1
 """
 _FLOOR = "SELECT history_floor FROM spaces WHERE user_id = ?"
 # the write before, of each key
@@ -39,7 +41,8 @@ _LAST = """
 SELECT w.value, (SELECT max(revision) FROM history WHERE user_id = ? AND key = w.value) FROM json_each(?) AS w
 """
 _UNDOES = """
-SELECT json_extract(l.frame, '$.undoes') FROM history AS h JOIN log AS l ON l.id = h.row
+SELECT json_extract(l.frame, '$.undoes')
+FROM history AS h INDEXED BY history_by_revision JOIN log AS l ON l.id = h.row
 WHERE h.user_id = ? AND h.revision = ? LIMIT 1
 """
 _REVISION_BEFORE = "SELECT max(revision) FROM history WHERE user_id = ? AND key = ? AND revision < ?"

@@ -57,6 +57,8 @@ class Model:
         self.states: list[dict[str, Row]] = [{}]
         self.times = [0]
         self.writes: list[dict[str, object]] = [{}]
+        # undos, and what each of them takes back
+        self.undoes: dict[int, int] = {}
 
     @property
     def revision(self):
@@ -85,17 +87,25 @@ class Model:
             return NotFound
         before, rows = self.states[revision - 1], {}
         for key, value in self.writes[revision].items():
-            row = self.states[-1][key]
-            if row.revision != revision or not (row.deleted or row.live(now)):
+            row, was = self.states[-1][key], before.get(key)
+            if not self.stands(key, revision) or not (row.deleted or row.live(now)):
                 return Conflict
-            was = before.get(key)
             if value is None:
                 rows[key] = self.again(row, was.value, was.expires_at if (was.expires_at or 0) > now else None)
             elif was is None or not was.live(self.times[revision]) or not was.live(now):
+                if row.deleted:
+                    return Conflict
                 rows[key] = row._replace(revision=self.revision + 1, deleted=True)
             else:
                 rows[key] = self.again(row, was.value, was.expires_at)
         return rows
+
+    def stands(self, key, revision):
+        """Whether the key is as this write left it: nobody has written since, or undos have taken that back."""
+        like = self.states[-1][key].revision
+        while like > revision and like in self.undoes:
+            like = max((r for r in range(1, self.undoes[like]) if key in self.writes[r]), default=0)
+        return like == revision
 
     def again(self, row, value, expires_at):
         return Row(value, self.revision + 1, row.version + 1, row.created, expires_at)
@@ -141,6 +151,7 @@ def test_whatever_was_done_can_be_undone_and_the_history_tells_of_it(town, histo
                     assert alice.undo(revision, dry_run=True)["count"] == len(expected)
                     assert alice.undo(revision)["count"] == len(expected)
                     model.write(expected, clock.now)
+                    model.undoes[model.revision] = revision
                 else:
                     with pytest.raises(expected):
                         alice.undo(revision)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 import sqlite3
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from realtime_kv.core import backup
+from realtime_kv.core import backup, past, restoring
 from realtime_kv.core.errors import BadRequest, Conflict, Forbidden, InvalidKey, NotFound, OpIdReused, QuotaExceeded
 from realtime_kv.core.space import Quota
 from tests.core.house import House, Person, Watcher
@@ -92,6 +93,20 @@ def test_a_page_of_long_writes_ends_at_its_size_and_the_next_one_goes_on(alice):
         rest += page
         before = page[-1]["revision"]
     assert [write["revision"] for write in first + rest] == list(range(30, 0, -1))
+
+
+@pytest.mark.parametrize(
+    "sql", [past._FRAME, past._OF_SPACE, past._UNDER, past._OF_KEY, restoring._WRITE, restoring._UNDOES]
+)
+def test_a_write_is_found_without_looking_at_all_the_others(house, store, sql):
+    wanted = {"user": 1, "before": 9, "key": "a", "start": "a", "end": "b", "limit": 5}
+    with house.engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", wanted if ":user" in sql else (1, 2)).fetchall()
+    told = " ".join(step[3] for step in plan)
+    assert re.search(r"history_by_revision \(user_id=\? AND revision[<=]|PRIMARY KEY \(user_id=\? AND key=\?", told), (
+        told
+    )
+    assert "TEMP B-TREE" not in told
 
 
 def test_a_write_that_is_not_in_any_table_yet_is_in_the_history(house, alice):

@@ -237,6 +237,35 @@ def test_no_key_that_was_purged_is_left_in_any_index(house, store, alice, tmp_pa
     assert alice.trash()["entries"] == []
 
 
+def test_while_a_purge_takes_a_key_away_the_history_goes_on_behind_it(house, store, alice):
+    alice.set("first", 1)
+    for n in range(5):
+        alice.batch(("set", "gone", n), ("set", f"kept{n}", n))
+    for n in range(5):
+        alice.set("gone", n)
+    alice.delete("gone")
+    alice.history()
+    house.clock.now += 31 * DAY
+    purge = Purge(store)
+    purge._remove_ops({alice.caller.user_id: {"gone": 12}})
+    assert alice.history(key="gone", limit=2)["writes"] == []
+    assert [write["revision"] for write in alice.history(limit=1)["writes"]] == [6]
+    assert [write["revision"] for write in alice.history()["writes"]] == [6, 5, 4, 3, 2, 1]
+    with pytest.raises(NotFound):
+        alice.restore("gone", revision=3)
+
+
+def test_what_is_left_of_an_undo_says_what_it_undoes(house, store, alice):
+    alice.batch(("set", "gone", 1), ("set", "kept", 1))
+    alice.batch(("set", "gone", 2), ("set", "kept", 2))
+    alice.undo(2)
+    alice.delete("gone")
+    house.clock.now += 31 * DAY
+    Purge(store).keys(house.clock() - 30 * DAY)
+    write = alice.history()["writes"][0]
+    assert (write["undoes"], [op["key"] for op in write["ops"]]) == (2, ["kept"])
+
+
 def test_a_key_that_was_purged_and_created_again_has_no_past(house, store, alice):
     alice.set("k", 1)
     alice.delete("k")
