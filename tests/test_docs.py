@@ -21,12 +21,26 @@ def blocks(language: str) -> list[str]:
 def test_the_curl_examples_work(server):
     name = fresh_name("ada")
     server.sign_up(name)
-    (script,) = [block for block in blocks("sh") if "curl" in block]
+    (script,) = [block for block in blocks("sh") if "curl -s" in block]
     script = script.replace("http://127.0.0.1:5000", server.url).replace('"ada"', f'"{name}"')
     script = script.replace("correct horse battery", "a-rather-Long-passphrase")
     done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=DEADLINE, check=True)
     assert '"revision":1' in done.stdout
     assert '"Back at noon"' in done.stdout
+
+
+def test_the_curl_that_watches_works(alice):
+    (script,) = [block for block in blocks("sh") if "curl -N" in block]
+    alice.http("set", key="app/banner", value="Back at noon")
+    script = f"TOKEN={alice.token}; {script.replace('http://127.0.0.1:5000', alice.server.url)}"
+    with subprocess.Popen(["bash", "-euc", script], stdout=subprocess.PIPE) as process:
+        lines = (line.decode() for line in process.stdout)
+        assert "Back at noon" in next(line for line in lines if line.startswith("data:"))
+        alice.http("set", key="app/banner", value="Back at one")
+        assert "Back at one" in next(line for line in lines if line.startswith("data:"))
+        alice.http("sign_out")
+        assert any("signed_out" in line for line in lines)
+        assert process.wait(DEADLINE) == 0
 
 
 def test_the_python_example_works(alice, capsys):

@@ -16,6 +16,7 @@ from realtime_kv.web import (
     carry,
     compression,
     errors,
+    guide,
     health,
     own,
     pages,
@@ -57,6 +58,7 @@ def register(app: Flask) -> None:
         api.api,
         carry.carry,
         streams.streams,
+        guide.guide,
         health.health,
     ):
         app.register_blueprint(blueprint)

@@ -12,7 +12,7 @@ const FLOORS = [
   ["dashboard/key", "dashboard/list"],
   ["dashboard/past", "dashboard/use", "dashboard/shell"],
   ["dashboard/shared"],
-  ["account", "admin", "rkv.js", "accounts.js", "preferences.js", "forms.js"],
+  ["account", "admin", "rkv.js", "accounts.js", "api.js", "preferences.js", "forms.js"],
   ["client.js"],
   ["connection.js", "store.js"],
   ["replica.js", "outbox.js", "facts.js"],

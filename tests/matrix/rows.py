@@ -105,6 +105,8 @@ _WRONG = {"username": "alice", **_PASSWORD}
 REFUSED = dict.fromkeys(IDENTITIES, UNAUTHENTICATED)
 _PUBLIC = {
     "GET /": Row(PAGE),
+    "GET /api": Row(PUBLIC),
+    "GET /api/v1/openapi.json": Row(PUBLIC),
     # only leads on
     "GET /account": Row(PUBLIC),
     "GET /signin": Row(PUBLIC),

@@ -1,0 +1,109 @@
+"""The verbs as an OpenAPI 3.1 document, made from their payloads and answers: what it says is what is checked."""
+
+from typing import Any
+
+import msgspec
+
+from realtime_kv import verbs
+from realtime_kv.accounts import door
+from realtime_kv.config import Config
+from realtime_kv.core import frames
+from realtime_kv.version import VERSION
+
+ANSWERS: dict[str, type[frames.Answer]] = {
+    "get": frames.Got,
+    "set": frames.Written,
+    "delete": frames.Deleted,
+    "list": frames.Listed,
+    "batch": frames.Batched,
+    "delete_prefix": frames.Counted,
+    "move": frames.Counted,
+    "copy": frames.Counted,
+    "restore": frames.Written,
+    "undo": frames.Counted,
+    "history": frames.Histories,
+    "trash": frames.Trashed,
+    "sync": frames.Synced,
+}
+
+_REF = "#/components/schemas/{name}"
+_PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457; with further fields, by its code.",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "request_id": {"type": "string"},
+    },
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+}
+_REFUSED = {
+    "description": "Why it was not done.",
+    "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}},
+}
+
+
+def document(config: Config, summaries: dict[str, str]) -> dict[str, Any]:
+    """All of it; `summaries` say in a sentence what each verb does."""
+    _, schemas = msgspec.json.schema_components(
+        [*verbs.VERBS.values(), verbs.Stream, *dict.fromkeys(ANSWERS.values())], ref_template=_REF
+    )
+    paths = {f"/api/v1/{name}": _path(name, summaries[name], schemas) for name in verbs.VERBS}
+    paths["/api/v1/stream"] = {"get": _stream(schemas)}
+    # a parameter is said one by one
+    del schemas["Stream"]
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "realtime_kv", "version": VERSION, "description": "The verbs over HTTP, and the stream."},
+        "servers": [{"url": config.own_origins[0]}],
+        "security": [{"token": []}, {"session": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": door.cookie_name(config)},
+            },
+            "schemas": {**schemas, "Problem": _PROBLEM},
+        },
+    }
+
+
+def _path(name: str, summary: str, schemas: dict[str, Any]) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "summary": summary,
+        "responses": {"200": _json(ANSWERS[name], description="Done."), "default": _REFUSED},
+    }
+    body = _json(verbs.VERBS[name], required=True)
+    path: dict[str, Any] = {"post": {"operationId": name, **said, "requestBody": body}}
+    if name in verbs.READING:
+        parameters = _parameters(schemas[verbs.VERBS[name].__name__])
+        path["get"] = {"operationId": f"{name}_by_query", **said, "parameters": parameters}
+    return path
+
+
+def _stream(schemas: dict[str, Any]) -> dict[str, Any]:
+    last = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}}
+    return {
+        "operationId": "stream",
+        "summary": "A sync, then every change, as server-sent events.",
+        "parameters": [*_parameters(schemas["Stream"]), last],
+        "responses": {
+            "200": {"description": "It goes on.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+            "default": _REFUSED,
+        },
+    }
+
+
+def _parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    required = schema.get("required", ())
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": field}
+        for name, field in schema["properties"].items()
+    ]
+
+
+def _json(kind: type, **more: Any) -> dict[str, Any]:
+    return {**more, "content": {"application/json": {"schema": {"$ref": _REF.format(name=kind.__name__)}}}}
