@@ -275,3 +275,28 @@ def test_what_is_due_is_found_without_looking_at_the_rest(house):
             plan = connection.execute(text(f"EXPLAIN QUERY PLAN {sql}"), {"now": 1, "most": 1}).fetchall()
             assert any("entries_by_expiry (expires_at" in row[3] for row in plan), plan
             assert not any("TEMP B-TREE" in row[3] for row in plan), plan
+
+
+def test_what_nobody_told_of_is_found_within_a_minute_and_after_a_restore_at_once(house, alice, store):
+    """An account that is back, or other data in the place of these."""
+    expiry = Expiry(store)
+    for key in ("k", "l"):
+        alice.set(key, 1)
+    alice.list()
+    expiry.look()
+
+    def expires(key: str) -> None:
+        change = text("UPDATE entries SET expires_at = 1 WHERE key = :key").bindparams(key=key)
+        store.writer.run(lambda connection: connection.execute(change))
+
+    expires("k")
+    house.clock.now += 30_000
+    expiry.look()
+    assert alice.sync()["keys"] == 2
+    house.clock.now += 31_000
+    expiry.look()
+    assert alice.sync()["keys"] == 1
+    expires("l")
+    expiry.start_anew()
+    expiry.look()
+    assert alice.sync()["keys"] == 0
