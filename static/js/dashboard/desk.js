@@ -20,7 +20,7 @@ export class Desk {
   #page
 
   /**
-   * `page` is what the desk wants from the page it is on: {route, go(changes, {replace}), redraw(), say(text), alert(text),
+   * `page` is what the desk wants from the page it is on: {route, go(changes, {replace}), redraw(), draw() at once, say(text), alert(text),
    * news(facts of others, open key), toast(what, action), focus(where, key), signedOut()}. `go` changes the address and with it `route` (see route.js).
    */
   constructor(kv, page) {

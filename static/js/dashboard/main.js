@@ -29,6 +29,7 @@ const page = {
   route: read(location.href),
   go,
   redraw,
+  draw: drawNow,
   say: (text) => announcer.say(text),
   alert: (text) => announcer.alert(text),
   news: (facts, open) => announcer.changed(facts, open),
@@ -49,6 +50,11 @@ const views = {} // of the pages that have been loaded
 
 function redraw() {
   frame ||= requestAnimationFrame(draw)
+}
+
+function drawNow() {
+  cancelAnimationFrame(frame)
+  draw()
 }
 
 function draw() {

@@ -30,7 +30,8 @@ export function listen(commands, desk) {
 export function perform(command, desk) {
   if (command.when && !command.when(desk)) return
   command.run(desk)
-  desk.redraw()
+  // The next letter may be for the field that this one leads to.
+  desk.page.draw()
 }
 
 export function commandFor(keys, commands) {
