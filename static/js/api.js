@@ -1,9 +1,9 @@
 // The page about the API: its samples can be copied, and it opens in the language that was chosen last.
 
 import { copy } from "./clipboard.js"
+import { choose, setting } from "./settings.js"
 
 const COPIED_MS = 2_000
-const REMEMBERED = "rkv-language"
 const status = document.querySelector("#copied")
 
 for (const button of document.querySelectorAll(".sample button")) {
@@ -17,10 +17,5 @@ for (const button of document.querySelectorAll(".sample button")) {
 }
 
 const languages = document.querySelector(".segments")
-try {
-  const chosen = [...languages.querySelectorAll("input")].find(({ value }) => value === localStorage.getItem(REMEMBERED))
-  if (chosen) chosen.checked = true
-  languages.addEventListener("change", ({ target }) => localStorage.setItem(REMEMBERED, target.value))
-} catch {
-  // storage may be switched off: it opens with curl then
-}
+languages.querySelector(`[value="${setting("language")}"]`).checked = true
+languages.addEventListener("change", ({ target }) => choose("language", target.value))

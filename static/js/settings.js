@@ -9,6 +9,7 @@ const SETTINGS = {
   announcements: ["announcements", ["open", "all", "off"]],
   plainEditor: ["plain editor", ["off", "on"]],
   times: ["times", ["relative", "absolute"]],
+  language: ["language of samples", ["curl", "javascript", "python"]],
 }
 
 const chosen = new Map() // what was read or chosen, by where it is stored

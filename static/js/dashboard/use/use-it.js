@@ -2,18 +2,18 @@
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { copy } from "../../clipboard.js"
+import { choose, setting } from "../../settings.js"
 import { LANGUAGES, TASKS, snippets } from "./snippets.js"
 
-const REMEMBERED = "rkv-language"
 const COPIED_MS = 2_000
 
 /** `value` may be undefined where there is none yet; `origin` is this server's. */
 export function useItView({ key, value, origin = location.origin }) {
   const all = snippets({ origin, key, value })
-  const chosen = languageOf(remembered())
+  const chosen = setting("language")
   return html`
     <div class="use">
-      <fieldset class="segments" @change=${(event) => remember(event.target.value)}>
+      <fieldset class="segments" @change=${(event) => choose("language", event.target.value)}>
         <legend class="vh">Language</legend>
         ${Object.entries(LANGUAGES).map(([language, name]) => html`<label><input type="radio" name="language" value=${language} ?checked=${language === chosen}><span>${name}</span></label>`)}
       </fieldset>
@@ -47,22 +47,4 @@ async function copyFrom(button, text) {
   status.textContent = worked ? "Copied." : "The browser did not let us copy. Select the text instead."
   button.toggleAttribute("data-copied", worked)
   setTimeout(() => button.removeAttribute("data-copied"), COPIED_MS)
-}
-
-const languageOf = (name) => (Object.hasOwn(LANGUAGES, name) ? name : "curl")
-
-function remembered() {
-  try {
-    return localStorage.getItem(REMEMBERED) ?? ""
-  } catch {
-    return "" // storage may be switched off
-  }
-}
-
-function remember(language) {
-  try {
-    localStorage.setItem(REMEMBERED, language)
-  } catch {
-    // then the next key begins with curl again
-  }
 }
