@@ -279,7 +279,7 @@ def _call(dice: Dice) -> Request:
 
 
 def _query(dice: Dice) -> Request:
-    verb = dice.one(("get", "list", "sync", "set", "me"))
+    verb = dice.one(("get", "list", "sync", "history", "trash", "set", "me"))
     pairs = []
     for name, make, share in documents.FIELDS.get(verb, []):
         if dice.chance(share):

@@ -44,9 +44,35 @@ def test_reading_verbs_take_a_query_string_too(alice):
     assert alice.ask("/api/v1/list", "HEAD").status_code == 200
 
 
+def test_the_past_is_read_and_had_back_over_http(alice):
+    for value in (1, 2):
+        alice.call("set", key="k/é", value=value)
+    alice.call("delete", key="k/é")
+    assert alice.get("/api/v1/history?key=k%2F%C3%A9&before=3&limit=1").json["writes"][0]["revision"] == 2
+    assert alice.get("/api/v1/history").json == alice.call("history").json
+    assert [write["revision"] for write in alice.call("history", before=3).json["writes"]] == [2, 1]
+    trash = alice.get("/api/v1/trash?prefix=k/&limit=5").json
+    assert [(entry["key"], entry["value"]) for entry in trash["entries"]] == [("k/é", 2)]
+    assert alice.call("undo", revision=3, dry_run=True).json == {"ok": True, "revision": 3, "count": 1}
+    assert alice.call("undo", revision=3, op_id="u").json == {"ok": True, "revision": 4, "count": 1}
+    assert alice.call("restore", key="k/é", revision=1, if_revision=4).json == {"ok": True, "revision": 5, "version": 4}
+    refused = alice.call("undo", revision=2)
+    assert problem(refused) == (409, "conflict")
+    assert (refused.json["key"], refused.json["entry"]["revision"]) == ("k/é", 5)
+    assert problem(alice.call("undo", revision=99)) == (404, "not_found")
+    assert problem(alice.call("restore", key="never")) == (404, "not_found")
+    assert problem(alice.call("restore", key="k/é")) == (400, "bad_request")
+    assert alice.get("/api/v1/undo?revision=1").status_code == 405
+
+
 @pytest.mark.parametrize(
     "path",
     [
+        "history?before=-1",
+        "history?before=x",
+        "history?limit=0",
+        "trash?limit=1001",
+        "trash?values=true",
         "get",
         "get?key=a&key=b",
         "get?key=a&key=a",
