@@ -232,7 +232,7 @@ def test_a_body_that_is_shorter_than_it_says_is_a_bad_request(alice):
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_unknown_path_under_api_is_not_found(alice, method):
-    paths = ["/", "/v1", "/v1/", "/v1/nope", "/v2/get", "/v1/get/", "/v1//get", "/v1/GET", "/v1/stream", "/v1/%FF"]
+    paths = ["/", "/v1", "/v1/", "/v1/nope", "/v2/get", "/v1/get/", "/v1//get", "/v1/GET", "/v1/streams", "/v1/%FF"]
     for path in (*(f"/api{path}" for path in paths), "/api//v1/get"):
         assert problem(alice.ask(path, method)) == (404, "not_found"), path
 
