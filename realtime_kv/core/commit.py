@@ -19,8 +19,8 @@ from realtime_kv.core.write import Write
 # how far the log may be ahead of the tables, in ops (and KiB of values): a crash leaves so much to be flushed at the
 # next start, and a reader in a hurry may have to wait for as much
 BACKLOG = 16384
-# how far the index of the log may be behind under a load that never pauses, in rows: so many are indexed in a second
-# or two, when somebody asks for the past; and a flood shorter than this is not slowed down by it
+# how far the index of the log may be behind under a load that never pauses, in rows: so many are indexed in some
+# three seconds, when somebody asks for the past; and a flood shorter than this is not slowed down by it
 INDEX_BACKLOG = 262_144
 
 

@@ -6,7 +6,7 @@ up to date first. `meta.indexed` says how far it has come.
 
 from realtime_kv.core.database import Cursor
 
-# a step: a few milliseconds of everybody's time
+# a step: some 20 ms of everybody's time, and 200 once the index is large
 STEP_ROWS = 4096
 STEP_BYTES = 4 * 1024 * 1024
 
