@@ -111,6 +111,11 @@ export class Client extends EventTarget {
     this.#connection.resync()
   }
 
+  /** Whether this tab made the write of this revision, as far back as it remembers. */
+  wrote(revision) {
+    return this.#written.has(revision)
+  }
+
   /** How many keys there are. */
   get size() {
     return this.#replica.keys

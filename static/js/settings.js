@@ -10,6 +10,7 @@ const SETTINGS = {
   plainEditor: ["plain editor", ["off", "on"]],
   times: ["times", ["relative", "absolute"]],
   language: ["language of samples", ["curl", "javascript", "python"]],
+  difference: ["difference", ["unified", "side"]],
 }
 
 const chosen = new Map() // what was read or chosen, by where it is stored

@@ -16,10 +16,15 @@ test("whatever can be shown has an address that shows it again", () => {
     { key: "__proto__", tab: "history", from: 41, to: 43 },
     { key: "", tab: "use" },
     { prefix: "app/", q: "fl+g é😀", sort: "-updated", view: "tree" },
-    { page: "activity", q: "x" },
+    { page: "activity", q: "x", who: "api", away: "1", prefix: "app/" },
     { page: "trash" },
   ])
     assert.deepEqual(at(write({ ...NOTHING, ...changes })), { ...NOTHING, ...changes })
+})
+
+test("what belongs to another page does not stand in the address", () => {
+  assert.equal(write({ ...NOTHING, key: "a", tab: "history", to: 3, who: "api", away: "1" }), "/keys?key=a&tab=history&to=3")
+  assert.equal(write({ ...NOTHING, page: "trash", q: "x", sort: "-key", who: "api" }), "/trash?q=x")
 })
 
 test("what makes no sense is left out", () => {

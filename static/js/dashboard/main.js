@@ -1,7 +1,7 @@
 // The dashboard's page: makes the client and the desk, draws at most once a frame, and looks after what only the page
 // has: its address, its title, its focus.
 
-import { render } from "../vendor/lit-html/lit-html.js"
+import { html, render } from "../vendor/lit-html/lit-html.js"
 import { Client } from "../client.js"
 import { copy } from "../clipboard.js"
 import { COMMANDS, loadPalette } from "./commands/registry.js"
@@ -37,6 +37,8 @@ const page = {
   focus: (where, key) => (wanted = { where, key }),
   copy: async (text, what) => toasts.show((await copy(text)) ? `${what} copied` : "The browser did not let us copy"),
   dialogs: at("dialogs"),
+  username: made.username,
+  trashDays: made.trash_days,
   signedOut: async () => (await dialogs()).showSignedOut(at("dialogs"), kv.reason, unsaved()),
 }
 const desk = new Desk(kv, page)
@@ -91,13 +93,20 @@ function drawKeys() {
 }
 
 function drawOther(route) {
+  at("other").ariaLabel = TITLES[route.page]
   const view = views[route.page]
   if (view) render(view(desk, route), at("other"))
-  else loadOther(route.page)
+  else if (view === undefined) loadOther(route.page)
 }
 
 async function loadOther(name) {
-  views[name] = (await LATER[name]()).view
+  views[name] = null
+  try {
+    views[name] = (await LATER[name]()).view
+  } catch {
+    const again = () => loadOther(name)
+    views[name] = () => html`<h1>${TITLES[name]}</h1><div class="problem"><p>This page could not be loaded.</p><button type="button" @click=${again}>Try again</button></div>`
+  }
   redraw()
 }
 
@@ -118,9 +127,10 @@ function moveFocus() {
 
 // --- the address ---
 
-/** Shows another place; what `changes` does not name stays as it is. */
+/** Shows another place; what `changes` does not name stays as it is, or begins anew on another page. */
 function go(changes, { replace = false } = {}) {
-  const path = write({ ...page.route, ...changes })
+  const elsewhere = changes.page !== undefined && changes.page !== page.route.page
+  const path = write({ ...(elsewhere ? NOTHING : page.route), ...changes })
   if (path === write(page.route)) return
   history[replace ? "replaceState" : "pushState"](null, "", path)
   follow()

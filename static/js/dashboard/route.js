@@ -3,12 +3,20 @@
 
 export const PAGES = ["keys", "activity", "trash"]
 export const TABS = ["value", "history", "use"]
+export const WHO = ["all", "tab", "device", "others", "api", "house"]
 export const SORTS = ["key", "-key", "updated", "-updated"]
 
 /** What an address that says nothing shows. `view` is null for "as one likes it". */
-export const NOTHING = { page: "keys", key: null, tab: "value", from: null, to: null, prefix: "", q: "", sort: "key", view: null }
+export const NOTHING = { page: "keys", key: null, tab: "value", from: null, to: null, prefix: "", q: "", sort: "key", view: null, who: "all", away: null }
 
-/** The route of an address: {page, key, tab, from, to, prefix, q, sort, view}; what makes no sense is left out. */
+// What stands in the address of each page.
+const NAMES = {
+  keys: ["prefix", "q", "sort", "view", "key", "tab", "from", "to"],
+  activity: ["prefix", "q", "who", "away"],
+  trash: ["q"],
+}
+
+/** The route of an address: {page, key, tab, from, to, prefix, q, sort, view, who, away}; what makes no sense is left out. */
 export function read(address) {
   const { pathname, searchParams } = new URL(address)
   const page = pathname.slice(1)
@@ -23,13 +31,15 @@ export function read(address) {
     q: searchParams.get("q") ?? "",
     sort: one("sort", SORTS, NOTHING.sort),
     view: one("view", ["tree", "list"], null),
+    who: one("who", WHO, NOTHING.who),
+    away: one("away", ["1"], null),
   }
 }
 
 /** The path and query of a route. */
 export function write(route) {
   const query = new URLSearchParams()
-  for (const name of ["prefix", "q", "sort", "view", "key", "tab", "from", "to"])
+  for (const name of NAMES[route.page ?? "keys"])
     if (route[name] !== undefined && route[name] !== NOTHING[name]) query.set(name, route[name])
   const text = query.toString()
   return `/${route.page ?? "keys"}${text && "?"}${text}`

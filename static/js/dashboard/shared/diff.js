@@ -10,11 +10,11 @@ const ALIKE = 0.4 // of a line must have stayed for the rest of it to be marked
 
 /**
  * [{op: "same" | "gone" | "new", text, from, to}], a line each, in reading order: first what is gone, then what is new in its place.
- * `from` and `to` are its numbers in `a` and `b`, counted from 1; null where it does not stand.
+ * `from` and `to` are its numbers in `a` and `b`, counted from 1; null where it does not stand. A text that is null has no lines.
  */
 export function diffLines(a, b) {
-  const before = a.split("\n")
-  const after = b.split("\n")
+  const before = a?.split("\n") ?? []
+  const after = b?.split("\n") ?? []
   return diff(before, after).map(([op, i, j]) => ({
     op,
     text: op === "new" ? after[j] : before[i],

@@ -9,7 +9,7 @@ await stylesheet("/static/css/difference.css")
 const AROUND = 3 // unchanged lines that are shown before and after a change
 const MOST = 4_000 // lines that are drawn
 
-/** `a` and `b` are texts as they stand in the editor. `side`: side by side, where there is room. `label`: what it is the difference of. */
+/** `a` and `b` are texts as they stand in the editor; null: there is none. `side`: side by side, where there is room. `label`: what it is the difference of. */
 export function differenceView(a, b, { side = false, label = "Difference" } = {}) {
   const lines = linesOf(a, b)
   if (lines.every(({ op }) => op === "same")) return html`<p class="hint">There is no difference.</p>`

@@ -1,0 +1,12 @@
+// Who wrote, seen from this tab. No DOM.
+
+const HOUSE = { expiry: "Expiry", import: "Import", admin: "An administrator" }
+
+/** {name, note}: "Firefox on Linux", and what is to be said of it: "this tab", "this browser", "API"; or "". */
+export function authorOf(kv, { origin, revision }) {
+  const ours = origin.session !== "" && origin.session === kv.session?.id
+  if (HOUSE[origin.via]) return { name: HOUSE[origin.via], note: ours ? "this browser" : "" }
+  if (kv.wrote(revision)) return { name: origin.label, note: "this tab" }
+  if (origin.via === "http") return { name: origin.label, note: "API" }
+  return { name: origin.label, note: ours ? "this browser" : "" }
+}

@@ -1,0 +1,113 @@
+// The deleted keys that can be had back, as far as they have been looked at. The server tells them in byte order; here the ones that
+// were deleted last come first. No DOM.
+
+const PAGE = 500
+const AT_ONCE = 1_000 // keys that are asked for before anybody wants more
+const LOOK_THROUGH = 5_000
+const STEP = 200 // rows
+const AT_MOST_EVERY = 1_000 // milliseconds
+
+export class Bin {
+  entries = []
+  next = null // the `after` of the next page; null at the end
+  loaded = false
+  asking = false
+  refusal = null
+  chosen = new Set() // keys
+  visible = STEP // rows that are drawn
+
+  #desk
+  #stale = true // somebody has deleted something since
+  #epoch = null
+  #asked = -Infinity
+
+  constructor(desk) {
+    this.#desk = desk
+    desk.kv.addEventListener("change", ({ detail: { facts } }) => (this.#stale ||= facts.some(({ entry }) => !entry)))
+  }
+
+  /** As views of other things of the past know it. */
+  get writes() {
+    return this
+  }
+
+  /** To be called whenever it is shown. */
+  look() {
+    const { position, state } = this.#desk.kv
+    if (state !== "live") return (this.#stale = true)
+    if (position.epoch !== this.#epoch) this.#stale = true
+    this.#epoch = position.epoch
+    if (this.#stale && !this.asking && performance.now() - this.#asked > AT_MOST_EVERY) this.again()
+    return undefined
+  }
+
+  /** Anew, as far as it was known. */
+  again() {
+    this.#stale = false
+    const known = Math.max(AT_ONCE, this.entries.length)
+    return this.#asks(async () => {
+      const entries = []
+      let next = null
+      do {
+        const page = await this.#page(next)
+        entries.push(...page.entries)
+        next = page.next
+      } while (next !== null && entries.length < known)
+      Object.assign(this, { entries, next, loaded: true })
+    })
+  }
+
+  /** More rows, as many as there are keys for. */
+  showMore() {
+    this.visible += STEP
+    if (this.visible >= this.entries.length) this.more()
+    this.#desk.redraw()
+  }
+
+  more() {
+    if (this.next === null) return undefined
+    return this.#asks(async () => {
+      const page = await this.#page(this.next)
+      Object.assign(this, { entries: [...this.entries, ...page.entries], next: page.next })
+    })
+  }
+
+  /** Those whose key contains `text`; what has been created anew or purged meanwhile is none of them. */
+  items(text) {
+    const now = this.#desk.now()
+    const needle = text.toLowerCase()
+    const stays = ({ key, purge_at }) => key.toLowerCase().includes(needle) && !this.#desk.kv.entry(key) && Date.parse(purge_at) > now
+    const items = this.entries.filter(stays).sort((a, b) => (a.deleted_at < b.deleted_at ? 1 : -1))
+    if (text !== "" && items.length < PAGE && this.entries.length < LOOK_THROUGH && !this.refusal) this.more()
+    return items
+  }
+
+  /** Restores these keys: {revisions, refusals}. */
+  async restore(keys) {
+    const answers = await Promise.allSettled(keys.map((key) => this.#desk.kv.restore(key, { ifRevision: 0 })))
+    for (const key of keys) this.chosen.delete(key)
+    this.#desk.redraw()
+    return {
+      revisions: answers.flatMap(({ value }) => value?.revision ?? []).sort((a, b) => a - b),
+      refusals: answers.flatMap(({ reason }) => reason ?? []),
+    }
+  }
+
+  #page(after) {
+    return this.#desk.kv.trash({ limit: PAGE, ...(after === null ? {} : { after }) })
+  }
+
+  async #asks(work) {
+    if (this.asking) return
+    this.asking = true
+    this.#asked = performance.now()
+    try {
+      await work()
+      this.refusal = null
+    } catch (refusal) {
+      this.refusal = refusal
+    }
+    this.asking = false
+    this.#desk.redraw()
+  }
+}

@@ -1,0 +1,44 @@
+// Small pieces that the views of the past share.
+
+import { html, nothing } from "../../vendor/lit-html/lit-html.js"
+import { moment } from "../shared/clock.js"
+
+const CLASSES = { created: "new", restored: "new", deleted: "gone", expired: "gone" }
+
+/** What was done, in its colour. */
+export function deedView(deed) {
+  return html`<span class=${`deed ${CLASSES[deed] ?? ""}`}>${deed}</span>`
+}
+
+/** Why nothing is there yet, or nothing new: loading, offline, refused. `source` has `writes` and `again()`. */
+export function troubles(desk, source, what) {
+  const { writes } = source
+  const { state } = desk.kv
+  if (state === "offline" || state === "signed out")
+    return html`<p class="offline"><strong>Offline.</strong> ${what} needs the server. ${writes.loaded ? "This is what was known when the connection was lost." : "It is shown as soon as the connection is back."}</p>`
+  if (writes.refusal)
+    return html`
+      <div class="problem">
+        <p>${writes.refusal.message}${writes.refusal.request_id ? html` <span class="mono">${writes.refusal.request_id}</span>` : nothing}</p>
+        <button type="button" @click=${() => source.again()}>Try again</button>
+      </div>`
+  return writes.loaded ? nothing : skeleton()
+}
+
+export function skeleton() {
+  return html`<div class="skeleton" aria-hidden="true">${[62, 40, 75, 51, 33].map((width) => html`<span .style=${`inline-size:${width}%`}></span>`)}</div>`
+}
+
+export function older(writes) {
+  if (writes.ended) return nothing
+  const busy = writes.asking === "older"
+  return html`<p class="older"><button type="button" aria-disabled=${String(busy)} @click=${() => writes.older()}>${busy ? "Loading…" : "Show older"}</button></p>`
+}
+
+/** How far back it goes, once one has come to the end; `beginning` says that there was nothing before. */
+export function endOf(writes, beginning) {
+  if (!writes.ended || writes.list.length === 0) return nothing
+  if (beginning || writes.floor <= 1) return html`<p class="end-of-past">${beginning ?? "Before this there was nothing."}</p>`
+  const since = writes.list.findLast(({ revision }) => revision >= writes.floor)
+  return html`<p class="end-of-past">The history is complete since ${since ? moment(since.at) : `revision ${writes.floor}`}. What is older has been cleared away.</p>`
+}

@@ -1,0 +1,139 @@
+// The versions of one key, as far as they have been looked at, and the two that are compared. No DOM.
+
+import { same } from "../../values.js"
+import { countLines, diffLines } from "../shared/diff.js"
+import { formatJson } from "../shared/json-text.js"
+import { deedsOf } from "./deeds.js"
+import { Follower } from "./follower.js"
+import { Writes } from "./writes.js"
+
+const PAGE = 25
+const MOST_COUNTED = 200_000 // characters of two texts whose lines are counted in passing
+
+export class Versions {
+  #kv
+  #follower
+  #writes
+  #apart = new Map() // revision → {version, before}: what lies beyond what is loaded; undefined while it is asked for
+  #made = { list: null, versions: [] }
+
+  constructor(desk, key) {
+    this.key = key
+    this.#kv = desk.kv
+    const ask = (page) => desk.kv.history({ key, ...page })
+    this.#writes = new Writes(ask, () => desk.redraw(), PAGE)
+    this.#follower = new Follower(desk.kv, this.#writes, () => this.#apart.clear())
+  }
+
+  get writes() {
+    return this.#writes
+  }
+
+  /** To be called whenever they are shown: keeps them up to date. */
+  look() {
+    this.#follower.look(() => this.#isBehind())
+  }
+
+  again() {
+    this.#follower.again()
+  }
+
+  /**
+   * Newest first: [{revision, at, origin, undoes, op, deed, like, lines}]. `like` is an earlier revision with the same value, which
+   * this one went back to; `lines` {gone, added} are those that it changed, or null.
+   */
+  get list() {
+    const { list, ended } = this.#writes
+    if (this.#made.list !== list || this.#made.ended !== ended) this.#made = { list, ended, versions: versionsOf(list, ended) }
+    return this.#made.versions
+  }
+
+  /** The version of a revision; undefined while it is asked for, null where there is none. */
+  at(revision) {
+    const found = this.list.find((version) => version.revision === revision)
+    if (found || !this.#writes.loaded) return found
+    if (revision > this.#writes.newest || this.#writes.ended) return null
+    return this.#beyond(revision)?.version
+  }
+
+  /**
+   * What is compared, {from, to}, as revisions: by default the last two; `to` alone is compared with what it replaced. `from` is
+   * null where there was nothing, undefined while it is asked for.
+   */
+  pair(route) {
+    const to = route.to ?? (route.from === null ? (this.list[0]?.revision ?? null) : this.#after(route.from))
+    return { from: route.from ?? (to === null ? null : this.#before(to)), to }
+  }
+
+  /** The pair one step back (1) or forth (-1) in time; null at the end. */
+  step(route, by) {
+    const { to } = this.pair(route)
+    const next = this.list[this.list.findIndex(({ revision }) => revision === to) + by]
+    return to === null || !next ? null : { from: null, to: next.revision }
+  }
+
+  #before(to) {
+    const before = this.list.find(({ revision }) => revision < to)
+    if (before || this.#writes.ended) return before?.revision ?? null
+    return this.#beyond(to)?.before
+  }
+
+  #after(from) {
+    return this.list.findLast(({ revision }) => revision > from)?.revision ?? from
+  }
+
+  #isBehind() {
+    const entry = this.#kv.entry(this.key)
+    const [last] = this.#writes.list
+    return entry ? entry.revision > this.#writes.newest : last?.ops[0].op === "set"
+  }
+
+  #beyond(revision) {
+    if (!this.#apart.has(revision)) {
+      this.#apart.set(revision, undefined)
+      this.#writes.peek(revision, ([write, before]) => {
+        const there = write?.revision === revision
+        this.#apart.set(revision, { version: there ? versionOf(write) : null, before: (there ? before : write)?.revision ?? null })
+      })
+    }
+    return this.#apart.get(revision)
+  }
+}
+
+/** The values of two ops as texts to compare, null where there is none. Where there are only texts, they go without quotes. */
+export function textsOf(...ops) {
+  const values = ops.filter((op) => op?.op === "set").map(({ value }) => value)
+  const plain = values.every((value) => typeof value === "string")
+  return ops.map((op) => (op?.op === "set" ? (plain ? op.value : formatJson(op.value)) : null))
+}
+
+const versionOf = (write) => ({ ...write, op: write.ops[0] })
+
+function versionsOf(writes, ended) {
+  const deeds = deedsOf(writes)
+  const versions = writes.map((write, i) => ({ ...versionOf(write), deed: deeds[i][0].deed }))
+  versions.forEach((version, i) => {
+    const before = versions[i + 1]?.op
+    const known = before !== undefined || ended || version.op.version === 1
+    version.lines = known ? linesOf(before, version.op) : null
+    version.like = version.op.op === "set" && before && version.deed !== "set again" ? likeOf(versions, i) : null
+  })
+  return versions
+}
+
+function likeOf(versions, at) {
+  const { value } = versions[at].op
+  const like = versions.slice(at + 1).find(({ op }) => op.op === "set" && same(op.value, value))
+  return like?.revision ?? null
+}
+
+const counted = new WeakMap() // op → {before, lines}: counted once
+
+function linesOf(before, op) {
+  const known = counted.get(op)
+  if (known && known.before === before) return known.lines
+  const [a, b] = textsOf(before, op)
+  const lines = (a?.length ?? 0) + (b?.length ?? 0) > MOST_COUNTED ? null : countLines(diffLines(a, b))
+  counted.set(op, { before, lines })
+  return lines
+}
