@@ -12,8 +12,9 @@ def test_what_a_tab_has_done_is_undone_one_by_one_and_done_again(tabs):
     here.page.keyboard.press("Delete")
     expect(here.toasts).to_contain_text("Deleted app/a")
     expect(there.row("app/a")).to_have_count(0)
-    here.click("Undo")
+    here.toasts.get_by_role("button", name="Undo").press("Enter")
     expect(there.value_of("app/a")).to_have_text("2")
+    expect(here.toasts.get_by_role("button", name="Redo")).to_be_focused()
     press = here.page.locator("body").press
     press("Control+z")
     expect(there.value_of("app/a")).to_have_text("1")

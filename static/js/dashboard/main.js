@@ -24,7 +24,7 @@ const at = (id) => document.getElementById(id)
 const made = JSON.parse(at("page").textContent)
 const kv = new Client({ user: made.username })
 const announcer = new Announcer(at("polite"), at("assertive"), () => setting("announcements"))
-const toasts = new Toasts(redraw)
+const toasts = new Toasts(redraw, (id) => page.focus(id))
 const page = {
   route: read(location.href),
   go,

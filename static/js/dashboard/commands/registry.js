@@ -18,7 +18,7 @@ export const COMMANDS = [
   { name: "preferences", group: "Go to", keys: ["g p"], title: "Preferences", run: () => location.assign("/account/preferences") },
   { name: "admin", group: "Go to", keys: ["g d"], title: "Admin", run: () => location.assign("/admin"), when: () => document.querySelector('nav a[href="/admin"]') !== null },
 
-  { name: "filter", group: "List", keys: ["/"], title: "Filter; Esc clears, then leaves", run: (desk) => desk.page.focus("filter"), when: onKeys },
+  { name: "filter", group: "List", keys: ["/"], title: "Filter; Esc clears, then leaves", run: (desk) => desk.page.focus(onKeys(desk) ? "filter" : "past-filter") },
   { name: "move", group: "List", keys: ["ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"], title: "Move" },
   { name: "open", group: "List", keys: ["Enter"], title: "Open the key" },
   { name: "back", group: "List", keys: ["Escape"], title: "Back to the list, or close" },
@@ -32,6 +32,9 @@ export const COMMANDS = [
   { name: "edit", group: "Editing", keys: ["e"], title: "Edit the open key", run: (desk) => desk.page.focus("editor"), when: (desk) => desk.opened.open !== null },
   { name: "save", group: "Editing", keys: ["Ctrl+S", "Ctrl+Enter"], title: "Save and stay", run: (desk) => desk.opened.save(), when: (desk) => Boolean(desk.opened.open ?? desk.opened.fresh) },
   { name: "format", group: "Editing", keys: ["Shift+F"], title: "Format the JSON", run: (desk) => desk.opened.format(), when: (desk) => desk.opened.open !== null },
+
+  { name: "older", group: "History", keys: ["["], title: "Older version", run: step(1), when: inHistory },
+  { name: "newer", group: "History", keys: ["]"], title: "Newer version", run: step(-1), when: inHistory },
 
   { name: "undo", group: "Everywhere", keys: ["Ctrl+Z"], outside: true, title: "Undo the last change", run: (desk) => desk.undo.last(), when: (desk) => desk.undo.possible },
   { name: "redo", group: "Everywhere", keys: ["Ctrl+Shift+Z", "Ctrl+Y"], outside: true, title: "Do it again", run: (desk) => desk.undo.redo(), when: (desk) => desk.undo.repeatable },
@@ -67,4 +70,12 @@ function visit(page) {
 
 function onKeys(desk) {
   return desk.route.page === "keys"
+}
+
+function step(by) {
+  return async (desk) => (await import("../past/history.js")).step(desk, by)
+}
+
+function inHistory(desk) {
+  return desk.route.page === "keys" && desk.route.key !== null && desk.route.tab === "history"
 }

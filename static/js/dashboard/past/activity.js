@@ -62,8 +62,8 @@ function tools(desk, feed, route, items) {
   return html`
     <div class="past-tools" role="search">
       <div class="search">
-        <label class="vh" for="filter">Filter by key or value</label>
-        <input id="filter" type="search" placeholder="Filter by key or value" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="512" .value=${live(route.q)} @input=${typed}>
+        <label class="vh" for="past-filter">Filter by key or value</label>
+        <input id="past-filter" type="search" placeholder="Filter by key or value" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="512" .value=${live(route.q)} @input=${typed}>
       </div>
       <div class="by-whom"><label for="who">By</label> <select id="who" @change=${({ target }) => go({ who: target.value })}>
         <option value="all" .selected=${route.who === "all"}>everyone</option>

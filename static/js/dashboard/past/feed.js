@@ -50,8 +50,10 @@ export class Feed {
   /** To be called whenever it is shown. `held`: nothing new is to come in now. */
   look(held) {
     const now = performance.now()
-    if (now - this.#looked > AWAY) this.before = this.#lastLook()
-    this.#looked = now
+    // which data set this is, is known once the tab has caught up
+    const { epoch } = this.#desk.kv.position
+    if (epoch !== null && now - this.#looked > AWAY) this.before = this.#lastLook()
+    if (epoch !== null) this.#looked = now
     this.#follower.look(() => !held && this.fresh > 0)
     if (this.#writes.loaded && now - this.#remembered > REMEMBER_EVERY) this.#remember(now)
   }

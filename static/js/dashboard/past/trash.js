@@ -50,8 +50,8 @@ function tools(desk, bin, route, items) {
   return html`
     <div class="past-tools" role="search">
       <div class="search">
-        <label class="vh" for="filter">Filter keys</label>
-        <input id="filter" type="search" placeholder="Filter keys" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="512" .value=${live(route.q)} @input=${typed}>
+        <label class="vh" for="past-filter">Filter keys</label>
+        <input id="past-filter" type="search" placeholder="Filter keys" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="512" .value=${live(route.q)} @input=${typed}>
       </div>
       <span class="chosen" role="status">${chosen.length > 0 ? `${chosen.length} selected` : `${items.length.toLocaleString("en")}${bin.next === null ? "" : "+"} ${items.length === 1 ? "key" : "keys"}`}</span>
       ${chosen.length > 0

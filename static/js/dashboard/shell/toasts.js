@@ -5,14 +5,19 @@ import { repeat } from "../../vendor/lit-html/directives/repeat.js"
 
 const STAYS = 10_000
 const MOST = 3
+const ANSWERS_WITHIN = 3_000
 
 export class Toasts {
   #toasts = []
   #changed
+  #focus
   #count = 0
+  #pressed = -Infinity // when the button of a toast was pressed by the keyboard
 
-  constructor(changed) {
+  /** `focus(id)` moves the focus to that element with the next drawing. */
+  constructor(changed, focus) {
     this.#changed = changed
+    this.#focus = focus
   }
 
   /** `what`: a text or template; `action`: {label, run}. */
@@ -21,6 +26,8 @@ export class Toasts {
     this.#toasts.push(toast)
     for (const old of this.#toasts.slice(0, -MOST)) this.#end(old)
     this.#start(toast)
+    // who has pressed Undo by the keyboard is at Redo then, and not nowhere
+    if (action && performance.now() - this.#pressed < ANSWERS_WITHIN) this.#focus(buttonId(toast))
     this.#changed()
   }
 
@@ -32,12 +39,13 @@ export class Toasts {
         <div class="toast" @pointerenter=${() => this.#stop(toast)} @pointerleave=${() => this.#start(toast)}
           @focusin=${() => this.#stop(toast)} @focusout=${() => this.#start(toast)}>
           <span class="toast-text">${toast.what}</span>
-          ${toast.action ? html`<button type="button" @click=${() => this.#act(toast)}>${toast.action.label}</button>` : null}
+          ${toast.action ? html`<button type="button" id=${buttonId(toast)} @click=${(event) => this.#act(toast, event)}>${toast.action.label}</button>` : null}
         </div>`,
     )
   }
 
-  #act(toast) {
+  #act(toast, { detail: clicks }) {
+    this.#pressed = clicks === 0 ? performance.now() : -Infinity
     this.#end(toast)
     toast.action.run()
   }
@@ -57,3 +65,5 @@ export class Toasts {
     this.#changed()
   }
 }
+
+const buttonId = ({ id }) => `toast-${id}`
