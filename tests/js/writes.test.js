@@ -59,15 +59,15 @@ test("what is new joins what is known without a gap, or begins anew", async () =
   log.write(5)
   const writes = new Writes(log.ask, () => {}, 10)
   await writes.newer()
-  log.write(30)
+  log.write(15)
   await writes.newer()
-  assert.deepEqual(revisions(writes), down(35, 1))
+  assert.deepEqual(revisions(writes), down(20, 1))
   log.write(100)
   await writes.newer()
-  assert.deepEqual(revisions(writes), down(135, 86))
+  assert.deepEqual(revisions(writes), down(120, 101))
   assert.ok(!writes.ended)
   while (!writes.ended) await writes.older()
-  assert.deepEqual(revisions(writes), down(135, 1))
+  assert.deepEqual(revisions(writes), down(120, 1))
 })
 
 test("whatever is asked for in whatever order, there is never a gap and never one twice", async () => {
@@ -111,4 +111,17 @@ test("an answer that belongs to another data set is dropped", async () => {
   writes.reset()
   await late
   assert.deepEqual([writes.list, writes.loaded, writes.asking], [[], false, null])
+})
+
+test("a flood does not fill the memory: what is oldest is let go, and asked for again", async () => {
+  const log = new Log()
+  const writes = new Writes(log.ask, () => {}, 100)
+  for (let n = 0; n < 25; n++) {
+    log.write(100)
+    await writes.newer()
+  }
+  assert.deepEqual(revisions(writes), down(2_500, 501))
+  assert.ok(!writes.ended)
+  while (!writes.ended) await writes.older()
+  assert.deepEqual(revisions(writes), down(2_500, 1))
 })

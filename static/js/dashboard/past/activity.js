@@ -7,7 +7,7 @@ import { ago, moment, timeOfDay } from "../shared/clock.js"
 import { keyText, preview } from "../shared/pieces.js"
 import { stylesheet } from "../shared/stylesheet.js"
 import { authorOf } from "./authors.js"
-import { folderOf, standsStill, summaryOf } from "./deeds.js"
+import { folderOf, summaryOf } from "./deeds.js"
 import { Feed, isFiltered } from "./feed.js"
 import { WHO } from "./filters.js"
 import { historyPath } from "./paths.js"
@@ -40,7 +40,7 @@ export function view(desk, route) {
       </div>
       ${tools(desk, feed, route, items)} ${troubles(desk, feed, "Activity")}
       <div class="chip-place" role="status">${fresh(desk, feed)}</div>
-      <div class="feed" aria-busy=${String(feed.writes.asking !== null)} @pointerleave=${() => desk.redraw()}>${days(desk, feed, items)}</div>
+      <div class="feed" aria-busy=${String(feed.writes.asking !== null)} @pointerleave=${() => desk.redraw()}>${days(desk, feed, items.slice(0, feed.visible))}</div>
       ${ending(feed, route, items)}
     </div>`
 }
@@ -115,7 +115,7 @@ function dayName(day, now) {
 function row(desk, feed, { write, deeds, matching }) {
   const { revision, at, undoes } = write
   const { name, note } = authorOf(desk.kv, write)
-  const can = standsStill(write, (key) => desk.kv.entry(key)) && desk.kv.state === "live"
+  const can = feed.standsStill(write) && desk.kv.state === "live"
   const one = deeds.length === 1
   return html`
     <li class="write">
@@ -161,7 +161,8 @@ function ending(feed, route, items) {
   const { writes } = feed
   if (!writes.loaded) return nothing
   if (writes.list.length === 0) return html`<div class="empty"><h2>Nothing has happened yet</h2><p>Whatever is written to your keys, from here or elsewhere, stands here from then on.</p><a class="button primary" href="/keys">To the keys</a></div>`
-  if (!isFiltered(route)) return html`${older(writes)} ${endOf(writes)}`
+  const hidden = items.length > feed.visible
+  if (hidden || !isFiltered(route)) return html`${older(writes, hidden, () => feed.showOlder())} ${hidden ? nothing : endOf(writes)}`
   const through = html`Looked through ${writes.list.length.toLocaleString("en")} ${writes.list.length === 1 ? "change" : "changes"}, back to ${moment(writes.list.at(-1).at)}.`
   return html`
     <div class="empty">

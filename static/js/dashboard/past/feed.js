@@ -1,6 +1,6 @@
 // What has happened to all keys of the user, and which of it one wants to see. No DOM.
 
-import { deedsOf } from "./deeds.js"
+import { deedsOf, standsStill } from "./deeds.js"
 import { isBy, mentions } from "./filters.js"
 import { Follower } from "./follower.js"
 import { lastLook, rememberLook } from "./last-look.js"
@@ -9,6 +9,8 @@ import { Writes } from "./writes.js"
 const PAGE = 100
 const LOOK_THROUGH = 1_000 // writes, for a filter that few of them pass, before one is asked
 const ENOUGH = 30
+const STEP = 100 // rows
+const MOST_ASKED = 100 // keys of a write that are looked at before an undo is offered; the server looks at all
 const AWAY = 60_000 // who has not looked for so long was away
 const REMEMBER_EVERY = 5_000
 
@@ -17,6 +19,7 @@ export class Feed {
   before = null
   opened = new Set() // revisions of bulk writes whose keys are shown
   tokens = new Set() // ids of the user's API tokens
+  visible = STEP // rows that are drawn
 
   #desk
   #writes
@@ -26,6 +29,7 @@ export class Feed {
   #budget = LOOK_THROUGH
   #question = ""
   #made = {}
+  #still = { at: null, known: new Map() }
 
   constructor(desk) {
     this.#desk = desk
@@ -67,6 +71,13 @@ export class Feed {
     this.#follower.again()
   }
 
+  /** More rows, as many as there are writes for. */
+  showOlder() {
+    this.visible += STEP
+    if (this.visible > this.#writes.list.length) this.#writes.older()
+    this.#desk.redraw()
+  }
+
   lookFurther() {
     this.#budget = this.#writes.list.length + LOOK_THROUGH
     this.#writes.older()
@@ -88,6 +99,15 @@ export class Feed {
   /** Writes by others that came after the last look, as far as they are loaded. */
   get away() {
     return this.#writes.list.filter((write) => this.#isNews(write)).length
+  }
+
+  /** Whether it makes sense to undo this write: nobody has touched its keys since. */
+  standsStill(write) {
+    const { kv } = this.#desk
+    if (this.#still.at !== kv.position.revision) this.#still = { at: kv.position.revision, known: new Map() }
+    const { known } = this.#still
+    if (!known.has(write)) known.set(write, standsStill({ ...write, ops: write.ops.slice(0, MOST_ASKED) }, (key) => kv.entry(key)))
+    return known.get(write)
   }
 
   #select(route) {

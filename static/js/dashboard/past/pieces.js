@@ -29,10 +29,11 @@ export function skeleton() {
   return html`<div class="skeleton" aria-hidden="true">${[62, 40, 75, 51, 33].map((width) => html`<span .style=${`inline-size:${width}%`}></span>`)}</div>`
 }
 
-export function older(writes) {
-  if (writes.ended) return nothing
+/** `hidden`: there is more than is shown. */
+export function older(writes, hidden = false, show = () => writes.older()) {
+  if (writes.ended && !hidden) return nothing
   const busy = writes.asking === "older"
-  return html`<p class="older"><button type="button" aria-disabled=${String(busy)} @click=${() => writes.older()}>${busy ? "Loading…" : "Show older"}</button></p>`
+  return html`<p class="older"><button type="button" aria-disabled=${String(busy)} @click=${show}>${busy ? "Loading…" : "Show older"}</button></p>`
 }
 
 /** How far back it goes, once one has come to the end; `beginning` says that there was nothing before. */

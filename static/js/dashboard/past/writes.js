@@ -1,7 +1,8 @@
 // The writes of a history, as far as they have been looked at: newest first, without gaps. Older ones are asked for when somebody
 // wants them, newer ones when they are known to be there. No DOM.
 
-const CATCH_UP = 5 // pages; who is further behind begins anew
+const CATCH_UP = 2 // pages; who is further behind begins anew
+const MOST = 2_000 // while new ones come in, what is older than so many is let go
 
 export class Writes {
   list = []
@@ -66,8 +67,9 @@ export class Writes {
         joined = page.length === 0 || page.at(-1).revision <= newest
       }
       return () => {
-        this.list = joined ? [...found, ...this.list] : found
-        if (!joined) this.ended = false
+        const list = joined ? [...found, ...this.list] : found
+        if (!joined || (found.length > 0 && list.length > MOST)) this.ended = false
+        this.list = found.length > 0 ? list.slice(0, MOST) : list
       }
     })
   }

@@ -10,13 +10,26 @@ const STEPS = [
   [30 * 86_400, 86_400, "d"],
 ]
 
+const shortDate = formatter(undefined, { day: "numeric", month: "short", year: "numeric" })
+const dateAndTime = formatter(undefined, { dateStyle: "medium", timeStyle: "medium" })
+const hourAndMinute = formatter(undefined, { hour: "2-digit", minute: "2-digit" })
+const plainTime = formatter("en-GB", { timeStyle: "medium" })
+const plainHour = formatter("en-GB", { hour: "2-digit", minute: "2-digit" })
+const plainDay = formatter("en-GB", { day: "numeric", month: "short" })
+
+/** What formats a date. Making one is dear, a hundred times a frame; so it is made once, when it is needed. */
+function formatter(locale, options) {
+  let made = null
+  return (at) => (made ??= new Intl.DateTimeFormat(locale, options)).format(at)
+}
+
 /** "now", "12 s", "4 min", "3 h", "3 d", and then the date; or "09:41:07", "12 Nov, 09:41". */
 export function age(at, now) {
   if (setting("times") === "absolute") return stamp(new Date(at), new Date(now))
   const seconds = Math.floor((now - Date.parse(at)) / 1_000)
   if (seconds < 3) return "now"
   for (const [below, unit, name] of STEPS) if (seconds < below) return `${Math.floor(seconds / unit)} ${name}`
-  return new Date(at).toLocaleDateString(undefined, { day: "numeric", month: "short", year: "numeric" })
+  return shortDate(new Date(at))
 }
 
 /** "just now", "12 s ago", or "on 12 Nov 2026"; or "at 09:41:07", "on 12 Nov, 09:41". */
@@ -29,19 +42,19 @@ export function ago(at, now) {
 
 /** "12 Nov 2026, 09:14:03". */
 export function moment(at) {
-  return new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" })
+  return dateAndTime(new Date(at))
 }
 
 /** "09:41". */
 export function timeOfDay(milliseconds) {
-  return new Date(milliseconds).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" })
+  return hourAndMinute(milliseconds)
 }
 
 function stamp(at, now) {
-  if (sameDay(at, now)) return at.toLocaleTimeString("en-GB")
-  const date = at.toLocaleDateString("en-GB", { day: "numeric", month: "short" })
+  if (sameDay(at, now)) return plainTime(at)
+  const date = plainDay(at)
   if (at.getFullYear() !== now.getFullYear()) return `${date} ${at.getFullYear()}`
-  return `${date}, ${at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`
+  return `${date}, ${plainHour(at)}`
 }
 
 function sameDay(a, b) {
