@@ -25,7 +25,13 @@ def home() -> AnyResponse:
 def dashboard(page: str) -> tuple[str, dict[str, str]]:
     """One page, which tells by its address what it shows."""
     caller = sessions.signed_in()
-    page_data = {"username": caller.username, "session": caller.session, "trash_days": house().config.trash_days}
+    limits = {"value": house().config.value_bytes}
+    page_data = {
+        "username": caller.username,
+        "session": caller.session,
+        "limits": limits,
+        "trash_days": house().config.trash_days,
+    }
     notice = wait(house().accounts.own.recovery_notice(caller))
     modules = browser_files.modules(Path(str(current_app.static_folder)) / "js", "dashboard/main.js")
     made = render_template(

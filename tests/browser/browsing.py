@@ -17,16 +17,22 @@ REPORT_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`))"""
 
 
+# a text box from the first moment to the last: for tests of what is typed, not of what it is typed into
+PLAIN_EDITOR = """if (location.protocol.startsWith("http")) localStorage.setItem("plain editor", "on")"""
+
+
 class Person:
     """Somebody's browser: one cookie jar, and the tabs in it."""
 
-    def __init__(self, context: BrowserContext, server: Server, username: str) -> None:
+    def __init__(self, context: BrowserContext, server: Server, username: str, *, plain: bool = True) -> None:
         self.context = context
         self.server = server
         self.username = username
         self.complaints: list[str] = []
         self.expects_outage = False
         context.add_init_script(REPORT_VIOLATIONS)
+        if plain:
+            context.add_init_script(PLAIN_EDITOR)
         context.on("page", self._listen)
 
     def sign_up(self) -> Self:
@@ -55,6 +61,8 @@ class Person:
         tab = Tab(self, self.context.new_page())
         tab.page.goto(self.server.url + "/keys" + (f"?key={quote(key, safe='')}" if key is not None else ""))
         tab.is_live()
+        if key is not None:
+            expect(tab.page.locator("#detail-heading")).to_have_count(1)
         return tab
 
     def new_page(self) -> Page:
@@ -92,7 +100,8 @@ class Tab:
         self.person = person
         self.page = page
         self.state = page.locator("#conn")
-        self.editor = page.locator("#editor")
+        self.value = page.locator("#value")  # to be read
+        self.editor = page.locator("#editor")  # to be edited
         self.note = page.locator("#editor-note")
         self.conflict = page.locator("#conflict")
         self.toasts = page.locator("#toasts")
@@ -130,10 +139,26 @@ class Tab:
         self.editor.fill(text)
         self.save()
 
+    def type_value(self, text: str, *, mode: str = "JSON") -> None:
+        """Into the editor, which is opened if it is not."""
+        self.look()
+        expect(self.value.or_(self.editor)).to_be_visible()
+        if self.value.is_visible():
+            self.page.get_by_role("button", name="Edit", exact=True).click()
+        self.page.get_by_role("group", name="Write it as").get_by_role("button", name=mode).click()
+        self.editor.fill(text)
+
+    def value_in_editor(self) -> Any:
+        """The value that the editor holds of the open key, which it is opened with."""
+        self.look().page.get_by_role("button", name="Edit", exact=True).click()
+        text = self.editor.input_value()
+        as_text = self.page.get_by_role("group", name="Write it as").get_by_role("button", name="Text")
+        return text if as_text.get_attribute("aria-pressed") == "true" else json.loads(text)
+
     def write(self, key: str, text: str) -> None:
         """Open a key, type and save."""
         self.open(key)
-        self.editor.fill(text)
+        self.type_value(text)
         self.save()
 
     def save(self) -> None:

@@ -40,9 +40,11 @@ def make_person(browser: Browser, server: Server) -> Iterator[Callable[..., Pers
     """Browsers of their own, each signed up unless told otherwise; none may complain."""
     people: list[Person] = []
 
-    def make(name: str = "visitor", *, signed_up: bool = True, server: Server = server, **options: Any) -> Person:
+    def make(
+        name: str = "visitor", *, signed_up: bool = True, plain: bool = True, server: Server = server, **options: Any
+    ) -> Person:
         context: BrowserContext = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        person = Person(context, server, fresh_name(name))
+        person = Person(context, server, fresh_name(name), plain=plain)
         people.append(person)
         return person.sign_up() if signed_up else person
 

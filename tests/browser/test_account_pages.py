@@ -216,7 +216,7 @@ def test_a_session_that_is_ended_from_another_browser_says_so_and_keeps_what_was
     expect(tab.row("a")).to_be_visible()
     tab.page.goto(server.url + "/keys?key=a")
     tab.is_live()
-    tab.editor.fill('"not saved yet"')
+    tab.type_value('"not saved yet"')
     page = phone.new_page()
     account(page, phone, "sessions")
     page.get_by_role("button", name="Sign out all others").click()
@@ -227,7 +227,7 @@ def test_a_session_that_is_ended_from_another_browser_says_so_and_keeps_what_was
     dialog.get_by_role("link", name="Sign in again").click()
     sign_in(tab.page, laptop)
     tab.page.wait_for_url("**/keys?key=a")
-    expect(tab.editor).to_have_value("1")
+    expect(tab.value).to_have_text("1")
 
 
 def test_a_changed_password_and_a_deleted_account_are_told_in_other_browsers(make_person, server):
@@ -271,7 +271,7 @@ def test_signing_out_asks_first_when_something_is_not_saved(ada):
     tab.create("a", "1")
     expect(tab.row("a")).to_be_visible()
     tab.open("a")
-    tab.editor.fill('"not saved yet"')
+    tab.type_value('"not saved yet"')
     tab.sign_out()
     dialog = tab.page.get_by_role("dialog", name="Sign out and lose this?")
     expect(dialog).to_contain_text('"not saved yet"')

@@ -53,6 +53,7 @@ def test_a_server_killed_and_restarted_finds_its_tabs_again_with_nothing_lost(ma
     here, there = ada.open_tab(), ada.open_tab()
     here.create("before", "1")
     expect(there.row("before")).to_be_visible()
+    there.open("before")
     own_server.kill()
     here.is_offline()
     there.is_offline()
@@ -119,7 +120,7 @@ def test_signing_out_in_one_tab_signs_the_other_out_and_keeps_what_was_typed(tab
     here, there = tabs
     here.create("a", "1")
     there.open("a")
-    there.editor.fill('"not saved yet"')
+    there.type_value('"not saved yet"')
     here.sign_out()
     here.page.wait_for_url("**/signin")
     dialog = there.page.get_by_role("dialog", name="You were signed out")
@@ -132,7 +133,7 @@ def test_signing_out_in_one_tab_signs_the_other_out_and_keeps_what_was_typed(tab
     there.page.get_by_label("Password", exact=True).fill("a-rather-Long-passphrase")
     there.click("Sign in")
     there.page.wait_for_url("**/keys?key=a")
-    expect(there.editor).to_have_value("1")
+    expect(there.value).to_have_text("1")
 
 
 def test_a_tab_never_writes_into_the_space_of_who_signed_in_after(make_person):

@@ -67,7 +67,7 @@ def test_axe_finds_nothing_in_the_question_before_signing_out(make_person, theme
     tab = make_person(color_scheme=theme).open_tab()
     tab.create("a", "1")
     tab.open("a")
-    tab.editor.fill('"not saved yet"')
+    tab.type_value('"not saved yet"')
     tab.sign_out()
     expect(tab.page.get_by_role("dialog")).to_contain_text("not saved yet")
     check(tab.page, "unsaved", 1280, 320)

@@ -161,7 +161,7 @@ def test_the_pages_fit_320_pixels(make_person, server):
     tab.open(long_key)
     assert tab.page.evaluate(overflow) == 0
     expect(tab.row("short")).not_to_be_visible()
-    tab.editor.fill("[1")
+    tab.type_value("[1")
     assert tab.page.evaluate(overflow) == 0
     tab.click("All keys")
     expect(tab.row("short")).to_be_visible()

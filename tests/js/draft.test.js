@@ -63,7 +63,7 @@ test("theirs is what mine says: nothing to ask", () => {
 test("a save that has landed is no conflict, also when its writer has typed on", () => {
   const draft = new Draft("k", entry(1, 1))
   draft.type("2")
-  draft.saving = draft.text
+  assert.deepEqual(draft.send(0), { value: 2, ifRevision: 1 })
   draft.type("23")
   assert.equal(draft.entryIs(entry(2, 2)), "agrees")
   assert.deepEqual([draft.text, draft.edited, draft.ifRevision], ["23", true, 2])
@@ -72,9 +72,85 @@ test("a save that has landed is no conflict, also when its writer has typed on",
 test("a save keeps the text as it was typed", () => {
   const draft = new Draft("k", entry(1, 1))
   draft.type("[1,2]")
-  draft.saving = draft.text
+  draft.send(0)
   assert.equal(draft.entryIs(entry(2, [1, 2])), "agrees")
   assert.deepEqual([draft.text, draft.edited], ["[1,2]", false])
+})
+
+test("a text is edited as it is, and stays a text however it looks", () => {
+  const draft = new Draft("k", entry(1, "two\nlines"))
+  assert.deepEqual([draft.text, draft.mode, draft.edited], ["two\nlines", "text", false])
+  draft.type("true")
+  assert.deepEqual(draft.send(0).value, "true")
+  draft.setMode("json")
+  assert.deepEqual([draft.text, draft.reading.value], ['"true"', "true"])
+  draft.setMode("text")
+  assert.deepEqual([draft.text, draft.mode], ["true", "text"])
+})
+
+test("looking at a text as JSON changes nothing", () => {
+  const draft = new Draft("k", entry(1, '{"a": "b"}'))
+  draft.setMode("json")
+  assert.deepEqual([draft.text, draft.edited], ['"{\\"a\\": \\"b\\"}"', false])
+  draft.type('"other"')
+  assert.equal(draft.edited, true)
+})
+
+test("what a text box would not give back as it is stays JSON", () => {
+  for (const text of ["a\r\nb", "\u0000", "\u001b[1m"]) {
+    const draft = new Draft("k", entry(1, text))
+    assert.deepEqual([draft.mode, draft.text], ["json", JSON.stringify(text)])
+    draft.setMode("text")
+    assert.equal(draft.mode, "json")
+  }
+})
+
+test("JSON made a text and back is what it was", () => {
+  const draft = new Draft("k", entry(1, { a: 1 }))
+  const { text } = draft
+  draft.setMode("text")
+  assert.deepEqual([draft.text, draft.reading.value, draft.edited], [text, text, true])
+  draft.setMode("json")
+  assert.deepEqual([draft.text, draft.edited], [text, false])
+})
+
+test("a long value is not formatted before it is asked for", () => {
+  const value = Array.from({ length: 9_000 }, (_, i) => i % 10)
+  const draft = new Draft("k", entry(1, value))
+  assert.equal(draft.text, JSON.stringify(value))
+  draft.format()
+  assert.ok(draft.text.startsWith("[\n  0,\n"))
+  assert.deepEqual(draft.reading.value, value)
+})
+
+test("the expiry is kept unless another one is chosen", () => {
+  const draft = new Draft("k", entry(1, 1))
+  assert.equal("ttl" in draft.send(0), false)
+  draft.saving = null
+  draft.expires = { ttl: null }
+  assert.equal(draft.edited, true)
+  assert.equal(draft.send(0).ttl, null)
+  draft.expires = { ttl: 60 }
+  assert.equal(draft.send(0).ttl, 60)
+  draft.expires = { at: 90_000 }
+  assert.equal(draft.send(30_000).ttl, 60)
+  assert.equal(draft.entryIs({ ...entry(2, 1), expires_at: "x" }), "agrees")
+  assert.equal(draft.edited, false)
+})
+
+test("who changes the expiry alone overwrites no value", () => {
+  const draft = new Draft("k", entry(1, "old"))
+  draft.expires = { ttl: 60 }
+  assert.equal(draft.entryIs(entry(2, "theirs")), "updated")
+  assert.deepEqual(draft.send(0), { value: "theirs", ifRevision: 2, ttl: 60 })
+})
+
+test("a merge is a draft on top of theirs", () => {
+  const draft = new Draft("k", entry(1, { a: 1, b: 1 }))
+  draft.type('{"a": 2, "b": 1}')
+  draft.entryIs(entry(4, { a: 1, b: 2 }))
+  draft.takeMerged({ a: 2, b: 2 })
+  assert.deepEqual([draft.reading.value, draft.ifRevision, draft.conflict, draft.unsaved], [{ a: 2, b: 2 }, 4, null, true])
 })
 
 test("format makes the text readable, and leaves what is not JSON alone", () => {

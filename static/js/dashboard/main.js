@@ -7,7 +7,7 @@ import { copy } from "../clipboard.js"
 import { COMMANDS, loadPalette } from "./commands/registry.js"
 import { listen, perform } from "./commands/keyboard.js"
 import { Desk } from "./desk.js"
-import { detailView } from "./key/detail.js"
+import { detailView, prepare } from "./key/detail.js"
 import { List, narrow } from "./list/list.js"
 import { NOTHING, read, write } from "./route.js"
 import { Announcer } from "./shell/announce.js"
@@ -26,6 +26,8 @@ const kv = new Client({ user: made.username })
 const announcer = new Announcer(at("polite"), at("assertive"), () => setting("announcements"))
 const toasts = new Toasts(redraw, (id) => page.focus(id))
 const page = {
+  username: made.username,
+  limits: made.limits,
   route: read(location.href),
   go,
   redraw,
@@ -34,8 +36,10 @@ const page = {
   alert: (text) => announcer.alert(text),
   news: (facts, open) => announcer.changed(facts, open),
   toast: (what, action) => toasts.show(what, action),
-  focus: (where, key) => (wanted = { where, key }),
+  focus: (where, key) => (wanted = { where, key, until: performance.now() + WAITS }),
   copy: async (text, what) => toasts.show((await copy(text)) ? `${what} copied` : "The browser did not let us copy"),
+  can: (name) => COMMANDS.some((command) => command.name === name),
+  run: (name) => perform(COMMANDS.find((command) => command.name === name), desk),
   dialogs: at("dialogs"),
   username: made.username,
   trashDays: made.trash_days,
@@ -44,8 +48,9 @@ const page = {
 const desk = new Desk(kv, page)
 const list = new List(at("list"), desk)
 const pill = new Pill(at("conn"), at("status"), desk)
+const WAITS = 2_000 // so long the focus waits for what it is to go to
 
-let wanted = null // where the focus goes with the next drawing: {where, key}
+let wanted = null // where the focus goes with the next drawing that has it: {where, key, until}
 let toShow = null // the key of the row to bring into view, once there are rows
 let frame = 0
 const views = {} // of the pages that have been loaded
@@ -78,7 +83,7 @@ const dialogs = () => import("./shell/dialogs.js")
 let hint = () => {}
 
 async function loadRest() {
-  const [hints] = await Promise.all([import("./commands/hints.js"), loadPalette(), dialogs()])
+  const [hints] = await Promise.all([import("./commands/hints.js"), loadPalette(), dialogs(), prepare(desk)])
   hint = () => hints.hint(COMMANDS)
   redraw()
 }
@@ -117,10 +122,11 @@ function showRow() {
 }
 
 function moveFocus() {
-  const { where, key } = wanted
+  const { where, key, until } = wanted
+  const id = { detail: "detail-heading", editor: "editor", new: "new-key", "new value": "editor", filter: "filter" }[where] ?? where
+  if (where !== "list" && !at(id) && performance.now() < until) return // it is still being loaded
   wanted = null
   if (where === "list") return list.focusRow(key)
-  const id = { detail: "detail-heading", editor: "editor", new: "new-key", "new value": "editor", filter: "filter" }[where] ?? where
   at(id)?.focus({ preventScroll: !narrow() })
   if (narrow()) scrollTo(0, 0)
 }

@@ -29,7 +29,7 @@ export const COMMANDS = [
   { name: "copy-link", group: "Keys", keys: ["l"], title: "Copy a link to the key", when: here, run: (desk) => desk.page.copy(`${location.origin}/keys?key=${encodeURIComponent(here(desk))}`, "Link") },
   { name: "delete", group: "Keys", keys: ["Delete", "Backspace"], title: "Delete", elsewhere: true, when: entryHere, run: (desk) => desk.opened.remove(here(desk)) },
 
-  { name: "edit", group: "Editing", keys: ["e"], title: "Edit the open key", run: (desk) => desk.page.focus("editor"), when: (desk) => desk.opened.open !== null },
+  { name: "edit", group: "Editing", keys: ["e"], title: "Edit the open key", run: (desk) => desk.opened.edit(), when: (desk) => desk.opened.open !== null },
   { name: "save", group: "Editing", keys: ["Ctrl+S", "Ctrl+Enter"], title: "Save and stay", run: (desk) => desk.opened.save(), when: (desk) => Boolean(desk.opened.open ?? desk.opened.fresh) },
   { name: "format", group: "Editing", keys: ["Shift+F"], title: "Format the JSON", run: (desk) => desk.opened.format(), when: (desk) => desk.opened.open !== null },
 

@@ -2,18 +2,20 @@
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { problemWithKey } from "../../keys.js"
-import { readJson } from "../shared/json-text.js"
 import { keyText } from "../shared/pieces.js"
 import { conflictText } from "./conflict.js"
+import { remove, restore } from "./deeds.js"
 import { Draft } from "./draft.js"
 
 export class Opened {
   /**
-   * The open key: {key, draft, answer, created, refusal}. `answer` is the server's to `get`: {asking}, {known},
-   * {missing, deleted_at} or {refusal}; `created` is when it says that the entry was created; `refusal` that of a save.
+   * The open key: {key, draft, answer, created, editing, caret, formatted, refusal, retryAt, readOnly}. `answer` is the server's to
+   * `get`: {asking}, {known}, {missing, deleted_at} or {refusal}; `created` is when it says that the entry was created; `editing`
+   * whether the value is in the editor, `caret` where one begins; `formatted` whether a long value is to be read formatted; `refusal`
+   * that of a save, `retryAt` when it may be tried again, in milliseconds; `readOnly` whether it says that there is no use.
    */
   open = null
-  /** The form for a new key: {key, text, problem}. */
+  /** The form for a new key: {key, draft, kind, problem}; `kind` is "json", "text", "number" or "boolean". */
   fresh = null
 
   #desk
@@ -32,12 +34,18 @@ export class Opened {
   /** Unsaved text, for a page that is about to go: [{key, text}]. */
   get unsaved() {
     const unsaved = [...this.#drafts.values()].filter((draft) => draft.edited).map(({ key, text }) => ({ key, text }))
-    if (this.fresh?.text) unsaved.push({ key: this.fresh.key, text: this.fresh.text })
+    if (this.fresh?.draft.text) unsaved.push({ key: this.fresh.key, text: this.fresh.draft.text })
     return unsaved
   }
 
   hasDraft(key) {
     return this.#drafts.get(key)?.unsaved ?? false
+  }
+
+  /** The keys that this tab is editing. */
+  get edited() {
+    const keys = [...this.#drafts.keys()]
+    return this.open?.editing && !this.#drafts.has(this.open.key) ? [...keys, this.open.key] : keys
   }
 
   // --- opening ---
@@ -55,9 +63,10 @@ export class Opened {
     this.#page.focus("list", key)
   }
 
-  startNew(key = "") {
+  /** The form for a new key; its name begins with the folder that one is in. */
+  startNew(key = this.#desk.route.prefix) {
     this.#page.go({ page: "keys", key: null, tab: "value", from: null, to: null })
-    this.fresh ??= { key, text: "", problem: null }
+    this.fresh ??= { key, draft: new Draft(key, null), kind: "json", problem: null }
     if (key) this.fresh.key = key
     this.#page.focus("new")
     this.#page.redraw()
@@ -70,7 +79,7 @@ export class Opened {
     this.fresh = null
     const problem = problemWithKey(key)
     const draft = this.#drafts.get(key) ?? new Draft(key, this.#kv.entry(key))
-    this.open = { key, draft, answer: problem ? { refusal: { message: problem } } : { asking: true } }
+    this.open = { key, draft, answer: problem ? { refusal: { message: problem } } : { asking: true }, editing: draft.edited }
     if (!problem) this.#ask(this.open)
   }
 
@@ -81,23 +90,46 @@ export class Opened {
 
   // --- editing ---
 
-  type(text) {
-    const { draft, key } = this.open
-    draft.type(text)
-    this.open.refusal = null
-    if (draft.edited) this.#drafts.set(key, draft)
-    else if (draft.saving === null) this.#drafts.delete(key)
+  /** From reading to editing, at this place in the text. */
+  edit({ caret = null } = {}) {
+    if (!this.open || this.open.answer.refusal || this.open.readOnly) return
+    this.#page.go({ tab: "value", from: null, to: null }, { replace: true })
+    this.open.editing = true
+    this.open.caret = caret
+    this.#page.focus("editor")
     this.#page.redraw()
   }
 
+  /** Back to reading; a draft stays one. */
+  read() {
+    this.open.editing = false
+    this.#page.focus("detail")
+    this.#page.redraw()
+  }
+
+  type(text) {
+    this.#change((draft) => draft.type(text))
+  }
+
+  setMode(mode) {
+    this.#change((draft) => draft.setMode(mode))
+  }
+
+  setExpires(expires) {
+    this.#change((draft) => (draft.expires = expires))
+  }
+
+  /** Formats what is being edited, or shows a long value formatted. */
   format() {
-    if (this.open.draft.format()) this.type(this.open.draft.text)
+    if (!this.open) return
+    if (this.open.editing || !this.open.draft.base) return this.#change((draft) => draft.format())
+    this.open.formatted = true
+    this.#page.redraw()
   }
 
   discard() {
-    this.open.draft.discard()
-    this.type(this.open.draft.text)
-    this.#page.focus("detail")
+    this.#change((draft) => draft.discard())
+    this.read()
   }
 
   keepMine() {
@@ -107,54 +139,83 @@ export class Opened {
   }
 
   takeTheirs() {
-    this.open.draft.takeTheirs()
-    this.type(this.open.draft.text)
+    this.#change((draft) => draft.takeTheirs())
+    this.read()
+  }
+
+  /** `value` holds what both changed; it is looked at before it is saved. */
+  takeMerged(value) {
+    this.#change((draft) => draft.takeMerged(value))
+    this.#page.say("Both changes are in the text now. Save it, if it is right.")
     this.#page.focus("editor")
   }
 
   /** Saves what is typed; on a conflict both stay, and the reader chooses. */
   async save() {
     if (this.fresh) return this.#create()
+    if (!this.open) return
     const { draft } = this.open
-    const { value, problem } = draft.reading
     if (draft.base && !draft.edited) return
-    if (problem) return this.#page.focus("editor")
+    if (draft.reading.problem) return this.#page.focus("editor")
+    if (draft.expires?.problem) return this.#page.focus("expires-value")
     if (draft.saving !== null) return this.#page.toast("The last save is still on its way. Save again when it has arrived.")
-    return this.#write(this.open, value)
+    return this.#write(this.open)
   }
 
   /** Saves what is typed as a text value, for what is not JSON. */
   saveAsText() {
-    this.type(JSON.stringify(this.open.draft.text))
+    const { text } = this.open.draft
+    this.#change((draft) => draft.setMode("text"))
+    if (this.open.draft.mode === "json") this.type(JSON.stringify(text))
     this.#page.focus("editor")
     return this.save()
+  }
+
+  /** Deletes a key, with a way back. */
+  async remove(key) {
+    if (!(await remove(this.#desk, key))) return
+    this.#drafts.delete(key)
+    if (this.open?.key === key) this.close()
+  }
+
+  /** Brings the value of a deleted key back. */
+  restore(key) {
+    return restore(this.#desk, key)
+  }
+
+  #change(fn) {
+    const { draft, key } = this.open
+    fn(draft)
+    this.open.refusal = null
+    if (draft.edited) this.#drafts.set(key, draft)
+    else if (draft.saving === null) this.#drafts.delete(key)
+    this.#page.redraw()
   }
 
   async #create() {
-    const { key, text } = this.fresh
+    const { key, draft } = this.fresh
     this.fresh.problem = problemWithKey(key)
     this.#page.redraw()
     if (this.fresh.problem) return this.#page.focus("new")
-    const { problem } = readJson(text)
-    if (problem) return this.#page.focus("new value")
+    if (!isKind(this.fresh)) return this.#page.focus("new value")
+    if (draft.expires?.problem) return this.#page.focus("expires-value")
     // From here on it is a draft like any other, of a key that is not there: a save of it says `if_revision: 0`.
-    const draft = new Draft(key, null)
     this.fresh = null
-    this.open = { key, draft, answer: { known: true } }
+    draft.key = key
+    this.open = { key, draft, answer: { known: true }, editing: true }
     this.#page.go({ key, tab: "value" })
     this.#page.focus("editor")
-    this.type(text)
     return this.save()
   }
 
-  async #write(open, value) {
+  async #write(open) {
     const { key, draft } = open
-    draft.saving = draft.text
+    const { value, ...options } = draft.send(this.#desk.now())
     open.refusal = null
     this.#drafts.set(key, draft)
     this.#page.redraw()
     try {
-      const { revision } = await this.#kv.set(key, value, { ifRevision: draft.ifRevision })
+      const { revision } = await this.#kv.set(key, value, options)
       this.#desk.undo.offer(html`Saved <b class="mono">${keyText(key)}</b>`, [revision], { toast: false })
       this.#learn(draft, this.#kv.entry(key) ?? null)
       this.#page.say(`Saved ${key}`)
@@ -170,24 +231,9 @@ export class Opened {
 
   #refuse(open, refusal) {
     open.refusal = refusal
+    open.retryAt = Date.now() + (refusal.retry_after ?? 0) * 1_000
+    open.readOnly = refusal.code === "forbidden"
     this.#page.alert(refusal.message)
-  }
-
-  /** Deletes what is shown, and nothing newer; with a way back. */
-  async remove(key) {
-    const entry = this.#kv.entry(key)
-    if (!entry) return
-    if (this.#desk.browse.unsent.has(key)) return this.#page.toast(`The last change of ${key} is still on its way.`)
-    let revision
-    try {
-      ;({ revision } = await this.#kv.delete(key, { ifRevision: entry.revision }))
-    } catch (refusal) {
-      const changed = refusal.code === "conflict"
-      return this.#page.toast(changed ? `Not deleted: ${key} has just changed in another tab.` : refusal.message)
-    }
-    this.#drafts.delete(key)
-    if (this.open?.key === key) this.close()
-    this.#desk.undo.offer(html`Deleted <b class="mono">${keyText(key)}</b>`, [revision])
   }
 
   // --- what the client tells ---
@@ -237,4 +283,10 @@ export class Opened {
     if (!entry) this.open.created = undefined
     this.#ask(this.open)
   }
+}
+
+/** Whether what the form for a new key holds is a value of the kind that was chosen. */
+export function isKind({ draft, kind }) {
+  const { value, problem } = draft.reading
+  return !problem && (kind !== "number" || typeof value === "number")
 }

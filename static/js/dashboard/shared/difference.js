@@ -7,6 +7,7 @@ import { stylesheet } from "./stylesheet.js"
 await stylesheet("/static/css/difference.css")
 
 const AROUND = 3 // unchanged lines that are shown before and after a change
+const FEWEST = 3 // that are worth hiding
 const MOST = 4_000 // lines that are drawn
 
 /** `a` and `b` are texts as they stand in the editor; null: there is none. `side`: side by side, where there is room. `label`: what it is the difference of. */
@@ -76,6 +77,7 @@ function folded(rows) {
     if (parts.at(-1)?.hidden === !near[i]) parts.at(-1).rows.push(row)
     else parts.push({ hidden: !near[i], rows: [row] })
   })
+  for (const part of parts) part.hidden &&= part.rows.length >= FEWEST
   return parts
 }
 

@@ -168,6 +168,21 @@ export function formatJson(value) {
   return JSON.stringify(value, null, 2)
 }
 
+/** Beyond this many characters a value is shown as it is, until somebody asks for more. */
+export const LONG = 16_384
+
+/** The value as one begins to edit it: formatted, unless it is long. */
+export function editorText(value) {
+  const compact = JSON.stringify(value)
+  return compact.length > LONG ? compact : formatJson(value)
+}
+
+/** Whether this is text that a page can show and give back as it is: no control characters but line feeds and tabs. */
+export function isPlain(value) {
+  // eslint-disable-next-line no-control-regex
+  return typeof value === "string" && !/[\u0000-\u0008\u000b-\u001f\u007f]/.test(value)
+}
+
 /** "object", "array", "text", "number", "true or false" or "null". */
 export function kindOf(value) {
   if (value === null) return "null"

@@ -1,0 +1,37 @@
+// What is done to a key as a whole, from wherever it is shown. No DOM.
+
+import { html } from "../../vendor/lit-html/lit-html.js"
+import { keyText } from "../shared/pieces.js"
+
+/** Deletes what is shown, and nothing newer; with a way back. Resolves to whether it did. */
+export async function remove(desk, key) {
+  const { kv, page } = desk
+  const entry = kv.entry(key)
+  if (!entry) return false
+  if (desk.browse.unsent.has(key)) {
+    page.toast(`The last change of ${key} is still on its way.`)
+    return false
+  }
+  let revision
+  try {
+    ;({ revision } = await kv.delete(key, { ifRevision: entry.revision }))
+  } catch (refusal) {
+    const changed = refusal.code === "conflict"
+    page.toast(changed ? `Not deleted: ${key} has just changed in another tab.` : refusal.message)
+    return false
+  }
+  desk.undo.offer(html`Deleted <b class="mono">${keyText(key)}</b>`, [revision])
+  return true
+}
+
+/** Brings the value of a deleted key back, unless it has been created again. */
+export async function restore(desk, key) {
+  try {
+    const { revision } = await desk.kv.restore(key, { ifRevision: 0 })
+    desk.undo.offer(html`Restored <b class="mono">${keyText(key)}</b>`, [revision], { toast: false })
+    desk.page.say(`${key} is back`)
+  } catch (refusal) {
+    const taken = refusal.code === "conflict"
+    desk.page.toast(taken ? `${key} has been created again meanwhile; it was left as it is.` : refusal.message)
+  }
+}

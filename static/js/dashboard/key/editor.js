@@ -1,0 +1,59 @@
+// The editor of an open key: the text, what is to be said about it, its expiry, and what can be done.
+
+import { html, nothing } from "../../vendor/lit-html/lit-html.js"
+import { expiresView } from "./expires.js"
+import { modeView, noteView } from "./note.js"
+import { askForCode, couldBeCode, surfaceView } from "./surface.js"
+
+export function editorView(desk, open) {
+  const { key, draft } = open
+  const empty = draft.base === null && draft.text === "" && draft.mode === "json"
+  const { problem } = draft.reading
+  const label = `Value of ${key}, ${draft.mode === "text" ? "text" : "JSON"}`
+  const queued = draft.saving !== null && desk.kv.state === "offline"
+  return html`
+    <form class="editor-form" novalidate @submit=${submitted(desk)}>
+      ${surfaceView(desk, { draft, label, caret: open.caret ?? null, typed: (text) => desk.opened.type(text) })}
+      <div class="foot">
+        ${noteView(desk, draft, queued ? "It is sent as soon as the connection is back." : null)}
+        ${modeView(draft, (mode) => desk.opened.setMode(mode))}
+      </div>
+      <div class="foot">
+        ${expiresView(desk, draft, (expires) => desk.opened.setExpires(expires))}
+        <div class="row-of-buttons">
+          ${couldBeCode(draft) ? html`<button type="button" @click=${() => askForCode(desk, draft)}>In colours</button>` : nothing}
+          ${problem && !empty && draft.mode === "json" ? html`<button type="button" @click=${() => desk.opened.saveAsText()}>Save as text</button>` : nothing}
+          ${problem || draft.mode === "text" ? nothing : html`<button type="button" data-command="format" @click=${() => desk.opened.format()}>Format</button>`}
+          ${draft.unsaved ? html`<button type="button" @click=${() => desk.opened.discard()}>Discard</button>` : draft.base ? html`<button type="button" @click=${() => desk.opened.read()}>Done</button>` : nothing}
+          <button type="submit" class="primary" data-command="save" aria-disabled=${String(!draft.unsaved)}>
+            ${saveLabel(desk, draft)} <kbd aria-hidden="true" data-command="save">Ctrl S</kbd>
+          </button>
+        </div>
+      </div>
+      ${refusalView(desk, open)}
+    </form>`
+}
+
+export function submitted(desk) {
+  return (event) => {
+    event.preventDefault()
+    desk.opened.save()
+  }
+}
+
+function saveLabel({ kv }, draft) {
+  if (draft.saving !== null) return kv.state === "offline" ? "Queued" : "Saving…"
+  return draft.base === null ? "Create" : "Save"
+}
+
+/** What the server said to a save; the text is still here, and can be sent again. */
+function refusalView(desk, { refusal, retryAt, readOnly }) {
+  if (!refusal) return nothing
+  const wait = Math.ceil((retryAt - Date.now()) / 1_000)
+  const retry = html`<button type="button" aria-disabled=${String(wait > 0)} @click=${() => wait > 0 || desk.opened.save()}>${wait > 0 ? `Retry in ${wait} s` : "Retry"}</button>`
+  return html`
+    <div class="problem refusal" id="refusal">
+      <p>${refusal.message}${refusal.request_id ? html` <span class="dim">Request</span> <span class="mono">${refusal.request_id}</span>` : nothing}</p>
+      ${readOnly ? nothing : retry}
+    </div>`
+}

@@ -1,0 +1,44 @@
+// Which keys other tabs of this browser are editing. Each tells the others when it begins and when it ends, and whoever begins asks.
+
+export class Elsewhere {
+  #channel
+  #mine = new Set()
+  #theirs = new Map() // key → the tabs that edit it
+  #tab = Math.random().toString(36).slice(2)
+  #changed
+
+  /** `name` keeps users apart; `changed()` is called when `has` may answer differently. */
+  constructor(name, changed) {
+    this.#changed = changed
+    this.#channel = new BroadcastChannel(`rkv editing ${name}`)
+    this.#channel.onmessage = ({ data }) => this.#heard(data)
+    addEventListener("pagehide", () => this.editing([]))
+  }
+
+  /** Whether another tab edits this key, too. Told only of keys that this tab edits. */
+  has(key) {
+    return this.#mine.has(key) && (this.#theirs.get(key)?.size ?? 0) > 0
+  }
+
+  /** These are the keys that this tab edits now. */
+  editing(keys) {
+    const now = new Set(keys)
+    for (const key of this.#mine) if (!now.has(key)) this.#tell("ends", key)
+    for (const key of now) if (!this.#mine.has(key)) this.#tell("begins", key)
+    this.#mine = now
+  }
+
+  #tell(what, key) {
+    this.#channel.postMessage({ what, key, tab: this.#tab })
+  }
+
+  #heard({ what, key, tab }) {
+    const tabs = this.#theirs.get(key) ?? new Set()
+    if (what === "ends") tabs.delete(tab)
+    else tabs.add(tab)
+    this.#theirs.set(key, tabs)
+    if (tabs.size === 0) this.#theirs.delete(key)
+    if (what === "begins" && this.#mine.has(key)) this.#tell("edits too", key)
+    this.#changed()
+  }
+}

@@ -1,0 +1,37 @@
+// When an entry expires, as people choose and read it. No DOM.
+
+const UNITS = { seconds: 1, minutes: 60, hours: 3_600, days: 86_400 }
+const LONGEST = 100 * 365 * 86_400
+
+export const units = Object.keys(UNITS)
+
+/** "in 3 d", "in 2 h 05 min", "in 4 min 12 s", "in 9 s", or "now": counted down, so that what is soon is exact. */
+export function remaining(at, now) {
+  const seconds = Math.ceil((Date.parse(at) - now) / 1_000)
+  if (seconds <= 0) return "now"
+  if (seconds < 60) return `in ${seconds} s`
+  if (seconds < 3_600) return `in ${Math.floor(seconds / 60)} min ${seconds % 60} s`
+  if (seconds < 86_400) return `in ${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`
+  if (seconds < 3 * 86_400) return `in ${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3_600)} h`
+  return `in ${Math.floor(seconds / 86_400).toLocaleString("en")} d`
+}
+
+/** What a draft makes of a choice: null keeps what is there, {ttl} in seconds or null, {at} in milliseconds, {problem}. */
+export function chosenExpiry({ choice, amount, unit, at }, now) {
+  if (choice === "keep") return null
+  if (choice === "never") return { ttl: null }
+  return choice === "in" ? after(amount, unit) : atTime(at, now)
+}
+
+function after(amount, unit) {
+  const ttl = Number(amount) * UNITS[unit]
+  if (!(ttl > 0)) return { problem: "Say after how long, as a number above 0." }
+  return ttl > LONGEST ? { problem: "At most 100 years from now." } : { ttl }
+}
+
+function atTime(text, now) {
+  const at = new Date(text).getTime()
+  if (Number.isNaN(at)) return { problem: "Choose a date and a time." }
+  if (at <= now) return { problem: "This is in the past." }
+  return at - now > LONGEST * 1_000 ? { problem: "At most 100 years from now." } : { at }
+}

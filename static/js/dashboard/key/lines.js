@@ -1,0 +1,39 @@
+// Text in numbered lines, JSON in its colours: a finished piece of the page, made once for each text. The numbers are drawn by the
+// style sheet, so that what is copied is the text.
+
+const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d[\d.eE+-]*|true|false|null/g
+
+/** An element with a line for each of the text's; those whose numbers are in `changed` flash. */
+export function linesOf(text, { json = false, changed = new Set() } = {}) {
+  const element = document.createElement("div")
+  element.className = "lines"
+  const lines = text.split("\n")
+  element.style.setProperty("--digits", String(Math.max(2, String(lines.length).length)))
+  lines.forEach((line, i) => element.append(lineOf(line, i + 1, json, changed.has(i + 1))))
+  return element
+}
+
+function lineOf(text, number, json, flashing) {
+  const line = document.createElement("div")
+  line.className = flashing ? "ln flash changed" : "ln"
+  line.dataset.no = String(number)
+  line.append(...(json ? coloured(text) : [text]), "\n")
+  return line
+}
+
+function coloured(text) {
+  const pieces = []
+  let end = 0
+  for (const match of text.matchAll(TOKEN)) {
+    pieces.push(text.slice(end, match.index), token(match))
+    end = match.index + (match[1] ?? match[0]).length
+  }
+  return [...pieces, text.slice(end)]
+}
+
+function token([whole, quoted, colon]) {
+  const span = document.createElement("span")
+  span.className = quoted ? (colon ? "json-name" : "json-text") : /\d/.test(whole) ? "json-number" : "json-true"
+  span.textContent = quoted ?? whole
+  return span
+}

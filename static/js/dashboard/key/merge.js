@@ -1,0 +1,45 @@
+// Two changes of one value, put together where they do not touch the same place. No DOM.
+
+import { same } from "../../values.js"
+
+const NOTHING = Symbol("not there")
+
+/**
+ * {value}, which has what changed between `base` and `mine` and what changed between `base` and `theirs`; null when both changed
+ * the same JSON path. Objects are merged name by name, arrays item by item as long as all three are as long.
+ */
+export function mergeJson(base, mine, theirs) {
+  try {
+    return { value: merged(base, mine, theirs) }
+  } catch (error) {
+    if (error !== OVERLAP) throw error
+    return null
+  }
+}
+
+const OVERLAP = Symbol("both changed it")
+
+function merged(base, mine, theirs) {
+  if (alike(base, theirs) || alike(mine, theirs)) return mine
+  if (alike(base, mine)) return theirs
+  if ([base, mine, theirs].every(isObject)) return mergedObject(base, mine, theirs)
+  if ([base, mine, theirs].every(Array.isArray) && base.length === mine.length && base.length === theirs.length)
+    return base.map((item, i) => merged(item, mine[i], theirs[i]))
+  throw OVERLAP
+}
+
+function mergedObject(base, mine, theirs) {
+  const names = new Set([...Object.keys(mine), ...Object.keys(theirs)])
+  const members = [...names].map((name) => [name, merged(...[base, mine, theirs].map((object) => member(object, name)))])
+  return Object.fromEntries(members.filter(([, value]) => value !== NOTHING))
+}
+
+const member = (object, name) => (Object.hasOwn(object, name) ? object[name] : NOTHING)
+
+function alike(a, b) {
+  return a === b || (a !== NOTHING && b !== NOTHING && same(a, b))
+}
+
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,32 @@
+// What is to be said about a text while it is typed: whether it is JSON, what kind of value it is, how large; and which it is to be.
+
+import { html } from "../../vendor/lit-html/lit-html.js"
+import { kindOf, sizeOf } from "../shared/json-text.js"
+
+const ALMOST = 0.75 // of the limit: then it is told
+
+/** `instead`: what there is to say now, whatever the text is. The paragraph stays the same one: the editor refers to it. */
+export function noteView(desk, draft, instead = null) {
+  return html`<p id="editor-note">${instead ?? said(desk, draft)}</p>`
+}
+
+function said(desk, { base, text, mode, reading }) {
+  if (base === null && text === "") return mode === "text" ? "Any text; or none." : "Any JSON value."
+  const { value, problem } = reading
+  if (problem) return html`<span class="bad">Line ${problem.line}, column ${problem.column}:</span> ${problem.message}`
+  const kind = mode === "text" ? html`<span class="good">Text</span>` : html`<span class="good">Valid JSON</span> · ${kindOf(value)}`
+  return html`${kind} · ${size(sizeOf(value), desk.page.limits?.value)}`
+}
+
+function size(bytes, limit) {
+  const number = bytes.toLocaleString("en")
+  if (!limit || bytes < ALMOST * limit) return `${number} B`
+  const of = html`${number} of ${limit.toLocaleString("en")} B`
+  return bytes > limit ? html`<span class="bad">${of}: too large</span>` : of
+}
+
+/** JSON or Text, as two buttons of which one is down. */
+export function modeView({ mode }, choose) {
+  const one = (name, title) => html`<button type="button" aria-pressed=${String(mode === name)} @click=${() => choose(name)}>${title}</button>`
+  return html`<div class="segments" role="group" aria-label="Write it as">${one("json", "JSON")}${one("text", "Text")}</div>`
+}

@@ -1,0 +1,298 @@
+"""The open key: read first, edited in an editor worth the name, merged when two have written; and its pane."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.browsing import Tab
+from tests.browser.test_accessibility import check, everywhere
+
+FLAGS = {"checkout": True, "beta": ["ada"], "rollout": 0.25, "note": None}
+
+
+@pytest.fixture
+def coder(make_person):
+    """Somebody who has not asked for a plain editor."""
+    return make_person("coder", plain=False)
+
+
+def code_of(tab: Tab):
+    return tab.page.locator("code-editor .cm-content")
+
+
+def write_code(tab: Tab, text: str) -> None:
+    """As one types or pastes over everything; `fill` goes by commands that leave styles behind."""
+    code_of(tab).focus()
+    tab.page.keyboard.press("Control+a")
+    tab.page.keyboard.insert_text(text)
+
+
+def test_a_value_is_read_in_colours_and_what_changes_in_it_flashes(ada):
+    ada.set("app/flags", FLAGS)
+    tab = ada.open_tab("app/flags")
+    expect(tab.value).to_have_text(json.dumps(FLAGS, indent=1))
+    expect(tab.value.locator(".json-name")).to_have_text(['"checkout"', '"beta"', '"rollout"', '"note"'])
+    for kind, text in {"json-text": '"ada"', "json-number": "0.25"}.items():
+        expect(tab.value.locator(f".{kind}")).to_have_text(text)
+    expect(tab.value.locator(".json-true")).to_have_text(["true", "null"])
+    expect(tab.page.locator("#value-note")).to_have_text("object · 4 members · 59 B")
+    ada.set("app/flags", {**FLAGS, "rollout": 0.5})
+    expect(tab.value.locator(".flash")).to_have_text('"rollout": 0.5,')
+    expect(tab.value.locator(".flash")).to_have_attribute("data-no", "6")
+    expect(tab.page.locator(".meta")).to_contain_text("Version2")
+
+
+def test_texts_are_shown_and_edited_as_they_are(ada):
+    ada.set("note", "two\nlines")
+    ada.set("raw", "a\r\nb")
+    tab = ada.open_tab("note")
+    expect(tab.value.locator(".ln")).to_have_text(["two", "lines"])
+    tab.page.get_by_role("group", name="Show as").get_by_role("button", name="JSON").click()
+    expect(tab.value).to_have_text('"two\\nlines"')
+    tab.value.dblclick()
+    expect(tab.editor).to_have_value("two\nlines")
+    tab.editor.fill('three\n"lines"\n')
+    expect(tab.note).to_contain_text("Text")
+    tab.save()
+    expect(tab.value_of("note")).to_have_text('"three\\n\\"lines\\"\\n"')
+    assert ada.get("note") == 'three\n"lines"\n'
+    tab.page.get_by_role("group", name="Write it as").get_by_role("button", name="JSON").click()
+    expect(tab.editor).to_have_value('"three\\n\\"lines\\"\\n"')
+    # what a text box would quietly change is edited as JSON
+    tab.open("raw")
+    tab.page.keyboard.press("e")
+    expect(tab.editor).to_have_value('"a\\r\\nb"')
+
+
+def test_a_long_value_is_plain_until_more_is_asked_for(coder):
+    coder.set("long", list(range(5_000)))
+    tab = coder.open_tab("long")
+    expect(tab.value.locator("pre")).to_contain_text("[0,1,2,3")
+    tab.click("Format")
+    expect(tab.value.locator(".ln")).to_have_count(5_002)
+    tab.page.keyboard.press("e")
+    expect(tab.page.locator("textarea#editor")).to_have_value(re.compile(r"^\[0,1,2"))
+    tab.click("In colours")
+    expect(code_of(tab)).to_contain_text("[0,1,2")
+
+
+def test_the_editor_in_colours(coder):
+    coder.set("app/flags", FLAGS)
+    tab = coder.open_tab("app/flags")
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    tab.page.keyboard.press("e")
+    code = tab.page.get_by_role("textbox", name="Value of app/flags, JSON")
+    expect(code_of(tab)).to_be_focused()
+    assert any("@codemirror/view" in url for url in asked)
+    expect(code).to_have_attribute("aria-multiline", "true")
+    colour = "(element) => getComputedStyle(element).color"
+    assert code.get_by_text('"checkout"').evaluate(colour) == "rgb(11, 90, 134)"
+    # where one begins to read
+    tab.page.keyboard.type("x")
+    expect(tab.note).to_contain_text("Line 1, column 1:")
+    expect(code).to_have_attribute("aria-invalid", "true")
+    expect(tab.page.locator("code-editor .wrong-line")).to_have_text("1")
+    tab.page.keyboard.press("Control+z")
+    expect(tab.note).to_contain_text("Valid JSON")
+    expect(tab.button("Done")).to_be_visible()
+    # what is wrong may be gone with its place
+    for text in ("[1, x]", "{", '{"a"\n: x}', "1"):
+        write_code(tab, text)
+        expect(tab.note).to_contain_text("Valid JSON" if text == "1" else "Line ")
+    # pretty or compact, what is pasted is the value
+    write_code(tab, '{"a": [1,\n2]}')
+    tab.click("Format")
+    expect(tab.page.locator("code-editor .cm-line")).to_have_text(["{", '"a": [', "1,", "2", "]", "}"])
+    code.focus()
+    tab.page.keyboard.press("Control+Enter")
+    expect(tab.value_of("app/flags")).to_have_text('{"a":[1,2]}')
+    assert coder.get("app/flags") == {"a": [1, 2]}
+    expect(code_of(tab)).to_be_focused()
+    # no trap: Tab leaves, and Escape leads back to the list
+    tab.page.keyboard.press("Tab")
+    expect(code_of(tab)).not_to_be_focused()
+    code.focus()
+    tab.page.keyboard.press("Escape")
+    expect(tab.row("app/flags")).to_be_focused()
+
+
+def test_without_codemirror_a_text_box_does(coder):
+    coder.context.route("**/@codemirror/**", lambda route: route.abort())
+    coder.expects_outage = True
+    coder.set("a", 1)
+    tab = coder.open_tab("a")
+    tab.page.keyboard.press("e")
+    expect(tab.editor).to_be_focused()
+    tab.page.keyboard.type("2")
+    expect(tab.page.locator("textarea#editor")).to_have_value("21")
+    tab.page.keyboard.press("Control+s")
+    expect(tab.value_of("a")).to_have_text("21")
+
+
+def test_changes_that_do_not_touch_the_same_place_are_merged(tabs, ada):
+    here, there = tabs
+    ada.set("app/flags", FLAGS)
+    here.open("app/flags")
+    here.type_value(json.dumps({**FLAGS, "checkout": False}))
+    there.write("app/flags", json.dumps({**FLAGS, "beta": ["ada", "grace"]}))
+    here.look()
+    expect(here.conflict).to_contain_text("saved revision 2 while you were editing 1.")
+    expect(here.page.locator("#assertive")).to_contain_text("saved revision 2")
+    here.click("Show difference")
+    gone = here.page.locator(".difference .line.gone code")
+    expect(gone).to_have_text(['Removed: "checkout": true,', 'Removed: "ada",', 'Removed: "grace"'])
+    here.click("Side by side")
+    expect(here.page.locator(".difference .pair")).to_have_count(9)
+    here.click("Merge both")
+    expect(here.conflict).to_have_count(0)
+    assert json.loads(here.editor.input_value()) == {**FLAGS, "checkout": False, "beta": ["ada", "grace"]}
+    assert ada.get("app/flags")["checkout"] is True  # one looks at it first
+    here.save()
+    expect(here.button("Done")).to_be_visible()
+    assert ada.get("app/flags") == {**FLAGS, "checkout": False, "beta": ["ada", "grace"]}
+    # the same place: nothing to put together
+    here.type_value('{"checkout": 1}')
+    there.look().type_value('{"checkout": 2}')
+    there.save()
+    here.look()
+    expect(here.conflict).to_be_visible()
+    expect(here.button("Merge both")).to_have_count(0)
+    # they come to say what is here: nothing is asked
+    there.look().type_value('{"checkout": 1}')
+    there.save()
+    here.look()
+    expect(here.conflict).to_have_count(0)
+    expect(here.button("Done")).to_be_visible()
+
+
+def test_two_tabs_of_one_browser_know_that_both_are_editing(tabs, ada):
+    here, there = tabs
+    ada.set("a", 1)
+    here.open("a")
+    here.click("Edit")
+    expect(here.page.locator("#elsewhere")).to_have_count(0)
+    there.open("a")
+    there.click("Edit")
+    for tab in (there, here):
+        expect(tab.look().page.locator("#elsewhere")).to_contain_text("Also open for editing in another tab")
+    there.look().click("Done")
+    expect(here.look().page.locator("#elsewhere")).to_have_count(0)
+
+
+def test_the_expiry_is_chosen_counts_down_and_is_kept(ada):
+    ada.set("a", 1)
+    tab = ada.open_tab("a")
+    expires = tab.page.locator(".meta div", has_text="Expires").locator("dd")
+    expect(expires).to_have_text("Never")
+    tab.click("Edit")
+    tab.page.get_by_label("Expires", exact=True).select_option("in")
+    tab.page.get_by_label("Expires after").fill("0")
+    expect(tab.page.locator("#expires-note")).to_contain_text("above 0")
+    tab.save()
+    expect(tab.page.get_by_label("Expires after")).to_be_focused()
+    tab.page.get_by_label("Expires after").fill("2")
+    tab.save()
+    expect(expires).to_have_text(re.compile(r"in 1 h 59 min"))
+    when = ada.call("get", key="a")["entry"]["expires_at"]
+    tab.type_value("2")
+    tab.save()
+    expect(tab.value_of("a")).to_have_text("2")
+    assert ada.call("get", key="a")["entry"]["expires_at"] == when
+    tab.page.get_by_label("Expires", exact=True).select_option("never")
+    tab.save()
+    expect(expires).to_have_text("Never")
+
+
+def test_a_new_key_begins_in_its_folder_with_the_kind_that_one_wants(ada):
+    ada.set("app/a", 1)
+    tab = ada.open_tab()
+    tab.page.goto(f"{ada.server.url}/keys?prefix=app/")
+    tab.is_live()
+    for name, kind, text, value in [
+        ("text", "Text", "true", "true"),
+        ("number", "Number", "1.5", 1.5),
+        ("word", "true / false", None, True),
+        ("json", "JSON", "[1]", [1]),
+    ]:
+        tab.click("New key")
+        key = tab.page.get_by_label("Key", exact=True)
+        expect(key).to_have_value("app/")
+        key.press("End")
+        key.press_sequentially(name)
+        tab.page.get_by_role("radio", name=kind, exact=True).check(force=True)
+        if text is not None:
+            tab.editor.fill(text)
+        tab.save()
+        expect(tab.page.locator("#detail-heading")).to_have_text(f"app/{name}")
+        expect(tab.button("Done")).to_be_visible()
+        assert ada.get(f"app/{name}") == value
+
+
+def test_a_deleted_key_can_be_had_back_where_it_was(ada):
+    ada.set("a", {"kept": True})
+    ada.call("delete", key="a")
+    tab = ada.open_tab("a")
+    expect(tab.page.locator("#answer")).to_contain_text("There is no such key. It was deleted just now.")
+    tab.click("Restore")
+    expect(tab.value).to_have_text('{ "kept": true }')
+    assert ada.get("a") == {"kept": True}
+
+
+def test_what_the_server_refuses_can_be_tried_again(ada):
+    tab = ada.open_tab()
+    tab.create("a", json.dumps("x" * 70_000))
+    expect(tab.page.locator("#refusal")).to_be_visible()
+    expect(tab.note).to_contain_text("70,002 of 65,536 B: too large")
+    tab.editor.fill('"fits"')
+    expect(tab.page.locator("#refusal")).to_have_count(0)
+    tab.save()
+    expect(tab.value_of("a")).to_have_text('"fits"')
+
+
+def test_on_a_phone_what_can_be_done_is_in_a_sheet(make_person):
+    person = make_person("phone", viewport={"width": 390, "height": 844})
+    person.set("app/a", 1)
+    tab = person.open_tab("app/a")
+    expect(tab.button("Delete")).to_have_count(0)
+    tab.click("Actions")
+    sheet = tab.page.get_by_role("dialog", name="app/a")
+    check(tab.page, "sheet", 390)
+    tab.page.set_viewport_size({"width": 390, "height": 844})
+    tab.page.keyboard.press("Escape")
+    expect(sheet).to_have_count(0)
+    expect(tab.button("Actions")).to_be_focused()
+    tab.click("Actions")
+    sheet.get_by_role("button", name="Delete").click()
+    expect(tab.row("app/a")).to_have_count(0)
+
+
+@everywhere
+def test_axe_finds_nothing_in_the_pane(make_person, theme):
+    person = make_person(plain=False, color_scheme=theme, reduced_motion="reduce")
+    person.set("app/flags", FLAGS)
+    tab = person.open_tab("app/flags")
+    tab.page.keyboard.press("e")
+    code = code_of(tab)
+    expect(code).to_be_focused()
+    check(tab.page, "code")
+    write_code(tab, "{")
+    check(tab.page, "code that is not JSON", 1280, 320)
+    write_code(tab, '{"checkout": false}')
+    person.set("app/flags", {**FLAGS, "beta": []})
+    tab.click("Show difference")
+    expect(tab.page.locator(".difference")).to_be_visible()
+    check(tab.page, "difference")
+    tab.click("Side by side")
+    check(tab.page, "side by side")
+    tab.click("Take theirs")
+    tab.page.get_by_role("tab", name="Use it").click()
+    expect(tab.page.locator(".samples").first).to_be_visible()
+    check(tab.page, "use it", 1280, 320)
+    tab.page.keyboard.press("ArrowLeft")
+    tab.page.get_by_role("tab", name="Value").click()
+    tab.page.keyboard.press("n")
+    tab.page.get_by_role("radio", name="true / false").check(force=True)
+    check(tab.page, "a new key", 1280, 320)
