@@ -1,0 +1,42 @@
+"""Lighthouse, as a phone would see the pages: accessibility and best practices are judged here; its performance, which
+depends on how busy the machine is, is only told (`pytest -s`)."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests.browser.conftest import COMMANDS
+from tests.running import ROOT
+
+LIGHTHOUSE = ROOT / "node_modules" / "lighthouse" / "cli" / "index.js"
+
+
+@pytest.mark.parametrize("path", ["/signin", "/keys", "/account/profile"])
+def test_lighthouse_finds_nothing_wrong(make_person, server, tmp_path, path):
+    person = make_person(signed_up=path != "/signin")
+    cookie = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in person.context.cookies())
+    report = tmp_path / "report.json"
+    command = [
+        "node",
+        str(LIGHTHOUSE),
+        server.url + path,
+        "--quiet",
+        "--output=json",
+        f"--output-path={report}",
+        "--only-categories=performance,accessibility,best-practices",
+        "--chrome-flags=--headless=new --no-sandbox --disable-gpu --disable-background-networking --no-first-run",
+        f"--extra-headers={json.dumps({'Cookie': cookie} if cookie else {})}",
+    ]
+    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, COMMANDS)))
+    environment = {**os.environ, "CHROME_PATH": chromium}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=180)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(report.read_text())
+    scores = {name: category["score"] for name, category in found["categories"].items()}
+    print(f"{path}: {scores}")
+    assert (scores["accessibility"], scores["best-practices"]) == (1, 1), [
+        f"{audit['id']}: {audit['title']}" for audit in found["audits"].values() if audit["score"] not in (1, None)
+    ]
