@@ -80,6 +80,13 @@ def doctor(options: argparse.Namespace) -> int:
     return examination.main(options.url, options.seconds, options.tabs)
 
 
+def demo(options: argparse.Namespace) -> int:
+    """Show what the house is for, on a page."""
+    from realtime_kv import demo as demonstration  # noqa: PLC0415 (not before it is installed)
+
+    return demonstration.main(options.port, options.seconds, once=options.once, browser=options.browser)
+
+
 def look_after(options: argparse.Namespace) -> int:
     """One of the commands about people and backups."""
     # as for `serve`
@@ -96,6 +103,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": check,
     "bench": bench,
     "doctor": doctor,
+    "demo": demo,
     "create-admin": look_after,
     "reset-link": look_after,
     "users": look_after,
@@ -148,6 +156,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("url", nargs="?", metavar="URL", help="where it is (the address that the settings here say)")
     command.add_argument("--seconds", type=float, default=10.0, metavar="S", help="how long the tabs write (10)")
     command.add_argument("--tabs", type=int, default=6, metavar="N", help="how many tabs (6)")
+
+    command = commands.add_parser(
+        "demo", help="watch devices write, lose their connections and their server, and miss nothing"
+    )
+    command.add_argument("--port", type=int, default=0, metavar="N", help="the page's port, 0 for any free one (0)")
+    command.add_argument("--seconds", type=float, default=60.0, metavar="S", help="how long the devices write (60)")
+    command.add_argument(
+        "--once", action="store_true", help="end when it has been shown once; 1 if anything was missed"
+    )
+    command.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="only say the address, and open no browser"
+    )
     _add_keeping(commands)
     return parser
 

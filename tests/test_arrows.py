@@ -15,7 +15,7 @@ PACKAGE = "realtime_kv"
 # the rooms of the house from the street down: an import leads to a lower floor, or stays in its room
 FLOORS = [
     {"cli", "bootstrap"},
-    {"commands"},
+    {"commands", "demo"},
     {"server", "doctor"},
     {"app"},
     {"web", "sockets"},
@@ -51,6 +51,7 @@ ENGINEIO = {"realtime_kv.sockets.transport"}
 LATE = {
     ("realtime_kv.cli", "bench.command"),
     ("realtime_kv.cli", "realtime_kv.commands"),
+    ("realtime_kv.cli", "realtime_kv.demo"),
     ("realtime_kv.cli", "realtime_kv.doctor"),
     ("realtime_kv.cli", "realtime_kv.server"),
     ("realtime_kv.migrations", "realtime_kv.migrations.steps"),

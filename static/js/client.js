@@ -111,6 +111,11 @@ export class Client extends EventTarget {
     this.#connection.resync()
   }
 
+  /** What proves the entries that this tab holds: see `digest` in the protocol. */
+  get digest() {
+    return this.#replica.digest
+  }
+
   /** Whether this tab made the write of this revision, as far back as it remembers. */
   wrote(revision) {
     return this.#written.has(revision)

@@ -7,7 +7,7 @@ const ROOT = new URL("../../static/js/", import.meta.url).pathname
 
 // The rooms from the street down: an import, a late one too, leads to a lower floor or stays in its room.
 const FLOORS = [
-  ["dashboard"],
+  ["dashboard", "demo"],
   ["dashboard/commands"],
   ["dashboard/key", "dashboard/list"],
   ["dashboard/past", "dashboard/use", "dashboard/shell"],

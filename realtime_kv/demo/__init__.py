@@ -1,0 +1,75 @@
+"""`python3 run.py demo`: a page where devices write, are cut off and see their server killed, and miss nothing.
+
+A server with a scratch user in a temporary folder, a cable to each device that can be cut, a program that watches, and
+a stage: a small web server of its own for the page, which outlives the server that is killed.
+"""
+
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import webbrowser
+from pathlib import Path
+from types import FrameType
+
+from realtime_kv.demo.cable import Cable
+from realtime_kv.demo.patient import Patient
+from realtime_kv.demo.stage import Stage
+from realtime_kv.demo.watcher import Watcher
+from realtime_kv.doctor.site import Site
+
+__all__ = ["main"]
+
+DEVICES = ("Laptop", "Phone", "Tablet")
+
+
+def main(port: int, seconds: float, *, once: bool, browser: bool) -> int:
+    """Show it until told to stop, or with `once` until it has been shown once; 1 if something was missed."""
+    folder = Path(tempfile.mkdtemp(prefix="realtime_kv-demo-"))
+    signal.signal(signal.SIGTERM, _stop)
+    stage = Stage(port, seconds)
+    patient = Patient(folder, origin=stage.url)
+    cables: list[Cable] = []
+    watcher: Watcher | None = None
+    try:
+        print("Starting a server with a scratch user …", flush=True)
+        patient.start()
+        token = _sign_up(patient.url)
+        cables = [Cable(name, patient.port) for name in DEVICES]
+        watcher = Watcher(patient.url, token)
+        stage.open(patient, cables, watcher, token)
+        print(f"Watch it on {stage.url}   (Ctrl+C ends it)", flush=True)
+        if browser:
+            threading.Thread(target=webbrowser.open, args=(stage.url,), daemon=True).start()
+        return _watch(stage, once=once)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        stage.close()
+        for cable in cables:
+            cable.close()
+        if watcher is not None:
+            watcher.close()
+        patient.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _watch(stage: Stage, *, once: bool) -> int:
+    while True:
+        outcome = stage.wait()
+        print(outcome.sentence, flush=True)
+        if once:
+            return 0 if outcome.good else 1
+
+
+def _sign_up(url: str) -> str:
+    name, password = f"demo-{secrets.token_hex(3)}", secrets.token_urlsafe(24)
+    answer = Site(url).post("sign_up", {"username": name, "password": password, "token": True})
+    token: str = answer["token"]
+    return token
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

@@ -1,0 +1,200 @@
+"""The stage: serves the page and its modules, tells it how server and cables are, and does what it asks for."""
+
+import json
+import mimetypes
+import queue
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from realtime_kv import browser_files
+from realtime_kv.demo.cable import Cable
+from realtime_kv.demo.patient import Patient
+from realtime_kv.demo.watcher import Watcher
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+STATIC = ROOT / "static"
+PAGE = ROOT / "templates" / "demo.html"
+# the devices' cables are ports of this machine
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "connect-src 'self' http://127.0.0.1:* ws://127.0.0.1:*",
+        "img-src 'self' data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+CUT_SECONDS = 2.5
+BODY_BYTES = 65536
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the page found in the end."""
+
+    changes: int
+    missed: int
+    equal: int
+    devices: int
+    kills: int
+    cuts: int
+
+    @property
+    def good(self) -> bool:
+        return self.missed == 0 and self.equal == self.devices and self.changes > 0
+
+    @property
+    def sentence(self) -> str:
+        """As the page says it."""
+        return (
+            f"{self.changes:,} changes, {self.missed} missed, digest equal on {self.equal} devices"
+            f"{'' if self.equal == self.devices else f' of {self.devices}'}"
+            f" ({self.kills} kills of the server, {self.cuts} cuts)".replace(",", " ", 1)
+        )
+
+
+class Stage:
+    """A web server of its own, on the loopback only."""
+
+    def __init__(self, port: int, seconds: float) -> None:
+        self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._seconds = seconds
+        self._state: dict[str, Any] = {}
+        stage = self
+
+        class Handler(_Handler):
+            def tell(self) -> dict[str, Any]:
+                return stage.tell()
+
+            def act(self, order: dict[str, Any]) -> None:
+                stage.act(order)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        Handler.own_host = f"127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http://{Handler.own_host}"
+
+    def open(self, patient: Patient, cables: list[Cable], watcher: Watcher, token: str) -> None:
+        """From now on the page can be looked at."""
+        self._patient, self._cables, self._watcher, self._token = patient, cables, watcher, token
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """The page is gone."""
+        threading.Thread(target=self._server.shutdown, daemon=True).start()
+        self._server.server_close()
+
+    def wait(self) -> Outcome:
+        """Until the page has come to its end."""
+        while True:
+            try:
+                # so that Ctrl+C is heard
+                return self._outcomes.get(timeout=0.5)
+            except queue.Empty:
+                continue
+
+    def tell(self) -> dict[str, Any]:
+        """Everything that the page needs to know."""
+        return {
+            "seconds": self._seconds,
+            "token": self._token,
+            "server": {"pid": self._patient.pid, "kills": self._patient.kills},
+            "cables": [
+                {"name": cable.name, "url": cable.url, "cut": cable.is_cut, "cuts": cable.cuts}
+                for cable in self._cables
+            ],
+            "watcher": self._watcher.shown,
+        }
+
+    def act(self, order: dict[str, Any]) -> None:
+        """`kill` the server, `cut` a device's cable, or hear how it ended. Raises ValueError."""
+        match order:
+            case {"do": "kill"}:
+                threading.Thread(target=self._patient.kill, daemon=True).start()
+            case {"do": "cut", "device": int(device)} if 0 <= device < len(self._cables):
+                seconds = order.get("seconds", CUT_SECONDS)
+                self._cables[device].cut(min(30.0, float(seconds)))
+            case {"do": "end", "changes": int(changes), "missed": int(missed), "equal": int(equal),
+                  "devices": int(devices)}:  # fmt: skip
+                cuts = sum(cable.cuts for cable in self._cables)
+                self._outcomes.put(Outcome(changes, missed, equal, devices, self._patient.kills, cuts))
+            case _:
+                raise ValueError("no such order")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    own_host = ""
+
+    def tell(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def act(self, order: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def parse_request(self) -> bool:
+        if not super().parse_request():
+            return False
+        # a name that is made to lead here (DNS rebinding) is not ours
+        if self.headers.get("Host") != self.own_host:
+            self.send_error(HTTPStatus.BAD_REQUEST, "This is not the name of the stage.")
+            return False
+        return True
+
+    def do_GET(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        if path == "/":
+            self._send_file(PAGE)
+        elif path == "/stage":
+            self._send(HTTPStatus.OK, "application/json", json.dumps(self.tell()).encode())
+        elif path.startswith("/static/"):
+            self._send_file(_file(path.removeprefix("/static/")))
+        else:
+            self._send(HTTPStatus.NOT_FOUND, "text/plain", b"There is nothing here.")
+
+    def do_POST(self) -> None:
+        # only our own page may give orders: another site's cannot send this without being asked first
+        if self.headers.get("Content-Type") != "application/json":
+            self._send(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "text/plain", b"Orders are JSON.")
+            return
+        try:
+            length = min(BODY_BYTES, int(self.headers.get("Content-Length", 0)))
+            self.act(json.loads(self.rfile.read(length)))
+        except (ValueError, TypeError):
+            self._send(HTTPStatus.BAD_REQUEST, "text/plain", b"There is no such order.")
+            return
+        self._send(HTTPStatus.OK, "application/json", b"{}")
+
+    def log_message(self, format: str, *_: Any) -> None:
+        """Nothing: the terminal is for the outcome."""
+
+    def _send_file(self, file: Path | None) -> None:
+        if file is None or not file.is_file():
+            self._send(HTTPStatus.NOT_FOUND, "text/plain", b"There is no such file.")
+            return
+        kind = "text/javascript" if file.suffix == ".js" else mimetypes.guess_type(file.name)[0]
+        self._send(HTTPStatus.OK, kind or "application/octet-stream", file.read_bytes())
+
+    def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Content-Security-Policy", POLICY)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _file(name: str) -> Path | None:
+    """The file that is served under `/static/`, which must not lead out of its folder."""
+    if name.startswith("js/vendor/"):
+        return browser_files.path(name.removeprefix("js/vendor/"))
+    file = (STATIC / name).resolve()
+    return file if file.is_relative_to(STATIC) else None

@@ -1,0 +1,88 @@
+"""The device without a screen: a Python program that watches, loses its connection with every kill, and catches up."""
+
+import threading
+import time
+from typing import Any
+
+from realtime_kv.doctor.replica import Replica
+from realtime_kv.doctor.site import Refused, Site
+from realtime_kv.doctor.tab import Tab
+from realtime_kv.doctor.wire import Lost
+
+AGAIN_SECONDS = 0.2
+
+
+class Watcher:
+    """Keeps a copy by the client's rule; `shown` may be asked from any thread."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._site = Site(url)
+        self._token = token
+        self._replica = Replica()
+        self._held: list[dict[str, Any]] | None = None
+        self._tab: Tab | None = None
+        self._closed = False
+        self._shown: dict[str, Any] = {"state": "offline", "revision": 0, "keys": 0, "digest": 0}
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """{state, revision, keys, digest}."""
+        return self._shown
+
+    def close(self) -> None:
+        """Hang up, for good."""
+        self._closed = True
+        if (tab := self._tab) is not None:
+            tab.wire.cut()
+        self._thread.join(5)
+
+    def _watch(self) -> None:
+        while not self._closed:
+            try:
+                self._tab = Tab(self._site, self._token, "websocket", self._on_event)
+                self._sync(self._tab)
+                while not self._closed:
+                    self._tab.turn()
+            except (Lost, Refused, OSError):
+                self._show("offline")
+                time.sleep(AGAIN_SECONDS)
+            finally:
+                if self._tab is not None:
+                    self._tab.close()
+
+    def _sync(self, tab: Tab) -> None:
+        self._show("catching up")
+        self._held = []
+        self._replica.drop_pages()
+        request: dict[str, Any] | None = self._replica.position()
+        while request is not None:
+            page = tab.ask("sync", request)
+            if not page["ok"]:
+                raise Lost(page["error"]["message"])
+            following = self._replica.take(page)
+            request = None if following is None else {"next": following}
+        held, self._held = self._held, None
+        for change in held:
+            self._apply(change)
+        self._show("live")
+
+    def _on_event(self, name: str, data: Any) -> None:
+        if name != "change":
+            return
+        if self._held is None:
+            self._apply(data)
+            self._show("live")
+        else:
+            self._held.append(data)
+
+    def _apply(self, change: dict[str, Any]) -> None:
+        if self._replica.apply(change) == "gap":
+            raise Lost("a gap: what is missing comes with the next sync")
+
+    def _show(self, state: str) -> None:
+        replica = self._replica
+        self._shown = {
+            "state": state, "revision": replica.revision, "keys": replica.keys, "digest": replica.digest
+        }  # fmt: skip

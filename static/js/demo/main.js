@@ -1,0 +1,57 @@
+// The demonstration's page: makes the devices, lets the director direct, and draws.
+
+import { render } from "../vendor/lit-html/lit-html.js"
+import { Device } from "./device.js"
+import { Director } from "./director.js"
+import { stageView } from "./view.js"
+
+const LOOK_EVERY = 250
+
+class Stage {
+  async look() {
+    Object.assign(this, await (await fetch("/stage")).json())
+    return this
+  }
+
+  kill() {
+    return this.#order({ do: "kill" })
+  }
+
+  cut(device, seconds) {
+    return this.#order({ do: "cut", device, ...(seconds === undefined ? {} : { seconds }) })
+  }
+
+  end(outcome) {
+    return this.#order({ do: "end", ...outcome })
+  }
+
+  #order(order) {
+    return fetch("/act", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(order) })
+  }
+}
+
+const stage = await new Stage().look()
+const devices = stage.cables.map(({ name, url }, number) => new Device(number, { name, url, token: stage.token }))
+await Promise.all(devices.map(({ kv }) => kv.ready))
+const director = new Director(devices, stage)
+const act = { kill: () => stage.kill(), cut: (number) => stage.cut(number), again: () => location.reload() }
+let told = false
+
+function draw() {
+  render(stageView({ devices, stage, director, act }), document.getElementById("main"))
+  if (director.outcome && !told) {
+    told = true
+    document.getElementById("polite").textContent = document.getElementById("verdict").textContent
+  }
+  requestAnimationFrame(draw)
+}
+
+async function keepLooking() {
+  await stage.look().catch(() => {})
+  setTimeout(keepLooking, LOOK_EVERY)
+}
+
+document.getElementById("main").replaceChildren()
+keepLooking()
+director.begin()
+draw()
