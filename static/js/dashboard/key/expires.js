@@ -18,7 +18,7 @@ export function expiresView(desk, draft, choose) {
   return html`
     <div class="expires">
       <label for="expires">Expires</label>
-      <select id="expires" @change=${({ target }) => change({ choice: target.value })}>
+      <select id="expires" @change=${({ target }) => change({ choice: target.value, at: fields.at || inAnHour(now) })}>
         ${option("keep", expires_at ? `${remaining(expires_at, now)}, as it is` : "never", fields)}
         ${expires_at ? option("never", "never", fields) : nothing}
         ${option("in", "in …", fields)} ${option("at", "at …", fields)}
@@ -50,4 +50,11 @@ function fieldsOf(draft) {
   const fields = choices.get(draft)
   if (fields && (draft.expires !== null || fields.choice === "keep")) return fields
   return { choice: "keep", amount: "1", unit: "hours", at: "" }
+}
+
+/** As a field for a date and a time writes it: in local time, to the minute. */
+function inAnHour(now) {
+  const local = new Date(now + 3_600_000)
+  local.setMinutes(local.getMinutes() - local.getTimezoneOffset(), 0, 0)
+  return local.toISOString().slice(0, 16)
 }

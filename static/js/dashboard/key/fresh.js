@@ -5,17 +5,16 @@ import { live } from "../../vendor/lit-html/directives/live.js"
 import { submitted } from "./editor.js"
 import { expiresView } from "./expires.js"
 import { backButton } from "./head.js"
-import { isKind } from "./opened.js"
+import { KINDS } from "./new-key.js"
 import { noteView } from "./note.js"
 import { surfaceView } from "./surface.js"
 
-const KINDS = { json: "JSON", text: "Text", number: "Number", boolean: "true / false" }
+const TITLES = { json: "JSON", text: "Text", number: "Number", boolean: "true / false" }
 
 export function freshView(desk) {
   const { fresh } = desk.opened
   const change = (fn) => {
     fn(fresh)
-    fresh.problem = null
     desk.redraw()
   }
   return html`
@@ -30,8 +29,8 @@ export function freshView(desk) {
       <div class="foot">
         ${noteView(desk, fresh.draft, fresh.kind === "number" ? aboutNumber(fresh) : null)}
         <div class="segments" role="radiogroup" aria-label="Kind of value">
-          ${Object.entries(KINDS).map(
-            ([kind, title]) => html`<label><input type="radio" name="kind" value=${kind} .checked=${fresh.kind === kind} @change=${() => change(() => become(fresh, kind))}><span>${title}</span></label>`,
+          ${KINDS.map(
+            (kind) => html`<label><input type="radio" name="kind" value=${kind} .checked=${fresh.kind === kind} @change=${() => change(() => fresh.become(kind))}><span>${TITLES[kind]}</span></label>`,
           )}
         </div>
       </div>
@@ -51,7 +50,7 @@ function keyField(desk, fresh, change) {
     <div class="field">
       <label for="new-key">Key</label>
       <input id="new-key" class="mono" autocomplete="off" autocapitalize="none" spellcheck="false" placeholder="app/feature-flags" .value=${live(fresh.key)}
-        aria-describedby="new-key-note" aria-invalid=${String(Boolean(fresh.problem))} @input=${({ target }) => change(() => (fresh.key = target.value))}>
+        aria-describedby="new-key-note" aria-invalid=${String(Boolean(fresh.problem))} @input=${({ target }) => change(() => fresh.rename(target.value))}>
       <p class="hint" id="new-key-note">
         ${fresh.problem
           ? html`<span class="bad">${fresh.problem}</span>`
@@ -64,7 +63,7 @@ function keyField(desk, fresh, change) {
 
 function aboutNumber(fresh) {
   if (fresh.draft.text === "") return "Any number."
-  return isKind(fresh) || fresh.draft.reading.problem ? null : html`<span class="bad">This is not a number.</span>`
+  return fresh.fits || fresh.draft.reading.problem ? null : html`<span class="bad">This is not a number.</span>`
 }
 
 const LABELS = { text: "Value, text", number: "Value, a number", json: "Value, JSON" }
@@ -81,15 +80,4 @@ function valueField(desk, { draft, kind }, change) {
         ${["true", "false"].map((word) => html`<label><input type="radio" name="word" .checked=${draft.text === word} @change=${() => typed(word)}><span>${word}</span></label>`)}
       </div>`
   return surfaceView(desk, { draft, label: LABELS[kind], typed, placeholder: EXAMPLES[kind] })
-}
-
-/** Another kind of value; what has been typed is kept where it can be one of those. */
-function become(fresh, kind) {
-  const { draft } = fresh
-  if (kind !== "text" && draft.mode === "text" && draft.text === "") draft.mode = "json"
-  draft.setMode(kind === "text" ? "text" : "json")
-  const { value, problem } = draft.reading
-  if (kind === "boolean") draft.text = String(value === false ? false : true)
-  if (kind === "number" && (problem || typeof value !== "number")) draft.text = ""
-  fresh.kind = kind
 }

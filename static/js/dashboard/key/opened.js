@@ -6,6 +6,7 @@ import { keyText } from "../shared/pieces.js"
 import { conflictText } from "./conflict.js"
 import { remove, restore } from "./deeds.js"
 import { Draft } from "./draft.js"
+import { NewKey } from "./new-key.js"
 
 export class Opened {
   /**
@@ -15,7 +16,7 @@ export class Opened {
    * that of a save, `retryAt` when it may be tried again, in milliseconds; `readOnly` whether it says that there is no use.
    */
   open = null
-  /** The form for a new key: {key, draft, kind, problem}; `kind` is "json", "text", "number" or "boolean". */
+  /** The NewKey of the form for one. */
   fresh = null
 
   #desk
@@ -66,8 +67,8 @@ export class Opened {
   /** The form for a new key; its name begins with the folder that one is in. */
   startNew(key = this.#desk.route.prefix) {
     this.#page.go({ page: "keys", key: null, tab: "value", from: null, to: null })
-    this.fresh ??= { key, draft: new Draft(key, null), kind: "json", problem: null }
-    if (key) this.fresh.key = key
+    this.fresh ??= new NewKey(key)
+    if (key) this.fresh.rename(key)
     this.#page.focus("new")
     this.#page.redraw()
   }
@@ -194,11 +195,9 @@ export class Opened {
 
   async #create() {
     const { key, draft } = this.fresh
-    this.fresh.problem = problemWithKey(key)
+    const missing = this.fresh.check()
     this.#page.redraw()
-    if (this.fresh.problem) return this.#page.focus("new")
-    if (!isKind(this.fresh)) return this.#page.focus("new value")
-    if (draft.expires?.problem) return this.#page.focus("expires-value")
+    if (missing) return this.#page.focus({ key: "new", value: "new value", expires: "expires-value" }[missing])
     // From here on it is a draft like any other, of a key that is not there: a save of it says `if_revision: 0`.
     this.fresh = null
     draft.key = key
@@ -283,10 +282,4 @@ export class Opened {
     if (!entry) this.open.created = undefined
     this.#ask(this.open)
   }
-}
-
-/** Whether what the form for a new key holds is a value of the kind that was chosen. */
-export function isKind({ draft, kind }) {
-  const { value, problem } = draft.reading
-  return !problem && (kind !== "number" || typeof value === "number")
 }

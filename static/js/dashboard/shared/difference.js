@@ -18,7 +18,7 @@ export function differenceView(a, b, { side = false, label = "Difference" } = {}
   const parts = folded(rows.slice(0, MOST))
   return html`
     <div class=${`difference${side ? " side" : ""}`} tabindex="0" role="region" aria-label=${label}>
-      ${parts.map((part) => (part.hidden ? skipped(part.rows, side) : part.rows.map((row) => rowView(row, side))))}
+      ${parts.map((part) => (part.hidden ? skipped(part.rows, side) : side ? blocks(part.rows) : part.rows.map((row) => rowView(row, side))))}
       ${rows.length > MOST ? html`<p class="hint">… and ${(rows.length - MOST).toLocaleString("en")} lines more</p>` : nothing}
     </div>`
 }
@@ -82,6 +82,16 @@ function folded(rows) {
 }
 
 const isSame = ({ left, right }) => left !== undefined && left.line === right?.line
+
+/** What changed at one place stays together, so that it can be one below the other where there is no room. */
+function blocks(rows) {
+  const all = []
+  for (const row of rows) {
+    if (all.length > 0 && !isSame(row) && !isSame(all.at(-1)[0])) all.at(-1).push(row)
+    else all.push([row])
+  }
+  return all.map((rows) => (isSame(rows[0]) ? rowView(rows[0], true) : html`<div class="block">${rows.map((row) => rowView(row, true))}</div>`))
+}
 
 function skipped(rows, side) {
   return html`
