@@ -125,12 +125,13 @@ def test_without_codemirror_a_text_box_does(coder):
     coder.expects_outage = True
     coder.set("a", 1)
     tab = coder.open_tab("a")
-    tab.page.keyboard.press("e")
+    with tab.page.expect_event("requestfailed"):
+        tab.page.keyboard.press("e")
     expect(tab.editor).to_be_focused()
     tab.page.keyboard.type("2")
-    expect(tab.page.locator("textarea#editor")).to_have_value("21")
     tab.page.keyboard.press("Control+s")
     expect(tab.value_of("a")).to_have_text("21")
+    expect(tab.page.locator("textarea#editor")).to_have_value("21")
 
 
 def test_changes_that_do_not_touch_the_same_place_are_merged(tabs, ada):
