@@ -150,6 +150,11 @@ export class Client extends EventTarget {
     return visible(this.#replica.entries.get(key))
   }
 
+  /** The entry as it is held here, or undefined: not to be changed. For those who look at very many of them. */
+  held(key) {
+    return this.#replica.entries.get(key)
+  }
+
   /** All entries whose keys begin with `prefix`, in byte order. */
   entries(prefix = "") {
     return this.keys(prefix).map((key) => this.entry(key))

@@ -8,6 +8,7 @@ const SETTINGS = {
   singleKeys: ["single-key shortcuts", ["on", "off"]],
   announcements: ["announcements", ["open", "all", "off"]],
   plainEditor: ["plain editor", ["off", "on"]],
+  view: ["tree or list", ["tree", "list"]],
   times: ["times", ["relative", "absolute"]],
   language: ["language of samples", ["curl", "javascript", "python"]],
   difference: ["difference", ["unified", "side"]],

@@ -63,6 +63,9 @@ class Person:
         tab.is_live()
         if key is not None:
             expect(tab.page.locator("#detail-heading")).to_have_count(1)
+        if self.expects_outage:
+            # what is loaded a little later must be there before the connection goes
+            expect(tab.page.locator("#main")).to_have_attribute("data-loaded", "all", timeout=20_000)
         return tab
 
     def new_page(self) -> Page:

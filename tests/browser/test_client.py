@@ -300,6 +300,7 @@ def test_a_large_space_is_still_quick(ada):
       return times
     }""")
     assert sorted(times)[2] < 150, times  # 50 ms and a frame on a quiet machine, with five times as many
+    tab.click("List")
     tab.page.locator(".grid").evaluate("(grid) => (grid.scrollTop = grid.scrollHeight)")
     expect(tab.row("folder-96/key-9990")).to_be_visible()
     assert not math.isnan(times[0])

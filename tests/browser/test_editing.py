@@ -39,6 +39,7 @@ def test_what_is_typed_is_what_is_kept(ada, key):
 def test_keys_stand_in_byte_order_and_can_be_filtered(ada):
     ada.call("batch", ops=[{"op": "set", "key": key, "value": 1} for key in ["b", "a/2", "B", "～", "😀", "a/10", "é"]])
     tab = ada.open_tab()
+    tab.click("List")
     keys = tab.page.locator("[role=row] .k")
     expect(keys).to_have_text(["B", "a/10", "a/2", "b", "é", "～", "😀"])
     tab.page.get_by_label("Filter keys").fill("B")
@@ -47,7 +48,7 @@ def test_keys_stand_in_byte_order_and_can_be_filtered(ada):
     ada.set("ab", 1)
     expect(keys).to_have_text(["B", "ab", "b"])
     tab.page.get_by_label("Filter keys").fill("nothing like it")
-    tab.click("Create this key")
+    tab.click("Create key nothing like it")
     expect(tab.page.get_by_label("Key", exact=True)).to_have_value("nothing like it")
     tab.click("Clear the filter")
     expect(keys).to_have_count(8)

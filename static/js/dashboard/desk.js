@@ -7,21 +7,23 @@ import { Browse } from "./list/browse.js"
 import { Undo } from "./past/undo.js"
 
 const RECENT = 20
+const BURST = 250 // milliseconds
 
 export class Desk {
   synced = false // whether this tab has ever held the whole space
   wasOffline = false
   lastLive = null // when we were last live, in milliseconds
   offlineSince = null // when the connection was lost, in milliseconds
-  away = 0 // keys that changed while we were away
   recent = [] // the keys that were open, the last first
 
   #kv
   #page
+  #soon = null // a timer, while changes rain down: each row is drawn anew once in a while, with all that came meanwhile
 
   /**
-   * `page` is what the desk wants from the page it is on: {route, go(changes, {replace}), redraw(), draw() at once, say(text), alert(text),
-   * news(facts of others, open key), toast(what, action), focus(where, key), signedOut()}. `go` changes the address and with it `route` (see route.js).
+   * `page` is what the desk wants from the page it is on: {username, route, go(changes, {replace, soon}), moved(), redraw(), draw() at once,
+   * say(text), alert(text), news(facts of others, open key), toast(what, action), focus(where, key), signedOut()}. `go` changes the address and
+   * with it `route` (see route.js); `soon`: the address may follow a little later. `moved` says that one has scrolled.
    */
   constructor(kv, page) {
     this.#kv = kv
@@ -69,7 +71,12 @@ export class Desk {
     this.opened.changed(facts)
     const others = first ? [] : facts.filter(({ mine }) => !mine)
     this.#page.news(others, this.route.key)
-    if (!first && facts[0].resync) this.away += others.length
+    if (others.length < facts.length || !this.browse.marks.bursting(Date.now())) this.redraw()
+    else this.#soon ??= setTimeout(() => this.#drawBurst(), BURST)
+  }
+
+  #drawBurst() {
+    this.#soon = null
     this.redraw()
   }
 
@@ -86,7 +93,7 @@ export class Desk {
       this.offlineSince ??= Date.now()
       if (!this.wasOffline) this.#page.say("Offline. What you save is kept in this tab until the connection is back.")
       this.wasOffline = true
-      this.away = 0
+      this.browse.showAway(false)
     }
     if (state === "signed out") this.#page.signedOut()
     this.redraw()
@@ -98,7 +105,8 @@ export class Desk {
   }
 
   #backOnline() {
-    const changed = this.away === 0 ? "" : ` ${this.away} ${this.away === 1 ? "key" : "keys"} changed while you were away.`
+    const { size } = this.browse.away
+    const changed = size === 0 ? "" : ` ${size} ${size === 1 ? "key" : "keys"} changed while you were away.`
     this.#page.say(`Back online.${changed}`)
     this.#page.toast(`Back online.${changed}`)
   }

@@ -3,12 +3,11 @@
 
 import { html, render } from "../vendor/lit-html/lit-html.js"
 import { Client } from "../client.js"
-import { copy } from "../clipboard.js"
 import { COMMANDS, loadPalette } from "./commands/registry.js"
 import { listen, perform } from "./commands/keyboard.js"
 import { Desk } from "./desk.js"
 import { detailView, prepare } from "./key/detail.js"
-import { List, narrow } from "./list/list.js"
+import { List } from "./list/list.js"
 import { NOTHING, read, write } from "./route.js"
 import { Announcer } from "./shell/announce.js"
 import { onSetting, setting } from "../settings.js"
@@ -30,6 +29,7 @@ const page = {
   limits: made.limits,
   route: read(location.href),
   go,
+  moved,
   redraw,
   draw: drawNow,
   say: (text) => announcer.say(text),
@@ -37,11 +37,10 @@ const page = {
   news: (facts, open) => announcer.changed(facts, open),
   toast: (what, action) => toasts.show(what, action),
   focus: (where, key) => (wanted = { where, key, until: performance.now() + WAITS }),
-  copy: async (text, what) => toasts.show((await copy(text)) ? `${what} copied` : "The browser did not let us copy"),
+  copy: async (text, what) => toasts.show((await (await clipboard()).copy(text)) ? `${what} copied` : "The browser did not let us copy"),
   can: (name) => COMMANDS.some((command) => command.name === name),
   run: (name) => perform(COMMANDS.find((command) => command.name === name), desk),
   dialogs: at("dialogs"),
-  username: made.username,
   trashDays: made.trash_days,
   signedOut: async () => (await dialogs()).showSignedOut(at("dialogs"), kv.reason, unsaved()),
 }
@@ -52,6 +51,8 @@ const WAITS = 2_000 // so long the focus waits for what it is to go to
 
 let wanted = null // where the focus goes with the next drawing that has it: {where, key, until}
 let toShow = null // the key of the row to bring into view, once there are rows
+let place = history.state // in the list, to be restored once there are rows
+let keeping = 0 // a timer, until the history entry is brought up to date
 let frame = 0
 const views = {} // of the pages that have been loaded
 
@@ -71,7 +72,7 @@ function draw() {
   at("main").dataset.pane = desk.opened.open || desk.opened.fresh ? "key" : "list"
   if (route.page === "keys") drawKeys()
   else drawOther(route)
-  render(toasts.view, at("toasts"))
+  toasts.draw(at("toasts"))
   pill.draw()
   hint()
   if (wanted) moveFocus()
@@ -80,11 +81,13 @@ function draw() {
 // What is not needed at first sight is loaded a little later, so that it is there when there is no network any more.
 const SOON = 1_500
 const dialogs = () => import("./shell/dialogs.js")
+const clipboard = () => import("../clipboard.js")
 let hint = () => {}
 
 async function loadRest() {
-  const [hints] = await Promise.all([import("./commands/hints.js"), loadPalette(), dialogs(), prepare(desk)])
+  const [hints] = await Promise.all([import("./commands/hints.js"), loadPalette(), dialogs(), clipboard(), list.loadRest(), desk.undo.load(), prepare(desk)])
   hint = () => hints.hint(COMMANDS)
+  at("main").dataset.loaded = "all"
   redraw()
 }
 
@@ -94,7 +97,10 @@ kv.ready.then(() => setTimeout(() => loadRest().catch(() => {}), SOON), () => {}
 function drawKeys() {
   list.draw()
   render(detailView(desk), at("detail"))
-  if (toShow !== null && desk.synced) showRow()
+  if (!desk.synced) return
+  if (place?.ticked) list.place = place
+  else if (toShow !== null) showRow()
+  place = toShow = null
 }
 
 function drawOther(route) {
@@ -117,7 +123,6 @@ async function loadOther(name) {
 
 function showRow() {
   list.show(toShow)
-  toShow = null
   redraw()
 }
 
@@ -127,23 +132,38 @@ function moveFocus() {
   if (where !== "list" && !at(id) && performance.now() < until) return // it is still being loaded
   wanted = null
   if (where === "list") return list.focusRow(key)
-  at(id)?.focus({ preventScroll: !narrow() })
-  if (narrow()) scrollTo(0, 0)
+  at(id)?.focus({ preventScroll: !list.narrow })
+  if (list.narrow) scrollTo(0, 0)
 }
 
 // --- the address ---
 
 /** Shows another place; what `changes` does not name stays as it is, or begins anew on another page. */
-function go(changes, { replace = false } = {}) {
+function go(changes, { replace = false, soon = false } = {}) {
   const elsewhere = changes.page !== undefined && changes.page !== page.route.page
   const path = write({ ...(elsewhere ? NOTHING : page.route), ...changes })
   if (path === write(page.route)) return
-  history[replace ? "replaceState" : "pushState"](null, "", path)
-  follow()
+  if (soon) moved()
+  else {
+    if (!replace) keepPlace()
+    history[replace ? "replaceState" : "pushState"](replace ? history.state : null, "", path)
+  }
+  follow(read(location.origin + path))
 }
 
-function follow() {
-  page.route = read(location.href)
+/** The place in the list goes with the history entry, and so does an address that changes with every letter; not at once, as browsers limit that. */
+function moved() {
+  clearTimeout(keeping)
+  keeping = setTimeout(keepPlace, 300)
+}
+
+function keepPlace() {
+  clearTimeout(keeping)
+  history.replaceState(page.route.page === "keys" ? list.place : history.state, "", write(page.route))
+}
+
+function follow(route) {
+  page.route = route
   const { key, page: name } = page.route
   document.title = [...(key === null ? [] : [key]), TITLES[name], "realtime_kv"].join(" · ")
   for (const link of document.querySelectorAll("nav a")) {
@@ -204,14 +224,22 @@ for (const button of document.querySelectorAll("[data-run]")) {
 }
 
 at("detail").addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) desk.opened.close()
+  if (event.key !== "Escape" || event.defaultPrevented || event.isComposing) return
+  desk.opened.close()
+  // the next key is for the list
+  drawNow()
 })
 
-addEventListener("popstate", follow)
+addEventListener("popstate", ({ state }) => {
+  clearTimeout(keeping)
+  place = state
+  follow(read(location.href))
+})
+addEventListener("pagehide", keepPlace)
 onSetting(redraw)
 at("detail").replaceChildren()
 toShow = page.route.key
-follow()
+follow(page.route)
 redraw()
 // Ages grow, and news gets old.
 setInterval(() => {

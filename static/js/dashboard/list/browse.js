@@ -1,40 +1,141 @@
-// What the list shows: which keys, in which order, and what is new about them. No DOM.
+// What the list shows: which keys, in which order, what is new about them, and which are ticked. No DOM.
 
+import { choose, setting } from "../../settings.js"
 import { whoWrote } from "../shared/origins.js"
+import { Folders, recall, remember } from "./folders.js"
 import { LEAVING, Marks } from "./marks.js"
 import { Rows } from "./rows.js"
+import { Selection } from "./selection.js"
+import { folderRow } from "./tree.js"
 
 const MANY = 500 // facts at once, above which the rows are made anew
+const SLICE = 10 // milliseconds of making ready for a search, before something else has its turn
 
 export class Browse {
-  rows = new Rows()
+  rows = new Rows(
+    (key) => this.entry(key),
+    (folder, count, of) => (this.rows.filtering ? !this.#closed.has(folder) : this.#folders.isOpen(folder, count, of)),
+  )
   marks = new Marks()
-  filter = ""
+  selection = new Selection()
+  current = null // the row that Tab leads to
   unsent = new Set() // keys that a waiting write touches
+  away = new Set() // keys that others changed while we were offline
+  held = new Set() // keys that others changed since the rows have not been put in order again
 
   #desk
+  #folders
+  #closed = new Set() // folders that were closed among the matches of this filter
   #leaving = new Set() // keys that are gone and whose rows are just fading
+  #still = null // what waits, while the list stands still
+  #equipped = false // whether what finds and orders keys has been loaded
+  #making = false // whether the texts for a search are being made
+  #due = null // a timer, while the rows rest
 
   constructor(desk) {
     this.#desk = desk
+    this.#folders = new Folders(recall(desk.page.username))
   }
 
-  setFilter(text) {
-    this.filter = text
-    this.rows.filter(text)
+  /** The entry of a key, as the list shows it. */
+  entry(key) {
+    const waiting = this.#still?.facts.get(key)
+    return waiting ? waiting.old : this.#desk.kv.held(key)
+  }
+
+  // --- what is shown ---
+
+  get filter() {
+    return this.rows.view.q
+  }
+
+  setFilter(q) {
+    this.#desk.page.go({ q }, { replace: true, soon: true })
+  }
+
+  /** "tree" or "list", now and the next time. */
+  setView(view) {
+    choose("view", view)
+    this.#desk.page.go({ view }, { replace: true })
+  }
+
+  /** Shows only what changed while we were away, or everything again. */
+  showAway(only) {
+    if (!only) this.away.clear()
+    this.rows.show({ only: only ? this.away : null })
     this.#desk.redraw()
   }
 
-  follow(_route) {}
+  follow({ page, prefix, q, sort, view }) {
+    const wanted = { prefix, q, sort, tree: (view ?? setting("view")) === "tree" }
+    const now = this.rows.view
+    if (page !== "keys" || Object.keys(wanted).every((name) => wanted[name] === now[name])) return
+    if (q !== now.q) this.#closed.clear()
+    this.rows.show(wanted)
+    this.held.clear()
+    if (this.rows.partial || sort !== "key") this.prepareSearch()
+  }
+
+  /** Makes ready for a search in the values, a slice at a time. */
+  async prepareSearch() {
+    if (this.#making) return
+    this.#making = true
+    try {
+      await this.loadRest()
+      while (!this.rows.prepare(SLICE)) await new Promise((resolve) => setTimeout(resolve))
+      if (this.rows.partial) this.rows.make()
+      this.#desk.redraw()
+    } catch {
+      // without a connection; the next search asks again
+    }
+    this.#making = false
+  }
+
+  /** What finds and orders keys. */
+  async loadRest() {
+    if (this.#equipped) return
+    this.rows.equip(await import("./finding.js"))
+    this.#equipped = true
+  }
+
+  /** Opens or closes a folder; without `open` the other way round. */
+  toggle(folder, open = !this.rows.shows(this.rows.indexOf(folderRow(folder)))) {
+    if (!this.rows.filtering) {
+      this.#folders.choose(folder, open)
+      remember(this.#desk.page.username, this.#folders.chosen)
+    } else if (open) this.#closed.delete(folder)
+    else this.#closed.add(folder)
+    this.rows.make()
+    this.#desk.redraw()
+  }
+
+  selectAll() {
+    this.selection.set(this.rows.keys)
+    this.ticked()
+  }
+
+  /** Others are ticked than before. */
+  ticked() {
+    this.#desk.page.say(`${this.selection.size} selected`)
+    this.#desk.redraw()
+  }
+
+  /** What a history entry keeps of it. */
+  get place() {
+    return { open: this.#folders.chosen, ticked: this.selection.keys.slice(0, MANY) }
+  }
+
+  set place({ open, ticked }) {
+    this.#folders.chosen = open
+    this.selection.set(ticked)
+    this.rows.make()
+  }
+
+  // --- what becomes of it ---
 
   /** These facts have become true; `first`: with the first sync, before which there was nothing. */
   changed(facts, first) {
-    const now = Date.now()
-    if (facts.length > MANY) this.#replaceRows()
-    for (const fact of facts) {
-      if (facts.length <= MANY) this.#placeRow(fact)
-      if (!fact.mine && !first) this.#mark(fact, now)
-    }
+    this.#apply(this.#still?.hold(facts) ?? facts, first)
   }
 
   pendingChanged() {
@@ -42,6 +143,60 @@ export class Browse {
     this.unsent = new Set(this.#desk.kv.pending.flatMap(({ keys }) => keys))
     for (const key of this.unsent) this.rows.add(key)
     for (const key of before) if (!this.unsent.has(key) && !this.#leaving.has(key)) this.#dropRow(key)
+    this.rows.settle(Infinity)
+  }
+
+  /** Makes the rows anew if that is due. While they are `used`, by pointer or focus, an order of time stays as it is. */
+  settle(used) {
+    if (used && this.held.size > 0) return
+    const wait = this.rows.settle(performance.now())
+    if (wait === 0) this.held.clear()
+    else
+      this.#due ??= setTimeout(() => {
+        this.#due = null
+        this.#desk.redraw()
+      }, wait)
+  }
+
+  showHeld() {
+    this.held.clear()
+    this.rows.make()
+    this.#desk.redraw()
+  }
+
+  // --- standing still ---
+
+  get paused() {
+    return this.#still !== null
+  }
+
+  /** How many keys have changed since the list stands still. */
+  get waiting() {
+    return this.#still?.facts.size ?? 0
+  }
+
+  /** Lets the list stand still, or move on with all that has changed. */
+  async pause() {
+    const { Still } = await import("./still.js")
+    const still = this.#still
+    this.#still = still ? null : new Still()
+    if (still) this.#apply([...still.facts.values()], false)
+    this.#desk.page.say(still ? "The list is live again" : "The list stands still")
+    this.#desk.redraw()
+  }
+
+  #apply(facts, first) {
+    const now = Date.now()
+    if (facts.length > MANY) this.#replaceRows()
+    for (const fact of facts) {
+      if (facts.length <= MANY) this.#placeRow(fact)
+      if (!fact.entry) this.selection.drop(fact.key)
+      if (first || fact.mine) continue
+      this.#mark(fact, now)
+      if (this.rows.byTime) this.held.add(fact.key)
+      if (fact.resync) this.away.add(fact.key)
+    }
+    if (facts.some(({ mine }) => mine)) this.rows.settle(Infinity)
   }
 
   #replaceRows() {
@@ -58,7 +213,7 @@ export class Browse {
   }
 
   #dropRow(key) {
-    if (this.#desk.kv.entry(key) || this.unsent.has(key)) return
+    if (this.entry(key) || this.unsent.has(key)) return
     this.rows.remove(key)
     this.#desk.redraw()
   }

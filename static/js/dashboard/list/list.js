@@ -2,234 +2,291 @@
 // has the focus keeps it. Its order and contents come from the desk.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
-import { repeat } from "../../vendor/lit-html/directives/repeat.js"
-import { emptyNotice, listNotices } from "./notices.js"
-import { keyText, preview, signs, time } from "../shared/pieces.js"
+import { drawKeyed } from "../shared/keyed.js"
+import { later } from "../shared/later.js"
+import { listNotices, placeholder, unsentChip } from "./notices.js"
+import { rowView } from "./row.js"
 import { inView, scrollFor } from "./rows.js"
+import { folderOf } from "./tree.js"
 
 export class List {
   #root
   #desk
   #grid = null
-  #current = null // the key of the row that Tab leads to
-  #anchor = null // the row that must not move: {key, offset}
-  #tabStop = null // that row, or the first one in view
+  #anchor = null // what must not move: {ids: the rows from here on, offset: where the first of them stands}
+  #view = null // what was shown when we last drew
+  #tabStop = null // the row that Tab leads to: the current one, or the first in view
   #rowHeight = 36
+  #marked = null // what marks the matches of the filter
+  #hands = null // what handles pointer and keys
+  #marking
+  #bar
+  #asides
+  #start
 
   constructor(root, desk) {
     this.#root = root
     this.#desk = desk
+    const arrived = () => desk.redraw()
+    this.#marking = later(() => import("./marked.js"), arrived)
+    this.#bar = later(() => import("./bar.js"), arrived)
+    this.#start = later(() => import("./start.js"), arrived)
+    this.#asides = later(() => import("./asides.js"), arrived)
     root.replaceChildren()
     addEventListener("resize", () => desk.redraw())
   }
 
+  /** Loads what will be needed sooner or later, so that it is there when there is no network any more. */
+  async loadRest() {
+    await Promise.all([this.#grasp(), this.#desk.browse.loadRest(), import("./marked.js"), import("./asides.js"), import("./bar.js"), import("./menu.js")])
+    for (const have of [this.#marking, this.#asides, this.#bar]) have()
+  }
+
   draw() {
-    const { rows } = this.#desk.browse
-    const focused = this.#focusedKey()
+    const { browse } = this.#desk
+    browse.settle(this.#used)
+    const { rows } = browse
+    const focused = this.#focusedRow()
     const orphaned = focused !== null && rows.indexOf(focused) < 0
-    if (orphaned) this.#current = rows.at(Math.min(this.#focusedPlace(), rows.length - 1)) ?? null
+    if (orphaned) browse.current = this.#survivor(focused)
     if (this.#grid) this.#rowHeight = parseInt(getComputedStyle(this.#grid).getPropertyValue("--row"), 10)
-    this.#keepAnchor()
+    if (this.#view === rows.view) this.#keepAnchor()
+    else this.#begin(rows.view)
     render(this.#template(), this.#root)
     this.#grid ??= this.#adopt(this.#root.querySelector(".grid"))
+    drawKeyed(this.#grid.firstElementChild, this.#visible(), ({ id }) => id, (row) => rowView(this.#desk, row))
     if (orphaned) this.#refocus(focused)
     this.#rememberAnchor()
   }
 
-  focusFilter() {
-    this.#root.querySelector("#filter").select()
-  }
-
   /** To the row of a key; without it, to the row that Tab leads to. */
   focusRow(key) {
-    const { rows } = this.#desk.browse
-    const index = [key, this.#current].map((key) => (key ? rows.indexOf(key) : -1)).find((index) => index >= 0)
-    if (rows.length > 0) this.#moveTo(index ?? 0)
+    const { rows, current } = this.#desk.browse
+    const index = [key, current].map((id) => (id ? rows.indexOf(id) : -1)).find((index) => index >= 0)
+    if (rows.length > 0) this.moveTo(index ?? 0)
     else this.#root.querySelector("#filter").focus({ preventScroll: true })
+  }
+
+  /** Whether the open key takes the place of the list. */
+  get narrow() {
+    return matchMedia("(max-width: 699px)").matches
+  }
+
+  get root() {
+    return this.#root
+  }
+  get grid() {
+    return this.#grid
+  }
+
+  /** Hears that rows are ticked, before it is drawn. */
+  ticked() {
+    this.#bar()
+    this.#desk.browse.ticked()
+  }
+
+  /** How many rows stand on a page of the list. */
+  get page() {
+    return Math.max(1, Math.floor(this.#grid.clientHeight / this.#rowHeight) - 1)
   }
 
   /** Brings the row of a key into view, without the focus. */
   show(key) {
-    this.#current = key
+    this.#desk.browse.current = key
     this.#scrollTo(this.#desk.browse.rows.indexOf(key))
+  }
+
+  /** What a history entry keeps of the list, so that Back leads to it. */
+  get place() {
+    return { top: this.#grid?.scrollTop ?? 0, current: this.#desk.browse.current, ...this.#desk.browse.place }
+  }
+
+  set place({ top, current, ...place }) {
+    this.#desk.browse.place = place
+    this.#desk.browse.current = current
+    this.#view = this.#desk.browse.rows.view
+    this.#anchor = null
+    this.draw()
+    this.#grid.scrollTop = top
+    this.#rememberAnchor()
   }
 
   #template() {
     const desk = this.#desk
-    const { rows } = desk.browse
+    const { browse } = desk
+    const { rows, selection } = browse
+    const { tree, q, prefix } = rows.view
+    const empty = rows.length === 0
+    if (q === "") this.#marked = null
+    else if (this.#marked?.filter !== q && this.#marking()) this.#marked = new (this.#marking().Marked)(q)
     return html`
       <div class="tools">
         <div class="search">
-          <label class="vh" for="filter">Filter keys</label>
-          <input id="filter" type="search" placeholder="Filter keys" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="512"
-            aria-keyshortcuts="/" .value=${desk.browse.filter} @input=${this.#filterTyped} @keydown=${this.#filterKey}>
+          <label class="vh" for="filter">Filter keys and values</label>
+          <input id="filter" type="search" placeholder="Filter keys or values" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="512"
+            data-command="filter" .value=${q} @focus=${() => browse.prepareSearch()} @input=${this.#filterTyped} @keydown=${this.#hand}>
           <kbd aria-hidden="true">/</kbd>
         </div>
-        <button type="button" class="primary" data-command="new" @click=${() => desk.opened.startNew()}>New key</button>
+        <button type="button" class="primary" data-command="new" @click=${() => desk.opened.startNew(prefix)}>New key</button>
       </div>
-      ${listNotices(desk)}
-      ${rows.length === 0 ? emptyNotice(desk) : nothing}
-      <div class="grid" role="grid" aria-label="Keys" aria-rowcount=${rows.length} ?hidden=${rows.length === 0} aria-busy=${String(!desk.synced)}
-        @scroll=${this.#scrolled} @click=${this.#clicked} @keydown=${this.#keyPressed}>
-        <div class="rows" role="rowgroup" .style=${`block-size:${rows.length * this.#rowHeight}px`}>
-          ${repeat(this.#visible(), ({ key }) => key, (row) => this.#row(row))}
-        </div>
-      </div>`
+      ${prefix ? this.#asides()?.crumbs(desk) : nothing} ${listNotices(desk)}
+      ${empty ? this.#insteadOfRows() : nothing}
+      <div class=${`grid${selection.size ? " ticking" : ""}`} role=${tree ? "treegrid" : "grid"} aria-label="Keys" aria-multiselectable="true" aria-rowcount=${rows.length}
+        ?hidden=${empty} aria-busy=${String(!desk.synced)} @scroll=${this.#scrolled} @click=${this.#hand} @keydown=${this.#hand}>
+        <div class="rows" role="rowgroup" .style=${`block-size:${rows.length * this.#rowHeight}px`}></div>
+      </div>
+      <div class="chips">${this.#news ? this.#asides()?.news(desk, this.#toTop) : nothing}${unsentChip(browse)}</div>
+      ${selection.size > 0 ? this.#bar()?.barView(desk) : nothing}`
+  }
+
+  /** Whether there is something to say about what happens meanwhile. */
+  get #news() {
+    const { paused, held, away, marks } = this.#desk.browse
+    return paused || held.size > 0 || away.size > 0 || marks.bursting(Date.now())
+  }
+
+  #insteadOfRows() {
+    const desk = this.#desk
+    const { rows } = desk.browse
+    if (!desk.synced) return placeholder
+    return rows.total === 0 && !rows.filtering && rows.view.prefix === "" ? this.#start()?.startView(desk) : this.#asides()?.emptyNotice(desk)
   }
 
   /** The rows in view, and the one with the focus or the way to it, wherever it is. */
   #visible() {
-    const { rows } = this.#desk.browse
+    const { rows, current } = this.#desk.browse
     const scrollTop = this.#grid?.scrollTop ?? 0
     const height = this.#grid?.clientHeight || 800
     const { first, end } = inView({ scrollTop, height, rowHeight: this.#rowHeight, count: rows.length })
-    const visible = []
-    for (let index = first; index < end; index++) visible.push({ index, key: rows.at(index) })
-    const current = this.#current === null ? -1 : rows.indexOf(this.#current)
-    if (current >= 0 && current < first) visible.unshift({ index: current, key: this.#current })
-    if (current >= end) visible.push({ index: current, key: this.#current })
-    this.#tabStop = current >= 0 ? this.#current : rows.at(Math.ceil(scrollTop / this.#rowHeight))
-    return visible
+    const wanted = Array.from({ length: end - first }, (_, i) => first + i)
+    const away = current === null ? -1 : rows.indexOf(current)
+    if (away >= 0 && away < first) wanted.unshift(away)
+    if (away >= end) wanted.push(away)
+    this.#tabStop = away >= 0 ? current : rows.at(Math.ceil(scrollTop / this.#rowHeight))
+    return wanted.map((index) => {
+      const id = rows.at(index)
+      return { id, index, place: rows.where(index), tabStop: id === this.#tabStop, rowHeight: this.#rowHeight, marked: this.#marked }
+    })
   }
 
-  #row({ index, key }) {
-    const desk = this.#desk
-    const mark = desk.browse.marks.of(key, Date.now())
-    const open = desk.opened.open?.key === key
-    const flash = mark?.flashing ? ` flash ${mark.kind}` : ""
-    return html`
-      <div role="row" class=${`row${open ? " open" : ""}${flash}`} aria-rowindex=${index + 1} aria-selected=${String(open)}
-        tabindex=${key === this.#tabStop ? 0 : -1} .rowKey=${key} .style=${`transform:translateY(${index * this.#rowHeight}px)`}>
-        ${this.#cells(key, desk.kv.entry(key), mark)}
-      </div>`
-  }
-
-  #cells(key, entry, mark) {
-    const desk = this.#desk
-    const unsent = desk.browse.unsent.has(key)
-    const edited = desk.opened.hasDraft(key)
-    return html`
-      <span role="gridcell" class="k" title=${key} aria-label=${edited ? `${key}, has unsaved changes` : key}>
-        ${keyText(key)}${edited ? html`<span class="edited" title="Has unsaved changes">${signs.draft}</span>` : nothing}
-      </span>
-      <span role="gridcell" class="v">${entry ? preview(entry.value) : html`<span class="dim">${mark?.kind === "gone" ? "deleted" : "not saved yet"}</span>`}</span>
-      <span role="gridcell" class="t">
-        ${mark ? html`<span class="by" title=${`${news(mark)} ${mark.who}`}>${signs.otherTab}<span class="vh">${news(mark)} </span><span class="who">${mark.who}</span></span>` : nothing}
-        ${unsent ? html`<span class="unsent">${signs.unsent}unsent</span>` : entry ? time(entry.updated_at, desk.now()) : nothing}
-      </span>`
-  }
+  // --- the filter ---
 
   #filterTyped = ({ target }) => {
     this.#desk.browse.setFilter(target.value)
-    this.#grid.scrollTop = 0
-    const { length } = this.#desk.browse.rows
+    const { length } = this.#desk.browse.rows.keys
     if (target.value) this.#desk.page.say(length === 1 ? "1 key matches" : `${length} keys match`)
   }
 
-  #filterKey = (event) => {
-    const desk = this.#desk
-    if (event.key === "Escape" && desk.browse.filter === "") event.target.blur()
-    if (event.key === "Escape" && desk.browse.filter !== "") {
-      event.preventDefault()
-      desk.browse.setFilter("")
-    }
-    if (event.key === "ArrowDown" && desk.browse.rows.length > 0) {
-      event.preventDefault()
-      this.#moveTo(0)
-    }
-    if (event.key === "Enter" && desk.browse.filter) desk.opened.openKey(desk.browse.filter)
+  /** Pointer and keys: an event goes to the method of its name. */
+  #hand = (event) => {
+    if (this.#hands) this.#hands[event.type]?.(event)
+    else this.#grasp().then(
+      () => this.#hands[event.type]?.(event),
+      () => {}, // without a connection; what is pressed next asks again
+    )
   }
 
-  #clicked = (event) => {
-    const row = event.target.closest("[role=row]")
-    if (!row) return
-    this.#current = row.rowKey
-    this.#desk.opened.openKey(row.rowKey, { focus: narrow() })
+  async #grasp() {
+    const { Hands } = await import("./hands.js")
+    this.#hands ??= new Hands(this, this.#desk)
   }
 
-  #keyPressed = (event) => {
-    const row = event.target.closest("[role=row]")
-    if (!row || event.altKey || event.ctrlKey || event.metaKey) return
-    const last = this.#desk.browse.rows.length - 1
-    const here = this.#desk.browse.rows.indexOf(row.rowKey)
-    const page = Math.max(1, Math.floor(this.#grid.clientHeight / this.#rowHeight) - 1)
-    const to = { ArrowUp: here - 1, ArrowDown: here + 1, Home: 0, End: last, PageUp: here - page, PageDown: here + page }[event.key]
-    if (to !== undefined) this.#moveTo(Math.min(last, Math.max(0, to)))
-    else if (event.key === "Enter" || event.key === " ") this.#desk.opened.openKey(row.rowKey)
-    else if (event.key === "Delete") this.#desk.opened.remove(row.rowKey)
-    else return
-    event.preventDefault()
-  }
+  // --- where one is ---
 
   #scrolled = () => {
     this.#rememberAnchor()
+    this.#desk.page.moved()
     this.#desk.redraw()
   }
 
-  #moveTo(index) {
-    this.#current = this.#desk.browse.rows.at(index)
+  #toTop = () => {
+    this.#desk.browse.showHeld()
+    this.#anchor = null
+    this.#grid.scrollTop = this.#desk.browse.rows.view.sort === "updated" ? this.#grid.scrollHeight : 0
+  }
+
+  /** To a row by its number, with the focus. */
+  moveTo(index) {
+    const { browse } = this.#desk
+    browse.current = browse.rows.at(index)
     this.#scrollTo(index)
     this.draw()
-    this.#rowElement(this.#current)?.focus({ preventScroll: true })
+    this.#rowElement(browse.current)?.focus({ preventScroll: true })
   }
 
   #scrollTo(index) {
     if (index < 0 || !this.#grid) return
+    this.#anchor = null
     const { scrollTop, clientHeight: height } = this.#grid
     this.#grid.scrollTop = scrollFor({ index, scrollTop, height, rowHeight: this.#rowHeight })
   }
 
-  #rowElement(key) {
-    return [...this.#grid.querySelectorAll("[role=row]")].find((row) => row.rowKey === key)
+  #rowElement(id) {
+    return [...this.#grid.querySelectorAll("[role=row]")].find((row) => row.rowId === id)
   }
 
-  #focusedKey() {
-    return this.#grid?.contains(document.activeElement) ? (document.activeElement.rowKey ?? null) : null
+  get #used() {
+    return this.#grid?.matches(":hover, :focus-within") ?? false
   }
 
-  #focusedPlace() {
-    return Number(document.activeElement.getAttribute("aria-rowindex")) - 1
+  #focusedRow() {
+    return this.#grid?.contains(document.activeElement) ? (document.activeElement.closest("[role=row]")?.rowId ?? null) : null
   }
 
-  /** The row that had the focus is gone: its place takes it over. */
+  /** The row that takes the place of one that is gone. */
+  #survivor(gone) {
+    const { rows } = this.#desk.browse
+    const ids = this.#anchor?.ids ?? []
+    return ids.slice(ids.indexOf(gone) + 1).find((id) => rows.indexOf(id) >= 0) ?? rows.at(rows.length - 1) ?? null
+  }
+
   #refocus(gone) {
-    this.#desk.page.say(`${gone} was deleted`)
+    if (folderOf(gone) === null) this.#desk.page.say(`${gone} was deleted`)
     this.focusRow()
+  }
+
+  /** Something else is shown: it is seen from its beginning, or from the row one was at if only the order is another one. */
+  #begin(view) {
+    const same = this.#view !== null && this.#view.q === view.q && this.#view.prefix === view.prefix
+    this.#view = view
+    this.#anchor = null
+    if (!this.#grid) return
+    this.#setHeight()
+    this.#grid.scrollTop = 0
+    const { current, rows } = this.#desk.browse
+    if (same && current !== null) this.#scrollTo(rows.indexOf(current))
   }
 
   /** Rows that come and go above must not move what one is looking at; at the very top, new keys may show. */
   #keepAnchor() {
     if (!this.#grid || !this.#anchor) return
-    const index = this.#desk.browse.rows.near(this.#anchor.key)
-    const top = index * this.#rowHeight - this.#anchor.offset
-    if (Math.abs(top - this.#grid.scrollTop) >= 1) {
-      // the rows must be as high as they will be, or the browser cuts the position short
-      this.#grid.firstElementChild.style.blockSize = `${this.#desk.browse.rows.length * this.#rowHeight}px`
-      this.#grid.scrollTop = top
-    }
+    const { rows } = this.#desk.browse
+    const { ids, offset } = this.#anchor
+    const stays = ids.findIndex((id) => rows.indexOf(id) >= 0)
+    if (stays < 0) return
+    const top = (rows.indexOf(ids[stays]) - stays) * this.#rowHeight - offset
+    if (Math.abs(top - this.#grid.scrollTop) < 1) return
+    this.#setHeight()
+    this.#grid.scrollTop = top
+  }
+
+  /** The rows must be as high as they will be, or the browser cuts a position short. */
+  #setHeight() {
+    this.#grid.firstElementChild.style.blockSize = `${this.#desk.browse.rows.length * this.#rowHeight}px`
   }
 
   #rememberAnchor() {
     const { rows } = this.#desk.browse
-    const { scrollTop } = this.#grid
-    const used = this.#grid.matches(":hover, :focus-within")
-    const focused = this.#focusedKey()
-    const key = focused ?? rows.at(Math.floor(scrollTop / this.#rowHeight))
-    if (key === undefined || (scrollTop === 0 && !used)) return (this.#anchor = null)
-    this.#anchor = { key, offset: rows.indexOf(key) * this.#rowHeight - scrollTop }
+    const { scrollTop, clientHeight } = this.#grid
+    const focused = this.#focusedRow()
+    if (rows.length === 0 || (scrollTop === 0 && !this.#used)) return (this.#anchor = null)
+    const first = focused === null ? Math.floor(scrollTop / this.#rowHeight) : rows.indexOf(focused)
+    const ids = Array.from({ length: Math.ceil(clientHeight / this.#rowHeight) + 1 }, (_, i) => rows.at(first + i)).filter((id) => id !== undefined)
+    this.#anchor = { ids, offset: first * this.#rowHeight - scrollTop }
   }
 
   #adopt(grid) {
     new ResizeObserver(() => this.#desk.redraw()).observe(grid)
     return grid
   }
-}
-
-function news({ kind }) {
-  return { new: "created by", changed: "changed by", gone: "deleted by" }[kind]
-}
-
-/** Whether the open key takes the place of the list. */
-export function narrow() {
-  return matchMedia("(max-width: 699px)").matches
 }

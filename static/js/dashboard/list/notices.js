@@ -1,22 +1,40 @@
-// What the list has to say beside its rows: how many, how stale, how empty.
+// What the list has to say beside its rows: how many, in which order, how stale.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { timeOfDay } from "../shared/clock.js"
+import { count, signs } from "../shared/pieces.js"
 
-const count = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`
+const SORTS = { key: "Key, A–Z", "-key": "Key, Z–A", "-updated": "Newest change", updated: "Oldest change" }
 
 export function listNotices(desk) {
-  const { kv } = desk
-  const { rows, marks } = desk.browse
-  const total = count(kv.size, "key", "keys")
-  const rate = marks.rate(Date.now())
+  const { kv, browse } = desk
+  const { rows } = browse
+  const some = rows.filtering ? "match" : rows.view.prefix
+  const total = count(rows.total, "key", "keys")
   return html`
     ${kv.state === "offline" ? offline(desk) : nothing}
     <div class="sub">
-      <span id="count">${desk.synced ? (rows.filtering ? `${count(rows.length, "match", "matches")} of ${total}` : total) : "Loading…"}</span>
-      ${marks.bursting(Date.now()) ? html`<span class="chip">${rate} changes/s</span>` : nothing}
-      ${desk.browse.unsent.size > 0 ? html`<span class="chip warn" id="unsent">${count(desk.browse.unsent.size, "unsent change", "unsent changes")}</span>` : nothing}
+      <span id="count">${!desk.synced ? "Loading…" : rows.filtering ? `${count(rows.keys.length, "match", "matches")} of ${total}` : some ? `${rows.keys.length.toLocaleString("en")} of ${total}` : total}${rows.partial ? ", still searching…" : ""}</span>
+      ${rows.total > 0 ? order(desk) : nothing}
     </div>`
+}
+
+/** It stands above the rows, so that it moves none of them. */
+export function unsentChip({ unsent }) {
+  return unsent.size > 0 ? html`<span class="chip warn" id="unsent">${count(unsent.size, "unsent change", "unsent changes")}</span>` : nothing
+}
+
+function order({ browse, page }) {
+  const { tree, sort } = browse.rows.view
+  const view = (name, label, on) => html`<button type="button" aria-pressed=${String(on)} @click=${() => browse.setView(name)}>${label}</button>`
+  return html`
+    <span class="order">
+      <span class="seg" role="group" aria-label="View" data-command="view">${view("tree", "Tree", tree)}${view("list", "List", !tree)}</span>
+      <select id="sort" aria-label="Sort" title="Sort" @change=${({ target }) => page.go({ sort: target.value }, { replace: true })}>
+        ${Object.entries(SORTS).map(([name, label]) => html`<option value=${name} ?selected=${name === sort}>${label}</option>`)}
+      </select>
+      <button type="button" class="icon quiet" id="pause" aria-label="Pause live changes" aria-pressed=${String(browse.paused)} data-command="pause" @click=${() => browse.pause()}>${browse.paused ? signs.play : signs.pause}</button>
+    </span>`
 }
 
 function offline(desk) {
@@ -24,21 +42,5 @@ function offline(desk) {
   return html`<p class="offline"><strong>Offline.</strong> ${since}What you save is kept in this tab until the connection is back.</p>`
 }
 
-export function emptyNotice(desk) {
-  if (!desk.synced) return html`<div class="skeleton" aria-hidden="true">${[62, 40, 75, 51, 33].map((width) => html`<span .style=${`inline-size:${width}%`}></span>`)}</div>`
-  if (!desk.browse.rows.filtering)
-    return html`
-      <div class="empty">
-        <h2>No keys yet</h2>
-        <p>Create one here, and open this page in a second tab: it will be there at once.</p>
-        <button type="button" class="primary" @click=${() => desk.opened.startNew()}>Create the first key</button>
-      </div>`
-  return html`
-    <div class="empty">
-      <p>No keys match <strong class="mono">${desk.browse.filter}</strong>.</p>
-      <div class="row-of-buttons">
-        <button type="button" @click=${() => desk.browse.setFilter("")}>Clear the filter</button>
-        <button type="button" @click=${() => desk.opened.startNew(desk.browse.filter)}>Create this key</button>
-      </div>
-    </div>`
-}
+/** Before anything is known. */
+export const placeholder = html`<div class="skeleton" aria-hidden="true">${[62, 40, 75, 51, 33].map((width) => html`<span .style=${`inline-size:${width}%`}></span>`)}</div>`

@@ -1,132 +1,56 @@
-// Undo and redo: of what this tab has done, and of any other write. An undo is a write, refused where somebody wrote since; so
-// doing it again is an undo of that write. No DOM.
-
-import { html } from "../../vendor/lit-html/lit-html.js"
-import { keyText } from "../shared/pieces.js"
-import { whoWrote } from "../shared/origins.js"
-import { historyPath } from "./paths.js"
-import { Steps } from "./steps.js"
-
-const NO_CONNECTION = "There is no connection: nothing was undone. Try again when it is back."
+// Undo and redo, as the desk has them. What does it (undoing.js, with the same methods) comes with the first thing that was done.
+// No DOM.
 
 export class Undo {
   #desk
-  #steps = new Steps()
-  #turn = Promise.resolve() // one after the other, in the order in which they were asked for
+  #loading = null
+  #undoing = null
+  #offered = []
 
   constructor(desk) {
     this.#desk = desk
   }
 
-  /** Whether there is anything to undo, or to do again. */
   get possible() {
-    return this.#steps.last !== null
+    return this.#undoing?.possible ?? false
   }
   get repeatable() {
-    return this.#steps.lastUndone !== null
+    return this.#undoing?.repeatable ?? false
   }
 
-  /**
-   * This tab has made the writes of these `revisions`, in this order; `what` says it: a text or template, such as "Deleted a".
-   * It can be undone as one thing; `toast`: that is offered for a while.
-   */
-  offer(what, revisions, { toast = true } = {}) {
-    const step = { what, revisions }
-    this.#steps.did(step)
-    if (toast) this.#offerUndo(step, what)
+  /** What was done before it is there is told it then. */
+  offer(...done) {
+    this.#offered.push(done)
+    this.load().catch(() => {})
   }
 
-  /** Undoes the last thing. */
   last() {
-    return this.#inTurn(() => this.possible && this.#undo(this.#steps.last))
+    return this.#call("last")
   }
 
-  /** Does again what was undone last. */
   redo() {
-    return this.#inTurn(() => this.repeatable && this.#redo(this.#steps.lastUndone))
+    return this.#call("redo")
   }
 
-  /** Undoes these writes, whoever made them. */
-  take(what, revisions) {
-    return this.#inTurn(() => this.#undo({ what, revisions }))
+  take(...what) {
+    return this.#call("take", ...what)
   }
 
-  async #undo(step) {
-    const revisions = await this.#back(step.revisions, () => this.#steps.undid(step))
-    if (!revisions) return
-    const back = { what: step.what, revisions }
-    this.#steps.undid(step, back)
-    this.#desk.page.toast(html`Undone: ${step.what}`, { label: "Redo", run: () => this.#inTurn(() => this.#steps.isUndone(back) && this.#redo(back)) })
+  async load() {
+    // without a connection the next one asks again
+    this.#loading ??= import("./undoing.js").finally(() => (this.#loading = null))
+    const { Undoing } = await this.#loading
+    this.#undoing ??= new Undoing(this.#desk)
+    for (const done of this.#offered.splice(0)) this.#undoing.offer(...done)
+    return this.#undoing
   }
 
-  async #redo(step) {
-    const revisions = await this.#back(step.revisions, () => this.#steps.redid(step))
-    if (!revisions) return
-    const again = { what: step.what, revisions }
-    this.#steps.redid(step, again)
-    this.#offerUndo(again, html`Done again: ${step.what}`)
-  }
-
-  #offerUndo(step, text) {
-    this.#desk.page.toast(text, { label: "Undo", run: () => this.#inTurn(() => this.#steps.isDone(step) && this.#undo(step)) })
-  }
-
-  #inTurn(work) {
-    // not later, when nobody looks any more
-    if (this.#desk.kv.state === "offline") return this.#desk.page.toast(NO_CONNECTION)
-    this.#turn = this.#turn.then(work).catch(reportError)
-    return this.#turn
-  }
-
-  /** Takes these writes back, the newest first; the writes that did so, or null. `lost()`: they never can be. */
-  async #back(revisions, lost) {
-    if (!(await this.#settled())) {
-      this.#desk.page.toast(NO_CONNECTION)
-      return null
-    }
-    const { kv } = this.#desk
-    const made = []
+  async #call(name, ...what) {
     try {
-      // All or nothing, as far as can be known before: of several writes, each is asked first.
-      if (revisions.length > 1) await Promise.all(revisions.map((revision) => kv.undo(revision, { dryRun: true }).catch(ours(revisions))))
-      for (const revision of revisions.toReversed()) made.push((await kv.undo(revision)).revision)
-      return made
-    } catch (refusal) {
-      if (refusal.code === "conflict" || refusal.code === "not_found") lost()
-      await this.#tell(refusal, made.length, revisions.length)
-      return null
-    }
-  }
-
-  /** Waits until what was written before is answered, since that is what is to be undone first; false without a connection. */
-  async #settled() {
-    const { kv } = this.#desk
-    const answered = () => new Promise((done) => kv.addEventListener("pending", () => setTimeout(done), { once: true }))
-    while (kv.pending.length > 0 && kv.state !== "offline") await answered()
-    return kv.state !== "offline"
-  }
-
-  async #tell(refusal, made, all) {
-    const { page } = this.#desk
-    if (refusal.code !== "conflict" || !refusal.key) return page.toast(refusal.message)
-    const rest = made > 0 ? `only ${made} of ${all} parts were undone` : "nothing was undone"
-    const since = await this.#whatCameSince(refusal.key)
-    page.toast(html`<b class="mono">${keyText(refusal.key)}</b> ${since}; ${rest}. <a href=${historyPath(refusal.key)}>Its history</a>`)
-  }
-
-  async #whatCameSince(key) {
-    try {
-      const [{ origin }] = (await this.#desk.kv.history({ key, limit: 1 })).writes
-      return origin.via === "expiry" ? "has expired since" : `was changed by ${whoWrote(origin)} since`
+      await this.load()
     } catch {
-      return "was changed since"
+      return this.#desk.page.toast("There is no connection: nothing was undone. Try again when it is back.")
     }
-  }
-}
-
-/** A key that one of the later of these writes has touched again is no obstacle: that one is undone first. */
-function ours(revisions) {
-  return (refusal) => {
-    if (refusal.code !== "conflict" || !revisions.includes(refusal.entry?.revision)) throw refusal
+    return this.#undoing[name](...what)
   }
 }

@@ -16,6 +16,9 @@ export function preview(value) {
   return html`<span class="json-${kindOf(value).split(" ")[0]}">${previewOf(value)}</span>`
 }
 
+/** "1 key", "1,284 keys". */
+export const count = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`
+
 export function time(at, now) {
   return html`<time datetime=${at} title=${moment(at)}>${age(at, now)}</time>`
 }
@@ -28,5 +31,9 @@ export const signs = {
   unsent: icon(svg`<path d="M8 13.5v-9 M4.5 7.5 8 4l3.5 3.5 M3 1.5h10" />`),
   draft: icon(svg`<path d="m10.5 3 2.5 2.5-7.5 7.5-3 .5.5-3z"/>`),
   back: icon(svg`<path d="M10 3 5 8l5 5"/>`),
+  twisty: icon(svg`<path d="m6 4 4 4-4 4"/>`),
+  more: icon(svg`<path d="M3 8h.01 M8 8h.01 M13 8h.01" stroke-width="2"/>`),
+  pause: icon(svg`<path d="M5.5 3.5v9 M10.5 3.5v9"/>`),
+  play: icon(svg`<path d="M5 3.5v9l7-4.5z"/>`),
   plus: icon(svg`<path d="M8 3v10 M3 8h10"/>`),
 }

@@ -1,7 +1,7 @@
 // Short messages at the bottom, some with a way back. Each stays ten seconds, and longer while someone is at it.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
-import { repeat } from "../../vendor/lit-html/directives/repeat.js"
+import { drawKeyed } from "../shared/keyed.js"
 
 const STAYS = 10_000
 const MOST = 3
@@ -31,8 +31,9 @@ export class Toasts {
     this.#changed()
   }
 
-  get view() {
-    return repeat(
+  draw(place) {
+    drawKeyed(
+      place,
       this.#toasts,
       ({ id }) => id,
       (toast) => html`

@@ -1,0 +1,146 @@
+// What can be done with one key, a folder or many keys at once. All of it can be undone as one thing, none of it overwrites what
+// somebody else has written meanwhile. Loaded when it is first needed.
+
+import { html, render } from "../../vendor/lit-html/lit-html.js"
+import { count, keyText } from "../shared/pieces.js"
+
+const BATCH = 128 // ops in one write
+const WRITE = 1_000 // keys in one write under a prefix
+
+/** How these keys are called: the one, the folder, or so many. */
+export function nameOf({ keys, folder = null }) {
+  if (folder !== null) return html`<b class="mono">${keyText(folder)}</b>`
+  return keys.length === 1 ? html`<b class="mono">${keyText(keys[0])}</b>` : count(keys.length, "key", "keys")
+}
+
+/** Deletes what is shown, and nothing newer. `what`: {keys, folder}; the `folder` is given when these are all that is in it. */
+export async function remove(desk, what) {
+  const { kv, browse, opened, undo, page } = desk
+  const { keys, folder = null } = what
+  if (keys.length === 1 && folder === null) return opened.remove(keys[0])
+  if (keys.length > WRITE && !(await agreed(desk, what))) return
+  const focused = browse.rows.indexOf(browse.current)
+  const done = await inWrites(
+    desk,
+    folder !== null && keys.length <= WRITE
+      ? [() => kv.deletePrefix(folder)]
+      : batches(keys.filter((key) => kv.held(key)), BATCH).map((part) => () => kv.batch(part.map((key) => ({ op: "delete", key, ifRevision: kv.held(key)?.revision ?? 0 })))),
+  )
+  if (done.revisions.length > 0) {
+    browse.selection.clear()
+    undo.offer(html`Deleted ${nameOf(what)}`, done.revisions)
+    if (opened.open && keys.includes(opened.open.key)) opened.close()
+    browse.current = browse.rows.at(Math.min(Math.max(0, focused), browse.rows.length - 1)) ?? null
+    page.focus("list")
+  }
+  tell(desk, done, "deleted")
+}
+
+/** Whether so much is really to be deleted: an undo of it takes its time. */
+function agreed(desk, what) {
+  const place = desk.page.dialogs
+  return new Promise((resolve) => {
+    const close = (yes) => (event) => {
+      resolve(yes)
+      event.currentTarget.closest("dialog").close()
+    }
+    render(
+      html`
+        <dialog id="delete-many" aria-labelledby="delete-many-title" @close=${() => resolve(false)}>
+          <h2 id="delete-many-title">Delete ${nameOf(what)}?</h2>
+          <p>${count(what.keys.length, "key goes", "keys go")} to the trash, and can be had back from there.</p>
+          <div class="row-of-buttons">
+            <button type="button" class="danger" @click=${close(true)}>Delete</button>
+            <button type="button" class="primary" @click=${close(false)}>Keep</button>
+          </div>
+        </dialog>`,
+      place,
+    )
+    place.querySelector("dialog").showModal()
+  })
+}
+
+/** Moves or copies; `to(key)` is where each key goes, `from` and `into` say the same for a folder or a single key. */
+export async function transfer(desk, { keys, folder = null, copying, to, from, into }) {
+  const { kv, browse, opened, undo, page } = desk
+  const single = from !== undefined && keys.length <= WRITE
+  const per = copying ? BATCH : BATCH / 2
+  const expiry = ({ expires_at }) => (expires_at ? Math.max(1, (Date.parse(expires_at) - desk.now()) / 1_000) : undefined)
+  const ops = (key) => {
+    const entry = kv.entry(key)
+    const made = { op: "set", key: to(key), value: entry.value, ifRevision: 0, ttl: expiry(entry) }
+    return copying ? [made] : [made, { op: "delete", key, ifRevision: entry.revision }]
+  }
+  const open = opened.open?.key
+  const done = await inWrites(
+    desk,
+    single ? [() => (copying ? kv.copy(from, into) : kv.move(from, into))] : batches(keys, per).map((part) => () => kv.batch(part.filter((key) => kv.held(key)).flatMap(ops))),
+  )
+  if (done.revisions.length > 0) {
+    browse.selection.clear()
+    undo.offer(html`${copying ? "Copied" : "Moved"} ${nameOf({ keys, folder })}`, done.revisions)
+    if (keys.length === 1 && folder === null) opened.openKey(to(keys[0]))
+    else if (!copying && keys.includes(open)) page.go({ key: to(open) }, { replace: true })
+  }
+  return done
+}
+
+/** Why these keys cannot go there: the keys that are taken. Nothing is ever written over. */
+export function taken(desk, keys, to) {
+  return keys.map(to).filter((key) => desk.kv.held(key))
+}
+
+export function tell(desk, { refusal, revisions }, verb) {
+  if (!refusal) return
+  const moved = refusal.code === "conflict" ? "something has just changed in another tab" : refusal.message
+  desk.page.toast(revisions.length > 0 ? `Only a part was ${verb}: ${moved}` : `Nothing was ${verb}: ${moved}`)
+}
+
+/** One write after the other, until one is refused: {revisions, refusal}. */
+async function inWrites(desk, writes) {
+  const revisions = []
+  try {
+    for (const write of writes) revisions.push((await write()).revision)
+    return { revisions, refusal: null }
+  } catch (refusal) {
+    if (!refusal.code) throw refusal
+    return { revisions, refusal }
+  }
+}
+
+function batches(all, size) {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size))
+}
+
+/** A file of these keys and their values, as JSON that an import takes. */
+export function download(desk, keys, name = "keys") {
+  const values = Object.create(null)
+  for (const key of keys) values[key] = desk.kv.held(key)?.value
+  const url = URL.createObjectURL(new Blob([JSON.stringify(values, null, 2), "\n"], { type: "application/json" }))
+  const link = Object.assign(document.createElement("a"), { href: url, download: `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^-+|-+$/g, "") || "keys"}.json` })
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(url), 60_000)
+  desk.page.toast(html`Exported ${nameOf({ keys })}`)
+}
+
+const SAMPLE = {
+  "app/banner": "Maintenance on Sunday, 02:00 UTC",
+  "app/feature-flags": { checkout: true, beta: ["ada", "grace"], rollout: 0.25 },
+  "app/maintenance": false,
+  "app/rate-limit": 250,
+  "devices/berlin/door": { open: false, battery: 0.82 },
+  "devices/berlin/greenhouse": { temperature: 21.5, humidity: 0.61 },
+  "devices/oslo/harbour": { temperature: 4.2, wind: [11.3, "NW"] },
+  "notes/shopping": ["oat milk", "coffee", "lemons"],
+  "notes/welcome": "Open this page in a second tab, and change something there.",
+  readme: "A value is any JSON: text, numbers, true and false, null, lists and objects.",
+}
+
+/** A small tree to play with, in one write. */
+export async function loadSample(desk) {
+  const done = await inWrites(desk, [() => desk.kv.batch(Object.entries(SAMPLE).map(([key, value]) => ({ op: "set", key, value, ifRevision: 0 })))])
+  if (done.refusal) return tell(desk, done, "written")
+  desk.undo.offer("Loaded the sample data", done.revisions)
+  desk.page.focus("list")
+}
+

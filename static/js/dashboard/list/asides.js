@@ -1,0 +1,51 @@
+// What stands in for the rows where there are none, what stands above them while something happens, and the way to the folder that is
+// shown.
+
+import { html, nothing } from "../../vendor/lit-html/lit-html.js"
+import { count, signs } from "../shared/pieces.js"
+
+/** The way from the top to the folder that is shown. */
+export function crumbs({ browse, page }) {
+  const { prefix } = browse.rows.view
+  const names = prefix.match(/[^/]*\/|[^/]+$/g)
+  const to = (end) => names.slice(0, end).join("")
+  return html`
+    <nav class="crumbs" aria-label="Folder"><ol>
+      <li><button type="button" class="link" @click=${() => page.go({ prefix: "" })}>All keys</button></li>
+      ${names.map((name, i) =>
+        i < names.length - 1
+          ? html`<li><button type="button" class="link mono" @click=${() => page.go({ prefix: to(i + 1) })}>${name}</button></li>`
+          : html`<li><span class="mono" aria-current="location">${name}</span></li>`,
+      )}
+    </ol></nav>`
+}
+
+export function emptyNotice(desk) {
+  const { browse, opened, page } = desk
+  const { q, prefix } = browse.rows.view
+  const key = q.startsWith(prefix) ? q : prefix + q
+  return html`
+    <div class="empty">
+      <p>${q === "" ? html`There is nothing in <strong class="mono">${prefix}</strong>.` : html`No keys or values match <strong class="mono">${q}</strong>${prefix ? html` in <strong class="mono">${prefix}</strong>` : ""}.`}</p>
+      <div class="row-of-buttons">
+        ${q === "" ? nothing : html`<button type="button" @click=${() => browse.setFilter("")}>Clear the filter</button>`}
+        ${prefix === "" ? nothing : html`<button type="button" @click=${() => page.go({ prefix: "" })}>${q === "" ? "All keys" : "Look in all keys"}</button>`}
+        <button type="button" @click=${() => opened.startNew(key)}>Create key <span class="mono">${key}</span></button>
+      </div>
+    </div>`
+}
+
+/** What happens meanwhile. `toTop()` puts held rows in order, and shows those that have changed. */
+export function news({ browse }, toTop) {
+  const { rows, marks } = browse
+  return html`
+    ${browse.paused ? html`<button type="button" class="chip warn" id="resume" @click=${() => browse.pause()}>${signs.play}Paused · ${count(browse.waiting, "change", "changes")} waiting</button>` : nothing}
+    ${browse.held.size > 0 ? html`<button type="button" class="chip" id="held" @click=${toTop}>${count(browse.held.size, "change", "changes")} ${rows.view.sort === "updated" ? "below" : "above"} · show</button>` : nothing}
+    ${browse.away.size > 0 ? awayChip(browse) : nothing}
+    ${marks.bursting(Date.now()) ? html`<span class="chip">${marks.rate(Date.now())} changes/s</span>` : nothing}`
+}
+
+function awayChip(browse) {
+  const only = browse.rows.view.only !== null
+  return html`<button type="button" class="chip" id="away" aria-pressed=${String(only)} @click=${() => browse.showAway(!only)}>${only ? "Show all keys again" : `${count(browse.away.size, "key", "keys")} changed while you were away`}</button>`
+}

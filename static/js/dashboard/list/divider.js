@@ -1,0 +1,63 @@
+// The divider between list and key: dragged, or moved by the arrow keys; its place is remembered.
+
+const NAME = "rkv-list-width"
+const STEP = 16
+const LEAST = 260
+
+/** Makes `divider` move the end of `list`, whose width goes to the parent of both as `--list-width`; first to where it was left. */
+export function divide(divider, list) {
+  const desk = divider.parentElement
+  const most = () => Math.max(LEAST, desk.clientWidth - 360)
+  const tell = () => {
+    divider.ariaValueMax = most()
+    divider.ariaValueNow = Math.round(list.offsetWidth)
+  }
+  const set = (width) => {
+    desk.style.setProperty("--list-width", `${Math.round(Math.min(most(), Math.max(LEAST, width)))}px`)
+    tell()
+  }
+  const keep = (width = list.offsetWidth) => {
+    try {
+      localStorage.setItem(NAME, width)
+    } catch {
+      // then it lasts as long as the page
+    }
+  }
+  const dragged = (event) => {
+    const { left, right } = list.getBoundingClientRect()
+    set(getComputedStyle(desk).direction === "rtl" ? right - event.clientX : event.clientX - left)
+  }
+  divider.addEventListener("pointerdown", (event) => {
+    divider.setPointerCapture(event.pointerId)
+    divider.classList.add("dragged")
+    divider.addEventListener("pointermove", dragged)
+    event.preventDefault()
+  })
+  divider.addEventListener("lostpointercapture", () => {
+    divider.classList.remove("dragged")
+    divider.removeEventListener("pointermove", dragged)
+    if (desk.style.getPropertyValue("--list-width")) keep()
+  })
+  divider.addEventListener("dblclick", () => {
+    desk.style.removeProperty("--list-width")
+    keep("")
+  })
+  divider.addEventListener("keydown", (event) => {
+    const width = { ArrowLeft: list.offsetWidth - STEP, ArrowRight: list.offsetWidth + STEP, Home: LEAST, End: most() }[event.key]
+    if (width === undefined) return
+    event.preventDefault()
+    set(width)
+    keep()
+  })
+  const width = recall()
+  if (width >= LEAST) desk.style.setProperty("--list-width", `min(${width}px, 100% - 360px)`)
+  new ResizeObserver(tell).observe(list)
+}
+
+function recall() {
+  try {
+    return Number(localStorage.getItem(NAME))
+  } catch {
+    return 0 // storage may be switched off
+  }
+}

@@ -1,0 +1,74 @@
+// Folders: slashes in keys, seen as a tree. A row has a name of its own: a key is its own name, and a folder's is its prefix and a
+// character that no key can hold. No DOM.
+
+const FOLDER = "\u0000"
+
+export const folderRow = (folder) => folder + FOLDER
+
+/** The prefix of a folder's row, or null for that of a key. */
+export const folderOf = (id) => (id.endsWith(FOLDER) ? id.slice(0, -1) : null)
+
+/** The folder that a key or folder stands in: "a/" for "a/b" and "a/b/", "" at the top. */
+export function parentOf(path) {
+  return path.length > 1 ? path.slice(0, path.lastIndexOf("/", path.length - 2) + 1) : ""
+}
+
+/**
+ * The rows of a tree over `keys`, in their order; the keys of one folder stand together. `isOpen(folder, count)` says whether to show what is
+ * in it. Row by row: {ids, parents, places}: its name, the row number of its folder (-1: none) and which of that folder's rows it is;
+ * by row number, `sizes` tells
+ * how many rows a folder shows, `counts` how many keys it has, and `firsts` where these begin in `keys`.
+ */
+export function flatten(keys, root, isOpen) {
+  const ids = []
+  const parents = []
+  const places = []
+  const sizes = new Map([[-1, 0]])
+  const counts = new Map()
+  const firsts = new Map()
+  const path = [{ folder: root, row: -1 }]
+  const put = (id) => {
+    const { row } = path.at(-1)
+    const at = sizes.get(row) + 1
+    sizes.set(row, at)
+    parents.push(row)
+    places.push(at)
+    return ids.push(id) - 1
+  }
+  for (let i = 0; i < keys.length; ) {
+    const key = keys[i]
+    while (path.length > 1 && !key.startsWith(path.at(-1).folder)) path.pop()
+    const slash = key.indexOf("/", path.at(-1).folder.length)
+    if (slash < 0) {
+      put(key)
+      i += 1
+      continue
+    }
+    const folder = key.slice(0, slash + 1)
+    const count = endOf(keys, folder, i) - i
+    const row = put(folderRow(folder))
+    counts.set(row, count)
+    firsts.set(row, i)
+    sizes.set(row, 0)
+    if (isOpen(folder, count)) path.push({ folder, row })
+    else i += count
+  }
+  return { ids, parents, places, sizes, counts, firsts }
+}
+
+/** Where the keys that begin with `prefix`, of which `from` is the first, come to an end. */
+export function endOf(keys, prefix, from) {
+  let low = from
+  let step = 1
+  while (low + step <= keys.length && keys[low + step - 1].startsWith(prefix)) {
+    low += step
+    step *= 2
+  }
+  let high = Math.min(keys.length, low + step - 1)
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (keys[middle].startsWith(prefix)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
