@@ -20,7 +20,7 @@ export function listen(commands, desk) {
     const begins = commands.some((command) => command.run && command.keys.some((known) => known.startsWith(`${keys} `)))
     first = begins ? { key: keys, at: event.timeStamp } : null
     const command = begins ? null : commandFor(keys, commands)
-    if (!command || (writing && command.outside)) return
+    if (!command || (writing && command.outside && !unwritten(event.composedPath()[0]))) return
     event.preventDefault()
     perform(command, desk)
   })
@@ -61,6 +61,11 @@ const single = (keys) => !keys.startsWith("Ctrl+")
 
 function typing(element) {
   return element.matches?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], [contenteditable] *") ?? false
+}
+
+/** A filter that is empty: the focus is there when no row is left, and it has nothing of its own to undo. */
+function unwritten(element) {
+  return element.matches?.("input[type=search]") && element.value === ""
 }
 
 const SIGNS = { Ctrl: "⌘", Shift: "⇧" }
