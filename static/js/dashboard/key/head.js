@@ -17,7 +17,7 @@ export function headView(desk) {
         ? nothing
         : html`
             <div class="acts">${acts.map(button)}</div>
-            <button type="button" class="more" aria-haspopup="dialog" @click=${openSheet}>Actions</button>
+            <button type="button" class="sheet-opener" aria-haspopup="dialog" @click=${openSheet}>Actions</button>
             <dialog class="sheet" id="acts" aria-labelledby="acts-title" @click=${closeSheet} @keydown=${(event) => event.stopPropagation()}>
               <h3 id="acts-title" class="mono">${keyText(key)}</h3>
               ${acts.map(button)}
