@@ -1,4 +1,4 @@
-"""Pictures of the pages and their states: light, dark and on a phone, in `test-results/screenshots/`, to be looked at."""
+"""Pictures of the pages and their states, light, dark and on a phone, for people: `test-results/screenshots/`."""
 
 import json
 import re
