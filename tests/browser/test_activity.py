@@ -118,7 +118,7 @@ def test_deleted_keys_are_restored_from_the_trash_one_or_many(ada):
     ada.call("batch", ops=[{"op": "set", "key": key, "value": {"n": key}} for key in keys])
     tab = ada.open_tab()
     page = tab.page
-    page.goto(f"{ada.server.url}/trash")
+    page.locator(".list-foot").get_by_role("link", name="Trash").click()
     expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
     expect(page.locator(".past-head")).to_contain_text("Deleted keys stay here for 30 days.")
     # live: what is deleted elsewhere is there at once
@@ -138,9 +138,9 @@ def test_deleted_keys_are_restored_from_the_trash_one_or_many(ada):
     expect(tab.toasts).to_contain_text("Restored 3 keys")
     tab.toasts.get_by_role("button", name="Undo").last.click()
     expect(rows).to_have_count(3)
-    page.get_by_label("Filter keys").fill("/3")
+    page.get_by_label("Filter keys", exact=True).fill("/3")
     expect(rows).to_have_count(1)
-    page.get_by_label("Filter keys").fill("nothing")
+    page.get_by_label("Filter keys", exact=True).fill("nothing")
     expect(page.get_by_text("No deleted key matches nothing")).to_be_visible()
 
 

@@ -136,6 +136,7 @@ export class List {
         <div class="rows" role="rowgroup" .style=${`block-size:${rows.length * this.#rowHeight}px`}></div>
       </div>
       <div class="chips">${this.#news ? this.#asides()?.news(desk, this.#toTop) : nothing}${unsentChip(browse)}</div>
+      <p class="list-foot"><a href="/trash">Trash</a></p>
       ${selection.size > 0 ? this.#bar()?.barView(desk) : nothing}`
   }
 

@@ -58,11 +58,17 @@ function row(desk, versions, version, pair) {
       <time datetime=${at} title=${moment(at)}>${ago(at, desk.now())}</time>
       <span class="what">${deedView(deed)}${version.undoes ? html` <span class="dim">undo of ${version.undoes}</span>` : like ? html` <span class="dim">as in ${like}</span>` : nothing}</span>
       <span class="by">${name}${note ? html` <span class="dim">${note}</span>` : nothing}</span>
-      <span class="line-count mono">${lines ? html`<span class="added">+${lines.added}<span class="vh"> lines</span></span> ${lines.gone ? html`<span class="gone">−${lines.gone}<span class="vh"> lines</span></span>` : nothing}` : nothing}</span>
+      <span class="line-count mono">${changedLines(lines)}</span>
       <span class="act">${op.op === "set" && !standing
         ? html`<button type="button" class="small" @click=${() => restore(desk, versions, version)}>Restore<span class="vh"> revision ${revision}</span></button>`
         : standing && op.op === "set" ? html`<span class="dim">now</span>` : nothing}</span>
     </li>`
+}
+
+function changedLines(lines) {
+  if (!lines) return nothing
+  const { added, gone } = lines
+  return html`${added ? html`<span class="added">+${added}<span class="vh"> lines</span></span>` : nothing} ${gone ? html`<span class="gone">−${gone}<span class="vh"> lines</span></span>` : nothing}`
 }
 
 function deletedNotice(desk, versions) {
