@@ -3,6 +3,7 @@
 Only what stands in `VENDOR` leaves `node_modules`: the name under `/static/js/vendor/` → the file under `node_modules`.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -87,3 +88,34 @@ def _follow(folder: Path, name: str, found: dict[str, None]) -> None:
     for imported in pattern.findall(file.read_text()):
         _follow(folder, os.path.normpath(f"{Path(name).parent}/{imported}"), found)
     found[name] = found.pop(name)
+
+
+# what of our own the dashboard never loads
+_ELSEWHERE = (
+    "js/account/",
+    "js/admin/",
+    "js/api.js",
+    "js/forms.js",
+    "js/preferences.js",
+    "js/accounts.js",
+    "js/rkv.js",
+)
+_STYLES = ("base", "keys", "shell", "code", "difference", "list", "key", "past")
+
+
+def worker(folder: Path) -> str:
+    """The service worker, with the files it keeps, and a version that is another one when any of them has changed."""
+    files = dict(sorted(_kept_files(folder)))
+    seen = [(name, file.stat().st_size, file.stat().st_mtime_ns) for name, file in files.items()]
+    version = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]
+    script = (folder / "js" / "sw.js").read_text()
+    return f"const VERSION = {json.dumps(version)}\nconst FILES = {json.dumps(list(files))}\n{script}"
+
+
+def _kept_files(folder: Path) -> list[tuple[str, Path]]:
+    scripts = [(f"js/{file.relative_to(folder / 'js').as_posix()}", file) for file in (folder / "js").rglob("*.js")]
+    styles = [(f"css/{name}.css", folder / "css" / f"{name}.css") for name in _STYLES]
+    ours = [*scripts, *styles, ("icon.svg", folder / "icon.svg")]
+    kept = [(f"/static/{name}", file) for name, file in ours if not name.startswith(_ELSEWHERE) and file.is_file()]
+    theirs = [(f"/static/js/vendor/{name}", root() / inside) for name, inside in VENDOR.items()]
+    return kept + [(name, file) for name, file in theirs if file.is_file()]

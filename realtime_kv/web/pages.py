@@ -52,6 +52,13 @@ def client() -> Response:
     return current_app.send_static_file("js/rkv.js")
 
 
+@pages.get("/sw.js")
+def worker() -> Response:
+    """The service worker. It stands at the root, since it may only look after what stands below it."""
+    made = browser_files.worker(Path(str(current_app.static_folder)))
+    return Response(made, mimetype="text/javascript", headers={"Cache-Control": "no-cache"})
+
+
 @pages.get("/static/js/vendor/<path:name>")
 def vendor(name: str) -> Response:
     """A browser library, if it is one of the few that we serve."""

@@ -8,6 +8,9 @@ import { Replica } from "./replica.js"
 import { copyOf, same } from "./values.js"
 import { io } from "./vendor/socket.io.esm.min.js"
 
+const STORAGE_WITHIN = 3_000
+const MOST_KEPT = 100 // writes that wait, where they are kept
+
 /**
  * What `connect` of `/rkv.js` resolves to; made directly, it does not wait. Events (`kv.addEventListener`), each with its `detail`:
  * `change` {facts}, `state` {state, reason}, `presence` {tabs}, `pending`, `notice` {kind, message}, `healed`.
@@ -20,12 +23,17 @@ export class Client extends EventTarget {
   #watchers = new Set()
   #base
   #user = null
+  #kept = null
+  #keeping = null
 
   /** Resolves to this client once it is live for the first time. */
   ready
 
-  /** `user`: the name that the page was made for; someone else's session then counts as signed out. */
-  constructor({ url, token, user } = {}) {
+  /**
+   * `user`: the name that the page was made for; someone else's session then counts as signed out. `keep`: what this browser keeps of
+   * them is there before the connection is (see `keep`).
+   */
+  constructor({ url, token, user, keep = false } = {}) {
     super()
     this.#base = new URL(url ?? import.meta.url).origin
     this.#user = user ?? null
@@ -43,19 +51,61 @@ export class Client extends EventTarget {
       send: (verb, payload, answered) => this.#connection.send(verb, payload, answered),
       later: (seconds, fn) => cancellable(setTimeout(fn, seconds * 1_000)),
       makeId,
-      changed: () => this.#emit("pending"),
+      changed: () => {
+        this.#emit("pending")
+        this.#kept?.pendingChanged()
+      },
     })
     this.#connection = new Connection({
       socket,
       replica: this.#replica,
       outbox: this.#outbox,
-      tell: (name, detail) => this.#emit(name, detail),
+      tell: (name, detail) => this.#told(name, detail),
       identify: token ? async () => true : () => this.#identify(),
       renews: !token,
     })
     this.ready = this.#whenLive()
     globalThis.addEventListener?.("online", this.#online)
+    this.#open(keep)
+  }
+
+  async #open(keep) {
+    // Storage that does not answer must not keep us from what the server has.
+    if (keep) await Promise.race([this.keep(), new Promise((go) => setTimeout(go, STORAGE_WITHIN))]).catch(() => {})
     this.#connection.open()
+  }
+
+  /**
+   * From now on what this tab holds, and the writes that wait, are kept in this browser, for this `user`, until they sign out; and
+   * what was kept is here at once, as of then. Events: `restored` {at} (milliseconds) when something was; `adopted`
+   * {write, settled} for each write that a tab has left behind, with the promise of its answer. Rejects where nothing can be kept.
+   */
+  async keep() {
+    this.#keeping ??= import("./kept.js").then(({ Kept }) =>
+      Kept.open({
+        user: this.#user,
+        tab: makeId(),
+        replica: this.#replica,
+        outbox: this.#outbox,
+        live: () => this.state === "live",
+        told: (name, detail) => this.#emit(name, detail),
+        adopt: (write, tooOld) => this.#adopt(write, tooOld),
+      }),
+    )
+    this.#kept = await this.#keeping
+    if (this.state === "signed out") await this.forget()
+  }
+
+  /** Whether the writes that wait would survive a reload. */
+  get keepsPending() {
+    return this.#kept?.holdsAll ?? false
+  }
+
+  /** Throws away what this browser keeps, and keeps nothing more. */
+  async forget() {
+    const kept = this.#kept
+    this.#kept = null
+    await kept?.end({ forgetting: true })
   }
 
   /** `live`, `catching up`, `offline` or `signed out`. Only `live` says that nothing is missing here. */
@@ -304,6 +354,8 @@ export class Client extends EventTarget {
 
   async #put(verb, payload, keys, prefixes) {
     if (this.state === "signed out") throw new Refusal({ code: "unauthenticated", message: "You are signed out." })
+    if (this.#kept && this.state !== "live" && this.#outbox.pending.length >= MOST_KEPT)
+      throw new Refusal({ code: "unavailable", message: `${MOST_KEPT} changes wait for the connection, which is as many as are kept. Save again when it is back.` })
     const { ok, ...answer } = await this.#outbox.put(verb, payload, keys, prefixes)
     this.#remember(answer.revision)
     return answer
@@ -315,6 +367,7 @@ export class Client extends EventTarget {
   }
 
   #changed(facts) {
+    this.#kept?.changed(facts)
     const told = facts.map((fact) => new Fact(fact, this.#isMine(fact)))
     this.#emit("change", { facts: told })
     for (const { matches, fn } of [...this.#watchers])
@@ -336,6 +389,21 @@ export class Client extends EventTarget {
       if (verb === "move" || verb === "copy") return ours && entry !== undefined && liesAt(key, payload.to)
       return verb === "undo" ? ours : says(verb, payload)
     })
+  }
+
+  #told(name, detail) {
+    this.#emit(name, detail)
+    if (name !== "state") return
+    if (this.state === "signed out") this.forget()
+    if (this.state === "live") this.#kept?.adopt().catch(() => {})
+  }
+
+  #adopt(write, tooOld) {
+    const { verb, payload, keys, prefixes } = write
+    const refused = () => Promise.reject(new Refusal({ code: "unavailable", message: "This waited for more than six days and was not sent." }))
+    const settled = tooOld ? refused() : this.#outbox.put(verb, payload, keys, prefixes)
+    settled.then(({ revision }) => this.#remember(revision)).catch(() => {})
+    this.#emit("adopted", { write, settled })
   }
 
   #emit(name, detail = {}) {

@@ -49,7 +49,7 @@ export class Connection {
   }
 
   open() {
-    this.#socket.connect()
+    if (!this.#closed) this.#socket.connect()
   }
 
   /** Asks without waiting in line: for the reading verbs. Rejects with a Refusal, also when there is no connection. */

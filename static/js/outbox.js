@@ -40,9 +40,9 @@ export class Outbox {
     this.#limit = limit
   }
 
-  /** The writes that wait for their acknowledgement, oldest first: {verb, payload, keys, sent}. */
+  /** The writes that wait for their acknowledgement, oldest first: {verb, payload, keys, prefixes, sent}. */
   get pending() {
-    return this.#writes.map(({ verb, payload, keys, sent }) => ({ verb, payload, keys, sent }))
+    return this.#writes.map(({ verb, payload, keys, prefixes, sent }) => ({ verb, payload, keys, prefixes, sent }))
   }
 
   /** Whether a write that is on the wire passes this test: its change arrives before its acknowledgement. */

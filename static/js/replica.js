@@ -72,6 +72,30 @@ export class Replica {
     return "same"
   }
 
+  /**
+   * Fills an empty replica with entries that were kept, and says whether they are what their `state` {epoch, revision, keys, digest} says
+   * of them; else it stays empty. The next sync goes on from there.
+   */
+  fill(state, kept) {
+    if (this.#epoch !== null || this.#entries.size > 0 || this.#sync) return false
+    const entries = new Map()
+    let digest = 0
+    for (const entry of kept) {
+      const crc = crc32(entry.key)
+      digest = (digest + share(crc, entry.revision)) >>> 0
+      entries.set(entry.key, { ...entry, crc })
+      if (this.newest === null || entry.updated_at > this.newest) this.newest = entry.updated_at
+    }
+    if (entries.size !== state.keys || digest !== state.digest || kept.some(({ revision }) => revision > state.revision)) return false
+    this.#entries = entries
+    this.#epoch = state.epoch
+    this.#revision = state.revision
+    this.#digest = digest
+    const facts = kept.map(({ key, origin, revision }) => ({ key, entry: entries.get(key), old: undefined, origin, revision, resync: true }))
+    if (facts.length > 0) this.#tell(facts)
+    return true
+  }
+
   /** What we hold is no longer trusted: the next sync is one from nothing. */
   distrust() {
     this.#forgetPosition()

@@ -7,7 +7,8 @@
 //     kv.on("app/*", ({key, value}) => …)                 // whatever changes it, in this tab or any other
 //
 // What `get` and `entries` show is always what the server holds, at one revision, never a mixture and never a guess:
-// a write shows when it is durable. Until then it is in `pending`.
+// a write shows when it is durable. Until then it is in `pending`, which lives as long as the page: nothing is kept in the
+// browser. (The dashboard does, by `kv.keep()`, for the user of its own cookie.)
 
 import { Client } from "/static/js/client.js"
 

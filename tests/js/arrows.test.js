@@ -14,9 +14,10 @@ const FLOORS = [
   ["dashboard/shared"],
   ["account", "admin", "rkv.js", "accounts.js", "api.js", "preferences.js", "forms.js"],
   ["client.js"],
+  ["kept.js"],
   ["connection.js", "store.js"],
   ["replica.js", "outbox.js", "facts.js"],
-  ["values.js", "keys.js", "digest.js", "clipboard.js", "settings.js", "theme.js", "clock.js"],
+  ["sw.js", "values.js", "keys.js", "digest.js", "clipboard.js", "settings.js", "theme.js", "clock.js"],
 ]
 
 const files = readdirSync(ROOT, { recursive: true }).filter((name) => name.endsWith(".js"))

@@ -142,6 +142,7 @@ _PUBLIC = {
     "GET /readyz": Row(PUBLIC),
     "GET /metrics": Row(PUBLIC),
     "GET /rkv.js": Row(PUBLIC),
+    "GET /sw.js": Row(PUBLIC),
     "GET /static/<path:filename>": Row(PUBLIC, names={"filename": "icon.svg"}),
     "GET /static/js/vendor/<path:name>": Row(PUBLIC, names={"name": "socket.io.esm.min.js"}),
 }

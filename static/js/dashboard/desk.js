@@ -19,6 +19,7 @@ export class Desk {
   #kv
   #page
   #soon = null // a timer, while changes rain down: each row is drawn anew once in a while, with all that came meanwhile
+  #begun = false // whether we have ever been live
 
   /**
    * `page` is what the desk wants from the page it is on: {username, route, go(changes, {replace, soon}), moved(), redraw(), draw() at once,
@@ -35,6 +36,8 @@ export class Desk {
     kv.addEventListener("state", () => this.#stateChanged())
     kv.addEventListener("pending", () => this.#pendingChanged())
     kv.addEventListener("presence", () => page.redraw())
+    kv.addEventListener("restored", ({ detail }) => this.#restored(detail.at))
+    kv.addEventListener("adopted", ({ detail }) => this.opened.adopt(detail.write, detail.settled))
     kv.addEventListener("notice", ({ detail }) => page.toast(detail.message))
   }
 
@@ -65,8 +68,16 @@ export class Desk {
     this.redraw()
   }
 
+  /** What this browser kept is here, as it was at that time. */
+  #restored(at) {
+    this.synced = true
+    this.lastLive = at
+    this.redraw()
+  }
+
   #changed(facts) {
-    const first = !this.synced
+    // What has changed since this page was last open is news only to those who have looked at it without a connection.
+    const first = !this.synced || (!this.#begun && !this.wasOffline)
     this.browse.changed(facts, first)
     this.opened.changed(facts)
     const others = first ? [] : facts.filter(({ mine }) => !mine)
@@ -85,13 +96,14 @@ export class Desk {
     if (state === "live") {
       this.lastLive = null
       this.offlineSince = null
-      if (!this.synced) this.#begin()
-      else if (this.wasOffline) this.#backOnline()
+      if (!this.#begun) this.#begin()
+      if (this.wasOffline && this.synced) this.#backOnline()
+      this.synced = true
       this.wasOffline = false
-    } else this.lastLive ??= Date.now()
+    } else if (this.#begun) this.lastLive ??= Date.now()
     if (state === "offline") {
       this.offlineSince ??= Date.now()
-      if (!this.wasOffline) this.#page.say("Offline. What you save is kept in this tab until the connection is back.")
+      if (!this.wasOffline) this.#page.say(`Offline. What you save is kept in this ${this.#kv.keepsPending ? "browser" : "tab"} until the connection is back.`)
       this.wasOffline = true
       this.browse.showAway(false)
     }
@@ -100,7 +112,7 @@ export class Desk {
   }
 
   #begin() {
-    this.synced = true
+    this.#begun = true
     this.opened.begin()
   }
 

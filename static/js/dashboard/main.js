@@ -21,7 +21,7 @@ const LATER = { activity: () => import("./past/activity.js"), trash: () => impor
 const at = (id) => document.getElementById(id)
 
 const made = JSON.parse(at("page").textContent)
-const kv = new Client({ user: made.username })
+const kv = new Client({ user: made.username, keep: kept() === made.username })
 const announcer = new Announcer(at("polite"), at("assertive"), () => setting("announcements"))
 const toasts = new Toasts(redraw, (id) => page.focus(id))
 const page = {
@@ -42,7 +42,7 @@ const page = {
   run: (name) => perform(COMMANDS.find((command) => command.name === name), desk),
   dialogs: at("dialogs"),
   trashDays: made.trash_days,
-  signedOut: async () => (await dialogs()).showSignedOut(at("dialogs"), kv.reason, unsaved()),
+  signedOut: () => signedOut(kv.pending),
 }
 const desk = new Desk(kv, page)
 const list = new List(at("list"), desk)
@@ -78,21 +78,46 @@ function draw() {
   if (wanted) moveFocus()
 }
 
-// What is not needed at first sight is loaded a little later, so that it is there when there is no network any more.
+// --- what is not needed at first sight ---
+
 const SOON = 1_500
-const dialogs = () => import("./shell/dialogs.js")
 const clipboard = () => import("../clipboard.js")
 let hint = () => {}
+let rest = null
+let leaving = null
 
-async function loadRest() {
-  const [hints] = await Promise.all([import("./commands/hints.js"), loadPalette(), dialogs(), clipboard(), list.loadRest(), desk.undo.load(), prepare(desk)])
+/** Loaded a little later, so that it is there when there is no network any more. */
+function loadRest() {
+  const ours = [import("./shell/leaving.js"), import("./shell/offline.js"), import("./commands/hints.js")]
+  rest ??= Promise.all([...ours, loadPalette(), clipboard(), list.loadRest(), desk.undo.load(), prepare(desk)])
+  return rest.then(begin, () => (rest = null))
+}
+
+function begin([{ Leaving }, { keepHere }, hints]) {
+  if (leaving) return
+  leaving = new Leaving(desk, at("signout"))
   hint = () => hints.hint(COMMANDS)
   at("main").dataset.loaded = "all"
   redraw()
+  keepHere(kv, made.username).catch(() => {})
 }
 
-// Without a network each is asked for again when it is needed.
-kv.ready.then(() => setTimeout(() => loadRest().catch(() => {}), SOON), () => {})
+async function signedOut(pending) {
+  await loadRest()
+  leaving?.signedOut(pending)
+}
+
+/** Whose state this browser keeps. */
+function kept() {
+  try {
+    return localStorage.getItem("kept for")
+  } catch {
+    return null
+  }
+}
+
+for (const begun of ["restored", "state"])
+  kv.addEventListener(begun, () => kv.state !== "catching up" && !rest && setTimeout(loadRest, SOON))
 
 function drawKeys() {
   list.draw()
@@ -180,36 +205,6 @@ document.addEventListener("click", (event) => {
   if (link.origin !== location.origin || !Object.keys(TITLES).some((name) => link.pathname === `/${name}`)) return
   event.preventDefault()
   go({ ...NOTHING, ...read(link.href) })
-})
-
-// --- leaving ---
-
-let leaving = false // we have asked, and may go
-
-/** What would be lost with this tab: texts being edited, and writes that wait to be sent or acknowledged. */
-function unsaved() {
-  const waiting = kv.pending.flatMap(({ verb, payload }) => {
-    if (verb === "set") return [{ key: payload.key, text: JSON.stringify(payload.value) }]
-    return verb === "delete" ? [{ key: payload.key, text: "(to be deleted)" }] : []
-  })
-  const edited = desk.opened.unsaved
-  return [...edited, ...waiting.filter(({ key }) => !edited.some((other) => other.key === key))]
-}
-
-at("signout").addEventListener("submit", async (event) => {
-  const losing = unsaved()
-  if (losing.length === 0 || kv.state === "signed out" || leaving) return
-  event.preventDefault()
-  const { askBeforeSigningOut } = await dialogs()
-  askBeforeSigningOut(at("dialogs"), losing, () => {
-    leaving = true
-    at("signout").requestSubmit()
-  })
-})
-
-addEventListener("beforeunload", (event) => {
-  const losing = desk.opened.unsaved.length > 0 || kv.pending.length > 0
-  if (losing && kv.state !== "signed out" && !leaving) event.preventDefault()
 })
 
 // --- keys ---

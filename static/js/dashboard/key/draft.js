@@ -87,6 +87,14 @@ export class Draft {
     return { value: reading.value, ifRevision: this.ifRevision, ...(expires ? { ttl } : {}) }
   }
 
+  /** A tab that is gone has sent this {value, ttl?}, and it is under way again. */
+  resume({ value, ttl }) {
+    this.mode = isPlain(value) ? "text" : "json"
+    this.text = this.mode === "text" ? value : editorText(value)
+    if (ttl !== undefined) this.expires = { ttl }
+    this.saving = { text: this.text, mode: this.mode, expires: this.expires, value }
+  }
+
   /** Back to the entry as it is now. */
   discard() {
     if (this.conflict) this.#restOn(this.conflict.entry)

@@ -211,10 +211,30 @@ export class Opened {
     const { key, draft } = open
     const { value, ...options } = draft.send(this.#desk.now())
     open.refusal = null
+    await this.#settle(open, this.#kv.set(key, value, options))
+  }
+
+  /**
+   * A write that a tab which is gone has left behind is sent from here: {verb, payload, before}, and the promise of its answer. A save
+   * is a draft again until it has arrived; one that is refused stays one.
+   */
+  async adopt({ verb, payload, before }, settled) {
+    if (verb !== "set") return settled.catch((refusal) => this.#page.toast(`Something that was done without a connection was refused: ${refusal.message}`))
+    const { key } = payload
+    const draft = this.#drafts.get(key) ?? new Draft(key, before)
+    draft.resume(payload)
+    if (this.open?.key === key) this.open.draft = draft
+    await this.#settle(this.open?.key === key ? this.open : { key, draft }, settled)
+    if (draft.conflict && this.open?.key !== key)
+      this.#page.toast(html`<b class="mono">${keyText(key)}</b> has changed meanwhile. What you wrote is kept.`, { label: "Open", run: () => this.openKey(key) })
+  }
+
+  async #settle(open, answer) {
+    const { key, draft } = open
     this.#drafts.set(key, draft)
     this.#page.redraw()
     try {
-      const { revision } = await this.#kv.set(key, value, options)
+      const { revision } = await answer
       this.#desk.undo.offer(html`Saved <b class="mono">${keyText(key)}</b>`, [revision], { toast: false })
       this.#learn(draft, this.#kv.entry(key) ?? null)
       this.#page.say(`Saved ${key}`)

@@ -1,7 +1,7 @@
 // What the list has to say beside its rows: how many, in which order, how stale.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
-import { timeOfDay } from "../shared/clock.js"
+import { asOf } from "../shared/clock.js"
 import { count, signs } from "../shared/pieces.js"
 
 const SORTS = { key: "Key, A–Z", "-key": "Key, Z–A", "-updated": "Newest change", updated: "Oldest change" }
@@ -38,8 +38,8 @@ function order({ browse, page }) {
 }
 
 function offline(desk) {
-  const since = desk.synced && desk.lastLive ? `This is how it was at ${timeOfDay(desk.lastLive)}. ` : ""
-  return html`<p class="offline"><strong>Offline.</strong> ${since}What you save is kept in this tab until the connection is back.</p>`
+  const since = desk.synced && desk.lastLive ? `This is how it was ${asOf(desk.lastLive)}. ` : ""
+  return html`<p class="offline"><strong>Offline.</strong> ${since}What you save is kept in this ${desk.kv.keepsPending ? "browser" : "tab"} until the connection is back.</p>`
 }
 
 /** Before anything is known. */

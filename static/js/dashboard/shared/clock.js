@@ -50,6 +50,12 @@ export function timeOfDay(milliseconds) {
   return hourAndMinute(milliseconds)
 }
 
+/** "at 09:41", or "on 12 Nov, 09:41" when that was not today. */
+export function asOf(milliseconds, now = Date.now()) {
+  const then = new Date(milliseconds)
+  return sameDay(then, new Date(now)) ? `at ${hourAndMinute(then)}` : `on ${stamp(then, new Date(now))}`
+}
+
 function stamp(at, now) {
   if (sameDay(at, now)) return plainTime(at)
   const date = plainDay(at)

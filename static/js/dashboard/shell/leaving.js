@@ -1,0 +1,59 @@
+// Leaving: closing the tab, signing out, having been signed out. Nothing that was typed is lost without a word, and nothing of a user
+// who has gone stays in this browser.
+
+import { askBeforeSigningOut, showSignedOut } from "./dialogs.js"
+import { forgetHere } from "./offline.js"
+
+export class Leaving {
+  #desk
+  #form
+  #asked = false // and may go
+
+  /** `form` is the one that signs out. */
+  constructor(desk, form) {
+    this.#desk = desk
+    this.#form = form
+    form.addEventListener("submit", this.#signingOut)
+    addEventListener("beforeunload", this.#closing)
+  }
+
+  /** We have been signed out, with these writes waiting. */
+  async signedOut(pending) {
+    const { kv, page } = this.#desk
+    showSignedOut(page.dialogs, kv.reason, this.#unsaved(pending))
+    await forgetHere(kv)
+  }
+
+  #closing = (event) => {
+    const { kv, opened } = this.#desk
+    const waiting = kv.pending.length > 0 && !kv.keepsPending
+    const typed = opened.unsaved.some(({ key }) => key === opened.fresh?.key || opened.hasDraft(key))
+    if ((waiting || typed) && kv.state !== "signed out" && !this.#asked) event.preventDefault()
+  }
+
+  #signingOut = (event) => {
+    if (this.#asked) return
+    event.preventDefault()
+    const { kv, page } = this.#desk
+    const losing = this.#unsaved(kv.pending)
+    if (losing.length === 0 || kv.state === "signed out") this.#signOut()
+    else askBeforeSigningOut(page.dialogs, losing, () => this.#signOut())
+  }
+
+  /** Before the server forgets us, this browser does. (Over HTTPS the server has it forget everything, by a header.) */
+  async #signOut() {
+    this.#asked = true
+    await forgetHere(this.#desk.kv).catch(() => {})
+    this.#form.requestSubmit()
+  }
+
+  /** What would be lost with this tab: texts being edited, and writes that wait to be sent or acknowledged. */
+  #unsaved(pending) {
+    const waiting = pending.flatMap(({ verb, payload }) => {
+      if (verb === "set") return [{ key: payload.key, text: JSON.stringify(payload.value) }]
+      return verb === "delete" ? [{ key: payload.key, text: "(to be deleted)" }] : []
+    })
+    const edited = this.#desk.opened.unsaved
+    return [...edited, ...waiting.filter(({ key }) => !edited.some((other) => other.key === key))]
+  }
+}

@@ -1,0 +1,227 @@
+// Keeps in this browser what the tab holds and what it has not sent: the replica's entries at most once a second, the outbox at
+// once when there is no connection. What is kept by a tab that is gone is sent by another one; since every write has its
+// `op_id`, being sent twice does no harm. When storage fails, or has become somebody else's, everything goes on without it.
+
+import { Store } from "./store.js"
+
+const SAVE_EVERY = 1_000
+const PROVE_EVERY = 20_000 // how often it is noted that what is kept still holds
+const LOOK_EVERY = 15_000 // for writes that tabs have left behind
+const SENT_SOON = 300 // a write that is acknowledged within this need not be kept
+const TOO_OLD = 6 * 86_400_000 // the server knows an op_id for seven days
+
+export class Kept {
+  #store
+  #parts
+  #tab
+  #saved = { epoch: null, revision: null, differences: 0 } // from where `#changes` go on
+  #changes = new Map() // key → entry, or undefined once deleted, since then
+  #at = Date.now() // when what is held was last known to be all there is
+  #saving = false
+  #unfit = false // there is no keeping entries here
+  #timer = null
+  #outbox = new Map() // op_id → the write as kept
+  #writing = null
+  #number = 0
+  #looks
+  #proves
+
+  /**
+   * `parts` is what is kept, and who hears of it: {user, tab, replica, outbox, state(), live(), told(name, detail), adopt(write)}.
+   * Fills an empty replica with what is kept, if that is sound.
+   */
+  static async open(parts) {
+    const kept = new Kept(await Store.open(parts.user), parts)
+    try {
+      await kept.#fill()
+      await kept.#announce()
+      await kept.adopt()
+    } catch (error) {
+      await kept.end()
+      throw error
+    }
+    kept.pendingChanged()
+    kept.#soon(0)
+    return kept
+  }
+
+  constructor(store, parts) {
+    this.#store = store
+    this.#parts = parts
+    this.#tab = parts.tab
+    this.#looks = setInterval(() => this.adopt().catch(() => {}), LOOK_EVERY)
+    this.#proves = setInterval(() => parts.live() && this.#soon(0), PROVE_EVERY)
+    document.addEventListener("visibilitychange", this.#hidden)
+  }
+
+  /** Whether every write that waits would survive a reload. */
+  get holdsAll() {
+    return this.#store !== null && !this.#store.closed && this.#parts.outbox.pending.every(({ payload }) => this.#outbox.has(payload.op_id))
+  }
+
+  /** The replica has changed: facts as it tells them. */
+  changed(facts) {
+    for (const { key, entry } of facts) this.#changes.set(key, entry)
+    this.#soon(SAVE_EVERY)
+  }
+
+  /** The outbox holds other writes than before. */
+  pendingChanged() {
+    if (!this.#store || this.#writing) return
+    this.#writing = setTimeout(() => this.#writeOutbox(), this.#parts.live() ? SENT_SOON : 0)
+  }
+
+  /** Takes over what tabs that are gone have left unsent. */
+  async adopt() {
+    const writes = (await this.#store?.writes()) ?? []
+    const others = writes.filter(({ tab }) => tab !== this.#tab)
+    if (others.length === 0) return
+    const alive = await living()
+    const orphans = others.filter(({ tab }) => !alive.has(tab))
+    const claimed = await this.#store.claim(orphans, this.#tab)
+    for (const write of orphans.filter(({ op_id }) => claimed.has(op_id))) {
+      this.#outbox.set(write.op_id, write)
+      this.#parts.adopt(write, !guarded(write) && Date.now() - write.at > TOO_OLD)
+    }
+  }
+
+  /** From now on nothing is kept; `forgetting`: nor what was kept until now. */
+  async end({ forgetting = false } = {}) {
+    clearInterval(this.#looks)
+    clearInterval(this.#proves)
+    clearTimeout(this.#timer)
+    clearTimeout(this.#writing)
+    document.removeEventListener("visibilitychange", this.#hidden)
+    const store = this.#store
+    this.#store = null
+    if (forgetting) await store?.forget().catch(() => {})
+    store?.close()
+  }
+
+  async #fill() {
+    const kept = await this.#store.load()
+    if (!kept) return
+    const { epoch, revision, keys, digest, at } = kept.state
+    const { replica, told } = this.#parts
+    if (replica.epoch !== null || replica.syncing) return
+    if (!replica.fill({ epoch, revision, keys, digest }, kept.entries)) return this.#store.drop()
+    this.#at = at
+    this.#saved = { epoch, revision, differences: replica.differences }
+    told("restored", { at })
+  }
+
+  async #announce() {
+    if (!navigator.locks) return answerRollCalls(this.#tab)
+    await new Promise((held) => {
+      // Held as long as this page lives: by this the others know.
+      navigator.locks.request(lockOf(this.#tab), () => (held(), new Promise(() => {}))).catch(held)
+    })
+  }
+
+  #hidden = () => {
+    if (document.visibilityState !== "hidden") return
+    this.#soon(0)
+    this.#writeOutbox()
+  }
+
+  #soon(milliseconds) {
+    if (!this.#store || this.#unfit || this.#saving || (this.#timer && milliseconds > 0)) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#save(), milliseconds)
+  }
+
+  async #save() {
+    this.#timer = null
+    const { replica } = this.#parts
+    // Without an epoch nobody knows what the entries stand for; a sync is on its way.
+    if (!this.#store || this.#saving || replica.epoch === null) return
+    this.#saving = true
+    try {
+      await this.#saveNow()
+    } catch {
+      // No room, for instance: the writes that wait may still find some.
+      this.#unfit = true
+      await this.#store?.drop().catch(() => {})
+    }
+    this.#saving = false
+    if (this.#changes.size > 0) this.#soon(SAVE_EVERY)
+  }
+
+  /** What is kept is taken from the replica in one go, before anything is awaited. */
+  async #saveNow() {
+    const { replica, live } = this.#parts
+    const { epoch, revision, differences } = replica
+    if (live()) this.#at = Date.now()
+    const state = { epoch, revision, keys: replica.keys, digest: replica.digest, at: this.#at }
+    const changes = this.#changes
+    this.#changes = new Map()
+    const follows = this.#saved.epoch === epoch && this.#saved.differences === differences
+    let outcome = follows ? await this.#store.save(state, changes, this.#saved.revision) : "behind"
+    if (outcome === "behind") outcome = await this.#saveAll()
+    else this.#saved = { epoch, revision, differences }
+    if (outcome === "other") await this.end()
+  }
+
+  async #saveAll() {
+    const { epoch, revision, differences, keys, digest, entries } = this.#parts.replica
+    this.#changes = new Map()
+    this.#saved = { epoch, revision, differences }
+    return this.#store.saveAll({ epoch, revision, keys, digest, at: this.#at }, [...entries.values()])
+  }
+
+  async #writeOutbox() {
+    this.#writing = null
+    if (!this.#store) return
+    const pending = new Map(this.#parts.outbox.pending.map((write) => [write.payload.op_id, write]))
+    const add = [...pending].filter(([id]) => !this.#outbox.has(id)).map(([id, write]) => this.#record(id, write))
+    const drop = [...this.#outbox.keys()].filter((id) => !pending.has(id))
+    if (add.length === 0 && drop.length === 0) return
+    try {
+      await this.#store.change(add, drop)
+      for (const write of add) this.#outbox.set(write.op_id, write)
+      for (const id of drop) this.#outbox.delete(id)
+      this.pendingChanged()
+    } catch {
+      // Then they live in this tab alone, and leaving it asks first.
+    }
+  }
+
+  #record(op_id, { verb, payload, keys, prefixes }) {
+    const { crc: _, ...held } = this.#parts.replica.entries.get(payload.key) ?? {}
+    const before = held.revision !== undefined && held.revision === payload.if_revision ? held : null
+    return { op_id, tab: this.#tab, at: Date.now(), number: ++this.#number, verb, payload, keys, prefixes, before }
+  }
+}
+
+/** Whether a write that comes late can overwrite nothing that its writer has not seen. */
+function guarded({ verb, payload }) {
+  if (verb === "batch") return payload.ops.every((op) => op.if_revision !== undefined)
+  return verb === "undo" || payload.if_revision !== undefined
+}
+
+// --- which tabs there are ---
+
+const lockOf = (tab) => `realtime_kv tab ${tab}`
+
+async function living() {
+  if (!navigator.locks) return rollCall()
+  const { held } = await navigator.locks.query()
+  return new Set(held.map(({ name }) => name.replace(/^realtime_kv tab /, "")))
+}
+
+// Where there are no locks (plain HTTP), tabs are asked.
+const CHANNEL = "realtime_kv tabs"
+const ANSWER_WITHIN = 500
+
+function answerRollCalls(tab) {
+  const channel = new BroadcastChannel(CHANNEL)
+  channel.onmessage = ({ data }) => data === "who is there?" && channel.postMessage(tab)
+}
+
+function rollCall() {
+  const channel = new BroadcastChannel(CHANNEL)
+  const there = new Set()
+  channel.onmessage = ({ data }) => there.add(data)
+  channel.postMessage("who is there?")
+  return new Promise((resolve) => setTimeout(() => (channel.close(), resolve(there)), ANSWER_WITHIN))
+}

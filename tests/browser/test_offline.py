@@ -1,0 +1,231 @@
+"""Without a network the dashboard opens with what it last held and keeps what is saved; nothing is sent twice or over others."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.browsing import Person, Tab
+
+# everything that is to be there without a network is there
+KEPT = """async (revision) => {
+  await navigator.serviceWorker.ready
+  const soon = () => new Promise((go) => setTimeout(go, 50))
+  const asked = (request) => new Promise((done, failed) => {
+    request.onsuccess = () => done(request.result)
+    request.onerror = () => failed(request.error)
+  })
+  for (;;) {
+    const db = await asked(indexedDB.open("realtime_kv"))
+    const state = db.objectStoreNames.length && await asked(db.transaction("state").objectStore("state").get("state"))
+    db.close()
+    if (state?.revision >= revision) return state.revision
+    await soon()
+  }
+}"""
+WAITING = """async (many) => {
+  const asked = (request) => new Promise((done) => (request.onsuccess = () => done(request.result)))
+  for (;;) {
+    const db = await asked(indexedDB.open("realtime_kv"))
+    const waiting = await asked(db.transaction("outbox").objectStore("outbox").count())
+    db.close()
+    if (waiting === many) return
+    await new Promise((go) => setTimeout(go, 50))
+  }
+}"""
+
+
+def away(ada: Person, *tabs: Tab) -> None:
+    ada.expects_outage = True
+    ada.context.set_offline(True)
+    for tab in tabs:
+        tab.is_offline()
+
+
+def test_the_page_opens_without_a_network_and_sends_later_what_was_saved_there(ada):
+    ada.set("a", {"n": 1})
+    ada.set("b", 2)
+    tab = ada.open_tab("a")
+    assert tab.page.evaluate(KEPT, 2) == 2
+    away(ada, tab)
+    tab.page.reload()
+    tab.is_offline()
+    expect(tab.value_of("a")).to_have_text('{"n":1}')
+    expect(tab.count).to_have_text("2 keys")
+    expect(tab.page.locator(".offline")).to_have_text(re.compile(r"This is how it was at .*kept in this browser"))
+    tab.write("b", "3")
+    expect(tab.button("Queued")).to_be_visible()
+    tab.create("c", '"new"')
+    tab.page.evaluate(WAITING, 2)
+    # no question is asked: nothing would be lost
+    tab.page.reload()
+    tab.is_offline()
+    expect(tab.page.locator("#unsent")).to_have_text("2 unsent changes")
+    expect(tab.row("c")).to_contain_text("unsent")
+    tab.open("b")
+    expect(tab.editor).to_have_value("3")
+    expect(tab.button("Queued")).to_be_visible()
+    # any page of the dashboard, at any address
+    tab.page.goto(ada.server.url + "/keys?key=c")
+    expect(tab.page.locator("#detail-heading")).to_have_text("c")
+    ada.context.set_offline(False)
+    tab.is_live()
+    expect(tab.value_of("b")).to_have_text("3")
+    expect(tab.value_of("c")).to_have_text('"new"')
+    expect(tab.page.locator("#unsent")).to_have_count(0)
+    tab.page.evaluate(WAITING, 0)
+    versions = {entry["key"]: entry["version"] for entry in ada.call("list")["entries"]}
+    assert versions == {"a": 1, "b": 2, "c": 1}
+
+
+def test_what_others_changed_meanwhile_is_a_conflict_and_never_overwritten(ada):
+    ada.set("a", "at first")
+    ada.set("b", "at first")
+    tab = ada.open_tab()
+    tab.page.evaluate(KEPT, 2)
+    away(ada, tab)
+    tab.write("a", '"mine"')
+    tab.write("b", '"also mine"')
+    tab.page.evaluate(WAITING, 2)
+    # set_offline is for this browser's pages: its HTTP calls go on
+    ada.set("a", "theirs")
+    ada.set("b", "also theirs")
+    tab.page.goto(ada.server.url + "/keys?key=a")
+    tab.is_offline()
+    expect(tab.editor).to_have_value('"mine"')
+    ada.context.set_offline(False)
+    tab.is_live()
+    expect(tab.conflict).to_contain_text("Changed in another tab.")
+    expect(tab.editor).to_have_value('"mine"')
+    assert (ada.get("a"), ada.get("b")) == ("theirs", "also theirs")
+    tab.click("Keep mine")
+    expect(tab.value_of("a")).to_have_text('"mine"')
+    tab.toasts.get_by_role("button", name="Open").click()
+    expect(tab.page.locator("#detail-heading")).to_have_text("b")
+    expect(tab.editor).to_have_value('"also mine"')
+    tab.click("Take theirs")
+    assert (ada.get("a"), ada.get("b")) == ("mine", "also theirs")
+
+
+def test_what_a_closed_tab_has_left_unsent_is_sent_by_another_once(ada):
+    ada.set("a", 1)
+    here, there = ada.open_tab(), ada.open_tab()
+    for tab in (here, there):
+        tab.look().page.evaluate(KEPT, 1)
+    away(ada, here, there)
+    here.look()
+    here.write("a", "2")
+    here.page.evaluate(WAITING, 1)
+    here.page.close()
+    ada.context.set_offline(False)
+    there.look().is_live()
+    expect(there.value_of("a")).to_have_text("2")
+    there.page.evaluate(WAITING, 0)
+    assert ada.call("get", key="a")["entry"]["version"] == 2
+
+
+def test_what_is_kept_and_is_not_sound_is_thrown_away(make_person, own_server):
+    ada = make_person("ada", server=own_server)
+    ada.expects_outage = True
+    ada.call("batch", ops=[{"op": "set", "key": f"k{i}", "value": i} for i in range(5)])
+    tab = ada.open_tab()
+    tab.page.evaluate(KEPT, 1)
+    tab.page.evaluate("""async () => {
+      const asked = (request) => new Promise((done) => (request.onsuccess = () => done(request.result)))
+      const db = await asked(indexedDB.open("realtime_kv"))
+      await asked(db.transaction("entries", "readwrite").objectStore("entries").delete("k3"))
+      db.close()
+    }""")
+    own_server.kill()
+    tab.is_offline()
+    tab.page.reload()
+    tab.is_offline()
+    expect(tab.count).to_have_text("Loading…")
+    own_server.start()
+    tab.is_live()
+    expect(tab.count).to_have_text("5 keys")
+    tab.page.evaluate(KEPT, 1)
+    # what is sound, but not what the server holds, is found out and healed
+    tab.page.evaluate("""async () => {
+      const asked = (request) => new Promise((done) => (request.onsuccess = () => done(request.result)))
+      const db = await asked(indexedDB.open("realtime_kv"))
+      const tx = db.transaction(["state", "entries"], "readwrite")
+      tx.objectStore("entries").clear()
+      const states = tx.objectStore("state")
+      await asked(states.put({...await asked(states.get("state")), keys: 0, digest: 0}, "state"))
+      db.close()
+    }""")
+    tab.page.reload()
+    tab.is_live()
+    expect(tab.count).to_have_text("5 keys")
+    tab.state.click()
+    expect(tab.page.locator("#status div", has_text="Differences healed")).to_contain_text("1")
+
+
+def test_nobody_finds_anything_of_somebody_who_has_signed_out(make_person):
+    ada = make_person("ada")
+    ada.set("secret/of-ada", 1)
+    tab = ada.open_tab()
+    tab.page.evaluate(KEPT, 1)
+    tab.sign_out()
+    tab.page.wait_for_url("**/signin")
+    left = """async () => [await caches.keys(), (await indexedDB.databases()).length, localStorage.length,
+      (await navigator.serviceWorker.getRegistrations()).length]"""
+    assert tab.page.evaluate(left) == [[], 0, 0, 0]
+    bob = make_person("bob")
+    ada.context.add_cookies(bob.context.cookies())
+    theirs = ada.open_tab()
+    expect(theirs.count).to_have_text("0 keys")
+    theirs.page.evaluate(KEPT, 0)
+    away(ada, theirs)
+    theirs.page.reload()
+    theirs.is_offline()
+    expect(theirs.button(f"Signed in as {bob.username}")).to_be_visible()
+    expect(theirs.count).to_have_text("0 keys")
+
+
+def test_somebody_elses_cookie_empties_what_was_kept(make_person):
+    ada = make_person("ada")
+    ada.set("secret/of-ada", 1)
+    tab = ada.open_tab()
+    tab.page.evaluate(KEPT, 1)
+    away(ada, tab)
+    tab.create("of-ada", "1")
+    tab.page.evaluate(WAITING, 1)
+    bob = make_person("bob")
+    ada.context.clear_cookies()
+    ada.context.add_cookies(bob.context.cookies())
+    ada.context.set_offline(False)
+    # the page is the network's, so it is bob's
+    tab.page.goto(ada.server.url + "/keys")
+    tab.is_live()
+    expect(tab.count).to_have_text("0 keys")
+    tab.page.evaluate(KEPT, 0)
+    tab.page.evaluate(WAITING, 0)
+    assert bob.call("list")["entries"] == []
+
+
+def test_a_hundred_changes_wait_and_no_more(ada):
+    tab = ada.open_tab()
+    tab.page.evaluate(KEPT, 0)
+    tab.page.evaluate(
+        """async (user) => {
+          const { Client } = await import("/rkv.js")
+          window.kv = new Client({ user })
+          await kv.ready
+          await kv.keep()
+        }""",
+        ada.username,
+    )
+    away(ada, tab)
+    told = tab.page.evaluate("""async () => {
+      while (kv.state !== "offline") await new Promise((go) => setTimeout(go, 20))
+      const answers = Array.from({ length: 101 }, (_, i) => kv.set(`k${i}`, i).catch(({ message }) => message))
+      return [kv.pending.length, await answers[100]]
+    }""")
+    assert told == [
+        100,
+        "100 changes wait for the connection, which is as many as are kept. Save again when it is back.",
+    ]
+    ada.context.set_offline(False)
+    tab.is_live()
+    expect(tab.count).to_have_text("100 keys")

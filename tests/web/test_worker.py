@@ -1,0 +1,40 @@
+"""The service worker: what it keeps is there, and it is another one whenever one of its files has changed."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from realtime_kv import browser_files
+
+STATIC = Path(__file__).resolve().parents[2] / "static"
+
+
+def files_of(script: str) -> list[str]:
+    return json.loads(re.search(r"^const FILES = (.*)$", script, re.MULTILINE)[1])
+
+
+def test_the_worker_keeps_files_that_are_served_and_no_page_of_the_account(stranger):
+    answer = stranger.get("/sw.js")
+    assert answer.mimetype == "text/javascript"
+    assert answer.headers["Cache-Control"] == "no-cache"
+    files = files_of(answer.text)
+    assert {stranger.get(name).status_code for name in files} == {200}
+    assert "/static/js/dashboard/main.js" in files and "/static/js/kept.js" in files
+    assert not [name for name in files if name.startswith(("/api", "/static/js/admin", "/static/js/account/"))]
+
+
+def test_the_worker_keeps_every_module_that_the_page_loads_at_once():
+    files = files_of(browser_files.worker(STATIC))
+    loaded = browser_files.modules(STATIC / "js", "dashboard/main.js")
+    assert {f"/static/js/{name}" for name in loaded} <= set(files)
+
+
+def test_the_worker_is_another_one_when_a_file_has_changed(tmp_path):
+    folder = tmp_path / "static"
+    shutil.copytree(STATIC, folder)
+    before = browser_files.worker(folder)
+    assert browser_files.worker(folder) == before
+    os.utime(folder / "css" / "keys.css", (1, 1))
+    assert browser_files.worker(folder) != before
