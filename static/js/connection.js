@@ -14,6 +14,7 @@ export class Connection {
   #outbox
   #tell
   #identify
+  #begun = false
   #closed = false
   #round = 0 // one for each connection: an answer that belongs to an earlier one is not for us
   #retry = null
@@ -49,7 +50,13 @@ export class Connection {
   }
 
   open() {
-    if (!this.#closed) this.#socket.connect()
+    this.#begun = true
+    this.#connect()
+  }
+
+  /** A second attempt beside one that is under way would be refused by the server, and take the first one with it. */
+  #connect() {
+    if (!this.#closed && !this.#socket.active) this.#socket.connect()
   }
 
   /** Asks without waiting in line: for the reading verbs. Rejects with a Refusal, also when there is no connection. */
@@ -90,9 +97,10 @@ export class Connection {
 
   /** The network may be back: do not wait for the next attempt. */
   hurry() {
-    if (this.#closed || this.#socket.connected || this.state === "signed out") return
+    if (!this.#begun || this.#socket.connected || this.state === "signed out") return
+    clearTimeout(this.#retry)
     this.#socket.disconnect()
-    this.#socket.connect()
+    this.#connect()
   }
 
   close() {
@@ -142,7 +150,7 @@ export class Connection {
 
   #tryAgain(delay = 0) {
     clearTimeout(this.#retry)
-    this.#retry = setTimeout(() => this.#socket.connect(), Math.max(delay, TRY_AGAIN))
+    this.#retry = setTimeout(() => this.#connect(), Math.max(delay, TRY_AGAIN))
   }
 
   #again(delay = 0) {

@@ -1,4 +1,4 @@
-"""Without a network the dashboard opens with what it last held and keeps what is saved; nothing is sent twice or over others."""
+"""Without a network the dashboard opens and keeps what is saved there; nothing is sent twice, or over others."""
 
 import re
 
@@ -229,3 +229,22 @@ def test_a_hundred_changes_wait_and_no_more(ada):
     ada.context.set_offline(False)
     tab.is_live()
     expect(tab.count).to_have_text("100 keys")
+
+
+def test_a_network_that_is_back_before_the_connection_has_begun_is_no_second_connection(ada):
+    tab = ada.open_tab()
+    tab.page.evaluate(KEPT, 0)
+    states = tab.page.evaluate(
+        """async (user) => {
+          const { Client } = await import("/rkv.js")
+          const kv = new Client({ user, keep: true })
+          const states = []
+          kv.onState((state) => states.push(state))
+          dispatchEvent(new Event("online"))
+          dispatchEvent(new Event("online"))
+          await kv.ready
+          return states
+        }""",
+        ada.username,
+    )
+    assert states == ["catching up", "live"]
