@@ -223,7 +223,7 @@ export class Opened {
     const { key } = payload
     const draft = this.#drafts.get(key) ?? new Draft(key, before)
     draft.resume(payload)
-    if (this.open?.key === key) this.open.draft = draft
+    if (this.open?.key === key) Object.assign(this.open, { draft, editing: true })
     await this.#settle(this.open?.key === key ? this.open : { key, draft }, settled)
     if (draft.conflict && this.open?.key !== key)
       this.#page.toast(html`<b class="mono">${keyText(key)}</b> has changed meanwhile. What you wrote is kept.`, { label: "Open", run: () => this.openKey(key) })
