@@ -109,11 +109,21 @@ class Tab:
         self.conflict = page.locator("#conflict")
         self.toasts = page.locator("#toasts")
         self.count = page.locator("#count")
+        self.rows = page.locator("#list [role=row] .k")
 
     def row(self, key: str) -> Locator:
         return self.page.locator("[role=row]").filter(
             has=self.page.locator(f"[title={json.dumps(key, ensure_ascii=False)}]")
         )
+
+    def folder(self, prefix: str) -> Locator:
+        return self.row(prefix)
+
+    def act(self, name: str, what: str) -> None:
+        """One of the actions of a key or folder."""
+        self.look().row(name).hover()
+        self.page.get_by_role("button", name=f"Actions for {name}", exact=True).click()
+        self.page.get_by_role("menuitem", name=what).click()
 
     def value_of(self, key: str) -> Locator:
         return self.row(key).locator(".v")

@@ -63,7 +63,7 @@ def test_the_palette_is_at_hand_without_a_keyboard(make_person):
     page = ada.open_tab().page
     page.get_by_role("button", name="Signed in as").tap()
     page.get_by_role("button", name="Go to anything").tap()
-    page.get_by_role("combobox").fill("bann")
+    page.get_by_role("combobox", name="Key, page or action").fill("bann")
     page.get_by_role("option", name="app/banner").tap()
     expect(page.locator("#detail-heading")).to_have_text("app/banner")
 

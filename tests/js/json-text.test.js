@@ -1,7 +1,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { formatJson, kindOf, previewOf, readJson, sizeOf } from "../../static/js/dashboard/shared/json-text.js"
+import { formatJson, readJson, sizeOf } from "../../static/js/dashboard/shared/json-text.js"
+import { kindOf, previewOf } from "../../static/js/dashboard/shared/preview.js"
 import { randomness } from "./space.js"
 
 const problem = (text) => {

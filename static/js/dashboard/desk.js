@@ -2,7 +2,7 @@
 // can be undone (`undo`). It hears what the client tells and hands it on. It never touches the document, but for the
 // page that it is given; the views draw from it and call it.
 
-import { Opened } from "./key/opened.js"
+import { Closed } from "./key/closed.js"
 import { Browse } from "./list/browse.js"
 import { Undo } from "./past/undo.js"
 
@@ -30,7 +30,7 @@ export class Desk {
     this.#kv = kv
     this.#page = page
     this.browse = new Browse(this)
-    this.opened = new Opened(this)
+    this.opened = new Closed(this)
     this.undo = new Undo(this)
     kv.addEventListener("change", ({ detail }) => this.#changed(detail.facts))
     kv.addEventListener("state", () => this.#stateChanged())

@@ -89,7 +89,7 @@ let leaving = null
 /** Loaded a little later, so that it is there when there is no network any more. */
 function loadRest() {
   const ours = [import("./shell/leaving.js"), import("./shell/offline.js"), import("./commands/hints.js")]
-  rest ??= Promise.all([...ours, loadPalette(), clipboard(), list.loadRest(), desk.undo.load(), prepare(desk)])
+  rest ??= Promise.all([...ours, loadPalette(), clipboard(), list.loadRest(), desk.undo.load(), desk.opened.load?.(), prepare(desk)])
   return rest.then(begin, () => (rest = null))
 }
 

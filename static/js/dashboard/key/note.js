@@ -1,7 +1,8 @@
 // What is to be said about a text while it is typed: whether it is JSON, what kind of value it is, how large; and which it is to be.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
-import { kindOf, sizeOf } from "../shared/json-text.js"
+import { sizeOf } from "../shared/json-text.js"
+import { kindOf } from "../shared/preview.js"
 
 const ALMOST = 0.75 // of the limit: then it is told
 

@@ -2,7 +2,8 @@
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { diffLines } from "../shared/diff.js"
-import { LONG, formatJson, isPlain, kindOf, sizeOf } from "../shared/json-text.js"
+import { LONG, formatJson, isPlain, sizeOf } from "../shared/json-text.js"
+import { kindOf } from "../shared/preview.js"
 import { linesOf } from "./lines.js"
 
 export function valueView(desk, open) {

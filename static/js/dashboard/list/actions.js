@@ -22,9 +22,9 @@ export async function remove(desk, what) {
   const focused = browse.rows.indexOf(browse.current)
   const done = await inWrites(
     desk,
-    folder !== null && keys.length <= WRITE
+    folder !== null && keys.length <= WRITE && !browse.paused
       ? [() => kv.deletePrefix(folder)]
-      : batches(keys.filter((key) => kv.held(key)), BATCH).map((part) => () => kv.batch(part.map((key) => ({ op: "delete", key, ifRevision: kv.held(key)?.revision ?? 0 })))),
+      : batches(keys.filter((key) => browse.entry(key)), BATCH).map((part) => () => kv.batch(part.map((key) => ({ op: "delete", key, ifRevision: browse.entry(key)?.revision ?? 0 })))),
   )
   if (done.revisions.length > 0) {
     browse.selection.clear()

@@ -25,12 +25,6 @@ export class Hands {
     grid.addEventListener("mousedown", (event) => event.shiftKey && event.preventDefault())
   }
 
-  keydown(event) {
-    if (event.target.id === "filter") this.#pressedInFilter(event)
-    else this.#pressed(event)
-  }
-
-
   click(event) {
     const row = event.target.closest("[role=row]")
     if (!row || this.#press.swallows()) return
@@ -53,7 +47,7 @@ export class Hands {
     if (folder !== null && event.target.closest(".k, .v")) this.#desk.page.go({ prefix: folder })
   }
 
-  #pressed(event) {
+  keydown(event) {
     const row = event.target.closest("[role=row]")
     const { browse, page } = this.#desk
     if (!row || event.altKey) return
@@ -109,16 +103,5 @@ export class Hands {
   async #openMenu(row) {
     const { openMenu } = await import("./menu.js")
     openMenu(this.#desk, row.rowId, row.querySelector(".more"), () => this.#list.focusRow(row.rowId))
-  }
-
-  #pressedInFilter(event) {
-    const { browse, opened, kv } = this.#desk
-    if (event.key === "Escape" && browse.filter === "") event.target.blur()
-    else if (event.key === "Escape") browse.setFilter("")
-    else if (event.key === "ArrowDown" && browse.rows.length > 0) this.#list.moveTo(0)
-    else if (event.key === "Enter" && kv.held(browse.filter)) opened.openKey(browse.filter)
-    else if (event.key === "Enter" && browse.filter && browse.rows.length > 0) this.#list.moveTo(0)
-    else return
-    event.preventDefault()
   }
 }

@@ -124,7 +124,7 @@ export class List {
         <div class="search">
           <label class="vh" for="filter">Filter keys and values</label>
           <input id="filter" type="search" placeholder="Filter keys or values" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="512"
-            data-command="filter" .value=${q} @focus=${() => browse.prepareSearch()} @input=${this.#filterTyped} @keydown=${this.#hand}>
+            data-command="filter" .value=${q} @focus=${() => browse.prepareSearch()} @input=${this.#filterTyped} @keydown=${this.#filterKey}>
           <kbd aria-hidden="true">/</kbd>
         </div>
         <button type="button" class="primary" data-command="new" @click=${() => desk.opened.startNew(prefix)}>New key</button>
@@ -176,6 +176,16 @@ export class List {
     this.#desk.browse.setFilter(target.value)
     const { length } = this.#desk.browse.rows.keys
     if (target.value) this.#desk.page.say(length === 1 ? "1 key matches" : `${length} keys match`)
+  }
+
+  #filterKey = (event) => {
+    const { browse, opened, kv } = this.#desk
+    if (event.key === "Escape" && browse.filter === "") event.target.blur()
+    else if (event.key === "Escape") browse.setFilter("")
+    else if (event.key === "Enter" && kv.held(browse.filter)) opened.openKey(browse.filter)
+    else if ((event.key === "ArrowDown" || (event.key === "Enter" && browse.filter)) && browse.rows.length > 0) this.moveTo(0)
+    else return
+    event.preventDefault()
   }
 
   /** Pointer and keys: an event goes to the method of its name. */

@@ -2,7 +2,7 @@
 // filter.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
-import { kindOf } from "../shared/json-text.js"
+import { kindOf } from "../shared/preview.js"
 import { found } from "./search.js"
 
 const BEFORE = 8 // characters of a value before what was found, where it is far in

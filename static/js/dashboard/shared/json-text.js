@@ -183,25 +183,7 @@ export function isPlain(value) {
   return typeof value === "string" && !/[\u0000-\u0008\u000b-\u001f\u007f]/.test(value)
 }
 
-/** "object", "array", "text", "number", "true or false" or "null". */
-export function kindOf(value) {
-  if (value === null) return "null"
-  if (Array.isArray(value)) return "array"
-  return { object: "object", string: "text", number: "number", boolean: "true or false" }[typeof value]
-}
-
 /** How many bytes the value takes as compact JSON. */
 export function sizeOf(value) {
   return new TextEncoder().encode(JSON.stringify(value)).length
-}
-
-const previews = new WeakMap()
-
-/** The beginning of the value as compact JSON, for one line. Values do not change, so it is made once for each. */
-export function previewOf(value, length = 120) {
-  // A long text is cut before it is encoded, so that a row never costs more than what it shows.
-  if (typeof value === "string") return JSON.stringify(value.slice(0, length))
-  if (typeof value !== "object" || value === null) return String(value)
-  if (!previews.has(value)) previews.set(value, JSON.stringify(value).slice(0, length))
-  return previews.get(value)
 }

@@ -2,7 +2,7 @@
 
 import { html, svg } from "../../vendor/lit-html/lit-html.js"
 import { age, moment } from "./clock.js"
-import { kindOf, previewOf } from "./json-text.js"
+import { kindOf, previewOf } from "./preview.js"
 
 /** A key, its folders in a quieter colour. */
 export function keyText(key) {
