@@ -7,13 +7,14 @@ import { moveKeys } from "./move.js"
 export function barView(desk) {
   const { browse, page } = desk
   const { selection } = browse
-  const clear = () => {
+  const clear = ({ detail: clicks }) => {
     selection.clear()
-    page.focus("list")
+    // the button goes, and with it the focus of whoever came by the keyboard
+    if (!clicks) page.focus("list")
     desk.redraw()
   }
   return html`
-    <div class="bar-of-many" role="group" aria-label="Selected keys" @keydown=${(event) => event.key === "Escape" && clear()}>
+    <div class="bar-of-many" role="group" aria-label="Selected keys" @keydown=${(event) => event.key === "Escape" && clear(event)}>
       <strong id="selected">${selection.size.toLocaleString("en")} selected</strong>
       <button type="button" class="danger" @click=${() => remove(desk, { keys: selection.keys })}>Delete</button>
       <button type="button" @click=${() => moveKeys(desk, selection.keys)}>Move…</button>

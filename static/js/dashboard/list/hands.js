@@ -48,7 +48,8 @@ export class Hands {
   }
 
   keydown(event) {
-    const row = event.target.closest("[role=row]")
+    // Keys that had to wait for us are for the row that the ones before have led to.
+    const row = (document.activeElement ?? event.target).closest("[role=row]")
     const { browse, page } = this.#desk
     if (!row || event.altKey) return
     if ((event.ctrlKey || event.metaKey) && event.key === "a") {

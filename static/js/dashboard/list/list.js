@@ -19,6 +19,7 @@ export class List {
   #rowHeight = 36
   #marked = null // what marks the matches of the filter
   #hands = null // what handles pointer and keys
+  #grasping = null
   #marking
   #bar
   #asides
@@ -197,9 +198,16 @@ export class List {
     )
   }
 
-  async #grasp() {
-    const { Hands } = await import("./hands.js")
-    this.#hands ??= new Hands(this, this.#desk)
+  /** One promise for all, so that what waits for it is done in its order and before anything else. */
+  #grasp() {
+    this.#grasping ??= import("./hands.js").then(
+      ({ Hands }) => (this.#hands = new Hands(this, this.#desk)),
+      (error) => {
+        this.#grasping = null
+        throw error
+      },
+    )
+    return this.#grasping
   }
 
   // --- where one is ---
