@@ -178,6 +178,39 @@ def test_the_dashboard(make_person, theme):
 
 
 @everywhere
+def test_the_list(make_person, theme):
+    person: Person = make_person(color_scheme=theme, reduced_motion="reduce")
+    values = {"app/on": True, "app/deep/text": "some text", "app/deep/n": 1.5, "none": None, "list": [1, 2]}
+    person.call("batch", ops=[{"op": "set", "key": key, "value": value} for key, value in values.items()])
+    tab = person.open_tab()
+    page = tab.page
+    page.keyboard.press("p")
+    person.set("none", 1)
+    expect(page.locator("#resume")).to_contain_text("1 change")
+    tab.row("app/on").focus()
+    page.keyboard.press("x")
+    expect(page.locator("#selected")).to_be_visible()
+    check(page, "ticked and paused")
+    tab.click("Move…")
+    check(page, "move", 1280, 320)
+    page.locator("#move-to").fill("app/deep/\t")
+    expect(page.locator("#move-note .bad")).to_be_visible()
+    check(page, "not there", 1280, 320)
+    page.keyboard.press("Escape")
+    tab.click("Clear")
+    page.get_by_label("Filter keys").fill("text")
+    expect(page.locator("mark").first).to_be_visible()
+    check(page, "matches", 1280, 320)
+    tab.row("app/deep/").hover()
+    page.get_by_role("button", name="Actions for app/deep/", exact=True).click()
+    expect(page.get_by_role("menu")).to_be_visible()
+    check(page, "actions", 1280)
+    page.goto(f"{person.server.url}/keys?prefix=app/deep/&sort=-updated&view=list")
+    expect(page.get_by_role("navigation", name="Folder")).to_be_visible()
+    check(page, "a folder", 1280, 320)
+
+
+@everywhere
 def test_the_dashboard_without_a_connection(make_person, theme):
     person: Person = make_person(color_scheme=theme)
     person.expects_outage = True

@@ -1,4 +1,4 @@
-"""The list of keys: a tree and a flat list, found, sorted, ticked, moved; by pointer, finger and keyboard, and with the address."""
+"""The list of keys: a tree or flat; found, sorted, ticked, moved; by pointer, finger and keyboard; with the address."""
 
 import json
 import re
@@ -34,7 +34,9 @@ def tab(ada: Person) -> Tab:
 def test_folders_open_and_close_by_keyboard_and_pointer_and_stay_so(ada, tab):
     page = tab.page
     press, focused = page.keyboard.press, page.locator(":focus")
-    expect(tab.rows).to_have_text([r"app/", "banner", "flags/", "checkout", "search", "rate", "devices/", "berlin", "readme"])
+    expect(tab.rows).to_have_text(
+        [r"app/", "banner", "flags/", "checkout", "search", "rate", "devices/", "berlin", "readme"]
+    )
     expect(page.get_by_role("treegrid", name="Keys")).to_have_attribute("aria-rowcount", "9")
     flags = tab.folder("app/flags/")
     for name, value in {"level": "2", "posinset": "2", "setsize": "3", "expanded": "true"}.items():

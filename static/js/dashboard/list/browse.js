@@ -9,12 +9,13 @@ import { Selection } from "./selection.js"
 import { folderRow } from "./tree.js"
 
 const MANY = 500 // facts at once, above which the rows are made anew
+const FEW = 5_000 // matches that one can look through
 const SLICE = 10 // milliseconds of making ready for a search, before something else has its turn
 
 export class Browse {
   rows = new Rows(
     (key) => this.entry(key),
-    (folder, count, of) => (this.rows.filtering ? !this.#closed.has(folder) : this.#folders.isOpen(folder, count, of)),
+    (folder, count, of) => (this.#unfolds(of) ? !this.#closed.has(folder) : this.#folders.isOpen(folder, count, of)),
   )
   marks = new Marks()
   selection = new Selection()
@@ -100,7 +101,7 @@ export class Browse {
 
   /** Opens or closes a folder; without `open` the other way round. */
   toggle(folder, open = !this.rows.shows(this.rows.indexOf(folderRow(folder)))) {
-    if (!this.rows.filtering) {
+    if (!this.#unfolds(this.rows.keys.length)) {
       this.#folders.choose(folder, open)
       remember(this.#desk.page.username, this.#folders.chosen)
     } else if (open) this.#closed.delete(folder)
@@ -118,6 +119,11 @@ export class Browse {
   ticked() {
     this.#desk.page.say(`${this.selection.size} selected`)
     this.#desk.redraw()
+  }
+
+  /** Whether so many matches are shown without asking which folders are open. */
+  #unfolds(count) {
+    return this.rows.filtering && count <= FEW
   }
 
   /** What a history entry keeps of it. */

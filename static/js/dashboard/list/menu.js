@@ -24,7 +24,7 @@ export function openMenu(desk, id, button, back) {
     if (menu.contains(document.activeElement) || document.activeElement === document.body) back()
     menu.remove()
   })
-  desk.page.dialogs.after(menu)
+  button.closest("main").append(menu)
   button.setAttribute("aria-expanded", "true")
   menu.showPopover()
   put(menu, button)
