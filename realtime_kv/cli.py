@@ -57,8 +57,8 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def test(options: argparse.Namespace) -> int:
-    """All tests, or those that the arguments choose."""
-    return _run("-m", "pytest", *options.pytest)
+    """All tests, on as many processors as there are; or those that the arguments choose."""
+    return _run("-m", "pytest", *(options.pytest or ["--numprocesses=auto", "--dist=loadfile"]))
 
 
 def check(options: argparse.Namespace) -> int:
