@@ -238,6 +238,7 @@ def test_keys_are_renamed_duplicated_and_moved_and_nothing_is_written_over(ada, 
     page.keyboard.press("Enter")
     expect(tab.row("old/app/banner")).to_be_visible()
     expect(tab.row("old/readme")).to_be_visible()
+    expect(tab.toasts).to_contain_text("Moved 2 keys")
     tab.toasts.get_by_role("button", name="Undo").last.click()
     expect(tab.row("readme")).to_be_visible()
     expect(tab.row("app/banner")).to_be_visible()
