@@ -61,11 +61,11 @@ DROPS = """
 """
 WRONG_DIGEST = """
     from realtime_kv.core import reads
-    space = reads._space
+    space = reads.space_of
     def wrong(db, user_id):
         *right, digest = space(db, user_id)
         return *right, digest ^ 1
-    reads._space = wrong
+    reads.space_of = wrong
 """
 ACKNOWLEDGES_EARLY = """
     acknowledge = gateway.Gateway._acknowledge

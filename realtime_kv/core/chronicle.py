@@ -3,6 +3,7 @@
 Whoever looks at the house finds how it came to be as it is; nothing of it is kept over a restart.
 """
 
+import contextlib
 import os
 import shutil
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.pulse import Pulse
 from realtime_kv.core.runtime import Future, Runtime, Workers, repeat
 
@@ -54,9 +56,10 @@ class Chronicle:
         """Write down one row."""
         at, verbs, latencies = self._clock(), self._pulse.verbs, self._pulse.turn()
         rate, self._before = self._rate(at), (at, verbs)
-        self._row(at, {**self._figures(), **latencies, "verbs_per_second": rate}).then(
-            lambda row: self.rows.append(row.result())
-        )
+        figures = {**self._figures(), **latencies, "verbs_per_second": rate}
+        # a server that stops writes nothing down any more
+        with contextlib.suppress(Unavailable):
+            self._row(at, figures).then(lambda row: self.rows.append(row.result()))
 
     def now(self) -> Future[Row]:
         """The figures of this moment; the verbs per second are those since the last row."""

@@ -107,6 +107,18 @@ async function signedOut(pending) {
   leaving?.signedOut(pending)
 }
 
+/** Who leaves before that has come waits for it: it asks about what is not saved. */
+async function holdUp(event) {
+  if (leaving) return
+  event.preventDefault()
+  const { target: form } = event
+  await loadRest()
+  if (!leaving) form.removeEventListener("submit", holdUp)
+  form.requestSubmit()
+}
+
+at("signout").addEventListener("submit", holdUp)
+
 /** Whose state this browser keeps. */
 function kept() {
   try {
