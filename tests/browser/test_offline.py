@@ -8,29 +8,32 @@ from tests.browser.browsing import Person, Tab
 
 # everything that is to be there without a network is there
 KEPT = """async (revision) => {
-  await navigator.serviceWorker.ready
+  const late = new Promise((_, no) => setTimeout(() => no(new Error("there is no worker")), 20_000))
+  await Promise.race([navigator.serviceWorker.ready, late])
   const soon = () => new Promise((go) => setTimeout(go, 50))
   const asked = (request) => new Promise((done, failed) => {
     request.onsuccess = () => done(request.result)
     request.onerror = () => failed(request.error)
   })
-  for (;;) {
+  for (let looks = 0; looks < 400; looks++) {
     const db = await asked(indexedDB.open("realtime_kv"))
     const state = db.objectStoreNames.length && await asked(db.transaction("state").objectStore("state").get("state"))
     db.close()
     if (state?.revision >= revision) return state.revision
     await soon()
   }
+  throw new Error(`revision ${revision} is not kept`)
 }"""
 WAITING = """async (many) => {
   const asked = (request) => new Promise((done) => (request.onsuccess = () => done(request.result)))
-  for (;;) {
+  for (let looks = 0; looks < 400; looks++) {
     const db = await asked(indexedDB.open("realtime_kv"))
     const waiting = await asked(db.transaction("outbox").objectStore("outbox").count())
     db.close()
     if (waiting === many) return
     await new Promise((go) => setTimeout(go, 50))
   }
+  throw new Error(`not ${many} writes wait`)
 }"""
 
 
