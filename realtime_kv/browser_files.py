@@ -52,6 +52,8 @@ IMPORT_MAP = json.dumps({"imports": {package: f"/static/js/vendor/{package}.js" 
 _IMPORT = re.compile(r"""^\s*(?:import|export)\b[^"'()]*?["'](\.[^"']+)["']""", re.MULTILINE)
 _VENDOR_IMPORT = re.compile(r"""(?:import|from)\s*["'](\.[^"']+)["']""")
 
+_STYLE = re.compile(r"""stylesheet\("([^"]+)"\)""")
+
 
 def root() -> Path:
     """Where npm put the libraries."""
@@ -70,11 +72,19 @@ def missing() -> list[str]:
 
 
 @cache
-def modules(folder: Path, first: str) -> tuple[str, ...]:
-    """The modules that `first`, a name under `folder` (`static/js`), loads at once, itself the last; for preloading."""
+def modules(folder: Path, *first: str) -> tuple[str, ...]:
+    """The modules that these, names under `folder` (`static/js`), load at once, each behind what it needs."""
     found: dict[str, None] = {}
-    _follow(folder, first, found)
+    for name in first:
+        _follow(folder, name, found)
     return tuple(found)
+
+
+@cache
+def styles(folder: Path, modules: tuple[str, ...]) -> tuple[str, ...]:
+    """The paths of the sheets that these modules wait for, before they show anything."""
+    ours = [folder / name for name in modules if not name.startswith("vendor/")]
+    return tuple(dict.fromkeys(path for file in ours for path in _STYLE.findall(file.read_text())))
 
 
 def _follow(folder: Path, name: str, found: dict[str, None]) -> None:

@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 
 COMPRESSIBLE = frozenset({"text/javascript", "text/css", "image/svg+xml"})
 # below this, headers weigh more than what is won
-SMALLEST = 512
+SMALLEST = 160
 
 # comments that have lines of their own: a fifth of what a first visit would load
 _COMMENTS = re.compile(rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)[ \t]*\n", re.MULTILINE)

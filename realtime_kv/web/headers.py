@@ -1,11 +1,13 @@
 """The headers that every answer carries, from whichever door it comes: pages, files, the API, the polls of a socket.
 
 They stand around the whole app, since the polls of a socket never come to Flask. An answer that brings one of them
-keeps its own. There is no `Cross-Origin-Embedder-Policy`: no page of ours needs what it would unlock.
+keeps its own. There is no `Cross-Origin-Embedder-Policy`: no page of ours needs what it would unlock. Of scripts,
+sheets and fonts a page asks for dozens: they do without what only a document obeys, and what was longer than most.
 """
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -40,13 +42,15 @@ _UNUSED = (
     "payment",
     "usb",
 )
-ALWAYS = (
+OF_DOCUMENTS = (
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Permissions-Policy", ", ".join(f"{feature}=()" for feature in _UNUSED)),
+)
+ALWAYS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "same-origin"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("Permissions-Policy", ", ".join(f"{feature}=()" for feature in _UNUSED)),
 )
 # a year, and for the hosts below this one too (OWASP ASVS 5.0, 3.4.1)
 UNDER_TLS = (("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),)
@@ -58,15 +62,23 @@ def policy_with(inline: str) -> str:
     return CONTENT_SECURITY_POLICY.replace("script-src 'self'", f"script-src 'self' 'sha256-{digest}'")
 
 
+# Under `/static/`, these can be no document and no worker; an SVG can.
+_PARTS = re.compile(r"/static/.*\.(js|css|woff2)")
+
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def everywhere(answer: Wsgi, config: Config) -> Wsgi:
     """`answer`, with the headers that it does not bring itself."""
-    ours = ALWAYS + UNDER_TLS if config.secure else ALWAYS
+    of_parts = ALWAYS + UNDER_TLS if config.secure else ALWAYS
+    of_documents = of_parts + OF_DOCUMENTS
 
     def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        part = _PARTS.fullmatch(environ.get("PATH_INFO", ""))
+
         def start(status: str, headers: list[tuple[str, str]], *failed: Any) -> Any:
+            # instead of a file that is not there comes a page
+            ours = of_parts if part and status[0] in "23" else of_documents
             brought = {name.lower() for name, _ in headers}
             missing = [header for header in ours if header[0].lower() not in brought]
             return start_response(status, [*headers, *missing], *failed)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, current_app, redirect, render_template, send_file
+from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, send_file
 from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv import browser_files
@@ -11,6 +11,8 @@ from realtime_kv.web.house import house, wait
 
 pages = Blueprint("pages", __name__)
 
+# what the tabs of a key are made by
+_TABS = {"history": ["dashboard/past/history.js"], "use": ["dashboard/use/use-it.js"]}
 _WITH_IMPORTS = {"Content-Security-Policy": headers.policy_with(browser_files.IMPORT_MAP)}
 
 
@@ -33,7 +35,8 @@ def dashboard(page: str) -> tuple[str, dict[str, str]]:
         "trash_days": house().config.trash_days,
     }
     notice = wait(house().accounts.own.recovery_notice(caller))
-    modules = browser_files.modules(Path(str(current_app.static_folder)) / "js", "dashboard/main.js")
+    scripts = Path(str(current_app.static_folder)) / "js"
+    modules = browser_files.modules(scripts, *_first_modules(page))
     made = render_template(
         "keys.html",
         page=page,
@@ -41,9 +44,21 @@ def dashboard(page: str) -> tuple[str, dict[str, str]]:
         notice=notice,
         page_data=page_data,
         modules=modules,
+        styles=browser_files.styles(scripts, modules),
         importmap=browser_files.IMPORT_MAP,
     )
     return made, _WITH_IMPORTS
+
+
+def _first_modules(page: str) -> list[str]:
+    """What this address shows at once; otherwise the page asks for it only when its first modules are there."""
+    first = ["dashboard/main.js"]
+    if page in ("activity", "trash"):
+        first.append(f"dashboard/past/{page}.js")
+    elif request.args.get("key"):
+        first += ["dashboard/key/opened.js", "dashboard/key/pane.js"]
+        first += _TABS.get(request.args.get("tab", ""), [])
+    return first
 
 
 @pages.get("/rkv.js")

@@ -158,6 +158,8 @@ class Tab:
         expect(self.value.or_(self.editor)).to_be_visible()
         if self.value.is_visible():
             self.page.get_by_role("button", name="Edit", exact=True).click()
+            # the caret is placed with the focus: what is selected before would be let go
+            expect(self.editor).to_be_focused()
         self.page.get_by_role("group", name="Write it as").get_by_role("button", name=mode).click()
         self.editor.fill(text)
 

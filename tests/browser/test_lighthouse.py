@@ -14,7 +14,7 @@ from tests.running import ROOT
 LIGHTHOUSE = ROOT / "node_modules" / "lighthouse" / "cli" / "index.js"
 
 
-@pytest.mark.parametrize("path", ["/signin", "/keys", "/account/profile"])
+@pytest.mark.parametrize("path", ["/signin", "/keys", "/activity", "/account/profile"])
 def test_lighthouse_finds_nothing_wrong(make_person, server, tmp_path, path):
     person = make_person(signed_up=path != "/signin")
     cookie = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in person.context.cookies())
@@ -32,7 +32,10 @@ def test_lighthouse_finds_nothing_wrong(make_person, server, tmp_path, path):
     ]
     chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, COMMANDS)))
     environment = {**os.environ, "CHROME_PATH": chromium}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=180)
+    for _ in range(2):  # now and then its own Chromium does not come up
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=180)
+        if done.returncode == 0:
+            break
     assert done.returncode == 0, done.stderr
     found = json.loads(report.read_text())
     scores = {name: category["score"] for name, category in found["categories"].items()}

@@ -150,6 +150,26 @@ def test_a_first_visit_loads_less_than_60_kb_of_javascript_and_nothing_from_else
     assert not [url for url in others if not url.startswith("ws://127.0.0.1")]
 
 
+@pytest.mark.parametrize(
+    ("path", "lasting"), [("/keys", ".tools"), ("/activity", ".past-head"), ("/trash", ".past-head")]
+)
+def test_what_is_there_before_the_scripts_is_what_they_draw(make_person, path, lasting):
+    person = make_person()
+    page = person.new_page()
+    page.route("**/dashboard/main.js", lambda route: held.append(route))
+    held = []
+    page.goto(person.server.url + path, wait_until="commit")
+    early = page.locator(f".awaited {lasting}")
+    expect(early).to_be_visible()
+    expect(page.locator(".skeleton:visible")).to_have_count(1)
+    place, text = early.bounding_box(), early.inner_text()
+    held.pop().continue_()
+    expect(page.locator(".awaited:visible")).to_have_count(0)
+    drawn = page.locator(lasting)
+    expect(drawn).to_be_visible()
+    assert (drawn.bounding_box(), drawn.inner_text()) == (place, text)
+
+
 def test_the_pages_fit_320_pixels(make_person, server):
     person = make_person("narrow", viewport={"width": 320, "height": 568})
     long_key = "a-folder-with-a-long-name/" + "and-a-key-with-an-even-longer-name-" * 4

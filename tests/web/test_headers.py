@@ -31,6 +31,21 @@ def test_every_answer_says_what_a_browser_may_make_of_it(alice, path):
     assert "Strict-Transport-Security" not in headers
 
 
+@pytest.mark.parametrize(
+    "path", ["/static/js/rkv.js", "/static/css/base.css", "/static/js/vendor/fonts/geist-mono.woff2"]
+)
+def test_what_a_page_is_made_of_carries_no_more_than_it_needs(stranger, path):
+    headers = stranger.get(path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cross-Origin-Resource-Policy"] == ("cross-origin" if ".css" not in path else "same-origin")
+    assert not {"Content-Security-Policy", "Permissions-Policy", "Cross-Origin-Opener-Policy"} & set(headers.keys())
+
+
+@pytest.mark.parametrize("path", ["/static/icon.svg", "/static/js/nothing.js", "/sw.js"])
+def test_what_could_run_scripts_by_itself_has_its_policy(stranger, path):
+    assert "default-src 'none'" in stranger.get(path).headers["Content-Security-Policy"]
+
+
 @pytest.mark.parametrize("path", ["/keys", "/activity", "/trash"])
 def test_the_dashboard_s_import_map_is_allowed_by_its_hash_and_says_what_we_serve(alice, path):
     answer = alice.get(path)

@@ -34,6 +34,22 @@ def test_signed_in_the_door_is_passed_at_once(alice):
     assert alice.get("/signup?next=/keys%3Fkey%3Da").location == "/keys?key=a"
 
 
+@pytest.mark.parametrize(
+    ("path", "module", "sheet"),
+    [
+        ("/activity", "past/activity.js", "past.css"),
+        ("/trash", "past/trash.js", "past.css"),
+        ("/keys?key=a", "key/pane.js", "key.css"),
+        ("/keys?key=a&tab=history", "past/history.js", "past.css"),
+        ("/keys?key=a&tab=use", "use/use-it.js", "key.css"),
+    ],
+)
+def test_a_page_names_at_once_what_its_address_will_show(alice, path, module, sheet):
+    assert f'<link rel="modulepreload" href="/static/js/dashboard/{module}">' in alice.get(path).text
+    assert f'<link rel="stylesheet" href="/static/css/{sheet}">' in alice.get(path).text
+    assert f"/{module}" not in alice.get("/keys").text and f"/{sheet}" not in alice.get("/keys").text
+
+
 def test_after_signing_in_one_is_where_one_wanted_to_go(site, alice, stranger):
     wanted = "/keys?key=app%2Fbanner&tab=use"
     page = stranger.get(f"/signin?next={quote(wanted, safe='')}")

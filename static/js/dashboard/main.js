@@ -143,8 +143,10 @@ function drawKeys() {
 function drawOther(route) {
   at("other").ariaLabel = TITLES[route.page]
   const view = views[route.page]
-  if (view) render(view(desk, route), at("other"))
-  else if (view === undefined) loadOther(route.page)
+  if (view) {
+    at("other").querySelector(":scope > .awaited")?.remove()
+    render(view(desk, route), at("other"))
+  } else if (view === undefined) loadOther(route.page)
 }
 
 async function loadOther(name) {

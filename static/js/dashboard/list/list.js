@@ -39,7 +39,7 @@ export class List {
 
   /** Loads what will be needed sooner or later, so that it is there when there is no network any more. */
   async loadRest() {
-    await Promise.all([this.#grasp(), this.#desk.browse.loadRest(), import("./marked.js"), import("./asides.js"), import("./bar.js"), import("./menu.js"), import("./still.js")])
+    await Promise.all([this.#grasp(), this.#desk.browse.loadRest(), import("./marked.js"), import("./asides.js"), import("./bar.js"), import("./menu.js")])
     for (const have of [this.#marking, this.#asides, this.#bar]) have()
   }
 

@@ -43,4 +43,4 @@ function offline(desk) {
 }
 
 /** Before anything is known. */
-export const placeholder = html`<div class="skeleton" aria-hidden="true">${[62, 40, 75, 51, 33].map((width) => html`<span .style=${`inline-size:${width}%`}></span>`)}</div>`
+export const placeholder = html`<div class="skeleton" aria-hidden="true"><span></span><span></span><span></span><span></span><span></span></div>`

@@ -26,7 +26,7 @@ export function troubles(desk, source, what) {
 }
 
 export function skeleton() {
-  return html`<div class="skeleton" aria-hidden="true">${[62, 40, 75, 51, 33].map((width) => html`<span .style=${`inline-size:${width}%`}></span>`)}</div>`
+  return html`<div class="skeleton" aria-hidden="true"><span></span><span></span><span></span><span></span><span></span></div>`
 }
 
 /** `hidden`: there is more than is shown. */

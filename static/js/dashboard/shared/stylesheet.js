@@ -9,6 +9,8 @@ export function stylesheet(path) {
 }
 
 function load(href) {
+  // the page may have been made with it
+  if (document.querySelector(`link[rel="stylesheet"][href="${href}"]`)) return
   return new Promise((resolve) => {
     const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href, onload: resolve, onerror: resolve })
     document.head.append(link)
