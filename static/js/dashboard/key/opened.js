@@ -276,6 +276,7 @@ export class Opened {
       }
     } catch (refusal) {
       if (refusal.code === "not_found") open.answer = { missing: true, deleted_at: refusal.deleted_at }
+      else if (refusal.code === "rate_limited") setTimeout(() => open === this.open && this.#ask(open), refusal.retry_after * 1_000)
       else if (refusal.code !== "unavailable") open.answer = { refusal }
     }
     open.waiting = false

@@ -53,6 +53,7 @@ export class List {
     if (this.#grid) this.#rowHeight = parseInt(getComputedStyle(this.#grid).getPropertyValue("--row"), 10)
     if (this.#view === rows.view) this.#keepAnchor()
     else this.#begin(rows.view)
+    this.#root.ariaBusy = String(!this.#desk.synced)
     render(this.#template(), this.#root)
     this.#grid ??= this.#adopt(this.#root.querySelector(".grid"))
     drawKeyed(this.#grid.firstElementChild, this.#visible(), ({ id }) => id, (row) => rowView(this.#desk, row))
@@ -133,7 +134,7 @@ export class List {
       ${prefix ? this.#asides()?.crumbs(desk) : nothing} ${listNotices(desk)}
       ${empty ? this.#insteadOfRows() : nothing}
       <div class=${`grid${selection.size ? " ticking" : ""}`} role=${tree ? "treegrid" : "grid"} aria-label="Keys" aria-multiselectable="true" aria-rowcount=${rows.length}
-        ?hidden=${empty} aria-busy=${String(!desk.synced)} @scroll=${this.#scrolled} @click=${this.#hand} @keydown=${this.#hand}>
+        ?hidden=${empty} @scroll=${this.#scrolled} @click=${this.#hand} @keydown=${this.#hand}>
         <div class="rows" role="rowgroup" .style=${`block-size:${rows.length * this.#rowHeight}px`}></div>
       </div>
       <div class="chips">${this.#news ? this.#asides()?.news(desk, this.#toTop) : nothing}${unsentChip(browse)}</div>

@@ -1,0 +1,176 @@
+"""States of the page that one meets seldom: each says what is the matter, and axe finds nothing in it."""
+
+import threading
+
+import requests
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_accessibility import check
+from tests.running import DEADLINE, Server
+from tests.test_commands import answer
+
+# as if something on the way refused every WebSocket: polls can be held up, and given other headers
+ONLY_POLLS = """window.WebSocket = class {
+  constructor() { setTimeout(() => { this.onerror(new Event("error")); this.onclose({}) }) }
+  close() {}
+}"""
+
+
+def check_in_both(page: Page, what: str) -> None:
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        check(page, f"{what} {theme}")
+
+
+def test_loading(make_person):
+    person = make_person()
+    person.set("a", 1)
+    person.context.add_init_script(ONLY_POLLS)
+    page: Page = person.new_page()
+    held, through = [], []
+    page.route("**/socket.io/**", lambda route: route.continue_() if through else held.append(route))
+    page.goto(person.server.url + "/keys")
+    keys = page.get_by_role("region", name="Key list")
+    expect(keys).to_have_attribute("aria-busy", "true")
+    expect(page.locator(".skeleton")).to_be_visible()
+    # at once; the keys come later
+    expect(page.get_by_role("button", name="New key")).to_be_enabled()
+    check_in_both(page, "loading")
+    through.append(True)
+    for route in held:
+        route.continue_()
+    expect(page.locator("[role=row]")).to_have_count(1)
+    expect(keys).to_have_attribute("aria-busy", "false")
+    expect(page.locator(".skeleton")).to_have_count(0)
+
+
+def test_reconnecting(make_person, own_server):
+    person = make_person(server=own_server)
+    person.expects_outage = True
+    tab = person.open_tab()
+    person.set("a", 1)
+    expect(tab.row("a")).to_be_visible()
+    own_server.kill()
+    expect(tab.state).to_have_attribute("data-look", "reconnecting")
+    expect(tab.state).to_contain_text("Reconnecting… last change")
+    expect(tab.page.locator("#polite")).not_to_be_empty()
+    expect(tab.value_of("a")).to_have_text("1")
+    check_in_both(tab.page, "reconnecting")
+    own_server.start()
+    tab.is_live()
+
+
+def test_too_many_verbs(make_person, tmp_path):
+    server = Server(tmp_path / "data", RKV_RATE_LIMITS="on", RKV_VERBS_PER_SECOND="1").start()
+    try:
+        person = make_person(server=server)
+        program = requests.Session()
+        program.headers["Authorization"] = "Bearer " + person.call("create_token", name="a program")["token"]
+        person.set("old", "still there")
+        tab = person.open_tab()
+        tab.click("New key")
+        tab.page.get_by_label("Key", exact=True).fill("a")
+        tab.editor.fill("1")
+        refused, over = threading.Event(), threading.Event()
+
+        def run_wild():
+            while not over.is_set():
+                if program.get(server.url + "/api/v1/get?key=old", timeout=DEADLINE).status_code == 429:
+                    refused.set()
+
+        # fast enough to have every turn before the page asks again
+        wild = [threading.Thread(target=run_wild) for _ in range(3)]
+        for thread in wild:
+            thread.start()
+        try:
+            assert refused.wait(DEADLINE)
+            tab.save()
+            refusal = tab.page.locator("#refusal")
+            expect(refusal).to_contain_text("too much at once", timeout=60_000)
+            expect(refusal.get_by_role("button", name="Retry in")).to_be_visible()
+            expect(tab.page.locator("#assertive")).to_contain_text("too much at once")
+            check_in_both(tab.page, "too many verbs")
+            tab.open("old")
+            expect(tab.value).to_have_text("still there")
+        finally:
+            over.set()
+            for thread in wild:
+                thread.join()
+        # what only the server knows is asked for again
+        expect(tab.page.locator(".meta time")).to_have_count(2, timeout=20_000)
+        tab.page.go_back()
+        expect(tab.editor).to_have_value("1")
+        tab.save()
+        expect(tab.value_of("a")).to_have_text("1", timeout=20_000)
+    finally:
+        server.close()
+
+
+def test_only_reading_is_allowed(make_person):
+    person = make_person()
+    person.set("a", {"on": True})
+    token = person.call("create_token", name="a screen in the hall", scope="read")["token"]
+    person.context.add_init_script(ONLY_POLLS)
+    # a proxy in front may sign its screens in, and a token counts for more than a cookie
+    person.context.set_extra_http_headers({"Authorization": f"Bearer {token}"})
+    tab = person.open_tab("a")
+    expect(tab.value).to_contain_text("true")
+    tab.type_value("2")
+    tab.save()
+    expect(tab.page.locator("#refusal")).to_contain_text("read")
+    expect(tab.editor).to_have_value("2")
+    tab.click("Discard")
+    expect(tab.page.get_by_text("It can only be read")).to_be_visible()
+    expect(tab.page.get_by_role("button", name="Edit", exact=True)).to_have_count(0)
+    expect(tab.value).to_contain_text("true")
+    check_in_both(tab.page, "only reading")
+
+
+def test_a_history_that_does_not_go_back_to_the_beginning(make_person, tmp_path):
+    server = Server(tmp_path / "data", RKV_HISTORY_BYTES="2000").start()
+    try:
+        person = make_person(server=server)
+        for n in range(60):
+            person.set("a", f"{n} {'x' * 100}")
+        answer(server.data_dir, "purge")
+        page = person.new_page()
+        for path in ("/activity", "/keys?key=a&tab=history"):
+            page.goto(server.url + path)
+            expect(page.get_by_text("The history is complete since")).to_be_visible()
+            check_in_both(page, f"{path}, cut")
+    finally:
+        server.close()
+
+
+def test_forced_colours(make_person):
+    """Where the system chooses the colours, what is chosen, ticked, focused and changed still looks different."""
+    person = make_person(forced_colors="active")
+    for key in ("a", "b"):
+        person.set(key, 1)
+    tab = person.open_tab("a")
+    page = tab.page
+
+    def look(locator) -> list[str]:
+        return locator.evaluate(
+            """(node) => {
+              const style = getComputedStyle(node)
+              const { backgroundColor, color, borderColor, textDecorationLine } = style
+              return [backgroundColor, color, `${style.outlineStyle} ${style.outlineWidth}`, borderColor, textDecorationLine]
+            }"""
+        )
+
+    views = page.get_by_role("group", name="View")
+    assert look(views.get_by_role("button", name="Tree")) != look(views.get_by_role("button", name="List"))
+    tabs = page.get_by_role("tab")
+    assert look(tabs.first) != look(tabs.last)
+    links = page.get_by_role("navigation", name="Primary").get_by_role("link")
+    assert look(links.first) != look(links.last)
+    assert look(tab.row("a")) != look(tab.row("b"))
+    plain = look(tab.row("b"))
+    tab.row("b").focus()
+    page.keyboard.press("x")
+    expect(tab.row("b")).to_have_attribute("aria-selected", "true")
+    assert look(tab.row("b")) != plain
+    page.keyboard.press("Tab")
+    assert "none" not in look(page.locator(":focus"))[2]
+    check(page, "forced colours")
