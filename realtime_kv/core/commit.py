@@ -111,11 +111,10 @@ class Committer:
         self.flush(cursor, [write.user_id])
         if write.plan is None or not write.plan.indexed:
             return True
-        if write.until is None:
-            write.until = self.memtable.last_row
-        if self._index.row < write.until:
-            return self._index.step(cursor, self.memtable.last_row) >= write.until
-        return True
+        last_row = self.memtable.last_row
+        # older data, with a shorter log, may have taken the place of those that it was asked for
+        write.until = last_row if write.until is None else min(write.until, last_row)
+        return self._index.row >= write.until or self._index.step(cursor, last_row) >= write.until
 
     def accept(self) -> None:
         """The transaction is durable."""

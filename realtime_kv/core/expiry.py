@@ -7,7 +7,7 @@ it. Whether something is still expired is decided inside the write's transaction
 import itertools
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -25,9 +25,11 @@ log = logging.getLogger(__name__)
 
 # how often it is asked whether something is due: a comparison, unless it is
 LOOK_SECONDS = 0.25
-# what one look deletes at most, and one write: more is done in turns, between which other writes go on
+# what one look deletes at most, and one write (so many keys, or so many bytes and one entry more: they may all be asked
+# back at once): more is done in turns, between which other writes go on
 LOOK_KEYS = 4096
 WRITE_KEYS = 1000
+WRITE_BYTES = 1024 * 1024
 # nothing tells of an account that is back, so what has expired in the meantime is looked for in any case, so often (ms)
 RESCAN = 60_000
 # after a failure (a full disk) it is tried again in so long (ms)
@@ -35,8 +37,9 @@ RETRY = 5_000
 
 # the keys of an account that is being purged are no longer anybody's
 _DUE = """
-SELECT json_group_array(json_array(user_id, key)) FROM (
-    SELECT e.user_id, e.key FROM entries AS e CROSS JOIN users AS u ON u.id = e.user_id
+SELECT json_group_array(json_array(user_id, key, size)) FROM (
+    SELECT e.user_id, e.key, length(CAST(e.value AS BLOB)) AS size
+    FROM entries AS e CROSS JOIN users AS u ON u.id = e.user_id
     WHERE e.expires_at <= :now AND e.deleted_at IS NULL AND u.deleted_by IS NOT 'purge'
     ORDER BY e.expires_at LIMIT :most
 )
@@ -46,7 +49,10 @@ _NEXT = "SELECT min(expires_at) FROM entries WHERE expires_at > :now AND deleted
 # when to look again, and whose entries were deleted, so that the tables may lack it
 _Looked = tuple[int, set[int]]
 
-_Due = msgspec.json.Decoder(list[tuple[int, str]])
+# whose, the key, and how many bytes its value has
+_Due = tuple[int, str, int]
+
+_decode_due = msgspec.json.Decoder(list[_Due]).decode
 
 
 class Expiry:
@@ -111,9 +117,9 @@ class Expiry:
             self._store.readers.submit(lambda connection: _find(database.driver(connection), now))
         )
         writes = [
-            Write(Caller.house(user_id, "Expired", "expiry"), "expire", [Expire(key) for _, key in part])
+            Write(Caller.house(user_id, "Expired", "expiry"), "expire", [Expire(key) for _, key, _ in part])
             for user_id, keys in itertools.groupby(sorted(due), key=lambda entry: entry[0])
-            for part in _parts(list(keys))
+            for part in _parts(keys)
         ]
         for write in writes:
             self._store.writer.submit(write)
@@ -135,12 +141,21 @@ class Expiry:
         return self._store.runtime.wait(future)
 
 
-def _find(db: sqlite3.Connection, now: int) -> tuple[int, list[tuple[int, str]]]:
+def _find(db: sqlite3.Connection, now: int) -> tuple[int, list[_Due]]:
     """When the next one after `now` expires, and some of those that have expired; at once, while there may be more."""
-    due = _Due.decode(db.execute(_DUE, {"now": now, "most": LOOK_KEYS}).fetchone()[0])
+    due = _decode_due(db.execute(_DUE, {"now": now, "most": LOOK_KEYS}).fetchone()[0])
     soonest = db.execute(_NEXT, {"now": now}).fetchone()[0]
     return now if len(due) == LOOK_KEYS else NEVER if soonest is None else soonest, due
 
 
-def _parts(rows: list[tuple[int, str]]) -> list[list[tuple[int, str]]]:
-    return [rows[start : start + WRITE_KEYS] for start in range(0, len(rows), WRITE_KEYS)]
+def _parts(rows: Iterable[_Due]) -> Iterator[list[_Due]]:
+    part: list[_Due] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        size += row[2]
+        if len(part) >= WRITE_KEYS or size >= WRITE_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

@@ -23,7 +23,8 @@ from realtime_kv.core.values import TTL_SECONDS
 Mode = Literal["merge", "skip", "replace"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
-# one write of an import: so many ops, or so many bytes and one entry more; tabs get larger changes every day
+# one write of an import: so many ops, or so many bytes (of what it writes, and of what it replaces: to undo it is a
+# write, too) and one entry more; tabs get larger changes every day
 WRITE_OPS = 1000
 WRITE_BYTES = 1024 * 1024
 
@@ -69,12 +70,16 @@ class Counts(Struct, kw_only=True):
 
 
 class Step(Struct, gc=False):
-    """An op as the plan keeps it: a delete where `value` is None; it counts as `what` of the counts."""
+    """An op as the plan keeps it: a delete where `value` is None; it counts as `what` of the counts.
+
+    What it replaces has so many bytes.
+    """
 
     what: str
     key: str
     value: str | None
     if_revision: int
+    replaces: int
     expires_at: int | UnsetType | None = UNSET
 
     def op(self) -> Op:
@@ -105,8 +110,9 @@ class Plan:
         for file in (self.smaller, self.larger):
             file.seek(0)
             for line in file:
-                steps.append(_decode_step(line))
-                size += len(line)
+                step = _decode_step(line)
+                steps.append(step)
+                size += len(line) + step.replaces
                 if len(steps) >= WRITE_OPS or size >= WRITE_BYTES:
                     yield steps
                     steps, size = [], 0
@@ -207,7 +213,7 @@ class Planner:
         self._grows |= grows
         what = "changed" if revision else "added"
         setattr(counts, what, getattr(counts, what) + 1)
-        plan.add(Step(what, item.key, item.value, revision, item.expires_at), grows)
+        plan.add(Step(what, item.key, item.value, revision, size, item.expires_at), grows)
 
     def _remove_others(self) -> None:
         prefix, start = self._asked.prefix, self._asked.prefix
@@ -219,7 +225,7 @@ class Planner:
                     self._keys -= 1
                     self._bytes -= size
                     self._plan.counts.removed += 1
-                    self._plan.add(Step("removed", key, None, revision), grows=False)
+                    self._plan.add(Step("removed", key, None, revision, size), grows=False)
             if len(found) < WRITE_OPS:
                 return
             start = found[-1][0] + "\0"

@@ -21,6 +21,8 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _OURS = msgspec.json.encode(exports.NAME)
+# what an export of ours is made of, each once
+_PARTS = {*exports.Head.__struct_fields__, "entries", *exports.End.__struct_fields__}
 _CUT = "The file is not complete: it does not end as an export ends, with `count` and `complete`."
 
 
@@ -70,7 +72,10 @@ def _from_json(file: BinaryIO, value_bytes: int) -> Iterator[Item]:
     around: dict[str, bytes] = {}
     for number, name in enumerate(text.members()):
         line = text.line
+        if ours and (name not in _PARTS or name in around):
+            raise BadRequest(f"Line {line}: an export has no member {name[:64]!r} here.", line=line)
         if ours and name == "entries":
+            around[name] = b""
             for key in text.members():
                 count += 1
                 yield _item(text.line, key, text.value(), value_bytes)
@@ -81,13 +86,13 @@ def _from_json(file: BinaryIO, value_bytes: int) -> Iterator[Item]:
         elif name == "format" and value == _OURS:
             if number:
                 raise BadRequest(f"Line {line}: in an export `format` stands before everything else.", line=line)
-            ours = True
+            ours, around[name] = True, value
         else:
             yield _item(line, name, value, value_bytes)
     text.end()
     if ours:
         _check_version(around.get("version"))
-        if (around.get("count"), around.get("complete")) != (b"%d" % count, b"true"):
+        if (around.get("count"), around.get("complete")) != (b"%d" % count, b"true") or "entries" not in around:
             raise BadRequest(_CUT)
 
 

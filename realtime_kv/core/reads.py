@@ -264,13 +264,13 @@ def space_of(db: sqlite3.Connection, user_id: int) -> tuple[int, int, int, int]:
 
 def behind(prefix: str) -> str:
     """The smallest text behind every key with this prefix; UTF-8 keeps the order of code points."""
-    while prefix:
-        following = ord(prefix[-1]) + 1
-        if following <= 0x10FFFF:
-            # surrogates are no characters: the next one stands behind them
-            return prefix[:-1] + chr(0xE000 if following == 0xD800 else following)
-        prefix = prefix[:-1]
-    return _AFTER_ALL_KEYS
+    # nothing follows the last code point
+    prefix = prefix.rstrip("\U0010ffff")
+    if not prefix:
+        return _AFTER_ALL_KEYS
+    following = ord(prefix[-1]) + 1
+    # surrogates are no characters: the next one stands behind them
+    return prefix[:-1] + chr(0xE000 if following == 0xD800 else following)
 
 
 def _encode_next(at: _Next) -> str:

@@ -221,7 +221,6 @@ class Store:
 
         Fails with NotFound, Conflict, Forbidden, QuotaExceeded. A dry run is judged, and writes and remembers nothing.
         """
-        op_id = None if dry_run else op_id
         return self._write(Write(caller, "undo", [], op_id, plan=Undoing(revision), dry_run=dry_run, undoes=revision))
 
     def delete_prefix(
@@ -306,7 +305,11 @@ class Store:
             permissions.check_write(write.caller, write.verb, write.ops)
         if write.op_id is not None:
             values.check_op_id(write.op_id)
-            write.fingerprint = fingerprints.of(write)
+            if write.dry_run:
+                # it leaves nothing behind, so there is nothing to repeat either
+                write.op_id = None
+            else:
+                write.fingerprint = fingerprints.of(write)
         self.writer.submit(write)
         return write.future
 
@@ -321,8 +324,6 @@ class Store:
     ) -> Future[Counted]:
         for place in plan.places:
             permissions.check_key(caller, place)
-        # a dry run leaves nothing behind, so there is nothing to repeat either
-        op_id = None if dry_run else op_id
         written = self._write(Write(caller, verb, [], op_id, plan=plan, dry_run=dry_run))
         user_id, now = caller.user_id, self.clock()
         return measured(written, lambda: self._read(user_id, lambda db: measure(db, user_id, prefix, now)))

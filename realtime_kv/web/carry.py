@@ -47,7 +47,8 @@ def export() -> Response:
 @carry.get("/import")
 def progress() -> Response:
     """How far the caller's import is; null when there is none."""
-    return bodies.answer({"ok": True, "import": house().carrier.progress(_caller())})
+    caller, _ = _caller(), _query()
+    return bodies.answer({"ok": True, "import": house().carrier.progress(caller)})
 
 
 @carry.post("/import")

@@ -13,7 +13,7 @@ from realtime_kv.core import database, exports
 from realtime_kv.core.carry import Carrier
 from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.runtime import Threads
-from tests.core.house import Person
+from tests.core.house import Person, Watcher
 
 
 @pytest.fixture
@@ -161,3 +161,20 @@ def test_nothing_of_an_export_or_an_import_stays_in_the_folder(carrier, alice, t
     assert outgoing.bytes > 3_000_000
     assert sorted(file.name for file in tmp_path.iterdir()) == before
     outgoing.close()
+
+
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+def test_what_a_part_of_an_import_replaces_is_no_more_than_tabs_can_be_told_at_once_when_it_is_undone(
+    store, carrier, alice, mode
+):
+    for n in range(40):
+        alice.set(f"k{n:02}", f"{n}" + "x" * 60_000)
+    lines = [json.dumps({"key": f"k{n:02}", "value": n}) for n in range(0 if mode == "merge" else 39, 40)]
+    done = bring(carrier, alice, "\n".join(lines).encode(), mode=mode)
+    assert counts(done)[1:3] == ((40, 0) if mode == "merge" else (1, 39))
+    watcher = Watcher(store)
+    for revision in reversed(done.revisions):
+        alice.undo(revision)
+    sizes = [len(frame) for news in watcher.commits for _, frame in news.writes]
+    assert max(sizes) < 1_200_000 < sum(sizes)
+    assert [alice.get(f"k{n:02}")["value"] for n in range(40)] == [f"{n}" + "x" * 60_000 for n in range(40)]

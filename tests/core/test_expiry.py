@@ -208,6 +208,22 @@ def test_many_that_expire_together_are_few_writes(house, alice, charlie, store):
     assert alice.sync()["keys"] == charlie.sync()["keys"] == 0
 
 
+def test_large_ones_that_expire_together_are_more_writes_so_that_each_can_be_undone(house, alice, store):
+    watcher = Watcher(store)
+    for n in range(40):
+        alice.set(f"{n:02}", "x" * 60_000, ttl=60)
+    before = len(watcher.commits)
+    house.clock.now += 61_000
+    Expiry(store).look()
+    deletes = [write for news in watcher.commits[before:] for write in news.writes]
+    assert 3 <= len(deletes) < 10 and alice.sync()["keys"] == 0
+    before = len(watcher.commits)
+    for revision, _ in deletes:
+        alice.undo(revision)
+    assert all(alice.get(f"{n:02}") for n in range(40))
+    assert max(len(frame) for news in watcher.commits[before:] for _, frame in news.writes) < 1_200_000
+
+
 def test_more_than_one_look_is_for_is_deleted_in_turns(house, alice, store, monkeypatch):
     monkeypatch.setattr("realtime_kv.core.expiry.LOOK_KEYS", 4)
     for n in range(10):

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from realtime_kv.core import index
-from realtime_kv.core.errors import Unavailable
+from realtime_kv.core.errors import NotFound, Unavailable
 from realtime_kv.core.runtime import Threads
 from tests.core.house import House, Person
 
@@ -157,3 +157,40 @@ def test_after_other_data_were_put_in_place_their_past_is_the_past(house, store,
     assert alice.set("other", 1)["revision"] == 2
     assert [write["revision"] for write in alice.history()["writes"]] == [2, 1]
     assert indexed(tmp_path) == logged(tmp_path)
+
+
+def test_whoever_waits_for_the_past_while_older_data_are_put_in_place_is_answered(
+    busy_house, runtime, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(index, "STEP_ROWS", 10)
+    store = busy_house.open(runtime)
+    alice = Person(store, busy_house.add_user("alice"))
+    alice.set("k", 0)
+    alice.history()
+    with sqlite3.connect(tmp_path / "kv.db") as db:
+        db.execute("VACUUM INTO ?", (str(tmp_path / "copy.db"),))
+    for n in range(100):
+        alice.set("k", n)
+
+    def replace(db):
+        with sqlite3.connect(tmp_path / "copy.db") as copy:
+            copy.backup(db)
+
+    step, replaced = store._committer._index.step, []
+
+    def meddling(cursor, last_row):
+        # in the midst of the steps, and only once
+        if not replaced:
+            replaced.append(store.replace(replace))
+        return step(cursor, last_row)
+
+    hold = threading.Event()
+    store.writer.run(lambda _: hold.wait())
+    history = store.history(alice.caller)
+    undo = store.undo(alice.caller, 101)
+    store._committer._index.step = meddling
+    hold.set()
+    assert len(msgspec.json.decode(runtime.wait(history, 20).writes)) == 1
+    with pytest.raises(NotFound):
+        runtime.wait(undo, 20)
+    assert alice.set("k", 1)["revision"] == 2

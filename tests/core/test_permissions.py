@@ -1,6 +1,7 @@
 """A token's scope and prefix, on every verb: what it may not see, it cannot tell from what is not there."""
 
 import dataclasses
+import time
 
 import msgspec
 import pytest
@@ -228,3 +229,11 @@ def test_a_prefix_that_a_digit_or_a_last_character_could_outgrow(alice, program)
         expected = sorted([prefix, prefix + "x", prefix + "\U0010ffff"], key=str.encode)
         assert [entry["key"] for entry in limited.list()["entries"]] == expected
         assert sorted((op["key"] for w in limited.sync()["writes"] for op in w["ops"]), key=str.encode) == expected
+
+
+def test_a_prefix_as_long_as_a_message_costs_no_more_than_another(alice):
+    began = time.process_time()
+    for last in ("", "a"):
+        assert alice.list(prefix=last + "\U0010ffff" * 250_000)["entries"] == []
+    # (it took seconds, when each character was taken away by itself)
+    assert time.process_time() - began < 1

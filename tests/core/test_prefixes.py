@@ -291,6 +291,13 @@ def test_a_dry_run_leaves_no_receipt(alice):
     alice.set("a/x", 1)
     assert alice.move("a/", "b/", dry_run=True, op_id="m") == {"ok": True, "revision": 1, "count": 1}
     assert alice.move("a/", "b/", op_id="m") == {"ok": True, "revision": 2, "count": 1}
+    # but what is no op_id is refused there, too
+    for dry in (
+        lambda: alice.delete_prefix("b/", dry_run=True, op_id="é"),
+        lambda: alice.undo(2, dry_run=True, op_id="é"),
+    ):
+        with pytest.raises(BadRequest):
+            dry()
 
 
 def test_a_token_moves_nothing_out_of_its_prefix_or_into_it(house, alice, store):

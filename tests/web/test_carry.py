@@ -250,6 +250,21 @@ WRONG = [
     (b'{"format":"realtime_kv","version":2,"entries":{},"count":0,"complete":true}', "json", "bad_request", None),
     (b'{"format":"realtime_kv","version":1,"entries":{"a":1}}', "json", "bad_request", None),
     (b'{"format":"realtime_kv","version":1,"entries":[],"count":0,"complete":true}', "json", "bad_request", 1),
+    # what is no part of an export, stands in it twice, or is not there at all
+    (b'{"format":"realtime_kv","version":1,\n"x":1,"entries":{},"count":0,"complete":true}', "json", "bad_request", 2),
+    (
+        b'{"format":"realtime_kv","version":1,"entries":{},\n"entries":{},"count":0,"complete":true}',
+        "json",
+        "bad_request",
+        2,
+    ),
+    (
+        b'{"format":"realtime_kv",\n"format":"x","version":1,"entries":{},"count":0,"complete":true}',
+        "json",
+        "bad_request",
+        2,
+    ),
+    (b'{"format":"realtime_kv","version":1,"count":0,"complete":true}', "json", "bad_request", None),
     (b'{"key":"a","value":1}\n{"key":"b"}', "ndjson", "bad_request", 2),
     (b'{"key":"a","value":1}\n\n{"key":"b","value":1,"expire_at":null}', "ndjson", "bad_request", 3),
     (b'{"key":"a","value":1,"expires_at":"tomorrow"}', "ndjson", "bad_request", 1),
@@ -358,6 +373,7 @@ def test_a_second_import_at_the_same_time_is_refused_and_the_first_is_told_of(al
     assert progress.json == {"ok": True, "import": {"phase": "writing", "done": 0, "total": 1}}
     assert others.status_code == 200
     assert alice.get("/api/v1/import").json == {"ok": True, "import": None}
+    assert alice.get("/api/v1/import?mode=merge").json["field"] == "mode"
 
 
 def test_only_so_many_exports_of_a_user_are_on_their_way(alice):
