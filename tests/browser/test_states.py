@@ -154,8 +154,8 @@ def test_forced_colours(make_person):
         return locator.evaluate(
             """(node) => {
               const style = getComputedStyle(node)
-              const { backgroundColor, color, borderColor, textDecorationLine } = style
-              return [backgroundColor, color, `${style.outlineStyle} ${style.outlineWidth}`, borderColor, textDecorationLine]
+              const outline = `${style.outlineStyle} ${style.outlineWidth}`
+              return [style.backgroundColor, style.color, outline, style.borderColor, style.textDecorationLine]
             }"""
         )
 
