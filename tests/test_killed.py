@@ -1,18 +1,25 @@
 """SIGKILL at any moment: what was acknowledged is there afterwards, once."""
 
 import itertools
+import queue
 import threading
+import time
 
 import pytest
 import requests
 import socketio
 
+from tests.killed_script import Script, Step, live
+from tests.robustness.replica import digest_of
 from tests.running import DEADLINE, Server
 
 ROUNDS = 10
 WRITERS = 4
 # acknowledged writes before the server is killed; a different moment each time
 BEFORE_KILL = [1, 40, 150, 3, 90, 400, 20, 250, 7, 600]
+# of a tab that does everything that there is to do
+BEFORE_KILL_OF_A_SCRIPT = [60, 7, 120]
+IN_FLIGHT = 16
 
 
 @pytest.fixture
@@ -92,6 +99,92 @@ def _everything(account):
         if page["next"] is None:
             return found
         after = {"after": page["next"]}
+
+
+def test_after_each_kill_everything_is_as_a_plain_model_says_also_what_went_back_or_was_moved(own_server):
+    """One tab's writes take effect in their order: so whatever is there is what the model says of that revision."""
+    account, script = own_server.sign_up("alice"), Script("killed")
+    waiting: dict[int, Step] = {}
+    numbers, seen = itertools.count(), set()
+    for moment in BEFORE_KILL_OF_A_SCRIPT:
+        tab, answers = account.open_tab(["websocket"]), queue.SimpleQueue()
+        found = tab.call("sync")["revision"]
+        # a refusal is not remembered: once more is written, it may be judged otherwise
+        waiting = {n: step for n, step in waiting.items() if isinstance(step.answer, dict) or step.revision >= found}
+        # what is unknown is asked for again, in the same order
+        for number, step in waiting.items():
+            _send(tab, number, step, answers)
+        for _ in range(moment):
+            while len(waiting) < IN_FLIGHT:
+                number = next(numbers)
+                waiting[number] = script.next()
+                _send(tab, number, waiting[number], answers)
+            number, answer = answers.get(timeout=DEADLINE)
+            step = waiting.pop(number)
+            _compare(step, answer, number, found)
+            if answer["ok"]:
+                acknowledged = step.revision
+            seen.add((step.verb, answer["ok"]))
+        own_server.kill()
+        tab.next("disconnect")
+        tab.close()
+        own_server.start()
+        _check_all(account, script.model, at_least=acknowledged)
+    assert {(verb, True) for verb in ("set", "delete", "batch", "restore", "undo", "move", "copy")} < seen
+    assert {("restore", False), ("undo", False), ("move", False)} < seen
+
+
+def _send(tab, number, step, answers):
+    tab.client.emit(step.verb, step.payload, callback=lambda answer: answers.put((number, answer)))
+
+
+def _compare(step, answer, number, found):
+    """`found` is how far the space had come when this was sent (again)."""
+    replayed = answer.pop("replayed", False)
+    if isinstance(step.answer, str):
+        assert (number, answer.get("error", answer)["code"]) == (number, step.answer)
+    else:
+        assert (number, answer) == (number, {"ok": True, **step.answer})
+        assert not step.writes or replayed == (step.answer["revision"] <= found)
+
+
+def _check_all(account, model, *, at_least):
+    synced = account.http("sync").json()
+    revision = synced["revision"]
+    assert revision >= at_least
+    entries = account.http("list").json()["entries"]
+    told = {entry["key"]: (entry["value"], entry["revision"], entry["version"]) for entry in entries}
+    there = live(model.states[revision])
+    assert told == {key: (row.value, row.revision, row.version) for key, row in there.items()}
+    digest = sum(digest_of(key, row.revision) for key, row in there.items()) % 2**32
+    assert (synced["keys"], synced["digest"]) == (len(there), digest)
+    writes = account.http("history", limit=1000).json()["writes"]
+    assert [write["revision"] for write in writes] == [*range(revision, 0, -1)]
+    for write in writes:
+        assert {op["key"]: op.get("value") for op in write["ops"]} == model.writes[write["revision"]]
+        assert write.get("undoes") == model.undoes.get(write["revision"])
+
+
+def test_what_expires_around_a_kill_is_gone_once_and_can_be_asked_back(own_server):
+    account = own_server.sign_up("alice")
+    ops = [{"op": "set", "key": f"t/{n}", "value": n, "ttl": 0.5} for n in range(3)]
+    revision = account.http("batch", ops=[*ops, {"op": "set", "key": "stays", "value": 0}]).json()["revision"]
+    own_server.kill()
+    own_server.start()
+    deadline = time.monotonic() + DEADLINE
+    while (synced := account.http("sync").json())["keys"] > 1:
+        assert time.monotonic() < deadline
+    assert synced["digest"] == digest_of("stays", revision)
+    expired, written = account.http("history").json()["writes"]
+    assert (expired["origin"]["via"], written["revision"]) == ("expiry", revision)
+    assert [op["op"] for op in expired["ops"]] == ["delete"] * 3
+    assert account.http("undo", revision=expired["revision"]).json()["count"] == 3
+    own_server.kill()
+    own_server.start()
+    entries = account.http("list").json()["entries"]
+    assert [(entry["key"], entry["expires_at"]) for entry in entries] == [
+        (key, None) for key in ("stays", "t/0", "t/1", "t/2")
+    ]
 
 
 def test_a_second_server_on_the_same_data_folder_refuses_to_start(own_server):

@@ -5,15 +5,15 @@ With flushes, crashes before them, an index that is behind, and purges of the hi
 
 import itertools
 import json
-from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from realtime_kv.core.errors import BadRequest, Conflict, NotFound
+from realtime_kv.core.errors import NotFound
 from realtime_kv.core.purge import Purge
 from tests.core.house import House, Person
+from tests.core.model import Model, Row
 
 KEYS = ["a", "b", "é/c"]
 
@@ -36,79 +36,6 @@ steps = st.lists(
     ),
     max_size=24,
 )
-
-
-class Row(NamedTuple):
-    value: object
-    revision: int
-    version: int
-    created: int
-    expires_at: int | None = None
-    deleted: bool = False
-
-    def live(self, now):
-        return not self.deleted and (self.expires_at is None or self.expires_at > now)
-
-
-class Model:
-    """`states[r]` is every key as the write of revision r left it; `times[r]` when that was."""
-
-    def __init__(self):
-        self.states: list[dict[str, Row]] = [{}]
-        self.times = [0]
-        self.writes: list[dict[str, object]] = [{}]
-        # undos, and what each of them takes back
-        self.undoes: dict[int, int] = {}
-
-    @property
-    def revision(self):
-        return len(self.states) - 1
-
-    def write(self, rows: dict[str, Row], now):
-        self.states.append({**self.states[-1], **rows})
-        self.times.append(now)
-        self.writes.append({key: None if row.deleted else row.value for key, row in rows.items()})
-
-    def restored(self, key, revision, now):
-        """What a restore makes of the key; an error where there is nothing to restore."""
-        row = self.states[-1].get(key)
-        if row is None:
-            return NotFound
-        if revision is None:
-            return BadRequest if row.live(now) else self.again(row, row.value, None)
-        if revision > self.revision or key not in self.writes[revision]:
-            return NotFound
-        value = self.writes[revision][key]
-        return BadRequest if value is None else self.again(row, value, None)
-
-    def undone(self, revision, now):
-        """What an undo makes of each key; an error where it is refused."""
-        if not 0 < revision <= self.revision:
-            return NotFound
-        before, rows = self.states[revision - 1], {}
-        for key, value in self.writes[revision].items():
-            row, was = self.states[-1][key], before.get(key)
-            if not self.stands(key, revision) or not (row.deleted or row.live(now)):
-                return Conflict
-            if value is None:
-                rows[key] = self.again(row, was.value, was.expires_at if (was.expires_at or 0) > now else None)
-            elif was is None or not was.live(self.times[revision]) or not was.live(now):
-                if row.deleted:
-                    return Conflict
-                rows[key] = row._replace(revision=self.revision + 1, deleted=True)
-            else:
-                rows[key] = self.again(row, was.value, was.expires_at)
-        return rows
-
-    def stands(self, key, revision):
-        """Whether the key is as this write left it: nobody has written since, or undos have taken that back."""
-        like = self.states[-1][key].revision
-        while like > revision and like in self.undoes:
-            like = max((r for r in range(1, self.undoes[like]) if key in self.writes[r]), default=0)
-        return like == revision
-
-    def again(self, row, value, expires_at):
-        return Row(value, self.revision + 1, row.version + 1, row.created, expires_at)
 
 
 @pytest.fixture(scope="module")
