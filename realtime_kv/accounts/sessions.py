@@ -41,6 +41,8 @@ _CALLER = (
         UserSession.kind,
         UserSession.scope,
         UserSession.prefix,
+        UserSession.created_at,
+        UserSession.limit_at,
     )
     .join(User, User.id == UserSession.user_id)
     .where(
@@ -171,10 +173,14 @@ def renew(
     """
     old = select(UserSession.created_at, UserSession.limit_at).where(UserSession.id == caller.session_id)
     created_at, limit_at = connection.execute(old).one()
-    kept = limit_at is None or limit_at - created_at > SHORT
+    kept = _is_kept(created_at, limit_at)
     person = Person(caller.user_id, caller.username, caller.is_admin, caller.user_created_at)
     begun = start(connection, person, visit, now, config, tokens, kept=kept)
     return dataclasses.replace(begun, codes=codes)
+
+
+def _is_kept(created_at: int, limit_at: int | None) -> bool:
+    return limit_at is None or limit_at - created_at > SHORT
 
 
 def shown(connection: Connection, user_id: int, current: int, now: int) -> list[SessionShown]:
@@ -264,8 +270,9 @@ def caller(connection: Connection, token: str, now: int, via: str) -> Caller:
     row = connection.execute(_CALLER, {"token_hash": token_hash(token), "now": now}).first()
     if row is None:
         raise Unauthenticated()
-    user_id, username, is_admin, created_at, session_id, public_id, label, kind, scope, prefix = row
-    return Caller(user_id, username, is_admin, created_at, session_id, public_id, label, via, kind, scope, prefix)
+    user_id, username, is_admin, since, session_id, public_id, label, kind, scope, prefix, created_at, limit_at = row
+    kept = _is_kept(created_at, limit_at)
+    return Caller(user_id, username, is_admin, since, session_id, public_id, label, via, kind, scope, prefix, kept)
 
 
 def check(connection: Connection, caller: Caller, now: int) -> None:

@@ -14,7 +14,8 @@ HOUSE = 0
 class Caller:
     """A signed-in session or an API token: `session_id` is its row, `session` its public id, `label` what it is called.
 
-    Its `scope` is `write` or `read`; with a `prefix` it has to do with the keys under it only.
+    Its `scope` is `write` or `read`; with a `prefix` it has to do with the keys under it only. With `kept` its browser
+    stays signed in when it is closed.
     """
 
     user_id: int
@@ -28,6 +29,7 @@ class Caller:
     kind: str = "session"
     scope: str = "write"
     prefix: str | None = None
+    kept: bool = True
 
     @classmethod
     def house(cls, user_id: int, label: str, via: str) -> "Caller":

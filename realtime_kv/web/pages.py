@@ -31,6 +31,7 @@ def dashboard(page: str) -> tuple[str, dict[str, str]]:
     page_data = {
         "username": caller.username,
         "session": caller.session,
+        "kept": caller.kept,
         "limits": limits,
         "trash_days": house().config.trash_days,
     }

@@ -5,6 +5,7 @@ import re
 from playwright.sync_api import expect
 
 from tests.browser.browsing import Person, Tab
+from tests.running import PASSWORD
 
 # everything that is to be there without a network is there
 KEPT = """async (revision) => {
@@ -186,6 +187,26 @@ def test_nobody_finds_anything_of_somebody_who_has_signed_out(make_person):
     theirs.is_offline()
     expect(theirs.button(f"Signed in as {bob.username}")).to_be_visible()
     expect(theirs.count).to_have_text("0 keys")
+
+
+def test_nothing_is_kept_where_one_does_not_stay_signed_in(make_person):
+    person = make_person()
+    person.call("set", key="secret", value="hidden")
+    person.call("sign_out")
+    page = person.new_page()
+    page.goto(person.server.url + "/signin")
+    page.get_by_label("Username").fill(person.username)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Keep me signed in").uncheck()
+    page.get_by_role("button", name="Sign in").click()
+    tab = Tab(person, page)
+    tab.is_live()
+    expect(page.locator("#main")).to_have_attribute("data-loaded", "all", timeout=20_000)
+    tab.write("secret", '"hidden still"')
+    expect(tab.button("Done")).to_be_visible()
+    assert page.evaluate("indexedDB.databases()") == []
+    assert page.evaluate("navigator.serviceWorker.getRegistrations().then(({ length }) => length)") == 0
+    assert page.evaluate("localStorage.getItem('kept for')") is None
 
 
 def test_somebody_elses_cookie_empties_what_was_kept(make_person):

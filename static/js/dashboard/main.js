@@ -99,7 +99,8 @@ function begin([{ Leaving }, { keepHere }, hints]) {
   hint = () => hints.hint(COMMANDS)
   at("main").dataset.loaded = "all"
   redraw()
-  keepHere(kv, made.username).catch(() => {})
+  // where one does not stay signed in, nothing stays behind
+  if (made.kept) keepHere(kv, made.username).catch(() => {})
 }
 
 async function signedOut(pending) {
