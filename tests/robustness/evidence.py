@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tests.robustness.history import Answer, Call, Push, TabLog
-from tests.robustness.workload import group_keys
+from tests.robustness.workload import REPEATING, WRITING, group_keys
 
-WRITING = {"set", "delete", "batch", "delete_prefix"}
 NEVER = math.inf
 
 
@@ -36,6 +35,8 @@ class Operation:
     calls: int = 0
     end: float = NEVER
     answers: list[dict[str, Any]] = field(default_factory=list)
+    # of what writes again what stood somewhere before: what that was
+    repeated: dict[str, Any] = field(default_factory=dict)
 
     @property
     def accepted(self) -> dict[str, Any] | None:
@@ -69,6 +70,8 @@ class Operation:
         if self.verb == "delete_prefix":
             # what lies there is written together, so it is all there or nothing
             return dict.fromkeys(group_keys(self.payload["prefix"]))
+        if self.verb in REPEATING:
+            return self.repeated
         return {self.payload["key"]: self.payload.get("value")}
 
 
@@ -101,6 +104,12 @@ class Evidence:
             self._hear(log)
         for operation in self.operations:
             self._take_in(operation)
+        # one after the other: an undo may put back what another has put back before
+        repeating = [operation for operation in self.writes() if operation.verb in REPEATING]
+        for operation in sorted(repeating, key=lambda operation: operation.revision or 0):
+            operation.repeated = self._repeated(operation)
+            for key, value in operation.repeated.items():
+                self.content[key].setdefault(operation.revision or 0, value)
         for call, answer, tab in self._lists:
             found = {entry["key"] for entry in answer.body["entries"]}
             for key in self.content.keys() - found:
@@ -199,6 +208,27 @@ class Evidence:
         for key, value in operation.ops.items():
             if key not in absent:
                 self._learn(key, revision, value)
+
+    def _repeated(self, operation: Operation) -> dict[str, Any]:
+        """What this has to have written, by what was there before."""
+        payload, revision = operation.payload, operation.revision
+        assert revision is not None
+        if operation.verb == "restore":
+            key = payload["key"]
+            return {key: self.content[key].get(payload["revision"])}
+        if operation.verb == "undo":
+            undone = payload["revision"]
+            touched = [key for key, revisions in self.content.items() if undone in revisions]
+            return {key: self._stood(key, undone) for key in touched}
+        source, target = group_keys(payload["from"]), group_keys(payload["to"])
+        values = [self._stood(key, revision) for key in source]
+        left = dict.fromkeys(source) if operation.verb == "move" else {}
+        return dict(zip(target, values, strict=True)) | left
+
+    def _stood(self, key: str, revision: int) -> Any:
+        """What stood under `key` before the write of this revision."""
+        before = max((r for r in self.content[key] if r < revision), default=0)
+        return self.content[key].get(before)
 
     def _learn(self, key: str, revision: int, value: Any) -> None:
         known = self.content[key].setdefault(revision, value)

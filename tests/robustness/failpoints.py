@@ -119,7 +119,8 @@ class Orders:
         """Do what a purge does, to all but the last `keep` revisions of each user."""
 
         def purge(db: Connection) -> int:
-            db.execute(text("UPDATE spaces SET floor = max(floor, revision - :keep)"), {"keep": keep})
+            floors = "floor = max(floor, revision - :keep), history_floor = max(history_floor, revision - :keep)"
+            db.execute(text(f"UPDATE spaces SET {floors}"), {"keep": keep})
             floor = "(SELECT floor FROM spaces AS s WHERE s.user_id = {0}.user_id)"
             log = db.execute(text(f"DELETE FROM log WHERE revision <= {floor.format('log')}"))
             trash = db.execute(

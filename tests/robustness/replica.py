@@ -24,6 +24,8 @@ class Replica:
         self.epoch: str | None = None
         self.revision = 0
         self.entries: dict[str, Held] = {}
+        # which write has touched a key last, as far as it was told; also one that deleted it
+        self.touched: dict[str, int] = {}
         self.digest = 0
         self.syncing = False
         self._pages: list[JsonObject] = []
@@ -94,6 +96,7 @@ class Replica:
     def _apply(self, writes: Any) -> None:
         for write in writes:
             for op in write["ops"]:
+                self.touched[op["key"]] = write["revision"]
                 before = self.entries.pop(op["key"], None)
                 if before is not None:
                     self.digest -= digest_of(op["key"], before.revision)

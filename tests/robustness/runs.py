@@ -18,10 +18,11 @@ import msgspec
 
 from tests.robustness import clients, history
 from tests.robustness.faults import FAULTS, PURGE_KEEPS, Faults
-from tests.robustness.history import Answer, Connected, Fault, History, Push
+from tests.robustness.history import Answer, Call, Connected, Fault, History, Push
 from tests.robustness.tab import Spec, Tab
 from tests.robustness.validators import check
 from tests.robustness.validators.frames import wrote
+from tests.robustness.workload import REPEATING
 from tests.running import ROOT, Account
 
 # nothing happens for so long: something hangs
@@ -53,7 +54,7 @@ class Plan:
         """What has to have happened, for this to prove anything."""
         own = {"cut": self.cut_every, "slow": self.pause_every, "half-open": self.abandon_every}
         own["stalled"] = bool(self.stall_seconds)
-        met = ["replayed", "conflict", "polling connections", "stock connections"]
+        met = ["replayed", "conflict", "polling connections", "stock connections", *sorted(REPEATING)]
         return [*self.faults, *(name for name, every in own.items() if every), *met]
 
 
@@ -193,8 +194,11 @@ def _count(record: History) -> Counter[str]:
     """What tabs have done, and what has come of it."""
     counts: Counter[str] = Counter()
     for log in record.tabs:
+        verbs: dict[int, str] = {}
         for event in log.events:
-            if isinstance(event, Fault):
+            if isinstance(event, Call):
+                verbs[event.id] = event.verb
+            elif isinstance(event, Fault):
                 counts[event.kind] += 1
             elif isinstance(event, Connected):
                 counts[f"{log.transport} connections"] += 1
@@ -202,6 +206,7 @@ def _count(record: History) -> Counter[str]:
                 counts["changes"] += event.name == "change"
             elif isinstance(event, Answer):
                 counts["acknowledged"] += wrote(event.body)
+                counts[verbs[event.id]] += verbs[event.id] in REPEATING and wrote(event.body)
                 counts["replayed"] += bool(event.body.get("replayed"))
                 counts["resets"] += bool(event.body.get("reset") and event.body["from"] == 0)
                 counts["pages"] += bool(event.body.get("next") and "epoch" in event.body)

@@ -15,7 +15,7 @@ from tests.robustness.history import Call, Connected, Disconnected, Fault, Recor
 from tests.robustness.replica import Replica
 from tests.robustness.stock import StockWire
 from tests.robustness.wire import Gone, PollingWire, WebSocketWire, Wire
-from tests.robustness.workload import Audit, Request, Workload
+from tests.robustness.workload import WRITING, Audit, Request, Workload
 
 IN_FLIGHT = 6
 # nothing that a server under these faults does takes so long
@@ -24,7 +24,6 @@ ATTEMPTS = 600
 RETRY_SECONDS = 0.05
 MOST_HEALS = 50
 EXTRA_SECONDS = 0.02
-WRITING = {"set", "delete", "batch", "delete_prefix"}
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode

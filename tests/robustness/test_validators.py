@@ -137,8 +137,30 @@ def test_a_good_history_violates_nothing():
     told.bookmark("a", 4, now)
     again = told.call("a", "set", key=K, value="alice:1", op_id="o1")
     told.answer("a", again, revision=1, version=1, replayed=True)
-    audit(told, 4, now, write(2, {OTHER: "alice:2"}), write(3, dict.fromkeys(GROUP, "alice:3")))
+    going_back(told, 5, {K: "alice:1"}, revision=4)
+    going_back(told, 6, {K: None}, revision=5)
+    restore = told.call("b", "restore", key=K, revision=1, op_id="o7")
+    told.push("b", write(7, {K: "alice:1"}))
+    told.answer("b", restore, revision=7, version=3)
+    moved = [f"alice/g1/{n}" for n in range(4)]
+    move = told.call("b", "move", **{"from": "alice/g0/", "to": "alice/g1/"}, op_id="o8")
+    told.push("b", write(8, {**dict.fromkeys(moved, "alice:3"), **dict.fromkeys(GROUP)}))
+    told.answer("b", move, revision=8, count=4)
+    audit(
+        told,
+        8,
+        {OTHER: 2, K: 7, **dict.fromkeys(moved, 8)},
+        write(2, {OTHER: "alice:2"}),
+        write(7, {K: "alice:1"}),
+        write(8, dict.fromkeys(moved, "alice:3")),
+    )
     assert check(told.history()) == []
+
+
+def going_back(told: Story, at: int, ops: dict[str, str | None], **payload) -> None:
+    undo = told.call("b", "undo", **payload, op_id=f"u{at}")
+    told.push("b", write(at, ops))
+    told.answer("b", undo, revision=at, count=len(ops))
 
 
 def reordered(told):
@@ -320,6 +342,42 @@ def a_delete_that_nobody_asked_for(told):
     told.push("a", write(2, {K: None}))
 
 
+def group_of_two_writes(told: Story) -> None:
+    """A group at 2 and then at 3, by a tab `b`."""
+    told.connect("b")
+    told.sync("b", 1, {K: 1}, write(1, {K: "alice:1"}))
+    for revision in (2, 3):
+        value = f"alice:{revision}"
+        batch = told.call("b", "batch", ops=[{"op": "set", "key": key, "value": value} for key in GROUP], op_id=value)
+        told.push("b", write(revision, dict.fromkeys(GROUP, value)))
+        told.answer("b", batch, revision=revision, results=[{"version": revision - 1}] * 4)
+
+
+def half_an_undo(told):
+    group_of_two_writes(told)
+    undo = told.call("b", "undo", revision=3, op_id="u")
+    told.push("b", write(4, dict.fromkeys(GROUP[:3], "alice:2")))
+    told.answer("b", undo, revision=4, count=3)
+
+
+def an_undo_that_puts_back_something_else(told):
+    group_of_two_writes(told)
+    going_back(told, 4, dict.fromkeys(GROUP), revision=3)
+
+
+def an_undo_that_was_refused_and_is_there(told):
+    group_of_two_writes(told)
+    told.refuse("b", told.call("b", "undo", revision=3, op_id="u"), "conflict", entry=None)
+    told.push("b", write(4, dict.fromkeys(GROUP, "alice:2")))
+
+
+def a_copy_of_what_was_there_before(told):
+    group_of_two_writes(told)
+    copy = told.call("b", "copy", **{"from": "alice/g0/", "to": "alice/g1/"}, op_id="c")
+    told.push("b", write(4, {f"alice/g1/{n}": "alice:2" for n in range(4)}))
+    told.answer("b", copy, revision=4, count=4)
+
+
 BAD = {
     "ordered": [reordered, disordered_within, effects_in_another_order_than_the_calls],
     "unique": [pushed_twice, two_contents_of_one_revision],
@@ -330,7 +388,7 @@ BAD = {
         left_out_at_the_end,
         acknowledged_before_it_is_pushed,
     ],
-    "atomic": [half_a_batch_pushed, half_a_group_synced, half_a_group_listed],
+    "atomic": [half_a_batch_pushed, half_a_group_synced, half_a_group_listed, half_an_undo],
     "isolated": [a_key_of_somebody_else],
     "resumable": [a_sync_that_skips, a_sync_from_elsewhere, a_reset_without_need, a_deleted_key_that_comes_back],
     "bookmarkable": [a_wrong_digest, a_wrong_digest_in_a_sync],
@@ -350,6 +408,9 @@ BAD = {
         a_refused_write_that_is_there,
         a_write_that_nobody_asked_for,
         a_delete_that_nobody_asked_for,
+        an_undo_that_puts_back_something_else,
+        an_undo_that_was_refused_and_is_there,
+        a_copy_of_what_was_there_before,
     ],
 }
 

@@ -2,6 +2,8 @@
 
 Keys start with their owner's name, for whoever checks that nobody sees another's. The keys of a group are always
 written together, all with one value or all deleted: whoever sees one without the others has seen a write in pieces.
+What goes back (`undo`, `restore`) or is carried elsewhere (`move`, `copy`) writes values again that others have made.
+It is always signed, so that in the end it is known what has become of it.
 """
 
 import random
@@ -13,6 +15,10 @@ KEYS = 12
 GROUPS = 3
 GROUP = 4
 LONG = 6000
+
+# these write again what stood somewhere before
+REPEATING = {"undo", "restore", "move", "copy"}
+WRITING = {"set", "delete", "batch", "delete_prefix", *REPEATING}
 
 Request = tuple[str, dict[str, Any]]
 
@@ -27,13 +33,16 @@ class Workload:
         self._replica = replica
         self._count = 0
         self._done: list[Request] = []
+        # keys and groups at revisions that one could go back to
+        self._values: list[tuple[str, int]] = []
+        self._writes: list[int] = []
 
     def next(self) -> list[Request]:
         """What to send now, in this order: usually one verb."""
         choice = self.random.choices(
             [self._set, self._set_if, self._delete, self._batch, self._get, self._list, self._twice, self._replay,
-             self._reuse],
-            [40, 9, 11, 12, 16, 5, 3, 3, 1],
+             self._reuse, self._restore],
+            [36, 9, 10, 16, 16, 5, 3, 3, 1, 4],
         )[0]  # fmt: skip
         return choice()
 
@@ -45,6 +54,8 @@ class Workload:
     def _set_if(self) -> list[Request]:
         key = self._key()
         held = self._replica.entries.get(key)
+        if held:
+            self._values.append((key, held.revision))
         revision = held.revision if held and self.random.random() < 0.9 else 0
         return self._remember("set", {"key": key, "value": self._value(), "if_revision": revision})
 
@@ -54,15 +65,34 @@ class Workload:
     def _batch(self) -> list[Request]:
         group = group_name(self._user, self.random.randrange(GROUPS))
         keys = group_keys(group)
+        if touched := self._replica.touched.get(keys[0]):
+            self._writes.append(touched)
         choice = self.random.random()
-        if choice < 0.12:
+        if choice < 0.18 and self._writes:
+            # what was done last can still be undone, mostly
+            return self._remember("undo", {"revision": touched or self.random.choice(self._writes)})
+        if choice < 0.32:
+            return self._remember(self.random.choice(["move", "copy"]), {"from": group, "to": self._free(group)})
+        if choice < 0.42:
             return self._remember("delete_prefix", {"prefix": group})
-        if choice < 0.25:
+        if choice < 0.52:
             ops: list[dict[str, Any]] = [{"op": "delete", "key": key} for key in keys]
         else:
             value = self._value()
             ops = [{"op": "set", "key": key, "value": value} for key in keys]
         return self._remember("batch", {"ops": ops})
+
+    def _free(self, group: str) -> str:
+        """Another group, which is not there if possible: nothing is ever written over."""
+        others = [name for n in range(GROUPS) if (name := group_name(self._user, n)) != group]
+        free = [name for name in others if group_keys(name)[0] not in self._replica.entries]
+        return self.random.choice(free or others)
+
+    def _restore(self) -> list[Request]:
+        if not self._values:
+            return self._get()
+        key, revision = self.random.choice(self._values[-30:])
+        return self._remember("restore", {"key": key, "revision": revision})
 
     def _get(self) -> list[Request]:
         key = self._key() if self.random.random() < 0.7 else self.random.choice(group_keys(group_name(self._user, 0)))

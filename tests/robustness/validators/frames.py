@@ -7,8 +7,9 @@ them, so these look at the frames as they came.
 from collections.abc import Iterator
 from typing import Any
 
-from tests.robustness.evidence import WRITING, Evidence
+from tests.robustness.evidence import Evidence
 from tests.robustness.history import Answer, Call, Event, History, Push, connections
+from tests.robustness.workload import WRITING
 
 
 def ordered(_history: History, evidence: Evidence) -> Iterator[str]:
@@ -90,7 +91,7 @@ def wrote(body: dict[str, Any]) -> bool:
         return False
     if "results" in body:
         return any(result.get("existed", True) for result in body["results"])
-    return body.get("existed", "version" in body)
+    return bool(body.get("existed", "version" in body or body.get("count")))
 
 
 def _connections(evidence: Evidence) -> Iterator[tuple[str, list[Event]]]:

@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from tests.robustness.evidence import WRITING, Evidence, Operation
+from tests.robustness.evidence import Evidence, Operation
 from tests.robustness.history import Answer, Call, History, TabLog
 from tests.robustness.replica import Replica
+from tests.robustness.workload import REPEATING, WRITING
 
 
 def durable(_history: History, evidence: Evidence) -> Iterator[str]:
@@ -22,7 +23,10 @@ def durable(_history: History, evidence: Evidence) -> Iterator[str]:
 
 
 def exactly_once(_history: History, evidence: Evidence) -> Iterator[str]:
-    """An `op_id` writes once and answers the same for ever; every write is somebody's, and no refused one's."""
+    """An `op_id` writes once and answers the same for ever; every write is somebody's, and no refused one's.
+
+    What goes back writes what stood there; what is moved or copied, what stood elsewhere.
+    """
     accepted: dict[str, list[Operation]] = defaultdict(list)
     wanted: dict[int, Operation] = {}
     for operation in evidence.operations:
@@ -44,6 +48,9 @@ def exactly_once(_history: History, evidence: Evidence) -> Iterator[str]:
         assert operation.revision is not None
         if wanted.setdefault(operation.revision, operation) is not operation:
             yield f"two writes share revision {operation.revision}"
+        for key, value in operation.repeated.items():
+            if (found := evidence.content[key][operation.revision]) != value:
+                yield f"{operation.verb} {operation.revision} made {found!r:.60} of {key}: it had to be {value!r:.60}"
     yield from _nobodys(evidence, wanted)
 
 
@@ -51,12 +58,14 @@ def _nobodys(evidence: Evidence, wanted: dict[int, Operation]) -> Iterator[str]:
     revisions: dict[str, set[int]] = defaultdict(set)
     for content in evidence.content.values():
         for revision, value in content.items():
-            if value is not None:
+            maker = wanted.get(revision)
+            # whoever writes it again is no maker of a value
+            if value is not None and (maker is None or maker.verb not in REPEATING):
                 revisions[str(value)].add(revision)
     by_value: dict[str, Operation] = {}
     deletes: list[Operation] = []
     for operation in evidence.operations:
-        if operation.verb in WRITING:
+        if operation.verb in WRITING - REPEATING:
             by_value.update({str(value): operation for value in operation.ops.values() if value is not None})
             if operation.accepted is None and not operation.refused:
                 deletes.append(operation)
