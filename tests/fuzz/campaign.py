@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tests.fuzz import calls, forms, frames, messages, packets
+from tests.fuzz import calls, forms, frames, messages, packets, streams
 from tests.fuzz.bystander import Bystander
 from tests.fuzz.case import Case, Wrong
 from tests.fuzz.dice import Dice
@@ -32,6 +32,7 @@ MAKERS: list[tuple[Callable[[Dice], Case], float]] = [
     (calls.calls, 9),
     (forms.forms, 9),
     (forms.superuser, 7),
+    (streams.streams, 12),
 ]
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import socket
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 
 from tests.fuzz import oracles
 from tests.fuzz.case import Wrong
@@ -103,6 +104,10 @@ class Line:
 
     async def response(self) -> Response:
         """One HTTP response to a request that was not a HEAD. Raises Ended."""
+        return await self.rest_of(await self.head())
+
+    async def head(self) -> Response:
+        """A response as far as its headers say what it is; its body is still to come. Raises Ended."""
         head = await self.hear_until(b"\r\n\r\n")
         first, *lines = head[:-4].split(b"\r\n")
         version, _, status = first.partition(b" ")
@@ -110,29 +115,33 @@ class Line:
             raise Wrong(f"not a response: {head[:200]!r}")
         oracles.check_status(status[:3])
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
-        if status[:3] in {b"204", b"304"}:
+        return Response(int(status[:3]), headers, b"")
+
+    async def rest_of(self, head: Response) -> Response:
+        """With its body, whatever ends that."""
+        if head.status in {204, 304}:
             body = b""
-        elif (length := headers.get(b"content-length", b"")).isdigit():
+        elif (length := head.headers.get(b"content-length", b"")).isdigit():
             body = await self.hear_exactly(int(length))
-        elif headers.get(b"transfer-encoding") == b"chunked":
-            body = await self._chunks()
+        elif head.headers.get(b"transfer-encoding") == b"chunked":
+            body = b"".join([chunk async for chunk in self.chunks()])
         else:
-            raise Wrong(f"a response without a length: {head[:300]!r}")
-        return Response(int(status[:3]), headers, body)
+            raise Wrong(f"a response without a length: {head}")
+        return replace(head, body=body)
 
-    def hang_up(self) -> None:
-        self._writer.transport.abort()
-
-    async def _chunks(self) -> bytes:
-        body = b""
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The chunks of a body, one by one."""
         while True:
             size = (await self.hear_until(b"\r\n"))[:-2]
             chunk = await self.hear_exactly(int(size, 16) + 2)
             if not chunk.endswith(b"\r\n"):
                 raise Wrong(f"not a chunk: {size!r} {chunk[-100:]!r}")
-            body += chunk[:-2]
             if len(chunk) == 2:
-                return body
+                return
+            yield chunk[:-2]
+
+    def hang_up(self) -> None:
+        self._writer.transport.abort()
 
 
 class SocketLine:

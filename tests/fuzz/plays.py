@@ -6,11 +6,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from tests.fuzz import oracles, packets
 from tests.fuzz.case import PAWNS, SID, Case, Wrong
 from tests.fuzz.house import House
 from tests.fuzz.lines import DEADLINE, Ended, Line, Response, SocketLine
+from tests.fuzz.streams import sees_all
 
 # how long a connection may say nothing before we hang up our half, when nothing needs to come
 SILENCE = 0.15
@@ -148,6 +150,64 @@ def _check_api(request: bytes, response: Response) -> None:
         oracles.check_answer(body)
     elif kind.startswith(b"text/html"):
         oracles.check_page(body)
+
+
+async def streams(target: Target, case: Case) -> Judged:
+    """A stream tells of everything from where it begins, and of what is written meanwhile, without a gap."""
+    first, *writes = map(target.fill, case.inputs)
+    line, beside = await Line.open(target.port), await Line.open(target.port)
+    try:
+        line.say(first)
+        head = await line.head()
+        if head.headers.get(b"content-type", b"").partition(b";")[0] != b"text/event-stream":
+            _check_api(first, await line.rest_of(head))
+            return 1, Counter([str(head.status)])
+        told = _Told()
+        chunks = line.chunks()
+        while told.revision is None:
+            told.hear(await anext(chunks))
+        reached = 0
+        for write in writes:
+            beside.say(write)
+            answer = await beside.response()
+            _check_api(write, answer)
+            reached = json.loads(answer.body)["revision"] if answer.status == 200 else reached
+        while sees_all(case.inputs[0]) and told.revision < reached:
+            told.hear(await anext(chunks))
+    except (Ended, StopAsyncIteration):
+        raise Wrong(f"a stream has ended: {first[:300]!r}") from None
+    finally:
+        line.hang_up()
+        beside.hang_up()
+    return len(case.inputs), Counter(stream=1)
+
+
+class _Told:
+    """What a stream has told, and how far it has come (None: it has not synced yet)."""
+
+    def __init__(self) -> None:
+        self.revision: int | None = None
+        self._rest = b""
+
+    def hear(self, piece: bytes) -> None:
+        *events, self._rest = (self._rest + piece).split(b"\n\n")
+        for event in events:
+            fields = dict(line.split(b": ", 1) for line in event.split(b"\n") if not line.startswith(b":"))
+            if fields.keys() - {b"event", b"data", b"id", b"retry"}:
+                raise Wrong(f"not an event: {event[:200]!r}")
+            if b"event" in fields:
+                oracles.check_json(fields[b"data"])
+                self._take(fields[b"event"], json.loads(fields[b"data"]))
+
+    def _take(self, name: bytes, data: dict[str, Any]) -> None:
+        if name == b"sync" and data["next"] is None:
+            self.revision = data["revision"]
+        elif name == b"change":
+            if data["from"] != self.revision:
+                raise Wrong(f"a gap: at {self.revision}, and a change from {data['from']}")
+            self.revision = data["revision"]
+        elif name not in {b"sync", b"bookmark"}:
+            raise Wrong(f"an event that nobody expects: {name!r} {data}")
 
 
 async def events(target: Target, case: Case) -> Judged:
@@ -341,6 +401,7 @@ PLAYS: dict[str, Callable[[Target, Case], Awaitable[Judged]]] = {
     "raw": raw,
     "api": api,
     "accounts": api,
+    "streams": streams,
     "events": events,
     "frames": frames,
     "polling": polling,
