@@ -18,6 +18,10 @@ export const COMMANDS = [
   { name: "preferences", group: "Go to", keys: ["g p"], title: "Preferences", run: () => location.assign("/account/preferences") },
   { name: "admin", group: "Go to", keys: ["g d"], title: "Admin", run: () => location.assign("/admin"), when: () => document.querySelector('nav a[href="/admin"]') !== null },
 
+  { name: "edit", group: "Editing", keys: ["e"], title: "Edit the open key", run: (desk) => desk.opened.edit(), when: (desk) => desk.opened.open !== null },
+  { name: "save", group: "Editing", keys: ["Ctrl+S", "Ctrl+Enter"], title: "Save and stay", run: (desk) => desk.opened.save(), when: (desk) => Boolean(desk.opened.open ?? desk.opened.fresh) },
+  { name: "format", group: "Editing", keys: ["Shift+F"], title: "Format the JSON", run: (desk) => desk.opened.format(), when: (desk) => desk.opened.open !== null },
+
   { name: "filter", group: "List", keys: ["/"], title: "Filter; Esc clears, then leaves", run: (desk) => desk.page.focus(onKeys(desk) ? "filter" : "past-filter") },
   { name: "move", group: "List", keys: ["ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"], title: "Move" },
   { name: "branch", group: "List", keys: ["ArrowRight", "ArrowLeft"], title: "Open or close a folder" },
@@ -36,10 +40,6 @@ export const COMMANDS = [
   { name: "copy-value", group: "Keys", keys: ["v"], title: "Copy the value", when: entryHere, run: (desk) => desk.page.copy(JSON.stringify(entryHere(desk).value, null, 2), "Value") },
   { name: "copy-link", group: "Keys", keys: ["l"], title: "Copy a link to the key", when: here, run: (desk) => desk.page.copy(`${location.origin}/keys?key=${encodeURIComponent(here(desk))}`, "Link") },
   { name: "delete", group: "Keys", keys: ["Delete", "Backspace"], title: "Delete", elsewhere: true, when: entryHere, run: (desk) => desk.opened.remove(here(desk)) },
-
-  { name: "edit", group: "Editing", keys: ["e"], title: "Edit the open key", run: (desk) => desk.opened.edit(), when: (desk) => desk.opened.open !== null },
-  { name: "save", group: "Editing", keys: ["Ctrl+S", "Ctrl+Enter"], title: "Save and stay", run: (desk) => desk.opened.save(), when: (desk) => Boolean(desk.opened.open ?? desk.opened.fresh) },
-  { name: "format", group: "Editing", keys: ["Shift+F"], title: "Format the JSON", run: (desk) => desk.opened.format(), when: (desk) => desk.opened.open !== null },
 
   { name: "older", group: "History", keys: ["["], title: "Older version", run: step(1), when: inHistory },
   { name: "newer", group: "History", keys: ["]"], title: "Newer version", run: step(-1), when: inHistory },

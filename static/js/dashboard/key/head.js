@@ -18,7 +18,7 @@ export function headView(desk) {
         : html`
             <div class="acts">${acts.map(button)}</div>
             <button type="button" class="sheet-opener" aria-haspopup="dialog" @click=${openSheet}>Actions</button>
-            <dialog class="sheet" id="acts" aria-labelledby="acts-title" @click=${closeSheet} @keydown=${(event) => event.stopPropagation()}>
+            <dialog class="from-below" id="acts" aria-labelledby="acts-title" @click=${closeSheet} @keydown=${(event) => event.stopPropagation()}>
               <h3 id="acts-title" class="mono">${keyText(key)}</h3>
               ${acts.map(button)}
               <button type="button" class="quiet">Cancel</button>

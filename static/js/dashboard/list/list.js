@@ -4,7 +4,7 @@
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { drawKeyed } from "../shared/keyed.js"
 import { later } from "../shared/later.js"
-import { listNotices, placeholder, unsentChip } from "./notices.js"
+import { listNotices, offlineNotice, placeholder, unsentChip } from "./notices.js"
 import { rowView } from "./row.js"
 import { inView, scrollFor } from "./rows.js"
 import { folderOf } from "./tree.js"
@@ -138,6 +138,7 @@ export class List {
         <div class="rows" role="rowgroup" .style=${`block-size:${rows.length * this.#rowHeight}px`}></div>
       </div>
       <div class="chips">${this.#news ? this.#asides()?.news(desk, this.#toTop) : nothing}${unsentChip(browse)}</div>
+      ${offlineNotice(desk)}
       <p class="list-foot"><a href="/trash">Trash</a></p>
       ${selection.size > 0 ? this.#bar()?.barView(desk) : nothing}`
   }

@@ -7,14 +7,12 @@ import { count, signs } from "../shared/pieces.js"
 const SORTS = { key: "Key, A–Z", "-key": "Key, Z–A", "-updated": "Newest change", updated: "Oldest change" }
 
 export function listNotices(desk) {
-  const { kv, browse } = desk
-  const { rows } = browse
+  const { rows } = desk.browse
   const some = rows.filtering ? "match" : rows.view.prefix
   const total = count(rows.total, "key", "keys")
   return html`
-    ${kv.state === "offline" ? offline(desk) : nothing}
     <div class="sub">
-      <span id="count">${!desk.synced ? "Loading…" : rows.filtering ? `${count(rows.keys.length, "match", "matches")} of ${total}` : some ? `${rows.keys.length.toLocaleString("en")} of ${total}` : total}${rows.partial ? ", still searching…" : ""}</span>
+      <span id="count">${!desk.synced ? "Loading…" : rows.filtering ? html`${count(rows.keys.length, "match", "matches")}<span class="of"> of ${total}</span>` : some ? `${rows.keys.length.toLocaleString("en")} of ${total}` : total}${rows.partial ? ", still searching…" : ""}</span>
       ${rows.total > 0 ? order(desk) : nothing}
     </div>`
 }
@@ -37,7 +35,9 @@ function order({ browse, page }) {
     </span>`
 }
 
-function offline(desk) {
+/** It stands below the rows, so that it moves none of them. */
+export function offlineNotice(desk) {
+  if (desk.kv.state !== "offline") return nothing
   const since = desk.synced && desk.lastLive ? `This is how it was ${asOf(desk.lastLive)}. ` : ""
   return html`<p class="offline"><strong>Offline.</strong> ${since}What you save is kept in this ${desk.kv.keepsPending ? "browser" : "tab"} until the connection is back.</p>`
 }
