@@ -18,6 +18,7 @@ import requests
 from realtime_kv.server import control
 from tests.core.test_purge import on_disk, secret
 from tests.running import DEADLINE, PASSWORD, ROOT, Server
+from tests.sockets.events import Listener
 
 DAY = 24 * 60 * 60 * 1000
 
@@ -180,6 +181,26 @@ def test_a_restore_resets_the_tabs_that_were_further_ahead(own, tmp_path, alive)
     assert back.call("set", key="b", value=1)["revision"] == 2
     assert Path(done["before"]).is_file()
     alice.close()
+
+
+def test_a_restore_ends_every_stream_which_comes_back_to_everything_anew(own, tmp_path):
+    alice = own.sign_up("Alice")
+    alice.http("set", key="a", value="before")
+    answer(own.data_dir, "backup", str(tmp_path / "copy.db"))
+    alice.http("set", key="a", value="after")
+    stream = Listener(alice)
+    assert stream.next().data["revision"] == 2
+    answer(own.data_dir, "restore", str(tmp_path / "copy.db"), "--yes")
+    *_, last = stream
+    assert (last.name, last.data["kind"]) == ("notice", "restart")
+    assert stream.last is not None and stream.last.endswith(":2")
+    back = Listener(alice, stream.last)
+    page = back.next().data
+    assert (page["reset"], page["revision"], page["epoch"]) == (True, 1, alice.http("sync").json()["epoch"])
+    assert alice.http("set", key="b", value=1).json()["revision"] == 2
+    assert next(event for event in back if event.name == "change").data["from"] == 1
+    for each in (stream, back):
+        each.close()
 
 
 def test_a_restore_replaces_a_database_that_cannot_be_opened(own, tmp_path):
