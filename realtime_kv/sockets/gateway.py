@@ -28,6 +28,7 @@ from realtime_kv.core.store import Store
 from realtime_kv.sockets import limited
 from realtime_kv.sockets.rooms import Room, Tab
 from realtime_kv.sockets.transport import Engine, Frame, ack_frame, event_frame
+from realtime_kv.verbs.payloads import Payload
 
 log = logging.getLogger(__name__)
 
@@ -242,7 +243,7 @@ class Gateway:
             self._rates.verb(tab.caller.user_id, request.weight)
         return request.call(self._store, tab.caller)
 
-    def _read(self, tab: Tab, body: bytes) -> verbs.Payload:
+    def _read(self, tab: Tab, body: bytes) -> Payload:
         if self._rates is not None:
             # nonsense is not for nothing
             self._rates.verb(tab.caller.user_id)

@@ -8,6 +8,7 @@ from realtime_kv import verbs
 from realtime_kv.accounts import door
 from realtime_kv.config import Config
 from realtime_kv.core import frames
+from realtime_kv.verbs.payloads import Stream
 from realtime_kv.version import VERSION
 
 ANSWERS: dict[str, type[frames.Answer]] = {
@@ -49,7 +50,7 @@ _REFUSED = {
 def document(config: Config, summaries: dict[str, str]) -> dict[str, Any]:
     """All of it; `summaries` say in a sentence what each verb does."""
     _, schemas = msgspec.json.schema_components(
-        [*verbs.VERBS.values(), verbs.Stream, *dict.fromkeys(ANSWERS.values())], ref_template=_REF
+        [*verbs.VERBS.values(), Stream, *dict.fromkeys(ANSWERS.values())], ref_template=_REF
     )
     paths = {f"/api/v1/{name}": _path(name, summaries[name], schemas) for name in verbs.VERBS}
     paths["/api/v1/stream"] = {"get": _stream(schemas)}

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 from realtime_kv import verbs
 from realtime_kv.accounts import door
 from realtime_kv.core import permissions
+from realtime_kv.verbs.payloads import Stream
 from realtime_kv.web import bodies, security
 from realtime_kv.web.house import house
 
@@ -22,7 +23,7 @@ def stream() -> Response:
     at_home = house()
     endings = at_home.streams.endings
     caller = security.caller()
-    start = verbs.decode_parameters(verbs.Stream, bodies.query())
+    start = verbs.decode_parameters(Stream, bodies.query())
     if start.prefix:
         caller = dataclasses.replace(caller, prefix=permissions.narrowed(caller, start.prefix))
     epoch, since = start.position

@@ -1,0 +1,113 @@
+"""Every verb, once, for both doors and the documentation: by what name it is called, and how its payload is read.
+
+What a payload may hold stands in payloads.py.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import msgspec
+
+from realtime_kv.core.errors import BadRequest, InvalidValue, NotFound, Refusal
+from realtime_kv.verbs import payloads
+from realtime_kv.verbs.payloads import Payload
+
+T = TypeVar("T")
+
+VERBS: dict[str, type[Payload]] = {
+    "get": payloads.Get,
+    "set": payloads.Set,
+    "delete": payloads.Delete,
+    "list": payloads.List,
+    "batch": payloads.Batch,
+    "delete_prefix": payloads.DeletePrefix,
+    "move": payloads.Move,
+    "copy": payloads.Copy,
+    "restore": payloads.Restore,
+    "undo": payloads.Undo,
+    "history": payloads.History,
+    "trash": payloads.Trash,
+    "sync": payloads.Sync,
+}
+# what can be asked with GET: these change nothing
+READING = frozenset({"get", "list", "history", "trash", "sync"})
+
+_decoders: dict[str, Callable[[bytes], Payload]] = {
+    name: msgspec.json.Decoder(payload).decode for name, payload in VERBS.items()
+}
+# by the name as JSON, for whoever can tell a name's bytes from the rest without parsing
+decoders_by_json = {msgspec.json.encode(name): decoder for name, decoder in _decoders.items()}
+encode = msgspec.json.Encoder().encode
+
+_FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`|`\$\.([a-z_]+)")
+_INDEX = re.compile(r"\$\.ops\[(\d+)\]")
+_NUMBERS = frozenset({"since", "limit", "before"})
+_FLAGS = {"true": True, "false": False}
+
+
+def decode(name: str, body: bytes) -> Payload:
+    """The request that `body`, a JSON object, holds. Raises NotFound for an unknown verb, BadRequest, InvalidValue."""
+    decoder = _decoders.get(name)
+    if decoder is None:
+        raise unknown(name)
+    try:
+        return decoder(body)
+    except msgspec.ValidationError as error:
+        raise _mismatch(str(error)) from None
+    except RecursionError:
+        raise too_deep() from None
+    except (msgspec.DecodeError, ValueError):
+        raise BadRequest("The request is not a JSON object.") from None
+
+
+def decode_query(name: str, parameters: Iterable[tuple[str, str]]) -> Payload:
+    """The request of a reading verb from a query string: numbers and `true`/`false` come as text."""
+    payload = VERBS.get(name)
+    if payload is None or name not in READING:
+        raise unknown(name)
+    return decode_parameters(payload, parameters)
+
+
+def decode_parameters(kind: type[T], parameters: Iterable[tuple[str, str]]) -> T:
+    """A query string as `kind`, with nothing missing and nothing unknown. Raises BadRequest."""
+    fields: dict[str, Any] = {}
+    for field, text in parameters:
+        if field in fields:
+            raise BadRequest(f"The parameter {field!r} is given twice.", field=field)
+        if field in _NUMBERS and text.isascii() and text.isdigit() and len(text) < 20:
+            fields[field] = int(text)
+        elif field == "values":
+            fields[field] = _FLAGS.get(text, text)
+        else:
+            fields[field] = text
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        raise _mismatch(str(error)) from None
+
+
+def encode_refusal(refusal: Refusal) -> bytes:
+    """A refusal as a socket's acknowledgement: `{"ok": false, "error": {code, message, …}}`."""
+    return encode({"ok": False, "error": refusal.body()})
+
+
+def too_deep() -> InvalidValue:
+    """Nesting beyond any parser (protocol §5)."""
+    return InvalidValue("it is nested too deep")
+
+
+def unknown(name: str) -> NotFound:
+    """There is no such verb: the HTTP door's answer."""
+    return NotFound(f"There is no verb {name[:64]!r}; there are {', '.join(VERBS)}.")
+
+
+def _mismatch(message: str) -> Refusal:
+    extra: dict[str, Any] = {}
+    if found := _FIELD.search(message):
+        extra["field"] = found[1] or found[2]
+    if found := _INDEX.search(message):
+        extra["index"] = int(found[1])
+    if message.startswith("Number out of range"):
+        return InvalidValue("a number is out of range", **extra)
+    return BadRequest(f"{message}.", **extra)
