@@ -2,10 +2,11 @@
 
 import { Connection } from "./connection.js"
 import { Fact, visible } from "./facts.js"
-import { problemWithKey, sortKeys } from "./keys.js"
+import { sortKeys } from "./keys.js"
 import { Outbox, Refusal } from "./outbox.js"
+import { Own } from "./own.js"
 import { Replica } from "./replica.js"
-import { copyOf, same } from "./values.js"
+import { Verbs } from "./verbs.js"
 import { io } from "./vendor/socket.io.esm.min.js"
 
 const STORAGE_WITHIN = 3_000
@@ -15,16 +16,17 @@ const MOST_KEPT = 100 // writes that wait, where they are kept
  * What `connect` of `/rkv.js` resolves to; made directly, it does not wait. Events (`kv.addEventListener`), each with its `detail`:
  * `change` {facts}, `state` {state, reason}, `presence` {tabs}, `pending`, `notice` {kind, message}, `healed`.
  */
-export class Client extends EventTarget {
+export class Client extends Verbs {
   #replica
   #outbox
   #connection
-  #written = new Set() // revisions that this tab's own writes have taken
+  #own
   #watchers = new Set()
   #base
   #user = null
   #kept = null
   #keeping = null
+  #forgotten = false
 
   /** Resolves to this client once it is live for the first time. */
   ready
@@ -34,7 +36,7 @@ export class Client extends EventTarget {
    * them is there before the connection is (see `keep`).
    */
   constructor({ url, token, user, keep = false } = {}) {
-    super()
+    super({ put: (...write) => this.#put(...write), ask: (verb, payload) => this.#ask(verb, payload), keys: (prefix) => this.keys(prefix) })
     this.#base = new URL(url ?? import.meta.url).origin
     this.#user = user ?? null
     const socket = io(this.#base, {
@@ -55,7 +57,9 @@ export class Client extends EventTarget {
         this.#emit("pending")
         this.#kept?.pendingChanged()
       },
+      held: this.#replica,
     })
+    this.#own = new Own(this.#replica, this.#outbox)
     this.#connection = new Connection({
       socket,
       replica: this.#replica,
@@ -93,7 +97,8 @@ export class Client extends EventTarget {
       }),
     )
     this.#kept = await this.#keeping
-    if (this.state === "signed out") await this.forget()
+    // who has signed out meanwhile is not to be found here again
+    if (this.#forgotten || this.state === "signed out") await this.forget()
   }
 
   /** Whether the writes that wait would survive a reload. */
@@ -104,6 +109,7 @@ export class Client extends EventTarget {
   /** Throws away what this browser keeps, and keeps nothing more. */
   async forget() {
     const kept = this.#kept
+    this.#forgotten = true
     this.#kept = null
     await kept?.end({ forgetting: true })
   }
@@ -126,6 +132,11 @@ export class Client extends EventTarget {
   /** {epoch, revision}: how far this tab has come. */
   get position() {
     return { epoch: this.#replica.epoch, revision: this.#replica.revision }
+  }
+
+  /** The epoch of what this tab holds, also while it does not know how far it has come; null before there was anything. */
+  get dataSet() {
+    return this.#replica.dataSet
   }
 
   /** How often this tab found, by a bookmark or a sync, that it did not hold what the server held, and healed. */
@@ -168,7 +179,7 @@ export class Client extends EventTarget {
 
   /** Whether this tab made the write of this revision, as far back as it remembers. */
   wrote(revision) {
-    return this.#written.has(revision)
+    return this.#own.wrote(revision)
   }
 
   /** How many keys there are. */
@@ -185,7 +196,9 @@ export class Client extends EventTarget {
   clockAhead = 0
 
   /** This tab's session, {id, label}, once known. */
-  session = null
+  get session() {
+    return this.#own.session
+  }
 
   /**
    * The value under `key` that this tab holds, or undefined when there is no such key. It comes at once (awaiting it
@@ -223,94 +236,6 @@ export class Client extends EventTarget {
   }
 
   /**
-   * Writes, and resolves to {revision, version} once that is durable. Rejects with a Refusal, e.g. `conflict` (with the
-   * current `entry`) when `ifRevision` does not hold; 0 means "only if the key does not exist". `ttl` is in seconds.
-   * While there is no connection the write waits in `pending`.
-   */
-  async set(key, value, options = {}) {
-    return this.#put("set", { key: sound(key), value: copyOf(value), ...wireOptions(options, ["ifRevision", "ttl"]) }, [key])
-  }
-
-  /** Deletes, and resolves to {revision, existed}. Deleting what is not there is no error. */
-  async delete(key, options = {}) {
-    return this.#put("delete", { key: sound(key), ...wireOptions(options, ["ifRevision"]) }, [key])
-  }
-
-  /**
-   * One write of 1–128 ops, all or nothing: [{op: "set", key, value, ifRevision?, ttl?}, {op: "delete", key, ifRevision?}].
-   * Resolves to {revision, results}.
-   */
-  async batch(ops) {
-    const wire = ops.map(({ op, key, value, ...options }) => {
-      if (op === "set")
-        return { op, key: sound(key), value: copyOf(value), ...wireOptions(options, ["ifRevision", "ttl"]) }
-      return { op, key: sound(key), ...wireOptions(options, ["ifRevision"]) }
-    })
-    return this.#put(
-      "batch",
-      { ops: wire },
-      wire.map(({ key }) => key),
-    )
-  }
-
-  /** Deletes every key that begins with `prefix` (all of them, when it is ""), as one write; resolves to {revision, count}. */
-  async deletePrefix(prefix, { dryRun = false, ...others } = {}) {
-    wireOptions(others, [])
-    if (dryRun) return this.#ask("delete_prefix", { prefix, dry_run: true })
-    return this.#put("delete_prefix", { prefix }, this.keys(prefix), [prefix])
-  }
-
-  /**
-   * Gives one key another name, or, when both end in "/", everything under a prefix another place: one write, up to 1000
-   * keys. Resolves to {revision, count}. Rejects with a Refusal: `conflict`, with the `entry` that is there already; nothing
-   * is written over. With `dryRun` it only says whether it could, and how many keys that are.
-   */
-  async move(from, to, options) {
-    return this.#place("move", from, to, options)
-  }
-
-  /** As `move`, and what is there stays. */
-  async copy(from, to, options) {
-    return this.#place("copy", from, to, options)
-  }
-
-  /**
-   * Writes an earlier value again: of a deleted key the last, of any key the one that it had at `revision`. Resolves to
-   * {revision, version}; rejects with a Refusal, `not_found` for what has been purged.
-   */
-  async restore(key, options = {}) {
-    return this.#put("restore", { key: sound(key), ...wireOptions(options, ["revision", "ifRevision"]) }, [key])
-  }
-
-  /**
-   * Puts back what the write of `revision` replaced, all of it, and resolves to {revision, count}. Rejects with a Refusal:
-   * `conflict` (with `key`, and its `entry` or null) where somebody has written since, `not_found` for what is too long
-   * ago. With `dryRun` it only says whether it could, and how many keys that are.
-   */
-  async undo(revision, { dryRun = false, ...others } = {}) {
-    wireOptions(others, [])
-    if (dryRun) return this.#ask("undo", { revision, dry_run: true })
-    // which keys these are the server knows
-    return this.#put("undo", { revision }, [])
-  }
-
-  /**
-   * Asks for what was written before the revision `before`, newest first: {writes: [{revision, at, origin, ops}], floor}. With
-   * a `key` only what was done to it. A page is empty when there are no more; they are complete from `floor` on.
-   */
-  async history(options = {}) {
-    return this.#ask("history", wireOptions(options, ["key", "before", "limit"]))
-  }
-
-  /**
-   * Asks for deleted keys that can be restored, in byte order: {entries: [{key, value, revision, version, deleted_at, purge_at,
-   * origin}], next, revision}; `next` is the `after` of the next page, or null.
-   */
-  async trash(options = {}) {
-    return this.#ask("trash", wireOptions(options, ["prefix", "after", "limit"]))
-  }
-
-  /**
    * Calls `fn({key, value, entry, old, mine, origin, resync})` after every change of that key, or of every key with a prefix
    * when `pattern` ends in `*`. `value` and `entry` are undefined once deleted; `mine` says that this tab wrote it,
    * `resync` that it was found out by a sync. Returns a function that ends it.
@@ -343,52 +268,32 @@ export class Client extends EventTarget {
     return answer
   }
 
-  async #place(verb, from, to, { dryRun = false, ...others } = {}) {
-    wireOptions(others, [])
-    const payload = { from: sound(from), to: sound(to) }
-    if (dryRun) return this.#ask(verb, { ...payload, dry_run: true })
-    const sources = from.endsWith("/") ? this.keys(from) : [from]
-    const targets = sources.map((key) => to + key.slice(from.length))
-    return this.#put(verb, payload, verb === "move" ? [...sources, ...targets] : targets, [from, to])
-  }
-
   async #put(verb, payload, keys, prefixes) {
     if (this.state === "signed out") throw new Refusal({ code: "unauthenticated", message: "You are signed out." })
     if (this.#kept && this.state !== "live" && this.#outbox.pending.length >= MOST_KEPT)
       throw new Refusal({ code: "unavailable", message: `${MOST_KEPT} changes wait for the connection, which is as many as are kept. Save again when it is back.` })
-    const { ok, ...answer } = await this.#outbox.put(verb, payload, keys, prefixes)
-    this.#remember(answer.revision)
+    return this.#write(verb, payload, keys, prefixes)
+  }
+
+  async #write(...write) {
+    const { ok, ...answer } = await this.#outbox.put(...write)
+    this.#own.remember(answer.revision)
+    await this.#holds(answer.revision)
     return answer
   }
 
-  #remember(revision) {
-    this.#written.add(revision)
-    if (this.#written.size > 1_000) this.#written.delete(this.#written.values().next().value)
+  /** A change comes before its acknowledgement; but a sync may be holding it back. */
+  #holds(revision) {
+    if (this.state !== "catching up" || this.#replica.revision >= revision) return null
+    return new Promise((resolve) => this.addEventListener("state", resolve, { once: true }))
   }
 
   #changed(facts) {
     this.#kept?.changed(facts)
-    const told = facts.map((fact) => new Fact(fact, this.#isMine(fact)))
+    const told = facts.map((fact) => new Fact(fact, this.#own.has(fact)))
     this.#emit("change", { facts: told })
     for (const { matches, fn } of [...this.#watchers])
       for (const fact of told) if (matches(fact.key)) guarded(fn, fact)
-  }
-
-  /** The acknowledgement comes after the change, so a write of ours that is on its way and says the same is it. */
-  #isMine({ key, entry, revision, origin }) {
-    if (this.#written.has(revision)) return true
-    // what an undo says, and what lies under a prefix, is for the server to know
-    const ours = this.session === null || origin?.session === this.session.id
-    const says = (op, payload) =>
-      payload.key === key && (op === "set" ? entry !== undefined && same(payload.value, entry.value) : !entry)
-    return this.#outbox.awaits(({ verb, payload }) => {
-      if (verb === "batch") return payload.ops.some((op) => says(op.op, op))
-      if (verb === "restore") return payload.key === key && entry !== undefined
-      if (verb === "delete_prefix") return ours && !entry && key.startsWith(payload.prefix)
-      if (verb === "move" && !entry) return ours && liesAt(key, payload.from)
-      if (verb === "move" || verb === "copy") return ours && entry !== undefined && liesAt(key, payload.to)
-      return verb === "undo" ? ours : says(verb, payload)
-    })
   }
 
   #told(name, detail) {
@@ -399,10 +304,10 @@ export class Client extends EventTarget {
   }
 
   #adopt(write, tooOld) {
-    const { verb, payload, keys, prefixes } = write
+    const { verb, payload, keys, prefixes, epoch } = write
     const refused = () => Promise.reject(new Refusal({ code: "unavailable", message: "This waited for more than six days and was not sent." }))
-    const settled = tooOld ? refused() : this.#outbox.put(verb, payload, keys, prefixes)
-    settled.then(({ revision }) => this.#remember(revision)).catch(() => {})
+    const settled = tooOld ? refused() : this.#write(verb, payload, keys, prefixes, epoch)
+    settled.catch(() => {}) // whoever adopts it hears of it
     this.#emit("adopted", { write, settled })
   }
 
@@ -429,37 +334,14 @@ export class Client extends EventTarget {
       headers: { Accept: "application/json" },
       signal: AbortSignal.timeout(30_000),
     })
-    if (response.status === 401) return false
     if (!response.ok) throw new Error(`me: ${response.status}`)
     const { user, session } = await response.json()
     const date = Date.parse(response.headers.get("Date") ?? "")
     if (!Number.isNaN(date)) this.clockAhead = Date.now() - date
-    this.session = session ?? null
+    this.#own.session = session ?? null
     this.#user ??= user.username
     return user.username === this.#user
   }
-}
-
-function sound(key) {
-  const problem = problemWithKey(key)
-  if (problem) throw new Refusal({ code: "invalid_key", message: problem })
-  return key
-}
-
-/** Whether `key` is that key, or lies under that prefix. */
-function liesAt(key, place) {
-  return place.endsWith("/") ? key.startsWith(place) : key === place
-}
-
-const WIRE_NAMES = { ifRevision: "if_revision" }
-
-function wireOptions(options, known) {
-  const wire = {}
-  for (const [name, value] of Object.entries(options)) {
-    if (!known.includes(name)) throw new TypeError(`unknown option: ${name}`)
-    if (value !== undefined) wire[WIRE_NAMES[name] ?? name] = value
-  }
-  return wire
 }
 
 function guarded(fn, fact) {

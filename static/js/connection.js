@@ -120,10 +120,7 @@ export class Connection {
     if (round !== this.#round) return
     if (same === false) this.#signedOut("another_user")
     else if (same === null) this.#again()
-    else {
-      this.#ending = null
-      this.#outbox.connected()
-    }
+    else this.#ending = null
   }
 
   #disconnected(reason) {
@@ -183,6 +180,8 @@ export class Connection {
     }
     if (this.#replica.differences !== differences) this.#reportDifference()
     if (this.#replica.proofs !== proofs) this.#prove()
+    // Not before: after a restored backup, only what has come now says what the writes that wait would do.
+    this.#outbox.connected()
     this.#enter("live")
   }
 

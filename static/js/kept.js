@@ -186,10 +186,10 @@ export class Kept {
     }
   }
 
-  #record(op_id, { verb, payload, keys, prefixes }) {
+  #record(op_id, { verb, payload, keys, prefixes, epoch }) {
     const { crc: _, ...held } = this.#parts.replica.entries.get(payload.key) ?? {}
     const before = held.revision !== undefined && held.revision === payload.if_revision ? held : null
-    return { op_id, tab: this.#tab, at: Date.now(), number: ++this.#number, verb, payload, keys, prefixes, before }
+    return { op_id, tab: this.#tab, at: Date.now(), number: ++this.#number, verb, payload, keys, prefixes, epoch, before }
   }
 }
 

@@ -15,6 +15,7 @@ export class Refusal extends Error {
 const ON_THE_WIRE = 240 // the server reads no further at 256; the rest is left to reads and the sync
 const RETRIES = 5
 const RETRY_AFTER = 1
+const RESTORED = "The server was restored from a backup since this was asked for. Look at what is there now, and do it again if it is still right."
 
 export class Outbox {
   #writes = [] // in the order in which they were asked for
@@ -25,24 +26,26 @@ export class Outbox {
   #later
   #makeId
   #changed
+  #held
   #limit
 
   /**
    * `send(verb, payload, answered)` puts a write on the wire; `answered(body)` is called at most once, with the
    * server's answer. `later(seconds, fn)` and `makeId()` are time and randomness. `changed()` is called when `pending` is
-   * another than before.
+   * another than before. `held` is the replica: what a write relies on.
    */
-  constructor({ send, later, makeId, changed = () => {}, limit = ON_THE_WIRE }) {
+  constructor({ send, later, makeId, changed = () => {}, held = { dataSet: null, entries: new Map() }, limit = ON_THE_WIRE }) {
     this.#send = send
     this.#later = later
     this.#makeId = makeId
     this.#changed = changed
+    this.#held = held
     this.#limit = limit
   }
 
-  /** The writes that wait for their acknowledgement, oldest first: {verb, payload, keys, prefixes, sent}. */
+  /** The writes that wait for their acknowledgement, oldest first: {verb, payload, keys, prefixes, epoch, sent}. */
   get pending() {
-    return this.#writes.map(({ verb, payload, keys, prefixes, sent }) => ({ verb, payload, keys, prefixes, sent }))
+    return this.#writes.map(({ verb, payload, keys, prefixes, epoch, sent }) => ({ verb, payload, keys, prefixes, epoch, sent }))
   }
 
   /** Whether a write that is on the wire passes this test: its change arrives before its acknowledgement. */
@@ -52,20 +55,24 @@ export class Outbox {
 
   /**
    * Resolves with the answer once the write is durable; rejects with the Refusal. It touches `keys`, and whatever else the
-   * server may find under `prefixes`.
+   * server may find under `prefixes`. The revisions that it relies on are those of the data set `epoch`.
    */
-  put(verb, payload, keys, prefixes = []) {
+  put(verb, payload, keys, prefixes = [], epoch = this.#held.dataSet) {
     return new Promise((resolve, reject) => {
       const op_id = payload.op_id ?? this.#makeId()
-      const write = { verb, payload: { ...payload, op_id }, keys, prefixes, sent: false, attempt: 0, tries: 0, resolve, reject }
+      const write = { verb, payload: { ...payload, op_id }, keys, prefixes, epoch, sent: false, attempt: 0, tries: 0, resolve, reject }
       this.#writes.push(write)
       this.#sendMore()
       this.#changed()
     })
   }
 
-  /** A connection stands: send whatever is unanswered, in order. */
+  /**
+   * A connection stands, and what is held is the server's: send whatever is unanswered, in order. After a restored backup the revisions
+   * are those of other writes: what relies on them is a conflict.
+   */
   connected() {
+    for (const write of this.#writes.filter(({ epoch }) => epoch !== null && epoch !== this.#held.dataSet)) if (relies(write)) this.#outdated(write)
     this.#connected = true
     this.#sendMore()
   }
@@ -85,6 +92,13 @@ export class Outbox {
     const writes = this.#writes
     this.#writes = []
     for (const write of writes) write.reject(refusal)
+    this.#changed()
+  }
+
+  #outdated(write) {
+    this.#writes.splice(this.#writes.indexOf(write), 1)
+    const { crc: _, ...entry } = this.#held.entries.get(write.payload.key) ?? {}
+    write.reject(new Refusal({ code: "conflict", message: RESTORED, entry: entry.key === undefined ? null : entry }))
     this.#changed()
   }
 
@@ -139,6 +153,11 @@ export class Outbox {
     this.#paused?.cancel()
     this.#paused = null
   }
+}
+
+/** Whether what a write does depends on which write a revision is. */
+function relies({ verb, payload }) {
+  return verb === "undo" || [payload, ...(payload.ops ?? [])].some(({ if_revision, revision }) => if_revision > 0 || revision !== undefined)
 }
 
 /** Whether one write touches what the other does, or may. */

@@ -14,7 +14,8 @@ const MOST_HELD = 1000
  */
 export class Replica {
   #entries = new Map()
-  #epoch = null
+  #epoch = null // null while our position counts for nothing
+  #dataSet = null
   #revision = 0
   #digest = 0
   #sync = null // while one is in flight: {pages, held, fromNothing, overflown}
@@ -37,6 +38,10 @@ export class Replica {
   }
   get epoch() {
     return this.#epoch
+  }
+  /** The epoch that the entries are of, also while their position counts for nothing; null before there were any. */
+  get dataSet() {
+    return this.#dataSet
   }
   get revision() {
     return this.#revision
@@ -88,7 +93,7 @@ export class Replica {
     }
     if (entries.size !== state.keys || digest !== state.digest || kept.some(({ revision }) => revision > state.revision)) return false
     this.#entries = entries
-    this.#epoch = state.epoch
+    this.#epoch = this.#dataSet = state.epoch
     this.#revision = state.revision
     this.#digest = digest
     const facts = kept.map(({ key, origin, revision }) => ({ key, entry: entries.get(key), old: undefined, origin, revision, resync: true }))
@@ -144,7 +149,7 @@ export class Replica {
       // After a sync from nothing there is no better source; the next bookmark will tell again.
       if (!reset) return this.startSync()
     } else if (last.keys !== undefined) this.proofs += 1
-    this.#epoch = last.epoch
+    this.#epoch = this.#dataSet = last.epoch
     this.#commit(outcome, last.revision, true)
     return this.#applyHeld(held) && !overflown ? null : this.startSync()
   }

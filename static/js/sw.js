@@ -22,9 +22,9 @@ addEventListener("fetch", (event) => {
   const url = new URL(request.url)
   if (request.method !== "GET" || url.origin !== location.origin) return
   if (request.mode === "navigate") {
-    if (PAGES.includes(url.pathname)) event.respondWith(page(request))
+    if (PAGES.includes(url.pathname)) event.respondWith(page(event))
     else if (url.pathname === "/signin") event.waitUntil(forget())
-  } else if (url.pathname.startsWith("/static/") || url.pathname === "/rkv.js") event.respondWith(file(request, url))
+  } else if (url.pathname.startsWith("/static/") || url.pathname === "/rkv.js") event.respondWith(file(event, url.pathname))
 })
 
 async function fill() {
@@ -37,14 +37,14 @@ async function dropOthers() {
   for (const name of await caches.keys()) if (name !== CACHE) await caches.delete(name)
 }
 
-async function page(request) {
+async function page(event) {
   const cache = await caches.open(CACHE)
   const kept = await cache.match(PAGE)
   try {
-    const answer = await within(fetch(request), kept)
+    const answer = await within(fetch(event.request), kept)
     // What stands in front of a server that is gone answers for it.
     if (kept && [502, 503, 504].includes(answer.status)) return kept
-    await keepPage(cache, answer.clone())
+    aside(event, keepPage(cache, answer.clone()))
     return answer
   } catch (error) {
     if (kept) return kept
@@ -62,17 +62,23 @@ async function forget() {
   await (await caches.open(CACHE)).delete(PAGE)
 }
 
-async function file(request, url) {
+async function file(event, path) {
   const cache = await caches.open(CACHE)
   try {
-    const answer = await fetch(request)
-    if (answer.ok) await cache.put(url.pathname, answer.clone())
+    const answer = await fetch(event.request)
+    // Those of this version came all at once, with it: one of a newer version would not go with the others.
+    if (answer.ok && !FILES.includes(path)) aside(event, cache.put(path, answer.clone()))
     return answer
   } catch (error) {
-    const kept = await cache.match(url.pathname)
+    const kept = await cache.match(path)
     if (kept) return kept
     throw error
   }
+}
+
+/** Nobody waits for what is kept, and without room for it one goes on. */
+function aside(event, work) {
+  event.waitUntil(work.catch(() => {}))
 }
 
 function within(answer, otherwise) {

@@ -160,7 +160,10 @@ class Tab:
             self.page.get_by_role("button", name="Edit", exact=True).click()
             # the caret is placed with the focus: what is selected before would be let go
             expect(self.editor).to_be_focused()
-        self.page.get_by_role("group", name="Write it as").get_by_role("button", name=mode).click()
+        way = self.page.get_by_role("group", name="Write it as").get_by_role("button", name=mode)
+        way.click()
+        # with it the text is written the other way, which would come between what `fill` selects and what it types
+        expect(way).to_have_attribute("aria-pressed", "true")
         self.editor.fill(text)
 
     def value_in_editor(self) -> Any:
@@ -175,6 +178,11 @@ class Tab:
         self.open(key)
         self.type_value(text)
         self.save()
+
+    def is_saved(self) -> None:
+        """What is on its way to the server is not unsaved any more: "Done" alone does not say that it has arrived."""
+        expect(self.button("Done")).to_be_visible()
+        expect(self.page.get_by_role("button", name=re.compile("^Save( |$)"))).to_be_visible()
 
     def save(self) -> None:
         self.look().page.get_by_role("button", name=re.compile("^(Save|Create)$")).click()

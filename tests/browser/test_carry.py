@@ -99,3 +99,19 @@ def test_an_import_that_somebody_has_written_over_is_not_undone(make_person, tmp
     expect(page.locator("#import-problem")).to_contain_text("Nothing was undone")
     assert (person.get("a"), person.get("b")) == (1, "since then")
     fair(person)
+
+
+def test_nothing_is_imported_for_who_has_signed_in_after(make_person, tmp_path):
+    ada, bob = make_person("ada"), make_person("bob")
+    page = ada.new_page()
+    page.goto(f"{ada.server.url}/account/data")
+    file = tmp_path / "file.json"
+    file.write_text('{"of ada": 1}')
+    page.locator("#file").set_input_files(file)
+    page.get_by_role("button", name="Try it").click()
+    page.get_by_role("button", name="Import 1 key").wait_for()
+    ada.context.clear_cookies()
+    ada.context.add_cookies(bob.context.cookies())
+    page.get_by_role("button", name="Import 1 key").click()
+    expect(page.locator("#import-problem")).to_contain_text("Somebody else has signed in in this browser.")
+    assert bob.call("list")["entries"] == []

@@ -153,7 +153,7 @@ def test_changes_that_do_not_touch_the_same_place_are_merged(tabs, ada):
     assert json.loads(here.editor.input_value()) == {**FLAGS, "checkout": False, "beta": ["ada", "grace"]}
     assert ada.get("app/flags")["checkout"] is True  # one looks at it first
     here.save()
-    expect(here.button("Done")).to_be_visible()
+    here.is_saved()
     assert ada.get("app/flags") == {**FLAGS, "checkout": False, "beta": ["ada", "grace"]}
     # the same place: nothing to put together
     here.type_value('{"checkout": 1}')
@@ -229,7 +229,7 @@ def test_a_new_key_begins_in_its_folder_with_the_kind_that_one_wants(ada):
             tab.editor.fill(text)
         tab.save()
         expect(tab.page.locator("#detail-heading")).to_have_text(f"app/{name}")
-        expect(tab.button("Done")).to_be_visible()
+        tab.is_saved()
         assert ada.get(f"app/{name}") == value
 
 
@@ -255,7 +255,7 @@ def test_what_the_server_refuses_can_be_tried_again(make_person, tmp_path):
         expect(tab.editor).to_have_value("[1]")
         person.call("delete", key="old")
         tab.click("Retry")
-        expect(tab.button("Done")).to_be_visible()
+        tab.is_saved()
         assert person.get("new") == [1]
     finally:
         full.close()

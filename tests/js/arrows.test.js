@@ -15,8 +15,8 @@ const FLOORS = [
   ["account", "admin", "rkv.js", "accounts.js", "api.js", "preferences.js", "forms.js"],
   ["client.js"],
   ["kept.js"],
-  ["connection.js", "store.js"],
-  ["replica.js", "outbox.js", "facts.js"],
+  ["connection.js", "store.js", "verbs.js"],
+  ["replica.js", "outbox.js", "facts.js", "own.js"],
   ["sw.js", "values.js", "keys.js", "digest.js", "clipboard.js", "settings.js", "theme.js", "clock.js"],
 ]
 

@@ -26,7 +26,7 @@ test("a write waits for a connection, and resolves with the answer", async () =>
   const { box, wire } = outbox()
   const done = set(box, "a")
   assert.equal(wire.length, 0)
-  assert.deepEqual(box.pending, [{ verb: "set", payload: { key: "a", value: 1, op_id: "id1" }, keys: ["a"], prefixes: [], sent: false }])
+  assert.deepEqual(box.pending, [{ verb: "set", payload: { key: "a", value: 1, op_id: "id1" }, keys: ["a"], prefixes: [], epoch: null, sent: false }])
   box.connected()
   wire[0].answered({ ok: true, revision: 1, version: 1 })
   assert.deepEqual(await done, { ok: true, revision: 1, version: 1 })

@@ -11,6 +11,7 @@ const result = el("import-result")
 const problem = el("import-problem")
 const buttons = { try: el("try"), import: el("import"), undo: el("undo") }
 const limit = Number(form.dataset.limit)
+const user = document.querySelector("#user .user-name").textContent
 
 let busy = false
 let revisions = [] // of the import that can be undone
@@ -63,6 +64,7 @@ async function working(button, work) {
   form.setAttribute("aria-busy", "true")
   for (const each of Object.values(buttons)) each.setAttribute("aria-disabled", "true")
   try {
+    await ours()
     await work()
   } catch (error) {
     if (error.status === 401) return location.reload()
@@ -75,6 +77,14 @@ async function working(button, work) {
     for (const each of Object.values(buttons)) each.removeAttribute("aria-disabled")
     if (button.hidden && document.activeElement === document.body) result.focus()
   }
+}
+
+/** Another tab may have signed somebody else in: what is done here would be done to them. */
+async function ours() {
+  const answer = await fetch("/api/v1/me", { cache: "no-store" }).catch(() => null)
+  const body = await answer?.json().catch(() => null)
+  if (!answer?.ok) throw failed(answer?.status ?? 0, body)
+  if (body.user.username !== user) throw new Error("Somebody else has signed in in this browser. Load this page again to go on as them.")
 }
 
 function showTrial(answer) {
@@ -188,7 +198,8 @@ function failed(status, body) {
 
 /** The bars above, which were drawn before. */
 async function refreshUsage() {
-  const { usage, limits } = await fetch("/api/v1/me").then((answer) => answer.json())
+  const { usage, limits } = await fetch("/api/v1/me").then((answer) => answer.json()).catch(() => ({}))
+  if (!usage) return
   for (const [name, words] of [["keys", number], ["bytes", size]]) {
     const used = el(`usage-${name}`)
     used.nextElementSibling.textContent = `${words(usage[name])} of ${words(limits[name])}`

@@ -33,7 +33,7 @@ export const COMMANDS = [
   { name: "pause", group: "List", keys: ["p"], title: "Pause or resume live changes", run: ({ browse }) => browse.pause(), when: onKeys },
   { name: "back", group: "List", keys: ["Escape"], title: "Back to the list, or close" },
 
-  { name: "new", group: "Keys", keys: ["n"], title: "New key", run: (desk) => desk.opened.startNew(desk.route.prefix) },
+  { name: "new", group: "Keys", keys: ["n"], title: "New key", run: (desk) => desk.opened.startNew() },
   { name: "rename", group: "Keys", keys: [], title: "Rename the key", when: entryHere, run: async (desk) => (await import("../list/move.js")).rename(desk, here(desk)) },
   { name: "duplicate", group: "Keys", keys: ["Shift+D"], title: "Duplicate the key", when: entryHere, run: async (desk) => (await import("../list/move.js")).duplicate(desk, here(desk)) },
   { name: "copy-key", group: "Keys", keys: ["c"], title: "Copy the key", when: here, run: (desk) => desk.page.copy(here(desk), "Key") },

@@ -11,8 +11,9 @@ const shown = new WeakMap() // draft → "unified" or "side", while the differen
 
 export function conflictBanner(desk) {
   const { draft } = desk.opened.open
-  if (!draft.conflict) return nothing
-  const { entry } = draft.conflict
+  const { conflict } = draft
+  if (!conflict) return nothing
+  const { entry } = conflict
   const merged = mergedOf(draft)
   const way = shown.get(draft)
   return html`
@@ -21,9 +22,9 @@ export function conflictBanner(desk) {
         ${conflictText(draft)}${entry ? html` <span class="when">${ago(entry.updated_at, desk.now())}</span>` : nothing}</p>
       <div class="row-of-buttons">
         ${entry ? html`<button type="button" aria-expanded=${String(Boolean(way))} @click=${() => show(desk, draft, way ? null : "unified")}>${way ? "Hide difference" : "Show difference"}</button>` : nothing}
-        <button type="button" @click=${() => desk.opened.keepMine()}>Keep mine</button>
-        <button type="button" @click=${() => desk.opened.takeTheirs()}>${entry ? "Take theirs" : "Leave it deleted"}</button>
-        ${merged ? html`<button type="button" class="primary" @click=${() => desk.opened.takeMerged(merged.value)}>Merge both</button>` : nothing}
+        <button type="button" @click=${() => desk.opened.keepMine(conflict)}>Keep mine</button>
+        <button type="button" @click=${() => desk.opened.takeTheirs(conflict)}>${entry ? "Take theirs" : "Leave it deleted"}</button>
+        ${merged ? html`<button type="button" class="primary" @click=${() => desk.opened.takeMerged(merged.value, conflict)}>Merge both</button>` : nothing}
       </div>
       ${entry && way ? differencePart(desk, draft, way) : nothing}
     </div>`

@@ -7,6 +7,7 @@ export class Closed {
   fresh = null
   unsaved = []
   edited = []
+  typed = false
 
   #desk
   #loading = null
@@ -20,6 +21,7 @@ export class Closed {
     return false
   }
   changed() {}
+  moved() {}
   begin() {}
   close() {}
 

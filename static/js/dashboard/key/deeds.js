@@ -3,10 +3,9 @@
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { keyText } from "../shared/pieces.js"
 
-/** Deletes what is shown, and nothing newer; with a way back. Resolves to whether it did. */
-export async function remove(desk, key) {
+/** Deletes the `entry` that is shown, and nothing newer; with a way back. Resolves to whether it did. */
+export async function remove(desk, key, entry = desk.kv.entry(key)) {
   const { kv, page } = desk
-  const entry = kv.entry(key)
   if (!entry) return false
   if (desk.browse.unsent.has(key)) {
     page.toast(`The last change of ${key} is still on its way.`)

@@ -51,7 +51,7 @@ export class Draft {
 
   /** What a save must carry, so that it can never overwrite what its writer has not seen. */
   get ifRevision() {
-    return this.base?.revision ?? 0
+    return this.conflict?.entry === null ? 0 : (this.base?.revision ?? 0)
   }
 
   type(text) {
@@ -117,8 +117,20 @@ export class Draft {
       else if (!ours) this.#rewind()
       return ours ? "agrees" : "updated"
     }
+    if (entry && this.base && same(entry.value, this.base.value)) {
+      // what was written again as it was hides nothing from whoever writes over it
+      this.#restOn(entry)
+      this.conflict = null
+      return "updated"
+    }
     this.conflict = { entry, origin }
     return "conflict"
+  }
+
+  /** Its key has another name now, with this entry. */
+  moveTo(key, entry) {
+    this.key = key
+    this.entryIs(entry)
   }
 
   keepMine() {

@@ -1,6 +1,6 @@
 // The form for a new key: its name, what kind of value it has, and the value.
 
-import { html } from "../../vendor/lit-html/lit-html.js"
+import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { live } from "../../vendor/lit-html/directives/live.js"
 import { submitted } from "./editor.js"
 import { expiresView } from "./expires.js"
@@ -37,7 +37,7 @@ export function freshView(desk) {
       <div class="foot">
         ${expiresView(desk, fresh.draft, (expires) => change(({ draft }) => (draft.expires = expires)))}
         <div class="row-of-buttons">
-          <button type="button" @click=${() => desk.opened.close()}>Cancel</button>
+          <button type="button" @click=${() => desk.opened.cancel()}>Cancel</button>
           <button type="submit" class="primary" data-command="save">Create <kbd aria-hidden="true" data-command="save">Ctrl S</kbd></button>
         </div>
       </div>
@@ -45,7 +45,8 @@ export function freshView(desk) {
 }
 
 function keyField(desk, fresh, change) {
-  const taken = desk.kv.entry(fresh.key) !== undefined
+  const taken = desk.kv.entry(fresh.key) !== undefined || desk.opened.hasDraft(fresh.key)
+  const open = html`<button type="button" class="link" @click=${() => desk.opened.openKey(fresh.key)}>Open it</button>`
   return html`
     <div class="field">
       <label for="new-key">Key</label>
@@ -53,9 +54,9 @@ function keyField(desk, fresh, change) {
         aria-describedby="new-key-note" aria-invalid=${String(Boolean(fresh.problem))} @input=${({ target }) => change(() => fresh.rename(target.value))}>
       <p class="hint" id="new-key-note">
         ${fresh.problem
-          ? html`<span class="bad">${fresh.problem}</span>`
+          ? html`<span class="bad">${fresh.problem}</span> ${taken ? open : nothing}`
           : taken
-            ? html`This key exists. <button type="button" class="link" @click=${() => desk.opened.openKey(fresh.key)}>Open it</button>`
+            ? html`This key exists. ${open}`
             : "Up to 512 bytes. A slash makes a folder."}
       </p>
     </div>`

@@ -37,9 +37,9 @@ export class NewKey {
     return !problem && (this.kind !== "number" || typeof value === "number")
   }
 
-  /** Which part keeps it from being created, "key", "value" or "expires"; null when nothing does. */
-  check() {
-    this.problem = problemWithKey(this.key)
+  /** Which part keeps it from being created, "key", "value" or "expires"; null when nothing does. `draft`: that of a key of this name. */
+  check(draft = null) {
+    this.problem = problemWithKey(this.key) ?? (draft && "There is unsaved text for this key already.")
     if (this.problem) return "key"
     if (!this.fits) return "value"
     return this.draft.expires?.problem ? "expires" : null

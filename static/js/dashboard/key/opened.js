@@ -1,11 +1,9 @@
 // The open key, its draft, and the drafts of keys that were left with unsaved text; a new key, too. No DOM.
 
-import { html } from "../../vendor/lit-html/lit-html.js"
 import { problemWithKey } from "../../keys.js"
-import { keyText } from "../shared/pieces.js"
-import { conflictText } from "./conflict.js"
 import { remove, restore } from "./deeds.js"
 import { Draft } from "./draft.js"
+import { Drafts } from "./drafts.js"
 import { NewKey } from "./new-key.js"
 
 export class Opened {
@@ -21,11 +19,13 @@ export class Opened {
 
   #desk
   #kv
-  #drafts = new Map() // key → Draft, while there is something in it that is not saved
+  #drafts
+  #aside = [] // forms for a new key that were left with something in them
 
   constructor(desk) {
     this.#desk = desk
     this.#kv = desk.kv
+    this.#drafts = new Drafts(desk, this)
   }
 
   get #page() {
@@ -34,19 +34,26 @@ export class Opened {
 
   /** Unsaved text, for a page that is about to go: [{key, text}]. */
   get unsaved() {
-    const unsaved = [...this.#drafts.values()].filter((draft) => draft.edited).map(({ key, text }) => ({ key, text }))
-    if (this.fresh?.draft.text) unsaved.push({ key: this.fresh.key, text: this.fresh.draft.text })
-    return unsaved
+    return [...this.#drafts.edited, ...this.#begun.map(({ key, draft }) => ({ key, text: draft.text }))]
+  }
+
+  /** Whether something was typed that nothing has been done with yet. */
+  get typed() {
+    return this.#drafts.unsaved || this.#begun.length > 0
   }
 
   hasDraft(key) {
-    return this.#drafts.get(key)?.unsaved ?? false
+    return this.#drafts.of(key)?.unsaved ?? false
   }
 
   /** The keys that this tab is editing. */
   get edited() {
-    const keys = [...this.#drafts.keys()]
-    return this.open?.editing && !this.#drafts.has(this.open.key) ? [...keys, this.open.key] : keys
+    const { keys } = this.#drafts
+    return this.open?.editing && !keys.includes(this.open.key) ? [...keys, this.open.key] : keys
+  }
+
+  get #begun() {
+    return [...this.#aside, this.fresh].filter((fresh) => fresh?.draft.text)
   }
 
   // --- opening ---
@@ -59,27 +66,38 @@ export class Opened {
 
   close() {
     const key = this.open?.key
-    this.fresh = null
+    this.#putAside()
     this.#page.go({ key: null, tab: "value", from: null, to: null })
     this.#page.focus("list", key)
   }
 
-  /** The form for a new key; its name begins with the folder that one is in. */
-  startNew(key = this.#desk.route.prefix) {
+  /** The form for a new key: the one that was left, or one whose name begins with the folder that one is in; or for this `key`. */
+  startNew(key = null) {
     this.#page.go({ page: "keys", key: null, tab: "value", from: null, to: null })
-    this.fresh ??= new NewKey(key)
-    if (key) this.fresh.rename(key)
+    this.fresh ??= (key === null && this.#aside.pop()) || new NewKey(this.#desk.route.prefix)
+    if (key !== null) this.fresh.rename(key)
     this.#page.focus("new")
     this.#page.redraw()
+  }
+
+  /** No new key after all. */
+  cancel() {
+    this.fresh = null
+    this.close()
+  }
+
+  #putAside() {
+    if (this.fresh?.draft.text) this.#aside.push(this.fresh)
+    this.fresh = null
   }
 
   /** The address says which key is open. */
   follow({ key }) {
     if (key === null) return (this.open = null)
     if (this.open?.key === key) return
-    this.fresh = null
+    this.#putAside()
     const problem = problemWithKey(key)
-    const draft = this.#drafts.get(key) ?? new Draft(key, this.#kv.entry(key))
+    const draft = this.#drafts.of(key) ?? new Draft(key, this.#kv.entry(key))
     this.open = { key, draft, answer: problem ? { refusal: { message: problem } } : { asking: true }, editing: draft.edited }
     if (!problem) this.#ask(this.open)
   }
@@ -130,22 +148,25 @@ export class Opened {
 
   discard() {
     this.#change((draft) => draft.discard())
-    this.read()
+    if (!this.open.draft.edited) this.read()
   }
 
-  keepMine() {
+  // The ways out of the `conflict` that is shown. Another one may have come up since: then it is for the reader to see first.
+
+  keepMine(conflict) {
+    if (!this.#isAbout(conflict)) return undefined
     this.open.draft.keepMine()
     this.#page.focus("editor")
     return this.save()
   }
 
-  takeTheirs() {
-    this.#change((draft) => draft.takeTheirs())
-    this.read()
+  takeTheirs(conflict) {
+    if (this.#isAbout(conflict)) this.discard()
   }
 
   /** `value` holds what both changed; it is looked at before it is saved. */
-  takeMerged(value) {
+  takeMerged(value, conflict) {
+    if (!this.#isAbout(conflict)) return
     this.#change((draft) => draft.takeMerged(value))
     this.#page.say("Both changes are in the text now. Save it, if it is right.")
     this.#page.focus("editor")
@@ -160,7 +181,7 @@ export class Opened {
     if (draft.reading.problem) return this.#page.focus("editor")
     if (draft.expires?.problem) return this.#page.focus("expires-value")
     if (draft.saving !== null) return this.#page.toast("The last save is still on its way. Save again when it has arrived.")
-    return this.#write(this.open)
+    return this.#drafts.save(this.open)
   }
 
   /** Saves what is typed as a text value, for what is not JSON. */
@@ -172,10 +193,10 @@ export class Opened {
     return this.save()
   }
 
-  /** Deletes a key, with a way back. */
-  async remove(key) {
-    if (!(await remove(this.#desk, key))) return
-    this.#drafts.delete(key)
+  /** Deletes a key, with a way back: the `entry` that is shown. */
+  async remove(key, entry) {
+    if (!(await remove(this.#desk, key, entry))) return
+    this.#drafts.drop(key)
     if (this.open?.key === key) this.close()
   }
 
@@ -184,18 +205,31 @@ export class Opened {
     return restore(this.#desk, key)
   }
 
+  /** See Drafts. */
+  moved(from, to) {
+    this.#drafts.moved(from, to)
+  }
+  adopt(write, settled) {
+    return this.#drafts.adopt(write, settled)
+  }
+
+  #isAbout(conflict) {
+    if (this.open?.draft.conflict === conflict) return true
+    this.#page.redraw()
+    return false
+  }
+
   #change(fn) {
-    const { draft, key } = this.open
+    const { draft } = this.open
     fn(draft)
     this.open.refusal = null
-    if (draft.edited) this.#drafts.set(key, draft)
-    else if (draft.saving === null) this.#drafts.delete(key)
+    this.#drafts.keep(draft)
     this.#page.redraw()
   }
 
   async #create() {
     const { key, draft } = this.fresh
-    const missing = this.fresh.check()
+    const missing = this.fresh.check(this.#drafts.of(key))
     this.#page.redraw()
     if (missing) return this.#page.focus({ key: "new", value: "new value", expires: "expires-value" }[missing])
     // From here on it is a draft like any other, of a key that is not there: a save of it says `if_revision: 0`.
@@ -207,58 +241,13 @@ export class Opened {
     return this.save()
   }
 
-  async #write(open) {
-    const { key, draft } = open
-    const { value, ...options } = draft.send(this.#desk.now())
-    open.refusal = null
-    await this.#settle(open, this.#kv.set(key, value, options))
-  }
-
-  /**
-   * A write that a tab which is gone has left behind is sent from here: {verb, payload, before}, and the promise of its answer. A save
-   * is a draft again until it has arrived; one that is refused stays one.
-   */
-  async adopt({ verb, payload, before }, settled) {
-    if (verb !== "set") return settled.catch((refusal) => this.#page.toast(`Something that was done without a connection was refused: ${refusal.message}`))
-    const { key } = payload
-    const draft = this.#drafts.get(key) ?? new Draft(key, before)
-    draft.resume(payload)
-    if (this.open?.key === key) Object.assign(this.open, { draft, editing: true })
-    await this.#settle(this.open?.key === key ? this.open : { key, draft }, settled)
-    if (draft.conflict && this.open?.key !== key)
-      this.#page.toast(html`<b class="mono">${keyText(key)}</b> has changed meanwhile. What you wrote is kept.`, { label: "Open", run: () => this.openKey(key) })
-  }
-
-  async #settle(open, answer) {
-    const { key, draft } = open
-    this.#drafts.set(key, draft)
-    this.#page.redraw()
-    try {
-      const { revision } = await answer
-      this.#desk.undo.offer(html`Saved <b class="mono">${keyText(key)}</b>`, [revision], { toast: false })
-      this.#learn(draft, this.#kv.entry(key) ?? null)
-      this.#page.say(`Saved ${key}`)
-    } catch (refusal) {
-      draft.saving = null
-      if (refusal.code === "conflict") this.#learn(draft, refusal.entry ?? null)
-      else this.#refuse(open, refusal)
-    }
-    draft.saving = null
-    if (!draft.edited) this.#drafts.delete(key)
-    this.#page.redraw()
-  }
-
-  #refuse(open, refusal) {
-    open.refusal = refusal
-    open.retryAt = Date.now() + (refusal.retry_after ?? 0) * 1_000
-    open.readOnly = refusal.code === "forbidden"
-    this.#page.alert(refusal.message)
-  }
-
   // --- what the client tells ---
 
   changed(facts) {
-    for (const fact of facts) this.#followDraft(fact)
+    for (const fact of facts) {
+      this.#drafts.changed(fact)
+      if (this.open?.key === fact.key) this.#follow(fact)
+    }
   }
 
   async #ask(open) {
@@ -270,33 +259,21 @@ export class Opened {
       // A push may have overtaken the answer, and the tab never goes back.
       const held = this.#kv.entry(open.key)
       if (held?.revision === entry.revision || entry.revision > this.#kv.position.revision) {
-        this.#learn(open.draft, entry)
+        this.#drafts.learn(open.draft, entry)
         open.created = entry.created_at
         open.answer = { known: true }
       }
     } catch (refusal) {
       if (refusal.code === "not_found") open.answer = { missing: true, deleted_at: refusal.deleted_at }
       else if (refusal.code === "rate_limited") setTimeout(() => open === this.open && this.#ask(open), refusal.retry_after * 1_000)
-      else if (refusal.code !== "unavailable") open.answer = { refusal }
+      else if (refusal.code !== "unavailable" && !open.draft.base) open.answer = { refusal }
     }
     open.waiting = false
     if (open.again && open === this.open) this.#ask(open)
     this.#page.redraw()
   }
 
-  #learn(draft, entry, origin) {
-    const outcome = draft.entryIs(entry, origin)
-    if (outcome === "conflict") this.#page.alert(conflictText(draft))
-    return outcome
-  }
-
-  #followDraft(fact) {
-    const { key, entry, origin } = fact
-    const draft = this.open?.key === key ? this.open.draft : this.#drafts.get(key)
-    if (!draft) return
-    this.#learn(draft, entry ?? null, origin)
-    if (!draft.edited && draft.saving === null) this.#drafts.delete(key)
-    if (this.open?.key !== key) return
+  #follow({ entry }) {
     this.open.answer = entry ? { known: true } : { missing: true }
     this.open.refusal = null
     // A push does not say when the entry was created.

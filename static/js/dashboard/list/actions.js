@@ -17,15 +17,13 @@ export function nameOf({ keys, folder = null }) {
 export async function remove(desk, what) {
   const { kv, browse, opened, undo, page } = desk
   const { keys, folder = null } = what
-  if (keys.length === 1 && folder === null) return opened.remove(keys[0])
+  if (keys.length === 1 && folder === null) return opened.remove(keys[0], browse.entry(keys[0]))
   if (keys.length > WRITE && !(await agreed(desk, what))) return
   const focused = browse.rows.indexOf(browse.current)
-  const done = await inWrites(
-    desk,
-    folder !== null && keys.length <= WRITE && !browse.paused
-      ? [() => kv.deletePrefix(folder)]
-      : batches(keys.filter((key) => browse.entry(key)), BATCH).map((part) => () => kv.batch(part.map((key) => ({ op: "delete", key, ifRevision: browse.entry(key)?.revision ?? 0 })))),
-  )
+  // as one sees it now: a later write may wait for a connection
+  const ops = keys.filter((key) => browse.entry(key)).map((key) => ({ op: "delete", key, ifRevision: browse.entry(key).revision }))
+  const byName = folder !== null && ops.length > BATCH && ops.length <= WRITE && kv.state === "live" && !browse.paused
+  const done = await inWrites(byName ? [() => kv.deletePrefix(folder)] : batches(ops, BATCH).map((part) => () => kv.batch(part)))
   if (done.revisions.length > 0) {
     browse.selection.clear()
     undo.offer(html`Deleted ${nameOf(what)}`, done.revisions)
@@ -73,11 +71,11 @@ export async function transfer(desk, { keys, folder = null, copying, to, from, i
   }
   const open = opened.open?.key
   const done = await inWrites(
-    desk,
     single ? [() => (copying ? kv.copy(from, into) : kv.move(from, into))] : batches(keys, per).map((part) => () => kv.batch(part.filter((key) => kv.held(key)).flatMap(ops))),
   )
   if (done.revisions.length > 0) {
     browse.selection.clear()
+    if (!copying) for (const key of keys) opened.moved(key, to(key))
     undo.offer(html`${copying ? "Copied" : "Moved"} ${nameOf({ keys, folder })}`, done.revisions)
     if (keys.length === 1 && folder === null) opened.openKey(to(keys[0]))
     else if (!copying && keys.includes(open)) page.go({ key: to(open) }, { replace: true })
@@ -97,7 +95,7 @@ export function tell(desk, { refusal, revisions }, verb) {
 }
 
 /** One write after the other, until one is refused: {revisions, refusal}. */
-async function inWrites(desk, writes) {
+async function inWrites(writes) {
   const revisions = []
   try {
     for (const write of writes) revisions.push((await write()).revision)
@@ -138,7 +136,7 @@ const SAMPLE = {
 
 /** A small tree to play with, in one write. */
 export async function loadSample(desk) {
-  const done = await inWrites(desk, [() => desk.kv.batch(Object.entries(SAMPLE).map(([key, value]) => ({ op: "set", key, value, ifRevision: 0 })))])
+  const done = await inWrites([() => desk.kv.batch(Object.entries(SAMPLE).map(([key, value]) => ({ op: "set", key, value, ifRevision: 0 })))])
   if (done.refusal) return tell(desk, done, "written")
   desk.undo.offer("Loaded the sample data", done.revisions)
   desk.page.focus("list")

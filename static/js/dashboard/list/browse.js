@@ -134,7 +134,7 @@ export class Browse {
 
   set place({ open, ticked }) {
     this.#folders.chosen = open
-    this.selection.set(ticked)
+    this.selection.set(ticked.filter((key) => this.entry(key)))
     this.rows.make()
   }
 

@@ -129,7 +129,7 @@ export class List {
             data-command="filter" .value=${q} @focus=${() => browse.prepareSearch()} @input=${this.#filterTyped} @keydown=${this.#filterKey}>
           <kbd aria-hidden="true">/</kbd>
         </div>
-        <button type="button" class="primary" data-command="new" @click=${() => desk.opened.startNew(prefix)}>New key</button>
+        <button type="button" class="primary" data-command="new" @click=${() => desk.opened.startNew()}>New key</button>
       </div>
       ${prefix ? this.#asides()?.crumbs(desk) : nothing} ${listNotices(desk)}
       ${empty ? this.#insteadOfRows() : nothing}

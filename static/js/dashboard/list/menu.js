@@ -40,7 +40,7 @@ function ofKey(desk, key) {
     ["Copy key", () => page.copy(key, "Key")],
     ["Copy value", () => page.copy(JSON.stringify(kv.held(key)?.value ?? null, null, 2), "Value")],
     ["Copy link", () => page.copy(`${location.origin}/keys?key=${encodeURIComponent(key)}`, "Link")],
-    ["Delete", () => opened.remove(key), "danger"],
+    ["Delete", () => remove(desk, { keys: [key] }), "danger"],
   ]
 }
 

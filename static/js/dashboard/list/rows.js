@@ -68,8 +68,9 @@ export class Rows {
     return this.#ids[index]
   }
 
-  /** The row number of a name, or -1. */
+  /** The row number of a name, or -1; also of none. */
   indexOf(id) {
+    if (!id) return -1
     if (this.#tree || this.#view.sort !== "key") return this.#ids.indexOf(id)
     const { at, found } = place(this.#keys, id)
     return found ? at : -1

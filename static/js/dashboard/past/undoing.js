@@ -8,10 +8,12 @@ import { historyPath } from "./paths.js"
 import { Steps } from "./steps.js"
 
 const NO_CONNECTION = "There is no connection: nothing was undone. Try again when it is back."
+const RESTORED = "The server was restored from a backup: nothing was undone."
 
 export class Undoing {
   #desk
-  #steps = new Steps()
+  #made = new Steps()
+  #dataSet = null // that what was made is of
   #turn = Promise.resolve() // one after the other, in the order in which they were asked for
 
   constructor(desk) {
@@ -51,8 +53,16 @@ export class Undoing {
     return this.#inTurn(() => this.#undo({ what, revisions }))
   }
 
+  /** In another data set, as a restored backup is, the revisions are those of other writes. */
+  get #steps() {
+    const { dataSet } = this.#desk.kv
+    if (dataSet !== this.#dataSet) this.#made = new Steps()
+    this.#dataSet = dataSet
+    return this.#made
+  }
+
   async #undo(step) {
-    const revisions = await this.#back(step.revisions, () => this.#steps.undid(step))
+    const revisions = await this.#back(step, () => this.#steps.undid(step))
     if (!revisions) return
     const back = { what: step.what, revisions }
     this.#steps.undid(step, back)
@@ -60,7 +70,7 @@ export class Undoing {
   }
 
   async #redo(step) {
-    const revisions = await this.#back(step.revisions, () => this.#steps.redid(step))
+    const revisions = await this.#back(step, () => this.#steps.redid(step))
     if (!revisions) return
     const again = { what: step.what, revisions }
     this.#steps.redid(step, again)
@@ -78,13 +88,15 @@ export class Undoing {
     return this.#turn
   }
 
-  /** Takes these writes back, the newest first; the writes that did so, or null. `lost()`: they never can be. */
-  async #back(revisions, lost) {
-    if (!(await this.#settled())) {
-      this.#desk.page.toast(NO_CONNECTION)
+  /** Takes the writes of a step back, the newest first; the writes that did so, or null. `lost()`: they never can be. */
+  async #back(step, lost) {
+    const { revisions } = step
+    const { kv, page } = this.#desk
+    const { dataSet } = kv
+    if (!(await this.#settled()) || kv.dataSet !== dataSet) {
+      page.toast(kv.dataSet === dataSet ? NO_CONNECTION : RESTORED)
       return null
     }
-    const { kv } = this.#desk
     const made = []
     try {
       // All or nothing, as far as can be known before: of several writes, each is asked first.
@@ -93,6 +105,7 @@ export class Undoing {
       return made
     } catch (refusal) {
       if (refusal.code === "conflict" || refusal.code === "not_found") lost()
+      else step.revisions = revisions.slice(0, revisions.length - made.length)
       await this.#tell(refusal, made.length, revisions.length)
       return null
     }

@@ -27,8 +27,7 @@ export class Leaving {
   #closing = (event) => {
     const { kv, opened } = this.#desk
     const waiting = kv.pending.length > 0 && !kv.keepsPending
-    const typed = opened.unsaved.some(({ key }) => key === opened.fresh?.key || opened.hasDraft(key))
-    if ((waiting || typed) && kv.state !== "signed out" && !this.#asked) event.preventDefault()
+    if ((waiting || opened.typed) && kv.state !== "signed out" && !this.#asked) event.preventDefault()
   }
 
   #signingOut = (event) => {

@@ -1,0 +1,76 @@
+// The models of the dashboard on a real client, whose line to the server the test holds (line.js); and no browser.
+
+import { register } from "node:module"
+
+import { Line } from "./line.js"
+import { Space } from "./space.js"
+
+const hooks = `
+  export function resolve(name, context, next) {
+    if (name.endsWith("vendor/socket.io.esm.min.js")) return { url: ${JSON.stringify(new URL("line.js", import.meta.url).href)}, shortCircuit: true }
+    const [, lit] = name.match(/vendor\\/(lit-html\\/.*)/) ?? []
+    return lit ? next(lit === "lit-html/lit-html.js" ? "lit-html" : lit, { ...context, parentURL: ${JSON.stringify(import.meta.url)} }) : next(name, context)
+  }`
+// where a page says it in its console
+globalThis.reportError ??= (error) => queueMicrotask(() => { throw error })
+
+register(`data:text/javascript,${encodeURIComponent(hooks)}`)
+
+const { Client } = await import("../../static/js/client.js")
+const { Desk } = await import("../../static/js/dashboard/desk.js")
+const { NOTHING } = await import("../../static/js/dashboard/route.js")
+
+/** Everything that was promised and can be kept now has been. */
+export const settled = () => new Promise((resolve) => setImmediate(resolve))
+
+/** A client, and the server's end of its line: {kv, line, space}; live. */
+export async function client(space = new Space(), around = () => {}) {
+  const kv = new Client({ url: "http://localhost", token: "rkv_test" })
+  const line = Line.last
+  const more = around(kv)
+  line.opens()
+  await sync(line, space)
+  return { kv, line, space, ...more }
+}
+
+/** Answers syncs until there is none. */
+export async function sync(line, space) {
+  for (await settled(); line.waiting.includes("sync"); await settled()) line.answer("sync", (payload) => space.sync(payload))
+}
+
+/** What the newest write of the space is told as. */
+export function pushed(line, space) {
+  line.push("change", space.change(space.revision - 1))
+}
+
+/** With a desk on it: {desk, kv, line, space, told}; `told` is what the page was given to say and show. */
+export async function dashboard(space) {
+  const page = await client(space, (kv) => {
+    const told = []
+    return { told, desk: new Desk(kv, pageOf(told, () => page.desk)) }
+  })
+  await page.desk.opened.load()
+  await page.desk.undo.load()
+  return page
+}
+
+function pageOf(told, desk) {
+  const page = {
+    username: "ada",
+    route: { ...NOTHING },
+    go(changes) {
+      page.route = { ...page.route, ...changes }
+      desk().follow(page.route)
+    },
+    say: (text) => told.push(text),
+    alert: (text) => told.push(text),
+    toast: (what, action) => told.push({ what, action }),
+    moved() {},
+    redraw() {},
+    draw() {},
+    news() {},
+    focus() {},
+    signedOut() {},
+  }
+  return page
+}

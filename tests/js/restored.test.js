@@ -1,0 +1,63 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+
+import { Space } from "./space.js"
+import { client, dashboard, pushed, settled, sync } from "./page.js"
+
+/** A server that was restored from a backup: another data set, in which the same revisions are other writes. */
+function restored(keys) {
+  const space = new Space({ epoch: "e2" })
+  for (const [key, value] of keys) space.set(key, value)
+  return space
+}
+
+test("a write that relies on a revision of another data set is a conflict, and is not sent", async () => {
+  const space = new Space()
+  space.set("a", 1)
+  const { kv, line } = await client(space)
+  line.breaks()
+  const conditional = assert.rejects(kv.set("a", 2, { ifRevision: 1 }), ({ code, entry }) => code === "conflict" && entry.value === "somebody's")
+  const undone = assert.rejects(kv.undo(1), { code: "conflict" })
+  const unconditional = kv.set("b", 2)
+  const after = restored([["a", "somebody's"]])
+  line.opens()
+  await sync(line, after)
+  await conditional
+  await undone
+  assert.deepEqual(line.waiting, ["set"])
+  line.answer("set", { revision: 2, version: 1 })
+  assert.deepEqual(await unconditional, { revision: 2, version: 1 })
+})
+
+test("a write that relies on a revision goes on after a lost connection to the same data set", async () => {
+  const space = new Space()
+  space.set("a", 1)
+  const { kv, line } = await client(space)
+  line.breaks()
+  kv.set("a", 2, { ifRevision: 1 })
+  line.opens()
+  await sync(line, space)
+  assert.deepEqual(line.waiting, ["set"])
+})
+
+test("nothing that was done in another data set is undone, or taken for what this tab wrote", async () => {
+  const space = new Space()
+  space.set("a", 1)
+  const { kv, line, desk } = await dashboard(space)
+  const write = kv.set("a", 2)
+  line.answer("set", () => {
+    space.set("a", 2)
+    pushed(line, space)
+    return { revision: 2, version: 2 }
+  })
+  const { revision } = await write
+  desk.undo.offer("Saved a", [revision])
+  await desk.undo.load()
+  assert.ok(desk.undo.possible && kv.wrote(2))
+  line.breaks()
+  line.opens()
+  await sync(line, restored([["a", "theirs"], ["b", "theirs too"]]))
+  assert.deepEqual([desk.undo.possible, kv.wrote(2)], [false, false])
+  await desk.undo.last()
+  assert.deepEqual(line.waiting, [])
+})
