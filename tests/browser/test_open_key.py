@@ -182,6 +182,10 @@ def test_two_tabs_of_one_browser_know_that_both_are_editing(tabs, ada):
         expect(tab.look().page.locator("#elsewhere")).to_contain_text("Also open for editing in another tab")
     there.look().click("Done")
     expect(here.look().page.locator("#elsewhere")).to_have_count(0)
+    there.look().click("Edit")
+    expect(here.look().page.locator("#elsewhere")).to_have_count(1)
+    there.look().editor.press("Escape")
+    expect(here.look().page.locator("#elsewhere")).to_have_count(0)
 
 
 def test_the_expiry_is_chosen_counts_down_and_is_kept(ada):

@@ -18,7 +18,7 @@ export function conflictBanner(desk) {
   const way = shown.get(draft)
   return html`
     <div class="conflict" id="conflict">
-      <p><strong>${!entry ? "Deleted in another tab." : draft.base ? "Changed in another tab." : "This key exists already."}</strong>
+      <p><strong>${!entry ? (conflict.origin?.via === "expiry" ? "It has expired." : "Deleted in another tab.") : draft.base ? "Changed in another tab." : "This key exists already."}</strong>
         ${conflictText(draft)}${entry ? html` <span class="when">${ago(entry.updated_at, desk.now())}</span>` : nothing}</p>
       <div class="row-of-buttons">
         ${entry ? html`<button type="button" aria-expanded=${String(Boolean(way))} @click=${() => show(desk, draft, way ? null : "unified")}>${way ? "Hide difference" : "Show difference"}</button>` : nothing}

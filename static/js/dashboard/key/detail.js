@@ -14,6 +14,7 @@ const NOTHING_OPEN = html`
 
 export function detailView(desk) {
   const { open, fresh } = desk.opened
+  pane?.tellOthers(desk)
   if (!open && !fresh) return NOTHING_OPEN
   if (pane) return fresh ? pane.freshView(desk) : pane.openView(desk)
   prepare(desk)

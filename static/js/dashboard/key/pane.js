@@ -27,11 +27,15 @@ const panels = {} // the views that have been loaded, or "failed"
 
 let elsewhere = null
 
+/** Whatever is shown now: which keys are being edited here, for other tabs to know. */
+export function tellOthers(desk) {
+  elsewhere ??= new Elsewhere(desk.page.username, () => desk.redraw())
+  elsewhere.editing(desk.opened.edited)
+}
+
 export function openView(desk) {
   const { open } = desk.opened
   const { tab } = desk.route
-  elsewhere ??= new Elsewhere(desk.page.username, () => desk.redraw())
-  elsewhere.editing(desk.opened.edited)
   if (open.answer.refusal) return html`${backButton(desk)}${headView(desk)}<p class="problem" id="answer">${open.answer.refusal.message}</p>`
   return html`
     ${backButton(desk)} ${headView(desk)} ${tabList(desk, tab)}
