@@ -352,3 +352,21 @@ def test_the_divider_moves_and_stays_where_it_was_left(ada, tab):
     tab.page.reload()
     expect(tab.page.locator("#main")).to_have_attribute("data-loaded", "all")
     expect(divider).to_have_attribute("aria-valuenow", str(before + 16))
+
+
+def test_a_rename_that_is_refused_after_its_dialog_was_closed_is_told(ada, tab):
+    page = tab.page
+    expect(page.locator("#main")).to_have_attribute("data-loaded", "all")
+    tab.act("readme", "Rename…")
+    page.get_by_label("New key").fill("taken")
+    ada.expects_outage = True
+    ada.context.set_offline(True)
+    tab.is_offline()
+    page.get_by_role("button", name="Rename", exact=True).click()
+    page.get_by_role("button", name="Close").click()
+    expect(tab.row("readme")).to_contain_text("unsent")
+    ada.set("taken", 1)
+    ada.context.set_offline(False)
+    tab.is_live()
+    expect(tab.toasts).to_contain_text("Nothing was moved: something has just changed in another tab")
+    assert ada.get("taken") == 1

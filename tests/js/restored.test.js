@@ -4,6 +4,8 @@ import { test } from "node:test"
 import { Space } from "./space.js"
 import { client, dashboard, pushed, settled, sync } from "./page.js"
 
+const { Feed } = await import("../../static/js/dashboard/past/feed.js")
+
 /** A server that was restored from a backup: another data set, in which the same revisions are other writes. */
 function restored(keys) {
   const space = new Space({ epoch: "e2" })
@@ -60,4 +62,22 @@ test("nothing that was done in another data set is undone, or taken for what thi
   assert.deepEqual([desk.undo.possible, kv.wrote(2)], [false, false])
   await desk.undo.last()
   assert.deepEqual(line.waiting, [])
+})
+
+test("where one looked last is forgotten with the data set that it was in", async () => {
+  const { desk, line } = await dashboard()
+  const feed = new Feed(desk)
+  const looks = async () => {
+    feed.look(false)
+    line.answer("history", { writes: [], floor: 1 })
+    await settled()
+  }
+  await looks()
+  feed.before = { epoch: "e1", revision: 7, at: 0 }
+  feed.opened.add(3)
+  line.breaks()
+  line.opens()
+  await sync(line, restored([["a", 1]]))
+  await looks()
+  assert.deepEqual([feed.before, feed.opened.size], [null, 0])
 })

@@ -59,6 +59,8 @@ function dialog(desk, what, state, draw) {
     state.busy = true
     draw()
     const done = await transfer(desk, { ...what, to, into })
+    // without a connection one does not wait for it
+    if (!box.open) return tell(desk, done, what.copying ? "copied" : "moved")
     state.busy = false
     state.refusal = done.refusal && done.revisions.length === 0 ? done.refusal : null
     draw()
@@ -78,7 +80,7 @@ function dialog(desk, what, state, draw) {
           <p class="hint" id="move-note" role="status">${wrong && state.text !== what.suggestion ? html`<span class="bad">${wrong}</span>` : note}</p>
         </div>
         <div class="row-of-buttons">
-          <button type="button" @click=${(event) => event.currentTarget.closest("dialog").close()}>Cancel</button>
+          <button type="button" @click=${(event) => event.currentTarget.closest("dialog").close()}>${state.busy ? "Close" : "Cancel"}</button>
           <button type="submit" class="primary" aria-disabled=${String(Boolean(problem) || state.busy)}>${state.busy ? "Working…" : what.verb}</button>
         </div>
       </form>

@@ -34,7 +34,7 @@ export class Feed {
   constructor(desk) {
     this.#desk = desk
     this.#writes = new Writes((page) => desk.kv.history(page), () => desk.redraw(), PAGE)
-    this.#follower = new Follower(desk.kv, this.#writes)
+    this.#follower = new Follower(desk.kv, this.#writes, () => this.#forget())
   }
 
   get writes() {
@@ -108,6 +108,12 @@ export class Feed {
     const { known } = this.#still
     if (!known.has(write)) known.set(write, standsStill({ ...write, ops: write.ops.slice(0, MOST_ASKED) }, (key) => kv.entry(key)))
     return known.get(write)
+  }
+
+  /** Revisions of another data set say nothing about these writes. */
+  #forget() {
+    this.before = this.#lastLook()
+    this.opened.clear()
   }
 
   #select(route) {
