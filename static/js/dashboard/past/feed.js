@@ -55,9 +55,9 @@ export class Feed {
   look(held) {
     const now = performance.now()
     // which data set this is, is known once the tab has caught up
-    const { epoch } = this.#desk.kv.position
-    if (epoch !== null && now - this.#looked > AWAY) this.before = this.#lastLook()
-    if (epoch !== null) this.#looked = now
+    const { dataSet } = this.#desk.kv
+    if (dataSet !== null && now - this.#looked > AWAY) this.before = this.#lastLook()
+    if (dataSet !== null) this.#looked = now
     this.#follower.look(() => !held && this.fresh > 0)
     if (this.#writes.loaded && now - this.#remembered > REMEMBER_EVERY) this.#remember(now)
   }
@@ -133,12 +133,12 @@ export class Feed {
 
   #lastLook() {
     const look = lastLook(this.#desk.page.username)
-    return look?.epoch === this.#desk.kv.position.epoch ? look : null
+    return look?.epoch === this.#desk.kv.dataSet ? look : null
   }
 
   #remember(now) {
     this.#remembered = now
-    rememberLook(this.#desk.page.username, { epoch: this.#desk.kv.position.epoch, revision: this.#writes.newest, at: this.#desk.now() })
+    rememberLook(this.#desk.page.username, { epoch: this.#desk.kv.dataSet, revision: this.#writes.newest, at: this.#desk.now() })
   }
 }
 
