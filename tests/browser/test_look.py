@@ -69,6 +69,29 @@ def test_no_row_moves_when_the_connection_goes_and_comes(make_person):
         assert box(tab.row("key-04")) == before, width
 
 
+def test_what_happened_does_not_move_when_the_connection_goes(make_person):
+    ada: Person = make_person("ada")
+    ada.expects_outage = True
+    for n in range(40):
+        ada.set("key", n)
+    tab = ada.open_tab()
+    tab.page.goto(f"{ada.server.url}/activity")
+    tab.is_live()
+    row = tab.page.locator(".write").nth(2)
+    for width, height in SIZES.items():
+        tab.page.set_viewport_size({"width": width, "height": height})
+        expect(row.get_by_role("button", name="Undo")).to_have_count(0)
+        before = box(row)["y"]
+        ada.context.set_offline(True)
+        tab.is_offline()
+        # where one sees it without scrolling
+        expect(tab.page.locator(".past-page > .offline")).to_be_in_viewport(ratio=1)
+        assert box(row)["y"] == before, width
+        ada.context.set_offline(False)
+        tab.is_live()
+        expect(tab.page.locator(".offline")).to_have_count(0)
+
+
 def test_no_row_moves_when_one_filters(ada: Person):
     for n in range(40):
         ada.set(f"key-{n:02}", n)

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.browsing import Tab
+from tests.browser.browsing import Tab, sign_out
 from tests.running import ROOT
 
 FOLDER = ROOT / "test-results" / "screenshots"
@@ -60,6 +60,19 @@ def test_the_dashboard(make_person):
     page.goto(f"{ada.server.url}/keys?view=list&key=app/feature-flags")
     expect(tab.value).to_be_visible()
     shoot(page, "value")
+    page.get_by_role("button", name="Signed in as").click()
+    shoot(page, "menu")
+    page.keyboard.press("Escape")
+    tab.click("Rename")
+    expect(page.locator("#move")).to_be_visible()
+    shoot(page, "rename")
+    page.keyboard.press("Escape")
+    tab.click("New key")
+    expect(page.get_by_label("Key", exact=True)).to_be_visible()
+    shoot(page, "new-key")
+    page.goto(f"{ada.server.url}/keys?view=list&key=app/feature-flags")
+    expect(tab.value).to_be_visible()
+    page.locator("#detail-heading").focus()
     page.keyboard.press("e")
     expect(page.locator("code-editor .cm-content")).to_be_visible()
     shoot(page, "editor")
@@ -70,6 +83,12 @@ def test_the_dashboard(make_person):
     shoot(page, "conflict")
     tab.click("Show difference")
     shoot(page, "difference")
+    tab.click("Side by side")
+    shoot(page, "side-by-side")
+    sign_out(page)
+    expect(page.locator("#signing-out")).to_be_visible()
+    shoot(page, "signing-out")
+    tab.click("Stay")
     tab.click("Take theirs")
     for name in ("history", "use"):
         page.goto(f"{ada.server.url}/keys?view=list&key=app/feature-flags&tab={name}")
@@ -101,6 +120,13 @@ def test_the_dashboard(make_person):
     tab.state.click()
     shoot(page, "status")
     page.keyboard.press("Escape")
+    for key in ("readme", "drafts/letter"):
+        tab.row(key).locator("input").check(force=True)
+    shoot(page, "selected")
+    tab.click("Clear")
+    page.get_by_role("button", name="Actions for app/", exact=True).click()
+    shoot(page, "actions")
+    page.keyboard.press("Escape")
     tab.row("readme").click()
     tab.click("Delete")
     expect(tab.toasts).to_contain_text("Undo")
@@ -124,7 +150,7 @@ def test_the_other_pages(make_person):
         page.goto(f"{stranger.server.url}/{name}")
         shoot(page, name)
     page = ada.new_page()
-    for name in ("profile", "security", "sessions", "tokens", "data", "preferences"):
+    for name in ("profile", "security", "sessions", "tokens", "data", "preferences", "events"):
         page.goto(f"{ada.server.url}/account/{name}")
         shoot(page, f"account-{name}")
 
@@ -134,6 +160,13 @@ def test_the_pages_of_a_superuser(make_person, office):
     root.username = "root"
     root.sign_in()
     page = root.new_page()
-    for name in ("users", "diagnostics", "audit"):
+    for name in ("users", "users/new", "diagnostics", "audit", "backup"):
         page.goto(f"{office.url}/admin/{name}")
-        shoot(page, f"admin-{name}")
+        shoot(page, f"admin-{name.replace('/', '-')}")
+    page.goto(f"{office.url}/admin/users")
+    page.get_by_role("link", name="root", exact=True).click()
+    page.wait_for_url(re.compile(r"/users/\d+$"))
+    user = page.url
+    for name in ("", "/entries", "/link"):
+        page.goto(user + name)
+        shoot(page, f"admin-user{name.replace('/', '-')}")
