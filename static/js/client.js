@@ -85,6 +85,8 @@ export class Client extends Verbs {
    * {write, settled} for each write that a tab has left behind, with the promise of its answer. Rejects where nothing can be kept.
    */
   async keep() {
+    // what is kept for somebody would have to go for nobody
+    if (this.#user === null) throw new TypeError("keep: for which user?")
     this.#keeping ??= import("./kept.js").then(({ Kept }) =>
       Kept.open({
         user: this.#user,

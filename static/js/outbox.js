@@ -72,7 +72,8 @@ export class Outbox {
    * are those of other writes: what relies on them is a conflict.
    */
   connected() {
-    for (const write of this.#writes.filter(({ epoch }) => epoch !== null && epoch !== this.#held.dataSet)) if (relies(write)) this.#outdated(write)
+    const { dataSet } = this.#held
+    for (const write of this.#writes.filter(({ epoch, sent }) => !sent && epoch !== null && epoch !== dataSet)) if (relies(write)) this.#outdated(write)
     this.#connected = true
     this.#sendMore()
   }

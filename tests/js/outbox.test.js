@@ -157,3 +157,15 @@ test("it knows what is on its way", () => {
   box.connected()
   assert.equal(box.awaits(({ keys }) => keys.includes("a")), true)
 })
+
+test("what is on the wire when another data set turns up is the server's to judge", async () => {
+  const held = { dataSet: "e1", entries: new Map() }
+  const { box, wire } = outbox({ held })
+  box.connected()
+  const done = box.put("set", { key: "a", value: 1, if_revision: 1 }, ["a"])
+  const other = set(box, "b")
+  held.dataSet = "e2"
+  box.connected()
+  for (const [i, { answered }] of wire.entries()) answered({ ok: true, revision: i + 1 })
+  assert.deepEqual([(await done).revision, (await other).revision], [1, 2])
+})

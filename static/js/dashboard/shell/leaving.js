@@ -48,11 +48,17 @@ export class Leaving {
 
   /** What would be lost with this tab: texts being edited, and writes that wait to be sent or acknowledged. */
   #unsaved(pending) {
-    const waiting = pending.flatMap(({ verb, payload }) => {
-      if (verb === "set") return [{ key: payload.key, text: JSON.stringify(payload.value) }]
-      return verb === "delete" ? [{ key: payload.key, text: "(to be deleted)" }] : []
-    })
     const edited = this.#desk.opened.unsaved
-    return [...edited, ...waiting.filter(({ key }) => !edited.some((other) => other.key === key))]
+    return [...edited, ...waiting(pending).filter(({ key }) => !edited.some((other) => other.key === key))]
   }
+}
+
+/** What is lost with writes that wait: [{key, text}]. */
+export function waiting(pending) {
+  const ops = pending.flatMap(({ verb, payload }) => (verb === "batch" ? payload.ops : [{ ...payload, op: verb }]))
+  return ops.map(({ op, key, value, from, to, prefix, revision }) => {
+    if (op === "set") return { key, text: JSON.stringify(value) }
+    const deed = { move: `moved to ${to}`, copy: `copied to ${to}`, restore: "restored", undo: "undone" }[op] ?? "deleted"
+    return { key: key ?? prefix ?? from ?? `Revision ${revision}`, text: `(to be ${deed})` }
+  })
 }
