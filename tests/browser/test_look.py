@@ -34,6 +34,18 @@ def test_the_menu_and_the_connection_open_below_their_buttons(ada: Person):
                 page.keyboard.press("Escape")
 
 
+def test_the_menu_of_a_row_stays_on_the_screen_when_that_is_turned(ada: Person):
+    ada.set("app/banner", "text")
+    tab = ada.open_tab()
+    tab.row("app/banner").hover()
+    tab.button("Actions for app/banner").click()
+    for width, height in SIZES.items():
+        tab.page.set_viewport_size({"width": width, "height": height})
+        menu = box(tab.page.get_by_role("menu"))
+        assert 0 <= menu["x"] < menu["x"] + menu["width"] <= width, width
+        assert 0 <= menu["y"] < menu["y"] + menu["height"] <= height, width
+
+
 def test_the_sheet_of_keys_stands_in_the_middle_also_after_a_key_was_opened(ada: Person):
     ada.set("app/banner", "text")
     page = ada.open_tab("app/banner").page

@@ -130,8 +130,8 @@ ACTS: dict[str, Act] = {
         danger=True,
     ),
     "unmake-admin": Act(
-        "No superuser",
-        "Take rights away",
+        "Revoke superuser",
+        "Revoke superuser",
         lambda user: f"{user.username} will be a user like any other: ends {_count(user.sessions, 'session')}.",
         "{name} is no superuser any more.",
         lambda to, doer, user, _: to.unmake_admin(doer, user.id),
