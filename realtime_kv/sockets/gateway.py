@@ -25,7 +25,8 @@ from realtime_kv.core.errors import BadRequest, Internal, NotFound, RateLimited,
 from realtime_kv.core.frames import Bookmark, Committed, Synced
 from realtime_kv.core.runtime import Future, Runtime, repeat
 from realtime_kv.core.store import Store
-from realtime_kv.sockets import limited
+from realtime_kv.sockets import limited, presence
+from realtime_kv.sockets.presence import Presence
 from realtime_kv.sockets.rooms import Room, Tab
 from realtime_kv.sockets.transport import Engine, Frame, ack_frame, event_frame
 from realtime_kv.verbs.payloads import Payload
@@ -38,9 +39,6 @@ BOOKMARK_SECONDS = 20
 SEEN_SECONDS = 60
 # rooms are told in so many shares, one after the other: all of them at once would hold everybody else up
 BOOKMARK_SHARES = 80
-# a small room hears of every tab that comes and goes at once; a large one a few times a second
-PRESENCE_AT_ONCE = 8
-PRESENCE_SECONDS = 0.5
 # how long a tab too many is asked to wait
 CLOSE_SOME_SECONDS = 10
 
@@ -68,7 +66,6 @@ class Gateway:
         self._tabs: dict[str, Tab] = {}
         self._rooms: dict[int, Room] = {}
         self._dirty: dict[str, Tab] = {}
-        self._crowded: set[Room] = set()
         self._endings = 0
         store.watch(self.push)
         accounts.watch(self.end_session)
@@ -77,6 +74,7 @@ class Gateway:
         self._shares_left = 0
         repeat(runtime, BOOKMARK_SECONDS / BOOKMARK_SHARES, self._bookmark_a_share)
         repeat(runtime, SEEN_SECONDS, self.see_tabs)
+        self._presence = Presence(runtime, self._emit, self.flush)
 
     def attach(self, server: Server, engine: Engine) -> None:
         """Serve the tabs that connect to `server`."""
@@ -118,7 +116,7 @@ class Gateway:
         self._server.enter_room(sid, room.name)
         self._tabs[eio_sid] = tab
         room.add(tab)
-        self._runtime.deliver(partial(self._tell_presence, room))
+        self._runtime.deliver(partial(self._presence.tell, room))
 
     def disconnect(self, sid: str, _reason: str = "") -> None:
         """A tab has gone."""
@@ -129,7 +127,7 @@ class Gateway:
         self._dirty.pop(eio_sid, None)
         tab.room.remove(tab)
         if tab.room.tabs:
-            self._runtime.deliver(partial(self._tell_presence, tab.room))
+            self._runtime.deliver(partial(self._presence.tell, tab.room))
         else:
             self._rooms.pop(tab.room.user_id, None)
 
@@ -294,7 +292,7 @@ class Gateway:
         """After a sync: where the space stands, and who else is there."""
         if tab.caller.prefix is not None:
             limited.synced(tab, synced, self._send)
-            self._send(tab, self._presence(tab.room))
+            self._send(tab, presence.frame(tab.room))
             return
         assert isinstance(synced.keys, int) and isinstance(synced.digest, int)
         read = Bookmark(epoch=synced.epoch, revision=synced.revision, keys=synced.keys, digest=synced.digest)
@@ -304,28 +302,9 @@ class Gateway:
         # what has been pushed since the sync was read is already on its way to this tab
         latest = max(read, room.bookmark, key=lambda bookmark: bookmark.revision)
         self._send(tab, event_frame("bookmark", _encode(latest)))
-        self._send(tab, self._presence(room))
+        self._send(tab, presence.frame(room))
 
     # telling
-
-    def _tell_presence(self, room: Room) -> None:
-        if room in self._crowded:
-            room.presence_due = True
-        else:
-            self._emit(room.tabs, self._presence(room))
-            if len(room.tabs) > PRESENCE_AT_ONCE:
-                self._crowded.add(room)
-                self._runtime.call_later(PRESENCE_SECONDS, partial(self._tell_presence_later, room))
-
-    def _tell_presence_later(self, room: Room) -> None:
-        self._crowded.discard(room)
-        if room.presence_due:
-            room.presence_due = False
-            self._tell_presence(room)
-            self.flush()
-
-    def _presence(self, room: Room) -> Frame:
-        return event_frame("presence", _encode({"tabs": [tab.shown() for tab in room.tabs.values()]}))
 
     def _bookmark_a_share(self) -> None:
         if not self._shares_left:
