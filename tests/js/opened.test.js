@@ -181,3 +181,22 @@ test("a value that is held stays in sight when the server is too busy to say mor
   await settled()
   assert.equal(page.desk.opened.open.answer.refusal, undefined)
 })
+
+test("what was typed and no row leads to is found again", async () => {
+  const page = await on({ a: 1, b: 2 })
+  const { opened } = page.desk
+  const strays = () => opened.strays.map(({ key }) => key)
+  opened.startNew("c")
+  opened.fresh.draft.type("3")
+  assert.deepEqual(strays(), [])
+  await edit(page, "a", "1.5")
+  await edit(page, "not there", "4")
+  opened.openKey("b")
+  // that of `a` is marked in its row
+  assert.deepEqual(strays(), ["not there", "c"])
+  opened.strays.at(-1).open()
+  assert.equal(opened.fresh.draft.text, "3")
+  assert.deepEqual(strays(), ["not there"])
+  opened.strays[0].open()
+  assert.equal(opened.open.draft.text, "4")
+})

@@ -6,6 +6,7 @@ export class Closed {
   open = null
   fresh = null
   unsaved = []
+  strays = []
   edited = []
   typed = false
 

@@ -42,6 +42,13 @@ export class Opened {
     return this.#drafts.unsaved || this.#begun.length > 0
   }
 
+  /** Unsaved texts that no row leads to: [{key, open()}], of keys that are not there, and of new keys that were left. */
+  get strays() {
+    const drafts = this.#drafts.edited.filter(({ key }) => key !== this.open?.key && !this.#desk.browse.rows.has(key))
+    const begun = this.fresh ? [] : this.#aside.slice(-1)
+    return [...drafts.map(({ key }) => ({ key, open: () => this.openKey(key) })), ...begun.map(({ key }) => ({ key, open: () => this.startNew() }))]
+  }
+
   hasDraft(key) {
     return this.#drafts.of(key)?.unsaved ?? false
   }

@@ -2,7 +2,7 @@
 // shown.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
-import { count, signs } from "../shared/pieces.js"
+import { count, keyText, signs } from "../shared/pieces.js"
 
 /** The way from the top to the folder that is shown. */
 export function crumbs({ browse, page }) {
@@ -36,9 +36,10 @@ export function emptyNotice(desk) {
 }
 
 /** What happens meanwhile. `toTop()` puts held rows in order, and shows those that have changed. */
-export function news({ browse }, toTop) {
+export function news({ browse, opened }, toTop) {
   const { rows, marks } = browse
   return html`
+    ${opened.strays.map(({ key, open }) => html`<button type="button" class="chip warn stray" @click=${open}>${signs.draft}Unsaved: ${key ? html`<span class="mono">${keyText(key)}</span>` : "a new key"}</button>`)}
     ${browse.paused ? html`<button type="button" class="chip warn" id="resume" @click=${() => browse.pause()}>${signs.play}Paused · ${count(browse.waiting, "change", "changes")} waiting</button>` : nothing}
     ${browse.held.size > 0 ? html`<button type="button" class="chip" id="held" @click=${toTop}>${count(browse.held.size, "change", "changes")} ${rows.view.sort === "updated" ? "below" : "above"} · show</button>` : nothing}
     ${browse.away.size > 0 ? awayChip(browse) : nothing}

@@ -145,8 +145,9 @@ export class List {
 
   /** Whether there is something to say about what happens meanwhile. */
   get #news() {
-    const { paused, held, away, marks } = this.#desk.browse
-    return paused || held.size > 0 || away.size > 0 || marks.bursting(Date.now())
+    const { opened, browse } = this.#desk
+    const { paused, held, away, marks } = browse
+    return opened.strays.length > 0 || paused || held.size > 0 || away.size > 0 || marks.bursting(Date.now())
   }
 
   #insteadOfRows() {
