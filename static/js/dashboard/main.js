@@ -12,6 +12,7 @@ import { NOTHING, read, write } from "./route.js"
 import { Announcer } from "./shell/announce.js"
 import { onSetting, setting } from "../settings.js"
 import { Pill } from "./shell/pill.js"
+import { Toasts } from "./shell/toasts.js"
 
 const TITLES = { keys: "Keys", activity: "Activity", trash: "Trash" }
 // Pages that are loaded when they are first looked at; each module exports `view(desk, route)`.
@@ -22,6 +23,7 @@ const at = (id) => document.getElementById(id)
 const made = JSON.parse(at("page").textContent)
 const kv = new Client({ user: made.username, keep: kept() === made.username })
 const announcer = new Announcer(at("polite"), at("assertive"), () => setting("announcements"))
+const toasts = new Toasts(redraw, (id) => page.focus(id))
 const page = {
   username: made.username,
   limits: made.limits,
@@ -33,9 +35,9 @@ const page = {
   say: (text) => announcer.say(text),
   alert: (text) => announcer.alert(text),
   news: (facts, open) => announcer.changed(facts, open),
-  toast,
+  toast: (what, action) => toasts.show(what, action),
   focus: (where, key) => (wanted = { where, key, until: performance.now() + WAITS }),
-  copy: async (text, what) => toast((await (await clipboard()).copy(text)) ? `${what} copied` : "The browser did not let us copy"),
+  copy: async (text, what) => toasts.show((await (await clipboard()).copy(text)) ? `${what} copied` : "The browser did not let us copy"),
   can: (name) => COMMANDS.some((command) => command.name === name),
   run: (name) => perform(COMMANDS.find((command) => command.name === name), desk),
   dialogs: at("dialogs"),
@@ -70,7 +72,7 @@ function draw() {
   at("main").dataset.pane = desk.opened.open || desk.opened.fresh ? "key" : "list"
   if (route.page === "keys") drawKeys()
   else drawOther(route)
-  toasts?.draw(at("toasts"))
+  toasts.draw(at("toasts"))
   pill.draw()
   hint()
   if (wanted) moveFocus()
@@ -80,26 +82,14 @@ function draw() {
 
 const SOON = 1_500
 const clipboard = () => import("../clipboard.js")
-const toasting = () => import("./shell/toasts.js")
 let hint = () => {}
 let rest = null
 let leaving = null
-let toasts = null
-
-async function toast(what, action) {
-  try {
-    const { Toasts } = await toasting()
-    toasts ??= new Toasts(redraw, (id) => page.focus(id))
-    toasts.show(what, action)
-  } catch {
-    if (typeof what === "string") announcer.say(what)
-  }
-}
 
 /** Loaded a little later, so that it is there when there is no network any more. */
 function loadRest() {
   const ours = [import("./shell/leaving.js"), import("./shell/offline.js"), import("./commands/hints.js")]
-  rest ??= Promise.all([...ours, loadPalette(), clipboard(), toasting(), list.loadRest(), desk.undo.load(), desk.opened.load?.(), prepare(desk)])
+  rest ??= Promise.all([...ours, loadPalette(), clipboard(), list.loadRest(), desk.undo.load(), desk.opened.load?.(), prepare(desk)])
   return rest.then(begin, () => (rest = null))
 }
 
