@@ -204,7 +204,7 @@ def test_the_list(make_person, theme):
     tab.row("app/deep/").hover()
     page.get_by_role("button", name="Actions for app/deep/", exact=True).click()
     expect(page.get_by_role("menu")).to_be_visible()
-    check(page, "actions", 1280)
+    check(page, "actions")
     page.goto(f"{person.server.url}/keys?prefix=app/deep/&sort=-updated&view=list")
     expect(page.get_by_role("navigation", name="Folder")).to_be_visible()
     check(page, "a folder")

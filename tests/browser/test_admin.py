@@ -43,19 +43,19 @@ def test_axe_finds_nothing_on_any_page(make_root, office, ada, theme):
     acts = ["", "/entries", "/delete", "/quota", "/sessions", "/disable", "/reveal?key=app/key-1"]
     for address in [*(office.url + path for path in others), *(user + act for act in acts)]:
         page.goto(address)
-        check(page, address, 1280, 320)
+        check(page, address)
     page.get_by_label("Your password", exact=True).fill("not the password")
     page.get_by_role("button", name="Reveal").click()
     expect(page.locator("#problem")).to_have_text("That is not your password.")
-    check(page, "refused", 1280, 320)
+    check(page, "refused")
     page.get_by_label("Your password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Reveal").click()
     expect(page.locator("pre.value")).to_contain_text('"n": 1')
-    check(page, "value", 1280, 320)
+    check(page, "value")
     page.goto(user + "/link")
     page.get_by_label("Your password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Make recovery link").click()
-    check(page, "secret", 1280, 320)
+    check(page, "secret")
     root.complaints = [text for text in root.complaints if "status of 401" not in text]
 
 

@@ -34,7 +34,7 @@ def test_devices_that_are_cut_off_and_see_their_server_killed_miss_nothing(brows
     page.locator("#merge").click(timeout=60_000)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        check(page, f"the demonstration, {scheme}", 1280, 320)
+        check(page, f"the demonstration, {scheme}")
     said = demo.stdout.readline()
     found = re.fullmatch(
         r"([\d ]+) changes, 0 missed, digest equal on 4 devices \((\d+) kills of the server, (\d+) cuts\)\n", said

@@ -54,12 +54,12 @@ def test_axe_finds_nothing_behind_any_link(make_person, post, theme):
         page.goto(server.url + path)
         expect(page.get_by_role("heading", level=1)).to_contain_text(heading, ignore_case=True)
         assert path.rsplit("/", 1)[1] not in page.url
-        check(page, path, 1280, 320)
+        check(page, path)
     page.goto(server.url + "/recover/mail")
     page.get_by_label("Username").fill("nobody")
     page.locator("main form button[type=submit]").click()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    check(page, "mail sent", 1280, 320)
+    check(page, "mail sent")
 
 
 @everywhere
@@ -70,4 +70,4 @@ def test_axe_finds_nothing_in_the_question_before_signing_out(make_person, theme
     tab.type_value('"not saved yet"')
     tab.sign_out()
     expect(tab.page.get_by_role("dialog")).to_contain_text("not saved yet")
-    check(tab.page, "unsaved", 1280, 320)
+    check(tab.page, "unsaved")

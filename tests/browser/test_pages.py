@@ -129,24 +129,30 @@ def test_the_theme_is_chosen_once_for_all_tabs(tabs):
 
 
 @pytest.mark.parametrize("path", ["/signin", "/keys"])
-def test_a_first_visit_loads_less_than_60_kb_of_javascript_and_nothing_from_elsewhere(make_person, server, path):
+def test_a_first_visit_loads_less_than_60_kb_of_javascript_15_of_css_and_nothing_from_elsewhere(
+    make_person, server, path
+):
     person = make_person(signed_up=path == "/keys")
     page = person.new_page()
     scripts: dict[str, int] = {}
+    styles: dict[str, int] = {}
     others = []
     page.on("request", lambda request: None if request.url.startswith(server.url) else others.append(request.url))
 
     def weigh(response):
-        if "javascript" in response.headers.get("content-type", ""):
-            scripts[response.url.removeprefix(server.url)] = len(gzip.compress(response.body(), 6))
+        kind = response.headers.get("content-type", "")
+        if "javascript" in kind or "css" in kind:
+            weights = scripts if "javascript" in kind else styles
+            weights[response.url.removeprefix(server.url)] = len(gzip.compress(response.body(), 6))
 
     page.on("response", weigh)
     page.goto(server.url + path, wait_until="networkidle" if path == "/signin" else "load")
     if path == "/keys":
         expect(page.locator("#conn")).to_have_attribute("data-state", "live")
     total = sum(scripts.values())
-    print(f"{path}: {total} bytes gzipped in {len(scripts)} files")
+    print(f"{path}: {total} bytes gzipped in {len(scripts)} files, and {sum(styles.values())} of CSS in {len(styles)}")
     assert 0 < total < 60_000, scripts
+    assert 0 < sum(styles.values()) < 15_000, styles
     assert not [url for url in others if not url.startswith("ws://127.0.0.1")]
 
 
