@@ -12,7 +12,8 @@ from tests.running import PASSWORD, Server
 # what Chromium itself says when a server cannot be reached, or has closed a poll's session meanwhile; fair only in a
 # test that takes the connection away
 OUTAGE = re.compile(
-    r"WebSocket connection to|net::ERR_|status of 400 .*/socket\.io/.*transport=polling|error occurred when fetching the script"
+    r"WebSocket connection to|net::ERR_|status of 400 .*/socket\.io/.*transport=polling"
+    r"|error occurred when fetching the script"
 )
 
 REPORT_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) =>
