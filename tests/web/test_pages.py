@@ -45,7 +45,9 @@ def test_signed_in_the_door_is_passed_at_once(alice):
     ],
 )
 def test_a_page_names_at_once_what_its_address_will_show(alice, path, module, sheet):
-    assert f'<link rel="modulepreload" href="/static/js/dashboard/{module}">' in alice.get(path).text
+    assert (
+        f'<link rel="modulepreload" fetchpriority="low" href="/static/js/dashboard/{module}">' in alice.get(path).text
+    )
     assert f'<link rel="stylesheet" href="/static/css/{sheet}">' in alice.get(path).text
     assert f"/{module}" not in alice.get("/keys").text and f"/{sheet}" not in alice.get("/keys").text
 
