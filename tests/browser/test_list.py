@@ -193,6 +193,28 @@ def test_many_are_ticked_by_keyboard_deleted_and_brought_back_as_one(ada, tab):
     expect(tab.rows).to_have_text(["devices/", "berlin", "readme"])
 
 
+def test_the_bar_of_what_is_ticked_takes_the_focus_from_nobody(ada):
+    fill(ada)
+    page, held = ada.new_page(), []
+    page.route("**/list/bar.js", lambda route: held.append(route))
+    page.goto(ada.server.url + "/keys")
+    tab = Tab(ada, page)
+    tab.row("readme").focus()
+    page.keyboard.press("x")
+    expect(tab.row("readme")).to_have_attribute("aria-selected", "true")
+    # further, before the bar's module is there
+    page.keyboard.press("Tab")
+    trash = page.get_by_role("region", name="Key list").get_by_role("link", name="Trash")
+    expect(trash).to_be_focused()
+    for route in held:
+        route.continue_()
+    expect(page.locator("#selected")).to_be_visible()
+    expect(trash).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(tab.button("Delete").first).to_be_focused()
+    expect(trash).to_be_hidden()
+
+
 def test_what_somebody_has_changed_unseen_is_not_deleted_with_the_rest(ada, tab):
     tab.page.keyboard.press("p")
     expect(tab.page.locator("#resume")).to_be_visible()

@@ -189,10 +189,7 @@ def test_nobody_finds_anything_of_somebody_who_has_signed_out(make_person):
     expect(theirs.count).to_have_text("0 keys")
 
 
-def test_nothing_is_kept_where_one_does_not_stay_signed_in(make_person):
-    person = make_person()
-    person.call("set", key="secret", value="hidden")
-    person.call("sign_out")
+def sign_in_for_once(person: Person) -> Tab:
     page = person.new_page()
     page.goto(person.server.url + "/signin")
     page.get_by_label("Username").fill(person.username)
@@ -202,11 +199,51 @@ def test_nothing_is_kept_where_one_does_not_stay_signed_in(make_person):
     tab = Tab(person, page)
     tab.is_live()
     expect(page.locator("#main")).to_have_attribute("data-loaded", "all", timeout=20_000)
+    return tab
+
+
+NOTHING_KEPT = """async () => localStorage.getItem("kept for") === null && !(await caches.match("/keys"))
+  && !(await indexedDB.databases()).length && !(await navigator.serviceWorker.getRegistrations()).length"""
+
+
+def test_nothing_is_kept_where_one_does_not_stay_signed_in(make_person):
+    person = make_person()
+    person.set("secret", "hidden")
+    person.call("sign_out")
+    tab = sign_in_for_once(person)
     tab.write("secret", '"hidden still"')
-    expect(tab.button("Done")).to_be_visible()
-    assert page.evaluate("indexedDB.databases()") == []
-    assert page.evaluate("navigator.serviceWorker.getRegistrations().then(({ length }) => length)") == 0
-    assert page.evaluate("localStorage.getItem('kept for')") is None
+    tab.is_saved()
+    assert tab.page.evaluate(NOTHING_KEPT)
+
+
+def test_what_an_earlier_session_kept_is_sent_and_goes_where_one_does_not_stay_signed_in(make_person):
+    ada, bob = make_person("ada"), make_person("bob")
+    ada.set("a", 1)
+    tab = ada.open_tab()
+    tab.page.evaluate(KEPT, 1)
+    away(ada, tab)
+    tab.write("a", "2")
+    tab.page.evaluate(WAITING, 1)
+    tab.page.close()
+    # the session is over, and nobody has told this browser
+    ada.context.clear_cookies()
+    ada.context.set_offline(False)
+    again = sign_in_for_once(ada)
+    expect(again.value_of("a")).to_have_text("2")
+    again.page.wait_for_function(NOTHING_KEPT)
+    assert ada.get("a") == 2
+    # and where it was somebody else's
+    again.sign_out()
+    again.page.wait_for_url("**/signin")
+    ada.sign_in()
+    tab = ada.open_tab()
+    tab.page.evaluate(KEPT, 2)
+    tab.page.close()
+    ada.context.clear_cookies()
+    ada.username = bob.username
+    theirs = sign_in_for_once(ada)
+    expect(theirs.count).to_have_text("0 keys")
+    theirs.page.wait_for_function(NOTHING_KEPT)
 
 
 def test_somebody_elses_cookie_empties_what_was_kept(make_person):

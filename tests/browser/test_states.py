@@ -173,6 +173,7 @@ def test_forced_colours(make_person):
     page.keyboard.press("x")
     expect(tab.row("b")).to_have_attribute("aria-selected", "true")
     assert look(tab.row("b")) != plain
+    expect(page.locator("#selected")).to_be_visible()
     page.keyboard.press("Tab")
     assert "none" not in look(page.locator(":focus"))[2]
     check(page, "forced colours")

@@ -93,14 +93,15 @@ function loadRest() {
   return rest.then(begin, () => (rest = null))
 }
 
-function begin([{ Leaving }, { keepHere }, hints]) {
+function begin([{ Leaving }, { keepHere, keepNothing }, hints]) {
   if (leaving) return
   leaving = new Leaving(desk, at("signout"))
   hint = () => hints.hint(COMMANDS)
   at("main").dataset.loaded = "all"
   redraw()
-  // where one does not stay signed in, nothing stays behind
+  // where one does not stay signed in, nothing stays behind, of an earlier session neither
   if (made.kept) keepHere(kv, made.username).catch(() => {})
+  else if (kept() !== null) keepNothing(kv).catch(() => {})
 }
 
 async function signedOut(pending) {

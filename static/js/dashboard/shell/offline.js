@@ -12,6 +12,15 @@ export async function keepHere(kv, username) {
   await work()
 }
 
+/** Throws away what an earlier session has kept, once the writes that it left behind have been sent, and keeps nothing more. */
+export async function keepNothing(kv) {
+  await kv.ready
+  await kv.keep()
+  while (kv.pending.length > 0 && kv.state !== "signed out") await new Promise((go) => kv.addEventListener("pending", go, { once: true }))
+  await forgetHere(kv)
+  await (await navigator.serviceWorker?.getRegistration())?.unregister()
+}
+
 /** Leaves nothing of the user in this browser. */
 export async function forgetHere(kv) {
   remember(null)
