@@ -5,7 +5,7 @@ import re
 from typing import Any, Self
 from urllib.parse import quote
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Route, expect
 
 from tests.running import PASSWORD, Server
 
@@ -68,7 +68,7 @@ class Person:
             expect(tab.page.locator("#detail-heading")).to_have_count(1)
         if self.expects_outage:
             # what is loaded a little later must be there before the connection goes
-            expect(tab.page.locator("#main")).to_have_attribute("data-loaded", "all", timeout=20_000)
+            expect(tab.page.locator("#main")).to_have_attribute("data-loaded", "all")
         return tab
 
     def new_page(self) -> Page:
@@ -90,6 +90,26 @@ class Person:
         fair = self.expects_outage and OUTAGE.search(f"{message.text} {message.location['url']}")
         if message.type in {"error", "warning"} and not fair:
             self.complaints.append(f"{message.type}: {message.text} ({message.location})")
+
+
+class Held:
+    """What `page` asks for at addresses like `pattern` is not answered before `release()`."""
+
+    def __init__(self, page: Page, pattern: str) -> None:
+        self._released = False
+        self._routes: list[Route] = []
+        page.route(pattern, self._take)
+
+    def release(self) -> None:
+        self._released = True
+        for route in self._routes:
+            route.continue_()
+
+    def _take(self, route: Route) -> None:
+        if self._released:
+            route.continue_()
+        else:
+            self._routes.append(route)
 
 
 def sign_out(page: Page) -> None:
@@ -194,7 +214,7 @@ class Tab:
         sign_out(self.page)
 
     def is_live(self) -> None:
-        expect(self.state).to_have_attribute("data-state", "live", timeout=20_000)
+        expect(self.state).to_have_attribute("data-state", "live")
 
     def is_offline(self) -> None:
-        expect(self.state).to_have_attribute("data-state", "offline", timeout=20_000)
+        expect(self.state).to_have_attribute("data-state", "offline")

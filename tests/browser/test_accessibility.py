@@ -224,7 +224,7 @@ def test_the_dashboard_without_a_connection(make_person, theme):
     check(tab.page, "offline")
     person.call("sign_out")
     person.context.set_offline(False)
-    expect(tab.page.get_by_role("dialog")).to_be_visible(timeout=20_000)
+    expect(tab.page.get_by_role("dialog")).to_be_visible()
     check(tab.page, "signed out")
 
 
@@ -267,5 +267,5 @@ def test_the_past(make_person, theme):
     check(page, "activity without a match")
     person.expects_outage = True
     person.context.set_offline(True)
-    expect(page.locator(".offline")).to_be_visible(timeout=20_000)
+    expect(page.locator(".offline")).to_be_visible()
     check(page, "activity offline")

@@ -169,7 +169,7 @@ def test_diagnostics_move_live_until_they_are_paused(make_root, office, ada):
     ada.open_tab()
     expect(tabs).to_have_text(str(before + 1))
     # a line comes with the second row
-    expect(page.locator("[data-figure=memory_bytes]")).to_have_attribute("d", re.compile("^M.*L"), timeout=20_000)
+    expect(page.locator("[data-figure=memory_bytes]")).to_have_attribute("d", re.compile("^M.*L"))
     page.get_by_role("button", name="Pause").click()
     expect(page.locator("#moving")).to_have_text("Paused")
     count = writes.inner_text()

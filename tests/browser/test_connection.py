@@ -84,7 +84,7 @@ def test_after_a_restore_tabs_show_what_was_restored_and_nothing_else(make_perso
     expect(there.row("later")).to_be_visible()
     answer(own_server.data_dir, "restore", str(backup), "--yes")
     for tab in (here, there):
-        expect(tab.row("later")).to_have_count(0, timeout=20_000)
+        expect(tab.row("later")).to_have_count(0)
         expect(tab.value_of("kept")).to_have_text("1")
         tab.is_live()
     # and both go on from there
@@ -105,7 +105,7 @@ def test_writes_under_way_when_the_server_is_killed_are_written_once(make_person
     }""")
     own_server.kill()
     own_server.start()
-    expect(page.locator("#conn")).to_have_attribute("data-state", "live", timeout=20_000)
+    expect(page.locator("#conn")).to_have_attribute("data-state", "live")
     page.evaluate("async () => { while (kv.pending.length) await new Promise((go) => setTimeout(go, 20)) }")
     acknowledged = page.evaluate("acknowledged")
     # every one exactly once and in order: 40 writes to each key make version 40, the last value the last one asked for
@@ -150,7 +150,7 @@ def test_a_tab_never_writes_into_the_space_of_who_signed_in_after(make_person):
     ada.context.add_cookies(bob.context.cookies())
     ada.context.set_offline(False)
     dialog = tab.page.get_by_role("dialog", name="You were signed out")
-    expect(dialog).to_contain_text("Somebody else has signed in in this browser.", timeout=20_000)
+    expect(dialog).to_contain_text("Somebody else has signed in in this browser.")
     expect(dialog).to_contain_text('"of ada, not sent"')
     assert bob.call("list")["entries"] == []
 

@@ -144,7 +144,7 @@ def test_a_save_that_another_overtook_is_a_conflict_and_not_lost(ada):
     expect(tab.button("Queued")).to_be_visible()
     ada.set("a", "theirs")
     ada.context.set_offline(False)
-    expect(tab.conflict).to_contain_text("saved revision 2 while you were editing 1", timeout=20_000)
+    expect(tab.conflict).to_contain_text("saved revision 2 while you were editing 1")
     expect(tab.editor).to_have_value('"mine"')
     assert ada.get("a") == "theirs"
 

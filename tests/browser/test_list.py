@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.browsing import Person, Tab
+from tests.browser.browsing import Held, Person, Tab
 
 SPACE = {
     "app/banner": "Maintenance on Sunday",
@@ -195,8 +195,8 @@ def test_many_are_ticked_by_keyboard_deleted_and_brought_back_as_one(ada, tab):
 
 def test_the_bar_of_what_is_ticked_takes_the_focus_from_nobody(ada):
     fill(ada)
-    page, held = ada.new_page(), []
-    page.route("**/list/bar.js", lambda route: held.append(route))
+    page = ada.new_page()
+    bar = Held(page, "**/list/bar.js")
     page.goto(ada.server.url + "/keys")
     tab = Tab(ada, page)
     tab.row("readme").focus()
@@ -206,8 +206,7 @@ def test_the_bar_of_what_is_ticked_takes_the_focus_from_nobody(ada):
     page.keyboard.press("Tab")
     trash = page.get_by_role("region", name="Key list").get_by_role("link", name="Trash")
     expect(trash).to_be_focused()
-    for route in held:
-        route.continue_()
+    bar.release()
     expect(page.locator("#selected")).to_be_visible()
     expect(trash).to_be_focused()
     page.keyboard.press("Tab")

@@ -67,7 +67,7 @@ def test_no_row_moves_when_the_connection_goes_and_comes(make_person):
     tab = ada.open_tab()
     tab.page.goto(f"{ada.server.url}/keys?view=list")
     tab.is_live()
-    expect(tab.page.locator("#main")).to_have_attribute("data-loaded", "all", timeout=20_000)
+    expect(tab.page.locator("#main")).to_have_attribute("data-loaded", "all")
     for width, height in SIZES.items():
         tab.page.set_viewport_size({"width": width, "height": height})
         before = box(tab.row("key-04"))

@@ -198,7 +198,7 @@ def sign_in_for_once(person: Person) -> Tab:
     page.get_by_role("button", name="Sign in").click()
     tab = Tab(person, page)
     tab.is_live()
-    expect(page.locator("#main")).to_have_attribute("data-loaded", "all", timeout=20_000)
+    expect(page.locator("#main")).to_have_attribute("data-loaded", "all")
     return tab
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.browsing import sign_out
+from tests.browser.browsing import Held, sign_out
 from tests.running import PASSWORD, fresh_name
 
 
@@ -79,7 +79,7 @@ def test_the_keyboard_is_enough(make_person, server):
         press("Tab")
         kind(value)
         press("Control+s")
-        expect(page.locator(f"[title={key}]")).to_be_visible()
+        expect(page.locator(f"[title={key}] + .v")).to_have_text(value)
         press("Escape")
         expect(focused).to_have_attribute("role", "row")
     press("Home")
@@ -162,14 +162,13 @@ def test_a_first_visit_loads_less_than_60_kb_of_javascript_15_of_css_and_nothing
 def test_what_is_there_before_the_scripts_is_what_they_draw(make_person, path, lasting):
     person = make_person()
     page = person.new_page()
-    page.route("**/dashboard/main.js", lambda route: held.append(route))
-    held = []
+    scripts = Held(page, "**/dashboard/main.js")
     page.goto(person.server.url + path, wait_until="commit")
     early = page.locator(f".awaited {lasting}")
     expect(early).to_be_visible()
     expect(page.locator(".skeleton:visible")).to_have_count(1)
     place, text = early.bounding_box(), early.inner_text()
-    held.pop().continue_()
+    scripts.release()
     expect(page.locator(".awaited:visible")).to_have_count(0)
     drawn = page.locator(lasting)
     expect(drawn).to_be_visible()

@@ -5,6 +5,7 @@ import threading
 import requests
 from playwright.sync_api import Page, expect
 
+from tests.browser.browsing import Held
 from tests.browser.test_accessibility import check
 from tests.running import DEADLINE, Server
 from tests.test_commands import answer
@@ -27,8 +28,7 @@ def test_loading(make_person):
     person.set("a", 1)
     person.context.add_init_script(ONLY_POLLS)
     page: Page = person.new_page()
-    held, through = [], []
-    page.route("**/socket.io/**", lambda route: route.continue_() if through else held.append(route))
+    connection = Held(page, "**/socket.io/**")
     page.goto(person.server.url + "/keys")
     keys = page.get_by_role("region", name="Key list")
     expect(keys).to_have_attribute("aria-busy", "true")
@@ -36,9 +36,7 @@ def test_loading(make_person):
     # at once; the keys come later
     expect(page.get_by_role("button", name="New key")).to_be_enabled()
     check_in_both(page, "loading")
-    through.append(True)
-    for route in held:
-        route.continue_()
+    connection.release()
     expect(page.locator("[role=row]")).to_have_count(1)
     expect(keys).to_have_attribute("aria-busy", "false")
     expect(page.locator(".skeleton")).to_have_count(0)
@@ -98,12 +96,12 @@ def test_too_many_verbs(make_person, tmp_path):
             for thread in wild:
                 thread.join()
         # what only the server knows is asked for again
-        expect(tab.page.locator(".meta time")).to_have_count(2, timeout=20_000)
+        expect(tab.page.locator(".meta time")).to_have_count(2)
         # nor is what was typed, though no row leads to it
         tab.click(f"Unsaved: a{n}")
         expect(tab.editor).to_have_value("1")
         tab.save()
-        expect(tab.value_of(f"a{n}")).to_have_text("1", timeout=20_000)
+        expect(tab.value_of(f"a{n}")).to_have_text("1")
     finally:
         server.close()
 

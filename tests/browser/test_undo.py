@@ -48,6 +48,7 @@ def test_what_somebody_wrote_since_is_left_alone(ada):
 def test_in_a_text_the_keys_of_undo_are_those_of_the_text(ada):
     tab = ada.open_tab()
     tab.create("a", "1")
+    tab.is_saved()
     tab.editor.press("End")
     tab.editor.press_sequentially("23")
     tab.editor.press("Control+z")

@@ -36,7 +36,7 @@ const page = {
   alert: (text) => announcer.alert(text),
   news: (facts, open) => announcer.changed(facts, open),
   toast: (what, action) => toasts.show(what, action),
-  focus: (where, key) => (wanted = { where, key, until: performance.now() + WAITS }),
+  focus: (where, key) => (wanted = { where, key, from: document.activeElement }),
   copy: async (text, what) => toasts.show((await (await clipboard()).copy(text)) ? `${what} copied` : "The browser did not let us copy"),
   can: (name) => COMMANDS.some((command) => command.name === name),
   run: (name) => perform(COMMANDS.find((command) => command.name === name), desk),
@@ -47,9 +47,8 @@ const page = {
 const desk = new Desk(kv, page)
 const list = new List(at("list"), desk)
 const pill = new Pill(at("conn"), at("status"), desk)
-const WAITS = 2_000 // so long the focus waits for what it is to go to
 
-let wanted = null // where the focus goes with the next drawing that has it: {where, key, until}
+let wanted = null // where the focus goes `from` where it was, with the next drawing that has it: {where, key, from}
 let toShow = null // the key of the row to bring into view, once there are rows
 let place = history.state // in the list, to be restored once there are rows
 let keeping = 0 // a timer, until the history entry is brought up to date
@@ -168,9 +167,10 @@ function showRow() {
 }
 
 function moveFocus() {
-  const { where, key, until } = wanted
+  const { where, key, from } = wanted
   const id = { detail: "detail-heading", editor: "editor", new: "new-key", "new value": "editor", filter: "filter" }[where] ?? where
-  if (where !== "list" && !at(id) && performance.now() < until) return // it is still being loaded
+  // it is still being loaded, and nobody has gone elsewhere meanwhile
+  if (where !== "list" && !at(id) && [from, document.body].includes(document.activeElement)) return
   wanted = null
   if (where === "list") return list.focusRow(key)
   at(id)?.focus({ preventScroll: !list.narrow })
