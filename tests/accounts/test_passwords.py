@@ -51,7 +51,7 @@ def test_what_is_not_guessed_easily_passes(password):
 
 
 @given(st.text(min_size=8, max_size=1024), st.text(alphabet="abc.-_9", min_size=3, max_size=32))
-@settings(max_examples=150, deadline=2000)
+@settings(max_examples=150)
 def test_judging_ends_for_any_text(password, username):
     with suppress(InvalidPassword):
         passwords.judge(password, username)

@@ -32,7 +32,7 @@ def page(ada):
 
 
 def test_what_went_in_comes_out(ada, page):
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     @given(st.dictionaries(keys, values, min_size=1, max_size=5))
     def round_trip(entries):
         # as text, so that Playwright's own idea of values is not what we test
@@ -53,7 +53,7 @@ def test_what_went_in_comes_out(ada, page):
 
 
 def test_whatever_another_door_wrote_is_what_the_page_holds(ada, page):
-    @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=50, suppress_health_check=list(HealthCheck))
     @given(keys, values)
     def round_trip(key, value):
         revision = ada.set(key, value)

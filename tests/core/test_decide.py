@@ -78,7 +78,7 @@ class Model:
         return True
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(writes)
 def test_a_space_is_what_a_dict_and_a_counter_would_be(history):
     memtable, model = a_memtable(), Model()
@@ -103,7 +103,7 @@ def test_a_space_is_what_a_dict_and_a_counter_would_be(history):
     assert [write.revision for write in space.log] == list(range(1, space.revision + 1))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(writes)
 def test_the_log_alone_makes_the_same_space_again(history):
     memtable = a_memtable()

@@ -48,7 +48,7 @@ def town(tmp_path_factory):
 names = itertools.count()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(steps)
 def test_whatever_was_done_can_be_undone_and_the_history_tells_of_it(town, history):
     clock = town.clock
@@ -134,7 +134,7 @@ def check(alice, model, floor, now):
             assert (entry["expires_at"] is None) == (row.expires_at is None)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(steps)
 def test_from_its_floor_on_the_history_is_complete(town, history):
     alice = Person(town.open(), town.add_user(f"alice{next(names)}"))

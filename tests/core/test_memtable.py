@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -55,7 +55,7 @@ class Copy:
         assert synced["digest"] == sum(digest_of(key, e[1]) for key, e in self.entries.items()) % 2**32
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(history=steps, backlog=st.sampled_from([1, 3, 100]), cached=st.sampled_from([0, 4, 100]))
 def test_whatever_happens_in_between_the_space_is_what_was_written(tmp_path_factory, history, backlog, cached):
     with pytest.MonkeyPatch.context() as patch:

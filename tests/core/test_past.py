@@ -7,7 +7,7 @@ import sqlite3
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_kv.core import backup, past, restoring
@@ -362,7 +362,7 @@ def test_bulk_writes_over_each_other_are_undone_one_by_one(alice):
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, 1, 2])), max_size=8), st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 def test_whatever_one_did_can_be_undone_back_to_the_beginning(house, wishes, data):
     alice = Person(house.open(), house.add_user(f"alice{next(_numbers)}"))
 

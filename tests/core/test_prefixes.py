@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_kv.core import prefixes
@@ -93,7 +93,7 @@ class Model:
         assert lasting == {key for key, entry in self.live().items() if entry[1] == float("inf")}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(history=steps)
 def test_prefix_verbs_do_what_they_would_to_a_dict(tmp_path_factory, history):
     house = House(tmp_path_factory.mktemp("house"))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import requests
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from realtime_kv.app import create_app
@@ -271,7 +271,7 @@ def token(alice):
     return alice.create_token(prefix=PREFIX)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(st.lists(_steps, max_size=14))
 @example([("sync", None), ("hear", 1), ("write", [[("set", "a/1")], [("set", "b")], [("set", "a/2")]]), ("lose", 1)])
 def test_whatever_is_written_or_lost_a_limited_tab_ends_with_exactly_the_keys_under_its_prefix(

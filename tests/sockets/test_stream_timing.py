@@ -4,7 +4,7 @@ import json
 from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_kv.app import create_app
@@ -101,7 +101,7 @@ _steps = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200)
 @given(st.lists(_steps, max_size=20), st.sampled_from([None, "a/"]), st.sampled_from([0, 400, 10**6]))
 def test_whatever_happens_during_a_sync_every_write_comes_once_and_in_order(app, home, steps, prefix, held_bytes):
     house = app.extensions["realtime_kv"]

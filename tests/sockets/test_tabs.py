@@ -5,7 +5,7 @@ import json
 import pytest
 import requests
 import socketio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.test_values import json_values
@@ -145,7 +145,7 @@ def test_a_flood_from_one_tab_is_answered_in_order(alice):
         position = change["revision"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(key=keys, value=json_values)
 def test_what_goes_in_comes_out_by_socket_and_http(alice, key, value):
     tab = alice._tabs[0] if alice._tabs else alice.open_tab(["websocket"])
