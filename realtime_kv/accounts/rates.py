@@ -27,7 +27,7 @@ class Rates:
     """The verbs of every user, each with a rate of their own."""
 
     def __init__(self, verbs_per_second: int, clock: Callable[[], int] = _steady_ms) -> None:
-        self._clock = clock
+        self.clock = clock
         self._handful = max(1, verbs_per_second * HANDFUL // SECOND)
         interval = max(1, round(self._handful * SECOND / verbs_per_second))
         self._buckets = Buckets(Rate(max(1, BURST_SECONDS * SECOND // interval), interval), SIZE)
@@ -43,7 +43,7 @@ class Rates:
         if len(self._paid) > SIZE:
             # nobody loses more than a handful
             self._paid.clear()
-        now, key = self._clock(), str(user_id)
+        now, key = self.clock(), str(user_id)
         while left < 0:
             if wait := self._buckets.wait(key, now):
                 # what has been paid for is kept, so that the heaviest verb is possible at the lowest rate
