@@ -112,6 +112,12 @@ class Held:
             self._routes.append(route)
 
 
+def resize(page: Page, width: int, height: int) -> None:
+    """To this size, all in its new place: what the scripts draw anew comes a frame after what the sheets do."""
+    page.set_viewport_size({"width": width, "height": height})
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def sign_out(page: Page) -> None:
     """By the menu that is behind one's name."""
     page.bring_to_front()

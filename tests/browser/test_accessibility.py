@@ -7,7 +7,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.browsing import Person
+from tests.browser.browsing import Person, resize
 from tests.running import PASSWORD
 
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -24,7 +24,7 @@ def check(page: Page, what: str, *widths: int) -> None:
     page.evaluate(AXE.read_text())
     for width in widths or SIZES:
         height = SIZES[width]
-        page.set_viewport_size({"width": width, "height": height})
+        resize(page, width, height)
         # colours are judged where they have come to rest
         page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null)))")
         found = page.evaluate("(tags) => axe.run({runOnly: {type: 'tag', values: tags}})", RULES)
@@ -34,7 +34,7 @@ def check(page: Page, what: str, *widths: int) -> None:
             for node in violation["nodes"]
         ]
         assert told == []
-    page.set_viewport_size({"width": 1280, "height": 800})
+    resize(page, 1280, 800)
 
 
 @everywhere

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from realtime_kv import verbs
+from tests.browser.browsing import resize
 from tests.browser.test_accessibility import check, everywhere
 from tests.test_snippets import KEYS, VALUE, snippets_of
 
@@ -28,7 +29,7 @@ def test_the_page_is_accessible_and_fits(make_person, theme):
     page.goto(f"{person.server.url}/api")
     check(page, "api")
     for width in (1280, 390, 320):
-        page.set_viewport_size({"width": width, "height": 800})
+        resize(page, width, 800)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.browsing import Person
+from tests.browser.browsing import Person, resize
 from tests.running import PASSWORD
 
 SIZES = {1280: 800, 768: 1024, 390: 844, 320: 568}
@@ -22,7 +22,7 @@ def test_the_menu_and_the_connection_open_below_their_buttons(ada: Person):
     for open_page in (lambda: ada.open_tab().page, lambda: goto(ada, "/account/profile")):
         page = open_page()
         for width, height in SIZES.items():
-            page.set_viewport_size({"width": width, "height": height})
+            resize(page, width, height)
             for button, opened in (("#user", "#menu"), ("#conn", "#status")):
                 if not page.locator(button).count():
                     continue
@@ -40,7 +40,7 @@ def test_the_menu_of_a_row_stays_on_the_screen_when_that_is_turned(ada: Person):
     tab.row("app/banner").hover()
     tab.button("Actions for app/banner").click()
     for width, height in SIZES.items():
-        tab.page.set_viewport_size({"width": width, "height": height})
+        resize(tab.page, width, height)
         menu = box(tab.page.get_by_role("menu"))
         assert 0 <= menu["x"] < menu["x"] + menu["width"] <= width, width
         assert 0 <= menu["y"] < menu["y"] + menu["height"] <= height, width
@@ -69,7 +69,7 @@ def test_no_row_moves_when_the_connection_goes_and_comes(make_person):
     tab.is_live()
     expect(tab.page.locator("#main")).to_have_attribute("data-loaded", "all")
     for width, height in SIZES.items():
-        tab.page.set_viewport_size({"width": width, "height": height})
+        resize(tab.page, width, height)
         before = box(tab.row("key-04"))
         ada.context.set_offline(True)
         tab.is_offline()
@@ -91,7 +91,7 @@ def test_what_happened_does_not_move_when_the_connection_goes(make_person):
     tab.is_live()
     row = tab.page.locator(".write").nth(2)
     for width, height in SIZES.items():
-        tab.page.set_viewport_size({"width": width, "height": height})
+        resize(tab.page, width, height)
         expect(row.get_by_role("button", name="Undo")).to_have_count(0)
         before = box(row)["y"]
         ada.context.set_offline(True)
@@ -109,7 +109,7 @@ def test_no_row_moves_when_one_filters(ada: Person):
         ada.set(f"key-{n:02}", n)
     tab = ada.open_tab()
     for width, height in SIZES.items():
-        tab.page.set_viewport_size({"width": width, "height": height})
+        resize(tab.page, width, height)
         before = box(tab.page.locator(".grid"))["y"]
         tab.page.locator("#filter").fill("key")
         expect(tab.count).to_have_text("40 matches of 40 keys")
@@ -128,7 +128,7 @@ def test_a_user_s_status_and_link_stand_in_their_places(make_root, make_person, 
     eve = make_person("eve", server=office)
     page = make_root().new_page()
     for width, height in SIZES.items():
-        page.set_viewport_size({"width": width, "height": height})
+        resize(page, width, height)
         page.goto(office.url + "/admin/users")
         row = page.locator("tr").filter(has=page.get_by_role("link", name=eve.username, exact=True))
         outer, inner = box(row), box(row.get_by_text("active", exact=True))
@@ -140,7 +140,7 @@ def test_a_user_s_status_and_link_stand_in_their_places(make_root, make_person, 
     page.get_by_role("button", name="Make recovery link").click()
     expect(page.locator(".code-list")).to_be_visible()
     for width, height in SIZES.items():
-        page.set_viewport_size({"width": width, "height": height})
+        resize(page, width, height)
         outer, inner = box(page.locator(".card")), box(page.locator(".code-list"))
         assert inner["x"] + inner["width"] < outer["x"] + outer["width"], width
         fits(page, "the link")

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.browsing import Held, Tab
+from tests.browser.browsing import Held, Tab, resize
 from tests.browser.test_accessibility import check, everywhere
 from tests.running import Server
 
@@ -286,7 +286,7 @@ def test_on_a_phone_what_can_be_done_is_in_a_sheet(make_person):
     tab.click("Actions")
     sheet = tab.page.get_by_role("dialog", name="app/a")
     check(tab.page, "sheet", 390)
-    tab.page.set_viewport_size({"width": 390, "height": 844})
+    resize(tab.page, 390, 844)
     tab.page.keyboard.press("Escape")
     expect(sheet).to_have_count(0)
     expect(tab.button("Actions")).to_be_focused()

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.browsing import Tab, sign_out
+from tests.browser.browsing import Tab, resize, sign_out
 from tests.running import ROOT
 
 FOLDER = ROOT / "test-results" / "screenshots"
@@ -35,13 +35,13 @@ def shoot(page: Page, name: str) -> None:
     """Three pictures, each of a whole and settled page."""
     for kind, scheme, size in [("light", "light", DESK), ("dark", "dark", DESK), ("phone", "light", PHONE)]:
         page.emulate_media(color_scheme=scheme)
-        page.set_viewport_size(size)
+        resize(page, **size)
         page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null)))")
         picture = FOLDER / f"{name}-{kind}.png"
         page.screenshot(path=picture)
         assert picture.stat().st_size > 4_000
     page.emulate_media(color_scheme="light")
-    page.set_viewport_size(DESK)
+    resize(page, **DESK)
 
 
 def test_the_dashboard(make_person):

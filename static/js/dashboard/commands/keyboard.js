@@ -60,6 +60,8 @@ function latin({ key, code }) {
 const single = (keys) => !keys.startsWith("Ctrl+")
 
 function typing(element) {
+  // the field of a dialog that has just been closed keeps the focus until the next frame
+  if (element.checkVisibility?.() === false) return false
   return element.matches?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], [contenteditable] *") ?? false
 }
 

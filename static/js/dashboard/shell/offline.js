@@ -25,6 +25,11 @@ export async function keepNothing(kv) {
 export async function forgetHere(kv) {
   remember(null)
   await kv.forget()
+  // Caches fail while the browser clears the site's data, as the server has it do when one signs out in another tab.
+  await forgetPage().catch(() => {})
+}
+
+async function forgetPage() {
   if (!globalThis.caches) return
   for (const name of await caches.keys()) if (name.startsWith(CACHES)) await (await caches.open(name)).delete("/keys")
 }
