@@ -217,11 +217,11 @@ def test_a_new_key_begins_in_its_folder_with_the_kind_that_one_wants(ada):
     tab = ada.open_tab()
     tab.page.goto(f"{ada.server.url}/keys?prefix=app/")
     tab.is_live()
-    for name, kind, text, value in [
-        ("text", "Text", "true", "true"),
-        ("number", "Number", "1.5", 1.5),
-        ("word", "true / false", None, True),
-        ("json", "JSON", "[1]", [1]),
+    for name, kind, label, text, value in [
+        ("text", "Text", "Value, text", "true", "true"),
+        ("number", "Number", "Value, a number", "1.5", 1.5),
+        ("word", "true / false", "Value, true or false", None, True),
+        ("json", "JSON", "Value, JSON", "[1]", [1]),
     ]:
         tab.click("New key")
         key = tab.page.get_by_label("Key", exact=True)
@@ -229,6 +229,8 @@ def test_a_new_key_begins_in_its_folder_with_the_kind_that_one_wants(ada):
         key.press("End")
         key.press_sequentially(name)
         tab.page.get_by_role("radio", name=kind, exact=True).check(force=True)
+        # another kind is written into another field
+        expect(tab.editor).to_have_attribute("aria-label", label)
         if text is not None:
             tab.editor.fill(text)
         tab.save()

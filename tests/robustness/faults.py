@@ -126,7 +126,8 @@ class Faults:
             with connection.makefile("rw") as lines:
                 lines.write(json.dumps({"order": order, **fields}) + "\n")
                 lines.flush()
-                return json.loads(lines.readline())
+                # nothing, when it has died of the order before it could answer
+                return json.loads(lines.readline() or "{}")
 
     @contextlib.contextmanager
     def _full(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from typing import Any
 from tests.robustness.replica import Replica
 
 KEYS = 12
-GROUPS = 3
+GROUPS = 5
 GROUP = 4
 LONG = 6000
 
@@ -71,22 +71,27 @@ class Workload:
         if choice < 0.18 and self._writes:
             # what was done last can still be undone, mostly
             return self._remember("undo", {"revision": touched or self.random.choice(self._writes)})
-        if choice < 0.32:
-            return self._remember(self.random.choice(["move", "copy"]), {"from": group, "to": self._free(group)})
-        if choice < 0.42:
+        if choice < 0.48:
+            return self._carry()
+        if choice < 0.55:
             return self._remember("delete_prefix", {"prefix": group})
-        if choice < 0.52:
+        if choice < 0.62:
             ops: list[dict[str, Any]] = [{"op": "delete", "key": key} for key in keys]
         else:
             value = self._value()
             ops = [{"op": "set", "key": key, "value": value} for key in keys]
         return self._remember("batch", {"ops": ops})
 
-    def _free(self, group: str) -> str:
-        """Another group, which is not there if possible: nothing is ever written over."""
-        others = [name for n in range(GROUPS) if (name := group_name(self._user, n)) != group]
-        free = [name for name in others if group_keys(name)[0] not in self._replica.entries]
-        return self.random.choice(free or others)
+    def _carry(self) -> list[Request]:
+        """One group to where another is not, if possible: nothing is ever written over. Else room is made, mostly."""
+        groups = [group_name(self._user, n) for n in range(GROUPS)]
+        there = [name for name in groups if group_keys(name)[0] in self._replica.entries]
+        free = [name for name in groups if name not in there]
+        if there and not free and self.random.random() < 0.8:
+            return self._remember("delete_prefix", {"prefix": self.random.choice(there)})
+        source = self.random.choice(there or groups)
+        target = self.random.choice([name for name in free or groups if name != source])
+        return self._remember(self.random.choice(["move", "copy"]), {"from": source, "to": target})
 
     def _restore(self) -> list[Request]:
         if not self._values:
