@@ -191,21 +191,19 @@ def test_nobody_finds_anything_of_somebody_who_has_signed_out(make_person):
 
 def test_caches_that_fail_while_the_browser_clears_them_are_no_complaint(make_person):
     ada = make_person("ada")
-    tab = ada.open_tab()
-    tab.page.evaluate(KEPT, 0)
-    other = ada.open_tab()
-    expect(other.page.locator("#main")).to_have_attribute("data-loaded", "all")
-    other.page.evaluate("""() => {
+    page = ada.open_tab().page
+    expect(page.locator("#main")).to_have_attribute("data-loaded", "all")
+    page.evaluate("""() => {
       CacheStorage.prototype.keys = async () => {
         document.documentElement.dataset.failed = "yes"
         throw new DOMException("Unexpected internal error.")
       }
     }""")
-    tab.sign_out()
-    expect(other.page.locator("#signed-out")).to_be_visible()
-    expect(other.page.locator("html")).to_have_attribute("data-failed", "yes")
+    ada.call("sign_out")
+    expect(page.locator("#signed-out")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("data-failed", "yes")
     # after which a complaint would have been heard
-    other.page.evaluate("new Promise((done) => setTimeout(done))")
+    page.evaluate("new Promise((done) => setTimeout(done))")
 
 
 def sign_in_for_once(person: Person) -> Tab:
