@@ -4,8 +4,9 @@ A stream is in its user's room before it syncs, as a tab is, and what is pushed 
 write once, in order and without gaps. It only listens, so it is no tab: nobody sees it in `presence`.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
+from itertools import islice
 
 import msgspec
 
@@ -20,6 +21,9 @@ from realtime_kv.core.store import Store
 from realtime_kv.sockets.gateway import BOOKMARK_SECONDS, CLOSE_SOME_SECONDS, SEEN_SECONDS
 from realtime_kv.sockets.rounds import Rounds
 from realtime_kv.sockets.stream import News, Stream, event
+
+# of so many sessions that ended last it is known which they were, for streams that are being let in
+REMEMBERED = 1000
 
 # said before an end that is not about this stream
 _RESTART = event(
@@ -41,8 +45,9 @@ class Streams:
         self._addresses: Counter[str] = Counter()
         self._closing = False
         self.count = 0
-        # how many sessions have ended; given to `open`, it notices one that ended since it was read
+        # how many sessions have ended; given to `open`, it notices that the stream's own ended since it was read
         self.endings = 0
+        self._ended: deque[int] = deque(maxlen=REMEMBERED)
         store.watch(self.push)
         accounts.watch(self.end_session)
         self._rounds: Rounds[Stream] = Rounds(BOOKMARK_SECONDS, self._mark, runtime.call_later)
@@ -61,7 +66,7 @@ class Streams:
     def admit(self, stream: Stream) -> bool:
         """Into its user's room; False if it may not come in after all: then it comes back, and is looked at anew."""
         user_id, address = stream.caller.user_id, stream.address
-        if stream.endings != self.endings or self._closing or self._is_crowded(user_id, address):
+        if self._closing or self._may_be_over(stream) or self._is_crowded(user_id, address):
             return False
         self._rooms.setdefault(user_id, {})[stream] = None
         self._addresses[address] += 1
@@ -100,6 +105,7 @@ class Streams:
     def end_session(self, ended: Ended) -> None:
         """Tell the streams of a session that it is over, and end them."""
         self.endings += 1
+        self._ended.append(ended.session_id)
         for stream in [*self._rooms.get(ended.user_id, ())]:
             if stream.caller.session_id == ended.session_id:
                 stream.end(event("signed_out", _encode({"reason": ended.reason})))
@@ -108,8 +114,9 @@ class Streams:
 
     def start_anew(self) -> None:
         """Every stream comes back, by itself: other data has taken the place of theirs."""
-        # a stream that is being let in right now comes back, too
+        # a stream that is being let in right now comes back, too, whosever it is
         self.endings += 1
+        self._ended.clear()
         for stream in self._all():
             stream.end(_RESTART)
 
@@ -135,6 +142,11 @@ class Streams:
         return (self._per_user is not None and of_user >= self._per_user) or (
             self._per_address is not None and of_address >= self._per_address
         )
+
+    def _may_be_over(self, stream: Stream) -> bool:
+        """Whether its session has ended since it was looked up, as far as we remember."""
+        since = self.endings - stream.endings
+        return since > len(self._ended) or stream.caller.session_id in islice(reversed(self._ended), since)
 
     def _mark(self, stream: Stream) -> None:
         if stream in self._rooms.get(stream.caller.user_id, ()):

@@ -23,7 +23,7 @@ PATIENCE = 30.0
 class Streams(Protocol):
     """Answers that go on: what is pushed to a user's tabs."""
 
-    # given to `open`, it notices a session that ended since this was read
+    # given to `open`, it notices that the caller's session ended since this was read
     endings: int
 
     def open(self, caller: Caller, address: str, epoch: str | None, since: int | None, endings: int) -> Iterable[bytes]:

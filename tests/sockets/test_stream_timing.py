@@ -1,6 +1,7 @@
 """A stream whose sync takes its time, while writes go on: whatever meets whatever, it holds what the server holds."""
 
 import json
+from collections import deque
 from unittest.mock import patch
 
 import pytest
@@ -80,18 +81,20 @@ def app(tmp_path):
     app.extensions["realtime_kv"].stop()
 
 
-@pytest.fixture
-def home(app):
+def sign_up(app, name):
     """A user's token, and a way to call verbs."""
     client = app.test_client()
-    token = client.post("/api/v1/sign_up", json={"username": "alice", "password": PASSWORD, "token": True}).json[
-        "token"
-    ]
+    token = client.post("/api/v1/sign_up", json={"username": name, "password": PASSWORD, "token": True}).json["token"]
 
     def call(verb, **payload):
         return client.post(f"/api/v1/{verb}", json=payload, headers={"Authorization": f"Bearer {token}"}).json
 
     return token, call
+
+
+@pytest.fixture
+def home(app):
+    return sign_up(app, "alice")
 
 
 _writes = st.lists(st.tuples(st.sampled_from(KEYS), st.booleans()), min_size=1, max_size=4, unique_by=lambda op: op[0])
@@ -166,13 +169,26 @@ def test_of_a_commit_of_many_writes_a_stream_is_told_those_that_its_sync_did_not
     assert told("a/", 7) == ([], 7)
 
 
-def test_a_session_that_ended_while_it_was_looked_up_gets_nothing(app, home):
+def test_a_session_that_ended_while_it_was_looked_up_gets_nothing_and_that_of_others_changes_nothing(app, home):
     house, (token, call) = app.extensions["realtime_kv"], home
-    streams, wire = house.streams, Wire()
-    endings = streams.endings
-    caller = house.runtime.wait(house.accounts.caller(token, "http", ""))
-    stream = streams.open(caller, "", None, None, endings)
-    call("sign_out")
-    stream.begin(wire)
-    assert not wire.open and wire.empty
+    streams, (_, call_of_bob) = house.streams, sign_up(app, "bob")
+
+    def is_let_in(meanwhile):
+        endings, wire = streams.endings, Wire()
+        caller = house.runtime.wait(house.accounts.caller(token, "http", ""))
+        stream = streams.open(caller, "", None, None, endings)
+        meanwhile()
+        stream.begin(wire)
+        if wire.open:
+            streams.forget(stream)
+        return wire.open
+
+    assert is_let_in(lambda: None)
+    assert is_let_in(lambda: call_of_bob("sign_out"))
+    assert not is_let_in(streams.start_anew)
+    assert is_let_in(lambda: sign_up(app, "carol")[1]("sign_out"))
+    with patch.object(streams, "_ended", deque(maxlen=0)):
+        # which session it was that ended is forgotten
+        assert not is_let_in(lambda: sign_up(app, "dave")[1]("sign_out"))
+    assert not is_let_in(lambda: call("sign_out"))
     assert streams.count == 0
