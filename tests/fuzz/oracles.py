@@ -20,9 +20,9 @@ CODES = {
 ELEMENT = b"<fuzzed"
 HEADER = b"x-fuzzed"
 
-# `run.py` is the command that people are told of
+# `run.py` is the command that people are told of, and what is signed may go on with `.py-`
 _INSIDES = re.compile(
-    rb'Traceback|File "|/realtime_kv/|site-packages|\b[A-Z][A-Za-z]*(?:Error|Exception)\b|(?<!run)\.py\b'
+    rb'Traceback|File "|/realtime_kv/|site-packages|\b[A-Z][A-Za-z]*(?:Error|Exception)\b|(?<!run)\.py(?![\w-])'
     rb"|sqlite|sqlalchemy|msgspec|eventlet|[Ww]erkzeug|engineio|socketio\."
 )
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
