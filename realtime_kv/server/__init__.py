@@ -213,12 +213,13 @@ def share_a_processor(*threads: int | None) -> None:
 def _collect_in_portions(runtime: Runtime) -> None:
     """Collect cycles some thousand objects at a time: a thousand tabs that connect at once make many at once.
 
-    What was made so far stays and need not be looked at again. What has grown old is looked at every few minutes only,
-    because that takes as long as there are tabs (0.1 s for ten thousand), and hardly ever finds anything.
+    What was made so far stays and need not be looked at again. To look at all that has grown old takes as long as there
+    are tabs (0.1 s for ten thousand). So that is done every few minutes, and sooner only when much may be garbage (a
+    refusal can hold the connection that was under way with it) and, Python's own rule, a quarter of it is new.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(4_000, 4, 1_000_000)
+    gc.set_threshold(4_000, 4, 25)
     repeat(runtime, 150, gc.collect)
 
 

@@ -111,6 +111,8 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
         environ: dict[str, Any] = super().get_environ()
         self._deadline.cancel()
         self._unread = False
+        # a hook that nobody uses, and a way back to this connection: its buffers would wait for the garbage collector
+        environ.pop("eventlet.set_idle", None)
         if "content-type" not in self.headers:
             # eventlet would say text/plain for a request that says nothing
             environ["CONTENT_TYPE"] = ""

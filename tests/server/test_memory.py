@@ -1,0 +1,84 @@
+"""What the server's process holds once those it was needed for have gone."""
+
+import contextlib
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.running import Server
+
+NOTHING_THERE = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
+# refused by the database's thread: what is raised comes through a future
+NOT_SIGNED_IN = b"GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer rks_%b\r\n\r\n" % (b"x" * 43)
+
+# garbage that is old when it becomes garbage: nobody but a collection of everything finds it
+AGING = """
+from collections import deque
+from realtime_kv import server
+
+class Nothing:
+    def call_later(self, seconds, fn):
+        pass
+
+class Circle:
+    alive = 0
+
+    def __init__(self):
+        self.itself = self
+        Circle.alive += 1
+
+    def __del__(self):
+        Circle.alive -= 1
+
+server._collect_in_portions(Nothing())
+under_way = deque(maxlen=40_000)
+for _ in range(1_500_000):
+    under_way.append(Circle())
+print(Circle.alive)
+"""
+
+AT_ONCE = 200
+ROUNDS = 50
+
+
+def memory(server):
+    """Resident, in bytes."""
+    status = (Path("/proc") / str(server.process.pid) / "status").read_text()
+    return int(re.search(r"^VmRSS:\s+(\d+)", status, re.MULTILINE)[1]) * 1024
+
+
+def come_and_go(server, request):
+    """So many connections at once; each asks, is answered, and only then hangs up."""
+    with contextlib.ExitStack() as open_ones:
+        connections = [
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+            for _ in range(AT_ONCE)
+        ]
+        for connection in connections:
+            connection.sendall(request)
+        for connection in connections:
+            assert connection.recv(65536).startswith(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize("request_", [NOTHING_THERE, NOT_SIGNED_IN], ids=["nothing there", "not signed in"])
+def test_connections_that_have_gone_are_forgotten(tmp_path, request_):
+    server = Server(tmp_path / "data", RKV_RATE_LIMITS="off").start()
+    try:
+        for _ in range(3):
+            come_and_go(server, request_)
+        before = memory(server)
+        for _ in range(ROUNDS):
+            come_and_go(server, request_)
+        after = memory(server)
+        assert after < before + 24 * 2**20
+    finally:
+        server.close()
+
+
+def test_what_has_grown_old_is_looked_at_before_it_is_much():
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", AGING], capture_output=True, text=True, check=True)
+    assert 40_000 <= int(done.stdout) < 1_000_000
