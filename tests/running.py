@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -71,6 +72,13 @@ class Server:
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.kill()
+
+    def status(self, name: str) -> int:
+        """A figure of the process, by the kernel's name for it (proc_pid_status(5)); memory is in KiB."""
+        assert self.process is not None
+        found = re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text(), re.MULTILINE)
+        assert found is not None
+        return int(found[1])
 
     def sign_up(self, username: str) -> "Account":
         answer = requests.post(

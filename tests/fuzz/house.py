@@ -79,10 +79,8 @@ class House:
                 links.append(str(link.readlink()))
             except FileNotFoundError:
                 continue
-        status = (process / "status").read_text()
-        kib, threads = (int(re.search(rf"^{name}:\s+(\d+)", status, re.MULTILINE)[1]) for name in ("VmRSS", "Threads"))
         sockets = sum(link.startswith("socket:") for link in links)
-        return Usage(len(links) - sockets, sockets, threads, kib * 1024)
+        return Usage(len(links) - sockets, sockets, self.server.status("Threads"), self.server.status("VmRSS") * 1024)
 
     def quiet(self, *, tabs: int, patient: bool) -> Usage:
         """What is held once all but so many tabs have hung up; with `patient`, and have been given up."""
