@@ -20,6 +20,7 @@ from realtime_kv.core.runtime import Inline, Runtime, repeat
 from realtime_kv.core.space import Quota
 from realtime_kv.core.store import Store, now_ms
 from realtime_kv.extensions import db, socketio
+from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.operations import Operations
 from realtime_kv.sockets import transport
 from realtime_kv.sockets.gateway import Gateway
@@ -49,6 +50,7 @@ class House:
     carrier: Carrier
     chronicle: Chronicle
     expiry: Expiry
+    limit_log: LimitLog
     # the figures of the parts; whoever runs this app adds theirs
     gauges: Gauges = field(compare=False)
 
@@ -96,6 +98,7 @@ def create_app(
     database.prepare(engine)
     migrations.upgrade(engine)
 
+    limit_log = LimitLog(clock)
     quota = Quota(config.quota_keys, config.quota_bytes)
     store = Store(
         engine,
@@ -126,7 +129,7 @@ def create_app(
         runtime, store.readers, store.pulse, partial(_figures, gauges), Path(str(engine.url.database)), clock
     )
     app.extensions["realtime_kv"] = House(
-        config, runtime, store, accounts, gateway, streams, operations, carrier, chronicle, expiry, gauges
+        config, runtime, store, accounts, gateway, streams, operations, carrier, chronicle, expiry, limit_log, gauges
     )
 
     web.register(app)

@@ -24,7 +24,7 @@ FLOORS = [
     {"accounts"},
     {"migrations"},
     {"core", "browser_files"},
-    {"config", "version"},
+    {"config", "version", "metrics"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
