@@ -112,7 +112,7 @@ def create_app(
     accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send)
     repeat(runtime, EXPIRY_SECONDS, accounts.end_expired)
     gateway = Gateway(config, runtime, store, accounts)
-    streams = Streams(config, runtime, store, accounts)
+    streams = Streams(config, runtime, store, accounts, limit_log)
     expiry = Expiry(store)
     repeat(runtime, LOOK_SECONDS, expiry.look)
 
@@ -139,6 +139,7 @@ def create_app(
     limits = Limits(
         connections_per_address=config.connections_per_address if config.rate_limits else None,
         address=partial(door.address, config=config),
+        limit_log=limit_log,
     )
     app.wsgi_app = transport.holding(  # type: ignore[method-assign, assignment]
         headers.everywhere(app.wsgi_app, config), limits

@@ -10,8 +10,9 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from realtime_kv.accounts.addresses import network_of
 from realtime_kv.accounts.hashing import Here, Process
-from realtime_kv.accounts.limits import Limits, network_of
+from realtime_kv.accounts.limits import Limits
 from realtime_kv.accounts.sessions import DAY, Ended
 from realtime_kv.accounts.steps import Steps, walk
 from realtime_kv.accounts.turns import Turns

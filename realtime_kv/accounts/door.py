@@ -3,12 +3,11 @@
 Both doors ask here, with nothing but a WSGI environ and, for a socket, the `auth` of its CONNECT.
 """
 
-import contextlib
-import ipaddress
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from realtime_kv.accounts import agents
+from realtime_kv.accounts.addresses import normalize
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.config import Config
 from realtime_kv.core.errors import Forbidden
@@ -68,16 +67,17 @@ def check_origin(environ: Mapping[str, Any], config: Config, kind: Kind) -> None
 
 
 def address(environ: Mapping[str, Any], config: Config) -> str:
-    """Where the request came from; what a forwarding header says counts only for as many proxies as are configured.
+    """Return the client's address, normalized.
 
-    And only if it is an address: it is kept, shown and logged.
+    A forwarding header counts only for as many proxies as are configured, and only if it holds an address there:
+    the address is stored, shown and logged. Otherwise it is the address of the TCP connection.
     """
-    forwarded = [part.strip() for part in str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")]
-    if config.proxies and len(forwarded) >= config.proxies:
-        with contextlib.suppress(ValueError):
-            # without a zone, which may be any text
-            return str(ipaddress.ip_address(forwarded[-config.proxies].partition("%")[0]))
-    return str(environ.get("REMOTE_ADDR") or "")
+    if config.proxies:
+        forwarded = str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")
+        if len(forwarded) >= config.proxies and (found := normalize(forwarded[-config.proxies])) is not None:
+            return found
+    peer = str(environ.get("REMOTE_ADDR") or "")
+    return normalize(peer) or peer
 
 
 def visit(environ: Mapping[str, Any], config: Config) -> Visit:

@@ -8,12 +8,12 @@ Kept in memory, bounded: what is forgotten at a restart is only somebody's waiti
 costs nothing; one that succeeds is given back, so that only guessing is slowed down.
 """
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
+from realtime_kv.accounts.addresses import network_of
 from realtime_kv.core.errors import RateLimited
 
 Key = tuple[str | int, ...]
@@ -262,16 +262,3 @@ def _make_room(kept: OrderedDict, key: object, size: int) -> None:  # type: igno
 
 def _spelt(seconds: int) -> str:
     return f"{seconds} s" if seconds < 120 else f"{ceil(seconds / 60)} minutes"
-
-
-def network_of(address: str) -> str:
-    """The address, or the /64 that an IPv6 client has all for itself."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address[:64]
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((int(parsed), 64), strict=False))

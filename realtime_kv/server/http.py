@@ -13,6 +13,8 @@ from typing import Any
 import eventlet
 from eventlet import greenio, wsgi
 
+from realtime_kv.accounts.addresses import network_of
+
 log = logging.getLogger(__name__)
 
 BODY_BYTES = 1024 * 1024
@@ -60,7 +62,7 @@ class Door:
         self._open: Counter[str] = Counter()
 
     def open(self, conn_state: list[Any], server: wsgi.Server) -> None:
-        address = conn_state[0][0]
+        address = network_of(str(conn_state[0][0]))
         if self._cap is not None and self._open[address] >= self._cap:
             return
         self._open[address] += 1

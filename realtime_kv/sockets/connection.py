@@ -71,8 +71,8 @@ class Connection:
         "_queued_since",
         "_resumed",
         "_why",
-        "address",
         "closed",
+        "network",
         "probe",
         "session",
         "sid",
@@ -82,10 +82,10 @@ class Connection:
         "working",
     )
 
-    def __init__(self, host: Host, sid: str, address: str) -> None:
+    def __init__(self, host: Host, sid: str, network: str) -> None:
         self._host = host
         self.sid = sid
-        self.address = address
+        self.network = network
         self.websocket: WebSocket | None = None
         self.probe: WebSocket | None = None
         self.upgrading = False

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from realtime_kv.accounts.addresses import network_of
 from realtime_kv.core.runtime import Runtime
+from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.sockets.connection import Connection, Receiver
 from realtime_kv.sockets.packets import Frame
 from realtime_kv.sockets.rounds import Rounds
@@ -40,6 +42,8 @@ class Limits:
     # None: no cap
     connections_per_address: int | None = None
     address: Callable[[Mapping[str, Any]], str] = peer_address
+    # where reached limits are recorded
+    limit_log: LimitLog | None = None
 
 
 class TooMany(Exception):
@@ -74,7 +78,7 @@ class Connections:
         # WebSockets whose TCP connection is still there, said goodbye to or not
         self.open_websockets = 0
         self._closing = False
-        self._addresses: Counter[str] = Counter()
+        self._networks: Counter[str] = Counter()
         self._pings = Rounds(limits.ping_interval, self._ping, runtime.call_later)
         self._pongs = Rounds(limits.ping_timeout, self._expect_pong, runtime.call_later)
         self._joins = Rounds(limits.join_seconds, self._expect_join, runtime.call_later)
@@ -85,12 +89,13 @@ class Connections:
         """A new connection. Raises TooMany, Closing."""
         if self._closing:
             raise Closing
-        address = self.limits.address(environ)
+        network = network_of(self.limits.address(environ))
         cap = self.limits.connections_per_address
-        if cap is not None and self._addresses[address] >= cap:
+        if cap is not None and self._networks[network] >= cap:
+            self._record("connections_per_address", network)
             raise TooMany
-        connection = self.by_sid[sid] = Connection(self, sid, address)
-        self._addresses[address] += 1
+        connection = self.by_sid[sid] = Connection(self, sid, network)
+        self._networks[network] += 1
         self._joins.add(sid)
         self._pings.add(sid)
         return connection
@@ -144,12 +149,16 @@ class Connections:
 
     def forget(self, connection: Connection) -> None:
         if self.by_sid.pop(connection.sid, None) is not None:
-            self._addresses[connection.address] -= 1
-            if not self._addresses[connection.address]:
-                del self._addresses[connection.address]
+            self._networks[connection.network] -= 1
+            if not self._networks[connection.network]:
+                del self._networks[connection.network]
 
     def on_end(self, websocket: WebSocket) -> None:
         self.open_websockets -= 1
+
+    def _record(self, limit: str, network: str) -> None:
+        if self.limits.limit_log is not None:
+            self.limits.limit_log.record(limit, network=network)
 
     # what is due
 

@@ -11,6 +11,7 @@ from itertools import islice
 import msgspec
 
 from realtime_kv.accounts.accounts import Accounts
+from realtime_kv.accounts.addresses import network_of
 from realtime_kv.accounts.sessions import Ended
 from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
@@ -18,6 +19,7 @@ from realtime_kv.core.errors import RateLimited, Unavailable
 from realtime_kv.core.frames import Committed
 from realtime_kv.core.runtime import Runtime, repeat
 from realtime_kv.core.store import Store
+from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.sockets.gateway import BOOKMARK_SECONDS, CLOSE_SOME_SECONDS, SEEN_SECONDS
 from realtime_kv.sockets.rounds import Rounds
 from realtime_kv.sockets.stream import News, Stream, event
@@ -36,13 +38,14 @@ _encode = msgspec.json.Encoder().encode
 class Streams:
     """Every open stream, and what it is told."""
 
-    def __init__(self, config: Config, runtime: Runtime, store: Store, accounts: Accounts) -> None:
+    def __init__(self, config: Config, runtime: Runtime, store: Store, accounts: Accounts, limit_log: LimitLog) -> None:
         self._store = store
         self._accounts = accounts
+        self._limit_log = limit_log
         self._per_user = config.connections_per_user if config.rate_limits else None
         self._per_address = config.connections_per_address if config.rate_limits else None
         self._rooms: dict[int, dict[Stream, None]] = {}
-        self._addresses: Counter[str] = Counter()
+        self._networks: Counter[str] = Counter()
         self._closing = False
         self.count = 0
         # how many sessions have ended; given to `open`, it notices that the stream's own ended since it was read
@@ -69,7 +72,7 @@ class Streams:
         if self._closing or self._may_be_over(stream) or self._is_crowded(user_id, address):
             return False
         self._rooms.setdefault(user_id, {})[stream] = None
-        self._addresses[address] += 1
+        self._networks[network_of(address)] += 1
         self.count += 1
         self._rounds.add(stream)
         return True
@@ -87,9 +90,10 @@ class Streams:
         """Its connection is gone, too."""
         self.leave(stream)
         self.count -= 1
-        self._addresses[stream.address] -= 1
-        if not self._addresses[stream.address]:
-            del self._addresses[stream.address]
+        network = network_of(stream.address)
+        self._networks[network] -= 1
+        if not self._networks[network]:
+            del self._networks[network]
 
     # what the store and the accounts call
 
@@ -138,10 +142,14 @@ class Streams:
         return [stream for room in self._rooms.values() for stream in room]
 
     def _is_crowded(self, user_id: int, address: str) -> bool:
-        of_user, of_address = len(self._rooms.get(user_id, ())), self._addresses[address]
-        return (self._per_user is not None and of_user >= self._per_user) or (
-            self._per_address is not None and of_address >= self._per_address
-        )
+        network = network_of(address)
+        if self._per_user is not None and len(self._rooms.get(user_id, ())) >= self._per_user:
+            self._limit_log.record("streams_per_user", account=user_id, network=network)
+            return True
+        if self._per_address is not None and self._networks[network] >= self._per_address:
+            self._limit_log.record("streams_per_address", account=user_id, network=network)
+            return True
+        return False
 
     def _may_be_over(self, stream: Stream) -> bool:
         """Whether its session has ended since it was looked up, as far as we remember."""

@@ -113,6 +113,12 @@ def test_without_a_public_url_ours_is_the_address_that_is_listened_on(origin):
         (1, None, "9.9.9.9"),
         (1, "2001:DB8::0:1", "2001:db8::1"),
         (1, "fe80::1%<b>", "fe80::1"),
+        (1, "203.0.113.7:51008", "203.0.113.7"),
+        (1, "[2001:db8::7]:51008", "2001:db8::7"),
+        (1, "[2001:db8::7]", "2001:db8::7"),
+        (1, "::ffff:203.0.113.9", "203.0.113.9"),
+        (1, "[::ffff:203.0.113.9]:80", "203.0.113.9"),
+        (1, "unknown", "9.9.9.9"),
         (1, "<script>", "9.9.9.9"),
         (1, "1.1.1.1\nforged", "9.9.9.9"),
         (1, "1" * 60_000, "9.9.9.9"),
@@ -121,3 +127,11 @@ def test_without_a_public_url_ours_is_the_address_that_is_listened_on(origin):
 def test_a_forwarded_address_counts_for_as_many_proxies_as_are_configured(proxies, forwarded, expected):
     environ = {"REMOTE_ADDR": "9.9.9.9"} | ({} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded})
     assert door.address(environ, Config(proxies=proxies)) == expected
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"),
+    [("::ffff:192.0.2.1", "192.0.2.1"), ("fe80::1%eth0", "fe80::1"), ("2001:DB8::1", "2001:db8::1"), ("", "")],
+)
+def test_the_address_of_the_connection_is_normalized_too(peer, expected):
+    assert door.address({"REMOTE_ADDR": peer}, Config()) == expected

@@ -1,7 +1,8 @@
 """A server with the real transport and the smallest possible gateway, as a process of its own for tests.
 
 Started with a JSON object on the command line: `limits` (fields of Limits), `queue` (how many events a tab may have
-unanswered), `deadlines` (of server.http), `http_cap` (connections of an address). It prints its port.
+unanswered), `deadlines` (of server.http), `http_cap` (connections of an address), `proxies` (whose `X-Forwarded-For`
+counts). It prints its port.
 
 Events: `echo` is answered with what came, `hold` waits for the next `/release`, `push {times, bytes}` sends numbered
 `news` back; whatever else comes is answered with `"unknown"`. Over HTTP: `/stats`, `/reset` (forget what was seen),
@@ -14,12 +15,16 @@ import json
 import logging
 import sys
 from collections import defaultdict
+from functools import partial
 from urllib.parse import parse_qs
 
 import socketio
 from eventlet import wsgi
 
+from realtime_kv.accounts import door
+from realtime_kv.config import Config
 from realtime_kv.core.runtime import Future
+from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.server import http, listen
 from realtime_kv.server.http import Door
 from realtime_kv.server.hub import Hub
@@ -101,6 +106,7 @@ class EchoGateway:
             "log": self.log,
             "received": list(self.received.values()),
             "batches": self.batches,
+            "limits": sorted((row.limit, row.network, row.count) for row in self.limit_log.recent()),
         }
 
 
@@ -112,7 +118,11 @@ def main(options: dict) -> None:
     origins = [f"http://127.0.0.1:{port}", "http://ours.example"]
     server = socketio.Server(async_mode="eventlet", cors_allowed_origins=origins)
     gateway = EchoGateway(server, options.get("queue", 256))
-    gateway.engine = transport.install(server, gateway, Limits(**options.get("limits", {})), hub)
+    limit_log = LimitLog(lambda: 0)
+    gateway.limit_log = limit_log
+    address = partial(door.address, config=Config(proxies=options.get("proxies", 0)))
+    limits = Limits(**options.get("limits", {}), address=address, limit_log=limit_log)
+    gateway.engine = transport.install(server, gateway, limits, hub)
 
     def control(environ, start_response):
         if environ["PATH_INFO"] == "/length":

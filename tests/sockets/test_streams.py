@@ -278,3 +278,24 @@ def test_a_client_of_http_1_0_reads_to_the_end(own_server):
         rest = file.read()
     assert rest.endswith(b'event: signed_out\ndata: {"reason":"signed_out"}\n\n')
     assert b"\r\n" not in rest
+
+
+def test_streams_are_counted_by_network(tmp_path):
+    server = Server(tmp_path / "data", RKV_RATE_LIMITS="on", RKV_PROXIES="1", RKV_CONNECTIONS_PER_ADDRESS="2").start()
+    try:
+        account = server.sign_up(fresh_name())
+
+        def open_stream(address):
+            headers = {**account.headers, "X-Forwarded-For": address}
+            return requests.get(f"{server.url}/api/v1/stream", headers=headers, stream=True, timeout=DEADLINE)
+
+        with open_stream("2001:db8:0:1::1") as first, open_stream("[2001:db8:0:1::2]:80") as second:
+            assert (first.status_code, second.status_code) == (200, 200)
+            # it counts from its first event on; a generator that goes away closes its stream
+            lines = [stream.iter_lines(1) for stream in (first, second)]
+            assert all(b"event: sync" in events for events in lines)
+            assert open_stream("2001:db8:0:1::3").status_code == 429
+            with open_stream("2001:db8:0:2::1") as elsewhere:
+                assert elsewhere.status_code == 200
+    finally:
+        server.close()

@@ -285,6 +285,19 @@ def test_an_address_has_a_bounded_number_of_connections(start_server):
     Hostile(server).join()
 
 
+def test_connections_are_counted_by_network(start_server):
+    server = start_server(limits={"connections_per_address": 2, "join_seconds": 1}, proxies=1)
+    url = f"{server.url}/socket.io/?EIO=4&transport=polling"
+
+    def answer(address):
+        return requests.get(url, headers={"X-Forwarded-For": address}, timeout=DEADLINE).status_code
+
+    assert [answer(f"[2001:db8:0:1::{n}]:51008") for n in range(4)] == [200, 200, 429, 429]
+    assert answer("2001:db8:0:2::1") == 200
+    assert [answer(address) for address in ("::ffff:9.9.9.9", "9.9.9.9:1", "9.9.9.9")] == [200, 200, 429]
+    assert ["connections_per_address", "2001:db8:0:1::/64", 2] in server.ask()["limits"]
+
+
 # what is refused
 
 
