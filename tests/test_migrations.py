@@ -129,3 +129,56 @@ def test_an_old_log_becomes_the_frames_that_tabs_were_sent(engine):
     first, second = write.ops
     assert (first.key, bytes(first.value).decode(), first.version) == ('q"uote', '{"a":"é"}', 3)
     assert second == DeleteOp(key="gone")
+
+
+def at_version(engine, version):
+    config = AlembicConfig()
+    config.set_main_option("script_location", "realtime_kv:migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+
+
+# what version 0.0.6 has written: a session `owner`, a token `limited` for `p/` and a token `full`; `un` is not flushed
+_RECEIPTS_OF_0006 = """
+INSERT INTO users (id, username, folded, password_hash, created_at) VALUES (1, 'a', 'a', '-', 1);
+INSERT INTO spaces (user_id, revision, floor, keys, bytes, digest) VALUES (1, 3, 0, 3, 12, 0);
+INSERT INTO sessions (id, public_id, token_hash, user_id, label, created_at, expires_at, kind, prefix) VALUES
+    (1, 'owner', x'01', 1, '', 1, 4000000000000, 'session', NULL),
+    (2, 'limited', x'02', 1, '', 1, 4000000000000, 'token', 'p/'),
+    (3, 'full', x'03', 1, '', 1, 4000000000000, 'token', NULL);
+INSERT INTO receipts (user_id, op_id, fingerprint, answer, at) VALUES
+    (1, 'owner-set', '1', '{"revision":1,"version":1,"ok":true}', 1000),
+    (1, 'limited-set', '2', '{"revision":2,"version":1,"ok":true}', 1000),
+    (1, 'full-set', '3', '{"revision":3,"version":1,"ok":true}', 1000),
+    (1, 'nothing', '4', '{"revision":3,"existed":false,"ok":true}', 1000),
+    (1, 'counted', '5', '{"revision":3,"count":7,"ok":true}', 1000);
+INSERT INTO log (id, user_id, revision, at, frame, op_id, fingerprint, answer) VALUES
+    (1, 1, 1, 1000, '{"revision":1,"origin":{"session":"owner"},"ops":[]}', 'owner-set', '1', ''),
+    (2, 1, 2, 1000, '{"revision":2,"origin":{"session":"limited"},"ops":[]}', 'limited-set', '2', ''),
+    (3, 1, 3, 1000, '{"revision":3,"origin":{"session":"full"},"ops":[]}', 'full-set', '3', ''),
+    (4, 1, 4, 1000, '{"revision":4,"origin":{"session":"limited"},"ops":[]}', 'un', '6', '');
+INSERT INTO meta VALUES ('flushed', '3');
+"""
+
+
+def test_receipts_of_limited_tokens_get_a_namespace_and_none_is_lost(engine):
+    at_version(engine, "0006")
+    with engine.begin() as connection:
+        for statement in _RECEIPTS_OF_0006.split(";\n"):
+            if statement.strip():
+                connection.exec_driver_sql(statement)
+    migrations.upgrade(engine)
+    with engine.connect() as connection:
+        receipts = connection.execute(text("SELECT op_id, fingerprint FROM receipts ORDER BY fingerprint, op_id")).all()
+        log = connection.execute(text("SELECT op_id FROM log ORDER BY id")).scalars().all()
+    # who deleted nothing is unknown: it can be repeated by both
+    assert receipts == [
+        ("owner-set", "1"),
+        ("limited\x1flimited-set", "2"),
+        ("full-set", "3"),
+        ("limited\x1fnothing", "4"),
+        ("nothing", "4"),
+        ("counted", "5"),
+    ]
+    assert log == ["owner-set", "limited\x1flimited-set", "full-set", "limited\x1fun"]

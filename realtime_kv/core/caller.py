@@ -9,6 +9,9 @@ import msgspec
 # the `session_id` of the house itself: rows are counted from 1
 HOUSE = 0
 
+# between a token's public id and an `op_id`: no `op_id` contains it
+RECEIPT_SEPARATOR = "\x1f"
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -44,6 +47,15 @@ class Caller:
     def is_limited(self) -> bool:
         """Whether there is something of the user's that this caller may not do."""
         return self.scope != "write" or self.prefix is not None
+
+    @cached_property
+    def receipt_namespace(self) -> str:
+        """What is put in front of an `op_id` to identify its receipt.
+
+        All credentials with full access share one namespace, so that a write may be sent again after a new sign-in. A
+        limited token has a namespace of its own: it can neither learn of, nor occupy, the ids of others.
+        """
+        return f"{self.session}{RECEIPT_SEPARATOR}" if self.is_limited else ""
 
     @cached_property
     def origin(self) -> str:

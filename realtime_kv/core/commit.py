@@ -134,9 +134,14 @@ class Committer:
         self._complete = False
 
     def _carry_out_plan(self, cursor: Cursor, write: Write, now: int) -> None:
-        """What the write is to do, or why not; `decide` asks first whether it has been done already."""
+        """Make the ops of the write, or its refusal; not for a repeated one, which `decide` answers from its receipt.
+
+        The plan of a limited token is made in any case, because only its ops show whether the token may see the answer.
+        """
         space = self.memtable.spaces.get(write.user_id)
-        if write.plan is None or space is None or write.op_id in space.receipts:
+        if write.plan is None or space is None:
+            return
+        if write.op_id in space.receipts and not write.caller.is_limited:
             return
         try:
             write.ops = write.plan.ops(cursor, write.user_id, now)

@@ -2,7 +2,7 @@
 
 from realtime_kv.core import permissions
 from realtime_kv.core.caller import HOUSE, Caller
-from realtime_kv.core.errors import Refusal, Unauthenticated
+from realtime_kv.core.errors import Forbidden, Refusal, Unauthenticated
 from realtime_kv.core.frames import read_frame
 from realtime_kv.core.memtable import Memtable
 from realtime_kv.core.ops import repeat
@@ -13,14 +13,17 @@ from realtime_kv.core.write import Write
 def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str) -> Outcome:
     """The answer to `write`, which `memtable` then holds; `now` in milliseconds, `at` is how the protocol shows it.
 
-    Raises Unauthenticated, OpIdReused, Conflict, QuotaExceeded, and what planning the write has come to: then
-    `memtable` is as it was before. In a batch the refusal carries the `index` of the op that caused it. A dry run is
-    answered, and leaves it so, too.
+    Raises Unauthenticated, Forbidden, OpIdReused, Conflict, QuotaExceeded, and what planning the write has come to:
+    then `memtable` is as it was before. In a batch the refusal carries the `index` of the op that caused it. A dry run
+    is answered, and leaves it so, too.
     """
     caller = write.caller
     if memtable.sessions.get(caller.session_id, 0) <= now and not _is_house(caller, memtable):
         raise Unauthenticated("Your session has ended; sign in again.")
     space = memtable.spaces[caller.user_id]
+    if isinstance(write.refusal, Forbidden):
+        # before the receipt: a replay may not tell what the caller may not see
+        raise write.refusal
     if write.op_id is not None and (receipt := space.receipts.get(write.op_id)):
         return receipt.replay(write.verb, write.fingerprint)
     if write.refusal is not None:

@@ -60,7 +60,8 @@ class UserSession(Base):
 
     The client holds the token, we hold only its SHA-256. `expires_at` moves as the session is used: it is `idle`
     milliseconds behind the last use, and never later than `limit_at`. `scope` is `write` or `read`; with a `prefix`
-    only the keys under it can be seen.
+    only the keys under it can be seen. `presented` is how the token of a session is sent: `cookie` or `bearer`; it is
+    not accepted the other way. NULL for an API token, and for a session from before this column until its next use.
     """
 
     __tablename__ = "sessions"
@@ -80,6 +81,7 @@ class UserSession(Base):
     limit_at: Mapped[int | None]
     last_seen_at: Mapped[int | None]
     address: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+    presented: Mapped[str | None] = mapped_column(Text)
 
 
 class Space(Base):
@@ -158,9 +160,13 @@ class HistoryRow(Base):
 
 
 class Receipt(Base):
-    """What a write with an `op_id` was answered, so that a retry gets the same answer and writes nothing."""
+    """What a write with an `op_id` was answered, so that a retry gets the same answer and writes nothing.
+
+    `op_id` is the client's; for a limited token with the token's public id and U+001F in front, here and in the log.
+    """
 
     __tablename__ = "receipts"
+
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     op_id: Mapped[str] = mapped_column(Text, primary_key=True)
     fingerprint: Mapped[str] = mapped_column(Text)
@@ -197,6 +203,39 @@ class RecoveryCode(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     code_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     used_at: Mapped[int | None]
+
+
+class SecondStepFailures(Base):
+    """Wrong codes of the second step since the last success from that network: the budget of the account.
+
+    `network` is an IPv4 address or an IPv6 /64. Kept here, so that neither a restart nor waiting renews the budget.
+    """
+
+    __tablename__ = "second_step_failures"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    network: Mapped[str] = mapped_column(Text, primary_key=True)
+    count: Mapped[int]
+    last_at: Mapped[int]
+
+
+class Invitation(Base):
+    """A one-time permission to sign up; we hold only the SHA-256 of its secret.
+
+    `created_by` and `used_by` are users' ids; `created_by` is NULL for the command line.
+    """
+
+    __tablename__ = "invitations"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    note: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+    created_at: Mapped[int]
+    created_by: Mapped[int | None]
+    expires_at: Mapped[int]
+    used_at: Mapped[int | None]
+    used_by: Mapped[int | None]
+    revoked_at: Mapped[int | None]
 
 
 class AuditRow(Base):

@@ -310,6 +310,8 @@ class Store:
                 write.op_id = None
             else:
                 write.fingerprint = fingerprints.of(write)
+                if write.caller.is_limited:
+                    write.op_id = write.caller.receipt_namespace + write.op_id
         self.writer.submit(write)
         return write.future
 

@@ -28,7 +28,8 @@ class Write(Struct, eq=False):
     """A request to write: `verb` is `set`, `delete`, `restore` (one op each), `batch`, or one that counts its ops.
 
     One with a `plan` has a transaction of its own, in which the plan makes its ops, or comes to a `refusal`.
-    `fingerprint` stands for the verb and its payload, so that an `op_id` cannot be used for two things.
+    `fingerprint` stands for the verb and its payload, so that an `op_id` cannot be used for two things. `op_id`
+    includes the namespace of the caller's receipts.
     """
 
     caller: Caller
