@@ -15,10 +15,11 @@ from realtime_kv.config import Config, secret_key
 from realtime_kv.core import database
 from realtime_kv.core.carry import Carrier
 from realtime_kv.core.chronicle import Chronicle
+from realtime_kv.core.clock import now_ms, steady_ms
 from realtime_kv.core.expiry import LOOK_SECONDS, Expiry
 from realtime_kv.core.runtime import Inline, Runtime, repeat
 from realtime_kv.core.space import Quota
-from realtime_kv.core.store import Store, now_ms
+from realtime_kv.core.store import Store
 from realtime_kv.extensions import db, socketio
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.operations import Operations
@@ -77,13 +78,16 @@ def create_app(
     runtime: Runtime | None = None,
     *,
     clock: Callable[[], int] = now_ms,
+    steady: Callable[[], int] | None = None,
     send: Send | None = None,
     on_fatal: Callable[[BaseException], None] = lambda _: None,
 ) -> Flask:
     """An app with a data set of its own, brought up to date.
 
     Without a `runtime` everything runs inline in the caller, as tests with Flask's or Socket.IO's test client need it.
+    `clock` is the wall clock, `steady` measures durations; a `clock` that is given alone counts for both.
     """
+    steady = steady or (steady_ms if clock is now_ms else clock)
     config = config or Config.from_environ()
     runtime = runtime or Inline()
     app = Flask("realtime_kv", root_path=str(ROOT), template_folder="templates", static_folder="static")
@@ -109,7 +113,7 @@ def create_app(
         clock=clock,
         on_fatal=on_fatal,
     )
-    accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send)
+    accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send, steady=steady)
     repeat(runtime, EXPIRY_SECONDS, accounts.end_expired)
     gateway = Gateway(config, runtime, store, accounts)
     streams = Streams(config, runtime, store, accounts, limit_log)
@@ -126,7 +130,7 @@ def create_app(
     carrier = Carrier(engine, runtime, store, config.data_dir)
     gauges: Gauges = [store.metrics, gateway.metrics, streams.metrics]
     chronicle = Chronicle(
-        runtime, store.readers, store.pulse, partial(_figures, gauges), Path(str(engine.url.database)), clock
+        runtime, store.readers, store.pulse, partial(_figures, gauges), Path(str(engine.url.database)), steady
     )
     app.extensions["realtime_kv"] = House(
         config, runtime, store, accounts, gateway, streams, operations, carrier, chronicle, expiry, limit_log, gauges

@@ -6,7 +6,6 @@ What a user does with their own account is in `own`, `tokens`, `recovery` and `t
 
 import dataclasses
 import secrets
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +29,7 @@ from realtime_kv.accounts.users import Candidate
 from realtime_kv.accounts.visit import NOWHERE, Visit
 from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
+from realtime_kv.core.clock import now_ms, steady_ms
 from realtime_kv.core.errors import (
     InvalidCode,
     InvalidCredentials,
@@ -45,10 +45,6 @@ from realtime_kv.core.runtime import Future, Runtime, repeat
 SEEN_SECONDS = 60
 
 
-def _now() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Accounts:
     """The people of one house, and their sessions."""
 
@@ -58,12 +54,16 @@ class Accounts:
         readers: Readers,
         runtime: Runtime,
         config: Config,
-        clock: Callable[[], int] = _now,
+        clock: Callable[[], int] = now_ms,
         tokens: Callable[[int], str] = secrets.token_urlsafe,
         send: Send | None = None,
+        steady: Callable[[], int] = steady_ms,
     ) -> None:
-        """`send` takes a mail; if it is not given, mail goes out as `config.smtp_url` says."""
-        self.context = Context(writer, readers, runtime, config, clock, tokens)
+        """`clock` is the wall clock, `steady` a monotonic one.
+
+        `send` takes a mail; if it is not given, mail goes out as `config.smtp_url` says.
+        """
+        self.context = Context(writer, readers, runtime, config, clock, tokens, steady=steady)
         self.tokens = Tokens(self.context)
         # of verbs; None: as many as somebody likes
         self.rates = Rates(config.verbs_per_second) if config.rate_limits else None
@@ -72,7 +72,7 @@ class Accounts:
         self.own = Own(self.context)
         self.recovery = Recovery(self.context, self._mail)
         self.two_step = TwoStep(self.context)
-        self.noticed = Noticed(clock)
+        self.noticed = Noticed(steady)
         # sessions that were used since it was last written down: when, and from where
         self._seen: dict[int, tuple[int, str]] = {}
         repeat(runtime, SEEN_SECONDS, self.note_seen)

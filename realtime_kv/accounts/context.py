@@ -19,6 +19,7 @@ from realtime_kv.accounts.turns import Turns
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
+from realtime_kv.core.clock import steady_ms
 from realtime_kv.core.errors import Forbidden
 from realtime_kv.core.runtime import Future, Inline, Runtime
 
@@ -59,13 +60,15 @@ class Context:
         clock: Callable[[], int],
         tokens: Callable[[int], str] = secrets.token_urlsafe,
         random: Callable[[int], bytes] = secrets.token_bytes,
+        steady: Callable[[], int] = steady_ms,
     ) -> None:
+        """`clock` is the wall clock, `steady` a monotonic one; both in milliseconds."""
         self.runtime = runtime
         self.config = config
         self.clock = clock
         self.tokens = tokens
         self.random = random
-        self.limits = Limits(clock, enabled=config.rate_limits)
+        self.limits = Limits(steady, enabled=config.rate_limits)
         self._writer = writer
         self._readers = readers
         # two at once, 19 MiB each while they hash

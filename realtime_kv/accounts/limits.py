@@ -128,7 +128,8 @@ class Delays:
 class Limits:
     """The limits of everything that somebody could guess at; all of them lifted when `enabled` is false.
 
-    What is asked raises RateLimited, before anything costly is done.
+    What is asked raises RateLimited, before anything costly is done. `clock` is a monotonic clock, in milliseconds:
+    after a wall clock was set back, everybody would have to wait until it has caught up.
     """
 
     def __init__(self, clock: Callable[[], int], *, enabled: bool = True) -> None:

@@ -18,8 +18,8 @@ MOST = 30
 class Noticed:
     """What was refused in one house that somebody should know of."""
 
-    def __init__(self, clock: Callable[[], int]) -> None:
-        self._clock = clock
+    def __init__(self, steady: Callable[[], int]) -> None:
+        self._steady = steady
         self._minute = 0
         self._count = 0
 
@@ -27,7 +27,7 @@ class Noticed:
         """`who` asked for `what`, in words of ours, and got `status`; only what could be an attempt is written down."""
         if status not in NOTICED:
             return
-        minute = self._clock() // MINUTE
+        minute = self._steady() // MINUTE
         if minute != self._minute:
             if self._count > MOST:
                 log.warning("%d more refusals in that minute", self._count - MOST)

@@ -4,11 +4,11 @@ It is asked for every verb of every tab. So what is paid for is a handful of ver
 one look into a dict is all that it costs.
 """
 
-import time
 from collections.abc import Callable
 from math import ceil
 
 from realtime_kv.accounts.limits import SECOND, Buckets, Rate
+from realtime_kv.core.clock import steady_ms
 from realtime_kv.core.errors import RateLimited
 
 BURST_SECONDS = 10
@@ -18,15 +18,10 @@ HANDFUL = 20
 SIZE = 50_000
 
 
-def _steady_ms() -> int:
-    # not the time of day: when that is put back, nobody has to wait for it to come again
-    return time.monotonic_ns() // 1_000_000
-
-
 class Rates:
     """The verbs of every user, each with a rate of their own."""
 
-    def __init__(self, verbs_per_second: int, clock: Callable[[], int] = _steady_ms) -> None:
+    def __init__(self, verbs_per_second: int, clock: Callable[[], int] = steady_ms) -> None:
         self.clock = clock
         self._handful = max(1, verbs_per_second * HANDFUL // SECOND)
         interval = max(1, round(self._handful * SECOND / verbs_per_second))

@@ -24,14 +24,14 @@ Figures = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Row:
-    """The figures at one moment (milliseconds), with what has happened per second since the row before."""
+    """The figures at one moment (milliseconds, monotonic), with what has happened per second since the row before."""
 
     at: int
     figures: Figures
 
 
 class Chronicle:
-    """`figures` are those of the house by name, `database` is its file."""
+    """`figures` are those of the house by name, `database` is its file, `steady` is a monotonic clock."""
 
     def __init__(
         self,
@@ -40,21 +40,21 @@ class Chronicle:
         pulse: Pulse,
         figures: Callable[[], Figures],
         database: Path,
-        clock: Callable[[], int],
+        steady: Callable[[], int],
     ) -> None:
         self._readers = readers
         self._pulse = pulse
         self._figures = figures
         self._database = database
-        self._clock = clock
-        self.started_at = clock()
+        self._steady = steady
+        self.started_at = steady()
         self.rows: deque[Row] = deque(maxlen=ROWS)
-        self._before = (clock(), pulse.verbs)
+        self._before = (steady(), pulse.verbs)
         repeat(runtime, SECONDS, self.turn)
 
     def turn(self) -> None:
         """Write down one row."""
-        at, verbs, latencies = self._clock(), self._pulse.verbs, self._pulse.turn()
+        at, verbs, latencies = self._steady(), self._pulse.verbs, self._pulse.turn()
         rate, self._before = self._rate(at), (at, verbs)
         figures = {**self._figures(), **latencies, "verbs_per_second": rate}
         # a server that stops writes nothing down any more
@@ -63,7 +63,7 @@ class Chronicle:
 
     def now(self) -> Future[Row]:
         """The figures of this moment; the verbs per second are those since the last row."""
-        at = self._clock()
+        at = self._steady()
         # what has hardly begun says nothing yet
         begun = at - self._before[0] >= 1000 or not self.rows
         rate = self._rate(at) if begun else self.rows[-1].figures["verbs_per_second"]

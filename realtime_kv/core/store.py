@@ -5,7 +5,6 @@ order. Watchers hear of a write after it is durable and before whoever wrote doe
 """
 
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from sqlalchemy import Engine
 
 from realtime_kv.core import database, fingerprints, past, permissions, reads, values
 from realtime_kv.core.caller import Caller
+from realtime_kv.core.clock import now_ms
 from realtime_kv.core.commit import Committer
 from realtime_kv.core.errors import BadRequest, TooLarge
 from realtime_kv.core.frames import (
@@ -42,11 +42,6 @@ T = TypeVar("T")
 
 BATCH_OPS = 128
 READERS = 2
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970, by the system's clock."""
-    return time.time_ns() // 1_000_000
 
 
 class Store:

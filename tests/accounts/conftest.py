@@ -70,7 +70,7 @@ def build(data_dir: Path, runtime: Runtime, **settings: Any) -> Town:
     store = Store(engine, runtime, clock=clock)
     mails: list[EmailMessage] = []
     send = mails.append if config.smtp_url else None
-    accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send)
+    accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send, steady=clock)
     town = Town(runtime, store, accounts, clock, mails=mails)
     accounts.watch(town.ended.append)
     return town

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from realtime_kv.app import House
-from realtime_kv.core.store import now_ms
+from realtime_kv.core.clock import now_ms
 
 POINTS = ("before_begin", "before_commit", "after_commit", "before_push")
 

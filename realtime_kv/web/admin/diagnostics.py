@@ -62,7 +62,14 @@ LINES = (
 @admin.get("/diagnostics")
 def diagnostics() -> AnyResponse:
     now = wait(house().chronicle.now())
-    return page("diagnostics.html", now=now.at, lines=LINES, width=charts.WIDTH, height=charts.HEIGHT, **_state(now))
+    return page(
+        "diagnostics.html",
+        now=house().store.clock(),
+        lines=LINES,
+        width=charts.WIDTH,
+        height=charts.HEIGHT,
+        **_state(now),
+    )
 
 
 @admin.get("/diagnostics.json")
@@ -85,9 +92,9 @@ def _state(now: Row) -> dict[str, Any]:
         "wal": _bytes(figures["wal_bytes"]),
     }
     return {
-        "at": timestamp(now.at),
+        "at": timestamp(house().store.clock()),
         "headlines": headlines,
-        "facts": _facts(figures, now.at - chronicle.started_at) | {"Upkeep": _upkeep(now.at)},
+        "facts": _facts(figures, now.at - chronicle.started_at) | {"Upkeep": _upkeep(house().store.clock())},
         "charts": {
             name: {"paths": chart.paths, "words": chart.words, "most": _of(name).show(chart.most)}
             for name, chart in drawn.items()
