@@ -6,6 +6,7 @@ import { sortKeys } from "./keys.js"
 import { Outbox, Refusal } from "./outbox.js"
 import { Own } from "./own.js"
 import { Replica } from "./replica.js"
+import { parts } from "./sizes.js"
 import { Verbs } from "./verbs.js"
 import { io } from "./vendor/socket.io.esm.min.js"
 
@@ -14,7 +15,7 @@ const MOST_KEPT = 100 // writes that wait, where they are kept
 
 /**
  * What `connect` of `/rkv.js` resolves to; made directly, it does not wait. Events (`kv.addEventListener`), each with its `detail`:
- * `change` {facts}, `state` {state, reason}, `presence` {tabs}, `pending`, `notice` {kind, message}, `healed`.
+ * `change` {facts}, `state` {state, reason}, `presence` {tabs}, `pending`, `quarantined` {write}, `notice` {kind, message}, `healed`.
  */
 export class Client extends Verbs {
   #replica
@@ -57,7 +58,9 @@ export class Client extends Verbs {
         this.#emit("pending")
         this.#kept?.pendingChanged()
       },
+      quarantines: (write) => this.#emit("quarantined", { write }),
       held: this.#replica,
+      now: () => Date.now() - this.clockAhead,
     })
     this.#own = new Own(this.#replica, this.#outbox)
     this.#connection = new Connection({
@@ -95,7 +98,7 @@ export class Client extends Verbs {
         outbox: this.#outbox,
         live: () => this.state === "live",
         told: (name, detail) => this.#emit(name, detail),
-        adopt: (write, tooOld) => this.#adopt(write, tooOld),
+        adopt: (write) => this.#adopt(write),
       }),
     )
     this.#kept = await this.#keeping
@@ -194,6 +197,33 @@ export class Client extends Verbs {
     return this.#outbox.pending
   }
 
+  /**
+   * Writes whose sending has ended the connection twice, as in `pending`: they are not sent by themselves, and stay until `retry` or
+   * `discard` is called with their `payload.op_id`. Their promise has been rejected with the code `quarantined`. Where the client
+   * keeps things (`keep`), they are kept.
+   */
+  get quarantined() {
+    return this.#outbox.quarantined
+  }
+
+  /** Sends a quarantined write again; resolves and rejects as the write did. It is never written twice. */
+  async retry(opId) {
+    return this.#answer(this.#outbox.retry(opId))
+  }
+
+  /** Drops a quarantined write. */
+  discard(opId) {
+    this.#outbox.discard(opId)
+  }
+
+  /**
+   * Cuts work that is too large for one `batch`: yields arrays of ops, as `batch` takes them, each of which fits. `opsOf(item)` gives the
+   * ops of one item; they stay in one batch. It is called when its batch is due: await each `batch` before the next is taken.
+   */
+  parts(items, opsOf = (op) => [op]) {
+    return parts(items, opsOf, this.#outbox.limits)
+  }
+
   /** Milliseconds that this machine's clock is ahead of the server's, as far as that is known; see `identify`. */
   clockAhead = 0
 
@@ -277,8 +307,12 @@ export class Client extends Verbs {
     return this.#write(verb, payload, keys, prefixes)
   }
 
-  async #write(...write) {
-    const { ok, ...answer } = await this.#outbox.put(...write)
+  #write(...write) {
+    return this.#answer(this.#outbox.put(...write))
+  }
+
+  async #answer(answered) {
+    const { ok, ...answer } = await answered
     this.#own.remember(answer.revision)
     await this.#holds(answer.revision)
     return answer
@@ -305,10 +339,10 @@ export class Client extends Verbs {
     if (this.state === "live") this.#kept?.adopt().catch(() => {})
   }
 
-  #adopt(write, tooOld) {
-    const { verb, payload, keys, prefixes, epoch } = write
-    const refused = () => Promise.reject(new Refusal({ code: "unavailable", message: "This waited for more than six days and was not sent." }))
-    const settled = tooOld ? refused() : this.#write(verb, payload, keys, prefixes, epoch)
+  #adopt(write) {
+    if (write.quarantined) return this.#outbox.hold(write)
+    const { verb, payload, keys, prefixes, epoch, at } = write
+    const settled = this.#write(verb, payload, keys, prefixes, epoch, at)
     settled.catch(() => {}) // whoever adopts it hears of it
     this.#emit("adopted", { write, settled })
   }
@@ -337,7 +371,8 @@ export class Client extends Verbs {
       signal: AbortSignal.timeout(30_000),
     })
     if (!response.ok) throw new Error(`me: ${response.status}`)
-    const { user, session } = await response.json()
+    const { user, session, limits } = await response.json()
+    this.#outbox.limits = limits
     const date = Date.parse(response.headers.get("Date") ?? "")
     if (!Number.isNaN(date)) this.clockAhead = Date.now() - date
     this.#own.session = session ?? null

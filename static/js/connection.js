@@ -6,6 +6,7 @@ import { Refusal } from "./outbox.js"
 
 const ANSWER_WITHIN = 30_000
 const TRY_AGAIN = 1_000 // after the server itself has ended or refused the connection
+const BY_PEER = ["transport close", "transport error"] // reasons of socket.io: the other end has closed the connection
 const RENEWED = ["password_changed", "ended"] // how a session ends whose browser may hold a new cookie in a moment
 
 export class Connection {
@@ -128,7 +129,7 @@ export class Connection {
     // What socket.io still holds would overtake the older writes that the outbox sends again first.
     this.#socket.sendBuffer = []
     this.#replica.dropSync()
-    this.#outbox.disconnected()
+    this.#outbox.disconnected({ byPeer: BY_PEER.includes(reason) })
     this.tabs = null
     if (this.#closed || this.state === "signed out") return
     this.#enter("offline")

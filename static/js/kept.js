@@ -8,7 +8,6 @@ const SAVE_EVERY = 1_000
 const PROVE_EVERY = 20_000 // how often it is noted that what is kept still holds
 const LOOK_EVERY = 15_000 // for writes that tabs have left behind
 const SENT_SOON = 300 // a write that is acknowledged within this need not be kept
-const TOO_OLD = 6 * 86_400_000 // the server knows an op_id for seven days
 
 export class Kept {
   #store
@@ -81,7 +80,7 @@ export class Kept {
     const claimed = await this.#store.claim(orphans, this.#tab)
     for (const write of orphans.filter(({ op_id }) => claimed.has(op_id))) {
       this.#outbox.set(write.op_id, write)
-      this.#parts.adopt(write, !guarded(write) && Date.now() - write.at > TOO_OLD)
+      this.#parts.adopt(write)
     }
   }
 
@@ -172,9 +171,13 @@ export class Kept {
   async #writeOutbox() {
     this.#writing = null
     if (!this.#store) return
-    const pending = new Map(this.#parts.outbox.pending.map((write) => [write.payload.op_id, write]))
-    const add = [...pending].filter(([id]) => !this.#outbox.has(id)).map(([id, write]) => this.#record(id, write))
-    const drop = [...this.#outbox.keys()].filter((id) => !pending.has(id))
+    const { pending, quarantined } = this.#parts.outbox
+    const wanted = new Map()
+    for (const write of pending) wanted.set(write.payload.op_id, { ...write, quarantined: false })
+    for (const write of quarantined) wanted.set(write.payload.op_id, { ...write, quarantined: true })
+    const isKept = ([id, write]) => this.#outbox.has(id) && Boolean(this.#outbox.get(id).quarantined) === write.quarantined
+    const add = [...wanted].filter((entry) => !isKept(entry)).map(([id, write]) => this.#record(id, write))
+    const drop = [...this.#outbox.keys()].filter((id) => !wanted.has(id))
     if (add.length === 0 && drop.length === 0) return
     try {
       await this.#store.change(add, drop)
@@ -186,17 +189,11 @@ export class Kept {
     }
   }
 
-  #record(op_id, { verb, payload, keys, prefixes, epoch }) {
+  #record(op_id, { verb, payload, keys, prefixes, epoch, at, quarantined }) {
     const { crc: _, ...held } = this.#parts.replica.entries.get(payload.key) ?? {}
     const before = held.revision !== undefined && held.revision === payload.if_revision ? held : null
-    return { op_id, tab: this.#tab, at: Date.now(), number: ++this.#number, verb, payload, keys, prefixes, epoch, before }
+    return { op_id, tab: this.#tab, at, number: ++this.#number, verb, payload, keys, prefixes, epoch, before, quarantined }
   }
-}
-
-/** Whether a write that comes late can overwrite nothing that its writer has not seen. */
-function guarded({ verb, payload }) {
-  if (verb === "batch") return payload.ops.every((op) => op.if_revision !== undefined)
-  return verb === "undo" || payload.if_revision !== undefined
 }
 
 // --- which tabs there are ---

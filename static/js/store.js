@@ -85,7 +85,7 @@ export class Store {
     return outcome
   }
 
-  /** The writes that wait, oldest first: [{op_id, tab, at, verb, payload, keys, prefixes, before}]. */
+  /** The writes that wait, oldest first: [{op_id, tab, at, verb, payload, keys, prefixes, before, quarantined}]. */
   async writes() {
     const kept = await answered(this.#db.transaction("outbox").objectStore("outbox").getAll())
     return kept.filter(({ user }) => user === this.#user).sort((a, b) => a.at - b.at || a.number - b.number)

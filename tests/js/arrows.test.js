@@ -17,7 +17,7 @@ const FLOORS = [
   ["kept.js"],
   ["connection.js", "store.js", "verbs.js"],
   ["replica.js", "outbox.js", "facts.js", "own.js"],
-  ["sw.js", "values.js", "keys.js", "digest.js", "clipboard.js", "settings.js", "theme.js", "clock.js"],
+  ["sw.js", "values.js", "sizes.js", "keys.js", "digest.js", "clipboard.js", "settings.js", "theme.js", "clock.js"],
 ]
 
 const files = readdirSync(ROOT, { recursive: true }).filter((name) => name.endsWith(".js"))

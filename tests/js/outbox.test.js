@@ -15,6 +15,7 @@ function outbox(options = {}) {
       return timer
     },
     makeId: () => `id${++ids}`,
+    now: () => 0,
     ...options,
   })
   return { box, wire, timers, sent: () => wire.map(({ payload }) => payload.op_id) }
@@ -26,7 +27,9 @@ test("a write waits for a connection, and resolves with the answer", async () =>
   const { box, wire } = outbox()
   const done = set(box, "a")
   assert.equal(wire.length, 0)
-  assert.deepEqual(box.pending, [{ verb: "set", payload: { key: "a", value: 1, op_id: "id1" }, keys: ["a"], prefixes: [], epoch: null, sent: false }])
+  assert.deepEqual(box.pending, [
+    { verb: "set", payload: { key: "a", value: 1, op_id: "id1" }, keys: ["a"], prefixes: [], epoch: null, at: 0, sent: false },
+  ])
   box.connected()
   wire[0].answered({ ok: true, revision: 1, version: 1 })
   assert.deepEqual(await done, { ok: true, revision: 1, version: 1 })
@@ -168,4 +171,137 @@ test("what is on the wire when another data set turns up is the server's to judg
   box.connected()
   for (const [i, { answered }] of wire.entries()) answered({ ok: true, revision: i + 1 })
   assert.deepEqual([(await done).revision, (await other).revision], [1, 2])
+})
+
+const DAY = 86_400_000
+
+test("a write that cannot fit a message is rejected before it is queued, whatever its characters take", async () => {
+  const { box, wire } = outbox()
+  box.limits = { message: 1_000, batch: 128 }
+  box.connected()
+  for (const value of ["x".repeat(1_000), "é".repeat(460)]) {
+    await assert.rejects(set(box, "a", value), ({ code, limit, actual }) => {
+      assert.deepEqual([code, limit], ["too_large", 1_000])
+      assert.ok(actual > 1_000 && actual < 1_150, `${actual}`)
+      return true
+    })
+  }
+  set(box, "a", "x".repeat(850))
+  assert.equal(wire.length, 1)
+  assert.equal(box.pending.length, 1)
+})
+
+test("a write that was queued under other limits is rejected when it would be sent, and later writes go on", async () => {
+  const { box, wire } = outbox()
+  const large = set(box, "a", "x".repeat(2_000))
+  set(box, "b")
+  box.limits = { message: 1_000, batch: 128 }
+  box.connected()
+  await assert.rejects(large, { code: "too_large" })
+  assert.deepEqual(wire.map(({ payload }) => payload.key), ["b"])
+})
+
+test("a write whose sending ends the connection twice is quarantined, and later writes go on", async () => {
+  const told = []
+  const { box, wire } = outbox({ quarantines: ({ payload }) => told.push(payload.op_id) })
+  const writes = ["a", "b", "c", "d"].map((key) => set(box, key))
+  const keys = (from) => wire.slice(from).map(({ payload }) => payload.key)
+  box.connected()
+  assert.deepEqual(keys(0), ["a", "b", "c", "d"])
+  box.disconnected({ byPeer: true })
+  // One by one: which of them is it?
+  box.connected()
+  assert.deepEqual(keys(4), ["a"])
+  wire[4].answered({ ok: true, revision: 1 })
+  assert.deepEqual(keys(5), ["b", "c"])
+  box.disconnected({ byPeer: true })
+  for (const _ of [1, 2]) {
+    box.connected()
+    assert.deepEqual(wire.at(-1).payload.key, "b")
+    box.disconnected({ byPeer: true })
+  }
+  await assert.rejects(writes[1], { code: "quarantined", op_id: "id2" })
+  assert.deepEqual(told, ["id2"])
+  assert.deepEqual(box.pending.map(({ payload }) => payload.key), ["c", "d"])
+  assert.deepEqual(box.quarantined.map(({ payload }) => payload.op_id), ["id2"])
+  box.connected()
+  wire.at(-1).answered({ ok: true, revision: 2 })
+  wire.at(-1).answered({ ok: true, revision: 3 })
+  assert.deepEqual(await Promise.all([writes[0], writes[2], writes[3]].map(async (write) => (await write).revision)), [1, 2, 3])
+  // tried again, it is the same write
+  const again = box.retry("id2")
+  assert.equal(wire.at(-1).payload.op_id, "id2")
+  wire.at(-1).answered({ ok: true, revision: 4 })
+  assert.equal((await again).revision, 4)
+  assert.deepEqual(box.quarantined, [])
+})
+
+test("a connection that is lost on the way accuses no write", async () => {
+  let now = 0
+  const { box, wire } = outbox({ now: () => now })
+  const done = set(box, "a")
+  const lost = [{ byPeer: false }, { byPeer: true, after: 3_000 }, { byPeer: false }, { byPeer: true, after: 3_000 }, {}, { byPeer: true }]
+  for (const { byPeer, after = 0 } of lost) {
+    box.connected()
+    now += after
+    box.disconnected({ byPeer })
+  }
+  box.connected()
+  wire.at(-1).answered({ ok: true, revision: 1 })
+  assert.equal((await done).revision, 1)
+})
+
+test("a quarantined write can be discarded, and one of an earlier page is held", () => {
+  const { box, wire } = outbox()
+  box.connected()
+  box.hold({ verb: "set", payload: { key: "a", value: 1, op_id: "old" }, keys: ["a"], prefixes: [], epoch: null, at: 0 })
+  assert.equal(wire.length, 0)
+  assert.equal(box.quarantined.length, 1)
+  box.discard("old")
+  assert.deepEqual(box.quarantined, [])
+  assert.throws(() => box.discard("old"), TypeError)
+})
+
+test("what may have been written longer ago than the server remembers is reported and not repeated", async () => {
+  let now = 0
+  const { box, wire } = outbox({ now: () => now })
+  box.connected()
+  const put = (verb, payload) => box.put(verb, payload, [])
+  const unknown = [
+    put("set", { key: "a", value: 1 }),
+    put("set", { key: "b", value: 1, if_revision: 0 }),
+    put("delete_prefix", { prefix: "c/" }),
+    put("undo", { revision: 4 }),
+    put("batch", { ops: [{ op: "delete", key: "d", if_revision: 3 }, { op: "delete", key: "e" }] }),
+  ]
+  const guarded = put("set", { key: "f", value: 1, if_revision: 7 })
+  const batch = put("batch", { ops: [{ op: "delete", key: "g", if_revision: 3 }] })
+  const first = wire.length
+  box.disconnected()
+  now += 6 * DAY + 1
+  box.connected()
+  for (const write of unknown) await assert.rejects(write, { code: "unknown_outcome" })
+  assert.deepEqual(wire.slice(first).map(({ payload }) => payload.op_id), ["id6", "id7"])
+  wire.at(-2).answered({ ok: false, error: { code: "conflict", entry: null } })
+  wire.at(-1).answered({ ok: true, revision: 8 })
+  await assert.rejects(guarded, { code: "conflict" })
+  assert.equal((await batch).revision, 8)
+})
+
+test("what was never sent is not unknown: it is refused after six days unless it names what it replaces", async () => {
+  let now = 0
+  const { box, wire } = outbox({ now: () => now })
+  const plain = set(box, "a")
+  box.put("set", { key: "b", value: 1, if_revision: 0 }, ["b"])
+  now += 6 * DAY + 1
+  box.connected()
+  await assert.rejects(plain, { code: "unavailable" })
+  assert.deepEqual(wire.map(({ payload }) => payload.key), ["b"])
+})
+
+test("what another tab has left behind may have been sent by it", async () => {
+  const { box } = outbox({ now: () => 7 * DAY })
+  const adopted = box.put("set", { key: "a", value: 1, if_revision: 0 }, ["a"], [], null, 0)
+  box.connected()
+  await assert.rejects(adopted, { code: "unknown_outcome" })
 })

@@ -23,7 +23,7 @@ export async function remove(desk, what) {
   // as one sees it now: a later write may wait for a connection
   const ops = keys.filter((key) => browse.entry(key)).map((key) => ({ op: "delete", key, ifRevision: browse.entry(key).revision }))
   const byName = folder !== null && ops.length > BATCH && ops.length <= WRITE && kv.state === "live" && !browse.paused
-  const done = await inWrites(byName ? [() => kv.deletePrefix(folder)] : batches(ops, BATCH).map((part) => () => kv.batch(part)))
+  const done = await inWrites(byName ? [() => kv.deletePrefix(folder)] : inBatches(kv, ops))
   if (done.revisions.length > 0) {
     browse.selection.clear()
     undo.offer(html`Deleted ${nameOf(what)}`, done.revisions)
@@ -62,17 +62,15 @@ function agreed(desk, what) {
 export async function transfer(desk, { keys, folder = null, copying, to, from, into }) {
   const { kv, browse, opened, undo, page } = desk
   const single = from !== undefined && keys.length <= WRITE
-  const per = copying ? BATCH : BATCH / 2
   const expiry = ({ expires_at }) => (expires_at ? Math.max(1, (Date.parse(expires_at) - desk.now()) / 1_000) : undefined)
   const ops = (key) => {
     const entry = kv.entry(key)
+    if (!entry) return []
     const made = { op: "set", key: to(key), value: entry.value, ifRevision: 0, ttl: expiry(entry) }
     return copying ? [made] : [made, { op: "delete", key, ifRevision: entry.revision }]
   }
   const open = opened.open?.key
-  const done = await inWrites(
-    single ? [() => (copying ? kv.copy(from, into) : kv.move(from, into))] : batches(keys, per).map((part) => () => kv.batch(part.filter((key) => kv.held(key)).flatMap(ops))),
-  )
+  const done = await inWrites(single ? [() => (copying ? kv.copy(from, into) : kv.move(from, into))] : inBatches(kv, keys, ops))
   if (done.revisions.length > 0) {
     browse.selection.clear()
     if (!copying) for (const key of keys) opened.moved(key, to(key))
@@ -106,8 +104,9 @@ async function inWrites(writes) {
   }
 }
 
-function batches(all, size) {
-  return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size))
+/** Batches that fit, each made when it is its turn: `ops(item)` sees what has changed meanwhile. */
+function* inBatches(kv, items, ops = (op) => [op]) {
+  for (const part of kv.parts(items, ops)) yield () => kv.batch(part)
 }
 
 /** A file of these keys and their values, as JSON that an import takes. */

@@ -4,7 +4,7 @@
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { drawKeyed } from "../shared/keyed.js"
 import { later } from "../shared/later.js"
-import { listNotices, offlineNotice, placeholder, unsentChip } from "./notices.js"
+import { listNotices, offlineNotice, placeholder, quarantineChip, unsentChip } from "./notices.js"
 import { rowView } from "./row.js"
 import { inView, scrollFor } from "./rows.js"
 import { folderOf } from "./tree.js"
@@ -137,7 +137,7 @@ export class List {
         ?hidden=${empty} @scroll=${this.#scrolled} @click=${this.#hand} @keydown=${this.#hand}>
         <div class="rows" role="rowgroup" .style=${`block-size:${rows.length * this.#rowHeight}px`}></div>
       </div>
-      <div class="chips">${this.#news ? this.#asides()?.news(desk, this.#toTop) : nothing}${unsentChip(browse)}</div>
+      <div class="chips">${this.#news ? this.#asides()?.news(desk, this.#toTop) : nothing}${unsentChip(browse)}${quarantineChip(desk)}</div>
       ${offlineNotice(desk)}
       <p class="list-foot"><a href="/trash">Trash</a></p>
       ${selection.size > 0 ? this.#bar()?.barView(desk) : nothing}`

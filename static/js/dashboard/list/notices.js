@@ -22,6 +22,14 @@ export function unsentChip({ unsent }) {
   return unsent.size > 0 ? html`<span class="chip warn" id="unsent">${count(unsent.size, "unsent change", "unsent changes")}</span>` : nothing
 }
 
+/** Writes that are not sent by themselves any more; the dialog says what can be done. */
+export function quarantineChip(desk) {
+  const { length } = desk.kv.quarantined
+  if (length === 0) return nothing
+  const open = async () => (await import("../shell/quarantine.js")).showQuarantine(desk)
+  return html`<button type="button" class="chip warn" id="quarantined" @click=${open}>${count(length, "change was", "changes were")} not sent</button>`
+}
+
 function order({ browse, page }) {
   const { tree, sort } = browse.rows.view
   const view = (name, label, on) => html`<button type="button" aria-pressed=${String(on)} @click=${() => browse.setView(name)}>${label}</button>`

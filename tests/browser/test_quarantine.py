@@ -1,0 +1,83 @@
+"""A write that ends the connection whenever it is sent is kept aside, and later writes go on."""
+
+import socket
+import threading
+
+from playwright.sync_api import expect
+
+from tests.browser.browsing import Tab
+from tests.running import Server
+
+MOST = 30_000  # bytes that come together
+
+
+class Strict:
+    """A proxy that ends each connection that brings more than `MOST` bytes at a time, as a firewall may. `lenient` it lets all pass."""
+
+    def __init__(self) -> None:
+        self.lenient = False
+        self.port = 0  # of the server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.port))
+            threading.Thread(target=self._copy, args=(client, server, True), daemon=True).start()
+            threading.Thread(target=self._copy, args=(server, client, False), daemon=True).start()
+
+    def _copy(self, source: socket.socket, target: socket.socket, checked: bool) -> None:
+        try:
+            while data := source.recv(1024 * 1024):
+                if checked and not self.lenient and len(data) > MOST:
+                    break
+                target.sendall(data)
+        except OSError:
+            pass
+        finally:
+            for end in (source, target):
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+
+def test_a_write_that_ends_every_connection_is_quarantined_and_can_be_sent_again(make_person, tmp_path):
+    proxy = Strict()
+    server = Server(tmp_path / "data", RKV_PUBLIC_URL=proxy.url).start()
+    proxy.port = server.port
+    ada = make_person("ada", server=server)
+    ada.expects_outage = True
+    tab = Tab(ada, ada.new_page())
+    tab.page.goto(f"{proxy.url}/keys")
+    tab.is_live()
+    told = tab.page.evaluate("""async () => {
+      const kv = window.kv = await (await import("/rkv.js")).connect()
+      const poison = kv.set("large", "x".repeat(60_000)).then(() => "written", ({ code }) => code)
+      const later = [await kv.set("a", 1), await kv.set("b", 2)]
+      return [await poison, later.map(({ version }) => version), kv.quarantined.map(({ keys }) => keys), kv.pending.length]
+    }""")
+    assert told == ["quarantined", [1, 1], [["large"]], 0]
+    proxy.lenient = True
+    assert tab.page.evaluate("kv.retry(kv.quarantined[0].payload.op_id).then(({ version }) => version)") == 1
+    assert tab.page.evaluate("kv.quarantined.length") == 0
+    proxy.lenient = False
+    # the dashboard's own: it says so, and keeps it until somebody decides
+    tab.create("mine", '"' + "y" * 60_000 + '"')
+    tab.look().page.locator("#quarantined").click()
+    dialog = tab.page.get_by_role("dialog", name="Changes that were not sent")
+    expect(dialog).to_contain_text("mine")
+    dialog.get_by_role("button", name="Discard").click()
+    expect(dialog).to_be_hidden()
+    expect(tab.page.locator("#quarantined")).to_have_count(0)
+    tab.is_live()
+    proxy.close()
+    server.close()
