@@ -28,9 +28,10 @@ class Strict:
         while True:
             try:
                 client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self.port))
             except OSError:
+                # the test is over
                 return
-            server = socket.create_connection(("127.0.0.1", self.port))
             threading.Thread(target=self._copy, args=(client, server, True), daemon=True).start()
             threading.Thread(target=self._copy, args=(server, client, False), daemon=True).start()
 
