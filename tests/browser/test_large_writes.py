@@ -27,7 +27,8 @@ def test_a_write_that_fits_no_message_is_refused_and_what_follows_is_written(ada
       const kv = await (await import("/rkv.js")).connect()
       const states = []
       kv.addEventListener("state", ({ detail }) => states.push(detail.state))
-      const refused = async (write) => write.then(() => null, ({ code, limit, actual }) => [code, limit, actual > limit])
+      const why = ({ code, limit, actual }) => [code, limit, actual > limit]
+      const refused = async (write) => write.then(() => null, why)
       const large = Array.from({ length: 128 }, (_, i) => ({ op: "set", key: `b/${i}`, value: "x".repeat(16_000) }))
       const batch = refused(kv.batch(large))
       const set = refused(kv.set("big", "x".repeat(2_000_000)))
