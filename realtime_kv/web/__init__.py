@@ -18,6 +18,7 @@ from realtime_kv.web import (
     errors,
     guide,
     health,
+    one_time_forms,
     own,
     pages,
     recovery,
@@ -41,6 +42,7 @@ def register(app: Flask) -> None:
     login_manager.init_app(app)
     compression.register(app)
     app.before_request(bodies.check_query)
+    one_time_forms.register(app)
     security.register(app)
     errors.register(app)
     shown.register(app)

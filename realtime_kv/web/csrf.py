@@ -31,14 +31,23 @@ def field() -> Markup:
 
 
 def token() -> str:
-    """A token for this browser; no two are the same, so that compression has nothing to tell."""
-    return _signer().dumps([secrets.token_urlsafe(8), _digest(_holder())])
+    """A token for this browser. No two are the same: compression cannot reveal it, and each identifies its form."""
+    return _signer().dumps([current_app.extensions["new_form_id"](), _digest(_holder())])
+
+
+def form_id(fields: dict[str, str]) -> str | None:
+    """Which form of ours these fields come from, whoever sends them; None if it is none of ours."""
+    try:
+        found, _ = _signer().loads(fields.get(FIELD, ""))
+    except (BadSignature, ValueError, TypeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def check(fields: dict[str, str]) -> dict[str, str]:
     """The other fields of a form. Raises Forbidden unless its token is this browser's."""
     try:
-        _nonce, digest = _signer().loads(fields.get(FIELD, ""))
+        _form_id, digest = _signer().loads(fields.get(FIELD, ""))
     except (BadSignature, ValueError, TypeError):
         digest = None
     # a form that was loaded before signing in elsewhere is still this browser's

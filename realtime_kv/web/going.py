@@ -19,6 +19,17 @@ DONE = {
     "session": "That session is signed out.",
     "sessions": "All other sessions are signed out.",
     "token": "That token is revoked.",
+    "codes_shown": (
+        "This was done already, and the recovery codes were shown once. If you did not save them, make new codes below."
+    ),
+    "token_shown": (
+        "This token was created already, and its text was shown once. If you did not store it, revoke it and create "
+        "another one."
+    ),
+    "two_step_begun": (
+        "The QR code and the secret were shown once. If your authenticator app has them, type its code; if not, "
+        "start again."
+    ),
     "deleted": "The account is deleted. Until it is purged, signing in brings it back.",
 }
 
@@ -34,7 +45,12 @@ def local(path: str | None) -> str:
 def to(path: str, done: str | None = None) -> Response:
     """On to `path` with a GET; `done` is a word of `DONE`."""
     assert done is None or done in DONE, done
-    return redirect(f"{path}?done={done}" if done else path, 303)
+    return redirect(address(path, done), 303)
+
+
+def address(path: str, done: str | None = None) -> str:
+    """`path`, where one sentence says what was done."""
+    return f"{path}?done={done}" if done else path
 
 
 def said(word: str | None) -> str:

@@ -14,6 +14,7 @@ from flask import Flask, Response, g, request
 from realtime_kv.accounts import door
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import BadRequest, Unauthenticated
+from realtime_kv.core.runtime import Future
 from realtime_kv.web import bodies, csrf
 from realtime_kv.web.house import house, wait
 
@@ -47,7 +48,14 @@ def check_origin(kind: door.Kind) -> None:
 def form() -> dict[str, str]:
     """The fields of a form of ours. Raises Forbidden, BadRequest, TooLarge."""
     check_origin("cookie")
-    return csrf.check(bodies.form())
+    return csrf.check(form_fields())
+
+
+def form_fields() -> dict[str, str]:
+    """The fields of a form, whoever sends them: the body is read once for each request. Raises BadRequest, TooLarge."""
+    if "form_fields" not in g:
+        g.form_fields = Future.called(bodies.form)
+    return dict(g.form_fields.result())
 
 
 def is_api() -> bool:

@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import BadRequest
-from realtime_kv.web import going, sessions, shown
+from realtime_kv.web import going, one_time_forms, sessions, shown
 from realtime_kv.web.account_pages import NO_TROUBLE, carry_out, show
 from realtime_kv.web.house import house, wait
 from realtime_kv.web.shown import Trouble
@@ -14,6 +14,7 @@ from realtime_kv.web.signing import visit
 security_pages = Blueprint("security_pages", __name__)
 
 HERE = "/account/security"
+TWO_STEP = "/account/security/two-step"
 # how much of the log is shown here; all of it is a page away
 _LATEST = 5
 
@@ -23,7 +24,14 @@ def security() -> AnyResponse:
     return _page(sessions.signed_in())
 
 
+@security_pages.get(TWO_STEP)
+def two_step() -> AnyResponse:
+    """The second part of the set-up, when the secret has been shown."""
+    return _ask_for_first_code(sessions.signed_in())
+
+
 @security_pages.post(HERE)
+@one_time_forms.guard
 def change() -> AnyResponse:
     acts = {
         "password": _change_password,
@@ -39,10 +47,14 @@ def change() -> AnyResponse:
 
 def _page(caller: Caller, trouble: Trouble = NO_TROUBLE) -> AnyResponse:
     if trouble.form == "confirm":
-        # the app has the secret already, so it is not shown again
-        return show("security", caller, trouble, page="two_step", enrolment=None)
+        return _ask_for_first_code(caller, trouble)
     latest = wait(house().accounts.own.events(caller, None, _LATEST))
     return show("security", caller, trouble, events=latest, mail=house().accounts.recovery.mail_enabled)
+
+
+def _ask_for_first_code(caller: Caller, trouble: Trouble = NO_TROUBLE) -> AnyResponse:
+    # the app has the secret already, so it is not shown again
+    return show("security", caller, trouble, page="two_step", enrolment=None)
 
 
 def _change_password(caller: Caller, form: dict[str, str]) -> AnyResponse:
@@ -52,16 +64,20 @@ def _change_password(caller: Caller, form: dict[str, str]) -> AnyResponse:
 
 
 def _renew_codes(caller: Caller, form: dict[str, str]) -> AnyResponse:
+    one_time_forms.claim()
     codes = wait(house().accounts.recovery.renew_codes(caller, _password(form), visit()))
     return _show_codes(caller, codes)
 
 
 def _begin_two_step(caller: Caller, form: dict[str, str]) -> AnyResponse:
+    one_time_forms.claim()
     enrolment = wait(house().accounts.two_step.begin(caller, _password(form), visit()))
-    return show("security", caller, page="two_step", enrolment=enrolment)
+    page = show("security", caller, page="two_step", enrolment=enrolment)
+    return one_time_forms.secret_page(page, going.address(TWO_STEP, "two_step_begun"))
 
 
 def _confirm_two_step(caller: Caller, form: dict[str, str]) -> AnyResponse:
+    one_time_forms.claim()
     signed_in = wait(house().accounts.two_step.confirm(caller, form.get("code", ""), visit()))
     sessions.begin(signed_in)
     return _show_codes(caller, signed_in.codes) if signed_in.codes else going.to(HERE, done="two_step_on")
@@ -90,4 +106,5 @@ def _password(form: dict[str, str]) -> str:
 
 def _show_codes(caller: Caller, codes: tuple[str, ...]) -> AnyResponse:
     """Codes are in the answer to the form that asked for them, and nowhere else."""
-    return shown.page("codes.html", codes=codes, username=caller.username, next=HERE, new=False)
+    page = shown.page("codes.html", codes=codes, username=caller.username, next=HERE, new=False)
+    return one_time_forms.secret_page(page, going.address(HERE, "codes_shown"))

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from realtime_kv.accounts import door
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.core.errors import LinkExpired, PasswordChangeNeeded, Refusal, SecondStepNeeded
-from realtime_kv.web import going, security, sessions, shown, tickets
+from realtime_kv.web import going, one_time_forms, security, sessions, shown, tickets
 from realtime_kv.web.house import house, wait
 
 signing = Blueprint("signing", __name__)
@@ -81,16 +81,19 @@ def signup() -> AnyResponse:
 
 
 @signing.post("/signup")
+@one_time_forms.guard
 def post_signup() -> AnyResponse:
     """A new user, signed in; the recovery codes are in this answer and nowhere else, ever."""
     form = security.form()
     wanted, username = _wanted(form), form.get("username", "")
     try:
+        one_time_forms.claim()
         signed_in = wait(house().accounts.sign_up(username, form.get("password", ""), visit(), replacing=_old()))
     except Refusal as refusal:
         return shown.page("signup.html", refusal, username=username[:64], next=wanted)
     sessions.begin(signed_in)
-    return shown.page("codes.html", codes=signed_in.codes, username=signed_in.user.username, next=wanted, new=True)
+    page = shown.page("codes.html", codes=signed_in.codes, username=signed_in.user.username, next=wanted, new=True)
+    return one_time_forms.secret_page(page, going.address("/account/security", "codes_shown"))
 
 
 @signing.post("/signout")

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from realtime_kv.accounts.sessions import DAY
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import BadRequest
-from realtime_kv.web import going, sessions
+from realtime_kv.web import going, one_time_forms, sessions
 from realtime_kv.web.account_pages import NO_TROUBLE, carry_out, show
 from realtime_kv.web.house import house, wait
 from realtime_kv.web.shown import Trouble
@@ -27,6 +27,7 @@ def tokens() -> AnyResponse:
 
 
 @token_pages.post(HERE)
+@one_time_forms.guard
 def change() -> AnyResponse:
     return carry_out({"create": _create, "revoke": _revoke}, _page)
 
@@ -40,9 +41,11 @@ def _create(caller: Caller, form: dict[str, str]) -> AnyResponse:
     if days not in LIFETIMES:
         raise BadRequest("Choose when the token is to expire.", field="days")
     expires_at = house().store.clock() + int(days) * DAY if days != "0" else None
+    one_time_forms.claim()
     name, prefix, scope = form.get("name", "").strip(), form.get("prefix", "") or None, form.get("scope", "")
     made = wait(house().accounts.tokens.create(caller, name, scope, prefix, expires_at, visit()))
-    return show("tokens", caller, page="token", made=made, curl=_curl(made.token, prefix))
+    page = show("tokens", caller, page="token", made=made, curl=_curl(made.token, prefix))
+    return one_time_forms.secret_page(page, going.address(HERE, "token_shown"))
 
 
 def _revoke(caller: Caller, form: dict[str, str]) -> AnyResponse:

@@ -42,6 +42,17 @@ each("[data-prints]", (button) => {
   button.addEventListener("click", () => print())
 })
 
+// A double click would send the form a second time, and its answer would replace the first one.
+const DOUBLE_CLICK = 2_000
+const sent = new WeakMap() // form → when
+
+addEventListener("submit", (event) => {
+  const { target: form } = event
+  if (form.method !== "post" || event.defaultPrevented) return
+  if (performance.now() - (sent.get(form) ?? -Infinity) < DOUBLE_CLICK) event.preventDefault()
+  else sent.set(form, performance.now())
+})
+
 function measure(password) {
   const length = [...password].length
   if (length === 0) return ""

@@ -75,7 +75,7 @@ def test_the_pages_of_an_account(make_person, theme):
     page.get_by_role("button", name="Create token").click()
     expect(page.locator("#token")).to_be_visible()
     check(page, "new token")
-    page.get_by_role("link", name="I have put it away").click()
+    page.get_by_role("link", name="Done, I've stored it").click()
     page.locator("summary", has_text="Revoke").click()
     check(page, "tokens")
     page.goto(f"{server_url}/account/security")

@@ -26,7 +26,7 @@ def sign_up(page: Page, person: Person) -> list[str]:
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Create account").click()
     codes = page.locator("#codes").inner_text().split()
-    page.get_by_role("link", name="I saved them").click()
+    page.get_by_role("link", name="I've saved them").click()
     page.wait_for_url("**/keys")
     return codes
 
@@ -81,7 +81,7 @@ def test_a_whole_account_by_plain_forms(newcomer):
     assert token in page.locator("#curl").inner_text()
     bearer = {"Authorization": f"Bearer {token}"}
     assert person.context.request.get(person.server.url + "/api/v1/list", headers=bearer).ok
-    page.get_by_role("link", name="I have put it away").click()
+    page.get_by_role("link", name="Done, I've stored it").click()
     expect(page.locator("main")).to_contain_text("weather station")
     assert token not in page.content()
     page.locator("summary", has_text="Revoke").click()
@@ -161,7 +161,7 @@ def test_the_keyboard_is_enough_for_an_account(make_person, server):
     kind(PASSWORD)
     press("Enter")
     expect(page.locator("#codes")).to_be_visible()
-    tab_to("I saved them")
+    tab_to("I've saved them")
     press("Enter")
     page.wait_for_url("**/keys")
     tab_to("Account")
@@ -180,7 +180,7 @@ def test_the_keyboard_is_enough_for_an_account(make_person, server):
     tab_to("Create token")
     press("Enter")
     expect(page.locator("#token")).to_be_visible()
-    tab_to("I have put it away")
+    tab_to("Done, I've stored it")
     press("Enter")
     expect(page.get_by_role("heading", name="New token")).to_be_visible()
     tab_to("Revoke")

@@ -35,7 +35,7 @@ def test_from_signing_up_to_signing_out(make_person, server):
     reach(page, page.get_by_label("Password", exact=True))
     keyboard.type(PASSWORD)
     press(page, "Enter")
-    go_on = page.get_by_role("link", name="I saved them")
+    go_on = page.get_by_role("link", name="I've saved them")
     reach(page, go_on)
     press(page, "Enter")
     tab = Tab(person, page)

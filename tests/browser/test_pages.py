@@ -29,7 +29,7 @@ def test_signing_up_in_and_out_needs_no_javascript(make_person, server):
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Create account").click()
     expect(page.locator("#codes")).to_be_visible()
-    page.get_by_role("link", name="I saved them").click()
+    page.get_by_role("link", name="I've saved them").click()
     page.wait_for_url("**/keys")
     expect(page.locator("noscript p")).to_contain_text("needs JavaScript")
     sign_out(page)
@@ -69,7 +69,7 @@ def test_the_keyboard_is_enough(make_person, server):
     kind(PASSWORD)
     press("Enter")
     expect(page.get_by_role("heading", name="Save your recovery codes")).to_be_visible()
-    page.get_by_role("link", name="I saved them").press("Enter")
+    page.get_by_role("link", name="I've saved them").press("Enter")
     page.wait_for_url("**/keys")
     expect(page.locator("#conn")).to_have_attribute("data-state", "live")
     for key, value in (("a", "1"), ("b", "2"), ("c", "3")):

@@ -58,7 +58,7 @@ def is_told_at(page, field):
 def test_ten_codes_come_with_a_sign_up_and_never_again(site, stranger):
     page = stranger.post("/signup", data={"username": "Alice", "password": PASSWORD, "next": "/keys?key=a"})
     codes = texts(page, "codes")
-    assert len(set(codes)) == 10 and 'href="/keys?key=a">I saved them' in page.text
+    assert len(set(codes)) == 10 and 'href="/keys?key=a">I\'ve saved them' in page.text
     assert "data:text/plain" in page.text and page.headers["Cache-Control"] == "no-store"
     for tab in TABS:
         assert codes[0] not in stranger.get(f"/account/{tab}").text
@@ -218,7 +218,7 @@ def test_a_token_is_shown_once_and_does_what_it_says(site, alice):
     (public,) = re.findall(r'name="id" value="([^"]+)"', listed)
     assert alice.post(TOKENS, data={"do": "revoke", "id": public}).location == f"{TOKENS}?done=token"
     assert program.get("/api/v1/me").status_code == 401
-    assert "There are none yet" in alice.get(TOKENS).text
+    assert "No tokens yet" in alice.get(TOKENS).text
 
 
 @pytest.mark.parametrize(

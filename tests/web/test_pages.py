@@ -20,7 +20,7 @@ def test_signed_out_every_page_leads_to_signing_in(stranger):
 def test_signing_up_and_in_leads_to_the_keys(site, stranger):
     assert stranger.get("/signup").status_code == 200
     answer = stranger.post("/signup", data={"username": "Alice", "password": PASSWORD})
-    assert answer.status_code == 200 and b'href="/keys">I saved them' in answer.data
+    assert answer.status_code == 200 and b'href="/keys">I\'ve saved them' in answer.data
     page = stranger.get("/keys")
     assert page.status_code == 200 and b"Alice" in page.data
     again = site.visitor()

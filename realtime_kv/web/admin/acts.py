@@ -11,9 +11,10 @@ from realtime_kv.accounts.administration import Administration
 from realtime_kv.accounts.audit import Doer
 from realtime_kv.accounts.census import UserShown
 from realtime_kv.accounts.links import Ticket
+from realtime_kv.accounts.users import Person
 from realtime_kv.core.errors import BadRequest, NotFound, Refusal
 from realtime_kv.core.runtime import Future
-from realtime_kv.web import security
+from realtime_kv.web import one_time_forms, security
 from realtime_kv.web.admin.gate import admin, administration, confirm, doer, number, page
 from realtime_kv.web.house import house, wait
 
@@ -73,7 +74,8 @@ ACTS: dict[str, Act] = {
             f"Makes a link with which whoever has it chooses a new password for {user.username}: once, within 30 "
             "minutes. Using it ends every session. Older links are no good any more."
         ),
-        "",
+        "This was done already, and the link for {name} was shown once. If you did not pass it on, make a new one: the "
+        "old one then stops working.",
         lambda to, doer, user, _: to.recovery_link(doer, user.id),
         _is_open,
     ),
@@ -84,7 +86,8 @@ ACTS: dict[str, Act] = {
             f"Replaces the password of {user.username} by one that is shown to you once, and ends "
             f"{_count(user.sessions, 'session')}. At the next sign-in another one has to be chosen."
         ),
-        "",
+        "This was done already, and the temporary password of {name} was shown once. If you did not pass it on, set a "
+        "new one.",
         lambda to, doer, user, _: to.temporary_password(doer, user.id),
         _is_open,
     ),
@@ -185,6 +188,8 @@ def actions_for(user: UserShown) -> dict[str, Act]:
     return {name: act for name, act in ACTS.items() if act.offered(user)}
 
 
+# what is answered by a secret
+_SECRET = {"link", "password"}
 _PATH = f"/users/<int:user_id>/<any({', '.join(map(repr, ACTS))}):name>"
 
 
@@ -196,12 +201,15 @@ def ask(user_id: int, name: str) -> AnyResponse:
 
 
 @admin.post(_PATH)
+@one_time_forms.guard
 def carry_out(user_id: int, name: str) -> AnyResponse:
     form, act = security.form(), ACTS[name]
     user = wait(administration().user(user_id))
     try:
         if name == "delete" and form.get("name", "").strip() != user.username:
             raise BadRequest(f"Type {user.username} to delete that account.", field="name")
+        if name in _SECRET:
+            one_time_forms.claim()
         if act.asks:
             confirm(form)
         answer = wait(act.call(administration(), doer(), user, form))
@@ -209,17 +217,24 @@ def carry_out(user_id: int, name: str) -> AnyResponse:
         raise
     except Refusal as refusal:
         return _ask(user, name, refusal, form)
-    if name == "link":
-        return page("secret.html", user=user, new=False, **recovery_link(answer))
-    if name == "password":
-        return page("secret.html", user=user, new=False, kind="password", secret=answer)
+    if name in _SECRET:
+        return secret_page(user, answer)
     return redirect(f"/admin/users/{user_id}?done={name}", 303)
 
 
-def recovery_link(ticket: Ticket) -> dict[str, Any]:
-    """How a page shows it, at the only moment when it can."""
-    base = house().config.public_url or request.host_url.rstrip("/")
-    return {"kind": "link", "secret": f"{base}/recover/{ticket.secret}", "expires_at": ticket.expires_at}
+def secret_page(user: UserShown | Person, made: Ticket | str, *, new: bool = False) -> AnyResponse:
+    """A recovery link or a temporary password, at the only moment when it can be shown."""
+    if isinstance(made, Ticket):
+        base = house().config.public_url or request.host_url.rstrip("/")
+        shown: dict[str, Any] = {
+            "kind": "link",
+            "secret": f"{base}/recover/{made.secret}",
+            "expires_at": made.expires_at,
+        }
+    else:
+        shown = {"kind": "password", "secret": made}
+    made_page = page("secret.html", user=user, new=new, **shown)
+    return one_time_forms.secret_page(made_page, f"/admin/users/{user.id}?done={shown['kind']}")
 
 
 def _ask(user: UserShown, name: str, problem: Refusal | None, form: Form) -> AnyResponse:

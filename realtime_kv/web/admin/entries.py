@@ -7,7 +7,7 @@ from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv.core.errors import NotFound, Refusal
-from realtime_kv.web import security
+from realtime_kv.web import one_time_forms, security
 from realtime_kv.web.admin.gate import admin, administration, confirm, doer, page
 from realtime_kv.web.house import wait
 
@@ -31,18 +31,21 @@ def ask_to_reveal(user_id: int) -> AnyResponse:
 
 
 @admin.post("/users/<int:user_id>/reveal")
+@one_time_forms.guard
 def reveal(user_id: int) -> AnyResponse:
     """The value, in this answer and nowhere else; its owner sees that it was asked for."""
     form = security.form()
     key, user = form.get("key", ""), wait(administration().user(user_id))
     try:
+        one_time_forms.claim()
         confirm(form)
         revealed = wait(administration().reveal(doer(), user_id, key))
     except NotFound:
         raise
     except Refusal as refusal:
         return page("reveal.html", refusal, user=user, key=key)
-    return page("value.html", user=user, revealed=revealed, value=_readable(revealed.value))
+    value_page = page("value.html", user=user, revealed=revealed, value=_readable(revealed.value))
+    return one_time_forms.secret_page(value_page, f"/admin/users/{user_id}/reveal?{urlencode({'key': key})}")
 
 
 def _readable(text: str) -> str:

@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv.accounts import door
 from realtime_kv.core.errors import LinkExpired, Refusal
-from realtime_kv.web import going, security, sessions, shown, signing
+from realtime_kv.web import going, one_time_forms, security, sessions, shown, signing
 from realtime_kv.web.house import house, wait
 from realtime_kv.web.tickets import Pocket
 
@@ -28,6 +28,7 @@ def ask() -> AnyResponse:
 
 
 @setup.post("")
+@one_time_forms.guard
 def make() -> AnyResponse:
     """The first superuser, signed in; their recovery codes are in this answer and nowhere else, ever."""
     form = security.form()
@@ -35,6 +36,7 @@ def make() -> AnyResponse:
     old = door.cookie(environ, house().config)
     use = house().accounts.administration.use_setup
     try:
+        one_time_forms.claim()
         entered = wait(use(_secret(), username, form.get("password", ""), signing.visit(), replacing=old))
     except LinkExpired:
         raise
@@ -42,7 +44,7 @@ def make() -> AnyResponse:
         return shown.page("setup.html", refusal, username=username[:64])
     sessions.begin(entered)
     page = shown.page("codes.html", codes=entered.codes, username=entered.user.username, next="/admin", new=True)
-    return SETUP.drop(page)
+    return one_time_forms.secret_page(SETUP.drop(page), going.address("/account/security", "codes_shown"))
 
 
 def _secret() -> str:

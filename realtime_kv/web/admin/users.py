@@ -8,8 +8,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from realtime_kv.accounts import census
 from realtime_kv.accounts.census import Sort
 from realtime_kv.core.errors import Refusal
-from realtime_kv.web import security
-from realtime_kv.web.admin.acts import ACTS, actions_for, recovery_link
+from realtime_kv.web import one_time_forms, security
+from realtime_kv.web.admin.acts import ACTS, actions_for, secret_page
 from realtime_kv.web.admin.gate import admin, administration, doer, number, page
 from realtime_kv.web.house import house, wait
 
@@ -45,17 +45,19 @@ def new_user() -> AnyResponse:
 
 
 @admin.post("/users/new")
+@one_time_forms.guard
 def create_user() -> AnyResponse:
     """A new user; what they sign in with is in this answer and nowhere else."""
     form = security.form()
     username, link = form.get("username", ""), form.get("how") == "link"
     try:
+        one_time_forms.claim()
         created = wait(administration().create_user(doer(), username, link=link))
     except Refusal as refusal:
         return page("new_user.html", refusal, username=username[:64], link=link)
-    if created.link is not None:
-        return page("secret.html", user=created.user, new=True, **recovery_link(created.link))
-    return page("secret.html", user=created.user, new=True, kind="password", secret=created.password)
+    made = created.link or created.password
+    assert made is not None
+    return secret_page(created.user, made, new=True)
 
 
 @admin.get("/users/<int:user_id>")

@@ -1,0 +1,151 @@
+"""One-time forms: a form whose answer shows a secret is carried out once, however often its request is repeated.
+
+A browser repeats the request of a page on reload, on "back" and on a double click. For sign-up, a new token or a
+recovery link that would perform the action again and lose the secret that was shown. A repeated request is answered by
+a redirect to a page that says that the action was performed and what to do next.
+
+Invariants:
+1. Only a digest of the form and the address of the next page are kept: no secret and no password.
+2. A form is identified by its CSRF token, which is unique for each form that is shown, and by what was typed into it.
+3. A form is refused if it is older than what this process remembers: it may have been carried out before.
+
+A view is guarded by `guard`, calls `claim` before the action, and returns its page through `secret_page`.
+"""
+
+import functools
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from flask import Flask, current_app, g, redirect
+from werkzeug.wrappers import Response as AnyResponse
+
+from realtime_kv.core.errors import Forbidden, Refusal
+from realtime_kv.core.runtime import Future
+from realtime_kv.web import csrf, security
+from realtime_kv.web.house import wait
+
+View = Callable[..., AnyResponse]
+
+MAX_REMEMBERED = 10_000
+_OUT_OF_DATE = (
+    "This form was loaded before the server was restarted, and nothing was done with it now. If you had sent it "
+    "before, it was carried out then. Load the page again to send a new form."
+)
+
+
+class OneTimeForms:
+    """The forms that this process has carried out, oldest first, and those that it is carrying out now."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, max_remembered: int = MAX_REMEMBERED) -> None:
+        self._run = secrets.token_urlsafe(6)
+        self._clock = clock
+        self._max_remembered = max_remembered
+        self._done: dict[bytes, tuple[float, str]] = {}
+        self._running: dict[bytes, Future[None]] = {}
+        self._oldest = clock()
+
+    def new_id(self) -> str:
+        """An id for a form that is about to be shown: which process run, when, and a random part."""
+        return f"{self._run}:{self._clock()}:{secrets.token_urlsafe(8)}"
+
+    def is_remembered(self, form_id: str) -> bool:
+        """Whether this process would know it if this form had been carried out."""
+        run, _, rest = form_id.partition(":")
+        return run == self._run and float(rest.partition(":")[0]) > self._oldest
+
+    def running(self, form: bytes) -> Future[None] | None:
+        """Resolves once the request that carries this form out now has an answer."""
+        return self._running.get(form)
+
+    def begin(self, form: bytes) -> None:
+        """A request is about to carry this form out."""
+        self._running[form] = Future()
+
+    def end(self, form: bytes) -> None:
+        """That request has an answer, whatever it is."""
+        self._running.pop(form).resolve(None)
+
+    def next_page(self, form: bytes) -> str | None:
+        """The address of the page that follows, if this form has been carried out."""
+        done = self._done.get(form)
+        return done[1] if done else None
+
+    def remember(self, form: bytes, form_id: str, next_page: str) -> None:
+        """This form has been carried out."""
+        self._done[form] = (float(form_id.split(":")[1]), next_page)
+        while len(self._done) > self._max_remembered:
+            issued_at, _ = self._done.pop(next(iter(self._done)))
+            self._oldest = max(self._oldest, issued_at)
+
+
+def register(app: Flask) -> None:
+    """Give `app` its memory of forms; the ids are in the tokens of its forms."""
+    app.extensions["one_time_forms"] = OneTimeForms()
+    app.extensions["new_form_id"] = app.extensions["one_time_forms"].new_id
+
+
+def guard(view: View) -> View:
+    """Redirect a repeated request to the page that follows; `view` carries out all others."""
+
+    @functools.wraps(view)
+    def guarded(**values: Any) -> AnyResponse:
+        fields = _fields()
+        form_id = csrf.form_id(fields)
+        if form_id is None:
+            return view(**values)
+        forms, form = _forms(), _digest(form_id, fields)
+        while running := forms.running(form):
+            wait(running)
+        # before the session is looked at: the action may have replaced it by another one
+        if next_page := forms.next_page(form):
+            return redirect(next_page, 303)
+        forms.begin(form)
+        try:
+            answer = view(**values)
+            if next_page := g.get("page_after_secret"):
+                forms.remember(form, form_id, next_page)
+            return answer
+        finally:
+            forms.end(form)
+
+    return guarded
+
+
+def claim() -> None:
+    """Raises Forbidden if this form may have been carried out by an earlier run of the server."""
+    form_id = csrf.form_id(_fields())
+    if form_id is None or not _forms().is_remembered(form_id):
+        raise Forbidden(_OUT_OF_DATE)
+    g.form_claimed = True
+
+
+def secret_page(page: AnyResponse, next_page: str) -> AnyResponse:
+    """`page` shows a secret, once. A repeated request is sent on to `next_page`, which says what to do next."""
+    assert g.get("form_claimed"), "claim() comes before the action"
+    g.page_after_secret = next_page
+    return page
+
+
+def _forms() -> OneTimeForms:
+    return cast(OneTimeForms, current_app.extensions["one_time_forms"])
+
+
+def _fields() -> dict[str, str]:
+    try:
+        return security.form_fields()
+    except Refusal:
+        # for the view to refuse, in its own order
+        return {}
+
+
+def _digest(form_id: str, fields: dict[str, str]) -> bytes:
+    """Of the form and of what was typed into it, secrets excepted: "back" may show a form again for another action."""
+    typed = [[name, text] for name, text in sorted(fields.items()) if name not in _SECRETS]
+    return hashlib.sha256(json.dumps([form_id, typed]).encode("utf-8", "surrogatepass")).digest()
+
+
+_SECRETS = {csrf.FIELD, "password", "new_password", "code"}

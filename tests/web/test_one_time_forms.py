@@ -1,0 +1,240 @@
+"""One-time forms: a repeated request performs nothing again and leads to a page that says what to do next."""
+
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from html import unescape
+
+import pyotp
+import pytest
+import requests
+
+from realtime_kv.accounts import door
+from realtime_kv.accounts.audit import CLI
+from realtime_kv.accounts.events import Filters
+from realtime_kv.web.one_time_forms import OneTimeForms
+from tests.running import DEADLINE, fresh_name
+from tests.web.conftest import PASSWORD, Site, Visitor
+
+SECURITY, TOKENS = "/account/security", "/account/tokens"
+
+
+class Place:
+    """A site with a superuser, a user and the way to set the site up; every form is sent by whoever may send it."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.house = site.app.extensions["realtime_kv"]
+        self.administration = self.house.accounts.administration
+        self.wait = self.house.runtime.wait
+
+    @property
+    def stranger(self) -> Visitor:
+        return self.site.visitor()
+
+    @property
+    def alice(self) -> Visitor:
+        alice = self.site.browser("Alice")
+        assert alice.call("set", key="a", value="s3cr3t-v4lue").status_code == 200
+        return alice
+
+    @property
+    def root(self) -> Visitor:
+        self.wait(self.administration.create_user(CLI, "Root", password=PASSWORD, is_admin=True))
+        return self.site.browser_of("Root")
+
+    @property
+    def at_setup(self) -> Visitor:
+        ticket = self.wait(self.administration.setup_link())
+        visitor = self.stranger
+        assert visitor.get(f"/setup/{ticket.secret}").status_code == 303
+        return visitor
+
+    def path_of(self, name: str) -> str:
+        return f"/admin/users/{self.wait(self.administration.user(name)).id}"
+
+    def events(self) -> list[str]:
+        """What has been done so far by anybody, the last first."""
+        return [event.action for event in self.wait(self.administration.events(Filters())).events]
+
+
+def sign_up(place):
+    return place.stranger, "/signup", {"username": "Alice", "password": PASSWORD}
+
+
+def set_up(place):
+    return place.at_setup, "/setup", {"username": "Root", "password": PASSWORD}
+
+
+def new_codes(place):
+    return place.alice, SECURITY, {"do": "codes", "password": PASSWORD}
+
+
+def begin_two_step(place):
+    return place.alice, SECURITY, {"do": "two_step", "password": PASSWORD}
+
+
+def confirm_two_step(place):
+    # a user without recovery codes is given some with the second step
+    place.wait(place.administration.create_user(CLI, "Hedy", password=PASSWORD))
+    hedy = place.site.browser_of("Hedy")
+    page = hedy.post(SECURITY, data={"do": "two_step", "password": PASSWORD})
+    secret = unescape(re.search(r'id="secret"[^>]*>([^<]*)<', page.text)[1])
+    return hedy, SECURITY, {"do": "confirm", "code": pyotp.TOTP(secret.replace(" ", "")).now()}
+
+
+def new_token(place):
+    return place.alice, TOKENS, {"do": "create", "name": "a program", "scope": "read", "days": "30"}
+
+
+def new_user(place):
+    return place.root, "/admin/users/new", {"username": "Grace", "how": "password"}
+
+
+def new_user_with_a_link(place):
+    return place.root, "/admin/users/new", {"username": "Grace", "how": "link"}
+
+
+def recovery_link(place):
+    assert place.alice
+    return place.root, place.path_of("Alice") + "/link", {"password": PASSWORD}
+
+
+def temporary_password(place):
+    assert place.alice
+    return place.root, place.path_of("Alice") + "/password", {"password": PASSWORD}
+
+
+def reveal(place):
+    assert place.alice
+    return place.root, place.path_of("Alice") + "/reveal", {"key": "a", "password": PASSWORD}
+
+
+# each: how it is sent, which part of the answer is the secret, and what the page after a repetition says
+SECRETS = {
+    sign_up: (r'id="codes"[^>]*>([^<]*)<', "make new codes below"),
+    set_up: (r'id="codes"[^>]*>([^<]*)<', "make new codes below"),
+    new_codes: (r'id="codes"[^>]*>([^<]*)<', "make new codes below"),
+    begin_two_step: (r'id="secret"[^>]*>([^<]*)<', "start again"),
+    confirm_two_step: (r'id="codes"[^>]*>([^<]*)<', "make new codes below"),
+    new_token: (r'id="token"[^>]*>([^<]*)<', "revoke it and create another"),
+    new_user: (r'id="secret"[^>]*>([^<]*)<', "set a new one"),
+    new_user_with_a_link: (r'id="secret"[^>]*>([^<]*)<', "make a new one"),
+    recovery_link: (r'id="secret"[^>]*>([^<]*)<', "make a new one"),
+    temporary_password: (r'id="secret"[^>]*>([^<]*)<', "set a new one"),
+    reveal: (r"(s3cr3t-v4lue)", "Your password"),
+}
+# what answers with a page that shows no secret, with a file, or always by a redirect
+WITHOUT_A_SECRET = {
+    "/signin",
+    "/signin/code",
+    "/signout",
+    "/recover/code",
+    "/recover/mail",
+    "/recover/password",
+    "/account/email",
+    "/account/sessions",
+    "/account/data",
+    "/account/notice",
+    "/admin/backup",
+    "/admin/<path:_rest>",
+}
+
+
+def hold_cookie(visitor: Visitor, value: str) -> None:
+    """As the browser would that it is taken from."""
+    visitor.client.set_cookie(door.cookie_name(visitor.config), value)
+
+
+@pytest.fixture
+def place(site):
+    return Place(site)
+
+
+def test_every_form_of_the_site_is_in_one_of_the_two_lists(place):
+    rules = {rule.rule for rule in place.site.app.url_map.iter_rules() if "POST" in (rule.methods or ())}
+    pages = {re.sub(r"<int:user_id>/<any.*", "<act>", rule) for rule in rules if not rule.startswith("/api/")}
+    guarded = {"/signup", "/setup", SECURITY, TOKENS, "/admin/users/new", "/admin/users/<int:user_id>/reveal"}
+    assert pages == WITHOUT_A_SECRET | guarded | {"/admin/users/<act>"}
+
+
+@pytest.mark.parametrize("action", SECRETS, ids=lambda action: action.__name__)
+def test_a_repeated_request_does_nothing_and_says_what_to_do(place, action):
+    pattern, advice = SECRETS[action]
+    visitor, path, fields = action(place)
+    form = fields | {"csrf_token": visitor.form_token()}
+    first = visitor.post(path, data=form)
+    assert first.status_code == 200
+    secret = unescape(re.search(pattern, first.text)[1]).split()
+    before = place.events()
+    for _ in range(2):
+        again = visitor.post(path, data=form)
+        assert again.status_code == 303
+        assert not any(word in again.location for word in secret)
+        page = visitor.get(again.location)
+        assert page.status_code == 200
+        assert advice in unescape(page.text)
+        assert not any(word in page.text for word in secret if len(word) > 4)
+    assert place.events() == before
+
+
+def test_the_same_form_sent_with_another_text_is_another_action(place):
+    visitor, path, fields = new_token(place)
+    form = fields | {"csrf_token": visitor.form_token()}
+    assert visitor.post(path, data=form).status_code == 200
+    assert visitor.post(path, data=form | {"name": "another program"}).status_code == 200
+    assert visitor.post(path, data=form).status_code == 303
+
+
+def test_a_form_that_was_refused_is_not_used_up(place):
+    visitor, path, fields = new_codes(place)
+    form = fields | {"csrf_token": visitor.form_token()}
+    assert visitor.post(path, data=form | {"password": "wrong wrong"}).status_code == 401
+    assert visitor.post(path, data=form).status_code == 200
+
+
+def test_two_requests_at_once_perform_one_action(server):
+    browser = requests.Session()
+    name = fresh_name("alice")
+    credentials = {"username": name, "password": PASSWORD}
+    browser.post(f"{server.url}/api/v1/sign_up", json=credentials, timeout=DEADLINE)
+    page = browser.get(server.url + TOKENS, timeout=DEADLINE).text
+    token = page.split('name="csrf_token" value="')[1].split('"')[0]
+    form = {"do": "create", "name": "a program", "scope": "read", "days": "30", "csrf_token": token}
+    at_once = threading.Barrier(8)
+
+    def send(_):
+        at_once.wait()
+        more = {"allow_redirects": False, "timeout": DEADLINE, "cookies": browser.cookies}
+        return requests.post(server.url + TOKENS, data=form, headers={"Origin": server.url}, **more).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(send, range(8)))
+    assert statuses == [200] + [303] * 7
+    listed = browser.get(f"{server.url}/api/v1/tokens", timeout=DEADLINE).json()["tokens"]
+    assert len(listed) == 1
+
+
+def test_a_form_that_is_older_than_the_process_is_refused(site, open_site):
+    visitor = site.browser("Alice")
+    form = {"do": "codes", "password": PASSWORD, "csrf_token": visitor.form_token()}
+    cookie = visitor.cookie
+    site.app.extensions["realtime_kv"].stop()
+    later = open_site().visitor()
+    hold_cookie(later, cookie)
+    answer = later.post(SECURITY, data=form)
+    assert answer.status_code == 403
+    assert "Load the page again" in answer.text
+    assert later.post(SECURITY, data={"do": "codes", "password": PASSWORD}).status_code == 200
+
+
+def test_what_is_forgotten_is_refused_and_not_repeated():
+    ticks = iter(range(100))
+    forms = OneTimeForms(clock=lambda: float(next(ticks)), max_remembered=2)
+    ids = [forms.new_id() for _ in range(4)]
+    for n in (1, 0, 2):
+        forms.remember(bytes([n]), ids[n], "/next")
+    # the form that was carried out first has made room
+    assert [forms.next_page(bytes([n])) for n in range(3)] == ["/next", None, "/next"]
+    assert [forms.is_remembered(form_id) for form_id in ids] == [False, False, True, True]
+    assert not OneTimeForms().is_remembered(ids[3])
