@@ -26,6 +26,11 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _OUTLINE = bytes.maketrans(b"123456789eE{", b"000000000..[")
 _LONG_NUMBER = b"0" * 16
 _FLOAT = b"0."
+# only a number with an exponent like this, or with so many zeros, can be too small for a double
+_SMALL_EXPONENT = re.compile(rb"[0-9][eE]-[0-9]{2}")
+_MANY_ZEROS = b"0" * 300
+# each number of a value, past its strings
+_STRING_OR_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?([0-9.]+)(?:[eE][+-]?[0-9]+)?')
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -77,18 +82,19 @@ def check_value(raw: bytes, limit: int = VALUE_BYTES) -> Value:
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("The value is not JSON.", field="value") from None
     outline = raw.translate(_OUTLINE)
+    may_be_float = _FLOAT in outline
     if _LONG_NUMBER in outline or outline.count(b"[") > DEPTH:
         _walk(value)
+    if may_be_float and (_SMALL_EXPONENT.search(raw) or _MANY_ZEROS in raw):
+        _check_underflow(raw)
+    # the same for every spelling: sorted names, no white space, 1.0 as 1
+    folded = _fold_numbers(value) if may_be_float else value
     text = _encode(value)
     if len(text) > limit:
         raise TooLarge(
             f"That value has {len(text)} bytes as compact JSON; {limit} are allowed.", limit=limit, actual=len(text)
         )
-    # the same for every spelling: sorted names, no white space, 1.0 as 1
-    if _FLOAT in outline:
-        canonical = _encode_sorted(_fold_numbers(value))
-    else:
-        canonical = _encode_sorted(value) if b"[" in outline else text
+    canonical = _encode_sorted(folded) if may_be_float or b"[" in outline else text
     return Value(text.decode(), canonical)
 
 
@@ -102,7 +108,7 @@ def _walk(value: Any) -> None:
             elif isinstance(item, list):
                 deeper.extend(item)
             elif isinstance(item, int) and not -SAFE_INTEGER <= item <= SAFE_INTEGER:
-                raise InvalidValue("an integer is beyond ±(2^53−1); send it as a string")
+                raise _out_of_range()
         # a level that holds a container, even an empty one, is one deeper
         depth += any(isinstance(item, (dict, list)) for item in level)
         if depth > DEPTH:
@@ -110,11 +116,25 @@ def _walk(value: Any) -> None:
         level = deeper
 
 
+def _check_underflow(raw: bytes) -> None:
+    for match in _STRING_OR_NUMBER.finditer(raw):
+        digits = match[1]
+        if digits is not None and digits.strip(b"0.") and not float(match[0]):
+            raise InvalidValue("a number is so small that a double would hold 0; send it as a string")
+
+
 def _fold_numbers(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+    if isinstance(value, float):
+        # every double beyond that is an integer, and may not be the number that was sent
+        if not -SAFE_INTEGER <= value <= SAFE_INTEGER:
+            raise _out_of_range()
+        return int(value) if value.is_integer() else value
     if isinstance(value, list):
         return [_fold_numbers(item) for item in value]
     if isinstance(value, dict):
         return {name: _fold_numbers(item) for name, item in value.items()}
     return value
+
+
+def _out_of_range() -> InvalidValue:
+    return InvalidValue("a number is beyond ±(2^53−1), so a double cannot hold it exactly; send it as a string")

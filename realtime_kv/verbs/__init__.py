@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from realtime_kv.core.errors import BadRequest, InvalidValue, NotFound, Refusal
-from realtime_kv.verbs import payloads
+from realtime_kv.verbs import integers, payloads
 from realtime_kv.verbs.payloads import Payload
 
 T = TypeVar("T")
@@ -42,7 +42,6 @@ encode = msgspec.json.Encoder().encode
 
 _FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`|`\$\.([a-z_]+)")
 _INDEX = re.compile(r"\$\.ops\[(\d+)\]")
-_NUMBERS = frozenset({"since", "limit", "before"})
 _FLAGS = {"true": True, "false": False}
 
 
@@ -54,6 +53,9 @@ def decode(name: str, body: bytes) -> Payload:
     try:
         return decoder(body)
     except msgspec.ValidationError as error:
+        whole = integers.rewrite(body) if integers.is_float_for_integer(error) else body
+        if whole != body:
+            return decode(name, whole)
         raise _mismatch(str(error)) from None
     except RecursionError:
         raise too_deep() from None
@@ -75,8 +77,8 @@ def decode_parameters(kind: type[T], parameters: Iterable[tuple[str, str]]) -> T
     for field, text in parameters:
         if field in fields:
             raise BadRequest(f"The parameter {field!r} is given twice.", field=field)
-        if field in _NUMBERS and text.isascii() and text.isdigit() and len(text) < 20:
-            fields[field] = int(text)
+        if field in integers.FIELDS and (digits := integers.from_text(text)):
+            fields[field] = int(digits)
         elif field == "values":
             fields[field] = _FLAGS.get(text, text)
         else:

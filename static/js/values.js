@@ -40,9 +40,9 @@ function checkText(text, where) {
 
 function checkNumber(number, where) {
   if (!Number.isFinite(number)) throw new InvalidValue(`${where} is ${number}, which JSON does not have`)
-  // Above 1e21 JavaScript writes an exponent, and the number goes as a double.
-  if (Number.isInteger(number) && !Number.isSafeInteger(number) && Math.abs(number) < 1e21)
-    throw new InvalidValue(`${where} is an integer beyond ±(2^53−1): send it as a string`)
+  // Every double beyond that is an integer too, and perhaps not the one that was meant.
+  if (Math.abs(number) > Number.MAX_SAFE_INTEGER)
+    throw new InvalidValue(`${where} is beyond ±(2^53−1), so it cannot be held exactly: send it as a string`)
 }
 
 function checkArray(array, where, depth) {

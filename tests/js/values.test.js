@@ -4,7 +4,7 @@ import { test } from "node:test"
 import { InvalidValue, copyOf, frozen, same } from "../../static/js/values.js"
 
 test("JSON goes through as a copy of its own", () => {
-  const value = JSON.parse('{"__proto__": {"x": 1}, "a": [1, 2.5, -0.1, 1e300, true, false, null, "é😀"], "": {}}')
+  const value = JSON.parse('{"__proto__": {"x": 1}, "a": [1, 2.5, -0.1, 9007199254740991, 5e-324, true, false, null, "é😀"], "": {}}')
   const copy = copyOf(value)
   assert.deepEqual(copy, value)
   assert.ok(Object.hasOwn(copy, "__proto__"))
@@ -16,7 +16,7 @@ test("JSON goes through as a copy of its own", () => {
 test("what JSON would change on the way is refused", () => {
   const loop = []
   loop.push(loop)
-  const refused = [undefined, NaN, Infinity, -Infinity, 2 ** 53, -(2 ** 53), 1e20, 10n, () => 1, Symbol("a"), new Date(), new Map(), /x/]
+  const refused = [undefined, NaN, Infinity, -Infinity, 2 ** 53, -(2 ** 53), 1.7e18, 1e20, 1e21, 1e300, 10n, () => 1, Symbol("a"), new Date(), new Map(), /x/]
   for (const value of [...refused, "\ud83d", { "\ude00": 1 }, loop, { toJSON: () => 1 }]) {
     assert.throws(() => copyOf(value), InvalidValue)
     assert.throws(() => copyOf({ inside: [value] }), InvalidValue)

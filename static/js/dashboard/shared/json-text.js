@@ -145,13 +145,13 @@ class Scanner {
   }
 }
 
+// The rule of values.js, which cannot see that a number was written so small that it has become 0.
 function checkNumber(text, at) {
   const number = Number(text)
   if (!Number.isFinite(number)) throw new Fault(at, "this number is too large")
-  // JavaScript would write 1e20 as an integer too, so that it is refused as well; from 1e21 on it writes an exponent.
-  const integer = Number.isInteger(number) && (Math.abs(number) < 1e21 || /^-?\d+$/.test(text))
-  if (integer && !Number.isSafeInteger(number))
-    throw new Fault(at, "an integer beyond ±9007199254740991 would be rounded; write it as text, in quotes")
+  if (Math.abs(number) > Number.MAX_SAFE_INTEGER)
+    throw new Fault(at, "a number beyond ±9007199254740991 may be rounded; write it as text, in quotes")
+  if (number === 0 && /^[^eE]*[1-9]/.test(text)) throw new Fault(at, "this number is so small that it would become 0; write it as text, in quotes")
 }
 
 function cut(word) {
