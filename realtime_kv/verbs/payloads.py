@@ -14,10 +14,21 @@ from realtime_kv.core.errors import BadRequest, Refusal
 from realtime_kv.core.ops import Op
 from realtime_kv.core.runtime import Future
 from realtime_kv.core.store import BATCH_OPS, Store, check_batch_size
-from realtime_kv.core.values import SAFE_INTEGER
+from realtime_kv.core.values import KEY_BYTES, SAFE_INTEGER, TTL_SECONDS
 
 Revision = Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
-OpId = Annotated[str, Meta(min_length=1, max_length=64)]
+OpId = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"pattern": "^[ -~]*$"})]
+
+# What the store checks itself, with errors of its own, stands here for the OpenAPI document only. JSON Schema counts
+# characters where the store counts bytes.
+_NO_CONTROL_CHARACTER = "^[^\\u0000-\\u001f\\u007f]*$"
+Key = Annotated[
+    str,
+    Meta(extra_json_schema={"minLength": 1, "maxLength": KEY_BYTES, "pattern": _NO_CONTROL_CHARACTER}),
+]
+Prefix = Annotated[str, Meta(extra_json_schema={"maxLength": KEY_BYTES, "pattern": _NO_CONTROL_CHARACTER})]
+Ttl = Annotated[float, Meta(extra_json_schema={"exclusiveMinimum": 0, "maximum": TTL_SECONDS})]
+Value = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/Value"})]
 
 
 class Payload(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -34,17 +45,17 @@ class Payload(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Get(Payload):
-    key: str
+    key: Key
 
     def call(self, store: Store, caller: Caller) -> Future[Any]:
         return store.get(caller, self.key)
 
 
 class Set(Payload):
-    key: str
-    value: Raw
+    key: Key
+    value: Value
     if_revision: Revision | UnsetType = UNSET
-    ttl: float | UnsetType | None = UNSET
+    ttl: Ttl | UnsetType | None = UNSET
     op_id: OpId | UnsetType = UNSET
 
     def call(self, store: Store, caller: Caller) -> Future[Any]:
@@ -60,7 +71,7 @@ class Set(Payload):
 
 
 class Delete(Payload):
-    key: str
+    key: Key
     if_revision: Revision | UnsetType = UNSET
     op_id: OpId | UnsetType = UNSET
 
@@ -79,17 +90,17 @@ class List(Payload):
 
 
 class BatchSet(Payload, tag_field="op", tag="set"):
-    key: str
-    value: Raw
+    key: Key
+    value: Value
     if_revision: Revision | UnsetType = UNSET
-    ttl: float | UnsetType | None = UNSET
+    ttl: Ttl | UnsetType | None = UNSET
 
     def op(self, store: Store) -> Op:
         return store.set_op(self.key, bytes(self.value), _given(self.if_revision), self.ttl)
 
 
 class BatchDelete(Payload, tag_field="op", tag="delete"):
-    key: str
+    key: Key
     if_revision: Revision | UnsetType = UNSET
 
     def op(self, store: Store) -> Op:
@@ -97,7 +108,7 @@ class BatchDelete(Payload, tag_field="op", tag="delete"):
 
 
 class Batch(Payload):
-    ops: list[BatchSet | BatchDelete]
+    ops: Annotated[list[BatchSet | BatchDelete], Meta(extra_json_schema={"minItems": 1, "maxItems": BATCH_OPS})]
     op_id: OpId | UnsetType = UNSET
 
     @property
@@ -112,7 +123,7 @@ class Batch(Payload):
 
 
 class Restore(Payload):
-    key: str
+    key: Key
     revision: Revision | UnsetType = UNSET
     if_revision: Revision | UnsetType = UNSET
     op_id: OpId | UnsetType = UNSET
@@ -137,7 +148,7 @@ class Undo(Payload):
 
 
 class History(Payload):
-    key: str | UnsetType = UNSET
+    key: Key | UnsetType = UNSET
     before: Revision | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
@@ -155,7 +166,7 @@ class Trash(Payload):
 
 
 class DeletePrefix(Payload):
-    prefix: str
+    prefix: Prefix
     dry_run: bool = False
     op_id: OpId | UnsetType = UNSET
 
@@ -168,8 +179,8 @@ class DeletePrefix(Payload):
 
 
 class Move(Payload):
-    from_: str = msgspec.field(name="from")
-    to: str
+    from_: Key = msgspec.field(name="from")
+    to: Key
     dry_run: bool = False
     op_id: OpId | UnsetType = UNSET
 

@@ -8,6 +8,7 @@ from realtime_kv import verbs
 from realtime_kv.accounts import door
 from realtime_kv.config import Config
 from realtime_kv.core import frames
+from realtime_kv.core.values import SAFE_INTEGER
 from realtime_kv.verbs.payloads import Stream
 from realtime_kv.version import VERSION
 
@@ -41,6 +42,28 @@ _PROBLEM = {
     },
     "required": ["type", "title", "status", "detail", "code", "request_id"],
 }
+# any JSON value, with the numbers that a value may hold
+_NUMBER = {"type": "number", "minimum": -SAFE_INTEGER, "maximum": SAFE_INTEGER}
+_VALUE = {
+    "title": "Value",
+    "description": "Any JSON value, at most 64 levels deep.",
+    "anyOf": [
+        {"type": ["null", "boolean", "string"]},
+        _NUMBER,
+        {"type": "array", "items": {"$ref": _REF.format(name="Value")}},
+        {"type": "object", "additionalProperties": {"$ref": _REF.format(name="Value")}},
+    ],
+}
+# `next` goes on with a sync, and then nothing else is said
+_SYNC = {"not": {"required": ["next"], "anyOf": [{"required": ["epoch"]}, {"required": ["since"]}]}}
+# what a request may still be refused for, in `tests/api_schema/hooks.py` too
+_DESCRIPTION = (
+    "The verbs over HTTP, and the stream. JSON Schema cannot express a few rules; a request that breaks one of them is "
+    "refused with the protocol's error. Lengths count bytes of UTF-8, not characters. Text has no lone surrogates. A "
+    "value has a maximum size, and no number so small that a double would hold 0. A key occurs once in a batch. `move` "
+    "and `copy` name two different places, both with a `/` at the end or both without. An `op_id` belongs to one "
+    "request. `next` comes from a sync, and excludes `epoch` and `since`."
+)
 _REFUSED = {
     "description": "Why it was not done.",
     "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}},
@@ -56,9 +79,11 @@ def document(config: Config, summaries: dict[str, str]) -> dict[str, Any]:
     paths["/api/v1/stream"] = {"get": _stream(schemas)}
     # a parameter is said one by one
     del schemas["Stream"]
+    schemas["Sync"] = {**schemas["Sync"], **_SYNC}
+    schemas["Value"] = _VALUE
     return {
         "openapi": "3.1.0",
-        "info": {"title": "realtime_kv", "version": VERSION, "description": "The verbs over HTTP, and the stream."},
+        "info": {"title": "realtime_kv", "version": VERSION, "description": _DESCRIPTION},
         "servers": [{"url": config.own_origins[0]}],
         "security": [{"token": []}, {"session": []}],
         "paths": paths,

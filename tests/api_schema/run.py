@@ -1,0 +1,30 @@
+"""One run of schemathesis, as a process of its own: it brings its own settings of hypothesis."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.running import Server, fresh_name
+
+HOOKS = Path(__file__).with_name("hooks.py")
+
+
+def run(server: Server, examples: int, seed: int | None = None) -> "subprocess.CompletedProcess[str]":
+    """Requests that fit the document, and ones that do not, as a user of this server; 0 when nothing was wrong.
+
+    Not looked at: `/api/v1/stream`, which does not end; and whether calls without a token are refused, since the
+    session cookie is the second way to be known (`tests/matrix` looks at that).
+    """
+    token = server.sign_up(fresh_name("schema")).token
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/api/v1/openapi.json"),
+        *("--header", f"Authorization: Bearer {token}", "--exclude-path", "/api/v1/stream"),
+        *("--checks", "all", "--exclude-checks", "ignored_auth,positive_data_acceptance"),
+        *("--phases", "coverage,fuzzing", "--max-examples", str(examples), "--continue-on-failure"),
+        *(("--seed", str(seed)) if seed is not None else ()),
+    ]
+    environ = {**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS)}
+    # it keeps what it found in the current folder
+    folder = server.data_dir.parent
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)

@@ -1,0 +1,19 @@
+"""The OpenAPI document is neither looser nor stricter than the server."""
+
+import pytest
+
+from tests.api_schema.run import run
+from tests.running import Server
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = Server(tmp_path / "data").start()
+    yield server
+    server.close()
+
+
+def test_the_server_does_what_its_openapi_document_says(server):
+    done = run(server, examples=15, seed=4)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "Tested: 18" in done.stdout
