@@ -1,14 +1,15 @@
 """The wiring: every part is made here and connected to the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 
 from realtime_kv import migrations, web
-from realtime_kv.accounts import door
+from realtime_kv.accounts import door, origin_check
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.accounts.mail import Send
 from realtime_kv.config import Config, secret_key
@@ -137,13 +138,22 @@ def create_app(
     )
 
     web.register(app)
+
+    def allows_origin(_origin: str | None, environ: dict[str, Any]) -> bool:
+        return origin_check.allows(environ, config)
+
+    def refuse_origin(environ: Mapping[str, Any]) -> str:
+        refusal = origin_check.refusal(environ, config)
+        accounts.noticed.note_misaddressed(refusal)
+        return refusal.message
+
     # a page on another origin brings a bearer token, never a cookie
-    origins = list(config.allowed_origins)
-    socketio.init_app(app, async_mode="eventlet", cors_allowed_origins=origins, cors_credentials=False)
+    socketio.init_app(app, async_mode="eventlet", cors_allowed_origins=allows_origin, cors_credentials=False)
     limits = Limits(
         connections_per_address=config.connections_per_address if config.rate_limits else None,
         address=partial(door.address, config=config),
         limit_log=limit_log,
+        refuse_origin=refuse_origin,
     )
     app.wsgi_app = transport.holding(  # type: ignore[method-assign, assignment]
         headers.everywhere(app.wsgi_app, config), limits

@@ -7,18 +7,21 @@ nobody has to fix them one start at a time.
 import difflib
 import os
 import secrets
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from realtime_kv.origins import LOOPBACK, canonical_host, canonical_origin, format_origin
 
 PREFIX = "RKV_"
 MIB = 1024 * 1024
 # a message may be 1 MiB, and a value has to fit into one with its key and its envelope
 LARGEST_VALUE = MIB - 4096
-_WILDCARDS = {"0.0.0.0", "::", ""}  # noqa: S104 (recognised here, not bound)
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+WILDCARDS = {"0.0.0.0", "::", ""}  # noqa: S104 (recognised here, not bound)
 
 
 class ConfigError(Exception):
@@ -64,10 +67,10 @@ class Config:
     def __post_init__(self) -> None:
         # so that code that builds a Config by hand may say what a variable would say
         object.__setattr__(self, "data_dir", Path(self.data_dir))
-        object.__setattr__(self, "origins", tuple(self.origins))
+        object.__setattr__(self, "origins", _origins(" ".join(self.origins)))
         if self.public_url:
-            object.__setattr__(self, "public_url", _url_origin(self.public_url))
-        object.__setattr__(self, "hosts", tuple(self.hosts))
+            object.__setattr__(self, "public_url", canonical_origin(self.public_url))
+        object.__setattr__(self, "hosts", _hosts(" ".join(self.hosts)))
         for name in ("rate_limits", "admin_two_step"):
             if isinstance(given := getattr(self, name), str):
                 object.__setattr__(self, name, _switch(given))
@@ -99,37 +102,35 @@ class Config:
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'realtime_kv.db'}"
 
     @property
+    def listening_url(self) -> str:
+        """The address that this machine itself reaches the server at."""
+        host = "127.0.0.1" if self.host in WILDCARDS else self.host
+        return format_origin("http", host, self.port)
+
+    @property
     def url(self) -> str:
         """The address to open: the public one, or the one that is listened on."""
-        if self.public_url:
-            return self.public_url
-        return _origin("http", "127.0.0.1" if self.host in _WILDCARDS else self.host, self.port)
+        return self.public_url or self.listening_url
 
-    @property
-    def own_origins(self) -> tuple[str, ...]:
-        """The origins of our own pages, as a browser writes them in `Origin`."""
-        if self.public_url:
-            return (self.public_url,)
-        hosts = ["127.0.0.1", "localhost"]
-        if self.host not in _WILDCARDS and self.host not in hosts:
-            hosts.append(self.host)
-        return tuple(_origin("http", host, self.port) for host in hosts)
-
-    @property
+    @cached_property
     def own_hosts(self) -> frozenset[str]:
-        """The names by which this server may be called in `Host`, without port."""
-        named = {str(urlsplit(origin).hostname) for origin in self.own_origins}
-        return frozenset(named | set(self.hosts) | {"127.0.0.1", "localhost", "::1"})
+        """The names by which this server may be called in `Host`, without port; read once, for every request asks."""
+        named = LOOPBACK | set(self.hosts)
+        if self.public_url:
+            return named | {str(urlsplit(self.public_url).hostname)}
+        if self.is_local:
+            return named
+        return named | _names_of_this_machine() | ({self.host.lower()} - WILDCARDS)
 
     @property
-    def allowed_origins(self) -> tuple[str, ...]:
-        """Ours, and those that may use bearer tokens."""
-        return self.own_origins + self.origins
+    def is_local(self) -> bool:
+        """Whether only this machine can connect."""
+        return self.host in LOOPBACK or self.host.startswith("127.")
 
     @property
     def secure(self) -> bool:
         """Whether people come over TLS, so that cookies may say Secure."""
-        return self.own_origins[0].startswith("https://")
+        return self.url.startswith("https://")
 
 
 def unknown_settings(environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -146,7 +147,7 @@ def unknown_settings(environ: Mapping[str, str] = os.environ) -> list[str]:
 def cautions(config: Config) -> list[str]:
     """A sentence for each setting that works and is not safe for others than oneself (docs/security.md)."""
     sentences = []
-    by_others = config.secure or config.host not in {"127.0.0.1", "localhost", "::1"}
+    by_others = config.secure or not config.is_local
     if by_others and not config.secure:
         sentences.append(
             f"RKV_HOST is {config.host} and RKV_PUBLIC_URL is not https: passwords and values can be read on their way."
@@ -254,27 +255,21 @@ def _secret(text: str) -> str:
     return text
 
 
-def _url_origin(text: str) -> str:
-    """`scheme://host[:port]`, as a browser writes it in `Origin`."""
-    problem = ValueError("must be an origin such as https://kv.example.org, without a path")
-    try:
-        parts = urlsplit(text.strip())
-        port = parts.port
-    except ValueError:
-        raise problem from None
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.path not in {"", "/"}:
-        raise problem
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise problem
-    return _origin(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme])
-
-
 def _origins(text: str) -> tuple[str, ...]:
-    return tuple(_url_origin(origin) for origin in text.replace(",", " ").split())
+    return tuple(canonical_origin(origin, any_scheme=True) for origin in text.replace(",", " ").split())
 
 
 def _hosts(text: str) -> tuple[str, ...]:
-    return tuple(_host(host).lower() for host in text.replace(",", " ").split())
+    return tuple(canonical_host(host) for host in text.replace(",", " ").split())
+
+
+def _names_of_this_machine() -> set[str]:
+    """Its host name, and the name that multicast DNS gives it in the local network."""
+    try:
+        name = canonical_host(socket.gethostname())
+    except (OSError, ValueError):
+        return set()
+    return {name, f"{name.partition('.')[0]}.local"}
 
 
 def _smtp(text: str) -> str:
@@ -296,11 +291,6 @@ def _mail_address(text: str) -> str:
     return text.strip()
 
 
-def _origin(scheme: str, host: str, port: int) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{shown}" if port == _DEFAULT_PORTS[scheme] else f"{scheme}://{shown}:{port}"
-
-
 _SECRET = {"secret_key", "database_url", "smtp_url"}
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "host": _host,
@@ -309,7 +299,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "database_url": _database,
     "workers": _whole(1, 1),
     "secret_key": _secret,
-    "public_url": _url_origin,
+    "public_url": canonical_origin,
     "origins": _origins,
     "value_bytes": _whole(1, LARGEST_VALUE),
     "quota_keys": _whole(1, 10**9),

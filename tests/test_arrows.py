@@ -25,6 +25,7 @@ FLOORS = [
     {"migrations"},
     {"core", "browser_files"},
     {"config", "version", "metrics"},
+    {"origins"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -34,6 +35,7 @@ THIRD_PARTY = {
     "cli": set(),
     "bootstrap": set(),
     "config": set(),
+    "origins": set(),
     "browser_files": set(),
     # from outside, as a stranger's program would
     "doctor": {"websockets"},

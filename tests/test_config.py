@@ -1,5 +1,6 @@
 """Settings: read once, and every bad one named at once."""
 
+import socket
 import stat
 import threading
 from pathlib import Path
@@ -66,8 +67,10 @@ def test_a_port_is_a_port(port):
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://a", "https://a/path", "https://", "https://u:p@a", "https://a?b", "https://a:x", "*", "null"]
-)
+    "url", ["ftp://a", "https://a/path", "https://", "https://u:p@a", "https://a?b", "https://a:x", "*", "null",
+     "file:///a", "ws://a", "data:a", "javascript:a", "blob:https://a", "https://a b", "https://[::1", "https://1.2.3",
+     "https://256.0.0.1", "https://a..b", "https://a_ü%41", "https://[fe80::1%eth0]", "https://a:65536", "//a", "a"]
+)  # fmt: skip
 def test_an_origin_is_scheme_host_and_port_only(url):
     assert problems(PUBLIC_URL=url) and problems(ORIGINS=f"https://fine.example {url}")
 
@@ -100,22 +103,60 @@ def test_secrets_are_not_shown():
     assert "tooshort" not in problems(SECRET_KEY="tooshort")[0]
 
 
-def test_our_origins_are_the_address_we_listen_on():
-    assert Config(port=5001).own_origins == ("http://127.0.0.1:5001", "http://localhost:5001")
-    assert Config(port=80).own_origins == ("http://127.0.0.1", "http://localhost")
-    assert Config(host="192.0.2.1", port=9).own_origins[-1] == "http://192.0.2.1:9"
-    assert Config(host="0.0.0.0", port=9).own_origins == ("http://127.0.0.1:9", "http://localhost:9")
-    assert Config(host="::1", port=9).own_origins[-1] == "http://[::1]:9"
+def test_the_address_to_open_is_the_one_that_is_listened_on():
+    assert Config(port=5001).url == "http://127.0.0.1:5001"
+    assert Config(port=80).url == "http://127.0.0.1"
+    assert Config(host="192.0.2.1", port=9).url == "http://192.0.2.1:9"
+    assert Config(host="0.0.0.0", port=9).url == Config(host="::", port=9).url == "http://127.0.0.1:9"
+    assert Config(host="::1", port=9).url == "http://[::1]:9"
 
 
-def test_with_a_public_url_our_origin_is_that_and_cookies_are_secure_under_tls():
-    config = Config.from_environ(
-        {"RKV_PUBLIC_URL": "https://KV.example.org:443/", "RKV_ORIGINS": "https://app.example"}
-    )
-    assert config.own_origins == ("https://kv.example.org",)
-    assert config.allowed_origins == ("https://kv.example.org", "https://app.example")
+def test_with_a_public_url_that_is_the_address_and_cookies_are_secure_under_tls():
+    config = Config.from_environ({"RKV_PUBLIC_URL": "https://KV.example.org:443/"})
+    assert config.url == "https://kv.example.org"
     assert config.secure and not Config().secure
-    assert Config(public_url="https://kv.example.org/").own_origins == config.own_origins
+    assert Config(public_url="https://kv.example.org/") == config
+
+
+def test_this_machine_s_names_count_only_once_others_can_connect(monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "Laptop.example")
+    assert Config().own_hosts == Config(host="127.0.0.2").own_hosts == {"127.0.0.1", "localhost", "::1"}
+    assert Config(host="0.0.0.0").own_hosts >= {"laptop.example", "laptop.local"}
+    assert "laptop.local" not in Config(host="::", public_url="http://kv.example").own_hosts
+    monkeypatch.setattr(socket, "gethostname", lambda: "not a name")
+    assert Config(host="KV.lan").own_hosts == {"127.0.0.1", "localhost", "::1", "kv.lan"}
+
+
+def test_names_are_read_in_the_form_in_which_browsers_send_them():
+    config = Config.from_environ(
+        {
+            "RKV_PUBLIC_URL": "http://Bücher.example.:80",
+            "RKV_ORIGINS": "https://straße.example http://[2001:DB8::0:1]:80 capacitor://localhost "
+            "chrome-extension://abcdefghijklmnopabcdefghijklmnop moz-extension://6e1f-11 tauri://localhost",
+            "RKV_HOSTS": "KV.lan, MÜNCHEN.example [::FFFF:1.2.3.4]",
+        }
+    )
+    assert config.public_url == "http://xn--bcher-kva.example"
+    assert config.origins[:2] == ("https://xn--strae-oqa.example", "http://[2001:db8::1]")
+    assert config.origins[2:] == (
+        "capacitor://localhost",
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        "moz-extension://6e1f-11",
+        "tauri://localhost",
+    )
+    assert config.hosts == ("kv.lan", "xn--mnchen-3ya.example", "::ffff:102:304")
+
+
+@pytest.mark.parametrize("url", ["capacitor://localhost", "chrome-extension://abc", "tauri://localhost"])
+def test_an_app_has_an_origin_but_is_no_address_of_a_server(url):
+    assert Config.from_environ({"RKV_ORIGINS": url}).origins == (url,)
+    assert problems(PUBLIC_URL=url)
+
+
+def test_what_can_never_be_allowed_says_why():
+    assert "sandboxed frame" in problems(ORIGINS="https://a.example null")[0]
+    assert "no wildcard" in problems(ORIGINS="*")[0]
+    assert "without a port" in problems(HOSTS="kv.example:8080")[0]
 
 
 def test_the_database_is_in_the_data_folder_wherever_the_process_goes(tmp_path, monkeypatch):

@@ -75,10 +75,15 @@ def test_in_a_folder_that_is_open_to_all_the_files_are_not(tmp_path):
         server.close()
 
 
-def test_the_port_that_was_found_is_one_of_our_origins(server):
-    url = f"{server.url}/socket.io/?EIO=4&transport=polling"
-    for origin, status in ((server.url, 200), (f"http://localhost:{server.port}", 200), ("http://x.example", 400)):
-        assert requests.get(url, headers={"Origin": origin}, timeout=DEADLINE).status_code == status
+def test_the_address_that_was_asked_is_our_own_origin(server):
+    for host in ("127.0.0.1", "localhost"):
+        url = f"http://{host}:{server.port}/socket.io/?EIO=4&transport=polling"
+        for origin, status in (
+            (f"http://{host}:{server.port}", 200),
+            (f"http://{host}:1", 400),
+            ("http://x.example", 400),
+        ):
+            assert requests.get(url, headers={"Origin": origin}, timeout=DEADLINE).status_code == status
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

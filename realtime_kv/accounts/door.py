@@ -1,4 +1,4 @@
-"""At the door, before anybody is let in: which credentials came, from which origin, address and program (protocol §4).
+"""At the door, before anybody is let in: which credentials came, from which address and program (protocol §4).
 
 Both doors ask here, with nothing but a WSGI environ and, for a socket, the `auth` of its CONNECT.
 """
@@ -10,7 +10,6 @@ from realtime_kv.accounts import agents
 from realtime_kv.accounts.addresses import normalize
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.config import Config
-from realtime_kv.core.errors import Forbidden
 
 COOKIE = "rkv_session"
 
@@ -48,22 +47,6 @@ def cookie(environ: Mapping[str, Any], config: Config) -> str | None:
         if equals and name == wanted:
             return value.strip().strip('"')
     return None
-
-
-def check_origin(environ: Mapping[str, Any], config: Config, kind: Kind) -> None:
-    """Raises Forbidden unless the page that sends this may use credentials of that kind.
-
-    A cookie is sent by the browser whoever asks for it, so it counts for our own pages only. A bearer token is sent by
-    somebody who has it; a page that does must stand on one of our origins or of those in `RKV_ORIGINS`.
-    """
-    origin = environ.get("HTTP_ORIGIN")
-    if origin is not None:
-        allowed = config.own_origins if kind == "cookie" else config.allowed_origins
-        if origin not in allowed:
-            raise Forbidden("This page's origin may not do that here.")
-    # a browser sends no Origin with a same-origin GET, and no Sec-Fetch-Site over plain HTTP to another machine
-    elif environ.get("HTTP_SEC_FETCH_SITE", "none") not in {"same-origin", "none"}:
-        raise Forbidden("A page of another site may not do that here.")
 
 
 def address(environ: Mapping[str, Any], config: Config) -> str:

@@ -92,6 +92,14 @@ class Forbidden(Refusal):
     code, status, title = "forbidden", 403, "Forbidden"
 
 
+class OriginRefused(Forbidden):
+    """A page of an origin that may not do this; `origin` is what came, `setting` what would allow it."""
+
+
+class HostRefused(BadRequest):
+    """The server was called by a name that is not its own; `host` is what came, `setting` what would allow it."""
+
+
 class NotFound(Refusal):
     """No such key, or no such path."""
 

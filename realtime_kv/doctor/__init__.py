@@ -18,7 +18,7 @@ __all__ = ["main"]
 def main(url: str | None, seconds: float, tabs: int) -> int:
     """Examine the server at `url`, or the one that the settings here describe; 0 when all is well, else 1."""
     try:
-        return _examine(Site(url or _local_address()), seconds, tabs)
+        return _examine(Site(url or Config.from_environ(os.environ).url), seconds, tabs)
     except Trouble as trouble:
         print(f"{trouble}\n{_advice(trouble)}".strip(), file=sys.stderr)
         return 1
@@ -51,14 +51,6 @@ def _clean_up(patient: Patient) -> None:
     print(
         f"{patient.username}: {left or 'no'} keys left, signed out. The account itself stays: none can be deleted yet."
     )
-
-
-def _local_address() -> str:
-    config = Config.from_environ(os.environ)
-    if config.public_url:
-        return config.public_url
-    host = "127.0.0.1" if config.host in {"0.0.0.0", "::", ""} else config.host  # noqa: S104 (recognised, not bound)
-    return f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
 
 
 def _advice(trouble: Trouble) -> str:

@@ -33,7 +33,7 @@ from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.runtime import Future, Runtime, repeat
-from realtime_kv.server import logs
+from realtime_kv.server import interfaces, logs
 from realtime_kv.server.control import Control
 from realtime_kv.server.http import Door, Listener
 from realtime_kv.server.hub import Hub
@@ -102,7 +102,9 @@ def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
     watchdog.start()
     house = app.extensions["realtime_kv"]
     control = Control(config.data_dir, hub, partial(orders.carry_out, house))
-    sys.stdout.write(f"Ready on {_address(config)}\n")
+    sys.stdout.write(f"Ready on {config.listening_url}\n")
+    for line in interfaces.other_addresses(config):
+        sys.stdout.write(f"{line}\n")
     if (setup := orders.setup_address(house)) is not None:
         sys.stdout.write(f"Nobody is a superuser yet. This address makes one, once, within a day:\n{setup}\n")
     sys.stdout.flush()
@@ -124,6 +126,9 @@ def listen(host: str, port: int) -> Listener:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, kind, protocol)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and host == "::":
+            # IPv4 too, whatever the system's default is
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         sock.bind(address)
         sock.listen(BACKLOG)
     except OSError as error:
@@ -221,11 +226,6 @@ def _collect_in_portions(runtime: Runtime) -> None:
     gc.freeze()
     gc.set_threshold(4_000, 4, 25)
     repeat(runtime, 150, gc.collect)
-
-
-def _address(config: Config) -> str:
-    host = "127.0.0.1" if config.host in {"0.0.0.0", "::", ""} else config.host  # noqa: S104 (recognised, not bound)
-    return f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
 
 
 def _stop(app: Flask, hub: Hub, listener: Listener, serving: Any) -> None:

@@ -44,6 +44,8 @@ class Limits:
     address: Callable[[Mapping[str, Any]], str] = peer_address
     # where reached limits are recorded
     limit_log: LimitLog | None = None
+    # what a page of an origin that is not allowed is told
+    refuse_origin: Callable[[Mapping[str, Any]], str] = lambda _environ: "Not an accepted origin."
 
 
 class TooMany(Exception):

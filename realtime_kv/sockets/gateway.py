@@ -17,7 +17,7 @@ from socketio import Server
 from socketio.exceptions import ConnectionRefusedError
 
 from realtime_kv import verbs
-from realtime_kv.accounts import door
+from realtime_kv.accounts import door, origin_check
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.accounts.sessions import Ended
 from realtime_kv.config import Config
@@ -89,7 +89,7 @@ class Gateway:
         """A tab wants in: resolve who it is, once. Refused with the error's code as the message."""
         try:
             token, kind = door.credentials(environ, self._config, auth)
-            door.check_origin(environ, self._config, kind)
+            origin_check.check_origin(environ, self._config, kind)
             address = door.address(environ, self._config)
             while True:
                 endings = self._endings
@@ -106,6 +106,7 @@ class Gateway:
         except Refusal as refusal:
             who = door.address(environ, self._config) or "somebody"
             self._accounts.noticed.note(refusal.status, "a socket", who)
+            self._accounts.noticed.note_misaddressed(refusal)
             raise ConnectionRefusedError(refusal.code, refusal.body()) from None
         except Exception:
             raise ConnectionRefusedError("internal", self._bug("connect").body()) from None

@@ -196,7 +196,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
     def _answer(self, environ: dict[str, Any]) -> Answer | None:
         origin, origins = environ.get("HTTP_ORIGIN"), self._cors_allowed_origins(environ)
         if origin is not None and origins is not None and origin not in origins:
-            raise BadRequest("Not an accepted origin.")
+            raise BadRequest(self._limits.refuse_origin(environ))
         method = environ["REQUEST_METHOD"]
         if method == "OPTIONS":
             return Answer("200 OK", b"ok")

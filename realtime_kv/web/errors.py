@@ -21,6 +21,7 @@ from realtime_kv.core.errors import (
     Unauthenticated,
 )
 from realtime_kv.web import security
+from realtime_kv.web.house import house
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ def register(app: Flask) -> None:
 
 def refused(refusal: Refusal) -> AnyResponse:
     """The answer to a request that is not carried out."""
+    house().accounts.noticed.note_misaddressed(refusal)
     if not security.is_api() and isinstance(refusal, Unauthenticated):
         return sign_in_first()
     return with_headers(_problem(refusal) if security.is_api() else _page(refusal), refusal)

@@ -84,7 +84,7 @@ def document(config: Config, summaries: dict[str, str]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "realtime_kv", "version": VERSION, "description": _DESCRIPTION},
-        "servers": [{"url": config.own_origins[0]}],
+        "servers": [{"url": config.url}],
         "security": [{"token": []}, {"session": []}],
         "paths": paths,
         "components": {

@@ -1,19 +1,16 @@
 """Who is calling, from which origin, and who may read and keep the answer.
 
-Credentials and origins are judged by `accounts.door`, the same for sockets. Against a page of another site that has
-the browser send something: the cookie is SameSite=Lax, so no other site's POST carries it; its `Origin` (or its
-`Sec-Fetch-Site`), which no page can forge, has to be ours; a form holds a token (csrf.py), and a JSON call has a
-content type that no form sends.
+Credentials are read by `accounts.door` and origins checked by `accounts.origin_check`, the same for sockets. Against a
+page of another site that has the browser send something: the cookie is SameSite=Lax, so no other site's POST carries
+it; its `Origin` (or its `Sec-Fetch-Site`), which no page can forge, has to be ours; a form holds a token (csrf.py), and
+a JSON call has a content type that no form sends.
 """
-
-import ipaddress
-from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, request
 
-from realtime_kv.accounts import door
+from realtime_kv.accounts import door, origin_check
 from realtime_kv.core.caller import Caller
-from realtime_kv.core.errors import BadRequest, Unauthenticated
+from realtime_kv.core.errors import Unauthenticated
 from realtime_kv.core.runtime import Future
 from realtime_kv.web import bodies, csrf
 from realtime_kv.web.house import house, wait
@@ -42,7 +39,7 @@ def caller() -> Caller:
 
 def check_origin(kind: door.Kind) -> None:
     """Raises Forbidden unless the page that sends this request may use credentials of that kind."""
-    door.check_origin(request.environ, house().config, kind)
+    origin_check.check_origin(request.environ, house().config, kind)
 
 
 def form() -> dict[str, str]:
@@ -64,30 +61,9 @@ def is_api() -> bool:
 
 
 def _check_host() -> None:
-    """Raises BadRequest for a request that calls this server by a name that is not its own.
-
-    A page whose name is made to lead here (DNS rebinding) would be of the same origin for the browser. An address made
-    of numbers cannot be made to lead elsewhere, so without a public name of our own any of them will do. Probes ask by
-    whatever address they have.
-    """
-    if request.path in {"/healthz", "/readyz", "/metrics"}:
-        return
-    config = house().config
-    try:
-        host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
-    except ValueError:
-        host = ""
-    if host in config.own_hosts or (not config.public_url and _is_address(host)):
-        return
-    raise BadRequest("This server does not go by that name. If it should, add the name to RKV_HOSTS.")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    """Raises HostRefused for a name that is not this server's. Probes ask by whatever address they have."""
+    if request.path not in {"/healthz", "/readyz", "/metrics"}:
+        origin_check.check_host(request.environ, house().config)
 
 
 def _not_kept(response: Response) -> Response:

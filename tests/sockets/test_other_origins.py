@@ -7,7 +7,7 @@ from realtime_kv.config import Config
 from realtime_kv.extensions import socketio
 from tests.running import PASSWORD
 
-OURS, PARTNER, STRANGER = "http://127.0.0.1:5000", "https://app.example.com", "https://evil.example"
+OURS, PARTNER, STRANGER = "http://localhost", "https://app.example.com", "https://evil.example"
 
 
 @pytest.fixture

@@ -1,10 +1,39 @@
 """What was forbidden stands in the server's log, with who and what, and without anything that they sent."""
 
+from realtime_kv.accounts.noticed import MAX_MISADDRESSED
 from realtime_kv.extensions import socketio
 
 
 def written(caplog):
-    return [record.getMessage() for record in caplog.records if record.name == "realtime_kv.accounts.noticed"]
+    lines = [record.getMessage() for record in caplog.records if record.name == "realtime_kv.accounts.noticed"]
+    return [line for line in lines if "RKV_" not in line]
+
+
+def settings_named(caplog):
+    return [record.getMessage() for record in caplog.records if "RKV_" in record.getMessage()]
+
+
+def test_an_origin_or_a_name_that_is_not_ours_is_logged_once_with_the_setting_that_would_allow_it(site, alice, caplog):
+    token = site.program("Alice").token
+    for _ in range(3):
+        alice.get("/api/v1/me", headers={"Origin": "https://app.example"})
+        alice.post("/signout", headers={"Origin": "https://app.example"})
+        alice.get("/signin", headers={"Host": "kv.lan"})
+        socketio.test_client(site.app, headers={"Origin": "tauri://localhost"}, auth={"token": token})
+        handshake = alice.get("/socket.io/?EIO=4&transport=polling", headers={"Origin": "https://third.example"})
+        assert handshake.status_code == 400 and "RKV_ORIGINS has to list https://third.example" in handshake.text
+    first, second, third, fourth = settings_named(caplog)
+    assert "https://app.example" in first and "RKV_ORIGINS" in first and "RKV_PUBLIC_URL" in first
+    assert "kv.lan" in second and "RKV_HOSTS" in second
+    assert "tauri://localhost" in third and "RKV_ORIGINS" in third
+    assert "https://third.example" in fourth
+    assert all(line.isprintable() for line in settings_named(caplog))
+
+
+def test_a_flood_of_names_does_not_fill_the_log(alice, caplog):
+    for n in range(MAX_MISADDRESSED + 20):
+        alice.get("/signin", headers={"Host": f"{n}.evil.example"})
+    assert len(settings_named(caplog)) == MAX_MISADDRESSED
 
 
 def test_what_is_forbidden_is_written_down_with_who_and_what(alice, caplog):
