@@ -25,6 +25,8 @@ MIMETYPES = {"json": bodies.JSON, "ndjson": NDJSON, "csv": "text/csv"}
 # an export is made in seconds; a large import is written, on a busy server, in minutes
 PATIENCE = 1800.0
 CHUNK = 64 * 1024
+# without it, spreadsheet programs take UTF-8 for the system's old encoding
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # whoever sends or takes less than this, in bytes a second, is given up after a while
 SLOWEST = 16 * 1024
 GRACE = 60.0
@@ -33,13 +35,17 @@ GRACE = 60.0
 @carry.get("/export")
 def export() -> Response:
     """The caller's entries as a file, which shows them at one revision."""
-    caller, asked = _caller(), _query("format", "prefix")
+    caller, asked = _caller(), _query("format", "prefix", "bom")
     format, prefix = _one_of(asked, "format", exports.FORMATS), asked.get("prefix", "")
+    with_mark = _one_of(asked, "bom", ("false", "true")) == "true"
+    if with_mark and format != "csv":
+        raise BadRequest("A byte order mark is only for CSV.", field="bom")
+    mark = BYTE_ORDER_MARK if with_mark else b""
     outgoing = wait(house().carrier.export(caller, format, prefix), PATIENCE)
-    response = Response(_chunks(outgoing, house().runtime), mimetype=MIMETYPES[format])
+    response = Response(_chunks(mark, outgoing, house().runtime), mimetype=MIMETYPES[format])
     # a client may be gone before the first chunk
     response.call_on_close(outgoing.close)
-    response.content_length = outgoing.bytes
+    response.content_length = len(mark) + outgoing.bytes
     response.headers["Content-Disposition"] = f'attachment; filename="{_name(caller, outgoing, prefix)}.{format}"'
     return response
 
@@ -103,9 +109,11 @@ def _one_of(asked: dict[str, str], field: str, choice: Sequence[T]) -> T:
     raise BadRequest(f"`{field}` is one of {', '.join(choice)}.", field=field)
 
 
-def _chunks(outgoing: Outgoing, runtime: Runtime) -> Iterator[bytes]:
+def _chunks(mark: bytes, outgoing: Outgoing, runtime: Runtime) -> Iterator[bytes]:
     began, sent = time.monotonic(), 0
     try:
+        if mark:
+            yield mark
         while chunk := runtime.wait(outgoing.read(CHUNK), PATIENCE):
             yield chunk
             sent += len(chunk)

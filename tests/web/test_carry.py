@@ -136,6 +136,15 @@ def test_a_table_holds_every_entry_and_no_formula(filled):
         assert not row[1].startswith(("=", "+", "@")) and (row[1][0] != "-" or float(row[1]) < 0)
 
 
+def test_a_table_for_spreadsheets_begins_with_a_byte_order_mark(filled):
+    plain, marked = export(filled, "csv"), export(filled, "csv", bom="true")
+    assert marked.data == b"\xef\xbb\xbf" + plain.data
+    assert marked.content_length == len(marked.data)
+    assert export(filled, "csv", bom="false").data == plain.data
+    for format, bom in (("json", "true"), ("ndjson", "true"), ("csv", "yes")):
+        assert filled.get(f"/api/v1/export?format={format}&bom={bom}").json["field"] == "bom"
+
+
 def test_a_file_says_by_its_name_whose_it_is_and_what(filled):
     name = export(filled, "ndjson", prefix="").headers["Content-Disposition"]
     assert name.startswith('attachment; filename="realtime_kv-Alice-20')
