@@ -116,7 +116,7 @@ def create_app(
     )
     accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send, steady=steady)
     repeat(runtime, EXPIRY_SECONDS, accounts.end_expired)
-    gateway = Gateway(config, runtime, store, accounts)
+    gateway = Gateway(config, runtime, store, accounts, limit_log)
     streams = Streams(config, runtime, store, accounts, limit_log)
     expiry = Expiry(store)
     repeat(runtime, LOOK_SECONDS, expiry.look)
@@ -128,7 +128,7 @@ def create_app(
 
     operations = Operations(config, runtime, store, clock, start_anew)
     operations.schedule()
-    carrier = Carrier(engine, runtime, store, config.data_dir)
+    carrier = Carrier(engine, runtime, store, config.data_dir, limit_log)
     gauges: Gauges = [store.metrics, gateway.metrics, streams.metrics]
     chronicle = Chronicle(
         runtime, store.readers, store.pulse, partial(_figures, gauges), Path(str(engine.url.database)), steady

@@ -5,7 +5,6 @@ whatever ends it. How much is under way at once is bounded, for each user and in
 """
 
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 from sqlalchemy import Engine
 
 from realtime_kv.core import database, exports, permissions
+from realtime_kv.core.budgets import Budget, Exceeded
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import Forbidden, RateLimited, Unavailable
 from realtime_kv.core.exports import Exported
@@ -24,6 +24,7 @@ from realtime_kv.core.ops import Op
 from realtime_kv.core.runtime import Future, Runtime, Workers
 from realtime_kv.core.space import Quota
 from realtime_kv.core.store import Store
+from realtime_kv.metrics.limit_log import LimitLog
 
 T = TypeVar("T")
 
@@ -58,7 +59,10 @@ class Outgoing:
 
 
 class Incoming:
-    """The one import of its user: takes the file piece by piece, then carries it in; to be closed if it cannot."""
+    """The one import of a user's sessions, or of their API tokens: takes the file piece by piece, then writes it.
+
+    It has to be closed if it cannot be completed.
+    """
 
     def __init__(self, carrier: "Carrier", caller: Caller, file: BinaryIO) -> None:
         self.progress = Progress()
@@ -89,6 +93,10 @@ class Incoming:
         future.then(lambda _: self.close())
         return future
 
+    def belongs_to(self, caller: Caller) -> bool:
+        """Whether the caller's credential has sent this file."""
+        return self._caller.session_id == caller.session_id
+
     def close(self) -> None:
         """Forget the file; the user may import another."""
         self._file.close()
@@ -98,13 +106,15 @@ class Incoming:
 class Carrier:
     """What the door calls, on the edge's thread."""
 
-    def __init__(self, engine: Engine, runtime: Runtime, store: Store, folder: Path) -> None:
+    def __init__(self, engine: Engine, runtime: Runtime, store: Store, folder: Path, limit_log: LimitLog) -> None:
         self._store = store
         self._runtime = runtime
         self._folder = folder
         self._stopping = False
-        self._exports: Counter[int] = Counter()
-        self._imports: dict[int, Incoming] = {}
+        self._limit_log = limit_log
+        self._exports = Budget("exports", EXPORTS_OF_A_USER, "under way", "wait until one of them is complete")
+        # one of a user's sessions, and one of their API tokens (True)
+        self._imports: dict[tuple[int, bool], Incoming] = {}
 
         def workers(name: str) -> Workers:
             return Workers(runtime, THREADS, name=name, resource=lambda: database.reading(engine))
@@ -122,16 +132,14 @@ class Carrier:
     def export(self, caller: Caller, format: exports.Format, prefix: str) -> Future[Outgoing]:
         """The caller's entries under `prefix` as a file. Raises Forbidden, RateLimited, Unavailable at once."""
         prefix, user_id = permissions.narrowed(caller, prefix), caller.user_id
-        if self._exports[user_id] >= EXPORTS_OF_A_USER:
-            raise RateLimited("Two exports of yours are on their way; wait until one of them is there.", retry_after=5)
+        if (over := self._exports.exceeded(caller)) is not None:
+            raise self._limited(caller, over)
         if self._exports.total() >= MOST:
             raise Unavailable("Too many exports are on their way; try again in a moment.", retry_after=5)
-        self._exports[user_id] += 1
+        self._exports.take(caller)
 
         def gone() -> None:
-            self._exports[user_id] -= 1
-            if not self._exports[user_id]:
-                del self._exports[user_id]
+            self._exports.give_back(caller)
 
         def write(connection: Any) -> Outgoing:
             self.settle(user_id)
@@ -148,17 +156,23 @@ class Carrier:
         """The place of the caller's one import. Raises Forbidden, RateLimited, Unavailable."""
         if caller.scope != "write":
             raise Forbidden("This token may only read.", needs="write")
-        if caller.user_id in self._imports:
-            raise RateLimited("Another import of yours is under way; wait until it is done.", retry_after=5)
+        lane = _lane(caller)
+        if lane in self._imports:
+            who = "an API token of this user" if caller.kind == "token" else "you"
+            raise self._limited(
+                caller, Exceeded("imports", f"Another import by {who} is under way; wait until it is complete.")
+            )
         if len(self._imports) >= MOST:
             raise Unavailable("Too many imports are under way; try again in a moment.", retry_after=30)
-        incoming = self._imports[caller.user_id] = Incoming(self, caller, self._new_file())
+        incoming = self._imports[lane] = Incoming(self, caller, self._new_file())
         return incoming
 
     def progress(self, caller: Caller) -> Progress | None:
-        """How far the caller's import is, if there is one."""
-        incoming = self._imports.get(caller.user_id)
-        return None if incoming is None else incoming.progress
+        """How far the caller's import is, if there is one: of all sessions of the user, or of this very token."""
+        incoming = self._imports.get(_lane(caller))
+        if incoming is None or (caller.kind == "token" and not incoming.belongs_to(caller)):
+            return None
+        return incoming.progress
 
     def carry_in(
         self, caller: Caller, file: BinaryIO, asked: Asked, progress: Progress, *, dry_run: bool
@@ -175,7 +189,7 @@ class Carrier:
 
     def forget(self, caller: Caller) -> None:
         """For Incoming."""
-        self._imports.pop(caller.user_id, None)
+        self._imports.pop(_lane(caller), None)
 
     # what the threads ask for
 
@@ -214,8 +228,16 @@ class Carrier:
         self._runtime.deliver(asked)
         return self._runtime.wait(answer, _WRITE_SECONDS)
 
+    def _limited(self, caller: Caller, over: Exceeded) -> RateLimited:
+        self._limit_log.record(over.limit, account=caller.user_id, credential=caller.session)
+        return RateLimited(over.message, retry_after=5)
+
     def _new_file(self) -> BinaryIO:
         return cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._folder)))
+
+
+def _lane(caller: Caller) -> tuple[int, bool]:
+    return caller.user_id, caller.kind == "token"
 
 
 @contextmanager

@@ -19,12 +19,15 @@ from socketio.exceptions import ConnectionRefusedError
 from realtime_kv import verbs
 from realtime_kv.accounts import door, origin_check
 from realtime_kv.accounts.accounts import Accounts
+from realtime_kv.accounts.addresses import network_of
 from realtime_kv.accounts.sessions import Ended
 from realtime_kv.config import Config
+from realtime_kv.core.budgets import Budget
 from realtime_kv.core.errors import BadRequest, Internal, NotFound, RateLimited, Refusal
 from realtime_kv.core.frames import Bookmark, Committed, Synced
 from realtime_kv.core.runtime import Future, Runtime, repeat
 from realtime_kv.core.store import Store
+from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.sockets import limited, presence
 from realtime_kv.sockets.presence import Presence
 from realtime_kv.sockets.rooms import Room, Tab
@@ -53,14 +56,15 @@ _name = msgspec.json.Decoder(str).decode
 class Gateway:
     """Every connected tab, and what it is told."""
 
-    def __init__(self, config: Config, runtime: Runtime, store: Store, accounts: Accounts) -> None:
+    def __init__(self, config: Config, runtime: Runtime, store: Store, accounts: Accounts, limit_log: LimitLog) -> None:
         self._config = config
         self._runtime = runtime
         self._store = store
         self._accounts = accounts
         self._pulse = store.pulse
         self._rates = accounts.rates
-        self._most_tabs = config.connections_per_user if config.rate_limits else None
+        self._limit_log = limit_log
+        self._budget = Budget("tabs", config.connections_per_user) if config.rate_limits else None
         self._server: Server
         self._engine: Engine
         self._tabs: dict[str, Tab] = {}
@@ -98,11 +102,11 @@ class Gateway:
                 if endings == self._endings:
                     break
             room = self._rooms.get(caller.user_id) or Room(caller.user_id)
-            if self._most_tabs is not None and len(room.tabs) >= self._most_tabs:
-                raise RateLimited(
-                    f"You have {len(room.tabs)} tabs open and may have {self._most_tabs}; close some.",
-                    retry_after=CLOSE_SOME_SECONDS,
+            if self._budget is not None and (over := self._budget.exceeded(caller)) is not None:
+                self._limit_log.record(
+                    over.limit, account=caller.user_id, credential=caller.session, network=network_of(address)
                 )
+                raise RateLimited(over.message, retry_after=CLOSE_SOME_SECONDS)
         except Refusal as refusal:
             who = door.address(environ, self._config) or "somebody"
             self._accounts.noticed.note(refusal.status, "a socket", who)
@@ -117,7 +121,9 @@ class Gateway:
         self._server.enter_room(sid, room.name)
         self._tabs[eio_sid] = tab
         room.add(tab)
-        self._runtime.deliver(partial(self._presence.tell, room))
+        if self._budget is not None:
+            self._budget.take(caller)
+        self._runtime.deliver(partial(self._presence.tell, tab))
 
     def disconnect(self, sid: str, _reason: str = "") -> None:
         """A tab has gone."""
@@ -127,8 +133,10 @@ class Gateway:
             return
         self._dirty.pop(eio_sid, None)
         tab.room.remove(tab)
+        if self._budget is not None:
+            self._budget.give_back(tab.caller)
         if tab.room.tabs:
-            self._runtime.deliver(partial(self._presence.tell, tab.room))
+            self._runtime.deliver(partial(self._presence.tell, tab))
         else:
             self._rooms.pop(tab.room.user_id, None)
 
@@ -293,7 +301,7 @@ class Gateway:
         """After a sync: where the space stands, and who else is there."""
         if tab.caller.prefix is not None:
             limited.synced(tab, synced, self._send)
-            self._send(tab, presence.frame(tab.room))
+            self._send(tab, presence.frame(tab.visible_tabs()))
             return
         assert isinstance(synced.keys, int) and isinstance(synced.digest, int)
         read = Bookmark(epoch=synced.epoch, revision=synced.revision, keys=synced.keys, digest=synced.digest)
@@ -303,7 +311,7 @@ class Gateway:
         # what has been pushed since the sync was read is already on its way to this tab
         latest = max(read, room.bookmark, key=lambda bookmark: bookmark.revision)
         self._send(tab, event_frame("bookmark", _encode(latest)))
-        self._send(tab, presence.frame(room))
+        self._send(tab, presence.frame(tab.visible_tabs()))
 
     # telling
 

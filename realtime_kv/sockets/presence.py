@@ -1,4 +1,8 @@
-"""Who else is there: every tab of a room is told when one comes or goes."""
+"""Presence: the tabs that are open, sent when one comes or goes.
+
+A tab with full access sees all tabs of its user. A tab of a limited token sees the tabs of that token only, and is sent
+nothing when others come or go.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,6 +17,9 @@ from realtime_kv.sockets.transport import Frame, event_frame
 AT_ONCE = 8
 SECONDS = 0.5
 
+# those who are told the same: the full tabs of a room (None), or the tabs of one limited token, by its row
+_Audience = tuple[Room, int | None]
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -25,27 +32,32 @@ class Presence:
         self._runtime = runtime
         self._emit = emit
         self._flush = flush
-        # they have been told a moment ago
-        self._crowded: set[Room] = set()
+        # told a moment ago; True: something has changed since
+        self._crowded: dict[_Audience, bool] = {}
 
-    def tell(self, room: Room) -> None:
-        """A tab has come or gone."""
-        if room in self._crowded:
-            room.presence_due = True
-        else:
-            self._emit(room.tabs, frame(room))
-            if len(room.tabs) > AT_ONCE:
-                self._crowded.add(room)
-                self._runtime.call_later(SECONDS, partial(self._tell_later, room))
+    def tell(self, tab: Tab) -> None:
+        """This tab has come or gone."""
+        self._tell((tab.room, None))
+        if tab.caller.is_limited:
+            self._tell((tab.room, tab.caller.session_id))
 
-    def _tell_later(self, room: Room) -> None:
-        self._crowded.discard(room)
-        if room.presence_due:
-            room.presence_due = False
-            self.tell(room)
+    def _tell(self, audience: _Audience) -> None:
+        if audience in self._crowded:
+            self._crowded[audience] = True
+            return
+        room, token = audience
+        shown = room.tabs if token is None else room.by_token.get(token, {})
+        self._emit(room.full if token is None else shown, frame(shown))
+        if len(shown) > AT_ONCE:
+            self._crowded[audience] = False
+            self._runtime.call_later(SECONDS, partial(self._tell_later, audience))
+
+    def _tell_later(self, audience: _Audience) -> None:
+        if self._crowded.pop(audience):
+            self._tell(audience)
             self._flush()
 
 
-def frame(room: Room) -> Frame:
-    """What a tab is told: all tabs of its room."""
-    return event_frame("presence", _encode({"tabs": [tab.shown() for tab in room.tabs.values()]}))
+def frame(tabs: Mapping[str, Tab]) -> Frame:
+    """The event that shows these tabs."""
+    return event_frame("presence", _encode({"tabs": [tab.shown() for tab in tabs.values()]}))

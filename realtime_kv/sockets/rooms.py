@@ -1,5 +1,6 @@
 """Who is connected: a tab is one Socket.IO client, a room all tabs of one user."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from realtime_kv.core.caller import Caller
@@ -11,9 +12,11 @@ class Room:
     """All tabs of one user, and where their space stood when they were last told.
 
     Of `tabs`, those whose token is limited to a prefix stand in `limited`, the others in `whole`.
+
+    `by_token` has the tabs of each limited token (in scope or prefix), by its row; `full` has all others.
     """
 
-    __slots__ = ("bookmark", "limited", "name", "presence_due", "tabs", "user_id", "whole")
+    __slots__ = ("bookmark", "by_token", "full", "limited", "name", "tabs", "user_id", "whole")
 
     def __init__(self, user_id: int) -> None:
         self.user_id = user_id
@@ -21,18 +24,30 @@ class Room:
         self.tabs: dict[str, Tab] = {}
         self.whole: dict[str, Tab] = {}
         self.limited: dict[str, Tab] = {}
+        self.full: dict[str, Tab] = {}
+        self.by_token: dict[int, dict[str, Tab]] = {}
         self.bookmark: Bookmark | None = None
-        self.presence_due = False
 
     def add(self, tab: "Tab") -> None:
         """A tab has come."""
         self.tabs[tab.eio_sid] = tab
         self._kind(tab)[tab.eio_sid] = tab
+        if tab.caller.is_limited:
+            self.by_token.setdefault(tab.caller.session_id, {})[tab.eio_sid] = tab
+        else:
+            self.full[tab.eio_sid] = tab
 
     def remove(self, tab: "Tab") -> None:
         """A tab has gone."""
         del self.tabs[tab.eio_sid]
         del self._kind(tab)[tab.eio_sid]
+        if not tab.caller.is_limited:
+            del self.full[tab.eio_sid]
+            return
+        own = self.by_token[tab.caller.session_id]
+        del own[tab.eio_sid]
+        if not own:
+            del self.by_token[tab.caller.session_id]
 
     def _kind(self, tab: "Tab") -> "dict[str, Tab]":
         return self.whole if tab.caller.prefix is None else self.limited
@@ -55,6 +70,12 @@ class Tab:
         self.unanswered = 0
         self.sent: int | None = None
         self.outgoing: list[Frame] = []
+
+    def visible_tabs(self) -> Mapping[str, "Tab"]:
+        """The tabs that `presence` shows to this one: all of the user; to a limited token only its own."""
+        if self.caller.is_limited:
+            return self.room.by_token.get(self.caller.session_id, {})
+        return self.room.tabs
 
     def shown(self) -> dict[str, Any]:
         """The tab as `presence` shows it; `id` is the client's own `socket.id`."""

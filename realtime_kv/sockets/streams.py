@@ -14,6 +14,7 @@ from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.accounts.addresses import network_of
 from realtime_kv.accounts.sessions import Ended
 from realtime_kv.config import Config
+from realtime_kv.core.budgets import Budget, Exceeded
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import RateLimited, Unavailable
 from realtime_kv.core.frames import Committed
@@ -42,7 +43,7 @@ class Streams:
         self._store = store
         self._accounts = accounts
         self._limit_log = limit_log
-        self._per_user = config.connections_per_user if config.rate_limits else None
+        self._budget = Budget("streams", config.connections_per_user) if config.rate_limits else None
         self._per_address = config.connections_per_address if config.rate_limits else None
         self._rooms: dict[int, dict[Stream, None]] = {}
         self._networks: Counter[str] = Counter()
@@ -60,18 +61,20 @@ class Streams:
         """The body of an answer, which begins at that position. Raises RateLimited, Unavailable."""
         if self._closing:
             raise Unavailable("The server restarts; try again in a moment.", retry_after=1)
-        if self._is_crowded(caller.user_id, address):
-            raise RateLimited("Too many streams are open; close some.", retry_after=CLOSE_SOME_SECONDS)
+        if (over := self._exceeded(caller, address)) is not None:
+            raise RateLimited(over.message, retry_after=CLOSE_SOME_SECONDS)
         return Stream(self, self._store, caller, address, (epoch, since), endings)
 
     # what a stream calls
 
     def admit(self, stream: Stream) -> bool:
         """Into its user's room; False if it may not come in after all: then it comes back, and is looked at anew."""
-        user_id, address = stream.caller.user_id, stream.address
-        if self._closing or self._may_be_over(stream) or self._is_crowded(user_id, address):
+        caller, address = stream.caller, stream.address
+        if self._closing or self._may_be_over(stream) or self._exceeded(caller, address) is not None:
             return False
-        self._rooms.setdefault(user_id, {})[stream] = None
+        self._rooms.setdefault(caller.user_id, {})[stream] = None
+        if self._budget is not None:
+            self._budget.take(caller)
         self._networks[network_of(address)] += 1
         self.count += 1
         self._rounds.add(stream)
@@ -83,6 +86,8 @@ class Streams:
         if stream not in room:
             return
         del room[stream]
+        if self._budget is not None:
+            self._budget.give_back(stream.caller)
         if not room:
             del self._rooms[stream.caller.user_id]
 
@@ -141,15 +146,16 @@ class Streams:
     def _all(self) -> list[Stream]:
         return [stream for room in self._rooms.values() for stream in room]
 
-    def _is_crowded(self, user_id: int, address: str) -> bool:
+    def _exceeded(self, caller: Caller, address: str) -> Exceeded | None:
+        """The limit that one more stream of the caller would exceed, which is then recorded."""
         network = network_of(address)
-        if self._per_user is not None and len(self._rooms.get(user_id, ())) >= self._per_user:
-            self._limit_log.record("streams_per_user", account=user_id, network=network)
-            return True
-        if self._per_address is not None and self._networks[network] >= self._per_address:
-            self._limit_log.record("streams_per_address", account=user_id, network=network)
-            return True
-        return False
+        over = None if self._budget is None else self._budget.exceeded(caller)
+        if over is None and self._per_address is not None and self._networks[network] >= self._per_address:
+            text = f"Your address has {self._per_address} streams open, which is the limit; close some."
+            over = Exceeded("streams_per_address", text)
+        if over is not None:
+            self._limit_log.record(over.limit, account=caller.user_id, credential=caller.session, network=network)
+        return over
 
     def _may_be_over(self, stream: Stream) -> bool:
         """Whether its session has ended since it was looked up, as far as we remember."""

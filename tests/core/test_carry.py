@@ -2,23 +2,27 @@
 
 import contextlib
 import csv
+import dataclasses
 import io
 import itertools
 import json
 import threading
 
 import pytest
+from sqlalchemy import insert
 
 from realtime_kv.core import database, exports
 from realtime_kv.core.carry import Carrier
-from realtime_kv.core.errors import Unavailable
+from realtime_kv.core.errors import RateLimited, Unavailable
+from realtime_kv.core.models import UserSession
 from realtime_kv.core.runtime import Threads
-from tests.core.house import Person, Watcher
+from realtime_kv.metrics.limit_log import LimitLog
+from tests.core.house import FAR_AWAY, Person, Watcher
 
 
 @pytest.fixture
 def carrier(house, store, tmp_path):
-    carrier = Carrier(house.engine, store.runtime, store, tmp_path)
+    carrier = Carrier(house.engine, store.runtime, store, tmp_path, LimitLog(store.clock))
     yield carrier
     carrier.stop()
 
@@ -129,7 +133,7 @@ def test_an_import_that_a_stop_meets_writes_no_more_and_tells_what_it_has_writte
     runtime = Threads()
     store = house.open(runtime)
     alice = Person(store, house.add_user("alice"))
-    carrier = Carrier(house.engine, runtime, store, tmp_path)
+    carrier = Carrier(house.engine, runtime, store, tmp_path, LimitLog(store.clock))
     carry_in = store.carry_in
     stopping = []
 
@@ -178,3 +182,45 @@ def test_what_a_part_of_an_import_replaces_is_no_more_than_tabs_can_be_told_at_o
     sizes = [len(frame) for news in watcher.commits for _, frame in news.writes]
     assert max(sizes) < 1_200_000 < sum(sizes)
     assert [alice.get(f"k{n:02}")["value"] for n in range(40)] == [f"{n}" + "x" * 60_000 for n in range(40)]
+
+
+@pytest.fixture
+def token_of(alice, house):
+    """A token of Alice's with full access."""
+    with house.engine.begin() as connection:
+        row = {"public_id": "t", "token_hash": b"t", "user_id": alice.caller.user_id, "label": "t", "kind": "token"}
+        rows = connection.execute(
+            insert(UserSession).returning(UserSession.id), {**row, "created_at": 1, "expires_at": FAR_AWAY}
+        )
+        session_id = rows.scalar_one()
+    caller = dataclasses.replace(alice.caller, session_id=session_id, session="t", kind="token")
+    return Person(alice.store, caller)
+
+
+def test_an_export_or_import_of_a_token_leaves_one_for_the_owner(carrier, alice, token_of):
+    alice.set("k", 1)
+    wait = carrier._runtime.wait
+    slow = wait(carrier.export(token_of.caller, "json", ""), 30)
+    with pytest.raises(RateLimited, match="This token has 1 export under way and may have 1"):
+        carrier.export(token_of.caller, "json", "")
+    assert take(carrier, alice)
+    slow.close()
+    receiving = carrier.begin_import(token_of.caller)
+    with pytest.raises(RateLimited, match="Another import by an API token of this user is under way"):
+        carrier.begin_import(token_of.caller)
+    assert counts(bring(carrier, alice, b'{"a": 1}', "json")) == (1, 0, 0, 0, 0)
+    receiving.close()
+
+
+def test_how_far_an_import_is_concerns_whoever_sent_it(carrier, alice, token_of):
+    other = dataclasses.replace(token_of.caller, session_id=99, scope="read")
+    mine = carrier.begin_import(alice.caller)
+    assert carrier.progress(alice.caller) is mine.progress
+    assert carrier.progress(token_of.caller) is None
+    theirs = carrier.begin_import(token_of.caller)
+    assert carrier.progress(token_of.caller) is theirs.progress
+    assert carrier.progress(other) is None
+    assert carrier.progress(alice.caller) is mine.progress
+    mine.close()
+    theirs.close()
+    assert carrier.progress(alice.caller) is carrier.progress(token_of.caller) is None

@@ -1,0 +1,62 @@
+"""What API tokens may take of a user's tabs, streams and exports, and what is left for the user."""
+
+import dataclasses
+
+import pytest
+
+from realtime_kv.core.budgets import Budget
+from realtime_kv.core.caller import Caller
+
+OWNER = Caller(1, "alice", False, 1, 1, "owner", "Firefox", "socket")
+
+
+def token(number, user_id=1):
+    return dataclasses.replace(OWNER, user_id=user_id, session_id=number, session=f"t{number}", kind="token")
+
+
+def take_all(budget, caller):
+    """As many as there are for this caller; how many, and why there is no more."""
+    for count in range(1000):
+        if (over := budget.exceeded(caller)) is not None:
+            return count, over
+        budget.take(caller)
+    raise AssertionError("there is no limit")
+
+
+def test_one_token_has_a_quarter_and_all_tokens_half():
+    budget = Budget("tabs", 20)
+    taken, over = take_all(budget, token(2))
+    assert (taken, over.limit) == (5, "tabs_per_token")
+    assert over.message == "This token has 5 tabs open and may have 5, a quarter of its user's 20; close some."
+    assert take_all(budget, token(3))[0] == 5
+    taken, over = take_all(budget, token(4))
+    assert (taken, over.limit) == (0, "tabs_of_all_tokens")
+    taken, over = take_all(budget, OWNER)
+    assert (taken, over.limit) == (10, "tabs_per_user")
+    assert over.message == "You have 20 tabs open and may have 20; close some."
+    # other users have theirs
+    assert budget.exceeded(token(9, user_id=2)) is None
+
+
+def test_what_is_given_back_can_be_taken_again_and_leaves_nothing_behind():
+    budget = Budget("tabs", 8)
+    callers = [OWNER, token(2), token(2), token(3)]
+    for _ in range(3):
+        for caller in callers:
+            assert budget.exceeded(caller) is None
+            budget.take(caller)
+        for caller in callers:
+            budget.give_back(caller)
+    assert budget.total() == 0
+    assert not (budget._users or budget._tokens or budget._tokens_of_users)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_the_smallest_budget_has_one_for_a_token(most):
+    assert take_all(Budget("tabs", most), token(2))[0] == 1
+
+
+def test_sessions_may_use_all_of_it():
+    budget = Budget("tabs", 4)
+    assert take_all(budget, OWNER)[0] == 4
+    assert budget.exceeded(token(2)).limit == "tabs_per_user"

@@ -1,0 +1,146 @@
+"""What the holder of an API token learns of the user's other tabs, and how much of the user's budget it can take."""
+
+import pytest
+import requests
+from socketio import Client
+from socketio.exceptions import ConnectionError
+
+from realtime_kv.app import create_app
+from realtime_kv.config import Config
+from realtime_kv.extensions import socketio
+from tests.running import DEADLINE, PASSWORD, Account, Server, fresh_name
+
+
+class Home:
+    """A user with a browser, whose tokens open tabs."""
+
+    def __init__(self, app):
+        self.app = app
+        self.browser = app.test_client()
+        sign_up = {"username": "alice", "password": PASSWORD}
+        assert self.browser.post("/api/v1/sign_up", json=sign_up).status_code == 201
+
+    def token(self, **details):
+        return self.browser.post("/api/v1/create_token", json={"name": "program", **details}).json["token"]
+
+    def tab(self, token=None):
+        if token is None:
+            return socketio.test_client(self.app, flask_test_client=self.browser)
+        return socketio.test_client(self.app, auth={"token": token})
+
+
+@pytest.fixture
+def open_home(tmp_path):
+    apps = []
+
+    def open_home(**settings):
+        apps.append(create_app(Config(data_dir=tmp_path, **settings)))
+        return Home(apps[-1])
+
+    yield open_home
+    for app in apps:
+        app.extensions["realtime_kv"].stop()
+
+
+@pytest.fixture
+def home(open_home):
+    return open_home(rate_limits=False)
+
+
+def labels(tab):
+    """Every `presence` that this tab was sent, by the labels of the tabs in it."""
+    told = [event["args"][0] for event in tab.get_received() if event["name"] == "presence"]
+    return [[shown["label"] for shown in presence["tabs"]] for presence in told]
+
+
+def sync(tab):
+    assert tab.emit("sync", {}, callback=True)["ok"]
+
+
+@pytest.mark.parametrize("limit", [{"prefix": "public/"}, {"scope": "read"}, {"scope": "read", "prefix": "public/"}])
+def test_a_limited_token_sees_only_its_own_tabs(home, limit):
+    home.tab()
+    other = home.tab(home.token(name="Payroll sync", prefix="hr/"))
+    visitors = home.token(name="visitors", **limit)
+    first = home.tab(visitors)
+    sync(first)
+    assert set(map(tuple, labels(first))) == {("visitors",)}
+    # when others come and go it is sent nothing; when its own do, it is
+    late = home.tab()
+    late.disconnect()
+    other.disconnect()
+    assert labels(first) == []
+    second = home.tab(visitors)
+    assert labels(first) == [["visitors", "visitors"]]
+    second.disconnect()
+    assert labels(first) == [["visitors"]]
+
+
+def test_sessions_and_tokens_with_full_access_see_every_tab(home):
+    owner = home.tab()
+    program = home.tab(home.token(name="full"))
+    home.tab(home.token(name="limited", prefix="p/"))
+    for tab in (owner, program):
+        assert len(labels(tab)[-1]) == 3
+        sync(tab)
+        [everything] = labels(tab)
+        assert {"full", "limited"} < set(everything)
+
+
+def test_a_crowd_of_one_token_is_told_as_a_crowd_and_still_only_of_itself(home):
+    visitors = home.token(name="visitors", prefix="public/")
+    tabs = [home.tab(visitors) for _ in range(12)]
+    home.tab()
+    for tab in tabs:
+        assert {label for presence in labels(tab) for label in presence} <= {"visitors"}
+
+
+def test_tabs_of_a_token_leave_room_for_the_owner(open_home):
+    home = open_home(connections_per_user=8)
+    one, other = home.token(scope="read"), home.token(prefix="p/")
+    # held, so that none of them is closed
+    taken = [tab for tab in (home.tab(one) for _ in range(4)) if tab.is_connected()]
+    assert len(taken) == 2
+    taken += [tab for tab in (home.tab(other) for _ in range(4)) if tab.is_connected()]
+    assert len(taken) == 4
+    third = home.token()
+    assert not home.tab(third).is_connected()
+    mine = [home.tab() for _ in range(4)]
+    assert all(tab.is_connected() for tab in mine)
+    assert not home.tab().is_connected()
+    # a place that is given back is there again
+    taken[0].disconnect()
+    assert home.tab(third).is_connected()
+    reached = {row.limit: row for row in home.app.extensions["realtime_kv"].limit_log.recent()}
+    assert {"tabs_per_token", "tabs_of_all_tokens", "tabs_per_user"} == reached.keys()
+    assert reached["tabs_per_token"].account == 1 and reached["tabs_per_token"].credential
+
+
+def test_the_refusal_of_a_tab_and_of_a_stream_names_the_limit(tmp_path):
+    settings = {"RKV_RATE_LIMITS": "on", "RKV_CONNECTIONS_PER_USER": "4"}
+    server = Server(tmp_path, **settings).start()
+    try:
+        owner = server.sign_up(fresh_name())
+        token = owner.http("create_token", name="visitors", scope="read").json()["token"]
+        visitor = Account(server, "visitors", token)
+        visitor.open_tab()
+        heard = []
+        client = Client(reconnection=False)
+        client.on("connect_error", heard.append)
+        with pytest.raises(ConnectionError):
+            client.connect(server.url, auth={"token": token}, wait_timeout=DEADLINE)
+        assert heard[0]["message"] == "rate_limited"
+        assert heard[0]["data"]["message"].startswith("This token has 1 tab open and may have 1")
+        url, options = f"{server.url}/api/v1/stream", {"stream": True, "timeout": DEADLINE}
+        with requests.get(url, headers=visitor.headers, **options) as first:
+            assert next(first.iter_lines())
+            second = requests.get(url, headers=visitor.headers, timeout=DEADLINE)
+            assert second.status_code == 429
+            assert second.json()["detail"].startswith("This token has 1 stream open and may have 1")
+            with requests.get(url, headers=owner.headers, **options) as owners:
+                assert owners.status_code == 200 and next(owners.iter_lines())
+        owner.open_tab()
+        owner.close()
+        visitor.close()
+    finally:
+        server.close()
