@@ -17,6 +17,7 @@ from realtime_kv.core import database
 from realtime_kv.core.carry import Carrier
 from realtime_kv.core.chronicle import Chronicle
 from realtime_kv.core.clock import now_ms, steady_ms
+from realtime_kv.core.clock_guard import ClockGuard
 from realtime_kv.core.expiry import LOOK_SECONDS, Expiry
 from realtime_kv.core.runtime import Inline, Runtime, repeat
 from realtime_kv.core.space import Quota
@@ -53,6 +54,7 @@ class House:
     chronicle: Chronicle
     expiry: Expiry
     limit_log: LimitLog
+    clock_guard: ClockGuard
     # the figures of the parts; whoever runs this app adds theirs
     gauges: Gauges = field(compare=False)
 
@@ -70,6 +72,7 @@ class House:
         # they have writes of their own to finish
         self.expiry.stop()
         self.carrier.stop()
+        self.clock_guard.save()
         self.store.stop()
         self.operations.stop()
 
@@ -103,6 +106,7 @@ def create_app(
     database.prepare(engine)
     migrations.upgrade(engine)
 
+    clock_guard = ClockGuard(engine, clock, steady)
     limit_log = LimitLog(clock)
     quota = Quota(config.quota_keys, config.quota_bytes)
     store = Store(
@@ -114,27 +118,51 @@ def create_app(
         clock=clock,
         on_fatal=on_fatal,
     )
-    accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send, steady=steady)
+    accounts = Accounts(
+        store.writer,
+        store.readers,
+        runtime,
+        config,
+        clock,
+        send=send,
+        steady=steady,
+        guard=clock_guard,
+    )
+    clock_guard.attach(store.writer, runtime)
     repeat(runtime, EXPIRY_SECONDS, accounts.end_expired)
     gateway = Gateway(config, runtime, store, accounts, limit_log)
     streams = Streams(config, runtime, store, accounts, limit_log)
-    expiry = Expiry(store)
+    expiry = Expiry(store, clock_guard.expiry_now)
     repeat(runtime, LOOK_SECONDS, expiry.look)
 
     def start_anew() -> None:
         gateway.start_anew()
         streams.start_anew()
         expiry.start_anew()
+        # the clock's line in the restored data is that of then
+        clock_guard.save()
 
-    operations = Operations(config, runtime, store, clock, start_anew)
+    operations = Operations(config, runtime, store, clock_guard, clock, start_anew)
     operations.schedule()
     carrier = Carrier(engine, runtime, store, config.data_dir, limit_log)
-    gauges: Gauges = [store.metrics, gateway.metrics, streams.metrics]
+    gauges: Gauges = [store.metrics, gateway.metrics, streams.metrics, clock_guard.metrics]
     chronicle = Chronicle(
         runtime, store.readers, store.pulse, partial(_figures, gauges), Path(str(engine.url.database)), steady
     )
     app.extensions["realtime_kv"] = House(
-        config, runtime, store, accounts, gateway, streams, operations, carrier, chronicle, expiry, limit_log, gauges
+        config,
+        runtime,
+        store,
+        accounts,
+        gateway,
+        streams,
+        operations,
+        carrier,
+        chronicle,
+        expiry,
+        limit_log,
+        clock_guard,
+        gauges,
     )
 
     web.register(app)

@@ -110,6 +110,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "purge": look_after,
     "backup": look_after,
     "restore": look_after,
+    "confirm-time": look_after,
 }
 
 
@@ -196,6 +197,7 @@ def _add_keeping(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command = add("restore", "put a backup in the place of everything, also while the server runs")
     command.add_argument("file", metavar="FILE", help="a file that backup has written")
     command.add_argument("--yes", action="store_true", help="do not ask")
+    add("confirm-time", "confirm that the system clock is right after it has jumped, so that purge and expiry go on")
 
 
 if __name__ == "__main__":

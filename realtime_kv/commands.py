@@ -102,6 +102,11 @@ def restore(options: argparse.Namespace, order: Order) -> Answer:
     return order("restore", file=str(Path(options.file).absolute()))
 
 
+def confirm_time(_: argparse.Namespace, order: Order) -> Answer:
+    """Confirm the system time after a jump of the clock."""
+    return order("confirm-time")
+
+
 def _ask_password() -> str:
     password = getpass.getpass("Password: ")
     if getpass.getpass("Once more: ") != password:
@@ -201,6 +206,12 @@ def _restore_words(answer: Answer) -> list[str]:
     return [f"Everything is as it was in {answer['file']}.{kept}", "Tabs start anew by themselves."]
 
 
+def _confirm_time_words(answer: Answer) -> list[str]:
+    if answer["jump"] is None:
+        return [f"The system clock has not jumped; nothing was held. It is {answer['time']}."]
+    return [f"{answer['jump']}; the time is confirmed, and nothing is held any more. It is {answer['time']}."]
+
+
 _PURGED = {
     "keys": "deleted keys",
     "ops": "of their writes",
@@ -217,6 +228,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Order], Answer]] = {
     "purge": purge,
     "backup": backup,
     "restore": restore,
+    "confirm-time": confirm_time,
 }
 _WORDS: dict[str, Callable[[Answer], list[str]]] = {
     "create-admin": _create_admin_words,
@@ -225,4 +237,5 @@ _WORDS: dict[str, Callable[[Answer], list[str]]] = {
     "purge": _purge_words,
     "backup": _backup_words,
     "restore": _restore_words,
+    "confirm-time": _confirm_time_words,
 }

@@ -26,6 +26,8 @@ from realtime_kv.accounts.audit import HOUSE, Doer
 from realtime_kv.accounts.sessions import DAY
 from realtime_kv.config import Config
 from realtime_kv.core import backup, database
+from realtime_kv.core.clock import TOLERANCE
+from realtime_kv.core.clock_guard import ClockGuard
 from realtime_kv.core.errors import RateLimited, Refusal, Unavailable
 from realtime_kv.core.purge import Purge
 from realtime_kv.core.runtime import Future, Inline, Runtime, Workers, repeat
@@ -90,12 +92,14 @@ class Operations:
         config: Config,
         runtime: Runtime,
         store: Store,
+        guard: ClockGuard,
         clock: Callable[[], int],
         on_restored: Callable[[], None] = lambda: None,
     ) -> None:
         self._config = config
         self._runtime = runtime
         self._store = store
+        self._guard = guard
         self._clock = clock
         self._on_restored = on_restored
         self._due: Future[None] | None = None
@@ -136,9 +140,28 @@ class Operations:
 
         return self._read(read)
 
+    def confirm_time(self, doer: Doer) -> Future[bool]:
+        """The wall clock is right as it is now; whether there was a jump to confirm."""
+        jump = self._guard.confirm()
+        if jump is None:
+            return Future.called(lambda: False)
+
+        def write(connection: Connection) -> bool:
+            audit.write(connection, self._clock(), doer, "time_confirmed", by=jump.by)
+            return True
+
+        return self._store.writer.note(write)
+
     def backups(self) -> list[Path]:
         """The scheduled backups and those without a name of their own, the oldest first."""
-        return sorted(self.folder.glob("backup-*.db"))
+        now = self._guard.line_now()
+
+        def order(file: Path) -> tuple[int, str]:
+            # one from the future was made while the clock was wrong: it is not the newest
+            at = _made_at(file)
+            return (0 if at > now + TOLERANCE else at, file.name)
+
+        return sorted(self.folder.glob("backup-*.db"), key=order)
 
     def stop(self) -> None:
         """End the thread, once it is through with what it does."""
@@ -146,17 +169,19 @@ class Operations:
 
     def _do_what_is_due(self) -> None:
         try:
-            now, last = self._clock(), self._wait(self.last_purge())
-            if last is None or now - last.at >= self._config.purge_hours * HOUR:
+            last = self._wait(self.last_purge())
+            if last is None or _is_due(last.at, self._guard.retention_now(), self._config.purge_hours):
                 self._purge(HOUSE, log.debug)
             hours, made = self._config.backup_hours, self.backups()
-            if hours and (not made or now - _made_at(made[-1]) >= hours * HOUR):
+            if hours and (not made or _is_due(_made_at(made[-1]), self._guard.line_now(), hours)):
                 self._backup(None, HOUSE, log.debug)
         except Exception as error:
             log.error("what was due could not be done, and is tried again: %r", error)
 
     def _purge(self, doer: Doer, progress: Progress) -> Purged:
-        config, now, began = self._config, self._clock(), time.monotonic()
+        config, now, began = self._config, self._guard.retention_now(), time.monotonic()
+        if (held := self._guard.explain()) is not None:
+            progress(held)
         purge, done = Purge(self._store), Purged(at=now)
         progress("Looking for deleted keys …")
         done.keys, done.ops = purge.keys(now - config.trash_days * DAY)
@@ -190,17 +215,24 @@ class Operations:
 
     def _backup(self, file: Path | None, doer: Doer, progress: Progress) -> BackedUp:
         began, chosen = time.monotonic(), file is not None
-        file = self._writable(file) if file is not None else self.folder / f"backup-{_stamp(self._clock())}.db"
+        file = self._writable(file) if file is not None else self.folder / f"backup-{_stamp(self._guard.line_now())}.db"
         progress(f"Copying to {file} …")
         size = backup.copy_file(self._database(), file)
         if not chosen:
-            for old in self.backups()[: -self._config.backup_keep]:
-                old.unlink()
+            self._rotate()
         made = BackedUp(file=str(file), bytes=size, seconds=round(time.monotonic() - began, 3))
         self._write(
             lambda db: audit.write(db, self._clock(), doer, "backup_made", bytes=made.bytes, seconds=made.seconds)
         )
         return made
+
+    def _rotate(self) -> None:
+        """Delete the oldest backups; after a jump of the clock only those that were made since."""
+        jump, made = self._guard.jump(), self.backups()
+        if jump is not None:
+            made = [file for file in made if jump.line <= _made_at(file) <= self._guard.line_now()]
+        for old in made[: -self._config.backup_keep]:
+            old.unlink()
 
     def _restore(self, file: Path, doer: Doer, progress: Progress) -> Restored:
         began = time.monotonic()
@@ -243,7 +275,7 @@ class Operations:
         engine = database.open_engine(f"sqlite:///{path}")
         try:
             with engine.connect() as connection:
-                restored.settle(connection, self._database(), now, secrets.token_urlsafe(9))
+                restored.settle(connection, self._database(), self._guard.retention_now(), secrets.token_urlsafe(9))
                 with connection.begin():
                     audit.write(connection, now, doer, "restored")
                 backup.replace(live, database.driver(connection))
@@ -286,6 +318,11 @@ def _in_words(what: str, fn: Callable[[], T]) -> T:
     except (sqlite3.Error, DBAPIError, OSError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "orig", None) or error
         raise Unavailable(f"The {what} was not done: {reason}. What was there is as it was.") from error
+
+
+def _is_due(last: int, now: int, hours: int) -> bool:
+    """Whether it is time again; a last time in the future is not believed."""
+    return now - last >= hours * HOUR or last > now + TOLERANCE
 
 
 def _stamp(ms: int) -> str:

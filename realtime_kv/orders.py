@@ -14,6 +14,7 @@ from realtime_kv.accounts.audit import CLI
 from realtime_kv.accounts.census import UserShown
 from realtime_kv.accounts.links import Ticket
 from realtime_kv.config import Config
+from realtime_kv.core.clock_guard import ClockGuard
 from realtime_kv.core.errors import BadRequest, NotFound
 from realtime_kv.core.frames import timestamp
 from realtime_kv.core.runtime import Runtime
@@ -36,6 +37,8 @@ class House(Protocol):
     def accounts(self) -> Accounts: ...
     @property
     def operations(self) -> Operations: ...
+    @property
+    def clock_guard(self) -> ClockGuard: ...
     def open_tabs(self) -> dict[int, int]: ...
 
 
@@ -135,6 +138,13 @@ def restore(house: House, progress: Progress, *, file: str) -> Answer:
     return msgspec.structs.asdict(house.runtime.wait(house.operations.restore(Path(file), CLI, progress)))
 
 
+def confirm_time(house: House, _: Progress) -> Answer:
+    """The system clock is right, whatever it did before."""
+    jump = house.clock_guard.jump()
+    confirmed = house.runtime.wait(house.operations.confirm_time(CLI), _PATIENCE)
+    return {"time": timestamp(house.clock_guard.retention_now()), "jump": str(jump) if jump and confirmed else None}
+
+
 def setup_address(house: House) -> str | None:
     """A one-time address that makes the first superuser; None where there is one."""
     if house.runtime.wait(house.accounts.administration.has_superuser(), _PATIENCE):
@@ -171,4 +181,5 @@ _ORDERS: dict[str, tuple[type[msgspec.Struct], Callable[..., Answer]]] = {
     "purge": (_Nothing, purge),
     "backup": (_File, backup),
     "restore": (_File, restore),
+    "confirm-time": (_Nothing, confirm_time),
 }

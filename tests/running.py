@@ -31,6 +31,7 @@ class Server:
         self.port = 0
         self.process: subprocess.Popen[str] | None = None
         self.output: list[str] = []
+        self._written = threading.Condition()
         self._command = ["-m", "realtime_kv.cli"] if launcher is None else [str(launcher)]
         self._settings = {"RKV_RATE_LIMITS": "off", "PYTHONPATH": str(ROOT), **settings}
 
@@ -73,6 +74,12 @@ class Server:
         if self.process is not None and self.process.poll() is None:
             self.kill()
 
+    def wait_for(self, text: str) -> str:
+        """The first line of its output that holds this text, once it is written."""
+        with self._written:
+            assert self._written.wait_for(lambda: any(text in line for line in self.output), DEADLINE), self.output
+            return next(line for line in self.output if text in line)
+
     def status(self, name: str) -> int:
         """A figure of the process, by the kernel's name for it (proc_pid_status(5)); memory is in KiB."""
         assert self.process is not None
@@ -92,7 +99,9 @@ class Server:
     def _read(self, process: "subprocess.Popen[str]", ready: "queue.SimpleQueue[str | None]") -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            self.output.append(line)
+            with self._written:
+                self.output.append(line)
+                self._written.notify_all()
             if line.startswith("Ready on "):
                 ready.put(line.strip())
         ready.put(None)

@@ -1,15 +1,23 @@
 """Clocks that are set back or forward while an application runs, and between two runs."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from realtime_kv.accounts.audit import CLI
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.app import House, create_app
 from realtime_kv.config import Config
-from realtime_kv.core.errors import RateLimited
+from realtime_kv.core.clock_guard import EXPIRY_HOLD, RETENTION_HOLD
+from realtime_kv.core.errors import LinkExpired, RateLimited, Unauthenticated
+from tests.core.house import Person
+from tests.core.test_purge import rows
+from tests.running import ROOT, Server
+from tests.test_commands import run
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 YEAR = 365 * DAY
@@ -35,11 +43,32 @@ class Running:
 
     def __init__(self, folder: Path, time: Time, **settings: Any) -> None:
         app = create_app(Config(data_dir=folder, **settings), clock=lambda: time.wall, steady=lambda: time.steady)
-        self.time, self.house = time, app.extensions["realtime_kv"]
+        self.house, self.stopped = app.extensions["realtime_kv"], False
         assert isinstance(self.house, House)
 
     def wait(self, future: Any) -> Any:
         return self.house.runtime.wait(future, 10)
+
+    def stop(self) -> None:
+        if not self.stopped:
+            self.stopped = True
+            self.house.stop()
+
+    def person(self, token: str) -> Person:
+        return Person(self.house.store, self.wait(self.house.accounts.caller(token, "http")))
+
+    def work(self) -> None:
+        """Everything that is done now and then."""
+        self.house.clock_guard.look()
+        self.house.operations.look()
+        self.house.expiry.look()
+        self.wait(self.house.accounts.end_expired())
+
+    def backups(self) -> list[str]:
+        return [file.name for file in self.house.operations.backups()]
+
+    def rows(self, sql: str, *parameters: Any) -> list[Any]:
+        return rows(self.house.store, sql, *parameters)
 
 
 @pytest.fixture
@@ -54,13 +83,13 @@ def start(tmp_path: Path, time: Time) -> Iterator[Callable[..., Running]]:
 
     def start(**settings: Any) -> Running:
         for before in running:
-            before.house.stop()
+            before.stop()
         running[:] = [Running(tmp_path / "data", time, **settings)]
         return running[0]
 
     yield start
     for app in running:
-        app.house.stop()
+        app.stop()
 
 
 # durations
@@ -93,3 +122,206 @@ def test_figures_per_second_do_not_depend_on_the_wall_clock(start, time):
     app.house.store.pulse.verbs += 100
     time.is_set(-HOUR)
     assert app.wait(chronicle.now()).figures["verbs_per_second"] == 10
+
+
+# jumps
+
+
+def test_after_a_jump_nothing_is_purged_expired_or_ended_until_the_time_is_confirmed(start, time, caplog):
+    app = start(backup_hours=24, backup_keep=2)
+    alice = app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
+    app.wait(app.house.accounts.sign_up("Gone", PASSWORD))
+    app.wait(app.house.accounts.administration.delete(CLI, "Gone"))
+    person = app.person(alice.token)
+    person.set("a", 1)
+    person.set("a", 2)
+    person.set("trashed", 1)
+    person.delete("trashed")
+    person.set("short", 1, ttl=60)
+    app.work()
+    backups = app.backups()
+    time.is_set(YEAR)
+    with pytest.raises(Unauthenticated):
+        app.person(alice.token)
+    app.work()
+    app.wait(app.house.operations.purge(CLI))
+    assert "The system clock jumped forward by 365 d" in caplog.text
+    assert app.rows("SELECT deleted_at FROM entries WHERE key = 'short'") == [(None,)]
+    assert app.rows("SELECT count(*) FROM users") == [(2,)]
+    assert app.rows("SELECT count(*) FROM sessions WHERE ended_at IS NULL") == [(1,)]
+    assert app.backups() == backups
+    time.is_set(-YEAR)
+    app.work()
+    assert app.house.clock_guard.jump() is None
+    assert [entry["key"] for entry in app.person(alice.token).trash()["entries"]] == ["trashed"]
+    assert len(person.history(key="a")["writes"]) == 2
+    # time that really passes counts, whatever the clock did in between
+    time.passes(DAY + MINUTE)
+    app.work()
+    assert len(app.backups()) == 2
+    assert app.rows("SELECT deleted_at IS NULL FROM entries WHERE key = 'short'") == [(0,)]
+
+
+@pytest.mark.parametrize("by", [YEAR, -YEAR])
+def test_a_start_with_a_wrong_clock_loses_nothing_and_backups_go_on(start, time, by):
+    app = start(backup_hours=24)
+    alice = app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
+    person = app.person(alice.token)
+    person.set("trashed", 1)
+    person.delete("trashed")
+    app.work()
+    app.stop()
+    # started again after a reboot with a wrong clock
+    time.is_set(by)
+    time.steady = 100
+    app = start(backup_hours=24)
+    app.work()
+    assert app.house.clock_guard.jump() is not None
+    app.stop()
+    time.is_set(-by)
+    time.steady = 100
+    app = start(backup_hours=24)
+    app.work()
+    assert app.house.clock_guard.jump() is None
+    assert [entry["key"] for entry in app.person(alice.token).trash()["entries"]] == ["trashed"]
+    made = app.backups()
+    time.passes(DAY + MINUTE)
+    app.work()
+    assert app.backups()[: len(made)] == made and len(app.backups()) == len(made) + 1
+    last = app.wait(app.house.operations.last_purge())
+    assert last is not None and last.at == time.wall
+
+
+def test_a_time_is_confirmed_by_an_hour_for_expiry_and_by_a_day_for_retention(start, time):
+    guard = start().house.clock_guard
+    line = time.wall
+    time.is_set(YEAR)
+    assert (guard.expiry_now(), guard.retention_now()) == (line, line)
+    time.passes(EXPIRY_HOLD)
+    assert (guard.expiry_now(), guard.retention_now()) == (time.wall, line + EXPIRY_HOLD)
+    # a restart changes nothing of that
+    guard = start().house.clock_guard
+    assert (guard.expiry_now(), guard.retention_now()) == (time.wall, line + EXPIRY_HOLD)
+    # another jump begins anew
+    time.is_set(DAY)
+    assert guard.expiry_now() == line + EXPIRY_HOLD
+    time.passes(RETENTION_HOLD - 1)
+    assert guard.retention_now() == line + EXPIRY_HOLD + RETENTION_HOLD - 1
+    time.passes(1)
+    assert guard.retention_now() == time.wall and guard.jump() is None
+
+
+def test_a_confirmed_time_counts_at_once(start, time):
+    app = start()
+    app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
+    time.is_set(YEAR)
+    app.work()
+    assert app.wait(app.house.operations.confirm_time(CLI)) is True
+    app.work()
+    assert app.rows("SELECT count(*) FROM sessions WHERE ended_at IS NULL") == [(0,)]
+    assert app.rows("SELECT detail FROM audit WHERE action = 'time_confirmed'") == [(f'{{"by":{YEAR}}}',)]
+    assert app.wait(app.house.operations.confirm_time(CLI)) is False
+
+
+@pytest.mark.parametrize(
+    ("off", "jumps"), [(0, False), (2 * DAY, False), (3 * DAY + MINUTE, True), (21 * DAY, True), (-HOUR, True)]
+)
+def test_after_a_reboot_a_short_downtime_is_believed(start, time, off, jumps):
+    start().stop()
+    time.is_set(off)
+    time.steady = 10
+    guard = start().house.clock_guard
+    assert (guard.jump() is not None) is jumps
+    # a long one is, too, after a day
+    time.passes(RETENTION_HOLD)
+    assert guard.jump() is None and guard.retention_now() == time.wall
+
+
+def test_a_downtime_of_any_length_is_believed_as_long_as_the_machine_was_running(start, time):
+    start().stop()
+    time.passes(60 * DAY)
+    assert start().house.clock_guard.jump() is None
+
+
+def test_a_clock_that_runs_too_fast_is_noticed_and_small_corrections_are_followed(start, time):
+    guard = start().house.clock_guard
+    for turn in range(1000):
+        time.passes(MINUTE)
+        time.is_set(900 if turn % 2 else -300)
+        assert guard.jump() is None
+    for _ in range(100):
+        time.passes(MINUTE)
+        time.is_set(MINUTE)
+        guard.look()
+    assert guard.jump() is not None
+
+
+def test_sessions_and_links_from_the_future_are_not_good_for_longer_than_others(start, time):
+    app = start()
+    administration = app.house.accounts.administration
+    app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
+    time.is_set(YEAR)
+    begun = app.wait(app.house.accounts.sign_in("Alice", PASSWORD))
+    link = app.wait(administration.recovery_link(CLI, "Alice"))
+    time.is_set(-YEAR)
+    app.work()
+    with pytest.raises(LinkExpired):
+        app.wait(app.house.accounts.recovery.by_link(link.secret, "another long passphrase"))
+    time.passes(DAY)
+    assert app.person(begun.token).caller.session == begun.session
+    time.passes(31 * DAY)
+    with pytest.raises(Unauthenticated):
+        app.person(begun.token)
+
+
+def test_a_session_used_while_the_clock_is_behind_ends_no_earlier(start, time):
+    app = start()
+    alice = app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
+    time.is_set(-YEAR)
+    app.person(alice.token)
+    app.wait(app.house.accounts.note_seen())
+    app.work()
+    time.is_set(YEAR)
+    assert app.person(alice.token).caller.session == alice.session
+
+
+def test_last_times_in_the_future_are_not_believed(start, time):
+    app = start(backup_hours=24, backup_keep=2)
+    ahead = time.wall + YEAR
+    app.house.operations.folder.mkdir(parents=True)
+    (app.house.operations.folder / "backup-2031-01-01T00-00-00.000Z.db").write_bytes(b"")
+    app.rows("INSERT INTO meta VALUES ('last_purge', ?) RETURNING name", f'{{"at":{ahead}}}')
+    app.work()
+    last = app.wait(app.house.operations.last_purge())
+    assert last is not None and last.at == time.wall
+    for _ in range(3):
+        time.passes(DAY)
+        app.work()
+    assert [name[:11] for name in app.backups()] == ["backup-2027"] * 2
+
+
+# a real server
+
+
+def test_a_running_server_says_that_its_clock_jumped_and_goes_on_once_that_is_confirmed(tmp_path):
+    offset = tmp_path / "offset"
+    offset.write_text("0")
+    server = Server(tmp_path / "data", launcher=ROOT / "tests" / "shifted_clock.py", CLOCK_FILE=str(offset)).start()
+    try:
+        alice = server.sign_up("Alice")
+        tab = alice.open_tab()
+        tab.call("set", key="short", value=1, ttl=60)
+        tab.next("change")
+        offset.write_text(str(HOUR))
+        said = server.wait_for("The system clock jumped forward by 1 h")
+        assert "confirm-time" in said and "WARNING" in said
+        # reading by the new time is no harm
+        assert alice.http("get", key="short").status_code == 404
+        with closing(sqlite3.connect(server.data_dir / "realtime_kv.db")) as db:
+            assert db.execute("SELECT count(*) FROM entries WHERE deleted_at IS NOT NULL").fetchone() == (0,)
+        done = run(server.data_dir, "confirm-time")
+        assert done.returncode == 0 and "jumped forward by 1 h; the time is confirmed" in done.stdout
+        assert tab.next("change")["writes"][0]["ops"][0]["key"] == "short"
+        assert "has not jumped" in run(server.data_dir, "confirm-time").stdout
+    finally:
+        server.close()

@@ -30,6 +30,7 @@ from realtime_kv.accounts.visit import NOWHERE, Visit
 from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.clock import now_ms, steady_ms
+from realtime_kv.core.clock_guard import ClockGuard
 from realtime_kv.core.errors import (
     InvalidCode,
     InvalidCredentials,
@@ -58,10 +59,12 @@ class Accounts:
         tokens: Callable[[int], str] = secrets.token_urlsafe,
         send: Send | None = None,
         steady: Callable[[], int] = steady_ms,
+        guard: ClockGuard | None = None,
     ) -> None:
         """`clock` is the wall clock, `steady` a monotonic one.
 
-        `send` takes a mail; if it is not given, mail goes out as `config.smtp_url` says.
+        `send` takes a mail; if it is not given, mail goes out as `config.smtp_url` says. `guard` tells by which time
+        sessions are ended after a jump of the wall clock.
         """
         self.context = Context(writer, readers, runtime, config, clock, tokens, steady=steady)
         self.tokens = Tokens(self.context)
@@ -72,6 +75,7 @@ class Accounts:
         self.own = Own(self.context)
         self.recovery = Recovery(self.context, self._mail)
         self.two_step = TwoStep(self.context)
+        self._guard = guard
         self.noticed = Noticed(steady)
         # sessions that were used since it was last written down: when, and from where
         self._seen: dict[int, tuple[int, str]] = {}
@@ -299,8 +303,14 @@ class Accounts:
         yield from self.context.end(write)
 
     def _end_expired(self) -> Steps[int]:
+        context, guard = self.context, self._guard
+
         def write(connection: Connection) -> tuple[int, list[Ended]]:
-            ended = sessions.end_expired(connection, self.context.clock())
+            now = context.clock() if guard is None else guard.expiry_now()
+            # not while the time is in doubt: the clock may have been right before
+            if guard is None or guard.jump() is None:
+                sessions.date_back(connection, now)
+            ended = sessions.end_expired(connection, now)
             return len(ended), ended
 
         return (yield from self.context.end(write))

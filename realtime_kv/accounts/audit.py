@@ -54,6 +54,7 @@ ACTIONS = {
     "backup_made": "Backup made",
     "backup_downloaded": "Backup downloaded",
     "restored": "Backup restored",
+    "time_confirmed": "System time confirmed",
 }
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import aliased
 
 from realtime_kv.accounts import names
 from realtime_kv.accounts.audit import ACTIONS, Doer
+from realtime_kv.core.clock import TOLERANCE
 from realtime_kv.core.models import AuditRow, User
 
 ACTORS = ("user", "admin", "nobody", "cli", "house")
@@ -103,14 +104,15 @@ def page(connection: Connection, filters: Filters, *, before: int | None, limit:
     return Events(events[:limit], events[limit - 1].id if len(events) > limit else None)
 
 
-def was_noted(connection: Connection, action: str, doer: Doer, user_id: int, since: int) -> bool:
-    """Whether the log has this of the doer and the account since then."""
+def was_noted(connection: Connection, action: str, doer: Doer, user_id: int, since: int, now: int) -> bool:
+    """Whether the log has this of the doer and the account since then; an entry from the future does not count."""
     noted = select(AuditRow.id).where(
         AuditRow.user_id == user_id,
         AuditRow.action == action,
         AuditRow.actor == doer.actor,
         AuditRow.actor_id == doer.id,
         AuditRow.at > since,
+        AuditRow.at <= now + TOLERANCE,
     )
     return connection.execute(noted.limit(1)).first() is not None
 

@@ -109,7 +109,7 @@ class Oversight:
     def _entries(self, doer: Doer, who: Who, prefix: str, after: str | None, limit: int) -> Steps[Entries]:
         context, now = self._context, self._context.clock()
         user_id = yield context.read(lambda db: census.find(db, who))
-        if not (yield context.read(lambda db: events.was_noted(db, "entries_viewed", doer, user_id, now - HOUR))):
+        if not (yield context.read(lambda db: events.was_noted(db, "entries_viewed", doer, user_id, now - HOUR, now))):
             yield self._write(doer, lambda db: audit.write(db, now, doer, "entries_viewed", user_id))
         yield context.flush(user_id)
         found: Entries = yield context.read(

@@ -17,6 +17,7 @@ from realtime_kv.accounts.users import Person
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
+from realtime_kv.core.clock import TOLERANCE
 from realtime_kv.core.errors import Unauthenticated
 from realtime_kv.core.models import User, UserSession
 
@@ -57,10 +58,11 @@ _CALLER = (
 # one statement for thousands of open tabs: the writer has better things to do
 _SAW = text("""
     UPDATE sessions SET
-        last_seen_at = seen.at,
+        -- never back: a clock that was set back must not shorten a session
+        last_seen_at = max(coalesce(last_seen_at, 0), seen.at),
         address = CASE seen.address WHEN '' THEN sessions.address ELSE seen.address END,
         -- sessions of before there was an idle time, and tokens, keep the end that they have
-        expires_at = CASE WHEN idle IS NULL THEN expires_at ELSE min(limit_at, seen.at + idle) END
+        expires_at = CASE WHEN idle IS NULL THEN expires_at ELSE max(expires_at, min(limit_at, seen.at + idle)) END
     FROM (
         SELECT
             json_extract(value, '$[0]') AS id,
@@ -254,6 +256,24 @@ def end_all(
 def end_expired(connection: Connection, now: int) -> list[Ended]:
     """End every session whose time has come."""
     return _end(connection, now, "expired", UserSession.expires_at <= now)
+
+
+def date_back(connection: Connection, now: int) -> None:
+    """Let sessions from the future have begun now: they would outlive what the settings allow by as much.
+
+    They began while the clock was wrong. API tokens keep the end that their user has chosen.
+    """
+    ahead = UserSession.created_at - now
+    connection.execute(
+        update(UserSession)
+        .where(UserSession.created_at > now + TOLERANCE, UserSession.ended_at.is_(None), UserSession.kind == "session")
+        .values(
+            created_at=now,
+            limit_at=UserSession.limit_at - ahead,
+            expires_at=UserSession.expires_at - ahead,
+            last_seen_at=None,
+        )
+    )
 
 
 def saw(connection: Connection, seen: Mapping[int, tuple[int, str]]) -> None:

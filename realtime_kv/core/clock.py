@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 Clock = Callable[[], int]
 
+# by how much a stored time may be ahead, and how much of a change of the wall clock is a correction and no jump (ms)
+TOLERANCE = 15 * 60 * 1000
 # CLOCK_MONOTONIC stops on Linux while the machine is suspended, CLOCK_BOOTTIME does not
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 

@@ -7,7 +7,7 @@ it. Whether something is still expired is decided inside the write's transaction
 import itertools
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -58,8 +58,10 @@ _decode_due = msgspec.json.Decoder(list[_Due]).decode
 class Expiry:
     """Has `look` called every LOOK_SECONDS on the edge's thread; it works on a thread of its own."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], int] | None = None) -> None:
+        """`clock` says the time that entries expire by (the store's if it is not given)."""
         self._store = store
+        self._clock = clock or store.clock
         self._workers = Workers(store.runtime, 1, name="expiry")
         self._looking: Future[_Looked] | None = None
         self._stopped = False
@@ -73,7 +75,7 @@ class Expiry:
 
     def look(self) -> None:
         """Delete what is due, unless that is being done; without anything due this costs next to nothing."""
-        now = self._store.clock()
+        now = self._clock()
         if now < self._next or self._stopped or (self._looking is not None and not self._looking.done):
             return
         behind = self._behind

@@ -14,7 +14,7 @@ class Base(DeclarativeBase):
 
 class Meta(Base):
     """Facts about the data set itself: its `epoch`; up to which row of the log the tables have all (`flushed`), and
-    the index of the history too (`indexed`).
+    the index of the history too (`indexed`); how far the clock is known to be right (`clock`).
     """
 
     __tablename__ = "meta"

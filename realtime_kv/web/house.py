@@ -10,6 +10,7 @@ from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.carry import Carrier
 from realtime_kv.core.chronicle import Chronicle
+from realtime_kv.core.clock_guard import ClockGuard
 from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.core.store import Store
 from realtime_kv.operations import Operations
@@ -47,6 +48,9 @@ class House(Protocol):
 
     @property
     def operations(self) -> Operations: ...
+
+    @property
+    def clock_guard(self) -> ClockGuard: ...
 
     @property
     def carrier(self) -> Carrier: ...

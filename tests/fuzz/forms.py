@@ -103,6 +103,7 @@ ADMIN_PAGES: list[tuple[bytes, Fields]] = [
     (b"/admin/backup", {}),
     (b"/admin/diagnostics", {}),
     (b"/admin/diagnostics.json", {}),
+    (b"/admin/diagnostics/confirm-time", {}),
     (b"/admin/nothing/here", {}),
     *(
         [

@@ -177,6 +177,7 @@ _ADMIN_PAGES = {
         f"GET /admin{page}": Row(ADMIN)
         for page in (
             "", "/audit", "/audit.csv", "/audit.ndjson", "/backup", "/diagnostics", "/diagnostics.json", "/users",
+            "/diagnostics/confirm-time",
             "/users/<int:user_id>", "/users/<int:user_id>/entries", "/users/new",
         )
     },
@@ -188,6 +189,7 @@ _ADMIN_PAGES = {
     "POST /admin/users/<int:user_id>/reveal": Row(WRONG_PASSWORD_ADMIN, {**_PASSWORD, "key": "app/v"}),
     "POST /admin/users/new": Row(ADMIN, {"username": "newcomer"}),
     "POST /admin/backup": Row(WRONG_PASSWORD_ADMIN, _PASSWORD),
+    "POST /admin/diagnostics/confirm-time": Row(WRONG_PASSWORD_ADMIN, _PASSWORD),
 }  # fmt: skip
 
 ROUTES = {

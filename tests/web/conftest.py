@@ -13,6 +13,7 @@ from realtime_kv.accounts import door
 from realtime_kv.accounts.mail import Send
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
+from realtime_kv.core.clock import Clock, now_ms, steady_ms
 
 PASSWORD = "correct horse battery"
 
@@ -88,8 +89,8 @@ def open_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """Open a site with these settings."""
     apps: list[Flask] = []
 
-    def make(send: Send | None = None, **settings: Any) -> Site:
-        apps.append(create_app(Config(data_dir=tmp_path, **settings), send=send))
+    def make(send: Send | None = None, clock: Clock = now_ms, steady: Clock = steady_ms, **settings: Any) -> Site:
+        apps.append(create_app(Config(data_dir=tmp_path, **settings), send=send, clock=clock, steady=steady))
         return Site(apps[-1])
 
     yield make

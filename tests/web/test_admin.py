@@ -12,6 +12,7 @@ import pytest
 
 from realtime_kv.accounts.audit import CLI
 from realtime_kv.accounts.events import EVERYTHING, Filters
+from realtime_kv.core.clock import now_ms
 from realtime_kv.web.admin import acts, log
 
 PASSWORD = "correct horse battery"
@@ -68,6 +69,7 @@ PAGES = [
     "/admin/users/1/delete",
     "/admin/diagnostics",
     "/admin/diagnostics.json",
+    "/admin/diagnostics/confirm-time",
     "/admin/audit",
     "/admin/audit.csv",
     "/admin/audit.ndjson",
@@ -368,6 +370,23 @@ def test_no_cell_of_the_file_is_a_formula(desk):
 
 
 # diagnostics
+
+
+def test_a_jump_of_the_clock_is_shown_and_confirmed_with_the_password(open_site):
+    ahead = 0
+    desk = Desk(open_site(clock=lambda: now_ms() + ahead))
+    assert desk.get("/admin/diagnostics.json").json["facts"]["Upkeep"]["System clock"] == "no jump"
+    assert "nothing to confirm" in text_of(desk.get("/admin/diagnostics/confirm-time"))
+    ahead = 2 * 60 * 60 * 1000
+    page = text_of(desk.get("/admin/diagnostics"))
+    assert "The system clock jumped forward by 2 h" in page and "Confirm the time…" in page
+    assert "Confirm the time" in text_of(desk.get("/admin/diagnostics/confirm-time"))
+    assert desk.post("/admin/diagnostics/confirm-time", password="wrong").status_code == 401
+    assert desk.house.clock_guard.jump() is not None
+    assert desk.post("/admin/diagnostics/confirm-time", password=PASSWORD).status_code == 303
+    assert desk.house.clock_guard.jump() is None
+    assert "jumped" not in text_of(desk.get("/admin/diagnostics"))
+    assert desk.log(action="time_confirmed") == ["time_confirmed"]
 
 
 def test_diagnostics_tell_how_the_house_is(desk, alice):

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from flask import redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv.core.chronicle import Figures, Row
+from realtime_kv.core.errors import Refusal
 from realtime_kv.core.frames import timestamp
 from realtime_kv.version import VERSION
-from realtime_kv.web import bodies, shown
+from realtime_kv.web import bodies, security, shown
 from realtime_kv.web.admin import backup, charts
-from realtime_kv.web.admin.gate import admin, page
+from realtime_kv.web.admin.gate import admin, confirm, doer, page
 from realtime_kv.web.house import house, wait
 
 
@@ -64,12 +66,35 @@ def diagnostics() -> AnyResponse:
     now = wait(house().chronicle.now())
     return page(
         "diagnostics.html",
+        jump=house().clock_guard.jump(),
         now=house().store.clock(),
         lines=LINES,
         width=charts.WIDTH,
         height=charts.HEIGHT,
         **_state(now),
     )
+
+
+@admin.get("/diagnostics/confirm-time")
+def ask_to_confirm_time() -> AnyResponse:
+    """What confirming the system time would do."""
+    return _confirm_page()
+
+
+@admin.post("/diagnostics/confirm-time")
+def confirm_time() -> AnyResponse:
+    """The system clock is right after a jump: purge and expiry go by it."""
+    try:
+        confirm(security.form())
+    except Refusal as refusal:
+        return _confirm_page(refusal)
+    wait(house().operations.confirm_time(doer()))
+    return redirect("/admin/diagnostics", 303)
+
+
+def _confirm_page(problem: Refusal | None = None) -> AnyResponse:
+    jump, now = house().clock_guard.jump(), house().store.clock()
+    return page("confirm_time.html", problem, jump=jump, now=now)
 
 
 @admin.get("/diagnostics.json")
@@ -142,6 +167,7 @@ def _upkeep(now: int) -> dict[str, str]:
         "Accounts that it removed": "–" if purged is None else _whole(purged.users),
         "It took": "–" if purged is None else _time(purged.seconds),
         "Last backup on the server": _ago(now - kept[0].at) if kept else "none",
+        "System clock": house().clock_guard.explain() or "no jump",
     }
 
 

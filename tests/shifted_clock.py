@@ -1,0 +1,15 @@
+"""The server as it is, but with a wall clock that can be set: CLOCK_FILE holds by how many milliseconds it is off."""
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+from realtime_kv import cli, server
+from realtime_kv.app import create_app
+from realtime_kv.core.clock import now_ms, steady_ms
+
+_file = Path(os.environ["CLOCK_FILE"])
+
+server.create_app = partial(create_app, clock=lambda: now_ms() + int(_file.read_text() or 0), steady=steady_ms)
+sys.exit(cli.main(sys.argv[1:]))
