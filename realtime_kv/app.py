@@ -26,6 +26,7 @@ from realtime_kv.extensions import db, socketio
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.operations import Operations
 from realtime_kv.sockets import transport
+from realtime_kv.sockets.budgets import NetworkBudget
 from realtime_kv.sockets.gateway import Gateway
 from realtime_kv.sockets.streams import Streams
 from realtime_kv.sockets.transport import Limits
@@ -180,6 +181,7 @@ def create_app(
     limits = Limits(
         connections_per_address=config.connections_per_address if config.rate_limits else None,
         address=partial(door.address, config=config),
+        network_budget=NetworkBudget() if config.rate_limits else None,
         limit_log=limit_log,
         refuse_origin=refuse_origin,
     )

@@ -8,12 +8,14 @@ and its end is told once, after a CONNECT that was still being answered.
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.runtime import Future, Runtime
-from realtime_kv.sockets import packets
-from realtime_kv.sockets.packets import Frame, Violation
+from realtime_kv.sockets import budgets, packets
+from realtime_kv.sockets.budgets import FrameBudget
+from realtime_kv.sockets.packets import Binary, Frame, Violation
 from realtime_kv.sockets.websocket import WebSocket
 
 log = logging.getLogger(__name__)
@@ -23,6 +25,7 @@ PROBE_ANSWER = Frame(packets.PROBE_ANSWER)
 DISCONNECT = Frame(packets.DISCONNECT)
 # a POST of many small packets lets others have their turn after so many
 TURN = 64
+UPGRADING_POLL_SECONDS = 0.1
 
 
 class Receiver(Protocol):
@@ -33,6 +36,9 @@ class Receiver(Protocol):
 
     def flush(self) -> None:
         """Everything that came together has been given to `receive`."""
+
+    def account(self, eio_sid: str) -> int | None:
+        """The id of the user whose tab this is, for the limit log; None for a connection that is no tab."""
 
     def busy(self, eio_sid: str) -> bool:
         """Whether this tab has enough unanswered: nothing more is read from it until `engine.resume(eio_sid)`."""
@@ -53,6 +59,10 @@ class Host(Protocol):
     # it has ended, and why
     left: Callable[[str, str], None]
 
+    # charge seconds of work to a network: for how long it has to wait
+    def charge(self, network: str, seconds: float) -> float: ...
+    # a limit was reached
+    def record(self, limit: str, connection: "Connection") -> None: ...
     def alive(self, connection: "Connection") -> None: ...
     def queued(self, connection: "Connection") -> None: ...
     def forget(self, connection: "Connection") -> None: ...
@@ -64,6 +74,8 @@ class Connection:
 
     __slots__ = (
         "_behind",
+        "_budget",
+        "_empty",
         "_host",
         "_poll",
         "_posting",
@@ -103,6 +115,20 @@ class Connection:
         self._poll: Future[None] | None = None
         self._posting = False
         self._resumed: Future[None] | None = None
+        self._budget = FrameBudget()
+        # packets that carried nothing, until they are charged
+        self._empty = 0
+
+    @property
+    def joined(self) -> bool:
+        """Whether it is a tab: its CONNECT has been accepted."""
+        return self.sid in self._host.joined
+
+    @property
+    def message_bytes(self) -> int:
+        """The longest message or POST that is taken from it now."""
+        limits = self._host.limits
+        return int(limits.message_bytes if self.joined else min(limits.message_bytes, limits.stranger_bytes))
 
     @property
     def held(self) -> bool:
@@ -150,14 +176,20 @@ class Connection:
         elif self.websocket is not None and not self.working:
             self.websocket.go_on()
 
-    def close(self, reason: str, *, code: int = 1000, deliberate: bool = False) -> None:
+    def spend(self, frames: int) -> None:
+        """Charge work that completes no event, counted in frames. Raises Violation if there was too much of it."""
+        if not self._budget.take(frames if self.joined else frames * budgets.STRANGER_WEIGHT):
+            self._host.record("empty_frames", self)
+            raise Violation("too many frames or packets without content")
+
+    def close(self, reason: str, *, code: int = 1000, deliberate: bool = False, explanation: str = "") -> None:
         """End it behind what is queued; `deliberate` tells the client's socket.io not to come back by itself."""
         if self.closed:
             return
         if deliberate and self.sid in self._host.joined:
             self.send([DISCONNECT])
         if self.websocket is not None:
-            self.websocket.close(code, reason)
+            self.websocket.close(code, reason, explanation)
         elif self._queue or self._poll is not None:
             # behind a DISCONNECT it would overtake it: the stock client hears of a CLOSE first
             if not (deliberate and self._queue):
@@ -168,12 +200,12 @@ class Connection:
         else:
             self.cut(reason)
 
-    def hang_up(self, reason: str, *, code: int = 1000) -> None:
+    def hang_up(self, reason: str, *, code: int = 1000, explanation: str = "") -> None:
         """End it; the client knows, or has deserved that it does not hear what is queued."""
         # one that we have ended may still fetch why, though it was sending something at that moment
         if not self.closed:
             self._clear()
-        self.close(reason, code=code)
+        self.close(reason, code=code, explanation=explanation)
 
     def cut(self, reason: str) -> None:
         """End it now; what it has not taken is lost."""
@@ -199,8 +231,16 @@ class Connection:
                 self.close("ping timeout")
             finally:
                 self._poll = None
+        elif self.upgrading:
+            # a client that goes on polling now could do so without pause
+            self._poll = Future()
+            try:
+                self._wait_a_turn(UPGRADING_POLL_SECONDS, self._poll)
+            finally:
+                self._poll = None
         # woken with nothing to take: for an upgrade, which may have failed by now
         if self.upgrading or self.websocket is not None or not (self._queue or self.closed):
+            self.spend(budgets.EMPTY_POLL_FRAMES)
             return packets.NOOP
         messages, self._queue, self._behind = self._queue, [], 0
         if self.closed:
@@ -221,10 +261,13 @@ class Connection:
 
     def _hear_all(self, messages: list[bytes]) -> None:
         receiver = self._host.receiver
+        if not any(message.startswith(b"4") for message in messages):
+            self.spend(budgets.EMPTY_POLL_FRAMES)
         for index, message in enumerate(messages, 1):
             if self.closed or self.websocket is not None:
                 raise Violation("packets behind the end")
             if _takes_time(message):
+                self.spend(budgets.HANDSHAKE_FRAMES)
                 self._work(message)
                 if self.closed:
                     raise Violation("ended by its own packet")
@@ -234,7 +277,14 @@ class Connection:
                 self._wait_until_resumed()
             elif index % TURN == 0:
                 receiver.flush()
+                self._spend_empty()
                 self._wait_a_turn()
+        self._spend_empty()
+
+    def _spend_empty(self) -> None:
+        if self._empty:
+            empty, self._empty = self._empty, 0
+            self.spend(empty)
 
     def _wait_until_resumed(self) -> None:
         resumed = self._resumed = Future()
@@ -244,9 +294,9 @@ class Connection:
             self._host.runtime.wait(resumed)
         self._resumed = None
 
-    def _wait_a_turn(self) -> None:
-        turn: Future[None] = Future()
-        self._host.runtime.call_later(0, lambda: turn.resolve(None))
+    def _wait_a_turn(self, seconds: float = 0.0, turn: Future[None] | None = None) -> None:
+        turn = Future() if turn is None else turn
+        self._host.runtime.call_later(seconds, partial(_resolve, turn))
         self._host.runtime.wait(turn)
 
     def _enqueue(self, message: bytes) -> None:
@@ -275,6 +325,7 @@ class Connection:
         if message.startswith(packets.EVENT):
             self._hear_event(message)
         elif _takes_time(message):
+            self.spend(budgets.HANDSHAKE_FRAMES)
             self._host.spawn(self._work, message)
             self.working = True
             return False
@@ -282,8 +333,14 @@ class Connection:
             self._hear(message)
         return not self._host.receiver.busy(self.sid)
 
-    def on_batch(self) -> None:
+    def on_batch(self, websocket: WebSocket, frames: int, empty: int, size: int) -> float:
         self._host.receiver.flush()
+        if empty or self._empty:
+            self._empty += empty
+            self._spend_empty()
+        if self.sid in self._host.joined:
+            return 0.0
+        return self._host.charge(self.network, (frames + 1) * budgets.FRAME_COST + size * budgets.BYTE_COST)
 
     def on_gone(self, websocket: WebSocket, reason: str) -> None:
         if websocket is self.websocket:
@@ -312,6 +369,7 @@ class Connection:
             self._wake_poll()
         elif self.upgrading and message == packets.UPGRADE and not self._posting:
             self.websocket, self.probe, self.upgrading = websocket, None, False
+            websocket.message_bytes = self.message_bytes
             queued, self._queue, self._behind = self._queue, [], 0
             self.send([Frame(message) for message in queued])
         else:
@@ -326,9 +384,15 @@ class Connection:
             if self.unanswered:
                 self.unanswered = False
                 self._host.alive(self)
+            else:
+                self._empty += 1
         elif message == packets.CLOSE:
             self.hang_up("client disconnect")
-        elif message != packets.NOOP:
+        elif message == packets.NOOP:
+            self._empty += 1
+        elif message.startswith((b"b", packets.BINARY_EVENT, packets.BINARY_ACK)):
+            raise Binary("binary messages are not accepted; send JSON text")
+        else:
             raise Violation("a packet that clients do not send")
 
     def _hear_event(self, message: bytes) -> None:
@@ -339,10 +403,13 @@ class Connection:
     def _work(self, message: bytes) -> None:
         self.working = True
         try:
-            self._host.work(self.sid, message)
+            if overdue := self._host.charge(self.network, budgets.CONNECT_COST):
+                self._wait_a_turn(overdue)
+            if not self.closed:
+                self._host.work(self.sid, message)
         except Violation as violation:
             log.info("a connection is closed: %s", violation)
-            self.hang_up("transport error", code=violation.code)
+            self.hang_up("transport error", code=violation.code, explanation=str(violation))
         except Exception:
             log.exception("a connection could not be served")
             self.hang_up("transport error", code=1011)
@@ -364,6 +431,11 @@ class Connection:
             self.resume()
         if not self.working:
             self._host.left(self.sid, reason)
+
+
+def _resolve(turn: Future[None]) -> None:
+    if not turn.done:
+        turn.resolve(None)
 
 
 def _takes_time(message: bytes) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from realtime_kv.accounts.addresses import network_of
 from realtime_kv.core.runtime import Runtime
 from realtime_kv.metrics.limit_log import LimitLog
+from realtime_kv.sockets.budgets import OPEN_COST, NetworkBudget
 from realtime_kv.sockets.connection import Connection, Receiver
 from realtime_kv.sockets.packets import Frame
 from realtime_kv.sockets.rounds import Rounds
@@ -31,6 +32,8 @@ class Limits:
     """What one client may take; times in seconds."""
 
     message_bytes: int = MESSAGE_BYTES
+    # the longest message before a CONNECT has been accepted, which needs no more than a token
+    stranger_bytes: int = 64 * 1024
     # when more than this waits for a slow tab, behind the frame that it is taking at the moment, the next one cuts it
     waiting_bytes: int = 2 * MIB
     # how long it may take nothing at all of what waits
@@ -42,6 +45,8 @@ class Limits:
     # None: no cap
     connections_per_address: int | None = None
     address: Callable[[Mapping[str, Any]], str] = peer_address
+    # what clients that are not signed in may cost, by network; None: no limit
+    network_budget: NetworkBudget | None = None
     # where reached limits are recorded
     limit_log: LimitLog | None = None
     # what a page of an origin that is not allowed is told
@@ -94,8 +99,9 @@ class Connections:
         network = network_of(self.limits.address(environ))
         cap = self.limits.connections_per_address
         if cap is not None and self._networks[network] >= cap:
-            self._record("connections_per_address", network)
+            self._record("connections_per_address", network=network)
             raise TooMany
+        self.charge(network, OPEN_COST)
         connection = self.by_sid[sid] = Connection(self, sid, network)
         self._networks[network] += 1
         self._joins.add(sid)
@@ -104,6 +110,7 @@ class Connections:
 
     def begin_upgrade(self, connection: Connection, probe: WebSocket) -> None:
         """`connection` tries whether `probe` works for it."""
+        probe.message_bytes = min(self.limits.message_bytes, self.limits.stranger_bytes)
         connection.probe = probe
         self._probes.add((connection.sid, probe))
 
@@ -134,12 +141,14 @@ class Connections:
     def join(self, sid: str) -> None:
         """A CONNECT has been accepted."""
         self.joined.add(sid)
+        self._adjust_limit(sid)
 
     def leave(self, sid: str) -> None:
         """No longer a tab; if the connection stays, it has to join again soon."""
         self.joined.discard(sid)
         if sid in self.by_sid:
             self._joins.add(sid)
+            self._adjust_limit(sid)
 
     # what a connection calls
 
@@ -158,9 +167,27 @@ class Connections:
     def on_end(self, websocket: WebSocket) -> None:
         self.open_websockets -= 1
 
-    def _record(self, limit: str, network: str) -> None:
+    def charge(self, network: str, seconds: float) -> float:
+        """Charge work for a client that has not joined; for how long its network is over its budget."""
+        budget = self.limits.network_budget
+        if budget is None:
+            return 0.0
+        overdue = budget.charge(network, seconds)
+        if overdue:
+            self._record("unauthenticated_work", network=network)
+        return overdue
+
+    def record(self, limit: str, connection: Connection) -> None:
+        self._record(limit, account=self.receiver.account(connection.sid), network=connection.network)
+
+    def _record(self, limit: str, **who: Any) -> None:
         if self.limits.limit_log is not None:
-            self.limits.limit_log.record(limit, network=network)
+            self.limits.limit_log.record(limit, **who)
+
+    def _adjust_limit(self, sid: str) -> None:
+        connection = self.by_sid.get(sid)
+        if connection is not None and connection.websocket is not None:
+            connection.websocket.message_bytes = connection.message_bytes
 
     # what is due
 

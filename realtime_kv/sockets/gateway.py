@@ -160,6 +160,11 @@ class Gateway:
             if began is not None:
                 future.then(lambda _: pulse.note(perf_counter() - began))
 
+    def account(self, eio_sid: str) -> int | None:
+        """The id of the user whose tab this is."""
+        tab = self._tabs.get(eio_sid)
+        return None if tab is None else tab.caller.user_id
+
     def busy(self, eio_sid: str) -> bool:
         """Whether this tab has to wait for answers before more is read from it."""
         tab = self._tabs.get(eio_sid)

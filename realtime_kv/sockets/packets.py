@@ -12,6 +12,7 @@ import msgspec
 
 OPEN, CLOSE, PING, PONG, UPGRADE, NOOP = b"0", b"1", b"2", b"3", b"5", b"6"
 CONNECT, DISCONNECT, EVENT = b"40", b"41", b"42"
+BINARY_EVENT, BINARY_ACK = b"45", b"46"
 PROBE, PROBE_ANSWER = b"2probe", b"3probe"
 SEPARATOR = b"\x1e"
 
@@ -31,6 +32,18 @@ class NotText(Violation):
     """Bytes that are not UTF-8."""
 
     code = 1007
+
+
+class Binary(Violation):
+    """Bytes where text belongs: no verb takes any."""
+
+    code = 1003
+
+
+class TooLong(Violation):
+    """A message over its limit."""
+
+    code = 1009
 
 
 class Frame:

@@ -42,7 +42,7 @@ from eventlet.wsgi import WSGI_LOCAL
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from realtime_kv.core.runtime import Runtime
-from realtime_kv.sockets import packets, requests
+from realtime_kv.sockets import budgets, packets, requests
 from realtime_kv.sockets.connection import Connection, Receiver
 from realtime_kv.sockets.connections import MESSAGE_BYTES, Closing, Connections, Limits, TooMany
 from realtime_kv.sockets.held import Endless, Held
@@ -208,6 +208,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
         connection = self.sockets.get(query.sid)
         if connection is None:
             raise BadRequest("Session ID unknown.")
+        environ[budgets.RECOGNISED] = connection.joined
         if query.transport == "websocket":
             self._upgrade(environ, connection)
             return None
@@ -233,6 +234,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
         if not switching:
             return Answer("200 OK", opening.payload)
         websocket, begin = self._take_websocket(environ, connection)
+        websocket.message_bytes = connection.message_bytes
         connection.websocket = websocket
         begin(switching + opening.wire)
         return None
@@ -241,6 +243,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
         switching = requests.handshake(environ)
         if connection.websocket is not None or connection.probe is not None or connection.closed:
             raise BadRequest("This session has gone on to WebSocket.")
+        connection.spend(budgets.HANDSHAKE_FRAMES)
         websocket, begin = self._take_websocket(environ, connection)
         self._connections.begin_upgrade(connection, websocket)
         begin(switching)
@@ -252,7 +255,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
             if method == "GET":
                 answer = connection.poll()
             else:
-                connection.post(requests.read_body(environ, self._limits.message_bytes))
+                connection.post(requests.read_body(environ, connection.message_bytes))
                 answer = b"ok"
         except Exception:
             # what was not heard whole must not be followed by more

@@ -1,8 +1,10 @@
 """One WebSocket over one TCP connection, driven by the hub: no greenlet, no queue, and no bytes kept while it is idle.
 
-The common frame (whole, masked, text) is read here, from large blocks; every other one goes through the `websockets`
-library, which knows the rest of RFC 6455: fragments, control frames, limits, the closing handshake. Extensions are
-never agreed on. What the peer does not take is kept up to a bound, and a peer that takes nothing is cut.
+The common frame (whole, masked, text) is read here, from large blocks, and so are pings and pongs; every other one goes
+through the `websockets` library, which knows the rest of RFC 6455: fragments, limits, the closing handshake. Extensions
+are never agreed on. What the peer does not take is kept up to a bound, and a peer that takes nothing is cut.
+
+Every frame counts towards the turn of a connection, and its owner is told how many completed no message.
 """
 
 import logging
@@ -15,7 +17,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from realtime_kv.sockets.outbox import Outbox
-from realtime_kv.sockets.packets import Violation, check_text
+from realtime_kv.sockets.packets import Binary, TooLong, Violation, check_text
 
 try:
     from websockets.speedups import apply_mask
@@ -25,10 +27,21 @@ except ImportError:
 log = logging.getLogger(__name__)
 
 BLOCK = 64 * 1024
-# messages handled before others get their turn
+# frames handled before others get their turn
 TURN = 64
 LINGER_SECONDS = 5.0
-WHOLE_TEXT = 0x81
+# how much is read and discarded while a closing handshake is under way; a read counts as at least LINGER_READ_BYTES
+LINGER_BYTES = 1024 * 1024
+LINGER_READ_BYTES = 4096
+# a read of fewer bytes that completes no message counts as a frame
+SHORT_READ_BYTES = 512
+# a fragment of at least so many bytes is part of a message; a smaller one also counts as a frame that completes none
+FRAGMENT_BYTES = 1024
+WHOLE_TEXT, PING, PONG = 0x81, 0x89, 0x8A
+
+# what `_next_message` returns for a frame that completes no message
+_NOTHING = b"nothing"
+_FRAGMENT = b"fragment"
 
 
 class Owner(Protocol):
@@ -37,8 +50,12 @@ class Owner(Protocol):
     def on_message(self, websocket: "WebSocket", message: bytes) -> bool:
         """Take one text message; False to be given no more until `go_on()`. Raises Violation."""
 
-    def on_batch(self) -> None:
-        """Everything that came together has been given."""
+    def on_batch(self, websocket: "WebSocket", frames: int, empty: int, size: int) -> float:
+        """Everything that came together has been given: so many frames and bytes.
+
+        `empty` of the frames completed no message. Returns for how many seconds to read no more; 0.0 to go on.
+        Raises Violation.
+        """
 
     def on_gone(self, websocket: "WebSocket", reason: str) -> None:
         """Nothing comes or goes any more; called once."""
@@ -52,6 +69,7 @@ class WebSocket:
 
     __slots__ = (
         "_closing",
+        "_discarded",
         "_ended",
         "_fd",
         "_handling",
@@ -64,10 +82,12 @@ class WebSocket:
         "_outbox",
         "_owner",
         "_partial",
+        "_pinged",
         "_position",
         "_reading",
         "_sock",
         "heard",
+        "message_bytes",
     )
 
     def __init__(self, sock: socket.socket, hub: Any, owner: Owner, limits: Any) -> None:
@@ -78,8 +98,13 @@ class WebSocket:
         self._hub = hub
         self._owner = owner
         self._limits = limits
+        # the longest message that is taken, which its owner may change
+        self.message_bytes: int = limits.message_bytes
         self._inbox = bytearray()
         self._position = 0
+        # the last ping of this batch: its mask and its masked payload
+        self._pinged: bytearray | None = None
+        self._discarded = 0
         self._library: ServerProtocol | None = None
         self._partial: bytearray | None = None
         self._outbox = Outbox(sock, hub, self, limits)
@@ -109,12 +134,12 @@ class WebSocket:
                 self._read_on()
                 self._handle()
 
-    def close(self, code: int = 1000, reason: str = "server disconnect") -> None:
-        """Say goodbye behind what is still to be sent."""
+    def close(self, code: int = 1000, reason: str = "server disconnect", explanation: str = "") -> None:
+        """Send a close frame behind what is still to be sent; the peer sees `code` and `explanation`."""
         if not self._closing:
             library = self._protocol()
             if library.state is OPEN:
-                library.send_close(code)
+                library.send_close(code, explanation)
                 self._outbox.put(b"".join(library.data_to_send()))
             self._leave(reason)
 
@@ -141,78 +166,108 @@ class WebSocket:
         elif not self._closing:
             self.heard = True
             self._inbox += data
-            self._handle()
+            self._handle(len(data))
+        else:
+            self._discarded += max(len(data), LINGER_READ_BYTES)
+            if self._discarded > LINGER_BYTES:
+                self._end("transport close")
 
-    def _handle(self) -> None:
+    def _handle(self, read: int = 0) -> None:
         self._handling = True
         try:
-            while self._handle_batch():
-                pass
+            while self._handle_batch(read):
+                read = 0
         except Violation as violation:
             log.info("a socket is closed: %s", violation)
-            self.close(violation.code, "transport error")
+            self.close(violation.code, "transport error", str(violation))
         except Exception:
             log.exception("a message could not be handled")
             self.close(1011, "transport error")
         finally:
             self._handling = False
 
-    def _handle_batch(self) -> bool:
-        """Hand out what has come; True when there is more to do at once."""
-        for _ in range(TURN):
+    def _handle_batch(self, read: int) -> bool:
+        """Hand out what has come; True when there is more to do at once. `read` bytes are new."""
+        frames = empty = 0
+        while frames < TURN:
             message = self._next_message()
             if message is None:
                 more = False
                 break
-            if not self._owner.on_message(self, message):
+            frames += 1
+            if message is _NOTHING:
+                empty += 1
+            elif message is not _FRAGMENT and not self._owner.on_message(self, message):
                 self._held = more = True
                 break
         else:
             more = True
             self._hub.schedule_call_global(0, self.go_on)
             self._held = True
-        del self._inbox[: self._position]
-        self._position = 0
-        self._owner.on_batch()
+        size, self._position = self._position, 0
+        del self._inbox[:size]
+        if self._pinged is not None:
+            self._answer_ping()
+        if not size and 0 < read < SHORT_READ_BYTES:
+            empty = 1
+        pause = self._owner.on_batch(self, frames, empty, size)
         if self._closing:
             return False
+        if pause:
+            self._held = True
+            self._hub.schedule_call_global(pause, self.go_on)
         if self._held:
             self._stop_reading()
             return False
         return more
 
     def _next_message(self) -> bytes | None:
-        while not self._closing:
-            inbox, start = self._inbox, self._position
-            have = len(inbox) - start
-            if have < 2:
+        """The message that the next frame completes, `_NOTHING` or `_FRAGMENT`; None if no whole frame is there."""
+        inbox, start = self._inbox, self._position
+        have = len(inbox) - start
+        if have < 2 or self._closing:
+            return None
+        head, second = inbox[start], inbox[start + 1]
+        length, body = second & 127, start + 6
+        if length > 125:
+            body += 2 if length == 126 else 8
+            if len(inbox) < body:
                 return None
-            second = inbox[start + 1]
-            length, body = second & 127, start + 6
-            if length > 125:
-                body += 2 if length == 126 else 8
-                if len(inbox) < body:
-                    return None
-                length = int.from_bytes(inbox[start + 2 : body - 4], "big")
-            end = body + length
-            sound = second > 127 and length <= self._limits.message_bytes
-            if sound and end > len(inbox):
-                return None
-            if sound and inbox[start] == WHOLE_TEXT and (self._library is None or self._library.current_size is None):
-                self._position = end
-                message: bytes | None = apply_mask(inbox[body:end], inbox[body - 4 : body])
-            else:
-                self._position = end = end if sound else len(inbox)
-                message = self._read_by_library(bytes(inbox[start:end]))
-            if message is not None:
-                check_text(message)
-                return message
-        return None
+            length = int.from_bytes(inbox[start + 2 : body - 4], "big")
+        end = body + length
+        masked = second > 127
+        if masked and length > self.message_bytes:
+            raise TooLong(f"a message may have at most {self.message_bytes} bytes")
+        if masked and end > len(inbox):
+            return None
+        if masked and head == WHOLE_TEXT and (self._library is None or self._library.current_size is None):
+            self._position = end
+            message: bytes = apply_mask(inbox[body:end], inbox[body - 4 : body])
+        elif masked and length <= 125 and head in (PING, PONG):
+            self._position = end
+            if head == PING:
+                # only the last of several is answered (RFC 6455 §5.5.3)
+                self._pinged = inbox[body - 4 : end]
+            return _NOTHING
+        else:
+            self._position = end = end if masked else len(inbox)
+            message = self._read_by_library(bytes(inbox[start:end]))
+            if message is _NOTHING:
+                return _FRAGMENT if head & 15 < 3 and length >= FRAGMENT_BYTES else _NOTHING
+        check_text(message)
+        return message
 
-    def _read_by_library(self, data: bytes) -> bytes | None:
+    def _answer_ping(self) -> None:
+        assert self._pinged is not None
+        pinged, self._pinged = self._pinged, None
+        if not self._closing:
+            payload = apply_mask(bytes(pinged[4:]), bytes(pinged[:4]))
+            self._outbox.put(bytes((PONG, len(payload))) + payload)
+
+    def _read_by_library(self, data: bytes) -> bytes:
         library = self._protocol()
         library.receive_data(data)
-        message: bytes | None = None
+        message = _NOTHING
         # one frame went in, so at most one comes out
         for frame in library.events_received():
             message = self._collect(frame)
@@ -223,18 +278,20 @@ class WebSocket:
                 self._leave("transport close" if library.parser_exc is None else "transport error")
         return message
 
-    def _collect(self, frame: Any) -> bytes | None:
+    def _collect(self, frame: Any) -> bytes:
         assert isinstance(frame, Frame)
         if frame.opcode is Opcode.BINARY:
-            self.close(1003, "transport error")
-        elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
+            raise Binary("binary messages are not accepted; send JSON text")
+        if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
             if self._partial is None:
                 self._partial = bytearray()
             self._partial += frame.data
+            if len(self._partial) > self.message_bytes:
+                raise TooLong(f"a message may have at most {self.message_bytes} bytes")
             if frame.fin:
                 message, self._partial = bytes(self._partial), None
                 return message
-        return None
+        return _NOTHING
 
     def _protocol(self) -> ServerProtocol:
         if self._library is None:

@@ -2,7 +2,7 @@
 
 Started with a JSON object on the command line: `limits` (fields of Limits), `queue` (how many events a tab may have
 unanswered), `deadlines` (of server.http), `http_cap` (connections of an address), `proxies` (whose `X-Forwarded-For`
-counts). It prints its port.
+counts), `budget` (of a NetworkBudget). It prints its port.
 
 Events: `echo` is answered with what came, `hold` waits for the next `/release`, `push {times, bytes}` sends numbered
 `news` back; whatever else comes is answered with `"unknown"`. Over HTTP: `/stats`, `/reset` (forget what was seen),
@@ -29,6 +29,7 @@ from realtime_kv.server import http, listen
 from realtime_kv.server.http import Door
 from realtime_kv.server.hub import Hub
 from realtime_kv.sockets import transport
+from realtime_kv.sockets.budgets import NetworkBudget
 from realtime_kv.sockets.transport import Limits, ack_frame, event_frame
 
 PATHS = {"/stats", "/reset", "/release", "/push", "/disconnect", "/close"}
@@ -81,6 +82,9 @@ class EchoGateway:
         for eio_sid in list(self._outgoing):
             self.engine.send(eio_sid, self._outgoing.pop(eio_sid))
 
+    def account(self, eio_sid):
+        return None
+
     def busy(self, eio_sid):
         return len(self._held.get(eio_sid, ())) >= self._queue
 
@@ -121,7 +125,8 @@ def main(options: dict) -> None:
     limit_log = LimitLog(lambda: 0)
     gateway.limit_log = limit_log
     address = partial(door.address, config=Config(proxies=options.get("proxies", 0)))
-    limits = Limits(**options.get("limits", {}), address=address, limit_log=limit_log)
+    budget = NetworkBudget(**options["budget"]) if "budget" in options else None
+    limits = Limits(**options.get("limits", {}), address=address, network_budget=budget, limit_log=limit_log)
     gateway.engine = transport.install(server, gateway, limits, hub)
 
     def control(environ, start_response):
@@ -137,6 +142,7 @@ def main(options: dict) -> None:
             case "/reset":
                 gateway.log.clear()
                 gateway.received.clear()
+                gateway.limit_log._rows.clear()
             case "/release":
                 gateway.release()
             case "/push":

@@ -150,6 +150,14 @@ class Hostile:
                 return message
             self.text("3")
 
+    def hear_answer(self) -> str:
+        """As `hear`, passing over the answers to pings of WebSocket."""
+        while True:
+            heard = self.next_frame()
+            assert heard is not None
+            if heard.opcode is Opcode.TEXT:
+                return bytes(heard.data).decode()
+
     def next_frame(self) -> Frame | None:
         """The next frame, or None when the connection has ended."""
         while not self._frames:

@@ -1,0 +1,68 @@
+"""Budgets of frames and of strangers' work, with a clock that is set by hand."""
+
+import pytest
+
+from realtime_kv.sockets import budgets
+from realtime_kv.sockets.budgets import FrameBudget, NetworkBudget
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_a_connection_has_a_burst_of_empty_frames():
+    budget = FrameBudget()
+    assert all(budget.take(1) for _ in range(int(budgets.IDLE_FRAMES_BURST)))
+    # what has come back meanwhile is less than the burst
+    assert not budget.take(budgets.IDLE_FRAMES_BURST)
+
+
+def test_a_network_waits_when_its_burst_is_used_and_others_do_not(clock):
+    budget = NetworkBudget(clock, share=0.5, burst_seconds=2.0)
+    assert budget.charge("a", 2.0) == 0.0
+    assert budget.charge("a", 0.5) == pytest.approx(1.0)
+    assert budget.overdue("a") == pytest.approx(1.0)
+    assert budget.charge("b", 1.0) == budget.overdue("b") == budget.overdue("unknown") == 0.0
+    clock.now += 1.0
+    assert budget.overdue("a") == 0.0
+    assert budget.charge("a", 0.1) == pytest.approx(0.2)
+
+
+def test_what_is_given_back_counts_no_more_and_nobody_gains_by_it(clock):
+    budget = NetworkBudget(clock, share=0.5, burst_seconds=2.0)
+    budget.charge("a", 2.0)
+    budget.charge("a", -2.0)
+    assert budget.charge("a", 2.0) == 0.0
+    budget.charge("b", -100.0)
+    assert budget.charge("b", 3.0) > 0.0
+
+
+def test_debt_is_bounded(clock):
+    budget = NetworkBudget(clock)
+    assert budget.charge("a", 1e6) == pytest.approx(budgets.MAX_DEBT_SECONDS)
+    clock.now += budgets.MAX_DEBT_SECONDS
+    assert budget.overdue("a") == 0.0
+
+
+def test_the_number_of_networks_is_bounded(clock, monkeypatch):
+    monkeypatch.setattr(budgets, "MAX_NETWORKS", 10)
+    budget = NetworkBudget(clock, burst_seconds=1.0)
+    budget.charge("first", 100.0)
+    for n in range(10):
+        budget.charge(f"network {n}", 0.001)
+    assert budget.overdue("first") == 0.0
+
+
+def test_an_office_that_reconnects_at_once_is_within_its_budget(clock):
+    budget = NetworkBudget(clock)
+    for _tab in range(200):
+        cost = 4 * budgets.REQUEST_COST + budgets.OPEN_COST + budgets.CONNECT_COST + 20 * budgets.FRAME_COST
+        assert budget.charge("office", cost) == 0.0
