@@ -8,10 +8,9 @@ from typing import Any, Literal
 
 from realtime_kv.accounts import agents
 from realtime_kv.accounts.addresses import normalize
+from realtime_kv.accounts.cookies import session_token
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.config import Config
-
-COOKIE = "rkv_session"
 
 Kind = Literal["bearer", "cookie"] | None
 
@@ -27,26 +26,8 @@ def credentials(environ: Mapping[str, Any], config: Config, auth: object = None)
     scheme, _, rest = str(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")
     if scheme.lower() == "bearer":
         return rest.strip(), "bearer"
-    token = cookie(environ, config)
+    token = session_token(environ, config)
     return (token, "cookie") if token else ("", None)
-
-
-def cookie_name(config: Config, name: str = COOKIE) -> str:
-    """What a cookie of ours is called. Under TLS a browser takes it from this very host only (`__Host-`, RFC 6265bis):
-
-    no other host of the same domain can set it, so nobody can make us take their session for the visitor's.
-    """
-    return f"__Host-{name}" if config.secure else name
-
-
-def cookie(environ: Mapping[str, Any], config: Config) -> str | None:
-    """The session cookie that came."""
-    wanted = cookie_name(config)
-    for pair in str(environ.get("HTTP_COOKIE", "")).split(";"):
-        name, equals, value = pair.strip().partition("=")
-        if equals and name == wanted:
-            return value.strip().strip('"')
-    return None
 
 
 def address(environ: Mapping[str, Any], config: Config) -> str:

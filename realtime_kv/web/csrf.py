@@ -11,12 +11,12 @@ from flask import Flask, Response, current_app, g, request
 from itsdangerous import BadSignature, URLSafeSerializer
 from markupsafe import Markup
 
-from realtime_kv.accounts import door
+from realtime_kv.accounts import cookies
 from realtime_kv.core.errors import Forbidden
+from realtime_kv.web import sessions
 from realtime_kv.web.house import house
 
 FIELD = "csrf_token"
-COOKIE = "rkv_form"
 
 
 def register(app: Flask) -> None:
@@ -50,16 +50,31 @@ def check(fields: dict[str, str]) -> dict[str, str]:
         _form_id, digest = _signer().loads(fields.get(FIELD, ""))
     except (BadSignature, ValueError, TypeError):
         digest = None
+    holders = {*_holders(), *_older_holders()}
+    if not holders:
+        raise Forbidden(
+            "No cookie came with this form, and it needs one. Allow cookies for this site, load the page again, and "
+            "send the form once more."
+        )
     # a form that was loaded before signing in elsewhere is still this browser's
-    if digest is None or digest not in {_digest(holder) for holder in _holders()}:
+    if digest is None or digest not in map(_digest, holders):
         raise Forbidden("This form is out of date. Go back, load the page again, and send it once more.")
     return {name: value for name, value in fields.items() if name != FIELD}
 
 
 def _holders() -> list[str]:
-    config = house().config
-    held = (door.cookie(request.environ, config), request.cookies.get(door.cookie_name(config, COOKIE)))
+    held = (sessions.token_that_came(), cookies.read(request.environ, _cookie_name()))
     return [holder for holder in held if holder]
+
+
+def _older_holders() -> list[str]:
+    """Cookies without a port in their names: other servers may replace them, so no new form relies on one."""
+    held = cookies.read(request.environ, cookies.unported_name(house().config, cookies.FORM))
+    return [held] if held else []
+
+
+def _cookie_name() -> str:
+    return cookies.cookie_name(request.environ, house().config, cookies.FORM)
 
 
 def _holder() -> str:
@@ -73,8 +88,8 @@ def _holder() -> str:
 
 def _keep_visitor(response: Response) -> Response:
     if holder := g.get("new_form_holder"):
-        name, secure = door.cookie_name(house().config, COOKIE), house().config.secure
-        response.set_cookie(name, holder, path="/", httponly=True, samesite="Lax", secure=secure)
+        secure = house().config.secure
+        response.set_cookie(_cookie_name(), holder, path="/", httponly=True, samesite="Lax", secure=secure)
     return response
 
 

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, render_template, request
 
+from realtime_kv.accounts import cookies
 from realtime_kv.web import bodies, openapi, reference, sessions
 from realtime_kv.web.house import house
 
@@ -21,4 +22,5 @@ def page() -> str:
 
 @guide.get("/api/v1/openapi.json")
 def document() -> Response:
-    return bodies.answer(openapi.document(house().config, reference.SUMMARIES))
+    config = house().config
+    return bodies.answer(openapi.document(config, cookies.cookie_name(request.environ, config), reference.SUMMARIES))

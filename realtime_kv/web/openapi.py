@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 
 from realtime_kv import verbs
-from realtime_kv.accounts import door
 from realtime_kv.config import Config
 from realtime_kv.core import frames
 from realtime_kv.core.values import SAFE_INTEGER
@@ -70,7 +69,7 @@ _REFUSED = {
 }
 
 
-def document(config: Config, summaries: dict[str, str]) -> dict[str, Any]:
+def document(config: Config, cookie: str, summaries: dict[str, str]) -> dict[str, Any]:
     """All of it; `summaries` say in a sentence what each verb does."""
     _, schemas = msgspec.json.schema_components(
         [*verbs.VERBS.values(), Stream, *dict.fromkeys(ANSWERS.values())], ref_template=_REF
@@ -90,7 +89,7 @@ def document(config: Config, summaries: dict[str, str]) -> dict[str, Any]:
         "components": {
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": door.cookie_name(config)},
+                "session": {"type": "apiKey", "in": "cookie", "name": cookie},
             },
             "schemas": {**schemas, "Problem": _PROBLEM},
         },

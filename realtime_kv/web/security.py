@@ -12,13 +12,14 @@ from realtime_kv.accounts import door, origin_check
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import Unauthenticated
 from realtime_kv.core.runtime import Future
-from realtime_kv.web import bodies, csrf
+from realtime_kv.web import bodies, csrf, sessions
 from realtime_kv.web.house import house, wait
 
 
 def register(app: Flask) -> None:
     """Look at every request to `app`, and say on every answer whose it is."""
     app.before_request(_check_host)
+    app.before_request(sessions.settle)
     csrf.register(app)
     app.after_request(_not_kept)
     app.after_request(_notice)

@@ -2,6 +2,9 @@
 
 What Flask-Login notes about a request (`_fresh`, `_id`) lives as long as the request. The cookie is new at every
 sign-in, HttpOnly and SameSite=Lax, and worth nothing once its session is over.
+
+A session that came in a cookie of an old name (without the port) goes on under the present name: `settle` looks whether
+it is one of ours, and the answer replaces the cookie. A cookie of another server on this host is left alone.
 """
 
 from datetime import UTC, datetime
@@ -11,8 +14,8 @@ from flask import Flask, Request, Response, g, request, session
 from flask.sessions import SessionInterface, SessionMixin
 from flask_login import UserMixin, current_user, login_user, logout_user
 
-from realtime_kv.accounts import door
-from realtime_kv.accounts.sessions import SignedIn, is_session_token
+from realtime_kv.accounts import cookies, door
+from realtime_kv.accounts.sessions import DAY, SignedIn, is_session_token
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import Unauthenticated
 from realtime_kv.extensions import login_manager
@@ -26,25 +29,35 @@ _EXPIRES_AT = "expires_at"
 class TokenSession(dict[str, Any], SessionMixin):
     """One request's session; only its token outlives the request."""
 
-    def __init__(self, token: str | None) -> None:
+    def __init__(self, token: str | None, old_name: str | None = None) -> None:
+        """`old_name` is the name of the cookie that the token came in, if that is no longer the name to use."""
         super().__init__({_TOKEN: token} if token else {})
         self.came_with = token
+        self.old_name = old_name
+        # set once the token is known to be of this server
+        self.moves = False
 
 
 class TokenSessions(SessionInterface):
     """Flask's sessions, with the token as the whole cookie."""
 
     def open_session(self, app: Flask, request: Request) -> TokenSession:
-        token = door.cookie(request.environ, house().config)
-        return TokenSession(token if token and is_session_token(token) else None)
+        environ, config = request.environ, house().config
+        name, old_name = cookies.cookie_name(environ, config), cookies.unported_name(config)
+        if token := cookies.read(environ, name):
+            return TokenSession(token if is_session_token(token) else None)
+        token = cookies.read(environ, old_name)
+        return TokenSession(token, old_name) if token and is_session_token(token) else TokenSession(None)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         assert isinstance(session, TokenSession)
         token = session.get(_TOKEN)
-        if token == session.came_with:
+        if token == session.came_with and not session.moves:
             return
         config = house().config
-        name, secure = door.cookie_name(config), config.secure
+        name, secure = cookies.cookie_name(request.environ, config), config.secure
+        if session.moves and session.old_name is not None:
+            response.delete_cookie(session.old_name, path="/", httponly=True, samesite="Lax", secure=secure)
         if token:
             # without a date the browser forgets it when it is closed
             kept_until = session[_EXPIRES_AT]
@@ -75,6 +88,26 @@ def load(token: str) -> SignedInUser | None:
         return None
     g.caller = found
     return SignedInUser(token, found)
+
+
+def settle() -> None:
+    """Let a session that came under an old name go on under the present one, if it is a session of this server."""
+    if not isinstance(session, TokenSession) or session.old_name is None:
+        return
+    caller = visitor()
+    if caller is None:
+        session.pop(_TOKEN, None)
+        session.came_with = None
+    else:
+        session.moves = True
+        # the server ends the session in time, however long the browser keeps the cookie
+        latest = house().store.clock() + house().config.session_days * DAY
+        session[_EXPIRES_AT] = latest if caller.kept else None
+
+
+def token_that_came() -> str | None:
+    """The session token in the cookie of this request; None too for a token of another server on this host."""
+    return session.came_with if isinstance(session, TokenSession) else None
 
 
 login_manager.user_loader(load)

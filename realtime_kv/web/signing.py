@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from realtime_kv.accounts import door
+from realtime_kv.accounts import cookies, door
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.core.errors import LinkExpired, PasswordChangeNeeded, Refusal, SecondStepNeeded
 from realtime_kv.web import going, one_time_forms, security, sessions, shown, tickets
@@ -111,7 +111,7 @@ def visit() -> Visit:
 
 
 def _old() -> str | None:
-    return door.cookie(request.environ, house().config)
+    return cookies.session_token(request.environ, house().config)
 
 
 def _wanted(form: dict[str, str]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from flask import request
 from werkzeug.wrappers import Response
 
-from realtime_kv.accounts import door, links
+from realtime_kv.accounts import cookies, links
 from realtime_kv.web.house import house
 
 # no secret of ours is longer; what is kept of another leads to the page that says that it has expired
@@ -32,7 +32,7 @@ class Pocket:
 
     def held(self) -> str | None:
         """The secret that came with this request."""
-        return request.cookies.get(door.cookie_name(house().config, self.name)) or None
+        return request.cookies.get(cookies.cookie_name(request.environ, house().config, self.name)) or None
 
     def drop(self, response: Response) -> Response:
         """The secret has done what it was for."""
@@ -42,7 +42,7 @@ class Pocket:
 
     def _set(self, response: Response, value: str, seconds: int) -> None:
         config = house().config
-        name = door.cookie_name(config, self.name)
+        name = cookies.cookie_name(request.environ, config, self.name)
         response.set_cookie(name, value, seconds, path="/", httponly=True, samesite="Lax", secure=config.secure)
 
 

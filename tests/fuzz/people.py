@@ -54,8 +54,8 @@ class People:
             list(pool.map(lambda _: self.sign_up(), range(4)))
         self._shared = _fitting(
             {
-                ADMIN: self._superuser.cookies["rkv_session"],
-                VISITOR: self._superuser.cookies["rkv_form"],
+                ADMIN: self._superuser.cookies[f"rkv_session_{server.port}"],
+                VISITOR: self._superuser.cookies[f"rkv_form_{server.port}"],
                 FORM: self._form,
             }
         )

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from realtime_kv.accounts import door
+from realtime_kv.accounts import cookies
 from realtime_kv.accounts.mail import Send
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
@@ -45,7 +45,7 @@ class Visitor:
 
     @property
     def cookie(self) -> str | None:
-        found = self.client.get_cookie(door.cookie_name(self.config))
+        found = self.client.get_cookie(cookies.cookie_name({}, self.config))
         return found.value if found else None
 
     def _open(self, path: str, method: str, more: dict[str, Any]) -> TestResponse:

@@ -16,6 +16,25 @@ def test_a_form_without_its_token_is_refused_and_does_nothing(alice, path, token
     assert alice.call("get", key="a").json["code"] == "not_found"
 
 
+def test_a_form_without_any_cookie_says_that_cookies_are_needed(site, stranger):
+    token = stranger.form_token()
+    for path in ("/signin", "/signup"):
+        answer = site.visitor().client.post(path, data={"csrf_token": token, "username": "eve", "password": PASSWORD})
+        assert answer.status_code == 403 and "Allow cookies for this site" in answer.text
+
+
+def test_a_form_that_was_open_before_cookies_had_a_port_still_counts(site):
+    visitor = site.visitor()
+    token = visitor.form_token()
+    holder = visitor.client.get_cookie("rkv_form").value
+    headers = {"Host": "localhost:5000", "Cookie": f"rkv_form={holder}"}
+    form = {"csrf_token": token, "username": "nobody", "password": PASSWORD}
+    client = site.app.test_client(use_cookies=False)
+    assert client.post("/signin", data=form, headers=headers).status_code == 401
+    headers["Cookie"] = f"rkv_form_5000={holder}x"
+    assert client.post("/signin", data=form, headers=headers).status_code == 403
+
+
 def test_a_token_is_good_for_one_browser_only(site, alice, stranger):
     theirs = stranger.form_token()
     assert alice.post("/signout", data={"csrf_token": theirs}).status_code == 403

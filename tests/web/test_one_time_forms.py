@@ -9,7 +9,7 @@ import pyotp
 import pytest
 import requests
 
-from realtime_kv.accounts import door
+from realtime_kv.accounts import cookies
 from realtime_kv.accounts.audit import CLI
 from realtime_kv.accounts.events import Filters
 from realtime_kv.web.one_time_forms import OneTimeForms
@@ -143,7 +143,7 @@ WITHOUT_A_SECRET = {
 
 def hold_cookie(visitor: Visitor, value: str) -> None:
     """As the browser would that it is taken from."""
-    visitor.client.set_cookie(door.cookie_name(visitor.config), value)
+    visitor.client.set_cookie(cookies.cookie_name({}, visitor.config), value)
 
 
 @pytest.fixture

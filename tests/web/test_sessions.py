@@ -46,6 +46,82 @@ def test_under_tls_a_cookie_that_another_host_of_the_domain_could_have_set_is_no
         assert visitor.get("/api/v1/me").status_code == status
 
 
+AT = {"Host": "localhost:5000"}
+
+
+def sent(answer):
+    """{name: value} of the cookies that an answer sets; an empty value takes one away."""
+    return dict(header.split(";")[0].split("=", 1) for header in answer.headers.getlist("Set-Cookie"))
+
+
+def ask(site, path, **cookies):
+    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return site.app.test_client(use_cookies=False).get(path, headers=AT | {"Cookie": header})
+
+
+def test_a_session_in_a_cookie_without_a_port_goes_on_under_the_name_with_it(site, alice):
+    token = alice.cookie
+    for path in ("/api/v1/me", "/keys", "/rkv.js"):
+        answer = ask(site, path, rkv_session=token)
+        assert answer.status_code == 200
+        assert sent(answer) == {"rkv_session": "", "rkv_session_5000": token}
+        assert all("Expires=" in header for header in answer.headers.getlist("Set-Cookie"))
+    assert sent(ask(site, "/api/v1/me", rkv_session_5000=token)) == {}
+
+
+def test_a_session_that_ends_with_the_browser_still_does_so_under_the_new_name(site, alice):
+    short = site.visitor()
+    short.call("sign_in", keep=False, **CREDENTIALS)
+    answer = ask(site, "/keys", rkv_session=short.cookie)
+    (made,) = [header for header in answer.headers.getlist("Set-Cookie") if "rkv_session_5000" in header]
+    assert "Expires=" not in made and "Max-Age" not in made
+
+
+@pytest.mark.parametrize("theirs", ["rks_" + "A" * 43, "something-else", "rkv_" + "A" * 43])
+def test_the_cookie_of_another_server_on_this_host_is_left_alone(site, alice, theirs):
+    assert sent(ask(site, "/api/v1/me", rkv_session=theirs, rkv_session_5000=alice.cookie)) == {}
+    answer = ask(site, "/api/v1/me", rkv_session=theirs)
+    assert answer.status_code == 401 and sent(answer) == {}
+    answer = ask(site, "/signin", rkv_session=theirs)
+    assert answer.status_code == 200 and sent(answer).keys() == {"rkv_form_5000"}
+    client = site.app.test_client(use_cookies=False)
+    answer = client.post("/api/v1/sign_out", headers=AT | {"Cookie": f"rkv_session={theirs}"})
+    assert answer.status_code == 204 and sent(answer) == {}
+    answer = client.post("/api/v1/sign_in", json=CREDENTIALS, headers=AT | {"Cookie": f"rkv_session={theirs}"})
+    assert answer.status_code == 200 and sent(answer).keys() == {"rkv_session_5000"}
+
+
+def test_signing_out_or_in_with_a_cookie_without_a_port_takes_it_away(site, alice):
+    client = site.app.test_client(use_cookies=False)
+    headers = AT | {"Cookie": f"rkv_session={alice.cookie}"}
+    answer = client.post("/api/v1/sign_in", json=CREDENTIALS, headers=headers)
+    assert sent(answer)["rkv_session"] == "" and sent(answer)["rkv_session_5000"]
+    assert ask(site, "/api/v1/me", rkv_session=alice.cookie).status_code == 401
+    token = sent(answer)["rkv_session_5000"]
+    answer = client.post("/api/v1/sign_out", headers=AT | {"Cookie": f"rkv_session={token}"})
+    assert sent(answer) == {"rkv_session": "", "rkv_session_5000": ""}
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "name"),
+    [
+        ({}, "localhost", "rkv_session"),
+        ({}, "localhost:80", "rkv_session"),
+        ({}, "127.0.0.1:5000", "rkv_session_5000"),
+        ({}, "[::1]:8080", "rkv_session_8080"),
+        ({"public_url": "https://kv.example.org"}, "127.0.0.1:5000", "__Host-rkv_session"),
+        ({"public_url": "https://kv.example.org:8443"}, "kv.example.org:8443", "__Host-rkv_session_8443"),
+        ({"public_url": "http://kv.example.org:8080"}, "127.0.0.1:5000", "rkv_session_8080"),
+    ],
+)
+def test_the_name_of_the_cookie_holds_the_port_that_the_browser_uses(open_site, settings, host, name):
+    client = open_site(**settings).app.test_client(use_cookies=False)
+    answer = client.post("/api/v1/sign_up", json=CREDENTIALS, headers={"Host": host})
+    assert sent(answer).keys() == {name}
+    document = client.get("/api/v1/openapi.json", headers={"Host": host}).json
+    assert document["components"]["securitySchemes"]["session"]["name"] == name
+
+
 def test_no_other_answer_sets_a_cookie(alice):
     for answer in (
         alice.get("/keys"),

@@ -3,7 +3,7 @@
 from flask import Blueprint, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from realtime_kv.accounts import door
+from realtime_kv.accounts import cookies
 from realtime_kv.core.errors import LinkExpired, Refusal
 from realtime_kv.web import going, one_time_forms, security, sessions, shown, signing
 from realtime_kv.web.house import house, wait
@@ -33,7 +33,7 @@ def make() -> AnyResponse:
     """The first superuser, signed in; their recovery codes are in this answer and nowhere else, ever."""
     form = security.form()
     username, environ = form.get("username", ""), request.environ
-    old = door.cookie(environ, house().config)
+    old = cookies.session_token(environ, house().config)
     use = house().accounts.administration.use_setup
     try:
         one_time_forms.claim()

@@ -1,0 +1,84 @@
+"""Two servers on one host, at different ports, in one browser: neither signs the other's user out."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.browsing import Person
+from tests.running import PASSWORD, Server, fresh_name
+
+
+@pytest.fixture
+def neighbours(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
+    servers = Server(tmp_path / "one").start(), Server(tmp_path / "two").start()
+    yield servers
+    for server in servers:
+        server.close()
+
+
+def enter(person: Person, server: Server) -> str:
+    """Sign a new user up at `server`, in this browser; their name."""
+    name = fresh_name("user")
+    answer = person.context.request.post(f"{server.url}/api/v1/sign_up", data={"username": name, "password": PASSWORD})
+    assert answer.status == 201, answer.text()
+    return name
+
+
+def who(person: Person, server: Server) -> str:
+    answer = person.context.request.get(f"{server.url}/api/v1/me")
+    assert answer.ok, answer.text()
+    return answer.json()["user"]["username"]
+
+
+def cookies(person: Person) -> set[str]:
+    return {cookie["name"] for cookie in person.context.cookies() if "session" in cookie["name"]}
+
+
+def test_who_signs_in_at_a_second_server_stays_signed_in_at_the_first(
+    neighbours: tuple[Server, Server], make_person: Callable[..., Person]
+) -> None:
+    first, second = neighbours
+    person = make_person(signed_up=False, server=first)
+    names = [enter(person, first), enter(person, second)]
+    assert [who(person, first), who(person, second)] == names
+    tab = person.open_tab()
+    other = person.new_page()
+    other.goto(f"{second.url}/keys")
+    expect(other.locator("#conn")).to_contain_text("Live")
+    # the tab of the first server comes back with its cookie after its connection was cut
+    person.expects_outage = True
+    person.context.set_offline(True)
+    expect(tab.state).not_to_contain_text("Live")
+    person.context.set_offline(False)
+    tab.is_live()
+    # signing out at one leaves the other alone, in what the browser stores too
+    person.context.request.post(f"{second.url}/api/v1/sign_out")
+    assert who(person, first) == names[0]
+    tab.page.reload()
+    tab.is_live()
+    assert cookies(person) == {f"rkv_session_{first.port}"}
+
+
+def test_a_session_of_before_the_names_had_a_port_goes_on_and_a_neighbours_is_left_alone(
+    neighbours: tuple[Server, Server], make_person: Callable[..., Person]
+) -> None:
+    first, second = neighbours
+    person = make_person(signed_up=False, server=first)
+    name = enter(person, first)
+    (cookie,) = [cookie for cookie in person.context.cookies() if "session" in cookie["name"]]
+    person.context.clear_cookies()
+    person.context.add_cookies([{**cookie, "name": "rkv_session"}])
+    # the other server does not know it, asks for a sign-in, and leaves it where it is
+    page = person.new_page()
+    page.goto(f"{second.url}/keys")
+    expect(page).to_have_url(f"{second.url}/signin?next=/keys")
+    assert cookies(person) == {"rkv_session"}
+    # its own server takes it over, in an open tab too
+    tab = person.open_tab()
+    assert cookies(person) == {f"rkv_session_{first.port}"}
+    assert who(person, first) == name
+    enter(person, second)
+    tab.page.reload()
+    tab.is_live()
