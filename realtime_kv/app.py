@@ -128,8 +128,12 @@ def create_app(
         send=send,
         steady=steady,
         guard=clock_guard,
+        identity=store.identity,
     )
     clock_guard.attach(store.writer, runtime)
+    if accounts.rates is not None:
+        store.charge_with(accounts.rates.charge)
+    accounts.watch(lambda ended: store.end_session(ended.user_id, ended.session_id))
     repeat(runtime, EXPIRY_SECONDS, accounts.end_expired)
     gateway = Gateway(config, runtime, store, accounts, limit_log)
     streams = Streams(config, runtime, store, accounts, limit_log)

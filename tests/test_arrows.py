@@ -24,10 +24,14 @@ FLOORS = [
     {"accounts"},
     {"migrations"},
     {"core", "browser_files"},
-    {"config", "version", "metrics"},
+    {"concurrency"},
+    {"errors", "config", "version", "metrics"},
     {"origins"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+# modules of the core that are the ground of `concurrency`, which the core stands on
+BELOW_CORE = {"realtime_kv.core.runtime": "concurrency", "realtime_kv.core.errors": "errors"}
 
 # what may be imported of others' packages, where that is limited
 THIRD_PARTY = {
@@ -41,6 +45,8 @@ THIRD_PARTY = {
     "doctor": {"websockets"},
     "core": {"sqlalchemy", "msgspec"},
     "accounts": {"sqlalchemy", "msgspec", "argon2", "zxcvbn", "pyotp", "segno"},
+    "concurrency": set(),
+    "errors": set(),
     "verbs": {"msgspec"},
     "migrations": {"sqlalchemy", "alembic"},
 }
@@ -89,6 +95,8 @@ def _imports(name):
 
 
 def _room(name):
+    if name in BELOW_CORE:
+        return BELOW_CORE[name]
     first, *inner = name.split(".")
     return inner[0] if first == PACKAGE and inner else first
 

@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from realtime_kv.accounts import audit, codes, links, names, passwords, sessions, totp, users
+from realtime_kv.accounts.addresses import network_of
 from realtime_kv.accounts.administration import Administration
 from realtime_kv.accounts.audit import Doer
-from realtime_kv.accounts.context import Context, Readers, Writer, require_session
+from realtime_kv.accounts.context import Context, Readers, Writer, require_session, stranger
 from realtime_kv.accounts.links import Link, Ticket
 from realtime_kv.accounts.mail import Mail, Send
 from realtime_kv.accounts.noticed import Noticed
@@ -27,6 +28,7 @@ from realtime_kv.accounts.tokens import Tokens
 from realtime_kv.accounts.two_step import TwoStep
 from realtime_kv.accounts.users import Candidate
 from realtime_kv.accounts.visit import NOWHERE, Visit
+from realtime_kv.concurrency.fair_pool import Client
 from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.clock import now_ms, steady_ms
@@ -60,13 +62,14 @@ class Accounts:
         send: Send | None = None,
         steady: Callable[[], int] = steady_ms,
         guard: ClockGuard | None = None,
+        identity: Readers | None = None,
     ) -> None:
         """`clock` is the wall clock, `steady` a monotonic one.
 
         `send` takes a mail; if it is not given, mail goes out as `config.smtp_url` says. `guard` tells by which time
-        sessions are ended after a jump of the wall clock.
+        sessions are ended after a jump of the wall clock. `identity` are readers for identity requests alone.
         """
-        self.context = Context(writer, readers, runtime, config, clock, tokens, steady=steady)
+        self.context = Context(writer, readers, runtime, config, clock, tokens, steady=steady, identity=identity)
         self.tokens = Tokens(self.context)
         # of verbs; None: as many as somebody likes
         self.rates = Rates(config.verbs_per_second) if config.rate_limits else None
@@ -131,7 +134,8 @@ class Accounts:
             refused: Future[Caller] = Future()
             refused.fail(Unauthenticated())
             return refused
-        caller = self.context.read(lambda db: sessions.caller(db, token, self.context.clock(), via))
+        by = Client(network_of(address), token)
+        caller = self.context.look_up(lambda db: sessions.caller(db, token, self.context.clock(), via), by)
 
         def seen(found: Future[Caller]) -> None:
             if not found.failed:
@@ -165,7 +169,8 @@ class Accounts:
         passwords.check(password)
         context = self.context
         context.limits.sign_up(visit.address)
-        password_hash = yield context.hash(password, username, visit)
+        by = stranger(visit)
+        password_hash = yield context.hash(password, username, by)
 
         def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
             assert folded is not None
@@ -175,18 +180,20 @@ class Accounts:
             made = codes.renew(connection, user.id, context.random)
             return self._start(connection, users.by_id(connection, user.id), visit, replacing, kept, codes=made)
 
-        return (yield from context.end(write))
+        return (yield from context.end(write, by, apart=not _is_session(replacing)))
 
     def _sign_in(
         self, username: str, password: str, visit: Visit, replacing: str | None, kept: bool
     ) -> Steps[SignedIn]:
-        context, folded = self.context, names.folded(username)
+        context, folded, by = self.context, names.folded(username), stranger(visit)
         context.limits.sign_in(visit.address, folded)
         if not passwords.could_be(password):
             raise InvalidCredentials()
-        found: Candidate | None = yield context.read(lambda db: users.find(db, folded or "", context.restorable()))
+        found: Candidate | None = yield context.look_up(
+            lambda db: users.find(db, folded or "", context.restorable()), by
+        )
         known_hash = found.password_hash if found else passwords.NOBODYS_HASH
-        right = yield context.verify(known_hash, password, visit)
+        right = yield context.verify(known_hash, password, by)
         if not (right and found and folded):
             # known or not, the same is done; nobody waits for it, and only the log tells them apart
             self._note_failure("sign_in_failed", found.person.id if found else None, visit)
@@ -194,7 +201,7 @@ class Accounts:
         context.limits.enter(found.person.id)
         renewed = None
         if passwords.is_outdated(known_hash):
-            renewed = yield context.rehash(password, visit)
+            renewed = yield context.rehash(password, by)
 
         def write(connection: Connection) -> tuple[SignedIn | Ticket, list[Ended]]:
             # while we were hashing, the password may have been changed or the user disabled
@@ -207,14 +214,14 @@ class Accounts:
                 return self._ticket(connection, "second_step", present), []
             return self._enter(connection, present, visit, replacing, kept)
 
-        entered: SignedIn | Ticket = yield from context.end(write, apart=not _is_session(replacing))
+        entered: SignedIn | Ticket = yield from context.end(write, by, apart=not _is_session(replacing))
         if isinstance(entered, SignedIn) or entered.kind != "second_step":
             context.limits.signed_in(visit.address, folded)
         return _welcome(entered)
 
     def _second_step(self, secret: str, code: str, visit: Visit, replacing: str | None, kept: bool) -> Steps[SignedIn]:
-        context = self.context
-        person = (yield context.read(lambda db: self._owing(db, secret)))[1].person
+        context, by = self.context, stranger(visit)
+        person = (yield context.look_up(lambda db: self._owing(db, secret), by))[1].person
         context.limits.second_step(visit.address, person.id, guessable=codes.plain(code) is None)
 
         def write(connection: Connection) -> tuple[SignedIn | Ticket | None, list[Ended]]:
@@ -230,7 +237,7 @@ class Accounts:
             with_code: dict[str, Any] = {"with": "a recovery code"} if by_code else {}
             return self._enter(connection, found, visit, replacing, kept, **with_code)
 
-        entered = yield from context.end(write)
+        entered = yield from context.end(write, by)
         if entered is None:
             raise InvalidCode()
         context.limits.second_step_done(visit.address, person.id)
@@ -284,12 +291,13 @@ class Accounts:
 
     def _note_failure(self, action: str, user_id: int | None, visit: Visit) -> None:
         now, doer = self.context.clock(), Doer("nobody", None, visit)
-        self.context.note(lambda db: audit.write(db, now, doer, action, user_id, ok=False))
+        self.context.note(lambda db: audit.write(db, now, doer, action, user_id, ok=False), stranger(visit))
 
     def _sign_out(self, token: str, visit: Visit) -> Steps[None]:
         # nobody has us write without a session: writing is everybody's time
+        by = Client(network_of(visit.address), token)
         if not sessions.is_session_token(token) or not (
-            yield self.context.read(lambda db: sessions.goes_on(db, token))
+            yield self.context.look_up(lambda db: sessions.goes_on(db, token), by)
         ):
             return
         now = self.context.clock()
@@ -300,7 +308,7 @@ class Accounts:
                 audit.write(connection, now, Doer("user", end.user_id, visit), "sign_out", end.user_id)
             return None, ended
 
-        yield from self.context.end(write)
+        yield from self.context.end(write, by)
 
     def _end_expired(self) -> Steps[int]:
         context, guard = self.context, self._guard

@@ -22,6 +22,7 @@ from realtime_kv.accounts.sessions import Ended, Reason, SignedIn
 from realtime_kv.accounts.steps import Steps
 from realtime_kv.accounts.users import Person
 from realtime_kv.accounts.visit import NOWHERE, Visit
+from realtime_kv.concurrency.fair_pool import SYSTEM, Client
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import BadRequest, Forbidden
 from realtime_kv.core.models import User
@@ -144,13 +145,11 @@ class Administration(Oversight):
 
     def has_superuser(self) -> Future[bool]:
         """Whether anybody is a superuser, be it one who is disabled."""
-        return self._context.read(setup.has_superuser)
+        return self._context.look_up(setup.has_superuser, SYSTEM)
 
     def setup_link(self) -> Future[Ticket]:
         """A link that makes the first superuser, good once and for a day; an older one is good no more."""
-        return self._context.write(
-            lambda db: links.make(db, "setup", None, self._context.clock(), self._context.tokens)
-        )
+        return self._context.note(lambda db: links.make(db, "setup", None, self._context.clock(), self._context.tokens))
 
     def check_setup(self, secret: str) -> Future[None]:
         """Fails with LinkExpired for a link that makes no superuser any more."""
@@ -158,7 +157,7 @@ class Administration(Oversight):
         def read(connection: Connection) -> None:
             setup.find(connection, secret, self._context.clock())
 
-        return self._context.read(read)
+        return self._context.look_up(read, SYSTEM)
 
     def use_setup(
         self, secret: str, username: str, password: str, visit: Visit, *, replacing: str | None = None
@@ -173,10 +172,7 @@ class Administration(Oversight):
 
     def _end(self, doer: Doer, fn: Callable[[Connection], tuple[T, list[Ended]]]) -> Steps[T]:
         """As `_write`, for what ends sessions too."""
-        answer: T
-        answer, ended = yield self._write(doer, fn)
-        self._context.tell(ended)
-        return answer
+        return (yield from self._context.end(self._if_able(doer, fn), Client(doer.id)))
 
     def _undo(self, doer: Doer, who: Who, action: str, condition: ColumnElement[bool], **values: None) -> Future[None]:
         def write(connection: Connection) -> None:
@@ -193,10 +189,10 @@ class Administration(Oversight):
         folded = names.folded(names.check(username))
         if password is not None:
             passwords.check(password)
-            password_hash = yield context.hash(password, username, doer.visit)
+            password_hash = yield context.hash(password, username, Client(doer.id))
         else:
             temporary = _new_password()
-            password_hash = yield context.rehash(temporary, doer.visit)
+            password_hash = yield context.rehash(temporary, Client(doer.id))
 
         def write(connection: Connection) -> Created:
             assert folded is not None
@@ -258,7 +254,7 @@ class Administration(Oversight):
 
     def _temporary_password(self, doer: Doer, who: Who) -> Steps[str]:
         context, temporary = self._context, _new_password()
-        password_hash = yield context.rehash(temporary, doer.visit)
+        password_hash = yield context.rehash(temporary, Client(doer.id))
 
         def write(connection: Connection) -> tuple[str, list[Ended]]:
             now, user_id = context.clock(), _open_account(connection, who)

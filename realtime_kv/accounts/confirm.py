@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from realtime_kv.accounts import audit, passwords, sessions, users
 from realtime_kv.accounts.audit import Doer
-from realtime_kv.accounts.context import Context, require_session
+from realtime_kv.accounts.context import Context, member, require_session
 from realtime_kv.accounts.steps import Steps
 from realtime_kv.accounts.users import Candidate
 from realtime_kv.accounts.visit import NOWHERE, Visit
@@ -18,11 +18,12 @@ def confirm(context: Context, caller: Caller, password: str, visit: Visit = NOWH
     context.limits.confirm(caller.session_id)
     if not passwords.could_be(password):
         raise _wrong()
-    found: Candidate | None = yield context.read(lambda db: users.by_id(db, caller.user_id))
-    right = yield context.verify(found.password_hash if found else passwords.NOBODYS_HASH, password, visit)
+    by = member(caller)
+    found: Candidate | None = yield context.look_up(lambda db: users.by_id(db, caller.user_id), by)
+    right = yield context.verify(found.password_hash if found else passwords.NOBODYS_HASH, password, by)
     if not (right and found):
         now, doer = context.clock(), Doer("user", caller.user_id, visit)
-        context.note(lambda db: audit.write(db, now, doer, "password_refused", caller.user_id, ok=False))
+        context.note(lambda db: audit.write(db, now, doer, "password_refused", caller.user_id, ok=False), by)
         raise _wrong()
     context.limits.confirmed(caller.session_id)
     context.limits.change(caller.user_id)

@@ -1,12 +1,14 @@
 """What every part of accounts works with: the writer, the readers, the hashing threads, the clock, the limits.
 
-Nothing here blocks: every answer is a future, and several in a row are `Steps`.
+Nothing here blocks: every answer is a future, and several in a row are `Steps`. Work is queued per user, where the user
+is known, else per network. Identity requests (who is calling, signing in and out) have a reader of their own, so that
+nothing that takes long is ever in front of them.
 """
 
 import logging
 import secrets
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -15,8 +17,8 @@ from realtime_kv.accounts.hashing import Here, Process
 from realtime_kv.accounts.limits import Limits
 from realtime_kv.accounts.sessions import DAY, Ended
 from realtime_kv.accounts.steps import Steps, walk
-from realtime_kv.accounts.turns import Turns
 from realtime_kv.accounts.visit import Visit
+from realtime_kv.concurrency.fair_pool import SYSTEM, Client, FairPool
 from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.clock import steady_ms
@@ -28,23 +30,35 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+# passwords that are hashed at once, 19 MiB each; and that may wait for it
+HASHING_THREADS = 2
+MAX_HASHES_WAITING = 64
+
+
 class Writer(Protocol):
     """The core's writer, as far as accounts need it."""
 
-    def run(self, fn: Callable[[Connection], T]) -> Future[T]:
+    def run(self, fn: Callable[[Connection], T], client: Client = ...) -> Future[T]:
         """`fn` alone in its own transaction; the future resolves once that is durable."""
 
     def flush(self, user_id: int | None) -> Future[None]:
         """Bring the tables of this user, or of all, up to date."""
 
-    def note(self, fn: Callable[[Connection], T]) -> Future[T]:
+    def note(self, fn: Callable[[Connection], T], client: Client = ...) -> Future[T]:
         """As `run`, for what ends no session and touches no space or quota."""
+
+    def end(
+        self, fn: Callable[[Connection], tuple[T, Sequence[Any]]], client: Client = ...
+    ) -> Future[tuple[T, Sequence[Any]]]:
+        """As `note`, for what may end sessions too; comes before everything else."""
 
 
 class Readers(Protocol):
-    """The core's reading threads."""
+    """Reading threads, before which work waits in turns."""
 
-    def submit(self, fn: Callable[[Connection], T]) -> Future[T]:
+    def submit(
+        self, fn: Callable[[Connection], T], client: Client = ..., *, kind: str = ..., expected_ms: float = ...
+    ) -> Future[T]:
         """`fn` with a connection that only reads."""
 
 
@@ -61,8 +75,12 @@ class Context:
         tokens: Callable[[int], str] = secrets.token_urlsafe,
         random: Callable[[int], bytes] = secrets.token_bytes,
         steady: Callable[[], int] = steady_ms,
+        identity: Readers | None = None,
     ) -> None:
-        """`clock` is the wall clock, `steady` a monotonic one; both in milliseconds."""
+        """`clock` is the wall clock, `steady` a monotonic one; both in milliseconds.
+
+        `identity` are the readers of identity requests; the same as `readers` where it is not given.
+        """
         self.runtime = runtime
         self.config = config
         self.clock = clock
@@ -71,8 +89,17 @@ class Context:
         self.limits = Limits(steady, enabled=config.rate_limits)
         self._writer = writer
         self._readers = readers
-        # two at once, 19 MiB each while they hash
-        self._hashing = Turns(runtime, "password", Here if isinstance(runtime, Inline) else Process)
+        self._identity = identity or readers
+        self._hashing = FairPool(
+            runtime,
+            "password",
+            threads=HASHING_THREADS,
+            resource=Here if isinstance(runtime, Inline) else Process,
+            max_running=HASHING_THREADS,
+            max_per_user=MAX_HASHES_WAITING,
+            max_total=MAX_HASHES_WAITING,
+            measured=False,
+        )
         self._watchers: list[Callable[[Ended], None]] = []
 
     def watch(self, fn: Callable[[Ended], None]) -> None:
@@ -83,52 +110,56 @@ class Context:
         """The future of what `steps` returns or raises."""
         return walk(self.runtime, steps)
 
-    def write(self, fn: Callable[[Connection], T]) -> Future[T]:
-        """`fn(connection)` in a transaction of its own; what it raises undoes it."""
-        return self._writer.run(fn)
+    def write(self, fn: Callable[[Connection], T], by: Client = SYSTEM) -> Future[T]:
+        """`fn(connection)` in a transaction of its own; what it raises undoes it.
 
-    def note(self, fn: Callable[[Connection], T]) -> Future[T]:
-        """As `write`, for an entry of the audit log that stands for itself: strangers can cause many."""
-        return self._writer.note(fn)
+        For what changes a quota, or reads or removes entries; `note` costs everybody else much less.
+        """
+        return self._writer.run(fn, by)
 
-    def end(self, fn: Callable[[Connection], tuple[T, list[Ended]]], *, apart: bool = False) -> Steps[T]:
-        """As `write`, for what ends sessions too: once that is durable, their tabs are told and closed.
+    def note(self, fn: Callable[[Connection], T], by: Client = SYSTEM) -> Future[T]:
+        """As `write`, for what ends no session, changes no quota and looks at no entry; shares its transaction."""
+        return self._writer.note(fn, by)
 
-        What certainly ends none and changes no quota may be done `apart`, which costs everybody else much less.
+    def end(
+        self, fn: Callable[[Connection], tuple[T, list[Ended]]], by: Client = SYSTEM, *, apart: bool = False
+    ) -> Steps[T]:
+        """As `note`, for what ends sessions too: once that is durable, their tabs are told and closed.
+
+        It comes before other account work, unless it is `apart`: what certainly ends none.
         """
         answer: T
-        answer, ended = yield (self._writer.note(fn) if apart else self._writer.run(fn))
+        answer, ended = yield (self._writer.note(fn, by) if apart else self._writer.end(fn, by))
         assert not (apart and ended), "the writer still believes in a session that has ended"
         self.tell(ended)
         return answer
 
-    def read(self, fn: Callable[[Connection], T]) -> Future[T]:
-        """`fn(connection)` with one reading of the database."""
+    def read(self, fn: Callable[[Connection], T], by: Client = SYSTEM, kind: str = "accounts") -> Future[T]:
+        """`fn(connection)` with one reading of the database; for lists, and whatever may take long."""
+        return self._readers.submit(_reading(fn), by, kind=kind)
 
-        def read(connection: Connection) -> T:
-            # closed again: a transaction left open would go on showing this connection the past
-            with connection.begin():
-                return fn(connection)
-
-        return self._readers.submit(read)
+    def look_up(self, fn: Callable[[Connection], T], by: Client) -> Future[T]:
+        """As `read`, for identity requests: nothing that takes more than a row or two of one account."""
+        return self._identity.submit(_reading(fn), by, kind="identity", expected_ms=0.2)
 
     def flush(self, user_id: int | None = None) -> Future[None]:
         """The tables of this user, or of all, up to date: before their entries are read here."""
         return self._writer.flush(user_id)
 
-    def hash(self, password: str, username: str, visit: Visit) -> Future[str]:
+    def hash(self, password: str, username: str, by: Client) -> Future[str]:
         """The hash to keep of a new password, which is judged first. Fails with InvalidPassword or RateLimited."""
-        return self._hashing.submit(
-            network_of(visit.address), lambda hasher: hasher.judge_and_digest(password, username)
-        )
+        return self._hash(by, lambda hasher: hasher.judge_and_digest(password, username))
 
-    def rehash(self, password: str, visit: Visit) -> Future[str]:
+    def rehash(self, password: str, by: Client) -> Future[str]:
         """A hash of today's kind of a password that need not be judged. Fails with RateLimited."""
-        return self._hashing.submit(network_of(visit.address), lambda hasher: hasher.digest(password))
+        return self._hash(by, lambda hasher: hasher.digest(password))
 
-    def verify(self, known_hash: str, password: str, visit: Visit) -> Future[bool]:
-        """Whether this is the password. Fails with RateLimited when too many of this network are waiting."""
-        return self._hashing.submit(network_of(visit.address), lambda hasher: hasher.matches(known_hash, password))
+    def verify(self, known_hash: str, password: str, by: Client) -> Future[bool]:
+        """Whether this is the password. Fails with RateLimited when too much of this client is waiting."""
+        return self._hash(by, lambda hasher: hasher.matches(known_hash, password))
+
+    def _hash(self, by: Client, fn: Callable[[Here], T]) -> Future[T]:
+        return self._hashing.submit(fn, by, kind="hash")
 
     def tell(self, ended: list[Ended]) -> None:
         """Let the watchers hear of these sessions, which are over for good."""
@@ -152,3 +183,22 @@ def require_session(caller: Caller) -> None:
     """Raises Forbidden for an API token: accounts are managed by people who are signed in."""
     if caller.kind != "session":
         raise Forbidden("An API token may not do that; sign in.", needs="session")
+
+
+def stranger(visit: Visit) -> Client:
+    """Somebody who is not known yet, as a client: by network."""
+    return Client(network_of(visit.address))
+
+
+def member(caller: Caller) -> Client:
+    """A caller as a client: by user, and by session within the user."""
+    return Client(caller.user_id, caller.session_id, caller)
+
+
+def _reading(fn: Callable[[Connection], T]) -> Callable[[Connection], T]:
+    def read(connection: Connection) -> T:
+        # closed again: a transaction left open would go on showing this connection the past
+        with connection.begin():
+            return fn(connection)
+
+    return read

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, select
 from realtime_kv.accounts import audit, census, events, users
 from realtime_kv.accounts.audit import Doer
 from realtime_kv.accounts.census import Entries, Revealed, SessionShown, Sort, Users, UserShown, Who
-from realtime_kv.accounts.context import Context
+from realtime_kv.accounts.context import Context, member
 from realtime_kv.accounts.events import EVERYTHING, Events, Filters
 from realtime_kv.accounts.steps import Steps
+from realtime_kv.concurrency.fair_pool import Client
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import Forbidden
 from realtime_kv.core.models import User
@@ -50,7 +51,7 @@ class Oversight:
     def sessions(self, who: Who) -> Future[list[SessionShown]]:
         """What the user is signed in with, and their API tokens."""
         now = self._context.clock()
-        return self._context.read(lambda db: census.sessions(db, now, census.find(db, who)))
+        return self._context.read(lambda db: census.sessions(db, now, census.find(db, who)), kind="sessions")
 
     def entries(
         self, doer: Doer, who: Who, *, prefix: str = "", after: str | None = None, limit: int = ENTRIES_PAGE
@@ -73,7 +74,7 @@ class Oversight:
         self, filters: Filters = EVERYTHING, *, before: int | None = None, limit: int = EVENTS_PAGE
     ) -> Future[Events]:
         """The audit log of the whole house, newest first."""
-        return self._context.read(lambda db: events.page(db, filters, before=before, limit=limit))
+        return self._context.read(lambda db: events.page(db, filters, before=before, limit=limit), kind="audit")
 
     def note_export(self, doer: Doer) -> Future[None]:
         """The audit log is about to leave the house as a file."""
@@ -83,25 +84,29 @@ class Oversight:
     def two_step(self, caller: Caller) -> Future[bool]:
         """Whether the caller signs in with two steps."""
         of_caller = select(User.totp_confirmed_at).where(User.id == caller.user_id)
-        return self._context.read(lambda db: db.execute(of_caller).scalar_one_or_none() is not None)
+        return self._context.look_up(lambda db: db.execute(of_caller).scalar_one_or_none() is not None, member(caller))
 
     def _write(self, doer: Doer, fn: Callable[[Connection], T]) -> Future[T]:
         """`fn` in a transaction, unless the doer has ceased to be a superuser. Fails with Forbidden."""
 
+        return self._context.write(self._if_able(doer, fn), Client(doer.id))
+
+    @staticmethod
+    def _if_able(doer: Doer, fn: Callable[[Connection], T]) -> Callable[[Connection], T]:
         def write(connection: Connection) -> T:
             # between the door and here, somebody may have seen to it that they are none any more
             if doer.actor == "admin" and not users.is_superuser(connection, doer.id):
                 raise Forbidden("Only superusers can do that.", needs="admin")
             return fn(connection)
 
-        return self._context.write(write)
+        return write
 
     def _read(self, fn: Callable[[Connection], T]) -> Future[T]:
         """Read with all tables up to date."""
 
         def steps() -> Steps[T]:
             yield self._context.flush()
-            answer: T = yield self._context.read(fn)
+            answer: T = yield self._context.read(fn, kind="users")
             return answer
 
         return self._context.walk(steps())

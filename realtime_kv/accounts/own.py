@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from realtime_kv.accounts import audit, codes, links, passwords, sessions, users
 from realtime_kv.accounts.audit import AuditShown, Doer
 from realtime_kv.accounts.confirm import confirm, still
-from realtime_kv.accounts.context import Context, require_session
+from realtime_kv.accounts.context import Context, member, require_session
 from realtime_kv.accounts.sessions import Ended, SessionShown, SignedIn
 from realtime_kv.accounts.steps import Steps
 from realtime_kv.accounts.visit import NOWHERE, Visit
@@ -62,18 +62,18 @@ class Own:
             )
 
         require_session(caller)
-        return self._context.read(read)
+        return self._context.look_up(read, member(caller))
 
     def sessions(self, caller: Caller) -> Future[list[SessionShown]]:
         """Where the user is signed in, this session first, then those that were used last."""
         require_session(caller)
         now = self._context.clock()
-        return self._context.read(lambda db: sessions.shown(db, caller.user_id, caller.session_id, now))
+        return self._context.read(lambda db: sessions.shown(db, caller.user_id, caller.session_id, now), member(caller))
 
     def events(self, caller: Caller, before: int | None = None, limit: int = 50) -> Future[list[AuditShown]]:
         """What was done to the account, the last first; `before` is the id of the last one already seen."""
         require_session(caller)
-        return self._context.read(lambda db: audit.of_user(db, caller.user_id, before, limit))
+        return self._context.read(lambda db: audit.of_user(db, caller.user_id, before, limit), member(caller))
 
     def recovery_notice(self, caller: Caller) -> Future[tuple[int, str] | None]:
         """A recovery that the user was not told of yet: when, and how."""
@@ -83,7 +83,7 @@ class Own:
             account = users.account(connection, caller.user_id)
             return account.recovered if account else None
 
-        return self._context.read(read)
+        return self._context.look_up(read, member(caller))
 
     def dismiss_notice(self, caller: Caller) -> Future[None]:
         """The user has been told."""
@@ -95,7 +95,7 @@ class Own:
             sessions.check(connection, caller, now)
             users.dismiss_notice(connection, caller.user_id)
 
-        return self._context.write(write)
+        return self._context.note(write, member(caller))
 
     def end_session(self, caller: Caller, id: str, visit: Visit = NOWHERE) -> Future[None]:
         """Sign out the session with this public id. Fails with NotFound."""
@@ -138,7 +138,7 @@ class Own:
             audit.write(connection, now, Doer("user", caller.user_id, visit), "session_ended", caller.user_id)
             return None, ended
 
-        yield from context.end(write)
+        yield from context.end(write, member(caller))
 
     def _end_other_sessions(self, caller: Caller, visit: Visit) -> Steps[int]:
         context, now = self._context, self._context.clock()
@@ -150,13 +150,13 @@ class Own:
             audit.write(connection, now, doer, "sessions_ended", caller.user_id, sessions=len(ended))
             return len(ended), ended
 
-        return (yield from context.end(write))
+        return (yield from context.end(write, member(caller)))
 
     def _change_password(self, caller: Caller, password: str, new_password: str, visit: Visit) -> Steps[SignedIn]:
         context = self._context
         known = yield from confirm(context, caller, password, visit)
         passwords.check(new_password)
-        password_hash = yield context.hash(new_password, caller.username, visit)
+        password_hash = yield context.hash(new_password, caller.username, member(caller))
 
         def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
             now, user_id = context.clock(), caller.user_id
@@ -168,7 +168,7 @@ class Own:
             audit.write(connection, now, Doer("user", user_id, visit), "password_changed", user_id)
             return sessions.renew(connection, caller, visit, now, context.config, context.tokens), ended
 
-        return (yield from context.end(write))
+        return (yield from context.end(write, member(caller)))
 
     def _delete_account(self, caller: Caller, password: str, visit: Visit) -> Steps[None]:
         context = self._context
@@ -185,4 +185,4 @@ class Own:
             audit.write(connection, now, Doer("user", user_id, visit), "account_deleted", user_id)
             return None, ended
 
-        yield from context.end(write)
+        yield from context.end(write, member(caller))

@@ -1,50 +1,173 @@
-"""How many verbs a user may call, at all doors together: a burst, then so many a second.
+"""How much a user may ask of the store, at all doors together: a budget that refills, shared by their credentials.
+
+Invariants:
+1. A user's credentials share one budget. Sessions have precedence: API tokens leave half of it to them, tokens that are
+   limited (to reading or to a prefix) three quarters.
+2. A session leaves a quarter to the user's other sessions, beyond half the rate, which it always has for itself.
+3. A limited token has at most half the rate.
+4. What turns out to be dearer than it looked is charged afterwards; a credential that owes waits until that is paid.
 
 It is asked for every verb of every tab. So what is paid for is a handful of verbs at once, and between two payments
 one look into a dict is all that it costs.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from math import ceil
 
-from realtime_kv.accounts.limits import SECOND, Buckets, Rate
+from realtime_kv.core.caller import Caller
 from realtime_kv.core.clock import steady_ms
 from realtime_kv.core.errors import RateLimited
 
 BURST_SECONDS = 10
+# what is left of a user's whole budget to others: by a session, a token, and a limited token
+SESSION_LEAVES = 0.25
+TOKEN_LEAVES = 0.5
+LIMITED_TOKEN_LEAVES = 0.75
+# what a session has for itself, and a limited token at most
+OWN_SHARE = 0.5
 # a handful is what may be called in this time, in milliseconds
 HANDFUL = 20
-# users that are remembered
+SECOND = 1000
+# users, and credentials, that are remembered
 SIZE = 50_000
+# credentials of one user that are remembered
+MAX_CREDENTIALS = 256
+
+_TINY = 1e-6
+
+
+class _Bucket:
+    """Tokens that come back by `rate` a second, up to `most`."""
+
+    __slots__ = ("at", "level", "most", "rate")
+
+    def __init__(self, rate: float, most: float, now: int) -> None:
+        self.rate = rate
+        self.most = most
+        self.level = most
+        self.at = now
+
+    def refill(self, now: int) -> float:
+        if now > self.at:
+            self.level = min(self.most, self.level + self.rate * (now - self.at) / SECOND)
+            self.at = now
+        return self.level
+
+
+class _Budget(_Bucket):
+    """A user's, with what each credential has for itself."""
+
+    __slots__ = ("own",)
+
+    def __init__(self, rate: float, most: float, now: int) -> None:
+        super().__init__(rate, most, now)
+        self.own: OrderedDict[int, _Bucket] = OrderedDict()
 
 
 class Rates:
-    """The verbs of every user, each with a rate of their own."""
+    """The budgets of all users. Called on the edge's thread.
 
-    def __init__(self, verbs_per_second: int, clock: Callable[[], int] = steady_ms) -> None:
+    `on_limit` is told of every refusal.
+    """
+
+    def __init__(
+        self,
+        verbs_per_second: int,
+        clock: Callable[[], int] = steady_ms,
+        on_limit: Callable[[Caller], None] = lambda _: None,
+    ) -> None:
         self.clock = clock
+        self.on_limit = on_limit
+        self._rate = float(verbs_per_second)
+        self._burst = BURST_SECONDS * self._rate
+        # so that a session, which leaves some of it to others, has a whole burst
+        self._most = self._burst / (1 - SESSION_LEAVES)
         self._handful = max(1, verbs_per_second * HANDFUL // SECOND)
-        interval = max(1, round(self._handful * SECOND / verbs_per_second))
-        self._buckets = Buckets(Rate(max(1, BURST_SECONDS * SECOND // interval), interval), SIZE)
+        self._budgets: OrderedDict[int, _Budget] = OrderedDict()
+        # what each credential has paid for; below zero: what it owes
         self._paid: dict[int, int] = {}
 
-    def verb(self, user_id: int, weight: int = 1) -> None:
+    def verb(self, caller: Caller, weight: int = 1) -> None:
         """One verb more, which counts as `weight`. Raises RateLimited."""
-        left = self._paid.get(user_id, 0) - weight
-        self._paid[user_id] = left if left >= 0 else self._pay(user_id, left, weight)
+        left = self._paid.get(caller.session_id, 0) - weight
+        self._paid[caller.session_id] = left if left >= 0 else self._pay(caller, left, weight)
 
-    def _pay(self, user_id: int, left: int, weight: int) -> int:
+    def charge(self, caller: Caller, weight: int) -> int:
+        """A verb that was let in has cost so much more. The seconds after which the credential has paid its debt."""
+        left = self._paid.get(caller.session_id, 0) - weight
+        missing = 0.0
+        if left < 0:
+            paid, missing = self._draw(caller, -left)
+            left += paid
+        self._paid[caller.session_id] = left
+        return 0 if left >= 0 else self._seconds(caller, missing)
+
+    def _pay(self, caller: Caller, left: int, weight: int) -> int:
         """What is left when so many handfuls have been paid for that it is enough. Raises RateLimited."""
         if len(self._paid) > SIZE:
-            # nobody loses more than a handful
+            # nobody loses more than a handful, or is forgiven more than what one request has cost
             self._paid.clear()
-        now, key = self.clock(), str(user_id)
-        while left < 0:
-            if wait := self._buckets.wait(key, now):
-                # what has been paid for is kept, so that the heaviest verb is possible at the lowest rate
-                self._paid[user_id] = left + weight
-                seconds = ceil(wait / SECOND)
-                raise RateLimited(f"That was too much at once; go on in {seconds} s.", retry_after=seconds)
-            self._buckets.take(key, now)
-            left += self._handful
+        handfuls = self._handful * ceil(-left / self._handful)
+        paid, missing = self._draw(caller, handfuls)
+        left += paid
+        if left < 0:
+            # what has been paid for is kept, so that the heaviest verb is possible at the lowest rate
+            self._paid[caller.session_id] = left + weight
+            self.on_limit(caller)
+            seconds = self._seconds(caller, missing)
+            raise RateLimited(
+                f"That was too much at once for {_whose(caller)} of {self._rate:g} operations a second; "
+                f"go on in {seconds} s.",
+                retry_after=seconds,
+            )
         return left
+
+    def _draw(self, caller: Caller, wanted: int) -> tuple[int, float]:
+        """Take as much of `wanted` as this caller may have; how much, and what is missing."""
+        budget, own = self._buckets(caller)
+        now = self.clock()
+        level, mine = budget.refill(now), own.refill(now)
+        above = level - self._most * _leaves(caller)
+        if caller.kind != "token":
+            available = max(above, min(level, mine))
+        else:
+            available = min(above, mine) if caller.is_limited else above
+        taken = min(wanted, max(0, int(available + _TINY)))
+        budget.level -= taken
+        own.level = max(0.0, mine - taken)
+        return taken, wanted - max(0.0, available)
+
+    def _buckets(self, caller: Caller) -> tuple[_Budget, _Bucket]:
+        now = self.clock()
+        budget = self._budgets.get(caller.user_id)
+        if budget is None:
+            budget = self._budgets[caller.user_id] = _Budget(self._rate, self._most, now)
+            if len(self._budgets) > SIZE:
+                self._budgets.popitem(last=False)
+        else:
+            self._budgets.move_to_end(caller.user_id)
+        own = budget.own.get(caller.session_id)
+        if own is None:
+            own = _Bucket(self._rate * OWN_SHARE, self._burst * OWN_SHARE, now)
+            budget.own[caller.session_id] = own
+            if len(budget.own) > MAX_CREDENTIALS:
+                budget.own.popitem(last=False)
+        else:
+            budget.own.move_to_end(caller.session_id)
+        return budget, own
+
+    def _seconds(self, caller: Caller, missing: float) -> int:
+        rate = self._rate * (OWN_SHARE if caller.kind == "token" and caller.is_limited else 1)
+        # a budget holds no more than a burst: to save up more, somebody has to ask again
+        return max(1, min(BURST_SECONDS, ceil(missing / rate - _TINY)))
+
+
+def _leaves(caller: Caller) -> float:
+    if caller.kind != "token":
+        return SESSION_LEAVES
+    return LIMITED_TOKEN_LEAVES if caller.is_limited else TOKEN_LEAVES
+
+
+def _whose(caller: Caller) -> str:
+    return "this API token's share" if caller.kind == "token" else "your limit"

@@ -14,12 +14,13 @@ from realtime_kv.accounts import audit, codes, links, names, passwords, sessions
 from realtime_kv.accounts import mail as mails
 from realtime_kv.accounts.audit import Doer
 from realtime_kv.accounts.confirm import confirm, still
-from realtime_kv.accounts.context import Context
+from realtime_kv.accounts.context import Context, member, stranger
 from realtime_kv.accounts.mail import Mail
 from realtime_kv.accounts.sessions import Ended
 from realtime_kv.accounts.steps import Steps
 from realtime_kv.accounts.users import Candidate
 from realtime_kv.accounts.visit import NOWHERE, Visit
+from realtime_kv.concurrency.fair_pool import SYSTEM
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import InvalidCode, InvalidPassword, LinkExpired, NotFound, RateLimited
 from realtime_kv.core.runtime import Future
@@ -65,7 +66,7 @@ class Recovery:
 
     def who(self, secret: str) -> Future[str]:
         """The user name that a link of `by_link` is for. Fails with LinkExpired."""
-        return self._context.read(lambda db: self._linked(db, secret)[1].person.username)
+        return self._context.look_up(lambda db: self._linked(db, secret)[1].person.username, SYSTEM)
 
     def by_mail(self, username: str, visit: Visit = NOWHERE) -> Future[None]:
         """A mail with a link, if that user has a confirmed address; the answer is the same for everybody, and at once.
@@ -95,7 +96,7 @@ class Recovery:
             audit.write(connection, now, Doer("user", user_id, visit), "recovery_codes_renewed", user_id)
             return codes.renew(connection, user_id, context.random)
 
-        made: tuple[str, ...] = yield context.write(write)
+        made: tuple[str, ...] = yield context.note(write, member(caller))
         return made
 
     def _by_code(self, username: str, code: str, new_password: str, visit: Visit) -> Steps[None]:
@@ -103,7 +104,7 @@ class Recovery:
         context.limits.recover(visit.address, folded)
         passwords.check(new_password)
         # before anybody is looked up: this is nearly all of the time that the answer takes
-        password_hash = yield context.hash(new_password, folded or "", visit)
+        password_hash = yield context.hash(new_password, folded or "", stranger(visit))
 
         def write(connection: Connection) -> tuple[Candidate | None, list[Ended]]:
             now = context.clock()
@@ -115,21 +116,21 @@ class Recovery:
                 return None, []
             return found, self._recover(connection, found, password_hash, "code", visit)
 
-        recovered: Candidate | None = yield from context.end(write)
+        recovered: Candidate | None = yield from context.end(write, stranger(visit))
         if recovered is None:
             raise InvalidCode()
         context.limits.recovered(visit.address, folded)
         self._tell(recovered)
 
     def _by_link(self, secret: str, new_password: str, visit: Visit) -> Steps[None]:
-        context = self._context
+        context, by = self._context, stranger(visit)
         context.limits.recover(visit.address, None)
         passwords.check(new_password)
-        known, found = yield context.read(lambda db: self._linked(db, secret))
+        known, found = yield context.look_up(lambda db: self._linked(db, secret), by)
         # somebody else has seen a temporary password, so it must not become theirs
-        if known.kind == "password" and (yield context.verify(found.password_hash, new_password, visit)):
+        if known.kind == "password" and (yield context.verify(found.password_hash, new_password, by)):
             raise InvalidPassword("Choose another password than the one that you were given.")
-        password_hash = yield context.hash(new_password, found.person.username, visit)
+        password_hash = yield context.hash(new_password, found.person.username, by)
 
         def write(connection: Connection) -> tuple[Candidate | None, list[Ended]]:
             link, found = self._linked(connection, secret)
@@ -139,7 +140,7 @@ class Recovery:
             how = "mail" if link.detail == _BY_MAIL else "link"
             return found, self._recover(connection, found, password_hash, how, visit)
 
-        recovered: Candidate | None = yield from context.end(write)
+        recovered: Candidate | None = yield from context.end(write, stranger(visit))
         context.limits.recovered(visit.address, None)
         self._tell(recovered)
 
@@ -155,7 +156,9 @@ class Recovery:
 
     def _send_link(self, folded: str, visit: Visit) -> Steps[None]:
         context = self._context
-        found: Candidate | None = yield context.read(lambda db: users.find(db, folded, context.restorable()))
+        found: Candidate | None = yield context.look_up(
+            lambda db: users.find(db, folded, context.restorable()), stranger(visit)
+        )
         user_id = found.person.id if found else None
         email = found.email if found and context.limits.may_mail("recovery", found.person.id) else None
 
@@ -168,7 +171,7 @@ class Recovery:
             audit.write(connection, now, doer, "recovery_mail_sent", user_id)
             return partial(self._mail.recovery, email, found.person.username, link.secret)
 
-        send: Callable[[], None] = yield context.write(write)
+        send: Callable[[], None] = yield context.note(write, stranger(visit))
         send()
 
     def _set_email(self, caller: Caller, password: str, email: str, visit: Visit) -> Steps[None]:
@@ -190,14 +193,14 @@ class Recovery:
             link = links.make(connection, "email", user_id, now, context.tokens, email)
             return partial(self._mail.confirmation, email, caller.username, link.secret)
 
-        send: Callable[[], None] = yield context.write(write)
+        send: Callable[[], None] = yield context.note(write, member(caller))
         send()
 
     def _confirm_email(self, secret: str, visit: Visit) -> Steps[None]:
         context = self._context
         context.limits.recover(visit.address, None)
         # nobody has us write without a link
-        yield context.read(lambda db: links.find(db, secret, context.clock(), "email").id)
+        yield context.look_up(lambda db: links.find(db, secret, context.clock(), "email").id, stranger(visit))
 
         def write(connection: Connection) -> Callable[[], None]:
             now = context.clock()
@@ -207,7 +210,7 @@ class Recovery:
             links.use(connection, link, now)
             return self._move(connection, link.user_id, link.detail, visit)
 
-        send: Callable[[], None] = yield context.write(write)
+        send: Callable[[], None] = yield context.note(write, stranger(visit))
         context.limits.recovered(visit.address, None)
         send()
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from realtime_kv.accounts import audit, codes, links, names, passwords, sessions, users
 from realtime_kv.accounts.audit import Doer
-from realtime_kv.accounts.context import Context
+from realtime_kv.accounts.context import Context, stranger
 from realtime_kv.accounts.links import Link
 from realtime_kv.accounts.sessions import Ended, SignedIn
 from realtime_kv.accounts.steps import Steps
@@ -36,8 +36,9 @@ def use(
     folded = names.folded(names.check(username))
     passwords.check(password)
     # nobody has us hash without a link
-    yield context.read(lambda db: find(db, secret, context.clock()).id)
-    password_hash = yield context.hash(password, username, visit)
+    by = stranger(visit)
+    yield context.look_up(lambda db: find(db, secret, context.clock()).id, by)
+    password_hash = yield context.hash(password, username, by)
 
     def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
         assert folded is not None
@@ -53,4 +54,4 @@ def use(
         begun = dataclasses.replace(begun, codes=made)
         return begun, sessions.end(connection, replacing, now, "ended") if replacing else []
 
-    return (yield from context.end(write))
+    return (yield from context.end(write, by))

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select
 
 from realtime_kv.accounts import audit, sessions
 from realtime_kv.accounts.audit import Doer
-from realtime_kv.accounts.context import Context, require_session
+from realtime_kv.accounts.context import Context, member, require_session
 from realtime_kv.accounts.sessions import Ended
 from realtime_kv.accounts.steps import Steps
 from realtime_kv.accounts.visit import NOWHERE, Visit
@@ -110,13 +110,13 @@ class Tokens:
             doer = Doer("user", caller.user_id, visit)
             audit.write(connection, now, doer, "token_created", caller.user_id, token=made.shown.id, scope=scope)
 
-        yield context.write(write)
+        yield context.note(write, member(caller))
         return made
 
     def _list(self, caller: Caller) -> Steps[ManyShown]:
         require_session(caller)
         now = self._context.clock()
-        shown: ManyShown = yield self._context.read(lambda connection: _shown(connection, caller, now))
+        shown: ManyShown = yield self._context.read(lambda connection: _shown(connection, caller, now), member(caller))
         return shown
 
     def _revoke(self, caller: Caller, id: str, visit: Visit) -> Steps[None]:
@@ -133,7 +133,7 @@ class Tokens:
             audit.write(connection, now, Doer("user", caller.user_id, visit), "token_revoked", caller.user_id, token=id)
             return None, ended
 
-        yield from self._context.end(write)
+        yield from self._context.end(write, member(caller))
 
 
 def _check_name(name: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from realtime_kv.accounts import audit, codes, sessions, totp
 from realtime_kv.accounts.audit import Doer
 from realtime_kv.accounts.confirm import confirm, still
-from realtime_kv.accounts.context import Context, require_session
+from realtime_kv.accounts.context import Context, member, require_session
 from realtime_kv.accounts.sessions import Ended, SignedIn
 from realtime_kv.accounts.steps import Steps
 from realtime_kv.accounts.visit import NOWHERE, Visit
@@ -68,7 +68,7 @@ class TwoStep:
             if not totp.prepare(connection, caller.user_id, secret):
                 raise BadRequest("Two-step sign-in is on already; switch it off first.")
 
-        yield context.write(write)
+        yield context.note(write, member(caller))
         uri = totp.address(secret, caller.username, ISSUER)
         return Enrolment(secret, uri, segno.make(uri, error="m").svg_inline(scale=4, border=4, light="#fff"))
 
@@ -86,7 +86,7 @@ class TwoStep:
             audit.write(connection, now, Doer("user", user_id, visit), "two_step_on", user_id)
             return self._renewed(connection, caller, visit, now, made)
 
-        begun: SignedIn = yield from context.end(write)
+        begun: SignedIn = yield from context.end(write, member(caller))
         context.limits.confirmed(caller.session_id)
         return begun
 
@@ -103,7 +103,7 @@ class TwoStep:
             audit.write(connection, now, Doer("user", user_id, visit), "two_step_off", user_id)
             return self._renewed(connection, caller, visit, now)
 
-        return (yield from context.end(write))
+        return (yield from context.end(write, member(caller)))
 
     def _renewed(
         self, connection: Connection, caller: Caller, visit: Visit, now: int, made: tuple[str, ...] = ()

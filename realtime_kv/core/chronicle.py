@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from realtime_kv.concurrency.fair_pool import FairPool
 from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.pulse import Pulse
-from realtime_kv.core.runtime import Future, Runtime, Workers, repeat
+from realtime_kv.core.runtime import Future, Runtime, repeat
 
 SECONDS = 5
 ROWS = 15 * 60 // SECONDS
@@ -36,7 +37,7 @@ class Chronicle:
     def __init__(
         self,
         runtime: Runtime,
-        readers: Workers,
+        readers: FairPool,
         pulse: Pulse,
         figures: Callable[[], Figures],
         database: Path,

@@ -6,13 +6,14 @@ durable; after `forget` everything is read anew.
 
 from collections.abc import Iterable
 
-from realtime_kv.core import permissions, statements
+from realtime_kv.core import statements
 from realtime_kv.core.database import Cursor
 from realtime_kv.core.decide import decide, replay
 from realtime_kv.core.errors import Refusal
 from realtime_kv.core.frames import Committed, timestamp
 from realtime_kv.core.index import Index
 from realtime_kv.core.memtable import Memtable
+from realtime_kv.core.rehearsal import make_plan
 from realtime_kv.core.space import Outcome, Quota, Space
 from realtime_kv.core.write import Write
 
@@ -133,6 +134,10 @@ class Committer:
         self.memtable.forget()
         self._complete = False
 
+    def forget_session(self, session_id: int) -> None:
+        """This session is over, and that is durable: no write of it is accepted any more."""
+        self.memtable.sessions.pop(session_id, None)
+
     def _carry_out_plan(self, cursor: Cursor, write: Write, now: int) -> None:
         """Make the ops of the write, or its refusal; not for a repeated one, which `decide` answers from its receipt.
 
@@ -144,8 +149,7 @@ class Committer:
         if write.op_id in space.receipts and not write.caller.is_limited:
             return
         try:
-            write.ops = write.plan.ops(cursor, write.user_id, now)
-            permissions.check_write(write.caller, write.verb, write.ops)
+            make_plan(cursor, write, now)
         except Refusal as refusal:
             write.refusal = refusal
         else:

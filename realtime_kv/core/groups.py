@@ -1,12 +1,19 @@
-"""Which of the waiting writes go into the next transaction: all of them, or, when that is too much, in turns."""
+"""Which of the waiting writes go into the next transaction: every user's share of them.
+
+A share is counted in ops and bytes, so that a user's large batches do not fill a group in which others wait too.
+"""
 
 from collections import deque
 from typing import Any, Protocol
 
 from realtime_kv.core.runtime import Future
 
-# what one transaction takes at most, in ops: a group is a moment, not an epoch
+# so many bytes of values weigh as much as one op
+WEIGHT_BYTES = 4096
+# what one transaction takes at most: others wait for as long as it lasts
 GROUP_WEIGHT = 2048
+# what one user has of it at most, and one write more
+SHARE_WEIGHT = 512
 
 
 class Writable(Protocol):
@@ -25,64 +32,83 @@ class Writable(Protocol):
         """Whether it wants a group of its own, with its user's tables up to date."""
 
 
-class Waiting:
-    """The writes that wait, by user, each user's in the order of their arrival."""
+class _Line:
+    """The writes of one user, in the order of their arrival."""
+
+    __slots__ = ("alone", "weight", "writes")
 
     def __init__(self) -> None:
-        self._writes: dict[int, deque[Writable]] = {}
-        self._weight = 0
-        self._alone = 0
+        self.writes: deque[Writable] = deque()
+        self.weight = 0
+        self.alone = 0
+
+
+class Waiting:
+    """The writes that wait, by user."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, _Line] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._writes)
+        return bool(self._lines)
 
     def add(self, write: Writable) -> None:
         """It waits behind what its user has asked for before."""
-        self._weight += write.weight
-        self._alone += write.alone
-        writes = self._writes.get(write.user_id)
-        if writes is None:
-            self._writes[write.user_id] = deque((write,))
-        else:
-            writes.append(write)
+        line = self._lines.get(write.user_id)
+        if line is None:
+            line = self._lines[write.user_id] = _Line()
+        line.writes.append(write)
+        line.weight += write.weight
+        line.alone += write.alone
 
     def put_back(self, write: Writable) -> None:
         """It was not its time yet: it comes before what its user has asked for since, and the others go on."""
-        self._weight += write.weight
-        self._alone += write.alone
-        self._writes[write.user_id] = deque((write, *self._writes.pop(write.user_id, ())))
+        line = self._lines.pop(write.user_id, None) or _Line()
+        line.writes.appendleft(write)
+        line.weight += write.weight
+        line.alone += write.alone
+        self._lines[write.user_id] = line
 
     def next_group(self) -> list[Writable]:
-        """Everything; or, when that is too much, users take turns: nobody's flood keeps another's write waiting.
+        """A share of each user's writes; whoever has to wait for the next group is the first in it.
 
         What wants a group of its own ends the one before it, and is next.
         """
         group: list[Writable] = []
-        if self._weight <= GROUP_WEIGHT and not self._alone:
-            for writes in self._writes.values():
-                group += writes
-            self._writes.clear()
-            self._weight = 0
-            return group
-        weight, full = 0, False
-        while self._writes and not full:
-            for user_id in list(self._writes):
-                writes = self._writes[user_id]
-                if group and writes[0].alone:
-                    self._writes = {user_id: writes} | self._writes
-                    full = True
-                    break
-                write = writes.popleft()
-                if not writes:
-                    del self._writes[user_id]
-                group.append(write)
-                weight += write.weight
-                self._alone -= write.alone
-                full = weight >= GROUP_WEIGHT or write.alone
-                if full:
-                    # who has had a turn goes to the back of the line
-                    if writes:
-                        self._writes[user_id] = self._writes.pop(user_id)
-                    break
-        self._weight -= weight
+        left = GROUP_WEIGHT
+        share = max(1, min(SHARE_WEIGHT, GROUP_WEIGHT // max(1, len(self._lines))))
+        for user_id in list(self._lines):
+            line = self._lines[user_id]
+            if line.alone and line.writes[0].alone:
+                if not group:
+                    self._take(user_id, line, group, 1)
+                else:
+                    # the group ends in front of it
+                    self._lines = {user_id: line} | self._lines
+                break
+            if not line.alone and line.weight <= share:
+                group += line.writes
+                left -= line.weight
+                del self._lines[user_id]
+            else:
+                left -= self._take(user_id, line, group, share)
+            if left <= 0:
+                break
         return group
+
+    def _take(self, user_id: int, line: _Line, group: list[Writable], share: int) -> int:
+        """The first writes of this user, of about this weight; what is left goes to the back."""
+        taken = 0
+        while line.writes and taken < share:
+            if line.writes[0].alone and taken:
+                break
+            write = line.writes.popleft()
+            group.append(write)
+            weight = write.weight
+            taken += max(1, weight)
+            line.weight -= weight
+            line.alone -= write.alone
+        del self._lines[user_id]
+        if line.writes:
+            self._lines[user_id] = line
+        return taken

@@ -5,15 +5,22 @@ The frames of the log are the answer as they stand; its index (index.py) says wh
 
 import sqlite3
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from realtime_kv.core.cost import Cost
 from realtime_kv.core.frames import PAGE_BYTES, Histories, Op, Trashed, read_frame
-from realtime_kv.core.reads import OneReading, behind, rfc3339, space_of
+from realtime_kv.core.readings import Unfinished
+from realtime_kv.core.reads import OneReading, behind, behind_key, page_sql, read_page, rfc3339, space_of
 
-# a page may be made of a few words from each of many long writes: so much is looked through for it
-_LOOK_BYTES = 16 * 1024 * 1024
+# a page may be made of a few words from each of many long writes: so much is looked through for it, and one write more
+_LOOK_BYTES = 1024 * 1024
+# index rows that one step looks at for the writes under a prefix
+_STEP_ROWS = 8192
+# under a prefix with fewer rows of the index these are sorted; otherwise the index is gone through by revision
+_FEW_ROWS = 2048
 
 _encode = msgspec.json.Encoder().encode
 
@@ -23,7 +30,22 @@ SELECT DISTINCT revision FROM history WHERE user_id = :user AND revision < :befo
 ORDER BY revision DESC LIMIT :limit
 """
 _OF_SPACE = _WRITES.format(keys="")
-_UNDER = _WRITES.format(keys="AND key >= :start AND key < :end")
+_UNDER_FEW = """
+SELECT DISTINCT revision FROM (
+    SELECT revision FROM history WHERE user_id = :user AND key >= :start AND key < :end AND revision < :before
+    LIMIT :few
+) ORDER BY revision DESC LIMIT :limit
+"""
+_ARE_FEW = """
+SELECT count(*) FROM (SELECT 1 FROM history WHERE user_id = :user AND key >= :start AND key < :end LIMIT :few)
+"""
+# one step by revision: how far it reached, how many rows that were, and which writes were found
+_UNDER_MANY = """
+SELECT min(revision), count(*), json_group_array(DISTINCT revision) FILTER (WHERE key >= :start AND key < :end) FROM (
+    SELECT key, revision FROM history INDEXED BY history_by_revision
+    WHERE user_id = :user AND revision < :before ORDER BY revision DESC LIMIT :rows
+)
+"""
 _OF_KEY = _WRITES.format(keys="AND key = :key")
 # (left to itself SQLite would look through all that the user has done)
 _FRAME = """
@@ -37,75 +59,87 @@ _TRASHED = f"""'{{"key":' || json_quote(key) || ',"value":' || value || ',"revis
     || version || ',"deleted_at":"' || {rfc3339("deleted_at")} || '","purge_at":"' || {rfc3339("(deleted_at + :kept)")}
     || '","origin":' || origin || '}}'"""
 
-# a page: the keys in front of which less than a page's worth of bytes stand, `limit` at most
-_TRASH = f"""
-WITH candidates AS (
-    SELECT * FROM entries
-    WHERE user_id = :user AND key >= :start AND key < :end AND deleted_at IS NOT NULL ORDER BY key LIMIT :limit + 1
-), documents AS (
-    SELECT key, {_TRASHED} AS document FROM candidates
-), page AS (
-    SELECT key, document, row_number() OVER (ORDER BY key) AS n,
-        sum(length(document)) OVER (ORDER BY key) - length(document) AS before
-    FROM documents
+_TRASH = page_sql("entries INDEXED BY entries_in_trash", _TRASHED, wanted="TRUE").replace(
+    "WHERE user_id = :user", "WHERE deleted_at IS NOT NULL AND user_id = :user"
 )
-SELECT '[' || coalesce(group_concat(document, ','), '') || ']', max(key), count(*), (SELECT count(*) FROM candidates)
-FROM (SELECT * FROM page WHERE before < :bytes AND n <= :limit ORDER BY key)
+_MORE = """
+SELECT count(*), count(*) FROM (
+    SELECT 1 FROM entries INDEXED BY entries_in_trash
+    WHERE deleted_at IS NOT NULL AND user_id = :user AND key >= :start AND key < :end LIMIT :rows
+)
 """
 
 
 def history(
-    db: sqlite3.Connection, user_id: int, *, key: str | None, before: int | None, limit: int, prefix: str | None
-) -> Histories:
+    db: sqlite3.Connection,
+    cost: Cost,
+    user_id: int,
+    *,
+    key: str | None,
+    before: int | None,
+    limit: int,
+    prefix: str | None,
+) -> Histories | Unfinished:
     """The writes before the revision `before`, the newest first: one page, and empty only when there are no more.
 
     With a `key`, or for a caller with a `prefix`, of each write only what it did to that key, or those keys.
     """
     wanted = {"user": user_id, "before": 2**63 - 1 if before is None else before, "limit": limit, "key": key}
-    narrow: Callable[[Op], bool] | None
+    narrow: Callable[[Op], bool] | None = None
     if key is not None:
-        rows, narrow = _OF_KEY, lambda op: op.key == key
+        narrow = lambda op: op.key == key  # noqa: E731
     elif prefix is not None:
-        rows, narrow = _UNDER, lambda op: op.key.startswith(prefix)
-        wanted |= {"start": prefix, "end": behind(prefix)}
-    else:
-        rows, narrow = _OF_SPACE, None
+        narrow = lambda op: op.key.startswith(prefix)  # noqa: E731
+        wanted |= {"start": prefix, "end": behind(prefix), "few": _FEW_ROWS, "rows": _STEP_ROWS}
     writes: list[str] = []
     size = looked = 0
     with OneReading(db):
         (floor,) = db.execute(_FLOOR, (user_id,)).fetchone()
-        # again only where a purge has taken away all of that, and not yet its place in the index
-        while not writes and (revisions := db.execute(rows, wanted).fetchall()):
-            for (revision,) in revisions:
-                found = db.execute(_FRAME, (user_id, revision)).fetchone()
-                frame = found[0] if found else ""
-                write = frame if narrow is None or not found else _narrowed(frame, narrow)
-                if write:
-                    writes.append(write)
-                size, looked = size + len(write), looked + len(frame)
-                if size >= PAGE_BYTES or looked >= _LOOK_BYTES:
-                    break
-            wanted["before"] = revision
+        revisions, reached = _revisions(db, cost, wanted, of_key=key is not None, under=prefix is not None)
+        for revision in revisions:
+            found = db.execute(_FRAME, (user_id, revision)).fetchone()
+            frame = found[0] if found else ""
+            write = frame if narrow is None or not found else _narrowed(frame, narrow)
+            if write:
+                writes.append(write)
+            cost.add(bytes=len(frame))
+            size, looked, reached = size + len(write), looked + len(frame), revision
+            if size >= PAGE_BYTES or looked >= _LOOK_BYTES:
+                break
+    if not writes and reached is not None:
+        # nothing under the prefix so far; or a purge has taken that away, and not yet its place in the index
+        going_on = reached
+        return Unfinished(
+            lambda db, cost: history(db, cost, user_id, key=key, before=going_on, limit=limit, prefix=prefix)
+        )
     return Histories(writes=Raw(f"[{','.join(writes)}]".encode()), floor=floor + 1)
 
 
-def trash(db: sqlite3.Connection, user_id: int, kept: int, *, prefix: str, after: str | None, limit: int) -> Trashed:
+def _revisions(
+    db: sqlite3.Connection, cost: Cost, wanted: dict[str, Any], *, of_key: bool, under: bool
+) -> tuple[list[int], int | None]:
+    """The newest of the wanted writes, and down to which revision was looked for them; None: to the first."""
+    if not of_key and under and db.execute(_ARE_FEW, wanted).fetchone()[0] >= _FEW_ROWS:
+        reached, rows, found = db.execute(_UNDER_MANY, wanted).fetchone()
+        cost.add(rows=rows)
+        revisions = sorted(msgspec.json.decode(found, type=list[int]), reverse=True)[: wanted["limit"]]
+        # of the last revision that was looked at there may be more
+        return revisions, reached + 1 if rows == _STEP_ROWS else None
+    sql = _OF_KEY if of_key else _UNDER_FEW if under else _OF_SPACE
+    revisions = [row[0] for row in db.execute(sql, wanted).fetchall()]
+    cost.add(rows=_FEW_ROWS if under and not of_key else len(revisions))
+    return revisions, None
+
+
+def trash(
+    db: sqlite3.Connection, cost: Cost, user_id: int, kept: int, *, prefix: str, after: str | None, limit: int
+) -> Trashed:
     """The deleted keys under `prefix` and behind `after`, in byte order: one page. They are `kept` so long (ms)."""
-    start = prefix if after is None else max(prefix, after + "\0")
+    wanted = {"user": user_id, "start": behind_key(prefix, after), "end": behind(prefix), "kept": kept}
     with OneReading(db):
-        text, last, shown, found = db.execute(
-            _TRASH,
-            {
-                "user": user_id,
-                "start": start,
-                "end": behind(prefix),
-                "limit": limit,
-                "kept": kept,
-                "bytes": PAGE_BYTES,
-            },
-        ).fetchone()
+        page = read_page(db, cost, _TRASH, _MORE, wanted, limit)
         revision = space_of(db, user_id)[0]
-    return Trashed(entries=Raw(text.encode()), next=last if found > shown else None, revision=revision)
+    return Trashed(entries=Raw(page.text), next=page.next, revision=revision)
 
 
 def _narrowed(frame: str, wanted: Callable[[Op], bool]) -> str:

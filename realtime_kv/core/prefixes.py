@@ -5,7 +5,6 @@ missed that was written a moment before, and nothing is written over. `from` sta
 `/`, for all keys that begin with it.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, ClassVar
@@ -29,10 +28,6 @@ _SIZE = "length(CAST(key AS BLOB)) + length(CAST(value AS BLOB))"
 _UNDER = f"""
 SELECT key, CASE WHEN :values THEN value END, expires_at, {_SIZE} FROM entries
 WHERE user_id = :user AND key >= :start AND key < :end AND {reads.LIVE} ORDER BY key LIMIT {MOST_KEYS + 1}
-"""
-_MEASURE = f"""
-SELECT count(*), coalesce(sum({_SIZE}), 0) FROM entries
-WHERE user_id = :user AND key >= :start AND key < :end AND {reads.LIVE}
 """
 _TAKEN = f"""
 WITH wanted (place, wanted) AS (SELECT key, value FROM json_each(:keys))
@@ -118,11 +113,6 @@ class Move(Copy, frozen=True):
         found = self._found(cursor, user_id, now)
         # no target was there, so no key stands in both
         return [*self._written(cursor, user_id, now, found), *(Delete(key) for key, _, _ in found)]
-
-
-def measure(db: sqlite3.Connection, user_id: int, prefix: str, now: int) -> Usage:
-    """How much lies under a prefix."""
-    return Usage(*db.execute(_MEASURE, _range(user_id, prefix, now)).fetchone())
 
 
 def measured(written: Future[Counted], measure: Callable[[], Future[Usage]]) -> Future[Counted]:

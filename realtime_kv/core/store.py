@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from realtime_kv.concurrency.fair_pool import Client, FairPool
 from realtime_kv.core import database, fingerprints, past, permissions, reads, values
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.clock import now_ms
 from realtime_kv.core.commit import Committer
+from realtime_kv.core.cost import Cost
 from realtime_kv.core.errors import BadRequest, TooLarge
 from realtime_kv.core.frames import (
     Batched,
@@ -29,11 +31,14 @@ from realtime_kv.core.frames import (
     Trashed,
     Written,
 )
+from realtime_kv.core.groups import WEIGHT_BYTES
 from realtime_kv.core.ops import Delete, Op, Set
-from realtime_kv.core.prefixes import Copy, DeletePrefix, Move, measure, measured
+from realtime_kv.core.prefixes import Copy, DeletePrefix, Move, measured
 from realtime_kv.core.pulse import Pulse
+from realtime_kv.core.readings import Charge, Readings, Step
+from realtime_kv.core.rehearsal import rehearse
 from realtime_kv.core.restoring import Restoring, Undoing
-from realtime_kv.core.runtime import Future, Runtime, Workers
+from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.core.space import Quota, Usage
 from realtime_kv.core.write import Write
 from realtime_kv.core.writer import Writer
@@ -41,7 +46,8 @@ from realtime_kv.core.writer import Writer
 T = TypeVar("T")
 
 BATCH_OPS = 128
-READERS = 2
+# one of them for cheap reads alone
+READERS = 3
 
 
 class Store:
@@ -57,7 +63,9 @@ class Store:
         trash_days: int = 30,
         clock: Callable[[], int] = now_ms,
         on_fatal: Callable[[BaseException], None] = lambda _: None,
+        on_limit: Callable[[Client], None] = lambda _: None,
     ) -> None:
+        """`on_limit` is told whose reads were refused because too many were waiting, on any thread."""
         self.runtime = runtime
         self.quota = quota or Quota()
         self.value_bytes = value_bytes
@@ -70,9 +78,14 @@ class Store:
         self._committer = Committer(epoch, self.quota)
         self._memtable = self._committer.memtable
         self.writer = Writer(engine, self._committer, runtime, clock, on_fatal)
-        self.readers = Workers(
-            runtime, READERS, name="reader", resource=lambda: database.reading(engine), queue_limit=20_000
-        )
+
+        def reading() -> Connection:
+            return database.reading(engine)
+
+        self.readers = FairPool(runtime, "reader", threads=READERS, resource=reading, on_limit=on_limit)
+        # who is calling, and the few rows of an account that signing in and out looks at: nothing that takes long
+        self.identity = FairPool(runtime, "identity", threads=1, resource=reading, max_running=1, on_limit=on_limit)
+        self._readings = Readings(self.readers, self._up_to_date)
 
     def get(self, caller: Caller, key: str) -> Future[Got]:
         """The entry under `key`. Raises InvalidKey and Forbidden at once; fails with NotFound."""
@@ -83,7 +96,13 @@ class Store:
         # a flush takes the value away, because then the table has it
         value = None if record is None else record.value
         if record is None or (value is None and record.deleted_at is None):
-            return self._submit(lambda db: reads.get(db, user_id, key, now))
+            client = Client(user_id, caller.session_id, caller)
+            return self.readers.submit(
+                lambda connection: reads.get(database.driver(connection), user_id, key, now),
+                client,
+                kind="get",
+                expected_ms=0.1,
+            )
         return Future.called(lambda: reads.shown(record, value, now))
 
     def list(
@@ -96,8 +115,11 @@ class Store:
         prefix = permissions.narrowed(caller, prefix)
         user_id, now = caller.user_id, self.clock()
         return self._read(
-            user_id,
-            lambda db: reads.list_entries(db, user_id, now, prefix=prefix, after=after, limit=limit, values=values),
+            caller,
+            lambda db, cost: reads.list_entries(
+                db, cost, user_id, now, prefix=prefix, after=after, limit=limit, values=values
+            ),
+            "list",
         )
 
     def sync(
@@ -109,8 +131,9 @@ class Store:
         """
         user_id, prefix = caller.user_id, caller.prefix
         return self._read(
-            user_id,
-            lambda db: reads.sync(db, user_id, epoch=epoch, since=since, next=next, prefix=prefix),
+            caller,
+            lambda db, cost: reads.sync(db, cost, user_id, epoch=epoch, since=since, next=next, prefix=prefix),
+            "sync",
         )
 
     def history(
@@ -124,8 +147,9 @@ class Store:
             permissions.check_key(caller, values.check_key(key))
         user_id, prefix = caller.user_id, caller.prefix
         return self._read(
-            user_id,
-            lambda db: past.history(db, user_id, key=key, before=before, limit=limit, prefix=prefix),
+            caller,
+            lambda db, cost: past.history(db, cost, user_id, key=key, before=before, limit=limit, prefix=prefix),
+            "history",
             indexed=True,
         )
 
@@ -133,22 +157,49 @@ class Store:
         """Up to `limit` deleted keys under `prefix` behind `after`, in byte order; narrowed as `list` is."""
         prefix = permissions.narrowed(caller, prefix)
         user_id, kept = caller.user_id, self.trash_ms
-        return self._read(user_id, lambda db: past.trash(db, user_id, kept, prefix=prefix, after=after, limit=limit))
+        return self._read(
+            caller,
+            lambda db, cost: past.trash(db, cost, user_id, kept, prefix=prefix, after=after, limit=limit),
+            "trash",
+        )
 
     def bookmark(self, user_id: int) -> Future[Bookmark]:
         """Where a user's space stands, by the database."""
-        return self._read(user_id, lambda db: reads.bookmark(db, user_id))
+        return self._readings.submit(
+            Caller.house(user_id, "", "bookmark"), lambda db, _: reads.bookmark(db, user_id), "bookmark"
+        )
 
     def usage(self, caller: Caller) -> Future[Usage]:
         """How much of their quota the caller has filled; for one with a prefix, what the keys under it take of it."""
         user_id, prefix = caller.user_id, caller.prefix
         if prefix is not None:
-            return self._read(user_id, lambda db: reads.usage_under(db, user_id, prefix))
-        return self._read(user_id, lambda db: reads.usage(db, user_id))
+            return self._read(caller, lambda db, cost: reads.usage_under(db, cost, user_id, prefix), "measure")
+        usage: Future[Usage] = Future()
+
+        def flushed(flush: Future[None]) -> None:
+            if flush.failed:
+                usage.become(flush)  # type: ignore[arg-type]
+            else:
+                usage.become(self._identify(caller, lambda db: reads.usage(db, user_id)))
+
+        self.settled(user_id).then(flushed)
+        return usage
 
     def quota_of(self, caller: Caller) -> Future[Quota]:
         """How much the caller may keep."""
-        return self._submit(lambda db: self.quota.with_exceptions(*reads.quota(db, caller.user_id)))
+        return self._identify(caller, lambda db: self.quota.with_exceptions(*reads.quota(db, caller.user_id)))
+
+    def charge_with(self, charge: Charge) -> None:
+        """Let `charge` settle what reads, bulk writes and dry runs have turned out to cost."""
+        self._readings.charge = charge
+
+    def abandon(self, caller: Caller) -> None:
+        """The connection of `caller` (this very object) has closed: drop its reads. Its writes are carried out."""
+        self._readings.abandon(caller)
+
+    def end_session(self, user_id: int, session_id: int) -> None:
+        """A session is over: refuse its reads that wait. Its writes are refused by the writer."""
+        self._readings.end_session(user_id, session_id)
 
     def set(
         self,
@@ -167,7 +218,8 @@ class Store:
         Raises BadRequest, InvalidKey, InvalidValue, TooLarge, Forbidden at once; the future fails with Conflict,
         QuotaExceeded, Unavailable.
         """
-        return self._write(Write(caller, "set", [self.set_op(key, value, if_revision, ttl)], op_id))
+        op = self.set_op(key, value, if_revision, ttl)
+        return self._write(Write(caller, "set", [op], op_id, bytes_weight=len(op.value) // WEIGHT_BYTES))
 
     def delete(
         self, caller: Caller, key: str, *, if_revision: int | None = None, op_id: str | None = None
@@ -183,11 +235,11 @@ class Store:
             if op.key in seen:
                 raise BadRequest("A key may stand only once in a batch.", field="ops", index=index)
             seen[op.key] = index
-        return self._write(Write(caller, "batch", list(ops), op_id))
+        return self._write(Write(caller, "batch", list(ops), op_id, bytes_weight=_bytes_weight(ops)))
 
     def carry_in(self, caller: Caller, ops: Sequence[Op]) -> Future[Counted]:
         """A part of an import, as one write; `origin.via` says so. Each key is to stand once, and guarded."""
-        return self._write(Write(caller.as_via("import"), "import", list(ops)))
+        return self._write(Write(caller.as_via("import"), "import", list(ops), bytes_weight=_bytes_weight(ops)))
 
     def settled(self, user_id: int) -> Future[None]:
         """The tables have everything of this user that was acknowledged before."""
@@ -286,12 +338,15 @@ class Store:
             "writes_total": self.writer.writes,
             "commits_total": self.writer.groups,
             "writes_queued": self.writer.queued,
+            "reads_queued": self.readers.waiting,
+            "identity_requests_queued": self.identity.waiting,
             **self.pulse.metrics(),
         }
 
     def stop(self) -> None:
         """Finish what is queued, then close; nothing more is accepted."""
         self.readers.stop()
+        self.identity.stop()
         self.writer.stop()
 
     def _write(self, write: Write) -> Future[Any]:
@@ -307,6 +362,27 @@ class Store:
                 write.fingerprint = fingerprints.of(write)
                 if write.caller.is_limited:
                     write.op_id = write.caller.receipt_namespace + write.op_id
+        if write.plan is not None:
+            return self._write_planned(write)
+        self.writer.submit(write)
+        return write.future
+
+    def _write_planned(self, write: Write) -> Future[Any]:
+        """What it costs is known once it is planned; a dry run is planned on a reader."""
+        if write.dry_run:
+            now, plan = self.clock(), write.plan
+            return self._read(
+                write.caller,
+                lambda db, cost: rehearse(db, cost, write, self.quota, now),
+                "dry_run",
+                expected_ms=10.0,
+                indexed=plan is not None and plan.indexed,
+            )
+
+        def charge(_: Future[Any]) -> None:
+            self._readings.charge(write.caller, Cost(ops=write.planned_ops, bytes=write.planned_bytes).units)
+
+        write.future.then(charge)
         self.writer.submit(write)
         return write.future
 
@@ -323,29 +399,36 @@ class Store:
             permissions.check_key(caller, place)
         written = self._write(Write(caller, verb, [], op_id, plan=plan, dry_run=dry_run))
         user_id, now = caller.user_id, self.clock()
-        return measured(written, lambda: self._read(user_id, lambda db: measure(db, user_id, prefix, now)))
+        return measured(
+            written,
+            lambda: self._read(
+                caller, lambda db, cost: reads.measure(db, cost, user_id, prefix, now), "measure", expected_ms=5.0
+            ),
+        )
 
-    def _read(self, user_id: int, fn: Callable[[Any], Any], *, indexed: bool = False) -> Future[Any]:
+    def _read(
+        self, caller: Caller, step: Step, kind: str, *, expected_ms: float = 1.0, indexed: bool = False
+    ) -> Future[Any]:
         """Read the tables of a user, which are first brought up to date; and with `indexed`, the index of the log."""
+        return self._readings.submit(caller, step, kind, expected_ms=expected_ms, indexed=indexed)
+
+    def _up_to_date(self, user_id: int, *, indexed: bool) -> Future[None] | None:
         lags = indexed and self._committer.indexed < self._committer.last_row
         if not lags and not self._memtable.holds(user_id):
-            return self._submit(fn)
-        answer: Future[Any] = Future()
+            return None
+        return self.writer.flush(user_id, indexed=indexed)
 
-        def flushed(flush: Future[None]) -> None:
-            try:
-                flush.result()
-                read = self._submit(fn)
-            except BaseException as error:  # handed to whoever waits
-                answer.fail(error)
-            else:
-                answer.become(read)
+    def _identify(self, caller: Caller, fn: Callable[[Any], T]) -> Future[T]:
+        return self.identity.submit(
+            lambda connection: fn(database.driver(connection)),
+            Client(caller.user_id, caller.session_id, caller),
+            kind="identity",
+            expected_ms=0.2,
+        )
 
-        self.writer.flush(user_id, indexed=indexed).then(flushed)
-        return answer
 
-    def _submit(self, fn: Callable[[Any], Any]) -> Future[Any]:
-        return self.readers.submit(lambda connection: fn(database.driver(connection)))
+def _bytes_weight(ops: Sequence[Op]) -> int:
+    return sum(len(op.value) for op in ops if isinstance(op, Set)) // WEIGHT_BYTES
 
 
 def check_batch_size(count: int) -> None:

@@ -45,6 +45,11 @@ class Write(Struct, eq=False):
     undoes: int | None = None
     # up to which row its plan needs the index of the log
     until: int | None = None
+    # what its values add to its weight
+    bytes_weight: int = 0
+    # what its plan has come to, in ops and bytes: known once there is an outcome
+    planned_ops: int = 0
+    planned_bytes: int = 0
 
     @property
     def user_id(self) -> int:
@@ -56,4 +61,4 @@ class Write(Struct, eq=False):
 
     @property
     def weight(self) -> int:
-        return len(self.ops)
+        return len(self.ops) + self.bytes_weight

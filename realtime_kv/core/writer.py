@@ -2,6 +2,7 @@
 
 Under no load a write goes at once; under load the groups grow by themselves, and share one fsync. No write waits on a
 timer. It knows nothing of keys: what a group does is the committer's business, and so is what is left to flush.
+Groups of writes alternate with account work (account_work.py), of which session endings come first.
 """
 
 import logging
@@ -16,7 +17,9 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from realtime_kv.concurrency.fair_pool import SYSTEM, Client
 from realtime_kv.core import database
+from realtime_kv.core.account_work import AccountJob, AccountWork, Kind
 from realtime_kv.core.errors import Refusal, Unavailable
 from realtime_kv.core.frames import Committed
 from realtime_kv.core.groups import Waiting, Writable
@@ -71,14 +74,15 @@ class Committer(Protocol):
     def forget(self) -> None:
         """The transaction has come to nothing, or somebody else has written."""
 
+    def forget_session(self, session_id: int, /) -> None:
+        """This session is over, and that is durable."""
 
-@dataclass(slots=True, eq=False)
-class _Alone:
-    """`fn` in a transaction of its own; unless it is `apart`, with all tables up to date, and all read anew after."""
 
-    fn: Callable[[Connection], Any]
-    apart: bool = False
-    future: Future[Any] = field(default_factory=Future)
+class Over(Protocol):
+    """A session that an ending has ended."""
+
+    @property
+    def session_id(self) -> int: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +104,7 @@ class _Flush:
     future: Future[None] = field(default_factory=Future)
 
 
-_Job = Writable | _Alone | _Maintenance | _Flush
+_Job = Writable | AccountJob | _Maintenance | _Flush
 
 
 class Writer:
@@ -124,7 +128,8 @@ class Writer:
         self._watchers: list[Callable[[Sequence[Committed]], None]] = []
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting = Waiting()
-        self._alone: deque[_Alone | _Maintenance] = deque()
+        self._account_work = AccountWork()
+        self._maintenance: deque[_Maintenance] = deque()
         self._flushes: list[_Flush] = []
         self._flush_after = IDLE_SECONDS
         self._accepting = True
@@ -144,21 +149,22 @@ class Writer:
         self._submitted += 1
         self._put(write)
 
-    def run(self, fn: Callable[[Connection], T]) -> Future[T]:
-        """`fn(connection)` alone in its own transaction between two groups; what it raises undoes it."""
-        if not self._accepting:
-            raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
-        job = _Alone(fn)
-        self._put(job)
-        return job.future
+    def run(self, fn: Callable[[Connection], T], client: Client = SYSTEM) -> Future[T]:
+        """`fn(connection)` alone in its own transaction between two groups; what it raises undoes it.
 
-    def note(self, fn: Callable[[Connection], T]) -> Future[T]:
+        All tables are up to date for it, and everything is read anew after it.
+        """
+        return self._submit_job(fn, "run", client)
+
+    def note(self, fn: Callable[[Connection], T], client: Client = SYSTEM) -> Future[T]:
         """As `run`, for what ends no session and touches no space or quota: nothing is flushed or read anew."""
-        if not self._accepting:
-            raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
-        job = _Alone(fn, apart=True)
-        self._put(job)
-        return job.future
+        return self._submit_job(fn, "note", client)
+
+    def end(
+        self, fn: Callable[[Connection], tuple[T, Sequence[Over]]], client: Client = SYSTEM
+    ) -> Future[tuple[T, Sequence[Over]]]:
+        """As `note`, for what may end sessions too, which `fn` returns beside its answer. Comes before other jobs."""
+        return self._submit_job(fn, "end", client)
 
     def maintain(self, fn: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """`fn(connection)` alone between two groups and outside any transaction, as VACUUM and a restore need it.
@@ -207,12 +213,23 @@ class Writer:
         else:
             self._thread.join()
 
+    def _submit_job(self, fn: Callable[[Connection], T], kind: Kind, client: Client) -> Future[T]:
+        if not self._accepting:
+            raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
+        job = AccountJob(fn, kind, client.user, client.credential)
+        self._put(job)
+        return job.future
+
     def _put(self, job: _Job | None) -> None:
         self._queue.put(job)
         if self._thread is None:
             with self._lock:
-                while not self._queue.empty() or self._waiting or self._flushes:
+                while not self._queue.empty() or self._has_work:
                     self._step()
+
+    @property
+    def _has_work(self) -> bool:
+        return bool(self._waiting or self._flushes or self._account_work or self._maintenance)
 
     def _recover(self) -> None:
         self._cursor.execute("BEGIN")
@@ -224,7 +241,7 @@ class Writer:
 
     def _work(self) -> None:
         try:
-            while not self._stopping or self._waiting or self._alone or self._flushes:
+            while not self._stopping or self._has_work:
                 self._step()
         except BaseException as error:
             self._on_fatal(error)
@@ -234,12 +251,14 @@ class Writer:
 
     def _step(self) -> None:
         self._take()
-        while self._alone:
-            job = self._alone.popleft()
-            if isinstance(job, _Alone):
+        if self._account_work:
+            self._run_together(self._account_work.next_endings())
+            self._run_together(self._account_work.next_notes())
+            job = self._account_work.next_run()
+            if job is not None:
                 self._run_alone(job)
-            else:
-                self._run_maintenance(job)
+        if self._maintenance:
+            self._run_maintenance(self._maintenance.popleft())
         if self._flushes:
             self._run_flushes()
         if self._waiting:
@@ -247,7 +266,7 @@ class Writer:
 
     def _take(self) -> None:
         """Everything that has queued up; waits only when there is nothing at all to do."""
-        if not self._waiting and not self._flushes and not self._stopping:
+        if not self._has_work and not self._stopping:
             behind = self._committer.ahead or self._lags
             try:
                 self._sort(self._queue.get(timeout=self._flush_after if behind else None))
@@ -263,8 +282,12 @@ class Writer:
     def _sort(self, job: _Job | None) -> None:
         if job is None:
             self._stopping = True
-        elif isinstance(job, _Alone | _Maintenance):
-            self._alone.append(job)
+        elif isinstance(job, AccountJob):
+            dropped = self._account_work.add(job)
+            if dropped is not None:
+                self._runtime.deliver(lambda: dropped.future.fail(Unavailable("The server is busy; try again.")))
+        elif isinstance(job, _Maintenance):
+            self._maintenance.append(job)
         elif isinstance(job, _Flush):
             self._flushes.append(job)
         else:
@@ -309,23 +332,46 @@ class Writer:
             self._cursor.execute(f"PRAGMA foreign_keys={'ON' if on else 'OFF'}")
             self._foreign_keys = on
 
-    def _run_alone(self, job: _Alone) -> None:
+    def _run_together(self, jobs: list[AccountJob]) -> None:
+        """Endings or notes in one transaction; one that raises is undone alone."""
+        if not jobs:
+            return
+        outcomes: list[tuple[Any, BaseException | None]] = []
+        try:
+            self._check_foreign_keys(True)
+            with self._connection.begin():
+                for job in jobs:
+                    try:
+                        with self._connection.begin_nested():
+                            outcomes.append((job.fn(self._connection), None))
+                    except Exception as error:
+                        refused = error.orig if isinstance(error, DBAPIError) else error
+                        if refused is None or _is_storage(refused):
+                            raise
+                        outcomes.append((None, refused))
+        except Exception as error:
+            failed = self._failure(error.orig if isinstance(error, DBAPIError) else error)
+            outcomes = [(None, failed)] * len(jobs)
+        for job, (answer, failure) in zip(jobs, outcomes, strict=True):
+            if job.kind == "end" and failure is None:
+                for over in answer[1]:
+                    self._committer.forget_session(over.session_id)
+        self._runtime.deliver(lambda: _settle(jobs, outcomes))
+
+    def _run_alone(self, job: AccountJob) -> None:
         failure: BaseException | None = None
         answer = None
         try:
             self._check_foreign_keys(True)
             with self._connection.begin():
-                if not job.apart:
-                    self._committer.flush(self._cursor)
+                self._committer.flush(self._cursor)
                 answer = job.fn(self._connection)
-            if not job.apart:
-                self._committer.accept()
+            self._committer.accept()
         except Exception as error:
             failure = self._failure(error.orig if isinstance(error, DBAPIError) else error)
         # whatever it has changed is to be read anew
-        if not job.apart:
-            self._committer.forget()
-        self._runtime.deliver(lambda: job.future.resolve(answer) if failure is None else job.future.fail(failure))
+        self._committer.forget()
+        self._runtime.deliver(lambda: _settle([job], [(answer, failure)]))
 
     def _run_maintenance(self, job: _Maintenance) -> None:
         failure: BaseException | None = None
@@ -438,6 +484,14 @@ class Writer:
         self._flush_all()
         self._cursor.close()
         self._connection.close()
+
+
+def _settle(jobs: list[AccountJob], outcomes: list[tuple[Any, BaseException | None]]) -> None:
+    for job, (answer, failure) in zip(jobs, outcomes, strict=True):
+        if failure is None:
+            job.future.resolve(answer)
+        else:
+            job.future.fail(failure)
 
 
 def _is_storage(error: BaseException) -> bool:

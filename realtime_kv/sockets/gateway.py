@@ -132,6 +132,8 @@ class Gateway:
         if tab is None:
             return
         self._dirty.pop(eio_sid, None)
+        # what it has written is written; what it would have read nobody waits for
+        self._store.abandon(tab.caller)
         tab.room.remove(tab)
         if self._budget is not None:
             self._budget.give_back(tab.caller)
@@ -252,13 +254,13 @@ class Gateway:
         else:
             request = self._read(tab, body)
         if self._rates is not None:
-            self._rates.verb(tab.caller.user_id, request.weight)
+            self._rates.verb(tab.caller, request.weight)
         return request.call(self._store, tab.caller)
 
     def _read(self, tab: Tab, body: bytes) -> Payload:
         if self._rates is not None:
             # nonsense is not for nothing
-            self._rates.verb(tab.caller.user_id)
+            self._rates.verb(tab.caller)
         try:
             items = _items(body)
             name = _name(items[0])

@@ -129,6 +129,7 @@ class Stream(Endless):
 
     def on_end(self) -> None:
         self._over = True
+        self._store.abandon(self.caller)
         if self._admitted:
             self._host.forget(self)
 

@@ -21,8 +21,12 @@ def _view(name: str) -> Callable[[], Response]:
         else:
             payload = verbs.decode_query(name, bodies.query())
         if rates is not None:
-            rates.verb(caller.user_id, payload.weight)
-        answer = wait(payload.call(store, caller))
+            rates.verb(caller, payload.weight)
+        try:
+            answer = wait(payload.call(store, caller))
+        finally:
+            # after an answer there is nothing left to drop; where it came too late, nobody waits any more
+            store.abandon(caller)
         store.pulse.verbs += 1
         store.pulse.note(perf_counter() - began)
         return bodies.answer(verbs.encode(answer))

@@ -87,7 +87,7 @@ def import_() -> Response:
 def _caller() -> Caller:
     caller, rates = security.caller(), house().accounts.rates
     if rates is not None:
-        rates.verb(caller.user_id)
+        rates.verb(caller)
     return caller
 
 

@@ -32,7 +32,7 @@ def stream() -> Response:
         # a browser comes back to the address it was given, and says here how far it has come
         epoch, since = _position(last)
     if at_home.accounts.rates is not None:
-        at_home.accounts.rates.verb(caller.user_id)
+        at_home.accounts.rates.verb(caller)
     response = Response(mimetype="text/event-stream")
     # a proxy that gathers an answer before it passes it on would gather this one for ever
     response.headers["X-Accel-Buffering"] = "no"

@@ -6,6 +6,7 @@ import pytest
 
 from realtime_kv.accounts import rates
 from realtime_kv.accounts.rates import Rates
+from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import RateLimited
 
 
@@ -21,11 +22,22 @@ def clock():
     return Clock()
 
 
+def session(user, id=None):
+    """A session of this user, by default their only one."""
+    id = user if id is None else id
+    return Caller(user, "someone", False, 0, id, f"s{id}", "A test", "socket")
+
+
+def token(user, id, *, scope="write", prefix=None):
+    return Caller(user, "someone", False, 0, id, f"t{id}", "A program", "http", "token", scope, prefix)
+
+
 def calls(limit, user, most=1_000_000):
     """How many verbs go through until one is refused, and what that one is told."""
+    caller = session(user) if isinstance(user, int) else user
     for n in range(most):
         try:
-            limit.verb(user)
+            limit.verb(caller)
         except RateLimited as refusal:
             return n, refusal.extra["retry_after"]
     return most, None
@@ -63,18 +75,18 @@ def test_users_do_not_take_from_each_other(clock):
 def test_a_batch_weighs_its_ops(clock):
     limit = Rates(100, clock)
     for _ in range(7):
-        limit.verb(1, 128)
+        limit.verb(session(1), 128)
     with pytest.raises(RateLimited):
-        limit.verb(1, 128)
+        limit.verb(session(1), 128)
     clock.now += 1_000
-    limit.verb(1, 128)
+    limit.verb(session(1), 128)
 
 
 def test_the_heaviest_batch_is_possible_at_the_lowest_rate(clock):
     limit = Rates(1, clock)
     for _ in range(200):
         try:
-            limit.verb(1, 128)
+            limit.verb(session(1), 128)
             break
         except RateLimited as refusal:
             clock.now += 1_000 * refusal.extra["retry_after"]
@@ -86,7 +98,7 @@ def test_a_refusal_costs_nothing(clock):
     calls(limit, 1)
     for _ in range(1_000):
         with pytest.raises(RateLimited):
-            limit.verb(1)
+            limit.verb(session(1))
     clock.now += 1_000
     assert calls(limit, 1)[0] == 100
 
@@ -95,13 +107,69 @@ def test_what_is_remembered_is_bounded(clock, monkeypatch):
     monkeypatch.setattr(rates, "SIZE", 100)
     limit = Rates(100, clock)
     for user in range(1_000):
-        limit.verb(user)
+        limit.verb(session(user))
     assert len(limit._paid) <= 101
-    assert len(limit._buckets) <= 100
+    assert len(limit._budgets) <= 100
 
 
 def test_it_costs_a_verb_next_to_nothing():
     limit = Rates(10**9)
-    spent = min(timeit.repeat(lambda: limit.verb(1), number=10_000, repeat=20)) / 10_000
+    caller = session(1)
+    spent = min(timeit.repeat(lambda: limit.verb(caller), number=10_000, repeat=20)) / 10_000
     # some 0.1 µs; what one verb costs altogether is some 25
     assert spent < 2e-6
+
+
+def test_tokens_never_use_up_what_a_session_may_do(clock):
+    limit = Rates(2000, clock)
+    flood = [token(1, id, prefix="public/") for id in range(10, 20)] + [token(1, id) for id in range(20, 30)]
+    for program in flood:
+        calls(limit, program)
+    assert calls(limit, session(1))[0] >= 10_000
+    # and while they go on, what comes back is the session's first
+    for _ in range(5):
+        clock.now += 1_000
+        for program in flood:
+            calls(limit, program)
+        assert calls(limit, session(1))[0] >= 1_000
+
+
+def test_a_limited_token_has_half_the_rate_and_leaves_some_to_other_tokens(clock):
+    limit = Rates(2000, clock)
+    banner, payroll = token(1, 10, scope="read"), token(1, 11)
+    assert calls(limit, banner)[0] < 7_000
+    for _ in range(8):
+        clock.now += 1_000
+        spent = calls(limit, banner)[0]
+    assert spent == 1_000
+    assert calls(limit, payroll)[0] >= 5_000
+
+
+def test_a_stolen_session_does_not_use_up_what_the_owners_other_session_may_do(clock):
+    limit = Rates(2000, clock)
+    calls(limit, session(1, 10))
+    assert calls(limit, session(1, 11))[0] >= 5_000
+    for _ in range(5):
+        clock.now += 1_000
+        calls(limit, session(1, 10))
+        assert calls(limit, session(1, 11))[0] >= 900
+
+
+def test_what_was_dearer_than_it_looked_is_paid_before_the_next_verb(clock):
+    limit = Rates(100, clock)
+    caller = session(1)
+    limit.verb(caller)
+    assert limit.charge(caller, 500) == 0
+    owed = limit.charge(caller, 800)
+    assert owed >= 3
+    with pytest.raises(RateLimited) as refused:
+        limit.verb(caller)
+    clock.now += 1_000 * refused.value.extra["retry_after"]
+    limit.verb(caller)
+
+
+def test_every_refusal_is_told(clock):
+    told = []
+    limit = Rates(10, clock, told.append)
+    calls(limit, 1)
+    assert [caller.session for caller in told] == ["s1"]

@@ -95,9 +95,7 @@ def test_a_page_of_long_writes_ends_at_its_size_and_the_next_one_goes_on(alice):
     assert [write["revision"] for write in first + rest] == list(range(30, 0, -1))
 
 
-@pytest.mark.parametrize(
-    "sql", [past._FRAME, past._OF_SPACE, past._UNDER, past._OF_KEY, restoring._WRITE, restoring._UNDOES]
-)
+@pytest.mark.parametrize("sql", [past._FRAME, past._OF_SPACE, past._OF_KEY, restoring._WRITE, restoring._UNDOES])
 def test_a_write_is_found_without_looking_at_all_the_others(house, store, sql):
     wanted = {"user": 1, "before": 9, "key": "a", "start": "a", "end": "b", "limit": 5}
     with house.engine.connect() as connection:

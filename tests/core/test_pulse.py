@@ -2,9 +2,10 @@
 
 import pytest
 
+from realtime_kv.concurrency.fair_pool import FairPool
 from realtime_kv.core.chronicle import ROWS, Chronicle
 from realtime_kv.core.pulse import BOUNDS, EVERY, QUIET, Pulse, quantile
-from realtime_kv.core.runtime import Inline, Workers
+from realtime_kv.core.runtime import Inline
 
 
 @pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
@@ -55,7 +56,7 @@ class Watched:
     def __init__(self, folder):
         self.now, self.pulse, self.file = 1_000_000, Pulse(), folder / "some.db"
         self.file.write_bytes(b"x" * 100)
-        readers = Workers(Inline(), 1, name="reader")
+        readers = FairPool(Inline(), "reader", threads=1)
         self.chronicle = Chronicle(Inline(), readers, self.pulse, lambda: {"tabs": 3}, self.file, lambda: self.now)
 
     def pass_by(self, seconds, verbs):

@@ -102,7 +102,7 @@ def test_users_take_turns_in_a_group(house, monkeypatch):
     groups = []
     while writer._waiting:
         groups.append([(names[write.user_id], write.n) for write in writer._waiting.next_group()])
-    assert groups[0] == [("a", 0), ("c", 0), ("a", 1), ("c", 1)]
+    assert groups[0] == [("a", 0), ("a", 1), ("c", 0), ("c", 1)]
     assert list(itertools.chain(*groups[1:])) == [("a", n) for n in range(2, 10)]
 
 
@@ -121,7 +121,7 @@ def test_what_wants_a_group_of_its_own_gets_one_in_its_turn(house, monkeypatch):
     groups = []
     while waiting:
         groups.append([(write.user_id, write.n) for write in waiting.next_group()])
-    assert groups == [[("a", 0)], [("c", 0)], [("a", 1)], [("d", 0)], [("c", 1)], [("a", 2)]]
+    assert groups == [[("a", 0)], [("c", 0)], [("d", 0)], [("a", 1)], [("c", 1)], [("a", 2)]]
     # and nothing is left of it
     for n in range(4):
         waiting.add(_Pending("a", n))

@@ -1,0 +1,230 @@
+"""Fair pool: a few real threads that serve a fair queue; each may hold a resource of its own (a connection, a process).
+
+Invariants:
+1. Users are served by what they have consumed, in milliseconds of the threads' processor time (fair_queue.py).
+2. Expensive work never occupies all threads: one is kept for cheap work. What a kind of work costs a user is learnt
+   from what it cost last.
+3. Work whose owner has gone, or whose credential has ended, is dropped while it waits.
+
+`submit` may be called from any thread; outcomes come out on the edge's thread. Where the runtime has no threads, work
+is done in the caller.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from queue import SimpleQueue
+from typing import Any, NamedTuple, TypeVar
+
+from realtime_kv.concurrency.fair_queue import FairQueue
+from realtime_kv.core.errors import RateLimited, Refusal, Unavailable
+from realtime_kv.core.runtime import Future, Runtime
+
+T = TypeVar("T")
+
+# work that is expected to take this much processor time counts as expensive, in milliseconds
+EXPENSIVE_MS = 3.0
+# how much of what was learnt about a kind of work the last measurement replaces
+_LEARNING = 0.5
+# users and kinds of work whose cost is remembered
+_REMEMBERED = 8192
+
+
+class Client(NamedTuple):
+    """Whose work it is: a user (or a network), a credential of theirs, and what it is dropped with, if anything."""
+
+    user: Hashable
+    credential: Hashable = None
+    owner: object = None
+
+
+# the server's own upkeep: one client among the others
+SYSTEM = Client("system")
+
+
+class _Job:
+    __slots__ = ("cost", "credential", "expensive", "fn", "future", "kind", "owner", "user")
+
+    def __init__(self, fn: Callable[[Any], Any], client: Client, kind: str, cost: float) -> None:
+        self.fn = fn
+        self.user, self.credential, self.owner = client
+        self.kind = kind
+        self.cost = cost
+        self.expensive = cost >= EXPENSIVE_MS
+        self.future: Future[Any] = Future()
+
+
+class FairPool:
+    """`threads` real threads before which everybody's work waits in turns.
+
+    `on_limit` is told whose work was refused because too much of it was waiting, on any thread. Work that is not
+    `measured` costs what is expected: that of a thread which waits for a process, say.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        name: str,
+        *,
+        threads: int,
+        resource: Callable[[], Any] = lambda: None,
+        max_running: int = 2,
+        max_per_user: int = 2_000,
+        max_total: int = 20_000,
+        measured: bool = True,
+        on_limit: Callable[[Client], None] = lambda _: None,
+    ) -> None:
+        self._runtime = runtime
+        self._resource = resource
+        self._on_limit = on_limit
+        self._measured = measured
+        self._lock = threading.Lock()
+        self._cheap: FairQueue[_Job] = FairQueue(
+            max_running=max_running, max_per_user=max_per_user, max_total=max_total
+        )
+        self._expensive: FairQueue[_Job] = FairQueue(max_running=1, max_per_user=max_per_user, max_total=max_total)
+        self._max_expensive = max(1, threads - 1)
+        self._expensive_running = 0
+        self._costs: OrderedDict[tuple[Hashable, str], float] = OrderedDict()
+        self._idle = 0
+        self._stopped = False
+        self._wake_up: SimpleQueue[None] = SimpleQueue()
+        self._threads = [
+            thread for n in range(threads) if (thread := runtime.start_thread(self._work, f"{name}-{n}")) is not None
+        ]
+        self._inline: Any = None if self._threads else resource()
+        self._inline_lock = threading.RLock()
+
+    def submit(
+        self, fn: Callable[[Any], T], client: Client = SYSTEM, *, kind: str = "", expected_ms: float = 1.0
+    ) -> Future[T]:
+        """`fn(resource)` on one of the threads, at this client's turn. Raises RateLimited, Unavailable.
+
+        `expected_ms` is what it is expected to cost where nothing is known of this `kind` of work of this user yet.
+        """
+        if self._stopped:
+            raise _stopping()
+        if not self._threads:
+            future: Future[T] = Future()
+            with self._inline_lock:
+                self._settle(fn, future, self._inline)
+            return future
+        job = _Job(fn, client, kind, self._costs.get((client.user, kind), expected_ms))
+        with self._lock:
+            dropped = (self._expensive if job.expensive else self._cheap).push(job)
+            wake = self._idle > 0
+            self._idle -= wake
+        if wake:
+            self._wake_up.put(None)
+        if dropped is job:
+            self._on_limit(client)
+            raise RateLimited("Too many of your requests are waiting; go on in a moment.", retry_after=1)
+        if dropped is not None:
+            self._on_limit(Client(dropped.user, dropped.credential))
+            self._fail([dropped], Unavailable("The server is busy; try again in a moment.", retry_after=2))
+        return job.future
+
+    def abandon(self, client: Client) -> int:
+        """The client's owner has gone: drop what waits for it; how much that was."""
+        return self._drop(
+            client.user,
+            lambda job: job.owner is client.owner,
+            lambda: Unavailable("The connection that asked for this has closed."),
+        )
+
+    def drop(self, user: Hashable, credential: Hashable, error: Callable[[], Refusal]) -> int:
+        """Fail what waits for this credential; how much that was."""
+        return self._drop(user, lambda job: job.credential == credential, error)
+
+    @property
+    def waiting(self) -> int:
+        """How much work waits."""
+        return len(self._cheap) + len(self._expensive)
+
+    def stop(self) -> None:
+        """Finish what is being done, fail what waits, and close what the threads held. Nothing more is taken."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+            left = [*self._cheap.clear(), *self._expensive.clear()]
+        for _ in self._threads:
+            self._wake_up.put(None)
+        for job in left:
+            job.future.fail(_stopping())
+        for thread in self._threads:
+            thread.join()
+        if not self._threads and self._inline is not None:
+            self._inline.close()
+
+    def _drop(self, user: Hashable, wanted: Callable[[_Job], bool], error: Callable[[], Refusal]) -> int:
+        with self._lock:
+            jobs = [*self._cheap.remove_all(user, wanted), *self._expensive.remove_all(user, wanted)]
+        if jobs:
+            self._fail(jobs, error())
+        return len(jobs)
+
+    def _fail(self, jobs: list[_Job], error: Refusal) -> None:
+        def fail() -> None:
+            for job in jobs:
+                job.future.fail(error)
+
+        self._runtime.deliver(fail)
+
+    # on the threads
+
+    def _work(self) -> None:
+        resource = self._resource()
+        while not self._stopped:
+            while (job := self._next()) is not None:
+                before = time.thread_time_ns()
+                self._settle(job.fn, job.future, resource)
+                self._finish(job, (time.thread_time_ns() - before) / 1e6 if self._measured else job.cost)
+            self._wake_up.get()
+        if resource is not None:
+            resource.close()
+
+    def _next(self) -> _Job | None:
+        wake = False
+        with self._lock:
+            if self._stopped:
+                return None
+            job = self._expensive.pop() if self._expensive_running < self._max_expensive else None
+            if job is not None:
+                self._expensive_running += 1
+            else:
+                job = self._cheap.pop()
+            if job is None:
+                self._idle += 1
+            elif self._idle and (
+                self._cheap.has_ready or (self._expensive.has_ready and self._expensive_running < self._max_expensive)
+            ):
+                self._idle -= 1
+                wake = True
+        if wake:
+            self._wake_up.put(None)
+        return job
+
+    def _finish(self, job: _Job, spent_ms: float) -> None:
+        with self._lock:
+            if job.expensive:
+                self._expensive_running -= 1
+            (self._expensive if job.expensive else self._cheap).finish(job, spent_ms)
+            learnt = self._costs.pop((job.user, job.kind), None)
+            self._costs[job.user, job.kind] = spent_ms if learnt is None else learnt + _LEARNING * (spent_ms - learnt)
+            if len(self._costs) > _REMEMBERED:
+                self._costs.popitem(last=False)
+
+    def _settle(self, fn: Callable[[Any], T], future: Future[T], resource: Any) -> None:
+        try:
+            answer = fn(resource)
+        except BaseException as error:  # handed to whoever waits: nothing is swallowed here
+            refusal = error
+            self._runtime.deliver(lambda: future.fail(refusal))
+        else:
+            self._runtime.deliver(lambda: future.resolve(answer))
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The server is stopping; try again in a moment.", retry_after=5)

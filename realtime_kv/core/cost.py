@@ -1,0 +1,29 @@
+"""What a request has cost: rows and bytes that were looked at, and the units that are charged for them.
+
+One unit is what a `get` or a `set` of a small value costs; it is charged for the request itself, before it is done.
+"""
+
+ROWS_PER_UNIT = 64
+BYTES_PER_UNIT = 8 * 1024
+
+
+class Cost:
+    """Counted where rows are read; whole once the work is done."""
+
+    __slots__ = ("bytes", "ops", "rows")
+
+    def __init__(self, *, rows: int = 0, bytes: int = 0, ops: int = 0) -> None:
+        self.rows = rows
+        self.bytes = bytes
+        self.ops = ops
+
+    def add(self, *, rows: int = 0, bytes: int = 0, ops: int = 0) -> None:
+        """So much more was looked at."""
+        self.rows += rows
+        self.bytes += bytes
+        self.ops += ops
+
+    @property
+    def units(self) -> int:
+        """What is charged on top of the request itself."""
+        return self.ops + self.rows // ROWS_PER_UNIT + self.bytes // BYTES_PER_UNIT

@@ -1,0 +1,165 @@
+"""A pool on real threads: a gate holds its threads while work is queued, then the order of service is looked at."""
+
+import threading
+
+import pytest
+
+from realtime_kv.concurrency.fair_pool import Client, FairPool
+from realtime_kv.core.errors import RateLimited, Unauthenticated, Unavailable
+from realtime_kv.core.runtime import Inline, Threads
+
+DEADLINE = 30
+
+
+@pytest.fixture
+def runtime():
+    runtime = Threads()
+    yield runtime
+    runtime.stop()
+
+
+@pytest.fixture
+def open_pool(runtime):
+    pools = []
+
+    def open_pool(**options):
+        pools.append(FairPool(runtime, "test", **{"threads": 1, **options}))
+        return pools[-1]
+
+    yield open_pool
+    for pool in pools:
+        pool.stop()
+
+
+class Gate:
+    """Holds one thread of a pool."""
+
+    def __init__(self, pool, client=None, **options):
+        self.entered, self._opened = threading.Event(), threading.Event()
+        self.future = pool.submit(self._wait, client or Client("gate"), **options)
+
+    def _wait(self, _):
+        self.entered.set()
+        assert self._opened.wait(DEADLINE)
+
+    def open(self):
+        self._opened.set()
+
+
+def test_a_bystander_is_served_before_the_third_of_a_flood(open_pool, runtime):
+    pool, order = open_pool(), []
+    gate = Gate(pool)
+    futures = [pool.submit(lambda _, n=n: order.append(f"flood {n}"), Client("flood")) for n in range(250)]
+    futures.append(pool.submit(lambda _: order.append("home"), Client("home")))
+    gate.open()
+    for future in futures:
+        runtime.wait(future, DEADLINE)
+    assert order.index("home") <= 2
+    assert len(order) == 251
+
+
+def test_cheap_work_goes_on_while_expensive_work_holds_the_other_threads(open_pool, runtime):
+    pool = open_pool(threads=3)
+    gates = [Gate(pool, Client(f"flood {n}"), kind="dear", expected_ms=50) for n in range(5)]
+    runtime.wait(pool.submit(lambda _: None, Client("home"), kind="cheap", expected_ms=0.1), DEADLINE)
+    assert sum(gate.entered.is_set() for gate in gates) <= 2
+    for gate in gates:
+        gate.open()
+        runtime.wait(gate.future, DEADLINE)
+
+
+def test_one_expensive_piece_of_a_user_at_a_time(open_pool, runtime):
+    pool = open_pool(threads=3)
+    first = Gate(pool, Client("flood"), kind="dear", expected_ms=50)
+    second = Gate(pool, Client("flood"), kind="dear", expected_ms=50)
+    assert first.entered.wait(DEADLINE)
+    runtime.wait(pool.submit(lambda _: None, Client("home"), kind="dear", expected_ms=50), DEADLINE)
+    assert not second.entered.is_set()
+    first.open()
+    second.open()
+    runtime.wait(second.future, DEADLINE)
+
+
+def test_what_waits_for_an_owner_who_has_gone_is_never_done(open_pool, runtime):
+    pool, done = open_pool(), []
+    gate, tab, other = Gate(pool), object(), object()
+    dropped = [pool.submit(lambda _: done.append("tab"), Client("user", 1, tab)) for _ in range(100)]
+    kept = pool.submit(lambda _: done.append("other"), Client("user", 1, other))
+    assert pool.abandon(Client("user", 1, tab)) == 100
+    gate.open()
+    runtime.wait(kept, DEADLINE)
+    for future in dropped:
+        with pytest.raises(Unavailable):
+            runtime.wait(future, DEADLINE)
+    assert done == ["other"]
+
+
+def test_what_waits_for_a_credential_that_has_ended_is_refused(open_pool, runtime):
+    pool, done = open_pool(), []
+    gate = Gate(pool)
+    stolen = pool.submit(lambda _: done.append("stolen"), Client("user", 1))
+    owners = pool.submit(lambda _: done.append("owner"), Client("user", 2))
+    assert pool.drop("user", 1, lambda: Unauthenticated("over")) == 1
+    gate.open()
+    runtime.wait(owners, DEADLINE)
+    with pytest.raises(Unauthenticated):
+        runtime.wait(stolen, DEADLINE)
+    assert done == ["owner"]
+
+
+def test_too_much_of_one_user_is_refused_and_told_and_others_are_not(open_pool, runtime):
+    told = []
+    pool = open_pool(max_per_user=10, on_limit=told.append)
+    gate = Gate(pool)
+    assert gate.entered.wait(DEADLINE)
+    futures = [pool.submit(lambda _: None, Client("flood", 1)) for _ in range(10)]
+    with pytest.raises(RateLimited) as refused:
+        pool.submit(lambda _: None, Client("flood", 1))
+    assert refused.value.extra["retry_after"] >= 1
+    futures.append(pool.submit(lambda _: None, Client("home")))
+    assert [client.user for client in told] == ["flood"]
+    gate.open()
+    for future in futures:
+        runtime.wait(future, DEADLINE)
+
+
+def test_in_overload_the_longest_queue_gives_way(open_pool, runtime):
+    pool = open_pool(max_total=10)
+    gate = Gate(pool)
+    assert gate.entered.wait(DEADLINE)
+    flood = [pool.submit(lambda _: None, Client("flood")) for _ in range(10)]
+    home = pool.submit(lambda _: "served", Client("home"))
+    gate.open()
+    assert runtime.wait(home, DEADLINE) == "served"
+    with pytest.raises(Unavailable):
+        runtime.wait(flood[-1], DEADLINE)
+    for future in flood[:-1]:
+        runtime.wait(future, DEADLINE)
+
+
+def test_a_piece_that_fails_hands_its_error_over_and_the_next_is_served(open_pool, runtime):
+    pool = open_pool()
+    failing = pool.submit(lambda _: 1 // 0, Client("a"))
+    fine = pool.submit(lambda _: 7, Client("a"))
+    with pytest.raises(ZeroDivisionError):
+        runtime.wait(failing, DEADLINE)
+    assert runtime.wait(fine, DEADLINE) == 7
+
+
+def test_at_a_stop_what_waits_is_told_and_nothing_more_is_taken(runtime):
+    pool = FairPool(runtime, "test", threads=1)
+    gate = Gate(pool)
+    assert gate.entered.wait(DEADLINE)
+    waiting = pool.submit(lambda _: None, Client("a"))
+    gate.open()
+    pool.stop()
+    if not waiting.failed:
+        assert runtime.wait(waiting, DEADLINE) is None
+    with pytest.raises(Unavailable):
+        pool.submit(lambda _: None, Client("a"))
+
+
+def test_without_threads_work_is_done_in_the_caller():
+    pool = FairPool(Inline(), "test", threads=2, resource=lambda: None)
+    assert pool.submit(lambda _: 5, Client("a")).result() == 5
+    pool.stop()
