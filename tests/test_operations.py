@@ -55,7 +55,7 @@ class Home:
         return self.wait(self.accounts.sign_in(name, PASSWORD, Visit("curl")))
 
     def person(self, token: str) -> Person:
-        return Person(self.store, self.wait(self.accounts.caller(token, "http")))
+        return Person(self.store, self.wait(self.accounts.caller(token, "http", presented="cookie")))
 
     def rows(self, sql: str, *parameters: Any):
         return rows(self.store, sql, *parameters)

@@ -55,7 +55,7 @@ class Running:
             self.house.stop()
 
     def person(self, token: str) -> Person:
-        return Person(self.house.store, self.wait(self.house.accounts.caller(token, "http")))
+        return Person(self.house.store, self.wait(self.house.accounts.caller(token, "http", presented="cookie")))
 
     def work(self) -> None:
         """Everything that is done now and then."""

@@ -11,10 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from realtime_kv.accounts import audit, codes, links, names, passwords, sessions, totp, users
+from realtime_kv.accounts import audit, code_budget, codes, links, names, passwords, sessions, totp, users
 from realtime_kv.accounts.addresses import network_of
 from realtime_kv.accounts.administration import Administration
 from realtime_kv.accounts.audit import Doer
+from realtime_kv.accounts.code_budget import CodeBudget
 from realtime_kv.accounts.context import Context, Readers, Writer, require_session, stranger
 from realtime_kv.accounts.links import Link, Ticket
 from realtime_kv.accounts.mail import Mail, Send
@@ -22,7 +23,7 @@ from realtime_kv.accounts.noticed import Noticed
 from realtime_kv.accounts.own import Own
 from realtime_kv.accounts.rates import Rates
 from realtime_kv.accounts.recovery import Recovery
-from realtime_kv.accounts.sessions import Ended, SignedIn
+from realtime_kv.accounts.sessions import Ended, Presented, SignedIn
 from realtime_kv.accounts.steps import Steps
 from realtime_kv.accounts.tokens import Tokens
 from realtime_kv.accounts.two_step import TwoStep
@@ -82,6 +83,8 @@ class Accounts:
         self.noticed = Noticed(steady)
         # sessions that were used since it was last written down: when, and from where
         self._seen: dict[int, tuple[int, str]] = {}
+        # sessions of an older version, and how they were presented when they were first used after the upgrade
+        self._bound: dict[int, Presented] = {}
         repeat(runtime, SEEN_SECONDS, self.note_seen)
 
     @staticmethod
@@ -94,31 +97,54 @@ class Accounts:
         self.context.watch(fn)
 
     def sign_up(
-        self, username: str, password: str, visit: Visit = NOWHERE, *, replacing: str | None = None, kept: bool = True
+        self,
+        username: str,
+        password: str,
+        visit: Visit = NOWHERE,
+        *,
+        replacing: str | None = None,
+        kept: bool = True,
+        as_token: bool = False,
     ) -> Future[SignedIn]:
         """A new user, signed in; the session of the token `replacing` is over.
 
+        The new token is for the cookie; with `as_token` it is a bearer token. Neither is accepted as the other.
+
         Fails with InvalidName, InvalidPassword, NameTaken or RateLimited.
         """
-        return self.context.walk(self._sign_up(username, password, visit, replacing, kept))
+        return self.context.walk(self._sign_up(username, password, visit, replacing, kept, as_token))
 
     def sign_in(
-        self, username: str, password: str, visit: Visit = NOWHERE, *, replacing: str | None = None, kept: bool = True
+        self,
+        username: str,
+        password: str,
+        visit: Visit = NOWHERE,
+        *,
+        replacing: str | None = None,
+        kept: bool = True,
+        as_token: bool = False,
     ) -> Future[SignedIn]:
         """A new session; that of the token `replacing` is over. An account that its user has deleted is there again.
 
         Fails with InvalidCredentials, RateLimited, SecondStepNeeded or PasswordChangeNeeded.
         """
-        return self.context.walk(self._sign_in(username, password, visit, replacing, kept))
+        return self.context.walk(self._sign_in(username, password, visit, replacing, kept, as_token))
 
     def second_step(
-        self, ticket: str, code: str, visit: Visit = NOWHERE, *, replacing: str | None = None, kept: bool = True
+        self,
+        ticket: str,
+        code: str,
+        visit: Visit = NOWHERE,
+        *,
+        replacing: str | None = None,
+        kept: bool = True,
+        as_token: bool = False,
     ) -> Future[SignedIn]:
         """The rest of a sign-in that owed a code: from an authenticator, or a recovery code.
 
         Fails with LinkExpired, InvalidCode or PasswordChangeNeeded.
         """
-        return self.context.walk(self._second_step(ticket, code, visit, replacing, kept))
+        return self.context.walk(self._second_step(ticket, code, visit, replacing, kept, as_token))
 
     def sign_out(self, token: str, visit: Visit = NOWHERE) -> Future[None]:
         """End the token's session; no matter if it is over already. An API token is not ended by this."""
@@ -128,21 +154,25 @@ class Accounts:
         """End the sessions whose time has come, so that their sockets close; how many there were."""
         return self.context.walk(self._end_expired())
 
-    def caller(self, token: str, via: str, address: str = "") -> Future[Caller]:
-        """Whom the token stands for. Fails with Unauthenticated."""
+    def caller(self, token: str, via: str, address: str = "", *, presented: Presented) -> Future[Caller]:
+        """Whom the token stands for, sent as a cookie or as a bearer token. Fails with Unauthenticated."""
+        return self.context.walk(self._caller(token, via, address, presented))
+
+    def _caller(self, token: str, via: str, address: str, presented: Presented) -> Steps[Caller]:
         if not sessions.is_token(token):
-            refused: Future[Caller] = Future()
-            refused.fail(Unauthenticated())
-            return refused
-        by = Client(network_of(address), token)
-        caller = self.context.look_up(lambda db: sessions.caller(db, token, self.context.clock(), via), by)
-
-        def seen(found: Future[Caller]) -> None:
-            if not found.failed:
-                self.saw(found.result().session_id, address)
-
-        caller.then(seen)
-        return caller
+            raise Unauthenticated()
+        context, by = self.context, Client(network_of(address), token)
+        found: Caller = yield context.look_up(
+            lambda db: sessions.caller(db, token, context.clock(), via, presented), by
+        )
+        if not found.is_bound:
+            # begun before sessions knew how they are presented: its first use decides
+            session_id = found.session_id
+            if self._bound.setdefault(session_id, presented) != presented:
+                raise Unauthenticated()
+            yield context.note(lambda db: sessions.bind(db, session_id, presented), by)
+        self.saw(found.session_id, address)
+        return found
 
     def saw(self, session_id: int, address: str = "") -> None:
         """This session was used just now; without an `address`, from where it was used before."""
@@ -163,7 +193,7 @@ class Accounts:
         self._mail.stop()
 
     def _sign_up(
-        self, username: str, password: str, visit: Visit, replacing: str | None, kept: bool
+        self, username: str, password: str, visit: Visit, replacing: str | None, kept: bool, as_token: bool
     ) -> Steps[SignedIn]:
         folded = names.folded(names.check(username))
         passwords.check(password)
@@ -178,12 +208,14 @@ class Accounts:
             user = users.create(connection, username, folded, password_hash, now)
             audit.write(connection, now, Doer("user", user.id, visit), "sign_up", user.id)
             made = codes.renew(connection, user.id, context.random)
-            return self._start(connection, users.by_id(connection, user.id), visit, replacing, kept, codes=made)
+            return self._start(
+                connection, users.by_id(connection, user.id), visit, replacing, kept, as_token, codes=made
+            )
 
         return (yield from context.end(write, by, apart=not _is_session(replacing)))
 
     def _sign_in(
-        self, username: str, password: str, visit: Visit, replacing: str | None, kept: bool
+        self, username: str, password: str, visit: Visit, replacing: str | None, kept: bool, as_token: bool
     ) -> Steps[SignedIn]:
         context, folded, by = self.context, names.folded(username), stranger(visit)
         context.limits.sign_in(visit.address, folded)
@@ -212,34 +244,56 @@ class Accounts:
                 users.renew_hash(connection, present.person.id, renewed)
             if present.two_step:
                 return self._ticket(connection, "second_step", present), []
-            return self._enter(connection, present, visit, replacing, kept)
+            return self._enter(connection, present, visit, replacing, kept, as_token)
 
         entered: SignedIn | Ticket = yield from context.end(write, by, apart=not _is_session(replacing))
         if isinstance(entered, SignedIn) or entered.kind != "second_step":
             context.limits.signed_in(visit.address, folded)
         return _welcome(entered)
 
-    def _second_step(self, secret: str, code: str, visit: Visit, replacing: str | None, kept: bool) -> Steps[SignedIn]:
+    def _second_step(
+        self, secret: str, code: str, visit: Visit, replacing: str | None, kept: bool, as_token: bool
+    ) -> Steps[SignedIn]:
         context, by = self.context, stranger(visit)
-        person = (yield context.look_up(lambda db: self._owing(db, secret), by))[1].person
-        context.limits.second_step(visit.address, person.id, guessable=codes.plain(code) is None)
+        guessable, network = codes.plain(code) is None, network_of(visit.address)
+        (_, owing), budget = yield context.look_up(lambda db: self._owing_with_budget(db, secret), by)
+        person = owing.person
+        if guessable and budget.is_exhausted:
+            raise _codes_exhausted()
+        context.limits.second_step(visit.address, person.id, guessable=guessable)
 
-        def write(connection: Connection) -> tuple[SignedIn | Ticket | None, list[Ended]]:
+        def write(connection: Connection) -> tuple[SignedIn | Ticket | CodeBudget, list[Ended]]:
             now, user_id = context.clock(), person.id
-            link, found = self._owing(connection, secret)
+            (link, found), budget = self._owing_with_budget(connection, secret)
+            if guessable and budget.is_exhausted:
+                # others have guessed meanwhile: whether this one is right is not looked at
+                return budget, []
             by_code = codes.use(connection, user_id, code, now)
             if not (by_code or totp.use(connection, user_id, code, now)):
                 links.tried(connection, link, now)
-                audit.write(connection, now, Doer("nobody", None, visit), "second_step_failed", user_id, ok=False)
-                return None, []
+                nobody = Doer("nobody", None, visit)
+                audit.write(connection, now, nobody, "second_step_failed", user_id, ok=False)
+                if guessable:
+                    budget = code_budget.record_failure(connection, user_id, network, now)
+                    if budget.failures == code_budget.MAX_FAILURES:
+                        audit.write(connection, now, nobody, "second_step_blocked", user_id, ok=False)
+                return budget, []
             links.use(connection, link, now)
+            if by_code:
+                code_budget.reset(connection, user_id)
+            else:
+                code_budget.forget_network(connection, user_id, network)
             # one code less on the sheet, and not there where the authenticator is
             with_code: dict[str, Any] = {"with": "a recovery code"} if by_code else {}
-            return self._enter(connection, found, visit, replacing, kept, **with_code)
+            return self._enter(connection, found, visit, replacing, kept, as_token, **with_code)
 
         entered = yield from context.end(write, by)
-        if entered is None:
-            raise InvalidCode()
+        if isinstance(entered, CodeBudget):
+            if not (guessable and entered.is_exhausted):
+                raise InvalidCode()
+            if owing.email is not None and not budget.is_exhausted:
+                self._mail.codes_blocked(owing.email, person.username)
+            raise _codes_exhausted()
         context.limits.second_step_done(visit.address, person.id)
         context.limits.signed_in(visit.address, names.folded(person.username))
         return _welcome(entered)
@@ -251,6 +305,10 @@ class Accounts:
             raise LinkExpired()
         return link, found
 
+    def _owing_with_budget(self, connection: Connection, ticket: str) -> tuple[tuple[Link, Candidate], CodeBudget]:
+        link, found = self._owing(connection, ticket)
+        return (link, found), code_budget.of_user(connection, found.person.id)
+
     def _enter(
         self,
         connection: Connection,
@@ -258,6 +316,7 @@ class Accounts:
         visit: Visit,
         replacing: str | None,
         kept: bool,
+        as_token: bool,
         **detail: Any,
     ) -> tuple[SignedIn | Ticket, list[Ended]]:
         """Everything that was asked for was right."""
@@ -269,7 +328,7 @@ class Accounts:
             users.undelete(connection, user_id)
             audit.write(connection, now, doer, "account_restored", user_id)
         audit.write(connection, now, doer, "sign_in", user_id, **detail)
-        return self._start(connection, found, visit, replacing, kept)
+        return self._start(connection, found, visit, replacing, kept, as_token)
 
     def _start(
         self,
@@ -278,11 +337,14 @@ class Accounts:
         visit: Visit,
         replacing: str | None,
         kept: bool,
+        as_token: bool,
         codes: tuple[str, ...] = (),
     ) -> tuple[SignedIn, list[Ended]]:
         assert found is not None
         context, now = self.context, self.context.clock()
-        begun = sessions.start(connection, found.person, visit, now, context.config, context.tokens, kept=kept)
+        begun = sessions.start(
+            connection, found.person, visit, now, context.config, context.tokens, _presented(as_token), kept=kept
+        )
         begun = dataclasses.replace(begun, codes=codes, recovered=found.recovered)
         return begun, sessions.end(connection, replacing, now, "ended") if replacing else []
 
@@ -322,6 +384,18 @@ class Accounts:
             return len(ended), ended
 
         return (yield from self.context.end(write))
+
+
+def _codes_exhausted() -> InvalidCode:
+    return InvalidCode(
+        f"{code_budget.MAX_FAILURES} wrong codes were sent for this account, so codes of an authenticator are not "
+        "accepted any more. Use one of your recovery codes.",
+        needs="recovery_code",
+    )
+
+
+def _presented(as_token: bool) -> Presented:
+    return "bearer" if as_token else "cookie"
 
 
 def _is_session(token: str | None) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
-from realtime_kv.accounts import audit, census, links, names, passwords, sessions, setup, totp, users
+from realtime_kv.accounts import audit, census, code_budget, links, names, passwords, sessions, setup, totp, users
 from realtime_kv.accounts.audit import Doer
 from realtime_kv.accounts.census import Who
 from realtime_kv.accounts.confirm import confirm
@@ -116,6 +116,7 @@ class Administration(Oversight):
             now, user_id = self._context.clock(), census.find(connection, who)
             if _change(connection, user_id, User.totp_confirmed_at.is_not(None), totp_confirmed_at=None):
                 totp.forget(connection, user_id)
+                code_budget.reset(connection, user_id)
                 audit.write(connection, now, doer, "two_step_off", user_id)
 
         return self._write(doer, write)

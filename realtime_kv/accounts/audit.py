@@ -22,6 +22,8 @@ ACTIONS = {
     "sign_in": "Signed in",
     "sign_in_failed": "Sign-in failed",
     "second_step_failed": "Second step failed",
+    "second_step_blocked": "Too many wrong codes: only a recovery code signs in",
+    "second_step_reset": "Wrong codes are counted anew",
     "sign_out": "Signed out",
     "session_ended": "Session ended",
     "sessions_ended": "Other sessions ended",

@@ -55,6 +55,15 @@ If it was not you, choose another one at once, with a recovery code or by a new 
 
 {site}/recover
 """
+CODES_BLOCKED = """\
+Somebody who knows the password of the account {username} at {site} has sent
+100 wrong codes for the second step of signing in. Codes of the authenticator are
+not accepted any more: to sign in, use one of your recovery codes.
+
+If it was not you, change your password at once:
+
+{site}/account/security
+"""
 MOVED = """\
 The account {username} at {site} sends its recovery links to another address from now on.
 
@@ -88,6 +97,10 @@ class Mail:
     def recovered(self, to: str, username: str) -> None:
         """Word of a recovery."""
         self._post(to, "Your password was reset", RECOVERED, username)
+
+    def codes_blocked(self, to: str, username: str) -> None:
+        """Word that codes of the authenticator are not accepted any more."""
+        self._post(to, "Too many wrong codes", CODES_BLOCKED, username)
 
     def moved(self, to: str, username: str) -> None:
         """Word to the address that was there before."""

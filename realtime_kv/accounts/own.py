@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from realtime_kv.accounts import audit, codes, links, passwords, sessions, users
+from realtime_kv.accounts import audit, code_budget, codes, links, passwords, sessions, users
 from realtime_kv.accounts.audit import AuditShown, Doer
 from realtime_kv.accounts.confirm import confirm, still
 from realtime_kv.accounts.context import Context, member, require_session
@@ -33,6 +33,10 @@ class Profile:
     notice: tuple[int, str] | None
     quota_keys: int | None = None
     quota_bytes: int | None = None
+    # wrong codes of the second step: how many of how many, and when the last one came
+    wrong_codes: int = 0
+    wrong_codes_limit: int = code_budget.MAX_FAILURES
+    wrong_code_at: int | None = None
 
 
 class Own:
@@ -48,6 +52,7 @@ class Own:
             account = users.account(connection, caller.user_id)
             if account is None:
                 raise Unauthenticated()
+            wrong_codes = code_budget.of_user(connection, caller.user_id)
             return Profile(
                 caller.username,
                 caller.is_admin,
@@ -59,6 +64,8 @@ class Own:
                 account.recovered,
                 account.quota_keys,
                 account.quota_bytes,
+                wrong_codes.failures,
+                wrong_code_at=wrong_codes.last_at,
             )
 
         require_session(caller)
@@ -110,13 +117,15 @@ class Own:
         return self._context.walk(self._end_other_sessions(caller, visit))
 
     def change_password(
-        self, caller: Caller, password: str, new_password: str, visit: Visit = NOWHERE
+        self, caller: Caller, password: str, new_password: str, visit: Visit = NOWHERE, *, as_token: bool = False
     ) -> Future[SignedIn]:
         """A new password. This session gets a new token, every other one is over; API tokens stay.
 
+        The new token is for the cookie, or, with `as_token`, a bearer token.
+
         Fails with InvalidCredentials, InvalidPassword or RateLimited.
         """
-        return self._context.walk(self._change_password(caller, password, new_password, visit))
+        return self._context.walk(self._change_password(caller, password, new_password, visit, as_token))
 
     def delete_account(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[None]:
         """Delete the account; until it is purged, signing in restores it.
@@ -152,7 +161,9 @@ class Own:
 
         return (yield from context.end(write, member(caller)))
 
-    def _change_password(self, caller: Caller, password: str, new_password: str, visit: Visit) -> Steps[SignedIn]:
+    def _change_password(
+        self, caller: Caller, password: str, new_password: str, visit: Visit, as_token: bool
+    ) -> Steps[SignedIn]:
         context = self._context
         known = yield from confirm(context, caller, password, visit)
         passwords.check(new_password)
@@ -166,7 +177,8 @@ class Own:
             links.cancel(connection, user_id, now)
             ended = sessions.end_all(connection, user_id, now, "password_changed")
             audit.write(connection, now, Doer("user", user_id, visit), "password_changed", user_id)
-            return sessions.renew(connection, caller, visit, now, context.config, context.tokens), ended
+            presented: sessions.Presented = "bearer" if as_token else "cookie"
+            return sessions.renew(connection, caller, visit, now, context.config, context.tokens, presented), ended
 
         return (yield from context.end(write, member(caller)))
 

@@ -44,6 +44,7 @@ _CALLER = (
         UserSession.prefix,
         UserSession.created_at,
         UserSession.limit_at,
+        UserSession.presented,
     )
     .join(User, User.id == UserSession.user_id)
     .where(
@@ -73,6 +74,9 @@ _SAW = text("""
     WHERE sessions.id = seen.id AND ended_at IS NULL AND expires_at > seen.at
 """)
 
+
+# how the token of a session is sent; one that is sent the other way is not accepted
+Presented = Literal["cookie", "bearer"]
 
 Reason = Literal["signed_out", "ended", "expired", "password_changed", "disabled", "deleted", "revoked"]
 
@@ -135,6 +139,7 @@ def start(
     now: int,
     config: Config,
     tokens: Callable[[int], str],
+    presented: Presented,
     *,
     kept: bool = True,
 ) -> SignedIn:
@@ -153,6 +158,7 @@ def start(
             last_seen_at=now,
             idle=idle,
             limit_at=limit_at,
+            presented=presented,
             expires_at=begun.expires_at,
         )
     )
@@ -166,6 +172,7 @@ def renew(
     now: int,
     config: Config,
     tokens: Callable[[int], str],
+    presented: Presented,
     *,
     codes: tuple[str, ...] = (),
 ) -> SignedIn:
@@ -177,7 +184,7 @@ def renew(
     created_at, limit_at = connection.execute(old).one()
     kept = _is_kept(created_at, limit_at)
     person = Person(caller.user_id, caller.username, caller.is_admin, caller.user_created_at)
-    begun = start(connection, person, visit, now, config, tokens, kept=kept)
+    begun = start(connection, person, visit, now, config, tokens, presented, kept=kept)
     return dataclasses.replace(begun, codes=codes)
 
 
@@ -285,14 +292,31 @@ def saw(connection: Connection, seen: Mapping[int, tuple[int, str]]) -> None:
     connection.execute(_SAW, {"rows": msgspec.json.encode(rows).decode()})
 
 
-def caller(connection: Connection, token: str, now: int, via: str) -> Caller:
-    """Who holds this token. Raises Unauthenticated."""
+def caller(connection: Connection, token: str, now: int, via: str, presented: Presented) -> Caller:
+    """Who holds this token, which was sent in that way. Raises Unauthenticated.
+
+    A session's token is accepted only in the way for which it was issued, an API token only as a bearer token: what
+    guards the cookie (our own origins, form tokens, HttpOnly) is not left out by sending it otherwise, and the pages,
+    which take the cookie only, stay out of reach of programs.
+    """
     row = connection.execute(_CALLER, {"token_hash": token_hash(token), "now": now}).first()
     if row is None:
         raise Unauthenticated()
-    user_id, username, is_admin, since, session_id, public_id, label, kind, scope, prefix, created_at, limit_at = row
+    user_id, username, is_admin, since, session_id, public_id, label, kind, scope, prefix, created_at, limit_at, way = (
+        row
+    )
+    wanted = "bearer" if kind == "token" else way
+    if wanted not in {None, presented}:
+        raise Unauthenticated()
     kept = _is_kept(created_at, limit_at)
-    return Caller(user_id, username, is_admin, since, session_id, public_id, label, via, kind, scope, prefix, kept)
+    caller = Caller(user_id, username, is_admin, since, session_id, public_id, label, via, kind, scope, prefix, kept)
+    return caller if wanted is not None else dataclasses.replace(caller, is_bound=False)
+
+
+def bind(connection: Connection, session_id: int, presented: Presented) -> None:
+    """From now on this session, of which that was not known, is presented in this way."""
+    unbound = (UserSession.id == session_id) & UserSession.presented.is_(None)
+    connection.execute(update(UserSession).where(unbound).values(presented=presented))
 
 
 def check(connection: Connection, caller: Caller, now: int) -> None:

@@ -50,7 +50,7 @@ def use(
         audit.write(connection, now, doer, "sign_up", user.id)
         audit.write(connection, now, doer, "admin_made", user.id, by="setup link")
         made = codes.renew(connection, user.id, secrets.token_bytes)
-        begun = sessions.start(connection, user, visit, now, context.config, context.tokens)
+        begun = sessions.start(connection, user, visit, now, context.config, context.tokens, "cookie")
         begun = dataclasses.replace(begun, codes=made)
         return begun, sessions.end(connection, replacing, now, "ended") if replacing else []
 

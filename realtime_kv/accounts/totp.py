@@ -61,6 +61,12 @@ def forget(connection: Connection, user_id: int) -> None:
     )
 
 
+def forget_prepared(connection: Connection, user_id: int) -> None:
+    """No secret that is yet to be confirmed any more."""
+    prepared = (User.id == user_id) & User.totp_confirmed_at.is_(None)
+    connection.execute(update(User).where(prepared).values(totp_secret=None))
+
+
 def use(connection: Connection, user_id: int, code: str, now: int) -> bool:
     """Whether this is the user's code of about now, and was not used before; now it is."""
     row = connection.execute(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import segno
 from sqlalchemy import Connection
 
-from realtime_kv.accounts import audit, codes, sessions, totp
+from realtime_kv.accounts import audit, code_budget, codes, sessions, totp
 from realtime_kv.accounts.audit import Doer
 from realtime_kv.accounts.confirm import confirm, still
 from realtime_kv.accounts.context import Context, member, require_session
@@ -44,19 +44,23 @@ class TwoStep:
         """
         return self._context.walk(self._begin(caller, password, visit))
 
-    def confirm(self, caller: Caller, code: str, visit: Visit = NOWHERE) -> Future[SignedIn]:
+    def confirm(self, caller: Caller, code: str, visit: Visit = NOWHERE, *, as_token: bool = False) -> Future[SignedIn]:
         """The app shows this code, so from now on one is asked for. This session gets a new token.
 
         `codes` of the answer are new recovery codes for a user who had none left. Fails with InvalidCode, RateLimited.
         """
-        return self._context.walk(self._confirm(caller, code, visit))
+        return self._context.walk(self._confirm(caller, code, visit, as_token))
 
-    def end(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[SignedIn]:
+    def end(self, caller: Caller, password: str, visit: Visit = NOWHERE, *, as_token: bool = False) -> Future[SignedIn]:
         """No second step any more. This session gets a new token. Fails with InvalidCredentials, RateLimited.
 
         Fails with Forbidden for a superuser of whom the settings demand it.
         """
-        return self._context.walk(self._end(caller, password, visit))
+        return self._context.walk(self._end(caller, password, visit, as_token))
+
+    def reset_failures(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[None]:
+        """Count wrong codes of the second step anew. Fails with InvalidCredentials, RateLimited."""
+        return self._context.walk(self._reset_failures(caller, password, visit))
 
     def _begin(self, caller: Caller, password: str, visit: Visit) -> Steps[Enrolment]:
         context = self._context
@@ -67,30 +71,37 @@ class TwoStep:
             still(connection, caller, known, context.clock())
             if not totp.prepare(connection, caller.user_id, secret):
                 raise BadRequest("Two-step sign-in is on already; switch it off first.")
+            code_budget.reset(connection, caller.user_id)
 
         yield context.note(write, member(caller))
         uri = totp.address(secret, caller.username, ISSUER)
         return Enrolment(secret, uri, segno.make(uri, error="m").svg_inline(scale=4, border=4, light="#fff"))
 
-    def _confirm(self, caller: Caller, code: str, visit: Visit) -> Steps[SignedIn]:
+    def _confirm(self, caller: Caller, code: str, visit: Visit, as_token: bool) -> Steps[SignedIn]:
         context = self._context
         require_session(caller)
         context.limits.confirm(caller.session_id)
 
-        def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
+        def write(connection: Connection) -> tuple[SignedIn | None, list[Ended]]:
             now, user_id = context.clock(), caller.user_id
             sessions.check(connection, caller, now)
             if not totp.confirm(connection, user_id, code, now):
-                raise InvalidCode()
+                if code_budget.record_enrolment_failure(connection, user_id, now):
+                    # a guess of six digits is not tried for ever
+                    totp.forget_prepared(connection, user_id)
+                return None, []
+            code_budget.reset(connection, user_id)
             made = () if codes.left(connection, user_id) else codes.renew(connection, user_id, context.random)
             audit.write(connection, now, Doer("user", user_id, visit), "two_step_on", user_id)
-            return self._renewed(connection, caller, visit, now, made)
+            return self._renewed(connection, caller, visit, now, as_token, made)
 
-        begun: SignedIn = yield from context.end(write, member(caller))
+        begun: SignedIn | None = yield from context.end(write, member(caller))
+        if begun is None:
+            raise InvalidCode()
         context.limits.confirmed(caller.session_id)
         return begun
 
-    def _end(self, caller: Caller, password: str, visit: Visit) -> Steps[SignedIn]:
+    def _end(self, caller: Caller, password: str, visit: Visit, as_token: bool) -> Steps[SignedIn]:
         context = self._context
         known = yield from confirm(context, caller, password, visit)
         if context.config.admin_two_step and caller.is_admin:
@@ -100,14 +111,28 @@ class TwoStep:
             now, user_id = context.clock(), caller.user_id
             still(connection, caller, known, now)
             totp.forget(connection, user_id)
+            code_budget.reset(connection, user_id)
             audit.write(connection, now, Doer("user", user_id, visit), "two_step_off", user_id)
-            return self._renewed(connection, caller, visit, now)
+            return self._renewed(connection, caller, visit, now, as_token)
 
         return (yield from context.end(write, member(caller)))
 
+    def _reset_failures(self, caller: Caller, password: str, visit: Visit) -> Steps[None]:
+        context = self._context
+        known = yield from confirm(context, caller, password, visit)
+
+        def write(connection: Connection) -> None:
+            now, user_id = context.clock(), caller.user_id
+            still(connection, caller, known, now)
+            code_budget.reset(connection, user_id)
+            audit.write(connection, now, Doer("user", user_id, visit), "second_step_reset", user_id)
+
+        yield context.note(write, member(caller))
+
     def _renewed(
-        self, connection: Connection, caller: Caller, visit: Visit, now: int, made: tuple[str, ...] = ()
+        self, connection: Connection, caller: Caller, visit: Visit, now: int, as_token: bool, made: tuple[str, ...] = ()
     ) -> tuple[SignedIn, list[Ended]]:
         context = self._context
-        begun = sessions.renew(connection, caller, visit, now, context.config, context.tokens, codes=made)
+        presented: sessions.Presented = "bearer" if as_token else "cookie"
+        begun = sessions.renew(connection, caller, visit, now, context.config, context.tokens, presented, codes=made)
         return begun, sessions.end_one(connection, caller.user_id, caller.session, now, "password_changed")

@@ -33,6 +33,8 @@ class Caller:
     scope: str = "write"
     prefix: str | None = None
     kept: bool = True
+    # False for a session of which it is not stored yet how its token is sent: one from before that was recorded
+    is_bound: bool = True
 
     @classmethod
     def house(cls, user_id: int, label: str, via: str) -> "Caller":

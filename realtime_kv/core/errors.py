@@ -73,8 +73,8 @@ class InvalidCode(Refusal):
 
     code, status, title = "invalid_code", 401, "Wrong code"
 
-    def __init__(self) -> None:
-        super().__init__("That code is not right, or has been used.")
+    def __init__(self, message: str = "That code is not right, or has been used.", **extra: Any) -> None:
+        super().__init__(message, **extra)
 
 
 class LinkExpired(Refusal):

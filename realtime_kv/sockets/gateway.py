@@ -97,7 +97,9 @@ class Gateway:
             address = door.address(environ, self._config)
             while True:
                 endings = self._endings
-                caller = self._runtime.wait(self._accounts.caller(token, "socket", address), timeout=10)
+                caller = self._runtime.wait(
+                    self._accounts.caller(token, "socket", address, presented=kind or "bearer"), timeout=10
+                )
                 # a session may have ended while we looked it up: then its end has not found this tab, so look again
                 if endings == self._endings:
                     break

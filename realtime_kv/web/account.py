@@ -51,7 +51,9 @@ def sign_up() -> Response:
     """A new user, signed in. The browser's old session is over, as its cookie is replaced."""
     given, token, kind = _given(Credentials)
     replaced = token if kind == "cookie" and not given.token else None
-    future = house().accounts.sign_up(given.username, given.password, visit(), replacing=replaced, kept=given.keep)
+    future = house().accounts.sign_up(
+        given.username, given.password, visit(), replacing=replaced, kept=given.keep, as_token=given.token
+    )
     return welcome(wait(future), as_token=given.token, status=201)
 
 
@@ -60,7 +62,9 @@ def sign_in() -> Response:
     """A new session; the one that the request came with is over."""
     given, token, kind = _given(Credentials)
     replaced = token if kind else None
-    future = house().accounts.sign_in(given.username, given.password, visit(), replacing=replaced, kept=given.keep)
+    future = house().accounts.sign_in(
+        given.username, given.password, visit(), replacing=replaced, kept=given.keep, as_token=given.token
+    )
     return welcome(wait(future), as_token=given.token)
 
 
@@ -69,7 +73,9 @@ def second_step() -> Response:
     """The rest of a sign-in that was answered `second_step_needed`."""
     given, token, kind = _given(SecondStep)
     replaced = token if kind else None
-    future = house().accounts.second_step(given.ticket, given.code, visit(), replacing=replaced, kept=given.keep)
+    future = house().accounts.second_step(
+        given.ticket, given.code, visit(), replacing=replaced, kept=given.keep, as_token=given.token
+    )
     return welcome(wait(future), as_token=given.token)
 
 

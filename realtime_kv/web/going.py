@@ -13,6 +13,7 @@ DONE = {
     "password": "Password changed; all other sessions are signed out.",
     "two_step_on": "Two-step sign-in is on: signing in now asks for a code too.",
     "two_step_off": "Two-step sign-in is off.",
+    "wrong_codes": "Wrong codes are counted from zero again.",
     "email_sent": "A mail is on its way. Open the link in it, within a day, to confirm the address.",
     "email_gone": "The mail address is removed.",
     "email": "The mail address is confirmed. It can now be used to recover this account.",

@@ -68,6 +68,7 @@ def account() -> Response:
             "email": profile.email,
             "two_step": profile.two_step,
             "recovery_codes_left": profile.codes_left,
+            "wrong_codes": profile.wrong_codes,
             "recovered": recovered(profile.notice),
         }
     )
@@ -112,8 +113,9 @@ def end_other_sessions() -> Response:
 def change_password() -> Response:
     """A new password; this session goes on under a new token, every other one is over."""
     caller, given = _asked(NewPassword)
-    begun = wait(house().accounts.own.change_password(caller, given.password, given.new_password, visit()))
-    return welcome(begun, as_token=given.token or not with_cookie())
+    as_token, change = given.token or not with_cookie(), house().accounts.own.change_password
+    changing = change(caller, given.password, given.new_password, visit(), as_token=as_token)
+    return welcome(wait(changing), as_token=as_token)
 
 
 @own.post("/delete_account")
@@ -162,18 +164,26 @@ def two_step_begin() -> Response:
 def two_step_confirm() -> Response:
     """The app has the secret: from now on signing in takes two steps."""
     caller, given = _asked(Code)
-    return welcome(
-        wait(house().accounts.two_step.confirm(caller, given.code, visit())), as_token=given.token or not with_cookie()
-    )
+    as_token = given.token or not with_cookie()
+    confirming = house().accounts.two_step.confirm(caller, given.code, visit(), as_token=as_token)
+    return welcome(wait(confirming), as_token=as_token)
+
+
+@own.post("/two_step_reset")
+def two_step_reset() -> Response:
+    """Wrong codes of the second step are counted anew."""
+    caller, given = _asked(Password)
+    wait(house().accounts.two_step.reset_failures(caller, given.password, visit()))
+    return Response(status=204)
 
 
 @own.post("/two_step_end")
 def two_step_end() -> Response:
     """Signing in takes one step again."""
     caller, given = _asked(PasswordForToken)
-    return welcome(
-        wait(house().accounts.two_step.end(caller, given.password, visit())), as_token=given.token or not with_cookie()
-    )
+    as_token = given.token or not with_cookie()
+    ending = house().accounts.two_step.end(caller, given.password, visit(), as_token=as_token)
+    return welcome(wait(ending), as_token=as_token)
 
 
 def _asked(kind: type[bodies.T]) -> tuple[Caller, bodies.T]:

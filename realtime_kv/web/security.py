@@ -33,7 +33,7 @@ def caller() -> Caller:
         raise Unauthenticated()
     check_origin(kind)
     address = door.address(request.environ, house().config)
-    found = wait(house().accounts.caller(token, "http", address))
+    found = wait(house().accounts.caller(token, "http", address, presented=kind))
     g.caller = found
     return found
 

@@ -39,6 +39,7 @@ def change() -> AnyResponse:
         "two_step": _begin_two_step,
         "confirm": _confirm_two_step,
         "two_step_off": _end_two_step,
+        "wrong_codes": _reset_wrong_codes,
         "email": _set_email,
         "email_off": _forget_email,
     }
@@ -86,6 +87,11 @@ def _confirm_two_step(caller: Caller, form: dict[str, str]) -> AnyResponse:
 def _end_two_step(caller: Caller, form: dict[str, str]) -> AnyResponse:
     sessions.begin(wait(house().accounts.two_step.end(caller, _password(form), visit())))
     return going.to(HERE, done="two_step_off")
+
+
+def _reset_wrong_codes(caller: Caller, form: dict[str, str]) -> AnyResponse:
+    wait(house().accounts.two_step.reset_failures(caller, _password(form), visit()))
+    return going.to(HERE, done="wrong_codes")
 
 
 def _set_email(caller: Caller, form: dict[str, str]) -> AnyResponse:

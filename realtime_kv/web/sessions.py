@@ -83,7 +83,8 @@ class SignedInUser(UserMixin):  # type: ignore[misc]
 def load(token: str) -> SignedInUser | None:
     """The user of the session that has this token, if it still goes on."""
     try:
-        found = wait(house().accounts.caller(token, "http", door.address(request.environ, house().config)))
+        address = door.address(request.environ, house().config)
+        found = wait(house().accounts.caller(token, "http", address, presented="cookie"))
     except Unauthenticated:
         return None
     g.caller = found

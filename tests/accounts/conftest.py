@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from realtime_kv import migrations
 from realtime_kv.accounts.accounts import Accounts
-from realtime_kv.accounts.sessions import Ended, SignedIn
+from realtime_kv.accounts.sessions import API_PREFIX, Ended, Presented, SignedIn
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.config import Config
 from realtime_kv.core import database
@@ -56,8 +56,10 @@ class Town:
     def sign_out(self, token: str) -> None:
         self.wait(self.accounts.sign_out(token))
 
-    def caller(self, token: str) -> Caller:
-        return self.wait(self.accounts.caller(token, "http"))
+    def caller(self, token: str, presented: Presented | None = None) -> Caller:
+        """Whom the token stands for, sent as such a token is sent."""
+        usual: Presented = "bearer" if token.startswith(API_PREFIX) else "cookie"
+        return self.wait(self.accounts.caller(token, "http", presented=presented or usual))
 
     def write(self, fn: Callable[[Connection], Any]) -> Any:
         return self.wait(self.store.writer.run(fn))

@@ -132,7 +132,7 @@ def test_watchers_hear_of_an_end_after_it_is_durable_and_before_whoever_asked(bu
     town = busy_town
     signed_in = town.sign_up("alice")
     seen = []
-    town.accounts.watch(lambda end: seen.append(town.accounts.caller(signed_in.token, "http")))
+    town.accounts.watch(lambda end: seen.append(town.accounts.caller(signed_in.token, "http", presented="cookie")))
     town.sign_out(signed_in.token)
     assert len(seen) == 1
     with pytest.raises(Unauthenticated):

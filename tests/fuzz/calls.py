@@ -135,6 +135,7 @@ CALLS: list[tuple[str, Fields]] = [
     ("two_step_begin", [_password]),
     ("two_step_confirm", [("code", _text(typed.code), 1), _token]),
     ("two_step_end", [_password, _token]),
+    ("two_step_reset", [_password]),
     ("recover", [_new_password, _username, ("code", _text(typed.code), 1), ("ticket", _text(typed.secret), 0.05)]),
     ("recover", [_new_password, ("ticket", _text(typed.secret), 1)]),
     ("ask_recovery_mail", [_username]),

@@ -97,6 +97,7 @@ _ACCOUNT_CALLS = {
     "POST /api/v1/two_step_begin": Row(WRONG_PASSWORD, _PASSWORD),
     "POST /api/v1/two_step_confirm": Row(WRONG_PASSWORD, {"code": "000000"}),
     "POST /api/v1/two_step_end": Row(WRONG_PASSWORD, _PASSWORD),
+    "POST /api/v1/two_step_reset": Row(WRONG_PASSWORD, _PASSWORD),
 }
 
 _CREDENTIALS = {"username": "newcomer", "password": "correct horse battery"}

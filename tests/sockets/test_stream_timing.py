@@ -110,7 +110,7 @@ def test_whatever_happens_during_a_sync_every_write_comes_once_and_in_order(app,
     house = app.extensions["realtime_kv"]
     token, call = home
     call("batch", ops=[{"op": "delete", "key": key} for key in KEYS])
-    caller = house.runtime.wait(house.accounts.caller(token, "http", ""))
+    caller = house.runtime.wait(house.accounts.caller(token, "http", "", presented="bearer"))
     if prefix is not None:
         object.__setattr__(caller, "prefix", prefix)
     late = Late(house.store)
@@ -175,7 +175,7 @@ def test_a_session_that_ended_while_it_was_looked_up_gets_nothing_and_that_of_ot
 
     def is_let_in(meanwhile):
         endings, wire = streams.endings, Wire()
-        caller = house.runtime.wait(house.accounts.caller(token, "http", ""))
+        caller = house.runtime.wait(house.accounts.caller(token, "http", "", presented="bearer"))
         stream = streams.open(caller, "", None, None, endings)
         meanwhile()
         stream.begin(wire)

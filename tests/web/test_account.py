@@ -145,7 +145,8 @@ def test_of_a_repeated_name_the_last_counts(stranger):
 
 
 def test_signing_out_ends_the_session_for_cookie_and_bearer_at_once(site, alice):
-    copied = site.visitor(alice.cookie)
+    copied = site.visitor()
+    copied.client.set_cookie("rkv_session", alice.cookie)
     assert copied.get("/api/v1/me").status_code == 200
     answer = alice.post("/api/v1/sign_out")
     assert answer.status_code == 204 and answer.data == b""
@@ -191,7 +192,7 @@ def test_a_token_that_is_no_good_is_refused_even_beside_a_good_cookie(alice):
 
 
 def test_a_token_in_the_url_is_not_looked_at(site, alice):
-    token = alice.cookie
+    token = site.program("Alice").token
     for query in [f"token={token}", f"access_token={token}", f"rkv_session={token}"]:
         assert site.visitor().get(f"/api/v1/me?{query}").status_code == 401
         assert site.visitor().get(f"/api/v1/list?{query}").status_code == 401

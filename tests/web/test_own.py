@@ -17,6 +17,7 @@ CALLS = {
     "two_step_begin": {"password": PASSWORD},
     "two_step_confirm": {"code": "123456"},
     "two_step_end": {"password": PASSWORD},
+    "two_step_reset": {"password": PASSWORD},
 }
 LISTS = ["account", "sessions", "events"]
 
@@ -117,6 +118,7 @@ def test_the_account_tells_what_there_is(alice):
         "email": None,
         "two_step": False,
         "recovery_codes_left": 10,
+        "wrong_codes": 0,
         "recovered": None,
     }
 

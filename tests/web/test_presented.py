@@ -1,0 +1,95 @@
+"""A session's token is accepted only in the way for which it was issued: as the cookie, or as a bearer token."""
+
+import pytest
+from sqlalchemy import text
+
+from realtime_kv.accounts import door
+from realtime_kv.extensions import socketio
+from tests.web.conftest import PASSWORD
+
+
+def problem(answer):
+    return answer.status_code, answer.json["code"]
+
+
+def with_cookie(site, token):
+    visitor = site.visitor()
+    visitor.client.set_cookie(door.cookie_name(visitor.config), token)
+    return visitor
+
+
+@pytest.fixture
+def program(site, alice):
+    return site.program("Alice")
+
+
+def test_a_bearer_token_in_the_cookie_opens_nothing(site, program):
+    thief = with_cookie(site, program.token)
+    assert problem(thief.get("/api/v1/me")) == (401, "unauthenticated")
+    for page in ("/", "/account/profile", "/admin"):
+        assert "/signin" in thief.get(page).headers["Location"]
+    assert not socketio.test_client(site.app, flask_test_client=thief.client).is_connected()
+    # it is still good for what it was issued for
+    assert program.get("/api/v1/me").status_code == 200
+    assert socketio.test_client(site.app, auth={"token": program.token}).is_connected()
+
+
+def test_an_api_token_in_the_cookie_opens_nothing(site, alice):
+    token = alice.call("create_token", name="t").json["token"]
+    thief = with_cookie(site, token)
+    assert problem(thief.get("/api/v1/me")) == (401, "unauthenticated")
+    assert not socketio.test_client(site.app, flask_test_client=thief.client).is_connected()
+
+
+def test_the_token_of_a_cookie_is_no_bearer_token(site, alice):
+    thief = site.visitor(alice.cookie)
+    assert problem(thief.get("/api/v1/me")) == (401, "unauthenticated")
+    assert not socketio.test_client(site.app, auth={"token": alice.cookie}).is_connected()
+    assert alice.get("/api/v1/me").status_code == 200
+
+
+@pytest.mark.parametrize("as_token", [False, True])
+def test_a_renewed_session_is_presented_as_it_was_answered(site, alice, as_token):
+    new = "a-quite-different-passphrase"
+    answer = alice.call("change_password", password=PASSWORD, new_password=new, token=as_token)
+    assert answer.status_code == 200
+    if as_token:
+        token = answer.json["token"]
+        assert site.visitor(token).get("/api/v1/me").status_code == 200
+        assert with_cookie(site, token).get("/api/v1/me").status_code == 401
+    else:
+        assert alice.get("/api/v1/me").status_code == 200
+        assert site.visitor(alice.cookie).get("/api/v1/me").status_code == 401
+
+
+def test_a_bearer_session_that_changes_its_password_goes_on_as_one(site, program):
+    answer = program.call("change_password", password=PASSWORD, new_password="a-quite-different-passphrase")
+    assert site.visitor(answer.json["token"]).get("/api/v1/me").status_code == 200
+
+
+@pytest.mark.parametrize("used_as", ["cookie", "bearer"])
+def test_a_session_from_before_the_upgrade_goes_on_in_the_way_in_which_it_is_used(open_site, used_as):
+    site = open_site()
+    alice = site.browser("Alice")
+    program = site.program("Alice")
+    token = alice.cookie if used_as == "cookie" else program.token
+    house = site.app.extensions["realtime_kv"]
+    accounts = house.accounts
+
+    def forget(connection):
+        connection.execute(text("UPDATE sessions SET presented = NULL"))
+
+    house.runtime.wait(accounts.context.write(forget), 10)
+    ways = {"cookie": with_cookie(site, token), "bearer": site.visitor(token)}
+    other = ways.pop("bearer" if used_as == "cookie" else "cookie")
+    assert ways[used_as].get("/api/v1/me").status_code == 200
+    assert other.get("/api/v1/me").status_code == 401
+    assert ways[used_as].get("/api/v1/me").status_code == 200
+    # and so it is stored
+    found = house.runtime.wait(
+        accounts.context.read(
+            lambda db: db.execute(text("SELECT presented FROM sessions ORDER BY id")).scalars().all()
+        ),
+        10,
+    )
+    assert found == (["cookie", None] if used_as == "cookie" else [None, "bearer"])
