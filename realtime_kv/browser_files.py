@@ -10,6 +10,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from realtime_kv.version import VERSION
+
 # what the editor is made of; each is one file, and imports the others by these names
 _EDITOR = {
     "@codemirror/state": "dist/index.js",
@@ -120,6 +122,21 @@ def worker(folder: Path) -> str:
     version = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]
     script = (folder / "js" / "sw.js").read_text()
     return f"const VERSION = {json.dumps(version)}\nconst FILES = {json.dumps(list(files))}\n{script}"
+
+
+@cache
+def build() -> str:
+    """A name for all that pages of this server run; it differs when any script, style sheet or library differs."""
+    folder = root().parent / "static"
+    files = [*sorted(folder.rglob("*.js")), *sorted(folder.rglob("*.css"))]
+    seen = hashlib.sha256(VERSION.encode())
+    for name, file in [(str(file.relative_to(folder)), file) for file in files] + _libraries():
+        seen.update(name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return seen.hexdigest()[:16]
+
+
+def _libraries() -> list[tuple[str, Path]]:
+    return [(name, file) for name in sorted(VENDOR) if (file := path(name)) is not None and file.is_file()]
 
 
 def _kept_files(folder: Path) -> list[tuple[str, Path]]:

@@ -16,7 +16,7 @@ from msgspec import Raw
 from socketio import Server
 from socketio.exceptions import ConnectionRefusedError
 
-from realtime_kv import verbs
+from realtime_kv import browser_files, verbs
 from realtime_kv.accounts import door, origin_check
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.accounts.addresses import network_of
@@ -28,7 +28,7 @@ from realtime_kv.core.frames import Bookmark, Committed, Synced
 from realtime_kv.core.runtime import Future, Runtime, repeat
 from realtime_kv.core.store import Store
 from realtime_kv.metrics.limit_log import LimitLog
-from realtime_kv.sockets import limited, presence
+from realtime_kv.sockets import identity, limited, presence
 from realtime_kv.sockets.presence import Presence
 from realtime_kv.sockets.rooms import Room, Tab
 from realtime_kv.sockets.transport import Engine, Frame, ack_frame, event_frame
@@ -67,6 +67,8 @@ class Gateway:
         self._budget = Budget("tabs", config.connections_per_user) if config.rate_limits else None
         self._server: Server
         self._engine: Engine
+        # read once, before anybody waits for it
+        browser_files.build()
         self._tabs: dict[str, Tab] = {}
         self._rooms: dict[int, Room] = {}
         self._dirty: dict[str, Tab] = {}
@@ -273,6 +275,8 @@ class Gateway:
             raise BadRequest("An event is JSON: a verb and one object.") from None
         if len(items) != 2:
             raise BadRequest(f"A verb takes exactly one object; {len(items) - 1} arguments came.")
+        if name == identity.EVENT:
+            return identity.decode(bytes(items[1]))
         try:
             return verbs.decode(name, bytes(items[1]))
         except NotFound as refusal:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 from flask import Blueprint, Response, request
 from msgspec import Struct
 
-from realtime_kv import verbs
+from realtime_kv import browser_files, verbs
 from realtime_kv.accounts import door
 from realtime_kv.accounts.sessions import SignedIn
 from realtime_kv.accounts.visit import Visit
@@ -118,7 +118,7 @@ def me() -> Response:
                 "keys": quota.keys,
                 "bytes": quota.bytes,
             },
-            "server": {"version": VERSION, "verbs": list(verbs.VERBS)},
+            "server": {"version": VERSION, "build": browser_files.build(), "verbs": list(verbs.VERBS)},
         }
     )
 

@@ -32,6 +32,7 @@ def dashboard(page: str) -> tuple[str, dict[str, str]]:
         "username": caller.username,
         "session": caller.session,
         "kept": caller.kept,
+        "build": browser_files.build(),
         "limits": limits,
         "trash_days": house().config.trash_days,
     }

@@ -3,19 +3,26 @@
 import { Connection } from "./connection.js"
 import { Fact, visible } from "./facts.js"
 import { sortKeys } from "./keys.js"
+import { Liveness } from "./liveness.js"
+import { originRefused } from "./origin.js"
 import { Outbox, Refusal } from "./outbox.js"
 import { Own } from "./own.js"
+import { Polling } from "./polling.js"
 import { Replica } from "./replica.js"
 import { parts } from "./sizes.js"
 import { Verbs } from "./verbs.js"
-import { io } from "./vendor/socket.io.esm.min.js"
+import { WebSocket, io } from "./vendor/socket.io.esm.min.js"
 
 const STORAGE_WITHIN = 3_000
+const MOST_POLLING = 3 // tabs of one browser that may poll at once: it opens six connections to a server, and pages need some
+const KEPT = "You were signed out before this was written. It is kept in this browser, and sent when you sign in again."
+const STAY_SIGNED_OUT = ["signed_out", "deleted"] // after these nothing is kept: somebody wanted it gone
 const MOST_KEPT = 100 // writes that wait, where they are kept
 
 /**
  * What `connect` of `/rkv.js` resolves to; made directly, it does not wait. Events (`kv.addEventListener`), each with its `detail`:
- * `change` {facts}, `state` {state, reason}, `presence` {tabs}, `pending`, `quarantined` {write}, `notice` {kind, message}, `healed`.
+ * `change` {facts}, `state` {state, reason}, `presence` {tabs}, `pending`, `quarantined` {write}, `notice` {kind, message}, `healed`,
+ * `outdated` {version, build}: the server runs another version than this page was loaded from; offer a reload.
  */
 export class Client extends Verbs {
   #replica
@@ -27,26 +34,33 @@ export class Client extends Verbs {
   #user = null
   #kept = null
   #keeping = null
-  #forgotten = false
+  #forgotten = null // {keepWrites}, once nothing is to be kept any more
+  #build
+  #byCookie
+  #liveness
+  #failed = null // the Refusal, when there is no use in going on
 
   /** Resolves to this client once it is live for the first time. */
   ready
 
   /**
    * `user`: the name that the page was made for; someone else's session then counts as signed out. `keep`: what this browser keeps of
-   * them is there before the connection is (see `keep`).
+   * them is there before the connection is (see `keep`). `build`: that of the server which the page was loaded from, if it says it; else the
+   * first that is connected to.
    */
-  constructor({ url, token, user, keep = false } = {}) {
+  constructor({ url, token, user, keep = false, build = null } = {}) {
     super({ put: (...write) => this.#put(...write), ask: (verb, payload) => this.#ask(verb, payload), keys: (prefix) => this.keys(prefix) })
     this.#base = new URL(url ?? import.meta.url).origin
     this.#user = user ?? null
+    this.#build = build
+    this.#byCookie = !token
     const socket = io(this.#base, {
       autoConnect: false,
-      transports: ["websocket", "polling"],
+      transports: [WebSocket, Polling],
       tryAllTransports: true,
-      timeout: 8_000, // for one transport to open; the next attempt begins with the other
+      timeout: 5_000, // for a transport to open
       reconnectionDelay: 250,
-      reconnectionDelayMax: 3_000,
+      reconnectionDelayMax: 1_500,
       ...(token ? { auth: { token } } : {}),
     })
     this.#replica = new Replica((facts) => this.#changed(facts))
@@ -57,6 +71,7 @@ export class Client extends Verbs {
       changed: () => {
         this.#emit("pending")
         this.#kept?.pendingChanged()
+        if (this.#outbox.pending.length > 0) this.#connection.wake()
       },
       quarantines: (write) => this.#emit("quarantined", { write }),
       held: this.#replica,
@@ -68,12 +83,33 @@ export class Client extends Verbs {
       replica: this.#replica,
       outbox: this.#outbox,
       tell: (name, detail) => this.#told(name, detail),
-      identify: token ? async () => true : () => this.#identify(),
+      identify: (answer) => this.#identify(answer),
       renews: !token,
+      crowded: () => this.#ownTabs > MOST_POLLING,
     })
+    this.#liveness = new Liveness(this.#connection)
     this.ready = this.#whenLive()
-    globalThis.addEventListener?.("online", this.#online)
+    socket.once("connect_error", () => this.#checkOrigin())
     this.#open(keep)
+  }
+
+  /** How many tabs this browser has open here, as far as that is known. */
+  get #ownTabs() {
+    return (this.tabs ?? []).filter(({ session }) => session === this.session?.id).length
+  }
+
+  /** A browser does not tell a page that it may not connect, so the page asks, once. */
+  async #checkOrigin() {
+    const refusal = await originRefused(this.#base)
+    if (refusal && this.state !== "live") this.#fail(refusal)
+  }
+
+  /** There is no use in going on. */
+  #fail(refusal) {
+    this.#liveness.close()
+    this.#connection.close(refusal)
+    this.#failed = refusal
+    this.#emit("state", { state: this.state, reason: this.reason })
   }
 
   async #open(keep) {
@@ -103,7 +139,12 @@ export class Client extends Verbs {
     )
     this.#kept = await this.#keeping
     // who has signed out meanwhile is not to be found here again
-    if (this.#forgotten || this.state === "signed out") await this.forget()
+    if (this.#forgotten || this.state === "signed out") await this.forget(this.#forgotten ?? this.#whenSignedOut)
+  }
+
+  /** What stays in this browser when the session has ended: writes that wait are sent when the same user signs in again. */
+  get #whenSignedOut() {
+    return { keepWrites: !STAY_SIGNED_OUT.includes(this.reason) }
   }
 
   /** Whether the writes that wait would survive a reload. */
@@ -111,12 +152,15 @@ export class Client extends Verbs {
     return this.#kept?.holdsAll ?? false
   }
 
-  /** Throws away what this browser keeps, and keeps nothing more. */
-  async forget() {
+  /** Once signed out: whether the writes that waited are kept in this browser, to be sent when the same user signs in again. */
+  keepsAfterSignOut = false
+
+  /** Throws away what this browser keeps, but, with `keepWrites`, not the writes that wait; and keeps nothing more. */
+  async forget({ keepWrites = false } = {}) {
     const kept = this.#kept
-    this.#forgotten = true
+    this.#forgotten ??= { keepWrites }
     this.#kept = null
-    await kept?.end({ forgetting: true })
+    await kept?.end({ forgetting: true, keepWrites })
   }
 
   /** `live`, `catching up`, `offline` or `signed out`. Only `live` says that nothing is missing here. */
@@ -165,6 +209,11 @@ export class Client extends Verbs {
   /** `websocket` or `polling`; null while there is no connection. */
   get transport() {
     return this.#connection.transport
+  }
+
+  /** Finds out whether the connection still stands, and replaces it if not, as happens by itself when a tab is looked at. */
+  async test() {
+    await this.#connection.test()
   }
 
   /** How long the server takes to answer, in milliseconds; rejects while there is no connection. */
@@ -226,6 +275,9 @@ export class Client extends Verbs {
 
   /** Milliseconds that this machine's clock is ahead of the server's, as far as that is known; see `identify`. */
   clockAhead = 0
+
+  /** Whether the server runs another version than this page was loaded from: a reload brings the new one. See the event `outdated`. */
+  outdated = false
 
   /** This tab's session, {id, label}, once known. */
   get session() {
@@ -289,11 +341,9 @@ export class Client extends Verbs {
 
   /** Ends the connection. Writes that are still pending are rejected; what is held stays readable, as of now. */
   close() {
-    globalThis.removeEventListener?.("online", this.#online)
+    this.#liveness.close()
     this.#connection.close()
   }
-
-  #online = () => this.#connection.hurry()
 
   async #ask(verb, payload) {
     const { ok, ...answer } = await this.#connection.call(verb, payload)
@@ -335,7 +385,13 @@ export class Client extends Verbs {
   #told(name, detail) {
     this.#emit(name, detail)
     if (name !== "state") return
-    if (this.state === "signed out") this.forget()
+    if (this.state === "signed out") {
+      this.#liveness.close()
+      const { keepWrites } = this.#whenSignedOut
+      this.keepsAfterSignOut = keepWrites && this.#kept !== null
+      this.forget({ keepWrites }).catch(() => {})
+      if (this.keepsAfterSignOut) this.#outbox.fail(new Refusal({ code: "unauthenticated", message: KEPT }))
+    }
     if (this.state === "live") this.#kept?.adopt().catch(() => {})
   }
 
@@ -355,6 +411,7 @@ export class Client extends Verbs {
     const ready = new Promise((resolve, reject) => {
       const settle = () => {
         if (this.state === "live") resolve(this)
+        if (this.#failed) reject(this.#failed)
         if (this.state === "signed out")
           reject(new Refusal({ code: "unauthenticated", message: "Sign in first: the server does not know this caller." }))
       }
@@ -364,20 +421,19 @@ export class Client extends Verbs {
     return ready
   }
 
-  /** Who the cookie stands for now: false when it is another user than before. */
-  async #identify() {
-    const response = await fetch(`${this.#base}/api/v1/me`, {
-      headers: { Accept: "application/json" },
-      signal: AbortSignal.timeout(30_000),
-    })
-    if (!response.ok) throw new Error(`me: ${response.status}`)
-    const { user, session, limits } = await response.json()
+  /** The server says who this connection is for: false when that is another user than before. */
+  #identify({ user, session, limits, server }) {
+    this.clockAhead = Date.now() - Date.parse(server.time)
+    this.#own.session = session
     this.#outbox.limits = limits
-    const date = Date.parse(response.headers.get("Date") ?? "")
-    if (!Number.isNaN(date)) this.clockAhead = Date.now() - date
-    this.#own.session = session ?? null
-    this.#user ??= user.username
-    return user.username === this.#user
+    if (this.#byCookie) this.#user ??= user.username
+    this.#build ??= server.build
+    const outdated = server.build !== this.#build
+    if (outdated !== this.outdated) {
+      this.outdated = outdated
+      if (outdated) this.#emit("outdated", { version: server.version, build: server.build })
+    }
+    return this.#user === null || user.username === this.#user
   }
 }
 

@@ -4,8 +4,15 @@
 
 import { Refusal } from "./outbox.js"
 
-const ANSWER_WITHIN = 30_000
+// Time limits, in milliseconds. Those of an open connection are doubled after each one that has run out, until the tab is live.
+const ANSWER_WITHIN = 30_000 // for what a caller asks for
+const JOIN_WITHIN = 5_000 // from an open transport to an accepted connection
+const IDENTIFY_WITHIN = 4_000
+const PAGE_WITHIN = 8_000 // for a page of a sync, about 512 KiB
+const MOST_SLACK = 8
 const TRY_AGAIN = 1_000 // after the server itself has ended or refused the connection
+const FRESH = 2_000 // an attempt to connect that is younger is left alone
+const POLLING_FIRST_EVERY = 5 // attempts that hang
 const BY_PEER = ["transport close", "transport error"] // reasons of socket.io: the other end has closed the connection
 const RENEWED = ["password_changed", "ended"] // how a session ends whose browser may hold a new cookie in a moment
 
@@ -21,6 +28,16 @@ export class Connection {
   #retry = null
   #renews // whether the browser's cookie says who we are: it may come back as another one
   #ending = null // why our session has ended, until we know whether there is a new one
+  #slack = 1
+  #hung = 0 // attempts without an answer, since there was a connection
+  #joining = null // a timer
+  #attemptAt = -Infinity
+  #heard = 0 // messages, since the beginning
+  #heardAt = Date.now()
+  #testing = false
+  #resting = false
+  #waking = new Set() // functions that look whether the rest is over
+  #crowded
 
   state = "catching up"
   tabs = null // of this user, from `presence`; null while we do not know
@@ -30,16 +47,21 @@ export class Connection {
 
   /**
    * `socket` is a socket.io-client Socket that is not connected yet. `tell(name, detail)` hears of "state", "presence",
-   * "notice" and "healed". `identify()` resolves to true when the server still takes us for the same user;
-   * `renews`: by a cookie, which changes with every sign-in and every new password.
+   * "notice" and "healed". `identify(answer)`, given the server's answer to the event `identify`, says whether it takes us for the
+   * same user; `renews`: by a cookie, which changes with every sign-in and every new password. `crowded()`: whether this browser has
+   * so many tabs that hidden ones should give their connection back.
    */
-  constructor({ socket, replica, outbox, tell, identify, renews = false }) {
+  constructor({ socket, replica, outbox, tell, identify, renews = false, crowded = () => false }) {
     this.#socket = socket
     this.#replica = replica
     this.#outbox = outbox
     this.#tell = tell
     this.#identify = identify
     this.#renews = renews
+    this.#crowded = crowded
+    socket.io.on("open", () => this.#opened())
+    socket.io.on("reconnect_attempt", () => (this.#attemptAt = Date.now()))
+    for (const event of ["packet", "ping"]) socket.io.on(event, () => this.#hear())
     socket.on("connect", () => this.#connected())
     socket.on("disconnect", (reason) => this.#disconnected(reason))
     socket.on("connect_error", (error) => this.#refused(error))
@@ -57,14 +79,17 @@ export class Connection {
 
   /** A second attempt beside one that is under way would be refused by the server, and take the first one with it. */
   #connect() {
-    if (!this.#closed && !this.#socket.active) this.#socket.connect()
+    if (this.#closed || this.#socket.active) return
+    this.#attemptAt = Date.now()
+    this.#socket.connect()
   }
 
   /** Asks without waiting in line: for the reading verbs. Rejects with a Refusal, also when there is no connection. */
-  call(verb, payload) {
-    if (!this.#socket.connected) return Promise.reject(notConnected())
+  async call(verb, payload, within = ANSWER_WITHIN) {
+    if (this.#resting) await this.#awake()
+    if (!this.#socket.connected) throw notConnected()
     return new Promise((resolve, reject) => {
-      this.#socket.timeout(ANSWER_WITHIN).emit(verb, payload, (lost, body) => {
+      this.#socket.timeout(within).emit(verb, payload, (lost, body) => {
         if (lost) reject(notConnected())
         else if (body.ok) resolve(body)
         else reject(new Refusal(body.error))
@@ -75,7 +100,7 @@ export class Connection {
   /** How long the server takes to answer, in milliseconds. */
   async ping() {
     const asked = performance.now()
-    await this.call("list", { limit: 1, values: false })
+    await this.call("identify", {})
     return performance.now() - asked
   }
 
@@ -96,32 +121,135 @@ export class Connection {
     this.#socket.emit(verb, payload, answered)
   }
 
-  /** The network may be back: do not wait for the next attempt. */
-  hurry() {
-    if (!this.#begun || this.#socket.connected || this.state === "signed out") return
-    clearTimeout(this.#retry)
+  /** Finds out within seconds whether the connection still stands, and replaces it if not; without one, tries to connect at once. */
+  async test() {
+    if (!this.#begun || this.#closed || this.state === "signed out") return
+    if (!this.#socket.connected) return this.#hurry()
+    if (this.#testing) return
+    this.#testing = true
+    const [round, heard] = [this.#round, this.#heard]
+    const stands = await this.call("identify", {}, IDENTIFY_WITHIN * this.#slack).then(
+      () => true,
+      ({ code }) => code !== "unavailable", // a refusal is an answer
+    )
+    this.#testing = false
+    if (stands || round !== this.#round) return
+    // A long message on a slow network may have been in front of the answer.
+    if (this.#heard !== heard) this.#loosen()
+    else this.#dead()
+  }
+
+  /** For how long a write that is on the wire has waited for its answer. */
+  unansweredFor() {
+    return this.#socket.connected ? this.#outbox.unansweredFor() : 0
+  }
+
+  /** For how long nothing has come. */
+  silentFor() {
+    return this.#socket.connected ? Date.now() - this.#heardAt : 0
+  }
+
+  /**
+   * Whether this tab, when it is hidden, should give its connection back: each poll holds one of the few connections that a browser opens
+   * to one server, so that many tabs would keep each other, and every page, waiting.
+   */
+  mayRest() {
+    return this.state === "live" && this.transport === "polling" && this.#outbox.pending.length === 0 && this.#crowded()
+  }
+
+  /** Gives the connection back until `test`, a write or a call needs it. The state is `catching up` meanwhile: something may be missing. */
+  rest() {
+    this.#resting = true
     this.#socket.disconnect()
+  }
+
+  /** Ends a rest. */
+  wake() {
+    if (this.#resting) this.#hurry()
+  }
+
+  close(refusal = new Refusal({ code: "unavailable", message: "The connection was closed." })) {
+    this.#closed = true
+    clearTimeout(this.#retry)
+    clearTimeout(this.#joining)
+    this.#socket.disconnect()
+    this.#outbox.fail(refusal)
+  }
+
+  /** The network may be back: do not wait for the next attempt, nor for one that was made before. */
+  #hurry() {
+    if (!this.#resting && Date.now() - this.#attemptAt < FRESH) return
+    this.#resting = false
+    clearTimeout(this.#retry)
+    this.#first("websocket")
+    this.#hangUp()
     this.#connect()
   }
 
-  close() {
-    this.#closed = true
-    clearTimeout(this.#retry)
+  #awake() {
+    this.wake()
+    return new Promise((done) => {
+      const look = () => (this.state === "catching up" ? this.#waking.add(look) : done())
+      look()
+    })
+  }
+
+  #hear() {
+    this.#heard += 1
+    this.#heardAt = Date.now()
+  }
+
+  /** A transport is open; the server says next whether it takes us. */
+  #opened() {
+    clearTimeout(this.#joining)
+    this.#joining = setTimeout(() => !this.#socket.connected && this.#again(), JOIN_WITHIN * this.#slack)
+  }
+
+  #loosen() {
+    this.#slack = Math.min(this.#slack * 2, MOST_SLACK)
+  }
+
+  /** Nothing comes over this connection any more. */
+  #dead() {
+    this.#loosen()
+    this.#hangUp()
+    this.#connect()
+  }
+
+  /** Ends the connection, or the attempt, without waiting for the other side. */
+  #hangUp() {
+    const { engine } = this.#socket.io
     this.#socket.disconnect()
-    this.#outbox.fail(new Refusal({ code: "unavailable", message: "The connection was closed." }))
+    engine?.transport?.abort?.()
+  }
+
+  /** The transport that is tried first. */
+  #first(name) {
+    const { transports } = this.#socket.io.opts
+    if ((transports[0].prototype?.name ?? transports[0]) !== name) transports.reverse()
   }
 
   async #connected() {
     const round = ++this.#round
+    clearTimeout(this.#joining)
+    this.#hung = 0
+    this.#hear()
     this.#enter("catching up")
-    // Another tab may have signed somebody else in meanwhile: their entries are not for this tab, nor our writes for them.
-    const identity = this.#identify().catch(() => null)
+    // Another tab may have signed somebody else in meanwhile: their entries are not for this tab, nor our writes for them. The server says
+    // over this very connection who it is for.
+    const identity = this.call("identify", {}, IDENTIFY_WITHIN * this.#slack).then((answer) => this.#identify(answer), () => null)
     this.#catchUp(identity)
     const same = await identity
     if (round !== this.#round) return
     if (same === false) this.#signedOut("another_user")
-    else if (same === null) this.#again()
+    else if (same === null) this.#slow()
     else this.#ending = null
+  }
+
+  /** Something took too long on an open connection. */
+  #slow(delay = 0) {
+    this.#loosen()
+    this.#again(delay)
   }
 
   #disconnected(reason) {
@@ -132,7 +260,7 @@ export class Connection {
     this.#outbox.disconnected({ byPeer: BY_PEER.includes(reason) })
     this.tabs = null
     if (this.#closed || this.state === "signed out") return
-    this.#enter("offline")
+    this.#enter(this.#resting ? "catching up" : "offline")
     if (reason === "io server disconnect") this.#tryAgain()
   }
 
@@ -140,8 +268,9 @@ export class Connection {
     if (error.message === "unauthenticated") return this.#signedOut(this.#ending ?? "unauthenticated")
     if (this.#closed || this.state === "signed out") return
     this.#enter("offline")
-    // Something on the way may let one transport through and not the other.
-    this.#socket.io.opts.transports.reverse()
+    // An attempt that fails has tried both transports. One that hangs has not: something on the way may swallow the first one. But where
+    // it swallows everything, only WebSocket opens a new connection; polling may be given an old, dead one by the browser.
+    if (error.message === "timeout") this.#first(this.#hung++ % POLLING_FIRST_EVERY === 0 ? "polling" : "websocket")
     // A refusal by the server's word ends socket.io's own attempts; a lost network does not.
     if (!this.#socket.active) this.#tryAgain((error.data?.retry_after ?? 0) * 1_000)
   }
@@ -152,7 +281,7 @@ export class Connection {
   }
 
   #again(delay = 0) {
-    this.#socket.disconnect()
+    this.#hangUp()
     this.#tryAgain(delay)
   }
 
@@ -170,18 +299,19 @@ export class Connection {
     const { differences, proofs } = this.#replica
     try {
       for (let payload = this.#replica.startSync(); payload !== null; ) {
-        const page = await this.call("sync", payload)
+        const page = await this.call("sync", payload, PAGE_WITHIN * this.#slack)
         if ((await identity) !== true || round !== this.#round) return
         payload = this.#replica.takePage(page)
       }
     } catch (error) {
       // A lost connection starts anew by itself; on a standing one, a sync without an answer is a dead line.
-      if (round === this.#round && this.#socket.connected) this.#again((error.retry_after ?? 0) * 1_000)
+      if (round === this.#round && this.#socket.connected) this.#slow((error.retry_after ?? 0) * 1_000)
       return
     }
     if (this.#replica.differences !== differences) this.#reportDifference()
     if (this.#replica.proofs !== proofs) this.#prove()
     // Not before: after a restored backup, only what has come now says what the writes that wait would do.
+    this.#slack = 1
     this.#outbox.connected()
     this.#enter("live")
   }
@@ -220,6 +350,9 @@ export class Connection {
     if (this.state === state) return
     this.state = state
     this.#tell("state", { state, reason: this.reason })
+    const waking = [...this.#waking]
+    this.#waking.clear()
+    for (const look of waking) look()
   }
 }
 

@@ -7,6 +7,7 @@ import { Store } from "./store.js"
 const SAVE_EVERY = 1_000
 const PROVE_EVERY = 20_000 // how often it is noted that what is kept still holds
 const LOOK_EVERY = 15_000 // for writes that tabs have left behind
+const NOBODY = "" // no tab is called that: what is its own is taken over by the next one
 const SENT_SOON = 300 // a write that is acknowledged within this need not be kept
 
 export class Kept {
@@ -84,8 +85,11 @@ export class Kept {
     }
   }
 
-  /** From now on nothing is kept; `forgetting`: nor what was kept until now. */
-  async end({ forgetting = false } = {}) {
+  /**
+   * From now on nothing is kept; `forgetting`: nor what was kept until now, except, with `keepWrites`, what waits to be sent: the next page
+   * of this user sends it.
+   */
+  async end({ forgetting = false, keepWrites = false } = {}) {
     clearInterval(this.#looks)
     clearInterval(this.#proves)
     clearTimeout(this.#timer)
@@ -93,8 +97,17 @@ export class Kept {
     document.removeEventListener("visibilitychange", this.#hidden)
     const store = this.#store
     this.#store = null
-    if (forgetting) await store?.forget().catch(() => {})
+    // taken now: the outbox is about to be emptied
+    const left = keepWrites ? this.#waiting.map((write) => ({ ...write, tab: NOBODY })) : null
+    if (forgetting) await store?.forget(left).catch(() => {})
     store?.close()
+  }
+
+  /** The writes that wait, as they are kept: [{op_id, …}]. */
+  get #waiting() {
+    const { pending, quarantined } = this.#parts.outbox
+    const records = (writes, flag) => writes.map((write) => this.#record(write.payload.op_id, { ...write, quarantined: flag }))
+    return [...records(pending, false), ...records(quarantined, true)]
   }
 
   async #fill() {
@@ -171,12 +184,9 @@ export class Kept {
   async #writeOutbox() {
     this.#writing = null
     if (!this.#store) return
-    const { pending, quarantined } = this.#parts.outbox
-    const wanted = new Map()
-    for (const write of pending) wanted.set(write.payload.op_id, { ...write, quarantined: false })
-    for (const write of quarantined) wanted.set(write.payload.op_id, { ...write, quarantined: true })
-    const isKept = ([id, write]) => this.#outbox.has(id) && Boolean(this.#outbox.get(id).quarantined) === write.quarantined
-    const add = [...wanted].filter((entry) => !isKept(entry)).map(([id, write]) => this.#record(id, write))
+    const wanted = new Map(this.#waiting.map((write) => [write.op_id, write]))
+    const isKept = ({ op_id, quarantined }) => this.#outbox.has(op_id) && Boolean(this.#outbox.get(op_id).quarantined) === quarantined
+    const add = [...wanted.values()].filter((write) => !isKept(write))
     const drop = [...this.#outbox.keys()].filter((id) => !wanted.has(id))
     if (add.length === 0 && drop.length === 0) return
     try {
@@ -190,6 +200,8 @@ export class Kept {
   }
 
   #record(op_id, { verb, payload, keys, prefixes, epoch, at, quarantined }) {
+    const known = this.#outbox.get(op_id)
+    if (known) return { ...known, quarantined }
     const { crc: _, ...held } = this.#parts.replica.entries.get(payload.key) ?? {}
     const before = held.revision !== undefined && held.revision === payload.if_revision ? held : null
     return { op_id, tab: this.#tab, at, number: ++this.#number, verb, payload, keys, prefixes, epoch, before, quarantined }

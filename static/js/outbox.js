@@ -87,6 +87,12 @@ export class Outbox {
     return [...this.#quarantined.values()].map(({ verb, payload, keys, prefixes, epoch, at }) => ({ verb, payload, keys, prefixes, epoch, at, sent: false }))
   }
 
+  /** For how long, in milliseconds, the oldest write on the wire has waited for its answer; 0 when there is none. */
+  unansweredFor() {
+    const oldest = this.#writes.find(({ sent }) => sent)
+    return oldest ? this.#now() - oldest.sentAt : 0
+  }
+
   /** Whether a write that is on the wire passes this test: its change arrives before its acknowledgement. */
   awaits(test) {
     return this.#writes.some((write) => write.sent && test(write))

@@ -4,13 +4,14 @@
 
 const NAME = "realtime_kv"
 const VERSION = 1
+const OLDEST = 30 * 86_400_000 // so long a write waits for its user to sign in again
 const PAGE = 2_000 // entries read or written at once, so that a page stays responsive
 
 export class Store {
   #db
   #user
 
-  /** Opens what is kept for this user; what was kept for another one is thrown away. */
+  /** Opens what is kept for this user; the entries of another one are thrown away, but the writes that wait for them stay. */
   static async open(user) {
     const db = await opened()
     const store = new Store(db, user)
@@ -91,7 +92,7 @@ export class Store {
     return kept.filter(({ user }) => user === this.#user).sort((a, b) => a.at - b.at || a.number - b.number)
   }
 
-  /** Keeps these writes and drops those with these op_ids. Resolves once that is so, and rejects when it is another user's. */
+  /** Keeps these writes and drops those with these op_ids. Resolves once that is so, and rejects when another user has come. */
   async change(add, drop) {
     const tx = this.#db.transaction(["state", "outbox"], "readwrite")
     const outbox = tx.objectStore("outbox")
@@ -117,9 +118,16 @@ export class Store {
     return claimed
   }
 
-  /** Throws away what is kept, unless it has become another user's. */
-  async forget() {
+  /** Throws away what is kept of this user; `writes`, if given, are kept instead of those that were. */
+  async forget(writes = null) {
     if ((await this.#owner()) === this.#user) await this.#begin()
+    const tx = this.#db.transaction("outbox", "readwrite")
+    const outbox = tx.objectStore("outbox")
+    if (writes === null) {
+      const kept = await answered(outbox.getAll())
+      for (const { op_id } of kept.filter(({ user }) => user === this.#user)) outbox.delete(op_id)
+    } else for (const write of writes) outbox.put({ ...write, user: this.#user })
+    return finished(tx)
   }
 
   close() {
@@ -131,12 +139,14 @@ export class Store {
     return (await answered(this.#db.transaction("state").objectStore("state").get("state")))?.user
   }
 
-  /** Whatever was kept, it is this user's from now on. */
+  /** Nothing is kept any more but the writes that wait, and it is this user's from now on. */
   async #begin() {
-    const names = ["state", "entries", "outbox"]
-    const tx = this.#db.transaction(names, "readwrite")
-    for (const name of names) tx.objectStore(name).clear()
+    const tx = this.#db.transaction(["state", "entries", "outbox"], "readwrite")
+    for (const name of ["state", "entries"]) tx.objectStore(name).clear()
     tx.objectStore("state").put({ user: this.#user }, "state")
+    const outbox = tx.objectStore("outbox")
+    const old = Date.now() - OLDEST
+    for (const { op_id, at } of await answered(outbox.getAll())) if (at < old) outbox.delete(op_id)
     return finished(tx)
   }
 }

@@ -15,9 +15,9 @@ const FLOORS = [
   ["account", "admin", "rkv.js", "accounts.js", "api.js", "preferences.js", "forms.js"],
   ["client.js"],
   ["kept.js"],
-  ["connection.js", "store.js", "verbs.js"],
+  ["connection.js", "store.js", "verbs.js", "origin.js"],
   ["replica.js", "outbox.js", "facts.js", "own.js"],
-  ["sw.js", "values.js", "sizes.js", "keys.js", "digest.js", "clipboard.js", "settings.js", "theme.js", "clock.js"],
+  ["sw.js", "values.js", "sizes.js", "polling.js", "liveness.js", "keys.js", "digest.js", "clipboard.js", "settings.js", "theme.js", "clock.js"],
 ]
 
 const files = readdirSync(ROOT, { recursive: true }).filter((name) => name.endsWith(".js"))

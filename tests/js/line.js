@@ -7,7 +7,14 @@ export class Line {
   connected = false
   active = false
   sendBuffer = []
-  io = { opts: { transports: ["websocket", "polling"] }, engine: { transport: { name: "websocket" } } }
+  io = { opts: { transports: ["websocket", "polling"] }, engine: { transport: { name: "websocket" } }, on: () => {} }
+  /** What `identify` is answered; null: nothing. */
+  identity = {
+    user: { username: "ada" },
+    session: { id: "s1", label: "Firefox on Linux" },
+    limits: { key: 512, value: 65_536, batch: 128, message: 1_048_576 },
+    server: { version: "1", build: "b1", time: new Date().toISOString() },
+  }
   /** What the page has sent and was not answered yet: [{verb, payload, answer(body), lose()}]. */
   sent = []
 
@@ -16,6 +23,8 @@ export class Line {
   on(event, fn) {
     this.#listeners.set(event, fn)
   }
+
+  once() {}
 
   emit(verb, payload, answered) {
     this.#send(verb, payload, (body) => body && answered(body))
@@ -60,6 +69,13 @@ export class Line {
     return request.payload
   }
 
+  /** Nobody answers the oldest request with this verb, and its time runs out. */
+  lose(verb) {
+    const at = this.sent.findIndex((request) => request.verb === verb)
+    const [request] = this.sent.splice(at, 1)
+    request.answered(null)
+  }
+
   refuse(verb, error) {
     return this.answer(verb, { ok: false, error })
   }
@@ -70,6 +86,7 @@ export class Line {
   }
 
   #send(verb, payload, answered) {
+    if (verb === "identify" && this.identity) return queueMicrotask(() => answered({ ok: true, ...structuredClone(this.identity) }))
     this.sent.push({ verb, payload: structuredClone(payload), answered })
   }
 
@@ -81,6 +98,9 @@ export class Line {
     for (const { answered } of lost) answered(null)
   }
 }
+
+export class Fetch {}
+export class WebSocket {}
 
 export function io() {
   return (Line.last = new Line())

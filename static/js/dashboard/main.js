@@ -21,7 +21,7 @@ const LATER = { activity: () => import("./past/activity.js"), trash: () => impor
 const at = (id) => document.getElementById(id)
 
 const made = JSON.parse(at("page").textContent)
-const kv = new Client({ user: made.username, keep: kept() === made.username })
+const kv = new Client({ user: made.username, keep: kept() === made.username, build: made.build })
 const announcer = new Announcer(at("polite"), at("assertive"), () => setting("announcements"))
 const toasts = new Toasts(redraw, (id) => page.focus(id))
 const page = {

@@ -15,8 +15,8 @@ const REASONS = {
 }
 const UNKNOWN = "Your session is over: it was ended, or has expired, while this tab had no connection."
 
-/** `unsaved`: [{key, text}]. The dialog stays: there is nothing to be done here any more. */
-export function showSignedOut(place, reason, unsaved) {
+/** `unsaved`: [{key, text}]; `kept`: what was saved and not sent is kept in this browser. The dialog stays: there is nothing to be done here any more. */
+export function showSignedOut(place, reason, unsaved, kept = false) {
   const here = `/signin?next=${encodeURIComponent(location.pathname + location.search)}`
   const other = reason === "another_user"
   show(
@@ -25,6 +25,7 @@ export function showSignedOut(place, reason, unsaved) {
       <dialog id="signed-out" aria-labelledby="signed-out-title" @cancel=${(event) => event.preventDefault()}>
         <h2 id="signed-out-title">You were signed out</h2>
         <p>${REASONS[reason] ?? UNKNOWN} Nothing more is saved from here.</p>
+        ${kept ? html`<p>Changes that were saved here and not sent yet are kept in this browser. They are sent when you sign in again.</p>` : nothing}
         ${unsaved.length === 0 ? nothing : unsavedText(unsaved)}
         <div class="row-of-buttons">
           ${unsaved.length === 0 ? nothing : copyButton(unsaved)}

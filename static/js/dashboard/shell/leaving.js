@@ -20,7 +20,7 @@ export class Leaving {
   /** We have been signed out, with these writes waiting. */
   async signedOut(pending) {
     const { kv, page } = this.#desk
-    showSignedOut(page.dialogs, kv.reason, this.#unsaved(pending))
+    showSignedOut(page.dialogs, kv.reason, this.#unsaved(pending), pending.length > 0 && kv.keepsAfterSignOut)
     await forgetHere(kv)
   }
 

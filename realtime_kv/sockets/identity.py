@@ -1,0 +1,48 @@
+"""The answer to the socket event `identify`: who the server takes this connection for, and which server it is.
+
+A client asks first thing on every connection, and again to find out whether the connection still stands. It reads
+nothing from the disk, so the answer is as fast as the connection.
+"""
+
+from typing import Any
+
+import msgspec
+
+from realtime_kv import browser_files
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.errors import BadRequest
+from realtime_kv.core.frames import timestamp
+from realtime_kv.core.runtime import Future
+from realtime_kv.core.store import BATCH_OPS, Store
+from realtime_kv.core.values import KEY_BYTES
+from realtime_kv.sockets.connections import MESSAGE_BYTES
+from realtime_kv.verbs.payloads import Payload
+from realtime_kv.version import VERSION
+
+EVENT = "identify"
+
+
+class Identify(Payload):
+    """The question, an empty object."""
+
+    def call(self, store: Store, caller: Caller) -> Future[Any]:
+        """What the acknowledgement says, at once."""
+        return Future.called(lambda: _identity(caller, store))
+
+
+def decode(body: bytes) -> Identify:
+    """The question as it came. Raises BadRequest."""
+    try:
+        return msgspec.json.decode(body, type=Identify)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise BadRequest(f"{EVENT!r} takes an empty object.") from None
+
+
+def _identity(caller: Caller, store: Store) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "user": {"username": caller.username},
+        "session": {"id": caller.session, "label": caller.label},
+        "limits": {"key": KEY_BYTES, "value": store.value_bytes, "batch": BATCH_OPS, "message": MESSAGE_BYTES},
+        "server": {"version": VERSION, "build": browser_files.build(), "time": timestamp(store.clock())},
+    }

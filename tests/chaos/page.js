@@ -1,0 +1,71 @@
+// What runs in the page: a client of our own that keeps its writes, a writer, and a record of what was reported for each write.
+
+export async function begin(user, first) {
+  const { Client } = await import("/rkv.js")
+  const kv = new Client({ user, keep: true })
+  const state = (window.chaos = { kv, next: first, writing: true, outcomes: {}, outdated: 0 })
+  const note = (numbers, outcome) => {
+    for (const n of numbers) state.outcomes[n] = outcome
+  }
+  const settle = (numbers, answer) => answer.then(() => note(numbers, "acknowledged"), ({ code, name }) => note(numbers, code ?? name))
+  // events that come with a promise: writes that an earlier page has left behind
+  kv.addEventListener("adopted", ({ detail: { write, settled } }) => settle(numbersOf(write), settled))
+  kv.addEventListener("outdated", () => (state.outdated += 1))
+  state.write = (key) => {
+    const n = state.next++
+    state.outcomes[n] = "pending"
+    settle([n], kv.set(key, { n }))
+  }
+  state.batch = (keys) => {
+    const numbers = keys.map(() => state.next++)
+    note(numbers, "pending")
+    settle(numbers, kv.batch(keys.map((key, i) => ({ op: "set", key, value: { n: numbers[i] } }))))
+  }
+  await kv.ready
+  // kept from now on, whatever was there before
+  await kv.keep()
+  write()
+
+  function write() {
+    if (!state.writing || kv.state === "signed out") return
+    if (kv.pending.length < 40) {
+      if (Math.random() < 0.2) state.batch(["x", "y"].map((name) => `${name}/${Math.floor(Math.random() * 4)}`))
+      else state.write(`k${Math.floor(Math.random() * 6)}`)
+    }
+    setTimeout(write, 20 + Math.random() * 180)
+  }
+}
+
+function numbersOf({ payload }) {
+  return [payload.value, ...(payload.ops ?? []).map(({ value }) => value)].filter((value) => value?.n !== undefined).map(({ n }) => n)
+}
+
+/** Resolves once a write that is made now has been acknowledged: then the tab is live, whatever its state says. */
+export async function live() {
+  const { kv } = window.chaos
+  const asked = performance.now()
+  await kv.set("probe", "live")
+  while (kv.state !== "live") await new Promise((go) => kv.addEventListener("state", go, { once: true }))
+  return performance.now() - asked
+}
+
+/** Writes no more; resolves once everything is settled. */
+export async function drain() {
+  const { chaos } = window
+  chaos.writing = false
+  while (chaos.kv.pending.length > 0) await new Promise((go) => chaos.kv.addEventListener("pending", go, { once: true }))
+  await new Promise((go) => setTimeout(go))
+}
+
+export async function signedOut() {
+  const { kv } = window.chaos
+  while (kv.state !== "signed out") await new Promise((go) => kv.addEventListener("state", go, { once: true }))
+  await new Promise((go) => setTimeout(go, 50))
+}
+
+/** What happened here, and how it stands. */
+export function record() {
+  const { kv, outcomes, next, outdated } = window.chaos
+  const entries = Object.fromEntries(kv.entries().map(({ key, value, revision }) => [key, [value, revision]]))
+  return { outcomes, next, outdated, healed: kv.healed, entries, pending: kv.pending.length, state: kv.state }
+}
