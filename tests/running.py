@@ -96,6 +96,13 @@ class Server:
         assert answer.status_code == 201, answer.text
         return Account(self, username, answer.json()["token"])
 
+    def sign_in(self, username: str) -> "Account":
+        """A further session of somebody who has signed up."""
+        credentials = {"username": username, "password": PASSWORD, "token": True}
+        answer = requests.post(f"{self.url}/api/v1/sign_in", json=credentials, timeout=DEADLINE)
+        assert answer.status_code == 200, answer.text
+        return Account(self, username, answer.json()["token"])
+
     def _read(self, process: "subprocess.Popen[str]", ready: "queue.SimpleQueue[str | None]") -> None:
         assert process.stdout is not None
         for line in process.stdout:

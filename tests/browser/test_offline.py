@@ -263,7 +263,7 @@ def test_what_an_earlier_session_kept_is_sent_and_goes_where_one_does_not_stay_s
     theirs.page.wait_for_function(NOTHING_KEPT)
 
 
-def test_somebody_elses_cookie_empties_what_was_kept(make_person):
+def test_somebody_elses_cookie_empties_what_was_kept_and_writes_nothing_for_them(make_person):
     ada = make_person("ada")
     ada.set("secret/of-ada", 1)
     tab = ada.open_tab()
@@ -280,8 +280,50 @@ def test_somebody_elses_cookie_empties_what_was_kept(make_person):
     tab.is_live()
     expect(tab.count).to_have_text("0 keys")
     tab.page.evaluate(KEPT, 0)
-    tab.page.evaluate(WAITING, 0)
     assert bob.call("list")["entries"] == []
+    # what she had saved waits for her
+    tab.page.evaluate(WAITING, 1)
+    tab.page.close()
+    ada.context.clear_cookies()
+    ada.sign_in()
+    tab = ada.open_tab()
+    expect(tab.value_of("of-ada")).to_have_text("1")
+    tab.page.evaluate(WAITING, 0)
+    assert ada.get("of-ada") == 1
+    assert bob.call("list")["entries"] == []
+
+
+def test_what_was_saved_offline_is_sent_after_the_session_was_ended_elsewhere(make_person):
+    ada = make_person("ada")
+    ada.set("a", "before")
+    elsewhere = ada.server.sign_in(ada.username)
+    tab = ada.open_tab()
+    tab.page.evaluate(KEPT, 1)
+    away(ada, tab)
+    tab.write("a", '"offline"')
+    tab.create("b", '"new"')
+    tab.page.evaluate(WAITING, 2)
+    assert elsewhere.http("end_other_sessions").status_code == 200
+    ada.context.set_offline(False)
+    dialog = tab.page.get_by_role("dialog", name="You were signed out")
+    expect(dialog).to_contain_text("They are sent when you sign in again.")
+    # its values are gone, what waits is not
+    entries = """async () => {
+      const asked = (request) => new Promise((done) => (request.onsuccess = () => done(request.result)))
+      const db = await asked(indexedDB.open("realtime_kv"))
+      const kept = await asked(db.transaction("entries").objectStore("entries").count())
+      db.close()
+      return kept
+    }"""
+    tab.page.evaluate(WAITING, 2)
+    assert tab.page.evaluate(entries) == 0
+    ada.sign_in()
+    # in another tab, while the one that was signed out is still open
+    again = ada.open_tab()
+    expect(again.value_of("a")).to_have_text('"offline"')
+    expect(again.value_of("b")).to_have_text('"new"')
+    again.page.evaluate(WAITING, 0)
+    assert [entry["version"] for entry in ada.call("list")["entries"]] == [2, 1]
 
 
 def test_a_hundred_changes_wait_and_no_more(ada):

@@ -175,6 +175,17 @@ def test_a_page_from_anywhere_else_gets_nowhere(
         [keeper.url, token],
     )
     assert state == "offline"
+    # nor does it wait for ever: it says what would let it in
+    refusal = visit.page.evaluate(
+        """async ([server, token]) => {
+          const { connect } = await import(`${server}/rkv.js`)
+          const why = ({ code, message, setting }) => [code, message, setting]
+          return connect({ url: server, token }).then(() => null, why)
+        }""",
+        [keeper.url, token],
+    )
+    sentence = f"{stranger.url} may not connect to {keeper.url}: add it to the setting RKV_ORIGINS of that server."
+    assert refusal == ["forbidden", sentence, "RKV_ORIGINS"]
     context.close()
     # the sign-up did nothing
     answer = requests.post(
