@@ -3,14 +3,13 @@
 export async function begin(user, first) {
   const { Client } = await import("/rkv.js")
   const kv = new Client({ user, keep: true })
-  const state = (window.chaos = { kv, next: first, writing: true, outcomes: {}, outdated: 0 })
+  const state = (window.chaos = { kv, next: first, writing: true, outcomes: {} })
   const note = (numbers, outcome) => {
     for (const n of numbers) state.outcomes[n] = outcome
   }
   const settle = (numbers, answer) => answer.then(() => note(numbers, "acknowledged"), ({ code, name }) => note(numbers, code ?? name))
   // events that come with a promise: writes that an earlier page has left behind
   kv.addEventListener("adopted", ({ detail: { write, settled } }) => settle(numbersOf(write), settled))
-  kv.addEventListener("outdated", () => (state.outdated += 1))
   state.write = (key) => {
     const n = state.next++
     state.outcomes[n] = "pending"
@@ -65,7 +64,7 @@ export async function signedOut() {
 
 /** What happened here, and how it stands. */
 export function record() {
-  const { kv, outcomes, next, outdated } = window.chaos
+  const { kv, outcomes, next } = window.chaos
   const entries = Object.fromEntries(kv.entries().map(({ key, value, revision }) => [key, [value, revision]]))
-  return { outcomes, next, outdated, healed: kv.healed, entries, pending: kv.pending.length, state: kv.state }
+  return { outcomes, next, outdated: kv.outdated, healed: kv.healed, entries, pending: kv.pending.length, state: kv.state }
 }

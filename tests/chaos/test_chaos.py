@@ -1,0 +1,19 @@
+"""A few of the random runs, judged by their outcomes; `python3 -m tests.chaos` makes as many as one likes."""
+
+import subprocess
+import sys
+
+from tests.chaos.lane import FAULTS
+from tests.running import ROOT
+
+# two runs in which everything goes wrong once
+SEED = 361
+
+
+def test_no_write_is_lost_without_a_report_or_applied_twice_whatever_goes_wrong():
+    command = [sys.executable, "-m", "tests.chaos", "--runs=2", "--lanes=1", f"--seed={SEED}", "--untimed"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "lost without a report: 0; applied twice: 0;" in done.stdout
+    for fault in FAULTS:
+        assert f"{fault} " in done.stdout
