@@ -38,6 +38,7 @@ export class Client extends Verbs {
   #build
   #byCookie
   #liveness
+  #checking = false // whether a check of this page's origin is under way
   #failed = null // the Refusal, when there is no use in going on
 
   /** Resolves to this client once it is live for the first time. */
@@ -89,7 +90,7 @@ export class Client extends Verbs {
     })
     this.#liveness = new Liveness(this.#connection)
     this.ready = this.#whenLive()
-    socket.once("connect_error", () => this.#checkOrigin())
+    socket.on("connect_error", () => this.#checkOrigin())
     this.#open(keep)
   }
 
@@ -98,10 +99,13 @@ export class Client extends Verbs {
     return (this.tabs ?? []).filter(({ session }) => session === this.session?.id).length
   }
 
-  /** A browser does not tell a page that it may not connect, so the page asks, once. */
+  /** A browser does not tell a page that it may not connect, so the page asks, as long as it has never been connected. */
   async #checkOrigin() {
+    if (this.#checking || this.#own.session !== null) return
+    this.#checking = true
     const refusal = await originRefused(this.#base)
-    if (refusal && this.state !== "live") this.#fail(refusal)
+    this.#checking = false
+    if (refusal && this.#own.session === null) this.#fail(refusal)
   }
 
   /** There is no use in going on. */
@@ -388,7 +392,7 @@ export class Client extends Verbs {
     if (this.state === "signed out") {
       this.#liveness.close()
       const { keepWrites } = this.#whenSignedOut
-      this.keepsAfterSignOut = keepWrites && this.#kept !== null
+      this.keepsAfterSignOut = keepWrites && (this.#kept?.outlastsSession ?? false)
       this.forget({ keepWrites }).catch(() => {})
       if (this.keepsAfterSignOut) this.#outbox.fail(new Refusal({ code: "unauthenticated", message: KEPT }))
     }

@@ -59,6 +59,11 @@ export class Kept {
     return this.#store !== null && !this.#store.closed && this.#parts.outbox.pending.every(({ payload }) => this.#outbox.has(payload.op_id))
   }
 
+  /** Whether the writes that wait are here, or can still be put here, when the session has ended. */
+  get outlastsSession() {
+    return (this.#store !== null && !this.#store.closed) || this.#parts.outbox.pending.every(({ payload }) => this.#outbox.has(payload.op_id))
+  }
+
   /** The replica has changed: facts as it tells them. */
   changed(facts) {
     for (const { key, entry } of facts) this.#changes.set(key, entry)
