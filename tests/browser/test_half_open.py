@@ -101,7 +101,7 @@ def test_a_network_that_swallows_everything_for_a_while_leaves_nothing_behind(ma
     page = place.open(ada).page
     page.evaluate(CONNECT)
     place.relay.swallow()
-    page.evaluate("window.written = Promise.all([1, 2, 3].map((i) => kv.set(`k${i}`, i)))")
+    page.evaluate("() => { window.written = Promise.all([1, 2, 3].map((i) => kv.set(`k${i}`, i))) }")
     page.evaluate(UNTIL_OFFLINE)
     place.relay.restore()
     assert page.evaluate("written.then((all) => all.map(({ version }) => version))") == [1, 1, 1]
