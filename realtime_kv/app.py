@@ -19,6 +19,7 @@ from realtime_kv.core.chronicle import Chronicle
 from realtime_kv.core.clock import now_ms, steady_ms
 from realtime_kv.core.clock_guard import ClockGuard
 from realtime_kv.core.expiry import LOOK_SECONDS, Expiry
+from realtime_kv.core.reserve import Reserve
 from realtime_kv.core.runtime import Inline, Runtime, repeat
 from realtime_kv.core.space import Quota
 from realtime_kv.core.store import Store
@@ -109,15 +110,23 @@ def create_app(
 
     clock_guard = ClockGuard(engine, clock, steady)
     limit_log = LimitLog(clock)
-    quota = Quota(config.quota_keys, config.quota_bytes)
+    quota = Quota(
+        config.quota_keys,
+        config.quota_bytes,
+        history_bytes=config.history_bytes,
+        receipt_bytes=config.receipt_bytes,
+        trash_bytes=config.trash_bytes,
+    )
     store = Store(
         engine,
         runtime,
         quota=quota,
+        reserve=Reserve(Path(str(engine.url.database)), config.disk_reserve),
         value_bytes=config.value_bytes,
         trash_days=config.trash_days,
         clock=clock,
         on_fatal=on_fatal,
+        on_refusal=lambda limit, user_id, session: limit_log.record(limit, account=user_id, credential=session),
     )
     accounts = Accounts(
         store.writer,
@@ -129,6 +138,7 @@ def create_app(
         steady=steady,
         guard=clock_guard,
         identity=store.identity,
+        check_room=store.reserve.check,
     )
     clock_guard.attach(store.writer, runtime)
     if accounts.rates is not None:

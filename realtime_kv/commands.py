@@ -28,6 +28,7 @@ from realtime_kv.server.control import Failed
 Answer = dict[str, Any]
 Order = Callable[..., Answer]
 
+MIB = 1024 * 1024
 # how long a server that is just starting or stopping is waited for
 PATIENCE = 15.0
 
@@ -57,7 +58,8 @@ def main(options: argparse.Namespace) -> int:
     else:
         for line in _WORDS[options.command](answer):
             print(line)
-    return 0
+    # a purge that left traces has not done what it is for
+    return 0 if answer.get("clean", True) else 1
 
 
 def create_admin(options: argparse.Namespace, order: Order) -> Answer:
@@ -191,8 +193,16 @@ def _users_words(answer: Answer) -> list[str]:
 
 def _purge_words(answer: Answer) -> list[str]:
     parts = [f"{answer[name]} {words}" for name, words in _PURGED.items() if answer[name]]
-    lines = [f"Removed {', '.join(parts) if parts else 'nothing: all of it is young enough'}; {answer['seconds']} s."]
-    if not answer["clean"]:
+    removed = ", ".join(parts) if parts else "nothing: all of it is young enough"
+    lines = [f"Removed {removed}; {answer['seconds']} s."]
+    if answer["rewritten"] and not parts:
+        lines.append("The file was rewritten, because an earlier purge could not do it, or a history had been trimmed.")
+    if answer["needs"]:
+        lines.append(
+            f"The file was not rewritten, so traces of what has been removed may be left in it: that needs "
+            f"{answer['needs'] // MIB + 1} MiB of free space. It is repeated once there is room."
+        )
+    elif not answer["clean"]:
         lines.append("Somebody was reading all the time, so traces may be left in the files: run it again.")
     return lines
 

@@ -52,6 +52,9 @@ class Config:
     history_days: int = 90
     history_bytes: int = 128 * MIB
     receipt_days: int = 7
+    receipt_bytes: int = 256 * MIB
+    trash_bytes: int = 256 * MIB
+    disk_reserve: int | None = None
     audit_days: int = 365
     account_days: int = 14
     purge_hours: int = 6
@@ -313,6 +316,9 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "history_days": _whole(1, 36_500),
     "history_bytes": _whole(1, 10**15),
     "receipt_days": _whole(7, 36_500),
+    "receipt_bytes": _whole(1, 10**15),
+    "trash_bytes": _whole(1, 10**15),
+    "disk_reserve": _whole(0, 10**15),
     "audit_days": _whole(1, 36_500),
     "account_days": _whole(1, 36_500),
     "purge_hours": _whole(1, 8760),

@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,11 +25,11 @@ from realtime_kv.accounts import purge as accounts_purge
 from realtime_kv.accounts.audit import HOUSE, Doer
 from realtime_kv.accounts.sessions import DAY
 from realtime_kv.config import Config
-from realtime_kv.core import backup, database
+from realtime_kv.core import backup, database, vacuum
 from realtime_kv.core.clock import TOLERANCE
 from realtime_kv.core.clock_guard import ClockGuard
 from realtime_kv.core.errors import RateLimited, Refusal, Unavailable
-from realtime_kv.core.purge import Purge
+from realtime_kv.core.purge import Purge, has_much_trash
 from realtime_kv.core.runtime import Future, Inline, Runtime, Workers, repeat
 from realtime_kv.core.store import Store
 from realtime_kv.migrations.steps import NewerDatabase
@@ -43,6 +43,10 @@ HOUR = 60 * 60 * 1000
 # how often it is looked whether something is due
 LOOK_SECONDS = 300
 LAST_PURGE = "last_purge"
+LAST_EARLY_PURGE = "last_early_purge"
+# how often it is looked whether the disk is nearly full, and how soon one early purge may follow another
+ROOM_SECONDS = 5
+EARLY_AGAIN_SECONDS = 600
 _QUEUE = 8
 # a receipt is good for so many days (protocol §2), whatever the setting
 _RECEIPT_DAYS = 7
@@ -53,7 +57,9 @@ class Purged(msgspec.Struct, kw_only=True):
 
     `keys` had been deleted, and with them went `ops` of the log; of `writes` some or all was older than
     the history goes back.
-    `clean` says that no byte of what was removed is left in the files.
+    `clean` says that no byte of what was removed is left in the files, for which the file was `rewritten` if it was
+    due. Where it is not clean, a later purge rewrites the file: `needs` is how many bytes of free space that takes when
+    they were missing, 0 when somebody was reading. An `early` purge was not due by time: something was nearly full.
     """
 
     at: int
@@ -66,6 +72,17 @@ class Purged(msgspec.Struct, kw_only=True):
     sessions: int = 0
     audit: int = 0
     clean: bool = True
+    rewritten: bool = False
+    needs: int = 0
+    early: bool = False
+
+
+class State(msgspec.Struct, kw_only=True):
+    """What is known of the upkeep; `vacuum_due` says that something was removed since the file was last rewritten."""
+
+    last_purge: Purged | None
+    last_early_purge: Purged | None
+    vacuum_due: bool
 
 
 class BackedUp(msgspec.Struct, kw_only=True):
@@ -102,6 +119,8 @@ class Operations:
         self._guard = guard
         self._clock = clock
         self._on_restored = on_restored
+        # when something was last done before its time
+        self._early_at = float("-inf")
         self._due: Future[None] | None = None
         self._workers = Workers(runtime, 1, name="upkeep", queue_limit=_QUEUE, on_full=RateLimited)
         self.folder = config.data_dir / "backups"
@@ -113,11 +132,17 @@ class Operations:
             leftover.unlink(missing_ok=True)
         self._runtime.call_later(LOOK_SECONDS / 10, self.look)
         repeat(self._runtime, LOOK_SECONDS, self.look)
+        repeat(self._runtime, ROOM_SECONDS, self.look_for_room)
 
     def look(self) -> None:
         """Do what is due, unless that is being done."""
         if self._due is None or self._due.done:
             self._due = self._workers.submit(lambda _: self._do_what_is_due())
+
+    def look_for_room(self) -> None:
+        """Do what is due when the disk is nearly full, without waiting for the next look."""
+        if self._store.reserve.is_near and time.monotonic() - self._early_at >= EARLY_AGAIN_SECONDS:
+            self.look()
 
     def purge(self, doer: Doer = HOUSE, progress: Progress = log.debug) -> Future[Purged]:
         """Remove everything whose time is over, for good."""
@@ -133,10 +158,17 @@ class Operations:
 
     def last_purge(self) -> Future[Purged | None]:
         """The last purge."""
+        return self._read(lambda connection: _purged(connection, LAST_PURGE))
 
-        def read(connection: Connection) -> Purged | None:
-            text = accounts_purge.read_meta(connection, LAST_PURGE)
-            return None if text is None else msgspec.json.decode(text, type=Purged)
+    def state(self) -> Future[State]:
+        """What is known of the upkeep."""
+
+        def read(connection: Connection) -> State:
+            return State(
+                last_purge=_purged(connection, LAST_PURGE),
+                last_early_purge=_purged(connection, LAST_EARLY_PURGE),
+                vacuum_due=vacuum.due(database.driver(connection)) is not None,
+            )
 
         return self._read(read)
 
@@ -172,19 +204,62 @@ class Operations:
             last = self._wait(self.last_purge())
             if last is None or _is_due(last.at, self._guard.retention_now(), self._config.purge_hours):
                 self._purge(HOUSE, log.debug)
+            elif self._is_nearly_full() and time.monotonic() - self._early_at >= EARLY_AGAIN_SECONDS:
+                self._early_at = time.monotonic()
+                self._purge(HOUSE, log.debug, early=True)
+            elif self._wait(self._store.readers.submit(_vacuum_is_due)) == vacuum.BY_PURGE:
+                self._repeat_vacuum()
             hours, made = self._config.backup_hours, self.backups()
             if hours and (not made or _is_due(_made_at(made[-1]), self._guard.line_now(), hours)):
                 self._backup(None, HOUSE, log.debug)
         except Exception as error:
             log.error("what was due could not be done, and is tried again: %r", error)
 
-    def _purge(self, doer: Doer, progress: Progress) -> Purged:
+    def _is_nearly_full(self) -> bool:
+        """Whether the disk is, or what a user may have in deleted keys."""
+        return self._store.reserve.is_near or self._wait(
+            self._store.readers.submit(lambda db: has_much_trash(database.driver(db), self._config.trash_bytes))
+        )
+
+    def _repeat_vacuum(self) -> None:
+        """Rewrite the file for a purge that was interrupted, or had no room for it, as soon as there is room."""
+        purge, done = Purge(self._store), Purged(at=self._clock())
+        if self._store.reserve.measure() >= purge.vacuum_needs():
+            self._rewrite(purge, done, log.debug)
+            log.info("the file was rewritten for an earlier purge" if done.clean else "rewriting the file failed")
+
+    def _rewrite(self, purge: Purge, done: Purged, progress: Progress) -> None:
+        """VACUUM, if there is room for it. In any case removed values are overwritten where they stood."""
+        needs = purge.vacuum_needs()
+        if self._store.reserve.measure() >= needs:
+            progress("Rewriting the file …")
+            try:
+                done.rewritten = done.clean = purge.vacuum()
+            except Unavailable:
+                # the temporary file may be on another disk, which is full
+                done.clean, done.needs = False, needs
+        else:
+            done.clean, done.needs = False, needs
+        if not done.clean:
+            with suppress(Unavailable):
+                purge.empty_log()
+
+    def _purge(self, doer: Doer, progress: Progress, *, early: bool = False) -> Purged:
+        try:
+            return self._purge_all(doer, progress, early=early)
+        except Unavailable as error:
+            raise Unavailable(
+                f"The purge was interrupted: {error.message} What it has removed stays removed; run it again "
+                "when there is room on the disk."
+            ) from error
+
+    def _purge_all(self, doer: Doer, progress: Progress, *, early: bool) -> Purged:
         config, now, began = self._config, self._guard.retention_now(), time.monotonic()
         if (held := self._guard.explain()) is not None:
             progress(held)
-        purge, done = Purge(self._store), Purged(at=now)
+        purge, done = Purge(self._store), Purged(at=now, early=early)
         progress("Looking for deleted keys …")
-        done.keys, done.ops = purge.keys(now - config.trash_days * DAY)
+        done.keys, done.ops = purge.keys(now - config.trash_days * DAY, config.trash_bytes)
         progress("Looking through the change log …")
         done.writes = purge.history(now - config.history_days * DAY, config.history_bytes)
         done.receipts = purge.receipts(now - max(_RECEIPT_DAYS, config.receipt_days) * DAY)
@@ -198,19 +273,23 @@ class Operations:
             done.sessions += gone
         while gone := self._write(lambda db: accounts_purge.remove_audit(db, now - config.audit_days * DAY)):
             done.audit += gone
-        if done.keys or done.ops or done.writes or done.users or done.sessions or done.audit:
-            progress("Rewriting the file …")
-            done.clean = purge.vacuum()
+        if done.users or done.sessions or done.audit:
+            self._write(lambda db: vacuum.mark_due(database.driver(db)))
+        if purge.vacuum_due():
+            self._rewrite(purge, done, progress)
         done.seconds = round(time.monotonic() - began, 3)
         self._write(lambda db: self._note(db, done, doer))
         return done
 
     def _note(self, connection: Connection, done: Purged, doer: Doer) -> None:
-        accounts_purge.write_meta(connection, LAST_PURGE, msgspec.json.encode(done).decode())
+        text = msgspec.json.encode(done).decode()
+        accounts_purge.write_meta(connection, LAST_PURGE, text)
+        if done.early:
+            accounts_purge.write_meta(connection, LAST_EARLY_PURGE, text)
         counts = msgspec.structs.asdict(done)
         at = counts.pop("at")
         # that nothing was to be done is nothing to write down every few hours
-        if doer is not HOUSE or any(counts[name] for name in counts.keys() - {"seconds", "clean"}):
+        if doer is not HOUSE or any(counts[name] for name in counts.keys() - {"seconds", "clean", "early"}):
             audit.write(connection, at, doer, "purged", **counts)
 
     def _backup(self, file: Path | None, doer: Doer, progress: Progress) -> BackedUp:
@@ -221,9 +300,14 @@ class Operations:
         if not chosen:
             self._rotate()
         made = BackedUp(file=str(file), bytes=size, seconds=round(time.monotonic() - began, 3))
-        self._write(
-            lambda db: audit.write(db, self._clock(), doer, "backup_made", bytes=made.bytes, seconds=made.seconds)
-        )
+        try:
+            self._write(
+                lambda db: audit.write(db, self._clock(), doer, "backup_made", bytes=made.bytes, seconds=made.seconds)
+            )
+        except Unavailable:
+            # the backup may be what somebody needs before they make room
+            log.error("a backup was made, and there is no room for its entry in the audit log")
+            progress("There is no room for its entry in the audit log.")
         return made
 
     def _rotate(self) -> None:
@@ -307,6 +391,16 @@ class Operations:
 
     def _wait(self, future: Future[T]) -> T:
         return self._runtime.wait(future)
+
+
+def _purged(connection: Connection, name: str) -> Purged | None:
+    text = accounts_purge.read_meta(connection, name)
+    return None if text is None else msgspec.json.decode(text, type=Purged)
+
+
+def _vacuum_is_due(connection: Connection) -> str | None:
+    with connection.begin():
+        return vacuum.due(database.driver(connection))
 
 
 def _in_words(what: str, fn: Callable[[], T]) -> T:

@@ -64,13 +64,16 @@ class Accounts:
         steady: Callable[[], int] = steady_ms,
         guard: ClockGuard | None = None,
         identity: Readers | None = None,
+        check_room: Callable[[], None] = lambda: None,
     ) -> None:
         """`clock` is the wall clock, `steady` a monotonic one.
 
         `send` takes a mail; if it is not given, mail goes out as `config.smtp_url` says. `guard` tells by which time
         sessions are ended after a jump of the wall clock. `identity` are readers for identity requests alone.
         """
-        self.context = Context(writer, readers, runtime, config, clock, tokens, steady=steady, identity=identity)
+        self.context = Context(
+            writer, readers, runtime, config, clock, tokens, steady=steady, identity=identity, check_room=check_room
+        )
         self.tokens = Tokens(self.context)
         # of verbs; None: as many as somebody likes
         self.rates = Rates(config.verbs_per_second) if config.rate_limits else None
@@ -110,7 +113,7 @@ class Accounts:
 
         The new token is for the cookie; with `as_token` it is a bearer token. Neither is accepted as the other.
 
-        Fails with InvalidName, InvalidPassword, NameTaken or RateLimited.
+        Fails with InvalidName, InvalidPassword, NameTaken, RateLimited or, when the disk is nearly full, Unavailable.
         """
         return self.context.walk(self._sign_up(username, password, visit, replacing, kept, as_token))
 
@@ -198,6 +201,7 @@ class Accounts:
         folded = names.folded(names.check(username))
         passwords.check(password)
         context = self.context
+        context.check_room()
         context.limits.sign_up(visit.address)
         by = stranger(visit)
         password_hash = yield context.hash(password, username, by)

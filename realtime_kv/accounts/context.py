@@ -76,10 +76,12 @@ class Context:
         random: Callable[[int], bytes] = secrets.token_bytes,
         steady: Callable[[], int] = steady_ms,
         identity: Readers | None = None,
+        check_room: Callable[[], None] = lambda: None,
     ) -> None:
         """`clock` is the wall clock, `steady` a monotonic one; both in milliseconds.
 
         `identity` are the readers of identity requests; the same as `readers` where it is not given.
+        `check_room` raises Unavailable when the disk is nearly full.
         """
         self.runtime = runtime
         self.config = config
@@ -87,6 +89,7 @@ class Context:
         self.tokens = tokens
         self.random = random
         self.limits = Limits(steady, enabled=config.rate_limits)
+        self.check_room = check_room
         self._writer = writer
         self._readers = readers
         self._identity = identity or readers

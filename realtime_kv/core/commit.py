@@ -4,16 +4,18 @@ Runs on the writer's thread, inside its transactions. What a transaction has mad
 durable; after `forget` everything is read anew.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from realtime_kv.core import statements
+from realtime_kv.core import database, statements, trim, vacuum
 from realtime_kv.core.database import Cursor
 from realtime_kv.core.decide import decide, replay
-from realtime_kv.core.errors import Refusal
+from realtime_kv.core.errors import QuotaExceeded, Refusal, Unavailable
 from realtime_kv.core.frames import Committed, timestamp
+from realtime_kv.core.index import STEP_BYTES as INDEX_STEP_BYTES
 from realtime_kv.core.index import Index
 from realtime_kv.core.memtable import Memtable
 from realtime_kv.core.rehearsal import make_plan
+from realtime_kv.core.reserve import Reserve
 from realtime_kv.core.space import Outcome, Quota, Space
 from realtime_kv.core.write import Write
 
@@ -23,14 +25,20 @@ BACKLOG = 16384
 # how far the index of the log may be behind under a load that never pauses, in rows: so many are indexed in some
 # three seconds, when somebody asks for the past; and a flood shorter than this is not slowed down by it
 INDEX_BACKLOG = 262_144
+# a limit by its short name, whose it is (a user's id), and the public id of the session or token
+OnLimit = Callable[[str, int, str | None], None]
+
+_FLUSHED_REVISION = "SELECT revision FROM spaces WHERE user_id = ?"
 
 
 class Committer:
     """Turns groups of writes into rows of the log, and the log into the tables."""
 
-    def __init__(self, epoch: str, quota: Quota) -> None:
+    def __init__(self, epoch: str, quota: Quota, reserve: Reserve, on_limit: OnLimit = lambda *_: None) -> None:
         self.epoch = epoch
         self.quota = quota
+        self._reserve = reserve
+        self._on_limit = on_limit
         self.memtable = Memtable()
         self._index = Index()
         self._complete = True
@@ -52,6 +60,16 @@ class Committer:
         """Up to which row of the log the index goes."""
         return self._index.row
 
+    @property
+    def log_is_long(self) -> bool:
+        """Whether the write-ahead log has grown so long that it should start again."""
+        return self._reserve.log_is_long
+
+    def shorten_log(self, cursor: Cursor) -> None:
+        """Let it start again, as soon as its readers allow; outside a transaction."""
+        self._reserve.log_is_long = False
+        database.shorten_log(cursor)
+
     def recover(self, cursor: Cursor) -> None:
         """Learn from the log what the tables lack."""
         self._complete = False
@@ -60,7 +78,8 @@ class Committer:
     def commit(self, cursor: Cursor, writes: list[Write], now: int) -> tuple[list[Outcome | Refusal], list[Committed]]:
         """The outcomes in the order of the writes, and what to tell the watchers; a refused write fails alone."""
         self._recall(cursor)
-        memtable = self.memtable
+        self._reserve.look(cursor)
+        memtable, nearly_full = self.memtable, self._reserve.is_low
         statements.load(cursor, memtable, writes, now)
         if writes[0].plan is not None:
             self._carry_out_plan(cursor, writes[0], now)
@@ -68,20 +87,25 @@ class Committer:
         outcomes: list[Outcome | Refusal] = []
         for write in writes:
             try:
-                outcomes.append(decide(write, memtable, self.quota, now, at))
+                outcomes.append(decide(write, memtable, self.quota, now, at, nearly_full=nearly_full))
             except Refusal as refusal:
                 outcomes.append(refusal)
+                self._note_limit(write, refusal)
         spaces = memtable.spaces
         self._open = [spaces[user_id] for user_id in {write.caller.user_id for write in writes} if user_id in spaces]
-        statements.save_receipts(cursor, [(space, receipt) for space in self._open for receipt in space.passing])
+        statements.save_passing(cursor, self._open)
         for space in self._open:
             if space.log:
+                self._reserve.wrote(sum(write.charge for write in space.log))
                 memtable.get_ahead(space.user_id, memtable.last_row + 1, space.weight)
         memtable.last_row = statements.save_log(cursor, self._open, memtable.last_row)
         if memtable.backlog > BACKLOG:
             self.flush(cursor, memtable.longest_ahead(BACKLOG))
         if memtable.last_row - self._index.row > INDEX_BACKLOG:
             self._index.step(cursor, memtable.last_row)
+        for space in self._open:
+            if space.history_bytes > self.quota.history_bytes and space.log:
+                self._trim(cursor, space)
         return outcomes, [space.committed(self.epoch) for space in self._open if space.log]
 
     def flush(self, cursor: Cursor, users: Iterable[int] | None = None) -> None:
@@ -154,6 +178,37 @@ class Committer:
             write.refusal = refusal
         else:
             statements.load(cursor, self.memtable, [write], now)
+
+    def _note_limit(self, write: Write, refusal: Refusal) -> None:
+        if isinstance(refusal, QuotaExceeded):
+            self._on_limit(
+                f"quota_{refusal.extra.get('resource', 'bytes')}", write.user_id, write.caller.session or None
+            )
+        elif isinstance(refusal, Unavailable):
+            self._on_limit("disk_reserve", write.user_id, None)
+
+    def _trim(self, cursor: Cursor, space: Space) -> None:
+        """Remove about twice as much of this user's history as this transaction adds to it, oldest first.
+
+        That is bounded by what the tables have and what is indexed; both follow the log closely enough.
+        """
+        limit, wanted = self.quota.history_bytes, 2 * sum(write.charge for write in space.log)
+        # no step for each write: what others have written since may have to be indexed first
+        steps = 1 + wanted // INDEX_STEP_BYTES
+        (flushed,) = cursor.execute(_FLUSHED_REVISION, (space.user_id,)).fetchone()
+        while wanted > 0 and space.history_bytes > limit:
+            done = trim.trim(cursor, space.user_id, space.trimmed, flushed, wanted)
+            if done is not None:
+                wanted -= max(done.bytes, trim.PORTION_BYTES)
+                space.trimmed = done.until
+                space.history_bytes -= done.bytes
+                if done.rows:
+                    vacuum.mark_due(cursor, vacuum.BY_TRIM)
+            elif steps and self._index.reached < self.memtable.last_row:
+                steps -= 1
+                self._index.step(cursor, self.memtable.last_row)
+            else:
+                break
 
     def _recall(self, cursor: Cursor) -> None:
         """Load the spaces that are ahead of their tables, and let the log tell what has been decided since."""

@@ -1,20 +1,25 @@
 """The SQLite file, opened so that "acknowledged" means "on disk"."""
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 BUSY_SECONDS = 10
+SHORTEN_MILLISECONDS = 250
 CACHE_KIB = 64 * 1024
 CHECKPOINT_PAGES = 4096
+# a write-ahead log that has grown beyond this is cut to it once it starts again from the beginning
+WAL_LIMIT_BYTES = 2 * CHECKPOINT_PAGES * 4096
 
 
 class Cursor(Protocol):
-    """What the statements need of a database driver's cursor."""
+    """What the statements need of a database driver's cursor; its connection has it as well."""
 
     def execute(self, sql: str, parameters: Any = ..., /) -> Any: ...
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> Any: ...
 
 
 class NotDurable(RuntimeError):
@@ -66,6 +71,7 @@ def writing(engine: Engine) -> Connection:
     # the pages of a busy hour stay at hand, and are written back once for many commits
     cursor.execute(f"PRAGMA cache_size={-CACHE_KIB}")
     cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    cursor.execute(f"PRAGMA journal_size_limit={WAL_LIMIT_BYTES}")
     journal, synchronous = (cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous"))
     cursor.close()
     if (journal, synchronous) != ("wal", 2):
@@ -83,6 +89,18 @@ def reading(engine: Engine) -> Connection:
     cursor.execute("PRAGMA query_only=ON")
     cursor.close()
     return connection
+
+
+def shorten_log(cursor: Cursor) -> None:
+    """Let the write-ahead log start again from its beginning, which readers that overlap would put off for ever.
+
+    Waits a moment for those that still read from it. Outside a transaction.
+    """
+    cursor.execute(f"PRAGMA busy_timeout={SHORTEN_MILLISECONDS}")
+    try:
+        cursor.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
 def driver(connection: Connection) -> sqlite3.Connection:

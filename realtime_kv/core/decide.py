@@ -1,21 +1,21 @@
 """One write against what is loaded: accepted or refused. Pure: no SQL, and the time comes in as an argument."""
 
-from realtime_kv.core import permissions
+from realtime_kv.core import charges, permissions, reserve
 from realtime_kv.core.caller import HOUSE, Caller
-from realtime_kv.core.errors import Forbidden, Refusal, Unauthenticated
+from realtime_kv.core.errors import Forbidden, QuotaExceeded, Refusal, Unauthenticated
 from realtime_kv.core.frames import read_frame
 from realtime_kv.core.memtable import Memtable
-from realtime_kv.core.ops import repeat
+from realtime_kv.core.ops import adds, repeat
 from realtime_kv.core.space import Draft, Logged, Outcome, Quota, Space
 from realtime_kv.core.write import Write
 
 
-def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str) -> Outcome:
+def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str, *, nearly_full: bool = False) -> Outcome:
     """The answer to `write`, which `memtable` then holds; `now` in milliseconds, `at` is how the protocol shows it.
 
     Raises Unauthenticated, Forbidden, OpIdReused, Conflict, QuotaExceeded, and what planning the write has come to:
     then `memtable` is as it was before. In a batch the refusal carries the `index` of the op that caused it. A dry run
-    is answered, and leaves it so, too.
+    is answered, and leaves it so, too. When the disk is `nearly_full`, what adds to a space is refused: Unavailable.
     """
     caller = write.caller
     if memtable.sessions.get(caller.session_id, 0) <= now and not _is_house(caller, memtable):
@@ -28,6 +28,10 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str) ->
         return receipt.replay(write.verb, write.fingerprint)
     if write.refusal is not None:
         raise write.refusal
+    if write.op_id is not None and space.receipt_bytes >= quota.receipt_bytes:
+        raise _receipts_full(caller, space, quota)
+    if nearly_full and not write.dry_run and any(adds(op) for op in write.ops):
+        raise reserve.refusal()
     draft = Draft(space, caller.origin, write.undoes)
     try:
         for op in write.ops:
@@ -45,6 +49,19 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str) ->
     return draft.accept(write.verb, now, at, write.op_id, write.fingerprint)
 
 
+def _receipts_full(caller: Caller, space: Space, quota: Quota) -> QuotaExceeded:
+    refusal = QuotaExceeded(
+        f"Your receipts of the last days take {space.receipt_bytes} bytes, and {quota.receipt_bytes} are allowed "
+        "(RKV_RECEIPT_BYTES): write without an `op_id`, or wait until the oldest have ended, after 7 days.",
+        resource="receipts",
+        limit=quota.receipt_bytes,
+        used=space.receipt_bytes,
+    )
+    if caller.prefix is not None:
+        permissions.withhold(refusal)
+    return refusal
+
+
 def _is_house(caller: Caller, memtable: Memtable) -> bool:
     # a space that is being purged is not loaded for it
     return caller.session_id == HOUSE and caller.user_id in memtable.spaces
@@ -58,5 +75,8 @@ def replay(logged: Logged, space: Space) -> None:
     for op in write.ops:
         repeat(op, draft, logged.at)
     draft.accept("batch", logged.at, write.at, None, "")
+    # what it counted then, with its receipt and what else was in its frame
+    space.history_bytes += logged.charge - space.log[-1].charge
     if logged.receipt is not None:
-        space.receipts[logged.receipt.op_id] = logged.receipt
+        receipt = space.receipts[logged.receipt.op_id] = logged.receipt
+        space.receipt_bytes += charges.of_receipt(receipt.op_id, receipt.fingerprint, receipt.answer)

@@ -20,8 +20,8 @@ SELECT max(id) FROM (
 """
 # in the order of the table: then each of its pages is looked for once
 _INDEX = """
-INSERT OR REPLACE INTO history (user_id, key, revision, row)
-SELECT l.user_id, json_extract(o.value, '$.key'), l.revision, l.id
+INSERT OR REPLACE INTO history (user_id, key, revision, row, bytes)
+SELECT l.user_id, json_extract(o.value, '$.key'), l.revision, l.id, length(o.value)
 FROM log AS l CROSS JOIN json_each(l.frame, '$.ops') AS o WHERE l.id > ? AND l.id <= ? ORDER BY 1, 2, 3
 """
 
@@ -38,9 +38,14 @@ class Index:
         self.row = cursor.execute(_INDEXED).fetchone()[0]
         self._until = None
 
+    @property
+    def reached(self) -> int:
+        """As `row`, with what the open transaction has added."""
+        return self.row if self._until is None else self._until
+
     def step(self, cursor: Cursor, last_row: int) -> int:
         """Go on by one step, at most up to `last_row`, which is the log's last; up to where."""
-        after = self.row if self._until is None else self._until
+        after = self.reached
         until: int | None
         until = cursor.execute(_END, (after, STEP_ROWS, STEP_BYTES)).fetchone()[0]
         if until is None:

@@ -88,7 +88,9 @@ class Space(Base):
     """A user's keys as a whole at `revision`, with the running totals that a bookmark proves.
 
     Like `entries` and `receipts` it may be behind the log (memtable.py). `floor` is the oldest revision that a `sync`
-    may still start from, `history_floor` the one from which on the history is complete.
+    may still start from, `history_floor` the one from which on the history is complete. `history_bytes` is the charge
+    (charges.py) of the writes after `trimmed`, up to which the history has been trimmed (trim.py); `receipt_bytes` and
+    `trash_bytes` are those of the receipts and of the deleted entries.
     """
 
     __tablename__ = "spaces"
@@ -100,6 +102,10 @@ class Space(Base):
     keys: Mapped[int] = mapped_column(default=0)
     bytes: Mapped[int] = mapped_column(default=0)
     digest: Mapped[int] = mapped_column(default=0)
+    trimmed: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    history_bytes: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    receipt_bytes: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    trash_bytes: Mapped[int] = mapped_column(default=0, server_default=text("0"))
 
 
 class EntryRow(Base):
@@ -129,7 +135,8 @@ class LogRow(Base):
     """The change log, which is the truth: every write as tabs were told of it (`frame`, JSON), with its receipt.
 
     Appended to, and only the purge removes. No index, no foreign key: an append touches the last page and no other.
-    `op_id`, `fingerprint` and `answer` are NULL for a write without an `op_id`.
+    `op_id`, `fingerprint` and `answer` are NULL for a write without an `op_id`. `charge` (charges.py) is NULL in rows
+    of earlier versions.
     """
 
     __tablename__ = "log"
@@ -142,12 +149,14 @@ class LogRow(Base):
     op_id: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[str | None] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)
+    charge: Mapped[int | None]
 
 
 class HistoryRow(Base):
     """An index of the log: the row of it that holds what the write of `revision` did to `key`.
 
     It follows the log when there is time (`meta.indexed`: up to which row), so that an append costs no more for it.
+    `bytes` is about the length of the op in that row (NULL in rows of earlier versions).
     """
 
     __tablename__ = "history"
@@ -157,6 +166,21 @@ class HistoryRow(Base):
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     revision: Mapped[int] = mapped_column(primary_key=True)
     row: Mapped[int]
+    bytes: Mapped[int | None]
+
+
+class LogGarbage(Base):
+    """A row of the log that still holds ops which the history has no more: `dead` of its `total` charge.
+
+    It is rewritten once half of it is dead, and by the next purge in any case.
+    """
+
+    __tablename__ = "log_garbage"
+
+    row: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int]
+    total: Mapped[int]
+    dead: Mapped[int]
 
 
 class Receipt(Base):

@@ -129,6 +129,11 @@ class PutBack(Struct, gc=False):
 Op = Set | Delete | Expire | Restore | PutBack
 
 
+def adds(op: Op) -> bool:
+    """Whether this op may make its space larger; what only deletes does not."""
+    return not isinstance(op, Delete | Expire) and not (isinstance(op, PutBack) and op.value is None)
+
+
 def repeat(op: SetOp | DeleteOp, draft: Draft, now: int) -> None:
     """Do to `draft` what this op of an accepted write did: nothing is asked again, the op says what came of it."""
     before = draft.row(op.key)

@@ -38,11 +38,18 @@ def narrowed(caller: Caller, prefix: str) -> str:
     raise _outside()
 
 
+_NO_ROOM = "There is no room for that in the user's quota; delete something first."
+_WITHHELD = {
+    "receipts": "The user's receipts have reached their limit (RKV_RECEIPT_BYTES): write without an `op_id`.",
+    "trash": "The user's deleted keys have reached their limit (RKV_TRASH_BYTES): no new keys for some minutes.",
+}
+
+
 def withhold(refusal: Refusal) -> None:
     """Take out of a refusal what a caller with a prefix is not to know: how much the user keeps besides."""
     if isinstance(refusal, QuotaExceeded):
         refusal.extra.pop("used", None)
-        refusal.message = "There is no room for that in the user's quota; delete something first."
+        refusal.message = _WITHHELD.get(refusal.extra.get("resource", ""), _NO_ROOM)
 
 
 def _outside(**extra: int) -> Forbidden:

@@ -1,10 +1,12 @@
 """A user's space as the writer knows it, and one write over it, which is taken over whole or undone whole."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from msgspec import Raw, Struct
 
+from realtime_kv.core import charges
+from realtime_kv.core.charges import ROW_BYTES
 from realtime_kv.core.errors import OpIdReused, QuotaExceeded
 from realtime_kv.core.frames import (
     NEVER,
@@ -29,16 +31,22 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True, frozen=True)
 class Quota:
-    """How much one user may keep: live keys, and bytes of their keys and values."""
+    """How much one user may keep: live keys, and bytes of their keys and values; and of history, receipts and trash.
+
+    What is beyond the history is trimmed; for receipts and trash, writes that add to them are refused.
+    """
 
     keys: int = 100_000
     bytes: int = 64 * 1024 * 1024
+    history_bytes: int = 128 * 1024 * 1024
+    receipt_bytes: int = 256 * 1024 * 1024
+    trash_bytes: int = 256 * 1024 * 1024
 
     def with_exceptions(self, keys: int | None, size: int | None) -> "Quota":
         """This quota, but for what a user has been given of their own."""
         if keys is None and size is None:
             return self
-        return Quota(self.keys if keys is None else keys, self.bytes if size is None else size)
+        return replace(self, keys=self.keys if keys is None else keys, bytes=self.bytes if size is None else size)
 
 
 @dataclass(slots=True, frozen=True)
@@ -74,6 +82,7 @@ class Logged(Struct, gc=False):
     at: int
     frame: str
     receipt: Receipt | None
+    charge: int
 
 
 @dataclass(slots=True)
@@ -91,6 +100,10 @@ class Space:
     keys: int
     bytes: int
     digest: int
+    trimmed: int = 0
+    history_bytes: int = 0
+    receipt_bytes: int = 0
+    trash_bytes: int = 0
     quota_keys: int | None = None
     quota_bytes: int | None = None
     entries: dict[str, Record | None] = field(default_factory=dict)
@@ -129,7 +142,7 @@ class Space:
 class Draft:
     """One write, made over a space op by op: in the end it is accepted, or undone as if it had never been."""
 
-    __slots__ = ("_before", "_ops", "_replaced", "_space", "origin", "results", "revision", "undoes")
+    __slots__ = ("_before", "_creates", "_ops", "_replaced", "_space", "origin", "results", "revision", "undoes")
 
     def __init__(self, space: Space, origin: str, undoes: int | None = None) -> None:
         self.revision = space.revision + 1
@@ -137,7 +150,8 @@ class Draft:
         self.undoes = undoes
         self.results: list[Version | Existed] = []
         self._space = space
-        self._before = (space.keys, space.bytes, space.digest, space.expires_at)
+        self._before = (space.keys, space.bytes, space.digest, space.expires_at, space.trash_bytes)
+        self._creates = False
         # key, what stood there, what stands there now
         self._replaced: list[tuple[str, Record | None, Record]] = []
         self._ops: list[str] = []
@@ -161,6 +175,7 @@ class Draft:
         space, value = self._space, record.value
         assert value is not None
         self._replace(record)
+        self._creates |= record.version == 1
         space.keys += 1
         space.bytes += record.size
         space.digest = space.digest + record.digest & 0xFFFFFFFF
@@ -171,27 +186,43 @@ class Draft:
     def remove(self, record: Record) -> None:
         """`record`, which is deleted, stands now under its key: in the trash."""
         self._replace(record)
+        self._space.trash_bytes += record.size + ROW_BYTES
         self._ops.append(delete_op(record.key))
 
     def check_quota(self, quota: Quota) -> None:
         """Raises QuotaExceeded when this write would take the space over its quota; one that shrinks it never does."""
         space = self._space
-        keys, size, _, _ = self._before
+        keys, size, _, _, trash = self._before
         if space.quota_keys is not None or space.quota_bytes is not None:
             quota = quota.with_exceptions(space.quota_keys, space.quota_bytes)
         if space.keys > quota.keys and space.keys > keys:
             raise QuotaExceeded(
-                f"You keep {keys} keys and may keep {quota.keys}; delete some first.", limit=quota.keys, used=keys
+                f"You keep {keys} keys and may keep {quota.keys}; delete some first.",
+                resource="keys",
+                limit=quota.keys,
+                used=keys,
             )
         if space.bytes > quota.bytes and space.bytes > size:
             raise QuotaExceeded(
-                f"You keep {size} bytes and may keep {quota.bytes}; delete some first.", limit=quota.bytes, used=size
+                f"You keep {size} bytes and may keep {quota.bytes}; delete some first.",
+                resource="bytes",
+                limit=quota.bytes,
+                used=size,
+            )
+        if self._creates and space.trash_bytes > quota.trash_bytes and space.trash_bytes >= trash:
+            raise QuotaExceeded(
+                f"Your deleted keys take {trash} bytes, and {quota.trash_bytes} are allowed (RKV_TRASH_BYTES): no new "
+                "keys until the server has removed the oldest of them, which takes some minutes. Restoring and "
+                "overwriting keys is possible.",
+                resource="trash",
+                limit=quota.trash_bytes,
+                used=trash,
             )
 
     def undo(self) -> None:
         """Leave the space as it was."""
         space = self._space
-        space.keys, space.bytes, space.digest, space.expires_at = self._before
+        space.keys, space.bytes, space.digest, space.expires_at, space.trash_bytes = self._before
         for key, before, _ in self._replaced:
             space.entries[key] = before
 
@@ -208,13 +239,18 @@ class Draft:
         answer = self._answer(verb)
         receipt = None
         if op_id is not None:
-            receipt = space.receipts[op_id] = Receipt(op_id, fingerprint, _encode(answer).decode(), now)
+            text = _encode(answer).decode()
+            receipt = space.receipts[op_id] = Receipt(op_id, fingerprint, text, now)
+            space.receipt_bytes += charges.of_receipt(op_id, fingerprint, text)
         if self._ops:
-            frame = write_frame(self.revision, at, self.origin, self._ops, self.undoes)
-            space.log.append(Logged(self.revision, now, frame, receipt))
-            space.weight += len(self._ops) + len(frame) // 1024
+            frame, keys = write_frame(self.revision, at, self.origin, self._ops, self.undoes), 0
             for key, _, record in self._replaced:
                 space.touched[key] = record
+                keys += len(key)
+            charge = charges.of_write(frame, keys, len(self._ops))
+            space.history_bytes += charge
+            space.log.append(Logged(self.revision, now, frame, receipt, charge))
+            space.weight += len(self._ops) + len(frame) // 1024
         elif receipt is not None:
             space.passing.append(receipt)
         return answer
@@ -239,5 +275,7 @@ class Draft:
             space.keys -= 1
             space.bytes -= before.size
             space.digest = space.digest - before.digest & 0xFFFFFFFF
+        elif before is not None:
+            space.trash_bytes -= before.size + ROW_BYTES
         space.entries[key] = record
         self._replaced.append((key, before, record))

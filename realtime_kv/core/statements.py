@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
+from realtime_kv.core import charges
 from realtime_kv.core.caller import HOUSE
 from realtime_kv.core.database import Cursor
 from realtime_kv.core.frames import digest_of, read_frame
@@ -38,7 +39,7 @@ def _callers(rows: int) -> str:
     return f"""
 WITH wanted (session_id, now) AS ({_values(2, rows)})
 SELECT json_group_array(json_array(s.id, s.expires_at, p.user_id, p.revision, p.keys, p.bytes, p.digest,
-    u.quota_keys, u.quota_bytes))
+    p.trimmed, p.history_bytes, p.receipt_bytes, p.trash_bytes, u.quota_keys, u.quota_bytes))
 FROM wanted CROSS JOIN sessions AS s ON s.id = wanted.session_id
     JOIN users AS u ON u.id = s.user_id JOIN spaces AS p ON p.user_id = s.user_id
 WHERE s.ended_at IS NULL AND s.expires_at > wanted.now AND u.disabled_at IS NULL AND u.deleted_at IS NULL
@@ -49,7 +50,8 @@ WHERE s.ended_at IS NULL AND s.expires_at > wanted.now AND u.disabled_at IS NULL
 def _spaces(rows: int) -> str:
     return f"""
 WITH wanted (user_id) AS ({_values(1, rows)})
-SELECT json_group_array(json_array(p.user_id, p.revision, p.keys, p.bytes, p.digest, u.quota_keys, u.quota_bytes))
+SELECT json_group_array(json_array(p.user_id, p.revision, p.keys, p.bytes, p.digest,
+    p.trimmed, p.history_bytes, p.receipt_bytes, p.trash_bytes, u.quota_keys, u.quota_bytes))
 FROM wanted CROSS JOIN spaces AS p ON p.user_id = wanted.user_id JOIN users AS u ON u.id = p.user_id
 WHERE u.deleted_by IS NOT 'purge'
 """
@@ -98,8 +100,8 @@ ON CONFLICT (user_id, key) DO UPDATE SET
 @cache
 def _save_log(rows: int) -> str:
     return f"""
-INSERT INTO log (id, user_id, revision, at, frame, op_id, fingerprint, answer)
-SELECT * FROM ({_values(8, rows)}) WHERE column1 IS NOT NULL
+INSERT INTO log (id, user_id, revision, at, frame, op_id, fingerprint, answer, charge)
+SELECT * FROM ({_values(9, rows)}) WHERE column1 IS NOT NULL
 """
 
 
@@ -114,16 +116,21 @@ SELECT * FROM ({_values(5, rows)}) WHERE column1 IS NOT NULL
 @cache
 def _save_spaces(rows: int) -> str:
     return f"""
-WITH made (user_id, revision, keys, bytes, digest) AS ({_values(5, rows)})
-UPDATE spaces SET revision = made.revision, keys = made.keys, bytes = made.bytes, digest = made.digest
+WITH made (user_id, revision, keys, bytes, digest, trimmed, history_bytes, receipt_bytes, trash_bytes)
+    AS ({_values(9, rows)})
+UPDATE spaces SET revision = made.revision, keys = made.keys, bytes = made.bytes, digest = made.digest,
+    trimmed = made.trimmed, history_bytes = made.history_bytes, receipt_bytes = made.receipt_bytes,
+    trash_bytes = made.trash_bytes
 FROM made WHERE spaces.user_id = made.user_id
 """
 
 
 _NO_RECEIPT = (None, None, None)
 
-_CallerRows = msgspec.json.Decoder(list[tuple[int, int, int, int, int, int, int, int | None, int | None]])
-_SpaceRows = msgspec.json.Decoder(list[tuple[int, int, int, int, int, int | None, int | None]])
+_CallerRows = msgspec.json.Decoder(
+    list[tuple[int, int, int, int, int, int, int, int, int, int, int, int | None, int | None]]
+)
+_SpaceRows = msgspec.json.Decoder(list[tuple[int, int, int, int, int, int, int, int, int, int | None, int | None]])
 _EntryRows = msgspec.json.Decoder(
     list[tuple[int, str, str | None, int, int, int, int, int, int, int | None, int | None]]
 )
@@ -133,12 +140,14 @@ _ReceiptRows = msgspec.json.Decoder(list[tuple[int, str, str, str]])
 _FLUSHED = "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'flushed'"
 _SAVE_FLUSHED = "INSERT OR REPLACE INTO meta (name, value) VALUES ('flushed', CAST(? AS TEXT))"
 _LAST_ROW = "SELECT coalesce(max(id), 0) FROM log"
-_BEHIND = """
-SELECT l.id, l.user_id, l.revision, l.at, l.frame, l.op_id, l.fingerprint, l.answer
+_BEHIND = f"""
+SELECT l.id, l.user_id, l.revision, l.at, l.frame, l.op_id, l.fingerprint, l.answer, {charges.LOG_CHARGE}
 FROM log AS l CROSS JOIN spaces AS p ON p.user_id = l.user_id WHERE l.id > ? AND l.revision > p.revision ORDER BY l.id
 """
+_ADD_RECEIPT_BYTES = "UPDATE spaces SET receipt_bytes = receipt_bytes + ? WHERE user_id = ?"
 _SPACE = """
-SELECT p.user_id, p.revision, p.keys, p.bytes, p.digest, u.quota_keys, u.quota_bytes
+SELECT p.user_id, p.revision, p.keys, p.bytes, p.digest, p.trimmed, p.history_bytes, p.receipt_bytes, p.trash_bytes,
+    u.quota_keys, u.quota_bytes
 FROM spaces AS p JOIN users AS u ON u.id = p.user_id WHERE p.user_id = ?
 """
 
@@ -195,9 +204,9 @@ def load_behind(cursor: Cursor, memtable: Memtable) -> Iterator[tuple[Space, lis
     memtable.last_row = max(flushed, cursor.execute(_LAST_ROW).fetchone()[0])
     lacking: dict[int, list[Logged]] = {}
     ahead: dict[int, Ahead] = {}
-    for row, user_id, revision, at, frame, op_id, fingerprint, answer in cursor.execute(_BEHIND, (flushed,)):
+    for row, user_id, revision, at, frame, op_id, fingerprint, answer, charge in cursor.execute(_BEHIND, (flushed,)):
         receipt = None if op_id is None else Receipt(op_id, fingerprint, answer, at)
-        lacking.setdefault(user_id, []).append(Logged(revision, at, frame, receipt))
+        lacking.setdefault(user_id, []).append(Logged(revision, at, frame, receipt, charge))
         ahead.setdefault(user_id, Ahead(row)).weight += 1 + len(frame) // 1024
     memtable.ahead, memtable.backlog = ahead, sum(space.weight for space in ahead.values())
     for user_id, writes in lacking.items():
@@ -216,9 +225,23 @@ def save_log(cursor: Cursor, spaces: Sequence[Space], last_row: int) -> int:
             last_row += 1
             receipt = write.receipt
             remembered = _NO_RECEIPT if receipt is None else (receipt.op_id, receipt.fingerprint, receipt.answer)
-            rows.append((last_row, user_id, write.revision, write.at, write.frame, *remembered))
+            rows.append((last_row, user_id, write.revision, write.at, write.frame, *remembered, write.charge))
     _carry_out(cursor, _save_log, rows)
     return last_row
+
+
+def save_passing(cursor: Cursor, spaces: Sequence[Space]) -> None:
+    """Keep the receipts of writes that changed nothing: no row of the log has them, and no flush would count them."""
+    receipts = [(space, receipt) for space in spaces for receipt in space.passing if not receipt.stored]
+    if not receipts:
+        return
+    added: dict[int, int] = {}
+    for space, receipt in receipts:
+        charge = charges.of_receipt(receipt.op_id, receipt.fingerprint, receipt.answer)
+        added[space.user_id] = added.get(space.user_id, 0) + charge
+    for user_id, charge in added.items():
+        cursor.execute(_ADD_RECEIPT_BYTES, (charge, user_id))
+    save_receipts(cursor, receipts)
 
 
 def save_entries(cursor: Cursor, records: Sequence[tuple[Space, Record]]) -> None:
@@ -238,7 +261,20 @@ def save_receipts(cursor: Cursor, receipts: Sequence[tuple[Space, Receipt]]) -> 
 
 def save_spaces(cursor: Cursor, spaces: Sequence[Space]) -> None:
     """Let the totals be those of the present."""
-    rows = [(space.user_id, space.revision, space.keys, space.bytes, space.digest) for space in spaces]
+    rows = [
+        (
+            space.user_id,
+            space.revision,
+            space.keys,
+            space.bytes,
+            space.digest,
+            space.trimmed,
+            space.history_bytes,
+            space.receipt_bytes,
+            space.trash_bytes,
+        )
+        for space in spaces
+    ]
     _carry_out(cursor, _save_spaces, rows)
 
 

@@ -6,6 +6,7 @@ order. Watchers hear of a write after it is durable and before whoever wrote doe
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
@@ -15,7 +16,7 @@ from realtime_kv.concurrency.fair_pool import Client, FairPool
 from realtime_kv.core import database, fingerprints, past, permissions, reads, values
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.clock import now_ms
-from realtime_kv.core.commit import Committer
+from realtime_kv.core.commit import Committer, OnLimit
 from realtime_kv.core.cost import Cost
 from realtime_kv.core.errors import BadRequest, TooLarge
 from realtime_kv.core.frames import (
@@ -37,6 +38,7 @@ from realtime_kv.core.prefixes import Copy, DeletePrefix, Move, measured
 from realtime_kv.core.pulse import Pulse
 from realtime_kv.core.readings import Charge, Readings, Step
 from realtime_kv.core.rehearsal import rehearse
+from realtime_kv.core.reserve import Reserve
 from realtime_kv.core.restoring import Restoring, Undoing
 from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.core.space import Quota, Usage
@@ -59,14 +61,20 @@ class Store:
         runtime: Runtime,
         *,
         quota: Quota | None = None,
+        reserve: Reserve | None = None,
         value_bytes: int = values.VALUE_BYTES,
         trash_days: int = 30,
         clock: Callable[[], int] = now_ms,
         on_fatal: Callable[[BaseException], None] = lambda _: None,
         on_limit: Callable[[Client], None] = lambda _: None,
+        on_refusal: OnLimit = lambda *_: None,
     ) -> None:
-        """`on_limit` is told whose reads were refused because too many were waiting, on any thread."""
+        """`on_limit` is told whose reads were refused because too many were waiting, on any thread.
+
+        `on_refusal` is told of writes that a limit of the user or the disk refused, on the writer's thread.
+        """
         self.runtime = runtime
+        self.reserve = reserve or Reserve(Path(str(engine.url.database)))
         self.quota = quota or Quota()
         self.value_bytes = value_bytes
         self.trash_ms = trash_days * 24 * 60 * 60 * 1000
@@ -75,7 +83,7 @@ class Store:
         self.pulse = Pulse()
         with engine.connect() as connection:
             epoch = reads.epoch_of(database.driver(connection))
-        self._committer = Committer(epoch, self.quota)
+        self._committer = Committer(epoch, self.quota, self.reserve, on_refusal)
         self._memtable = self._committer.memtable
         self.writer = Writer(engine, self._committer, runtime, clock, on_fatal)
 
@@ -340,6 +348,7 @@ class Store:
             "writes_queued": self.writer.queued,
             "reads_queued": self.readers.waiting,
             "identity_requests_queued": self.identity.waiting,
+            **self.reserve.metrics(),
             **self.pulse.metrics(),
         }
 

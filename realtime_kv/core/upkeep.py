@@ -14,6 +14,7 @@ T = TypeVar("T")
 LOOK_ROWS = 4096
 STEP_ROWS = 512
 STEP_BYTES = 4 * 1024 * 1024
+LOW_STEP_BYTES = 256 * 1024
 
 
 class Upkeep:
@@ -21,6 +22,11 @@ class Upkeep:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    @property
+    def _step_bytes(self) -> int:
+        """What one step changes at most; little on a full disk, where the write-ahead log can hardly grow."""
+        return LOW_STEP_BYTES if self._store.reserve.is_low else STEP_BYTES
 
     def _write(self, fn: Callable[..., T], *args: Any) -> T:
         """`fn(connection, …)` in a transaction of its own."""

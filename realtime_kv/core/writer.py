@@ -51,6 +51,13 @@ class Committer(Protocol):
     def indexed(self) -> int:
         """Up to which row the log is indexed."""
 
+    @property
+    def log_is_long(self) -> bool:
+        """Whether the write-ahead log should start again."""
+
+    def shorten_log(self, cursor: sqlite3.Cursor, /) -> None:
+        """Let it start again; outside a transaction."""
+
     def recover(self, cursor: sqlite3.Cursor, /) -> None:
         """Once, before everything else."""
 
@@ -324,7 +331,17 @@ class Writer:
             self._committer.forget()
             raise
         self._committer.accept()
+        if self._committer.log_is_long:
+            self._shorten_log()
         return answer
+
+    def _shorten_log(self) -> None:
+        try:
+            self._committer.shorten_log(self._cursor)
+        except sqlite3.Error as error:
+            # what is committed is durable; an I/O error is fatal here as elsewhere
+            log.warning("the write-ahead log could not be shortened: %r", error)
+            self._failure(error)
 
     def _check_foreign_keys(self, on: bool) -> None:
         # a group writes only for users that it has just loaded, and being checked makes a row twice as dear

@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import time
@@ -27,11 +28,13 @@ os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
 import eventlet
 from eventlet import event, wsgi
 from flask import Flask
+from sqlalchemy.exc import DBAPIError
 
 from realtime_kv import orders
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
-from realtime_kv.core.errors import Unavailable
+from realtime_kv.core.errors import Refusal, Unavailable
+from realtime_kv.core.reserve import is_disk_full
 from realtime_kv.core.runtime import Future, Runtime, repeat
 from realtime_kv.server import interfaces, logs
 from realtime_kv.server.control import Control
@@ -72,7 +75,16 @@ def main(config: Config) -> int:
         # with port 0, only now it is known which origins are ours
         config = dataclasses.replace(config, port=listener.getsockname()[1])
         hub = Hub()
-        app = create_app(config, hub, on_fatal=stop_at_once)
+        try:
+            app = create_app(config, hub, on_fatal=stop_at_once)
+        except (DBAPIError, sqlite3.Error, OSError) as error:
+            if not is_disk_full(error):
+                raise
+            sys.stderr.write(
+                f"Cannot start: the disk that holds {config.data_dir} is full. Make some MiB of room there, and start "
+                "again; then `purge` gives back what it can.\n"
+            )
+            return 1
         _collect_in_portions(hub)
         share_a_processor(threading.get_native_id(), app.extensions["realtime_kv"].store.writer.thread_id)
         return serve(app, config, hub, listener)
@@ -105,13 +117,26 @@ def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
     sys.stdout.write(f"Ready on {config.listening_url}\n")
     for line in interfaces.other_addresses(config):
         sys.stdout.write(f"{line}\n")
-    if (setup := orders.setup_address(house)) is not None:
-        sys.stdout.write(f"Nobody is a superuser yet. This address makes one, once, within a day:\n{setup}\n")
+    _offer_setup(house)
     sys.stdout.flush()
     told.wait()
     control.close()
     _stop(app, hub, listener, serving)
     return 0
+
+
+def _offer_setup(house: orders.House) -> None:
+    """Print an address that makes the first superuser, if there is none; no reason not to serve where it fails."""
+    try:
+        setup = orders.setup_address(house)
+    except Refusal as refusal:
+        sys.stdout.write(
+            f"Nobody is a superuser yet, and no address that makes one could be written down: {refusal.message} "
+            "Make room on the disk and start again, or use create-admin.\n"
+        )
+    else:
+        if setup is not None:
+            sys.stdout.write(f"Nobody is a superuser yet. This address makes one, once, within a day:\n{setup}\n")
 
 
 def stop_at_once(error: BaseException) -> NoReturn:

@@ -30,9 +30,10 @@ def healthz() -> Response:
 
 @health.get("/readyz")
 def readyz() -> Response:
-    """Ready: a write has just reached the disk."""
+    """Ready: a write has just reached the disk, and there is room for more."""
     try:
         wait(_probe(house()), _PATIENCE)
+        house().store.reserve.check()
     except Unavailable as refusal:
         return _text(refusal.message, refusal.status)
     return _text("ready")

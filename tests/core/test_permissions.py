@@ -212,11 +212,11 @@ def test_a_full_quota_does_not_tell_how_much_is_kept_besides(house):
     limited = Person(store, dataclasses.replace(alice.caller, kind="token", prefix="a/"))
     with pytest.raises(QuotaExceeded) as told:
         limited.set("a/x", 1)
-    assert told.value.extra == {"limit": 3}
+    assert told.value.extra == {"resource": "keys", "limit": 3}
     assert "3" not in told.value.message
     with pytest.raises(QuotaExceeded) as told:
         alice.set("c", 1)
-    assert told.value.extra == {"limit": 3, "used": 3}
+    assert told.value.extra == {"resource": "keys", "limit": 3, "used": 3}
 
 
 def test_a_prefix_that_a_digit_or_a_last_character_could_outgrow(alice, program):

@@ -110,7 +110,7 @@ def test_a_key_that_was_created_again_keeps_what_it_is_now(house, store, alice):
     purge = Purge(store)
     # as if it had been created anew after the purge has found it in the trash
     assert purge._remove_ops(trashed) == 2
-    assert purge._remove_entries(trashed, house.clock()) == 0
+    assert purge._remove_entries(trashed) == 0
     assert alice.get("a")["value"] == "second"
     assert [frame.count("second") for (frame,) in rows(store, "SELECT frame FROM log")] == [1]
     assert purge.keys(house.clock()) == (0, 0)
@@ -169,16 +169,17 @@ def test_of_an_old_write_that_stays_which_was_not_overwritten_by_then(house, sto
 def test_the_history_of_each_user_keeps_to_its_budget_of_bytes(house, store, alice, charlie):
     for n in range(300):
         alice.set(f"k{n % 10}", "x" * 1000)
-        charlie.set("k", n)
+        if n % 3 == 0:
+            charlie.set("k", n)
     purge = Purge(store)
     assert purge.history(0, 10**9) == 0
-    assert 170 < purge.history(0, 100_000) < 220
+    assert 170 < purge.history(0, 100_000) < 230
     held = rows(store, "SELECT user_id, sum(length(frame)) FROM log GROUP BY user_id")
     assert held[0][1] < 100_000 + 10 * 1200
     answer = alice.history(limit=1000)
     revisions = [write["revision"] for write in answer["writes"]]
     assert set(range(answer["floor"], 301)) <= set(revisions)
-    assert len(charlie.history(limit=1000)["writes"]) == 300
+    assert len(charlie.history(limit=1000)["writes"]) == 100
     # all of it can still be undone, back to the floor
     for revision in range(300, 290, -1):
         alice.undo(revision, dry_run=True)

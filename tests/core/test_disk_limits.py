@@ -1,0 +1,259 @@
+"""What a user makes the disk hold besides live keys: the change log, receipts and deleted keys, each with a limit."""
+
+import dataclasses
+import random
+
+import pytest
+
+from realtime_kv.core import charges, database
+from realtime_kv.core.errors import BadRequest, Conflict, NotFound, QuotaExceeded, Unavailable
+from realtime_kv.core.purge import Purge
+from realtime_kv.core.space import Quota
+from tests.core.house import Person
+
+DAY = 24 * 60 * 60 * 1000
+KIB = 1024
+
+LOG = f"""
+SELECT coalesce(sum({charges.LOG_CHARGE}), 0) FROM log WHERE user_id = :user
+    AND revision > (SELECT trimmed FROM spaces WHERE user_id = :user)
+"""
+RECEIPTS = f"SELECT coalesce(sum({charges.RECEIPT_CHARGE}), 0) FROM receipts WHERE user_id = :user"
+TRASH = f"SELECT coalesce(sum({charges.TRASH_CHARGE}), 0) FROM entries WHERE user_id = :user AND deleted_at IS NOT NULL"
+COUNTED = "SELECT history_bytes, receipt_bytes, trash_bytes FROM spaces WHERE user_id = :user"
+
+
+def query(store, sql, **parameters):
+    """What the writer reads, with the tables up to date."""
+    return store.runtime.wait(
+        store.writer.run(lambda connection: database.driver(connection).execute(sql, parameters).fetchall()), 10
+    )
+
+
+def one(store, sql, **parameters):
+    return query(store, sql, **parameters)[0][0]
+
+
+def held(store, person):
+    """Bytes of the frames in a user's log."""
+    return one(
+        store, "SELECT coalesce(sum(length(frame)), 0) FROM log WHERE user_id = :user", user=person.caller.user_id
+    )
+
+
+def counted_and_found(store, person):
+    user = person.caller.user_id
+    found = tuple(one(store, sql, user=user) for sql in (LOG, RECEIPTS, TRASH))
+    return query(store, COUNTED, user=user)[0], found
+
+
+def until_refused(write):
+    """How often it was accepted, and why not once more."""
+    n = 0
+    while True:
+        try:
+            write(n)
+        except QuotaExceeded as refusal:
+            return n, refusal
+        n += 1
+
+
+def test_what_is_counted_is_what_is_there(house):
+    store = house.open(quota=Quota(history_bytes=60 * KIB))
+    alice, chance = Person(store, house.add_user("alice")), random.Random(7)
+    for n in range(1200):
+        key, op_id = f"{chance.choice('aé𝄞')}/{chance.randrange(30)}", chance.choice([None, f"w{n}"])
+        options = {} if op_id is None else {"op_id": op_id}
+        doing = chance.randrange(9)
+        try:
+            if doing < 4:
+                alice.set(key, "ü" * chance.randrange(400), **options)
+            elif doing == 4:
+                alice.delete(key, **options)
+            elif doing == 5:
+                keys = chance.sample(range(30), 8)
+                alice.batch(*[("set", f"a/{k}", "x" * 200) for k in keys], ("delete", key), **options)
+            elif doing == 6:
+                alice.undo(alice.sync()["revision"] - chance.randrange(3), **options)
+            elif doing == 7:
+                alice.restore(key, **options)
+            else:
+                alice.move(f"{key[0]}/", "m/", **options)
+                alice.delete_prefix("m/")
+        except (BadRequest, NotFound, Conflict):
+            continue
+        if n % 300 == 299:
+            counted, found = counted_and_found(store, alice)
+            assert counted == found
+            assert all(found)
+    assert one(store, "SELECT trimmed FROM spaces") > 100
+    # after a restart, with writes that the tables do not have yet
+    for n in range(20):
+        alice.set("new", n, op_id=f"new{n}")
+    alice.delete("nothing", op_id="nothing")
+    store.stop()
+    store = house.open(quota=Quota(history_bytes=60 * KIB))
+    alice = Person(store, alice.caller)
+    assert (counted := counted_and_found(store, alice))[0] == counted[1]
+    # and after a purge
+    house.clock.now += 31 * DAY
+    alice.set("later", 1, op_id="later")
+    purge = Purge(store)
+    purge.keys(house.clock() - 30 * DAY)
+    purge.receipts(house.clock() - 7 * DAY)
+    assert (counted := counted_and_found(store, alice))[0] == counted[1]
+    purge.history(house.clock() - 1 * DAY, 10**9)
+    assert (counted := counted_and_found(store, alice))[0] == counted[1]
+
+
+def test_a_history_is_trimmed_as_soon_as_it_exceeds_its_limit(house, charlie):
+    store = house.open(quota=Quota(history_bytes=400 * KIB))
+    alice, charlie = Person(store, house.add_user("alice2")), Person(store, charlie.caller)
+    charlie.set("k", "charlie's")
+    for n in range(1000):
+        alice.set(f"k{n % 17}", f"{n}" * 500)
+        if n % 10 == 9:
+            # the tables follow the log when they are read
+            alice.list(limit=1)
+            # the limit, one value of each key from before it, and what came since the last look
+            assert held(store, alice) < 400 * KIB + 17 * 2 * KIB + 10 * 2 * KIB + 64 * KIB
+    answer = alice.history(limit=1000)
+    floor = answer["floor"]
+    assert 500 < floor < 900
+    assert {write["revision"] for write in answer["writes"]} >= set(range(floor, 1001))
+    # what is left can be undone, what is gone cannot; and nobody has to start anew
+    for revision in range(1000, 983, -1):
+        assert alice.undo(revision, dry_run=True)["count"] == 1
+    with pytest.raises(NotFound):
+        alice.undo(floor - 18)
+    synced = alice.sync(epoch=store.epoch, since=100)
+    assert (synced["reset"], synced["revision"], synced["keys"]) == (False, 1000, 17)
+    assert charlie.history()["floor"] == 1
+    # also after a restart
+    before = alice.list()
+    store.stop()
+    alice = Person(house.open(quota=Quota(history_bytes=400 * KIB)), alice.caller)
+    assert alice.list() == before
+    assert alice.set("k0", "again")["revision"] == 1001
+
+
+def test_the_file_of_a_user_who_overwrites_all_the_time_stops_growing(house, tmp_path):
+    store = house.open(quota=Quota(history_bytes=400 * KIB))
+    alice = Person(store, house.add_user("alice"))
+    sizes = []
+    for n in range(3000):
+        alice.set(f"k{n % 17}", f"{n:04}" * 500)
+        if n % 100 == 99:
+            alice.list(limit=1)
+            sizes.append(one(store, "PRAGMA page_count"))
+    assert sizes[-1] < 1.1 * sizes[7]
+
+
+def test_a_large_write_of_which_one_key_after_another_is_replaced_is_rewritten_a_few_times_only(house):
+    store = house.open(quota=Quota(history_bytes=200 * KIB))
+    alice, rewritten = Person(store, house.add_user("alice")), []
+    database.driver(store.writer._connection).set_trace_callback(
+        lambda sql: rewritten.append(sql[:40]) if sql.startswith("UPDATE log SET frame") else None
+    )
+    for _ in range(3):
+        alice.batch(*[("set", f"k{n}", "x" * 4000) for n in range(100)])
+        for n in range(100):
+            alice.set(f"k{n}", n)
+            for m in range(10):
+                alice.set("beside", f"{m}" * 4000)
+            alice.list(limit=1)
+            # the limit, and twice what is needed to undo the rest
+            assert held(store, alice) < (200 + 64 + 40 + 2 * 450) * KIB
+    assert len(rewritten) < 3 * 10
+    Purge(store).history(0, 100)
+    assert one(store, "SELECT count(*) FROM log_garbage") == 0
+    assert held(store, alice) < 20 * KIB
+
+
+def test_receipts_are_limited_by_name_and_writes_without_an_op_id_go_on(house):
+    store = house.open(quota=Quota(receipt_bytes=20_000))
+    alice = Person(store, house.add_user("alice"))
+    # nothing of these is counted elsewhere: no key, no history
+    written, told = until_refused(lambda n: alice.delete("nothing", op_id=f"{n:064}"))
+    assert 60 < written < 90
+    assert told.extra["resource"] == "receipts" and told.extra["limit"] == 20_000
+    assert "RKV_RECEIPT_BYTES" in told.message
+    assert alice.set("k", 1)["revision"] == 1
+    with pytest.raises(QuotaExceeded):
+        alice.set("k", 2, op_id="new")
+    # what was answered is still answered, and stays counted
+    assert alice.delete("nothing", op_id=f"{0:064}")["replayed"] is True
+    limited = Person(store, dataclasses.replace(alice.caller, kind="token", prefix="a/"))
+    with pytest.raises(QuotaExceeded) as told:
+        limited.set("a/x", 1, op_id="new")
+    assert told.value.extra == {"resource": "receipts", "limit": 20_000}
+    store.stop()
+    alice = Person(house.open(quota=Quota(receipt_bytes=20_000)), alice.caller)
+    with pytest.raises(QuotaExceeded):
+        alice.set("k", 2, op_id="new")
+    house.clock.now += 8 * DAY
+    assert Purge(alice.store).receipts(house.clock() - 7 * DAY) == written
+    assert alice.set("k", 2, op_id="new")["revision"] == 2
+
+
+def test_deleted_keys_are_limited_and_a_purge_removes_the_oldest_of_them_early(house):
+    store = house.open(quota=Quota(trash_bytes=100_000))
+    alice = Person(store, house.add_user("alice"))
+    written, told = until_refused(lambda n: (alice.set(f"k{n}", "x" * 1000), alice.delete(f"k{n}")))
+    assert 80 < written < 100
+    assert told.extra["resource"] == "trash" and "RKV_TRASH_BYTES" in told.message
+    # a batch that creates as much as it deletes is no way round
+    alice.restore("k0")
+    alice.delete("k0")
+    with pytest.raises(QuotaExceeded):
+        alice.batch(("set", "other", 1), ("delete", "k0"))
+    # what adds nothing to it goes on
+    assert alice.restore("k1")["version"] == 2
+    assert alice.set("k1", 2)["version"] == 3
+    keys, _ = Purge(store).keys(house.clock() - 30 * DAY, 100_000)
+    assert written // 3 < keys < written * 2 // 3
+    assert alice.set("new", 1)["version"] == 1
+    # the latest can be restored, the oldest cannot
+    assert alice.restore("k0")["ok"] and alice.restore(f"k{written - 1}")["ok"]
+    with pytest.raises(NotFound):
+        alice.restore("k2")
+    assert (counted := counted_and_found(store, alice))[0] == counted[1]
+
+
+def test_below_the_reserve_only_deletes_are_accepted(house, store, alice):
+    alice.set("a", 1, op_id="first")
+    alice.batch(("set", "b", 1), ("set", "c", 1))
+    alice.set("b", 2)
+    store.reserve.setting = 10**15
+    store.reserve._looked_at = 0
+    for write in (
+        lambda: alice.set("a", 2),
+        lambda: alice.set("d", 1, op_id="second"),
+        lambda: alice.batch(("set", "a", 2), ("delete", "b")),
+        lambda: alice.move("a", "e"),
+        lambda: alice.copy("a", "e"),
+        lambda: alice.undo(3),
+    ):
+        with pytest.raises(Unavailable) as told:
+            write()
+        assert "disk is nearly full" in told.value.message
+        assert told.value.extra["retry_after"] == 30
+    assert alice.set("a", 1, op_id="first")["replayed"] is True
+    assert alice.delete("a")["existed"] is True
+    with pytest.raises(Unavailable):
+        alice.restore("a")
+    assert alice.batch(("delete", "b"))["ok"]
+    assert alice.delete_prefix("")["count"] == 1
+    assert alice.list()["entries"] == []
+    store.reserve.setting = 0
+    store.reserve._looked_at = 0
+    assert alice.set("a", 2)["ok"]
+
+
+def test_the_default_reserve_covers_a_rewrite_of_what_is_there(house, store, alice):
+    assert store.reserve.wanted == 64 * 1024 * KIB
+    for n in range(60):
+        alice.batch(*[("set", f"k{n}/{m}", "x" * 20_000) for m in range(40)])
+    store.reserve._looked_at = 0
+    alice.set("k", 1)
+    assert store.reserve.wanted > Purge(store).vacuum_needs() - 1024 * KIB > 80 * 1024 * KIB
