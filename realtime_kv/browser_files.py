@@ -112,16 +112,21 @@ _ELSEWHERE = (
     "js/accounts.js",
     "js/rkv.js",
 )
-_STYLES = ("base", "keys", "shell", "code", "difference", "list", "key", "past")
+_STYLES = ("base", "forms", "keys", "shell", "code", "difference", "list", "key", "past")
 
 
 def worker(folder: Path) -> str:
-    """The service worker, with the files it keeps, and a version that is another one when any of them has changed."""
-    files = dict(sorted(_kept_files(folder)))
-    seen = [(name, file.stat().st_size, file.stat().st_mtime_ns) for name, file in files.items()]
-    version = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]
+    """The service worker, with the files it keeps and their version."""
     script = (folder / "js" / "sw.js").read_text()
-    return f"const VERSION = {json.dumps(version)}\nconst FILES = {json.dumps(list(files))}\n{script}"
+    files = [name for name, _ in sorted(_kept_files(folder))]
+    return f"const VERSION = {json.dumps(version(folder))}\nconst FILES = {json.dumps(files)}\n{script}"
+
+
+def version(folder: Path) -> str:
+    """Of the files that the service worker keeps: another one when any of them, or the worker itself, has changed."""
+    files = [*sorted(_kept_files(folder)), ("", folder / "js" / "sw.js")]
+    seen = [(name, file.stat().st_size, file.stat().st_mtime_ns) for name, file in files]
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]
 
 
 @cache

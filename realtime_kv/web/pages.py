@@ -1,5 +1,6 @@
 """The pages of one's keys, and the files that pages load."""
 
+from functools import cache
 from pathlib import Path
 
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, send_file
@@ -49,7 +50,14 @@ def dashboard(page: str) -> tuple[str, dict[str, str]]:
         styles=browser_files.styles(scripts, modules),
         importmap=browser_files.IMPORT_MAP,
     )
-    return made, _WITH_IMPORTS
+    # the service worker keeps the page with the files of the same version
+    return made, _WITH_IMPORTS | {"RKV-Files": _files_version(scripts.parent)}
+
+
+@cache
+def _files_version(folder: Path) -> str:
+    """Looked at once: a hundred files, while everybody waits."""
+    return browser_files.version(folder)
 
 
 def _first_modules(page: str) -> list[str]:
@@ -61,6 +69,12 @@ def _first_modules(page: str) -> list[str]:
         first += ["dashboard/key/opened.js", "dashboard/key/pane.js"]
         first += _TABS.get(request.args.get("tab", ""), [])
     return first
+
+
+@pages.get("/needs-server")
+def needs_server() -> str:
+    """What the service worker shows instead of a page of the server that does not answer."""
+    return render_template("needs_server.html")
 
 
 @pages.get("/rkv.js")

@@ -1,87 +1,174 @@
-// The service worker: gives a tab the dashboard's page and its files when there is no network. Always the network first, so a new
-// version is never hidden; nothing of the API is kept; and a page made for one user goes when the server no longer takes the
-// browser for them. The server puts FILES and VERSION in front, so that it is another worker whenever a file has changed.
+// The service worker: opens the dashboard from this browser when the server does not answer, and shows a page of its own instead of
+// those that need the server. The server puts FILES and VERSION in front of it, so it is another worker whenever a file has changed.
+//
+// Rules:
+// 1. Every request to the network has a time limit. A network that swallows everything is answered from the cache within seconds.
+// 2. A page runs with the files of its own version: from the cache of that version, or from a server that runs it.
+// 3. Nothing of the API is kept, and a page that was made for a user is deleted when the server no longer knows the browser as theirs.
 
 /* global FILES, VERSION */
 
-const CACHE = `realtime_kv ${VERSION}`
+const NAME = "realtime_kv "
+const CACHE = NAME + VERSION
+const PAGE_VERSIONS = `${NAME}pages` // which version the open pages are of: /<client id> → version
+const OF_THE_SERVER = "server" // a page that is not kept: its files come from the server, if that answers
+const MOST_NOTED = 200 // open pages
+const VERSION_HEADER = "RKV-Files"
 const PAGE = "/keys" // one page, whatever it shows
 const PAGES = [PAGE, "/activity", "/trash"]
-const WITHIN = 6_000 // for the network, where we have the page
+const NEEDS_SERVER = "/needs-server"
+
+const KEPT_PAGE_AFTER = 1_500 // milliseconds without an answer until the page that is kept is shown
+const NO_ANSWER_AFTER = 2_500 // the same for pages that are not kept
+const SILENT_FOR = 5_000 // after a request without an answer nobody waits for another one
+const PATIENT_FOR = 10_000 // within this time after the page has asked for patience, the next page may take its time
+const PATIENCE = 60_000
+const FILE_WITHIN = 30_000
+const INSTALL_WITHIN = 60_000
+
+let newest = VERSION // which version the server runs, as far as this worker has heard
+let silentUntil = 0
+let patientUntil = 0
 
 addEventListener("install", (event) => {
   event.waitUntil(fill().then(() => skipWaiting()))
 })
 
 addEventListener("activate", (event) => {
-  event.waitUntil(dropOthers().then(() => clients.claim()))
+  event.waitUntil(takeOver())
+})
+
+addEventListener("message", ({ data }) => {
+  if (data === "patient") patientUntil = Date.now() + PATIENT_FOR
 })
 
 addEventListener("fetch", (event) => {
   const { request } = event
-  const url = new URL(request.url)
-  if (request.method !== "GET" || url.origin !== location.origin) return
+  const { origin, pathname } = new URL(request.url)
+  if (request.method !== "GET" || origin !== location.origin) return
   if (request.mode === "navigate") {
-    if (PAGES.includes(url.pathname)) event.respondWith(page(event))
-    else if (url.pathname === "/signin") event.waitUntil(forget())
-  } else if (url.pathname.startsWith("/static/") || url.pathname === "/rkv.js") event.respondWith(file(event, url.pathname))
+    if (!isDownload(pathname)) event.respondWith(page(event, pathname))
+  } else if (pathname.startsWith("/static/") || pathname === "/rkv.js") event.respondWith(file(event, pathname))
 })
+
+/** What takes its time, and is no page. */
+const isDownload = (pathname) => pathname.startsWith("/api/") || /\.\w+$/.test(pathname)
 
 async function fill() {
   const cache = await caches.open(CACHE)
+  const soon = () => AbortSignal.timeout(INSTALL_WITHIN)
+  const files = [...FILES, NEEDS_SERVER].map((path) => new Request(path, { signal: soon() }))
   // The page comes along, so that the very first visit can be opened again without a network.
-  await Promise.all([cache.addAll(FILES), keepPage(cache, await fetch(PAGE, { redirect: "manual" }))])
+  const first = await fetch(PAGE, { redirect: "manual", signal: soon() })
+  await Promise.all([cache.addAll(files), keepPage(cache, first)])
 }
 
-async function dropOthers() {
-  for (const name of await caches.keys()) if (name !== CACHE) await caches.delete(name)
+/** Caches of earlier versions stay as long as pages of that version are open: they may still load a part of themselves. */
+async function takeOver() {
+  const open = new Map()
+  for (const { id } of await clients.matchAll({ type: "window", includeUncontrolled: true })) open.set(id, await versionOf(id))
+  const names = (await caches.keys()).filter((name) => name.startsWith(NAME) && name !== CACHE && name !== PAGE_VERSIONS)
+  await caches.delete(PAGE_VERSIONS)
+  for (const [id, version] of open) {
+    // pages that were open before the first worker are of its version
+    const known = version ?? (names.length === 0 ? VERSION : null)
+    if (known) await note(id, known)
+  }
+  const needed = new Set([...open.values()].map((version) => NAME + version))
+  for (const name of names) if (!needed.has(name)) await caches.delete(name)
+  await clients.claim()
 }
 
-async function page(event) {
-  const cache = await caches.open(CACHE)
-  const kept = await cache.match(PAGE)
-  try {
-    const answer = await within(fetch(event.request), kept)
-    // What stands in front of a server that is gone answers for it.
-    if (kept && [502, 503, 504].includes(answer.status)) return kept
-    aside(event, keepPage(cache, answer.clone()))
+// --- pages ---
+
+async function page(event, pathname) {
+  const kept = PAGES.includes(pathname) || pathname === "/" ? await match(PAGE) : null
+  const answer = await fromServer(event, pathname, kept)
+  if (answer) {
+    await note(event.resultingClientId, answer.headers.get(VERSION_HEADER) ?? OF_THE_SERVER)
     return answer
-  } catch (error) {
-    if (kept) return kept
-    throw error
+  }
+  if (kept && pathname === "/") return Response.redirect(PAGE, 303)
+  await note(event.resultingClientId, VERSION)
+  return kept ?? (await match(NEEDS_SERVER)) ?? Response.error()
+}
+
+/** The server's answer, or null if there is none in time; what it says is noted also when it comes late. */
+async function fromServer(event, pathname, kept) {
+  const asked = fetch(event.request)
+  event.waitUntil(asked.then((answer) => learn(pathname, PAGES.includes(pathname) ? answer.clone() : answer)).catch(() => {}))
+  try {
+    const answer = await Promise.race([asked, after(limit(kept))])
+    silentUntil = answer ? 0 : Date.now() + SILENT_FOR
+    // A proxy in front of a server that is gone answers for it.
+    return answer && !(isGateway(answer) && (kept || !isOurs(answer))) ? answer : null
+  } catch {
+    return null
   }
 }
 
-/** A redirect to the sign-in page says that nobody is signed in. */
-async function keepPage(cache, answer) {
-  if (answer.ok && !answer.redirected) await cache.put(PAGE, answer)
-  else if (answer.status !== 0 || answer.type === "opaqueredirect") await cache.delete(PAGE)
+function limit(kept) {
+  if (Date.now() < patientUntil) return PATIENCE
+  if (Date.now() < silentUntil) return 0
+  return kept ? KEPT_PAGE_AFTER : NO_ANSWER_AFTER
 }
 
-async function forget() {
-  await (await caches.open(CACHE)).delete(PAGE)
+const isGateway = ({ status }) => [502, 503, 504].includes(status)
+const isOurs = ({ headers }) => headers.get("Content-Security-Policy")?.includes("trusted-types lit-html rkv") ?? false
+
+async function learn(pathname, answer) {
+  const cache = await caches.open(CACHE)
+  if (pathname === "/signin" && answer.ok) await cache.delete(PAGE)
+  if (!PAGES.includes(pathname)) return
+  newest = answer.headers.get(VERSION_HEADER) ?? newest
+  await keepPage(cache, answer)
+  if (newest !== VERSION) await registration.update()
 }
+
+/** Keeps the page that goes with these files. A redirect to the sign-in page says that nobody is signed in. */
+async function keepPage(cache, answer) {
+  if (answer.type === "opaqueredirect" || answer.redirected) await cache.delete(PAGE)
+  else if (answer.ok && answer.headers.get(VERSION_HEADER) === VERSION) await cache.put(PAGE, answer)
+}
+
+// --- files ---
 
 async function file(event, path) {
-  const cache = await caches.open(CACHE)
+  const version = (await versionOf(event.clientId)) ?? newest
+  const kept = await (await caches.open(NAME + (version === OF_THE_SERVER ? VERSION : version))).match(path)
+  if (kept && version !== OF_THE_SERVER) return kept
   try {
-    const answer = await fetch(event.request)
-    // Those of this version came all at once, with it: one of a newer version would not go with the others.
-    if (answer.ok && !FILES.includes(path)) aside(event, cache.put(path, answer.clone()))
-    return answer
+    return await fetch(event.request, { signal: AbortSignal.timeout(kept ? NO_ANSWER_AFTER : FILE_WITHIN) })
   } catch (error) {
-    const kept = await cache.match(path)
     if (kept) return kept
     throw error
   }
 }
 
-/** Nobody waits for what is kept, and without room for it one goes on. */
-function aside(event, work) {
-  event.waitUntil(work.catch(() => {}))
+// --- which version a page is of ---
+
+async function note(id, version) {
+  if (!id) return
+  try {
+    const noted = await caches.open(PAGE_VERSIONS)
+    await noted.put(`/${id}`, new Response(version))
+    const all = await noted.keys()
+    for (const oldest of all.slice(0, Math.max(0, all.length - MOST_NOTED))) await noted.delete(oldest)
+  } catch {
+    // without room the page is taken to be of the version that the server runs
+  }
 }
 
-function within(answer, otherwise) {
-  if (!otherwise) return answer
-  return Promise.race([answer, new Promise((_, reject) => setTimeout(() => reject(new Error("no answer in time")), WITHIN))])
+/** The version of the page with this client id, or null if that is not known. */
+async function versionOf(id) {
+  const noted = id && (await (await caches.open(PAGE_VERSIONS)).match(`/${id}`))
+  return noted ? noted.text() : null
 }
+
+// ---
+
+async function match(path) {
+  return (await (await caches.open(CACHE)).match(path)) ?? null
+}
+
+const after = (milliseconds) => new Promise((done) => setTimeout(() => done(null), milliseconds))

@@ -12,7 +12,7 @@ const FLOORS = [
   ["dashboard/key", "dashboard/list"],
   ["dashboard/past", "dashboard/use", "dashboard/shell"],
   ["dashboard/shared"],
-  ["account", "admin", "rkv.js", "accounts.js", "api.js", "preferences.js", "forms.js"],
+  ["account", "admin", "rkv.js", "accounts.js", "api.js", "preferences.js", "forms.js", "needs-server.js"],
   ["client.js"],
   ["kept.js"],
   ["connection.js", "store.js", "verbs.js", "origin.js"],

@@ -71,6 +71,7 @@ function pageOf(told, desk) {
     news() {},
     focus() {},
     signedOut() {},
+    failedToLoad() {},
   }
   return page
 }

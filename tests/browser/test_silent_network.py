@@ -1,0 +1,107 @@
+"""A server that takes every request and answers none: what this browser keeps opens, other pages say what is wrong."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.browsing import Person, Tab
+from tests.browser.test_accessibility import check, everywhere
+from tests.browser.test_offline import KEPT
+from tests.running import Server
+
+# nothing but the worker's own time limits makes a page appear: without them a browser waits for minutes
+LIMIT_SECONDS = 30
+
+
+@contextmanager
+def silent(server: Server) -> Iterator[None]:
+    """The process is stopped: the kernel still accepts connections, and nobody answers."""
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def ada(make_person, own_server) -> Person:
+    ada = make_person("ada", server=own_server, reduced_motion="reduce")
+    ada.expects_outage = True
+    for n in range(3):
+        ada.set(f"k{n}", n)
+    tab = ada.open_tab()
+    assert tab.page.evaluate(KEPT, 3) == 3
+    # from here on the worker answers for this browser's pages
+    tab.page.reload()
+    tab.is_live()
+    tab.page.close()
+    return ada
+
+
+def opened(ada: Person, path: str) -> tuple[Page, float]:
+    """The page, and the seconds until the browser had something to show."""
+    page = ada.new_page()
+    began = time.monotonic()
+    page.goto(ada.server.url + path, wait_until="commit", timeout=LIMIT_SECONDS * 1000)
+    return page, time.monotonic() - began
+
+
+def test_the_keys_open_from_the_cache_at_any_address_of_the_dashboard(ada):
+    with silent(ada.server):
+        for path in ("/keys", "/", "/keys?key=k1"):
+            page, _ = opened(ada, path)
+            tab = Tab(ada, page)
+            expect(tab.value_of("k2")).to_have_text("2")
+            expect(page).to_have_url(ada.server.url + ("/keys" if path == "/" else path))
+            page.close()
+        # what is loaded later is there too
+        page, _ = opened(ada, "/activity")
+        expect(page.locator("h1", has_text="Activity")).to_be_visible()
+
+
+def test_other_pages_say_that_they_need_the_server_and_come_when_it_answers(ada):
+    with silent(ada.server):
+        page, _ = opened(ada, "/account/preferences")
+        expect(page.get_by_role("heading", level=1)).to_have_text("The server does not answer")
+        page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("status")).to_have_text("Asking the server…")
+        for path in ("/api", "/signin", "/admin/users"):
+            other, _ = opened(ada, path)
+            expect(other.get_by_role("heading", level=1)).to_have_text("The server does not answer")
+            other.close()
+        page.get_by_role("link", name="Open your keys").click()
+        expect(Tab(ada, page).value_of("k0")).to_have_text("0")
+        page.go_back()
+        expect(page.get_by_role("heading", level=1)).to_have_text("The server does not answer")
+    # by itself
+    expect(page.get_by_role("heading", name="Preferences")).to_be_visible()
+    expect(page).to_have_url(ada.server.url + "/account/preferences")
+
+
+def test_nobody_finds_keys_there_once_the_session_has_ended(ada):
+    tab = ada.open_tab()
+    ada.call("sign_out")
+    expect(tab.page.locator("#signed-out")).to_be_visible()
+    tab.page.wait_for_function("async () => !(await caches.match('/keys'))")
+    with silent(ada.server):
+        for path in ("/keys", "/"):
+            page, _ = opened(ada, path)
+            expect(page.get_by_role("heading", level=1)).to_have_text("The server does not answer")
+            expect(page.get_by_role("link", name="Open your keys")).to_be_hidden()
+            assert "k0" not in page.content()
+            page.close()
+
+
+@everywhere
+def test_axe_finds_nothing_on_the_page_that_needs_the_server(make_person, theme):
+    person = make_person(color_scheme=theme, signed_up=False)
+    page = person.new_page()
+    page.goto(person.server.url + "/needs-server")
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    # the server answers, so it is loaded again by itself, once
+    page.wait_for_function("sessionStorage.getItem('reloaded by itself') !== null")
+    check(page, "needs the server")
