@@ -3,6 +3,7 @@
 // has changed, but so that it never takes more than a tenth of the time.
 
 import { place, sortKeys } from "../../keys.js"
+import { fold } from "../shared/fold.js"
 import { endOf, flatten } from "./tree.js"
 
 const REST = 10 // times as long as the last making took
@@ -173,10 +174,10 @@ export class Rows {
     const end = endOf(this.#all, prefix, first)
     if (q === "") return this.#all.slice(first, end)
     this.partial = !this.prepare(MAKING)
-    const needle = q.toLowerCase()
+    const needle = fold(q)
     const matches = []
     for (let at = first; at < end; at++)
-      if ((this.#texts?.get(at) ?? this.#all[at].toLowerCase()).includes(needle)) matches.push(this.#all[at])
+      if ((this.#texts?.get(at) ?? fold(this.#all[at])).includes(needle)) matches.push(this.#all[at])
     return matches
   }
 }

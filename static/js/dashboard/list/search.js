@@ -1,5 +1,7 @@
-// What the filter looks at: one text for each key, of the key and its value in lower case, made when it is first looked
+// What the filter looks at: one text for each key, of the key and its value as `fold` makes it, made when it is first looked
 // for. Nothing is made twice, and nothing takes longer than it may. No DOM.
+
+import { fold, patternOf } from "../shared/fold.js"
 
 const SLICE = 256
 
@@ -51,12 +53,12 @@ export class Texts {
 /** Key and value in one text; a text value as it is read, all else as JSON. No filter can contain the line break between them. */
 export function textOf(key, value) {
   const written = value === undefined ? "" : typeof value === "string" ? `"${value}"` : JSON.stringify(value)
-  return `${key}\n${written}`.toLowerCase()
+  return fold(`${key}\n${written}`)
 }
 
-/** Where a filter is found in a text, in whatever case: {at, end}, or null. */
+/** Where a filter is found in a text, in whatever case and composition: {at, end}, or null. */
 export function found(text, filter) {
   if (filter === "") return null
-  const match = new RegExp(filter.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "iu").exec(text)
+  const match = patternOf(filter).exec(text)
   return match && { at: match.index, end: match.index + match[0].length }
 }

@@ -1,6 +1,8 @@
 // The deleted keys that can be had back, as far as they have been looked at. The server tells them in byte order; here the ones that
 // were deleted last come first. No DOM.
 
+import { fold } from "../shared/fold.js"
+
 const PAGE = 500
 const AT_ONCE = 1_000 // keys that are asked for before anybody wants more
 const LOOK_THROUGH = 5_000
@@ -75,8 +77,8 @@ export class Bin {
   /** Those whose key contains `text`; what has been created anew or purged meanwhile is none of them. */
   items(text) {
     const now = this.#desk.now()
-    const needle = text.toLowerCase()
-    const stays = ({ key, purge_at }) => key.toLowerCase().includes(needle) && !this.#desk.kv.entry(key) && Date.parse(purge_at) > now
+    const needle = fold(text)
+    const stays = ({ key, purge_at }) => fold(key).includes(needle) && !this.#desk.kv.entry(key) && Date.parse(purge_at) > now
     const items = this.entries.filter(stays).sort((a, b) => (a.deleted_at < b.deleted_at ? 1 : -1))
     if (text !== "" && items.length < PAGE && this.entries.length < LOOK_THROUGH && !this.refusal) this.more()
     return items

@@ -1,5 +1,7 @@
 // Which writes of the past one wants to see. No DOM.
 
+import { fold } from "../shared/fold.js"
+
 /** By whom, as the address names it, and as people do. */
 export const WHO = {
   tab: "This tab",
@@ -37,6 +39,6 @@ const texts = new WeakMap() // op → what is searched, in lower case: made once
 /** Whether the key or the value contains `text`, in whatever case. */
 export function mentions(op, text) {
   if (text === "") return true
-  if (!texts.has(op)) texts.set(op, `${op.key}\n${op.op === "set" ? JSON.stringify(op.value) : ""}`.toLowerCase())
-  return texts.get(op).includes(text.toLowerCase())
+  if (!texts.has(op)) texts.set(op, fold(`${op.key}\n${op.op === "set" ? JSON.stringify(op.value) : ""}`))
+  return texts.get(op).includes(fold(text))
 }
