@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { inWords, leftAlone, progress, size, touched, typeOf, undoAll } from "../../static/js/account/carry.js"
+import { inWords, leftAlone, progress, size, touched, typeOf, undoAll, withoutAnswer } from "../../static/js/account/carry.js"
 
 const nothing = { added: 0, changed: 0, removed: 0, unchanged: 0, skipped: 0, expired: 0, outside: 0 }
 
@@ -55,4 +55,11 @@ test("undoing stops at a refusal, and tells how far it came", async () => {
     if (revision === 5) throw refusal
   }
   assert.deepEqual(await undoAll([4, 5, 6], call), { undone: 1, refusal })
+})
+
+test("what answers instead of the server is named, with what can be done", () => {
+  assert.match(withoutAnswer(413), /413.*client_max_body_size/)
+  for (const status of [502, 503, 504]) assert.match(withoutAnswer(status), new RegExp(`proxy.*${status}.*Import the file again`))
+  assert.match(withoutAnswer(200), /answered instead of it/)
+  assert.match(withoutAnswer(0), /gave no answer.*client_max_body_size/)
 })

@@ -1,6 +1,6 @@
 // The import form of /account/data: choose a file, try it, import it, undo it.
 
-import { inWords, keys, leftAlone, number, progress, size, touched, typeOf, undoAll } from "./carry.js"
+import { inWords, keys, leftAlone, number, progress, size, touched, typeOf, undoAll, withoutAnswer } from "./carry.js"
 
 const POLL = 400
 const el = (id) => document.getElementById(id)
@@ -187,10 +187,7 @@ async function call(verb, payload) {
 }
 
 function failed(status, body) {
-  const error = new Error(
-    body?.detail ??
-      "The server gave no answer. Import the file again when it is there: what has been written is not written twice.",
-  )
+  const error = new Error(body?.detail ?? withoutAnswer(status))
   error.status = status
   if (body?.written) error.written = { unchanged: 0, skipped: 0, expired: 0, outside: 0, ...body.written }
   return error
