@@ -1,7 +1,7 @@
 // When the value is to expire: as it is, never, after a while, or at a time.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
-import { chosenExpiry, remaining, units } from "./expiry.js"
+import { chosenExpiry, inAnHour, remaining, units } from "./expiry.js"
 
 const choices = new WeakMap() // draft → {choice, amount, unit, at}: what stands in the fields
 
@@ -50,11 +50,4 @@ function fieldsOf(draft) {
   const fields = choices.get(draft)
   if (fields && (draft.expires !== null || fields.choice === "keep")) return fields
   return { choice: "keep", amount: "1", unit: "hours", at: "" }
-}
-
-/** As a field for a date and a time writes it: in local time, to the minute. */
-function inAnHour(now) {
-  const local = new Date(now + 3_600_000)
-  local.setMinutes(local.getMinutes() - local.getTimezoneOffset(), 0, 0)
-  return local.toISOString().slice(0, 16)
 }

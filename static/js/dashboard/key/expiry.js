@@ -35,3 +35,9 @@ function atTime(text, now) {
   if (at <= now) return { problem: "This is in the past." }
   return at - now > LONGEST * 1_000 ? { problem: "At most 100 years from now." } : { at }
 }
+
+/** The time in an hour, as a field for a date and a time writes it: in the local time that holds then, to the minute. */
+export function inAnHour(now) {
+  const then = now + 3_600_000
+  return new Date(then - new Date(then).getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
+}
