@@ -53,7 +53,9 @@ globalThis.addEventListener?.("storage", ({ key, newValue }) => {
 
 function read(place) {
   try {
-    return localStorage.getItem(place)
+    const value = localStorage.getItem(place)
+    // theme.js keeps it beyond signing out
+    return value ?? (place === "theme" ? (globalThis.document?.cookie?.match(/(?:^|; )rkv_theme=(\w+)/)?.[1] ?? null) : null)
   } catch {
     return null
   }

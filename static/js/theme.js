@@ -6,10 +6,22 @@
 
   function stored(name) {
     try {
-      return localStorage.getItem(name)
+      return localStorage.getItem(name) ?? (name === "theme" ? inCookie() : null)
     } catch {
-      return null // storage may be forbidden
+      return name === "theme" ? inCookie() : null // storage may be forbidden
     }
+  }
+
+  // Signing out empties the storage of this site. The theme says nothing of a user, so it stays, in a cookie.
+  const COOKIE = "rkv_theme"
+  const YEAR = 365 * 86_400
+
+  function inCookie() {
+    return document.cookie.match(/(?:^|; )rkv_theme=(\w+)/)?.[1] ?? null
+  }
+
+  function keepInCookie(theme) {
+    document.cookie = `${COOKIE}=${theme}; Path=/; Max-Age=${YEAR}; SameSite=Lax${location.protocol === "https:" ? "; Secure" : ""}`
   }
 
   function show(name, value) {
@@ -34,10 +46,14 @@
     dispatchEvent(new StorageEvent("storage", { key: "theme", newValue: theme }))
   }
 
-  show("theme", stored("theme"))
+  const chosen = stored("theme")
+  show("theme", chosen)
+  // one that was chosen before there was a cookie, or whose year is nearly over
+  if (themes.includes(chosen)) keepInCookie(chosen)
   show("density", stored("density"))
   addEventListener("storage", ({ key, newValue }) => {
-    if (key === null || key === "theme") show("theme", newValue)
+    if (key === null || key === "theme") show("theme", newValue ?? inCookie())
+    if (key === "theme" && themes.includes(newValue)) keepInCookie(newValue)
     if (key === null || key === "density") show("density", newValue)
   })
   document.addEventListener("DOMContentLoaded", () => {
