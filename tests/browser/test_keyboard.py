@@ -4,7 +4,7 @@ import json
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.browsing import Tab
+from tests.browser.browsing import Held, Tab
 from tests.running import PASSWORD
 
 FAR = 80
@@ -99,3 +99,22 @@ def test_from_signing_up_to_signing_out(make_person, server):
     reach(page, page.locator("#menu").get_by_role("button", name="Sign out"))
     press(page, "Enter")
     expect(page).to_have_url(f"{server.url}/signin")
+
+
+def test_no_letter_is_lost_on_the_way_to_a_new_key(make_person):
+    person = make_person()
+    person.set("a", 1)
+    page = person.new_page()
+    parts = Held(page, "**/dashboard/key/opened.js")
+    page.goto(person.server.url + "/keys")
+    expect(page.locator("#list [role=row]")).to_have_count(1)
+    page.keyboard.press("n")
+    # `p` pauses and `e` edits where nobody types
+    page.keyboard.type("profile/themes")
+    page.keyboard.press("Backspace")
+    parts.release()
+    expect(page.get_by_label("Key", exact=True)).to_have_value("profile/theme")
+    expect(page.get_by_label("Key", exact=True)).to_be_focused()
+    page.keyboard.type("/dark")
+    expect(page.get_by_label("Key", exact=True)).to_have_value("profile/theme/dark")
+    expect(page.locator("#pause")).to_have_attribute("aria-pressed", "false")

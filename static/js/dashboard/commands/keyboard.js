@@ -6,12 +6,18 @@ import { setting } from "../../settings.js"
 /** On Apple's machines Cmd does what Ctrl does elsewhere. */
 export const APPLE = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "")
 
+const HOLD_FOR = 5_000 // milliseconds: then the field does not come any more
 const SECOND_WITHIN = 1_500 // milliseconds from `g` to what follows it
 
 /** Runs the command whose keys are pressed, anywhere on the page. */
 export function listen(commands, desk) {
   let first = null // {key, at}: the key that begins a sequence
+  let held = null // a Held, while a command leads to a field that is not there yet
+  document.addEventListener("focusin", ({ target }) => {
+    if (held?.arrive(target)) held = null
+  })
   document.addEventListener("keydown", (event) => {
+    if (held?.take(event)) return event.preventDefault()
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return
     const pressed = nameOf(event)
     const writing = typing(event.composedPath()[0])
@@ -22,8 +28,41 @@ export function listen(commands, desk) {
     const command = begins ? null : commandFor(keys, commands)
     if (!command || (writing && command.outside && !unwritten(event.composedPath()[0]))) return
     event.preventDefault()
+    held = command.leads ? new Held(command.leads, event.timeStamp) : null
     perform(command, desk)
   })
+}
+
+/** What is typed on the way to a field that is still being loaded: it is for the field, and no command. */
+class Held {
+  #id
+  #until
+  #text = ""
+
+  constructor(id, now) {
+    this.#id = id
+    this.#until = now + HOLD_FOR
+  }
+
+  /** Whether this key press is kept for the field. */
+  take(event) {
+    const { key, timeStamp, ctrlKey, metaKey, altKey } = event
+    if (key === "Escape") this.#until = 0
+    if (timeStamp > this.#until || ctrlKey || metaKey || altKey || typing(event.composedPath()[0])) return false
+    if (key === "Backspace") this.#text = this.#text.slice(0, -1)
+    else if (key.length === 1) this.#text += key
+    else return false
+    return true
+  }
+
+  /** Whether this is the field; then it is given what was typed. */
+  arrive(field) {
+    if (field.id !== this.#id) return false
+    if (this.#text === "") return true
+    field.setRangeText(this.#text, field.value.length, field.value.length, "end")
+    field.dispatchEvent(new Event("input", { bubbles: true }))
+    return true
+  }
 }
 
 /** Does what the command says, if it can be done now. */

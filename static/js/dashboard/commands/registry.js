@@ -2,12 +2,12 @@
 // and the palette come from here.
 
 /**
- * {name, group, keys, title, run(desk)?, when(desk)?, outside?, elsewhere?}
+ * {name, group, keys, title, leads?, run(desk)?, when(desk)?, outside?, elsewhere?}
  *
  * `keys` as `nameOf` of keyboard.js says them ("n", "Shift+D", "Ctrl+K", "ArrowUp"), any of which will do; "g k" is one after the
  * other, and Ctrl is Cmd where that is the custom. Keys without Ctrl count only where nobody is typing, and can be switched off;
  * `outside` says the same of one with Ctrl. What has no `run` is a line of the sheet; with `elsewhere` its keys are handled where
- * it happens, and the palette can still run it. An element with `data-command` gets the tooltip of the command of that name.
+ * it happens, and the palette can still run it. `leads` is the id of the text field that gets the focus. An element with `data-command` gets the tooltip of the command of that name.
  */
 export const COMMANDS = [
   { name: "palette", group: "Go to", keys: ["Ctrl+K"], title: "Any key, page or action", run: openPalette },
@@ -33,7 +33,7 @@ export const COMMANDS = [
   { name: "pause", group: "List", keys: ["p"], title: "Pause or resume live changes", run: ({ browse }) => browse.pause(), when: onKeys },
   { name: "back", group: "List", keys: ["Escape"], title: "Back to the list, or close" },
 
-  { name: "new", group: "Keys", keys: ["n"], title: "New key", run: (desk) => desk.opened.startNew() },
+  { name: "new", group: "Keys", keys: ["n"], leads: "new-key", title: "New key", run: (desk) => desk.opened.startNew() },
   { name: "rename", group: "Keys", keys: [], title: "Rename the key", when: entryHere, run: async (desk) => (await import("../list/move.js")).rename(desk, here(desk)) },
   { name: "duplicate", group: "Keys", keys: ["Shift+D"], title: "Duplicate the key", when: entryHere, run: async (desk) => (await import("../list/move.js")).duplicate(desk, here(desk)) },
   { name: "copy-key", group: "Keys", keys: ["c"], title: "Copy the key", when: here, run: (desk) => desk.page.copy(here(desk), "Key") },
