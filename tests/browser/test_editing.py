@@ -98,8 +98,15 @@ def test_a_draft_is_never_overwritten_keep_mine(tabs, ada):
         "Changed in another tab. Chrome on Linux saved revision 2 while you were editing 1."
     )
     expect(here.editor).to_have_value('"mine"')
-    here.save()
-    expect(here.conflict).to_be_visible()
+    expect(here.note).to_have_text("Choose a version above before you save.")
+    save = here.page.get_by_role("button", name="Save", exact=True)
+    expect(save).to_have_attribute("aria-disabled", "true")
+    # the button and the keys lead to the choice, and say so
+    for ask in (lambda: save.click(force=True), lambda: here.editor.press("Control+s")):
+        here.editor.focus()
+        ask()
+        expect(here.conflict).to_be_focused()
+    expect(here.page.locator("#assertive")).to_contain_text("Choose a version first")
     assert ada.get("a") == "theirs"
     here.click("Keep mine")
     expect(here.conflict).to_have_count(0)

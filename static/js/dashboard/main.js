@@ -9,10 +9,13 @@ import { Desk } from "./desk.js"
 import { detailView, prepare } from "./key/detail.js"
 import { List } from "./list/list.js"
 import { NOTHING, read, write } from "./route.js"
+import { keepDrafts, takeDrafts } from "./shell/kept-drafts.js"
 import { Announcer } from "./shell/announce.js"
+import { empty } from "./shell/ended.js"
 import { onSetting, setting } from "../settings.js"
 import { Pill } from "./shell/pill.js"
 import { Toasts } from "./shell/toasts.js"
+import { Update, isFailedImport } from "./shell/update.js"
 
 const TITLES = { keys: "Keys", activity: "Activity", trash: "Trash" }
 // Pages that are loaded when they are first looked at; each module exports `view(desk, route)`.
@@ -43,10 +46,12 @@ const page = {
   dialogs: at("dialogs"),
   trashDays: made.trash_days,
   signedOut: () => signedOut(kv.pending),
+  failedToLoad: (error) => update.failedToLoad(error),
 }
 const desk = new Desk(kv, page)
 const list = new List(at("list"), desk)
 const pill = new Pill(at("conn"), at("status"), desk)
+const update = new Update(at("update"), desk, () => leaving?.letGo())
 
 let wanted = null // where the focus goes `from` where it was, with the next drawing that has it: {where, key, from}
 let toShow = null // the key of the row to bring into view, once there are rows
@@ -66,6 +71,7 @@ function drawNow() {
 
 function draw() {
   frame = 0
+  if (over) return pill.draw()
   const { route } = page
   at("main").dataset.page = route.page
   at("main").dataset.pane = desk.opened.open || desk.opened.fresh ? "key" : "list"
@@ -84,12 +90,16 @@ const clipboard = () => import("../clipboard.js")
 let hint = () => {}
 let rest = null
 let leaving = null
+let over = false // the session has ended
 
 /** Loaded a little later, so that it is there when there is no network any more. */
 function loadRest() {
   const ours = [import("./shell/leaving.js"), import("./shell/offline.js"), import("./commands/hints.js")]
   rest ??= Promise.all([...ours, loadPalette(), clipboard(), list.loadRest(), desk.undo.load(), desk.opened.load?.(), prepare(desk)])
-  return rest.then(begin, () => (rest = null))
+  return rest.then(begin, (error) => {
+    rest = null
+    page.failedToLoad(error)
+  })
 }
 
 function begin([{ Leaving }, { keepHere, keepNothing }, hints]) {
@@ -104,8 +114,13 @@ function begin([{ Leaving }, { keepHere, keepNothing }, hints]) {
 }
 
 async function signedOut(pending) {
-  await loadRest()
-  leaving?.signedOut(pending)
+  over = true
+  empty(at)
+  leaving ??= await import("./shell/leaving.js").then(({ Leaving }) => new Leaving(desk, at("signout")), () => null)
+  if (leaving) return leaving.signedOut(pending)
+  // what says why could not be loaded
+  keepDrafts(made.username, desk.opened.records ?? [])
+  return location.assign("/signin")
 }
 
 /** Who leaves before that has come waits for it: it asks about what is not saved. */
@@ -154,7 +169,8 @@ async function loadOther(name) {
   views[name] = null
   try {
     views[name] = (await LATER[name]()).view
-  } catch {
+  } catch (error) {
+    page.failedToLoad(error)
     const again = () => loadOther(name)
     views[name] = () => html`<h1>${TITLES[name]}</h1><div class="problem"><p>This page could not be loaded.</p><button type="button" @click=${again}>Try again</button></div>`
   }
@@ -175,6 +191,13 @@ function moveFocus() {
   if (where === "list") return list.focusRow(key)
   at(id)?.focus({ preventScroll: !list.narrow })
   if (list.narrow) scrollTo(0, 0)
+}
+
+/** Unsaved text of this tab, from before it was signed out or loaded again. */
+async function restoreDrafts(records) {
+  if (records.length === 0) return
+  await desk.opened.load?.()
+  desk.opened.resume(records)
 }
 
 // --- the address ---
@@ -200,6 +223,7 @@ function moved() {
 
 function keepPlace() {
   clearTimeout(keeping)
+  if (over) return
   history.replaceState(page.route.page === "keys" ? list.place : history.state, "", write(page.route))
 }
 
@@ -247,8 +271,11 @@ addEventListener("popstate", ({ state }) => {
   follow(read(location.href))
 })
 addEventListener("pagehide", keepPlace)
+// what is loaded when a button is pressed says so nowhere else
+addEventListener("unhandledrejection", ({ reason }) => isFailedImport(reason) && update.failedToLoad(reason))
 onSetting(redraw)
 at("detail").replaceChildren()
+restoreDrafts(takeDrafts(made.username))
 toShow = page.route.key
 follow(page.route)
 redraw()

@@ -17,8 +17,8 @@ export function conflictBanner(desk) {
   const merged = mergedOf(draft)
   const way = shown.get(draft)
   return html`
-    <div class="conflict" id="conflict">
-      <p><strong>${!entry ? (conflict.origin?.via === "expiry" ? "It has expired." : "Deleted in another tab.") : draft.base ? "Changed in another tab." : "This key exists already."}</strong>
+    <div class="conflict" id="conflict" role="group" tabindex="-1" aria-labelledby="conflict-title">
+      <p id="conflict-title"><strong>${!entry ? (conflict.origin?.via === "expiry" ? "It has expired." : "Deleted in another tab.") : draft.base ? "Changed in another tab." : "This key exists already."}</strong>
         ${conflictText(draft)}${entry ? html` <span class="when">${ago(entry.updated_at, desk.now())}</span>` : nothing}</p>
       <div class="row-of-buttons">
         ${entry ? html`<button type="button" aria-expanded=${String(Boolean(way))} @click=${() => show(desk, draft, way ? null : "unified")}>${way ? "Hide difference" : "Show difference"}</button>` : nothing}
@@ -51,7 +51,7 @@ async function show(desk, draft, way) {
   shown.set(draft, way)
   desk.redraw()
   if (difference && difference !== "failed") return
-  difference = await import("../shared/difference.js").catch(() => "failed")
+  difference = await import("../shared/difference.js").catch((error) => desk.page.failedToLoad(error) ?? "failed")
   desk.redraw()
 }
 

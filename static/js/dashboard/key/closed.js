@@ -50,8 +50,9 @@ export class Closed {
   async #call(name, what) {
     try {
       await this.load()
-    } catch {
-      return this.#desk.page.toast("There is no connection. Try again when it is back.")
+    } catch (error) {
+      this.#desk.page.failedToLoad(error)
+      return this.#desk.page.toast("The editor could not be loaded. Try again when the connection is back.")
     }
     return this.#desk.opened[name](...what)
   }

@@ -25,7 +25,7 @@ export function detailView(desk) {
 export async function prepare(desk) {
   if (loading || (failed !== null && (desk.kv.state !== "live" || Date.now() - failed < AGAIN))) return
   loading = true
-  pane = await import("./pane.js").catch(() => null)
+  pane = await import("./pane.js").catch((error) => desk.page.failedToLoad(error) ?? null)
   failed = pane ? null : Date.now()
   loading = false
   desk.redraw()

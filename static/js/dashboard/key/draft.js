@@ -27,6 +27,22 @@ export class Draft {
     this.#rewind()
   }
 
+  /** The draft of a `record`, as it was. */
+  static from({ key, base, text, mode, expires }) {
+    return Object.assign(new Draft(key, base), { text, mode, expires })
+  }
+
+  /** What makes the same draft again: plain data. */
+  get record() {
+    const { key, base, text, mode, expires } = this
+    return { key, base, text, mode, expires }
+  }
+
+  /** Whether somebody else's value is there now, so that one has to be chosen before a save. */
+  get mustChoose() {
+    return Boolean(this.conflict?.entry)
+  }
+
   get edited() {
     return this.textEdited || this.expires !== null
   }

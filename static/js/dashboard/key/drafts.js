@@ -27,6 +27,14 @@ export class Drafts {
   get unsaved() {
     return this.#shelf.unsaved
   }
+  get records() {
+    return this.#shelf.drafts.map(({ record }) => record)
+  }
+
+  /** Drafts of an earlier page of this tab go on here. */
+  resume(records) {
+    for (const record of records) this.#show(this.#shelf.keep(Draft.from(record)) ?? this.of(record.key))
+  }
 
   of(key) {
     return this.#shelf.of(key)

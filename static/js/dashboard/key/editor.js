@@ -11,11 +11,12 @@ export function editorView(desk, open) {
   const { problem } = draft.reading
   const label = `Value of ${key}, ${draft.mode === "text" ? "text" : "JSON"}`
   const queued = draft.saving !== null && desk.kv.state === "offline"
+  const instead = draft.mustChoose ? "Choose a version above before you save." : queued ? "It is sent as soon as the connection is back." : null
   return html`
     <form class="editor-form" novalidate @submit=${submitted(desk)}>
       ${surfaceView(desk, { draft, label, caret: open.caret ?? null, typed: (text) => desk.opened.type(text) })}
       <div class="foot">
-        ${noteView(desk, draft, queued ? "It is sent as soon as the connection is back." : null)}
+        ${noteView(desk, draft, instead)}
         ${modeView(draft, (mode) => desk.opened.setMode(mode))}
       </div>
       <div class="foot">
@@ -25,7 +26,7 @@ export function editorView(desk, open) {
           ${problem && !empty && draft.mode === "json" ? html`<button type="button" @click=${() => desk.opened.saveAsText()}>Save as text</button>` : nothing}
           ${problem || draft.mode === "text" ? nothing : html`<button type="button" data-command="format" @click=${() => desk.opened.format()}>Format</button>`}
           ${draft.unsaved ? html`<button type="button" @click=${() => desk.opened.discard()}>Discard</button>` : draft.base ? html`<button type="button" @click=${() => desk.opened.read()}>Done</button>` : nothing}
-          <button type="submit" class="primary" data-command="save" aria-disabled=${String(!draft.unsaved)}>
+          <button type="submit" class="primary" data-command="save" aria-disabled=${String(!draft.unsaved || draft.mustChoose)} aria-describedby=${draft.mustChoose ? "editor-note" : nothing}>
             ${saveLabel(desk, draft)} <kbd aria-hidden="true" data-command="save">Ctrl S</kbd>
           </button>
         </div>

@@ -15,6 +15,11 @@ export class NewKey {
     this.draft = new Draft(key, null)
   }
 
+  /** A form that was begun on an earlier page, from a record of it. */
+  static from({ kind, ...record }) {
+    return Object.assign(new NewKey(record.key), { kind, draft: Draft.from(record) })
+  }
+
   rename(key) {
     this.key = key
     this.problem = null

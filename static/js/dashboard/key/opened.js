@@ -37,6 +37,20 @@ export class Opened {
     return [...this.#drafts.edited, ...this.#begun.map(({ key, draft }) => ({ key, text: draft.text }))]
   }
 
+  /** The same as plain data, to be kept beyond this page: see `resume`. */
+  get records() {
+    return [...this.#drafts.records, ...this.#begun.map(({ key, kind, draft }) => ({ ...draft.record, key, kind }))]
+  }
+
+  /** Unsaved text of an earlier page of this tab. */
+  resume(records) {
+    this.#drafts.resume(records.filter(({ kind }) => !kind))
+    for (const record of records.filter(({ kind }) => kind)) this.#aside.push(NewKey.from(record))
+    const keys = records.map(({ key }) => key)
+    const what = keys.length === 1 ? `The unsaved text of ${keys[0] || "a new key"} is here again.` : `${keys.length} unsaved texts are here again.`
+    this.#page.toast(what, keys.length === 1 && !records[0].kind ? { label: "Open", run: () => this.openKey(keys[0]) } : null)
+  }
+
   /** Whether something was typed that nothing has been done with yet. */
   get typed() {
     return this.#drafts.unsaved || this.#begun.length > 0
@@ -185,10 +199,17 @@ export class Opened {
     if (!this.open) return
     const { draft } = this.open
     if (draft.base && !draft.edited) return
+    if (draft.mustChoose) return this.#askToChoose()
     if (draft.reading.problem) return this.#page.focus("editor")
     if (draft.expires?.problem) return this.#page.focus("expires-value")
     if (draft.saving !== null) return this.#page.toast("The last save is still on its way. Save again when it has arrived.")
     return this.#drafts.save(this.open)
+  }
+
+  #askToChoose() {
+    this.#page.alert("Not saved. Choose a version first: keep yours, take theirs, or merge both.")
+    this.#page.focus("conflict")
+    this.#page.redraw()
   }
 
   /** Saves what is typed as a text value, for what is not JSON. */

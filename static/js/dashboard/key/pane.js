@@ -83,7 +83,8 @@ async function loadPanel(desk, tab) {
   panels[tab] = null
   try {
     panels[tab] = await LATER[tab]()
-  } catch {
+  } catch (error) {
+    desk.page.failedToLoad(error)
     panels[tab] = "failed"
   }
   desk.redraw()

@@ -13,6 +13,11 @@ export class Shelf {
     return [...this.#drafts.values(), ...this.#waiting].filter((draft) => draft.edited).map(({ key, text }) => ({ key, text }))
   }
 
+  /** Those that nothing has been done with yet. */
+  get drafts() {
+    return [...this.#drafts.values(), ...this.#waiting].filter((draft) => draft.unsaved)
+  }
+
   /** Whether there is any that nothing has been done with yet. */
   get unsaved() {
     return this.#waiting.length > 0 || [...this.#drafts.values()].some((draft) => draft.unsaved)

@@ -44,7 +44,8 @@ async function load(desk) {
   try {
     await code
     code = true
-  } catch {
+  } catch (error) {
+    desk.page.failedToLoad(error)
     code = false
   }
   desk.redraw()

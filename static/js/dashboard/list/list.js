@@ -29,10 +29,11 @@ export class List {
     this.#root = root
     this.#desk = desk
     const arrived = () => desk.redraw()
-    this.#marking = later(() => import("./marked.js"), arrived)
-    this.#bar = later(() => import("./bar.js"), arrived)
-    this.#start = later(() => import("./start.js"), arrived)
-    this.#asides = later(() => import("./asides.js"), arrived)
+    const failed = (error) => desk.page.failedToLoad(error)
+    this.#marking = later(() => import("./marked.js"), arrived, failed)
+    this.#bar = later(() => import("./bar.js"), arrived, failed)
+    this.#start = later(() => import("./start.js"), arrived, failed)
+    this.#asides = later(() => import("./asides.js"), arrived, failed)
     root.replaceChildren()
     addEventListener("resize", () => desk.redraw())
   }

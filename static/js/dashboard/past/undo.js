@@ -48,8 +48,9 @@ export class Undo {
   async #call(name, ...what) {
     try {
       await this.load()
-    } catch {
-      return this.#desk.page.toast("There is no connection: nothing was undone. Try again when it is back.")
+    } catch (error) {
+      this.#desk.page.failedToLoad(error)
+      return this.#desk.page.toast("Nothing was undone: this part of the page could not be loaded. Try again when the connection is back.")
     }
     return this.#undoing[name](...what)
   }

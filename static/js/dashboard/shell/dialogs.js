@@ -15,8 +15,12 @@ const REASONS = {
 }
 const UNKNOWN = "Your session is over: it was ended, or has expired, while this tab had no connection."
 
-/** `unsaved`: [{key, text}]; `kept`: what was saved and not sent is kept in this browser. The dialog stays: there is nothing to be done here any more. */
-export function showSignedOut(place, reason, unsaved, kept = false) {
+/**
+ * `unsaved`: [{key, text}], shown on request only: whoever sits there now may be somebody else. `queued`: what was saved and not sent is kept in
+ * this browser. `drafts`: how many texts were not saved; `kept`: they are here again when `username` signs in in this tab. The dialog stays:
+ * there is nothing to be done here any more.
+ */
+export function showSignedOut(place, reason, unsaved, { queued = false, drafts = unsaved.length, kept = false, username } = {}) {
   const here = `/signin?next=${encodeURIComponent(location.pathname + location.search)}`
   const other = reason === "another_user"
   show(
@@ -25,14 +29,31 @@ export function showSignedOut(place, reason, unsaved, kept = false) {
       <dialog id="signed-out" aria-labelledby="signed-out-title" @cancel=${(event) => event.preventDefault()}>
         <h2 id="signed-out-title">You were signed out</h2>
         <p>${REASONS[reason] ?? UNKNOWN} Nothing more is saved from here.</p>
-        ${kept ? html`<p>Changes that were saved here and not sent yet are kept in this browser. They are sent when you sign in again.</p>` : nothing}
-        ${unsaved.length === 0 ? nothing : unsavedText(unsaved)}
+        ${queued ? html`<p>Changes that were saved here and not sent yet are kept in this browser. They are sent when you sign in again.</p>` : nothing}
+        ${drafts === 0 ? nothing : html`<p>${aboutUnsaved(drafts, kept, username)}</p>`}
+        <div id="unsaved-text" hidden></div>
         <div class="row-of-buttons">
-          ${unsaved.length === 0 ? nothing : copyButton(unsaved)}
+          ${unsaved.length === 0 ? nothing : html`${showButton(unsaved)}${copyButton(unsaved)}`}
           <a class="button primary" href=${other ? "/keys" : here}>${other ? "Go on" : "Sign in again"}</a>
         </div>
       </dialog>`,
   )
+}
+
+function aboutUnsaved(count, kept, username) {
+  const what = count === 1 ? "One text was not saved yet." : `${count} texts were not saved yet.`
+  return kept ? `${what} ${count === 1 ? "It is" : "They are"} here again when ${username} signs in in this tab.` : `${what} Copy ${count === 1 ? "it" : "them"} before you leave this page.`
+}
+
+function showButton(unsaved) {
+  const reveal = ({ currentTarget: button }) => {
+    const place = button.closest("dialog").querySelector("#unsaved-text")
+    render(unsavedText(unsaved), place)
+    place.hidden = false
+    button.hidden = true
+    place.querySelector(".unsaved").focus()
+  }
+  return html`<button type="button" @click=${reveal}>Show it</button>`
 }
 
 /** Before signing out, which would lose `unsaved`; `go()` signs out all the same. */

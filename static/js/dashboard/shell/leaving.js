@@ -1,13 +1,18 @@
 // Leaving: closing the tab, signing out, having been signed out. Nothing that was typed is lost without a word, and nothing of a user
 // who has gone stays in this browser.
 
+import { keepDrafts } from "./kept-drafts.js"
 import { askBeforeSigningOut, showSignedOut } from "./dialogs.js"
 import { forgetHere } from "./offline.js"
+
+// how a session ends when somebody wants nothing of it left in this browser, or somebody else goes on in this tab
+const NOT_KEPT = ["signed_out", "deleted", "another_user"]
 
 export class Leaving {
   #desk
   #form
   #asked = false // and may go
+  #keptDrafts = false // beyond this page
 
   /** `form` is the one that signs out. */
   constructor(desk, form) {
@@ -20,14 +25,25 @@ export class Leaving {
   /** We have been signed out, with these writes waiting. */
   async signedOut(pending) {
     const { kv, page } = this.#desk
-    showSignedOut(page.dialogs, kv.reason, this.#unsaved(pending), pending.length > 0 && kv.keepsAfterSignOut)
+    const { reason } = kv
+    const texts = this.#unsaved(pending)
+    const records = this.#desk.opened.records ?? []
+    const queued = pending.length > 0 && kv.keepsAfterSignOut
+    const kept = !NOT_KEPT.includes(reason) && keepDrafts(page.username, records)
+    const drafts = queued ? records.length : texts.length
+    showSignedOut(page.dialogs, reason, texts, { queued, drafts, kept: kept && (queued || pending.length === 0), username: page.username })
     await forgetHere(kv)
+  }
+
+  /** Texts that are being edited are kept beyond this page: they are no reason to ask. */
+  letGo() {
+    this.#keptDrafts = true
   }
 
   #closing = (event) => {
     const { kv, opened } = this.#desk
     const waiting = kv.pending.length > 0 && !kv.keepsPending
-    if ((waiting || opened.typed) && kv.state !== "signed out" && !this.#asked) event.preventDefault()
+    if ((waiting || (opened.typed && !this.#keptDrafts)) && kv.state !== "signed out" && !this.#asked) event.preventDefault()
   }
 
   #signingOut = (event) => {

@@ -1,0 +1,106 @@
+"""The server is replaced by another version while a tab is open: two real copies of the program, which differ."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.test_accessibility import check
+from tests.browser.test_offline import KEPT
+from tests.running import ROOT, Server
+
+LAUNCHER = """import sys
+from realtime_kv.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+class Program:
+    """A copy of the program that can be changed, and its server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("realtime_kv", "static", "templates"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "node_modules").symlink_to((ROOT / "node_modules").resolve())
+        launcher = folder / "launcher.py"
+        launcher.write_text(LAUNCHER)
+        self.server = Server(folder / "data", launcher=launcher, PYTHONPATH=str(folder)).start()
+
+    def upgrade(self) -> None:
+        """Another version in its place: a module that is loaded late needs what an early one has only now."""
+        self.server.kill()
+        scripts = self.folder / "static" / "js" / "dashboard"
+        pieces, activity = scripts / "shared" / "pieces.js", scripts / "past" / "activity.js"
+        pieces.write_text(pieces.read_text() + '\nexport const onlyNow = "Version 2"\n')
+        text = 'import { onlyNow } from "../shared/pieces.js"\n' + activity.read_text()
+        activity.write_text(text + "\ndocument.documentElement.dataset.activity = onlyNow\n")
+        self.server.start()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    program = Program(tmp_path)
+    yield program
+    program.server.close()
+
+
+@pytest.fixture
+def visitor(make_person: Callable, program: Program) -> Callable:
+    def make(**options):
+        person = make_person("ada", server=program.server, reduced_motion="reduce", **options)
+        person.expects_outage = True
+        person.set("a", 1)
+        return person
+
+    return make
+
+
+def test_a_part_that_does_not_fit_offers_a_reload_which_helps_and_keeps_what_was_typed(visitor, program):
+    ada = visitor(service_workers="block")
+    tab = ada.open_tab("a")
+    tab.type_value("23")
+    program.upgrade()
+    tab.is_live()
+    loads = []
+    tab.page.on("framenavigated", lambda frame: loads.append(frame.url))
+    tab.page.get_by_role("link", name="Activity").click()
+    expect(tab.page.locator("#update")).to_contain_text("Reload the page")
+    expect(tab.page.locator("#update")).to_contain_text("What you have typed is kept.")
+    for theme in ("light", "dark"):
+        tab.page.emulate_media(color_scheme=theme)
+        check(tab.page, f"update {theme}")
+    loads.clear()
+    tab.page.locator("#update").get_by_role("button", name="Reload").click()
+    expect(tab.page.locator("html")).to_have_attribute("data-activity", "Version 2")
+    expect(tab.page.locator("#update")).to_be_empty()
+    tab.is_live()
+    assert len(loads) == 1
+    tab.page.get_by_role("link", name="Keys", exact=True).click()
+    tab.open("a")
+    expect(tab.editor).to_have_value("23")
+    ada.complaints = [text for text in ada.complaints if "blocked by Playwright" not in text]
+
+
+def test_with_the_service_worker_an_open_page_goes_on_with_the_files_of_its_version(visitor, program):
+    ada = visitor()
+    tab = ada.open_tab()
+    tab.page.evaluate(KEPT, 1)
+    program.upgrade()
+    tab.is_live()
+    # another tab brings the new version, and its worker
+    other = ada.open_tab()
+    other.page.wait_for_function(
+        "async () => (await caches.keys()).filter((name) => name !== 'realtime_kv pages').length === 2"
+    )
+    tab.look().page.get_by_role("link", name="Activity").click()
+    expect(tab.page.get_by_role("heading", name="Activity")).to_be_visible()
+    expect(tab.page.locator(".write")).to_have_count(1)
+    expect(tab.page.locator("html")).not_to_have_attribute("data-activity", "Version 2")
+    other.look().page.get_by_role("link", name="Activity").click()
+    expect(other.page.locator("html")).to_have_attribute("data-activity", "Version 2")
+    # a reload is all that the first one needs
+    tab.look().page.reload()
+    expect(tab.page.locator("html")).to_have_attribute("data-activity", "Version 2")
