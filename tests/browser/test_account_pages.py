@@ -224,11 +224,11 @@ def test_a_session_that_is_ended_from_another_browser_says_so_and_keeps_what_was
     expect(page.get_by_text("All other sessions are signed out.")).to_be_visible()
     dialog = tab.page.get_by_role("dialog", name="You were signed out")
     expect(dialog).to_contain_text("This session was ended")
-    expect(dialog).to_contain_text('"not saved yet"')
+    expect(dialog).to_contain_text(f"It is here again when {laptop.username} signs in in this tab.")
     dialog.get_by_role("link", name="Sign in again").click()
     sign_in(tab.page, laptop)
     tab.page.wait_for_url("**/keys?key=a")
-    expect(tab.value).to_have_text("1")
+    expect(tab.editor).to_have_value('"not saved yet"')
 
 
 def test_a_changed_password_and_a_deleted_account_are_told_in_other_browsers(make_person, server):

@@ -104,3 +104,13 @@ def test_with_the_service_worker_an_open_page_goes_on_with_the_files_of_its_vers
     # a reload is all that the first one needs
     tab.look().page.reload()
     expect(tab.page.locator("html")).to_have_attribute("data-activity", "Version 2")
+
+
+def test_a_new_version_is_offered_once_the_server_says_that_it_runs_one(visitor, program):
+    ada = visitor()
+    tab = ada.open_tab()
+    program.upgrade()
+    expect(tab.page.locator("#update")).to_contain_text("The server runs a new version.")
+    tab.click("Reload")
+    tab.is_live()
+    expect(tab.page.locator("#update")).to_be_empty()
