@@ -56,6 +56,8 @@ class House:
     chronicle: Chronicle
     expiry: Expiry
     limit_log: LimitLog
+    # what clients that are not signed in may cost; None: rate limits are off
+    network_budget: NetworkBudget | None
     clock_guard: ClockGuard
     # the figures of the parts; whoever runs this app adds theirs
     gauges: Gauges = field(compare=False)
@@ -117,6 +119,7 @@ def create_app(
         receipt_bytes=config.receipt_bytes,
         trash_bytes=config.trash_bytes,
     )
+    network_budget = NetworkBudget() if config.rate_limits else None
     store = Store(
         engine,
         runtime,
@@ -176,6 +179,7 @@ def create_app(
         chronicle,
         expiry,
         limit_log,
+        network_budget,
         clock_guard,
         gauges,
     )
@@ -195,7 +199,7 @@ def create_app(
     limits = Limits(
         connections_per_address=config.connections_per_address if config.rate_limits else None,
         address=partial(door.address, config=config),
-        network_budget=NetworkBudget() if config.rate_limits else None,
+        network_budget=network_budget,
         limit_log=limit_log,
         refuse_origin=refuse_origin,
     )

@@ -66,6 +66,7 @@ class Config:
     connections_per_address: int = 200
     connections_per_user: int = 200
     verbs_per_second: int = 2000
+    keep_alive_seconds: int = 75
 
     def __post_init__(self) -> None:
         # so that code that builds a Config by hand may say what a variable would say
@@ -330,5 +331,6 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "connections_per_address": _whole(1, 10**6),
     "connections_per_user": _whole(1, 10**6),
     "verbs_per_second": _whole(1, 10**9),
+    "keep_alive_seconds": _whole(1, 3600),
 }
 assert set(_PARSERS) == {setting.name for setting in fields(Config)}, "every setting has its parser"

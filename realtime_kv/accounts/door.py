@@ -12,6 +12,10 @@ from realtime_kv.accounts.cookies import session_token
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.config import Config
 
+# Set in a WSGI environ to True once the request is known to be somebody's: a session or token was found, or a
+# Socket.IO session has joined. Such a request is not charged to its network.
+RECOGNISED = "realtime_kv.recognised"
+
 Kind = Literal["bearer", "cookie"] | None
 
 

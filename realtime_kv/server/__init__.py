@@ -31,12 +31,14 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
 from realtime_kv import orders
+from realtime_kv.accounts import door
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.core.errors import Refusal, Unavailable
 from realtime_kv.core.reserve import is_disk_full
 from realtime_kv.core.runtime import Future, Runtime, repeat
 from realtime_kv.server import interfaces, logs
+from realtime_kv.server.admission import Admission
 from realtime_kv.server.control import Control
 from realtime_kv.server.http import Door, Listener
 from realtime_kv.server.hub import Hub
@@ -44,10 +46,11 @@ from realtime_kv.server.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
-KEEPALIVE_SECONDS = 15
 DRAIN_SECONDS = 7.0
 CLOSE_SECONDS = 1.0
 CONNECTIONS = 20_000
+# from so many below that on, an idle connection is closed for each new one
+SPARE_CONNECTIONS = 500
 BACKLOG = 4096
 
 
@@ -95,16 +98,23 @@ def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
     told: event.Event = event.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: hub.deliver(lambda: told.ready() or told.send()))
-    # behind proxies every connection comes from one of them
-    cap = config.connections_per_address if config.rate_limits and not config.proxies else None
+    admission = Admission(
+        hub,
+        partial(door.address, config=config),
+        app.extensions["realtime_kv"].network_budget,
+        app.extensions["realtime_kv"].limit_log,
+        # behind proxies every connection comes from one of them
+        connections_per_network=config.connections_per_address if config.rate_limits and not config.proxies else None,
+        connections=CONNECTIONS - SPARE_CONNECTIONS,
+    )
     serving = eventlet.spawn(
         wsgi.server,
         listener,
         app,
-        protocol=Door(cap).open,
+        protocol=Door(admission).open,
         max_size=CONNECTIONS,
         socket_timeout=30,
-        keepalive=KEEPALIVE_SECONDS,
+        keepalive=config.keep_alive_seconds,
         url_length_limit=8192,
         debug=False,
         log_output=False,

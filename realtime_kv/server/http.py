@@ -1,19 +1,24 @@
-"""eventlet's WSGI server, hardened: nobody keeps a connection by saying nothing, or everything very slowly."""
+"""eventlet's WSGI server, hardened: deadlines, bounded bodies, strict parsing, and admission in turns."""
 
 import contextlib
 import io
 import logging
 import re
 import socket
-from collections import Counter
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 import eventlet
+import msgspec
 from eventlet import greenio, wsgi
 
 from realtime_kv.accounts.addresses import network_of
+from realtime_kv.accounts.door import RECOGNISED
+from realtime_kv.core.errors import BadRequest, Refusal
+from realtime_kv.server import strict
+from realtime_kv.server.admission import Admission, Ticket
+from realtime_kv.server.reading import HeaderLines, HeadersTooLong, Reads
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +30,11 @@ ACCEPTS_A_ROUND = 2
 STREAMED = frozenset({"/api/v1/import"})
 PIECE_BYTES = 64 * 1024
 PIECE_SECONDS = 30
+# chunks between two turns, of at least so many bytes on average
+CHUNKS_A_TURN = 256
+CHUNK_BYTES = 16
+MAX_TRAILERS = 64
 
-_LENGTH = re.compile(r"[0-9]{1,15}")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 
@@ -55,27 +63,23 @@ class Listener(greenio.GreenSocket):  # type: ignore[misc]
 
 
 class Door:
-    """Opens to so many HTTP connections of one address at a time; a WebSocket is no longer one of them."""
+    """Serves connections as `admission` allows; a WebSocket is no longer one of them."""
 
-    def __init__(self, cap: int | None) -> None:
-        self._cap = cap
-        self._open: Counter[str] = Counter()
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
 
     def open(self, conn_state: list[Any], server: wsgi.Server) -> None:
-        address = network_of(str(conn_state[0][0]))
-        if self._cap is not None and self._open[address] >= self._cap:
+        network = network_of(str(conn_state[0][0]))
+        if not self._admission.connect(network):
             return
-        self._open[address] += 1
         try:
-            Http(conn_state, server)
+            Http(conn_state, server, self._admission, network)
         except OSError as error:
             log.debug("a connection was lost: %s", error)
         except Exception:
             log.exception("a connection failed")
         finally:
-            self._open[address] -= 1
-            if not self._open[address]:
-                del self._open[address]
+            self._admission.disconnect(network)
 
 
 class Http(wsgi.HttpProtocol):  # type: ignore[misc]
@@ -83,36 +87,81 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
 
     So the app never meets a body that drips, breaks off or ends where it should not. A body over 1 MiB is not read: the
     app sees its length, and refuses it in its own words. Where it may be longer, the app reads it, and after such a
-    request the connection is closed.
+    request the connection is closed. Requests are parsed strictly (RFC 9112): what two servers could read in two ways
+    is refused, and the connection is closed.
     """
 
+    rfile: Any
     _deadline: Any = None
+    _ticket: Ticket | None = None
     _unread = False
 
+    def __init__(self, conn_state: list[Any], server: wsgi.Server, admission: Admission, network: str) -> None:
+        self._admission = admission
+        self._network = network
+        super().__init__(conn_state, server)
+
+    def setup(self) -> None:
+        super().setup()
+        self._reads = Reads(self.rfile.detach(), eventlet.sleep)
+        self.rfile = io.BufferedReader(self._reads)
+
+    def end_idle(self) -> None:
+        # a request that is already here is still answered
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RD)
+
     def handle_one_request(self) -> None:
-        self._deadline = eventlet.Timeout(HEADER_SECONDS, TimeoutError("the headers did not come"))
         # until the headers have been read, whatever closes the connection leaves something unread
         self._unread = True
+        self.environ: dict[str, Any] = {}
         try:
             super().handle_one_request()
         finally:
-            self._deadline.cancel()
+            if self._deadline is not None:
+                self._deadline.cancel()
+            if self._ticket is not None:
+                ticket, self._ticket = self._ticket, None
+                self._admission.done(ticket, recognised=bool(self.environ.get(RECOGNISED)))
+
+    def _read_request_line(self) -> bytes:
+        self._admission.idle(self, self._network)
+        try:
+            self.connection.settimeout(self.server.keepalive)
+            if not self.rfile.peek(1):
+                return b""
+        except OSError:
+            # nobody has asked for anything, so nothing is owed
+            return b""
+        finally:
+            self._admission.busy(self)
+        self._reads.begin()
+        self._deadline = eventlet.Timeout(HEADER_SECONDS, TimeoutError("the headers did not come"))
+        line: bytes = super()._read_request_line()
+        if len(line) >= self.server.url_length_limit:
+            self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG, strict.ADDRESS)
+            return b""
+        return line
 
     def parse_request(self) -> bool:
-        if not super().parse_request():
+        # not eventlet's own limits, which it answers without a word
+        self.rfile = lines = HeaderLines(self.rfile.fp)
+        try:
+            if not super().parse_request():
+                return False
+        except HeadersTooLong as error:
+            self._answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, BadRequest(str(error)))
             return False
-        lengths = self.headers.get_all("content-length", [])
-        codings = [coding.lower() for coding in self.headers.get_all("transfer-encoding", [])]
-        # two readings of where a request ends are how another one is smuggled in behind it
-        if len(lengths + codings) > 1 or codings not in ([], ["chunked"]) or not all(map(_LENGTH.fullmatch, lengths)):
-            self.send_error(HTTPStatus.BAD_REQUEST)
-            return False
-        return True
+        problem = strict.problem(self.request_version, lines.lines, self.headers)
+        if problem is not None:
+            self.send_error(*problem)
+        return problem is None
 
     def get_environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environ()
         self._deadline.cancel()
         self._unread = False
+        self._ticket = ticket = self._admit(environ)
         # a hook that nobody uses, and a way back to this connection: its buffers would wait for the garbage collector
         environ.pop("eventlet.set_idle", None)
         if "content-type" not in self.headers:
@@ -127,8 +176,9 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
             environ["wsgi.input"] = _Coming(self._stream(source))
             return environ
         if source.chunked_input or 0 < length <= BODY_BYTES:
+            self._reserve(ticket, length)
             with eventlet.Timeout(BODY_SECONDS, TimeoutError("the body did not come")):
-                body = self._read_chunks(source) if source.chunked_input else source.read(length)
+                body = self._read_chunks(source, ticket) if source.chunked_input else source.read(length)
             if not self._unread and len(body) < length:
                 raise ConnectionError("the body broke off")
             length = BODY_BYTES + 1 if self._unread else len(body)
@@ -141,10 +191,47 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         status = HTTPStatus(code if code < 500 else HTTPStatus.BAD_REQUEST)
+        # what the standard library would say may quote the request
+        fallback = strict.HEADERS if status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE else strict.UNCLEAR
+        self._answer(status, BadRequest(message if message in strict.SENTENCES else fallback))
+
+    def _admit(self, environ: dict[str, Any]) -> Ticket:
+        try:
+            return self._admission.admit(environ)
+        except Refusal as refusal:
+            self._answer(HTTPStatus(refusal.status), refusal)
+            raise _Refused from None
+
+    def _reserve(self, ticket: Ticket, size: int) -> None:
+        try:
+            self._admission.reserve(ticket, size)
+        except Refusal as refusal:
+            self._answer(HTTPStatus(refusal.status), refusal)
+            raise _Refused from None
+
+    def _answer(self, status: HTTPStatus, refusal: Refusal) -> None:
+        """Refuse a request that the app is not asked about, as the app would (protocol §5), and close."""
         self._leave_unread()
-        self.wfile.write(
-            f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
-        )
+        problem = {
+            "type": f"urn:rkv:error:{refusal.code}",
+            "title": status.phrase,
+            "status": status.value,
+            "detail": refusal.message,
+            "code": refusal.code,
+            **refusal.extra,
+        }
+        body = msgspec.json.encode(problem)
+        head = [
+            f"HTTP/1.1 {status.value} {status.phrase}",
+            "Connection: close",
+            "Content-Type: application/problem+json",
+            "Cache-Control: no-store",
+            "X-Content-Type-Options: nosniff",
+            f"Content-Length: {len(body)}",
+        ]
+        if "retry_after" in refusal.extra:
+            head.append(f"Retry-After: {refusal.extra['retry_after']}")
+        self.wfile.write("\r\n".join([*head, "", ""]).encode() + body)
 
     def log_message(self, format: str, *args: Any) -> None:
         log.debug(format, *args)
@@ -156,7 +243,8 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
                 self.wfile.flush()
                 self.connection.shutdown(socket.SHUT_WR)
                 while self.connection.recv(65536):
-                    pass
+                    # what is here already is read without waiting
+                    eventlet.sleep(0)
         # fails when the peer has gone; in eventlet's hands the reading side would then stay open, and so the socket
         with contextlib.suppress(OSError):
             self.wfile.close()
@@ -184,16 +272,20 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
         if source.position < source.content_length:
             raise ConnectionError("the body broke off")
 
-    def _read_chunks(self, source: wsgi.Input) -> bytes:
+    def _read_chunks(self, source: wsgi.Input, ticket: Ticket) -> bytes:
         body = bytearray()
+        reserved = 0
         try:
             for piece in self._chunks(source):
                 body += piece
+                while reserved < min(len(body), BODY_BYTES):
+                    self._reserve(ticket, PIECE_BYTES)
+                    reserved += PIECE_BYTES
                 if len(body) > BODY_BYTES:
                     self._leave_unread()
                     return b""
         except _NotAChunk:
-            self.send_error(HTTPStatus.BAD_REQUEST)
+            self.send_error(HTTPStatus.BAD_REQUEST, strict.CHUNKS)
             raise
         source.chunk_length = 0
         return bytes(body)
@@ -202,7 +294,14 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
         if source.should_send_hundred_continue:
             source.send_hundred_continue_response()
             source.is_hundred_continue_response_sent = True
+        count = total = 0
         while size := self._read_chunk_size():
+            count, total = count + 1, total + size
+            if count % CHUNKS_A_TURN == 0:
+                # many chunks can be in one read
+                eventlet.sleep(0)
+                if total < count * CHUNK_BYTES:
+                    raise _NotAChunk("many chunks with little in them")
             while size:
                 piece = self.rfile.read(min(size, PIECE_BYTES))
                 if not piece:
@@ -210,15 +309,21 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
                 size -= len(piece)
                 yield piece
             if self.rfile.read(2) != b"\r\n":
-                raise ConnectionError("a chunk broke off")
-        while self.rfile.readline(1024) not in {b"\r\n", b""}:
-            pass
+                raise _NotAChunk("a chunk without its end")
+        for _ in range(MAX_TRAILERS):
+            if self.rfile.readline(1024) in {b"\r\n", b""}:
+                return
+        raise _NotAChunk("too many trailers")
 
     def _read_chunk_size(self) -> int:
         match = _CHUNK.fullmatch(self.rfile.readline(256))
         if match is None:
             raise _NotAChunk("not a chunk")
         return int(match[1], 16)
+
+
+class _Refused(ConnectionError):
+    """The request was refused before the app was asked."""
 
 
 class _NotAChunk(ConnectionError):

@@ -10,10 +10,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-# Set in a WSGI environ to True once the request is known to be somebody's: a session or token was found, or a
-# Socket.IO session has joined. Such a request is not charged to its network.
-RECOGNISED = "realtime_kv.recognised"
-
 # one connection: frames, packets and short reads that complete no message
 IDLE_FRAMES_PER_SECOND = 20.0
 IDLE_FRAMES_BURST = 400.0

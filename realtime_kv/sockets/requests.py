@@ -17,6 +17,7 @@ HEADERS = [
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
 ]
+ALLOWED = "GET, POST, OPTIONS"
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -32,6 +33,7 @@ class BadRequest(Exception):
 class Answer:
     status: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,9 @@ def handshake(environ: Mapping[str, Any]) -> bytes:
 
 def refusal(error: BadRequest | Violation) -> Answer:
     """Why not, as clients of engine.io are told: a JSON string."""
-    return Answer(getattr(error, "status", "400 Bad Request"), msgspec.json.encode(str(error)))
+    status = getattr(error, "status", "400 Bad Request")
+    headers = (("Allow", ALLOWED),) if status.startswith("405") else ()
+    return Answer(status, msgspec.json.encode(str(error)), headers)
 
 
 def lasting(environ: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from eventlet import hubs
 from eventlet.wsgi import WSGI_LOCAL
 from socketio.exceptions import ConnectionRefusedError as Refused
 
+from realtime_kv.accounts.door import RECOGNISED
 from realtime_kv.core.runtime import Runtime
 from realtime_kv.sockets import budgets, packets, requests
 from realtime_kv.sockets.connection import Connection, Receiver
@@ -190,8 +191,9 @@ class Engine(engineio.Server):  # type: ignore[misc]
             # the TCP connection is a WebSocket now, and no longer the WSGI server's
             WSGI_LOCAL.already_handled = True
             return []
-        start_response(answer.status, [*requests.HEADERS, *self._cors_headers(environ)])
-        return [answer.body]
+        start_response(answer.status, [*requests.HEADERS, *answer.headers, *self._cors_headers(environ)])
+        # the answer to HEAD has no body (RFC 9110 §9.3.2)
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body]
 
     def _answer(self, environ: dict[str, Any]) -> Answer | None:
         origin, origins = environ.get("HTTP_ORIGIN"), self._cors_allowed_origins(environ)
@@ -208,7 +210,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
         connection = self.sockets.get(query.sid)
         if connection is None:
             raise BadRequest("Session ID unknown.")
-        environ[budgets.RECOGNISED] = connection.joined
+        environ[RECOGNISED] = connection.joined
         if query.transport == "websocket":
             self._upgrade(environ, connection)
             return None

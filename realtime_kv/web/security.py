@@ -79,6 +79,7 @@ def _notice(response: Response) -> Response:
     what = f"{request.method} {request.url_rule or 'nothing that is here'}"
     who = door.address(request.environ, house().config) or "somebody"
     if known := g.get("caller"):
+        request.environ[door.RECOGNISED] = True
         who = f"user {known.user_id} at {who}"
     house().accounts.noticed.note(response.status_code, what, who)
     return response

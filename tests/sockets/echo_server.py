@@ -26,6 +26,7 @@ from realtime_kv.config import Config
 from realtime_kv.core.runtime import Future
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.server import http, listen
+from realtime_kv.server.admission import Admission
 from realtime_kv.server.http import Door
 from realtime_kv.server.hub import Hub
 from realtime_kv.sockets import transport
@@ -41,6 +42,7 @@ class EchoGateway:
         self.log: list[str] = []
         self.received: dict[str, list] = defaultdict(list)
         self.batches = 0
+        self.requests = 0
         self._server = server
         self._queue = queue
         self._outgoing: dict[str, list] = defaultdict(list)
@@ -110,6 +112,7 @@ class EchoGateway:
             "log": self.log,
             "received": list(self.received.values()),
             "batches": self.batches,
+            "requests": self.requests,
             "limits": sorted((row.limit, row.network, row.count) for row in self.limit_log.recent()),
         }
 
@@ -130,6 +133,7 @@ def main(options: dict) -> None:
     gateway.engine = transport.install(server, gateway, limits, hub)
 
     def control(environ, start_response):
+        gateway.requests += 1
         if environ["PATH_INFO"] == "/length":
             start_response("200 OK", [("Content-Type", "application/json")])
             return [json.dumps([int(environ["CONTENT_LENGTH"]), len(environ["wsgi.input"].read())]).encode()]
@@ -159,13 +163,16 @@ def main(options: dict) -> None:
 
     print(port, flush=True)
     app = socketio.WSGIApp(server, control)
+    admission = Admission(
+        hub, address, budget, limit_log, connections_per_network=options.get("http_cap"), connections=19_500
+    )
     wsgi.server(
         listener,
         app,
-        protocol=Door(options.get("http_cap")).open,
+        protocol=Door(admission).open,
         max_size=20000,
         socket_timeout=30,
-        keepalive=15,
+        keepalive=options.get("keep_alive", 15),
         url_length_limit=8192,
         debug=False,
         log_output=False,

@@ -1,5 +1,8 @@
 """The WSGI server round the app: deadlines, bodies, and requests that mean two things at once."""
 
+import concurrent.futures
+import json
+
 import pytest
 import requests
 
@@ -137,12 +140,34 @@ def test_who_says_nothing_is_cut(strict_server):
     assert Hostile(strict_server).answer() == b""
 
 
-def test_an_address_has_a_bounded_number_of_connections_that_are_no_sockets(strict_server):
-    silent = [Hostile(strict_server) for _ in range(3)]
-    eventually(lambda: Hostile(strict_server).request("GET /stats", "Connection: close").answer() == b"")
-    for raw in silent:
-        raw.close()
-    eventually(lambda: Hostile(strict_server).request("GET /stats", "Connection: close").answer() != b"")
+@pytest.fixture
+def capped_server():
+    server = EchoServer(http_cap=3)
+    yield server
+    server.close()
+
+
+def test_a_network_has_a_bounded_number_of_connections_that_are_no_sockets(capped_server):
+    def hold():
+        # in the middle of a request, so it is not idle
+        raw = Hostile(capped_server).request("POST /length", "Content-Length: 5", "Expect: 100-continue")
+        assert raw.socket.recv(99).startswith(b"HTTP/1.1 100")
+        return raw
+
+    held = [hold() for _ in range(3)]
+    assert Hostile(capped_server).request("GET /stats", "Connection: close").answer() == b""
+    for raw in held:
+        raw.say(b"hello")
+        assert raw.socket.recv(999).endswith(b"[5, 5]")
+    # answered, they are idle, and the oldest gives way
+    assert b" 200 OK" in Hostile(capped_server).request("GET /stats", "Connection: close").answer()
+    assert held[0].answer() == b""
+
+
+def test_silent_connections_give_way_to_new_ones(capped_server):
+    silent = [Hostile(capped_server) for _ in range(3)]
+    assert b" 200 OK" in Hostile(capped_server).request("GET /stats", "Connection: close").answer()
+    assert silent[0].answer() == b""
 
 
 def test_the_deadlines_are_the_ones_we_promise():
@@ -163,3 +188,137 @@ def drip_until_cut(raw):
             return True
 
     return eventually(cut)
+
+
+ONE_REQUEST = b"POST /length HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET /stats HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400),
+        (b"GET /stats HTTP/1.1\r\n\r\n", 400),
+        (b"GET /stats HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n", 400),
+        (b"GET /stats HTTP/1.1\r\nHost: x\r\nX-A: a\x1bb\r\n\r\n", 400),
+        (b"GET /stats HTTP/1.1\r\nHost: x\r\nX-A: a\rX-B: b\r\n\r\n", 400),
+        (b"GET /stats HTTP/1.1\r\nHost: x\r\nX-A: a\r\n folded\r\n\r\n", 400),
+        (b"GET /stats HTTP/1.1\r\n Host: x\r\nHost: x\r\n\r\n", 400),
+        (b"GET /stats HTTP/1.1\r\nHost : x\r\n\r\n", 400),
+        (b"GET /stats HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400),
+        (ONE_REQUEST + b"Content-Length:\r\n 5\r\n\r\nhello", 400),
+        (ONE_REQUEST + b"Transfer-Encoding:\r\n chunked\r\nContent-Length: 5\r\n\r\nhello", 400),
+        (ONE_REQUEST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400),
+        (b"POST /length HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 400),
+        (ONE_REQUEST + b"Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n", 400),
+        (ONE_REQUEST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n", 400),
+        (ONE_REQUEST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 2000 + b"0\r\n\r\n", 400),
+        (ONE_REQUEST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 100 + b"\r\n", 400),
+        (ONE_REQUEST + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello", 415),
+        (b"GET /stats HTTP/1.1\r\nHost: x\r\nCookie: " + b"x" * 20_000 + b"\r\n\r\n", 431),
+        (
+            b"GET /stats HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X%d: " % n + b"x" * 8000 + b"\r\n" for n in range(20)),
+            431,
+        ),
+        (b"GET /stats HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X%d: y\r\n" % n for n in range(200)) + b"\r\n", 431),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET /stats HTTP/1.1\r\nHost: x\r\nX-A: \xff \t~\r\n\r\n", 200),
+        (b"GET /stats HTTP/1.1\r\nHost: x\r\nCookie: " + b"x" * 10_000 + b"\r\n\r\n", 200),
+        (ONE_REQUEST + b"Content-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello", 200),
+        (b"GET /stats HTTP/1.0\r\n\r\n", 200),
+    ],
+)
+def test_a_request_is_read_strictly_and_refused_with_a_reason(server, request_bytes, status):
+    raw = Hostile(server).say(request_bytes)
+    raw.stop_saying()
+    head, _, body = raw.answer().partition(b"\r\n\r\n")
+    assert int(head.split(b" ")[1]) == status
+    if status != 200:
+        problem = json.loads(body)
+        assert problem["status"] == status and problem["code"] == "bad_request" and len(problem["detail"]) > 20
+        assert b"\r\nConnection: close\r\n" in head
+
+
+def test_a_connection_is_kept_as_long_as_the_setting_says():
+    server = EchoServer(keep_alive=1, deadlines={"HEADER_SECONDS": 0.2})
+    try:
+        raw = Hostile(server).request("GET /stats")
+        assert b" 200 OK" in raw.socket.recv(9999)
+        # longer than the headers of a request may take
+        assert raw.answer() == b""
+        with requests.Session() as session:
+            for _ in range(3):
+                assert session.get(f"{server.url}/stats", timeout=DEADLINE).status_code == 200
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH"])
+def test_other_methods_are_refused_and_the_right_ones_named(server, method):
+    answer = requests.request(method, f"{server.url}/socket.io/?EIO=4&transport=polling", timeout=DEADLINE)
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "GET, POST, OPTIONS"
+
+
+@pytest.fixture(scope="module")
+def limited_server():
+    server = EchoServer(proxies=1, budget={"share": 0.2, "burst_seconds": 4.0})
+    yield server
+    server.close()
+    assert server.errors == []
+
+
+def test_the_bodies_of_one_network_are_bounded_and_others_are_served(limited_server):
+    def begin(address):
+        # all of a mebibyte but its end: the server holds it
+        return Hostile(limited_server).request(
+            "POST /length", f"X-Forwarded-For: {address}", f"Content-Length: {MIB}", body=b"x" * (MIB - 1)
+        )
+
+    crowd = [begin(f"2001:db8::{n}") for n in range(8)]
+    eventually(lambda: b" 429 " in begin("2001:db8::ffff").answer())
+    refused = begin("2001:db8::eeee").answer()
+    assert b"\r\nRetry-After: 1\r\n" in refused and b'"code":"rate_limited"' in refused
+    assert b" 200 OK" in begin("198.51.100.1").say(b"x").socket.recv(999)
+    limits = [limit[:2] for limit in limited_server.ask()["limits"]]
+    assert ["request_bodies", "2001:db8::/64"] in limits
+    for raw in crowd:
+        assert b" 200 OK" in raw.say(b"x").socket.recv(999)
+    # the room is there again
+    assert b" 200 OK" in begin("2001:db8::1").say(b"x").socket.recv(999)
+
+
+def test_requests_of_strangers_wait_for_their_network_and_are_refused_in_the_end():
+    server = EchoServer(proxies=1, budget={"share": 0.0005, "burst_seconds": 0.01})
+    try:
+
+        def ask(address):
+            headers = {"X-Forwarded-For": address}
+            return requests.get(f"{server.url}/stats", headers=headers, timeout=DEADLINE)
+
+        # ten at once, two more wait two seconds each, and the next would wait too long
+        statuses = [ask(f"[2001:db8::{n:x}]:1").status_code for n in range(10)]
+        assert statuses == [200] * 10
+        with concurrent.futures.ThreadPoolExecutor(6) as threads:
+            late = list(threads.map(lambda n: ask(f"2001:db8::f{n}"), range(6)))
+        assert {answer.status_code for answer in late} == {200, 429}
+        refused = next(answer for answer in late if answer.status_code == 429)
+        assert int(refused.headers["Retry-After"]) >= 1 and refused.json()["code"] == "rate_limited"
+        assert ask("198.51.100.1").status_code == 200
+        assert "unauthenticated_work" in {limit[0] for limit in ask("198.51.100.1").json()["limits"]}
+    finally:
+        server.close()
+
+
+def test_many_requests_in_one_read_leave_others_their_turns(limited_server):
+    crowd, other = Hostile(limited_server), Hostile(limited_server)
+    before = limited_server.ask()["requests"]
+    one = b"GET /nothing HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.5\r\n\r\n"
+    with limited_server.stopped():
+        crowd.say(one * 300)
+        other.request("GET /stats", "X-Forwarded-For: 203.0.113.6", "Connection: close")
+    answer = json.loads(other.answer().partition(b"\r\n\r\n")[2])
+    assert answer["requests"] - before < 300
+    answered = 0
+    while answered < 300:
+        answered += crowd.socket.recv(65536).count(b"HTTP/1.1 404")
+    assert limited_server.ask()["requests"] - before == 302

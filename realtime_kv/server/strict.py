@@ -1,0 +1,42 @@
+"""Strict reading of a request's head: what RFC 9112 forbids, or what two servers could read in two ways."""
+
+import re
+from collections.abc import Sequence
+from email.message import Message
+from http import HTTPStatus
+
+# a name, a colon, and visible characters, spaces and tabs (RFC 9110 §5.5); no continuation of the line before
+_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r?\n")
+_LENGTH = re.compile(r"[0-9]{1,15}")
+
+LINE = "A header line is malformed: it is folded, or has a control character or a space in its name."
+HOST = "A request names exactly one Host."
+LENGTH = "The length of the body is not clear: send one Content-Length, or Transfer-Encoding: chunked."
+VERSION = "Transfer-Encoding needs HTTP/1.1."
+CODING = "Content-Encoding is not supported; send the body as it is."
+CHUNKS = "The body is not in chunks, though Transfer-Encoding says so."
+ADDRESS = "The address is too long."
+UNCLEAR = "This is not a request that can be understood."
+HEADERS = "The request has too many header lines."
+SENTENCES = frozenset({LINE, HOST, LENGTH, VERSION, CODING, CHUNKS, ADDRESS})
+
+Problem = tuple[HTTPStatus, str]
+
+
+def problem(version: str, lines: Sequence[bytes], headers: "Message[str, str]") -> Problem | None:
+    """What is wrong with a request's head, as a status and a sentence; None if nothing is."""
+    if not all(_LINE.fullmatch(line) for line in lines if line not in {b"\r\n", b"\n", b""}):
+        return HTTPStatus.BAD_REQUEST, LINE
+    hosts = len(headers.get_all("host", []))
+    if hosts > 1 or (hosts == 0 and version == "HTTP/1.1"):
+        return HTTPStatus.BAD_REQUEST, HOST
+    lengths = headers.get_all("content-length", [])
+    codings = [coding.lower() for coding in headers.get_all("transfer-encoding", [])]
+    # two readings of where a request ends are how another one is smuggled in behind it
+    if len(lengths + codings) > 1 or codings not in ([], ["chunked"]) or not all(map(_LENGTH.fullmatch, lengths)):
+        return HTTPStatus.BAD_REQUEST, LENGTH
+    if codings and version != "HTTP/1.1":
+        return HTTPStatus.BAD_REQUEST, VERSION
+    if any(coding.strip().lower() not in {"", "identity"} for coding in headers.get_all("content-encoding", [])):
+        return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, CODING
+    return None
