@@ -11,6 +11,7 @@ from flask import Flask
 from realtime_kv import migrations, web
 from realtime_kv.accounts import door, origin_check
 from realtime_kv.accounts.accounts import Accounts
+from realtime_kv.accounts.context import record_client
 from realtime_kv.accounts.mail import Send
 from realtime_kv.config import Config, secret_key
 from realtime_kv.core import database
@@ -130,6 +131,7 @@ def create_app(
         clock=clock,
         on_fatal=on_fatal,
         on_refusal=lambda limit, user_id, session: limit_log.record(limit, account=user_id, credential=session),
+        on_limit=partial(record_client, limit_log, "requests_waiting"),
     )
     accounts = Accounts(
         store.writer,
@@ -142,6 +144,7 @@ def create_app(
         guard=clock_guard,
         identity=store.identity,
         check_room=store.reserve.check,
+        limit_log=limit_log,
     )
     clock_guard.attach(store.writer, runtime)
     if accounts.rates is not None:

@@ -44,6 +44,7 @@ from realtime_kv.core.errors import (
 )
 from realtime_kv.core.frames import timestamp
 from realtime_kv.core.runtime import Future, Runtime, repeat
+from realtime_kv.metrics.limit_log import LimitLog
 
 # how often it is written down who has been seen
 SEEN_SECONDS = 60
@@ -65,6 +66,7 @@ class Accounts:
         guard: ClockGuard | None = None,
         identity: Readers | None = None,
         check_room: Callable[[], None] = lambda: None,
+        limit_log: LimitLog | None = None,
     ) -> None:
         """`clock` is the wall clock, `steady` a monotonic one.
 
@@ -72,11 +74,26 @@ class Accounts:
         sessions are ended after a jump of the wall clock. `identity` are readers for identity requests alone.
         """
         self.context = Context(
-            writer, readers, runtime, config, clock, tokens, steady=steady, identity=identity, check_room=check_room
+            writer,
+            readers,
+            runtime,
+            config,
+            clock,
+            tokens,
+            steady=steady,
+            identity=identity,
+            check_room=check_room,
+            limit_log=limit_log,
         )
         self.tokens = Tokens(self.context)
         # of verbs; None: as many as somebody likes
         self.rates = Rates(config.verbs_per_second) if config.rate_limits else None
+        if self.rates is not None and limit_log is not None:
+            self.rates.on_limit = lambda caller: limit_log.record(
+                "verbs_per_token" if caller.kind == "token" else "verbs_per_second",
+                account=caller.user_id,
+                credential=caller.session,
+            )
         self.administration = Administration(self.context)
         self._mail = Mail(config, runtime, send)
         self.own = Own(self.context)

@@ -15,7 +15,7 @@ from realtime_kv.core.errors import InvalidCredentials
 def confirm(context: Context, caller: Caller, password: str, visit: Visit = NOWHERE) -> Steps[Candidate]:
     """Who is calling, if this is their password. Raises Forbidden, InvalidCredentials or RateLimited."""
     require_session(caller)
-    context.limits.confirm(caller.session_id)
+    context.limits.confirm(caller.session_id, caller.user_id)
     if not passwords.could_be(password):
         raise _wrong()
     by = member(caller)
@@ -26,7 +26,7 @@ def confirm(context: Context, caller: Caller, password: str, visit: Visit = NOWH
         context.note(lambda db: audit.write(db, now, doer, "password_refused", caller.user_id, ok=False), by)
         raise _wrong()
     context.limits.confirmed(caller.session_id)
-    context.limits.change(caller.user_id)
+    context.limits.change(caller.user_id, caller.session_id)
     return found
 
 

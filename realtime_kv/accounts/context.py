@@ -24,6 +24,7 @@ from realtime_kv.core.caller import Caller
 from realtime_kv.core.clock import steady_ms
 from realtime_kv.core.errors import Forbidden
 from realtime_kv.core.runtime import Future, Inline, Runtime
+from realtime_kv.metrics.limit_log import LimitLog
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Context:
         steady: Callable[[], int] = steady_ms,
         identity: Readers | None = None,
         check_room: Callable[[], None] = lambda: None,
+        limit_log: LimitLog | None = None,
     ) -> None:
         """`clock` is the wall clock, `steady` a monotonic one; both in milliseconds.
 
@@ -88,7 +90,7 @@ class Context:
         self.clock = clock
         self.tokens = tokens
         self.random = random
-        self.limits = Limits(steady, enabled=config.rate_limits)
+        self.limits = Limits(steady, enabled=config.rate_limits, limit_log=limit_log)
         self.check_room = check_room
         self._writer = writer
         self._readers = readers
@@ -102,6 +104,7 @@ class Context:
             max_per_user=MAX_HASHES_WAITING,
             max_total=MAX_HASHES_WAITING,
             measured=False,
+            on_limit=lambda client: record_client(limit_log, "passwords_waiting", client),
         )
         self._watchers: list[Callable[[Ended], None]] = []
 
@@ -180,6 +183,17 @@ class Context:
     def stop(self) -> None:
         """End the threads."""
         self._hashing.stop()
+
+
+def record_client(limit_log: LimitLog | None, limit: str, client: Client) -> None:
+    """Record that the work of `client`, a user or a network, was refused because too much of it was waiting."""
+    if limit_log is None:
+        return
+    if isinstance(client.user, int):
+        session = client.owner.session if isinstance(client.owner, Caller) else None
+        limit_log.record(limit, account=client.user, credential=session)
+    else:
+        limit_log.record(limit, network=str(client.user))
 
 
 def require_session(caller: Caller) -> None:

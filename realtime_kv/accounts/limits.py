@@ -15,6 +15,7 @@ from math import ceil
 
 from realtime_kv.accounts.addresses import network_of
 from realtime_kv.core.errors import RateLimited
+from realtime_kv.metrics.limit_log import LimitLog
 
 Key = tuple[str | int, ...]
 
@@ -129,12 +130,13 @@ class Limits:
     """The limits of everything that somebody could guess at; all of them lifted when `enabled` is false.
 
     What is asked raises RateLimited, before anything costly is done. `clock` is a monotonic clock, in milliseconds:
-    after a wall clock was set back, everybody would have to wait until it has caught up.
+    after a wall clock was set back, everybody would have to wait until it has caught up. Every refusal is recorded.
     """
 
-    def __init__(self, clock: Callable[[], int], *, enabled: bool = True) -> None:
+    def __init__(self, clock: Callable[[], int], *, enabled: bool = True, limit_log: LimitLog | None = None) -> None:
         self._clock = clock
         self._enabled = enabled
+        self._limit_log = limit_log
         self._sign_ins, self._sign_ups, self._recoveries = Buckets(SIGN_IN), Buckets(SIGN_UP), Buckets(RECOVER)
         self._mails, self._attacks = Buckets(MAIL), Buckets(ATTACK)
         self._mails_elsewhere = Buckets(MAIL_ELSEWHERE)
@@ -146,7 +148,8 @@ class Limits:
     def sign_in(self, address: str, name: str | None) -> None:
         """One attempt more."""
         network = network_of(address)
-        self._ask(self._sign_ins, network, None if name is None else ("sign_in", name, network), name)
+        key = None if name is None else ("sign_in", name, network)
+        self._ask("sign_in_attempts", self._sign_ins, network, key, name, network=network)
 
     def signed_in(self, address: str, name: str | None) -> None:
         """The attempt was honest."""
@@ -158,11 +161,14 @@ class Limits:
 
     def enter(self, user_id: int) -> None:
         """Somebody knows the password: one session more."""
-        self._ask(self._entries, str(user_id))
+        self._ask("sign_ins_per_account", self._entries, str(user_id), account=user_id)
 
-    def change(self, user_id: int) -> None:
-        """Somebody who is signed in changes something about their account."""
-        self._ask(self._changes, str(user_id))
+    def change(self, user_id: int, session_id: int) -> None:
+        """Somebody who is signed in changes something about their account.
+
+        By session: whoever stole one cannot keep the owner from ending it.
+        """
+        self._ask("account_changes", self._changes, f"{user_id} {session_id}", account=user_id)
 
     def second_step(self, address: str, user_id: int, *, guessable: bool) -> None:
         """One code more, from somebody who knows the password.
@@ -176,7 +182,8 @@ class Limits:
         free: dict[Key, int] = {(user_id, network): FREE}
         if guessable:
             free[(user_id,)] = FREE_CODES
-        _refuse(max(self._sign_ins.wait(network, now), *(self._codes.wait(key, now, free[key]) for key in free)))
+        wait = max(self._sign_ins.wait(network, now), *(self._codes.wait(key, now, free[key]) for key in free))
+        self._refuse(wait, "second_step_attempts", account=user_id, network=network)
         self._sign_ins.take(network, now)
         for key in free:
             self._codes.take(key, now)
@@ -190,12 +197,14 @@ class Limits:
 
     def sign_up(self, address: str) -> None:
         """One account more."""
-        self._ask(self._sign_ups, network_of(address))
+        network = network_of(address)
+        self._ask("sign_ups_per_network", self._sign_ups, network, network=network)
 
     def recover(self, address: str, name: str | None) -> None:
         """One attempt more, by a code, a link or a mail."""
         network = network_of(address)
-        self._ask(self._recoveries, network, None if name is None else ("recover", name, network))
+        key = None if name is None else ("recover", name, network)
+        self._ask("recovery_attempts", self._recoveries, network, key, network=network)
 
     def recovered(self, address: str, name: str | None) -> None:
         """The attempt was honest."""
@@ -206,7 +215,8 @@ class Limits:
 
     def mail_elsewhere(self, address: str) -> None:
         """Somebody has us write to whatever address they like."""
-        self._ask(self._mails_elsewhere, network_of(address))
+        network = network_of(address)
+        self._ask("mails_per_network", self._mails_elsewhere, network, network=network)
 
     def may_mail(self, kind: str, user_id: int) -> bool:
         """Whether one more mail of that kind may be sent for this account."""
@@ -214,11 +224,12 @@ class Limits:
         if not self._enabled:
             return True
         if self._mails.wait(key, now):
+            self._record("mails_per_account", account=user_id)
             return False
         self._mails.take(key, now)
         return True
 
-    def confirm(self, session_id: int) -> None:
+    def confirm(self, session_id: int, user_id: int | None = None) -> None:
         """Somebody who is signed in says the password once more.
 
         By session and not by account: to a session that was stolen it is the same, and the owner's own is not held up.
@@ -226,14 +237,24 @@ class Limits:
         if not self._enabled:
             return
         now = self._clock()
-        _refuse(self._passwords.wait((session_id,), now))
+        self._refuse(self._passwords.wait((session_id,), now), "password_confirmations", account=user_id)
         self._passwords.take((session_id,), now)
 
     def confirmed(self, session_id: int) -> None:
         """It was the password."""
         self._passwords.forget((session_id,))
 
-    def _ask(self, rate: Buckets, who: str, key: Key | None = None, name: str | None = None) -> None:
+    def _ask(
+        self,
+        limit: str,
+        rate: Buckets,
+        who: str,
+        key: Key | None = None,
+        name: str | None = None,
+        *,
+        account: int | None = None,
+        network: str | None = None,
+    ) -> None:
         if not self._enabled:
             return
         now = self._clock()
@@ -241,18 +262,22 @@ class Limits:
         if key is not None:
             attacked = name is not None and self._attacks.wait(name, now) > 0
             waits.append(self._delays.wait(key, now, FREE_UNDER_ATTACK if attacked else FREE))
-        _refuse(max(waits))
+        self._refuse(max(waits), limit, account=account, network=network)
         rate.take(who, now)
         if key is not None:
             self._delays.take(key, now)
         if name is not None and not self._attacks.wait(name, now):
             self._attacks.take(name, now)
 
+    def _refuse(self, wait: int, limit: str, *, account: int | None = None, network: str | None = None) -> None:
+        if wait:
+            self._record(limit, account=account, network=network)
+            seconds = ceil(wait / SECOND)
+            raise RateLimited(f"Too many attempts; try again in {_spelt(seconds)}.", retry_after=seconds)
 
-def _refuse(wait: int) -> None:
-    if wait:
-        seconds = ceil(wait / SECOND)
-        raise RateLimited(f"Too many attempts; try again in {_spelt(seconds)}.", retry_after=seconds)
+    def _record(self, limit: str, *, account: int | None = None, network: str | None = None) -> None:
+        if self._limit_log is not None:
+            self._limit_log.record(limit, account=account, network=network)
 
 
 def _make_room(kept: OrderedDict, key: object, size: int) -> None:  # type: ignore[type-arg]

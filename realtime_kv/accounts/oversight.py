@@ -3,7 +3,7 @@
 Whoever calls this has been let in as a superuser. Looking at somebody's keys or values is in that user's own log too.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from sqlalchemy import Connection, select
@@ -80,6 +80,11 @@ class Oversight:
         """The audit log is about to leave the house as a file."""
         now = self._context.clock()
         return self._write(doer, lambda db: audit.write(db, now, doer, "audit_exported"))
+
+    def names(self, ids: Sequence[int]) -> Future[dict[int, str]]:
+        """The user names of these accounts, as far as they are there."""
+        wanted = select(User.id, User.username).where(User.id.in_(ids))
+        return self._context.read(lambda db: {row[0]: row[1] for row in db.execute(wanted)}, kind="names")
 
     def two_step(self, caller: Caller) -> Future[bool]:
         """Whether the caller signs in with two steps."""

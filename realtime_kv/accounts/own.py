@@ -95,7 +95,7 @@ class Own:
     def dismiss_notice(self, caller: Caller) -> Future[None]:
         """The user has been told."""
         require_session(caller)
-        self._context.limits.change(caller.user_id)
+        self._context.limits.change(caller.user_id, caller.session_id)
         now = self._context.clock()
 
         def write(connection: Connection) -> None:
@@ -107,13 +107,13 @@ class Own:
     def end_session(self, caller: Caller, id: str, visit: Visit = NOWHERE) -> Future[None]:
         """Sign out the session with this public id. Fails with NotFound."""
         require_session(caller)
-        self._context.limits.change(caller.user_id)
+        self._context.limits.change(caller.user_id, caller.session_id)
         return self._context.walk(self._end_session(caller, id, visit))
 
     def end_other_sessions(self, caller: Caller, visit: Visit = NOWHERE) -> Future[int]:
         """Sign out every session but this one; how many there were."""
         require_session(caller)
-        self._context.limits.change(caller.user_id)
+        self._context.limits.change(caller.user_id, caller.session_id)
         return self._context.walk(self._end_other_sessions(caller, visit))
 
     def change_password(

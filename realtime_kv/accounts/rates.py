@@ -68,7 +68,7 @@ class _Budget(_Bucket):
 class Rates:
     """The budgets of all users. Called on the edge's thread.
 
-    `on_limit` is told of every refusal.
+    `on_limit` is told of every refusal and of every debt.
     """
 
     def __init__(
@@ -101,7 +101,10 @@ class Rates:
             paid, missing = self._draw(caller, -left)
             left += paid
         self._paid[caller.session_id] = left
-        return 0 if left >= 0 else self._seconds(caller, missing)
+        if left >= 0:
+            return 0
+        self.on_limit(caller)
+        return self._seconds(caller, missing)
 
     def _pay(self, caller: Caller, left: int, weight: int) -> int:
         """What is left when so many handfuls have been paid for that it is enough. Raises RateLimited."""

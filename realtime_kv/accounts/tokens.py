@@ -87,7 +87,7 @@ class Tokens:
         self, caller: Caller, name: str, scope: str, prefix: str | None, expires_at: int | None, visit: Visit
     ) -> Steps[NewToken]:
         require_session(caller)
-        self._context.limits.change(caller.user_id)
+        self._context.limits.change(caller.user_id, caller.session_id)
         context, now = self._context, self._context.clock()
         _check_name(name)
         if scope not in SCOPES:
@@ -121,7 +121,7 @@ class Tokens:
 
     def _revoke(self, caller: Caller, id: str, visit: Visit) -> Steps[None]:
         require_session(caller)
-        self._context.limits.change(caller.user_id)
+        self._context.limits.change(caller.user_id, caller.session_id)
         now = self._context.clock()
 
         def write(connection: Connection) -> tuple[None, list[Ended]]:

@@ -80,7 +80,7 @@ class TwoStep:
     def _confirm(self, caller: Caller, code: str, visit: Visit, as_token: bool) -> Steps[SignedIn]:
         context = self._context
         require_session(caller)
-        context.limits.confirm(caller.session_id)
+        context.limits.confirm(caller.session_id, caller.user_id)
 
         def write(connection: Connection) -> tuple[SignedIn | None, list[Ended]]:
             now, user_id = context.clock(), caller.user_id

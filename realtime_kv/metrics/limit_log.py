@@ -7,7 +7,7 @@ Invariants:
 """
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -38,6 +38,8 @@ class LimitLog:
         self._lock = threading.Lock()
         self._rows: OrderedDict[tuple[str, int | None, str | None, str | None], LimitReached] = OrderedDict()
         self.total = 0
+        # by limit, since the start
+        self._totals: Counter[str] = Counter()
 
     def record(
         self, limit: str, *, account: int | None = None, credential: str | None = None, network: str | None = None
@@ -46,6 +48,7 @@ class LimitLog:
         now, who = self._clock(), (limit, account, credential, network)
         with self._lock:
             self.total += 1
+            self._totals[limit] += 1
             row = self._rows.get(who)
             if row is None:
                 self._rows[who] = LimitReached(limit, account, credential, network, now, now, 1)
@@ -54,6 +57,11 @@ class LimitLog:
             else:
                 self._rows[who] = replace(row, last=now, count=row.count + 1)
                 self._rows.move_to_end(who)
+
+    def totals(self) -> dict[str, int]:
+        """How often each limit was reached since the start."""
+        with self._lock:
+            return dict(self._totals)
 
     def recent(self) -> list[LimitReached]:
         """Every row that is kept, the latest first."""

@@ -162,6 +162,8 @@ class Gateway:
             self._acknowledge(tab, ack_id, verbs.encode_refusal(self._bug("event")))
         else:
             tab.unanswered += 1
+            if tab.unanswered == UNANSWERED:
+                self._limit_log.record("unanswered_requests", account=tab.caller.user_id, credential=tab.caller.session)
             future.then(partial(self._answer, tab, ack_id))
             if began is not None:
                 future.then(lambda _: pulse.note(perf_counter() - began))

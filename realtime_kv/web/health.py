@@ -1,16 +1,18 @@
-"""How the house is doing: `/healthz` (alive), `/readyz` (can write), `/metrics` (Prometheus text)."""
+"""Health: `/healthz` (alive), `/readyz` (can serve users and write), `/metrics` (Prometheus text)."""
 
 import time
 from collections.abc import Iterator
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
-from realtime_kv.core.errors import Unavailable
+from realtime_kv.concurrency.fair_pool import Client
+from realtime_kv.core.errors import Refusal, Unavailable
 from realtime_kv.core.models import Meta
 from realtime_kv.core.runtime import Future
 from realtime_kv.web.house import House, house, wait
@@ -30,12 +32,16 @@ def healthz() -> Response:
 
 @health.get("/readyz")
 def readyz() -> Response:
-    """Ready: a write has just reached the disk, and there is room for more."""
+    """Ready: a session was just looked up, a space read and a write brought to the disk, which has room for more.
+
+    It waits in the queues in which users wait, so it says so when they cannot be served.
+    """
     try:
-        wait(_probe(house()), _PATIENCE)
+        for probe in _probes_of(house()):
+            wait(probe, _PATIENCE)
         house().store.reserve.check()
-    except Unavailable as refusal:
-        return _text(refusal.message, refusal.status)
+    except Refusal as refusal:
+        return _text(refusal.message, Unavailable.status)
     return _text("ready")
 
 
@@ -55,19 +61,37 @@ class _Figures(Collector):
         for name, value in self._house.metrics().items():
             family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
             yield family(f"rkv_{name}", name.removesuffix("_total").replace("_", " ").capitalize(), value)
+        limits = CounterMetricFamily("rkv_limits_reached", "Refusals and disconnections by limit", labels=["limit"])
+        for name, count in sorted(self._house.limit_log.totals().items()):
+            limits.add_metric([name], count)
+        yield limits
 
 
-# the last probe of each house, and when it was sent
-_probes: "WeakKeyDictionary[House, tuple[float, Future[None]]]" = WeakKeyDictionary()
+Probes = list[Future[Any]]
+
+# the last probes of each house, and when they were sent
+_sent: "WeakKeyDictionary[House, tuple[float, Probes]]" = WeakKeyDictionary()
+# a client among the others, in all queues
+_PROBE = Client("probe")
 
 
-def _probe(house: House) -> Future[None]:
+def _probes_of(house: House) -> Probes:
     now = time.monotonic()
-    sent, probe = _probes.get(house, (now - _FRESH, None))
-    if probe is None or (probe.done and now - sent >= _FRESH):
-        probe = house.store.writer.run(_touch)
-        _probes[house] = (now, probe)
-    return probe
+    at, probes = _sent.get(house, (now - _FRESH, Probes()))
+    if not probes or (all(probe.done for probe in probes) and now - at >= _FRESH):
+        store = house.store
+        probes = [
+            store.identity.submit(_look, _PROBE, kind="probe", expected_ms=0.2),
+            store.readers.submit(_look, _PROBE, kind="probe", expected_ms=0.2),
+            store.writer.note(_touch, _PROBE),
+        ]
+        _sent[house] = (now, probes)
+    return probes
+
+
+def _look(connection: Connection) -> None:
+    with connection.begin():
+        connection.execute(select(Meta.value).where(Meta.name == "epoch")).first()
 
 
 def _touch(connection: Connection) -> None:

@@ -13,6 +13,7 @@ from realtime_kv.core.chronicle import Chronicle
 from realtime_kv.core.clock_guard import ClockGuard
 from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.core.store import Store
+from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.operations import Operations
 
 T = TypeVar("T")
@@ -60,6 +61,9 @@ class House(Protocol):
 
     @property
     def chronicle(self) -> Chronicle: ...
+
+    @property
+    def limit_log(self) -> LimitLog: ...
 
     def open_tabs(self) -> dict[int, int]:
         """How many tabs each user has open, by the user's id."""

@@ -404,6 +404,23 @@ def test_diagnostics_tell_how_the_house_is(desk, alice):
     assert "at most" in state["charts"]["rate"]["words"]
 
 
+def test_diagnostics_list_the_limits_that_were_reached_and_by_whom(desk, alice):
+    assert "No limit was reached" in text_of(desk.get("/admin/diagnostics"))
+    assert desk.get("/admin/diagnostics.json").json["limits"] == []
+    limits = desk.house.limit_log
+    limits.record("verbs_per_token", account=2, credential="tok-1")
+    limits.record("sign_in_attempts", network="192.0.2.7")
+    limits.record("sign_in_attempts", network="192.0.2.7")
+    limits.record("something_new", account=77)
+    newest, attempts, token = desk.get("/admin/diagnostics.json").json["limits"]
+    assert (newest["limit"], newest["account"]) == ("Something new", {"id": 77, "name": "user 77"})
+    assert (attempts["limit"], attempts["network"], attempts["count"]) == ("Sign-in attempts", "192.0.2.7", "2")
+    assert token["account"]["id"] == 2 and token["account"]["name"] != "user 2"
+    assert token["credential"] == "tok-1"
+    page = desk.get("/admin/diagnostics").text
+    assert '<a href="/admin/users/2">' in page and "192.0.2.7" in page
+
+
 # backups
 
 

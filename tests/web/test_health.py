@@ -17,6 +17,21 @@ def test_a_house_that_cannot_write_is_alive_and_not_ready(site, stranger):
     assert stranger.get("/readyz").status_code == 503
 
 
+def test_a_house_that_cannot_look_sessions_up_is_not_ready(site, stranger):
+    site.app.extensions["realtime_kv"].store.identity.stop()
+    assert stranger.get("/healthz").status_code == 200
+    assert stranger.get("/readyz").status_code == 503
+
+
+def test_limits_are_counted_by_name_without_whom_they_concern(site, stranger):
+    limits = site.app.extensions["realtime_kv"].limit_log
+    limits.record("sign_in_attempts", network="192.0.2.7")
+    limits.record("sign_in_attempts", account=4711)
+    text = stranger.get("/metrics").text
+    assert 'rkv_limits_reached_total{limit="sign_in_attempts"} 2.0' in text
+    assert "192.0.2.7" not in text and "4711" not in text
+
+
 def test_metrics_are_prometheus_text_without_a_user_or_a_key(alice):
     alice.call("set", key="my-secret-key", value="treasure")
     answer = alice.get("/metrics")

@@ -14,7 +14,7 @@ from realtime_kv.core.errors import Refusal
 from realtime_kv.core.frames import timestamp
 from realtime_kv.version import VERSION
 from realtime_kv.web import bodies, security, shown
-from realtime_kv.web.admin import backup, charts
+from realtime_kv.web.admin import backup, charts, limits
 from realtime_kv.web.admin.gate import admin, confirm, doer, page
 from realtime_kv.web.house import house, wait
 
@@ -120,6 +120,7 @@ def _state(now: Row) -> dict[str, Any]:
         "at": timestamp(house().store.clock()),
         "headlines": headlines,
         "facts": _facts(figures, now.at - chronicle.started_at) | {"Upkeep": _upkeep(house().store.clock())},
+        "limits": limits.recent(house().store.clock()),
         "charts": {
             name: {"paths": chart.paths, "words": chart.words, "most": _of(name).show(chart.most)}
             for name, chart in drawn.items()

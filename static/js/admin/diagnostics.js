@@ -5,6 +5,7 @@ const page = document.getElementById("diagnostics")
 const state = document.getElementById("moving")
 const button = document.getElementById("pause")
 let paused = false
+let limitsShown = ""
 let timer
 
 async function refresh() {
@@ -21,7 +22,7 @@ async function refresh() {
   timer = setTimeout(refresh, SECONDS * 1000)
 }
 
-function show({ at, headlines, facts, charts }) {
+function show({ at, headlines, facts, charts, limits }) {
   for (const [name, text] of Object.entries(headlines)) put(page.querySelector(`[data-headline="${name}"]`), text)
   for (const group of Object.values(facts))
     for (const [name, text] of Object.entries(group)) put(page.querySelector(`[data-fact="${name}"]`), text)
@@ -32,7 +33,46 @@ function show({ at, headlines, facts, charts }) {
       chart.querySelector(`[data-figure="${figure}"]`).setAttribute("d", path)
     put(page.querySelector(`[data-most="${name}"]`), most)
   }
+  showLimits(limits)
   page.dataset.at = at
+}
+
+// The rows are only replaced when something has changed: a focused link keeps its focus.
+function showLimits(limits) {
+  const now = JSON.stringify(limits)
+  if (now === limitsShown) return
+  limitsShown = now
+  const table = document.getElementById("limits")
+  const focused = document.activeElement?.closest("#limits tr")
+  const index = focused ? [...table.tBodies[0].rows].indexOf(focused) : -1
+  table.tBodies[0].replaceChildren(...limits.map(limitRow))
+  table.hidden = !limits.length
+  document.getElementById("no-limits").hidden = limits.length > 0
+  if (index >= 0) table.tBodies[0].rows[index]?.querySelector("a")?.focus()
+}
+
+function limitRow({ limit, account, network, credential, count, first, last }) {
+  const row = document.createElement("tr")
+  const head = document.createElement("th")
+  head.scope = "row"
+  head.textContent = limit
+  let who = "–"
+  if (account) {
+    who = document.createElement("a")
+    who.href = `/admin/users/${account.id}`
+    who.textContent = account.name
+  }
+  row.append(head, cell("Account", who), cell("Network", network, "mono"), cell("Session or token", credential, "mono"))
+  row.append(cell("Count", count, "n"), cell("First", first), cell("Last", last))
+  return row
+}
+
+function cell(label, content, kind) {
+  const made = document.createElement("td")
+  made.dataset.label = label
+  if (kind) made.className = kind
+  made.append(content)
+  return made
 }
 
 function put(element, text) {

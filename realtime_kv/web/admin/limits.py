@@ -1,0 +1,77 @@
+"""Limits that were reached lately, for the diagnostics page: in words, with the account, network and token."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from realtime_kv.metrics.limit_log import LimitReached
+from realtime_kv.web.house import house, wait
+
+MAX_SHOWN = 50
+
+TITLES = {
+    "account_changes": "Account changes in a row",
+    "connections_per_address": "Connections of one network",
+    "disk_reserve": "Reserve of disk space",
+    "empty_frames": "Frames that carry nothing",
+    "exports_of_all_tokens": "Exports of all API tokens of a user",
+    "exports_per_token": "Exports of one API token",
+    "exports_per_user": "Exports of one user",
+    "mails_per_account": "Mails to one account",
+    "mails_per_network": "Mails caused by one network",
+    "password_confirmations": "Password confirmations of one session",
+    "passwords_waiting": "Passwords waiting to be hashed",
+    "quota_bytes": "Quota of bytes",
+    "quota_keys": "Quota of keys",
+    "quota_receipts": "Receipts of one user",
+    "recovery_attempts": "Recovery attempts",
+    "requests_waiting": "Reads waiting",
+    "second_step_attempts": "Second-step codes",
+    "sign_in_attempts": "Sign-in attempts",
+    "sign_ins_per_account": "Sign-ins to one account",
+    "sign_ups_per_network": "Sign-ups from one network",
+    "streams_of_all_tokens": "Streams of all API tokens of a user",
+    "streams_per_token": "Streams of one API token",
+    "streams_per_user": "Streams of one user",
+    "tabs_of_all_tokens": "Tabs of all API tokens of a user",
+    "tabs_per_token": "Tabs of one API token",
+    "tabs_per_user": "Tabs of one user",
+    "unanswered_requests": "Unanswered requests of one tab",
+    "unauthenticated_work": "Work for clients that are not signed in",
+    "verbs_per_second": "Operations per second of a user",
+    "verbs_per_token": "Operations per second of API tokens",
+}
+
+
+def recent(now: int) -> list[dict[str, Any]]:
+    """The limits that were reached last, the latest first, as the page and its JSON show them."""
+    rows = house().limit_log.recent()[:MAX_SHOWN]
+    names = _names({row.account for row in rows if row.account is not None})
+    return [_row(row, names, now) for row in rows]
+
+
+def _row(row: LimitReached, names: dict[int, str], now: int) -> dict[str, Any]:
+    account = None
+    if row.account is not None:
+        account = {"id": row.account, "name": names.get(row.account, f"user {row.account}")}
+    return {
+        "limit": TITLES.get(row.limit, row.limit.replace("_", " ").capitalize()),
+        "account": account,
+        "network": row.network or "–",
+        "credential": row.credential or "–",
+        "count": f"{row.count:,}",
+        "first": _ago(now - row.first),
+        "last": _ago(now - row.last),
+    }
+
+
+def _ago(ms: int) -> str:
+    """In the largest unit: "just now", "3 min ago", "2 h ago"."""
+    for length, unit in ((24 * 3_600_000, "d"), (3_600_000, "h"), (60_000, "min")):
+        if ms >= length:
+            return f"{ms // length} {unit} ago"
+    return "just now"
+
+
+def _names(accounts: Iterable[int]) -> dict[int, str]:
+    wanted = sorted(accounts)
+    return wait(house().accounts.administration.names(wanted)) if wanted else {}
