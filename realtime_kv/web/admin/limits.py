@@ -23,6 +23,7 @@ TITLES = {
     "quota_bytes": "Quota of bytes",
     "quota_keys": "Quota of keys",
     "quota_receipts": "Receipts of one user",
+    "quota_trash": "Trash of one user",
     "recovery_attempts": "Recovery attempts",
     "requests_waiting": "Reads waiting",
     "second_step_attempts": "Second-step codes",
