@@ -1,54 +1,87 @@
 """What the docs say, done."""
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from realtime_kv import verbs
 from realtime_kv.core import errors
-from tests.running import DEADLINE, ROOT, fresh_name
+from tests.running import DEADLINE, ROOT, Server
 
 README = (ROOT / "README.md").read_text()
+DEFAULT = "http://127.0.0.1:5000"
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
+
+
+# what the README calls its user
+USER, SECRET = "ada", "correct horse battery"
+# run by hand or by a test of its own: test_bootstrap, test_demo, test_addresses
+COMMANDS = ["python3 run.py", "python3 run.py demo", "python3 run.py test", "RKV_HOST=0.0.0.0 python3 run.py"]
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_curl_examples_work(server):
-    name = fresh_name("ada")
-    server.sign_up(name)
-    (script,) = [block for block in blocks("sh") if "curl -s" in block]
-    script = script.replace("http://127.0.0.1:5000", server.url).replace('"ada"', f'"{name}"')
-    script = script.replace("correct horse battery", "a-rather-Long-passphrase")
-    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=DEADLINE, check=True)
-    assert '"revision":1' in done.stdout
-    assert '"Back at noon"' in done.stdout
+def block(language: str, words: str) -> str:
+    (found,) = [text for text in blocks(language) if words in text]
+    return found
 
 
-def test_the_curl_that_watches_works(alice):
-    (script,) = [block for block in blocks("sh") if "curl -N" in block]
-    alice.http("set", key="app/banner", value="Back at noon")
-    script = f"TOKEN={alice.token}; {script.replace('http://127.0.0.1:5000', alice.server.url)}"
-    with subprocess.Popen(["bash", "-euc", script], stdout=subprocess.PIPE) as process:
-        lines = (line.decode() for line in process.stdout)
-        assert "Back at noon" in next(line for line in lines if line.startswith("data:"))
-        alice.http("set", key="app/banner", value="Back at one")
-        assert "Back at one" in next(line for line in lines if line.startswith("data:"))
-        alice.http("sign_out")
-        assert any("signed_out" in line for line in lines)
-        assert process.wait(DEADLINE) == 0
+@pytest.fixture(scope="module")
+def readers_server(tmp_path_factory):
+    """The server of somebody who follows the README: it has their user, and allows the page's origin."""
+    server = Server(tmp_path_factory.mktemp("readme") / "data").start()
+    answer = requests.post(
+        f"{server.url}/api/v1/sign_up", json={"username": USER, "password": SECRET}, timeout=DEADLINE
+    )
+    assert answer.status_code == 201
+    yield server
+    server.close()
 
 
-def test_the_python_example_works(alice, capsys):
-    (script,) = blocks("python")
-    exec(script.replace("http://127.0.0.1:5000", alice.server.url), {"token": alice.token})
-    said = capsys.readouterr().out
-    assert "now at revision 1" in said
+@pytest.fixture
+def paste(readers_server, tmp_path):
+    """Start what a reader pastes into one shell; only the address of the server is another one."""
+
+    def start(*scripts):
+        text = "\n".join(scripts).replace(DEFAULT, readers_server.url)
+        environ = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+        return subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", text], stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environ
+        )
+
+    return start
+
+
+def test_every_sample_is_run():
+    alone = [text.strip() for text in blocks("sh") if "curl" not in text and "8000" not in text]
+    assert alone == COMMANDS
+    assert sum("curl" in text for text in blocks("sh")) == 3
+    assert len(blocks("python")) == len(blocks("html")) == 1
+
+
+def test_the_curl_and_python_samples_run_as_pasted(paste, tmp_path):
+    python = f"python - <<'END'\n{block('python', 'socketio')}END"
+    said, _ = paste(block("sh", "sign_in"), python, block("sh", "curl -OJ")).communicate(timeout=DEADLINE)
+    assert '"revision":1' in said
+    assert '"Back at noon"' in said
+    assert "now at revision 2" in said
     assert "Back at one" in said
+    (exported,) = tmp_path.glob("*.json")
+    assert "Back at one" in exported.read_text()
+
+
+def test_the_curl_that_watches_runs_as_pasted(paste, readers_server):
+    with paste(block("sh", "sign_in"), block("sh", "curl -N")) as process:
+        said = next(line for line in process.stdout if line.startswith("data:"))
+        assert "Back at noon" in said
+        process.kill()
 
 
 def test_every_verb_and_every_code_is_described():

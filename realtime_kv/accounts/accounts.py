@@ -180,7 +180,7 @@ class Accounts:
 
     def _caller(self, token: str, via: str, address: str, presented: Presented) -> Steps[Caller]:
         if not sessions.is_token(token):
-            raise Unauthenticated()
+            raise Unauthenticated(sessions.unknown(token)) if token else Unauthenticated()
         context, by = self.context, Client(network_of(address), token)
         found: Caller = yield context.look_up(
             lambda db: sessions.caller(db, token, context.clock(), via, presented), by
@@ -189,7 +189,7 @@ class Accounts:
             # begun before sessions knew how they are presented: its first use decides
             session_id = found.session_id
             if self._bound.setdefault(session_id, presented) != presented:
-                raise Unauthenticated()
+                raise Unauthenticated(sessions.unknown(token))
             yield context.note(lambda db: sessions.bind(db, session_id, presented), by)
         self.saw(found.session_id, address)
         return found

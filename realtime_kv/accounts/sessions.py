@@ -127,6 +127,15 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
+def unknown(token: str) -> str:
+    """What is said about a token that opens nothing."""
+    if token.startswith(API_PREFIX):
+        return "This API token is unknown, has expired or was revoked. Create a new one on the page /account/tokens."
+    if token.startswith(PREFIX):
+        return "This session is unknown, has expired or was ended. Sign in again."
+    return f"This is no token of this server. Tokens begin with {API_PREFIX} or {PREFIX}."
+
+
 def is_session_token(text: str) -> bool:
     """Whether this can be the token of a session, not an API token."""
     return is_token(text) and text.startswith(PREFIX)
@@ -301,13 +310,13 @@ def caller(connection: Connection, token: str, now: int, via: str, presented: Pr
     """
     row = connection.execute(_CALLER, {"token_hash": token_hash(token), "now": now}).first()
     if row is None:
-        raise Unauthenticated()
+        raise Unauthenticated(unknown(token))
     user_id, username, is_admin, since, session_id, public_id, label, kind, scope, prefix, created_at, limit_at, way = (
         row
     )
     wanted = "bearer" if kind == "token" else way
     if wanted not in {None, presented}:
-        raise Unauthenticated()
+        raise Unauthenticated(unknown(token))
     kept = _is_kept(created_at, limit_at)
     caller = Caller(user_id, username, is_admin, since, session_id, public_id, label, via, kind, scope, prefix, kept)
     return caller if wanted is not None else dataclasses.replace(caller, is_bound=False)

@@ -4,6 +4,8 @@ Three shapes are read: a JSON object of keys and values, our own JSON export, an
 is wrong is told with its line.
 """
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -58,11 +60,25 @@ class _End(Struct):
     complete: bool
 
 
+# what a file is instead, by its first bytes
+_OTHER_FILES = {
+    re.compile(
+        rb"\xff\xfe|\xfe\xff|.\0|\0.", re.DOTALL
+    ): "The file is UTF-16, as the > of Windows PowerShell writes it. Save it as UTF-8, and import it again.",
+    re.compile(rb"\x1f\x8b"): "The file is compressed by gzip. Unpack it, and import it again.",
+    re.compile(rb"PK\x03\x04"): "The file is a ZIP archive. Unpack it, and import the file that is in it.",
+    re.compile(rb"\x28\xb5\x2f\xfd"): "The file is compressed by Zstandard. Unpack it, and import it again.",
+}
+
 _decode_line = msgspec.json.Decoder(_Line).decode
 
 
 def read(file: BinaryIO, format: Format, value_bytes: int) -> Iterator[Item]:
     """Every entry of the file, in its order. Raises BadRequest, InvalidKey, InvalidValue, TooLarge with `line`."""
+    start = file.read(4)
+    file.seek(-len(start), os.SEEK_CUR)
+    if reason := next((reason for mark, reason in _OTHER_FILES.items() if mark.match(start)), None):
+        raise BadRequest(reason)
     return _from_ndjson(file, value_bytes) if format == "ndjson" else _from_json(file, value_bytes)
 
 

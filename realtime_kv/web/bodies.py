@@ -4,6 +4,7 @@ Werkzeug's own parsing is for being liberal: it replaces broken UTF-8 and keeps 
 are a `bad_request`, since a key or a password that was silently changed is worse than none.
 """
 
+import codecs
 from collections.abc import Iterator
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -29,7 +30,8 @@ PIECE = 64 * 1024
 def json() -> bytes:
     """The body of a JSON request; not yet decoded. Raises BadRequest, TooLarge."""
     _expect(JSON)
-    return _read(LIMIT)
+    # written by editors and shells on Windows; a parser may ignore it (RFC 8259, section 8.1)
+    return _read(LIMIT).removeprefix(codecs.BOM_UTF8)
 
 
 def decode(kind: type[T], body: bytes) -> T:

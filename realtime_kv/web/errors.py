@@ -3,12 +3,13 @@
 The tree is the core's. What is not in it is a bug: logged under the request's id, and answered `internal`.
 """
 
+import difflib
 import logging
 import secrets
 from urllib.parse import quote
 
 import msgspec
-from flask import Flask, Response, g, redirect, render_template, request
+from flask import Flask, Response, current_app, g, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -24,6 +25,8 @@ from realtime_kv.web import security
 from realtime_kv.web.house import house
 
 log = logging.getLogger(__name__)
+
+API = "/api/v1/"
 
 
 def register(app: Flask) -> None:
@@ -78,7 +81,9 @@ def _page(refusal: Refusal) -> Response:
 def _refused_by_werkzeug(error: HTTPException) -> AnyResponse:
     allow = None
     if error.code == 404:
-        refusal: Refusal = NotFound("There is nothing at this address.")
+        if (page := _without_slash()) is not None:
+            return redirect(page, 308)
+        refusal: Refusal = NotFound(_no_call() or "There is nothing at this address.")
     elif error.code == 405:
         refusal = MethodNotAllowed(f"{request.method} is not possible here.")
         allow = error.get_response().headers.get("Allow")
@@ -93,6 +98,28 @@ def _refused_by_werkzeug(error: HTTPException) -> AnyResponse:
     if allow:
         response.headers["Allow"] = allow
     return response
+
+
+def _without_slash() -> str | None:
+    """Where the page is that was asked for with a slash behind its address; None if there is no such page."""
+    path = request.path.rstrip("/")
+    if request.method not in {"GET", "HEAD"} or not request.path.endswith("/") or not path.startswith("/"):
+        return None
+    if request.path.startswith(("//", "/api/", "/static/")) or not current_app.url_map.bind("").test(path, "GET"):
+        return None
+    query = request.query_string.decode()
+    return quote(path) + (f"?{query}" if query else "")
+
+
+def _no_call() -> str | None:
+    """What is said of an unknown `/api/v1/…`: the name that was perhaps meant, and where all of them are listed."""
+    name = request.path.removeprefix(API)
+    if name == request.path:
+        return None
+    known = [rule.rule.removeprefix(API) for rule in current_app.url_map.iter_rules() if rule.rule.startswith(API)]
+    near = difflib.get_close_matches(name[:64], known, n=1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    return f"There is no call {name[:64]!r}.{meant} The page /api lists all of them."
 
 
 def _failed(error: Exception) -> AnyResponse:

@@ -77,6 +77,12 @@ def needs_server() -> str:
     return render_template("needs_server.html")
 
 
+@pages.get("/.well-known/change-password")
+def change_password() -> AnyResponse:
+    """Where password managers lead to (W3C, "A Well-Known URL for Changing Passwords")."""
+    return redirect("/account/security", 303)
+
+
 @pages.get("/rkv.js")
 def client() -> Response:
     """The client, at an address that is easy to remember."""

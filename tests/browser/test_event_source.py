@@ -1,5 +1,12 @@
 """The browser's own EventSource on the stream: it comes back by itself to where it was."""
 
+import http.client
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.running import DEADLINE, ROOT
+
 LISTEN = """() => {
   window.heard = []
   const source = new EventSource("/api/v1/stream")
@@ -33,3 +40,64 @@ def test_it_goes_on_behind_a_server_that_was_killed(make_person, own_server):
     assert page.evaluate(NEXT)[:2] == ["signed_out", {"reason": "signed_out"}]
     # it asks once more, and is told that nobody is signed in
     ada.complaints = [text for text in ada.complaints if "status of 401" not in text]
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Passes GETs on as a proxy does: 502 while nobody answers behind it."""
+
+    protocol_version = "HTTP/1.1"
+    port = 0
+
+    def do_GET(self):
+        upstream = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+        try:
+            upstream.request("GET", self.path, headers=dict(self.headers.items()))
+            answer = upstream.getresponse()
+        except OSError:
+            self.refused.set()
+            self.send_response(502)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in {"connection", "transfer-encoding", "content-length"}:
+                self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        while piece := answer.read1():
+            self.wfile.write(piece)
+            self.wfile.flush()
+        self.close_connection = True
+
+    def log_message(self, format, *args):
+        """Nothing."""
+
+
+def test_the_sample_of_the_docs_opens_it_anew_after_a_502_of_a_proxy(make_person, own_server):
+    handler = type("ItsProxy", (Proxy,), {"port": own_server.port, "refused": threading.Event()})
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    (sample,) = re.findall(r"```js\n(.*?)```", (ROOT / "docs" / "proxies.md").read_text(), re.DOTALL)
+    ada = make_person("ada", server=own_server)
+    cookie = ada.context.cookies()[0]
+    at_the_proxy = f"rkv_session_{proxy.server_port}"
+    ada.context.add_cookies([{**cookie, "name": at_the_proxy}])
+    page = ada.new_page()
+    page.goto(f"http://127.0.0.1:{proxy.server_port}/api")
+    ada.expects_outage = True
+    with page.expect_console_message(lambda message: message.text.startswith("sync")):
+        page.evaluate(f"() => {{ {sample} }}")
+    with page.expect_console_message(lambda message: message.text.startswith("change")):
+        ada.set("a", 1)
+    own_server.kill()
+    assert handler.refused.wait(DEADLINE)
+    with page.expect_console_message(lambda message: message.text.startswith("sync")) as again:
+        own_server.start()
+    assert again.value.args[1].evaluate("(sync) => [sync.reset, sync.from]") == [False, 1]
+    with page.expect_console_message(lambda message: message.text.startswith("change")):
+        ada.set("a", 2)
+    ada.complaints = [text for text in ada.complaints if "status of 502" not in text]
+    proxy.shutdown()
+    proxy.server_close()

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from realtime_kv.accounts.door import COOKIE
+from realtime_kv.accounts.cookies import SESSION
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.core.models import User
@@ -98,7 +98,7 @@ class House:
     def _client(self, identity: str) -> tuple[FlaskClient, dict[str, str]]:
         credentials, client = self.town.people[identity], self.app.test_client()
         if credentials.cookie:
-            client.set_cookie(COOKIE, credentials.cookie)
+            client.set_cookie(SESSION, credentials.cookie)
         return client, {"Authorization": f"Bearer {credentials.token}"} if credentials.token else {}
 
 

@@ -142,6 +142,7 @@ _PUBLIC = {
     "GET /healthz": Row(PUBLIC),
     "GET /readyz": Row(PUBLIC),
     "GET /metrics": Row(PUBLIC),
+    "GET /.well-known/change-password": Row(PUBLIC),
     "GET /rkv.js": Row(PUBLIC),
     "GET /sw.js": Row(PUBLIC),
     "GET /static/<path:filename>": Row(PUBLIC, names={"filename": "icon.svg"}),

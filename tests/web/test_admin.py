@@ -486,3 +486,10 @@ def test_no_other_link_sets_up_anything(site, secret):
     assert visitor.get(f"/setup/{secret}").status_code == 303
     assert visitor.get("/setup").status_code == 410
     assert visitor.post("/setup", data={"username": "Eve", "password": PASSWORD}).status_code == 410
+
+
+def test_asking_what_can_be_done_is_answered_the_same_everywhere_under_admin(stranger, alice):
+    for visitor in (stranger, alice):
+        for path in ("/admin/users", "/admin/audit", "/admin/nothing"):
+            answer = visitor.ask(path, "OPTIONS")
+            assert (answer.status_code, answer.headers["Allow"]) == (204, "GET, HEAD, OPTIONS, POST")

@@ -282,3 +282,34 @@ def test_a_bug_is_logged_without_what_the_statement_was_given(site, stranger, ca
     answer = stranger.call("sign_in", username="somebodys.name", password="correct horse battery")
     assert problem(answer) == (500, "internal")
     assert "no such table" in caplog.text and "somebodys.name" not in caplog.text
+
+
+def test_who_is_not_known_is_told_whether_a_token_came_and_of_what_kind(stranger):
+    for header, words in (
+        (None, "Sign in first"),
+        ("Bearer rkv_" + "A" * 43, "API token is unknown, has expired or was revoked"),
+        ("Bearer rks_" + "A" * 43, "session is unknown, has expired or was ended"),
+        ("Bearer secret", "no token of this server"),
+    ):
+        answer = stranger.get("/api/v1/me", headers={} if header is None else {"Authorization": header})
+        assert answer.status_code == 401 and words in answer.json["detail"]
+        assert "secret" not in answer.text
+
+
+def test_a_misspelt_call_is_told_which_was_meant_and_where_all_are_listed(alice):
+    for name, meant in (("gett", "get"), ("signin", "sign_in"), ("export_", "export")):
+        answer = alice.call(name)
+        assert answer.status_code == 404
+        assert (
+            answer.json["detail"]
+            == f"There is no call '{name}'. Did you mean {meant}? The page /api lists all of them."
+        )
+    assert alice.call("x" * 5000).json["detail"] == f"There is no call '{'x' * 64}'. The page /api lists all of them."
+
+
+def test_a_byte_order_mark_before_a_request_is_passed_over(alice):
+    body = b'\xef\xbb\xbf{"key": "a", "value": 1}'
+    assert alice.post("/api/v1/set", data=body, content_type="application/json").status_code == 200
+    body = b'\xef\xbb\xbf{"username": "alice", "password": "wrong password"}'
+    answer = alice.post("/api/v1/sign_in", data=body, content_type="application/json")
+    assert answer.json["code"] == "invalid_credentials"

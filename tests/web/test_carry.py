@@ -1,6 +1,7 @@
 """Export and import over HTTP: what goes out comes in the same, and nothing is written that was not checked."""
 
 import csv
+import gzip
 import io
 import json
 
@@ -301,6 +302,23 @@ def test_what_is_wrong_with_a_file_is_told_with_its_line_and_nothing_is_written(
     assert alice.get("/api/v1/list").json == {"ok": True, "entries": [], "next": None, "revision": 0}
     # and the next one is not kept waiting
     assert counts(bring(alice, {"a": 1})) == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"a": 1}'.encode("utf-16"), "UTF-16"),
+        ('{"a": 1}'.encode("utf-16-be"), "UTF-16"),
+        ('{"key": "a", "value": 1}\n'.encode("utf-16-le"), "UTF-16"),
+        (gzip.compress(b'{"a": 1}'), "gzip"),
+        (b"PK\x03\x04rest", "ZIP"),
+        (b"\x28\xb5\x2f\xfdrest", "Zstandard"),
+    ],
+)
+def test_a_file_in_another_encoding_is_told_which_and_what_to_do(alice, body, words):
+    for format in ("json", "ndjson"):
+        answer = bring(alice, body, format)
+        assert answer.status_code == 400 and words in answer.json["detail"] and "import" in answer.json["detail"]
 
 
 def test_a_cut_export_is_known_as_one(filled, charlie):

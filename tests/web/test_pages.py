@@ -193,6 +193,30 @@ def test_an_unknown_page_is_not_found_in_html(stranger, alice):
         assert b"nothing at this address" in answer.data
 
 
+def test_a_page_is_found_with_a_slash_behind_its_address_too(stranger, alice):
+    for page in ("/keys", "/activity", "/account/tokens"):
+        answer = alice.get(f"{page}/?q=%C3%A9&x=1")
+        assert (answer.status_code, answer.headers["Location"]) == (308, f"{page}?q=%C3%A9&x=1")
+    for path in (
+        "/nothing/",
+        "/static/js/nothing.js/",
+        "/api/",
+        "/api/v1/get/",
+        "/keys%2F%2Fevil/",
+        "/%5Cevil.example/",
+    ):
+        assert stranger.get(path).status_code == 404, path
+    # never to another host
+    answer = stranger.get("/x", environ_overrides={"PATH_INFO": "//keys/"})
+    assert answer.headers["Location"] == "/keys"
+    assert stranger.get("/x", environ_overrides={"PATH_INFO": "//evil.example/"}).status_code == 404
+    assert stranger.client.post("/keys/").status_code == 404
+
+
+def test_password_managers_find_the_way(stranger):
+    assert stranger.get("/.well-known/change-password").headers["Location"] == "/account/security"
+
+
 def test_even_a_page_that_fails_is_a_page_and_tells_nothing(site, alice):
     store = site.app.extensions["realtime_kv"].store
     store.writer.run(lambda db: db.exec_driver_sql("DROP TABLE sessions") and None)

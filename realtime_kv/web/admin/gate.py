@@ -23,6 +23,9 @@ def let_in() -> AnyResponse | None:
 
     Raises Unauthenticated, which leads to the sign-in page, or Forbidden.
     """
+    if request.method == "OPTIONS":
+        # the same for every path, whoever asks
+        return Response(status=204, headers={"Allow": "GET, HEAD, OPTIONS, POST"})
     # by the cookie: an API token does not come this far, nor does a bearer session
     caller = visitor()
     if caller is None:
