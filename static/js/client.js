@@ -59,7 +59,7 @@ export class Client extends Verbs {
       autoConnect: false,
       transports: [WebSocket, Polling],
       tryAllTransports: true,
-      timeout: 5_000, // for a transport to open
+      timeout: 8_000, // for a transport to open, in a page that is still loading
       reconnectionDelay: 250,
       reconnectionDelayMax: 1_500,
       ...(token ? { auth: { token } } : {}),

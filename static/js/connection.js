@@ -11,7 +11,8 @@ const IDENTIFY_WITHIN = 4_000
 const PAGE_WITHIN = 8_000 // for a page of a sync, about 512 KiB
 const MOST_SLACK = 8
 const TRY_AGAIN = 1_000 // after the server itself has ended or refused the connection
-const FRESH = 2_000 // an attempt to connect that is younger is left alone
+const OPEN_WITHIN = 5_000 // for a transport to open, once there was a connection
+const FRESH = 2_000 // an attempt to connect that is younger is left alone when the network has changed
 const POLLING_FIRST_EVERY = 5 // attempts that hang
 const BY_PEER = ["transport close", "transport error"] // reasons of socket.io: the other end has closed the connection
 const RENEWED = ["password_changed", "ended"] // how a session ends whose browser may hold a new cookie in a moment
@@ -28,7 +29,7 @@ export class Connection {
   #retry = null
   #renews // whether the browser's cookie says who we are: it may come back as another one
   #ending = null // why our session has ended, until we know whether there is a new one
-  #slack = 1
+  #slack = 2 // a page that loads is slow; 1 once it is live
   #hung = 0 // attempts without an answer, since there was a connection
   #joining = null // a timer
   #attemptAt = -Infinity
@@ -121,10 +122,13 @@ export class Connection {
     this.#socket.emit(verb, payload, answered)
   }
 
-  /** Finds out within seconds whether the connection still stands, and replaces it if not; without one, tries to connect at once. */
-  async test() {
+  /**
+   * Finds out within seconds whether the connection still stands, and replaces it if not. Without one, tries to connect at once; an attempt
+   * that is under way counts for nothing when the network has `changed`.
+   */
+  async test(changed = false) {
     if (!this.#begun || this.#closed || this.state === "signed out") return
-    if (!this.#socket.connected) return this.#hurry()
+    if (!this.#socket.connected) return this.#hurry(changed ? FRESH : OPEN_WITHIN)
     if (this.#testing) return
     this.#testing = true
     const [round, heard] = [this.#round, this.#heard]
@@ -177,8 +181,8 @@ export class Connection {
   }
 
   /** The network may be back: do not wait for the next attempt, nor for one that was made before. */
-  #hurry() {
-    if (!this.#resting && Date.now() - this.#attemptAt < FRESH) return
+  #hurry(fresh = 0) {
+    if (!this.#resting && Date.now() - this.#attemptAt < fresh) return
     this.#resting = false
     clearTimeout(this.#retry)
     this.#first("websocket")
@@ -233,6 +237,7 @@ export class Connection {
     const round = ++this.#round
     clearTimeout(this.#joining)
     this.#hung = 0
+    this.#socket.io.timeout(OPEN_WITHIN)
     this.#hear()
     this.#enter("catching up")
     // Another tab may have signed somebody else in meanwhile: their entries are not for this tab, nor our writes for them. The server says

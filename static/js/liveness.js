@@ -24,7 +24,7 @@ export class Liveness {
   #timer
 
   /**
-   * `connection`: {test(), unansweredFor(), silentFor(), mayRest(), rest()}. `page` and `document` send the events, as far as there are
+   * `connection`: {test(changed), unansweredFor(), silentFor(), mayRest(), rest()}. `page` and `document` send the events, as far as there are
    * any; `now()` is a clock that goes on while the machine sleeps.
    */
   constructor(connection, { page = globalThis, document = globalThis.document, now = Date.now } = {}) {
@@ -33,7 +33,7 @@ export class Liveness {
     this.#document = document
     this.#now = now
     this.#last = now()
-    page.addEventListener?.("online", this.#test)
+    page.addEventListener?.("online", this.#changed)
     page.addEventListener?.("focus", this.#test)
     page.addEventListener?.("pageshow", this.#test)
     document?.addEventListener("resume", this.#test)
@@ -45,7 +45,7 @@ export class Liveness {
 
   close() {
     clearInterval(this.#timer)
-    this.#page.removeEventListener?.("online", this.#test)
+    this.#page.removeEventListener?.("online", this.#changed)
     this.#page.removeEventListener?.("focus", this.#test)
     this.#page.removeEventListener?.("pageshow", this.#test)
     this.#document?.removeEventListener("resume", this.#test)
@@ -58,13 +58,15 @@ export class Liveness {
     this.#last = now
     const hidden = this.#hiddenSince !== null
     const connection = this.#connection
-    if (late > (hidden ? SLEPT_HIDDEN : SLEPT)) connection.test()
+    if (late > (hidden ? SLEPT_HIDDEN : SLEPT)) connection.test(true)
     else if (connection.unansweredFor() > ANSWER_EXPECTED) connection.test()
     else if (!hidden && connection.silentFor() > SILENCE) connection.test()
     if (hidden && now - this.#hiddenSince > REST_AFTER && connection.mayRest()) connection.rest()
   }
 
   #test = () => this.#connection.test()
+
+  #changed = () => this.#connection.test(true)
 
   #visibilityChanged = () => {
     if (this.#document?.visibilityState === "hidden") this.#hiddenSince ??= this.#now()

@@ -7,7 +7,7 @@ export class Line {
   connected = false
   active = false
   sendBuffer = []
-  io = { opts: { transports: ["websocket", "polling"] }, engine: { transport: { name: "websocket" } }, on: () => {} }
+  io = { opts: { transports: ["websocket", "polling"] }, engine: { transport: { name: "websocket" } }, on: () => {}, timeout: () => {} }
   /** What `identify` is answered; null: nothing. */
   identity = {
     user: { username: "ada" },
