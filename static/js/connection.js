@@ -13,7 +13,7 @@ const MOST_SLACK = 8
 const TRY_AGAIN = 1_000 // after the server itself has ended or refused the connection
 const OPEN_WITHIN = 5_000 // for a transport to open, once there was a connection
 const FRESH = 2_000 // an attempt to connect that is younger is left alone when the network has changed
-const POLLING_FIRST_EVERY = 5 // attempts that hang
+const [POLLING_AT, POLLING_EVERY] = [2, 5] // which of the attempts that hang is followed by one that begins with polling
 const BY_PEER = ["transport close", "transport error"] // reasons of socket.io: the other end has closed the connection
 const RENEWED = ["password_changed", "ended"] // how a session ends whose browser may hold a new cookie in a moment
 
@@ -30,7 +30,7 @@ export class Connection {
   #renews // whether the browser's cookie says who we are: it may come back as another one
   #ending = null // why our session has ended, until we know whether there is a new one
   #slack = 2 // a page that loads is slow; 1 once it is live
-  #hung = 0 // attempts without an answer, since there was a connection
+  #hung = POLLING_AT // attempts without an answer; 0 when the last connection was a WebSocket
   #joining = null // a timer
   #attemptAt = -Infinity
   #heard = 0 // messages, since the beginning
@@ -236,7 +236,6 @@ export class Connection {
   async #connected() {
     const round = ++this.#round
     clearTimeout(this.#joining)
-    this.#hung = 0
     this.#socket.io.timeout(OPEN_WITHIN)
     this.#hear()
     this.#enter("catching up")
@@ -274,8 +273,9 @@ export class Connection {
     if (this.#closed || this.state === "signed out") return
     this.#enter("offline")
     // An attempt that fails has tried both transports. One that hangs has not: something on the way may swallow the first one. But where
-    // it swallows everything, only WebSocket opens a new connection; polling may be given an old, dead one by the browser.
-    if (error.message === "timeout") this.#first(this.#hung++ % POLLING_FIRST_EVERY === 0 ? "polling" : "websocket")
+    // it swallows everything, only WebSocket opens a new connection; polling may be given an old, dead one by the browser. So where there was
+    // a WebSocket, the next attempts begin with it.
+    if (error.message === "timeout") this.#first(this.#hung++ % POLLING_EVERY === POLLING_AT ? "polling" : "websocket")
     // A refusal by the server's word ends socket.io's own attempts; a lost network does not.
     if (!this.#socket.active) this.#tryAgain((error.data?.retry_after ?? 0) * 1_000)
   }
@@ -317,6 +317,7 @@ export class Connection {
     if (this.#replica.proofs !== proofs) this.#prove()
     // Not before: after a restored backup, only what has come now says what the writes that wait would do.
     this.#slack = 1
+    this.#hung = this.transport === "websocket" ? 0 : POLLING_AT
     this.#outbox.connected()
     this.#enter("live")
   }
