@@ -224,7 +224,7 @@ def test_a_session_that_is_ended_from_another_browser_says_so_and_keeps_what_was
     expect(page.get_by_text("All other sessions are signed out.")).to_be_visible()
     dialog = tab.page.get_by_role("dialog", name="You were signed out")
     expect(dialog).to_contain_text("This session was ended")
-    expect(dialog).to_contain_text(f"It is here again when {laptop.username} signs in in this tab.")
+    expect(dialog).to_contain_text(f"Sign in again as {laptop.username} in this tab to go on with it.")
     dialog.get_by_role("link", name="Sign in again").click()
     sign_in(tab.page, laptop)
     tab.page.wait_for_url("**/keys?key=a")

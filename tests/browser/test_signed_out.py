@@ -72,7 +72,7 @@ def test_what_was_being_written_is_there_again_for_the_same_user(make_person, el
     elsewhere(ada)
     dialog = page.get_by_role("dialog", name="You were signed out")
     expect(dialog).to_contain_text(
-        f"2 texts were not saved yet. They are here again when {ada.username} signs in in this tab."
+        f"2 texts were not saved yet. Sign in again as {ada.username} in this tab to go on with them."
     )
     assert SECRET not in shown(page)
     dialog.get_by_role("button", name="Copy").click()
@@ -123,6 +123,6 @@ def test_axe_finds_nothing_in_the_dialog(make_person, elsewhere, theme):
     elsewhere(ada)
     expect(tab.page.get_by_role("dialog")).to_be_visible()
     check(tab.page, "signed out, hidden")
-    tab.click("Show it")
+    tab.click("Show them")
     expect(tab.page.get_by_role("group", name="Unsaved text")).to_be_focused()
     check(tab.page, "signed out, shown")

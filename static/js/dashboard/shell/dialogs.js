@@ -42,7 +42,7 @@ export function showSignedOut(place, reason, unsaved, { queued = false, drafts =
 
 function aboutUnsaved(count, kept, username) {
   const what = count === 1 ? "One text was not saved yet." : `${count} texts were not saved yet.`
-  return kept ? `${what} ${count === 1 ? "It is" : "They are"} here again when ${username} signs in in this tab.` : `${what} Copy ${count === 1 ? "it" : "them"} before you leave this page.`
+  return kept ? `${what} Sign in again as ${username} in this tab to go on with ${count === 1 ? "it" : "them"}.` : `${what} Copy ${count === 1 ? "it" : "them"} before you leave this page.`
 }
 
 function showButton(unsaved) {
@@ -53,7 +53,7 @@ function showButton(unsaved) {
     button.hidden = true
     place.querySelector(".unsaved").focus()
   }
-  return html`<button type="button" @click=${reveal}>Show it</button>`
+  return html`<button type="button" @click=${reveal}>${unsaved.length === 1 ? "Show it" : "Show them"}</button>`
 }
 
 /** Before signing out, which would lose `unsaved`; `go()` signs out all the same. */
