@@ -14,7 +14,7 @@ from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.accounts.context import record_client
 from realtime_kv.accounts.mail import Send
 from realtime_kv.config import Config, secret_key
-from realtime_kv.core import database
+from realtime_kv.core import damage, database
 from realtime_kv.core.carry import Carrier
 from realtime_kv.core.chronicle import Chronicle
 from realtime_kv.core.clock import now_ms, steady_ms
@@ -26,6 +26,7 @@ from realtime_kv.core.space import Quota
 from realtime_kv.core.store import Store
 from realtime_kv.extensions import db, socketio
 from realtime_kv.metrics.limit_log import LimitLog
+from realtime_kv.migrations import copies
 from realtime_kv.operations import Operations
 from realtime_kv.sockets import transport
 from realtime_kv.sockets.budgets import NetworkBudget
@@ -102,13 +103,16 @@ def create_app(
     app = Flask("realtime_kv", root_path=str(ROOT), template_folder="templates", static_folder="static")
     app.config.update(
         SECRET_KEY=secret_key(config),
-        SQLALCHEMY_DATABASE_URI=config.sqlalchemy_url,
+        SQLALCHEMY_DATABASE_URI=database.url(config.database_path),
     )
 
     db.init_app(app)
     with app.app_context():
         engine = db.engine
+    damage.check(config.database_path, config.data_dir)
     database.prepare(engine)
+    if config.upgrade_copy:
+        copies.keep_copy(engine, config.data_dir / "backups")
     migrations.upgrade(engine)
 
     clock_guard = ClockGuard(engine, clock, steady)

@@ -194,6 +194,7 @@ def _add_keeping(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("purge", "remove what is past its time, for good (the server does it by itself every few hours)")
     command = add("backup", "copy everything into one file, also while the server runs")
     command.add_argument("file", metavar="FILE", help="the file to write")
+    command.add_argument("--force", action="store_true", help="replace a file of this name")
     command = add("restore", "put a backup in the place of everything, also while the server runs")
     command.add_argument("file", metavar="FILE", help="a file that backup has written")
     command.add_argument("--yes", action="store_true", help="do not ask")

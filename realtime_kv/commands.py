@@ -16,14 +16,17 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from realtime_kv import orders, server
+from realtime_kv import orders
 from realtime_kv.app import create_app
 from realtime_kv.config import Config, ConfigError
+from realtime_kv.core.damage import Damaged
 from realtime_kv.core.errors import Refusal
 from realtime_kv.core.runtime import Inline
+from realtime_kv.migrations.copies import NoRoom
 from realtime_kv.migrations.steps import NewerDatabase
 from realtime_kv.server import control
 from realtime_kv.server.control import Failed
+from realtime_kv.server.data_lock import CannotServe, lock_data, mark, require_database
 
 Answer = dict[str, Any]
 Order = Callable[..., Answer]
@@ -37,6 +40,10 @@ class Refused(Exception):
     """Why a command is not carried out, as a sentence that says what to do."""
 
 
+class Declined(Exception):
+    """Somebody was asked, and said no."""
+
+
 def main(options: argparse.Namespace) -> int:
     """Carry out one of these commands; the exit code: 0 done, 1 not done, 2 asked for in a wrong way."""
     # the database, the key and the backups are for this user alone
@@ -47,7 +54,7 @@ def main(options: argparse.Namespace) -> int:
     except Refused as error:
         print(error, file=sys.stderr)
         return 2
-    except (Failed, Refusal, server.CannotServe, NewerDatabase) as error:
+    except (Failed, Refusal, Declined, CannotServe, NewerDatabase, NoRoom, Damaged) as error:
         print(error, file=sys.stderr)
         return 1
     except (EOFError, ConfigError) as error:
@@ -92,7 +99,7 @@ def purge(_: argparse.Namespace, order: Order) -> Answer:
 
 def backup(options: argparse.Namespace, order: Order) -> Answer:
     """Copy everything into one file."""
-    return order("backup", file=str(Path(options.file).absolute()))
+    return order("backup", file=str(Path(options.file).absolute()), force=options.force)
 
 
 def restore(options: argparse.Namespace, order: Order) -> Answer:
@@ -100,7 +107,7 @@ def restore(options: argparse.Namespace, order: Order) -> Answer:
     if not options.yes:
         print(f"Everything will be as it was in {options.file}. What is there now is kept as a backup.")
         if input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
-            raise Refused("Nothing was done.")
+            raise Declined("Nothing was done.")
     return order("restore", file=str(Path(options.file).absolute()))
 
 
@@ -124,8 +131,8 @@ def _order(config: Config, name: str, /, **arguments: Any) -> Answer:
         if answer is not None:
             return answer
         try:
-            lock = server.lock_folder(config.data_dir)
-        except server.CannotServe:
+            lock = lock_data(config)
+        except CannotServe:
             # it is about to listen, or about to be gone
             if time.monotonic() > deadline:
                 raise
@@ -136,12 +143,15 @@ def _order(config: Config, name: str, /, **arguments: Any) -> Answer:
 
 
 def _do(config: Config, name: str, arguments: Answer) -> Answer:
-    database = Path(config.sqlalchemy_url.removeprefix("sqlite:///"))
+    database = config.database_path
     if name == "restore":
         _set_damaged_aside(config, database)
     elif name == "backup" and not database.exists():
         raise Refused(f"There is nothing in {config.data_dir} to make a backup of; say where with --data-dir.")
+    else:
+        require_database(config)
     house = create_app(config, Inline()).extensions["realtime_kv"]
+    mark(config)
     try:
         return orders.carry_out(house, name, arguments, _progress)
     finally:
@@ -154,7 +164,7 @@ def _set_damaged_aside(config: Config, database: Path) -> None:
         return
     try:
         house = create_app(config, Inline()).extensions["realtime_kv"]
-    except (sqlite3.Error, DBAPIError, NewerDatabase) as error:
+    except (sqlite3.Error, DBAPIError, NewerDatabase, Damaged) as error:
         folder = config.data_dir / "backups" / f"damaged-{time.strftime('%Y-%m-%dT%H-%M-%SZ', time.gmtime())}"
         folder.mkdir(parents=True)
         for end in ("", "-wal", "-shm"):

@@ -60,6 +60,7 @@ class Config:
     purge_hours: int = 6
     backup_hours: int = 0
     backup_keep: int = 7
+    upgrade_copy: bool = True
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
     admin_two_step: bool = False
@@ -75,7 +76,7 @@ class Config:
         if self.public_url:
             object.__setattr__(self, "public_url", canonical_origin(self.public_url))
         object.__setattr__(self, "hosts", _hosts(" ".join(self.hosts)))
-        for name in ("rate_limits", "admin_two_step"):
+        for name in ("rate_limits", "admin_two_step", "upgrade_copy"):
             if isinstance(given := getattr(self, name), str):
                 object.__setattr__(self, name, _switch(given))
 
@@ -101,9 +102,11 @@ class Config:
         return cls(**settings)
 
     @property
-    def sqlalchemy_url(self) -> str:
-        """Where the data is, as SQLAlchemy writes it."""
-        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'realtime_kv.db'}"
+    def database_path(self) -> Path:
+        """The database file; its path may hold any character."""
+        if self.database_url:
+            return Path(self.database_url.removeprefix("sqlite:///")).absolute()
+        return self.data_dir.absolute() / "realtime_kv.db"
 
     @property
     def listening_url(self) -> str:
@@ -250,6 +253,8 @@ def _database(text: str) -> str:
     # the statements are written for SQLite only so far; and each thread holds a connection of its own to one file
     if not text.startswith("sqlite:///") or text == "sqlite:///" or ":memory:" in text:
         raise ValueError("must be a SQLite file, such as sqlite:////var/lib/realtime_kv/realtime_kv.db")
+    if "?" in text:
+        raise ValueError("must be a SQLite file without options; for a path with a question mark set RKV_DATA_DIR")
     return text
 
 
@@ -325,6 +330,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "purge_hours": _whole(1, 8760),
     "backup_hours": _whole(0, 8760),
     "backup_keep": _whole(1, 10_000),
+    "upgrade_copy": _switch,
     "smtp_url": _smtp,
     "mail_from": _mail_address,
     "admin_two_step": _switch,

@@ -148,9 +148,14 @@ class Operations:
         """Remove everything whose time is over, for good."""
         return self._workers.submit(lambda _: self._purge(doer, progress))
 
-    def backup(self, file: Path | None = None, doer: Doer = HOUSE, progress: Progress = log.debug) -> Future[BackedUp]:
-        """Copy everything to `file`, replacing it, or to a new file in the folder of backups. Fails with Unusable."""
-        return self._workers.submit(lambda _: _in_words("backup", lambda: self._backup(file, doer, progress)))
+    def backup(
+        self, file: Path | None = None, doer: Doer = HOUSE, progress: Progress = log.debug, *, force: bool = False
+    ) -> Future[BackedUp]:
+        """Copy everything to `file`, or to a new file in the folder of backups.
+
+        Fails with Unusable, also for a file that is there already, unless with `force`.
+        """
+        return self._workers.submit(lambda _: _in_words("backup", lambda: self._backup(file, doer, progress, force)))
 
     def restore(self, file: Path, doer: Doer, progress: Progress = log.debug) -> Future[Restored]:
         """Put what is in `file` in the place of everything, and keep a copy of that. Fails with Unusable."""
@@ -292,9 +297,13 @@ class Operations:
         if doer is not HOUSE or any(counts[name] for name in counts.keys() - {"seconds", "clean", "early"}):
             audit.write(connection, at, doer, "purged", **counts)
 
-    def _backup(self, file: Path | None, doer: Doer, progress: Progress) -> BackedUp:
+    def _backup(self, file: Path | None, doer: Doer, progress: Progress, force: bool = False) -> BackedUp:
         began, chosen = time.monotonic(), file is not None
-        file = self._writable(file) if file is not None else self.folder / f"backup-{_stamp(self._guard.line_now())}.db"
+        file = (
+            self._writable(file, force)
+            if file is not None
+            else self.folder / f"backup-{_stamp(self._guard.line_now())}.db"
+        )
         progress(f"Copying to {file} …")
         size = backup.copy_file(self._database(), file)
         if not chosen:
@@ -337,13 +346,15 @@ class Operations:
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not {"alembic_version", "meta", "users", "log"} <= tables:
             raise backup.Unusable(f"{file} is not a backup of realtime_kv; choose another file.")
-        engine = database.open_engine(f"sqlite:///{path}")
+        engine = database.open_engine(path)
         try:
             migrations.upgrade(engine)
             Store(engine, Inline()).stop()
         except NewerDatabase as error:
             raise backup.Unusable(str(error)) from None
         except (DBAPIError, AssertionError, msgspec.MsgspecError) as error:
+            if backup.is_full(error):
+                raise
             log.error("a backup could not be brought up to date: %r", error)
             raise backup.Unusable(f"{file} is not a whole backup of realtime_kv; choose another file.") from None
         finally:
@@ -356,28 +367,34 @@ class Operations:
         if live.execute("SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM log)").fetchone()[0]:
             before = self.folder / f"before-restore-{_stamp(now)}.db"
             backup.copy(live, before)
-        engine = database.open_engine(f"sqlite:///{path}")
+        engine = database.open_engine(path)
         try:
             with engine.connect() as connection:
                 restored.settle(connection, self._database(), self._guard.retention_now(), secrets.token_urlsafe(9))
                 with connection.begin():
                     audit.write(connection, now, doer, "restored")
                 backup.replace(live, database.driver(connection))
+        except (sqlite3.Error, DBAPIError, OSError) as error:
+            if not backup.is_full(error):
+                raise
+            raise Unavailable(_not_done("restore", error)) from error
         finally:
             engine.dispose()
         return before
 
-    def _writable(self, file: Path) -> Path:
+    def _writable(self, file: Path, force: bool) -> Path:
         """Raises Unusable for a name that a backup must not take."""
         file = file.absolute()
         if file.is_dir():
             raise backup.Unusable(f"{file} is a folder; say how the file in it is to be called.")
         if file.exists() and (file.resolve().parent == self._database().parent or not file.is_file()):
             raise backup.Unusable(f"{file} belongs to the server; choose another name.")
+        if file.exists() and not force:
+            raise backup.Unusable(f"{file} exists already; choose another name, or replace it with --force.")
         return file
 
     def _database(self) -> Path:
-        return Path(self._config.sqlalchemy_url.removeprefix("sqlite:///")).resolve()
+        return self._config.database_path.resolve()
 
     def _write(self, fn: Callable[[Connection], T]) -> T:
         return self._wait(self._store.writer.run(fn))
@@ -410,8 +427,13 @@ def _in_words(what: str, fn: Callable[[], T]) -> T:
     except Refusal:
         raise
     except (sqlite3.Error, DBAPIError, OSError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "orig", None) or error
-        raise Unavailable(f"The {what} was not done: {reason}. What was there is as it was.") from error
+        raise Unavailable(_not_done(what, error)) from error
+
+
+def _not_done(what: str, error: BaseException) -> str:
+    reason = getattr(error, "strerror", None) or getattr(error, "orig", None) or error
+    hint = " Free some space on the disk, and try again." if backup.is_full(error) else ""
+    return f"The {what} was not done: {reason}. What was there is as it was.{hint}"
 
 
 def _is_due(last: int, now: int, hours: int) -> bool:

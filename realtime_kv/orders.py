@@ -76,6 +76,10 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     file: Annotated[str, msgspec.Meta(pattern=r"^/[^\x00]*\Z")]
 
 
+class _Backup(_File, forbid_unknown_fields=True):
+    force: bool = False
+
+
 def create_admin(house: House, _: Progress, *, name: str, password: str | None = None, link: bool = False) -> Answer:
     """A superuser: somebody who is there already, or a new user with this password or a link to choose one."""
     administration = house.accounts.administration
@@ -128,9 +132,9 @@ def purge(house: House, progress: Progress) -> Answer:
     return {**msgspec.structs.asdict(done), "at": timestamp(done.at)}
 
 
-def backup(house: House, progress: Progress, *, file: str) -> Answer:
+def backup(house: House, progress: Progress, *, file: str, force: bool = False) -> Answer:
     """A copy of everything."""
-    return msgspec.structs.asdict(house.runtime.wait(house.operations.backup(Path(file), CLI, progress)))
+    return msgspec.structs.asdict(house.runtime.wait(house.operations.backup(Path(file), CLI, progress, force=force)))
 
 
 def restore(house: House, progress: Progress, *, file: str) -> Answer:
@@ -179,7 +183,7 @@ _ORDERS: dict[str, tuple[type[msgspec.Struct], Callable[..., Answer]]] = {
     "reset-link": (_Named, reset_link),
     "users": (_Search, users),
     "purge": (_Nothing, purge),
-    "backup": (_File, backup),
+    "backup": (_Backup, backup),
     "restore": (_File, restore),
     "confirm-time": (_Nothing, confirm_time),
 }

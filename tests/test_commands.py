@@ -23,13 +23,13 @@ from tests.sockets.events import Listener
 DAY = 24 * 60 * 60 * 1000
 
 
-def run(folder: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, typed: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
     command, *rest = arguments
     return subprocess.run(
         [sys.executable, "-m", "realtime_kv.cli", command, f"--data-dir={folder}", *rest],
         cwd=ROOT,
-        env=environ,
+        env={**environ, **settings},
         input=typed,
         capture_output=True,
         text=True,

@@ -161,8 +161,8 @@ def test_what_can_never_be_allowed_says_why():
 
 def test_the_database_is_in_the_data_folder_wherever_the_process_goes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert Config().sqlalchemy_url == f"sqlite:///{tmp_path}/data/realtime_kv.db"
-    assert Config(database_url="sqlite:////elsewhere.db").sqlalchemy_url == "sqlite:////elsewhere.db"
+    assert Config().database_path == tmp_path / "data" / "realtime_kv.db"
+    assert Config(database_url="sqlite:////elsewhere.db").database_path == Path("/elsewhere.db")
 
 
 def test_a_variable_that_is_no_setting_is_named_with_the_one_that_was_meant():

@@ -81,7 +81,7 @@ def test_a_sound_server_is_found_sound_and_left_clean(server):
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^[\d ]+ changes, 0 missed, digests equal\.$", done.stdout, re.MULTILINE)
     assert "4 digests at the end" in done.stdout
-    assert "no keys left, signed out" in done.stdout
+    assert "no keys left, and the account is deleted" in done.stdout
     assert "Not checked" in done.stdout
     (name,) = set(re.findall(r"doctor-[0-9a-f]{8}", done.stdout))
     # the account is there, and its session is not ours any more

@@ -121,7 +121,7 @@ def test_after_a_stop_stock_clients_come_back_by_themselves(server):
 
 
 def test_a_failing_storage_ends_the_process_at_once():
-    script = "from realtime_kv.server import stop_at_once; stop_at_once(OSError('fsync failed'))"
+    script = "from realtime_kv import config, server; server.stop_at_once(config.Config(), OSError('fsync failed'))"
     answer = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )

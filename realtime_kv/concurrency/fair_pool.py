@@ -58,8 +58,8 @@ class _Job:
 class FairPool:
     """`threads` real threads before which everybody's work waits in turns.
 
-    `on_limit` is told whose work was refused because too much of it was waiting, on any thread. Work that is not
-    `measured` costs what is expected: that of a thread which waits for a process, say.
+    `on_limit` is told whose work was refused because too much of it was waiting, `on_error` what work has raised; both
+    on any thread. Work that is not `measured` costs what is expected: that of a thread which waits for a process, say.
     """
 
     def __init__(
@@ -74,10 +74,12 @@ class FairPool:
         max_total: int = 20_000,
         measured: bool = True,
         on_limit: Callable[[Client], None] = lambda _: None,
+        on_error: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
         self._runtime = runtime
         self._resource = resource
         self._on_limit = on_limit
+        self._on_error = on_error
         self._measured = measured
         self._lock = threading.Lock()
         self._cheap: FairQueue[_Job] = FairQueue(
@@ -221,6 +223,7 @@ class FairPool:
             answer = fn(resource)
         except BaseException as error:  # handed to whoever waits: nothing is swallowed here
             refusal = error
+            self._on_error(error)
             self._runtime.deliver(lambda: future.fail(refusal))
         else:
             self._runtime.deliver(lambda: future.resolve(answer))

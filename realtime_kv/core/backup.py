@@ -4,6 +4,7 @@ SQLite's online backup, in one step: one in several starts anew with every write
 checked, and readable by its owner only; it has its name once it is whole and on the disk.
 """
 
+import errno
 import os
 import secrets
 import sqlite3
@@ -12,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from realtime_kv.core.errors import BadRequest
+from realtime_kv.core.reserve import is_disk_full
 
 
 class Unusable(BadRequest):
@@ -58,7 +60,19 @@ def fetch(file: Path, target: Path) -> None:
         with closing(connect(file, "&immutable=1" if alone else "")) as db:
             _fill(db, target)
     except (sqlite3.Error, OSError) as error:
+        if is_full(error):
+            raise
         raise Unusable(f"{file} is not a whole backup ({error}); choose another one.") from None
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether writing has failed: the disk is full, or takes nothing for another reason."""
+    if is_disk_full(error):
+        return True
+    if isinstance(error, OSError):
+        return error.errno in {errno.EDQUOT, errno.EFBIG}
+    code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
+    return code in {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_TRUNCATE}
 
 
 def connect(file: Path, options: str = "") -> sqlite3.Connection:

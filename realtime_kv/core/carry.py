@@ -7,6 +7,7 @@ whatever ends it. How much is under way at once is bounded, for each user and in
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -117,7 +118,8 @@ class Carrier:
         self._imports: dict[tuple[int, bool], Incoming] = {}
 
         def workers(name: str) -> Workers:
-            return Workers(runtime, THREADS, name=name, resource=lambda: database.reading(engine))
+            resource = partial(database.reading, engine)
+            return Workers(runtime, THREADS, name=name, resource=resource, on_error=store.check_error)
 
         # a large import keeps no export waiting, and neither keeps what is on its way to or from a client
         self._exporters, self._importers = workers("export"), workers("import")

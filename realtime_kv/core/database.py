@@ -2,9 +2,10 @@
 
 import sqlite3
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 BUSY_SECONDS = 10
@@ -36,9 +37,14 @@ ENGINE_OPTIONS: dict[str, Any] = {
 }
 
 
-def open_engine(url: str) -> Engine:
-    """An engine for `url`, prepared."""
-    engine = create_engine(url, **ENGINE_OPTIONS)
+def url(file: Path) -> URL:
+    """The address of a database file, whatever characters its path holds."""
+    return URL.create("sqlite", database=str(file))
+
+
+def open_engine(file: Path) -> Engine:
+    """An engine for the database in `file`, prepared."""
+    engine = create_engine(url(file), **ENGINE_OPTIONS)
     prepare(engine)
     return engine
 
@@ -108,3 +114,12 @@ def driver(connection: Connection) -> sqlite3.Connection:
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
     return raw
+
+
+def error_code(error: BaseException) -> int | None:
+    """SQLite's primary result code of an error of the driver or of SQLAlchemy; None for any other error.
+
+    Extended codes keep the primary one in their lowest byte.
+    """
+    code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF

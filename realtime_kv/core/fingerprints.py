@@ -1,4 +1,7 @@
-"""What an `op_id` was used for, in 128 bits: the verb and its payload as decoded JSON."""
+"""Fingerprints: what an `op_id` was used for, in 128 bits, made of the verb and its payload as decoded JSON.
+
+Receipts live for days and survive upgrades, so a fingerprint says by which version of this function it was made.
+"""
 
 import hashlib
 
@@ -7,6 +10,9 @@ from msgspec import UNSET
 
 from realtime_kv.core.ops import Set
 from realtime_kv.core.write import Write
+
+# raise it with every change of what `of` returns for a request
+VERSION = 1
 
 
 def of(write: Write) -> str:
@@ -21,4 +27,5 @@ def of(write: Write) -> str:
         if isinstance(op, Set) and op.ttl is not UNSET:
             asked += b" ttl %b" % repr(op.ttl).encode()
         parts.append(b"%b\0%b\0%b" % (op.key.encode(), asked, value))
-    return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
+    digest = hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
+    return f"{VERSION}:{digest}"

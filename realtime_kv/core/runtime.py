@@ -213,11 +213,13 @@ class Workers:
         queue_limit: int = 10_000,
         resource: Callable[[], Any] = lambda: None,
         on_full: Callable[[], Refusal] = Unavailable,
+        on_error: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
         self._runtime = runtime
         self._queue_limit = queue_limit
         self._resource = resource
         self._on_full = on_full
+        self._on_error = on_error
         self._stopped = False
         self._queue: queue.SimpleQueue[tuple[Callable[[Any], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._threads = [
@@ -261,6 +263,7 @@ class Workers:
             answer = fn(resource)
         except BaseException as error:  # handed to whoever waits: nothing is swallowed here
             refusal = error
+            self._on_error(error)
             self._runtime.deliver(lambda: future.fail(refusal))
         else:
             self._runtime.deliver(lambda: future.resolve(answer))

@@ -68,11 +68,25 @@ class Receipt(Struct, gc=False):
 
     def replay(self, verb: str, fingerprint: str) -> Outcome:
         """The first answer again. Raises OpIdReused for another verb or payload."""
-        if self.fingerprint != fingerprint:
+        if _is_other(self.fingerprint, fingerprint):
             raise OpIdReused()
-        answer = msgspec.json.decode(self.answer, type=_ANSWERS.get(verb, Counted))
+        try:
+            answer = msgspec.json.decode(self.answer, type=_ANSWERS.get(verb, Counted))
+        except msgspec.ValidationError:
+            # what another verb answers
+            raise OpIdReused() from None
         answer.replayed = True
         return answer
+
+
+def _is_other(known: str, asked: str) -> bool:
+    """Whether these fingerprints are certainly of two requests.
+
+    Those of different versions cannot be compared. The request is then taken for a repetition from before an upgrade:
+    executing it could apply a write twice, and refusing it would lose the answer of an honest retry.
+    """
+    (known_version, _, known_digest), (version, _, digest) = known.rpartition(":"), asked.rpartition(":")
+    return known_version == version and known_digest != digest
 
 
 class Logged(Struct, gc=False):

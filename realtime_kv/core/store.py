@@ -18,6 +18,7 @@ from realtime_kv.core.caller import Caller
 from realtime_kv.core.clock import now_ms
 from realtime_kv.core.commit import Committer, OnLimit
 from realtime_kv.core.cost import Cost
+from realtime_kv.core.damage import is_damage
 from realtime_kv.core.errors import BadRequest, TooLarge
 from realtime_kv.core.frames import (
     Batched,
@@ -86,14 +87,30 @@ class Store:
         self._committer = Committer(epoch, self.quota, self.reserve, on_refusal)
         self._memtable = self._committer.memtable
         self.writer = Writer(engine, self._committer, runtime, clock, on_fatal)
+        self._on_fatal = on_fatal
 
         def reading() -> Connection:
             return database.reading(engine)
 
-        self.readers = FairPool(runtime, "reader", threads=READERS, resource=reading, on_limit=on_limit)
+        self.readers = FairPool(
+            runtime, "reader", threads=READERS, resource=reading, on_limit=on_limit, on_error=self.check_error
+        )
         # who is calling, and the few rows of an account that signing in and out looks at: nothing that takes long
-        self.identity = FairPool(runtime, "identity", threads=1, resource=reading, max_running=1, on_limit=on_limit)
+        self.identity = FairPool(
+            runtime,
+            "identity",
+            threads=1,
+            resource=reading,
+            max_running=1,
+            on_limit=on_limit,
+            on_error=self.check_error,
+        )
         self._readings = Readings(self.readers, self._up_to_date)
+
+    def check_error(self, error: BaseException) -> None:
+        """Whoever has failed to read says so: a damaged database is fatal, even if writing to it still works."""
+        if is_damage(error):
+            self._on_fatal(error)
 
     def get(self, caller: Caller, key: str) -> Future[Got]:
         """The entry under `key`. Raises InvalidKey and Forbidden at once; fails with NotFound."""

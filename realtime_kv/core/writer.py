@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from realtime_kv.concurrency.fair_pool import SYSTEM, Client
 from realtime_kv.core import database
 from realtime_kv.core.account_work import AccountJob, AccountWork, Kind
+from realtime_kv.core.damage import is_damage
 from realtime_kv.core.errors import Refusal, Unavailable
 from realtime_kv.core.frames import Committed
 from realtime_kv.core.groups import Waiting, Writable
@@ -480,8 +481,9 @@ class Writer:
     def _failure(self, error: BaseException | None) -> BaseException:
         """What whoever waits is told: trouble with the storage is Unavailable, a refusal or a bug is itself."""
         assert error is not None
-        if _code(error) == sqlite3.SQLITE_IOERR:
-            # after a failed fsync pages may be lost while looking clean, so nothing more may be acknowledged
+        if database.error_code(error) == sqlite3.SQLITE_IOERR or is_damage(error):
+            # after a failed fsync pages may be lost while looking clean, and what is written into a damaged file may
+            # never be read again: nothing more may be acknowledged
             self._on_fatal(error)
         return Unavailable() if _is_storage(error) else error
 
@@ -512,17 +514,12 @@ def _settle(jobs: list[AccountJob], outcomes: list[tuple[Any, BaseException | No
 
 
 def _is_storage(error: BaseException) -> bool:
-    return _code(error) in (
+    return database.error_code(error) in (
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_CANTOPEN,
         sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
     )
-
-
-def _code(error: BaseException) -> int | None:
-    """SQLite's primary result code; the extended ones keep it in their lowest byte."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF

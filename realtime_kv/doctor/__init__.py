@@ -31,12 +31,14 @@ def _examine(site: Site, seconds: float, tabs: int) -> int:
     print(
         f"Examining {site.url} for {seconds:g} s with {tabs} tabs of the scratch user {patient.username}.", flush=True
     )
-    examination = Examination(patient, tabs, seconds)
-    progress = report.Progress(examination.ledger)
     try:
-        examination.run(progress)
+        examination = Examination(patient, tabs, seconds)
+        progress = report.Progress(examination.ledger)
+        try:
+            examination.run(progress)
+        finally:
+            progress.end()
     finally:
-        progress.end()
         _clean_up(patient)
     print(*report.lines(examination), sep="\n", flush=True)
     return 1 if examination.ledger.problems else 0
@@ -48,9 +50,7 @@ def _clean_up(patient: Patient) -> None:
     except Trouble as trouble:
         print(f"{patient.username} could not be cleaned up: {trouble}", file=sys.stderr)
         return
-    print(
-        f"{patient.username}: {left or 'no'} keys left, signed out. The account itself stays: none can be deleted yet."
-    )
+    print(f"{patient.username}: {left or 'no'} keys left, and the account is deleted.")
 
 
 def _advice(trouble: Trouble) -> str:

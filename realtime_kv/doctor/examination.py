@@ -21,16 +21,17 @@ class Patient:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.username = f"doctor-{secrets.token_hex(4)}"
-        answer = site.post("sign_up", {"username": self.username, "password": secrets.token_urlsafe(24), "token": True})
+        self._password = secrets.token_urlsafe(24)
+        answer = site.post("sign_up", {"username": self.username, "password": self._password, "token": True})
         self.token: str = answer["token"]
 
     def clean_up(self) -> int:
-        """Delete every key and sign out; how many keys are left. Raises Trouble."""
+        """Delete every key and then the account; how many keys are left. Raises Trouble."""
         while keys := self._keys():
             ops = [{"op": "delete", "key": key} for key in keys]
             self.site.post("batch", {"ops": ops}, self.token)
         left = self.site.post("list", {"limit": 1}, self.token)["entries"]
-        self.site.post("sign_out", {}, self.token)
+        self.site.post("delete_account", {"password": self._password}, self.token)
         return len(left)
 
     def _keys(self) -> list[str]:

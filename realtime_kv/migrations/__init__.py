@@ -25,6 +25,12 @@ def upgrade(engine: Engine) -> None:
         connection.commit()
 
 
+def version(engine: Engine) -> str | None:
+    """The last step that this database has taken; None for a new one."""
+    with engine.connect() as connection:
+        return _stamp(connection)
+
+
 def _stamp(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None

@@ -4,6 +4,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine
 
 from realtime_kv.config import Config
+from realtime_kv.core import database
 from realtime_kv.core.models import Base
 
 
@@ -18,5 +19,5 @@ def run(connection: Connection) -> None:
 if (given := context.config.attributes.get("connection")) is not None:
     run(given)
 else:  # the `alembic` command, when a new step is written
-    with create_engine(Config.from_environ().sqlalchemy_url).connect() as connection:
+    with create_engine(database.url(Config.from_environ().database_path)).connect() as connection:
         run(connection)

@@ -6,9 +6,7 @@ thread. The hub's thread never blocks, every request has a deadline, and a stop 
 
 import ctypes
 import dataclasses
-import fcntl
 import gc
-import io
 import logging
 import os
 import resource
@@ -19,7 +17,6 @@ import sys
 import threading
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn
 
 # nobody resolves names on the hub; eventlet's own resolver costs 0.3 s at every start
@@ -34,12 +31,17 @@ from realtime_kv import orders
 from realtime_kv.accounts import door
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
+from realtime_kv.core.damage import Damaged, advice, is_damage
+from realtime_kv.core.database import NotDurable
 from realtime_kv.core.errors import Refusal, Unavailable
 from realtime_kv.core.reserve import is_disk_full
 from realtime_kv.core.runtime import Future, Runtime, repeat
+from realtime_kv.migrations.copies import NoRoom
+from realtime_kv.migrations.steps import NewerDatabase
 from realtime_kv.server import interfaces, logs
 from realtime_kv.server.admission import Admission
 from realtime_kv.server.control import Control
+from realtime_kv.server.data_lock import CannotServe, lock_data, mark, require_database
 from realtime_kv.server.http import Door, Listener
 from realtime_kv.server.hub import Hub
 from realtime_kv.server.watchdog import Watchdog
@@ -54,10 +56,6 @@ SPARE_CONNECTIONS = 500
 BACKLOG = 4096
 
 
-class CannotServe(Exception):
-    """Why the server cannot start, as a sentence that says what to do."""
-
-
 def main(config: Config) -> int:
     """Serve until told to stop; the exit code."""
     logs.to_standard_error()
@@ -69,25 +67,38 @@ def main(config: Config) -> int:
     _raise_file_limit()
     _return_large_blocks()
     try:
-        lock = lock_folder(config.data_dir)
-        listener = listen(config.host, config.port)
+        lock = lock_data(config)
     except CannotServe as error:
         sys.stderr.write(f"{error}\n")
         return 1
     with lock:
+        try:
+            require_database(config)
+            listener = listen(config.host, config.port)
+        except CannotServe as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
         # with port 0, only now it is known which origins are ours
         config = dataclasses.replace(config, port=listener.getsockname()[1])
         hub = Hub()
         try:
-            app = create_app(config, hub, on_fatal=stop_at_once)
+            app = create_app(config, hub, on_fatal=partial(stop_at_once, config))
+            mark(config)
+        except (Damaged, NewerDatabase, NoRoom, NotDurable) as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
         except (DBAPIError, sqlite3.Error, OSError) as error:
             if not is_disk_full(error):
+                if is_damage(error):
+                    sys.stderr.write(f"The database {config.database_path} is damaged. {advice(config.data_dir)}\n")
+                    return 1
                 raise
             sys.stderr.write(
                 f"Cannot start: the disk that holds {config.data_dir} is full. Make some MiB of room there, and start "
                 "again; then `purge` gives back what it can.\n"
             )
             return 1
+        _warn_of_root()
         _collect_in_portions(hub)
         share_a_processor(threading.get_native_id(), app.extensions["realtime_kv"].store.writer.thread_id)
         return serve(app, config, hub, listener)
@@ -119,7 +130,7 @@ def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
         debug=False,
         log_output=False,
     )
-    watchdog = Watchdog(hub, threading.get_ident())
+    watchdog = Watchdog(hub, threading.get_ident(), config.data_dir)
     app.extensions["realtime_kv"].gauges.append(watchdog.metrics)
     watchdog.start()
     house = app.extensions["realtime_kv"]
@@ -149,10 +160,26 @@ def _offer_setup(house: orders.House) -> None:
             sys.stdout.write(f"Nobody is a superuser yet. This address makes one, once, within a day:\n{setup}\n")
 
 
-def stop_at_once(error: BaseException) -> NoReturn:
+def stop_at_once(config: Config, error: BaseException) -> NoReturn:
     """Storage has failed in a way that makes every further acknowledgement a guess."""
-    log.critical("the storage failed, so the server stops: %r", error)
+    if is_damage(error):
+        log.critical(
+            "The database %s is damaged (%s), so the server stops; nothing is acknowledged any more. %s",
+            config.database_path,
+            getattr(error, "orig", None) or error,
+            advice(config.data_dir),
+        )
+    else:
+        log.critical("the storage failed, so the server stops: %r", error)
     os._exit(1)
+
+
+def _warn_of_root() -> None:
+    if os.geteuid() == 0:
+        sys.stderr.write(
+            "Warning: The server runs as root and needs no privileges: a fault in it would expose the whole machine. "
+            "Run it as a user of its own that owns the data folder.\n"
+        )
 
 
 def listen(host: str, port: int) -> Listener:
@@ -172,41 +199,6 @@ def listen(host: str, port: int) -> Listener:
             "Stop what uses it, or choose another with --host and --port (RKV_HOST, RKV_PORT)."
         ) from None
     return Listener(sock)
-
-
-def lock_folder(folder: Path) -> io.TextIOWrapper:
-    """Make the data folder ours, for as long as the answer stays open. Raises CannotServe."""
-    try:
-        _make_folder(folder)
-        lock = (folder / "lock").open("a+")
-    except OSError as error:
-        raise CannotServe(f"Cannot use the data folder {folder}: {error.strerror}.") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        lock.close()
-        raise CannotServe(
-            f"Another server (process {holder}) already uses the data folder {folder}. "
-            "Stop it first, or choose another folder with --data-dir (RKV_DATA_DIR)."
-        ) from None
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    return lock
-
-
-def _make_folder(folder: Path) -> None:
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for path in missing:
-        # a name is on the disk when its folder is synced: else a power cut could take all of it away
-        parent = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
 
 
 def _raise_file_limit() -> None:

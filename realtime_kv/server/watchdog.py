@@ -1,15 +1,17 @@
 """How long the hub keeps things waiting: a real thread asks it for a sign of life, again and again.
 
-The hub is one thread, so whatever blocks it is felt by every tab. Each answer is a figure; a long silence is logged
-with what the hub is doing at that very moment.
+The hub is one thread, so whatever blocks it is felt by every tab. Each answer is a figure. A long silence is a line in
+the log; the hub's stack at that moment goes to the file `stalls.log` in the data folder, of bounded size.
 """
 
 import logging
+import os
 import sys
 import threading
 import time
 import traceback
 from collections import deque
+from pathlib import Path
 
 from realtime_kv.core.runtime import Runtime
 
@@ -18,12 +20,18 @@ log = logging.getLogger(__name__)
 ASK_SECONDS = 0.05
 STALL_SECONDS = 0.25
 MINUTE = 60.0
+# a hub that is silent for so long is logged before it answers
+SILENT_SECONDS = 10.0
+# the file for stacks, which is started anew when it has this size; the one before is kept as `stalls.log.1`
+STACKS = "stalls.log"
+STACKS_BYTES = 256 * 1024
 
 
 class Watchdog:
-    """Watches from `start()` on; `thread_id` is the thread that `runtime` delivers on."""
+    """Watches from `start()` on; `thread_id` is the thread that `runtime` delivers on. Stacks go into `folder`."""
 
-    def __init__(self, runtime: Runtime, thread_id: int) -> None:
+    def __init__(self, runtime: Runtime, thread_id: int, folder: Path) -> None:
+        self._stacks = folder / STACKS
         self._runtime = runtime
         self._thread_id = thread_id
         # of the last minute: when each answer came, and after how long
@@ -74,12 +82,17 @@ class Watchdog:
                 # nor did we notice that the time was up
                 log.warning("the whole process stood still for %d ms: stopped, or without a processor", wait * 1000)
         else:
-            log.warning("the hub has not answered for %d ms; it is here:\n%s", STALL_SECONDS * 1000, self._stack())
+            where = self._keep_stack()
+            logged = False
             while not came.wait(1):
                 if self._stopped.is_set():
                     return
+                if not logged and time.monotonic() - asked > SILENT_SECONDS:
+                    logged = True
+                    log.warning("the event loop has been blocked for more than %d s; %s", SILENT_SECONDS, where)
             wait = answered[0] - asked
-            log.warning("the hub answered after %d ms", wait * 1000)
+            if not logged:
+                log.warning("the event loop was blocked for %d ms; %s", wait * 1000, where)
         self._note(wait, answered[0])
 
     def _note(self, wait: float, now: float) -> None:
@@ -94,6 +107,19 @@ class Watchdog:
     def _forget(self, now: float) -> None:
         while self._waits and self._waits[0][0] < now - MINUTE:
             self._waits.popleft()
+
+    def _keep_stack(self) -> str:
+        """Append the hub's stack to the file; where it is, in words."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        try:
+            if self._stacks.exists() and self._stacks.stat().st_size > STACKS_BYTES:
+                self._stacks.replace(self._stacks.with_name(f"{STACKS}.1"))
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+            with os.fdopen(os.open(self._stacks, flags, 0o600), "w") as file:
+                file.write(f"{moment} no answer for {STALL_SECONDS * 1000:.0f} ms\n{self._stack()}\n\n")
+        except OSError as error:
+            return f"its stack could not be written to {self._stacks}: {error.strerror}"
+        return f"its stack is in {self._stacks}"
 
     def _stack(self) -> str:
         frame = sys._current_frames().get(self._thread_id)

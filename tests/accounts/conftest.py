@@ -67,7 +67,7 @@ class Town:
 
 def build(data_dir: Path, runtime: Runtime, **settings: Any) -> Town:
     config, clock = Config(data_dir=data_dir, **settings), Clock()
-    engine = database.open_engine(config.sqlalchemy_url)
+    engine = database.open_engine(config.database_path)
     migrations.upgrade(engine)
     store = Store(engine, runtime, clock=clock)
     mails: list[EmailMessage] = []

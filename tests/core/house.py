@@ -88,7 +88,7 @@ class House:
     """A data set, opened as often as a test wants to."""
 
     def __init__(self, folder: Path) -> None:
-        self.engine: Engine = database.open_engine(f"sqlite:///{folder / 'kv.db'}")
+        self.engine: Engine = database.open_engine(folder / "kv.db")
         migrations.upgrade(self.engine)
         self.clock = Clock()
         self._ids = itertools.count(1)

@@ -3,8 +3,9 @@
 import dataclasses
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
+from realtime_kv.core import fingerprints
 from realtime_kv.core.errors import Forbidden, OpIdReused
 from realtime_kv.core.models import UserSession
 from tests.core.house import FAR_AWAY, Person
@@ -100,3 +101,27 @@ def test_receipts_of_limited_tokens_survive_a_restart(house, credential):
     token.store.stop()
     again = Person(house.open(), token.caller)
     assert again.set("p/k", 1, op_id="x") == first | {"replayed": True}
+
+
+def test_a_retry_from_before_an_upgrade_is_answered_and_not_applied_again(house, alice, monkeypatch):
+    first = alice.set("k", 1, op_id="x")
+    gone = alice.delete("k", op_id="y")
+    monkeypatch.setattr(fingerprints, "VERSION", fingerprints.VERSION + 1)
+    assert alice.set("k", 1, op_id="x") == first | {"replayed": True}
+    assert alice.delete("k", op_id="y") == gone | {"replayed": True}
+    # of another verb it certainly was not
+    with pytest.raises(OpIdReused):
+        alice.batch(("set", "k", 1), op_id="x")
+    alice.set("k", 2, op_id="z")
+    with pytest.raises(OpIdReused):
+        alice.set("k", 3, op_id="z")
+
+
+def test_receipts_without_a_version_are_those_of_an_older_one(house, alice):
+    first = alice.set("k", 1, op_id="x")
+    alice.store.stop()
+    with house.engine.begin() as connection:
+        connection.execute(text("UPDATE log SET fingerprint = 'made by an older function'"))
+        connection.execute(text("UPDATE receipts SET fingerprint = 'made by an older function'"))
+    reopened = Person(house.open(), alice.caller)
+    assert reopened.set("k", 1, op_id="x") == first | {"replayed": True}

@@ -1,6 +1,7 @@
 """The watchdog: a hub that is held up is noticed, measured, and shown at what it is doing."""
 
 import re
+import stat
 import threading
 import time
 from statistics import median
@@ -11,7 +12,7 @@ import requests
 from eventlet import event
 
 from realtime_kv.server.hub import Hub
-from realtime_kv.server.watchdog import ASK_SECONDS, MINUTE, STALL_SECONDS, Watchdog
+from realtime_kv.server.watchdog import ASK_SECONDS, MINUTE, STACKS_BYTES, STALL_SECONDS, Watchdog
 from tests.running import DEADLINE
 
 STALL = 2 * STALL_SECONDS
@@ -45,9 +46,9 @@ def hub(hub_and_thread):
 
 
 @pytest.fixture
-def watchdog(hub_and_thread):
+def watchdog(hub_and_thread, tmp_path):
     hub, thread = hub_and_thread
-    watchdog = Watchdog(hub, thread.ident)
+    watchdog = Watchdog(hub, thread.ident, tmp_path)
     yield watchdog
     watchdog.stop()
 
@@ -64,7 +65,7 @@ def until(holds):
         time.sleep(ASK_SECONDS)
 
 
-def test_a_blocked_hub_is_measured_and_shown_at_what_it_does(hub, watchdog, caplog):
+def test_a_blocked_hub_is_measured_and_shown_at_what_it_does(hub, watchdog, caplog, tmp_path):
     watchdog.start()
     blocked = threading.Event()
     hub.deliver(lambda: a_slow_query_on_the_hub(blocked))
@@ -73,10 +74,25 @@ def test_a_blocked_hub_is_measured_and_shown_at_what_it_does(hub, watchdog, capl
     figures = watchdog.metrics()
     assert figures["hub_stalls_total"] >= 1
     assert STALL_SECONDS < figures["hub_stall_max_seconds"] < STALL + 1
-    until(lambda: len(caplog.records) >= 2)
-    silent, answered = (record.getMessage() for record in caplog.records[:2])
-    assert "a_slow_query_on_the_hub" in silent and "time.sleep(STALL)" in silent
-    assert re.fullmatch(r"the hub answered after \d{3,4} ms", answered)
+    until(lambda: caplog.records)
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert re.fullmatch(rf"the event loop was blocked for \d{{3,4}} ms; its stack is in {tmp_path}/stalls.log", line)
+    stack = (tmp_path / "stalls.log").read_text()
+    assert "a_slow_query_on_the_hub" in stack and "time.sleep(STALL)" in stack
+    assert stat.S_IMODE((tmp_path / "stalls.log").stat().st_mode) == 0o600
+
+
+def test_the_file_of_stacks_is_bounded(watchdog, tmp_path):
+    for _ in range(3):
+        (tmp_path / "stalls.log").write_bytes(b"x" * (STACKS_BYTES + 1))
+        watchdog._keep_stack()
+    assert (tmp_path / "stalls.log").stat().st_size < STACKS_BYTES
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["stalls.log", "stalls.log.1"]
+
+
+def test_a_folder_that_takes_no_file_is_said(watchdog, tmp_path):
+    (tmp_path / "stalls.log").mkdir()
+    assert "could not be written" in watchdog._keep_stack()
 
 
 def test_a_hub_that_has_nothing_to_do_answers_at_once(hub, watchdog):

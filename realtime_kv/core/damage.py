@@ -1,0 +1,80 @@
+"""Damage: which errors mean that the database file is damaged, and a bounded check of the file at start.
+
+What cannot be trusted is not opened: the check raises Damaged, whose message says what to do.
+"""
+
+import logging
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from realtime_kv.core import database
+
+log = logging.getLogger(__name__)
+
+# how long the check at start may take; of a large file a part is checked
+CHECK_SECONDS = 2.0
+_HEADER = b"SQLite format 3\x00"
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+# SQLite's virtual machine asks so often whether to go on
+_INSTRUCTIONS = 10_000
+
+
+class Damaged(Exception):
+    """Why the database is not used, as a sentence that says what to do."""
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether SQLite has found the file to be damaged, or to be no database."""
+    return database.error_code(error) in _DAMAGE
+
+
+def advice(folder: Path) -> str:
+    """How to go on with the data folder of a damaged database."""
+    backups = sorted((folder / "backups").glob("backup-*.db"))
+    if not backups:
+        return (
+            f"There is no scheduled backup in {folder / 'backups'}. Restore one of yours with: "
+            f"python3 run.py restore FILE --data-dir {folder}"
+        )
+    return (
+        "Restore the newest backup with the server stopped: "
+        f"python3 run.py restore {backups[-1]} --data-dir {folder} (the damaged file is kept)."
+    )
+
+
+def check(file: Path, folder: Path, seconds: float = CHECK_SECONDS) -> None:
+    """Check the database `file` of this data folder, for so long at most. Raises Damaged.
+
+    The header, and as much of `PRAGMA quick_check` as there is time for: it goes through one table after the other.
+    """
+    if not file.exists() or not file.stat().st_size:
+        return
+    with file.open("rb") as opened:
+        header = opened.read(100)
+    if len(header) < 100 or not header.startswith(_HEADER):
+        raise Damaged(f"{file} is not a SQLite database, or its beginning is damaged. {advice(folder)}")
+    try:
+        found = _quick_check(file, seconds)
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+        found = str(error)
+    if found is not None:
+        raise Damaged(f"The database {file} is damaged ({found}). {advice(folder)}")
+
+
+def _quick_check(file: Path, seconds: float) -> str | None:
+    end = time.monotonic() + seconds
+    # not read-only: what a crash has left in the write-ahead log is a part of the database
+    with closing(sqlite3.connect(file)) as db:
+        db.set_progress_handler(lambda: time.monotonic() > end, _INSTRUCTIONS)
+        try:
+            found: str = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if database.error_code(error) != sqlite3.SQLITE_INTERRUPT:
+                raise
+            log.info("only a part of the database was checked, because it is large")
+            return None
+    return None if found == "ok" else found.splitlines()[-1]

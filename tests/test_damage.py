@@ -1,0 +1,182 @@
+"""Damaged, missing, doubly opened and oddly named databases, under real servers."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from realtime_kv.accounts.audit import CLI
+from realtime_kv.app import create_app
+from realtime_kv.config import Config
+from realtime_kv.core import damage
+from realtime_kv.server.data_lock import MARKER, CannotServe, lock_data
+from tests.running import DEADLINE, PASSWORD, ROOT, Server
+from tests.test_commands import answer, run
+
+PAGE = 4096
+
+
+def database(server: Server) -> Path:
+    return server.data_dir / "realtime_kv.db"
+
+
+def start_and_fail(folder: Path, **settings: str) -> str:
+    """What a server says that does not start."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "realtime_kv.cli", "serve", "--port=0", f"--data-dir={folder}"],
+        cwd=ROOT,
+        env={**environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """A server with a backup, started again, so that all of its database is in the file."""
+    server = Server(tmp_path / "data").start()
+    alice = server.sign_up("Alice")
+    for n in range(4):
+        alice.http("batch", ops=[{"op": "set", "key": f"{n}/{m}", "value": "x" * 2000} for m in range(100)])
+    answer(server.data_dir, "backup", str(server.data_dir / "backups" / "backup-2026-11-22T10-11-12.000Z.db"))
+    server.stop()
+    server.start()
+    yield server, alice
+    server.close()
+
+
+def damage_table(file: Path, table: str) -> None:
+    """Overwrite the first page of a table."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
+        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        assert db.execute("PRAGMA page_size").fetchone() == (PAGE,)
+    with file.open("r+b") as opened:
+        opened.seek((root - 1) * PAGE)
+        opened.write(os.urandom(PAGE))
+
+
+def test_a_damaged_page_that_a_reader_finds_stops_the_server_and_its_restore_helps(filled):
+    server, alice = filled
+    damage_table(database(server), "entries")
+    with pytest.raises(OSError):
+        alice.http("list", values=True)
+    assert server.process.wait(DEADLINE) == 1
+    said = server.wait_for("is damaged")
+    assert "python3 run.py restore" in said and "backup-2026-11-22T10-11-12.000Z.db" in said
+    assert "Traceback" not in "".join(server.output)
+    # and it does not start with that
+    said = start_and_fail(server.data_dir)
+    assert "is damaged" in said and "backup-2026-11-22T10-11-12.000Z.db" in said
+    newest = server.data_dir / "backups" / "backup-2026-11-22T10-11-12.000Z.db"
+    done = run(server.data_dir, "restore", "--yes", str(newest))
+    assert done.returncode == 0 and "is kept in" in done.stderr
+    server.start()
+    assert answer(server.data_dir, "users")["users"][0]["entries"] == 400
+
+
+def test_a_damaged_page_that_the_writer_finds_stops_the_server(filled):
+    server, alice = filled
+    tab = alice.open_tab()
+    damage_table(database(server), "entries")
+    # into the log, and soon from there into the table
+    tab.send("set", key="0/1", value=1)
+    assert server.process.wait(DEADLINE) == 1
+    assert server.wait_for("is damaged")
+
+
+def test_a_damaged_header_is_said_in_a_sentence(filled):
+    server, _ = filled
+    server.stop()
+    with database(server).open("r+b") as opened:
+        opened.write(os.urandom(100))
+    assert "its beginning is damaged. Restore the newest backup" in start_and_fail(server.data_dir)
+    for command in ("users", "purge"):
+        done = run(server.data_dir, command)
+        assert done.returncode == 1 and "its beginning is damaged" in done.stderr
+
+
+@pytest.mark.parametrize("lost", ["missing", "empty"])
+def test_a_lost_database_is_not_replaced_by_an_empty_one(filled, lost):
+    server, _ = filled
+    server.stop()
+    database(server).unlink()
+    if lost == "empty":
+        database(server).touch()
+    said = start_and_fail(server.data_dir)
+    assert f"is {lost}" in said and "restore" in said and MARKER in said
+    assert run(server.data_dir, "users").returncode == 1
+    (server.data_dir / MARKER).unlink()
+    server.start()
+    assert answer(server.data_dir, "users") == {"users": []}
+    server.stop()
+    database(server).unlink()
+    newest = server.data_dir / "backups" / "backup-2026-11-22T10-11-12.000Z.db"
+    assert run(server.data_dir, "restore", "--yes", str(newest)).returncode == 0
+    assert [user["name"] for user in answer(server.data_dir, "users")["users"]] == ["Alice"]
+
+
+def test_two_data_folders_cannot_use_one_database(tmp_path):
+    server = Server(tmp_path / "data").start()
+    try:
+        said = start_and_fail(tmp_path / "other", RKV_DATABASE_URL=f"sqlite:///{database(server)}")
+        assert "with another data folder" in said
+    finally:
+        server.close()
+
+
+def test_the_lock_is_that_of_the_real_file(tmp_path):
+    config = Config(data_dir=tmp_path / "data")
+    config.data_dir.mkdir()
+    config.database_path.touch()
+    link, hard = tmp_path / "link.db", tmp_path / "hard.db"
+    link.symlink_to(config.database_path)
+    with lock_data(config):
+        with pytest.raises(CannotServe, match="already uses the data folder"):
+            lock_data(config)
+        for name in (config.database_path, link):
+            with pytest.raises(CannotServe, match="with another data folder"):
+                lock_data(Config(data_dir=tmp_path / "other", database_url=f"sqlite:///{name}"))
+    hard.hardlink_to(config.database_path)
+    with pytest.raises(CannotServe, match="has more than one name"):
+        lock_data(config)
+    hard.unlink()
+    # a refusal keeps no lock
+    lock_data(config).close()
+
+
+NAMES = ["kv?one", "a%20b", "a b", "ü#1", "two\nlines", "quote'\"", "file:x", "100%"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_data_folder_may_have_any_name(tmp_path, name):
+    folder, copy = tmp_path / name, tmp_path / f"{name}.copy.db"
+    house = create_app(Config(data_dir=folder)).extensions["realtime_kv"]
+    try:
+        house.runtime.wait(house.accounts.sign_up("Alice", PASSWORD))
+        house.runtime.wait(house.operations.backup(copy, CLI))
+        house.runtime.wait(house.operations.restore(copy, CLI))
+        assert (folder / "realtime_kv.db").stat().st_size > 0
+    finally:
+        house.stop()
+    damage.check(folder / "realtime_kv.db", folder)
+    assert {path.name for path in tmp_path.iterdir()} == {name, f"{name}.copy.db"}
+
+
+def test_a_server_and_its_control_socket_work_in_a_folder_with_any_name(tmp_path):
+    server = Server(tmp_path / "kv?one#\n%41").start()
+    try:
+        server.sign_up("Alice")
+        assert len(answer(server.data_dir, "users")["users"]) == 1
+        assert database(server).stat().st_size > 0
+    finally:
+        server.close()

@@ -1,0 +1,78 @@
+"""Upgrades: a copy is kept before one, and can be restored."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import Engine, text
+
+from realtime_kv import migrations
+from realtime_kv.accounts.audit import CLI
+from realtime_kv.app import create_app
+from realtime_kv.config import Config
+from realtime_kv.core import database
+from realtime_kv.migrations import copies
+from realtime_kv.migrations.copies import NoRoom
+
+OLD = "0006"
+
+
+def old_database(folder: Path) -> Engine:
+    """A data folder as version 0006 has left it, with one user."""
+    folder.mkdir()
+    engine = database.open_engine(folder / "realtime_kv.db")
+    config = AlembicConfig()
+    config.set_main_option("script_location", "realtime_kv:migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, OLD)
+        connection.execute(
+            text("INSERT INTO users (id, username, folded, password_hash, created_at) VALUES (1, 'a', 'a', '-', 1)")
+        )
+        connection.execute(text("INSERT INTO spaces VALUES (1, 0, 0, 0, 0, 0, 0)"))
+    return engine
+
+
+def stamp(file: Path) -> str:
+    with closing(sqlite3.connect(file)) as db:
+        return db.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+
+
+def test_a_copy_is_kept_before_an_upgrade_and_can_be_restored(tmp_path):
+    old_database(tmp_path / "data").dispose()
+    house = create_app(Config(data_dir=tmp_path / "data")).extensions["realtime_kv"]
+    try:
+        (copy,) = (tmp_path / "data" / "backups").glob("before-upgrade-*.db")
+        assert copy.name.startswith(f"before-upgrade-{OLD}-to-{migrations.HEAD}-")
+        assert (stamp(copy), stamp(tmp_path / "data" / "realtime_kv.db")) == (OLD, migrations.HEAD)
+        house.runtime.wait(house.operations.restore(copy, CLI))
+        assert [user.username for user in house.runtime.wait(house.accounts.administration.users()).users] == ["a"]
+        # the copy is as it was, and the next start has nothing to upgrade
+        assert stamp(copy) == OLD
+    finally:
+        house.stop()
+    create_app(Config(data_dir=tmp_path / "data")).extensions["realtime_kv"].stop()
+    assert len(list((tmp_path / "data" / "backups").glob("before-upgrade-*.db"))) == 1
+
+
+def test_without_room_for_the_copy_nothing_is_upgraded_unless_it_is_not_wanted(tmp_path, monkeypatch):
+    old_database(tmp_path / "data").dispose()
+    monkeypatch.setattr(copies, "_SPARE", 1 << 62)
+    with pytest.raises(NoRoom, match="RKV_UPGRADE_COPY=off"):
+        create_app(Config(data_dir=tmp_path / "data"))
+    assert stamp(tmp_path / "data" / "realtime_kv.db") == OLD
+    create_app(Config(data_dir=tmp_path / "data", upgrade_copy=False)).extensions["realtime_kv"].stop()
+    assert stamp(tmp_path / "data" / "realtime_kv.db") == migrations.HEAD
+
+
+def test_only_the_last_copies_are_kept(tmp_path, monkeypatch):
+    folder = tmp_path / "backups"
+    engine = old_database(tmp_path / "data")
+    for n in range(copies.KEPT + 2):
+        monkeypatch.setattr(copies.time, "strftime", lambda *_, n=n: f"copy-{n}")
+        copies.keep_copy(engine, folder)
+    assert len(list(folder.iterdir())) == copies.KEPT
+    engine.dispose()
