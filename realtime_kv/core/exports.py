@@ -2,7 +2,8 @@
 
 A file shows the space at one revision. It is written whole, in one reading transaction, before its first byte goes to
 anybody: so the transaction lasts as long as the database needs, and never as long as a slow client would like.
-Keys stand in byte order, and every value as it is stored, byte for byte.
+Keys stand in byte order, and every value as it is stored, byte for byte, but for line separators in NDJSON, which are
+escaped.
 """
 
 import sqlite3
@@ -11,6 +12,7 @@ from typing import BinaryIO, Literal, get_args
 import msgspec
 from msgspec import Struct
 
+from realtime_kv.core import line_separators
 from realtime_kv.core.frames import timestamp
 from realtime_kv.core.reads import ENTRY, LIVE, OneReading, behind, epoch_of, rfc3339, space_of
 
@@ -92,7 +94,7 @@ def write(db: sqlite3.Connection, user_id: int, now: int, *, format: Format, pre
             text, last, found = db.execute(_STEPS[format], wanted).fetchone()
             if found:
                 file.write(between if count else b"")
-                file.write(text.encode())
+                file.write(_text(format, text))
                 count += found
             if found < _STEP:
                 break
@@ -102,11 +104,16 @@ def write(db: sqlite3.Connection, user_id: int, now: int, *, format: Format, pre
     return Exported(revision, count, now)
 
 
+def _text(format: Format, text: str) -> bytes:
+    # in NDJSON lines mean something, and some readers know more ends of lines than one
+    return line_separators.escape(text.encode()) if format == "ndjson" else text.encode()
+
+
 def _beginning(format: Format, head: Head) -> bytes:
     if format == "csv":
         return f"{_COLUMNS}\r\n".encode()
     line = msgspec.json.encode(head)
-    return line + b"\n" if format == "ndjson" else line[:-1] + b',"entries":{\n'
+    return line_separators.escape(line) + b"\n" if format == "ndjson" else line[:-1] + b',"entries":{\n'
 
 
 def _ending(format: Format, count: int) -> bytes:

@@ -25,6 +25,8 @@ PROBE_ANSWER = Frame(packets.PROBE_ANSWER)
 DISCONNECT = Frame(packets.DISCONNECT)
 # a POST of many small packets lets others have their turn after so many
 TURN = 64
+# stock clients in Python refuse an answer with more (`max_decode_packets` of python-engineio)
+MAX_POLL_PACKETS = 16
 UPGRADING_POLL_SECONDS = 0.1
 
 
@@ -242,10 +244,20 @@ class Connection:
         if self.upgrading or self.websocket is not None or not (self._queue or self.closed):
             self.spend(budgets.EMPTY_POLL_FRAMES)
             return packets.NOOP
-        messages, self._queue, self._behind = self._queue, [], 0
-        if self.closed:
-            self._host.forget(self)
-        return packets.SEPARATOR.join(messages)
+        return packets.SEPARATOR.join(self._take())
+
+    def _take(self) -> list[bytes]:
+        """What the next poll fetches; the rest waits for another one."""
+        taken, self._queue = self._queue[:MAX_POLL_PACKETS], self._queue[MAX_POLL_PACKETS:]
+        if self._queue:
+            self._behind -= sum(map(len, taken[1:])) + len(self._queue[0])
+            self._queued_since = time.monotonic()
+            self._host.queued(self)
+        else:
+            self._behind = 0
+            if self.closed:
+                self._host.forget(self)
+        return taken
 
     def post(self, body: bytes) -> None:
         """Hear every message of `body`, waiting (green) where the receiver is busy. Raises Violation: not all heard."""

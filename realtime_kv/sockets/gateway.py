@@ -32,6 +32,7 @@ from realtime_kv.sockets import identity, limited, presence
 from realtime_kv.sockets.presence import Presence
 from realtime_kv.sockets.rooms import Room, Tab
 from realtime_kv.sockets.transport import Engine, Frame, ack_frame, event_frame
+from realtime_kv.verbs import surrogates
 from realtime_kv.verbs.payloads import Payload
 
 log = logging.getLogger(__name__)
@@ -274,7 +275,9 @@ class Gateway:
             # deeper than any parser goes: it is the value that nobody can store
             raise verbs.too_deep() from None
         except (msgspec.MsgspecError, ValueError, IndexError):
-            raise BadRequest("An event is JSON: a verb and one object.") from None
+            # as it stands in an event: the name, a comma, and the payload
+            refused = surrogates.refusal(body.partition(b",")[2].rstrip().removesuffix(b"]"))
+            raise refused or BadRequest("An event is JSON: a verb and one object.") from None
         if len(items) != 2:
             raise BadRequest(f"A verb takes exactly one object; {len(items) - 1} arguments came.")
         if name == identity.EVENT:

@@ -119,6 +119,14 @@ def read_connect(message: bytes) -> tuple[str, Any]:
     return namespace.decode(errors="replace"), auth
 
 
+def no_such_namespace(namespace: str) -> str:
+    """The CONNECT_ERROR that answers a CONNECT to another namespace than `/`, without its first digit."""
+    named = namespace.partition("?")[0]
+    why = f"There is no namespace {named}; connect to / (the address without a path)."
+    error = {"message": "not_found", "data": {"code": "not_found", "message": why}}
+    return f"4{named}," + msgspec.json.encode(error).decode()
+
+
 def read_disconnect(message: bytes) -> None:
     """Nothing is in a DISCONNECT but its namespace, which must be `/`."""
     if _strip_namespace(message[2:]):

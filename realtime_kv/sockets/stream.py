@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from realtime_kv import verbs
+from realtime_kv.core import line_separators
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import Refusal
 from realtime_kv.core.frames import Bookmark, Committed, Position, Synced
@@ -20,8 +21,10 @@ from realtime_kv.sockets.held import Endless, Line
 
 log = logging.getLogger(__name__)
 
-# how soon whoever was cut comes back, in milliseconds
-OPENING = b"retry: 1000\n\n"
+# how soon whoever was cut comes back, in milliseconds; a field of the first event: a block without data is an event
+# for some readers
+OPENING = b"retry: 1000\n"
+COMMENT = b":\n"
 # what is pushed during a sync is held back up to this; what is more is read by another sync
 HELD_BYTES = 512 * 1024
 
@@ -30,8 +33,9 @@ _position = msgspec.json.Decoder(Position).decode
 
 
 def event(name: str, json: bytes, at: str = "") -> bytes:
-    """One event (HTML Living Standard §9.2). Our JSON has no line breaks."""
-    return b"event: %b\n%bdata: %b\n\n" % (name.encode(), b"id: %b\n" % at.encode() if at else b"", json)
+    """One event (HTML Living Standard §9.2). Our JSON has no line breaks, of whichever kind."""
+    data = line_separators.escape(json)
+    return b"event: %b\n%bdata: %b\n\n" % (name.encode(), b"id: %b\n" % at.encode() if at else b"", data)
 
 
 class News:
@@ -156,7 +160,7 @@ class Stream(Endless):
     def mark(self) -> None:
         """It is time for a bookmark; a sign of life during a sync."""
         if self._held is not None:
-            self._line.send(b":\n\n")
+            self._line.send(COMMENT)
         elif self._bookmark is not None:
             self._line.send(event("bookmark", _encode(self._bookmark)))
         else:

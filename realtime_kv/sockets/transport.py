@@ -347,6 +347,9 @@ class Engine(engineio.Server):  # type: ignore[misc]
     def _join_or_leave(self, eio_sid: str, message: bytes) -> None:
         if message.startswith(packets.CONNECT):
             namespace, auth = packets.read_connect(message)
+            if namespace != "/":
+                self.send(eio_sid, packets.no_such_namespace(namespace))
+                return
             self._server._handle_connect(eio_sid, namespace, auth)
         elif message.startswith(packets.DISCONNECT):
             packets.read_disconnect(message)

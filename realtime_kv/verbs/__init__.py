@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from realtime_kv.core.errors import BadRequest, InvalidValue, NotFound, Refusal
-from realtime_kv.verbs import integers, payloads
+from realtime_kv.verbs import integers, payloads, surrogates
 from realtime_kv.verbs.payloads import Payload
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ def decode(name: str, body: bytes) -> Payload:
     except RecursionError:
         raise too_deep() from None
     except (msgspec.DecodeError, ValueError):
-        raise BadRequest("The request is not a JSON object.") from None
+        raise surrogates.refusal(body) or BadRequest("The request is not a JSON object.") from None
 
 
 def decode_query(name: str, parameters: Iterable[tuple[str, str]]) -> Payload:

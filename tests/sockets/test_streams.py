@@ -2,6 +2,7 @@
 
 import http.client
 import itertools
+import json
 import socket
 import threading
 
@@ -299,3 +300,49 @@ def test_streams_are_counted_by_network(tmp_path):
                 assert elsewhere.status_code == 200
     finally:
         server.close()
+
+
+def blocks_of(raw):
+    """What a reader makes of a stream that splits it as `str.splitlines` does: for each block its name and its data."""
+    name, data = "message", None
+    for line in raw.decode().splitlines():
+        field, _, value = line.partition(": ")
+        if not line:
+            yield name, data
+            name, data = "message", None
+        elif field == "event":
+            name = value
+        elif field == "data":
+            data = value if data is None else f"{data}\n{value}"
+
+
+SEPARATORS = "a\u2028b\u2029c\u0085d\u000be\u000cf\u001cg\u001dh\u001ei\rj\nk"
+
+
+def test_a_reader_that_knows_more_ends_of_lines_reads_every_event_and_none_is_empty(alice, listen):
+    alice.http("set", key="before", value={SEPARATORS: SEPARATORS})
+    with requests.get(
+        f"{alice.server.url}/api/v1/stream", headers=alice.headers, stream=True, timeout=DEADLINE
+    ) as stream:
+        raw, pieces = b"", stream.iter_content(None)
+        while b"bookmark" not in raw and raw.count(b"\n\n") < 1:
+            raw += next(pieces)
+        alice.http("set", key="é\u2028", value=SEPARATORS)
+        while raw.count(b"\n\n") < 2:
+            raw += next(pieces)
+    blocks = list(blocks_of(raw))
+    assert [name for name, _ in blocks] == ["sync", "change"]
+    sync, change = (json.loads(data) for _, data in blocks)
+    assert sync["writes"][0]["ops"][0]["value"] == {SEPARATORS: SEPARATORS}
+    assert (change["writes"][0]["ops"][0]["key"], change["writes"][0]["ops"][0]["value"]) == ("é\u2028", SEPARATORS)
+    assert raw.startswith(b"retry: 1000\nevent: sync\n")
+
+
+def test_an_export_as_ndjson_has_one_line_for_each_entry_whatever_a_reader_takes_for_one(alice):
+    alice.http("set", key="é\u2028/1", value={SEPARATORS: SEPARATORS})
+    answer = requests.get(
+        f"{alice.server.url}/api/v1/export", {"format": "ndjson"}, headers=alice.headers, timeout=DEADLINE
+    )
+    head, entry, end = (json.loads(line) for line in answer.content.decode().splitlines())
+    assert (entry["key"], entry["value"]) == ("é\u2028/1", {SEPARATORS: SEPARATORS})
+    assert head["format"] == "realtime_kv" and end["complete"]

@@ -200,7 +200,11 @@ def test_there_is_no_other_namespace(echo):
     tab = Hostile(echo).upgrade()
     tab.hear()
     tab.text("40/chat,")
-    assert tab.hear() == '44/chat,"Unable to connect"'
+    answer = tab.hear()
+    assert answer.startswith("44/chat,")
+    # what a stock client's connect_error shows, and what it adds
+    error = json.loads(answer.removeprefix("44/chat,"))
+    assert error["message"] == error["data"]["code"] == "not_found" and "/chat" in error["data"]["message"]
     tab.text("40")
     assert tab.hear().startswith("40{")
 
@@ -494,6 +498,38 @@ def test_a_body_over_a_mebibyte_is_refused_and_ends_the_session(echo, chunked):
     # as with 1009 on a WebSocket: nothing may follow what was not heard
     polling.poll()
     assert polling.poll().status_code == 400
+
+
+def test_one_poll_fetches_at_most_sixteen_packets_and_the_next_the_rest(echo):
+    polling = Polling(echo).join()
+    assert polling.post(*[f'42{n}["echo",{n}]' for n in range(40)]).status_code == 200
+    fetched = [polling.poll().text.split("\x1e") for _ in range(3)]
+    assert [len(messages) for messages in fetched] == [16, 16, 8]
+    assert [message for messages in fetched for message in messages] == [f"43{n}[{n}]" for n in range(40)]
+
+
+def test_what_waits_behind_the_end_is_fetched_by_further_polls(echo):
+    polling = Polling(echo).join()
+    echo.ask("/push", times=20, bytes=1)
+    echo.ask("/disconnect")
+    fetched = [*polling.poll().text.split("\x1e"), *polling.poll().text.split("\x1e")]
+    assert len(fetched) == 22 and fetched[-1] == "41"
+    assert polling.poll().status_code == 400
+
+
+def test_what_a_stock_client_over_polling_does_at_once_is_all_answered(echo, open_client):
+    client, answers = open_client(echo, ["polling"]), []
+    for n in range(60):
+        client.emit("echo", n, callback=answers.append)
+    eventually(lambda: len(answers) == 60)
+    assert sorted(answers) == list(range(60)) and client.connected
+
+
+def test_what_comes_at_once_for_a_stock_watcher_over_polling_does_not_end_it(echo, open_client):
+    client = open_client(echo, ["polling"])
+    echo.ask("/push", times=60, bytes=10)
+    eventually(lambda: len(client.heard) == 60)
+    assert sorted(news["n"] for news in client.heard) == list(range(60)) and client.connected
 
 
 def test_a_body_in_chunks_is_heard_whole(echo):
