@@ -106,6 +106,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": demo,
     "create-admin": look_after,
     "reset-link": look_after,
+    "invite": look_after,
     "users": look_after,
     "purge": look_after,
     "backup": look_after,
@@ -189,6 +190,9 @@ def _add_keeping(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     how.add_argument("--link", action="store_true", help="make a one-time link to choose a password")
     command = add("reset-link", "make a one-time link with which a user chooses a new password")
     command.add_argument("name", metavar="NAME", help="the user name")
+    command = add("invite", "make a one-time link with which somebody signs up (RKV_SIGNUPS=invite)")
+    command.add_argument("--note", default="", metavar="TEXT", help="whom it is for, shown to superusers only")
+    command.add_argument("--days", type=int, default=7, metavar="N", help="for how many days it is good (7)")
     command = add("users", "show who there is, and what they keep")
     command.add_argument("--search", default="", metavar="TEXT", help="only those whose names contain this")
     add("purge", "remove what is past its time, for good (the server does it by itself every few hours)")

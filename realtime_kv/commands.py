@@ -87,6 +87,11 @@ def reset_link(options: argparse.Namespace, order: Order) -> Answer:
     return order("reset-link", name=options.name)
 
 
+def invite(options: argparse.Namespace, order: Order) -> Answer:
+    """A one-time link with which somebody signs up."""
+    return order("invite", note=options.note, days=options.days)
+
+
 def users(options: argparse.Namespace, order: Order) -> Answer:
     """Who there is."""
     return order("users", search=options.search)
@@ -190,6 +195,13 @@ def _link_words(answer: Answer) -> list[str]:
     return [f"This link is good once, until {answer['expires_at']}; hand it to {answer['name']}:", answer["link"]]
 
 
+def _invite_words(answer: Answer) -> list[str]:
+    lines = [f"This link creates one account, until {answer['expires_at']}; it is shown only now:", answer["link"]]
+    if answer["signups"] != "invite":
+        lines.append(f"It has no effect while RKV_SIGNUPS is {answer['signups']}; set RKV_SIGNUPS=invite.")
+    return lines
+
+
 def _users_words(answer: Answer) -> list[str]:
     if not answer["users"]:
         return ["There is nobody."]
@@ -244,6 +256,7 @@ _PURGED = {
 COMMANDS: dict[str, Callable[[argparse.Namespace, Order], Answer]] = {
     "create-admin": create_admin,
     "reset-link": reset_link,
+    "invite": invite,
     "users": users,
     "purge": purge,
     "backup": backup,
@@ -253,6 +266,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Order], Answer]] = {
 _WORDS: dict[str, Callable[[Answer], list[str]]] = {
     "create-admin": _create_admin_words,
     "reset-link": _link_words,
+    "invite": _invite_words,
     "users": _users_words,
     "purge": _purge_words,
     "backup": _backup_words,

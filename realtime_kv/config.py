@@ -64,6 +64,7 @@ class Config:
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
     admin_two_step: bool = False
+    signups: str = "on"
     connections_per_address: int = 200
     connections_per_user: int = 200
     verbs_per_second: int = 2000
@@ -242,6 +243,12 @@ def _switch(text: str) -> bool:
     raise ValueError('must be "on" or "off"')
 
 
+def _signups(text: str) -> str:
+    if text.lower() not in {"on", "off", "invite"}:
+        raise ValueError('must be "on", "off" or "invite"')
+    return text.lower()
+
+
 def _host(text: str) -> str:
     host = text.strip().strip("[]")
     if not host or any(character.isspace() or character == "/" for character in host):
@@ -334,6 +341,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "smtp_url": _smtp,
     "mail_from": _mail_address,
     "admin_two_step": _switch,
+    "signups": _signups,
     "connections_per_address": _whole(1, 10**6),
     "connections_per_user": _whole(1, 10**6),
     "verbs_per_second": _whole(1, 10**9),

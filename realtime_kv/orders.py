@@ -12,6 +12,7 @@ import msgspec
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.accounts.audit import CLI
 from realtime_kv.accounts.census import UserShown
+from realtime_kv.accounts.invitations import DEFAULT_DAYS
 from realtime_kv.accounts.links import Ticket
 from realtime_kv.config import Config
 from realtime_kv.core.clock_guard import ClockGuard
@@ -68,6 +69,11 @@ class _Admin(msgspec.Struct, forbid_unknown_fields=True):
     link: bool = False
 
 
+class _Invitation(msgspec.Struct, forbid_unknown_fields=True):
+    note: str = ""
+    days: int = DEFAULT_DAYS
+
+
 class _Search(msgspec.Struct, forbid_unknown_fields=True):
     search: str = ""
 
@@ -111,6 +117,18 @@ def reset_link(house: House, _: Progress, *, name: str) -> Answer:
     """A one-time link with which this user chooses a new password."""
     ticket = house.runtime.wait(house.accounts.administration.recovery_link(CLI, name), _PATIENCE)
     return {"name": name, **_shown(house, "recover", ticket)}
+
+
+def invite(house: House, _: Progress, *, note: str = "", days: int = DEFAULT_DAYS) -> Answer:
+    """A one-time link with which somebody signs up."""
+    made = house.runtime.wait(house.accounts.invitations.create(CLI, note, days), _PATIENCE)
+    return {
+        "id": made.id,
+        "note": made.note,
+        "link": f"{house.config.url}/invite/{made.secret}",
+        "expires_at": timestamp(made.expires_at),
+        "signups": house.config.signups,
+    }
 
 
 def users(house: House, _: Progress, *, search: str = "") -> Answer:
@@ -181,6 +199,7 @@ _ORDERS: dict[str, tuple[type[msgspec.Struct], Callable[..., Answer]]] = {
     "create-admin": (_Admin, create_admin),
     "known": (_Named, known),
     "reset-link": (_Named, reset_link),
+    "invite": (_Invitation, invite),
     "users": (_Search, users),
     "purge": (_Nothing, purge),
     "backup": (_Backup, backup),

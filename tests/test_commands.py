@@ -262,3 +262,22 @@ def test_whatever_is_sent_to_the_control_socket_is_answered_and_the_server_goes_
             assert words["error"]["code"] != "internal", line
     assert answer(own.data_dir, "users") == {"users": []}
     assert "Traceback" not in "".join(own.output)
+
+
+@pytest.mark.parametrize("alive", [True, False], ids=["running", "stopped"])
+def test_an_invitation_is_made_by_command(tmp_path, alive):
+    server = Server(tmp_path / "data", RKV_SIGNUPS="invite").start()
+    try:
+        if not alive:
+            server.stop()
+        made = answer(server.data_dir, "invite", "--note", "For Dora")
+        if not alive:
+            server.start()
+        secret = made["link"].rpartition("/invite/")[2]
+        form = {"username": "Dora", "password": PASSWORD, "invitation": secret}
+        url = f"{server.url}/api/v1/sign_up"
+        assert made["note"] == "For Dora" and made["expires_at"].endswith("Z")
+        assert requests.post(url, json={**form, "invitation": "x"}, timeout=DEADLINE).status_code == 410
+        assert requests.post(url, json=form, timeout=DEADLINE).status_code == 201
+    finally:
+        server.close()

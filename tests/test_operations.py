@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from realtime_kv.accounts import code_budget
+from realtime_kv.accounts import invitations as invitation_store
 from realtime_kv.accounts.audit import CLI, HOUSE
 from realtime_kv.accounts.sessions import SignedIn
 from realtime_kv.accounts.visit import Visit
@@ -232,6 +234,30 @@ def test_a_restore_brings_no_session_link_or_code_back_to_life(home, tmp_path):
     # ids of those who came later are not given to others, and what was done since is still written down
     assert home.sign_up("Zoe").user.id == charlie.user.id + 1
     assert ("sign_up",) in home.rows("SELECT action FROM audit WHERE user_id = ?", charlie.user.id)
+
+
+def test_a_restore_revives_no_invitation_and_gives_nobody_new_guesses(home, tmp_path):
+    alice, invitations = home.sign_up("Alice"), home.accounts.invitations
+    made = [home.wait(invitations.create(CLI, note)) for note in ("revoked", "used", "open")]
+    home.wait(home.operations.backup(tmp_path / "copy.db", CLI))
+
+    def since(connection):
+        now = home.clock.now
+        invitation_store.use(connection, made[1].id, alice.user.id, now)
+        code_budget.record_failure(connection, alice.user.id, "10.0.0.1", now)
+        code_budget.record_failure(connection, alice.user.id, "10.0.0.1", now)
+
+    home.wait(invitations.revoke(CLI, made[0].id))
+    home.wait(home.accounts.context.write(since))
+    home.wait(home.operations.restore(tmp_path / "copy.db", CLI))
+    shown = {invitation.note: invitation.status for invitation in home.wait(invitations.list())}
+    assert shown == {"revoked": "revoked", "used": "revoked", "open": "open"}
+    read = home.accounts.context.read
+    assert home.wait(read(lambda connection: code_budget.of_user(connection, alice.user.id))).failures == 2
+    # a month after they were over, they go
+    home.clock.now += 40 * DAY
+    home.wait(home.operations.purge())
+    assert home.wait(invitations.list()) == []
 
 
 def test_a_backup_of_another_house_restores_its_data_and_lets_nobody_in(home, tmp_path):

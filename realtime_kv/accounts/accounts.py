@@ -11,12 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from realtime_kv.accounts import audit, code_budget, codes, links, names, passwords, sessions, totp, users
+from realtime_kv.accounts import audit, code_budget, codes, invitations, links, names, passwords, sessions, totp, users
 from realtime_kv.accounts.addresses import network_of
 from realtime_kv.accounts.administration import Administration
 from realtime_kv.accounts.audit import Doer
 from realtime_kv.accounts.code_budget import CodeBudget
 from realtime_kv.accounts.context import Context, Readers, Writer, require_session, stranger
+from realtime_kv.accounts.invitations import Invitations
 from realtime_kv.accounts.links import Link, Ticket
 from realtime_kv.accounts.mail import Mail, Send
 from realtime_kv.accounts.noticed import Noticed
@@ -99,6 +100,7 @@ class Accounts:
         self.own = Own(self.context)
         self.recovery = Recovery(self.context, self._mail)
         self.two_step = TwoStep(self.context)
+        self.invitations = Invitations(self.context)
         self._guard = guard
         self.noticed = Noticed(steady)
         # sessions that were used since it was last written down: when, and from where
@@ -125,14 +127,27 @@ class Accounts:
         replacing: str | None = None,
         kept: bool = True,
         as_token: bool = False,
+        invitation: str | None = None,
     ) -> Future[SignedIn]:
         """A new user, signed in; the session of the token `replacing` is over.
 
-        The new token is for the cookie; with `as_token` it is a bearer token. Neither is accepted as the other.
+        The new token is for the cookie; with `as_token` it is a bearer token. Neither is accepted as the other. The
+        secret of an `invitation` is looked at only where the settings demand one.
 
-        Fails with InvalidName, InvalidPassword, NameTaken, RateLimited or, when the disk is nearly full, Unavailable.
+        Fails with InvalidName, InvalidPassword, NameTaken, RateLimited or, when the disk is nearly full, Unavailable, and
+        where signing up is not open to everybody with Forbidden or LinkExpired.
         """
-        return self.context.walk(self._sign_up(username, password, visit, replacing, kept, as_token))
+        return self.context.walk(self._sign_up(username, password, visit, replacing, kept, as_token, invitation))
+
+    def check_sign_up(self, invitation: str | None = None, visit: Visit = NOWHERE) -> Future[None]:
+        """Whether somebody with this invitation may sign up. Fails with Forbidden or LinkExpired."""
+
+        def steps() -> Steps[None]:
+            find = invitations.require(self.context, invitation)
+            if find is not None:
+                yield self.context.look_up(find, stranger(visit))
+
+        return self.context.walk(steps())
 
     def sign_in(
         self,
@@ -213,21 +228,36 @@ class Accounts:
         self._mail.stop()
 
     def _sign_up(
-        self, username: str, password: str, visit: Visit, replacing: str | None, kept: bool, as_token: bool
+        self,
+        username: str,
+        password: str,
+        visit: Visit,
+        replacing: str | None,
+        kept: bool,
+        as_token: bool,
+        secret: str | None,
     ) -> Steps[SignedIn]:
-        folded = names.folded(names.check(username))
+        context, by = self.context, stranger(visit)
+        find_invitation = invitations.require(context, secret)
+        username = names.check(username)
+        folded = names.folded(username)
         passwords.check(password)
-        context = self.context
         context.check_room()
         context.limits.sign_up(visit.address)
-        by = stranger(visit)
+        if find_invitation is not None:
+            # nobody has us hash without an invitation
+            yield context.look_up(find_invitation, by)
         password_hash = yield context.hash(password, username, by)
 
         def write(connection: Connection) -> tuple[SignedIn, list[Ended]]:
             assert folded is not None
             now = context.clock()
+            invited = None if find_invitation is None else find_invitation(connection)
             user = users.create(connection, username, folded, password_hash, now)
-            audit.write(connection, now, Doer("user", user.id, visit), "sign_up", user.id)
+            detail: dict[str, Any] = {} if invited is None else {"invitation": invited}
+            audit.write(connection, now, Doer("user", user.id, visit), "sign_up", user.id, **detail)
+            if invited is not None:
+                invitations.use(connection, invited, user.id, now)
             made = codes.renew(connection, user.id, context.random)
             return self._start(
                 connection, users.by_id(connection, user.id), visit, replacing, kept, as_token, codes=made

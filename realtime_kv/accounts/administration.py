@@ -187,7 +187,8 @@ class Administration(Oversight):
         self, doer: Doer, username: str, password: str | None, is_admin: bool, link: bool
     ) -> Steps[Created]:
         context, temporary = self._context, None
-        folded = names.folded(names.check(username))
+        username = names.check(username)
+        folded = names.folded(username)
         if password is not None:
             passwords.check(password)
             password_hash = yield context.hash(password, username, Client(doer.id))

@@ -42,6 +42,8 @@ ACTIONS = {
     "account_deleted": "Account deleted",
     "account_restored": "Account restored",
     "account_purged": "Account purged",
+    "invitation_created": "Invitation created",
+    "invitation_revoked": "Invitation revoked",
     "user_created": "User created",
     "user_disabled": "User disabled",
     "user_enabled": "User enabled",

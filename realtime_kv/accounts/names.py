@@ -8,7 +8,8 @@ _ALLOWED = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def check(name: str) -> str:
-    """The name, as it came. Raises InvalidName."""
+    """The name, without spaces around it, which phone keyboards add. Raises InvalidName."""
+    name = name.strip()
     if not 3 <= len(name) <= 32:
         raise InvalidName("A user name has 3 to 32 characters.")
     if not _ALLOWED.fullmatch(name):
@@ -17,6 +18,7 @@ def check(name: str) -> str:
 
 
 def folded(name: str) -> str | None:
-    """The name without case, as it is looked up; None for one that nobody can have."""
+    """The name without case and without spaces around it, as it is looked up; None for one that nobody can have."""
+    name = name.strip()
     # asked of the name as typed: folding first would turn a Kelvin sign into a plain k
     return name.lower() if len(name) <= 32 and _ALLOWED.fullmatch(name) else None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from realtime_kv.accounts import audit
+from realtime_kv.accounts import audit, invitations
 from realtime_kv.accounts.audit import Doer
 from realtime_kv.accounts.sessions import DAY
 from realtime_kv.accounts.users import LAST_PURGED
@@ -42,11 +42,12 @@ def remove(connection: Connection, user_id: int, now: int, doer: Doer) -> None:
 
 
 def remove_sessions(connection: Connection, now: int) -> int:
-    """Remove some sessions and links that have been over for a month; how many, none when all are gone."""
+    """Remove some sessions, links and invitations that have been over for a month; how many, none when all are gone."""
     before = now - KEPT
     over = select(UserSession.id).where((UserSession.ended_at < before) | (UserSession.expires_at < before))
     used = select(OneTimeLink.id).where((OneTimeLink.used_at < before) | (OneTimeLink.expires_at < before))
-    gone = connection.execute(delete(UserSession).where(UserSession.id.in_(over.limit(STEP)))).rowcount
+    gone = invitations.remove_old(connection, before, STEP)
+    gone += connection.execute(delete(UserSession).where(UserSession.id.in_(over.limit(STEP)))).rowcount
     return gone + connection.execute(delete(OneTimeLink).where(OneTimeLink.id.in_(used.limit(STEP)))).rowcount
 
 

@@ -38,6 +38,17 @@ _STEPS = """
 UPDATE main.users SET totp_step = max(coalesce(main.users.totp_step, 0), p.totp_step)
 FROM present.users AS p WHERE p.id = main.users.id AND p.totp_step IS NOT NULL AND p.id IN (SELECT id FROM same)
 """
+_INVITATIONS = """
+UPDATE main.invitations AS i SET revoked_at = :now WHERE used_at IS NULL AND revoked_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM present.invitations AS p
+        WHERE p.token_hash = i.token_hash AND p.used_at IS NULL AND p.revoked_at IS NULL)
+"""
+_FAILURES = """
+INSERT INTO main.second_step_failures (user_id, network, count, last_at)
+SELECT user_id, network, count, last_at FROM present.second_step_failures AS p WHERE user_id IN (SELECT id FROM same)
+ON CONFLICT (user_id, network) DO UPDATE SET
+    count = max(count, excluded.count), last_at = max(last_at, excluded.last_at)
+"""
 _HIGHEST = f"""
 SELECT max(coalesce((SELECT max(id) FROM present.users), 0),
     coalesce((SELECT CAST(value AS INTEGER) FROM present.meta WHERE name = '{LAST_PURGED}'), 0))
@@ -69,7 +80,9 @@ def _settle(connection: Connection, now: int) -> None:
     run(_copy(UserSession, known))
     run(_END)
     run("UPDATE main.links SET used_at = :now WHERE used_at IS NULL")
+    run(_INVITATIONS)
     run(_CODES)
+    run(_FAILURES)
     run(_STEPS)
     since = "id > (SELECT coalesce(max(id), 0) FROM main.audit)"
     whose = f"(user_id IS NULL OR {known} OR user_id NOT IN (SELECT id FROM main.users))"

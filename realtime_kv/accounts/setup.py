@@ -33,7 +33,8 @@ def use(
     context: Context, secret: str, username: str, password: str, visit: Visit, replacing: str | None
 ) -> Steps[SignedIn]:
     """Make the first superuser and sign them in; the link is used up."""
-    folded = names.folded(names.check(username))
+    username = names.check(username)
+    folded = names.folded(username)
     passwords.check(password)
     # nobody has us hash without a link
     by = stranger(visit)

@@ -82,8 +82,8 @@ class LinkExpired(Refusal):
 
     code, status, title = "link_expired", 410, "Link expired"
 
-    def __init__(self) -> None:
-        super().__init__("That link has been used or is too old; ask for a new one.")
+    def __init__(self, message: str = "That link has been used or is too old; ask for a new one.") -> None:
+        super().__init__(message)
 
 
 class Forbidden(Refusal):

@@ -30,6 +30,12 @@ class Credentials(Struct, forbid_unknown_fields=True):
     keep: bool = True
 
 
+class NewAccount(Credentials, forbid_unknown_fields=True):
+    """With the secret of an `invitation`, where the server demands one."""
+
+    invitation: str | None = None
+
+
 class SecondStep(Struct, forbid_unknown_fields=True):
     """What a sign-in owed: `ticket` came with the answer to its first step."""
 
@@ -39,7 +45,7 @@ class SecondStep(Struct, forbid_unknown_fields=True):
     keep: bool = True
 
 
-Entering = TypeVar("Entering", Credentials, SecondStep)
+Entering = TypeVar("Entering", Credentials, NewAccount, SecondStep)
 
 
 class Nothing(Struct, forbid_unknown_fields=True):
@@ -49,10 +55,16 @@ class Nothing(Struct, forbid_unknown_fields=True):
 @account.post("/sign_up")
 def sign_up() -> Response:
     """A new user, signed in. The browser's old session is over, as its cookie is replaced."""
-    given, token, kind = _given(Credentials)
+    given, token, kind = _given(NewAccount)
     replaced = token if kind == "cookie" and not given.token else None
     future = house().accounts.sign_up(
-        given.username, given.password, visit(), replacing=replaced, kept=given.keep, as_token=given.token
+        given.username,
+        given.password,
+        visit(),
+        replacing=replaced,
+        kept=given.keep,
+        as_token=given.token,
+        invitation=given.invitation,
     )
     return welcome(wait(future), as_token=given.token, status=201)
 

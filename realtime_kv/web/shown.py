@@ -55,6 +55,7 @@ class Trouble:
 
 def register(app: Flask) -> None:
     """Give the templates of `app` their filters."""
+    app.jinja_env.globals["signups"] = app.extensions["realtime_kv"].config.signups
     app.jinja_env.filters.update(ago=ago, moment=moment, day=day, size=size, number=number, in_fours=in_fours)
 
 

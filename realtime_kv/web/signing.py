@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv.accounts import cookies, door
 from realtime_kv.accounts.visit import Visit
-from realtime_kv.core.errors import LinkExpired, PasswordChangeNeeded, Refusal, SecondStepNeeded
+from realtime_kv.core.errors import Forbidden, LinkExpired, PasswordChangeNeeded, Refusal, SecondStepNeeded
 from realtime_kv.web import going, one_time_forms, security, sessions, shown, tickets
 from realtime_kv.web.house import house, wait
 
@@ -75,9 +75,15 @@ def post_code() -> AnyResponse:
 
 @signing.get("/signup")
 def signup() -> AnyResponse:
-    """The form; whoever is signed in already is led on."""
+    """The form; whoever is signed in already is led on, and whoever may not sign up is told why."""
     wanted = going.local(request.args.get("next"))
-    return going.to(wanted) if sessions.visitor() else shown.page("signup.html", next=wanted)
+    if sessions.visitor():
+        return going.to(wanted)
+    try:
+        wait(house().accounts.check_sign_up(tickets.INVITATION.held(), visit()))
+    except (Forbidden, LinkExpired) as refusal:
+        return _signup_closed(refusal)
+    return shown.page("signup.html", next=wanted)
 
 
 @signing.post("/signup")
@@ -85,15 +91,25 @@ def signup() -> AnyResponse:
 def post_signup() -> AnyResponse:
     """A new user, signed in; the recovery codes are in this answer and nowhere else, ever."""
     form = security.form()
-    wanted, username = _wanted(form), form.get("username", "")
+    wanted, username, invitation = _wanted(form), form.get("username", ""), tickets.INVITATION.held()
+    sign_up = house().accounts.sign_up
     try:
         one_time_forms.claim()
-        signed_in = wait(house().accounts.sign_up(username, form.get("password", ""), visit(), replacing=_old()))
+        password = form.get("password", "")
+        signed_in = wait(sign_up(username, password, visit(), replacing=_old(), invitation=invitation))
+    except (Forbidden, LinkExpired) as refusal:
+        return _signup_closed(refusal)
     except Refusal as refusal:
         return shown.page("signup.html", refusal, username=username[:64], next=wanted)
     sessions.begin(signed_in)
     page = shown.page("codes.html", codes=signed_in.codes, username=signed_in.user.username, next=wanted, new=True)
-    return one_time_forms.secret_page(page, going.address("/account/security", "codes_shown"))
+    return tickets.INVITATION.drop(one_time_forms.secret_page(page, going.address("/account/security", "codes_shown")))
+
+
+@signing.get("/invite/<secret>")
+def invite(secret: str) -> AnyResponse:
+    """An invitation's link: the secret moves into a cookie at once, out of the address."""
+    return tickets.INVITATION.keep(going.to("/signup"), secret)
 
 
 @signing.post("/signout")
@@ -121,6 +137,11 @@ def _wanted(form: dict[str, str]) -> str:
 def _code_page(wanted: str, kept: bool, by: str = "") -> str:
     query = {"next": wanted} | ({"kept": "yes"} if kept else {}) | ({"by": by} if by else {})
     return f"/signin/code?{urlencode(query)}"
+
+
+def _signup_closed(refusal: Refusal) -> AnyResponse:
+    page = shown.page("signup_closed.html", refusal)
+    return tickets.INVITATION.drop(page) if isinstance(refusal, LinkExpired) else page
 
 
 def _ask_for_code(by: str, wanted: str, kept: bool, problem: Refusal | None = None) -> AnyResponse:

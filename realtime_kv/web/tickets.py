@@ -22,12 +22,13 @@ class Pocket:
     """A cookie for secrets of one kind."""
 
     name: str
-    kind: links.Kind
+    # how long the browser keeps it, in milliseconds
+    lifetime: int
 
     def keep(self, response: Response, secret: str) -> Response:
         """From this answer on, the browser holds `secret`."""
         value = secret if secret.isascii() and len(secret) <= _LONGEST else "-"
-        self._set(response, value, links.LIFETIMES[self.kind] // 1000)
+        self._set(response, value, self.lifetime // 1000)
         return response
 
     def held(self) -> str | None:
@@ -47,6 +48,8 @@ class Pocket:
 
 
 # a sign-in that owes a code; a new password to be chosen; a mail address to be confirmed
-STEP = Pocket("rkv_step", "second_step")
-RECOVERY = Pocket("rkv_recovery", "recovery")
-EMAIL = Pocket("rkv_email", "email")
+STEP = Pocket("rkv_step", links.LIFETIMES["second_step"])
+RECOVERY = Pocket("rkv_recovery", links.LIFETIMES["recovery"])
+EMAIL = Pocket("rkv_email", links.LIFETIMES["email"])
+# an invitation to sign up: for a day, after which its link can be opened again
+INVITATION = Pocket("rkv_invitation", 24 * 60 * 60 * 1000)

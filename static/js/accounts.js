@@ -6,13 +6,14 @@ import { Refusal } from "./outbox.js"
 /**
  * A new user, signed in. Resolves to {token, expires_at, user, recovery_codes}: the token is for `connect({url, token})`,
  * the codes for the user to keep, who sees them here and never again. Rejects with a Refusal: `name_taken`,
- * `invalid_name`, `invalid_password`, `rate_limited` (with `retry_after`).
+ * `invalid_name`, `invalid_password`, `rate_limited` (with `retry_after`), `forbidden` where nobody can sign up, or
+ * only with an invitation (`needs: "invitation"`).
  *
- * @param {{url?: string, username: string, password: string}} who `url`: the server, when it is not the one that this
- *   module came from.
+ * @param {{url?: string, username: string, password: string, invitation?: string}} who `url`: the server, when it is
+ *   not the one that this module came from; `invitation`: the last part of an invitation's link.
  */
-export async function signUp({ url, username, password }) {
-  return enter(url, "sign_up", { username, password, token: true })
+export async function signUp({ url, username, password, invitation }) {
+  return enter(url, "sign_up", { username, password, token: true, ...(invitation && { invitation }) })
 }
 
 /**

@@ -120,6 +120,7 @@ _PUBLIC = {
     "POST /signout": Row(dict.fromkeys(IDENTITIES, SIGN_IN)),
     "GET /recover": Row(PUBLIC),
     "GET /recover/<secret>": Row(PUBLIC, names={"secret": "nobodys"}),
+    "GET /invite/<secret>": Row(PUBLIC, names={"secret": "nobodys"}),
     "GET /recover/code": Row(PUBLIC),
     "POST /recover/code": Row(REFUSED, {"username": "alice", "code": "A", "new_password": "another good password"}),
     "GET /recover/mail": Row(PUBLIC),
@@ -190,6 +191,9 @@ _ADMIN_PAGES = {
     "GET /admin/users/<int:user_id>/reveal": Row(ADMIN, {"key": "app/v"}),
     "POST /admin/users/<int:user_id>/reveal": Row(WRONG_PASSWORD_ADMIN, {**_PASSWORD, "key": "app/v"}),
     "POST /admin/users/new": Row(ADMIN, {"username": "newcomer"}),
+    "GET /admin/invitations": Row(ADMIN),
+    "POST /admin/invitations": Row(ADMIN, {"note": "For Dora", "days": "7"}),
+    "POST /admin/invitations/<int:id>/revoke": Row(ADMIN, names={"id": "1"}),
     "POST /admin/backup": Row(WRONG_PASSWORD_ADMIN, _PASSWORD),
     "POST /admin/diagnostics/confirm-time": Row(WRONG_PASSWORD_ADMIN, _PASSWORD),
 }  # fmt: skip

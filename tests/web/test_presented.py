@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from realtime_kv.accounts import door
+from realtime_kv.accounts import cookies
 from realtime_kv.extensions import socketio
 from tests.web.conftest import PASSWORD
 
@@ -14,7 +14,7 @@ def problem(answer):
 
 def with_cookie(site, token):
     visitor = site.visitor()
-    visitor.client.set_cookie(door.cookie_name(visitor.config), token)
+    visitor.client.set_cookie(cookies.cookie_name({}, visitor.config), token)
     return visitor
 
 

@@ -3,7 +3,7 @@
 from flask import Blueprint, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from realtime_kv.accounts import cookies
+from realtime_kv.accounts import cookies, links
 from realtime_kv.core.errors import LinkExpired, Refusal
 from realtime_kv.web import going, one_time_forms, security, sessions, shown, signing
 from realtime_kv.web.house import house, wait
@@ -11,7 +11,7 @@ from realtime_kv.web.tickets import Pocket
 
 setup = Blueprint("setup", __name__, url_prefix="/setup")
 
-SETUP = Pocket("rkv_setup", "setup")
+SETUP = Pocket("rkv_setup", links.LIFETIMES["setup"])
 
 
 @setup.get("/<secret>")

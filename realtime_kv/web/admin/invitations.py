@@ -1,0 +1,64 @@
+"""/admin/invitations: one-time invitations to sign up, for a server with `RKV_SIGNUPS=invite`."""
+
+from flask import redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from realtime_kv.accounts.invitations import Invitations
+from realtime_kv.core.errors import BadRequest, NotFound, Refusal
+from realtime_kv.web import one_time_forms, security
+from realtime_kv.web.admin.gate import admin, doer, number, page
+from realtime_kv.web.house import house, wait
+
+HERE = "/admin/invitations"
+DAYS = {1: "1 day", 7: "7 days", 30: "30 days", 90: "90 days"}
+DONE = {
+    "created": (
+        "This was done already, and the link was shown once. If you did not pass it on, revoke the invitation and "
+        "create another one."
+    ),
+    "revoked": "The invitation is revoked; its link opens nothing any more.",
+}
+
+
+@admin.get("/invitations")
+def list_invitations() -> AnyResponse:
+    return _page(done=DONE.get(request.args.get("done", ""), ""))
+
+
+@admin.post("/invitations")
+@one_time_forms.guard
+def create_invitation() -> AnyResponse:
+    """A new invitation; its link is in this answer and nowhere else."""
+    form = security.form()
+    note, days = form.get("note", ""), number(form.get("days", ""))
+    try:
+        one_time_forms.claim()
+        if days is None:
+            raise BadRequest("Choose for how many days the invitation is good.", field="days")
+        made = wait(_invitations().create(doer(), note, days))
+    except Refusal as refusal:
+        return _page(refusal, note=note[:200], days=days)
+    base = house().config.public_url or request.host_url.rstrip("/")
+    shown = page("invitation.html", link=f"{base}/invite/{made.secret}", invitation=made)
+    return one_time_forms.secret_page(shown, f"{HERE}?done=created")
+
+
+@admin.post("/invitations/<int:id>/revoke")
+def revoke_invitation(id: int) -> AnyResponse:
+    security.form()
+    try:
+        wait(_invitations().revoke(doer(), id))
+    except NotFound as refusal:
+        return _page(refusal)
+    return redirect(f"{HERE}?done=revoked", 303)
+
+
+def _invitations() -> Invitations:
+    return house().accounts.invitations
+
+
+def _page(problem: Refusal | None = None, *, note: str = "", days: int | None = 7, done: str = "") -> AnyResponse:
+    found, signups = wait(_invitations().list()), house().config.signups
+    return page(
+        "invitations.html", problem, invitations=found, note=note, days=days, choices=DAYS, done=done, signups=signups
+    )
