@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 # stand-ins of the right length, so that what was built round them fits when the real ones are put in
 TOKEN = b"rks_" + b"T" * 43
+# the same user's session in a browser
+COOKIE_TOKEN = b"rks_" + b"C" * 43
 SID = b"SSSSSSSSSSSSSSSSSSSS"
 # API tokens of the same user: one that may only read, and one that sees nothing but `folder/`
 READER = b"rkv_" + b"R" * 43

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote_from_bytes
 
 from tests.fuzz import documents
-from tests.fuzz.case import EPOCH, LIMITED, READER, SID, TOKEN, VISITOR, Case
+from tests.fuzz.case import COOKIE_TOKEN, EPOCH, LIMITED, READER, SID, TOKEN, VISITOR, Case
 from tests.fuzz.case import FORM as FORM_TOKEN
 from tests.fuzz.dice import SPICE, Dice, mangle
 
@@ -13,7 +13,7 @@ JSON = (b"Content-Type", b"application/json")
 FORM = (b"Content-Type", b"application/x-www-form-urlencoded")
 BEARER = (b"Authorization", b"Bearer " + TOKEN)
 API_TOKENS = tuple((b"Authorization", b"Bearer " + token) for token in (READER, LIMITED))
-COOKIE = (b"Cookie", b"rkv_session=" + TOKEN)
+COOKIE = (b"Cookie", b"rkv_session=" + COOKIE_TOKEN)
 VISITED = (b"Cookie", b"rkv_form=" + VISITOR)
 FORM_FIELD = b"csrf_token=" + FORM_TOKEN
 NOBODY = b"rks_" + b"x" * 43

@@ -13,6 +13,7 @@ import requests
 
 from tests.fuzz.case import (
     ADMIN,
+    COOKIE_TOKEN,
     FORM,
     LIMITED,
     LINK,
@@ -65,13 +66,21 @@ class People:
         return self._server.sign_up(f"user{next(self._count)}")
 
     def user(self) -> dict[bytes, bytes]:
-        """Somebody new, with two API tokens."""
+        """Somebody new, with a session in a browser too, and two API tokens."""
         account = self.sign_up()
         reader = self._call(account, "create_token", name="reader", scope="read")["token"]
         limited = self._call(account, "create_token", name="limited", prefix="folder/")["token"]
         return {
             **self._shared,
-            **_fitting({TOKEN: account.token, READER: reader, LIMITED: limited, SID: "A" * len(SID)}),
+            **_fitting(
+                {
+                    TOKEN: account.token,
+                    COOKIE_TOKEN: self._cookie(account),
+                    READER: reader,
+                    LIMITED: limited,
+                    SID: "A" * len(SID),
+                }
+            ),
         }
 
     def pawn(self) -> dict[bytes, bytes]:
@@ -125,6 +134,12 @@ class People:
         answer = self._superuser.post(f"{self._server.url}{path}", data=form, timeout=DEADLINE)
         assert answer.ok, answer.text
         return answer.text
+
+    def _cookie(self, account: Account) -> str:
+        """The token of a session that the browser holds."""
+        form = {"username": account.username, "password": PASSWORD}
+        answer = requests.post(f"{self._server.url}/api/v1/sign_in", json=form, timeout=DEADLINE)
+        return answer.cookies[f"rkv_session_{self._server.port}"]
 
     def _sign_in(self, account: Account) -> dict[str, Any]:
         """The answer, be it that a code is owed."""

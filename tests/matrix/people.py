@@ -29,6 +29,7 @@ IDENTITIES = [
     "admin",
     "ended session",
     "disabled user",
+    "bearer token in the cookie",
     "read token",
     "prefix token",
     "revoked token",
@@ -116,19 +117,29 @@ def found(folder: Path) -> Town:
     def bearer(verb: str, username: str) -> str:
         return sign(verb, username, token=True)["token"]
 
+    def cookie(verb: str, username: str) -> str:
+        client = app.test_client()
+        answer = client.post(f"/api/v1/{verb}", json={"username": username, "password": PASSWORD})
+        assert answer.status_code in {200, 201}, answer.text
+        return client.get_cookie(SESSION).value
+
     def call(token: str, verb: str, **payload: object) -> dict[str, object]:
         headers = {"Authorization": f"Bearer {token}"}
         answer = app.test_client().post(f"/api/v1/{verb}", json=payload, headers=headers)
         assert answer.status_code < 300, answer.text
         return answer.json or {}
 
-    # a session's token is a cookie as well as a bearer
     for identity, username in [("alice", "alice"), ("charlie", "charlie"), ("admin", "root"), ("disabled user", "dis")]:
-        people[identity] = Credentials(cookie=bearer("sign_up", username))
+        people[identity] = Credentials(cookie=cookie("sign_up", username))
     bearer("sign_up", "victor")
-    call(people["alice"].cookie, "set", key="app/secret", value=SECRET)
-    over = bearer("sign_in", "alice")
-    call(over, "sign_out")
+    # of a superuser, so that it would open everything
+    smuggled = bearer("sign_in", "root")
+    people["bearer token in the cookie"] = Credentials(cookie=smuggled)
+    call(bearer("sign_in", "alice"), "set", key="app/secret", value=SECRET)
+    over = cookie("sign_in", "alice")
+    client = app.test_client()
+    client.set_cookie(SESSION, over)
+    assert client.post("/api/v1/sign_out").status_code == 204
     people["ended session"] = Credentials(cookie=over)
 
     dora = bearer("sign_up", "dora")
