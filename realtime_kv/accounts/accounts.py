@@ -134,8 +134,8 @@ class Accounts:
         The new token is for the cookie; with `as_token` it is a bearer token. Neither is accepted as the other. The
         secret of an `invitation` is looked at only where the settings demand one.
 
-        Fails with InvalidName, InvalidPassword, NameTaken, RateLimited or, when the disk is nearly full, Unavailable, and
-        where signing up is not open to everybody with Forbidden or LinkExpired.
+        Fails with InvalidName, InvalidPassword, NameTaken, RateLimited; with Unavailable when the disk is nearly full,
+        and where signing up is not open to everybody with Forbidden or LinkExpired.
         """
         return self.context.walk(self._sign_up(username, password, visit, replacing, kept, as_token, invitation))
 

@@ -157,7 +157,16 @@ _PAGES = {
     "GET /trash": Row(PAGE),
     **{
         f"GET /account{page}": Row(PAGE)
-        for page in ("/profile", "/security", "/sessions", "/tokens", "/data", "/preferences", "/events")
+        for page in (
+            "/profile",
+            "/security",
+            "/security/two-step",
+            "/sessions",
+            "/tokens",
+            "/data",
+            "/preferences",
+            "/events",
+        )
     },
     "POST /account/data": Row(
         _who(OPEN, SIGN_IN, SIGN_IN, alice=UNAUTHENTICATED), {**_PASSWORD, "do": "delete", "username": "alice"}
