@@ -1,6 +1,7 @@
 """Purge, backup and restore of a whole house; only the time is ours to turn."""
 
 import os
+import resource
 import sqlite3
 import stat
 from contextlib import closing
@@ -18,7 +19,7 @@ from realtime_kv.accounts.visit import Visit
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.core.backup import Unusable
-from realtime_kv.core.errors import InvalidCredentials, Unauthenticated
+from realtime_kv.core.errors import InvalidCredentials, Unauthenticated, Unavailable
 from tests.core.house import Person
 from tests.core.test_purge import on_disk, rows, secret, state
 
@@ -321,3 +322,31 @@ def test_backups_are_made_by_the_clock_and_the_oldest_go(tmp_path):
     assert len(set(names)) == 5
     assert home.audit("backup_made")[0][0] == HOUSE.actor
     home.house.stop()
+
+
+def test_a_backup_replaces_a_file_only_when_it_is_told_to(home, tmp_path):
+    file = tmp_path / "copy.db"
+    file.write_text("something else")
+    with pytest.raises(Unusable, match="exists already"):
+        home.wait(home.operations.backup(file))
+    assert file.read_text() == "something else"
+    home.wait(home.operations.backup(file, force=True))
+    assert file.read_bytes().startswith(b"SQLite format 3")
+
+
+def test_a_full_disk_is_not_blamed_on_the_backup(home, tmp_path):
+    person = home.person(home.sign_up("Alice").token)
+    for n in range(30):
+        person.set(f"k{n}", "x" * 60_000)
+    home.wait(home.operations.backup(tmp_path / "copy.db"))
+    before = person.list(limit=1000)["entries"]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # as much as a full disk leaves: files grow to 1 MiB and no further
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(Unavailable, match=r"The restore was not done: .* Free some space"):
+            home.wait(home.operations.restore(tmp_path / "copy.db", CLI))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert person.list(limit=1000)["entries"] == before
+    assert list(home.operations.folder.glob("*restor*")) == []
