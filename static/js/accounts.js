@@ -52,7 +52,13 @@ async function call(url, name, request) {
       message: `${origin} cannot be reached from here. (Is this page's origin one of its RKV_ORIGINS?)`,
     })
   if (response.status === 204) return {}
-  const answer = await response.json().catch(() => ({}))
+  const answer = await response.json().catch(() => null)
+  if (answer === null)
+    // a proxy's own error, or a network's sign-in page
+    throw new Refusal({
+      code: "unavailable",
+      message: `Something in front of ${origin} answered instead of the server (${response.status}). Try again later.`,
+    })
   if (response.ok) return answer
   const { type: _type, title, status: _status, detail, code = "internal", ...extra } = answer
   throw new Refusal({ code, message: detail ?? title ?? `The server answered ${response.status}.`, ...extra })
