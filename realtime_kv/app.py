@@ -169,7 +169,8 @@ def create_app(
 
     operations = Operations(config, runtime, store, clock_guard, clock, start_anew)
     operations.schedule()
-    carrier = Carrier(engine, runtime, store, config.data_dir, limit_log)
+    transfer_rate = config.verbs_per_second if config.rate_limits else None
+    carrier = Carrier(engine, runtime, store, config.data_dir, limit_log, transfer_rate, steady)
     gauges: Gauges = [store.metrics, gateway.metrics, streams.metrics, clock_guard.metrics]
     chronicle = Chronicle(
         runtime, store.readers, store.pulse, partial(_figures, gauges), Path(str(engine.url.database)), steady

@@ -99,11 +99,18 @@ class FairPool:
         self._inline_lock = threading.RLock()
 
     def submit(
-        self, fn: Callable[[Any], T], client: Client = SYSTEM, *, kind: str = "", expected_ms: float = 1.0
+        self,
+        fn: Callable[[Any], T],
+        client: Client = SYSTEM,
+        *,
+        kind: str = "",
+        expected_ms: float = 1.0,
+        first: bool = False,
     ) -> Future[T]:
         """`fn(resource)` on one of the threads, at this client's turn. Raises RateLimited, Unavailable.
 
         `expected_ms` is what it is expected to cost where nothing is known of this `kind` of work of this user yet.
+        What comes `first` is served before everything else that waits for its credential: a further step.
         """
         if self._stopped:
             raise _stopping()
@@ -114,7 +121,7 @@ class FairPool:
             return future
         job = _Job(fn, client, kind, self._costs.get((client.user, kind), expected_ms))
         with self._lock:
-            dropped = (self._expensive if job.expensive else self._cheap).push(job)
+            dropped = (self._expensive if job.expensive else self._cheap).push(job, first=first)
             wake = self._idle > 0
             self._idle -= wake
         if wake:

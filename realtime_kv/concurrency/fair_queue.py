@@ -56,12 +56,14 @@ class _User(Generic[Item]):
         # the number of its valid entry in the heap; 0 for none
         self.entry = 0
 
-    def add(self, item: Item) -> None:
+    def add(self, item: Item, first: bool) -> None:
         credential = self.credentials.get(item.credential)
         if credential is None:
             start = min((other.virtual_time for other in self.credentials.values()), default=0.0)
             credential = self.credentials[item.credential] = _Credential(start)
         credential.items[item] = None
+        if first:
+            credential.items.move_to_end(item, last=False)
         self.count += 1
 
     def take(self) -> Item:
@@ -115,8 +117,11 @@ class FairQueue(Generic[Item]):
         found = self._users.get(user)
         return 0 if found is None else found.count
 
-    def push(self, item: Item) -> Item | None:
-        """Let `item` wait. Returns the item that was dropped for it, which may be `item` itself."""
+    def push(self, item: Item, *, first: bool = False) -> Item | None:
+        """Let `item` wait, behind the others of its credential, or `first` of them.
+
+        Returns the item that was dropped for it, which may be `item` itself.
+        """
         user = self._users.get(item.user)
         dropped: Item | None = None
         if user is not None and user.count >= self._max_per_user:
@@ -130,7 +135,7 @@ class FairQueue(Generic[Item]):
         if user is None:
             start = max(self._clock, self._finished.pop(item.user, 0.0))
             user = self._users[item.user] = _User(item.user, start)
-        user.add(item)
+        user.add(item, first)
         self._total += 1
         if not user.entry and user.running < self._max_running:
             self._enter(user)

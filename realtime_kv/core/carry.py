@@ -13,18 +13,23 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 from sqlalchemy import Engine
 
+from realtime_kv.concurrency.fair_pool import Client, FairPool
 from realtime_kv.core import database, exports, permissions
 from realtime_kv.core.budgets import Budget, Exceeded
 from realtime_kv.core.caller import Caller
+from realtime_kv.core.clock import steady_ms
+from realtime_kv.core.cost import Cost
 from realtime_kv.core.errors import Forbidden, RateLimited, Unavailable
 from realtime_kv.core.exports import Exported
+from realtime_kv.core.frames import Counted
 from realtime_kv.core.importer import Imported, Importer, Progress
 from realtime_kv.core.imports import Asked, Mode, Plan
 from realtime_kv.core.items import Format
-from realtime_kv.core.ops import Op
+from realtime_kv.core.ops import Op, Set
 from realtime_kv.core.runtime import Future, Runtime, Workers
 from realtime_kv.core.space import Quota
 from realtime_kv.core.store import Store
+from realtime_kv.core.transfer_budget import TransferBudget
 from realtime_kv.metrics.limit_log import LimitLog
 
 T = TypeVar("T")
@@ -107,7 +112,17 @@ class Incoming:
 class Carrier:
     """What the door calls, on the edge's thread."""
 
-    def __init__(self, engine: Engine, runtime: Runtime, store: Store, folder: Path, limit_log: LimitLog) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        runtime: Runtime,
+        store: Store,
+        folder: Path,
+        limit_log: LimitLog,
+        rate: int | None = None,
+        steady: Callable[[], int] = steady_ms,
+    ) -> None:
+        """`rate` is that of the transfer budget, in units a second; None for no limit."""
         self._store = store
         self._runtime = runtime
         self._folder = folder
@@ -117,9 +132,18 @@ class Carrier:
         # one of a user's sessions, and one of their API tokens (True)
         self._imports: dict[tuple[int, bool], Incoming] = {}
 
-        def workers(name: str) -> Workers:
-            resource = partial(database.reading, engine)
-            return Workers(runtime, THREADS, name=name, resource=resource, on_error=store.check_error)
+        self._budget = TransferBudget(rate, store.quota, steady)
+
+        def workers(name: str) -> FairPool:
+            return FairPool(
+                runtime,
+                name,
+                threads=THREADS,
+                resource=partial(database.reading, engine),
+                max_running=1,
+                max_total=MOST,
+                on_error=store.check_error,
+            )
 
         # a large import keeps no export waiting, and neither keeps what is on its way to or from a client
         self._exporters, self._importers = workers("export"), workers("import")
@@ -138,6 +162,7 @@ class Carrier:
             raise self._limited(caller, over)
         if self._exports.total() >= MOST:
             raise Unavailable("Too many exports are on their way; try again in a moment.", retry_after=5)
+        self._check_budget(caller)
         self._exports.take(caller)
 
         def gone() -> None:
@@ -150,8 +175,15 @@ class Carrier:
                 made = exports.write(db, user_id, now, format=format, prefix=prefix, file=file)
                 return Outgoing(made, file, self.files, gone)
 
-        future = self._exporters.submit(write)
-        future.then(lambda made: gone() if made.failed else None)
+        def written(made: Future[Outgoing]) -> None:
+            if made.failed:
+                gone()
+            else:
+                outgoing = made.result()
+                self._budget.charge(_lane(caller), Cost(rows=outgoing.made.count, bytes=outgoing.bytes).units)
+
+        future = self._exporters.submit(write, Client(user_id, caller.session_id))
+        future.then(written)
         return future
 
     def begin_import(self, caller: Caller) -> Incoming:
@@ -166,6 +198,7 @@ class Carrier:
             )
         if len(self._imports) >= MOST:
             raise Unavailable("Too many imports are under way; try again in a moment.", retry_after=30)
+        self._check_budget(caller)
         incoming = self._imports[lane] = Incoming(self, caller, self._new_file())
         return incoming
 
@@ -187,7 +220,8 @@ class Carrier:
                 importer = Importer(caller, asked, Plan(smaller, larger), progress)
                 return importer.run(database.driver(connection), file, self, dry_run=dry_run)
 
-        return self._importers.submit(work)
+        self._budget.charge(_lane(caller), Cost(bytes=progress.done).units)
+        return self._importers.submit(work, Client(caller.user_id, caller.session_id))
 
     def forget(self, caller: Caller) -> None:
         """For Incoming."""
@@ -215,7 +249,13 @@ class Carrier:
         """See Target."""
         if self._stopping:
             raise Unavailable("The server is stopping; import the same file again in a moment.", retry_after=5)
-        return self._wait(lambda: self._store.carry_in(caller, ops)).revision
+
+        def ask() -> Future[Counted]:
+            size = sum(len(op.value) for op in ops if isinstance(op, Set))
+            self._budget.charge(_lane(caller), Cost(ops=len(ops), bytes=size).units)
+            return self._store.carry_in(caller, ops)
+
+        return self._wait(ask).revision
 
     def _wait(self, ask: Callable[[], Future[T]]) -> T:
         """The answer to what is asked on the edge's thread, where everybody asks."""
@@ -230,9 +270,17 @@ class Carrier:
         self._runtime.deliver(asked)
         return self._runtime.wait(answer, _WRITE_SECONDS)
 
-    def _limited(self, caller: Caller, over: Exceeded) -> RateLimited:
+    def _check_budget(self, caller: Caller) -> None:
+        if seconds := self._budget.wait(_lane(caller)):
+            raise self._limited(
+                caller,
+                Exceeded("transfer_volume", f"That was too much exported and imported at once; go on in {seconds} s."),
+                seconds,
+            )
+
+    def _limited(self, caller: Caller, over: Exceeded, retry_after: int = 5) -> RateLimited:
         self._limit_log.record(over.limit, account=caller.user_id, credential=caller.session)
-        return RateLimited(over.message, retry_after=5)
+        return RateLimited(over.message, retry_after=retry_after)
 
     def _new_file(self) -> BinaryIO:
         return cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._folder)))

@@ -95,13 +95,14 @@ class Readings:
         except BaseException as error:  # handed to whoever waits
             self._end(reading, error)
 
-    def _take(self, reading: _Reading, step: Step) -> None:
+    def _take(self, reading: _Reading, step: Step, *, first: bool = False) -> None:
         caller, cost = reading.caller, reading.cost
         self._pool.submit(
             lambda connection: step(database.driver(connection), cost),
             Client(caller.user_id, caller.session_id, caller),
             kind=reading.kind,
             expected_ms=reading.expected_ms,
+            first=first,
         ).then(lambda taken: self._taken(reading, taken))
 
     def _taken(self, reading: _Reading, taken: Future[Any]) -> None:
@@ -111,7 +112,7 @@ class Readings:
             answer = taken.result()
             if isinstance(answer, Unfinished):
                 self._settle(reading)
-                self._take(reading, answer.go_on)
+                self._take(reading, answer.go_on, first=True)
                 return
         except BaseException as error:  # handed to whoever waits
             self._end(reading, error)

@@ -72,6 +72,14 @@ def test_the_credentials_of_a_user_share_alike_and_each_keeps_its_order():
         assert names == sorted(names)
 
 
+def test_a_further_step_comes_before_what_else_waits_for_its_credential():
+    waiting = queue()
+    for n in range(3):
+        waiting.push(Work("a", n))
+    waiting.push(Work("a", 9), first=True)
+    assert [work.name for work in serve(waiting)] == [9, 0, 1, 2]
+
+
 def test_no_more_of_one_user_than_allowed_is_served_at_once():
     waiting = queue(max_running=2)
     for n in range(5):

@@ -16,6 +16,7 @@ from realtime_kv.core.carry import Carrier
 from realtime_kv.core.errors import RateLimited, Unavailable
 from realtime_kv.core.models import UserSession
 from realtime_kv.core.runtime import Threads
+from realtime_kv.core.space import Quota
 from realtime_kv.metrics.limit_log import LimitLog
 from tests.core.house import FAR_AWAY, Person, Watcher
 
@@ -224,3 +225,25 @@ def test_how_far_an_import_is_concerns_whoever_sent_it(carrier, alice, token_of)
     mine.close()
     theirs.close()
     assert carrier.progress(alice.caller) is carrier.progress(token_of.caller) is None
+
+
+def test_a_full_import_is_possible_at_once_and_endless_ones_are_refused_until_the_budget_is_back(house, tmp_path):
+    store = house.open(quota=Quota(keys=200, bytes=1024 * 1024))
+    now = [0]
+    limits = LimitLog(store.clock)
+    carrier = Carrier(house.engine, store.runtime, store, tmp_path, limits, rate=100, steady=lambda: now[0])
+    person, other = Person(store, house.add_user("ed")), Person(store, house.add_user("di"))
+    for n in range(2):
+        content = "".join(f'{{"key": "k{i}", "value": {n}}}\n' for i in range(200)).encode()
+        assert bring(carrier, person, content).revisions
+    for _ in range(3):
+        if not carrier._budget.wait((person.caller.user_id, False)):
+            content = content.replace(b'"value": ', b'"value": 1')
+            assert bring(carrier, person, content).revisions
+    with pytest.raises(RateLimited) as refused:
+        bring(carrier, person, content)
+    assert [row.limit for row in limits.recent()] == ["transfer_volume"]
+    assert bring(carrier, other, content).revisions
+    now[0] += 1000 * refused.value.extra["retry_after"]
+    assert bring(carrier, person, content).unchanged == 200
+    carrier.stop()

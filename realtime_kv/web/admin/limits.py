@@ -36,6 +36,7 @@ TITLES = {
     "tabs_of_all_tokens": "Tabs of all API tokens of a user",
     "tabs_per_token": "Tabs of one API token",
     "tabs_per_user": "Tabs of one user",
+    "transfer_volume": "Volume of exports and imports",
     "unanswered_requests": "Unanswered requests of one tab",
     "unauthenticated_work": "Work for clients that are not signed in",
     "verbs_per_second": "Operations per second of a user",
