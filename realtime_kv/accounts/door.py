@@ -15,6 +15,8 @@ from realtime_kv.config import Config
 # Set in a WSGI environ to True once the request is known to be somebody's: a session or token was found, or a
 # Socket.IO session has joined. Such a request is not charged to its network.
 RECOGNISED = "realtime_kv.recognised"
+# In a WSGI environ: tells whether the client has closed the connection, so that nobody waits for the answer.
+HUNG_UP = "realtime_kv.hung_up"
 
 Kind = Literal["bearer", "cookie"] | None
 

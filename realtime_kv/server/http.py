@@ -6,6 +6,7 @@ import logging
 import re
 import socket
 from collections.abc import Iterator
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ import msgspec
 from eventlet import greenio, wsgi
 
 from realtime_kv.accounts.addresses import network_of
-from realtime_kv.accounts.door import RECOGNISED
+from realtime_kv.accounts.door import HUNG_UP, RECOGNISED
 from realtime_kv.core.errors import BadRequest, Refusal
 from realtime_kv.server import strict
 from realtime_kv.server.admission import Admission, Ticket
@@ -161,6 +162,8 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
         environ: dict[str, Any] = super().get_environ()
         self._deadline.cancel()
         self._unread = False
+        # of the socket and not of this connection, which would be a cycle for the garbage collector
+        environ[HUNG_UP] = partial(has_hung_up, self.connection.fd)
         self._ticket = ticket = self._admit(environ)
         # a hook that nobody uses, and a way back to this connection: its buffers would wait for the garbage collector
         environ.pop("eventlet.set_idle", None)
@@ -320,6 +323,19 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
         if match is None:
             raise _NotAChunk("not a chunk")
         return int(match[1], 16)
+
+
+def has_hung_up(sock: socket.socket) -> bool:
+    """Whether the peer has closed its side of the connection; nothing is read.
+
+    A peer that only closes its sending side after a request counts as gone, as with other servers.
+    """
+    try:
+        return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 class _Refused(ConnectionError):

@@ -6,8 +6,12 @@ the API stay as they are. A file is compressed once for each of its versions and
 
 import gzip
 import re
+from functools import partial
 
 from flask import Flask, Response, request
+
+from realtime_kv.core.runtime import Future, Workers
+from realtime_kv.web.house import wait
 
 COMPRESSIBLE = frozenset({"text/javascript", "text/css", "image/svg+xml"})
 # below this, headers weigh more than what is won
@@ -21,28 +25,39 @@ _kept: dict[tuple[str, str], bytes] = {}
 
 def register(app: Flask) -> None:
     """Compress the static files of `app` for whoever takes gzip."""
-    app.after_request(_compress)
+    workers = Workers(app.extensions["realtime_kv"].runtime, 1, name="compression")
+    under_way: dict[tuple[str, str], Future[bytes]] = {}
+
+    @app.after_request
+    def compress(response: Response) -> Response:
+        static = request.path.startswith("/static/") or request.path == "/rkv.js"
+        if not static or response.mimetype not in COMPRESSIBLE:
+            return response
+        response.vary.add("Accept-Encoding")
+        etag, _ = response.get_etag()
+        if response.status_code != 200 or not etag or not request.accept_encodings["gzip"]:
+            return response
+        version = (request.path, etag)
+        if version not in _kept:
+            # the first time takes up to half a second for the largest file, which is not the event loop's to spend
+            if version not in under_way:
+                response.direct_passthrough = False
+                pack = partial(_pack, response.get_data(), script=_is_own_script(response))
+                under_way[version] = workers.submit(lambda _: pack())
+            _kept[version] = wait(under_way[version])
+            under_way.pop(version, None)
+        if len(_kept[version]) >= SMALLEST and request.method == "GET":
+            response.direct_passthrough = False
+            response.set_data(_kept[version])
+            response.content_encoding = "gzip"
+            # the same file in other bytes: equal in what it means, which is what a weak tag says
+            response.set_etag(etag, weak=True)
+        return response
 
 
-def _compress(response: Response) -> Response:
-    static = request.path.startswith("/static/") or request.path == "/rkv.js"
-    if not static or response.mimetype not in COMPRESSIBLE:
-        return response
-    response.vary.add("Accept-Encoding")
-    etag, _ = response.get_etag()
-    if response.status_code != 200 or not etag or not request.accept_encodings["gzip"]:
-        return response
-    version = (request.path, etag)
-    if version not in _kept:
-        response.direct_passthrough = False
-        content = response.get_data()
-        if response.mimetype == "text/javascript" and not request.path.startswith("/static/js/vendor/"):
-            content = _COMMENTS.sub(b"", content)
-        _kept[version] = gzip.compress(content, mtime=0)
-    if len(_kept[version]) >= SMALLEST and request.method == "GET":
-        response.direct_passthrough = False
-        response.set_data(_kept[version])
-        response.content_encoding = "gzip"
-        # the same file in other bytes: equal in what it means, which is what a weak tag says
-        response.set_etag(etag, weak=True)
-    return response
+def _is_own_script(response: Response) -> bool:
+    return response.mimetype == "text/javascript" and not request.path.startswith("/static/js/vendor/")
+
+
+def _pack(content: bytes, *, script: bool) -> bytes:
+    return gzip.compress(_COMMENTS.sub(b"", content) if script else content, mtime=0)

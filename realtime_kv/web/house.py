@@ -1,16 +1,19 @@
 """The parts of the house that the web needs, as the app has connected them."""
 
+import time
 from collections.abc import Iterable
 from typing import Protocol, TypeVar, cast
 
-from flask import current_app
+from flask import current_app, has_request_context, request
 
+from realtime_kv.accounts import door
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.config import Config
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.carry import Carrier
 from realtime_kv.core.chronicle import Chronicle
 from realtime_kv.core.clock_guard import ClockGuard
+from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.core.store import Store
 from realtime_kv.metrics.limit_log import LimitLog
@@ -20,6 +23,8 @@ T = TypeVar("T")
 
 # longer than the database's own busy timeout: what takes this long has an unknown outcome
 PATIENCE = 30.0
+# how often it is looked whether the client of a request that waits is still there
+LOOK_SECONDS = 0.5
 
 
 class Streams(Protocol):
@@ -78,5 +83,18 @@ def house() -> House:
 
 
 def wait(future: Future[T], seconds: float = PATIENCE) -> T:
-    """The future's answer. Raises what it failed with, or Unavailable."""
-    return house().runtime.wait(future, seconds)
+    """The future's answer. Raises what it failed with; Unavailable after `seconds`, or when the client has gone."""
+    hung_up = request.environ.get(door.HUNG_UP) if has_request_context() else None
+    if hung_up is None:
+        return house().runtime.wait(future, seconds)
+    end = time.monotonic() + seconds
+    while True:
+        left = end - time.monotonic()
+        try:
+            return house().runtime.wait(future, max(0.0, min(left, LOOK_SECONDS)))
+        except Unavailable:
+            # it is the future's own answer, or nothing has come
+            if future.done or left <= LOOK_SECONDS:
+                raise
+        if hung_up():
+            raise Unavailable("The connection that asked for this has closed.")
