@@ -114,7 +114,7 @@ def test_whatever_happens_during_a_sync_every_write_comes_once_and_in_order(app,
     if prefix is not None:
         object.__setattr__(caller, "prefix", prefix)
     late = Late(house.store)
-    streams, wire = Streams(house.config, house.runtime, late, house.accounts), Wire()
+    streams, wire = Streams(house.config, house.runtime, late, house.accounts, house.limit_log), Wire()
     with patch.object(module, "HELD_BYTES", held_bytes):
         stream = streams.open(caller, "", None, None, streams.endings)
         stream.begin(wire)
