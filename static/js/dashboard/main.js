@@ -196,7 +196,13 @@ function moveFocus() {
 /** Unsaved text of this tab, from before it was signed out or loaded again. */
 async function restoreDrafts(records) {
   if (records.length === 0) return
-  await desk.opened.load?.()
+  try {
+    await desk.opened.load?.()
+  } catch (error) {
+    // the next page of this tab has them
+    keepDrafts(made.username, records)
+    return page.failedToLoad(error)
+  }
   desk.opened.resume(records)
 }
 
