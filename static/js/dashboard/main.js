@@ -116,10 +116,14 @@ function begin([{ Leaving }, { keepHere, keepNothing }, hints]) {
 async function signedOut(pending) {
   over = true
   empty(at)
+  // before writes that wait are refused: then they are drafts again, which the client keeps anyway
+  const records = desk.opened.records ?? []
+  // and after the client knows what it keeps
+  await null
   leaving ??= await import("./shell/leaving.js").then(({ Leaving }) => new Leaving(desk, at("signout")), () => null)
-  if (leaving) return leaving.signedOut(pending)
+  if (leaving) return leaving.signedOut(pending, records)
   // what says why could not be loaded
-  keepDrafts(made.username, desk.opened.records ?? [])
+  keepDrafts(made.username, records)
   return location.assign("/signin")
 }
 

@@ -22,12 +22,11 @@ export class Leaving {
     addEventListener("beforeunload", this.#closing)
   }
 
-  /** We have been signed out, with these writes waiting. */
-  async signedOut(pending) {
+  /** We have been signed out, with these writes waiting, and `records` of what was being written. */
+  async signedOut(pending, records) {
     const { kv, page } = this.#desk
     const { reason } = kv
     const texts = this.#unsaved(pending)
-    const records = this.#desk.opened.records ?? []
     const queued = pending.length > 0 && kv.keepsAfterSignOut
     const kept = !NOT_KEPT.includes(reason) && keepDrafts(page.username, records)
     const drafts = queued ? records.length : texts.length
