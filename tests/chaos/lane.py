@@ -210,6 +210,8 @@ class _Run:
         self._lane.relay.restore()
         await self._page.evaluate("chaos.module.signedOut()")
         await self._note()
+        # the browser would load the page over connections that were killed silently before; how it copes is not the client's
+        self._lane.relay.drop()
         await self._sign_in()
         await self._begin()
         await self._live("sign-out elsewhere")
