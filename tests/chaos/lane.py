@@ -24,6 +24,7 @@ SCRIPT = Path(__file__).with_name("page.js")
 # a run that takes longer hangs
 RUN_SECONDS = 240
 LONG_SLEEP_SECONDS = 12
+SIGN_INS = 10  # attempts
 SHOWN = 400  # characters of an error
 FAULTS = ("sleep", "network change", "swallowed packets", "server upgrade", "sign-out elsewhere")
 
@@ -146,9 +147,13 @@ class _Run:
         return record
 
     async def _sign_in(self) -> None:
-        answer = await self._context.request.post(
-            f"{self._lane.relay.url}/api/v1/sign_in", data={"username": self._name, "password": PASSWORD}
-        )
+        credentials = {"username": self._name, "password": PASSWORD}
+        for _ in range(SIGN_INS):
+            answer = await self._context.request.post(f"{self._lane.relay.url}/api/v1/sign_in", data=credentials)
+            # a busy machine is no fault
+            if answer.status != 503:
+                break
+            await asyncio.sleep(1)
         assert answer.status == 200, await answer.text()
 
     async def _live(self, fault: str) -> None:
@@ -210,7 +215,7 @@ class _Run:
         self._lane.relay.restore()
         await self._page.evaluate("chaos.module.signedOut()")
         await self._note()
-        # the browser would load the page over connections that were killed silently before; how it copes is not the client's
+        # else the browser loads the page over connections that were killed silently before
         self._lane.relay.drop()
         await self._sign_in()
         await self._begin()
