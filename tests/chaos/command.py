@@ -32,15 +32,18 @@ def main(arguments: list[str]) -> int:
     options = _parse(arguments)
     seed = random.randrange(10**6) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
-    results = asyncio.run(run(options.runs, seed, lanes=options.lanes, minutes=options.minutes))
+    results: list[Result] = []
+    try:
+        asyncio.run(run(results, options.runs, seed, lanes=options.lanes, minutes=options.minutes))
+    except KeyboardInterrupt:
+        print("interrupted")
     print(table(results))
     judge = (lambda result: result.problems) if options.untimed else problems
     return 1 if any(map(judge, results)) else 0
 
 
-async def run(runs: int, seed: int, *, lanes: int = 2, minutes: float | None = None) -> list[Result]:
-    """Make so many runs, in parallel lanes; none begins after `minutes`."""
-    results: list[Result] = []
+async def run(results: list[Result], runs: int, seed: int, *, lanes: int = 2, minutes: float | None = None) -> None:
+    """Make so many runs, in parallel lanes, and add what they come to; none begins after `minutes`."""
     numbers = iter(range(runs))
     ends = time.monotonic() + minutes * 60 if minutes else None
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, COMMANDS)), None)
@@ -66,7 +69,6 @@ async def run(runs: int, seed: int, *, lanes: int = 2, minutes: float | None = N
                 for lane in opened:
                     await lane.__aexit__()
                 await browser.close()
-    return results
 
 
 def problems(result: Result) -> list[str]:
@@ -82,6 +84,8 @@ def problems(result: Result) -> list[str]:
 
 def table(results: list[Result]) -> str:
     """What all of it came to, for people."""
+    if not results:
+        return "no run was finished"
     lines = [f"{'fault':<20}{'times':>7}{'live: median':>14}{'95 %':>8}{'most':>8}  seconds"]
     for fault in FAULTS:
         live = sorted(seconds for result in results for name, seconds in result.live if name == fault)
