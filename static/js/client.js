@@ -74,6 +74,7 @@ export class Client extends Verbs {
         this.#kept?.pendingChanged()
         if (this.#outbox.pending.length > 0) this.#connection.wake()
       },
+      ended: () => this.#connection.sessionEnded(),
       quarantines: (write) => this.#emit("quarantined", { write }),
       held: this.#replica,
       now: () => Date.now() - this.clockAhead,
@@ -387,16 +388,17 @@ export class Client extends Verbs {
   }
 
   #told(name, detail) {
-    this.#emit(name, detail)
-    if (name !== "state") return
-    if (this.state === "signed out") {
+    const ended = name === "state" && this.state === "signed out"
+    if (ended) {
+      // Before anybody hears of it, and forgets more than this.
       this.#liveness.close()
       const { keepWrites } = this.#whenSignedOut
       this.keepsAfterSignOut = keepWrites && (this.#kept?.outlastsSession ?? false)
       this.forget({ keepWrites }).catch(() => {})
-      if (this.keepsAfterSignOut) this.#outbox.fail(new Refusal({ code: "unauthenticated", message: KEPT }))
     }
-    if (this.state === "live") this.#kept?.adopt().catch(() => {})
+    this.#emit(name, detail)
+    if (ended && this.keepsAfterSignOut) this.#outbox.fail(new Refusal({ code: "unauthenticated", message: KEPT, kept: true }))
+    if (name === "state" && this.state === "live") this.#kept?.adopt().catch(() => {})
   }
 
   #adopt(write) {

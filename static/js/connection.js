@@ -167,6 +167,12 @@ export class Connection {
     this.#socket.disconnect()
   }
 
+  /** The server has refused something because the session has ended. It says so and closes; if it does not, the next attempt tells. */
+  sessionEnded() {
+    const round = this.#round
+    setTimeout(() => round === this.#round && this.#again(), TRY_AGAIN)
+  }
+
   /** Ends a rest. */
   wake() {
     if (this.#resting) this.#hurry()

@@ -47,6 +47,7 @@ export class Outbox {
   #makeId
   #changed
   #quarantines
+  #ended
   #held
   #limit
   #now
@@ -54,7 +55,8 @@ export class Outbox {
   /**
    * `send(verb, payload, answered)` puts a write on the wire; `answered(body)` is called at most once, with the
    * server's answer. `later(seconds, fn)`, `makeId()` and `now()`, the server's time in milliseconds, are time and randomness.
-   * `changed()` is called when `pending` or `quarantined` is another than before, `quarantines(write)` when a write is quarantined.
+   * `changed()` is called when `pending` or `quarantined` is another than before, `quarantines(write)` when a write is quarantined,
+   * `ended()` when the server says that the session has ended.
    * `held` is the replica: what a write relies on.
    */
   constructor({
@@ -63,6 +65,7 @@ export class Outbox {
     makeId,
     changed = () => {},
     quarantines = () => {},
+    ended = () => {},
     held = { dataSet: null, entries: new Map() },
     limit = ON_THE_WIRE,
     now = Date.now,
@@ -72,6 +75,7 @@ export class Outbox {
     this.#makeId = makeId
     this.#changed = changed
     this.#quarantines = quarantines
+    this.#ended = ended
     this.#held = held
     this.#limit = this.#window = limit
     this.#now = now
@@ -234,10 +238,19 @@ export class Outbox {
   #answered(write, body) {
     this.#onTheWire -= 1
     this.#window = Math.min(this.#window * 2, this.#limit)
+    if (body.error?.code === "unauthenticated") return this.#hold(write)
     if (!body.ok && this.#mayRepeat(write, body.error)) return this.#wait(write, body.error)
     this.#settle(write, () => (body.ok ? write.resolve(body) : write.reject(new Refusal(body.error))))
     this.#sendMore()
     this.#changed()
+  }
+
+  /** The session has ended: nothing was written. The write waits for the next one, or for `fail`. */
+  #hold(write) {
+    write.sent = false
+    this.#connected = false
+    this.#changed()
+    this.#ended()
   }
 
   #settle(write, tell) {

@@ -305,3 +305,21 @@ test("what another tab has left behind may have been sent by it", async () => {
   box.connected()
   await assert.rejects(adopted, { code: "unknown_outcome" })
 })
+
+test("a write that is refused because the session has ended waits for the next one", async () => {
+  let ended = 0
+  const { box, wire } = outbox({ ended: () => (ended += 1) })
+  box.connected()
+  const one = set(box, "a")
+  const two = set(box, "b")
+  wire[0].answered({ ok: false, error: { code: "unauthenticated", message: "Sign in first." } })
+  set(box, "c")
+  assert.equal(wire.length, 2)
+  assert.equal(ended, 1)
+  box.disconnected()
+  box.connected()
+  assert.deepEqual(wire.slice(2).map(({ payload }) => payload.key), ["a", "b", "c"])
+  wire[2].answered({ ok: true, revision: 1 })
+  wire[3].answered({ ok: true, revision: 2 })
+  assert.deepEqual([(await one).revision, (await two).revision], [1, 2])
+})
