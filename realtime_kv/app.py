@@ -175,6 +175,7 @@ def create_app(
     chronicle = Chronicle(
         runtime, store.readers, store.pulse, partial(_figures, gauges), Path(str(engine.url.database)), steady
     )
+    gauges.append(chronicle.metrics)
     app.extensions["realtime_kv"] = House(
         config,
         runtime,

@@ -404,6 +404,9 @@ class Accounts:
 
     def _note_failure(self, action: str, user_id: int | None, visit: Visit) -> None:
         now, doer = self.context.clock(), Doer("nobody", None, visit)
+        # about an account there are few, because each waits longer than the one before
+        if user_id is None and not self.context.limits.may_note(visit.address):
+            return
         self.context.note(lambda db: audit.write(db, now, doer, action, user_id, ok=False), stranger(visit))
 
     def _sign_out(self, token: str, visit: Visit) -> Steps[None]:

@@ -42,6 +42,9 @@ MAIL_ELSEWHERE = Rate(20, MINUTE)
 # sign-ins to one account with the right password, and changes of one: each takes everybody's time, and is kept
 ENTER = Rate(120, 5 * SECOND)
 CHANGE = Rate(120, SECOND)
+# sign-ins and changes of one account in the long run, and entries of the audit log about nobody from one network: each
+# leaves rows that are kept for months
+LASTING = Rate(2000, MINUTE)
 # attempts at one name, from everywhere, after which it counts as under attack
 ATTACK = Rate(50, MINUTE)
 
@@ -141,6 +144,7 @@ class Limits:
         self._mails, self._attacks = Buckets(MAIL), Buckets(ATTACK)
         self._mails_elsewhere = Buckets(MAIL_ELSEWHERE)
         self._entries, self._changes = Buckets(ENTER), Buckets(CHANGE)
+        self._lasting, self._notes = Buckets(LASTING), Buckets(LASTING)
         self._delays = Delays()
         # apart, so that a flood of invented names cannot make us forget them
         self._codes, self._passwords = Delays(), Delays()
@@ -162,6 +166,7 @@ class Limits:
     def enter(self, user_id: int) -> None:
         """Somebody knows the password: one session more."""
         self._ask("sign_ins_per_account", self._entries, str(user_id), account=user_id)
+        self._ask("sign_ins_in_the_long_run", self._lasting, str(user_id), account=user_id)
 
     def change(self, user_id: int, session_id: int) -> None:
         """Somebody who is signed in changes something about their account.
@@ -169,6 +174,7 @@ class Limits:
         By session: whoever stole one cannot keep the owner from ending it.
         """
         self._ask("account_changes", self._changes, f"{user_id} {session_id}", account=user_id)
+        self._ask("changes_in_the_long_run", self._lasting, f"{user_id} {session_id}", account=user_id)
 
     def second_step(self, address: str, user_id: int, *, guessable: bool) -> None:
         """One code more, from somebody who knows the password.
@@ -217,6 +223,14 @@ class Limits:
         """Somebody has us write to whatever address they like."""
         network = network_of(address)
         self._ask("mails_per_network", self._mails_elsewhere, network, network=network)
+
+    def may_note(self, address: str) -> bool:
+        """Whether one more failure that concerns no account is written down in the audit log."""
+        network, now = network_of(address), self._clock()
+        if self._enabled and self._notes.wait(network, now):
+            return False
+        self._notes.take(network, now)
+        return True
 
     def may_mail(self, kind: str, user_id: int) -> bool:
         """Whether one more mail of that kind may be sent for this account."""

@@ -6,13 +6,17 @@ Whoever looks at the house finds how it came to be as it is; nothing of it is ke
 import contextlib
 import os
 import shutil
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from realtime_kv.concurrency.fair_pool import FairPool
+from realtime_kv.core import database, vacuum
 from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.pulse import Pulse
 from realtime_kv.core.runtime import Future, Runtime, repeat
@@ -20,7 +24,14 @@ from realtime_kv.core.runtime import Future, Runtime, repeat
 SECONDS = 5
 ROWS = 15 * 60 // SECONDS
 
+# what users make the disk hold besides live keys
+HELD = ("history_bytes", "receipt_bytes", "trash_bytes", "vacuum_due")
+
 Figures = Mapping[str, float]
+
+_HELD = """
+SELECT coalesce(sum(history_bytes), 0), coalesce(sum(receipt_bytes), 0), coalesce(sum(trash_bytes), 0) FROM spaces
+"""
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,11 @@ class Chronicle:
         rate = self._rate(at) if begun else self.rows[-1].figures["verbs_per_second"]
         return self._row(at, {**self._figures(), "verbs_per_second": rate})
 
+    def metrics(self) -> dict[str, float]:
+        """What the last row says of the disk."""
+        figures: Figures = self.rows[-1].figures if self.rows else {}
+        return {name: figures[name] for name in HELD if name in figures}
+
     def _rate(self, now: int) -> float:
         before, verbs_before = self._before
         return 1000 * (self._pulse.verbs - verbs_before) / max(1, now - before)
@@ -81,7 +97,10 @@ class Chronicle:
         def complete(asked: Future[Figures]) -> None:
             answer.resolve(Row(at, {**figures, **({} if asked.failed else asked.result())}))
 
-        self._readers.submit(lambda _: _of_system(self._database)).then(complete)
+        def ask(connection: Connection) -> Figures:
+            return {**_of_system(self._database), **_of_spaces(database.driver(connection))}
+
+        self._readers.submit(ask).then(complete)
         return answer
 
 
@@ -93,6 +112,17 @@ def _of_system(database: Path) -> Figures:
         "disk_free_bytes": shutil.disk_usage(database.parent).free,
         "memory_bytes": _memory(),
         "cpu_seconds_total": time.process_time(),
+    }
+
+
+def _of_spaces(db: sqlite3.Connection) -> Figures:
+    """What all users take of the disk besides live keys, and whether the file is to be rewritten."""
+    history, receipts, trash = db.execute(_HELD).fetchone()
+    return {
+        "history_bytes": history,
+        "receipt_bytes": receipts,
+        "trash_bytes": trash,
+        "vacuum_due": float(vacuum.due(db) is not None),
     }
 
 

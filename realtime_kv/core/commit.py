@@ -79,7 +79,7 @@ class Committer:
         """The outcomes in the order of the writes, and what to tell the watchers; a refused write fails alone."""
         self._recall(cursor)
         self._reserve.look(cursor)
-        memtable, nearly_full = self.memtable, self._reserve.is_low
+        memtable, room = self.memtable, self._reserve.room
         statements.load(cursor, memtable, writes, now)
         if writes[0].plan is not None:
             self._carry_out_plan(cursor, writes[0], now)
@@ -87,7 +87,7 @@ class Committer:
         outcomes: list[Outcome | Refusal] = []
         for write in writes:
             try:
-                outcomes.append(decide(write, memtable, self.quota, now, at, nearly_full=nearly_full))
+                outcomes.append(decide(write, memtable, self.quota, now, at, room=room))
             except Refusal as refusal:
                 outcomes.append(refusal)
                 self._note_limit(write, refusal)

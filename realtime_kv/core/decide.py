@@ -6,16 +6,18 @@ from realtime_kv.core.errors import Forbidden, QuotaExceeded, Refusal, Unauthent
 from realtime_kv.core.frames import read_frame
 from realtime_kv.core.memtable import Memtable
 from realtime_kv.core.ops import adds, repeat
+from realtime_kv.core.reserve import AMPLE, Room
 from realtime_kv.core.space import Draft, Logged, Outcome, Quota, Space
 from realtime_kv.core.write import Write
 
 
-def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str, *, nearly_full: bool = False) -> Outcome:
+def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str, *, room: Room = AMPLE) -> Outcome:
     """The answer to `write`, which `memtable` then holds; `now` in milliseconds, `at` is how the protocol shows it.
 
     Raises Unauthenticated, Forbidden, OpIdReused, Conflict, QuotaExceeded, and what planning the write has come to:
     then `memtable` is as it was before. In a batch the refusal carries the `index` of the op that caused it. A dry run
-    is answered, and leaves it so, too. When the disk is `nearly_full`, what adds to a space is refused: Unavailable.
+    is answered, and leaves it so, too. What the disk has no `room` for is
+    refused: Unavailable.
     """
     caller = write.caller
     if memtable.sessions.get(caller.session_id, 0) <= now and not _is_house(caller, memtable):
@@ -28,10 +30,13 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str, *,
         return receipt.replay(write.verb, write.fingerprint)
     if write.refusal is not None:
         raise write.refusal
-    if write.op_id is not None and space.receipt_bytes >= quota.receipt_bytes:
-        raise _receipts_full(caller, space, quota)
-    if nearly_full and not write.dry_run and any(adds(op) for op in write.ops):
-        raise reserve.refusal()
+    if write.op_id is not None and space.receipt_bytes >= (limit := room.receipts(quota.receipt_bytes)):
+        raise _receipts_full(caller, space, limit)
+    if room is not AMPLE and not write.dry_run and any(adds(op) for op in write.ops):
+        if room.is_low:
+            raise reserve.refusal()
+        if space.disk_bytes > room.share:
+            raise _share_taken(caller, space, room)
     draft = Draft(space, caller.origin, write.undoes)
     try:
         for op in write.ops:
@@ -49,13 +54,26 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str, *,
     return draft.accept(write.verb, now, at, write.op_id, write.fingerprint)
 
 
-def _receipts_full(caller: Caller, space: Space, quota: Quota) -> QuotaExceeded:
+def _receipts_full(caller: Caller, space: Space, limit: int) -> QuotaExceeded:
     refusal = QuotaExceeded(
-        f"Your receipts of the last days take {space.receipt_bytes} bytes, and {quota.receipt_bytes} are allowed "
+        f"Your receipts of the last days take {space.receipt_bytes} bytes, and {limit} are allowed now "
         "(RKV_RECEIPT_BYTES): write without an `op_id`, or wait until the oldest have ended, after 7 days.",
         resource="receipts",
-        limit=quota.receipt_bytes,
+        limit=limit,
         used=space.receipt_bytes,
+    )
+    if caller.prefix is not None:
+        permissions.withhold(refusal)
+    return refusal
+
+
+def _share_taken(caller: Caller, space: Space, room: Room) -> QuotaExceeded:
+    refusal = QuotaExceeded(
+        f"The server's disk is nearly full, and you take {space.disk_bytes} bytes of it, with history, receipts and "
+        f"deleted keys: above {room.share} bytes only deletes are accepted until there is more room.",
+        resource="disk",
+        limit=room.share,
+        used=space.disk_bytes,
     )
     if caller.prefix is not None:
         permissions.withhold(refusal)

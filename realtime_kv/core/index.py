@@ -12,11 +12,16 @@ STEP_BYTES = 4 * 1024 * 1024
 
 _INDEXED = "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'indexed'"
 _SAVE_INDEXED = "INSERT OR REPLACE INTO meta (name, value) VALUES ('indexed', CAST(? AS TEXT))"
+# row by row, so that no more is read than the step is for: a frame may be a MiB
 _END = """
-SELECT max(id) FROM (
-    SELECT id, sum(length(frame)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - length(frame) AS before
-    FROM (SELECT id, frame FROM log WHERE id > ? ORDER BY id LIMIT ?)
-) WHERE before < ?
+WITH RECURSIVE step (id, bytes) AS (
+    SELECT id, length(frame) FROM log WHERE id = (SELECT min(id) FROM log WHERE id > :after)
+    UNION ALL
+    SELECT l.id, s.bytes + length(l.frame)
+    FROM step AS s CROSS JOIN log AS l ON l.id = (SELECT min(id) FROM log WHERE id > s.id) WHERE s.bytes < :most
+    LIMIT :rows
+)
+SELECT max(id) FROM step
 """
 # in the order of the table: then each of its pages is looked for once
 _INDEX = """
@@ -47,7 +52,7 @@ class Index:
         """Go on by one step, at most up to `last_row`, which is the log's last; up to where."""
         after = self.reached
         until: int | None
-        until = cursor.execute(_END, (after, STEP_ROWS, STEP_BYTES)).fetchone()[0]
+        until = cursor.execute(_END, {"after": after, "rows": STEP_ROWS, "most": STEP_BYTES}).fetchone()[0]
         if until is None:
             until = last_row
         else:

@@ -41,6 +41,7 @@ def narrowed(caller: Caller, prefix: str) -> str:
 _NO_ROOM = "There is no room for that in the user's quota; delete something first."
 _WITHHELD = {
     "receipts": "The user's receipts have reached their limit (RKV_RECEIPT_BYTES): write without an `op_id`.",
+    "disk": "The server's disk is nearly full, and the user takes a large part of it: only deletes are accepted.",
     "trash": "The user's deleted keys have reached their limit (RKV_TRASH_BYTES): no new keys for some minutes.",
 }
 

@@ -10,6 +10,7 @@ import errno
 import os
 import sqlite3
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from realtime_kv.core import vacuum
@@ -21,13 +22,32 @@ MIN_RESERVE_BYTES = 64 * MIB
 MAX_RESERVE_BYTES = 8 * 1024 * MIB
 # a write-ahead log so long is shortened, for which its readers are waited for
 LONG_WAL_BYTES = 2 * WAL_LIMIT_BYTES
-# a purge starts early when so much more than the reserve is left
+# when no more than so much of the reserve is left, a purge starts early, and those who take most are refused first
 EARLY = 1.25
+# a user's part of the disk, from which on they are
+SHARE = 1 / 4
+# what is left of the limit of receipts then
+RECEIPTS = 1 / 16
 LOOK_SECONDS = 0.1
 LOOK_BYTES = 4 * MIB
 # below the reserve the write-ahead log is brought into the file after so many pages, so that it needs no more room
 LOW_CHECKPOINT_PAGES = 256
 RETRY_AFTER_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a write has room for: below the reserve deletes only; near it nothing for who takes more than a `share`."""
+
+    is_low: bool
+    share: int
+
+    def receipts(self, limit: int) -> int:
+        """The limit of receipts, which deletes add to as well."""
+        return limit if self is AMPLE else int(limit * RECEIPTS)
+
+
+AMPLE = Room(is_low=False, share=0)
 
 
 class Reserve:
@@ -46,6 +66,8 @@ class Reserve:
         self._few_pages = False
         self.free = 0
         self.is_low = False
+        self.room = AMPLE
+        self._file = 0
         # whether the write-ahead log is to be shortened; whoever does that says so here
         self.log_is_long = False
 
@@ -59,7 +81,8 @@ class Reserve:
     @property
     def is_near(self) -> bool:
         """Whether it will be low before long."""
-        return self.wanted > 0 and self.measure() < EARLY * self.wanted
+        self.measure()
+        return self.room is not AMPLE
 
     def measure(self) -> int:
         """Free bytes of the file system, now."""
@@ -69,7 +92,10 @@ class Reserve:
             # whoever reads or writes there next says what is wrong
             return self.free
         self.free = found.f_bavail * found.f_frsize
-        self.is_low = self.free < self.wanted
+        wanted = self.wanted
+        self.is_low = self.free < wanted
+        share = int(SHARE * (self.free + self._file))
+        self.room = Room(self.is_low, share) if self.free < EARLY * wanted else AMPLE
         return self.free
 
     def check(self) -> None:
@@ -88,8 +114,8 @@ class Reserve:
         if now - self._looked_at < LOOK_SECONDS and self._written < LOOK_BYTES:
             return
         self._looked_at, self._written = now, 0
-        if self.setting is None:
-            self._live = vacuum.file_size(cursor).live
+        size = vacuum.file_size(cursor)
+        self._live, self._file = size.live, size.total
         self.measure()
         try:
             self.log_is_long = self._wal.stat().st_size > LONG_WAL_BYTES

@@ -144,6 +144,11 @@ class Space:
             expires_at=self.expires_at,
         )
 
+    @property
+    def disk_bytes(self) -> int:
+        """What this user takes of the disk, about."""
+        return self.bytes + self.history_bytes + self.receipt_bytes + self.trash_bytes
+
     def begin(self) -> None:
         """What was made of the space so far is durable; the next transaction starts from here."""
         self.started_at = self.revision

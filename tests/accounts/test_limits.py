@@ -193,3 +193,24 @@ def test_switched_off_nothing_is_counted(clock):
     gate = Limits(clock, enabled=False)
     drain(lambda: gate.sign_in("10.0.0.1", "alice"), 1000)
     drain(lambda: gate.sign_up(""), 1000)
+
+
+def test_what_leaves_rows_for_months_is_bounded_in_the_long_run(clock):
+    gate, accepted, days = Limits(clock), 0, 2
+    for _ in range(days * 24 * 60 * 6):
+        clock.now += 10_000
+        accepted += not waits(lambda: gate.change(7, 1))
+    assert accepted <= limits.LASTING.burst + days * 24 * 60 + 1
+    # another session is not held up, and neither is this one for ever
+    assert not waits(lambda: gate.change(7, 2))
+    clock.now += 60_000
+    assert not waits(lambda: gate.enter(7))
+
+
+def test_failures_about_nobody_are_written_down_as_long_as_there_are_few(clock):
+    gate = Limits(clock)
+    noted = sum(gate.may_note("10.0.0.1") for _ in range(5000))
+    assert noted == limits.LASTING.burst
+    assert gate.may_note("10.0.0.2")
+    clock.now += 60_000
+    assert gate.may_note("10.0.0.1")

@@ -6,9 +6,16 @@ import random
 import pytest
 
 from realtime_kv.core import charges, database
+from realtime_kv.core.caller import Caller
+from realtime_kv.core.decide import decide
 from realtime_kv.core.errors import BadRequest, Conflict, NotFound, QuotaExceeded, Unavailable
+from realtime_kv.core.frames import NEVER
+from realtime_kv.core.memtable import Memtable
+from realtime_kv.core.ops import Delete, Set
 from realtime_kv.core.purge import Purge
-from realtime_kv.core.space import Quota
+from realtime_kv.core.reserve import Room
+from realtime_kv.core.space import Quota, Space
+from realtime_kv.core.write import Write
 from tests.core.house import Person
 
 DAY = 24 * 60 * 60 * 1000
@@ -248,6 +255,34 @@ def test_below_the_reserve_only_deletes_are_accepted(house, store, alice):
     store.reserve.setting = 0
     store.reserve._looked_at = 0
     assert alice.set("a", 2)["ok"]
+
+
+def test_near_the_reserve_those_who_take_most_of_the_disk_are_refused_first():
+    near = Room(is_low=False, share=10_000)
+    memtable = Memtable()
+    memtable.sessions[7] = NEVER
+    for user_id, held_bytes in ((1, 0), (2, 9_000)):
+        memtable.spaces[user_id] = Space(
+            user_id, 5, 1, 600, 0, history_bytes=held_bytes, trash_bytes=500, entries={"k": None}
+        )
+    small, large = (Caller(user_id, "", False, 0, 7, "s", "", "socket") for user_id in (1, 2))
+
+    def write(caller, verb, *ops, **options):
+        return decide(Write(caller, verb, list(ops), **options), memtable, Quota(), 1000, "", room=near)
+
+    assert write(small, "set", Set("k", "1")).revision == 6
+    with pytest.raises(QuotaExceeded) as told:
+        write(large, "set", Set("k", "1"))
+    assert told.value.extra == {"resource": "disk", "limit": 10_000, "used": 10_100}
+    with pytest.raises(QuotaExceeded) as told:
+        write(dataclasses.replace(large, prefix="k"), "set", Set("k", "1"))
+    assert told.value.extra == {"resource": "disk", "limit": 10_000}
+    assert write(large, "delete", Delete("k")).existed is False
+    # and of receipts, which deletes add to, only a part of the limit is left
+    memtable.spaces[1].receipt_bytes = Quota().receipt_bytes // 16
+    with pytest.raises(QuotaExceeded) as told:
+        write(small, "delete", Delete("k"), op_id="one")
+    assert told.value.extra["resource"] == "receipts"
 
 
 def test_the_default_reserve_covers_a_rewrite_of_what_is_there(house, store, alice):

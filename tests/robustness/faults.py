@@ -47,7 +47,11 @@ class Faults:
             orders=self._orders, proofs=str(self._proofs), sabotage=sabotage, every=every, page_bytes=page_bytes
         )
         self.server = Server(
-            self._disk / "data", launcher=LAUNCHER, ROBUSTNESS=msgspec.json.encode(setup).decode()
+            self._disk / "data",
+            launcher=LAUNCHER,
+            ROBUSTNESS=msgspec.json.encode(setup).decode(),
+            # the disk is small, and is to become full
+            RKV_DISK_RESERVE="0",
         ).start()
         self._probe: Account = self.server.sign_up("probe")
         self.counts: Counter[str] = Counter()

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from realtime_kv.core.chronicle import Figures, Row
 from realtime_kv.core.errors import Refusal
 from realtime_kv.core.frames import timestamp
+from realtime_kv.operations import State
 from realtime_kv.version import VERSION
 from realtime_kv.web import bodies, security, shown
 from realtime_kv.web.admin import backup, charts, limits
@@ -148,6 +149,10 @@ def _facts(figures: Figures, uptime: int) -> dict[str, dict[str, str]]:
             "Database": _bytes(figures["database_bytes"]),
             "Write-ahead log": _bytes(figures["wal_bytes"]),
             "Free on the disk": _bytes(figures["disk_free_bytes"]),
+            "Reserve of free space": _reserve(figures),
+            "Change logs": _bytes(figures["history_bytes"]),
+            "Receipts": _bytes(figures["receipt_bytes"]),
+            "Deleted keys": _bytes(figures["trash_bytes"]),
         },
         "Server": {
             "Version": VERSION,
@@ -159,17 +164,34 @@ def _facts(figures: Figures, uptime: int) -> dict[str, dict[str, str]]:
     }
 
 
+def _reserve(figures: Figures) -> str:
+    wanted = _bytes(figures["disk_reserve_bytes"])
+    if figures["disk_low"]:
+        return f"{wanted}, and less is free: only deletes are accepted"
+    return wanted
+
+
 def _upkeep(now: int) -> dict[str, str]:
     """The last purge and the last backup, and what is known of them."""
-    purged, kept = wait(house().operations.last_purge()), backup.kept()
+    state, kept = wait(house().operations.state()), backup.kept()
+    purged, early = state.last_purge, state.last_early_purge
     return {
         "Last purge": "not yet" if purged is None else _ago(now - purged.at),
         "Keys that it removed": "–" if purged is None else _whole(purged.keys),
         "Accounts that it removed": "–" if purged is None else _whole(purged.users),
         "It took": "–" if purged is None else _time(purged.seconds),
+        "Last early purge": "none" if early is None else _ago(now - early.at),
+        "The file is to be rewritten": _vacuum(state),
         "Last backup on the server": _ago(now - kept[0].at) if kept else "none",
         "System clock": house().clock_guard.explain() or "no jump",
     }
+
+
+def _vacuum(state: State) -> str:
+    if not state.vacuum_due:
+        return "no"
+    missing = 0 if state.last_purge is None else state.last_purge.needs
+    return f"yes, waiting for {_bytes(missing)} of free space" if missing else "yes, by the next purge"
 
 
 def _ago(ms: int) -> str:
