@@ -13,6 +13,9 @@ from realtime_kv.sockets.outbox import Outbox
 
 BLOCK = 64 * 1024
 LINGER_SECONDS = 5.0
+# what a client may send behind its request; a read counts as at least READ_BYTES
+MAX_HEARD_BYTES = 1024 * 1024
+READ_BYTES = 4096
 
 
 class Line(Protocol):
@@ -57,7 +60,7 @@ class Endless(ABC):
 class Held:
     """A Line over TCP; in chunks (RFC 9112 §7.1) where the peer speaks HTTP/1.1, so that an end is seen to be one."""
 
-    __slots__ = ("_body", "_chunked", "_closing", "_ended", "_hub", "_linger", "_outbox", "_reading", "_sock")
+    __slots__ = ("_body", "_chunked", "_closing", "_ended", "_heard", "_hub", "_linger", "_outbox", "_reading", "_sock")
 
     def __init__(self, sock: socket.socket, hub: Any, body: Endless, limits: Any, *, chunked: bool) -> None:
         sock.setblocking(False)
@@ -69,6 +72,7 @@ class Held:
         self._reading: Any = None
         self._linger: Any = None
         self._closing = self._ended = False
+        self._heard = 0
 
     def start(self) -> None:
         """Begin."""
@@ -123,8 +127,9 @@ class Held:
             return
         except OSError:
             said = b""
-        # whoever asked for this has nothing to say; what comes all the same is not heard
-        if not said:
+        # whoever asked for this has nothing to say; what comes all the same is not heard, and not for ever
+        self._heard += max(len(said), READ_BYTES)
+        if not said or self._heard > MAX_HEARD_BYTES:
             self._end()
 
     def _end(self) -> None:

@@ -346,3 +346,10 @@ def test_an_export_as_ndjson_has_one_line_for_each_entry_whatever_a_reader_takes
     head, entry, end = (json.loads(line) for line in answer.content.decode().splitlines())
     assert (entry["key"], entry["value"]) == ("é\u2028/1", {SEPARATORS: SEPARATORS})
     assert head["format"] == "realtime_kv" and end["complete"]
+
+
+def test_a_client_that_goes_on_sending_behind_its_request_is_cut(alice, listen):
+    stream = listen()
+    assert stream.next().name == "sync"
+    with pytest.raises(ConnectionError):
+        stream._sock.sendall(b"x" * 64 * 1024 * 1024)
