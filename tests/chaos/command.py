@@ -92,7 +92,7 @@ def table(results: list[Result]) -> str:
         if live:
             most, high = live[-1], live[min(len(live) - 1, int(len(live) * 0.95))]
             lines.append(f"{fault:<20}{len(live):>7}{statistics.median(live):>14.1f}{high:>8.1f}{most:>8.1f}")
-    controls = [result.control for result in results]
+    controls = [result.control for result in results if result.control] or [0.0]
     outcomes: Counter[str] = sum((result.outcomes for result in results), Counter())
     found = [problem for result in results for problem in problems(result)]
     lost = sum("lost" in problem or "is not there" in problem for problem in found)

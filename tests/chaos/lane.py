@@ -50,6 +50,7 @@ class Lane:
         self._browser = browser
         self._version = folder / "version"
         self._versions = 1
+        self._serves = False
         self._version.parent.mkdir(parents=True, exist_ok=True)
         self._version.write_text("1.0.0")
         self.relay = Relay()
@@ -58,7 +59,7 @@ class Lane:
         )
 
     async def __aenter__(self) -> "Lane":
-        await asyncio.to_thread(self.server.start)
+        await asyncio.to_thread(self._start)
         self.relay.port = self.server.port
         return self
 
@@ -71,11 +72,20 @@ class Lane:
         await asyncio.to_thread(self.server.kill if killed else self.server.stop)
         self._versions += 1
         self._version.write_text(f"1.0.{self._versions}")
-        await asyncio.to_thread(self.server.start)
+        await asyncio.to_thread(self._start)
+
+    def _start(self) -> None:
+        self._serves = False
+        self.server.start()
+        self._serves = True
 
     async def run(self, seed: str, name: str) -> Result:
         """One run; whatever goes wrong is among the result's problems."""
         result = Result(seed)
+        if not self._serves:
+            # the run before has ended in the middle of an upgrade
+            await asyncio.to_thread(self.server.close)
+            await asyncio.to_thread(self._start)
         context = await self._browser.new_context()
         try:
             async with asyncio.timeout(RUN_SECONDS):
