@@ -98,7 +98,11 @@ class Chronicle:
             answer.resolve(Row(at, {**figures, **({} if asked.failed else asked.result())}))
 
         def ask(connection: Connection) -> Figures:
-            return {**_of_system(self._database), **_of_spaces(database.driver(connection))}
+            figures = _of_system(self._database)
+            # a database that cannot be read is when the figures of the system are needed most
+            with contextlib.suppress(sqlite3.Error):
+                figures = {**figures, **_of_spaces(database.driver(connection))}
+            return figures
 
         self._readers.submit(ask).then(complete)
         return answer

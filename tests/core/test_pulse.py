@@ -1,11 +1,15 @@
 """How fast the house is: quantiles that can be relied on, and a quarter of an hour of figures in bounded memory."""
 
+from pathlib import Path
+
 import pytest
 
 from realtime_kv.concurrency.fair_pool import FairPool
-from realtime_kv.core.chronicle import ROWS, Chronicle
+from realtime_kv.core import database
+from realtime_kv.core.chronicle import HELD, ROWS, Chronicle
 from realtime_kv.core.pulse import BOUNDS, EVERY, QUIET, Pulse, quantile
 from realtime_kv.core.runtime import Inline
+from tests.core.house import House
 
 
 @pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
@@ -54,9 +58,9 @@ class Watched:
     """A chronicle with a clock that goes when it is told to."""
 
     def __init__(self, folder):
-        self.now, self.pulse, self.file = 1_000_000, Pulse(), folder / "some.db"
-        self.file.write_bytes(b"x" * 100)
-        readers = FairPool(Inline(), "reader", threads=1)
+        self.now, self.pulse, self.file = 1_000_000, Pulse(), folder / "kv.db"
+        self.engine = House(folder).engine
+        readers = FairPool(Inline(), "reader", threads=1, resource=lambda: database.reading(self.engine))
         self.chronicle = Chronicle(Inline(), readers, self.pulse, lambda: {"tabs": 3}, self.file, lambda: self.now)
 
     def pass_by(self, seconds, verbs):
@@ -70,8 +74,10 @@ def test_a_row_tells_what_was_done_a_second_and_what_the_system_says(tmp_path):
     watched.pass_by(5, 100)
     row = watched.chronicle.rows[0]
     assert (row.at, row.figures["verbs_per_second"], row.figures["tabs"]) == (1_005_000, 20, 3)
-    assert row.figures["database_bytes"] == 100 and row.figures["wal_bytes"] == 0
+    assert row.figures["database_bytes"] == watched.file.stat().st_size > 0
+    assert row.figures["wal_bytes"] == Path(f"{watched.file}-wal").stat().st_size
     assert row.figures["disk_free_bytes"] > 0 and row.figures["memory_bytes"] > 0
+    assert [row.figures[name] for name in HELD] == [0, 0, 0, 0]
     watched.now += 2000
     watched.pulse.verbs += 80
     assert watched.chronicle.now().result().figures["verbs_per_second"] == 40
@@ -85,6 +91,16 @@ def test_no_more_than_a_quarter_of_an_hour_is_kept(tmp_path):
         watched.pass_by(5, 1)
     assert len(watched.chronicle.rows) == ROWS == 180
     assert watched.chronicle.rows[0].at == watched.now - (ROWS - 1) * 5000
+
+
+def test_a_database_that_cannot_be_read_does_not_take_the_figures_of_the_system_along(tmp_path):
+    watched = Watched(tmp_path)
+    with watched.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE meta")
+    watched.pass_by(5, 5)
+    figures = watched.chronicle.rows[0].figures
+    assert figures["database_bytes"] > 0 and figures["disk_free_bytes"] > 0
+    assert not set(HELD) & set(figures) and watched.chronicle.metrics() == {}
 
 
 def test_a_database_that_cannot_be_asked_does_not_take_the_other_figures_along(tmp_path):

@@ -2,6 +2,7 @@ import itertools
 import json
 import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -221,7 +222,8 @@ def test_the_writing_connection_is_durable_or_there_is_none(house, tmp_path):
     assert driver.execute("PRAGMA synchronous").fetchone() == (2,)
     assert driver.execute("PRAGMA secure_delete").fetchone() == (1,)
     connection.close()
-    memory = database.open_engine("sqlite://")
+    # a database in memory has no write-ahead log
+    memory = database.open_engine(Path(":memory:"))
     with pytest.raises(NotDurable):
         database.writing(memory)
 

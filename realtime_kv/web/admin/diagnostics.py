@@ -150,9 +150,9 @@ def _facts(figures: Figures, uptime: int) -> dict[str, dict[str, str]]:
             "Write-ahead log": _bytes(figures["wal_bytes"]),
             "Free on the disk": _bytes(figures["disk_free_bytes"]),
             "Reserve of free space": _reserve(figures),
-            "Change logs": _bytes(figures["history_bytes"]),
-            "Receipts": _bytes(figures["receipt_bytes"]),
-            "Deleted keys": _bytes(figures["trash_bytes"]),
+            "Change logs": _stored(figures, "history_bytes"),
+            "Receipts": _stored(figures, "receipt_bytes"),
+            "Deleted keys": _stored(figures, "trash_bytes"),
         },
         "Server": {
             "Version": VERSION,
@@ -162,6 +162,11 @@ def _facts(figures: Figures, uptime: int) -> dict[str, dict[str, str]]:
             "SQLite": sqlite3.sqlite_version,
         },
     }
+
+
+def _stored(figures: Figures, name: str) -> str:
+    """A figure that is read from the database, which may not be readable."""
+    return _bytes(figures[name]) if name in figures else "unknown"
 
 
 def _reserve(figures: Figures) -> str:
