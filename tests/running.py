@@ -143,7 +143,9 @@ class Tab:
     def __init__(self, account: Account, transports: list[str] | None = None) -> None:
         self.account = account
         self.heard: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self.client = socketio.Client(reconnection=False)
+        # websocket-client's check of UTF-8 takes half a second for each MiB, and the client answers no ping meanwhile;
+        # decoding the text checks it as well
+        self.client = socketio.Client(reconnection=False, websocket_extra_options={"skip_utf8_validation": True})
         self.client.on("*", lambda event, data: self.heard.put((event, data)))
         self.client.on("disconnect", lambda reason: self.heard.put(("disconnect", reason)))
         self.client.connect(
