@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-from flask import Flask, current_app, g, redirect
+from flask import Flask, current_app, g, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv.core.errors import Forbidden, Refusal
@@ -50,7 +50,8 @@ class OneTimeForms:
 
     def new_id(self) -> str:
         """An id for a form that is about to be shown: which process run, when, and a random part."""
-        return f"{self._run}:{self._clock()}:{secrets.token_urlsafe(8)}"
+        # fixed width, so that all forms of one page have the same length
+        return f"{self._run}:{self._clock():017.6f}:{secrets.token_urlsafe(8)}"
 
     def is_remembered(self, form_id: str) -> bool:
         """Whether this process would know it if this form had been carried out."""
@@ -143,9 +144,9 @@ def _fields() -> dict[str, str]:
 
 
 def _digest(form_id: str, fields: dict[str, str]) -> bytes:
-    """Of the form and of what was typed into it, secrets excepted: "back" may show a form again for another action."""
+    """Of the form, its address and what was typed, secrets excepted: "back" may show it again for another action."""
     typed = [[name, text] for name, text in sorted(fields.items()) if name not in _SECRETS]
-    return hashlib.sha256(json.dumps([form_id, typed]).encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(json.dumps([form_id, request.path, typed]).encode("utf-8", "surrogatepass")).digest()
 
 
 _SECRETS = {csrf.FIELD, "password", "new_password", "code"}

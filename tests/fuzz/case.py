@@ -12,7 +12,7 @@ READER = b"rkv_" + b"R" * 43
 LIMITED = b"rkv_" + b"L" * 43
 # a form of ours: the cookie of the browser that it was shown to, and the token in it (web/csrf.py)
 VISITOR = b"V" * 32
-FORM = b"F" * 111
+FORM = b"F" * 147
 # the superuser's session
 ADMIN = b"rks_" + b"A" * 43
 # somebody to whom anything may be done, since they are made anew: name, session, and the ids of the user, of this
