@@ -1,0 +1,68 @@
+"""`python3 -m tests.fairness`: the whole catalogue with its controls, as a table; about 20 s for each attack."""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.fairness import catalogue, data, trial
+
+MAX_TIMES = 4.0
+MAX_ENDING_MS = 500.0
+
+
+def main() -> int:
+    """1 when the bystander was slowed down more than it may be, or an attacker was not held back."""
+    parser = argparse.ArgumentParser(prog="python3 -m tests.fairness", description=__doc__)
+    parser.add_argument("--only", action="append", metavar="TEXT", help="attacks whose names contain this")
+    parser.add_argument("--seconds", type=float, default=6.0, help="how long the bystander measures (6)")
+    parser.add_argument("--json", metavar="FILE", help="write everything measured")
+    parser.add_argument("--list", action="store_true", help="only name the attacks")
+    options = parser.parse_args()
+    chosen = [
+        attack.name
+        for attack in catalogue.ATTACKS
+        if not options.only or any(part in attack.name for part in options.only)
+    ]
+    if options.list:
+        print(*chosen, sep="\n")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="fairness-") as folder:
+        template = data.make(Path(folder) / "template")
+        people = Path(folder) / "people.json"
+        template.save(people)
+        print(f"{len(chosen)} attacks on {data.disk_usage(template.folder)} of data", flush=True)
+        print(
+            f"{'attack':42} {'p99 ms':>8} {'control':>8} {'times':>6} {'ending':>7} {'held back':>10}  by", flush=True
+        )
+        bad, results = 0, []
+        for name in chosen:
+            began = time.monotonic()
+            outcome = trial.run(template, people, name, options.seconds)
+            results.append({**vars(outcome), "took": time.monotonic() - began})
+            bad += _show(outcome)
+        if options.json:
+            Path(options.json).write_text(json.dumps(results, indent=1))
+    print(f"{len(chosen) - bad} of {len(chosen)} within {MAX_TIMES:g} times and {MAX_ENDING_MS:g} ms")
+    return 1 if bad else 0
+
+
+def _show(outcome: trial.Outcome) -> bool:
+    bystander, control = outcome.bystander, outcome.control
+    wrong = outcome.times > MAX_TIMES or outcome.ending_ms > MAX_ENDING_MS or bool(bystander["errors"])
+    wrong |= not outcome.attacker["held_back"]
+    slowest = max(bystander["by"], key=bystander["by"].get)
+    print(
+        f"{outcome.name:42.42} {bystander['p99']:8.1f} {control['p99']:8.1f} {outcome.times:6.1f} "
+        f"{outcome.ending_ms:7.0f} {outcome.attacker['held_back']:10}  "
+        f"{slowest} {bystander['by'][slowest]:.0f}{'  ' + str(bystander['errors'][:2]) if bystander['errors'] else ''}"
+        f"{'  <--' if wrong else ''}",
+        flush=True,
+    )
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())

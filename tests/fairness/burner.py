@@ -1,0 +1,20 @@
+"""The control: burns a share of one processor, as the attacker did, and sends nothing. `… burner SHARE SECONDS`."""
+
+import sys
+import time
+
+SLICE = 0.01
+
+
+def main(share: str, seconds: str) -> None:
+    """Busy for `share` of each slice of time."""
+    busy = min(1.0, float(share)) * SLICE
+    end = time.monotonic() + float(seconds)
+    while (now := time.monotonic()) < end:
+        while time.monotonic() < now + busy:
+            pass
+        time.sleep(max(0.0, now + SLICE - time.monotonic()))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
