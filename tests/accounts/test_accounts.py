@@ -86,7 +86,7 @@ def test_signing_in_takes_the_name_in_any_case_and_the_password_exactly(town):
             town.sign_in("Alice", wrong)
 
 
-@pytest.mark.parametrize("name", ["bob", "", "al\x00ice", "\ud800", "x" * 100_000, "' OR 1=1 --", "ALİCE", "alice "])
+@pytest.mark.parametrize("name", ["bob", "", "al\x00ice", "\ud800", "x" * 100_000, "' OR 1=1 --", "ALİCE", "al ice"])
 def test_an_unknown_name_is_answered_like_a_wrong_password(town, name):
     town.sign_up("alice")
     with pytest.raises(InvalidCredentials) as unknown:

@@ -16,7 +16,7 @@ def test_a_name_of_the_right_length_and_letters_is_taken_as_it_came(name):
         "ab",
         "x" * 33,
         "al ice",
-        "alice\n",
+        "al\nice",
         "alice\x00",
         "élise",
         "\u212aelvin",

@@ -17,7 +17,6 @@ SECONDS = 2.0
 SHARE = [
     "WebSocket pings, 10 sockets",
     "empty fragments",
-    "handshakes",
     "CONNECT with a bad token",
     "sign-ins",
     "sync",

@@ -155,6 +155,8 @@ _PAGES = {
     "GET /keys": Row(PAGE),
     "GET /activity": Row(PAGE),
     "GET /trash": Row(PAGE),
+    # shown without a network, so it says nothing of anybody
+    "GET /needs-server": Row(PUBLIC),
     **{
         f"GET /account{page}": Row(PAGE)
         for page in (

@@ -126,7 +126,6 @@ def test_signing_up_against_the_rules_is_refused_with_a_reason(site, alice, user
         (b'{"username":"alice","password":"correct horse"} {}', None),
         (b'{"username":"al\\ud800ice","password":"correct horse"}', None),
         (b'{"username":"alice","password":"correct \xff horse"}', None),
-        (b'\xef\xbb\xbf{"username":"alice","password":"correct horse"}', None),
         (b'{"username":' + b"[" * 200_000, "username"),
         (b'{"username":NaN,"password":"correct horse"}', None),
         ('{"username":"alice","password":"correct horse"}'.encode("utf-16"), None),

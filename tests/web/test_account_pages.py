@@ -156,7 +156,7 @@ def test_a_changed_password_signs_out_everybody_else_and_is_the_one_that_counts(
         ({"do": "password", "password": PASSWORD, "new_password": "12345678"}, 422, "new_password", "easy to guess"),
         ({"do": "codes", "password": "not this one"}, 401, "codes-password", "not your password"),
         ({"do": "two_step", "password": "not this one"}, 401, "two_step-password", "not your password"),
-        ({"do": "confirm", "code": "000000"}, 401, "code", "not the code"),
+        ({"do": "confirm", "code": "000000"}, 401, "code", "not valid now"),
     ],
 )
 def test_what_is_refused_is_said_beside_its_field(alice, form, status, field, words):

@@ -74,11 +74,18 @@ PAGES = [
     "/admin/audit.csv",
     "/admin/audit.ndjson",
     "/admin/backup",
+    "/admin/invitations",
     "/admin/nothing/of/that/kind",
 ]
 DANGEROUS = ["link", "password", "end-two-step", "sessions", "quota", "make-admin", "unmake-admin", "disable", "delete"]
 ACTS = [*DANGEROUS, "enable", "restore"]
-FORMS = ["/admin/users/new", "/admin/backup", "/admin/users/1/reveal", *(f"/admin/users/1/{act}" for act in ACTS)]
+FORMS = [
+    "/admin/users/new",
+    "/admin/backup",
+    "/admin/users/1/reveal",
+    "/admin/invitations/1/revoke",
+    *(f"/admin/users/1/{act}" for act in ACTS),
+]
 
 
 def test_every_route_under_admin_stands_in_these_lists(site):

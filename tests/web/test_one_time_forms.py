@@ -110,6 +110,10 @@ def reveal(place):
     return place.root, place.path_of("Alice") + "/reveal", {"key": "a", "password": PASSWORD}
 
 
+def invitation(place):
+    return place.root, "/admin/invitations", {"note": "For Dora", "days": "7"}
+
+
 # each: how it is sent, which part of the answer is the secret, and what the page after a repetition says
 SECRETS = {
     sign_up: (r'id="codes"[^>]*>([^<]*)<', "make new codes below"),
@@ -122,6 +126,7 @@ SECRETS = {
     new_user_with_a_link: (r'id="secret"[^>]*>([^<]*)<', "make a new one"),
     recovery_link: (r'id="secret"[^>]*>([^<]*)<', "make a new one"),
     temporary_password: (r'id="secret"[^>]*>([^<]*)<', "set a new one"),
+    invitation: (r"(http[^<\s]*/invite/[\w-]+)", "revoke the invitation"),
     reveal: (r"(s3cr3t-v4lue)", "Your password"),
 }
 # what answers with a page that shows no secret, with a file, or always by a redirect
@@ -137,6 +142,8 @@ WITHOUT_A_SECRET = {
     "/account/data",
     "/account/notice",
     "/admin/backup",
+    "/admin/diagnostics/confirm-time",
+    "/admin/invitations/<int:id>/revoke",
     "/admin/<path:_rest>",
 }
 
@@ -155,6 +162,7 @@ def test_every_form_of_the_site_is_in_one_of_the_two_lists(place):
     rules = {rule.rule for rule in place.site.app.url_map.iter_rules() if "POST" in (rule.methods or ())}
     pages = {re.sub(r"<int:user_id>/<any.*", "<act>", rule) for rule in rules if not rule.startswith("/api/")}
     guarded = {"/signup", "/setup", SECURITY, TOKENS, "/admin/users/new", "/admin/users/<int:user_id>/reveal"}
+    guarded.add("/admin/invitations")
     assert pages == WITHOUT_A_SECRET | guarded | {"/admin/users/<act>"}
 
 
