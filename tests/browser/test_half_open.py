@@ -118,7 +118,7 @@ def test_ten_tabs_that_poll_leave_the_one_in_front_usable(make_person, polling):
     pages = []
     for _ in range(10):
         pages.append(ada.new_page())
-        pages[-1].goto(f"{polling.relay.url}/signin")
+        pages[-1].goto(f"{polling.relay.url}/api")
         # a page's connection is the browser's, so what hidden ones hold the others lack
         pages[-1].evaluate(CONNECT)
         for page in pages[:-1]:

@@ -64,4 +64,5 @@ def test_a_write_that_an_earlier_version_has_stored_is_refused_if_it_fits_no_mes
     tab.page.evaluate(WAITING, 0)
     tab.is_live()
     tab.create("after", "1")
+    expect(tab.row("after").locator("time")).to_be_visible()
     assert ada.get("after") == 1

@@ -123,7 +123,7 @@ def test_the_connections_box_proves_what_it_says(make_person, own_server: Server
     phone: Person = make_person("phone", signed_up=False, server=own_server)
     phone.username = ada.username
     phone.sign_in()
-    ada.expects_outage = True
+    ada.expects_outage = phone.expects_outage = True
     tab, other = ada.open_tab(), phone.open_tab()
     tab.create("a", "1")
     tab.look().state.click()
