@@ -39,8 +39,27 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def make_person(browser: Browser, server: Server) -> Iterator[Callable[..., Person]]:
-    """Browsers of their own, each signed up unless told otherwise; none may complain."""
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Starts servers for this test alone, with the given settings. They stop after the browsers have been closed."""
+    servers: list[Server] = []
+
+    def start(**settings: str) -> Server:
+        servers.append(Server(tmp_path_factory.mktemp("server") / "data", **settings))
+        return servers[-1].start()
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def make_person(
+    browser: Browser, server: Server, start_server: Callable[..., Server]
+) -> Iterator[Callable[..., Person]]:
+    """Browsers of their own, each signed up unless told otherwise; none may complain.
+
+    Closed before the servers of `start_server`: a page that loads a module lazily would complain otherwise.
+    """
     people: list[Person] = []
 
     def make(
@@ -70,11 +89,9 @@ def tabs(ada: Person) -> tuple[Tab, Tab]:
 
 
 @pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[Server]:
+def own_server(start_server: Callable[..., Server]) -> Server:
     """A server of the test's own, that may be taken away."""
-    server = Server(tmp_path / "data").start()
-    yield server
-    server.close()
+    return start_server()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from playwright.sync_api import expect
 
 from tests.browser.browsing import Held, Tab, resize
 from tests.browser.test_accessibility import check, everywhere
-from tests.running import Server
 
 FLAGS = {"checkout": True, "beta": ["ada"], "rollout": 0.25, "note": None}
 
@@ -251,22 +250,19 @@ def test_a_deleted_key_can_be_had_back_where_it_was(ada):
     assert ada.get("a") == {"kept": True}
 
 
-def test_what_the_server_refuses_can_be_tried_again(make_person, tmp_path):
-    full = Server(tmp_path / "data", RKV_QUOTA_KEYS="1").start()
-    try:
-        person = make_person(server=full)
-        person.set("old", 1)
-        tab = person.open_tab()
-        tab.create("new", "[1]")
-        expect(tab.page.locator("#refusal")).to_be_visible()
-        expect(tab.page.locator("#assertive")).not_to_be_empty()
-        expect(tab.editor).to_have_value("[1]")
-        person.call("delete", key="old")
-        tab.click("Retry")
-        tab.is_saved()
-        assert person.get("new") == [1]
-    finally:
-        full.close()
+def test_what_the_server_refuses_can_be_tried_again(make_person, start_server):
+    full = start_server(RKV_QUOTA_KEYS="1")
+    person = make_person(server=full)
+    person.set("old", 1)
+    tab = person.open_tab()
+    tab.create("new", "[1]")
+    expect(tab.page.locator("#refusal")).to_be_visible()
+    expect(tab.page.locator("#assertive")).not_to_be_empty()
+    expect(tab.editor).to_have_value("[1]")
+    person.call("delete", key="old")
+    tab.click("Retry")
+    tab.is_saved()
+    assert person.get("new") == [1]
 
 
 def test_a_value_that_is_too_large_says_so_before_and_after(ada):

@@ -6,7 +6,6 @@ import threading
 from playwright.sync_api import expect
 
 from tests.browser.browsing import Tab
-from tests.running import Server
 
 MOST = 30_000  # bytes that come together
 
@@ -51,9 +50,9 @@ class Strict:
                     pass
 
 
-def test_a_write_that_ends_every_connection_is_quarantined_and_can_be_sent_again(make_person, tmp_path):
+def test_a_write_that_ends_every_connection_is_quarantined_and_can_be_sent_again(make_person, start_server):
     proxy = Strict()
-    server = Server(tmp_path / "data", RKV_PUBLIC_URL=proxy.url).start()
+    server = start_server(RKV_PUBLIC_URL=proxy.url)
     proxy.port = server.port
     ada = make_person("ada", server=server)
     ada.expects_outage = True
@@ -82,4 +81,3 @@ def test_a_write_that_ends_every_connection_is_quarantined_and_can_be_sent_again
     expect(tab.page.locator("#quarantined")).to_have_count(0)
     tab.is_live()
     proxy.close()
-    server.close()

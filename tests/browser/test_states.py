@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Held
 from tests.browser.test_accessibility import check
-from tests.running import DEADLINE, Server
+from tests.running import DEADLINE
 from tests.test_commands import answer
 
 # as if something on the way refused every WebSocket: polls can be held up, and given other headers
@@ -58,54 +58,51 @@ def test_reconnecting(make_person, own_server):
     tab.is_live()
 
 
-def test_too_many_verbs(make_person, tmp_path):
-    server = Server(tmp_path / "data", RKV_RATE_LIMITS="on", RKV_VERBS_PER_SECOND="1").start()
+def test_too_many_verbs(make_person, start_server):
+    server = start_server(RKV_RATE_LIMITS="on", RKV_VERBS_PER_SECOND="1")
+    person = make_person(server=server)
+    program = requests.Session()
+    # the same session: another credential never uses up what this one may call
+    for cookie in person.context.cookies():
+        program.cookies.set(cookie["name"], cookie["value"])
+    person.set("old", "still there")
+    tab = person.open_tab()
+    refusal = tab.page.locator("#refusal")
+    refused, over = threading.Event(), threading.Event()
+
+    def run_wild():
+        while not over.is_set():
+            if program.get(server.url + "/api/v1/get?key=old", timeout=DEADLINE).status_code == 429:
+                refused.set()
+
+    wild = [threading.Thread(target=run_wild) for _ in range(3)]
+    for thread in wild:
+        thread.start()
     try:
-        person = make_person(server=server)
-        program = requests.Session()
-        # the same session: another credential never uses up what this one may call
-        for cookie in person.context.cookies():
-            program.cookies.set(cookie["name"], cookie["value"])
-        person.set("old", "still there")
-        tab = person.open_tab()
-        refusal = tab.page.locator("#refusal")
-        refused, over = threading.Event(), threading.Event()
-
-        def run_wild():
-            while not over.is_set():
-                if program.get(server.url + "/api/v1/get?key=old", timeout=DEADLINE).status_code == 429:
-                    refused.set()
-
-        wild = [threading.Thread(target=run_wild) for _ in range(3)]
-        for thread in wild:
-            thread.start()
-        try:
-            assert refused.wait(DEADLINE)
-            # a save asks again by itself, and may have a turn before the program: sooner or later one has none
-            for n in range(20):
-                tab.create(f"a{n}", "1")
-                expect(refusal.or_(tab.row(f"a{n}").locator("time")).first).to_be_visible(timeout=60_000)
-                if refusal.is_visible():
-                    break
-            expect(refusal).to_contain_text("too much at once")
-            expect(refusal.get_by_role("button", name="Retry in")).to_be_visible()
-            expect(tab.page.locator("#assertive")).to_contain_text("too much at once")
-            check_in_both(tab.page, "too many verbs")
-            tab.open("old")
-            expect(tab.value).to_have_text("still there")
-        finally:
-            over.set()
-            for thread in wild:
-                thread.join()
-        # what only the server knows is asked for again
-        expect(tab.page.locator(".meta time")).to_have_count(2)
-        # nor is what was typed, though no row leads to it
-        tab.click(f"Unsaved: a{n}")
-        expect(tab.editor).to_have_value("1")
-        tab.save()
-        expect(tab.value_of(f"a{n}")).to_have_text("1")
+        assert refused.wait(DEADLINE)
+        # a save asks again by itself, and may have a turn before the program: sooner or later one has none
+        for n in range(20):
+            tab.create(f"a{n}", "1")
+            expect(refusal.or_(tab.row(f"a{n}").locator("time")).first).to_be_visible(timeout=60_000)
+            if refusal.is_visible():
+                break
+        expect(refusal).to_contain_text("too much at once")
+        expect(refusal.get_by_role("button", name="Retry in")).to_be_visible()
+        expect(tab.page.locator("#assertive")).to_contain_text("too much at once")
+        check_in_both(tab.page, "too many verbs")
+        tab.open("old")
+        expect(tab.value).to_have_text("still there")
     finally:
-        server.close()
+        over.set()
+        for thread in wild:
+            thread.join()
+    # what only the server knows is asked for again
+    expect(tab.page.locator(".meta time")).to_have_count(2)
+    # nor is what was typed, though no row leads to it
+    tab.click(f"Unsaved: a{n}")
+    expect(tab.editor).to_have_value("1")
+    tab.save()
+    expect(tab.value_of(f"a{n}")).to_have_text("1")
 
 
 def test_only_reading_is_allowed(make_person):
@@ -128,20 +125,17 @@ def test_only_reading_is_allowed(make_person):
     check_in_both(tab.page, "only reading")
 
 
-def test_a_history_that_does_not_go_back_to_the_beginning(make_person, tmp_path):
-    server = Server(tmp_path / "data", RKV_HISTORY_BYTES="2000").start()
-    try:
-        person = make_person(server=server)
-        for n in range(60):
-            person.set("a", f"{n} {'x' * 100}")
-        answer(server.data_dir, "purge")
-        page = person.new_page()
-        for path in ("/activity", "/keys?key=a&tab=history"):
-            page.goto(server.url + path)
-            expect(page.get_by_text("The history is complete since")).to_be_visible()
-            check_in_both(page, f"{path}, cut")
-    finally:
-        server.close()
+def test_a_history_that_does_not_go_back_to_the_beginning(make_person, start_server):
+    server = start_server(RKV_HISTORY_BYTES="2000")
+    person = make_person(server=server)
+    for n in range(60):
+        person.set("a", f"{n} {'x' * 100}")
+    answer(server.data_dir, "purge")
+    page = person.new_page()
+    for path in ("/activity", "/keys?key=a&tab=history"):
+        page.goto(server.url + path)
+        expect(page.get_by_text("The history is complete since")).to_be_visible()
+        check_in_both(page, f"{path}, cut")
 
 
 def test_forced_colours(make_person):
