@@ -12,9 +12,11 @@ from realtime_kv.accounts.cookies import session_token
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.config import Config
 
-# Set in a WSGI environ to True once the request is known to be somebody's: a session or token was found, or a
-# Socket.IO session has joined. Such a request is not charged to its network.
+# In a WSGI environ, once somebody looked: the credential that was found, a token or the id of a Socket.IO session that
+# has joined, and whose it is, by the user's id; or NOBODY. It is not there for a static file, for instance.
 RECOGNISED = "realtime_kv.recognised"
+Recognised = tuple[str, int | None]
+NOBODY: Recognised = ("", None)
 # In a WSGI environ: tells whether the client has closed the connection, so that nobody waits for the answer.
 HUNG_UP = "realtime_kv.hung_up"
 

@@ -112,6 +112,7 @@ def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
     admission = Admission(
         hub,
         partial(door.address, config=config),
+        lambda environ: door.credentials(environ, config)[0],
         app.extensions["realtime_kv"].network_budget,
         app.extensions["realtime_kv"].limit_log,
         # behind proxies every connection comes from one of them

@@ -2,11 +2,12 @@
 
 Invariants:
 1. A request is charged to its credential once that was recognised, and to its network otherwise.
-2. What a network or a credential may hold of the memory for bodies leaves room for others.
+2. What a network's strangers or a user may hold of the memory for bodies leaves room for others.
 3. Idle connections are closed, the oldest first, when there is no room for a new one.
 
-A credential counts as recognised if the last request that brought it was (`door.RECOGNISED`): that costs no look-up,
-and decides about nothing but turns and room.
+A credential is a token or the id of a Socket.IO session. It counts as recognised if it was found to be somebody's when
+it was last looked up (`door.RECOGNISED`): that costs no look-up, and decides about nothing but turns and room. Whatever
+else a request brings, such as other cookies, makes no other credential of it.
 """
 
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -16,10 +17,11 @@ from math import ceil
 from typing import Any, Protocol
 
 from realtime_kv.accounts.addresses import network_of
+from realtime_kv.accounts.door import Recognised
 from realtime_kv.core.errors import RateLimited, Unavailable
 from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.metrics.limit_log import LimitLog
-from realtime_kv.sockets.budgets import REQUEST_COST, NetworkBudget
+from realtime_kv.sockets.budgets import BYTE_COST, REQUEST_COST, NetworkBudget
 
 MIB = 1024 * 1024
 
@@ -29,11 +31,13 @@ TURN = 4
 MAX_WAIT_SECONDS = 4.0
 MAX_KNOWN = 20_000
 
-# bodies in memory: of one network's strangers, of one credential, and of all; small ones have room of their own
+# bodies in memory: of one network's strangers, of one user, and of all; small ones have room of their own
 LARGE_BODY_BYTES = 64 * 1024
 NETWORK_BODY_BYTES = 8 * MIB
-CREDENTIAL_BODY_BYTES = 32 * MIB
+USER_BODY_BYTES = 32 * MIB
 MAX_BODY_BYTES = 128 * MIB
+# nobody may hold more than this part of what is still free for large bodies
+SHARE_OF_FREE = 0.25
 
 
 class Idle(Protocol):
@@ -45,9 +49,10 @@ class Idle(Protocol):
 
 @dataclass(eq=False)
 class Ticket:
-    """One request that was admitted; `payer` is its credential or its network."""
+    """One request that was admitted. `payer` is its credential or its network, `holder` its user or its network."""
 
     payer: str | int
+    holder: str | int
     network: str
     credential: int | None
     known: bool
@@ -62,6 +67,7 @@ class Admission:
         self,
         runtime: Runtime,
         address: Callable[[Mapping[str, Any]], str],
+        token: Callable[[Mapping[str, Any]], str],
         budget: NetworkBudget | None,
         limit_log: LimitLog,
         *,
@@ -71,6 +77,7 @@ class Admission:
         """Without a `budget` (rate limits are off) only `connections` is bounded."""
         self._runtime = runtime
         self._address = address
+        self._token = token
         self._budget = budget
         self._limit_log = limit_log
         self._per_network = connections_per_network
@@ -79,7 +86,8 @@ class Admission:
         self._open: Counter[str] = Counter()
         self._idle: OrderedDict[Idle, str] = OrderedDict()
         self._idle_of: dict[str, OrderedDict[Idle, None]] = defaultdict(OrderedDict)
-        self._known: OrderedDict[int, None] = OrderedDict()
+        # whose each credential is; 0 if that is not known
+        self._known: OrderedDict[int, int] = OrderedDict()
         self._served: Counter[str | int] = Counter()
         self._waiting: dict[str | int, deque[Future[None]]] = {}
         self._round_is_due = False
@@ -130,10 +138,11 @@ class Admission:
     def admit(self, environ: Mapping[str, Any]) -> Ticket:
         """Wait for this request's turn. Raises RateLimited if its network is too far over its budget."""
         network = network_of(self._address(environ))
-        credential = _credential(environ)
-        known = credential in self._known
-        payer = credential if known and credential is not None else network
-        ticket = Ticket(payer, network, credential, known)
+        credential = self._credential(environ)
+        user = None if credential is None else self._known.get(credential)
+        known = user is not None
+        payer = network if credential is None or user is None else credential
+        ticket = Ticket(payer, user or payer, network, credential, known)
         if self._budget is None:
             return ticket
         if not known:
@@ -141,39 +150,47 @@ class Admission:
         self._wait_for_turn(payer)
         return ticket
 
-    def done(self, ticket: Ticket, *, recognised: bool) -> None:
-        """The request has been answered; `recognised`: it was somebody's."""
-        self._bodies[ticket.payer] -= ticket.large_bytes + ticket.small_bytes
-        if self._bodies[ticket.payer] <= 0:
-            del self._bodies[ticket.payer]
+    def done(self, ticket: Ticket, recognised: Recognised | None) -> None:
+        """The request has been answered; for `recognised` see `door.RECOGNISED`."""
+        self._bodies[ticket.holder] -= ticket.large_bytes + ticket.small_bytes
+        if self._bodies[ticket.holder] <= 0:
+            del self._bodies[ticket.holder]
         self._large_bytes -= ticket.large_bytes
         self._small_bytes -= ticket.small_bytes
-        if self._budget is None or ticket.credential is None:
+        if self._budget is None or ticket.credential is None or recognised is None:
             return
-        if recognised:
-            self._known[ticket.credential] = None
+        credential, user = recognised
+        if credential and hash(credential) == ticket.credential:
+            self._known[ticket.credential] = user or 0
             self._known.move_to_end(ticket.credential)
             if len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
             if not ticket.known:
                 self._budget.charge(ticket.network, -REQUEST_COST)
-        elif ticket.known:
+        else:
             self._known.pop(ticket.credential, None)
-            self._budget.charge(ticket.network, REQUEST_COST)
+            if ticket.known:
+                self._budget.charge(ticket.network, REQUEST_COST)
 
     def reserve(self, ticket: Ticket, size: int) -> None:
         """Make room for `size` bytes of a body, until the request is done. Raises RateLimited, Unavailable."""
         if self._budget is None:
             return
-        held = self._bodies[ticket.payer] + size
-        if held > (CREDENTIAL_BODY_BYTES if ticket.known else NETWORK_BODY_BYTES):
+        held = self._bodies[ticket.holder] + size
+        large = size > LARGE_BODY_BYTES or bool(ticket.large_bytes)
+        most = USER_BODY_BYTES if ticket.known else NETWORK_BODY_BYTES
+        if large:
+            # the fuller it is, the less for each, so that a few cannot fill it
+            most = min(most, int((MAX_BODY_BYTES - self._large_bytes) * SHARE_OF_FREE))
+        if held > max(most, LARGE_BODY_BYTES):
             self._limit_log.record("request_bodies", network=ticket.network)
             raise RateLimited("Too many request bodies at once; send fewer at a time.")
-        large = size > LARGE_BODY_BYTES or bool(ticket.large_bytes)
+        if not ticket.known:
+            self._budget.charge(ticket.network, size * BYTE_COST)
         if (self._large_bytes if large else self._small_bytes) + size > MAX_BODY_BYTES:
             self._limit_log.record("request_bodies_total", network=ticket.network)
             raise Unavailable("The server holds too many request bodies; try again in a moment.")
-        self._bodies[ticket.payer] = held
+        self._bodies[ticket.holder] = held
         if large:
             self._large_bytes += size
             ticket.large_bytes += size
@@ -217,6 +234,14 @@ class Admission:
             if not line:
                 del self._waiting[payer]
 
+    def _credential(self, environ: Mapping[str, Any]) -> int | None:
+        """What a request is recognised by, as a number that nobody outside can compute; None if it brings nothing."""
+        if environ["PATH_INFO"].startswith("/socket.io/"):
+            brought = _socket_id(environ.get("QUERY_STRING", ""))
+        else:
+            brought = self._token(environ)
+        return hash(brought) if brought else None
+
     def _after(self, seconds: float) -> Future[None]:
         future: Future[None] = Future()
         self._runtime.call_later(seconds, lambda: future.resolve(None))
@@ -226,10 +251,9 @@ class Admission:
         self._runtime.wait(future)
 
 
-def _credential(environ: Mapping[str, Any]) -> int | None:
-    """What a request is recognised by, as a number that nobody outside can compute; None if it brings nothing."""
-    if environ["PATH_INFO"].startswith("/socket.io/"):
-        _, found, rest = environ.get("QUERY_STRING", "").partition("sid=")
-        return hash(("sid", rest.partition("&")[0])) if found else None
-    brought = environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_COOKIE")
-    return hash(brought) if any(brought) else None
+def _socket_id(query: str) -> str:
+    """The id of the Socket.IO session; a query that spells it in another way is one of a stranger."""
+    for field in query.split("&"):
+        if field.startswith("sid="):
+            return field[4:]
+    return ""

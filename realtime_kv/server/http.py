@@ -123,7 +123,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
                 self._deadline.cancel()
             if self._ticket is not None:
                 ticket, self._ticket = self._ticket, None
-                self._admission.done(ticket, recognised=bool(self.environ.get(RECOGNISED)))
+                self._admission.done(ticket, self.environ.get(RECOGNISED))
 
     def _read_request_line(self) -> bytes:
         self._admission.idle(self, self._network)

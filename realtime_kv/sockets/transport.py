@@ -41,7 +41,7 @@ from eventlet import hubs
 from eventlet.wsgi import WSGI_LOCAL
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from realtime_kv.accounts.door import RECOGNISED
+from realtime_kv.accounts.door import NOBODY, RECOGNISED
 from realtime_kv.core.runtime import Runtime
 from realtime_kv.sockets import budgets, packets, requests
 from realtime_kv.sockets.connection import Connection, Receiver
@@ -208,9 +208,11 @@ class Engine(engineio.Server):  # type: ignore[misc]
         if query.sid is None:
             return self._open(environ, method, query.transport)
         connection = self.sockets.get(query.sid)
+        environ[RECOGNISED] = NOBODY
         if connection is None:
             raise BadRequest("Session ID unknown.")
-        environ[RECOGNISED] = connection.joined
+        if connection.joined:
+            environ[RECOGNISED] = query.sid, self._receiver.account(query.sid)
         if query.transport == "websocket":
             self._upgrade(environ, connection)
             return None

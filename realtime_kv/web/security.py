@@ -13,7 +13,7 @@ from realtime_kv.core.caller import Caller
 from realtime_kv.core.errors import Unauthenticated
 from realtime_kv.core.runtime import Future
 from realtime_kv.web import bodies, csrf, sessions
-from realtime_kv.web.house import house, wait
+from realtime_kv.web.house import house
 
 
 def register(app: Flask) -> None:
@@ -32,10 +32,7 @@ def caller() -> Caller:
     if kind is None:
         raise Unauthenticated()
     check_origin(kind)
-    address = door.address(request.environ, house().config)
-    found = wait(house().accounts.caller(token, "http", address, presented=kind))
-    g.caller = found
-    return found
+    return sessions.look_up(token, kind)
 
 
 def check_origin(kind: door.Kind) -> None:
@@ -79,7 +76,6 @@ def _notice(response: Response) -> Response:
     what = f"{request.method} {request.url_rule or 'nothing that is here'}"
     who = door.address(request.environ, house().config) or "somebody"
     if known := g.get("caller"):
-        request.environ[door.RECOGNISED] = True
         who = f"user {known.user_id} at {who}"
     house().accounts.noticed.note(response.status_code, what, who)
     return response

@@ -8,7 +8,7 @@ it is one of ours, and the answer replaces the cookie. A cookie of another serve
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from flask import Flask, Request, Response, g, request, session
 from flask.sessions import SessionInterface, SessionMixin
@@ -83,12 +83,19 @@ class SignedInUser(UserMixin):  # type: ignore[misc]
 def load(token: str) -> SignedInUser | None:
     """The user of the session that has this token, if it still goes on."""
     try:
-        address = door.address(request.environ, house().config)
-        found = wait(house().accounts.caller(token, "http", address, presented="cookie"))
+        return SignedInUser(token, look_up(token, "cookie"))
     except Unauthenticated:
         return None
-    g.caller = found
-    return SignedInUser(token, found)
+
+
+def look_up(token: str, kind: Literal["bearer", "cookie"]) -> Caller:
+    """Whose token this is. Raises Unauthenticated."""
+    environ = request.environ
+    environ[door.RECOGNISED] = door.NOBODY
+    address = door.address(environ, house().config)
+    g.caller = found = wait(house().accounts.caller(token, "http", address, presented=kind))
+    environ[door.RECOGNISED] = token, found.user_id
+    return found
 
 
 def settle() -> None:

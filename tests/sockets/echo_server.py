@@ -128,6 +128,7 @@ def main(options: dict) -> None:
     limit_log = LimitLog(lambda: 0)
     gateway.limit_log = limit_log
     address = partial(door.address, config=Config(proxies=options.get("proxies", 0)))
+    token = lambda environ: door.credentials(environ, Config())[0]  # noqa: E731
     budget = NetworkBudget(**options["budget"]) if "budget" in options else None
     limits = Limits(**options.get("limits", {}), address=address, network_budget=budget, limit_log=limit_log)
     gateway.engine = transport.install(server, gateway, limits, hub)
@@ -164,7 +165,7 @@ def main(options: dict) -> None:
     print(port, flush=True)
     app = socketio.WSGIApp(server, control)
     admission = Admission(
-        hub, address, budget, limit_log, connections_per_network=options.get("http_cap"), connections=19_500
+        hub, address, token, budget, limit_log, connections_per_network=options.get("http_cap"), connections=19_500
     )
     wsgi.server(
         listener,

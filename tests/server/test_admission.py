@@ -1,0 +1,110 @@
+"""Admission: who pays for a request, and how much of the memory for bodies each may hold."""
+
+import pytest
+
+from realtime_kv.accounts import door
+from realtime_kv.config import Config
+from realtime_kv.core.errors import RateLimited
+from realtime_kv.core.runtime import Threads
+from realtime_kv.metrics.limit_log import LimitLog
+from realtime_kv.server.admission import MAX_BODY_BYTES, MIB, Admission
+from realtime_kv.sockets.budgets import REQUEST_COST, NetworkBudget
+
+TOKEN = "a" * 43
+
+
+@pytest.fixture
+def budget():
+    # time stands still
+    return NetworkBudget(lambda: 0.0, share=1.0, burst_seconds=10.0)
+
+
+@pytest.fixture
+def admission(tmp_path, budget):
+    runtime, config = Threads(), Config(data_dir=tmp_path)
+    yield Admission(
+        runtime,
+        lambda environ: door.address(environ, config),
+        lambda environ: door.credentials(environ, config)[0],
+        budget,
+        LimitLog(lambda: 0),
+        connections_per_network=None,
+        connections=100,
+    )
+    runtime.stop()
+
+
+def request(path="/", query="", address="192.0.2.1", **headers):
+    return {"PATH_INFO": path, "QUERY_STRING": query, "REMOTE_ADDR": address, **headers}
+
+
+def cookie(token=TOKEN, others=""):
+    return {"HTTP_COOKIE": f"{others}rkv_session={token}"}
+
+
+def fill(admission, ticket):
+    """Hold as many bodies as one may; how many bytes these are."""
+    for held in range(0, MAX_BODY_BYTES, MIB):
+        try:
+            admission.reserve(ticket, MIB)
+        except RateLimited:
+            return held
+    raise AssertionError("one holds all of it")
+
+
+def spent(budget, address="192.0.2.1"):
+    """What the network has paid, as a number of requests."""
+    return round(budget._full_at.get(address, 0.0) / REQUEST_COST)
+
+
+def test_a_session_is_one_payer_whatever_comes_with_its_cookie(admission, budget):
+    admission.done(admission.admit(request(**cookie())), (TOKEN, 1))
+    others = [admission.admit(request(**cookie(others=f"x={n}; "))) for n in range(4)]
+    bearer = admission.admit(request(HTTP_AUTHORIZATION=f"bearer  {TOKEN}"))
+    assert {ticket.payer for ticket in [*others, bearer]} == {hash(TOKEN)}
+    assert spent(budget) == 0
+
+
+def test_a_request_is_known_by_what_was_found_and_by_nothing_else(admission, budget):
+    """A query with two ids of a Socket.IO session: the server reads one of them."""
+    for n in range(3):
+        ticket = admission.admit(request("/socket.io/", f"EIO=4&sid=made-up-{n}&%73id=joined"))
+        admission.done(ticket, ("joined", 1))
+    assert not admission.admit(request("/socket.io/", "sid=made-up-0")).known
+    assert spent(budget) == 4
+
+
+def test_a_file_that_is_for_everybody_does_not_make_a_session_unknown(admission, budget):
+    admission.done(admission.admit(request(**cookie())), (TOKEN, 1))
+    for _ in range(50):
+        admission.done(admission.admit(request("/static/js/client.js", **cookie())), None)
+    assert admission.admit(request(**cookie())).known
+    assert spent(budget) == 0
+
+
+def test_a_session_that_has_ended_is_charged_to_its_network(admission, budget):
+    admission.done(admission.admit(request(**cookie())), (TOKEN, 1))
+    admission.done(admission.admit(request(**cookie())), door.NOBODY)
+    assert not admission.admit(request(**cookie())).known
+    assert spent(budget) == 2
+
+
+def test_a_user_has_one_share_of_the_room_for_bodies_and_a_few_users_cannot_fill_it(admission):
+    held = [0] * 10
+    for user in range(10):
+        for n in range(20):
+            token = f"{user}-{n:041}"
+            admission.done(admission.admit(request(**cookie(token))), (token, user + 1))
+            ticket = admission.admit(request(**cookie(token)))
+            held[user] += fill(admission, ticket)
+    assert held[0] <= MAX_BODY_BYTES / 4
+    # a stranger, from another network
+    admission.reserve(admission.admit(request(address="192.0.2.2")), MIB)
+
+
+def test_bodies_of_strangers_are_charged_to_their_network(admission, budget):
+    admission.reserve(admission.admit(request()), MIB)
+    stranger = spent(budget)
+    admission.done(admission.admit(request(address="192.0.2.2", **cookie())), (TOKEN, 1))
+    admission.reserve(admission.admit(request(address="192.0.2.2", **cookie())), MIB)
+    assert stranger == 4 and spent(budget, "192.0.2.2") == 0
