@@ -10,6 +10,7 @@ _LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r?\n")
 _LENGTH = re.compile(r"[0-9]{1,15}")
 
 LINE = "A header line is malformed: it is folded, or has a control character or a space in its name."
+CUT = "The header breaks off before its end."
 HOST = "A request names exactly one Host."
 LENGTH = "The length of the body is not clear: send one Content-Length, or Transfer-Encoding: chunked."
 VERSION = "Transfer-Encoding needs HTTP/1.1."
@@ -18,14 +19,21 @@ CHUNKS = "The body is not in chunks, though Transfer-Encoding says so."
 ADDRESS = "The address is too long."
 UNCLEAR = "This is not a request that can be understood."
 HEADERS = "The request has too many header lines."
-SENTENCES = frozenset({LINE, HOST, LENGTH, VERSION, CODING, CHUNKS, ADDRESS})
+SENTENCES = frozenset({LINE, CUT, HOST, LENGTH, VERSION, CODING, CHUNKS, ADDRESS})
 
 Problem = tuple[HTTPStatus, str]
 
 
+def is_field(line: bytes) -> bool:
+    """Whether this is a whole header or trailer line."""
+    return _LINE.fullmatch(line) is not None
+
+
 def problem(version: str, lines: Sequence[bytes], headers: "Message[str, str]") -> Problem | None:
     """What is wrong with a request's head, as a status and a sentence; None if nothing is."""
-    if not all(_LINE.fullmatch(line) for line in lines if line not in {b"\r\n", b"\n", b""}):
+    if not lines or lines[-1] not in {b"\r\n", b"\n"}:
+        return HTTPStatus.BAD_REQUEST, CUT
+    if not all(map(is_field, lines[:-1])):
         return HTTPStatus.BAD_REQUEST, LINE
     hosts = len(headers.get_all("host", []))
     if hosts > 1 or (hosts == 0 and version == "HTTP/1.1"):

@@ -23,6 +23,8 @@ FORM = "application/x-www-form-urlencoded"
 # the largest body of any request (protocol §5); a form holds a name, a password and a path
 LIMIT = 1024 * 1024
 FORM_LIMIT = 64 * 1024
+# the most fields of a form or a query string, of which ours have a handful: taking thousands apart takes long
+MAX_FIELDS = 64
 # what is taken at a time of a body that is longer
 PIECE = 64 * 1024
 
@@ -55,8 +57,11 @@ def query() -> list[tuple[str, str]]:
 def check_query() -> None:
     """Before anything else: Werkzeug decodes the query string in many places, and none of them expects this.
 
-    Raises BadRequest for raw bytes that are no UTF-8; what is percent-encoded is looked at by whoever takes it apart.
+    Raises BadRequest for too many fields, and for raw bytes that are no UTF-8; what is percent-encoded is looked at by
+    whoever takes it apart.
     """
+    if request.query_string.count(b"&") >= MAX_FIELDS:
+        raise BadRequest(f"A query string may have at most {MAX_FIELDS} fields.")
     try:
         request.query_string.decode()
     except UnicodeDecodeError:
@@ -131,6 +136,8 @@ def _too_large(limit: int, **extra: int | None) -> TooLarge:
 
 def _pairs(encoded: bytes) -> list[tuple[str, str]]:
     pairs: dict[str, str] = {}
+    if encoded.count(b"&") >= MAX_FIELDS:
+        raise BadRequest(f"At most {MAX_FIELDS} fields are possible here.")
     for piece in encoded.split(b"&"):
         if not piece:
             continue

@@ -20,13 +20,14 @@ SMALLEST = 160
 # comments that have lines of their own: a fifth of what a first visit would load
 _COMMENTS = re.compile(rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)[ \t]*\n", re.MULTILINE)
 
-_kept: dict[tuple[str, str], bytes] = {}
+# by the tag, which is another one for each file and each version of it; an address can be spelt in many ways
+_kept: dict[str, bytes] = {}
 
 
 def register(app: Flask) -> None:
     """Compress the static files of `app` for whoever takes gzip."""
     workers = Workers(app.extensions["realtime_kv"].runtime, 1, name="compression")
-    under_way: dict[tuple[str, str], Future[bytes]] = {}
+    under_way: dict[str, Future[bytes]] = {}
 
     @app.after_request
     def compress(response: Response) -> Response:
@@ -37,18 +38,17 @@ def register(app: Flask) -> None:
         etag, _ = response.get_etag()
         if response.status_code != 200 or not etag or not request.accept_encodings["gzip"]:
             return response
-        version = (request.path, etag)
-        if version not in _kept:
+        if etag not in _kept:
             # the first time takes up to half a second for the largest file, which is not the event loop's to spend
-            if version not in under_way:
+            if etag not in under_way:
                 response.direct_passthrough = False
                 pack = partial(_pack, response.get_data(), script=_is_own_script(response))
-                under_way[version] = workers.submit(lambda _: pack())
-            _kept[version] = wait(under_way[version])
-            under_way.pop(version, None)
-        if len(_kept[version]) >= SMALLEST and request.method == "GET":
+                under_way[etag] = workers.submit(lambda _: pack())
+            _kept[etag] = wait(under_way[etag])
+            under_way.pop(etag, None)
+        if len(_kept[etag]) >= SMALLEST and request.method == "GET":
             response.direct_passthrough = False
-            response.set_data(_kept[version])
+            response.set_data(_kept[etag])
             response.content_encoding = "gzip"
             # the same file in other bytes: equal in what it means, which is what a weak tag says
             response.set_etag(etag, weak=True)

@@ -60,6 +60,12 @@ def _files_version(folder: Path) -> str:
     return browser_files.version(folder)
 
 
+@cache
+def _worker(folder: Path) -> str:
+    """As above, and of the same version."""
+    return browser_files.worker(folder)
+
+
 def _first_modules(page: str) -> list[str]:
     """What this address shows at once; otherwise the page asks for it only when its first modules are there."""
     first = ["dashboard/main.js"]
@@ -92,7 +98,7 @@ def client() -> Response:
 @pages.get("/sw.js")
 def worker() -> Response:
     """The service worker. It stands at the root, since it may only look after what stands below it."""
-    made = browser_files.worker(Path(str(current_app.static_folder)))
+    made = _worker(Path(str(current_app.static_folder)))
     return Response(made, mimetype="text/javascript", headers={"Cache-Control": "no-cache"})
 
 

@@ -191,6 +191,7 @@ def drip_until_cut(raw):
 
 
 ONE_REQUEST = b"POST /length HTTP/1.1\r\nHost: x\r\n"
+CHUNKED = ONE_REQUEST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -213,6 +214,15 @@ ONE_REQUEST = b"POST /length HTTP/1.1\r\nHost: x\r\n"
         (ONE_REQUEST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n", 400),
         (ONE_REQUEST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 2000 + b"0\r\n\r\n", 400),
         (ONE_REQUEST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 100 + b"\r\n", 400),
+        (CHUNKED + b"0\r\nno colon\r\n\r\n", 400),
+        (CHUNKED + b"0\r\nX: y\n\r\n", 200),
+        (CHUNKED + b"0\r\n\n\r\n", 400),
+        # a trailer that is read in two pieces, of which the second one looks like the end of the body
+        (CHUNKED + b"0\r\nX: " + b"y" * 1021 + b"\r\n\r\n", 400),
+        # only the beginning of a header, which could have had a length or a cookie too
+        (b"GET /stats HTTP/1.1\r\nHost: x\r\n", 400),
+        (b"GET /stats HTTP/1.1\r\n", 400),
+        (b"GET /stats HTTP/1.0\r\n", 400),
         (ONE_REQUEST + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello", 415),
         (b"GET /stats HTTP/1.1\r\nHost: x\r\nCookie: " + b"x" * 20_000 + b"\r\n\r\n", 431),
         (

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from realtime_kv.web import compression
+
 SCRIPTS = Path(__file__).parent.parent.parent / "static" / "js"
 FILES = ["/static/css/base.css", "/static/js/vendor/lit-html/lit-html.js"]
 
@@ -50,3 +52,13 @@ def test_a_browser_that_has_the_file_gets_a_304(stranger):
 def test_pages_and_the_api_are_never_compressed(stranger):
     for path in ("/signin", "/api/v1/me", "/metrics"):
         assert "Content-Encoding" not in stranger.get(path, headers={"Accept-Encoding": "gzip"}).headers
+
+
+def test_however_an_address_is_spelt_a_file_is_kept_once(stranger):
+    packed = {
+        stranger.get(f"/static/{spelt}css/base.css", headers={"Accept-Encoding": "gzip"}).data
+        for spelt in ("", *("./" * n for n in range(1, 6)), "js/../", ".//")
+    }
+    assert len(packed) == 1
+    [content] = packed
+    assert list(compression._kept.values()).count(content) == 1

@@ -4,6 +4,8 @@ from urllib.parse import quote
 
 import pytest
 
+from realtime_kv.web.bodies import FORM, MAX_FIELDS
+
 PASSWORD = "correct horse battery"
 
 
@@ -223,3 +225,11 @@ def test_even_a_page_that_fails_is_a_page_and_tells_nothing(site, alice):
     answer = alice.get("/keys")
     assert answer.status_code == 500 and answer.mimetype == "text/html"
     assert b"sessions" not in answer.data and b"Traceback" not in answer.data
+
+
+@pytest.mark.parametrize("path", ["/signin", "/signup"])
+def test_a_form_or_query_of_very_many_fields_is_refused_before_it_is_taken_apart(stranger, path):
+    many = "&".join(f"a{n}=b" for n in range(MAX_FIELDS + 1))
+    refused = [stranger.get(f"{path}?{many}"), stranger.post(path, data=many, content_type=FORM)]
+    assert [answer.status_code for answer in refused] == [400, 400]
+    assert all(f"{MAX_FIELDS} fields" in answer.text for answer in refused)

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from realtime_kv import browser_files
+from realtime_kv.web import pages
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
 
@@ -38,3 +39,10 @@ def test_the_worker_is_another_one_when_a_file_has_changed(tmp_path):
     assert browser_files.worker(folder) == before
     os.utime(folder / "css" / "keys.css", (1, 1))
     assert browser_files.worker(folder) != before
+
+
+def test_the_worker_is_put_together_once_and_not_for_each_request(stranger):
+    first = stranger.get("/sw.js")
+    looks = pages._worker.cache_info().misses
+    assert stranger.get("/sw.js").data == first.data
+    assert pages._worker.cache_info().misses == looks
