@@ -5,6 +5,8 @@ One unit is what a `get` or a `set` of a small value costs; it is charged for th
 
 ROWS_PER_UNIT = 64
 BYTES_PER_UNIT = 8 * 1024
+# the same as a shift, for a request on its way in, which is charged one unit for each so many bytes of it
+REQUEST_SHIFT = BYTES_PER_UNIT.bit_length() - 1
 
 
 class Cost:

@@ -81,6 +81,12 @@ def check_value(raw: bytes, limit: int = VALUE_BYTES) -> Value:
         raise InvalidValue("a number is out of range") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("The value is not JSON.", field="value") from None
+    # first, so that what is too large costs no more than this
+    text = _encode(value)
+    if len(text) > limit:
+        raise TooLarge(
+            f"That value has {len(text)} bytes as compact JSON; {limit} are allowed.", limit=limit, actual=len(text)
+        )
     outline = raw.translate(_OUTLINE)
     may_be_float = _FLOAT in outline
     if _LONG_NUMBER in outline or outline.count(b"[") > DEPTH:
@@ -89,11 +95,6 @@ def check_value(raw: bytes, limit: int = VALUE_BYTES) -> Value:
         _check_underflow(raw)
     # the same for every spelling: sorted names, no white space, 1.0 as 1
     folded = _fold_numbers(value) if may_be_float else value
-    text = _encode(value)
-    if len(text) > limit:
-        raise TooLarge(
-            f"That value has {len(text)} bytes as compact JSON; {limit} are allowed.", limit=limit, actual=len(text)
-        )
     canonical = _encode_sorted(folded) if may_be_float or b"[" in outline else text
     return Value(text.decode(), canonical)
 

@@ -23,6 +23,7 @@ from realtime_kv.accounts.addresses import network_of
 from realtime_kv.accounts.sessions import Ended
 from realtime_kv.config import Config
 from realtime_kv.core.budgets import Budget
+from realtime_kv.core.cost import REQUEST_SHIFT
 from realtime_kv.core.errors import BadRequest, Internal, NotFound, RateLimited, Refusal
 from realtime_kv.core.frames import Bookmark, Committed, Synced
 from realtime_kv.core.runtime import Future, Runtime, repeat
@@ -261,13 +262,13 @@ class Gateway:
         else:
             request = self._read(tab, body)
         if self._rates is not None:
-            self._rates.verb(tab.caller, request.weight)
+            self._rates.verb(tab.caller, request.weight + (len(body) >> REQUEST_SHIFT))
         return request.call(self._store, tab.caller)
 
     def _read(self, tab: Tab, body: bytes) -> Payload:
         if self._rates is not None:
             # nonsense is not for nothing
-            self._rates.verb(tab.caller)
+            self._rates.verb(tab.caller, 1 + (len(body) >> REQUEST_SHIFT))
         try:
             items = _items(body)
             name = _name(items[0])

@@ -6,6 +6,7 @@ from time import perf_counter
 from flask import Blueprint, Response, request
 
 from realtime_kv import verbs
+from realtime_kv.core.cost import REQUEST_SHIFT
 from realtime_kv.web import bodies, security
 from realtime_kv.web.house import house, wait
 
@@ -17,11 +18,17 @@ def _view(name: str) -> Callable[[], Response]:
         began, store, rates = perf_counter(), house().store, house().accounts.rates
         caller = security.caller()
         if request.method == "POST":
-            payload = verbs.decode(name, bodies.json())
+            body = bodies.json()
+            if rates is not None:
+                # nonsense is not for nothing
+                rates.verb(caller, 1 + (len(body) >> REQUEST_SHIFT))
+            payload = verbs.decode(name, body)
         else:
+            if rates is not None:
+                rates.verb(caller)
             payload = verbs.decode_query(name, bodies.query())
-        if rates is not None:
-            rates.verb(caller, payload.weight)
+        if rates is not None and payload.weight > 1:
+            rates.verb(caller, payload.weight - 1)
         try:
             answer = wait(payload.call(store, caller))
         finally:

@@ -6,6 +6,7 @@ from socketio.exceptions import ConnectionError
 
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
+from realtime_kv.core.cost import BYTES_PER_UNIT
 from realtime_kv.extensions import socketio
 from tests.running import DEADLINE, PASSWORD, Server
 
@@ -70,6 +71,24 @@ def test_nonsense_counts_too(open_app):
     codes = [call(tab, verb, key=5)["error"]["code"] for verb in ["get", "nothing"] * (ALLOWED // 2)]
     assert set(codes) == {"bad_request"}
     assert call(tab, "nothing")["error"]["code"] == "rate_limited"
+
+
+def test_the_bytes_of_a_request_count_whether_it_is_understood_or_not(open_app):
+    """A value far over the limit takes the server as long to read as many small ones."""
+    app = open_app()
+    tab = socketio.test_client(app, flask_test_client=sign_up(app, "alice"))
+    large = "x" * (BYTES_PER_UNIT * ALLOWED // 2)
+    assert call(tab, "set", key="k", value=large)["error"]["code"] == "too_large"
+    assert call(tab, "nothing", value=large)["error"]["code"] == "rate_limited"
+
+
+def test_nonsense_over_http_counts_too(open_app):
+    app = open_app()
+    browser = sign_up(app, "alice")
+    answers = [browser.post("/api/v1/set", json={"key": 5}).json["code"] for _ in range(ALLOWED // 2)]
+    answers += [browser.get("/api/v1/get?no=field").json["code"] for _ in range(ALLOWED // 2)]
+    assert set(answers) == {"bad_request"}
+    assert browser.post("/api/v1/set", json={"key": 5}).json["code"] == "rate_limited"
 
 
 def test_a_tab_too_many_is_refused_until_another_has_gone(open_app):
