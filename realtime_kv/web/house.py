@@ -93,8 +93,10 @@ def wait(future: Future[T], seconds: float = PATIENCE) -> T:
         try:
             return house().runtime.wait(future, max(0.0, min(left, LOOK_SECONDS)))
         except Unavailable:
-            # it is the future's own answer, or nothing has come
-            if future.done or left <= LOOK_SECONDS:
+            # it is the future's own answer, which may have come at the last moment, or nothing has come
+            if future.done:
+                return future.result()
+            if left <= LOOK_SECONDS:
                 raise
         if hung_up():
             raise Unavailable("The connection that asked for this has closed.")

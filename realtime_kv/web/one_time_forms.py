@@ -23,6 +23,7 @@ from typing import Any, cast
 from flask import Flask, current_app, g, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from realtime_kv.accounts import door
 from realtime_kv.core.errors import Forbidden, Refusal
 from realtime_kv.core.runtime import Future
 from realtime_kv.web import csrf, security
@@ -121,6 +122,8 @@ def claim() -> None:
     form_id = csrf.form_id(_fields())
     if form_id is None or not _forms().is_remembered(form_id):
         raise Forbidden(_OUT_OF_DATE)
+    # carried out to its end also for a browser that has gone: the request that it sends instead has to find that it was
+    request.environ.pop(door.HUNG_UP, None)
     g.form_claimed = True
 
 

@@ -8,10 +8,15 @@ from html import unescape
 import pyotp
 import pytest
 import requests
+from flask import g
 
-from realtime_kv.accounts import cookies
+from realtime_kv.accounts import cookies, door
 from realtime_kv.accounts.audit import CLI
 from realtime_kv.accounts.events import Filters
+from realtime_kv.app import create_app
+from realtime_kv.config import Config
+from realtime_kv.core.runtime import Threads
+from realtime_kv.web import house
 from realtime_kv.web.one_time_forms import OneTimeForms
 from tests.running import DEADLINE, fresh_name
 from tests.web.conftest import PASSWORD, Site, Visitor
@@ -158,6 +163,16 @@ def place(site):
     return Place(site)
 
 
+@pytest.fixture
+def threaded_place(tmp_path):
+    """Its requests wait for the store, as in a server; elsewhere everything is done in the request."""
+    runtime = Threads()
+    app = create_app(Config(data_dir=tmp_path), runtime)
+    yield Place(Site(app))
+    app.extensions["realtime_kv"].stop()
+    runtime.stop()
+
+
 def test_every_form_of_the_site_is_in_one_of_the_two_lists(place):
     rules = {rule.rule for rule in place.site.app.url_map.iter_rules() if "POST" in (rule.methods or ())}
     pages = {re.sub(r"<int:user_id>/<any.*", "<act>", rule) for rule in rules if not rule.startswith("/api/")}
@@ -183,6 +198,21 @@ def test_a_repeated_request_does_nothing_and_says_what_to_do(place, action):
         assert page.status_code == 200
         assert advice in unescape(page.text)
         assert not any(word in page.text for word in secret if len(word) > 4)
+    assert place.events() == before
+
+
+@pytest.mark.parametrize("action", [sign_up, new_token, invitation], ids=lambda action: action.__name__)
+def test_an_action_whose_browser_has_gone_meanwhile_is_not_performed_again(threaded_place, action, monkeypatch):
+    """As when a form is sent again while the server is slow: the browser closes the connection of the first request."""
+    place, (_, advice) = threaded_place, SECRETS[action]
+    visitor, path, fields = action(place)
+    form = fields | {"csrf_token": visitor.form_token()}
+    monkeypatch.setattr(house, "LOOK_SECONDS", 0.0)
+    gone = {door.HUNG_UP: lambda: g.get("form_claimed", False)}
+    visitor.post(path, data=form, environ_overrides=gone)
+    before = place.events()
+    again = visitor.post(path, data=form, follow_redirects=True)
+    assert advice in unescape(again.text)
     assert place.events() == before
 
 
