@@ -4,17 +4,18 @@ Runs on the writer's thread, inside its transactions. What a transaction has mad
 durable; after `forget` everything is read anew.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterable
 
 from realtime_kv.core import database, statements, trim, vacuum
 from realtime_kv.core.database import Cursor
 from realtime_kv.core.decide import decide, replay
-from realtime_kv.core.errors import QuotaExceeded, Refusal, Unavailable
+from realtime_kv.core.errors import QuotaExceeded, Refusal, Unauthenticated, Unavailable
 from realtime_kv.core.frames import Committed, timestamp
 from realtime_kv.core.index import STEP_BYTES as INDEX_STEP_BYTES
 from realtime_kv.core.index import Index
 from realtime_kv.core.memtable import Memtable
-from realtime_kv.core.rehearsal import make_plan
+from realtime_kv.core.planning import Plan, Planning
 from realtime_kv.core.reserve import Reserve
 from realtime_kv.core.space import Outcome, Quota, Space
 from realtime_kv.core.write import Write
@@ -81,8 +82,6 @@ class Committer:
         self._reserve.look(cursor)
         memtable, room = self.memtable, self._reserve.room
         statements.load(cursor, memtable, writes, now)
-        if writes[0].plan is not None:
-            self._carry_out_plan(cursor, writes[0], now)
         at = timestamp(now)
         outcomes: list[Outcome | Refusal] = []
         for write in writes:
@@ -128,14 +127,20 @@ class Committer:
         self._recall(cursor)
         self._index.step(cursor, self.memtable.last_row)
 
-    def make_ready(self, cursor: Cursor, write: Write) -> bool:
-        """Bring the tables up to date for the plan of this write, and the index of the log by one step; or all of it.
+    def make_ready(self, cursor: sqlite3.Cursor, write: Write, now: int) -> bool:
+        """One step: bring the tables up to date for the plan of this write, then the index of the log, then make it.
 
-        Whether that was all that the plan needs. What others write while it goes on step by step, no plan looks into.
+        Whether that was all. What others write while it goes on step by step, no plan looks into.
         """
         self.flush(cursor, [write.user_id])
-        if write.plan is None or not write.plan.indexed:
+        if write.plan is None:
             return True
+        if write.plan.indexed and not self._index_for(cursor, write):
+            return False
+        return self._make_plan(cursor, write, write.plan, now)
+
+    def _index_for(self, cursor: Cursor, write: Write) -> bool:
+        """One step of the index of the log; whether it has what was in the log when the write came."""
         last_row = self.memtable.last_row
         # older data, with a shorter log, may have taken the place of those that it was asked for
         write.until = last_row if write.until is None else min(write.until, last_row)
@@ -162,22 +167,21 @@ class Committer:
         """This session is over, and that is durable: no write of it is accepted any more."""
         self.memtable.sessions.pop(session_id, None)
 
-    def _carry_out_plan(self, cursor: Cursor, write: Write, now: int) -> None:
-        """Make the ops of the write, or its refusal; not for a repeated one, which `decide` answers from its receipt.
+    def _make_plan(self, cursor: sqlite3.Cursor, write: Write, plan: Plan, now: int) -> bool:
+        """One step; not for a repeated write, which `decide` answers from its receipt.
 
         The plan of a limited token is made in any case, because only its ops show whether the token may see the answer.
         """
-        space = self.memtable.spaces.get(write.user_id)
-        if write.plan is None or space is None:
-            return
-        if write.op_id in space.receipts and not write.caller.is_limited:
-            return
-        try:
-            make_plan(cursor, write, now)
-        except Refusal as refusal:
-            write.refusal = refusal
-        else:
+        if write.planning is None or write.planning.epoch != self.epoch:
             statements.load(cursor, self.memtable, [write], now)
+            space = self.memtable.spaces.get(write.user_id)
+            if space is None:
+                write.refusal = Unauthenticated("Your session has ended; sign in again.")
+                return True
+            if write.op_id in space.receipts and not write.caller.is_limited:
+                return True
+            write.planning = Planning(plan, write.user_id, now, self.epoch)
+        return write.make_plan(cursor)
 
     def _note_limit(self, write: Write, refusal: Refusal) -> None:
         if isinstance(refusal, QuotaExceeded):

@@ -21,15 +21,28 @@ _LOOK_BYTES = 1024 * 1024
 _STEP_ROWS = 8192
 # under a prefix with fewer rows of the index these are sorted; otherwise the index is gone through by revision
 _FEW_ROWS = 2048
+# finding one row takes as long as reading so many in order
+SEEK_ROWS = 8
 
 _encode = msgspec.json.Encoder().encode
 
 # first which writes, by the index alone; then one after the other, until there are enough
-_WRITES = """
-SELECT DISTINCT revision FROM history WHERE user_id = :user AND revision < :before {keys}
+_OF_KEY = """
+SELECT revision FROM history WHERE user_id = :user AND key = :key AND revision < :before
 ORDER BY revision DESC LIMIT :limit
 """
-_OF_SPACE = _WRITES.format(keys="")
+# from one to the next: a write may have two thousand rows
+_OF_SPACE = """
+WITH RECURSIVE found (revision, count) AS (
+    SELECT (SELECT max(revision) FROM history INDEXED BY history_by_revision
+        WHERE user_id = :user AND revision < :before), 1
+    UNION ALL
+    SELECT (SELECT max(revision) FROM history INDEXED BY history_by_revision
+        WHERE user_id = :user AND revision < found.revision), count + 1
+    FROM found WHERE revision IS NOT NULL AND count < :limit
+)
+SELECT revision FROM found WHERE revision IS NOT NULL
+"""
 _UNDER_FEW = """
 SELECT DISTINCT revision FROM (
     SELECT revision FROM history WHERE user_id = :user AND key >= :start AND key < :end AND revision < :before
@@ -46,7 +59,6 @@ SELECT min(revision), count(*), json_group_array(DISTINCT revision) FILTER (WHER
     WHERE user_id = :user AND revision < :before ORDER BY revision DESC LIMIT :rows
 )
 """
-_OF_KEY = _WRITES.format(keys="AND key = :key")
 # (left to itself SQLite would look through all that the user has done)
 _FRAME = """
 SELECT l.frame FROM history AS h INDEXED BY history_by_revision JOIN log AS l ON l.id = h.row
@@ -121,13 +133,13 @@ def _revisions(
     """The newest of the wanted writes, and down to which revision was looked for them; None: to the first."""
     if not of_key and under and db.execute(_ARE_FEW, wanted).fetchone()[0] >= _FEW_ROWS:
         reached, rows, found = db.execute(_UNDER_MANY, wanted).fetchone()
-        cost.add(rows=rows)
+        cost.add(rows=_FEW_ROWS + rows)
         revisions = sorted(msgspec.json.decode(found, type=list[int]), reverse=True)[: wanted["limit"]]
         # of the last revision that was looked at there may be more
         return revisions, reached + 1 if rows == _STEP_ROWS else None
     sql = _OF_KEY if of_key else _UNDER_FEW if under else _OF_SPACE
     revisions = [row[0] for row in db.execute(sql, wanted).fetchall()]
-    cost.add(rows=_FEW_ROWS if under and not of_key else len(revisions))
+    cost.add(rows=_FEW_ROWS if sql is _UNDER_FEW else len(revisions) * (1 if of_key else SEEK_ROWS))
     return revisions, None
 
 

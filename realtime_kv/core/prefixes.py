@@ -1,22 +1,23 @@
 """Everything under a prefix as one write: deleted, moved or copied.
 
-What lies there, and what already stands where it is to go, is looked up inside the write's transaction; so nothing is
-missed that was written a moment before, and nothing is written over. `from` stands for one key, or, when it ends in
+What lies there, and what already stands where it is to go, is looked up by the writer; so nothing is missed that was
+written a moment before, and nothing is written over. `from` stands for one key, or, when it ends in
 `/`, for all keys that begin with it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from functools import partial
 from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Raw, Struct
 
-from realtime_kv.core import reads, values
-from realtime_kv.core.database import Cursor
+from realtime_kv.core import planning, reads, values
 from realtime_kv.core.errors import BadRequest, Conflict, InvalidKey, TooLarge, Unavailable
 from realtime_kv.core.frames import Counted, Entry, milliseconds
 from realtime_kv.core.ops import Delete, Op, Set
+from realtime_kv.core.planning import Lookup
 from realtime_kv.core.runtime import Future
 from realtime_kv.core.space import Usage
 
@@ -25,9 +26,17 @@ MOST_KEYS = 1000
 MOST_BYTES = 8 * 1024 * 1024
 
 _SIZE = "length(CAST(key AS BLOB)) + length(CAST(value AS BLOB))"
+# the live ones of a step's rows, of which most may be deleted; and how many rows those are, up to which key
 _UNDER = f"""
-SELECT key, CASE WHEN :values THEN value END, expires_at, {_SIZE} FROM entries
-WHERE user_id = :user AND key >= :start AND key < :end AND {reads.LIVE} ORDER BY key LIMIT {MOST_KEYS + 1}
+SELECT key, CASE WHEN :values THEN value END, expires_at, {_SIZE} FROM (
+    SELECT key, value, expires_at, deleted_at FROM entries
+    WHERE user_id = :user AND key >= :start AND key < :end ORDER BY key LIMIT :rows
+) WHERE {reads.LIVE}
+"""
+_REACH = """
+SELECT count(*), max(key) FROM (
+    SELECT key FROM entries WHERE user_id = :user AND key >= :start AND key < :end ORDER BY key LIMIT :rows
+)
 """
 _TAKEN = f"""
 WITH wanted (place, wanted) AS (SELECT key, value FROM json_each(:keys))
@@ -37,6 +46,7 @@ WHERE {reads.LIVE} ORDER BY place LIMIT 1
 
 # a key, its value (JSON text) where that is wanted, and when it expires
 _Found = tuple[str, str, int | None]
+_Ops = Generator[None, None, list[Op]]
 
 
 class DeletePrefix(Struct, frozen=True):
@@ -50,9 +60,10 @@ class DeletePrefix(Struct, frozen=True):
     def places(self) -> tuple[str, ...]:
         return (self.prefix,)
 
-    def ops(self, cursor: Cursor, user_id: int, now: int) -> list[Op]:
+    def ops(self, lookup: Lookup, user_id: int, now: int) -> _Ops:
         """Raises TooLarge."""
-        return [Delete(key) for key, _, _ in _under(cursor, user_id, self.prefix, now, values=False)]
+        found = yield from _under(lookup, user_id, self.prefix, now, values=False)
+        return [Delete(key) for key, _, _ in found]
 
 
 class Copy(Struct, frozen=True):
@@ -76,23 +87,25 @@ class Copy(Struct, frozen=True):
     def places(self) -> tuple[str, ...]:
         return (self.source, self.target)
 
-    def ops(self, cursor: Cursor, user_id: int, now: int) -> list[Op]:
+    def ops(self, lookup: Lookup, user_id: int, now: int) -> _Ops:
         """Raises NotFound (one key that is not there), TooLarge, InvalidKey, Conflict."""
-        return [*self._written(cursor, user_id, now, self._found(cursor, user_id, now))]
+        found = yield from self._found(lookup, user_id, now)
+        return self._written(lookup, user_id, now, found)
 
-    def _found(self, cursor: Cursor, user_id: int, now: int) -> list[_Found]:
+    def _found(self, lookup: Lookup, user_id: int, now: int) -> Generator[None, None, list[_Found]]:
         if self.source.endswith("/"):
-            return list(_under(cursor, user_id, self.source, now, values=True))
-        entry = msgspec.json.decode(reads.get(cursor, user_id, self.source, now).entry, type=Entry)
+            return (yield from _under(lookup, user_id, self.source, now, values=True))
+        entry = msgspec.json.decode(reads.get(lookup.cursor, user_id, self.source, now).entry, type=Entry)
         expires_at = None if entry.expires_at is None else milliseconds(entry.expires_at)
         assert isinstance(entry.value, Raw)
         return [(self.source, bytes(entry.value).decode(), expires_at)]
 
-    def _written(self, cursor: Cursor, user_id: int, now: int, found: list[_Found]) -> list[Op]:
+    def _written(self, lookup: Lookup, user_id: int, now: int, found: list[_Found]) -> list[Op]:
         start = len(self.source)
         targets = [_checked(self.target + key[start:]) for key, _, _ in found]
         parameters = {"user": user_id, "now": now, "values": True, "keys": msgspec.json.encode(targets).decode()}
-        if (taken := cursor.execute(_TAKEN, parameters).fetchone()) is not None:
+        lookup.count(lookups=len(targets))
+        if (taken := lookup.cursor.execute(_TAKEN, parameters).fetchone()) is not None:
             key, entry = taken
             raise Conflict(f"{key!r} exists already; delete it or choose another place.", entry=Raw(entry.encode()))
         return [
@@ -109,10 +122,10 @@ class Move(Copy, frozen=True):
         if self.source.endswith("/") and self.target.startswith(self.source):
             raise BadRequest("Nothing can be moved into itself; choose another place.", field="to")
 
-    def ops(self, cursor: Cursor, user_id: int, now: int) -> list[Op]:
-        found = self._found(cursor, user_id, now)
+    def ops(self, lookup: Lookup, user_id: int, now: int) -> _Ops:
+        found = yield from self._found(lookup, user_id, now)
         # no target was there, so no key stands in both
-        return [*self._written(cursor, user_id, now, found), *(Delete(key) for key, _, _ in found)]
+        return [*self._written(lookup, user_id, now, found), *(Delete(key) for key, _, _ in found)]
 
 
 def measured(written: Future[Counted], measure: Callable[[], Future[Usage]]) -> Future[Counted]:
@@ -140,21 +153,32 @@ def measured(written: Future[Counted], measure: Callable[[], Future[Usage]]) -> 
     return answer
 
 
-def _under(cursor: Cursor, user_id: int, prefix: str, now: int, *, values: bool) -> Iterator[_Found]:
+def _under(lookup: Lookup, user_id: int, prefix: str, now: int, *, values: bool) -> Generator[None, None, list[_Found]]:
     # whoever asks for too much costs the writer no more than one who asks for just enough
+    found: list[_Found] = []
     size = 0
-    rows = cursor.execute(_UNDER, {**_range(user_id, prefix, now), "values": values})
-    for count, (key, value, expires_at, bytes_) in enumerate(rows, 1):
-        size += bytes_
-        if count > MOST_KEYS:
-            raise TooLarge(f"More than {MOST_KEYS} keys lie there; take a smaller part at a time.", limit=MOST_KEYS)
-        if size > MOST_BYTES:
-            raise TooLarge(f"More than {MOST_BYTES} bytes lie there; take a smaller part at a time.", limit=MOST_BYTES)
-        yield key, value, expires_at
+    wanted: dict[str, Any] = {"user": user_id, "start": prefix, "end": reads.behind(prefix), "rows": planning.STEP_ROWS}
+    while True:
+        looked, last = lookup.cursor.execute(_REACH, wanted).fetchone()
+        lookup.count(rows=looked)
+        # closed, also when there is too much: a reader would go on seeing what is there now
+        with closing(lookup.cursor.connection.cursor()) as rows:
+            for key, value, expires_at, bytes_ in rows.execute(_UNDER, {**wanted, "now": now, "values": values}):
+                size += bytes_
+                if len(found) == MOST_KEYS:
+                    raise _too_large("keys", MOST_KEYS)
+                if size > MOST_BYTES:
+                    raise _too_large("bytes", MOST_BYTES)
+                found.append((key, value, expires_at))
+        if looked < planning.STEP_ROWS:
+            return found
+        # a key has no control characters, so this is the smallest text behind it
+        wanted["start"] = last + "\0"
+        yield
 
 
-def _range(user_id: int, prefix: str, now: int) -> dict[str, Any]:
-    return {"user": user_id, "start": prefix, "end": reads.behind(prefix), "now": now}
+def _too_large(unit: str, limit: int) -> TooLarge:
+    return TooLarge(f"More than {limit} {unit} lie there; take a smaller part at a time.", limit=limit)
 
 
 def _checked(target: str) -> str:

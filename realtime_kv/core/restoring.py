@@ -1,16 +1,16 @@
-"""Going back: what `restore` and `undo` write, looked up in the tables inside the write's own transaction."""
+"""Going back: what `restore` and `undo` write, looked up in the tables by the writer, in steps."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import ClassVar
 
 import msgspec
 from msgspec import Struct
 
-from realtime_kv.core.database import Cursor
 from realtime_kv.core.errors import BadRequest, NotFound
 from realtime_kv.core.frames import Op as Written
 from realtime_kv.core.frames import SetOp, milliseconds, read_frame
 from realtime_kv.core.ops import Op, PutBack, Restore
+from realtime_kv.core.planning import Lookup
 
 # keys that are looked up with one statement
 _STEP = 256
@@ -61,20 +61,23 @@ class Restoring(Struct):
     revision: int | None
     if_revision: int | None
 
-    def ops(self, cursor: Cursor, user_id: int, now: int) -> list[Op]:
+    def ops(self, lookup: Lookup, user_id: int, now: int) -> Generator[None, None, list[Op]]:
         """Raises NotFound, BadRequest for what is no earlier value."""
-        entry = cursor.execute(_ENTRY, (now, user_id, self.key)).fetchone()
+        # one step
+        yield from ()
+        entry = lookup.cursor.execute(_ENTRY, (now, user_id, self.key)).fetchone()
         if entry is None:
             raise NotFound("There is no such key, and none in the trash.")
         value, live = entry
         if self.revision is not None:
-            value = self._value_at(cursor, user_id, self.revision)
+            value = self._value_at(lookup, user_id, self.revision)
         elif live:
             raise BadRequest("The key is not deleted; say which `revision` to go back to.", field="revision")
         return [Restore(self.key, value, self.if_revision)]
 
-    def _value_at(self, cursor: Cursor, user_id: int, revision: int) -> str:
-        row = cursor.execute(_WRITE_TO_KEY, (user_id, self.key, revision)).fetchone()
+    def _value_at(self, lookup: Lookup, user_id: int, revision: int) -> str:
+        row = lookup.cursor.execute(_WRITE_TO_KEY, (user_id, self.key, revision)).fetchone()
+        lookup.count(bytes=len(row[0]) if row else 0)
         op = None if row is None else next((op for op in read_frame(row[0]).ops if op.key == self.key), None)
         if op is None:
             raise NotFound(f"The history of that key has nothing at revision {revision}.")
@@ -93,71 +96,86 @@ class Undoing(Struct):
 
     revision: int
 
-    def ops(self, cursor: Cursor, user_id: int, now: int) -> list[Op]:
+    def ops(self, lookup: Lookup, user_id: int, now: int) -> Generator[None, None, list[Op]]:
         """One for each op of that write. Raises NotFound where the history does not reach back so far."""
-        row = cursor.execute(_WRITE, (user_id, self.revision)).fetchone()
-        (floor,) = cursor.execute(_FLOOR, (user_id,)).fetchone()
+        row = lookup.cursor.execute(_WRITE, (user_id, self.revision)).fetchone()
+        (floor,) = lookup.cursor.execute(_FLOOR, (user_id,)).fetchone()
         # of what is older, some keys may be gone: to put back the others would be half an undo
         if row is None or self.revision <= floor:
             raise _forgotten(self.revision)
         written = read_frame(row[0]).ops
+        lookup.count(bytes=len(row[0]))
         at: dict[str, int] = {}
         for keys in _steps(op.key for op in written):
-            at |= self._again(cursor, user_id, keys)
+            at |= yield from self._again(lookup, user_id, keys)
         before: dict[str, tuple[str, int | None] | None] = {}
         for keys in _steps(op.key for op in written if not isinstance(op, SetOp) and op.key not in at):
-            before |= self._trashed(cursor, user_id, keys, now)
+            before |= yield from self._trashed(lookup, user_id, keys, now)
         for keys in _steps(op.key for op in written if not isinstance(op, SetOp) and op.key in at):
-            before |= self._earlier(cursor, user_id, keys, now, lasting=True)
+            before |= yield from self._earlier(lookup, user_id, keys, now, lasting=True)
         for keys in _steps(op.key for op in written if isinstance(op, SetOp) and op.version > 1):
-            before |= self._earlier(cursor, user_id, keys, now)
+            before |= yield from self._earlier(lookup, user_id, keys, now)
         # what was created was not there before
         return [PutBack(op.key, at.get(op.key, self.revision), *(before.get(op.key) or (None, None))) for op in written]
 
-    def _again(self, cursor: Cursor, user_id: int, keys: list[str]) -> dict[str, int]:
+    def _again(self, lookup: Lookup, user_id: int, keys: list[str]) -> Generator[None, None, dict[str, int]]:
         """At which revision a key is again as this write left it, where that is another one: after undos."""
         undoes: dict[int, int | None] = {}
         again: dict[str, int] = {}
-        for key, last in cursor.execute(_LAST, (user_id, _encode(keys).decode())).fetchall():
+        lookup.count(lookups=len(keys))
+        for key, last in lookup.cursor.execute(_LAST, (user_id, _encode(keys).decode())).fetchall():
             like = last
             # an undo makes of a key what it was before the write that it takes back
             while like is not None and like > self.revision:
+                if lookup.is_step_over:
+                    # keys that were put back and forth many times
+                    yield
                 if like not in undoes:
-                    row = cursor.execute(_UNDOES, (user_id, like)).fetchone()
+                    row = lookup.cursor.execute(_UNDOES, (user_id, like)).fetchone()
                     undoes[like] = None if row is None else row[0]
                 undone = undoes[like]
                 like = None
                 if undone is not None:
-                    (like,) = cursor.execute(_REVISION_BEFORE, (user_id, key, undone)).fetchone()
+                    lookup.count(lookups=1)
+                    (like,) = lookup.cursor.execute(_REVISION_BEFORE, (user_id, key, undone)).fetchone()
             if like == self.revision != last:
                 again[key] = last
         return again
 
-    def _trashed(self, cursor: Cursor, user_id: int, keys: list[str], now: int) -> dict[str, tuple[str, int | None]]:
+    def _trashed(
+        self, lookup: Lookup, user_id: int, keys: list[str], now: int
+    ) -> Generator[None, None, dict[str, tuple[str, int | None]]]:
         """What was deleted comes back; it expires when it would have, or, where that is over, never."""
-        rows = cursor.execute(_TRASHED, (user_id, _encode(keys).decode())).fetchall()
+        if lookup.is_step_over:
+            yield
+        lookup.count(lookups=len(keys))
+        rows = lookup.cursor.execute(_TRASHED, (user_id, _encode(keys).decode())).fetchall()
         return {
             key: (value, None if expires_at is None or expires_at <= now else expires_at)
             for key, value, expires_at in rows
         }
 
     def _earlier(
-        self, cursor: Cursor, user_id: int, keys: list[str], now: int, *, lasting: bool = False
-    ) -> dict[str, tuple[str, int | None] | None]:
+        self, lookup: Lookup, user_id: int, keys: list[str], now: int, *, lasting: bool = False
+    ) -> Generator[None, None, dict[str, tuple[str, int | None] | None]]:
         """What was overwritten; None for what was restored from the trash, and for what would have expired by now.
 
         When `lasting`, that never expires instead.
         """
         found: dict[str, tuple[str, int | None] | None] = {}
         rows: dict[int, set[str]] = {}
-        for key, row in cursor.execute(_BEFORE, (user_id, self.revision, _encode(keys).decode())).fetchall():
+        lookup.count(lookups=len(keys))
+        for key, row in lookup.cursor.execute(_BEFORE, (user_id, self.revision, _encode(keys).decode())).fetchall():
             if row is None:
                 raise _forgotten(self.revision)
             rows.setdefault(row, set()).add(key)
         # one after the other: together they may be more than there is memory for
         for row, wanted in rows.items():
-            frame = cursor.execute(_FRAME, (row,)).fetchone()
+            if lookup.is_step_over:
+                yield
+            frame = lookup.cursor.execute(_FRAME, (row,)).fetchone()
             if frame is not None:
+                lookup.count(bytes=len(frame[0]))
                 found |= {op.key: _stood(op, now, lasting) for op in read_frame(frame[0]).ops if op.key in wanted}
         if len(found) < len(keys):
             raise _forgotten(self.revision)

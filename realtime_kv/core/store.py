@@ -17,7 +17,6 @@ from realtime_kv.core import database, fingerprints, past, permissions, reads, v
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.clock import now_ms
 from realtime_kv.core.commit import Committer, OnLimit
-from realtime_kv.core.cost import Cost
 from realtime_kv.core.damage import is_damage
 from realtime_kv.core.errors import BadRequest, TooLarge
 from realtime_kv.core.frames import (
@@ -406,7 +405,8 @@ class Store:
             )
 
         def charge(_: Future[Any]) -> None:
-            self._readings.charge(write.caller, Cost(ops=write.planned_ops, bytes=write.planned_bytes).units)
+            if write.planning is not None:
+                self._readings.charge(write.caller, write.planning.cost.units)
 
         write.future.then(charge)
         self.writer.submit(write)

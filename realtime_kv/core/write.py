@@ -1,27 +1,17 @@
 """A request to write."""
 
-from typing import ClassVar, Protocol
+import sqlite3
 
 from msgspec import Struct, field
 
+from realtime_kv.core import permissions
 from realtime_kv.core.caller import Caller
-from realtime_kv.core.database import Cursor
+from realtime_kv.core.cost import Cost
 from realtime_kv.core.errors import Refusal
 from realtime_kv.core.ops import Op
+from realtime_kv.core.planning import Plan, Planning
 from realtime_kv.core.runtime import Future
 from realtime_kv.core.space import Outcome
-
-
-class Plan(Protocol):
-    """What a write is to do, where only the tables can tell which ops that are; a Struct, which is its fingerprint.
-
-    One that is `indexed` also needs the index of the log.
-    """
-
-    indexed: ClassVar[bool]
-
-    def ops(self, cursor: Cursor, user_id: int, now: int) -> list[Op]:
-        """Made inside the transaction, with the tables of this user up to date. Raises Refusal."""
 
 
 class Write(Struct, eq=False):
@@ -47,9 +37,8 @@ class Write(Struct, eq=False):
     until: int | None = None
     # what its values add to its weight
     bytes_weight: int = 0
-    # what its plan has come to, in ops and bytes: known once there is an outcome
-    planned_ops: int = 0
-    planned_bytes: int = 0
+    # of one with a plan: how far that is made, and what it has cost
+    planning: Planning | None = None
 
     @property
     def user_id(self) -> int:
@@ -62,3 +51,16 @@ class Write(Struct, eq=False):
     @property
     def weight(self) -> int:
         return len(self.ops) + self.bytes_weight
+
+    def make_plan(self, cursor: sqlite3.Cursor, cost: Cost | None = None) -> bool:
+        """One step of the planning; whether it was the last: then there are ops, or there is a refusal."""
+        assert self.planning is not None
+        try:
+            ops = self.planning.step(cursor, cost)
+            if ops is None:
+                return False
+            self.ops = ops
+            permissions.check_write(self.caller, self.verb, ops)
+        except Refusal as refusal:
+            self.refusal = refusal
+        return True

@@ -73,8 +73,8 @@ class Committer(Protocol):
     def index(self, cursor: sqlite3.Cursor, /) -> None:
         """Go on by one step with the index of the log."""
 
-    def make_ready(self, cursor: sqlite3.Cursor, write: Any, /) -> bool:
-        """Bring what this write looks into up to date, by one step; whether that was the last."""
+    def make_ready(self, cursor: sqlite3.Cursor, write: Any, now: int, /) -> bool:
+        """Bring what this write looks into up to date, and look, by one step; whether that was the last."""
 
     def accept(self) -> None:
         """The transaction is durable."""
@@ -303,7 +303,9 @@ class Writer:
 
     def _run_group(self, group: list[Writable]) -> None:
         try:
-            if group[0].alone and not self._transact(lambda cursor: self._committer.make_ready(cursor, group[0])):
+            if group[0].alone and not self._transact(
+                lambda cursor: self._committer.make_ready(cursor, group[0], self._clock())
+            ):
                 self._waiting.put_back(group[0])
                 return
             outcomes, committed = self._transact(lambda cursor: self._committer.commit(cursor, group, self._clock()))
