@@ -71,6 +71,8 @@ def test_the_curl_and_python_samples_run_as_pasted(paste, tmp_path):
     said, _ = paste(block("sh", "sign_in"), python, block("sh", "curl -OJ")).communicate(timeout=DEADLINE)
     assert '"revision":1' in said
     assert '"Back at noon"' in said
+    # each answer on a line of its own, and none in front of the prompt
+    assert all(line.startswith("{") == line.endswith("}") for line in said.splitlines())
     assert "now at revision 2" in said
     assert "Back at one" in said
     (exported,) = tmp_path.glob("*.json")

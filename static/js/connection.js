@@ -247,12 +247,16 @@ export class Connection {
     this.#enter("catching up")
     // Another tab may have signed somebody else in meanwhile: their entries are not for this tab, nor our writes for them. The server says
     // over this very connection who it is for.
-    const identity = this.call("identify", {}, IDENTIFY_WITHIN * this.#slack).then((answer) => this.#identify(answer), () => null)
+    let delay = 0
+    const identity = this.call("identify", {}, IDENTIFY_WITHIN * this.#slack).then(
+      (answer) => this.#identify(answer),
+      ({ retry_after = 0 }) => ((delay = retry_after * 1_000), null),
+    )
     this.#catchUp(identity)
     const same = await identity
     if (round !== this.#round) return
     if (same === false) this.#signedOut("another_user")
-    else if (same === null) this.#slow()
+    else if (same === null) this.#slow(delay)
     else this.#ending = null
   }
 

@@ -96,10 +96,10 @@ async function page(event, pathname) {
 /** The server's answer, or null if there is none in time; what it says is noted also when it comes late. */
 async function fromServer(event, pathname, kept) {
   const asked = fetch(event.request)
-  event.waitUntil(asked.then((answer) => learn(pathname, PAGES.includes(pathname) ? answer.clone() : answer)).catch(() => {}))
+  event.waitUntil(asked.then((answer) => heard(pathname, PAGES.includes(pathname) ? answer.clone() : answer)).catch(() => {}))
   try {
     const answer = await Promise.race([asked, after(limit(kept))])
-    silentUntil = answer ? 0 : Date.now() + SILENT_FOR
+    if (!answer) silentUntil = Date.now() + SILENT_FOR
     // A proxy in front of a server that is gone answers for it.
     return answer && !(isGateway(answer) && (kept || !isOurs(answer))) ? answer : null
   } catch {
@@ -116,7 +116,9 @@ function limit(kept) {
 const isGateway = ({ status }) => [502, 503, 504].includes(status)
 const isOurs = ({ headers }) => headers.get("Content-Security-Policy")?.includes("trusted-types lit-html rkv") ?? false
 
-async function learn(pathname, answer) {
+/** The server has answered, be it late: the next page is waited for again. */
+async function heard(pathname, answer) {
+  silentUntil = 0
   const cache = await caches.open(CACHE)
   if (pathname === "/signin" && answer.ok) await cache.delete(PAGE)
   if (!PAGES.includes(pathname)) return

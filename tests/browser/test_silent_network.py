@@ -96,6 +96,17 @@ def test_nobody_finds_keys_there_once_the_session_has_ended(ada):
             page.close()
 
 
+def test_an_answer_that_comes_late_says_that_the_server_is_there_again(ada):
+    ada.call("sign_out")
+    with silent(ada.server):
+        page, _ = opened(ada, "/keys")
+        expect(Tab(ada, page).value_of("k0")).to_have_text("0")
+    # nobody waited for this answer: a redirect to the sign-in page, so what was kept goes
+    page.wait_for_function("async () => !(await caches.match('/keys'))")
+    answer = page.goto(ada.server.url + "/signin", wait_until="commit")
+    assert 'name="username"' in answer.text()
+
+
 @everywhere
 def test_axe_finds_nothing_on_the_page_that_needs_the_server(make_person, theme):
     person = make_person(color_scheme=theme, signed_up=False)
