@@ -17,8 +17,12 @@ COMPRESSIBLE = frozenset({"text/javascript", "text/css", "image/svg+xml"})
 # below this, headers weigh more than what is won
 SMALLEST = 160
 
-# comments that have lines of their own: a fifth of what a first visit would load
-_COMMENTS = re.compile(rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)[ \t]*\n", re.MULTILINE)
+# Comments: a quarter of what a first visit would load. Behind code only those without a quotation mark: what looks like
+# a comment and stands in a string has one behind it.
+_COMMENTS = re.compile(
+    rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)[ \t]*\n|(?<=\S)[ \t]+// (?:[^\"'`\n]|(?<=\w)'(?=\w))*$",
+    re.MULTILINE,
+)
 
 # by the tag, which is another one for each file and each version of it; an address can be spelt in many ways
 _kept: dict[str, bytes] = {}

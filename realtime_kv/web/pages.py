@@ -72,7 +72,7 @@ def _first_modules(page: str) -> list[str]:
     if page in ("activity", "trash"):
         first.append(f"dashboard/past/{page}.js")
     elif request.args.get("key"):
-        first += ["dashboard/key/opened.js", "dashboard/key/pane.js"]
+        first += ["dashboard/key/opened.js", "dashboard/key/detail.js", "dashboard/key/pane.js"]
         first += _TABS.get(request.args.get("tab", ""), [])
     return first
 

@@ -3,8 +3,6 @@
 import { Connection } from "./connection.js"
 import { Fact, visible } from "./facts.js"
 import { sortKeys } from "./keys.js"
-import { Liveness } from "./liveness.js"
-import { originRefused } from "./origin.js"
 import { Outbox, Refusal } from "./outbox.js"
 import { Own } from "./own.js"
 import { Polling } from "./polling.js"
@@ -15,6 +13,7 @@ import { WebSocket, io } from "./vendor/socket.io.esm.min.js"
 
 const STORAGE_WITHIN = 3_000
 const MOST_POLLING = 3 // tabs of one browser that may poll at once: it opens six connections to a server, and pages need some
+const SOON = 1_000
 const KEPT = "You were signed out before this was written. It is kept in this browser, and sent when you sign in again."
 const STAY_SIGNED_OUT = ["signed_out", "deleted"] // after these nothing is kept: somebody wanted it gone
 const MOST_KEPT = 100 // writes that wait, where they are kept
@@ -37,7 +36,8 @@ export class Client extends Verbs {
   #forgotten = null // {keepWrites}, once nothing is to be kept any more
   #build
   #byCookie
-  #liveness
+  #liveness = null
+  #over = false
   #checking = false // whether a check of this page's origin is under way
   #failed = null // the Refusal, when there is no use in going on
 
@@ -89,7 +89,6 @@ export class Client extends Verbs {
       renews: !token,
       crowded: () => this.#ownTabs > MOST_POLLING,
     })
-    this.#liveness = new Liveness(this.#connection)
     this.ready = this.#whenLive()
     socket.on("connect_error", () => this.#checkOrigin())
     this.#open(keep)
@@ -102,16 +101,32 @@ export class Client extends Verbs {
 
   /** A browser does not tell a page that it may not connect, so the page asks, as long as it has never been connected. */
   async #checkOrigin() {
-    if (this.#checking || this.#own.session !== null) return
+    if (this.#checking || this.#own.session !== null || globalThis.location?.origin === this.#base) return
     this.#checking = true
-    const refusal = await originRefused(this.#base)
+    const refusal = await import("./origin.js").then(({ originRefused }) => originRefused(this.#base), () => null)
     this.#checking = false
     if (refusal && this.#own.session === null) this.#fail(refusal)
   }
 
+  /** Loads what is needed when the connection breaks, once there is one, and not before what shows the page; after a failure the next state tries again. */
+  #prepare() {
+    if (this.#liveness || this.#over) return
+    const load = () =>
+      Promise.all([import("./liveness.js"), import("./requests.js")]).then(
+        ([{ Liveness }]) => this.#over || (this.#liveness ??= new Liveness(this.#connection)),
+        () => {},
+      )
+    setTimeout(load, SOON).unref?.() // Node.js ends while it runs
+  }
+
+  #stopTesting() {
+    this.#over = true
+    this.#liveness?.close()
+  }
+
   /** There is no use in going on. */
   #fail(refusal) {
-    this.#liveness.close()
+    this.#stopTesting()
     this.#connection.close(refusal)
     this.#failed = refusal
     this.#emit("state", { state: this.state, reason: this.reason })
@@ -346,7 +361,7 @@ export class Client extends Verbs {
 
   /** Ends the connection. Writes that are still pending are rejected; what is held stays readable, as of now. */
   close() {
-    this.#liveness.close()
+    this.#stopTesting()
     this.#connection.close()
   }
 
@@ -391,11 +406,12 @@ export class Client extends Verbs {
     const ended = name === "state" && this.state === "signed out"
     if (ended) {
       // Before anybody hears of it, and forgets more than this.
-      this.#liveness.close()
+      this.#stopTesting()
       const { keepWrites } = this.#whenSignedOut
       this.keepsAfterSignOut = keepWrites && (this.#kept?.outlastsSession ?? false)
       this.forget({ keepWrites }).catch(() => {})
     }
+    else if (name === "state") this.#prepare()
     this.#emit(name, detail)
     if (ended && this.keepsAfterSignOut) this.#outbox.fail(new Refusal({ code: "unauthenticated", message: KEPT, kept: true }))
     if (name === "state" && this.state === "live") this.#kept?.adopt().catch(() => {})

@@ -233,6 +233,32 @@ def test_nothing_is_kept_where_one_does_not_stay_signed_in(make_person):
     assert tab.page.evaluate(NOTHING_KEPT)
 
 
+def test_what_a_lost_connection_needs_is_there_without_a_service_worker(make_person):
+    person = make_person()
+    person.expects_outage = True
+    person.set("a", 1)
+    person.call("sign_out")
+    tab = sign_in_for_once(person)
+    # of what a first visit loads nothing is needed again
+    person.context.set_offline(True)
+    tab.is_offline()
+    expect(tab.page.locator(".offline")).to_contain_text("This is how it was at")
+    expect(tab.page.locator("#polite")).to_contain_text("Offline. What you save is kept in this tab")
+    tab.state.click()
+    expect(tab.page.locator("#status")).to_contain_text("What you see may be out of date")
+    tab.page.keyboard.press("Escape")
+    tab.write("a", "2")
+    expect(tab.button("Queued")).to_be_visible()
+    expect(tab.page.locator("#unsent")).to_have_text("1 unsent change")
+    tab.click("Pause live changes")
+    tab.click("Paused · 0 changes waiting")
+    person.context.set_offline(False)
+    tab.is_live()
+    expect(tab.toasts).to_contain_text("Back online")
+    expect(tab.value_of("a")).to_have_text("2")
+    expect(tab.page.locator("#update")).to_be_empty()
+
+
 def test_what_an_earlier_session_kept_is_sent_and_goes_where_one_does_not_stay_signed_in(make_person):
     ada, bob = make_person("ada"), make_person("bob")
     ada.set("a", 1)

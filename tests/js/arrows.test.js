@@ -16,8 +16,8 @@ const FLOORS = [
   ["client.js"],
   ["kept.js"],
   ["connection.js", "store.js", "verbs.js", "origin.js"],
-  ["replica.js", "outbox.js", "facts.js", "own.js"],
-  ["sw.js", "values.js", "sizes.js", "polling.js", "liveness.js", "keys.js", "digest.js", "clipboard.js", "settings.js", "theme.js", "clock.js"],
+  ["polling.js", "replica.js", "outbox.js", "facts.js", "own.js"],
+  ["sw.js", "values.js", "sizes.js", "requests.js", "liveness.js", "keys.js", "digest.js", "clipboard.js", "settings.js", "theme.js", "clock.js"],
 ]
 
 const files = readdirSync(ROOT, { recursive: true }).filter((name) => name.endsWith(".js"))

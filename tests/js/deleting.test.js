@@ -16,7 +16,7 @@ const many = (count) => Array.from({ length: count }, (_, n) => [`f/${String(n).
 
 test("from a list that stands still, what is deleted is what it shows", async () => {
   const { desk, line, space } = await on([["a", 1]])
-  desk.browse.pause()
+  await desk.browse.pause()
   space.set("a", 2)
   pushed(line, space)
   remove(desk, { keys: ["a"] })

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { aria, commandFor, nameOf, printed } from "../../static/js/dashboard/commands/keyboard.js"
+import { commandFor, nameOf } from "../../static/js/dashboard/commands/keyboard.js"
+import { aria, printed } from "../../static/js/dashboard/commands/printed.js"
 
 const press = (key, more = {}) => ({ key, code: "", ...more })
 

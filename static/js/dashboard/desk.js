@@ -81,7 +81,7 @@ export class Desk {
     this.browse.changed(facts, first)
     this.opened.changed(facts)
     const others = first ? [] : facts.filter(({ mine }) => !mine)
-    this.#page.news(others, this.route.key)
+    if (others.length > 0) this.#page.news(others, this.route.key)
     if (others.length < facts.length || !this.browse.marks.bursting(Date.now())) this.redraw()
     else this.#soon ??= setTimeout(() => this.#drawBurst(), BURST)
   }

@@ -6,27 +6,36 @@ import { Client } from "../client.js"
 import { COMMANDS, loadPalette } from "./commands/registry.js"
 import { listen, perform } from "./commands/keyboard.js"
 import { Desk } from "./desk.js"
-import { detailView, prepare } from "./key/detail.js"
 import { List } from "./list/list.js"
 import { NOTHING, read, write } from "./route.js"
 import { keepDrafts, takeDrafts } from "./shell/kept-drafts.js"
-import { Announcer } from "./shell/announce.js"
 import { empty } from "./shell/ended.js"
+import { call, later, once } from "./shared/later.js"
 import { onSetting, setting } from "../settings.js"
 import { Pill } from "./shell/pill.js"
-import { Toasts } from "./shell/toasts.js"
 import { Update, isFailedImport } from "./shell/update.js"
 
 const TITLES = { keys: "Keys", activity: "Activity", trash: "Trash" }
 // Pages that are loaded when they are first looked at; each module exports `view(desk, route)`.
 const LATER = { activity: () => import("./past/activity.js"), trash: () => import("./past/trash.js") }
 
+const NOTHING_OPEN = html`
+  <div class="nothing-open">
+    <p>Choose a key to see its value,<br>or press <kbd>n</kbd> for a new one.</p>
+  </div>`
+
 const at = (id) => document.getElementById(id)
 
 const made = JSON.parse(at("page").textContent)
 const kv = new Client({ user: made.username, keep: kept() === made.username, build: made.build })
-const announcer = new Announcer(at("polite"), at("assertive"), () => setting("announcements"))
-const toasts = new Toasts(redraw, (id) => page.focus(id))
+const announcer = once(async () => {
+  const { Announcer } = await import("./shell/announce.js")
+  return new Announcer(at("polite"), at("assertive"), () => setting("announcements"))
+})
+const toasts = once(async () => {
+  const { Toasts } = await import("./shell/toasts.js")
+  return (drawnToasts = new Toasts(redraw, (id) => page.focus(id)))
+})
 const page = {
   username: made.username,
   limits: made.limits,
@@ -35,30 +44,35 @@ const page = {
   moved,
   redraw,
   draw: drawNow,
-  say: (text) => announcer.say(text),
-  alert: (text) => announcer.alert(text),
-  news: (facts, open) => announcer.changed(facts, open),
-  toast: (what, action) => toasts.show(what, action),
+  say: call(announcer, "say", failed),
+  alert: call(announcer, "alert", failed),
+  news: call(announcer, "changed", failed),
+  toast: call(toasts, "show", failed),
   focus: (where, key) => (wanted = { where, key, from: document.activeElement }),
-  copy: async (text, what) => toasts.show((await (await clipboard()).copy(text)) ? `${what} copied` : "The browser did not let us copy"),
+  copy: async (text, what) => page.toast((await (await clipboard()).copy(text)) ? `${what} copied` : "The browser did not let us copy"),
   can: (name) => COMMANDS.some((command) => command.name === name),
   run: (name) => perform(COMMANDS.find((command) => command.name === name), desk),
   dialogs: at("dialogs"),
   trashDays: made.trash_days,
   signedOut: () => signedOut(kv.pending),
-  failedToLoad: (error) => update.failedToLoad(error),
+  failedToLoad: failed,
 }
 const desk = new Desk(kv, page)
 const list = new List(at("list"), desk)
 const pill = new Pill(at("conn"), at("status"), desk)
 const update = new Update(at("update"), desk, () => leaving?.letGo())
 
+let drawnToasts = null
 let wanted = null // where the focus goes `from` where it was, with the next drawing that has it: {where, key, from}
 let toShow = null // the key of the row to bring into view, once there are rows
 let place = history.state // in the list, to be restored once there are rows
 let keeping = 0 // a timer, until the history entry is brought up to date
 let frame = 0
 const views = {} // of the pages that have been loaded
+
+function failed(error) {
+  update.failedToLoad(error)
+}
 
 function redraw() {
   frame ||= requestAnimationFrame(draw)
@@ -77,7 +91,7 @@ function draw() {
   at("main").dataset.pane = desk.opened.open || desk.opened.fresh ? "key" : "list"
   if (route.page === "keys") drawKeys()
   else drawOther(route)
-  toasts.draw(at("toasts"))
+  drawnToasts?.draw(at("toasts"))
   pill.draw()
   hint()
   if (wanted) moveFocus()
@@ -86,21 +100,19 @@ function draw() {
 // --- what is not needed at first sight ---
 
 const SOON = 1_500
+const detail = later(() => import("./key/detail.js"), redraw, failed)
 const clipboard = () => import("../clipboard.js")
 let hint = () => {}
-let rest = null
 let leaving = null
 let over = false // the session has ended
 
 /** Loaded a little later, so that it is there when there is no network any more. */
-function loadRest() {
-  const ours = [import("./shell/leaving.js"), import("./shell/offline.js"), import("./commands/hints.js")]
-  rest ??= Promise.all([...ours, loadPalette(), clipboard(), list.loadRest(), desk.undo.load(), desk.opened.load?.(), prepare(desk)])
-  return rest.then(begin, (error) => {
-    rest = null
-    page.failedToLoad(error)
-  })
-}
+const rest = once(() => {
+  const ours = [import("./shell/leaving.js"), import("./shell/offline.js"), import("./commands/hints.js"), import("./shell/status.js")]
+  const others = [loadPalette(), clipboard(), announcer(), toasts(), list.loadRest(), desk.undo.load(), desk.opened.load?.(), import("./key/detail.js").then(({ prepare }) => prepare(desk))]
+  return Promise.all([...ours, ...others]).then(begin)
+})
+const loadRest = () => rest().catch(failed)
 
 function begin([{ Leaving }, { keepHere, keepNothing }, hints]) {
   if (leaving) return
@@ -149,15 +161,22 @@ function kept() {
 }
 
 for (const begun of ["restored", "state"])
-  kv.addEventListener(begun, () => kv.state !== "catching up" && !rest && setTimeout(loadRest, SOON))
+  kv.addEventListener(begun, () => kv.state !== "catching up" && setTimeout(loadRest, SOON))
 
 function drawKeys() {
   list.draw()
-  render(detailView(desk), at("detail"))
+  render(detailView(), at("detail"))
   if (!desk.synced) return
   if (place?.ticked) list.place = place
   else if (toShow !== null) showRow()
   place = toShow = null
+}
+
+function detailView() {
+  const { open, fresh, load } = desk.opened
+  // before that is loaded, nothing can be open
+  const view = load ? null : detail()?.detailView(desk)
+  return view ?? (open || fresh ? html`<div class="nothing-open" aria-busy="true"></div>` : NOTHING_OPEN)
 }
 
 function drawOther(route) {
@@ -287,6 +306,7 @@ onSetting(redraw)
 at("detail").replaceChildren()
 restoreDrafts(takeDrafts(made.username))
 toShow = page.route.key
+if (toShow !== null) detail()
 follow(page.route)
 redraw()
 // Ages grow, and news gets old.

@@ -2,7 +2,8 @@
 // and a <kbd> what is printed on the keys. It runs after a drawing, since the views below know nothing of commands.
 
 import { onSetting, setting } from "../../settings.js"
-import { APPLE, aria, printed } from "./keyboard.js"
+import { APPLE } from "./keyboard.js"
+import { aria, printed } from "./printed.js"
 
 let told = new WeakSet()
 onSetting(() => (told = new WeakSet()))

@@ -5,7 +5,8 @@ import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { problemWithKey } from "../../keys.js"
 import { preview } from "../shared/pieces.js"
 import { places, score, search } from "./fuzzy.js"
-import { nameOf, perform, printed } from "./keyboard.js"
+import { nameOf, perform } from "./keyboard.js"
+import { printed } from "./printed.js"
 
 const MOST = 40
 

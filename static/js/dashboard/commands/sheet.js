@@ -3,7 +3,7 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { close, show } from "../shell/dialogs.js"
 import { choose, setting } from "../../settings.js"
-import { printed } from "./keyboard.js"
+import { printed } from "./printed.js"
 
 export function showSheet(place, commands) {
   const groups = Map.groupBy(

@@ -1,5 +1,7 @@
 // Before the first key is opened: nothing is open, and whatever is asked for is done by opened.js, which comes with it. No DOM.
 
+import { call, once } from "../shared/later.js"
+
 const DEEDS = ["openKey", "startNew", "remove", "adopt"]
 
 export class Closed {
@@ -11,11 +13,14 @@ export class Closed {
   typed = false
 
   #desk
-  #loading = null
 
   constructor(desk) {
     this.#desk = desk
-    for (const name of DEEDS) this[name] = (...what) => this.#call(name, what)
+    const failed = (error) => {
+      desk.page.failedToLoad(error)
+      desk.page.toast("The editor could not be loaded. Try again when the connection is back.")
+    }
+    for (const name of DEEDS) this[name] = call(this.load, name, failed)
   }
 
   hasDraft() {
@@ -32,28 +37,11 @@ export class Closed {
   }
 
   /** Gives its place to what can open keys. */
-  load() {
-    this.#loading ??= import("./opened.js").then(
-      ({ Opened }) => {
-        this.#desk.opened = new Opened(this.#desk)
-        this.#desk.opened.follow(this.#desk.route)
-        this.#desk.redraw()
-      },
-      (error) => {
-        this.#loading = null
-        throw error
-      },
-    )
-    return this.#loading
-  }
-
-  async #call(name, what) {
-    try {
-      await this.load()
-    } catch (error) {
-      this.#desk.page.failedToLoad(error)
-      return this.#desk.page.toast("The editor could not be loaded. Try again when the connection is back.")
-    }
-    return this.#desk.opened[name](...what)
-  }
+  load = once(async () => {
+    const { Opened } = await import("./opened.js")
+    this.#desk.opened = new Opened(this.#desk)
+    this.#desk.opened.follow(this.#desk.route)
+    this.#desk.redraw()
+    return this.#desk.opened
+  })
 }

@@ -1,4 +1,4 @@
-// The right pane. What shows an open key is loaded with the first one, at the latest.
+// What shows an open key, and stands in for it while that is loaded. It comes with the first open key, at the latest.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 
@@ -7,15 +7,12 @@ let loading = false
 let failed = null // when it could not be loaded, in milliseconds
 
 const AGAIN = 5_000
-const NOTHING_OPEN = html`
-  <div class="nothing-open">
-    <p>Choose a key to see its value,<br>or press <kbd>n</kbd> for a new one.</p>
-  </div>`
 
+/** A template, or null when nothing is open. */
 export function detailView(desk) {
   const { open, fresh } = desk.opened
   pane?.tellOthers(desk)
-  if (!open && !fresh) return NOTHING_OPEN
+  if (!open && !fresh) return null
   if (pane) return fresh ? pane.freshView(desk) : pane.openView(desk)
   prepare(desk)
   return failed !== null ? withoutPane(desk) : html`<div class="nothing-open" aria-busy="true"></div>`

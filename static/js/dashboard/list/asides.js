@@ -2,6 +2,7 @@
 // shown.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
+import { asOf } from "../shared/hours.js"
 import { count, keyText, signs } from "../shared/pieces.js"
 
 /** The way from the top to the folder that is shown. */
@@ -35,18 +36,35 @@ export function emptyNotice(desk) {
     </div>`
 }
 
-/** What happens meanwhile. `toTop()` puts held rows in order, and shows those that have changed. */
-export function news({ browse, opened }, toTop) {
-  const { rows, marks } = browse
+/** What happens meanwhile, above the rows, so that it moves none of them. `toTop()` puts held rows in order, and shows those that have changed. */
+export function news(desk, toTop) {
+  const { browse, opened } = desk
+  const { rows, marks, unsent } = browse
   return html`
     ${opened.strays.map(({ key, open }) => html`<button type="button" class="chip warn stray" @click=${open}>${signs.draft}Unsaved: ${key ? html`<span class="mono">${keyText(key)}</span>` : "a new key"}</button>`)}
     ${browse.paused ? html`<button type="button" class="chip warn" id="resume" @click=${() => browse.pause()}>${signs.play}Paused · ${count(browse.waiting, "change", "changes")} waiting</button>` : nothing}
     ${browse.held.size > 0 ? html`<button type="button" class="chip" id="held" @click=${toTop}>${count(browse.held.size, "change", "changes")} ${rows.view.sort === "updated" ? "below" : "above"} · show</button>` : nothing}
     ${browse.away.size > 0 ? awayChip(browse) : nothing}
-    ${marks.bursting(Date.now()) ? html`<span class="chip">${marks.rate(Date.now())} changes/s</span>` : nothing}`
+    ${marks.bursting(Date.now()) ? html`<span class="chip">${marks.rate(Date.now())} changes/s</span>` : nothing}
+    ${unsent.size > 0 ? html`<span class="chip warn" id="unsent">${count(unsent.size, "unsent change", "unsent changes")}</span>` : nothing}
+    ${quarantineChip(desk)}`
+}
+
+/** Writes that are not sent by themselves any more; the dialog says what can be done. */
+function quarantineChip(desk) {
+  const { length } = desk.kv.quarantined
+  if (length === 0) return nothing
+  const open = async () => (await import("../shell/quarantine.js")).showQuarantine(desk)
+  return html`<button type="button" class="chip warn" id="quarantined" @click=${open}>${count(length, "change was", "changes were")} not sent</button>`
 }
 
 function awayChip(browse) {
   const only = browse.rows.view.only !== null
   return html`<button type="button" class="chip" id="away" aria-pressed=${String(only)} @click=${() => browse.showAway(!only)}>${only ? "Show all keys again" : `${count(browse.away.size, "key", "keys")} changed while you were away`}</button>`
+}
+
+/** Below the rows, so that it moves none of them. */
+export function offlineNotice({ kv, synced, lastLive }) {
+  const since = synced && lastLive ? `This is how it was ${asOf(lastLive)}. ` : ""
+  return html`<p class="offline"><strong>Offline.</strong> ${since}What you save is kept in this ${kv.keepsPending ? "browser" : "tab"} until the connection is back.</p>`
 }

@@ -6,7 +6,6 @@ import { Folders, recall, remember } from "./folders.js"
 import { LEAVING, Marks } from "./marks.js"
 import { Rows } from "./rows.js"
 import { Selection } from "./selection.js"
-import { Still } from "./still.js"
 import { folderRow } from "./tree.js"
 
 const MANY = 500 // facts at once, above which the rows are made anew
@@ -183,7 +182,8 @@ export class Browse {
   }
 
   /** Lets the list stand still, or move on with all that has changed. */
-  pause() {
+  async pause() {
+    const { Still } = await import("./still.js")
     const still = this.#still
     this.#still = still ? null : new Still()
     if (still) this.#apply([...still.facts.values()], false)

@@ -48,6 +48,7 @@ export class Hands {
   }
 
   keydown(event) {
+    if (event.target.id === "filter") return this.#filterKey(event)
     // Keys that had to wait for us are for the row that the ones before have led to.
     const row = (document.activeElement ?? event.target).closest("[role=row]")
     const { browse, page } = this.#desk
@@ -78,6 +79,16 @@ export class Hands {
     }
     event.preventDefault()
     this.#desk.redraw()
+  }
+
+  #filterKey(event) {
+    const { browse, opened, kv } = this.#desk
+    if (event.key === "Escape" && browse.filter === "") event.target.blur()
+    else if (event.key === "Escape") browse.setFilter("")
+    else if (event.key === "Enter" && kv.held(browse.filter)) opened.openKey(browse.filter)
+    else if ((event.key === "ArrowDown" || (event.key === "Enter" && browse.filter)) && browse.rows.length > 0) this.#list.moveTo(0)
+    else return
+    event.preventDefault()
   }
 
   #tick(id) {

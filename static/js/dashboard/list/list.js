@@ -3,8 +3,8 @@
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { drawKeyed } from "../shared/keyed.js"
-import { later } from "../shared/later.js"
-import { listNotices, offlineNotice, placeholder, quarantineChip, unsentChip } from "./notices.js"
+import { later, once } from "../shared/later.js"
+import { listNotices, placeholder } from "./notices.js"
 import { rowView } from "./row.js"
 import { inView, scrollFor } from "./rows.js"
 import { folderOf } from "./tree.js"
@@ -19,7 +19,6 @@ export class List {
   #rowHeight = 36
   #marked = null // what marks the matches of the filter
   #hands = null // what handles pointer and keys
-  #grasping = null
   #marking
   #bar
   #asides
@@ -40,7 +39,8 @@ export class List {
 
   /** Loads what will be needed sooner or later, so that it is there when there is no network any more. */
   async loadRest() {
-    await Promise.all([this.#grasp(), this.#desk.browse.loadRest(), import("./marked.js"), import("./asides.js"), import("./bar.js"), import("./menu.js")])
+    const ours = [import("./marked.js"), import("./asides.js"), import("./bar.js"), import("./menu.js"), import("./still.js"), import("../shell/quarantine.js")]
+    await Promise.all([this.#grasp(), this.#desk.browse.loadRest(), ...ours])
     for (const have of [this.#marking, this.#asides, this.#bar]) have()
   }
 
@@ -127,7 +127,7 @@ export class List {
         <div class="search">
           <label class="vh" for="filter">Filter keys and values</label>
           <input id="filter" type="search" placeholder="Filter keys or values" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="512"
-            data-command="filter" .value=${q} @focus=${() => browse.prepareSearch()} @input=${this.#filterTyped} @keydown=${this.#filterKey}>
+            data-command="filter" .value=${q} @focus=${() => browse.prepareSearch()} @input=${this.#filterTyped} @keydown=${this.#hand}>
           <kbd aria-hidden="true">/</kbd>
         </div>
         <button type="button" class="primary" data-command="new" @click=${() => desk.opened.startNew()}>New key</button>
@@ -138,17 +138,18 @@ export class List {
         ?hidden=${empty} @scroll=${this.#scrolled} @click=${this.#hand} @keydown=${this.#hand}>
         <div class="rows" role="rowgroup" .style=${`block-size:${rows.length * this.#rowHeight}px`}></div>
       </div>
-      <div class="chips">${this.#news ? this.#asides()?.news(desk, this.#toTop) : nothing}${unsentChip(browse)}${quarantineChip(desk)}</div>
-      ${offlineNotice(desk)}
+      <div class="chips">${this.#news ? this.#asides()?.news(desk, this.#toTop) : nothing}</div>
+      ${desk.kv.state === "offline" ? this.#asides()?.offlineNotice(desk) : nothing}
       <p class="list-foot"><a href="/trash">Trash</a></p>
       ${selection.size > 0 ? this.#bar()?.barView(desk) : nothing}`
   }
 
   /** Whether there is something to say about what happens meanwhile. */
   get #news() {
-    const { opened, browse } = this.#desk
-    const { paused, held, away, marks } = browse
-    return opened.strays.length > 0 || paused || held.size > 0 || away.size > 0 || marks.bursting(Date.now())
+    const { opened, browse, kv } = this.#desk
+    const { paused, held, away, unsent, marks } = browse
+    const kept = [opened.strays, kv.quarantined].some(({ length }) => length > 0)
+    return kept || paused || [held, away, unsent].some(({ size }) => size > 0) || marks.bursting(Date.now())
   }
 
   #insteadOfRows() {
@@ -183,16 +184,6 @@ export class List {
     if (target.value) this.#desk.page.say(length === 1 ? "1 key matches" : `${length} keys match`)
   }
 
-  #filterKey = (event) => {
-    const { browse, opened, kv } = this.#desk
-    if (event.key === "Escape" && browse.filter === "") event.target.blur()
-    else if (event.key === "Escape") browse.setFilter("")
-    else if (event.key === "Enter" && kv.held(browse.filter)) opened.openKey(browse.filter)
-    else if ((event.key === "ArrowDown" || (event.key === "Enter" && browse.filter)) && browse.rows.length > 0) this.moveTo(0)
-    else return
-    event.preventDefault()
-  }
-
   /** Pointer and keys: an event goes to the method of its name. */
   #hand = (event) => {
     if (this.#hands) this.#hands[event.type]?.(event)
@@ -203,16 +194,10 @@ export class List {
   }
 
   /** One promise for all, so that what waits for it is done in its order and before anything else. */
-  #grasp() {
-    this.#grasping ??= import("./hands.js").then(
-      ({ Hands }) => (this.#hands = new Hands(this, this.#desk)),
-      (error) => {
-        this.#grasping = null
-        throw error
-      },
-    )
-    return this.#grasping
-  }
+  #grasp = once(async () => {
+    const { Hands } = await import("./hands.js")
+    this.#hands = new Hands(this, this.#desk)
+  })
 
   // --- where one is ---
 

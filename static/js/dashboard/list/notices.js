@@ -1,7 +1,6 @@
-// What the list has to say beside its rows: how many, in which order, how stale.
+// What the list has to say beside its rows: how many, and in which order.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
-import { asOf } from "../shared/clock.js"
 import { count, signs } from "../shared/pieces.js"
 
 const SORTS = { key: "Key, A–Z", "-key": "Key, Z–A", "-updated": "Newest change", updated: "Oldest change" }
@@ -17,19 +16,6 @@ export function listNotices(desk) {
     </div>`
 }
 
-/** It stands above the rows, so that it moves none of them. */
-export function unsentChip({ unsent }) {
-  return unsent.size > 0 ? html`<span class="chip warn" id="unsent">${count(unsent.size, "unsent change", "unsent changes")}</span>` : nothing
-}
-
-/** Writes that are not sent by themselves any more; the dialog says what can be done. */
-export function quarantineChip(desk) {
-  const { length } = desk.kv.quarantined
-  if (length === 0) return nothing
-  const open = async () => (await import("../shell/quarantine.js")).showQuarantine(desk)
-  return html`<button type="button" class="chip warn" id="quarantined" @click=${open}>${count(length, "change was", "changes were")} not sent</button>`
-}
-
 function order({ browse, page }) {
   const { tree, sort } = browse.rows.view
   const view = (name, label, on) => html`<button type="button" aria-pressed=${String(on)} @click=${() => browse.setView(name)}>${label}</button>`
@@ -41,13 +27,6 @@ function order({ browse, page }) {
       </select>
       <button type="button" class="icon quiet" id="pause" aria-label="Pause live changes" aria-pressed=${String(browse.paused)} data-command="pause" @click=${() => browse.pause()}>${browse.paused ? signs.play : signs.pause}</button>
     </span>`
-}
-
-/** It stands below the rows, so that it moves none of them. */
-export function offlineNotice(desk) {
-  if (desk.kv.state !== "offline") return nothing
-  const since = desk.synced && desk.lastLive ? `This is how it was ${asOf(desk.lastLive)}. ` : ""
-  return html`<p class="offline"><strong>Offline.</strong> ${since}What you save is kept in this ${desk.kv.keepsPending ? "browser" : "tab"} until the connection is back.</p>`
 }
 
 /** Before anything is known. */

@@ -1,7 +1,7 @@
 // What the filter looks at: one text for each key, of the key and its value as `fold` makes it, made when it is first looked
 // for. Nothing is made twice, and nothing takes longer than it may. No DOM.
 
-import { fold, patternOf } from "../shared/fold.js"
+import { fold } from "../shared/fold.js"
 
 const SLICE = 256
 
@@ -62,3 +62,14 @@ export function found(text, filter) {
   const match = patternOf(filter).exec(text)
   return match && { at: match.index, end: match.index + match[0].length }
 }
+
+/** A pattern that finds `text` in whatever case, composed or decomposed. */
+export function patternOf(text) {
+  const letters = Array.from(text.normalize("NFC"), (letter) => {
+    const apart = letter.normalize("NFD")
+    return apart === letter ? escaped(letter) : `(?:${escaped(letter)}|${escaped(apart)})`
+  })
+  return new RegExp(letters.join(""), "iu")
+}
+
+const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")

@@ -1,14 +1,22 @@
 // Undo and redo, as the desk has them. What does it (undoing.js, with the same methods) comes with the first thing that was done.
 // No DOM.
 
+import { call, once } from "../shared/later.js"
+
+const DEEDS = ["last", "redo", "take"]
+
 export class Undo {
   #desk
-  #loading = null
   #undoing = null
   #offered = []
 
   constructor(desk) {
     this.#desk = desk
+    const failed = (error) => {
+      desk.page.failedToLoad(error)
+      desk.page.toast("Nothing was undone: this part of the page could not be loaded. Try again when the connection is back.")
+    }
+    for (const name of DEEDS) this[name] = call(this.load, name, failed)
   }
 
   get possible() {
@@ -24,34 +32,14 @@ export class Undo {
     this.load().catch(() => {})
   }
 
-  last() {
-    return this.#call("last")
+  load = async () => {
+    const undoing = await this.#loaded()
+    for (const done of this.#offered.splice(0)) undoing.offer(...done)
+    return undoing
   }
 
-  redo() {
-    return this.#call("redo")
-  }
-
-  take(...what) {
-    return this.#call("take", ...what)
-  }
-
-  async load() {
-    // without a connection the next one asks again
-    this.#loading ??= import("./undoing.js").finally(() => (this.#loading = null))
-    const { Undoing } = await this.#loading
-    this.#undoing ??= new Undoing(this.#desk)
-    for (const done of this.#offered.splice(0)) this.#undoing.offer(...done)
-    return this.#undoing
-  }
-
-  async #call(name, ...what) {
-    try {
-      await this.load()
-    } catch (error) {
-      this.#desk.page.failedToLoad(error)
-      return this.#desk.page.toast("Nothing was undone: this part of the page could not be loaded. Try again when the connection is back.")
-    }
-    return this.#undoing[name](...what)
-  }
+  #loaded = once(async () => {
+    const { Undoing } = await import("./undoing.js")
+    return (this.#undoing = new Undoing(this.#desk))
+  })
 }

@@ -12,7 +12,6 @@ const STEPS = [
 
 const shortDate = formatter(undefined, { day: "numeric", month: "short", year: "numeric" })
 const dateAndTime = formatter(undefined, { dateStyle: "medium", timeStyle: "medium" })
-const hourAndMinute = formatter(undefined, { hour: "2-digit", minute: "2-digit" })
 const plainTime = formatter("en-GB", { timeStyle: "medium" })
 const plainHour = formatter("en-GB", { hour: "2-digit", minute: "2-digit" })
 const plainDay = formatter("en-GB", { day: "numeric", month: "short" })
@@ -45,24 +44,14 @@ export function moment(at) {
   return dateAndTime(new Date(at))
 }
 
-/** "09:41". */
-export function timeOfDay(milliseconds) {
-  return hourAndMinute(milliseconds)
-}
-
-/** "at 09:41", or "on 12 Nov, 09:41" when that was not today. */
-export function asOf(milliseconds, now = Date.now()) {
-  const then = new Date(milliseconds)
-  return sameDay(then, new Date(now)) ? `at ${hourAndMinute(then)}` : `on ${stamp(then, new Date(now))}`
-}
-
-function stamp(at, now) {
+/** "09:41:07", or "12 Nov, 09:41". */
+export function stamp(at, now) {
   if (sameDay(at, now)) return plainTime(at)
   const date = plainDay(at)
   if (at.getFullYear() !== now.getFullYear()) return `${date} ${at.getFullYear()}`
   return `${date}, ${plainHour(at)}`
 }
 
-function sameDay(a, b) {
+export function sameDay(a, b) {
   return a.toDateString() === b.toDateString()
 }

@@ -35,5 +35,4 @@ export const signs = {
   more: icon(svg`<path d="M3 8h.01 M8 8h.01 M13 8h.01" stroke-width="2"/>`),
   pause: icon(svg`<path d="M5.5 3.5v9 M10.5 3.5v9"/>`),
   play: icon(svg`<path d="M5 3.5v9l7-4.5z"/>`),
-  plus: icon(svg`<path d="M8 3v10 M3 8h10"/>`),
 }

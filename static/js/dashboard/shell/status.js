@@ -1,8 +1,9 @@
 // What stands behind the pill: the connection in figures, the proof that nothing is missing, and where else one is signed in.
 
-import { html, nothing } from "../../vendor/lit-html/lit-html.js"
+import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { ago } from "../shared/clock.js"
 
+const PING_EVERY = 2_000
 const TRANSPORTS = { websocket: "WebSocket", polling: "Polling" }
 const MEANING = {
   live: "What you see is what the server holds.",
@@ -12,36 +13,54 @@ const MEANING = {
 }
 
 export class StatusView {
+  #box
   #desk
+  #latency = null // how long the server took to answer, in milliseconds; null while that is not known
+  #pinged = -Infinity
   #sessions = null // [{id, label, current, last_seen_at, address}] once they are known
   #problem = null
 
-  constructor(desk) {
+  constructor(box, desk) {
+    this.#box = box
     this.#desk = desk
   }
 
   opened() {
     this.#problem = null
     this.#ask()
+    this.draw()
   }
 
-  draw(latency) {
+  draw() {
+    if (!this.#box.matches(":popover-open")) return
+    if (performance.now() - this.#pinged > PING_EVERY) this.#ping()
+    render(this.#template(), this.#box)
+  }
+
+  async #ping() {
+    this.#pinged = performance.now()
+    this.#latency = await this.#desk.kv.ping().catch(() => null)
+    this.#desk.redraw()
+  }
+
+  #template() {
     const desk = this.#desk
     const { kv } = desk
     return html`
       <p class="status-meaning">${MEANING[kv.state]}</p>
-      <dl class="status-facts">${this.#facts(latency).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+      <dl class="status-facts">${this.#facts().map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
       <h2 id="signed-in" tabindex="-1">Signed in</h2>
       ${this.#sessionsView()}
       ${this.#problem ? html`<p class="bad" role="alert">${this.#problem}</p>` : nothing}
       <div class="row-of-buttons">
-        <button type="button" @click=${() => desk.page.copy(this.#diagnostics(latency), "Diagnostics")}>Copy diagnostics</button>
+        <button type="button" @click=${() => desk.page.copy(this.#diagnostics(), "Diagnostics")}>Copy diagnostics</button>
         <button type="button" data-command="resync" ?disabled=${kv.state !== "live"} @click=${() => kv.resync()}>Fetch anew</button>
       </div>`
   }
 
-  #facts(latency) {
+  #facts() {
     const { kv } = this.#desk
+    const latency = this.#latency
     const now = Date.now()
     const { epoch, revision } = kv.position
     const waiting = kv.pending.length
@@ -87,14 +106,14 @@ export class StatusView {
     if (response?.ok) document.getElementById("signed-in").focus()
   }
 
-  #diagnostics(latency) {
+  #diagnostics() {
     const { kv } = this.#desk
     const { state, transport, tabs, healed, position, proved, lastChange, clockAhead, size } = kv
     const facts = {
       at: new Date().toISOString(),
       state,
       transport,
-      latency_ms: latency,
+      latency_ms: this.#latency,
       position,
       keys: size,
       proved: proved && { ...proved, at: new Date(proved.at).toISOString() },
