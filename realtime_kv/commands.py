@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from realtime_kv import orders
 from realtime_kv.app import create_app
 from realtime_kv.config import Config, ConfigError
-from realtime_kv.core.damage import Damaged
+from realtime_kv.core.damage import Damaged, may_pass
 from realtime_kv.core.errors import Refusal
 from realtime_kv.core.runtime import Inline
 from realtime_kv.migrations.copies import NoRoom
@@ -56,6 +56,16 @@ def main(options: argparse.Namespace) -> int:
         return 2
     except (Failed, Refusal, Declined, CannotServe, NewerDatabase, NoRoom, Damaged) as error:
         print(error, file=sys.stderr)
+        return 1
+    except (sqlite3.Error, DBAPIError) as error:
+        if not may_pass(error):
+            raise
+        cause = getattr(error, "orig", None) or error
+        print(
+            f"{config.database_path} cannot be used now: {cause}. Nothing was changed. End other programs that use it, "
+            "make room on the disk or correct the permissions, and try again.",
+            file=sys.stderr,
+        )
         return 1
     except (EOFError, ConfigError) as error:
         print(error or "Nothing was typed, and nothing was done.", file=sys.stderr)
@@ -170,6 +180,9 @@ def _set_damaged_aside(config: Config, database: Path) -> None:
     try:
         house = create_app(config, Inline()).extensions["realtime_kv"]
     except (sqlite3.Error, DBAPIError, NewerDatabase, Damaged) as error:
+        if may_pass(error):
+            # moved away, it would be lost to whoever is using it
+            raise
         folder = config.data_dir / "backups" / f"damaged-{time.strftime('%Y-%m-%dT%H-%M-%SZ', time.gmtime())}"
         folder.mkdir(parents=True)
         for end in ("", "-wal", "-shm"):

@@ -105,6 +105,24 @@ def test_a_damaged_header_is_said_in_a_sentence(filled):
         assert done.returncode == 1 and "its beginning is damaged" in done.stderr
 
 
+def test_a_database_that_is_in_use_is_not_taken_for_a_damaged_one(filled):
+    server, _ = filled
+    server.stop()
+    before = sorted(server.data_dir.rglob("*"))
+    with closing(sqlite3.connect(database(server))) as db:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("BEGIN EXCLUSIVE")
+        newest = server.data_dir / "backups" / "backup-2026-11-22T10-11-12.000Z.db"
+        for command in (["restore", "--yes", str(newest)], ["users"]):
+            done = run(server.data_dir, *command)
+            assert done.returncode == 1
+            assert "cannot be used now: database is locked. Nothing was changed." in done.stderr
+            assert "Traceback" not in done.stderr
+    assert set(before) <= set(server.data_dir.rglob("*"))
+    assert not [*(server.data_dir / "backups").glob("damaged-*")]
+    assert run(server.data_dir, "restore", "--yes", str(newest)).returncode == 0
+
+
 @pytest.mark.parametrize("lost", ["missing", "empty"])
 def test_a_lost_database_is_not_replaced_by_an_empty_one(filled, lost):
     server, _ = filled

@@ -17,6 +17,17 @@ log = logging.getLogger(__name__)
 CHECK_SECONDS = 2.0
 _HEADER = b"SQLite format 3\x00"
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_CANNOT_READ = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
+_PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_AUTH,
+    sqlite3.SQLITE_NOMEM,
+}
 # SQLite's virtual machine asks so often whether to go on
 _INSTRUCTIONS = 10_000
 
@@ -28,6 +39,14 @@ class Damaged(Exception):
 def is_damage(error: BaseException) -> bool:
     """Whether SQLite has found the file to be damaged, or to be no database."""
     return database.error_code(error) in _DAMAGE
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether an error says nothing about the file: it is in use, the disk is full, or it may not be opened."""
+    if database.error_code(error) == sqlite3.SQLITE_IOERR:
+        code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
+        return code not in _CANNOT_READ
+    return database.error_code(error) in _PASSING
 
 
 def advice(folder: Path) -> str:
