@@ -112,15 +112,18 @@ class FairPool:
         `expected_ms` is what it is expected to cost where nothing is known of this `kind` of work of this user yet.
         What comes `first` is served before everything else that waits for its credential: a further step.
         """
-        if self._stopped:
-            raise _stopping()
         if not self._threads:
+            if self._stopped:
+                raise _stopping()
             future: Future[T] = Future()
             with self._inline_lock:
                 self._settle(fn, future, self._inline)
             return future
         job = _Job(fn, client, kind, self._costs.get((client.user, kind), expected_ms))
         with self._lock:
+            # under the lock: what is pushed after `stop` would wait for ever
+            if self._stopped:
+                raise _stopping()
             dropped = (self._expensive if job.expensive else self._cheap).push(job, first=first)
             wake = self._idle > 0
             self._idle -= wake

@@ -57,7 +57,8 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str, *,
 def _receipts_full(caller: Caller, space: Space, limit: int) -> QuotaExceeded:
     refusal = QuotaExceeded(
         f"Your receipts of the last days take {space.receipt_bytes} bytes, and {limit} are allowed now "
-        "(RKV_RECEIPT_BYTES): write without an `op_id`, or wait until the oldest have ended, after 7 days.",
+        "(RKV_RECEIPT_BYTES). Programs can write without an `op_id`. In the dashboard, which needs one, wait until the "
+        "oldest receipts have ended, 7 days after their write, or ask whoever runs the server to raise the limit.",
         resource="receipts",
         limit=limit,
         used=space.receipt_bytes,

@@ -63,7 +63,7 @@ class Readings:
         reading = _Reading(caller, kind, expected_ms)
         flush = self._up_to_date(caller.user_id, indexed=indexed)
         self._open[reading] = None
-        reading.answer.then(lambda _: self._close(reading))
+        reading.answer.then(lambda _: self._open.pop(reading, None))
         if flush is None:
             try:
                 self._take(reading, step)
@@ -106,12 +106,13 @@ class Readings:
         ).then(lambda taken: self._taken(reading, taken))
 
     def _taken(self, reading: _Reading, taken: Future[Any]) -> None:
+        # what was begun is paid for, whoever has gone meanwhile
+        self._settle(reading)
         if reading.over:
             return
         try:
             answer = taken.result()
             if isinstance(answer, Unfinished):
-                self._settle(reading)
                 self._take(reading, answer.go_on, first=True)
                 return
         except BaseException as error:  # handed to whoever waits
@@ -124,10 +125,6 @@ class Readings:
         if not reading.over:
             reading.over = True
             reading.answer.fail(error)
-
-    def _close(self, reading: _Reading) -> None:
-        self._open.pop(reading, None)
-        self._settle(reading)
 
     def _settle(self, reading: _Reading) -> None:
         """Charge for what was looked at. Whoever owes too much has nothing done that still waits."""

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# writes that wait, and those of one user twice: whoever comes last finds room, and one alone has half of it
 QUEUE_LIMIT = 20_000
 # what is left to flush is flushed when nothing was asked for so long
 IDLE_SECONDS = 0.2
@@ -143,18 +144,24 @@ class Writer:
         self._accepting = True
         self._stopping = False
         self._lock = threading.RLock()
-        self._submitted = 0
-        self._finished = 0
+        self._counting = threading.Lock()
+        # writes without an outcome, in all and of each user who has any
+        self._queued = 0
+        self._of_users: dict[int, int] = {}
         self.groups = 0
         self.writes = 0
         self._recover()
         self._thread = runtime.start_thread(self._work, "writer")
 
     def submit(self, write: Writable) -> None:
-        """Queue `write`; its future resolves once it is durable. Raises Unavailable when the queue is full."""
-        if not self._accepting or self.queued >= QUEUE_LIMIT:
-            raise Unavailable("The store is busy or stopping; repeat with the same op_id.")
-        self._submitted += 1
+        """Queue `write`; its future resolves once it is durable. Raises Unavailable when too many are waiting."""
+        user_id = write.user_id
+        with self._counting:
+            own = self._of_users.get(user_id, 0)
+            if not self._accepting or self._queued + own >= QUEUE_LIMIT:
+                raise Unavailable("The store is busy or stopping; repeat with the same op_id.")
+            self._of_users[user_id] = own + 1
+            self._queued += 1
         self._put(write)
 
     def run(self, fn: Callable[[Connection], T], client: Client = SYSTEM) -> Future[T]:
@@ -199,7 +206,7 @@ class Writer:
     @property
     def queued(self) -> int:
         """Writes that have been taken in and have no outcome yet."""
-        return self._submitted - self._finished
+        return self._queued
 
     @property
     def thread_id(self) -> int | None:
@@ -319,8 +326,21 @@ class Writer:
             return
         self.groups += 1
         self.writes += len(group)
-        self._finished += len(group)
+        self._count_out(group)
         self._runtime.deliver(lambda: self._tell(group, outcomes, committed))
+
+    def _count_out(self, group: list[Writable]) -> None:
+        """These have their outcomes."""
+        of_users = self._of_users
+        with self._counting:
+            self._queued -= len(group)
+            for write in group:
+                user_id = write.user_id
+                left = of_users[user_id] - 1
+                if left:
+                    of_users[user_id] = left
+                else:
+                    del of_users[user_id]
 
     def _transact(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         cursor = self._cursor
@@ -472,7 +492,7 @@ class Writer:
     def _refuse(self, group: list[Writable], error: Exception) -> None:
         log.error("a group of %d writes was not committed: %r", len(group), error)
         failure = self._failure(error)
-        self._finished += len(group)
+        self._count_out(group)
 
         def refuse() -> None:
             for write in group:

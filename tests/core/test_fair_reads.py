@@ -320,3 +320,24 @@ def test_the_newest_writes_are_found_without_a_look_at_each_of_their_ops(alice, 
     db.close()
     # a look at each op takes several instructions
     assert sum(instructions) < 30 * 100
+
+
+def test_a_read_whose_connection_closes_while_it_is_done_is_charged_all_the_same(people, runtime):
+    alice, _ = people
+    store, charged, settled = alice.store, [], threading.Event()
+    store.charge_with(lambda caller, units: (charged.append((caller, units)), settled.set(), 0)[-1])
+    entered, hold = threading.Event(), threading.Event()
+
+    def look(_, cost):
+        entered.set()
+        assert hold.wait(DEADLINE)
+        cost.add(rows=6400)
+
+    (future,) = ask(runtime, lambda: store._readings.submit(alice.caller, look, "look"))
+    assert entered.wait(DEADLINE)
+    ask(runtime, lambda: store.abandon(alice.caller))
+    with pytest.raises(Unavailable):
+        runtime.wait(future, DEADLINE)
+    hold.set()
+    assert settled.wait(DEADLINE)
+    assert charged == [(alice.caller, 100)]

@@ -203,16 +203,20 @@ def test_what_was_queued_is_finished_before_the_writer_stops(busy_house, runtime
 
 
 def test_a_full_queue_is_unavailable(busy_house, runtime, monkeypatch):
-    monkeypatch.setattr("realtime_kv.core.writer.QUEUE_LIMIT", 3)
+    monkeypatch.setattr("realtime_kv.core.writer.QUEUE_LIMIT", 6)
     store = busy_house.open(runtime)
-    alice = busy_house.add_user("alice")
+    alice, charlie = busy_house.add_user("alice"), busy_house.add_user("charlie")
     hold = threading.Event()
     store.writer.run(lambda _: hold.wait())
     futures = [store.set(alice, f"{n}", b"1") for n in range(3)]
     with pytest.raises(Unavailable):
         store.set(alice, "one too many", b"1")
+    # who comes later finds room
+    futures.append(store.set(charlie, "k", b"1"))
     hold.set()
-    assert [runtime.wait(future, timeout=10).revision for future in futures] == [1, 2, 3]
+    assert [runtime.wait(future, timeout=10).revision for future in futures] == [1, 2, 3, 1]
+    assert store.writer.queued == 0
+    assert runtime.wait(store.set(alice, "again", b"1"), timeout=10).revision == 4
 
 
 def test_the_writing_connection_is_durable_or_there_is_none(house, tmp_path):
