@@ -129,9 +129,9 @@ def test_the_theme_is_chosen_once_for_all_tabs(tabs):
     assert there.page.evaluate(background) == "rgb(14, 20, 18)"
 
 
-# keeps when the page first showed that it is live; what it loads after that is for later
+# keeps when the page first showed that it is live, and what there is; what it loads after that is for later
 NOTE_LIVE = """new MutationObserver((_, observer) => {
-  if (!document.querySelector('#conn[data-state="live"]')) return
+  if (!document.querySelector('#conn[data-state="live"]') || !document.querySelector("#start, [role=row]")) return
   window.liveAt = Date.now()
   observer.disconnect()
 }).observe(document, { subtree: true, childList: true, attributes: true })"""
