@@ -45,6 +45,8 @@ CHANGE = Rate(120, SECOND)
 # sign-ins and changes of one account in the long run, and entries of the audit log about nobody from one network: each
 # leaves rows that are kept for months
 LASTING = Rate(2000, MINUTE)
+# changes that each session of an account has for itself, when the others have used up those of the account
+OWN_CHANGES = Rate(20, HOUR)
 # attempts at one name, from everywhere, after which it counts as under attack
 ATTACK = Rate(50, MINUTE)
 
@@ -145,6 +147,7 @@ class Limits:
         self._mails_elsewhere = Buckets(MAIL_ELSEWHERE)
         self._entries, self._changes = Buckets(ENTER), Buckets(CHANGE)
         self._lasting, self._notes = Buckets(LASTING), Buckets(LASTING)
+        self._own_changes, self._lasting_changes = Buckets(OWN_CHANGES), Buckets(LASTING)
         self._delays = Delays()
         # apart, so that a flood of invented names cannot make us forget them
         self._codes, self._passwords = Delays(), Delays()
@@ -171,10 +174,15 @@ class Limits:
     def change(self, user_id: int, session_id: int) -> None:
         """Somebody who is signed in changes something about their account.
 
-        By session: whoever stole one cannot keep the owner from ending it.
+        By session at first: whoever stole one cannot keep the owner from ending it. Beyond some changes of its own, a
+        session uses up those of the account, however many sessions there are.
         """
-        self._ask("account_changes", self._changes, f"{user_id} {session_id}", account=user_id)
-        self._ask("changes_in_the_long_run", self._lasting, f"{user_id} {session_id}", account=user_id)
+        session = f"{user_id} {session_id}"
+        self._ask("account_changes", self._changes, session, account=user_id)
+        if self._own_changes.wait(session, self._clock()):
+            self._ask("changes_in_the_long_run", self._lasting_changes, str(user_id), account=user_id)
+        else:
+            self._own_changes.take(session, self._clock())
 
     def second_step(self, address: str, user_id: int, *, guessable: bool) -> None:
         """One code more, from somebody who knows the password.

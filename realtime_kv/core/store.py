@@ -18,7 +18,7 @@ from realtime_kv.core.caller import Caller
 from realtime_kv.core.clock import now_ms
 from realtime_kv.core.commit import Committer, OnLimit
 from realtime_kv.core.damage import is_damage
-from realtime_kv.core.errors import BadRequest, TooLarge
+from realtime_kv.core.errors import BadRequest, TooLarge, Unavailable
 from realtime_kv.core.frames import (
     Batched,
     Bookmark,
@@ -71,7 +71,7 @@ class Store:
     ) -> None:
         """`on_limit` is told whose reads were refused because too many were waiting, on any thread.
 
-        `on_refusal` is told of writes that a limit of the user or the disk refused, on the writer's thread.
+        `on_refusal` is told of writes that a limit of the user or the disk refused, on any thread.
         """
         self.runtime = runtime
         self.reserve = reserve or Reserve(Path(str(engine.url.database)))
@@ -87,6 +87,7 @@ class Store:
         self._memtable = self._committer.memtable
         self.writer = Writer(engine, self._committer, runtime, clock, on_fatal)
         self._on_fatal = on_fatal
+        self._on_refusal = on_refusal
 
         def reading() -> Connection:
             return database.reading(engine)
@@ -389,7 +390,7 @@ class Store:
                     write.op_id = write.caller.receipt_namespace + write.op_id
         if write.plan is not None:
             return self._write_planned(write)
-        self.writer.submit(write)
+        self._submit(write)
         return write.future
 
     def _write_planned(self, write: Write) -> Future[Any]:
@@ -409,8 +410,15 @@ class Store:
                 self._readings.charge(write.caller, write.planning.cost.units)
 
         write.future.then(charge)
-        self.writer.submit(write)
+        self._submit(write)
         return write.future
+
+    def _submit(self, write: Write) -> None:
+        try:
+            self.writer.submit(write)
+        except Unavailable:
+            self._on_refusal("writes_waiting", write.user_id, write.caller.session or None)
+            raise
 
     def _write_under(
         self,

@@ -27,12 +27,14 @@ class Patient:
 
     def clean_up(self) -> int:
         """Delete every key and then the account; how many keys are left. Raises Trouble."""
-        while keys := self._keys():
-            ops = [{"op": "delete", "key": key} for key in keys]
-            self.site.post("batch", {"ops": ops}, self.token)
-        left = self.site.post("list", {"limit": 1}, self.token)["entries"]
-        self.site.post("delete_account", {"password": self._password}, self.token)
-        return len(left)
+        try:
+            while keys := self._keys():
+                ops = [{"op": "delete", "key": key} for key in keys]
+                self.site.post("batch", {"ops": ops}, self.token)
+            return len(self.site.post("list", {"limit": 1}, self.token)["entries"])
+        finally:
+            # also where its keys could not be deleted, on a full disk for instance: the purge removes them with it
+            self.site.post("delete_account", {"password": self._password}, self.token)
 
     def _keys(self) -> list[str]:
         page = self.site.post("list", {"limit": 128, "values": False}, self.token)

@@ -204,13 +204,15 @@ def test_what_was_queued_is_finished_before_the_writer_stops(busy_house, runtime
 
 def test_a_full_queue_is_unavailable(busy_house, runtime, monkeypatch):
     monkeypatch.setattr("realtime_kv.core.writer.QUEUE_LIMIT", 6)
-    store = busy_house.open(runtime)
+    refused = []
+    store = busy_house.open(runtime, on_refusal=lambda *limit: refused.append(limit))
     alice, charlie = busy_house.add_user("alice"), busy_house.add_user("charlie")
     hold = threading.Event()
     store.writer.run(lambda _: hold.wait())
     futures = [store.set(alice, f"{n}", b"1") for n in range(3)]
     with pytest.raises(Unavailable):
         store.set(alice, "one too many", b"1")
+    assert refused == [("writes_waiting", alice.user_id, alice.session)]
     # who comes later finds room
     futures.append(store.set(charlie, "k", b"1"))
     hold.set()

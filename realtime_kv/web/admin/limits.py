@@ -10,17 +10,20 @@ MAX_SHOWN = 50
 
 TITLES = {
     "account_changes": "Account changes in a row",
+    "changes_in_the_long_run": "Account changes in the long run",
     "connections_per_address": "Connections of one network",
     "disk_reserve": "Reserve of disk space",
     "empty_frames": "Frames that carry nothing",
     "exports_of_all_tokens": "Exports of all API tokens of a user",
     "exports_per_token": "Exports of one API token",
     "exports_per_user": "Exports of one user",
+    "imports": "Imports under way",
     "mails_per_account": "Mails to one account",
     "mails_per_network": "Mails caused by one network",
     "password_confirmations": "Password confirmations of one session",
     "passwords_waiting": "Passwords waiting to be hashed",
     "quota_bytes": "Quota of bytes",
+    "quota_disk": "Share of a disk that is nearly full",
     "quota_keys": "Quota of keys",
     "quota_receipts": "Receipts of one user",
     "quota_trash": "Trash of one user",
@@ -28,6 +31,7 @@ TITLES = {
     "requests_waiting": "Reads waiting",
     "second_step_attempts": "Second-step codes",
     "sign_in_attempts": "Sign-in attempts",
+    "sign_ins_in_the_long_run": "Sign-ins to one account in the long run",
     "sign_ins_per_account": "Sign-ins to one account",
     "sign_ups_per_network": "Sign-ups from one network",
     "streams_of_all_tokens": "Streams of all API tokens of a user",
@@ -41,6 +45,7 @@ TITLES = {
     "unauthenticated_work": "Work for clients that are not signed in",
     "verbs_per_second": "Operations per second of a user",
     "verbs_per_token": "Operations per second of API tokens",
+    "writes_waiting": "Writes waiting",
 }
 
 
