@@ -123,7 +123,7 @@ def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
         wsgi.server,
         listener,
         app,
-        protocol=Door(admission).open,
+        protocol=Door(admission, config.origins).open,
         max_size=CONNECTIONS,
         socket_timeout=30,
         keepalive=config.keep_alive_seconds,

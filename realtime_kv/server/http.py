@@ -5,7 +5,7 @@ import io
 import logging
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -69,15 +69,17 @@ class Listener(greenio.GreenSocket):  # type: ignore[misc]
 class Door:
     """Serves connections as `admission` allows; a WebSocket is no longer one of them."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, origins: Collection[str] = ()) -> None:
+        """`origins`: whose pages may read what is refused here."""
         self._admission = admission
+        self._origins = origins
 
     def open(self, conn_state: list[Any], server: wsgi.Server) -> None:
         network = network_of(str(conn_state[0][0]))
         if not self._admission.connect(network):
             return
         try:
-            Http(conn_state, server, self._admission, network)
+            Http(conn_state, server, self._admission, network, self._origins)
         except OSError as error:
             log.debug("a connection was lost: %s", error)
         except Exception:
@@ -96,13 +98,23 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
     """
 
     rfile: Any
+    # those of the last request whose header was read
+    headers: Any = None
     _deadline: Any = None
     _ticket: Ticket | None = None
     _unread = False
 
-    def __init__(self, conn_state: list[Any], server: wsgi.Server, admission: Admission, network: str) -> None:
+    def __init__(
+        self,
+        conn_state: list[Any],
+        server: wsgi.Server,
+        admission: Admission,
+        network: str,
+        origins: Collection[str],
+    ) -> None:
         self._admission = admission
         self._network = network
+        self._origins = origins
         super().__init__(conn_state, server)
 
     def setup(self) -> None:
@@ -116,6 +128,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
             self.connection.shutdown(socket.SHUT_RD)
 
     def handle_one_request(self) -> None:
+        self.headers = None
         # until the headers have been read, whatever closes the connection leaves something unread
         self._unread = True
         self.environ: dict[str, Any] = {}
@@ -235,6 +248,13 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
             "X-Content-Type-Options: nosniff",
             f"Content-Length: {len(body)}",
         ]
+        origin = self.headers.get("origin") if self.headers is not None else None
+        if origin in self._origins:
+            head += [
+                f"Access-Control-Allow-Origin: {origin}",
+                "Access-Control-Expose-Headers: Retry-After",
+                "Vary: Origin",
+            ]
         if "retry_after" in refusal.extra:
             head.append(f"Retry-After: {refusal.extra['retry_after']}")
         self.wfile.write("\r\n".join([*head, "", ""]).encode() + body)

@@ -170,7 +170,7 @@ def main(options: dict) -> None:
     wsgi.server(
         listener,
         app,
-        protocol=Door(admission).open,
+        protocol=Door(admission, origins).open,
         max_size=20000,
         socket_timeout=30,
         keepalive=options.get("keep_alive", 15),

@@ -319,6 +319,21 @@ def test_requests_of_strangers_wait_for_their_network_and_are_refused_in_the_end
         server.close()
 
 
+@pytest.mark.parametrize("header", ["Content-Length: x", "Cookie: " + "x" * 20_000])
+def test_a_page_on_an_allowed_origin_may_read_why_it_was_refused(server, header):
+    def head(origin):
+        # one that was read before must not count for the next one
+        raw = Hostile(server).request("POST /length", "Origin: http://ours.example", "Content-Length: 0")
+        assert b"Access-Control" not in raw.socket.recv(9999)
+        raw.say(f"POST /length HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\n{header}\r\n\r\n".encode())
+        return raw.answer().partition(b"\r\n\r\n")[0]
+
+    readable = b"\r\nAccess-Control-Allow-Origin: http://ours.example\r\n"
+    # where a header is too long, the others are not known
+    assert (readable in head("http://ours.example")) == header.startswith("Content")
+    assert b"Access-Control" not in head("http://evil.example")
+
+
 def test_many_requests_in_one_read_leave_others_their_turns(limited_server):
     crowd, other = Hostile(limited_server), Hostile(limited_server)
     before = limited_server.ask()["requests"]
