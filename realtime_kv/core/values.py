@@ -25,6 +25,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 # behind a digit, and what is nested deep has many brackets.
 _OUTLINE = bytes.maketrans(b"123456789eE{", b"000000000..[")
 _LONG_NUMBER = b"0" * 16
+# what can be spelt in several ways, or be left out: all bytes but brackets, commas, colons and quotation marks
+_SPELLING = bytes(set(range(256)) - set(b'[]{},:"'))
 _FLOAT = b"0."
 # only a number with an exponent like this, or with so many zeros, can be too small for a double
 _SMALL_EXPONENT = re.compile(rb"[0-9][eE]-[0-9]{2}")
@@ -73,6 +75,12 @@ class Value(Struct, gc=False):
 
 def check_value(raw: bytes, limit: int = VALUE_BYTES) -> Value:
     """The value that `raw` (JSON) spells, at most `limit` bytes long. Raises BadRequest, InvalidValue, TooLarge."""
+    # Each of these bytes is in the compact JSON, too (but for repeated names): what is far too large is found out
+    # before anything is made of it.
+    if len(raw) > limit and (least := len(raw.translate(None, _SPELLING))) > limit:
+        raise TooLarge(
+            f"That value has at least {least} bytes as compact JSON; {limit} are allowed.", limit=limit, actual=least
+        )
     try:
         value = _decode(raw)
     except RecursionError:

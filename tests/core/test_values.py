@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from realtime_kv.core import values
 from realtime_kv.core.errors import BadRequest, InvalidKey, InvalidValue, Refusal, TooLarge
 from realtime_kv.core.values import check_key, check_value
 
@@ -49,7 +50,7 @@ def test_64_levels_are_allowed(depth, opening, closing):
     [
         b"[" * 65 + b"]" * 65,
         b'{"a":' * 65 + b"1" + b"}" * 65,
-        b"[" * 100_000 + b"]" * 100_000,
+        b"[" * 30_000 + b"]" * 30_000,
         b"9007199254740992",
         b"[-9007199254740992]",
         b'{"a":{"b":[123456789012345678901234567890]}}',
@@ -127,6 +128,21 @@ def test_the_limit_counts_bytes_of_compact_json():
     with pytest.raises(TooLarge) as refused:
         check_value('"é"'.encode() * 1, limit=3)
     assert refused.value.extra == {"limit": 3, "actual": 4}
+
+
+@pytest.mark.parametrize("item", [b"1.5", b"1e-99", b"[[1]]", b'{"a":1}', b'""'])
+def test_what_is_far_too_large_is_refused_before_anything_is_made_of_it(item, monkeypatch):
+    raw = b"[" + b",".join([item] * 70_000) + b"]"
+    monkeypatch.setattr(values, "_decode", None)
+    with pytest.raises(TooLarge) as refused:
+        check_value(raw)
+    assert 65_536 < refused.value.extra["actual"] <= len(raw)
+
+
+def test_white_space_and_escapes_do_not_count():
+    assert check_value(b"[" + b" \n" * 40_000 + b"1]").text == "[1]"
+    escaped = b'"' + b"\\u00e9" * 20_000 + b'"'
+    assert len(escaped) > 65_536 and len(check_value(escaped).text) == 20_002
 
 
 def test_of_a_repeated_name_the_last_counts_and_integers_at_the_edge_are_kept():

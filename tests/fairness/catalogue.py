@@ -146,6 +146,12 @@ def _post(path: str, **payload: object) -> Callable[[Context, str], bytes]:
     return lambda context, token: connections.request("POST", path, context.port, token, body)
 
 
+def _form(path: str, fields: int) -> Callable[[Context, str], bytes]:
+    body = b"&".join(b"a%d=b" % n for n in range(fields))
+    head = f"POST {path} HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}"
+    return lambda context, token: f"{head}\r\nHost: 127.0.0.1:{context.port}\r\n\r\n".encode() + body
+
+
 def _raw(text: bytes) -> Callable[[Context, str], bytes]:
     return lambda context, token: text
 
@@ -163,6 +169,8 @@ PING, PONG = frame(b"", 9), frame(b"", 10)
 EMPTY = frame(b"", 0, fin=False)
 FLOATS = b'{"key":"p/f","value":[%b0.5]}' % (b"0.5," * 15_000)
 TINY = b'{"key":"p/f","value":[%b0.5]}' % (b"1e-99," * 10_000)
+TOO_MANY_FLOATS = b'{"key":"p/f","value":[%b1.5]}' % (b"1.5," * 250_000)
+TOO_MANY_LISTS = b'{"key":"p/f","value":[%b1]}' % (b"[[1]]," * 160_000)
 DEEP = b'{"key":"p/d","value":%b}' % (b'[{"a":' * 30 + b"1" + b"}]" * 30)
 BATCH = {"ops": [{"op": "set", "key": f"b/{n}", "value": "x" * 7000} for n in range(128)]}
 SMALL_BATCH = {"ops": [{"op": "set", "key": f"b/{n}", "value": n} for n in range(128)]}
@@ -207,7 +215,9 @@ ATTACKS = [
     Attack("the sign-in page", "stranger", 1, _http(_get("/signin"))),
     Attack("the API page", "stranger", 1, _http(_get("/api"))),
     Attack("the OpenAPI document", "stranger", 1, _http(_get("/api/v1/openapi.json"))),
-    Attack("the largest script", "stranger", 1, _http(_get("/static/js/vendor/codemirror-view.js"))),
+    Attack("the largest script", "stranger", 1, _http(_get("/static/js/vendor/@codemirror/view.js"))),
+    Attack("the service worker", "stranger", 1, _http(_get("/sw.js"))),
+    Attack("forms of many fields", "stranger", 1, _http(_form("/signin", fields=6000))),
     Attack("metrics", "stranger", 1, _http(_get("/metrics"))),
     Attack("readiness", "stranger", 1, _http(_get("/readyz"))),
     Attack("verbs signed out", "stranger", 1, _http(_post("/api/v1/get", key="a"))),
@@ -242,6 +252,8 @@ ATTACKS = [
     Attack("set of 60 KB", "user", 1, _tabs(event("set", {"key": "p/a", "value": "x" * 60_000}) * 20)),
     Attack("set of floats", "user", 1, _tabs(event("set", FLOATS) * 20)),
     Attack("set of tiny floats", "user", 1, _tabs(event("set", TINY) * 20)),
+    Attack("set of floats that are too many", "user", 1, _tabs(event("set", TOO_MANY_FLOATS) * 4)),
+    Attack("set of lists that are too many", "user", 1, _tabs(event("set", TOO_MANY_LISTS) * 4)),
     Attack("set of nested values", "user", 1, _tabs(event("set", DEEP) * 200)),
     Attack("batch of 128", "user", 1, _tabs(event("batch", SMALL_BATCH) * 50)),
     Attack("batch of 900 KB", "user", 1, _tabs(event("batch", BATCH) * 4)),
