@@ -59,7 +59,8 @@ class Purged(msgspec.Struct, kw_only=True):
     the history goes back.
     `clean` says that no byte of what was removed is left in the files, for which the file was `rewritten` if it was
     due. Where it is not clean, a later purge rewrites the file: `needs` is how many bytes of free space that takes when
-    they were missing, 0 when somebody was reading. An `early` purge was not due by time: something was nearly full.
+    they were missing, 0 when somebody was reading or an early purge has put it off. An `early` purge was not due by
+    time: something was nearly full.
     """
 
     at: int
@@ -121,6 +122,9 @@ class Operations:
         self._on_restored = on_restored
         # when something was last done before its time
         self._early_at = float("-inf")
+        # when the file was last rewritten, and whether that was put off since
+        self._rewritten_at = float("-inf")
+        self._put_off = False
         self._due: Future[None] | None = None
         self._workers = Workers(runtime, 1, name="upkeep", queue_limit=_QUEUE, on_full=RateLimited)
         self.folder = config.data_dir / "backups"
@@ -212,7 +216,9 @@ class Operations:
             elif self._is_nearly_full() and time.monotonic() - self._early_at >= EARLY_AGAIN_SECONDS:
                 self._early_at = time.monotonic()
                 self._purge(HOUSE, log.debug, early=True)
-            elif self._wait(self._store.readers.submit(_vacuum_is_due)) == vacuum.BY_PURGE:
+            elif not (self._put_off and self._is_rewritten_lately()) and (
+                self._wait(self._store.readers.submit(_vacuum_is_due)) == vacuum.BY_PURGE
+            ):
                 self._repeat_vacuum()
             hours, made = self._config.backup_hours, self.backups()
             if hours and (not made or _is_due(_made_at(made[-1]), self._guard.line_now(), hours)):
@@ -225,6 +231,9 @@ class Operations:
         return self._store.reserve.is_near or self._wait(
             self._store.readers.submit(lambda db: has_much_trash(database.driver(db), self._config.trash_bytes))
         )
+
+    def _is_rewritten_lately(self) -> bool:
+        return time.monotonic() - self._rewritten_at < self._config.purge_hours * HOUR / 1000
 
     def _repeat_vacuum(self) -> None:
         """Rewrite the file for a purge that was interrupted, or had no room for it, as soon as there is room."""
@@ -240,6 +249,8 @@ class Operations:
             progress("Rewriting the file …")
             try:
                 done.rewritten = done.clean = purge.vacuum()
+                if done.rewritten:
+                    self._rewritten_at, self._put_off = time.monotonic(), False
             except Unavailable:
                 # the temporary file may be on another disk, which is full
                 done.clean, done.needs = False, needs
@@ -281,7 +292,12 @@ class Operations:
         if done.users or done.sessions or done.audit:
             self._write(lambda db: vacuum.mark_due(database.driver(db)))
         if purge.vacuum_due():
-            self._rewrite(purge, done, progress)
+            if early and not self._store.reserve.is_near and self._is_rewritten_lately():
+                # all writes wait for a VACUUM: one user's deleted keys bring about none more than the schedule does
+                self._put_off, done.clean = True, False
+                purge.empty_log()
+            else:
+                self._rewrite(purge, done, progress)
         done.seconds = round(time.monotonic() - began, 3)
         self._write(lambda db: self._note(db, done, doer))
         return done

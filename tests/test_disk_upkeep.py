@@ -116,6 +116,28 @@ def test_a_purge_starts_early_when_the_disk_is_nearly_full_and_not_again_soon(ho
     assert home.wait(home.operations.state()).last_early_purge.at == at
 
 
+def test_a_user_who_fills_the_trash_again_and_again_makes_nobody_wait_for_a_rewriting(tmp_path, monkeypatch):
+    monkeypatch.setattr("realtime_kv.operations.EARLY_AGAIN_SECONDS", 0)
+    home = Home(tmp_path / "data", rate_limits=False, trash_bytes=100_000)
+    trash(home, [secret() for _ in range(10)])
+    assert home.wait(home.operations.purge(CLI)).rewritten
+    bob = home.person(home.sign_up("bob").token)
+    for n in range(3):
+        bob.batch(*[("set", f"{n} {i}", "x" * 1000) for i in range(90)])
+        bob.delete_prefix("")
+        # which brings the tables up to date
+        bob.list()
+        home.operations.look()
+        last = home.wait(home.operations.state()).last_early_purge
+        assert (last.keys > 30, last.rewritten, last.needs) == (True, False, 0)
+        # nor with the next look
+        home.operations.look()
+        assert vacuum_due(home) == [("purge",)]
+    assert home.wait(home.operations.purge(CLI)).rewritten
+    assert vacuum_due(home) == []
+    home.house.stop()
+
+
 def trash_some(home):
     """Something that a purge would remove, though the last one was a moment ago."""
     bob = home.person(home.sign_up("bob").token)
