@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from realtime_kv.concurrency.fair_queue import FairQueue
 from realtime_kv.core.errors import RateLimited, Refusal, Unavailable
-from realtime_kv.core.runtime import Future, Runtime
+from realtime_kv.core.runtime import Future, Runtime, carry_out
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ class FairPool:
                 raise _stopping()
             future: Future[T] = Future()
             with self._inline_lock:
-                self._settle(fn, future, self._inline)
+                carry_out(self._runtime, fn, future, self._inline, self._on_error)
             return future
         job = _Job(fn, client, kind, self._costs.get((client.user, kind), expected_ms))
         with self._lock:
@@ -191,7 +191,7 @@ class FairPool:
         while not self._stopped:
             while (job := self._next()) is not None:
                 before = time.thread_time_ns()
-                self._settle(job.fn, job.future, resource)
+                carry_out(self._runtime, job.fn, job.future, resource, self._on_error)
                 self._finish(job, (time.thread_time_ns() - before) / 1e6 if self._measured else job.cost)
             self._wake_up.get()
         if resource is not None:
@@ -227,16 +227,6 @@ class FairPool:
             self._costs[job.user, job.kind] = spent_ms if learnt is None else learnt + _LEARNING * (spent_ms - learnt)
             if len(self._costs) > _REMEMBERED:
                 self._costs.popitem(last=False)
-
-    def _settle(self, fn: Callable[[Any], T], future: Future[T], resource: Any) -> None:
-        try:
-            answer = fn(resource)
-        except BaseException as error:  # handed to whoever waits: nothing is swallowed here
-            refusal = error
-            self._on_error(error)
-            self._runtime.deliver(lambda: future.fail(refusal))
-        else:
-            self._runtime.deliver(lambda: future.resolve(answer))
 
 
 def _stopping() -> Unavailable:

@@ -259,14 +259,25 @@ class Workers:
         _close(resource)
 
     def _run(self, fn: Callable[[Any], T], future: Future[T], resource: Any) -> None:
-        try:
-            answer = fn(resource)
-        except BaseException as error:  # handed to whoever waits: nothing is swallowed here
-            refusal = error
-            self._on_error(error)
-            self._runtime.deliver(lambda: future.fail(refusal))
-        else:
-            self._runtime.deliver(lambda: future.resolve(answer))
+        carry_out(self._runtime, fn, future, resource, self._on_error)
+
+
+def carry_out(
+    runtime: Runtime,
+    fn: Callable[[Any], T],
+    future: Future[T],
+    resource: Any,
+    on_error: Callable[[BaseException], None],
+) -> None:
+    """`fn(resource)` on this thread; the future comes out on the edge's. `on_error` is told what was raised."""
+    try:
+        answer = fn(resource)
+    except BaseException as error:  # handed to whoever waits: nothing is swallowed here
+        refusal = error
+        on_error(error)
+        runtime.deliver(lambda: future.fail(refusal))
+    else:
+        runtime.deliver(lambda: future.resolve(answer))
 
 
 def repeat(runtime: Runtime, seconds: float, fn: Callable[[], object]) -> None:
