@@ -49,15 +49,20 @@ class Idle(Protocol):
 
 @dataclass(eq=False)
 class Ticket:
-    """One request that was admitted. `payer` is its credential or its network, `holder` its user or its network."""
+    """One request that was admitted. `payer` is its credential or its network; `user` is known with the credential."""
 
     payer: str | int
-    holder: str | int
+    user: int | None
     network: str
     credential: int | None
     known: bool
     large_bytes: int = 0
     small_bytes: int = 0
+
+    @property
+    def holder(self) -> str | int:
+        """Who holds its body."""
+        return self.user or self.payer
 
 
 class Admission:
@@ -142,7 +147,7 @@ class Admission:
         user = None if credential is None else self._known.get(credential)
         known = user is not None
         payer = network if credential is None or user is None else credential
-        ticket = Ticket(payer, user or payer, network, credential, known)
+        ticket = Ticket(payer, user or None, network, credential, known)
         if self._budget is None:
             return ticket
         if not known:
@@ -183,12 +188,12 @@ class Admission:
             # the fuller it is, the less for each, so that a few cannot fill it
             most = min(most, int((MAX_BODY_BYTES - self._large_bytes) * SHARE_OF_FREE))
         if held > max(most, LARGE_BODY_BYTES):
-            self._limit_log.record("request_bodies", network=ticket.network)
+            self._limit_log.record("request_bodies", account=ticket.user, network=ticket.network)
             raise RateLimited("Too many request bodies at once; send fewer at a time.")
         if not ticket.known:
             self._budget.charge(ticket.network, size * BYTE_COST)
         if (self._large_bytes if large else self._small_bytes) + size > MAX_BODY_BYTES:
-            self._limit_log.record("request_bodies_total", network=ticket.network)
+            self._limit_log.record("request_bodies_total", account=ticket.user, network=ticket.network)
             raise Unavailable("The server holds too many request bodies; try again in a moment.")
         self._bodies[ticket.holder] = held
         if large:

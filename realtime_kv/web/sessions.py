@@ -91,9 +91,13 @@ def load(token: str) -> SignedInUser | None:
 def look_up(token: str, kind: Literal["bearer", "cookie"]) -> Caller:
     """Whose token this is. Raises Unauthenticated."""
     environ = request.environ
-    environ[door.RECOGNISED] = door.NOBODY
     address = door.address(environ, house().config)
-    g.caller = found = wait(house().accounts.caller(token, "http", address, presented=kind))
+    try:
+        g.caller = found = wait(house().accounts.caller(token, "http", address, presented=kind))
+    except Unauthenticated:
+        # and nothing is said where the answer did not come in time
+        environ[door.RECOGNISED] = door.NOBODY
+        raise
     environ[door.RECOGNISED] = token, found.user_id
     return found
 

@@ -98,6 +98,9 @@ def test_a_user_has_one_share_of_the_room_for_bodies_and_a_few_users_cannot_fill
             ticket = admission.admit(request(**cookie(token)))
             held[user] += fill(admission, ticket)
     assert held[0] <= MAX_BODY_BYTES / 4
+    assert {(row.limit, row.account) for row in admission._limit_log.recent()} == {
+        ("request_bodies", user + 1) for user in range(10)
+    }
     # a stranger, from another network
     admission.reserve(admission.admit(request(address="192.0.2.2")), MIB)
 

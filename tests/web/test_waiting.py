@@ -7,10 +7,11 @@ import pytest
 from realtime_kv.accounts import door
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
-from realtime_kv.core.errors import NotFound, Unavailable
+from realtime_kv.core.errors import NotFound, Unauthenticated, Unavailable
 from realtime_kv.core.runtime import Future, Threads
 from realtime_kv.server.http import has_hung_up
-from realtime_kv.web import house
+from realtime_kv.web import house, sessions
+from tests.web.conftest import PASSWORD
 
 
 @pytest.fixture
@@ -55,3 +56,20 @@ def test_a_wait_ends_when_the_client_has_gone(app, pair):
         theirs.close()
         with pytest.raises(Unavailable, match="has closed"):
             house.wait(never)
+
+
+def test_a_request_says_whose_it_is_and_nothing_where_that_could_not_be_found_out(app, monkeypatch):
+    who = {"username": "Alice", "password": PASSWORD, "token": True}
+    answer = app.test_client().post("/api/v1/sign_up", json=who).json
+    with app.test_request_context() as context:
+        user_id = sessions.look_up(answer["token"], "bearer").user_id
+        assert context.request.environ[door.RECOGNISED] == (answer["token"], user_id)
+    with app.test_request_context() as context:
+        with pytest.raises(Unauthenticated):
+            sessions.look_up(answer["token"][:-1] + "-", "bearer")
+        assert context.request.environ[door.RECOGNISED] == door.NOBODY
+    monkeypatch.setattr(house, "LOOK_SECONDS", 0.0)
+    with app.test_request_context(environ_overrides={door.HUNG_UP: lambda: True}) as context:
+        with pytest.raises(Unavailable):
+            sessions.look_up(answer["token"], "bearer")
+        assert door.RECOGNISED not in context.request.environ
