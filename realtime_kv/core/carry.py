@@ -182,9 +182,14 @@ class Carrier:
                 outgoing = made.result()
                 self._budget.charge(_lane(caller), Cost(rows=outgoing.made.count, bytes=outgoing.bytes).units)
 
-        future = self._exporters.submit(write, Client(user_id, caller.session_id))
+        future = self._exporters.submit(write, Client(user_id, caller.session_id, caller))
         future.then(written)
         return future
+
+    def abandon(self, caller: Caller, asked: Future[Outgoing]) -> None:
+        """Nobody takes any more what `caller` (this very object) has asked for: it is not made, or thrown away."""
+        self._exporters.abandon(Client(caller.user_id, caller.session_id, caller))
+        asked.then(lambda made: None if made.failed else made.result().close())
 
     def begin_import(self, caller: Caller) -> Incoming:
         """The place of the caller's one import. Raises Forbidden, RateLimited, Unavailable."""

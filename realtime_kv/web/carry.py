@@ -41,7 +41,12 @@ def export() -> Response:
     if with_mark and format != "csv":
         raise BadRequest("A byte order mark is only for CSV.", field="bom")
     mark = BYTE_ORDER_MARK if with_mark else b""
-    outgoing = wait(house().carrier.export(caller, format, prefix), PATIENCE)
+    asked_for = house().carrier.export(caller, format, prefix)
+    try:
+        outgoing = wait(asked_for, PATIENCE)
+    except BaseException:
+        house().carrier.abandon(caller, asked_for)
+        raise
     response = Response(_chunks(mark, outgoing, house().runtime), mimetype=MIMETYPES[format])
     # a client may be gone before the first chunk
     response.call_on_close(outgoing.close)

@@ -1,11 +1,13 @@
 """Waiting for an answer: it ends when the client has gone."""
 
 import socket
+import threading
 
 import pytest
 
 from realtime_kv.accounts import door
 from realtime_kv.app import create_app
+from realtime_kv.concurrency.fair_pool import Client
 from realtime_kv.config import Config
 from realtime_kv.core.errors import NotFound, Unauthenticated, Unavailable
 from realtime_kv.core.runtime import Future, Threads
@@ -73,3 +75,35 @@ def test_a_request_says_whose_it_is_and_nothing_where_that_could_not_be_found_ou
         with pytest.raises(Unavailable):
             sessions.look_up(answer["token"], "bearer")
         assert door.RECOGNISED not in context.request.environ
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_export_that_nobody_waits_for_any_more_counts_no_longer(app, begun):
+    parts = app.extensions["realtime_kv"]
+    runtime, carrier = parts.runtime, parts.carrier
+    token = runtime.wait(parts.accounts.sign_up("alice", "correct horse 42 battery", as_token=True), 30).token
+    hold, ended, asked_for = threading.Event(), threading.Event(), []
+    settle, export = carrier.settle, carrier.export
+
+    def slowly(user_id):
+        assert hold.wait(30)
+        settle(user_id)
+
+    def watched(*arguments):
+        asked_for.append(export(*arguments))
+        return asked_for[-1]
+
+    # how far an export has come is not seen from outside
+    carrier.settle, carrier.export = slowly, watched
+    others = [] if begun else [carrier._exporters.submit(lambda _: hold.wait(30), Client(n)) for n in range(2)]
+    client = app.test_client()
+    environ = {door.HUNG_UP: lambda: bool(asked_for)}
+    answer = client.get("/api/v1/export", headers={"Authorization": f"Bearer {token}"}, environ_overrides=environ)
+    assert answer.status_code == 503
+    hold.set()
+    runtime.deliver(lambda: asked_for[0].then(lambda _: ended.set()))
+    assert ended.wait(30)
+    assert asked_for[0].failed is not begun
+    for other in others:
+        runtime.wait(other, 30)
+    assert carrier._exports.total() == 0

@@ -42,8 +42,14 @@ def download() -> AnyResponse:
         confirm(form)
         # hidden, and swept away at the next start should this one end in between
         file = house().operations.folder / f".download.db.{secrets.token_hex(8)}"
-        made = wait(house().operations.backup(file, doer()), PATIENCE)
-        content = wait(house().store.readers.submit(lambda _: _take(file)))
+        asked_for = house().operations.backup(file, doer())
+        try:
+            made = wait(asked_for, PATIENCE)
+            content = wait(house().store.readers.submit(lambda _: _take(file)))
+        except BaseException:
+            # whoever asked may have gone before it was made
+            asked_for.then(lambda _: file.unlink(missing_ok=True))
+            raise
         wait(administration().note_download(doer(), made.bytes))
     except Refusal as refusal:
         return _page(refusal)
