@@ -30,8 +30,8 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str, *,
         return receipt.replay(write.verb, write.fingerprint)
     if write.refusal is not None:
         raise write.refusal
-    if write.op_id is not None and space.receipt_bytes >= (limit := room.receipts(quota.receipt_bytes)):
-        raise _receipts_full(caller, space, limit)
+    if write.op_id is not None and space.receipt_bytes >= quota.receipt_bytes:
+        raise _receipts_full(caller, space, quota.receipt_bytes)
     if room is not AMPLE and not write.dry_run and any(adds(op) for op in write.ops):
         if room.is_low:
             raise reserve.refusal()
@@ -42,6 +42,9 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str, *,
         for op in write.ops:
             draft.results.append(op.apply(draft, now))
         draft.check_quota(quota)
+        # a delete gives back more than its receipt takes, and a client that repeats it needs the receipt
+        if write.op_id is not None and not draft.shrinks and space.receipt_bytes >= room.receipts(quota.receipt_bytes):
+            raise _receipts_full(caller, space, room.receipts(quota.receipt_bytes))
     except Refusal as refusal:
         draft.undo()
         if write.verb == "batch" and len(draft.results) < len(write.ops):

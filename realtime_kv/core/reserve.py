@@ -43,7 +43,7 @@ class Room:
     share: int
 
     def receipts(self, limit: int) -> int:
-        """The limit of receipts, which deletes add to as well."""
+        """The limit of receipts for a write that gives nothing back: the delete of a key that is not there, say."""
         return limit if self is AMPLE else int(limit * RECEIPTS)
 
 

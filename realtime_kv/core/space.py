@@ -208,6 +208,11 @@ class Draft:
         self._space.trash_bytes += record.size + ROW_BYTES
         self._ops.append(delete_op(record.key))
 
+    @property
+    def shrinks(self) -> bool:
+        """Whether the live keys and values take fewer bytes after this write."""
+        return self._space.bytes < self._before[1]
+
     def check_quota(self, quota: Quota) -> None:
         """Raises QuotaExceeded when this write would take the space over its quota; one that shrinks it never does."""
         space = self._space

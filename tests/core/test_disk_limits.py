@@ -278,11 +278,17 @@ def test_near_the_reserve_those_who_take_most_of_the_disk_are_refused_first():
         write(dataclasses.replace(large, prefix="k"), "set", Set("k", "1"))
     assert told.value.extra == {"resource": "disk", "limit": 10_000}
     assert write(large, "delete", Delete("k")).existed is False
-    # and of receipts, which deletes add to, only a part of the limit is left
+    # and of receipts only a part of the limit is left, but for a delete that gives something back
     memtable.spaces[1].receipt_bytes = Quota().receipt_bytes // 16
+    assert write(small, "delete", Delete("k"), op_id="one").existed is True
     with pytest.raises(QuotaExceeded) as told:
-        write(small, "delete", Delete("k"), op_id="one")
+        write(small, "delete", Delete("k"), op_id="two")
     assert told.value.extra["resource"] == "receipts"
+    memtable.spaces[1].receipt_bytes = 0
+    write(small, "set", Set("k", "1"))
+    memtable.spaces[1].receipt_bytes = Quota().receipt_bytes
+    with pytest.raises(QuotaExceeded):
+        write(small, "delete", Delete("k"), op_id="three")
 
 
 def test_the_default_reserve_covers_a_rewrite_of_what_is_there(house, store, alice):
