@@ -87,9 +87,9 @@ def test_a_damaged_page_that_a_reader_finds_stops_the_server_and_its_restore_hel
 def test_a_damaged_page_that_the_writer_finds_stops_the_server(filled):
     server, alice = filled
     tab = alice.open_tab()
-    damage_table(database(server), "entries")
-    # into the log, and soon from there into the table
-    tab.send("set", key="0/1", value=1)
+    # what only the writer looks at
+    damage_table(database(server), "receipts")
+    tab.send("set", key="0/1", value=1, op_id="asked for")
     assert server.process.wait(DEADLINE) == 1
     assert server.wait_for("is damaged")
 
@@ -121,6 +121,24 @@ def test_a_database_that_is_in_use_is_not_taken_for_a_damaged_one(filled):
     assert set(before) <= set(server.data_dir.rglob("*"))
     assert not [*(server.data_dir / "backups").glob("damaged-*")]
     assert run(server.data_dir, "restore", "--yes", str(newest)).returncode == 0
+
+
+def test_of_a_large_database_a_part_is_checked(tmp_path, caplog):
+    file = tmp_path / "realtime_kv.db"
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("CREATE TABLE numbers (n INTEGER PRIMARY KEY, same INTEGER)")
+        db.executemany("INSERT INTO numbers VALUES (?, ?)", ((n, n) for n in range(50_000)))
+        # what is wrong is in the last row
+        db.execute("INSERT INTO numbers VALUES (50000, NULL)")
+        db.execute("PRAGMA writable_schema=ON")
+        db.execute("UPDATE sqlite_schema SET sql = replace(sql, 'same INTEGER', 'same INTEGER NOT NULL')")
+        db.commit()
+    with pytest.raises(damage.Damaged, match=r"NULL value in numbers\.same"):
+        damage.check(file, tmp_path, 3600)
+    # no time for all of it: the server starts
+    caplog.set_level("INFO")
+    damage.check(file, tmp_path, -1)
+    assert "only a part of the database was checked" in caplog.text
 
 
 @pytest.mark.parametrize("lost", ["missing", "empty"])

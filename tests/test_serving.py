@@ -1,5 +1,6 @@
 """The serving process: how it starts, why it does not, and how it stops."""
 
+import os
 import signal
 import socket
 import stat
@@ -11,6 +12,7 @@ import pytest
 import requests
 import socketio
 
+from realtime_kv.server import _warn_of_root
 from tests.running import DEADLINE, ROOT, Server, Tab
 
 
@@ -71,6 +73,38 @@ def test_in_a_folder_that_is_open_to_all_the_files_are_not(tmp_path):
         assert (tmp_path / "data" / "realtime_kv.db").exists()
         for file in (tmp_path / "data").iterdir():
             assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
+    finally:
+        server.close()
+
+
+def test_a_server_that_runs_as_root_warns_of_it(server):
+    server.stop()
+    warned = any("Warning: The server runs as root" in line for line in server.output)
+    assert warned is (os.geteuid() == 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_server_that_does_not_run_as_root_warns_of_nothing(capsys):
+    _warn_of_root()
+    assert "runs as root" in capsys.readouterr().err
+    os.seteuid(65_534)
+    try:
+        _warn_of_root()
+    finally:
+        os.seteuid(0)
+    assert capsys.readouterr().err == ""
+
+
+def test_an_idle_connection_is_kept_as_long_as_the_setting_says(tmp_path):
+    server = Server(tmp_path / "data", RKV_KEEP_ALIVE_SECONDS="1").start()
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as idle:
+            idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            answer = b""
+            while piece := idle.recv(4096):
+                answer += piece
+        # it is the server that has closed it, and nothing was asked for behind the answer
+        assert answer.startswith(b"HTTP/1.1 200") and b"Connection: close" not in answer
     finally:
         server.close()
 

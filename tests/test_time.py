@@ -12,7 +12,8 @@ from realtime_kv.accounts.audit import CLI
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.app import House, create_app
 from realtime_kv.config import Config
-from realtime_kv.core.clock_guard import EXPIRY_HOLD, RETENTION_HOLD
+from realtime_kv.core import database
+from realtime_kv.core.clock_guard import EXPIRY_HOLD, RETENTION_HOLD, ClockGuard, boot_id
 from realtime_kv.core.errors import LinkExpired, RateLimited, Unauthenticated
 from tests.core.house import Person
 from tests.core.test_purge import rows
@@ -115,6 +116,18 @@ def test_setting_the_clock_forward_ends_no_delay(start, time):
         limits.sign_in("192.0.2.7", "alice")
 
 
+def test_what_exports_have_cost_is_paid_by_time_that_passes_and_not_by_a_jump(start, time):
+    app = start()
+    budget = app.house.carrier._budget
+    budget.charge("user", 2 * budget._most)
+    wait = budget.wait("user")
+    for by in (-YEAR, 2 * YEAR):
+        time.is_set(by)
+        assert budget.wait("user") == wait
+    time.passes(wait * 1000)
+    assert budget.wait("user") == 0
+
+
 def test_figures_per_second_do_not_depend_on_the_wall_clock(start, time):
     app = start()
     chronicle = app.house.chronicle
@@ -141,6 +154,8 @@ def test_after_a_jump_nothing_is_purged_expired_or_ended_until_the_time_is_confi
     app.work()
     backups = app.backups()
     time.is_set(YEAR)
+    # a backup of a later moment would have another name
+    time.passes(1000)
     with pytest.raises(Unauthenticated):
         app.person(alice.token)
     app.work()
@@ -160,6 +175,51 @@ def test_after_a_jump_nothing_is_purged_expired_or_ended_until_the_time_is_confi
     app.work()
     assert len(app.backups()) == 2
     assert app.rows("SELECT deleted_at IS NULL FROM entries WHERE key = 'short'") == [(0,)]
+
+
+@pytest.mark.parametrize("by", [YEAR, -YEAR])
+def test_after_a_jump_backups_rotate_among_themselves_and_those_before_it_stay(start, time, by):
+    app = start(backup_hours=1, backup_keep=2)
+    for _ in range(3):
+        app.work()
+        time.passes(HOUR)
+    before = app.backups()
+    assert len(before) == 2
+    time.is_set(by)
+    made = set()
+    for _ in range(5):
+        app.work()
+        made |= set(app.backups()) - set(before)
+        time.passes(HOUR)
+    assert set(before) < set(app.backups())
+    assert len(made) == 5 and len(app.backups()) == 4
+    app.wait(app.house.operations.confirm_time(CLI))
+    app.work()
+    assert len(app.backups()) == 2
+
+
+def test_a_restore_after_a_jump_ends_no_session_by_the_new_time(start, time, tmp_path):
+    app = start()
+    alice = app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
+    app.wait(app.house.operations.backup(tmp_path / "copy.db", CLI))
+    time.is_set(YEAR)
+    app.wait(app.house.operations.restore(tmp_path / "copy.db", CLI))
+    time.is_set(-YEAR)
+    assert app.person(alice.token).caller.session == alice.session
+
+
+def test_a_restore_does_not_bring_back_a_jump_that_was_confirmed(start, time, tmp_path):
+    app = start()
+    app.wait(app.house.operations.backup(tmp_path / "copy.db", CLI))
+    time.is_set(YEAR)
+    assert app.wait(app.house.operations.confirm_time(CLI)) is True
+    app.wait(app.house.operations.restore(tmp_path / "copy.db", CLI))
+    # what a start after a crash would go on from, in the same boot and in another
+    engine = database.open_engine(tmp_path / "data" / "realtime_kv.db")
+    for boot in (boot_id(), None):
+        guard = ClockGuard(engine, lambda: time.wall, lambda: time.steady, lambda boot=boot: boot)
+        assert guard.jump() is None
+    engine.dispose()
 
 
 @pytest.mark.parametrize("by", [YEAR, -YEAR])

@@ -189,6 +189,38 @@ def test_an_ipv6_client_is_its_whole_network_and_a_mapped_address_is_the_ipv4_on
         gate.sign_up("10.0.0.7")
 
 
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda gate, address, n: gate.sign_in(address, f"name{n}"),
+        lambda gate, address, n: gate.sign_in(address, "alice"),
+        lambda gate, address, n: gate.recover(address, f"name{n}"),
+        lambda gate, address, n: gate.recover(address, "alice"),
+        lambda gate, address, n: gate.second_step(address, n, guessable=True),
+        lambda gate, address, n: gate.second_step(address, 1, guessable=False),
+        lambda gate, address, n: gate.sign_up(address),
+        lambda gate, address, n: gate.mail_elsewhere(address),
+    ],
+)
+def test_every_limit_of_a_network_counts_the_addresses_of_one_together(clock, attempt):
+    gate = Limits(clock)
+    assert any(waits(lambda n=n: attempt(gate, f"2001:db8:0:1::{n:x}", n)) for n in range(200))
+    # and whoever succeeds gives back to their network
+    gate = Limits(clock)
+    for n in range(200):
+        gate.sign_in(f"2001:db8:0:1::{n:x}", "alice")
+        gate.signed_in(f"[2001:db8:0:1::{n + 1:x}]:80", "alice")
+        gate.recover(f"2001:db8:0:1::{n:x}", "alice")
+        gate.recovered(f"2001:db8:0:1::{n + 1:x}", "alice")
+        gate.second_step(f"2001:db8:0:1::{n:x}", 1, guessable=True)
+        gate.second_step_done(f"2001:db8:0:1::{n + 1:x}", 1)
+
+
+def test_failures_of_one_network_are_written_down_together(clock):
+    gate = Limits(clock)
+    assert sum(gate.may_note(f"2001:db8:0:1::{n:x}") for n in range(3000)) == limits.LASTING.burst
+
+
 def test_switched_off_nothing_is_counted(clock):
     gate = Limits(clock, enabled=False)
     drain(lambda: gate.sign_in("10.0.0.1", "alice"), 1000)

@@ -1,0 +1,61 @@
+"""Reads that still wait when their tab or stream closes: nobody waits for the answers, so they are dropped."""
+
+import threading
+
+import pytest
+
+from realtime_kv.app import create_app
+from realtime_kv.concurrency.fair_pool import Client
+from realtime_kv.config import Config
+from realtime_kv.core.runtime import Threads
+from realtime_kv.extensions import socketio
+from tests.running import DEADLINE, PASSWORD
+from tests.sockets.test_stream_timing import Wire
+from tests.sockets.tools import eventually
+
+
+@pytest.fixture
+def app(tmp_path):
+    runtime = Threads()
+    app = create_app(Config(data_dir=tmp_path, rate_limits=False), runtime)
+    yield app
+    app.extensions["realtime_kv"].stop()
+    runtime.stop()
+
+
+@pytest.fixture
+def token(app):
+    sign_up = {"username": "alice", "password": PASSWORD, "token": True}
+    return app.test_client().post("/api/v1/sign_up", json=sign_up).json["token"]
+
+
+@pytest.fixture
+def readers(app):
+    """The reading threads, all of them held."""
+    readers, opened, entered = app.extensions["realtime_kv"].store.readers, threading.Event(), []
+    for n in range(len(readers._threads)):
+        entered.append(threading.Event())
+        readers.submit(lambda _, n=n: (entered[n].set(), opened.wait(DEADLINE)), Client(f"gate {n}"))
+    assert all(event.wait(DEADLINE) for event in entered)
+    yield readers
+    opened.set()
+
+
+def test_what_a_tab_would_have_read_is_dropped_when_it_closes_and_the_rest_is_not(app, token, readers):
+    tab, other = (socketio.test_client(app, auth={"token": token}) for _ in range(2))
+    for one in (tab, other):
+        for _ in range(3):
+            one.emit("history", {})
+    assert eventually(lambda: readers.waiting == 6)
+    tab.disconnect()
+    assert readers.waiting == 3
+
+
+def test_what_a_stream_would_have_read_is_dropped_when_it_closes(app, token, readers):
+    house = app.extensions["realtime_kv"]
+    caller = house.runtime.wait(house.accounts.caller(token, "http", presented="bearer"), DEADLINE)
+    stream = house.streams.open(caller, "192.0.2.7", None, None, house.streams.endings)
+    house.runtime.deliver(lambda: stream.begin(Wire()))
+    assert eventually(lambda: readers.waiting == 1)
+    stream.on_end()
+    assert readers.waiting == 0

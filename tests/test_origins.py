@@ -1,0 +1,35 @@
+"""Host names in the form in which browsers send them; what is expected is what the URL parser of Node.js answers."""
+
+import pytest
+
+from realtime_kv.origins import canonical_host
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("STRASSE.example", "strasse.example"),
+        ("straße.example", "xn--strae-oqa.example"),
+        # a capital sigma is never a final one, a final sigma stays one
+        ("ΑΣ.example", "xn--mxa0b.example"),
+        ("ΌΣΟΣ.gr", "xn--0xahb7a.gr"),
+        ("ας.example", "xn--mxa8a.example"),
+        # what is not seen is not there: soft hyphen, zero-width space, word joiner, variation selector
+        ("b\u00adücher.example", "xn--bcher-kva.example"),
+        ("bü\u200bcher.example", "xn--bcher-kva.example"),
+        ("bü\u2060cher.example", "xn--bcher-kva.example"),
+        ("bü\ufe0fcher.example", "xn--bcher-kva.example"),
+        ("kv\u00ad.example", "kv.example"),
+        ("ｋｖ.example", "kv.example"),
+        ("bücher。example", "xn--bcher-kva.example"),
+        ("bücher.example.", "xn--bcher-kva.example"),
+    ],
+)
+def test_a_name_has_the_form_of_a_browser(text, expected):
+    assert canonical_host(text) == expected
+
+
+@pytest.mark.parametrize("text", ["127.1", "0x7f000001", "0x7f.1", "a.0x1", "example.5", "2130706433", "1.2.3.4.5"])
+def test_a_name_that_browsers_read_as_an_ipv4_address_in_another_spelling_is_refused(text):
+    with pytest.raises(ValueError, match="must be a host name or an IP address such as"):
+        canonical_host(text)
