@@ -12,6 +12,7 @@ from realtime_kv.origins import canonical_host
         ("straße.example", "xn--strae-oqa.example"),
         # a capital sigma is never a final one, a final sigma stays one
         ("ΑΣ.example", "xn--mxa0b.example"),
+        ("ΑΣ", "xn--mxa0b"),
         ("ΌΣΟΣ.gr", "xn--0xahb7a.gr"),
         ("ας.example", "xn--mxa8a.example"),
         # what is not seen is not there: soft hyphen, zero-width space, word joiner, variation selector

@@ -603,6 +603,16 @@ def test_a_tab_behind_its_bound_is_cut_at_once_and_others_do_not_feel_it(start_s
     assert stalled is not None
 
 
+def test_what_a_poll_has_fetched_is_no_longer_behind(start_server):
+    server = start_server(limits={"waiting_bytes": 200_000, "stall_seconds": 60})
+    polling = Polling(server).join()
+    server.ask("/push", times=20, bytes=8_000)
+    for _ in range(5):
+        # as many come as are fetched, so there are always some behind
+        assert len(polling.poll().text.split("\x1e")) == 16
+        assert server.ask("/push", times=16, bytes=8_000)["tabs"] == 1
+
+
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 def test_what_is_larger_than_the_bound_may_wait_behind_one_that_is_on_its_way_but_nothing_behind_it(
     start_server, transport

@@ -1,0 +1,29 @@
+"""Trimming of a history: what it is charged by, and what must be left of what is trimmed."""
+
+from realtime_kv.core.space import Quota
+from tests.core.house import Person
+from tests.core.test_disk_limits import KIB, one
+
+
+def test_a_write_is_charged_in_bytes_and_not_in_characters(alice):
+    alice.set("é/𝄞", "ü" * 4000)
+    alice.set("é/𝄞", "𝄞" * 4000)
+    alice.set("a", "x" * 4000)
+    assert one(alice.store, "SELECT count(*) FROM log") == 3
+    assert one(alice.store, "SELECT count(*) FROM log WHERE charge < length(CAST(frame AS BLOB))") == 0
+
+
+def test_what_a_write_replaced_long_ago_can_be_put_back_though_the_history_was_trimmed(house):
+    store = house.open(quota=Quota(history_bytes=200 * KIB))
+    alice = Person(store, house.add_user("alice"))
+    alice.batch(("set", "kept", 1), ("set", "other", 1))
+    alice.set("other", 2)
+    for n in range(300):
+        alice.set("busy", f"{n:04}" * 500)
+        if n % 10 == 9:
+            alice.list(limit=1)
+    assert alice.history(limit=1)["floor"] > 10
+    # of each key the last op from before is left
+    for key, before in (("kept", 1), ("other", 2)):
+        assert alice.undo(alice.set(key, "new")["revision"])["count"] == 1
+        assert alice.get(key)["value"] == before
