@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from functools import partial
 
 import pytest
@@ -96,14 +97,16 @@ def test_a_server_that_does_not_run_as_root_warns_of_nothing(capsys):
 
 
 def test_an_idle_connection_is_kept_as_long_as_the_setting_says(tmp_path):
-    server = Server(tmp_path / "data", RKV_KEEP_ALIVE_SECONDS="1").start()
+    server = Server(tmp_path / "data", RKV_KEEP_ALIVE_SECONDS="3").start()
     try:
+        began = time.monotonic()
         with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as idle:
             idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             answer = b""
             while piece := idle.recv(4096):
                 answer += piece
-        # it is the server that has closed it, and nothing was asked for behind the answer
+        # it is the server that has closed it, and not before its time
+        assert time.monotonic() - began >= 3
         assert answer.startswith(b"HTTP/1.1 200") and b"Connection: close" not in answer
     finally:
         server.close()
