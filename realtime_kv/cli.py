@@ -58,6 +58,8 @@ def serve(options: argparse.Namespace) -> int:
 
 def test(options: argparse.Namespace) -> int:
     """All tests, on as many processors as there are; or those that the arguments choose."""
+    # they start hundreds of processes, each of which would compile the whole package anew
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     return _run("-m", "pytest", *(options.pytest or ["--numprocesses=auto", "--dist=loadfile"]))
 
 

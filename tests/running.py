@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any, Self
 
+import engineio
 import requests
 import socketio
 import websocket
@@ -137,6 +138,18 @@ class Account:
             tab.close()
 
 
+class _OneByOne(engineio.Client):
+    """Handles messages in the order in which they come; the stock one starts a thread for each, and those overtake."""
+
+    def _trigger_event(self, event: str, *args: Any, **options: Any) -> Any:
+        return super()._trigger_event(event, *args, **{**options, "run_async": False})
+
+
+class _Client(socketio.Client):
+    def _engineio_client_class(self) -> type[engineio.Client]:
+        return _OneByOne
+
+
 class Tab:
     """A stock Socket.IO client; every event it hears is kept until a test asks for it."""
 
@@ -145,7 +158,7 @@ class Tab:
         self.heard: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         # websocket-client's check of UTF-8 takes half a second for each MiB, and the client answers no ping meanwhile;
         # decoding the text checks it as well
-        self.client = socketio.Client(reconnection=False, websocket_extra_options={"skip_utf8_validation": True})
+        self.client = _Client(reconnection=False, websocket_extra_options={"skip_utf8_validation": True})
         self.client.on("*", lambda event, data: self.heard.put((event, data)))
         self.client.on("disconnect", lambda reason: self.heard.put(("disconnect", reason)))
         self.client.connect(

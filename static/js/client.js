@@ -3,6 +3,7 @@
 import { Connection } from "./connection.js"
 import { Fact, visible } from "./facts.js"
 import { sortKeys } from "./keys.js"
+import { Liveness } from "./liveness.js"
 import { Outbox, Refusal } from "./outbox.js"
 import { Own } from "./own.js"
 import { Polling } from "./polling.js"
@@ -36,8 +37,7 @@ export class Client extends Verbs {
   #forgotten = null // {keepWrites}, once nothing is to be kept any more
   #build
   #byCookie
-  #liveness = null
-  #over = false
+  #liveness
   #checking = false // whether a check of this page's origin is under way
   #failed = null // the Refusal, when there is no use in going on
 
@@ -89,6 +89,7 @@ export class Client extends Verbs {
       renews: !token,
       crowded: () => this.#ownTabs > MOST_POLLING,
     })
+    this.#liveness = new Liveness(this.#connection)
     this.ready = this.#whenLive()
     socket.on("connect_error", () => this.#checkOrigin())
     this.#open(keep)
@@ -108,25 +109,9 @@ export class Client extends Verbs {
     if (refusal && this.#own.session === null) this.#fail(refusal)
   }
 
-  /** Loads what is needed when the connection breaks, once there is one, and not before what shows the page; after a failure the next state tries again. */
-  #prepare() {
-    if (this.#liveness || this.#over) return
-    const load = () =>
-      Promise.all([import("./liveness.js"), import("./requests.js")]).then(
-        ([{ Liveness }]) => this.#over || (this.#liveness ??= new Liveness(this.#connection)),
-        () => {},
-      )
-    setTimeout(load, SOON).unref?.() // Node.js ends while it runs
-  }
-
-  #stopTesting() {
-    this.#over = true
-    this.#liveness?.close()
-  }
-
   /** There is no use in going on. */
   #fail(refusal) {
-    this.#stopTesting()
+    this.#liveness.close()
     this.#connection.close(refusal)
     this.#failed = refusal
     this.#emit("state", { state: this.state, reason: this.reason })
@@ -361,7 +346,7 @@ export class Client extends Verbs {
 
   /** Ends the connection. Writes that are still pending are rejected; what is held stays readable, as of now. */
   close() {
-    this.#stopTesting()
+    this.#liveness.close()
     this.#connection.close()
   }
 
@@ -406,15 +391,18 @@ export class Client extends Verbs {
     const ended = name === "state" && this.state === "signed out"
     if (ended) {
       // Before anybody hears of it, and forgets more than this.
-      this.#stopTesting()
+      this.#liveness.close()
       const { keepWrites } = this.#whenSignedOut
       this.keepsAfterSignOut = keepWrites && (this.#kept?.outlastsSession ?? false)
       this.forget({ keepWrites }).catch(() => {})
     }
-    else if (name === "state") this.#prepare()
     this.#emit(name, detail)
     if (ended && this.keepsAfterSignOut) this.#outbox.fail(new Refusal({ code: "unauthenticated", message: KEPT, kept: true }))
-    if (name === "state" && this.state === "live") this.#kept?.adopt().catch(() => {})
+    if (name === "state" && this.state === "live") {
+      this.#kept?.adopt().catch(() => {})
+      // without a network it could not be loaded
+      setTimeout(() => import("./requests.js").catch(() => {}), SOON).unref?.()
+    }
   }
 
   #adopt(write) {

@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 import pyotp
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Person, resize
@@ -14,32 +13,40 @@ AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.m
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SIZES = {1280: 800, 390: 844, 320: 568}
 
-everywhere = pytest.mark.parametrize("theme", ["light", "dark"])
+# what depends on the colours: everything else is the same in the dark
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 
 
 def check(page: Page, what: str, *widths: int) -> None:
-    """Nothing, at these widths."""
+    """Nothing, at these widths; in dark colours by what depends on them, at the widest and the narrowest."""
     # with its styles
     page.wait_for_load_state()
     page.evaluate(AXE.read_text())
-    for width in widths or SIZES:
-        height = SIZES[width]
-        resize(page, width, height)
-        # colours are judged where they have come to rest
-        page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null)))")
-        found = page.evaluate("(tags) => axe.run({runOnly: {type: 'tag', values: tags}})", RULES)
-        told = [
-            f"{what} {width}: {violation['id']}: {violation['help']}: {node['html'][:200]} {node['failureSummary']}"
-            for violation in found["violations"]
-            for node in violation["nodes"]
-        ]
+    widths = widths or tuple(SIZES)
+    for width in widths:
+        resize(page, width, SIZES[width])
+        told = _found(page, f"{what} {width}", {"type": "tag", "values": RULES})
+        if width in (widths[0], widths[-1]):
+            page.emulate_media(color_scheme="dark")
+            told += _found(page, f"{what} {width} dark", {"type": "rule", "values": COLOUR_RULES})
+            page.emulate_media(color_scheme="light")
         assert told == []
     resize(page, 1280, 800)
 
 
-@everywhere
-def test_the_forms(make_person, server, theme):
-    person = make_person(signed_up=False, color_scheme=theme)
+def _found(page: Page, what: str, rules: dict[str, str | list[str]]) -> list[str]:
+    # colours are judged where they have come to rest
+    page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null)))")
+    found = page.evaluate("(rules) => axe.run({runOnly: rules, resultTypes: ['violations']})", rules)
+    return [
+        f"{what}: {violation['id']}: {violation['help']}: {node['html'][:200]} {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+def test_the_forms(make_person, server):
+    person = make_person(signed_up=False)
     page = person.new_page()
     for path in ("/signin", "/signup"):
         page.goto(server.url + path)
@@ -54,9 +61,8 @@ def test_the_forms(make_person, server, theme):
     person.complaints = [text for text in person.complaints if "status of 4" not in text]
 
 
-@everywhere
-def test_the_pages_of_an_account(make_person, theme):
-    person: Person = make_person(color_scheme=theme, reduced_motion="reduce")
+def test_the_pages_of_an_account(make_person):
+    person: Person = make_person(reduced_motion="reduce")
     server_url = person.server.url
     # a second session, so that there is one to sign out
     other = make_person(signed_up=False)
@@ -129,9 +135,8 @@ def test_the_pages_of_an_account(make_person, theme):
     person.complaints = [text for text in person.complaints if "status of 4" not in text]
 
 
-@everywhere
-def test_the_dashboard(make_person, theme):
-    person: Person = make_person(color_scheme=theme, reduced_motion="reduce")
+def test_the_dashboard(make_person):
+    person: Person = make_person(reduced_motion="reduce")
     tab = person.open_tab()
     check(tab.page, "empty")
     tab.click("New key")
@@ -177,9 +182,8 @@ def test_the_dashboard(make_person, theme):
     check(missing.page, "missing key")
 
 
-@everywhere
-def test_the_list(make_person, theme):
-    person: Person = make_person(color_scheme=theme, reduced_motion="reduce")
+def test_the_list(make_person):
+    person: Person = make_person(reduced_motion="reduce")
     values = {"app/on": True, "app/deep/text": "some text", "app/deep/n": 1.5, "none": None, "list": [1, 2]}
     person.call("batch", ops=[{"op": "set", "key": key, "value": value} for key, value in values.items()])
     tab = person.open_tab()
@@ -210,9 +214,8 @@ def test_the_list(make_person, theme):
     check(page, "a folder")
 
 
-@everywhere
-def test_the_dashboard_without_a_connection(make_person, theme):
-    person: Person = make_person(color_scheme=theme)
+def test_the_dashboard_without_a_connection(make_person):
+    person: Person = make_person()
     person.expects_outage = True
     person.set("a", 1)
     tab = person.open_tab("a")
@@ -228,9 +231,8 @@ def test_the_dashboard_without_a_connection(make_person, theme):
     check(tab.page, "signed out")
 
 
-@everywhere
-def test_the_past(make_person, theme):
-    person: Person = make_person(color_scheme=theme, reduced_motion="reduce")
+def test_the_past(make_person):
+    person: Person = make_person(reduced_motion="reduce")
     page = person.new_page()
     page.goto(f"{person.server.url}/activity")
     expect(page.get_by_role("heading", name="Nothing has happened yet")).to_be_visible()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_accessibility import check, everywhere
+from tests.browser.test_accessibility import check
 from tests.running import PASSWORD, Server, fresh_name
 
 
@@ -25,9 +25,8 @@ def open_user(page: Page, office: Server, name: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
-@everywhere
-def test_axe_finds_nothing_on_any_page(make_root, office, ada, theme):
-    root = make_root(color_scheme=theme)
+def test_axe_finds_nothing_on_any_page(make_root, office, ada):
+    root = make_root()
     ada.http("set", key="a-long-name/" * 12, value="x")
     page = root.new_page()
     open_user(page, office, ada.username)

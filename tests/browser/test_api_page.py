@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from realtime_kv import verbs
 from tests.browser.browsing import resize
-from tests.browser.test_accessibility import check, everywhere
+from tests.browser.test_accessibility import check
 from tests.test_snippets import KEYS, VALUE, snippets_of
 
 # what a watcher has said, once it has said something
@@ -22,9 +22,8 @@ def run(page, script):
     return page.evaluate(f"{told}{body}\nwindow.said = said; return JSON.stringify(said) }}")
 
 
-@everywhere
-def test_the_page_is_accessible_and_fits(make_person, theme):
-    person = make_person(color_scheme=theme, signed_up=False)
+def test_the_page_is_accessible_and_fits(make_person):
+    person = make_person(signed_up=False)
     page = person.context.new_page()
     page.goto(f"{person.server.url}/api")
     check(page, "api")

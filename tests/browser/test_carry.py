@@ -35,9 +35,8 @@ def test_an_export_comes_as_a_file(make_person, scripted):
     expect(page.get_by_text("needs JavaScript")).to_be_visible(visible=not scripted)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_file_is_tried_imported_and_undone_by_the_keyboard_alone(make_person, tmp_path, theme):
-    person = make_person(color_scheme=theme, reduced_motion="reduce")
+def test_a_file_is_tried_imported_and_undone_by_the_keyboard_alone(make_person, tmp_path):
+    person = make_person(reduced_motion="reduce")
     person.set("mine", 1)
     person.set("app/1", "old")
     page = person.new_page()

@@ -23,6 +23,17 @@ SEEN = """async () => {
   while (kv.state !== "live" || !kv.get("a")) await new Promise((go) => setTimeout(go, 20))
   return kv.get("a")
 }"""
+# a busy machine may need more than one attempt to connect; the refusal says so
+FETCHED = """async () => {
+  for (;;) {
+    try {
+      return (await kv.fetch("b")).value
+    } catch (error) {
+      if (error.code !== "unavailable") throw error
+      await new Promise((go) => setTimeout(go, 50))
+    }
+  }
+}"""
 LIVE_AGAIN = """async () => {
   while (!states.includes("offline") || kv.state !== "live") await new Promise((go) => setTimeout(go, 20))
   return states
@@ -71,23 +82,26 @@ def polling(tmp_path: Path) -> Iterator[Place]:
     place.close()
 
 
-@pytest.mark.parametrize("event", ["online", "focus", "pageshow", "visibilitychange", "resume"])
-def test_a_dead_connection_is_replaced_once_the_tab_is_looked_at(make_person, place, event):
+def test_a_dead_connection_is_replaced_once_the_tab_is_looked_at(make_person, place):
     ada = make_person("ada", server=place.server)
-    page = place.open(ada).page
-    page.evaluate(CONNECT)
+    ada.expects_outage = True
+    pages = {event: ada.new_page() for event in ("online", "focus", "pageshow", "visibilitychange", "resume")}
+    for page in pages.values():
+        page.goto(f"{place.relay.url}/api")
+        page.evaluate(CONNECT)
     place.relay.kill_silently()
     ada.set("a", 1)
-    target = "document" if event in ("visibilitychange", "resume") else "window"
-    if event == "visibilitychange":
-        # it has been hidden
-        page.evaluate(HIDE, True)
-        page.evaluate(HIDE, False)
-    else:
-        page.evaluate(f"{target}.dispatchEvent(new Event('{event}'))")
-    states = page.evaluate(LIVE_AGAIN)
-    assert states == ["offline", "catching up", "live"]
-    assert page.evaluate("kv.get('a')") == 1
+    for event, page in pages.items():
+        target = "document" if event in ("visibilitychange", "resume") else "window"
+        if event == "visibilitychange":
+            # it has been hidden
+            page.evaluate(HIDE, True)
+            page.evaluate(HIDE, False)
+        else:
+            page.evaluate(f"{target}.dispatchEvent(new Event('{event}'))")
+    for event, page in pages.items():
+        assert page.evaluate(LIVE_AGAIN) == ["offline", "catching up", "live"], event
+        assert page.evaluate("kv.get('a')") == 1
 
 
 def test_a_write_that_nobody_answers_finds_a_dead_connection_out(make_person, place):
@@ -134,4 +148,4 @@ def test_ten_tabs_that_poll_leave_the_one_in_front_usable(make_person, polling):
     assert behind[0].evaluate(SEEN) == 1
     # and one that is hidden still writes and asks
     assert behind[1].evaluate("kv.set('b', 2).then(({ version }) => version)") == 1
-    assert behind[2].evaluate("kv.fetch('b').then(({ value }) => value)") == 2
+    assert behind[2].evaluate(FETCHED) == 2

@@ -12,7 +12,7 @@ from realtime_kv.accounts import links
 from realtime_kv.accounts.audit import CLI
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
-from tests.browser.test_accessibility import check, everywhere
+from tests.browser.test_accessibility import check
 from tests.running import PASSWORD, Server
 
 
@@ -42,10 +42,9 @@ def post(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str]]]:
     server.close()
 
 
-@everywhere
-def test_axe_finds_nothing_behind_any_link(make_person, post, theme):
+def test_axe_finds_nothing_behind_any_link(make_person, post):
     server, made = post
-    page = make_person(signed_up=False, server=server, color_scheme=theme).new_page()
+    page = make_person(signed_up=False, server=server).new_page()
     for path, heading in (
         (f"/recover/{made['recovery']}", "password"),
         (f"/account/email/{made['email']}", "address"),
@@ -62,9 +61,8 @@ def test_axe_finds_nothing_behind_any_link(make_person, post, theme):
     check(page, "mail sent")
 
 
-@everywhere
-def test_axe_finds_nothing_in_the_question_before_signing_out(make_person, theme):
-    tab = make_person(color_scheme=theme).open_tab()
+def test_axe_finds_nothing_in_the_question_before_signing_out(make_person):
+    tab = make_person().open_tab()
     tab.create("a", "1")
     tab.open("a")
     tab.type_value('"not saved yet"')

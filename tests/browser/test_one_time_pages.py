@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Held, Person
-from tests.browser.test_accessibility import check, everywhere
+from tests.browser.test_accessibility import check
 from tests.running import PASSWORD
 
 
@@ -62,9 +62,8 @@ def test_a_double_click_makes_one_token_and_shows_it(make_person):
     expect(page.locator("tbody tr")).to_have_count(1)
 
 
-@everywhere
-def test_axe_finds_nothing_on_the_pages_that_follow(make_person, theme):
-    person = make_person(color_scheme=theme)
+def test_axe_finds_nothing_on_the_pages_that_follow(make_person):
+    person = make_person()
     page = person.new_page()
     page.goto(person.server.url + "/account/security")
     page.locator("#two_step-password").fill(PASSWORD)

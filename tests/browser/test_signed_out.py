@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Person, Tab
-from tests.browser.test_accessibility import check, everywhere
+from tests.browser.test_accessibility import check
 from tests.running import PASSWORD
 
 SECRET = "s3cr3t"
@@ -114,9 +114,8 @@ def test_somebody_else_does_not_find_it(make_person, elsewhere):
     assert tab.page.evaluate("sessionStorage.length") == 0
 
 
-@everywhere
-def test_axe_finds_nothing_in_the_dialog(make_person, elsewhere, theme):
-    ada = make_person("ada", color_scheme=theme)
+def test_axe_finds_nothing_in_the_dialog(make_person, elsewhere):
+    ada = make_person("ada")
     ada.set(f"{SECRET}/a", "before")
     tab = ada.open_tab()
     edit_two_texts(tab)

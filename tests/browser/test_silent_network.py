@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Person, Tab
-from tests.browser.test_accessibility import check, everywhere
+from tests.browser.test_accessibility import check
 from tests.browser.test_offline import KEPT
 from tests.running import Server
 
@@ -107,9 +107,8 @@ def test_an_answer_that_comes_late_says_that_the_server_is_there_again(ada):
     assert 'name="username"' in answer.text()
 
 
-@everywhere
-def test_axe_finds_nothing_on_the_page_that_needs_the_server(make_person, theme):
-    person = make_person(color_scheme=theme, signed_up=False)
+def test_axe_finds_nothing_on_the_page_that_needs_the_server(make_person):
+    person = make_person(signed_up=False)
     page = person.new_page()
     page.goto(person.server.url + "/needs-server")
     expect(page.get_by_role("button", name="Try again")).to_be_visible()

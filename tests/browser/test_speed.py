@@ -25,10 +25,14 @@ def large(browser, server) -> Iterator[tuple[Person, Tab]]:
     person.assert_no_complaints()
 
 
-def test_a_letter_in_the_filter_finds_keys_and_values_in_50_ms(large):
+def test_a_letter_in_the_filter_finds_keys_and_values_as_fast_as_a_plain_loop(large):
     _, tab = large
-    times = speed.filter_times(tab)
-    assert statistics.median(times) <= 50, times
+    filtered, plain = [], []
+    # in turns: whatever else runs beside this test slows down both
+    for _ in range(3):
+        filtered += speed.filter_times(tab, 1)
+        plain += speed.plain_times(tab, 1)
+    assert statistics.median(filtered) <= 3 * statistics.median(plain), (filtered, plain)
     tab.page.get_by_label("Filter keys").fill("north 88")
     expect(tab.count).to_contain_text("matches of 99,999 keys")
     expect(tab.page.locator("#list mark").first).to_have_text("North 88")

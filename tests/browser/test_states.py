@@ -17,12 +17,6 @@ ONLY_POLLS = """window.WebSocket = class {
 }"""
 
 
-def check_in_both(page: Page, what: str) -> None:
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        check(page, f"{what} {theme}")
-
-
 def test_loading(make_person):
     person = make_person()
     person.set("a", 1)
@@ -35,7 +29,7 @@ def test_loading(make_person):
     expect(page.locator(".skeleton")).to_be_visible()
     # at once; the keys come later
     expect(page.get_by_role("button", name="New key")).to_be_enabled()
-    check_in_both(page, "loading")
+    check(page, "loading")
     connection.release()
     expect(page.locator("[role=row]")).to_have_count(1)
     expect(keys).to_have_attribute("aria-busy", "false")
@@ -53,7 +47,7 @@ def test_reconnecting(make_person, own_server):
     expect(tab.state).to_contain_text("Reconnecting… last change")
     expect(tab.page.locator("#polite")).not_to_be_empty()
     expect(tab.value_of("a")).to_have_text("1")
-    check_in_both(tab.page, "reconnecting")
+    check(tab.page, "reconnecting")
     own_server.start()
     tab.is_live()
 
@@ -89,7 +83,7 @@ def test_too_many_verbs(make_person, start_server):
         expect(refusal).to_contain_text("too much at once")
         expect(refusal.get_by_role("button", name="Retry in")).to_be_visible()
         expect(tab.page.locator("#assertive")).to_contain_text("too much at once")
-        check_in_both(tab.page, "too many verbs")
+        check(tab.page, "too many verbs")
         tab.open("old")
         expect(tab.value).to_have_text("still there")
     finally:
@@ -122,7 +116,7 @@ def test_only_reading_is_allowed(make_person):
     expect(tab.page.get_by_text("It can only be read")).to_be_visible()
     expect(tab.page.get_by_role("button", name="Edit", exact=True)).to_have_count(0)
     expect(tab.value).to_contain_text("true")
-    check_in_both(tab.page, "only reading")
+    check(tab.page, "only reading")
 
 
 def test_a_history_that_does_not_go_back_to_the_beginning(make_person, start_server):
@@ -135,7 +129,7 @@ def test_a_history_that_does_not_go_back_to_the_beginning(make_person, start_ser
     for path in ("/activity", "/keys?key=a&tab=history"):
         page.goto(server.url + path)
         expect(page.get_by_text("The history is complete since")).to_be_visible()
-        check_in_both(page, f"{path}, cut")
+        check(page, f"{path}, cut")
 
 
 def test_forced_colours(make_person):
