@@ -43,8 +43,10 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str, *,
             draft.results.append(op.apply(draft, now))
         draft.check_quota(quota)
         # a delete gives back more than its receipt takes, and a client that repeats it needs the receipt
-        if write.op_id is not None and not draft.shrinks and space.receipt_bytes >= room.receipts(quota.receipt_bytes):
-            raise _receipts_full(caller, space, room.receipts(quota.receipt_bytes))
+        if room is not AMPLE and write.op_id is not None and not draft.shrinks:
+            limit = room.receipts(quota.receipt_bytes)
+            if space.receipt_bytes >= limit:
+                raise _receipts_full(caller, space, limit)
     except Refusal as refusal:
         draft.undo()
         if write.verb == "batch" and len(draft.results) < len(write.ops):

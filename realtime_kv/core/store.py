@@ -6,6 +6,7 @@ order. Watchers hear of a write after it is durable and before whoever wrote doe
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -389,36 +390,31 @@ class Store:
                 if write.caller.is_limited:
                     write.op_id = write.caller.receipt_namespace + write.op_id
         if write.plan is not None:
-            return self._write_planned(write)
-        self._submit(write)
-        return write.future
-
-    def _write_planned(self, write: Write) -> Future[Any]:
-        """What it costs is known once it is planned; a dry run is planned on a reader."""
-        if write.dry_run:
-            now, plan = self.clock(), write.plan
-            return self._read(
-                write.caller,
-                lambda db, cost: rehearse(db, cost, write, self.quota, now),
-                "dry_run",
-                expected_ms=10.0,
-                indexed=plan is not None and plan.indexed,
-            )
-
-        def charge(_: Future[Any]) -> None:
-            if write.planning is not None:
-                self._readings.charge(write.caller, write.planning.cost.units)
-
-        write.future.then(charge)
-        self._submit(write)
-        return write.future
-
-    def _submit(self, write: Write) -> None:
+            if write.dry_run:
+                return self._rehearse(write)
+            write.future.then(partial(self._charge_plan, write))
         try:
             self.writer.submit(write)
         except Unavailable:
             self._on_refusal("writes_waiting", write.user_id, write.caller.session or None)
             raise
+        return write.future
+
+    def _rehearse(self, write: Write) -> Future[Any]:
+        """A dry run is planned on a reader."""
+        now, plan = self.clock(), write.plan
+        return self._read(
+            write.caller,
+            lambda db, cost: rehearse(db, cost, write, self.quota, now),
+            "dry_run",
+            expected_ms=10.0,
+            indexed=plan is not None and plan.indexed,
+        )
+
+    def _charge_plan(self, write: Write, _: Future[Any]) -> None:
+        """What a planned write costs is known once it is planned."""
+        if write.planning is not None:
+            self._readings.charge(write.caller, write.planning.cost.units)
 
     def _write_under(
         self,

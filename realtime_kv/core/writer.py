@@ -326,11 +326,10 @@ class Writer:
             return
         self.groups += 1
         self.writes += len(group)
-        self._count_out(group)
         self._runtime.deliver(lambda: self._tell(group, outcomes, committed))
 
     def _count_out(self, group: list[Writable]) -> None:
-        """These have their outcomes."""
+        """These have their outcomes. Not on the writer's thread: those who submit would wait for it."""
         of_users = self._of_users
         with self._counting:
             self._queued -= len(group)
@@ -492,9 +491,9 @@ class Writer:
     def _refuse(self, group: list[Writable], error: Exception) -> None:
         log.error("a group of %d writes was not committed: %r", len(group), error)
         failure = self._failure(error)
-        self._count_out(group)
 
         def refuse() -> None:
+            self._count_out(group)
             for write in group:
                 write.future.fail(failure)
 
@@ -510,6 +509,7 @@ class Writer:
         return Unavailable() if _is_storage(error) else error
 
     def _tell(self, group: list[Writable], outcomes: list[Any | Refusal], committed: list[Committed]) -> None:
+        self._count_out(group)
         for watcher in self._watchers:
             try:
                 watcher(committed)
