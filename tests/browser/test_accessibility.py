@@ -17,7 +17,7 @@ SIZES = {1280: 800, 390: 844, 320: 568}
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 
 
-def check(page: Page, what: str, *widths: int) -> None:
+def check(page: Page, what: str, *widths: int, dark: bool = True) -> None:
     """Nothing, at these widths; in dark colours by what depends on them, at the widest and the narrowest."""
     # with its styles
     page.wait_for_load_state()
@@ -26,7 +26,7 @@ def check(page: Page, what: str, *widths: int) -> None:
     for width in widths:
         resize(page, width, SIZES[width])
         told = _found(page, f"{what} {width}", {"type": "tag", "values": RULES})
-        if width in (widths[0], widths[-1]):
+        if dark and width in (widths[0], widths[-1]):
             page.emulate_media(color_scheme="dark")
             told += _found(page, f"{what} {width} dark", {"type": "rule", "values": COLOUR_RULES})
             page.emulate_media(color_scheme="light")

@@ -164,4 +164,4 @@ def test_forced_colours(make_person):
     expect(page.locator("#selected")).to_be_visible()
     page.keyboard.press("Tab")
     assert "none" not in look(page.locator(":focus"))[2]
-    check(page, "forced colours")
+    check(page, "forced colours", dark=False)
