@@ -100,7 +100,8 @@ def test_with_the_service_worker_an_open_page_goes_on_with_the_files_of_its_vers
     other.look().page.get_by_role("link", name="Activity").click()
     expect(other.page.locator("html")).to_have_attribute("data-activity", "Version 2")
     # a reload is all that the first one needs
-    tab.look().page.reload()
+    # the worker waits up to 30 s for a file that a busy server owes it
+    tab.look().page.reload(timeout=90_000)
     expect(tab.page.locator("html")).to_have_attribute("data-activity", "Version 2")
 
 
