@@ -28,6 +28,10 @@ _LONG_NUMBER = b"0" * 16
 # what can be spelt in several ways, or be left out: all bytes but brackets, commas, colons and quotation marks
 _SPELLING = bytes(set(range(256)) - set(b'[]{},:"'))
 _FLOAT = b"0."
+# Compact JSON in which neither stands has no float that is an integer, and so none beyond ±(2^53−1): nothing to fold.
+_INTEGRAL = re.compile(rb"\.0(?![0-9])|[0-9]e[^-]")
+# a double that is 0, which a number that is too small would have become
+_ZERO = re.compile(rb"(?<![0-9.])0\.0(?![0-9])")
 # only a number with an exponent like this, or with so many zeros, can be too small for a double
 _SMALL_EXPONENT = re.compile(rb"[0-9][eE]-[0-9]{2}")
 _MANY_ZEROS = b"0" * 300
@@ -99,10 +103,11 @@ def check_value(raw: bytes, limit: int = VALUE_BYTES) -> Value:
     may_be_float = _FLOAT in outline
     if _LONG_NUMBER in outline or outline.count(b"[") > DEPTH:
         _walk(value)
-    if may_be_float and (_SMALL_EXPONENT.search(raw) or _MANY_ZEROS in raw):
+    if may_be_float and b"0.0" in text and _ZERO.search(text) and (_SMALL_EXPONENT.search(raw) or _MANY_ZEROS in raw):
         _check_underflow(raw)
     # the same for every spelling: sorted names, no white space, 1.0 as 1
-    folded = _fold_numbers(value) if may_be_float else value
+    may_fold = may_be_float and (b".0" in text or b"e" in text) and _INTEGRAL.search(text)
+    folded = _fold_numbers(value) if may_fold else value
     canonical = _encode_sorted(folded) if may_be_float or b"[" in outline else text
     return Value(text.decode(), canonical)
 
