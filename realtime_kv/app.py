@@ -29,7 +29,7 @@ from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.migrations import copies
 from realtime_kv.operations import Operations
 from realtime_kv.sockets import transport
-from realtime_kv.sockets.budgets import NetworkBudget
+from realtime_kv.sockets.budgets import TimeBudget
 from realtime_kv.sockets.gateway import Gateway
 from realtime_kv.sockets.streams import Streams
 from realtime_kv.sockets.transport import Limits
@@ -59,7 +59,7 @@ class House:
     expiry: Expiry
     limit_log: LimitLog
     # what clients that are not signed in may cost; None: rate limits are off
-    network_budget: NetworkBudget | None
+    network_budget: TimeBudget[str] | None
     clock_guard: ClockGuard
     # the figures of the parts; whoever runs this app adds theirs
     gauges: Gauges = field(compare=False)
@@ -124,7 +124,7 @@ def create_app(
         receipt_bytes=config.receipt_bytes,
         trash_bytes=config.trash_bytes,
     )
-    network_budget = NetworkBudget() if config.rate_limits else None
+    network_budget = TimeBudget[str]() if config.rate_limits else None
     store = Store(
         engine,
         runtime,

@@ -12,11 +12,14 @@ one look into a dict is all that it costs.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import ceil
+from time import thread_time
 
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.clock import steady_ms
+from realtime_kv.core.cost import UNIT_SECONDS
 from realtime_kv.core.errors import RateLimited
 
 BURST_SECONDS = 10
@@ -105,6 +108,15 @@ class Rates:
             return 0
         self.on_limit(caller)
         return self._seconds(caller, missing)
+
+    @contextmanager
+    def timed(self, caller: Caller) -> Iterator[None]:
+        """Charge the processor time that the block takes, on top of what was charged for the request."""
+        began = thread_time()
+        try:
+            yield
+        finally:
+            self.charge(caller, int((thread_time() - began) / UNIT_SECONDS))
 
     def _pay(self, caller: Caller, left: int, weight: int) -> int:
         """What is left when so many handfuls have been paid for that it is enough. Raises RateLimited."""

@@ -7,6 +7,8 @@ ROWS_PER_UNIT = 64
 BYTES_PER_UNIT = 8 * 1024
 # the same as a shift, for a request on its way in, which is charged one unit for each so many bytes of it
 REQUEST_SHIFT = BYTES_PER_UNIT.bit_length() - 1
+# processor time: what decoding and checking a large request takes depends on what is in it
+UNIT_SECONDS = 100e-6
 
 
 class Cost:

@@ -10,7 +10,7 @@ it was last looked up (`door.RECOGNISED`): that costs no look-up, and decides ab
 else a request brings, such as other cookies, makes no other credential of it.
 """
 
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
@@ -18,15 +18,14 @@ from typing import Any, Protocol
 
 from realtime_kv.accounts.addresses import network_of
 from realtime_kv.accounts.door import Recognised
+from realtime_kv.concurrency.turns import Turns
 from realtime_kv.core.errors import RateLimited, Unavailable
 from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.metrics.limit_log import LimitLog
-from realtime_kv.sockets.budgets import BYTE_COST, REQUEST_COST, NetworkBudget
+from realtime_kv.sockets.budgets import BYTE_COST, REQUEST_COST, TimeBudget
 
 MIB = 1024 * 1024
 
-# requests of one credential or network before others are served
-TURN = 4
 # how long a request may wait for its network's budget
 MAX_WAIT_SECONDS = 4.0
 MAX_KNOWN = 20_000
@@ -73,7 +72,7 @@ class Admission:
         runtime: Runtime,
         address: Callable[[Mapping[str, Any]], str],
         token: Callable[[Mapping[str, Any]], str],
-        budget: NetworkBudget | None,
+        budget: TimeBudget[str] | None,
         limit_log: LimitLog,
         *,
         connections_per_network: int | None,
@@ -93,9 +92,7 @@ class Admission:
         self._idle_of: dict[str, OrderedDict[Idle, None]] = defaultdict(OrderedDict)
         # whose each credential is; 0 if that is not known
         self._known: OrderedDict[int, int] = OrderedDict()
-        self._served: Counter[str | int] = Counter()
-        self._waiting: dict[str | int, deque[Future[None]]] = {}
-        self._round_is_due = False
+        self._turns = Turns(runtime)
         self._bodies: Counter[str | int] = Counter()
         self._large_bytes = self._small_bytes = 0
 
@@ -152,7 +149,7 @@ class Admission:
             return ticket
         if not known:
             self._wait_for_budget(network)
-        self._wait_for_turn(payer)
+        self._turns.take(payer, REQUEST_COST)
         return ticket
 
     def done(self, ticket: Ticket, recognised: Recognised | None) -> None:
@@ -215,29 +212,6 @@ class Admission:
         if overdue := self._budget.charge(network, REQUEST_COST):
             self._limit_log.record("unauthenticated_work", network=network)
             self._wait(self._after(overdue))
-
-    def _wait_for_turn(self, payer: str | int) -> None:
-        if not self._round_is_due:
-            self._round_is_due = True
-            self._runtime.call_later(0, self._begin_round)
-        if self._served[payer] < TURN and payer not in self._waiting:
-            self._served[payer] += 1
-            return
-        turn: Future[None] = Future()
-        self._waiting.setdefault(payer, deque()).append(turn)
-        self._wait(turn)
-
-    def _begin_round(self) -> None:
-        self._served.clear()
-        self._round_is_due = bool(self._waiting)
-        if self._waiting:
-            self._runtime.call_later(0, self._begin_round)
-        for payer, line in list(self._waiting.items()):
-            for _ in range(min(TURN, len(line))):
-                self._served[payer] += 1
-                line.popleft().resolve(None)
-            if not line:
-                del self._waiting[payer]
 
     def _credential(self, environ: Mapping[str, Any]) -> int | None:
         """What a request is recognised by, as a number that nobody outside can compute; None if it brings nothing."""

@@ -8,7 +8,10 @@ Invariants:
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Payer = TypeVar("Payer", bound=Hashable)
 
 # one connection: frames, packets and short reads that complete no message
 IDLE_FRAMES_PER_SECOND = 20.0
@@ -24,7 +27,11 @@ EMPTY_POLL_FRAMES = 5
 NETWORK_SHARE = 0.2
 NETWORK_BURST_SECONDS = 4.0
 MAX_DEBT_SECONDS = 5.0
-MAX_NETWORKS = 50_000
+MAX_PAYERS = 50_000
+
+# one user: the same for answers that refuse
+REFUSAL_SHARE = 0.02
+REFUSAL_BURST_SECONDS = 0.2
 
 # what things cost, in seconds, as measured on a slow core
 REQUEST_COST = 0.001
@@ -32,6 +39,7 @@ OPEN_COST = 0.001
 CONNECT_COST = 0.003
 FRAME_COST = 50e-6
 BYTE_COST = 3e-9
+REFUSAL_COST = 50e-6
 
 
 class FrameBudget:
@@ -49,10 +57,10 @@ class FrameBudget:
         return self._full_at - now <= IDLE_FRAMES_BURST / IDLE_FRAMES_PER_SECOND
 
 
-class NetworkBudget:
-    """One token bucket for each network, in seconds of the server's time.
+class TimeBudget(Generic[Payer]):
+    """One token bucket for each payer (a network, a user), in seconds of the server's time.
 
-    At most `MAX_NETWORKS`; the one that has been quiet longest is forgotten first.
+    At most `MAX_PAYERS`; the one that has been quiet longest is forgotten first.
     """
 
     def __init__(
@@ -66,19 +74,19 @@ class NetworkBudget:
         self._share = share
         # how far ahead of now a bucket may be filled
         self._ahead = burst_seconds / share
-        self._full_at: OrderedDict[str, float] = OrderedDict()
+        self._full_at: OrderedDict[Payer, float] = OrderedDict()
 
-    def overdue(self, network: str) -> float:
-        """Return the seconds that the network has to wait until it may cost something again; 0.0 for now."""
+    def overdue(self, payer: Payer) -> float:
+        """Return the seconds that the payer has to wait until it may cost something again; 0.0 for now."""
         now = self._clock()
-        return max(0.0, self._full_at.get(network, now) - now - self._ahead)
+        return max(0.0, self._full_at.get(payer, now) - now - self._ahead)
 
-    def charge(self, network: str, seconds: float) -> float:
+    def charge(self, payer: Payer, seconds: float) -> float:
         """Charge `seconds` of work (negative: give back) and return `overdue`."""
         now = self._clock()
-        full_at = max(now, self._full_at.get(network, now)) + seconds / self._share
-        self._full_at[network] = full_at = min(now + self._ahead + MAX_DEBT_SECONDS, full_at)
-        self._full_at.move_to_end(network)
-        if len(self._full_at) > MAX_NETWORKS:
+        full_at = max(now, self._full_at.get(payer, now)) + seconds / self._share
+        self._full_at[payer] = full_at = min(now + self._ahead + MAX_DEBT_SECONDS, full_at)
+        self._full_at.move_to_end(payer)
+        if len(self._full_at) > MAX_PAYERS:
             self._full_at.popitem(last=False)
         return max(0.0, full_at - now - self._ahead)

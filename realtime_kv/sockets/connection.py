@@ -9,8 +9,10 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Any, Protocol
 
+from realtime_kv.concurrency.turns import Turns
 from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.sockets import budgets, packets
@@ -23,8 +25,6 @@ log = logging.getLogger(__name__)
 PING = Frame(packets.PING)
 PROBE_ANSWER = Frame(packets.PROBE_ANSWER)
 DISCONNECT = Frame(packets.DISCONNECT)
-# a POST of many small packets lets others have their turn after so many
-TURN = 64
 # stock clients in Python refuse an answer with more (`max_decode_packets` of python-engineio)
 MAX_POLL_PACKETS = 16
 UPGRADING_POLL_SECONDS = 0.1
@@ -45,6 +45,9 @@ class Receiver(Protocol):
     def busy(self, eio_sid: str) -> bool:
         """Whether this tab has enough unanswered: nothing more is read from it until `engine.resume(eio_sid)`."""
 
+    def pause(self, eio_sid: str) -> float:
+        """For how many seconds nothing is read from this tab: too much of what its user asked had to be refused."""
+
 
 class Host(Protocol):
     """What a connection needs of the engine that keeps it."""
@@ -53,6 +56,7 @@ class Host(Protocol):
     receiver: Receiver
     runtime: Runtime
     joined: set[str]
+    turns: Turns
 
     # in a greenlet of its own, which may wait
     spawn: Callable[..., None]
@@ -78,6 +82,7 @@ class Connection:
         "_behind",
         "_budget",
         "_empty",
+        "_enough",
         "_host",
         "_poll",
         "_posting",
@@ -110,6 +115,8 @@ class Connection:
         self.unanswered = False
         self.session: dict[str, Any] | None = None
         self._queued_since = 0.0
+        # when the turn of a POST is over
+        self._enough = 0.0
         self._why = ""
         self._queue: list[bytes] = []
         # bytes, without the first message
@@ -125,6 +132,11 @@ class Connection:
     def joined(self) -> bool:
         """Whether it is a tab: its CONNECT has been accepted."""
         return self.sid in self._host.joined
+
+    @property
+    def _payer(self) -> int | str:
+        """Who takes turns with the others: its user, or the network of one that has not joined."""
+        return self._host.receiver.account(self.sid) or self.network
 
     @property
     def message_bytes(self) -> int:
@@ -275,9 +287,11 @@ class Connection:
         receiver = self._host.receiver
         if not any(message.startswith(b"4") for message in messages):
             self.spend(budgets.EMPTY_POLL_FRAMES)
-        for index, message in enumerate(messages, 1):
+        for message in messages:
             if self.closed or self.websocket is not None:
                 raise Violation("packets behind the end")
+            if perf_counter() >= self._enough:
+                self._wait_for_turn()
             if _takes_time(message):
                 self.spend(budgets.HANDSHAKE_FRAMES)
                 self._work(message)
@@ -287,11 +301,17 @@ class Connection:
                 self._hear(message)
             if receiver.busy(self.sid):
                 self._wait_until_resumed()
-            elif index % TURN == 0:
-                receiver.flush()
-                self._spend_empty()
-                self._wait_a_turn()
         self._spend_empty()
+
+    def _wait_for_turn(self) -> None:
+        """Go on, by `_enough`, once it is this client's turn; green. The time is taken before it is used."""
+        host = self._host
+        host.receiver.flush()
+        self._spend_empty()
+        while pause := host.receiver.pause(self.sid):
+            self._wait_a_turn(pause)
+        host.turns.take(self._payer, host.turns.share)
+        self._enough = perf_counter() + host.turns.share
 
     def _spend_empty(self) -> None:
         if self._empty:
@@ -344,6 +364,22 @@ class Connection:
         else:
             self._hear(message)
         return not self._host.receiver.busy(self.sid)
+
+    def turn(self, websocket: WebSocket) -> float:
+        host = self._host
+        if pause := host.receiver.pause(self.sid):
+            host.runtime.call_later(pause, websocket.go_on)
+            return 0.0
+        seconds = host.turns.left(self._payer)
+        if not seconds:
+            self.wait(websocket)
+        return seconds
+
+    def used(self, websocket: WebSocket, seconds: float) -> None:
+        self._host.turns.use(self._payer, seconds)
+
+    def wait(self, websocket: WebSocket) -> None:
+        self._host.turns.wait(self._payer, websocket.go_on)
 
     def on_batch(self, websocket: WebSocket, frames: int, empty: int, size: int) -> float:
         self._host.receiver.flush()

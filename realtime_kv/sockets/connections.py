@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from realtime_kv.accounts.addresses import network_of
+from realtime_kv.concurrency.turns import Turns
 from realtime_kv.core.runtime import Runtime
 from realtime_kv.metrics.limit_log import LimitLog
-from realtime_kv.sockets.budgets import OPEN_COST, NetworkBudget
+from realtime_kv.sockets.budgets import OPEN_COST, TimeBudget
 from realtime_kv.sockets.connection import Connection, Receiver
 from realtime_kv.sockets.packets import Frame
 from realtime_kv.sockets.rounds import Rounds
@@ -46,7 +47,7 @@ class Limits:
     connections_per_address: int | None = None
     address: Callable[[Mapping[str, Any]], str] = peer_address
     # what clients that are not signed in may cost, by network; None: no limit
-    network_budget: NetworkBudget | None = None
+    network_budget: TimeBudget[str] | None = None
     # where reached limits are recorded
     limit_log: LimitLog | None = None
     # what a page of an origin that is not allowed is told
@@ -80,6 +81,7 @@ class Connections:
         self.spawn = spawn
         self.work = work
         self.left = left
+        self.turns = Turns(runtime)
         self.by_sid: dict[str, Connection] = {}
         self.joined: set[str] = set()
         # WebSockets whose TCP connection is still there, said goodbye to or not

@@ -23,13 +23,14 @@ from realtime_kv.accounts.addresses import network_of
 from realtime_kv.accounts.sessions import Ended
 from realtime_kv.config import Config
 from realtime_kv.core.budgets import Budget
-from realtime_kv.core.cost import REQUEST_SHIFT
+from realtime_kv.core.cost import BYTES_PER_UNIT, REQUEST_SHIFT
 from realtime_kv.core.errors import BadRequest, Internal, NotFound, RateLimited, Refusal
 from realtime_kv.core.frames import Bookmark, Committed, Synced
 from realtime_kv.core.runtime import Future, Runtime, repeat
 from realtime_kv.core.store import Store
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.sockets import identity, limited, presence
+from realtime_kv.sockets.budgets import REFUSAL_BURST_SECONDS, REFUSAL_COST, REFUSAL_SHARE, TimeBudget
 from realtime_kv.sockets.presence import Presence
 from realtime_kv.sockets.rooms import Room, Tab
 from realtime_kv.sockets.transport import Engine, Frame, ack_frame, event_frame
@@ -67,6 +68,10 @@ class Gateway:
         self._rates = accounts.rates
         self._limit_log = limit_log
         self._budget = Budget("tabs", config.connections_per_user) if config.rate_limits else None
+        # an answer that says "too much" costs time as well, and nobody has paid for it
+        self._refusals: TimeBudget[int] | None = (
+            TimeBudget(share=REFUSAL_SHARE, burst_seconds=REFUSAL_BURST_SECONDS) if config.rate_limits else None
+        )
         self._server: Server
         self._engine: Engine
         # read once, before anybody waits for it
@@ -180,6 +185,11 @@ class Gateway:
         tab = self._tabs.get(eio_sid)
         return tab is not None and tab.unanswered >= UNANSWERED
 
+    def pause(self, eio_sid: str) -> float:
+        """For how many seconds nothing is read from this tab: too much of what its user asked had to be refused."""
+        tab = self._tabs.get(eio_sid)
+        return 0.0 if tab is None or self._refusals is None else self._refusals.overdue(tab.caller.user_id)
+
     def flush(self) -> None:
         """Send what has been gathered: one send for each tab."""
         while self._dirty:
@@ -250,6 +260,12 @@ class Gateway:
     # answering
 
     def _ask(self, tab: Tab, body: bytes) -> Future[Any]:
+        if len(body) < BYTES_PER_UNIT or self._rates is None:
+            return self._call(tab, body)
+        with self._rates.timed(tab.caller):
+            return self._call(tab, body)
+
+    def _call(self, tab: Tab, body: bytes) -> Future[Any]:
         # nearly every event is spelt like this: `["set",{…}]`
         comma = body.find(b",", 2, _NAME_BYTES)
         decode = verbs.decoders_by_json.get(body[1:comma])
@@ -309,6 +325,8 @@ class Gateway:
 
     def _refused(self, tab: Tab, refusal: Refusal) -> bytes:
         caller = tab.caller
+        if self._refusals is not None and isinstance(refusal, RateLimited):
+            self._refusals.charge(caller.user_id, REFUSAL_COST)
         self._accounts.noticed.note(refusal.status, "a verb over a socket", f"user {caller.user_id} ({caller.session})")
         return verbs.encode_refusal(refusal)
 

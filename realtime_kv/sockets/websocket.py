@@ -4,12 +4,13 @@ The common frame (whole, masked, text) is read here, from large blocks, and so a
 through the `websockets` library, which knows the rest of RFC 6455: fragments, limits, the closing handshake. Extensions
 are never agreed on. What the peer does not take is kept up to a bound, and a peer that takes nothing is cut.
 
-Every frame counts towards the turn of a connection, and its owner is told how many completed no message.
+Frames are handled as long as the owner gives it a turn; the owner is told how many completed no message.
 """
 
 import logging
 import socket
 import struct
+from time import perf_counter
 from typing import Any, Protocol
 
 from websockets.frames import Frame, Opcode
@@ -27,8 +28,6 @@ except ImportError:
 log = logging.getLogger(__name__)
 
 BLOCK = 64 * 1024
-# frames handled before others get their turn
-TURN = 64
 LINGER_SECONDS = 5.0
 # how much is read and discarded while a closing handshake is under way; a read counts as at least LINGER_READ_BYTES
 LINGER_BYTES = 1024 * 1024
@@ -46,6 +45,15 @@ _FRAGMENT = b"fragment"
 
 class Owner(Protocol):
     """Who listens to a WebSocket. Everything is called on the hub and must not wait."""
+
+    def turn(self, websocket: "WebSocket") -> float:
+        """For how many seconds it may handle what comes; 0.0: not now, and `go_on()` is called when it may."""
+
+    def used(self, websocket: "WebSocket", seconds: float) -> None:
+        """It has handled what came for so long."""
+
+    def wait(self, websocket: "WebSocket") -> None:
+        """There is more to handle: call `go_on()` at its next turn."""
 
     def on_message(self, websocket: "WebSocket", message: bytes) -> bool:
         """Take one text message; False to be given no more until `go_on()`. Raises Violation."""
@@ -71,6 +79,7 @@ class WebSocket:
         "_closing",
         "_discarded",
         "_ended",
+        "_enough",
         "_fd",
         "_handling",
         "_held",
@@ -110,16 +119,19 @@ class WebSocket:
         self._outbox = Outbox(sock, hub, self, limits)
         self._reading: Any = None
         self._linger: Any = None
+        # when its turn is over
+        self._enough = 0.0
         self._handling = self._held = self._closing = self._ended = False
         self.heard = False
 
     def start(self, early: bytes = b"") -> None:
         """Begin to listen; `early` is what came right behind the opening handshake."""
         if not self._closing:
-            self._read_on()
-            if early:
-                self._inbox += early
-                self._handle()
+            self._inbox += early
+            if self._has_turn():
+                self._read_on()
+                if early:
+                    self._handle()
 
     def send(self, data: bytes) -> None:
         """Send whole frames: now as far as the kernel takes them, the rest when it can."""
@@ -127,10 +139,10 @@ class WebSocket:
             self._outbox.put(data)
 
     def go_on(self) -> None:
-        """Listen again, after `on_message` answered False."""
+        """Listen again, after `on_message` answered False or `turn` 0.0."""
         if self._held and not self._closing:
             self._held = False
-            if not self._handling:
+            if not self._handling and self._has_turn():
                 self._read_on()
                 self._handle()
 
@@ -153,7 +165,7 @@ class WebSocket:
     # receiving
 
     def _on_readable(self, _fd: int) -> None:
-        if self._ended:
+        if self._ended or not (self._closing or self._has_turn()):
             return
         try:
             data = self._sock.recv(BLOCK)
@@ -172,8 +184,19 @@ class WebSocket:
             if self._discarded > LINGER_BYTES:
                 self._end("transport close")
 
+    def _has_turn(self) -> bool:
+        """Whether it may handle anything now; if not, it does not even read."""
+        seconds = self._owner.turn(self)
+        if seconds:
+            self._enough = perf_counter() + seconds
+            return True
+        self._held = True
+        self._stop_reading()
+        return False
+
     def _handle(self, read: int = 0) -> None:
         self._handling = True
+        began = perf_counter()
         try:
             while self._handle_batch(read):
                 read = 0
@@ -185,25 +208,20 @@ class WebSocket:
             self.close(1011, "transport error")
         finally:
             self._handling = False
+            self._owner.used(self, perf_counter() - began)
 
     def _handle_batch(self, read: int) -> bool:
         """Hand out what has come; True when there is more to do at once. `read` bytes are new."""
         frames = empty = 0
-        while frames < TURN:
-            message = self._next_message()
-            if message is None:
-                more = False
-                break
+        more = over = False
+        while not over and (message := self._next_message()) is not None:
             frames += 1
             if message is _NOTHING:
                 empty += 1
             elif message is not _FRAGMENT and not self._owner.on_message(self, message):
                 self._held = more = True
                 break
-        else:
-            more = True
-            self._hub.schedule_call_global(0, self.go_on)
-            self._held = True
+            over = perf_counter() >= self._enough
         size, self._position = self._position, 0
         del self._inbox[:size]
         if self._pinged is not None:
@@ -213,6 +231,9 @@ class WebSocket:
         pause = self._owner.on_batch(self, frames, empty, size)
         if self._closing:
             return False
+        if over:
+            self._held = True
+            self._owner.wait(self)
         if pause:
             self._held = True
             self._hub.schedule_call_global(pause, self.go_on)

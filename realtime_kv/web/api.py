@@ -1,12 +1,13 @@
 """`/api/v1/<verb>`: every verb over HTTP, the same payload, answer and errors as on a socket (protocol §2)."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from time import perf_counter
 
 from flask import Blueprint, Response, request
 
 from realtime_kv import verbs
-from realtime_kv.core.cost import REQUEST_SHIFT
+from realtime_kv.core.cost import BYTES_PER_UNIT, REQUEST_SHIFT
 from realtime_kv.web import bodies, security
 from realtime_kv.web.house import house, wait
 
@@ -17,20 +18,17 @@ def _view(name: str) -> Callable[[], Response]:
     def view() -> Response:
         began, store, rates = perf_counter(), house().store, house().accounts.rates
         caller = security.caller()
-        if request.method == "POST":
-            body = bodies.json()
-            if rates is not None:
-                # nonsense is not for nothing
-                rates.verb(caller, 1 + (len(body) >> REQUEST_SHIFT))
-            payload = verbs.decode(name, body)
-        else:
-            if rates is not None:
-                rates.verb(caller)
-            payload = verbs.decode_query(name, bodies.query())
-        if rates is not None and payload.weight > 1:
-            rates.verb(caller, payload.weight - 1)
+        body = bodies.json() if request.method == "POST" else None
+        if rates is not None:
+            # nonsense is not for nothing
+            rates.verb(caller, 1 + (len(body or b"") >> REQUEST_SHIFT))
         try:
-            answer = wait(payload.call(store, caller))
+            with rates.timed(caller) if rates is not None and len(body or b"") >= BYTES_PER_UNIT else nullcontext():
+                payload = verbs.decode_query(name, bodies.query()) if body is None else verbs.decode(name, body)
+                if rates is not None and payload.weight > 1:
+                    rates.verb(caller, payload.weight - 1)
+                future = payload.call(store, caller)
+            answer = wait(future)
         finally:
             # after an answer there is nothing left to drop; where it came too late, nobody waits any more
             store.abandon(caller)

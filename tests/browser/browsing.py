@@ -71,6 +71,14 @@ class Person:
             expect(tab.page.locator("#main")).to_have_attribute("data-loaded", "all")
         return tab
 
+    def go_offline(self) -> None:
+        """The network is gone for all tabs, once each has loaded what it loads a little later."""
+        for page in self.context.pages:
+            dashboard = page.locator("main.desk")
+            if dashboard.count():
+                expect(dashboard).to_have_attribute("data-loaded", "all")
+        self.context.set_offline(True)
+
     def new_page(self) -> Page:
         return self.context.new_page()
 

@@ -1,5 +1,3 @@
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +7,7 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from realtime_kv.accounts.audit import CLI
 from realtime_kv.app import create_app
+from realtime_kv.bootstrap.browser import find
 from realtime_kv.config import Config
 from tests.browser.browsing import Person, Tab
 from tests.running import PASSWORD, Server, fresh_name
@@ -23,12 +22,11 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE_MS = 20_000
-COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, COMMANDS)), None)
+    path = find()
     assert path, "Chromium is missing: `python3 run.py test` says how to get it"
     # a busy machine is no fault
     expect.set_options(timeout=PATIENCE_MS)

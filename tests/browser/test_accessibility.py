@@ -219,7 +219,7 @@ def test_the_dashboard_without_a_connection(make_person):
     person.expects_outage = True
     person.set("a", 1)
     tab = person.open_tab("a")
-    person.context.set_offline(True)
+    person.go_offline()
     tab.is_offline()
     tab.type_value("2")
     tab.save()
@@ -268,6 +268,6 @@ def test_the_past(make_person):
     expect(page.get_by_text("No change matches.")).to_be_visible()
     check(page, "activity without a match")
     person.expects_outage = True
-    person.context.set_offline(True)
+    person.go_offline()
     expect(page.locator(".offline")).to_be_visible()
     check(page, "activity offline")

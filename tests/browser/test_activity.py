@@ -164,7 +164,7 @@ def test_the_past_says_that_it_needs_the_server(ada):
     page = tab.page
     page.get_by_role("link", name="Activity").click()
     expect(page.locator(".write")).to_have_count(1)
-    ada.context.set_offline(True)
+    ada.go_offline()
     tab.is_offline()
     expect(page.locator(".offline")).to_contain_text("This is what was known when the connection was lost.")
     expect(page.get_by_role("button", name="Undo")).to_have_count(0)

@@ -35,6 +35,20 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
+def publish(serve: Callable[..., Server]) -> Iterator[Callable[..., str]]:
+    """Another port leads to the server, as one of a container does. It is closed after the browsers."""
+    cables: list[Cable] = []
+
+    def start(**settings: str) -> str:
+        cables.append(Cable("published", serve(**settings).port))
+        return cables[-1].url
+
+    yield start
+    for cable in cables:
+        cable.close()
+
+
+@pytest.fixture
 def visit(make_person: Callable[..., Person]) -> Iterator[Callable[[str], Page]]:
     people: list[Person] = []
 
@@ -96,11 +110,9 @@ def test_a_server_on_ipv6_works_at_its_loopback_address_and_by_ipv4(serve, visit
         sign_up_and_write(visit(url), url)
 
 
-def test_a_published_port_works_without_a_setting(serve, visit):
-    server = serve(RKV_HOST="0.0.0.0")
-    published = Cable("published", server.port)
-    sign_up_and_write(visit(published.url), published.url)
-    published.close()
+def test_a_published_port_works_without_a_setting(publish, visit):
+    url = publish(RKV_HOST="0.0.0.0")
+    sign_up_and_write(visit(url), url)
 
 
 def test_beside_a_public_address_in_the_network_the_loopback_address_works(serve, visit):

@@ -144,7 +144,7 @@ def test_a_save_that_another_overtook_is_a_conflict_and_not_lost(ada):
     ada.expects_outage = True
     ada.set("a", 1)
     tab = ada.open_tab("a")
-    ada.context.set_offline(True)
+    ada.go_offline()
     tab.is_offline()
     tab.type_value('"mine"')
     tab.save()

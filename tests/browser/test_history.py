@@ -104,7 +104,7 @@ def test_without_a_connection_nothing_is_restored_behind_ones_back(ada):
     rows = history(tab, "a")
     restore = rows.nth(1).get_by_role("button", name="Restore")
     expect(restore).to_be_visible()
-    ada.context.set_offline(True)
+    ada.go_offline()
     tab.is_offline()
     expect(tab.page.locator("#detail .offline")).to_contain_text("The history needs the server.")
     restore.click()

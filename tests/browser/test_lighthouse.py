@@ -3,12 +3,11 @@ depends on how busy the machine is, is only told (`pytest -s`)."""
 
 import json
 import os
-import shutil
 import subprocess
 
 import pytest
 
-from tests.browser.conftest import COMMANDS
+from realtime_kv.bootstrap.browser import find
 from tests.running import ROOT
 
 LIGHTHOUSE = ROOT / "node_modules" / "lighthouse" / "cli" / "index.js"
@@ -30,8 +29,7 @@ def test_lighthouse_finds_nothing_wrong(make_person, server, tmp_path, path):
         "--chrome-flags=--headless=new --no-sandbox --disable-gpu --disable-background-networking --no-first-run",
         f"--extra-headers={json.dumps({'Cookie': cookie} if cookie else {})}",
     ]
-    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, COMMANDS)))
-    environment = {**os.environ, "CHROME_PATH": chromium}
+    environment = {**os.environ, "CHROME_PATH": find() or ""}
     for _ in range(2):  # now and then its own Chromium does not come up
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=180)
         if done.returncode == 0:

@@ -313,7 +313,7 @@ def test_what_changed_while_one_was_away_can_be_looked_at_alone(ada):
     ada.expects_outage = True
     fill(ada)
     tab = ada.open_tab()
-    ada.context.set_offline(True)
+    ada.go_offline()
     tab.is_offline()
     ada.set("app/rate", 1)
     ada.call("delete", key="readme")
@@ -383,7 +383,7 @@ def test_a_rename_that_is_refused_after_its_dialog_was_closed_is_told(ada, tab):
     tab.act("readme", "Rename…")
     page.get_by_label("New key").fill("taken")
     ada.expects_outage = True
-    ada.context.set_offline(True)
+    ada.go_offline()
     tab.is_offline()
     page.get_by_role("button", name="Rename", exact=True).click()
     page.get_by_role("button", name="Close").click()

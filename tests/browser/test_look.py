@@ -71,7 +71,7 @@ def test_no_row_moves_when_the_connection_goes_and_comes(make_person):
     for width, height in SIZES.items():
         resize(tab.page, width, height)
         before = box(tab.row("key-04"))
-        ada.context.set_offline(True)
+        ada.go_offline()
         tab.is_offline()
         expect(tab.page.locator(".offline")).to_be_in_viewport()
         assert box(tab.row("key-04")) == before, width
@@ -94,7 +94,7 @@ def test_what_happened_does_not_move_when_the_connection_goes(make_person):
         resize(tab.page, width, height)
         expect(row.get_by_role("button", name="Undo")).to_have_count(0)
         before = box(row)["y"]
-        ada.context.set_offline(True)
+        ada.go_offline()
         tab.is_offline()
         # where one sees it without scrolling
         expect(tab.page.locator(".past-page > .offline")).to_be_in_viewport(ratio=1)

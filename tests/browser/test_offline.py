@@ -40,7 +40,7 @@ WAITING = """async (many) => {
 
 def away(ada: Person, *tabs: Tab) -> None:
     ada.expects_outage = True
-    ada.context.set_offline(True)
+    ada.go_offline()
     for tab in tabs:
         tab.is_offline()
 
@@ -240,7 +240,7 @@ def test_what_a_lost_connection_needs_is_there_without_a_service_worker(make_per
     person.call("sign_out")
     tab = sign_in_for_once(person)
     # of what a first visit loads nothing is needed again
-    person.context.set_offline(True)
+    person.go_offline()
     tab.is_offline()
     expect(tab.page.locator(".offline")).to_contain_text("This is how it was at")
     expect(tab.page.locator("#polite")).to_contain_text("Offline. What you save is kept in this tab")

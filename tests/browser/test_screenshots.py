@@ -132,7 +132,7 @@ def test_the_dashboard(make_person):
     expect(tab.toasts).to_contain_text("Undo")
     shoot(page, "undo")
     ada.expects_outage = True
-    ada.context.set_offline(True)
+    ada.go_offline()
     tab.is_offline()
     shoot(page, "offline")
     ada.context.set_offline(False)

@@ -49,7 +49,7 @@ def test_who_signs_in_at_a_second_server_stays_signed_in_at_the_first(
     expect(other.locator("#conn")).to_contain_text("Live")
     # the tab of the first server comes back with its cookie after its connection was cut
     person.expects_outage = True
-    person.context.set_offline(True)
+    person.go_offline()
     expect(tab.state).not_to_contain_text("Live")
     person.context.set_offline(False)
     tab.is_live()

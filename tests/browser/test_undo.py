@@ -62,7 +62,7 @@ def test_nothing_is_undone_behind_ones_back_once_the_connection_returns(ada):
     tab.create("a", "1")
     expect(tab.value_of("a")).to_have_text("1")
     tab.page.keyboard.press("Escape")
-    ada.context.set_offline(True)
+    ada.go_offline()
     tab.is_offline()
     tab.page.locator("body").press("Control+z")
     expect(tab.toasts).to_contain_text("There is no connection: nothing was undone.")

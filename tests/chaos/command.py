@@ -7,9 +7,7 @@ connecting took in that run when nothing was wrong is added to the ten seconds.
 
 import argparse
 import asyncio
-import os
 import random
-import shutil
 import statistics
 import sys
 import tempfile
@@ -19,7 +17,8 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright
 
-from tests.browser.conftest import COMMANDS, FLAGS
+from realtime_kv.bootstrap.browser import find
+from tests.browser.conftest import FLAGS
 from tests.chaos.lane import FAULTS, Lane, Result
 
 LIVE_WITHIN_SECONDS = 10.0
@@ -46,7 +45,7 @@ async def run(results: list[Result], runs: int, seed: int, *, lanes: int = 2, mi
     """Make so many runs, in parallel lanes, and add what they come to; none begins after `minutes`."""
     numbers = iter(range(runs))
     ends = time.monotonic() + minutes * 60 if minutes else None
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, COMMANDS)), None)
+    path = find()
     assert path, "Chromium is missing: `python3 run.py test` says how to get it"
 
     async def follow(lane: Lane) -> None:

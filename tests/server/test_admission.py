@@ -8,7 +8,7 @@ from realtime_kv.core.errors import RateLimited
 from realtime_kv.core.runtime import Threads
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.server.admission import MAX_BODY_BYTES, MIB, Admission
-from realtime_kv.sockets.budgets import REQUEST_COST, NetworkBudget
+from realtime_kv.sockets.budgets import REQUEST_COST, TimeBudget
 
 TOKEN = "a" * 43
 
@@ -16,7 +16,7 @@ TOKEN = "a" * 43
 @pytest.fixture
 def budget():
     # time stands still
-    return NetworkBudget(lambda: 0.0, share=1.0, burst_seconds=10.0)
+    return TimeBudget(lambda: 0.0, share=1.0, burst_seconds=10.0)
 
 
 @pytest.fixture

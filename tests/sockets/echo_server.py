@@ -2,7 +2,7 @@
 
 Started with a JSON object on the command line: `limits` (fields of Limits), `queue` (how many events a tab may have
 unanswered), `deadlines` (of server.http), `http_cap` (connections of an address), `proxies` (whose `X-Forwarded-For`
-counts), `budget` (of a NetworkBudget). It prints its port.
+counts), `budget` (of a TimeBudget). It prints its port.
 
 Events: `echo` is answered with what came, `hold` waits for the next `/release`, `push {times, bytes}` sends numbered
 `news` back; whatever else comes is answered with `"unknown"`. Over HTTP: `/stats`, `/reset` (forget what was seen),
@@ -30,7 +30,7 @@ from realtime_kv.server.admission import Admission
 from realtime_kv.server.http import Door
 from realtime_kv.server.hub import Hub
 from realtime_kv.sockets import transport
-from realtime_kv.sockets.budgets import NetworkBudget
+from realtime_kv.sockets.budgets import TimeBudget
 from realtime_kv.sockets.transport import Limits, ack_frame, event_frame
 
 PATHS = {"/stats", "/reset", "/release", "/push", "/disconnect", "/close"}
@@ -90,6 +90,9 @@ class EchoGateway:
     def busy(self, eio_sid):
         return len(self._held.get(eio_sid, ())) >= self._queue
 
+    def pause(self, eio_sid):
+        return 0.0
+
     def push(self, eio_sid, times, bytes):
         filler = "x" * bytes
         for n in range(times):
@@ -129,7 +132,7 @@ def main(options: dict) -> None:
     gateway.limit_log = limit_log
     address = partial(door.address, config=Config(proxies=options.get("proxies", 0)))
     token = lambda environ: door.credentials(environ, Config())[0]  # noqa: E731
-    budget = NetworkBudget(**options["budget"]) if "budget" in options else None
+    budget = TimeBudget(**options["budget"]) if "budget" in options else None
     limits = Limits(**options.get("limits", {}), address=address, network_budget=budget, limit_log=limit_log)
     gateway.engine = transport.install(server, gateway, limits, hub)
 

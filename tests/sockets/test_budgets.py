@@ -3,7 +3,7 @@
 import pytest
 
 from realtime_kv.sockets import budgets
-from realtime_kv.sockets.budgets import FrameBudget, NetworkBudget
+from realtime_kv.sockets.budgets import FrameBudget, TimeBudget
 
 
 class Clock:
@@ -26,7 +26,7 @@ def test_a_connection_has_a_burst_of_empty_frames():
 
 
 def test_a_network_waits_when_its_burst_is_used_and_others_do_not(clock):
-    budget = NetworkBudget(clock, share=0.5, burst_seconds=2.0)
+    budget = TimeBudget(clock, share=0.5, burst_seconds=2.0)
     assert budget.charge("a", 2.0) == 0.0
     assert budget.charge("a", 0.5) == pytest.approx(1.0)
     assert budget.overdue("a") == pytest.approx(1.0)
@@ -37,7 +37,7 @@ def test_a_network_waits_when_its_burst_is_used_and_others_do_not(clock):
 
 
 def test_what_is_given_back_counts_no_more_and_nobody_gains_by_it(clock):
-    budget = NetworkBudget(clock, share=0.5, burst_seconds=2.0)
+    budget = TimeBudget(clock, share=0.5, burst_seconds=2.0)
     budget.charge("a", 2.0)
     budget.charge("a", -2.0)
     assert budget.charge("a", 2.0) == 0.0
@@ -46,15 +46,15 @@ def test_what_is_given_back_counts_no_more_and_nobody_gains_by_it(clock):
 
 
 def test_debt_is_bounded(clock):
-    budget = NetworkBudget(clock)
+    budget = TimeBudget(clock)
     assert budget.charge("a", 1e6) == pytest.approx(budgets.MAX_DEBT_SECONDS)
     clock.now += budgets.MAX_DEBT_SECONDS
     assert budget.overdue("a") == 0.0
 
 
 def test_the_number_of_networks_is_bounded(clock, monkeypatch):
-    monkeypatch.setattr(budgets, "MAX_NETWORKS", 10)
-    budget = NetworkBudget(clock, burst_seconds=1.0)
+    monkeypatch.setattr(budgets, "MAX_PAYERS", 10)
+    budget = TimeBudget(clock, burst_seconds=1.0)
     budget.charge("first", 100.0)
     for n in range(10):
         budget.charge(f"network {n}", 0.001)
@@ -62,7 +62,7 @@ def test_the_number_of_networks_is_bounded(clock, monkeypatch):
 
 
 def test_an_office_that_reconnects_at_once_is_within_its_budget(clock):
-    budget = NetworkBudget(clock)
+    budget = TimeBudget(clock)
     for _tab in range(200):
         cost = 4 * budgets.REQUEST_COST + budgets.OPEN_COST + budgets.CONNECT_COST + 20 * budgets.FRAME_COST
         assert budget.charge("office", cost) == 0.0

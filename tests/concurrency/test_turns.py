@@ -1,0 +1,95 @@
+"""Who is served in which round of the event loop: counted, never timed."""
+
+import pytest
+
+from realtime_kv.concurrency.turns import SHARE_SECONDS, Turns
+
+
+class Loop:
+    """What the turns need of a runtime: calls that come in the next round."""
+
+    def __init__(self):
+        self._due = []
+
+    def call_later(self, seconds, fn):
+        assert seconds == 0
+        self._due.append(fn)
+
+    def round(self):
+        due, self._due = self._due, []
+        for fn in due:
+            fn()
+        return bool(due)
+
+
+class Work:
+    """A client with work that takes a while, done as long as it has a turn."""
+
+    def __init__(self, turns, name, pieces, seconds, done):
+        self.turns, self.name, self.pieces, self.seconds, self.done = turns, name, pieces, seconds, done
+
+    def __call__(self):
+        left = self.turns.left(self.name)
+        while self.pieces and left > 0:
+            self.pieces -= 1
+            left -= self.seconds
+            self.turns.use(self.name, self.seconds)
+            self.done.append(self.name)
+        if self.pieces:
+            self.turns.wait(self.name, self)
+
+
+@pytest.fixture
+def loop():
+    return Loop()
+
+
+@pytest.fixture
+def turns(loop):
+    return Turns(loop)
+
+
+def test_what_one_client_brings_at_once_is_spread_over_rounds(loop, turns):
+    done = []
+    Work(turns, "flood", 100, SHARE_SECONDS / 10, done)()
+    assert len(done) == 10
+    loop.round()
+    Work(turns, "home", 1, SHARE_SECONDS / 10, done)()
+    assert done.count("flood") == 20 and done[-1] == "home"
+
+
+def test_many_connections_of_one_client_share_its_turn(loop, turns):
+    done = []
+    for _ in range(200):
+        Work(turns, "flood", 5, SHARE_SECONDS / 10, done)()
+    Work(turns, "home", 1, SHARE_SECONDS / 10, done)()
+    assert done.count("flood") <= 11 and done[-1] == "home"
+    before = len(done)
+    loop.round()
+    assert len(done) - before <= 11
+
+
+def test_what_took_longer_than_a_turn_is_made_up_for(loop, turns):
+    done = []
+    Work(turns, "dear", 3, 5 * SHARE_SECONDS, done)()
+    rounds = []
+    while loop.round():
+        rounds.append(len(done))
+    # one piece, then nothing for as long as its shares take to make up for it
+    assert rounds[:11] == [1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3] and done == ["dear"] * 3
+
+
+def test_what_waits_keeps_its_order_and_newcomers_wait_behind_it(loop, turns):
+    served = []
+    turns.use("flood", 1.5 * SHARE_SECONDS)
+    for n in range(3):
+        turns.wait("flood", lambda n=n: (served.append(n), turns.use("flood", SHARE_SECONDS)))
+    assert turns.left("flood") == 0.0
+    while loop.round():
+        assert not (len(served) < 3 and turns.left("flood"))
+    assert served == [0, 1, 2] and turns.left("flood") == SHARE_SECONDS
+
+
+def test_nothing_is_due_once_nobody_has_used_or_waits_for_anything(loop, turns):
+    turns.use("once", SHARE_SECONDS / 2)
+    assert loop.round() and not loop.round()
