@@ -4,7 +4,8 @@
 // Rules:
 // 1. Every request to the network has a time limit. A network that swallows everything is answered from the cache within seconds.
 // 2. A page runs with the files of its own version: from the cache of that version, or from a server that runs it.
-// 3. Nothing of the API is kept, and a page that was made for a user is deleted when the server no longer knows the browser as theirs.
+// 3. A worker takes over when the one before it is answering nothing: what that one has begun would never be answered.
+// 4. Nothing of the API is kept, and a page that was made for a user is deleted when the server no longer knows the browser as theirs.
 
 /* global FILES, VERSION */
 
@@ -25,21 +26,30 @@ const PATIENT_FOR = 10_000 // within this time after the page has asked for pati
 const PATIENCE = 60_000
 const FILE_WITHIN = 30_000
 const INSTALL_WITHIN = 60_000
+const IDLE_WITHIN = 10_000 // then the worker before is taken to be one that does not say
+const IDLE_FOR = 250 // a page is followed by its files
+const ASK_IDLE = "idle?"
 
 let newest = VERSION // which version the server runs, as far as this worker has heard
 let silentUntil = 0
 let patientUntil = 0
+let working = 0 // requests that are being answered, and answers that are being kept
+let idleTimer = 0
+const sayIdle = [] // to be called when there are none
 
 addEventListener("install", (event) => {
-  event.waitUntil(fill().then(() => skipWaiting()))
+  event.waitUntil(fill().then(idleBefore).then(() => skipWaiting()))
 })
 
 addEventListener("activate", (event) => {
   event.waitUntil(takeOver())
 })
 
-addEventListener("message", ({ data }) => {
+addEventListener("message", (event) => {
+  const { data, ports } = event
   if (data === "patient") patientUntil = Date.now() + PATIENT_FOR
+  if (data === ASK_IDLE) event.waitUntil(new Promise((idle) => sayIdle.push(idle)).then(() => ports[0].postMessage("idle")))
+  settle()
 })
 
 addEventListener("fetch", (event) => {
@@ -47,9 +57,38 @@ addEventListener("fetch", (event) => {
   const { origin, pathname } = new URL(request.url)
   if (request.method !== "GET" || origin !== location.origin) return
   if (request.mode === "navigate") {
-    if (!isDownload(pathname)) event.respondWith(page(event, pathname))
-  } else if (pathname.startsWith("/static/") || pathname === "/rkv.js") event.respondWith(file(event, pathname))
+    if (!isDownload(pathname)) answer(event, page(event, pathname))
+  } else if (pathname.startsWith("/static/") || pathname === "/rkv.js") answer(event, file(event, pathname))
 })
+
+function answer(event, promise) {
+  event.respondWith(promise)
+  work(event, event.handled ?? promise) // where that is not known yet
+}
+
+/** Keeps the worker alive until `promise` is settled. */
+function work(event, promise) {
+  working += 1
+  const done = promise.catch(() => {}).then(() => {
+    working -= 1
+    settle()
+  })
+  event.waitUntil(done)
+}
+
+function settle() {
+  clearTimeout(idleTimer)
+  if (working === 0 && sayIdle.length > 0) idleTimer = setTimeout(() => sayIdle.splice(0).forEach((say) => say()), IDLE_FOR)
+}
+
+/** Resolves when the worker before this one is answering nothing. */
+async function idleBefore() {
+  if (!registration.active) return
+  const { port1, port2 } = new MessageChannel()
+  const idle = new Promise((done) => (port1.onmessage = done))
+  registration.active.postMessage(ASK_IDLE, [port2])
+  await Promise.race([idle, after(IDLE_WITHIN)])
+}
 
 /** What takes its time, and is no page. */
 const isDownload = (pathname) => pathname.startsWith("/api/") || /\.\w+$/.test(pathname)
@@ -96,7 +135,7 @@ async function page(event, pathname) {
 /** The server's answer, or null if there is none in time; what it says is noted also when it comes late. */
 async function fromServer(event, pathname, kept) {
   const asked = fetch(event.request)
-  event.waitUntil(asked.then((answer) => heard(pathname, PAGES.includes(pathname) ? answer.clone() : answer)).catch(() => {}))
+  work(event, asked.then((answer) => heard(pathname, PAGES.includes(pathname) ? answer.clone() : answer)))
   try {
     const answer = await Promise.race([asked, after(limit(kept))])
     if (!answer) silentUntil = Date.now() + SILENT_FOR
