@@ -13,6 +13,7 @@ from realtime_kv.accounts import door, origin_check
 from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.accounts.context import record_client
 from realtime_kv.accounts.mail import Send
+from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.config import Config, secret_key
 from realtime_kv.core import damage, database
 from realtime_kv.core.carry import Carrier
@@ -29,7 +30,7 @@ from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.migrations import copies
 from realtime_kv.operations import Operations
 from realtime_kv.sockets import transport
-from realtime_kv.sockets.budgets import TimeBudget
+from realtime_kv.sockets.budgets import NETWORK_BURST_SECONDS, NETWORK_SHARE
 from realtime_kv.sockets.gateway import Gateway
 from realtime_kv.sockets.streams import Streams
 from realtime_kv.sockets.transport import Limits
@@ -124,7 +125,9 @@ def create_app(
         receipt_bytes=config.receipt_bytes,
         trash_bytes=config.trash_bytes,
     )
-    network_budget = TimeBudget[str]() if config.rate_limits else None
+    network_budget = (
+        TimeBudget[str](share=NETWORK_SHARE, burst_seconds=NETWORK_BURST_SECONDS) if config.rate_limits else None
+    )
     store = Store(
         engine,
         runtime,

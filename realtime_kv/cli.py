@@ -57,10 +57,11 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def test(options: argparse.Namespace) -> int:
-    """All tests, on as many processors as there are; or those that the arguments choose."""
+    """All tests, by one process more than there are processors, as many tests wait; or those that were chosen."""
     # they start hundreds of processes, each of which would compile the whole package anew
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    return _run("-m", "pytest", *(options.pytest or ["--numprocesses=auto", "--dist=loadfile"]))
+    processes = (os.cpu_count() or 1) + 1
+    return _run("-m", "pytest", *(options.pytest or [f"--numprocesses={processes}", "--dist=loadfile"]))
 
 
 def check(options: argparse.Namespace) -> int:

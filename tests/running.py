@@ -17,6 +17,8 @@ import requests
 import socketio
 import websocket
 
+from tests.prefork import Forked
+
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "a-rather-Long-passphrase"
 # a hang is noticed late, so that a starved machine is not taken for one
@@ -30,11 +32,13 @@ class Server:
         """`settings` are environment variables; a `launcher` is a script that starts the server in its own way."""
         self.data_dir = data_dir
         self.port = 0
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | Forked | None = None
         self.output: list[str] = []
         self._written = threading.Condition()
-        self._command = ["-m", "realtime_kv.cli"] if launcher is None else [str(launcher)]
+        self._launcher = launcher
         self._settings = {"RKV_RATE_LIMITS": "off", "PYTHONPATH": str(ROOT), **settings}
+        # what the interpreter itself reads needs a new one
+        self._forked = launcher is None and all(name.startswith("RKV_") for name in settings)
 
     @property
     def url(self) -> str:
@@ -43,14 +47,20 @@ class Server:
     def start(self) -> Self:
         """Come back when it says that it serves; a restart takes the same port."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
-        self.process = subprocess.Popen(
-            [sys.executable, *self._command, "serve", f"--port={self.port}", f"--data-dir={self.data_dir}"],
-            cwd=ROOT,
-            env={**environ, **self._settings},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        environ |= self._settings
+        arguments = ["serve", f"--port={self.port}", f"--data-dir={self.data_dir}"]
+        if self._forked:
+            self.process = Forked(arguments, cwd=ROOT, env=environ)
+        else:
+            command = ["-m", "realtime_kv.cli"] if self._launcher is None else [str(self._launcher)]
+            self.process = subprocess.Popen(
+                [sys.executable, *command, *arguments],
+                cwd=ROOT,
+                env=environ,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         ready: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
         line = ready.get(timeout=DEADLINE)
@@ -104,7 +114,7 @@ class Server:
         assert answer.status_code == 200, answer.text
         return Account(self, username, answer.json()["token"])
 
-    def _read(self, process: "subprocess.Popen[str]", ready: "queue.SimpleQueue[str | None]") -> None:
+    def _read(self, process: "subprocess.Popen[str] | Forked", ready: "queue.SimpleQueue[str | None]") -> None:
         assert process.stdout is not None
         for line in process.stdout:
             with self._written:

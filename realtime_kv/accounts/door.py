@@ -19,6 +19,8 @@ Recognised = tuple[str, int | None]
 NOBODY: Recognised = ("", None)
 # In a WSGI environ: tells whether the client has closed the connection, so that nobody waits for the answer.
 HUNG_UP = "realtime_kv.hung_up"
+# In a WSGI environ: the request was refused because its caller had asked for too much.
+TOO_MUCH = "realtime_kv.too_much"
 
 Kind = Literal["bearer", "cookie"] | None
 

@@ -5,7 +5,8 @@ Invariants:
    limited (to reading or to a prefix) three quarters.
 2. A session leaves a quarter to the user's other sessions, beyond half the rate, which it always has for itself.
 3. A limited token has at most half the rate.
-4. What turns out to be dearer than it looked is charged afterwards; a credential that owes waits until that is paid.
+4. A user's requests have a bounded part of the event loop's time, of which each credential has some for itself.
+5. What turns out to be dearer than it looked is charged afterwards; a credential that owes waits until that is paid.
 
 It is asked for every verb of every tab. So what is paid for is a handful of verbs at once, and between two payments
 one look into a dict is all that it costs.
@@ -17,12 +18,18 @@ from contextlib import contextmanager
 from math import ceil
 from time import thread_time
 
+from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.clock import steady_ms
 from realtime_kv.core.cost import UNIT_SECONDS
 from realtime_kv.core.errors import RateLimited
 
 BURST_SECONDS = 10
+# what part of the event loop's time one user's requests may take, refusals included, and how much at once
+TIME_SHARE = 0.2
+TIME_BURST_SECONDS = 0.3
+# what each credential of a user has for itself, whatever the others have taken
+OWN_TIME_SHARE = 0.05
 # what is left of a user's whole budget to others: by a session, a token, and a limited token
 SESSION_LEAVES = 0.25
 TOKEN_LEAVES = 0.5
@@ -83,6 +90,9 @@ class Rates:
         self.clock = clock
         self.on_limit = on_limit
         self._rate = float(verbs_per_second)
+        # by the user's id, and by the session's
+        self._time = TimeBudget[int](share=TIME_SHARE, burst_seconds=TIME_BURST_SECONDS)
+        self._own_time = TimeBudget[int](share=OWN_TIME_SHARE, burst_seconds=OWN_TIME_SHARE)
         self._burst = BURST_SECONDS * self._rate
         # so that a session, which leaves some of it to others, has a whole burst
         self._most = self._burst / (1 - SESSION_LEAVES)
@@ -117,6 +127,16 @@ class Rates:
             yield
         finally:
             self.charge(caller, int((thread_time() - began) / UNIT_SECONDS))
+
+    def used(self, caller: Caller, seconds: float) -> bool:
+        """Handling the caller's requests has taken so much processor time; whether that was too much."""
+        mine = self._own_time.charge(caller.session_id, seconds)
+        return self._time.charge(caller.user_id, seconds) > 0.0 < mine
+
+    def pause(self, caller: Caller) -> float:
+        """For how many seconds nothing more of this caller is handled; 0.0 for not at all."""
+        mine = self._own_time.overdue(caller.session_id)
+        return min(mine, self._time.overdue(caller.user_id)) if mine else 0.0
 
     def _pay(self, caller: Caller, left: int, weight: int) -> int:
         """What is left when so many handfuls have been paid for that it is enough. Raises RateLimited."""

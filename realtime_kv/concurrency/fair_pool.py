@@ -14,6 +14,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,6 +28,8 @@ T = TypeVar("T")
 EXPENSIVE_MS = 3.0
 # how much of what was learnt about a kind of work the last measurement replaces
 _LEARNING = 0.5
+# how many dropped jobs are told of at once
+_TOGETHER = 16
 # users and kinds of work whose cost is remembered
 _REMEMBERED = 8192
 
@@ -178,11 +181,13 @@ class FairPool:
         return len(jobs)
 
     def _fail(self, jobs: list[_Job], error: Refusal) -> None:
-        def fail() -> None:
-            for job in jobs:
+        def fail(some: list[_Job]) -> None:
+            for job in some:
                 job.future.fail(error)
 
-        self._runtime.deliver(fail)
+        # others are served in between
+        for start in range(0, len(jobs), _TOGETHER):
+            self._runtime.deliver(partial(fail, jobs[start : start + _TOGETHER]))
 
     # on the threads
 

@@ -221,7 +221,7 @@ def write_frame(revision: int, at: str, origin: str, ops: list[str], undoes: int
     return f'{{"revision":{revision},"at":"{at}","origin":{origin}{undone},"ops":[{",".join(ops)}]}}'
 
 
-def read_frame(frame: str) -> WriteFrame:
+def read_frame(frame: str | bytes) -> WriteFrame:
     """What `write_frame` wrote."""
     return _read_frame(frame)
 

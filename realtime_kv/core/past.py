@@ -4,7 +4,7 @@ The frames of the log are the answer as they stand; its index (index.py) says wh
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -61,7 +61,7 @@ SELECT min(revision), count(*), json_group_array(DISTINCT revision) FILTER (WHER
 """
 # (left to itself SQLite would look through all that the user has done)
 _FRAME = """
-SELECT l.frame FROM history AS h INDEXED BY history_by_revision JOIN log AS l ON l.id = h.row
+SELECT CAST(l.frame AS BLOB) FROM history AS h INDEXED BY history_by_revision JOIN log AS l ON l.id = h.row
 WHERE h.user_id = ? AND h.revision = ? LIMIT 1
 """
 
@@ -103,14 +103,15 @@ def history(
     elif prefix is not None:
         narrow = lambda op: op.key.startswith(prefix)  # noqa: E731
         wanted |= {"start": prefix, "end": behind(prefix), "few": _FEW_ROWS, "rows": _STEP_ROWS}
-    writes: list[str] = []
+    # as bytes: a page is large, and every copy of it holds the interpreter
+    writes: list[bytes] = []
     size = looked = 0
     with OneReading(db):
         (floor,) = db.execute(_FLOOR, (user_id,)).fetchone()
         revisions, reached = _revisions(db, cost, wanted, of_key=key is not None, under=prefix is not None)
         for revision in revisions:
             found = db.execute(_FRAME, (user_id, revision)).fetchone()
-            frame = found[0] if found else ""
+            frame = found[0] if found else b""
             write = frame if narrow is None or not found else _narrowed(frame, narrow)
             if write:
                 writes.append(write)
@@ -124,7 +125,7 @@ def history(
         return Unfinished(
             lambda db, cost: history(db, cost, user_id, key=key, before=going_on, limit=limit, prefix=prefix)
         )
-    return Histories(writes=Raw(f"[{','.join(writes)}]".encode()), floor=floor + 1)
+    return Histories(writes=Raw(b"".join((b"[", *_joined(writes), b"]"))), floor=floor + 1)
 
 
 def _revisions(
@@ -154,11 +155,18 @@ def trash(
     return Trashed(entries=Raw(page.text), next=page.next, revision=revision)
 
 
-def _narrowed(frame: str, wanted: Callable[[Op], bool]) -> str:
+def _joined(writes: list[bytes]) -> Iterator[bytes]:
+    for number, write in enumerate(writes):
+        if number:
+            yield b","
+        yield write
+
+
+def _narrowed(frame: bytes, wanted: Callable[[Op], bool]) -> bytes:
     """Nothing of a write without any such op."""
     write = read_frame(frame)
     ops = [op for op in write.ops if wanted(op)]
     if len(ops) == len(write.ops):
         return frame
     write.ops = ops
-    return _encode(write).decode() if ops else ""
+    return _encode(write) if ops else b""

@@ -29,7 +29,7 @@ from sqlalchemy.exc import DBAPIError
 
 from realtime_kv import orders
 from realtime_kv.accounts import door
-from realtime_kv.app import create_app
+from realtime_kv.app import House, create_app
 from realtime_kv.config import Config
 from realtime_kv.core.damage import Damaged, advice, is_damage
 from realtime_kv.core.database import NotDurable
@@ -109,12 +109,13 @@ def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
     told: event.Event = event.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: hub.deliver(lambda: told.ready() or told.send()))
+    house: House = app.extensions["realtime_kv"]
     admission = Admission(
         hub,
         partial(door.address, config=config),
         lambda environ: door.credentials(environ, config)[0],
-        app.extensions["realtime_kv"].network_budget,
-        app.extensions["realtime_kv"].limit_log,
+        house.network_budget,
+        house.limit_log,
         # behind proxies every connection comes from one of them
         connections_per_network=config.connections_per_address if config.rate_limits and not config.proxies else None,
         connections=CONNECTIONS - SPARE_CONNECTIONS,

@@ -18,14 +18,18 @@ from typing import Any, Protocol
 
 from realtime_kv.accounts.addresses import network_of
 from realtime_kv.accounts.door import Recognised
+from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.concurrency.turns import Turns
 from realtime_kv.core.errors import RateLimited, Unavailable
 from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.metrics.limit_log import LimitLog
-from realtime_kv.sockets.budgets import BYTE_COST, REQUEST_COST, TimeBudget
+from realtime_kv.sockets.budgets import BYTE_COST, REQUEST_COST
 
 MIB = 1024 * 1024
 
+# what part of the event loop's time answers that refuse a credential's requests may take, and how much at once
+REFUSED_SHARE = 0.1
+REFUSED_BURST_SECONDS = 0.2
 # how long a request may wait for its network's budget
 MAX_WAIT_SECONDS = 4.0
 MAX_KNOWN = 20_000
@@ -83,6 +87,8 @@ class Admission:
         self._address = address
         self._token = token
         self._budget = budget
+        # answers that say "too much", by credential: nobody has paid for them
+        self._refused = TimeBudget[int](share=REFUSED_SHARE, burst_seconds=REFUSED_BURST_SECONDS)
         self._limit_log = limit_log
         self._per_network = connections_per_network
         self._most = connections
@@ -149,11 +155,17 @@ class Admission:
             return ticket
         if not known:
             self._wait_for_budget(network)
+        elif credential is not None:
+            while overdue := self._refused.overdue(credential):
+                self._limit_log.record("processor_time", account=user, network=network)
+                self._wait(self._after(overdue))
         self._turns.take(payer, REQUEST_COST)
         return ticket
 
-    def done(self, ticket: Ticket, recognised: Recognised | None) -> None:
-        """The request has been answered; for `recognised` see `door.RECOGNISED`."""
+    def done(self, ticket: Ticket, recognised: Recognised | None, *, too_much: bool = False) -> None:
+        """The request has been answered, perhaps by 429: `too_much`; for `recognised` see `door.RECOGNISED`."""
+        if too_much and ticket.known and ticket.credential is not None:
+            self._refused.charge(ticket.credential, REQUEST_COST)
         self._bodies[ticket.holder] -= ticket.large_bytes + ticket.small_bytes
         if self._bodies[ticket.holder] <= 0:
             del self._bodies[ticket.holder]

@@ -15,7 +15,7 @@ import msgspec
 from eventlet import greenio, wsgi
 
 from realtime_kv.accounts.addresses import network_of
-from realtime_kv.accounts.door import HUNG_UP, RECOGNISED
+from realtime_kv.accounts.door import HUNG_UP, RECOGNISED, TOO_MUCH
 from realtime_kv.core.errors import BadRequest, Refusal
 from realtime_kv.server import strict
 from realtime_kv.server.admission import Admission, Ticket
@@ -139,7 +139,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
                 self._deadline.cancel()
             if self._ticket is not None:
                 ticket, self._ticket = self._ticket, None
-                self._admission.done(ticket, self.environ.get(RECOGNISED))
+                self._admission.done(ticket, self.environ.get(RECOGNISED), too_much=TOO_MUCH in self.environ)
 
     def _read_request_line(self) -> bytes:
         self._admission.idle(self, self._network)

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, Protocol
 
 from realtime_kv.concurrency.turns import Turns
@@ -17,7 +17,7 @@ from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.sockets import budgets, packets
 from realtime_kv.sockets.budgets import FrameBudget
-from realtime_kv.sockets.packets import Binary, Frame, Violation
+from realtime_kv.sockets.packets import Binary, Buffer, Frame, Violation
 from realtime_kv.sockets.websocket import WebSocket
 
 log = logging.getLogger(__name__)
@@ -45,8 +45,11 @@ class Receiver(Protocol):
     def busy(self, eio_sid: str) -> bool:
         """Whether this tab has enough unanswered: nothing more is read from it until `engine.resume(eio_sid)`."""
 
+    def used(self, eio_sid: str, seconds: float) -> None:
+        """What came from this tab has taken so much processor time."""
+
     def pause(self, eio_sid: str) -> float:
-        """For how many seconds nothing is read from this tab: too much of what its user asked had to be refused."""
+        """For how many seconds nothing is read from this tab: its user has used too much processor time."""
 
 
 class Host(Protocol):
@@ -160,7 +163,7 @@ class Connection:
         if self.closed:
             return
         if self.websocket is not None:
-            self.websocket.send(frames[0].wire if len(frames) == 1 else b"".join([frame.wire for frame in frames]))
+            self.websocket.send(*_together(frames))
         elif self._behind > self._host.limits.waiting_bytes:
             self.cut("too slow")
         else:
@@ -298,7 +301,9 @@ class Connection:
                 if self.closed:
                     raise Violation("ended by its own packet")
             else:
+                began = thread_time()
                 self._hear(message)
+                receiver.used(self.sid, thread_time() - began)
             if receiver.busy(self.sid):
                 self._wait_until_resumed()
         self._spend_empty()
@@ -377,6 +382,7 @@ class Connection:
 
     def used(self, websocket: WebSocket, seconds: float) -> None:
         self._host.turns.use(self._payer, seconds)
+        self._host.receiver.used(self.sid, seconds)
 
     def wait(self, websocket: WebSocket) -> None:
         self._host.turns.wait(self._payer, websocket.go_on)
@@ -412,7 +418,7 @@ class Connection:
     def _hear_probe(self, websocket: WebSocket, message: bytes) -> None:
         if not self.upgrading and message == packets.PROBE:
             self.upgrading = True
-            websocket.send(PROBE_ANSWER.wire)
+            websocket.send(*PROBE_ANSWER.wire)
             # the client waits for its poll to come back before it says the last word
             self._wake_poll()
         elif self.upgrading and message == packets.UPGRADE and not self._posting:
@@ -479,6 +485,15 @@ class Connection:
             self.resume()
         if not self.working:
             self._host.left(self.sid, reason)
+
+
+def _together(frames: Sequence[Frame]) -> Sequence[Buffer]:
+    """The buffers of all frames, the small ones joined."""
+    if len(frames) == 1:
+        return frames[0].wire
+    if all(len(frame.wire) == 1 for frame in frames):
+        return (b"".join([frame.wire[0] for frame in frames]),)
+    return [buffer for frame in frames for buffer in frame.wire]
 
 
 def _resolve(turn: Future[None]) -> None:

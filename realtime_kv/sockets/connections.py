@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from realtime_kv.accounts.addresses import network_of
+from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.concurrency.turns import Turns
 from realtime_kv.core.runtime import Runtime
 from realtime_kv.metrics.limit_log import LimitLog
-from realtime_kv.sockets.budgets import OPEN_COST, TimeBudget
+from realtime_kv.sockets.budgets import OPEN_COST
 from realtime_kv.sockets.connection import Connection, Receiver
 from realtime_kv.sockets.packets import Frame
 from realtime_kv.sockets.rounds import Rounds

@@ -30,7 +30,6 @@ from realtime_kv.core.runtime import Future, Runtime, repeat
 from realtime_kv.core.store import Store
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.sockets import identity, limited, presence
-from realtime_kv.sockets.budgets import REFUSAL_BURST_SECONDS, REFUSAL_COST, REFUSAL_SHARE, TimeBudget
 from realtime_kv.sockets.presence import Presence
 from realtime_kv.sockets.rooms import Room, Tab
 from realtime_kv.sockets.transport import Engine, Frame, ack_frame, event_frame
@@ -68,10 +67,6 @@ class Gateway:
         self._rates = accounts.rates
         self._limit_log = limit_log
         self._budget = Budget("tabs", config.connections_per_user) if config.rate_limits else None
-        # an answer that says "too much" costs time as well, and nobody has paid for it
-        self._refusals: TimeBudget[int] | None = (
-            TimeBudget(share=REFUSAL_SHARE, burst_seconds=REFUSAL_BURST_SECONDS) if config.rate_limits else None
-        )
         self._server: Server
         self._engine: Engine
         # read once, before anybody waits for it
@@ -185,10 +180,16 @@ class Gateway:
         tab = self._tabs.get(eio_sid)
         return tab is not None and tab.unanswered >= UNANSWERED
 
-    def pause(self, eio_sid: str) -> float:
-        """For how many seconds nothing is read from this tab: too much of what its user asked had to be refused."""
+    def used(self, eio_sid: str, seconds: float) -> None:
+        """What came from this tab has taken so much processor time."""
         tab = self._tabs.get(eio_sid)
-        return 0.0 if tab is None or self._refusals is None else self._refusals.overdue(tab.caller.user_id)
+        if tab is not None and self._rates is not None and self._rates.used(tab.caller, seconds):
+            self._limit_log.record("processor_time", account=tab.caller.user_id, credential=tab.caller.session)
+
+    def pause(self, eio_sid: str) -> float:
+        """For how many seconds nothing is read from this tab: its user has used too much processor time."""
+        tab = self._tabs.get(eio_sid)
+        return 0.0 if tab is None or self._rates is None else self._rates.pause(tab.caller)
 
     def flush(self) -> None:
         """Send what has been gathered: one send for each tab."""
@@ -310,14 +311,15 @@ class Gateway:
         if tab.eio_sid not in self._tabs:
             return
         answer = None
+        body: Sequence[bytes | memoryview]
         try:
             answer = future.result()
-            body = verbs.encode(answer)
+            body = verbs.encode_in_pieces(answer)
         except Refusal as refusal:
-            body = self._refused(tab, refusal)
+            body = (self._refused(tab, refusal),)
         except Exception:
-            body = verbs.encode_refusal(self._bug("answer"))
-        self._acknowledge(tab, ack_id, body)
+            body = (verbs.encode_refusal(self._bug("answer")),)
+        self._acknowledge(tab, ack_id, *body)
         if isinstance(answer, Synced) and answer.next is None:
             self._tell_in_step(tab, answer)
         if tab.unanswered == UNANSWERED - 1:
@@ -325,14 +327,12 @@ class Gateway:
 
     def _refused(self, tab: Tab, refusal: Refusal) -> bytes:
         caller = tab.caller
-        if self._refusals is not None and isinstance(refusal, RateLimited):
-            self._refusals.charge(caller.user_id, REFUSAL_COST)
         self._accounts.noticed.note(refusal.status, "a verb over a socket", f"user {caller.user_id} ({caller.session})")
         return verbs.encode_refusal(refusal)
 
-    def _acknowledge(self, tab: Tab, ack_id: int | None, body: bytes) -> None:
+    def _acknowledge(self, tab: Tab, ack_id: int | None, *body: bytes | memoryview) -> None:
         if ack_id is not None:
-            self._send(tab, ack_frame(ack_id, body))
+            self._send(tab, ack_frame(ack_id, *body))
 
     def _tell_in_step(self, tab: Tab, synced: Synced) -> None:
         """After a sync: where the space stands, and who else is there."""

@@ -2,7 +2,10 @@
 
 import socket
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, Protocol
+
+from realtime_kv.sockets.packets import Buffer
 
 # what the kernel may hold unsent, so that a peer that stops reading is noticed early
 UNSENT = 128 * 1024
@@ -33,8 +36,8 @@ class Outbox:
         self._hub = hub
         self._sender: Sender | None = sender
         self._limits = limits
-        # the first is in flight; `_behind` counts the bytes of the others
-        self._waiting: deque[bytes | memoryview] | None = None
+        # whole writes, each in one or more buffers; the first is in flight, `_behind` counts the bytes of the others
+        self._waiting: deque[Sequence[Buffer]] | None = None
         self._behind = 0
         self._progress = 0.0
         self._writing: Any = None
@@ -44,8 +47,8 @@ class Outbox:
     def empty(self) -> bool:
         return not self._waiting
 
-    def put(self, data: bytes) -> None:
-        """Send, or keep; may end in any of the sender's calls. Closed, it takes nothing."""
+    def put(self, *data: Buffer) -> None:
+        """Send these buffers as one write, or keep them; may end in any of the sender's calls. Closed, drop them."""
         if self._sender is None:
             return
         if self._waiting:
@@ -53,12 +56,12 @@ class Outbox:
             if self._behind > self._limits.waiting_bytes:
                 self._sender.cut("too slow")
                 return
-            self._behind += len(data)
+            self._behind += sum(map(len, data))
             self._waiting.append(data)
             return
-        sent = self._try_send(data)
-        if sent is not None and sent < len(data):
-            self._waiting = deque((memoryview(data)[sent:],))
+        left = self._try_send(data)
+        if left:
+            self._waiting = deque((left,))
             self._progress = self._hub.clock()
             self._writing = self._hub.add(
                 self._hub.WRITE, self._sock.fileno(), self._on_writable, self._on_obsolete, None
@@ -78,27 +81,29 @@ class Outbox:
     def _on_writable(self, _fd: int) -> None:
         while self._waiting:
             data = self._waiting[0]
-            sent = self._try_send(data)
-            if sent is None:
+            left = self._try_send(data)
+            if left is None:
                 return
-            if sent:
+            if left is not data:
                 self._progress = self._hub.clock()
-            if sent < len(data):
-                self._waiting[0] = memoryview(data)[sent:]
+            if left:
+                self._waiting[0] = left
                 return
             self._waiting.popleft()
             if self._waiting:
-                self._behind -= len(self._waiting[0])
+                self._behind -= sum(map(len, self._waiting[0]))
         if self._sender is not None:
             self._stop_writing()
             self._waiting = None
             self._sender.on_sent()
 
-    def _try_send(self, data: bytes | memoryview) -> int | None:
+    def _try_send(self, data: Sequence[Buffer]) -> Sequence[Buffer] | None:
+        """What the kernel did not take: `data` itself, if it took nothing; None when the connection is lost."""
         try:
-            return self._sock.send(data)
+            sent = self._sock.send(data[0]) if len(data) == 1 else self._sock.sendmsg(data)
+            return _behind(data, sent)
         except (BlockingIOError, InterruptedError):
-            return 0
+            return data
         except OSError:
             if self._sender is not None:
                 self._sender.on_lost()
@@ -126,3 +131,12 @@ class Outbox:
         # the hub saw our file number opened anew: somebody closed it under us
         if self._sender is not None:
             self._sender.on_lost()
+
+
+def _behind(data: Sequence[Buffer], sent: int) -> Sequence[Buffer]:
+    """What comes after the first `sent` bytes."""
+    for index, buffer in enumerate(data):
+        if sent < len(buffer):
+            return [memoryview(buffer)[sent:], *data[index + 1 :]] if index or sent else data
+        sent -= len(buffer)
+    return ()

@@ -28,6 +28,11 @@ class Violation(Exception):
     code = 1008
 
 
+Buffer = bytes | memoryview
+# from this size on a message is not copied
+LARGE_BYTES = 64 * 1024
+
+
 class NotText(Violation):
     """Bytes that are not UTF-8."""
 
@@ -47,29 +52,38 @@ class TooLong(Violation):
 
 
 class Frame:
-    """One ready-made message, with its WebSocket frame: unmasked, as servers send, so the same bytes for every tab."""
+    """One ready-made message, with its WebSocket frame: unmasked, as servers send, so the same bytes for every tab.
+
+    `wire` are the buffers that make up the frame, the header first. A small message is one buffer with its header; a
+    large one stays in the buffers that it came in, because each copy would hold the event loop.
+    """
 
     __slots__ = ("_start", "wire")
 
-    def __init__(self, payload: bytes) -> None:
-        header = text_header(len(payload))
+    def __init__(self, *payload: Buffer) -> None:
+        size = sum(map(len, payload))
+        header = text_header(size)
         self._start = len(header)
-        self.wire = header + payload
+        self.wire: tuple[Buffer, ...]
+        if size < LARGE_BYTES:
+            self.wire = (b"".join((header, *payload)),)
+        else:
+            self.wire = (header, *payload)
 
     @property
     def payload(self) -> bytes:
         """The message itself, as long-polling carries it."""
-        return self.wire[self._start :]
+        return b"".join(self.wire)[self._start :]
 
 
 def event_frame(name: str, json: bytes) -> Frame:
     """The event `name` with one argument, which is JSON already."""
-    return Frame(b'42["%b",%b]' % (name.encode(), json))
+    return Frame(b'42["%b",' % name.encode(), json, b"]")
 
 
-def ack_frame(ack_id: int, json: bytes) -> Frame:
-    """The answer to the event that came with `ack_id`."""
-    return Frame(b"43%d[%b]" % (ack_id, json))
+def ack_frame(ack_id: int, *json: Buffer) -> Frame:
+    """The answer to the event that came with `ack_id`, in one or more pieces."""
+    return Frame(b"43%d[" % ack_id, *json, b"]")
 
 
 def opening(sid: str, transport: str, ping_interval: float, ping_timeout: float, max_payload: int) -> bytes:

@@ -10,7 +10,7 @@ Frames are handled as long as the owner gives it a turn; the owner is told how m
 import logging
 import socket
 import struct
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, Protocol
 
 from websockets.frames import Frame, Opcode
@@ -18,7 +18,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from realtime_kv.sockets.outbox import Outbox
-from realtime_kv.sockets.packets import Binary, TooLong, Violation, check_text
+from realtime_kv.sockets.packets import Binary, Buffer, TooLong, Violation, check_text
 
 try:
     from websockets.speedups import apply_mask
@@ -50,7 +50,7 @@ class Owner(Protocol):
         """For how many seconds it may handle what comes; 0.0: not now, and `go_on()` is called when it may."""
 
     def used(self, websocket: "WebSocket", seconds: float) -> None:
-        """It has handled what came for so long."""
+        """Handling what came has taken so much processor time."""
 
     def wait(self, websocket: "WebSocket") -> None:
         """There is more to handle: call `go_on()` at its next turn."""
@@ -133,10 +133,10 @@ class WebSocket:
                 if early:
                     self._handle()
 
-    def send(self, data: bytes) -> None:
+    def send(self, *data: Buffer) -> None:
         """Send whole frames: now as far as the kernel takes them, the rest when it can."""
         if not self._closing:
-            self._outbox.put(data)
+            self._outbox.put(*data)
 
     def go_on(self) -> None:
         """Listen again, after `on_message` answered False or `turn` 0.0."""
@@ -196,7 +196,7 @@ class WebSocket:
 
     def _handle(self, read: int = 0) -> None:
         self._handling = True
-        began = perf_counter()
+        began = thread_time()
         try:
             while self._handle_batch(read):
                 read = 0
@@ -208,7 +208,7 @@ class WebSocket:
             self.close(1011, "transport error")
         finally:
             self._handling = False
-            self._owner.used(self, perf_counter() - began)
+            self._owner.used(self, thread_time() - began)
 
     def _handle_batch(self, read: int) -> bool:
         """Hand out what has come; True when there is more to do at once. `read` bytes are new."""

@@ -4,12 +4,13 @@ What a payload may hold stands in payloads.py.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from realtime_kv.core.errors import BadRequest, InvalidValue, NotFound, Refusal
+from realtime_kv.core.frames import Histories, Listed, Synced, Trashed
 from realtime_kv.verbs import integers, payloads, surrogates
 from realtime_kv.verbs.payloads import Payload
 
@@ -30,6 +31,10 @@ VERBS: dict[str, type[Payload]] = {
     "trash": payloads.Trash,
     "sync": payloads.Sync,
 }
+# in which field of an answer there is a page as the database has made it
+PAGES: dict[type, str] = {Histories: "writes", Trashed: "entries", Listed: "entries", Synced: "writes"}
+# from this size on a page is not copied
+LARGE_BYTES = 64 * 1024
 # what can be asked with GET: these change nothing
 READING = frozenset({"get", "list", "history", "trash", "sync"})
 
@@ -87,6 +92,17 @@ def decode_parameters(kind: type[T], parameters: Iterable[tuple[str, str]]) -> T
         return msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
         raise _mismatch(str(error)) from None
+
+
+def encode_in_pieces(answer: Any) -> Sequence[bytes | memoryview]:
+    """`encode(answer)`, in pieces: what the database has made as JSON is not copied where it is large."""
+    field = PAGES.get(type(answer))
+    if field is None or len(page := getattr(answer, field)) < LARGE_BYTES:
+        return (encode(answer),)
+    shell = encode(msgspec.structs.replace(answer, **{field: msgspec.Raw(b"[]")}))
+    # in a text of JSON these quotation marks would have backslashes
+    before, name, behind = shell.partition(b'"%b":[]' % field.encode())
+    return before + name[:-2], memoryview(page), behind
 
 
 def encode_refusal(refusal: Refusal) -> bytes:

@@ -13,11 +13,13 @@ from flask import Flask, Response, current_app, g, redirect, render_template, re
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
+from realtime_kv.accounts.door import TOO_MUCH
 from realtime_kv.core.errors import (
     BadRequest,
     Internal,
     MethodNotAllowed,
     NotFound,
+    RateLimited,
     Refusal,
     Unauthenticated,
 )
@@ -39,6 +41,8 @@ def register(app: Flask) -> None:
 def refused(refusal: Refusal) -> AnyResponse:
     """The answer to a request that is not carried out."""
     house().accounts.noticed.note_misaddressed(refusal)
+    if isinstance(refusal, RateLimited):
+        request.environ[TOO_MUCH] = True
     if not security.is_api() and isinstance(refusal, Unauthenticated):
         return sign_in_first()
     return with_headers(_problem(refusal) if security.is_api() else _page(refusal), refusal)

@@ -3,12 +3,13 @@
 import pytest
 
 from realtime_kv.accounts import door
+from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.config import Config
 from realtime_kv.core.errors import RateLimited
 from realtime_kv.core.runtime import Threads
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.server.admission import MAX_BODY_BYTES, MIB, Admission
-from realtime_kv.sockets.budgets import REQUEST_COST, TimeBudget
+from realtime_kv.sockets.budgets import REQUEST_COST
 
 TOKEN = "a" * 43
 

@@ -22,6 +22,7 @@ import socketio
 from eventlet import wsgi
 
 from realtime_kv.accounts import door
+from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.config import Config
 from realtime_kv.core.runtime import Future
 from realtime_kv.metrics.limit_log import LimitLog
@@ -30,7 +31,6 @@ from realtime_kv.server.admission import Admission
 from realtime_kv.server.http import Door
 from realtime_kv.server.hub import Hub
 from realtime_kv.sockets import transport
-from realtime_kv.sockets.budgets import TimeBudget
 from realtime_kv.sockets.transport import Limits, ack_frame, event_frame
 
 PATHS = {"/stats", "/reset", "/release", "/push", "/disconnect", "/close"}
@@ -89,6 +89,9 @@ class EchoGateway:
 
     def busy(self, eio_sid):
         return len(self._held.get(eio_sid, ())) >= self._queue
+
+    def used(self, eio_sid, seconds):
+        pass
 
     def pause(self, eio_sid):
         return 0.0

@@ -2,8 +2,10 @@
 
 import pytest
 
+from realtime_kv.concurrency import time_budget
+from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.sockets import budgets
-from realtime_kv.sockets.budgets import FrameBudget, TimeBudget
+from realtime_kv.sockets.budgets import FrameBudget
 
 
 class Clock:
@@ -46,15 +48,15 @@ def test_what_is_given_back_counts_no_more_and_nobody_gains_by_it(clock):
 
 
 def test_debt_is_bounded(clock):
-    budget = TimeBudget(clock)
-    assert budget.charge("a", 1e6) == pytest.approx(budgets.MAX_DEBT_SECONDS)
-    clock.now += budgets.MAX_DEBT_SECONDS
+    budget = TimeBudget(clock, share=0.5, burst_seconds=2.0)
+    assert budget.charge("a", 1e6) == pytest.approx(time_budget.MAX_DEBT_SECONDS)
+    clock.now += time_budget.MAX_DEBT_SECONDS
     assert budget.overdue("a") == 0.0
 
 
 def test_the_number_of_networks_is_bounded(clock, monkeypatch):
-    monkeypatch.setattr(budgets, "MAX_PAYERS", 10)
-    budget = TimeBudget(clock, burst_seconds=1.0)
+    monkeypatch.setattr(time_budget, "MAX_PAYERS", 10)
+    budget = TimeBudget(clock, share=0.2, burst_seconds=1.0)
     budget.charge("first", 100.0)
     for n in range(10):
         budget.charge(f"network {n}", 0.001)
@@ -62,7 +64,7 @@ def test_the_number_of_networks_is_bounded(clock, monkeypatch):
 
 
 def test_an_office_that_reconnects_at_once_is_within_its_budget(clock):
-    budget = TimeBudget(clock)
+    budget = TimeBudget(clock, share=0.5, burst_seconds=2.0)
     for _tab in range(200):
         cost = 4 * budgets.REQUEST_COST + budgets.OPEN_COST + budgets.CONNECT_COST + 20 * budgets.FRAME_COST
         assert budget.charge("office", cost) == 0.0

@@ -7,6 +7,7 @@ import pytest
 from realtime_kv.app import create_app
 from realtime_kv.concurrency.fair_pool import Client
 from realtime_kv.config import Config
+from realtime_kv.core import chronicle
 from realtime_kv.core.runtime import Threads
 from realtime_kv.extensions import socketio
 from tests.running import DEADLINE, PASSWORD
@@ -15,7 +16,9 @@ from tests.sockets.tools import eventually
 
 
 @pytest.fixture
-def app(tmp_path):
+def app(tmp_path, monkeypatch):
+    # the figures for the diagnostics page are reads as well
+    monkeypatch.setattr(chronicle, "SECONDS", 3600)
     runtime = Threads()
     app = create_app(Config(data_dir=tmp_path, rate_limits=False), runtime)
     yield app

@@ -13,7 +13,7 @@ from realtime_kv.sockets.packets import Frame, NotText, Violation, ack_frame, ev
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 65535, 65536, 100_000])
 def test_a_frame_is_what_the_library_would_have_sent(length):
     payload = b"x" * length
-    assert Frame(payload).wire == LibraryFrame(Opcode.TEXT, payload).serialize(mask=False)
+    assert b"".join(Frame(payload).wire) == LibraryFrame(Opcode.TEXT, payload).serialize(mask=False)
     assert Frame(payload).payload == payload
 
 

@@ -23,6 +23,7 @@ TITLES = {
     "mails_per_network": "Mails caused by one network",
     "password_confirmations": "Password confirmations of one session",
     "passwords_waiting": "Passwords waiting to be hashed",
+    "processor_time": "Processor time of one user's requests",
     "quota_bytes": "Quota of bytes",
     "quota_disk": "Share of a disk that is nearly full",
     "quota_keys": "Quota of keys",

@@ -1,0 +1,51 @@
+"""Time budgets: what part of the event loop's time each payer may take, in seconds of processor time.
+
+Invariants:
+1. Debt is bounded: a payer that exceeded its budget is back within `MAX_DEBT_SECONDS` of good behaviour.
+2. Durations are monotonic.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+MAX_DEBT_SECONDS = 5.0
+MAX_PAYERS = 50_000
+
+Payer = TypeVar("Payer", bound=Hashable)
+
+
+class TimeBudget(Generic[Payer]):
+    """One token bucket for each payer (a network, a user), in seconds of the server's time.
+
+    At most `MAX_PAYERS`; the one that has been quiet longest is forgotten first.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        share: float,
+        burst_seconds: float,
+    ) -> None:
+        self._clock = clock
+        self._share = share
+        # how far ahead of now a bucket may be filled
+        self._ahead = burst_seconds / share
+        self._full_at: OrderedDict[Payer, float] = OrderedDict()
+
+    def overdue(self, payer: Payer) -> float:
+        """Return the seconds that the payer has to wait until it may cost something again; 0.0 for now."""
+        now = self._clock()
+        return max(0.0, self._full_at.get(payer, now) - now - self._ahead)
+
+    def charge(self, payer: Payer, seconds: float) -> float:
+        """Charge `seconds` of work (negative: give back) and return `overdue`."""
+        now = self._clock()
+        full_at = max(now, self._full_at.get(payer, now)) + seconds / self._share
+        self._full_at[payer] = full_at = min(now + self._ahead + MAX_DEBT_SECONDS, full_at)
+        self._full_at.move_to_end(payer)
+        if len(self._full_at) > MAX_PAYERS:
+            self._full_at.popitem(last=False)
+        return max(0.0, full_at - now - self._ahead)

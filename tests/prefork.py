@@ -1,0 +1,166 @@
+"""Servers without the two seconds of imports: a process that has imported everything forks one whenever it is asked.
+
+What runs is what `python -m realtime_kv.cli` runs, in a process of its own. `python -m tests.prefork` is the parent: it
+takes orders on a Unix socket until the test process, whose descriptor 0 it reads, has ended.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from realtime_kv import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Forked:
+    """A running command: the part of `subprocess.Popen` that tests use. Its stderr goes to `stdout`."""
+
+    def __init__(self, arguments: list[str], *, cwd: Path, env: dict[str, str]) -> None:
+        """`arguments` are those of `realtime_kv.cli`."""
+        reading, writing = os.pipe()
+        self._order = socket.socket(socket.AF_UNIX)
+        self._order.connect(_parent())
+        order = json.dumps({"arguments": arguments, "cwd": str(cwd), "env": env}).encode()
+        socket.send_fds(self._order, [len(order).to_bytes(4, "big")], [writing])
+        os.close(writing)
+        self._order.sendall(order)
+        self.stdout = os.fdopen(reading, encoding="utf-8")
+        self._told = self._order.makefile("r")
+        self.pid = int(self._told.readline())
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(timeout=0.001)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            # nothing has been read of what is still to come, so a later call begins anew
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._order, selectors.EVENT_READ)
+                if not selector.select(timeout):
+                    raise subprocess.TimeoutExpired("realtime_kv", timeout or 0)
+            self.returncode = int(self._told.readline())
+            self._told.close()
+            self._order.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+@cache
+def _parent() -> str:
+    """The address of this test process's parent of servers, which it starts."""
+    address = str(Path(tempfile.mkdtemp(prefix="prefork-")) / "orders")
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "EVENTLET_NO_GREENDNS": "yes"}
+    # the pipe is closed when this process ends, however it does
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "tests.prefork", address],
+        cwd=ROOT,
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "ready\n"
+    _parents.append(parent)
+    return address
+
+
+_parents: list["subprocess.Popen[str]"] = []
+
+
+class _Parent:
+    def __init__(self, address: str) -> None:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(address)
+        self._listener.listen()
+        self._orders: dict[int, socket.socket] = {}
+        self._selector = selectors.DefaultSelector()
+        self._bell, button = socket.socketpair()
+        self._bell.setblocking(False)
+        button.setblocking(False)
+        self._button = button
+        signal.set_wakeup_fd(button.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def run(self) -> None:
+        """Comes back when the test process is gone; in a child, ends as its command does."""
+        for source in (self._listener, self._bell, sys.stdin):
+            self._selector.register(source, selectors.EVENT_READ)
+        print("ready", flush=True)
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is sys.stdin:
+                    return
+                if key.fileobj is self._listener:
+                    self._fork()
+                else:
+                    self._bell.recv(4096)
+                    self._bury()
+
+    def _fork(self) -> None:
+        order, _ = self._listener.accept()
+        head, descriptors, _, _ = socket.recv_fds(order, 4, 1)
+        size = int.from_bytes(head, "big")
+        wanted = json.loads(order.recv(size, socket.MSG_WAITALL))
+        pid = os.fork()
+        if pid == 0:
+            self._become(order, descriptors[0], **wanted)
+        os.close(descriptors[0])
+        self._orders[pid] = order
+        order.sendall(f"{pid}\n".encode())
+
+    def _bury(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                order = self._orders.pop(pid)
+                with contextlib.suppress(OSError):
+                    order.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+                order.close()
+
+    def _become(self, order: socket.socket, output: int, arguments: list[str], cwd: str, env: dict[str, str]) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._selector.close()
+        for other in (order, self._listener, self._bell, self._button, *self._orders.values()):
+            other.close()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+        os.chdir(cwd)
+        os.environ.clear()
+        os.environ.update(env)
+        sys.argv = ["realtime_kv", *arguments]
+        sys.exit(cli.main(arguments))
+
+
+if __name__ == "__main__":
+    # everything, before there are children
+    for name in ("realtime_kv.app", "realtime_kv.server", "realtime_kv.commands", "realtime_kv.doctor"):
+        importlib.import_module(name)
+    _Parent(sys.argv[1]).run()
