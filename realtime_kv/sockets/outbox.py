@@ -135,8 +135,10 @@ class Outbox:
 
 def _behind(data: Sequence[Buffer], sent: int) -> Sequence[Buffer]:
     """What comes after the first `sent` bytes."""
+    if not sent and any(data):
+        return data
     for index, buffer in enumerate(data):
         if sent < len(buffer):
-            return [memoryview(buffer)[sent:], *data[index + 1 :]] if index or sent else data
+            return [memoryview(buffer)[sent:], *data[index + 1 :]]
         sent -= len(buffer)
     return ()

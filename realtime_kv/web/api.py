@@ -19,11 +19,12 @@ def _view(name: str) -> Callable[[], Response]:
         began, store, rates = perf_counter(), house().store, house().accounts.rates
         caller = security.caller()
         body = bodies.json() if request.method == "POST" else None
+        size = 0 if body is None else len(body)
         if rates is not None:
             # nonsense is not for nothing
-            rates.verb(caller, 1 + (len(body or b"") >> REQUEST_SHIFT))
+            rates.verb(caller, 1 + (size >> REQUEST_SHIFT))
         try:
-            with rates.timed(caller) if rates is not None and len(body or b"") >= BYTES_PER_UNIT else nullcontext():
+            with rates.timed(caller) if rates is not None and size >= BYTES_PER_UNIT else nullcontext():
                 payload = verbs.decode_query(name, bodies.query()) if body is None else verbs.decode(name, body)
                 if rates is not None and payload.weight > 1:
                     rates.verb(caller, payload.weight - 1)

@@ -1,5 +1,6 @@
 """How many verbs a user may call."""
 
+import time
 import timeit
 
 import pytest
@@ -30,6 +31,27 @@ def session(user, id=None):
 
 def token(user, id, *, scope="write", prefix=None):
     return Caller(user, "someone", False, 0, id, f"t{id}", "A program", "http", "token", scope, prefix)
+
+
+def test_processor_time_is_bounded_by_user_and_each_credential_has_some_for_itself(clock):
+    limit = Rates(100, clock)
+    flood, owner = session(1, id=1), session(1, id=2)
+    assert not limit.used(flood, 0.25) and limit.pause(flood) == 0.0
+    assert limit.used(flood, 0.25) and limit.pause(flood) > 0.5
+    # the user's other session goes on, up to its own share
+    assert limit.pause(owner) == 0.0
+    assert not limit.used(owner, rates.OWN_TIME_SHARE * 0.9) and limit.pause(owner) == 0.0
+    assert limit.used(owner, 0.1) and limit.pause(owner) > 0.0
+    assert limit.pause(session(2)) == 0.0
+
+
+def test_the_processor_time_of_a_large_request_is_charged(clock):
+    limit = Rates(1000, clock)
+    with limit.timed(session(1)):
+        end = time.thread_time() + 0.05
+        while time.thread_time() < end:
+            pass
+    assert calls(Rates(1000, clock), 1)[0] - calls(limit, 1)[0] >= 500
 
 
 def calls(limit, user, most=1_000_000):

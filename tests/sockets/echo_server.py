@@ -6,9 +6,9 @@ counts), `budget` (of a TimeBudget). It prints its port.
 
 Events: `echo` is answered with what came, `hold` waits for the next `/release`, `push {times, bytes}` sends numbered
 `news` back; whatever else comes is answered with `"unknown"`. Over HTTP: `/stats`, `/reset` (forget what was seen),
-`/release`, `/push?times=&bytes=` and `/disconnect` (every tab), `/close` (everybody); `/length` answers what a body's
-length was said to be, and what came. `auth` at connect: `{"slow": true}` waits for `/release`, `{"fail": "TypeError"}`
-raises, `{"refuse": true}` refuses.
+`/pause` (every tab, until it is asked for again), `/release`, `/push?times=&bytes=` and `/disconnect` (every tab),
+`/close` (everybody); `/length` answers what a body's length was said to be, and what came. `auth` at connect:
+`{"slow": true}` waits for `/release`, `{"fail": "TypeError"}` raises, `{"refuse": true}` refuses.
 """
 
 import json
@@ -33,7 +33,7 @@ from realtime_kv.server.hub import Hub
 from realtime_kv.sockets import transport
 from realtime_kv.sockets.transport import Limits, ack_frame, event_frame
 
-PATHS = {"/stats", "/reset", "/release", "/push", "/disconnect", "/close"}
+PATHS = {"/stats", "/reset", "/pause", "/release", "/push", "/disconnect", "/close"}
 
 
 class EchoGateway:
@@ -43,6 +43,7 @@ class EchoGateway:
         self.received: dict[str, list] = defaultdict(list)
         self.batches = 0
         self.requests = 0
+        self.paused = False
         self._server = server
         self._queue = queue
         self._outgoing: dict[str, list] = defaultdict(list)
@@ -94,7 +95,7 @@ class EchoGateway:
         pass
 
     def pause(self, eio_sid):
-        return 0.0
+        return 0.01 if self.paused else 0.0
 
     def push(self, eio_sid, times, bytes):
         filler = "x" * bytes
@@ -154,6 +155,8 @@ def main(options: dict) -> None:
                 gateway.log.clear()
                 gateway.received.clear()
                 gateway.limit_log._rows.clear()
+            case "/pause":
+                gateway.paused = not gateway.paused
             case "/release":
                 gateway.release()
             case "/push":

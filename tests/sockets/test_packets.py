@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 
-from realtime_kv.sockets import packets
+from realtime_kv.sockets import outbox, packets
 from realtime_kv.sockets.packets import Frame, NotText, Violation, ack_frame, event_frame
 
 
@@ -15,6 +15,24 @@ def test_a_frame_is_what_the_library_would_have_sent(length):
     payload = b"x" * length
     assert b"".join(Frame(payload).wire) == LibraryFrame(Opcode.TEXT, payload).serialize(mask=False)
     assert Frame(payload).payload == payload
+
+
+def test_a_large_message_stays_in_the_pieces_that_it_came_in():
+    page = b"x" * packets.LARGE_BYTES
+    frame = ack_frame(17, b'{"writes":', memoryview(page), b"}")
+    assert [piece.obj for piece in frame.wire if isinstance(piece, memoryview)] == [page]
+    assert frame.payload == b'4317[{"writes":%b}]' % page
+    assert b"".join(frame.wire) == LibraryFrame(Opcode.TEXT, frame.payload).serialize(mask=False)
+
+
+@given(st.lists(st.binary(max_size=5), max_size=5), st.data())
+def test_what_the_kernel_did_not_take_is_sent_next(buffers, data):
+    sent = data.draw(st.integers(0, sum(map(len, buffers))))
+    left = outbox._behind(buffers, sent)
+    assert b"".join(left) == b"".join(buffers)[sent:]
+    # nothing was sent, so there is no progress; nothing is left, so nothing waits
+    assert (left is buffers) == (not sent and any(buffers))
+    assert bool(left) == (sent < sum(map(len, buffers)))
 
 
 def test_events_and_acknowledgements_are_spelt_as_socket_io_spells_them():

@@ -104,6 +104,20 @@ def test_an_upgrade_loses_and_reorders_nothing_in_either_direction(echo, open_cl
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling"]])
+def test_nothing_is_heard_from_a_tab_that_is_paused_and_all_of_it_afterwards(start_server, open_client, transports):
+    echo = start_server(queue=255)
+    client = open_client(echo, transports)
+    echo.ask("/pause")
+    for n in range(200):
+        client.emit("note", n)
+    for _ in range(20):
+        assert echo.received() == []
+    echo.ask("/pause")
+    assert client.call("echo", "last", timeout=DEADLINE) == "last"
+    assert echo.received() == [*(["note", n] for n in range(200)), ["echo", "last"]]
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"]])
 def test_ten_thousand_events_are_heard_in_order(echo, open_client, transports):
     client = open_client(echo, transports)
     for n in range(10_000):

@@ -1,0 +1,32 @@
+"""Answers as JSON: what is not copied is spelt as everything else is."""
+
+import pytest
+from msgspec import Raw
+
+from realtime_kv import verbs
+from realtime_kv.core.frames import Histories, Listed, Synced, Trashed
+
+TRICKY = '"writes":[],"entries":[]'
+
+
+@pytest.mark.parametrize("size", [1, verbs.LARGE_BYTES + 1])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda page: Histories(writes=page, floor=7),
+        lambda page: Trashed(entries=page, next=TRICKY, revision=7),
+        lambda page: Listed(entries=page, next=TRICKY, revision=7),
+        lambda page: Synced(epoch=TRICKY, from_=1, revision=7, reset=True, writes=page, next=TRICKY, keys=1, digest=2),
+        lambda page: Synced(epoch=TRICKY, from_=1, revision=7, reset=False, writes=page, next=None),
+    ],
+)
+def test_a_page_in_pieces_is_the_same_json(make, size):
+    answer = make(Raw(b'["%b"]' % (b"x" * size)))
+    pieces = verbs.encode_in_pieces(answer)
+    assert b"".join(pieces) == verbs.encode(answer)
+    assert (len(pieces) == 1) == (size < verbs.LARGE_BYTES)
+
+
+def test_every_page_of_json_is_known():
+    pages = {kind for kind in verbs.PAGES if verbs.PAGES[kind] in kind.__struct_fields__}
+    assert pages == set(verbs.PAGES)
