@@ -1,6 +1,7 @@
 """Turns: how much of a round of the event loop one client may take before the others are served.
 
-Deficit round robin over seconds of the event loop's time. A round is one pass of the event loop.
+Deficit round robin over seconds of the event loop's time. A round is one pass of the event loop in which somebody waits:
+a client whose share is used up lets everybody pass once, and goes on.
 
 Invariants:
 1. A client that has used up its share of a round is served again once its shares make up for what it has used.
@@ -17,6 +18,8 @@ from realtime_kv.core.runtime import Future, Runtime
 
 # what a client may take of one round: a few dozen small requests
 SHARE_SECONDS = 0.002
+# clients of which it is remembered what they have used since the last round
+MAX_REMEMBERED = 10_000
 
 
 class Turns:
@@ -40,7 +43,8 @@ class Turns:
     def use(self, client: Hashable, seconds: float) -> None:
         """`client` has taken so much time."""
         self._used[client] = self._used.get(client, 0.0) + seconds
-        self._expect_round()
+        if len(self._used) > MAX_REMEMBERED:
+            self._used.clear()
 
     def take(self, client: Hashable, seconds: float) -> None:
         """Wait (green) until it is this client's turn; `seconds` of it are used at once."""
@@ -75,7 +79,7 @@ class Turns:
                 self._serve(client)
         finally:
             self._served = None
-            if self._waiting or self._used:
+            if self._waiting:
                 self._expect_round()
 
     def _serve(self, client: Hashable) -> None:
