@@ -1,7 +1,7 @@
 """Turns: how much of a round of the event loop one client may take before the others are served.
 
-Deficit round robin over seconds of the event loop's time. A round is one pass of the event loop in which somebody waits:
-a client whose share is used up lets everybody pass once, and goes on.
+Deficit round robin over seconds of the event loop's time. A round is one pass of the event loop in which somebody
+waits: a client whose share is used up lets everybody pass once, and goes on.
 
 Invariants:
 1. A client that has used up its share of a round is served again once its shares make up for what it has used.
