@@ -105,7 +105,7 @@ def test_a_sound_server_is_found_sound_and_left_clean(server):
 def test_a_sabotaged_server_is_caught(tmp_path, code, finding):
     server = sabotaged(tmp_path, code).start()
     try:
-        done = doctor(server.url, "--seconds", "1", "--tabs", "3")
+        done = doctor(server.url, "--seconds", "3", "--tabs", "3")
     finally:
         server.close()
     assert done.returncode == 1

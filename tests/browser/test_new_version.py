@@ -11,10 +11,35 @@ from tests.browser.test_accessibility import check
 from tests.browser.test_offline import KEPT
 from tests.running import ROOT, Server
 
-LAUNCHER = """import sys
+# a request whose query is `held` is not answered while there is a file of that name beside this one
+LAUNCHER = """import os, sys, warnings
+from pathlib import Path
+
+warnings.simplefilter("ignore")
+os.environ["EVENTLET_NO_GREENDNS"] = "yes"
+import eventlet
 from realtime_kv.cli import main
+from realtime_kv.web import headers
+
+everywhere = headers.everywhere
+
+def holding(app, config):
+    inner = everywhere(app, config)
+    def wsgi(environ, start_response):
+        while environ.get("QUERY_STRING") == "held" and Path(__file__).with_name("held").exists():
+            eventlet.sleep(0.02)
+        return inner(environ, start_response)
+    return wsgi
+
+headers.everywhere = holding
 sys.exit(main(sys.argv[1:]))
 """
+
+# whether another worker has taken over within a second, in which nothing else would keep it from that
+TAKEN_OVER = """() => new Promise((done) => {
+  navigator.serviceWorker.addEventListener("controllerchange", () => done(true), { once: true })
+  setTimeout(() => done(false), 1_000)
+})"""
 
 
 class Program:
@@ -103,6 +128,30 @@ def test_with_the_service_worker_an_open_page_goes_on_with_the_files_of_its_vers
     # the worker waits up to 30 s for a file that a busy server owes it
     tab.look().page.reload(timeout=90_000)
     expect(tab.page.locator("html")).to_have_attribute("data-activity", "Version 2")
+
+
+def test_a_new_service_worker_waits_for_what_the_one_before_is_answering(visitor, program):
+    ada = visitor()
+    tab = ada.open_tab()
+    tab.page.evaluate(KEPT, 1)
+    program.upgrade()
+    tab.is_live()
+    held = program.folder / "held"
+    held.touch()
+    tab.page.evaluate("navigator.serviceWorker.controller.postMessage('patient')")
+    tab.page.evaluate("setTimeout(() => location.assign('/account?held'))")
+    other = ada.open_tab()
+    other.page.wait_for_function(
+        """async () => {
+          const names = (await caches.keys()).filter((name) => name !== "realtime_kv pages")
+          const sizes = await Promise.all(names.map(async (name) => (await (await caches.open(name)).keys()).length))
+          return sizes.length === 2 && sizes[1] >= sizes[0]
+        }"""
+    )
+    assert not other.page.evaluate(TAKEN_OVER)
+    held.unlink()
+    expect(tab.page.get_by_role("heading", name="Profile", level=1)).to_be_visible()
+    other.page.wait_for_function("async () => (await navigator.serviceWorker.getRegistration()).installing === null")
 
 
 def test_a_new_version_is_offered_once_the_server_says_that_it_runs_one(visitor, program):
