@@ -3,11 +3,14 @@
 import itertools
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 import requests
@@ -133,12 +136,21 @@ def test_a_server_that_is_restarted_meanwhile_is_still_sound(tmp_path, end):
 def test_a_server_that_goes_away_for_good_is_said_too(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(member, "AWAY_SECONDS", 0.5)
     server = Server(tmp_path / "data").start()
-    cable = threading.Timer(1, server.kill)
+
+    def kill_under_way():
+        with closing(sqlite3.connect(f"file:{server.data_dir}/realtime_kv.db?mode=ro", uri=True)) as db:
+            while db.execute("SELECT count(*) FROM log").fetchone()[0] < 10:
+                time.sleep(0.01)
+        server.kill()
+
+    killer = threading.Thread(target=kill_under_way)
+    killer.start()
     try:
-        cable.start()
-        assert main(server.url, 3, 2) == 1
+        # longer than it takes to be killed
+        assert main(server.url, 60, 2) == 1
     finally:
         server.close()
+        killer.join()
     said = capsys.readouterr().err
     assert "was lost for good" in said
     assert "could not be cleaned up" in said
