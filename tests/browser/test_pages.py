@@ -220,3 +220,19 @@ def test_a_page_that_is_not_there(make_person, server):
     page.get_by_role("link", name="Go to the start page").click()
     page.wait_for_url("**/signin")
     person.complaints = [text for text in person.complaints if "status of 404" not in text]
+
+
+@pytest.mark.parametrize("path", ["/activity", "/trash"])
+def test_a_page_without_a_list_that_is_opened_first_loads_the_rest_too(ada, path):
+    ada.set("a", 1)
+    page = ada.new_page()
+    page.goto(ada.server.url + path)
+    expect(page.locator("#main")).to_have_attribute("data-loaded", "all")
+    expect(page.locator("#update")).to_be_empty()
+    # and the list is ready once it is there
+    page.get_by_role("link", name="Keys", exact=True).click()
+    divider = page.get_by_role("separator", name="Width of the key list")
+    expect(divider).to_have_attribute("aria-valuenow", re.compile(r"\d"))
+    before = divider.get_attribute("aria-valuenow")
+    divider.press("ArrowLeft")
+    expect(divider).not_to_have_attribute("aria-valuenow", before)

@@ -19,6 +19,7 @@ export class List {
   #rowHeight = 36
   #marked = null // what marks the matches of the filter
   #hands = null // what handles pointer and keys
+  #soon = false // it is loaded as soon as there is a list: another page may have come first
   #marking
   #bar
   #asides
@@ -40,7 +41,8 @@ export class List {
   /** Loads what will be needed sooner or later, so that it is there when there is no network any more. */
   async loadRest() {
     const ours = [import("./marked.js"), import("./asides.js"), import("./bar.js"), import("./menu.js"), import("./still.js"), import("../shell/quarantine.js")]
-    await Promise.all([this.#grasp(), this.#desk.browse.loadRest(), ...ours])
+    this.#soon = true
+    await Promise.all([this.#grid ? this.#grasp() : import("./hands.js"), this.#desk.browse.loadRest(), ...ours])
     for (const have of [this.#marking, this.#asides, this.#bar]) have()
   }
 
@@ -56,7 +58,10 @@ export class List {
     else this.#begin(rows.view)
     this.#root.ariaBusy = String(!this.#desk.synced)
     render(this.#template(), this.#root)
-    this.#grid ??= this.#adopt(this.#root.querySelector(".grid"))
+    if (!this.#grid) {
+      this.#grid = this.#adopt(this.#root.querySelector(".grid"))
+      if (this.#soon) this.#grasp().catch(() => {})
+    }
     drawKeyed(this.#grid.firstElementChild, this.#visible(), ({ id }) => id, (row) => rowView(this.#desk, row))
     if (orphaned) this.#refocus(focused)
     this.#rememberAnchor()
