@@ -1,6 +1,6 @@
 """How quick the list of keys is, in a real browser.
 
-`python -m tests.browser.speed` prints the figures; test_speed.py keeps them.
+`python -m tests.browser.speed` prints the figures.
 """
 
 import statistics
@@ -12,6 +12,7 @@ from typing import Any
 
 from playwright.sync_api import expect, sync_playwright
 
+from realtime_kv.bootstrap.browser import find
 from tests.browser.browsing import Person, Tab
 from tests.browser.conftest import FLAGS
 from tests.running import Server, fresh_name
@@ -158,7 +159,7 @@ def main() -> None:
     keys = int(sys.argv[1]) if len(sys.argv) > 1 else KEYS
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server = Server(Path(folder) / "data").start()
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find(), args=FLAGS)
         try:
             context: Any = browser.new_context(viewport={"width": 1280, "height": 800})
             person = Person(context, server, fresh_name("ada")).sign_up()
@@ -166,7 +167,10 @@ def main() -> None:
             tab = person.open_tab()
             expect(tab.count).to_contain_text("keys", timeout=60_000)
             print(f"{keys} keys")
-            print(told("a letter in the filter, until it is painted", filter_times(tab), 0.95))
+            filtered, plain = filter_times(tab), plain_times(tab)
+            print(told("a letter in the filter, until it is painted", filtered, 0.95))
+            print(told("the same by a plain loop over as many texts", plain, 0.95))
+            print(f"ratio of the medians: {statistics.median(filtered) / statistics.median(plain):.2f}")
             print(f"rows in the document: at most {most_rows(tab)}")
             print(told("a change in the other tab, until it is painted", paint_times(person, tab), 0.95))
             tasks = long_tasks(person, tab)
