@@ -15,6 +15,8 @@ from pathlib import Path
 from realtime_kv.config import Config, ConfigError, cautions, unknown_settings
 
 ROOT = Path(__file__).resolve().parent.parent
+# a file of tests in one process, which shares its server; in this order the long ones do not come last
+ORDER = ["--dist=loadfile", "--no-loadscope-reorder"]
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -61,7 +63,7 @@ def test(options: argparse.Namespace) -> int:
     # they start hundreds of processes, each of which would compile the whole package anew
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     processes = (os.cpu_count() or 1) + 1
-    return _run("-m", "pytest", *(options.pytest or [f"--numprocesses={processes}", "--dist=loadfile"]))
+    return _run("-m", "pytest", *(options.pytest or [f"--numprocesses={processes}", *ORDER]))
 
 
 def check(options: argparse.Namespace) -> int:
