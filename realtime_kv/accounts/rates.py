@@ -129,7 +129,7 @@ class Rates:
             self.charge(caller, int((thread_time() - began) / UNIT_SECONDS))
 
     def used(self, caller: Caller, seconds: float) -> bool:
-        """Handling the caller's requests has taken so much processor time; whether that was too much."""
+        """Handling the caller's requests has taken so much time; whether that was too much."""
         mine = self._own_time.charge(caller.session_id, seconds)
         return self._time.charge(caller.user_id, seconds) > 0.0 < mine
 

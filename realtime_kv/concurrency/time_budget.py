@@ -1,4 +1,4 @@
-"""Time budgets: what part of the event loop's time each payer may take, in seconds of processor time.
+"""Time budgets: what part of the event loop's time each payer may take.
 
 Invariants:
 1. Debt is bounded: a payer that exceeded its budget is back within `MAX_DEBT_SECONDS` of good behaviour.

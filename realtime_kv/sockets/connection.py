@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from time import perf_counter, thread_time
+from time import perf_counter
 from typing import Any, Protocol
 
 from realtime_kv.concurrency.turns import Turns
@@ -46,10 +46,10 @@ class Receiver(Protocol):
         """Whether this tab has enough unanswered: nothing more is read from it until `engine.resume(eio_sid)`."""
 
     def used(self, eio_sid: str, seconds: float) -> None:
-        """What came from this tab has taken so much processor time."""
+        """What came from this tab has taken so much time."""
 
     def pause(self, eio_sid: str) -> float:
-        """For how many seconds nothing is read from this tab: its user has used too much processor time."""
+        """For how many seconds nothing is read from this tab: handling its user's requests has taken too much time."""
 
 
 class Host(Protocol):
@@ -301,9 +301,9 @@ class Connection:
                 if self.closed:
                     raise Violation("ended by its own packet")
             else:
-                began = thread_time()
+                began = perf_counter()
                 self._hear(message)
-                receiver.used(self.sid, thread_time() - began)
+                receiver.used(self.sid, perf_counter() - began)
             if receiver.busy(self.sid):
                 self._wait_until_resumed()
         self._spend_empty()

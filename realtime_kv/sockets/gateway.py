@@ -181,13 +181,13 @@ class Gateway:
         return tab is not None and tab.unanswered >= UNANSWERED
 
     def used(self, eio_sid: str, seconds: float) -> None:
-        """What came from this tab has taken so much processor time."""
+        """What came from this tab has taken so much time."""
         tab = self._tabs.get(eio_sid)
         if tab is not None and self._rates is not None and self._rates.used(tab.caller, seconds):
             self._limit_log.record("processor_time", account=tab.caller.user_id, credential=tab.caller.session)
 
     def pause(self, eio_sid: str) -> float:
-        """For how many seconds nothing is read from this tab: its user has used too much processor time."""
+        """For how many seconds nothing is read from this tab: handling its user's requests has taken too much time."""
         tab = self._tabs.get(eio_sid)
         return 0.0 if tab is None or self._rates is None else self._rates.pause(tab.caller)
 

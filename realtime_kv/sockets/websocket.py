@@ -10,7 +10,7 @@ Frames are handled as long as the owner gives it a turn; the owner is told how m
 import logging
 import socket
 import struct
-from time import perf_counter, thread_time
+from time import perf_counter
 from typing import Any, Protocol
 
 from websockets.frames import Frame, Opcode
@@ -50,7 +50,7 @@ class Owner(Protocol):
         """For how many seconds it may handle what comes; 0.0: not now, and `go_on()` is called when it may."""
 
     def used(self, websocket: "WebSocket", seconds: float) -> None:
-        """Handling what came has taken so much processor time."""
+        """Handling what came has taken so much time."""
 
     def wait(self, websocket: "WebSocket") -> None:
         """There is more to handle: call `go_on()` at its next turn."""
@@ -196,7 +196,8 @@ class WebSocket:
 
     def _handle(self, read: int = 0) -> None:
         self._handling = True
-        began = thread_time()
+        # the clock of the thread's processor time would cost as much as a small message (7 % with four in flight)
+        began = perf_counter()
         try:
             while self._handle_batch(read):
                 read = 0
@@ -208,7 +209,7 @@ class WebSocket:
             self.close(1011, "transport error")
         finally:
             self._handling = False
-            self._owner.used(self, thread_time() - began)
+            self._owner.used(self, perf_counter() - began)
 
     def _handle_batch(self, read: int) -> bool:
         """Hand out what has come; True when there is more to do at once. `read` bytes are new."""
