@@ -232,12 +232,13 @@ class WebSocket:
         pause = self._owner.on_batch(self, frames, empty, size)
         if self._closing:
             return False
-        if over:
-            self._held = True
-            self._owner.wait(self)
         if pause:
+            # its next turn would come sooner
             self._held = True
             self._hub.schedule_call_global(pause, self.go_on)
+        elif over:
+            self._held = True
+            self._owner.wait(self)
         if self._held:
             self._stop_reading()
             return False
