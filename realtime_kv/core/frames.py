@@ -13,6 +13,8 @@ from msgspec import UNSET, Raw, UnsetType
 
 # a change or a page holds about this many bytes, and one write (or entry) more
 PAGE_BYTES = 512 * 1024
+# from this size on JSON is not copied on its way out: each copy would hold the event loop
+LARGE_BYTES = 64 * 1024
 # later than anything
 NEVER = 1 << 62
 

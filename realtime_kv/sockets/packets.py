@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from realtime_kv.core.frames import LARGE_BYTES
+
 OPEN, CLOSE, PING, PONG, UPGRADE, NOOP = b"0", b"1", b"2", b"3", b"5", b"6"
 CONNECT, DISCONNECT, EVENT = b"40", b"41", b"42"
 BINARY_EVENT, BINARY_ACK = b"45", b"46"
@@ -29,8 +31,6 @@ class Violation(Exception):
 
 
 Buffer = bytes | memoryview
-# from this size on a message is not copied
-LARGE_BYTES = 64 * 1024
 
 
 class NotText(Violation):

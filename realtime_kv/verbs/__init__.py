@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from realtime_kv.core.errors import BadRequest, InvalidValue, NotFound, Refusal
-from realtime_kv.core.frames import Histories, Listed, Synced, Trashed
+from realtime_kv.core.frames import LARGE_BYTES, Histories, Listed, Synced, Trashed
 from realtime_kv.verbs import integers, payloads, surrogates
 from realtime_kv.verbs.payloads import Payload
 
@@ -33,8 +33,6 @@ VERBS: dict[str, type[Payload]] = {
 }
 # in which field of an answer there is a page as the database has made it
 PAGES: dict[type, str] = {Histories: "writes", Trashed: "entries", Listed: "entries", Synced: "writes"}
-# from this size on a page is not copied
-LARGE_BYTES = 64 * 1024
 # what can be asked with GET: these change nothing
 READING = frozenset({"get", "list", "history", "trash", "sync"})
 

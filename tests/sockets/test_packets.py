@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 
+from realtime_kv.core.frames import LARGE_BYTES
 from realtime_kv.sockets import outbox, packets
 from realtime_kv.sockets.packets import Frame, NotText, Violation, ack_frame, event_frame
 
@@ -18,7 +19,7 @@ def test_a_frame_is_what_the_library_would_have_sent(length):
 
 
 def test_a_large_message_stays_in_the_pieces_that_it_came_in():
-    page = b"x" * packets.LARGE_BYTES
+    page = b"x" * LARGE_BYTES
     frame = ack_frame(17, b'{"writes":', memoryview(page), b"}")
     assert [piece.obj for piece in frame.wire if isinstance(piece, memoryview)] == [page]
     assert frame.payload == b'4317[{"writes":%b}]' % page
