@@ -16,8 +16,11 @@ from collections.abc import Callable, Hashable
 
 from realtime_kv.core.runtime import Future, Runtime
 
-# what a client may take of one round: a few dozen small requests
+# what a client may take of one round: a few dozen small requests, and when many wait a part of what a round may last
 SHARE_SECONDS = 0.002
+ROUND_SECONDS = 0.010
+# one small request
+MIN_SHARE_SECONDS = 0.0001
 # clients of which it is remembered what they have used since the last round
 MAX_REMEMBERED = 10_000
 
@@ -25,9 +28,10 @@ MAX_REMEMBERED = 10_000
 class Turns:
     """`runtime.call_later(0, fn)` calls `fn` once the event loop has served what is ready now."""
 
-    def __init__(self, runtime: Runtime, *, share_seconds: float = SHARE_SECONDS) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self.share = share_seconds
+        # of this round
+        self.share = SHARE_SECONDS
         self._used: dict[Hashable, float] = {}
         self._waiting: dict[Hashable, deque[Callable[[], None]]] = {}
         # whose turn is being given at this moment
@@ -72,7 +76,8 @@ class Turns:
 
     def _begin_round(self) -> None:
         self._round_is_due = False
-        share = self.share
+        fair = ROUND_SECONDS / max(1, len(self._waiting))
+        share = self.share = max(MIN_SHARE_SECONDS, min(SHARE_SECONDS, fair))
         self._used = {client: used - share for client, used in self._used.items() if used > share}
         try:
             for client in list(self._waiting):

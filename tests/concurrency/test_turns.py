@@ -2,7 +2,7 @@
 
 import pytest
 
-from realtime_kv.concurrency.turns import MAX_REMEMBERED, SHARE_SECONDS, Turns
+from realtime_kv.concurrency.turns import MAX_REMEMBERED, MIN_SHARE_SECONDS, ROUND_SECONDS, SHARE_SECONDS, Turns
 
 
 class Loop:
@@ -67,6 +67,24 @@ def test_many_connections_of_one_client_share_its_turn(loop, turns):
     before = len(done)
     loop.round()
     assert len(done) - before <= 11
+
+
+@pytest.mark.parametrize("clients", [10, 50, 1000])
+def test_a_round_is_no_longer_for_many_clients(loop, turns, clients):
+    done = []
+    for n in range(clients):
+        turns.use(n, SHARE_SECONDS)
+        Work(turns, n, 10_000, MIN_SHARE_SECONDS, done)()
+    while not done:
+        # what they took before anybody waited
+        assert loop.round()
+    for _ in range(3):
+        before = len(done)
+        loop.round()
+        seconds = (len(done) - before) * MIN_SHARE_SECONDS
+        # everybody has one request in each round, however many they are
+        assert seconds <= max(1.5 * ROUND_SECONDS, clients * MIN_SHARE_SECONDS)
+        assert set(done[before:]) == set(range(clients))
 
 
 def test_what_took_longer_than_a_turn_is_made_up_for(loop, turns):

@@ -192,7 +192,7 @@ ATTACKS = [
     ),
     Attack("unknown opcodes", "stranger", 1, _sockets(frame(b"x", 3) * 100, 8)),
     Attack("binary frames", "stranger", 1, _sockets(frame(b"x" * 1000, 2) * 100, 8)),
-    Attack("close frames", "stranger", 1, _sockets(frame(b"\x03\xe8", 8), 8, churn=True)),
+    Attack("close frames", "stranger", 1, _sockets(frame(b"\x03\xe8", 8), 8, once=True, churn=True)),
     Attack("messages before CONNECT", "stranger", 1, _sockets(frame(b"6") * 5000, 8)),
     Attack("half a large message", "stranger", 1, _sockets(frame(b"x" * 900_000, 1, fin=False), 20, once=True)),
     # Strangers, their connections

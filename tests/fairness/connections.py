@@ -114,7 +114,7 @@ class Line:
 
     open: Open
     blob: bytes
-    # sends it once and then only listens
+    # sends it once and then only listens, until the server closes it
     once: bool = False
     # opens again by itself at once: the opening is the attack
     churn: bool = False
@@ -222,7 +222,7 @@ def _forget(line: Line, selector: selectors.BaseSelector) -> None:
 def _close(line: Line, counts: Counts, selector: selectors.BaseSelector, now: float) -> None:
     counts.closed += 1
     _forget(line, selector)
-    line.again_at = now + REOPEN_SECONDS
+    line.again_at = now + (0.0 if line.churn else REOPEN_SECONDS)
 
 
 def cpu_seconds() -> float:
