@@ -1,0 +1,99 @@
+"""How long a WebSocket is not read from: as long as its owner says, even when it has used up its turn as well."""
+
+import socket
+from types import SimpleNamespace
+
+import pytest
+
+from realtime_kv.sockets.websocket import WebSocket
+from tests.sockets.tools import frame
+
+LIMITS = SimpleNamespace(message_bytes=1024, waiting_bytes=1024, stall_seconds=10.0)
+PAUSE_SECONDS = 3.0
+
+
+class Hub:
+    """An event loop by hand: what is read from, and what is to be called later."""
+
+    READ, WRITE = "read", "write"
+
+    def __init__(self):
+        self.listening = {}
+        self.later = []
+
+    def add(self, kind, fd, on_ready, *_):
+        self.listening[kind] = on_ready
+        return kind
+
+    def remove(self, kind):
+        del self.listening[kind]
+
+    def schedule_call_global(self, seconds, fn, *arguments):
+        self.later.append((seconds, fn))
+
+
+class Owner:
+    """Gives turns of `seconds`; asks for a pause after each batch."""
+
+    def __init__(self, seconds, pause):
+        self.seconds, self.pause = seconds, pause
+        self.heard, self.waits = [], 0
+
+    def turn(self, _websocket):
+        return self.seconds
+
+    def used(self, _websocket, seconds):
+        pass
+
+    def wait(self, _websocket):
+        self.waits += 1
+
+    def on_message(self, _websocket, message):
+        self.heard.append(message)
+        return True
+
+    def on_batch(self, _websocket, frames, empty, size):
+        return self.pause
+
+
+@pytest.fixture
+def peer_of():
+    ends = []
+
+    def connect(hub, owner):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            far = socket.create_connection(listener.getsockname())
+            near, _ = listener.accept()
+        ends.extend((near, far))
+        WebSocket(near, hub, owner, LIMITS).start()
+        return far
+
+    yield connect
+    for end in ends:
+        end.close()
+
+
+def receive(hub, far, *messages):
+    far.sendall(b"".join(frame(0x81, message) for message in messages))
+    hub.listening["read"](0)
+
+
+@pytest.mark.parametrize("seconds", [1e-9, 1000.0], ids=["after its whole turn", "within its turn"])
+def test_a_pause_is_kept(peer_of, seconds):
+    hub, owner = Hub(), Owner(seconds, PAUSE_SECONDS)
+    receive(hub, peer_of(hub, owner), b"6", b"6")
+    assert owner.heard[0] == b"6"
+    # it goes on after the pause and not at its next turn, which would come sooner
+    assert "read" not in hub.listening and owner.waits == 0
+    ((after, go_on),) = hub.later
+    assert after == PAUSE_SECONDS
+    owner.pause = 0.0
+    go_on()
+    assert "read" in hub.listening or owner.waits == 1
+
+
+def test_without_a_pause_the_rest_waits_for_its_next_turn(peer_of):
+    hub, owner = Hub(), Owner(1e-9, 0.0)
+    receive(hub, peer_of(hub, owner), b"6", b"6")
+    assert owner.heard == [b"6"] and owner.waits == 1
+    assert "read" not in hub.listening and hub.later == []
