@@ -33,10 +33,8 @@ def main() -> int:
         people = Path(folder) / "people.json"
         template.save(people)
         print(f"{len(chosen)} attacks on {data.disk_usage(template.folder)} of data", flush=True)
-        columns = (
-            f"{'attack':42} {'p99 ms':>8} {'control':>8} {'times':>6} {'ending':>7} {'held back':>10} {'rounds':>6}"
-        )
-        print(columns, " by", flush=True)
+        columns = ("p99 ms", "control", "times", "ending", "held back", "rounds")
+        print(f"{'attack':42}", *(f"{column:>9}" for column in columns), " by", flush=True)
         bad, results = 0, []
         for name in chosen:
             outcome = trial.run(template, people, name, options.seconds, options.rounds)
@@ -53,8 +51,8 @@ def _show(outcome: trial.Outcome) -> None:
     slowest, milliseconds = outcome.bystander.slowest
     errors = outcome.bystander.errors[:2]
     print(
-        f"{outcome.name:42.42} {outcome.bystander.p99:8.1f} {outcome.control.p99:8.1f} {outcome.times:6.1f} "
-        f"{outcome.ending_ms:7.0f} {outcome.held_back:10} {outcome.rounds:6}  "
+        f"{outcome.name:42.42} {outcome.bystander.p99:9.1f} {outcome.control.p99:9.1f} {outcome.times:9.1f} "
+        f"{outcome.ending_ms:9.0f} {outcome.held_back:9.0f} {outcome.rounds:9}  "
         f"{slowest} {milliseconds:.0f}{f'  {errors}' if errors else ''}{'' if outcome.is_fair else '  <--'}",
         flush=True,
     )
