@@ -93,10 +93,12 @@ class Committer:
         spaces = memtable.spaces
         self._open = [spaces[user_id] for user_id in {write.caller.user_id for write in writes} if user_id in spaces]
         statements.save_passing(cursor, self._open)
+        weight = 0
         for space in self._open:
             if space.log:
-                self._reserve.wrote(sum(write.charge for write in space.log))
+                weight += space.weight
                 memtable.get_ahead(space.user_id, memtable.last_row + 1, space.weight)
+        self._reserve.wrote(weight * 1024)
         memtable.last_row = statements.save_log(cursor, self._open, memtable.last_row)
         if memtable.backlog > BACKLOG:
             self.flush(cursor, memtable.longest_ahead(BACKLOG))

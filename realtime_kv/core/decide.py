@@ -23,7 +23,7 @@ def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str, *,
     if memtable.sessions.get(caller.session_id, 0) <= now and not _is_house(caller, memtable):
         raise Unauthenticated("Your session has ended; sign in again.")
     space = memtable.spaces[caller.user_id]
-    if isinstance(write.refusal, Forbidden):
+    if write.refusal is not None and isinstance(write.refusal, Forbidden):
         # before the receipt: a replay may not tell what the caller may not see
         raise write.refusal
     if write.op_id is not None and (receipt := space.receipts.get(write.op_id)):

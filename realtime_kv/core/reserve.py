@@ -105,7 +105,7 @@ class Reserve:
             raise refusal()
 
     def wrote(self, size: int) -> None:
-        """So many bytes have been written."""
+        """About so many bytes have been written."""
         self._written += size
 
     def look(self, cursor: Cursor) -> None:

@@ -5,6 +5,7 @@ timer. It knows nothing of keys: what a group does is the committer's business, 
 Groups of writes alternate with account work (account_work.py), of which session endings come first.
 """
 
+import itertools
 import logging
 import queue
 import sqlite3
@@ -30,8 +31,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# writes that wait, and those of one user twice: whoever comes last finds room, and one alone has half of it
+# writes that wait; once more than `CROWDED` do, those that a user adds count twice, so that others find room
 QUEUE_LIMIT = 20_000
+CROWDED = QUEUE_LIMIT // 4
 # what is left to flush is flushed when nothing was asked for so long
 IDLE_SECONDS = 0.2
 # what could not be flushed (a full disk) is tried again after so long
@@ -145,8 +147,11 @@ class Writer:
         self._stopping = False
         self._lock = threading.RLock()
         self._counting = threading.Lock()
-        # writes without an outcome, in all and of each user who has any
-        self._queued = 0
+        # writes that came, from any thread, and those that have an outcome
+        self._came = itertools.count(1)
+        self._last = 0
+        self._finished = 0
+        # by user, those without an outcome that came in a crowd
         self._of_users: dict[int, int] = {}
         self.groups = 0
         self.writes = 0
@@ -155,13 +160,9 @@ class Writer:
 
     def submit(self, write: Writable) -> None:
         """Queue `write`; its future resolves once it is durable. Raises Unavailable when too many are waiting."""
-        user_id = write.user_id
-        with self._counting:
-            own = self._of_users.get(user_id, 0)
-            if not self._accepting or self._queued + own >= QUEUE_LIMIT:
-                raise Unavailable("The store is busy or stopping; repeat with the same op_id.")
-            self._of_users[user_id] = own + 1
-            self._queued += 1
+        self._last = number = next(self._came)
+        if number - self._finished > CROWDED or not self._accepting:
+            self._find_room(write, number - self._finished)
         self._put(write)
 
     def run(self, fn: Callable[[Connection], T], client: Client = SYSTEM) -> Future[T]:
@@ -206,7 +207,7 @@ class Writer:
     @property
     def queued(self) -> int:
         """Writes that have been taken in and have no outcome yet."""
-        return self._queued
+        return max(0, self._last - self._finished)
 
     @property
     def thread_id(self) -> int | None:
@@ -227,6 +228,14 @@ class Writer:
             self._close()
         else:
             self._thread.join()
+
+    def _find_room(self, write: Writable, queued: int) -> None:
+        with self._counting:
+            own = self._of_users.get(write.user_id, 0)
+            if not self._accepting or queued + own > QUEUE_LIMIT:
+                self._finished += 1
+                raise Unavailable("The store is busy or stopping; repeat with the same op_id.")
+            self._of_users[write.user_id] = own + 1
 
     def _submit_job(self, fn: Callable[[Connection], T], kind: Kind, client: Client) -> Future[T]:
         if not self._accepting:
@@ -330,16 +339,17 @@ class Writer:
 
     def _count_out(self, group: list[Writable]) -> None:
         """These have their outcomes. Not on the writer's thread: those who submit would wait for it."""
-        of_users = self._of_users
         with self._counting:
-            self._queued -= len(group)
-            for write in group:
-                user_id = write.user_id
-                left = of_users[user_id] - 1
-                if left:
-                    of_users[user_id] = left
-                else:
-                    del of_users[user_id]
+            self._finished += len(group)
+            if self._of_users:
+                self._count_out_of_crowd(group)
+
+    def _count_out_of_crowd(self, group: list[Writable]) -> None:
+        if self.queued <= CROWDED:
+            self._of_users.clear()
+        for write in group:
+            if own := self._of_users.get(write.user_id):
+                self._of_users[write.user_id] = own - 1
 
     def _transact(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         cursor = self._cursor

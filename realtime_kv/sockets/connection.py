@@ -95,6 +95,7 @@ class Connection:
         "_why",
         "closed",
         "network",
+        "payer",
         "probe",
         "session",
         "sid",
@@ -108,6 +109,8 @@ class Connection:
         self._host = host
         self.sid = sid
         self.network = network
+        # who takes turns with the others: its user, or the network of one that has not joined
+        self.payer: int | str = network
         self.websocket: WebSocket | None = None
         self.probe: WebSocket | None = None
         self.upgrading = False
@@ -137,11 +140,6 @@ class Connection:
         return self.sid in self._host.joined
 
     @property
-    def _payer(self) -> int | str:
-        """Who takes turns with the others: its user, or the network of one that has not joined."""
-        return self._host.receiver.account(self.sid) or self.network
-
-    @property
     def message_bytes(self) -> int:
         """The longest message or POST that is taken from it now."""
         limits = self._host.limits
@@ -163,7 +161,10 @@ class Connection:
         if self.closed:
             return
         if self.websocket is not None:
-            self.websocket.send(*_together(frames))
+            if len(frames) == 1:
+                self.websocket.send(frames[0].wire, *frames[0].rest)
+            else:
+                self.websocket.send(*_together(frames))
         elif self._behind > self._host.limits.waiting_bytes:
             self.cut("too slow")
         else:
@@ -315,7 +316,7 @@ class Connection:
         self._spend_empty()
         while pause := host.receiver.pause(self.sid):
             self._wait_a_turn(pause)
-        host.turns.take(self._payer, host.turns.share)
+        host.turns.take(self.payer, host.turns.share)
         self._enough = perf_counter() + host.turns.share
 
     def _spend_empty(self) -> None:
@@ -375,17 +376,17 @@ class Connection:
         if pause := host.receiver.pause(self.sid):
             host.runtime.call_later(pause, websocket.go_on)
             return 0.0
-        seconds = host.turns.left(self._payer)
+        seconds = host.turns.left(self.payer)
         if not seconds:
             self.wait(websocket)
         return seconds
 
     def used(self, websocket: WebSocket, seconds: float) -> None:
-        self._host.turns.use(self._payer, seconds)
+        self._host.turns.use(self.payer, seconds)
         self._host.receiver.used(self.sid, seconds)
 
     def wait(self, websocket: WebSocket) -> None:
-        self._host.turns.wait(self._payer, websocket.go_on)
+        self._host.turns.wait(self.payer, websocket.go_on)
 
     def on_batch(self, websocket: WebSocket, frames: int, empty: int, size: int) -> float:
         self._host.receiver.flush()
@@ -418,7 +419,7 @@ class Connection:
     def _hear_probe(self, websocket: WebSocket, message: bytes) -> None:
         if not self.upgrading and message == packets.PROBE:
             self.upgrading = True
-            websocket.send(*PROBE_ANSWER.wire)
+            websocket.send(PROBE_ANSWER.wire)
             # the client waits for its poll to come back before it says the last word
             self._wake_poll()
         elif self.upgrading and message == packets.UPGRADE and not self._posting:
@@ -469,6 +470,7 @@ class Connection:
             self.hang_up("transport error", code=1011)
         finally:
             self.working = False
+            self.payer = self._host.receiver.account(self.sid) or self.network
             if self.closed:
                 self._host.left(self.sid, self._why)
             elif self.websocket is not None and not self._host.receiver.busy(self.sid):
@@ -489,11 +491,10 @@ class Connection:
 
 def _together(frames: Sequence[Frame]) -> Sequence[Buffer]:
     """The buffers of all frames, the small ones joined."""
-    if len(frames) == 1:
-        return frames[0].wire
-    if all(len(frame.wire) == 1 for frame in frames):
-        return (b"".join([frame.wire[0] for frame in frames]),)
-    return [buffer for frame in frames for buffer in frame.wire]
+    for frame in frames:
+        if frame.rest:
+            return [buffer for frame in frames for buffer in frame.buffers]
+    return (b"".join([frame.wire for frame in frames]),)
 
 
 def _resolve(turn: Future[None]) -> None:

@@ -157,7 +157,11 @@ class Gateway:
         pulse.verbs += 1
         began = None if pulse.verbs % pulse.every else perf_counter()
         try:
-            future = self._ask(tab, body)
+            if len(body) < BYTES_PER_UNIT or self._rates is None:
+                future = self._call(tab, body)
+            else:
+                with self._rates.timed(tab.caller):
+                    future = self._call(tab, body)
         except Refusal as refusal:
             self._acknowledge(tab, ack_id, self._refused(tab, refusal))
         except Exception:
@@ -259,12 +263,6 @@ class Gateway:
         return {user_id: len(room.tabs) for user_id, room in self._rooms.items()}
 
     # answering
-
-    def _ask(self, tab: Tab, body: bytes) -> Future[Any]:
-        if len(body) < BYTES_PER_UNIT or self._rates is None:
-            return self._call(tab, body)
-        with self._rates.timed(tab.caller):
-            return self._call(tab, body)
 
     def _call(self, tab: Tab, body: bytes) -> Future[Any]:
         # nearly every event is spelt like this: `["set",{…}]`

@@ -100,8 +100,10 @@ class Outbox:
     def _try_send(self, data: Sequence[Buffer]) -> Sequence[Buffer] | None:
         """What the kernel did not take: `data` itself, if it took nothing; None when the connection is lost."""
         try:
-            sent = self._sock.send(data[0]) if len(data) == 1 else self._sock.sendmsg(data)
-            return _behind(data, sent)
+            if len(data) > 1:
+                return _behind(data, self._sock.sendmsg(data))
+            sent = self._sock.send(data[0])
+            return () if sent == len(data[0]) else _behind(data, sent)
         except (BlockingIOError, InterruptedError):
             return data
         except OSError:

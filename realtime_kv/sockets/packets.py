@@ -54,35 +54,40 @@ class TooLong(Violation):
 class Frame:
     """One ready-made message, with its WebSocket frame: unmasked, as servers send, so the same bytes for every tab.
 
-    `wire` are the buffers that make up the frame, the header first. A small message is one buffer with its header; a
-    large one stays in the buffers that it came in, because each copy would hold the event loop.
+    `wire` is the frame as far as it stands in one buffer; `rest` are the buffers behind it of a large one, which stays
+    as it came, because each copy would hold the event loop.
     """
 
-    __slots__ = ("_start", "wire")
+    __slots__ = ("_start", "rest", "wire")
 
-    def __init__(self, *payload: Buffer) -> None:
-        size = sum(map(len, payload))
-        header = text_header(size)
+    def __init__(self, payload: bytes, *rest: Buffer) -> None:
+        header = text_header(len(payload) + sum(map(len, rest)) if rest else len(payload))
         self._start = len(header)
-        self.wire: tuple[Buffer, ...]
-        if size < LARGE_BYTES:
-            self.wire = (b"".join((header, *payload)),)
-        else:
-            self.wire = (header, *payload)
+        self.wire = header + payload
+        self.rest = rest
+
+    @property
+    def buffers(self) -> tuple[Buffer, ...]:
+        """All of the frame, in order."""
+        return (self.wire, *self.rest)
 
     @property
     def payload(self) -> bytes:
         """The message itself, as long-polling carries it."""
-        return b"".join(self.wire)[self._start :]
+        return b"".join(self.buffers)[self._start :]
 
 
 def event_frame(name: str, json: bytes) -> Frame:
     """The event `name` with one argument, which is JSON already."""
+    if len(json) < LARGE_BYTES:
+        return Frame(b'42["%b",%b]' % (name.encode(), json))
     return Frame(b'42["%b",' % name.encode(), json, b"]")
 
 
 def ack_frame(ack_id: int, *json: Buffer) -> Frame:
-    """The answer to the event that came with `ack_id`, in one or more pieces."""
+    """The answer to the event that came with `ack_id`; in more than one piece, it is large."""
+    if len(json) == 1 and isinstance(body := json[0], bytes) and len(body) < LARGE_BYTES:
+        return Frame(b"43%d[%b]" % (ack_id, body))
     return Frame(b"43%d[" % ack_id, *json, b"]")
 
 

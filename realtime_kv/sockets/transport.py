@@ -240,7 +240,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
         websocket, begin = self._take_websocket(environ, connection)
         websocket.message_bytes = connection.message_bytes
         connection.websocket = websocket
-        begin(b"".join((switching, *opening.wire)))
+        begin(switching + opening.wire)
         return None
 
     def _upgrade(self, environ: dict[str, Any], connection: Connection) -> None:

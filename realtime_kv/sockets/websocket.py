@@ -165,7 +165,10 @@ class WebSocket:
     # receiving
 
     def _on_readable(self, _fd: int) -> None:
-        if self._ended or not (self._closing or self._has_turn()):
+        if self._ended:
+            return
+        if not self._closing and (self._held or not self._has_turn()):
+            self._stop_reading()
             return
         try:
             data = self._sock.recv(BLOCK)
@@ -191,7 +194,6 @@ class WebSocket:
             self._enough = perf_counter() + seconds
             return True
         self._held = True
-        self._stop_reading()
         return False
 
     def _handle(self, read: int = 0) -> None:
@@ -239,10 +241,7 @@ class WebSocket:
         elif over:
             self._held = True
             self._owner.wait(self)
-        if self._held:
-            self._stop_reading()
-            return False
-        return more
+        return more and not self._held
 
     def _next_message(self) -> bytes | None:
         """The message that the next frame completes, `_NOTHING` or `_FRAGMENT`; None if no whole frame is there."""

@@ -97,6 +97,18 @@ def test_what_took_longer_than_a_turn_is_made_up_for(loop, turns):
     assert rounds == [1, 1, 1, 1, 2, 2, 2, 2, 2, 3] and done == ["dear"] * 3
 
 
+def test_what_comes_together_is_finished_and_made_up_for(loop, turns):
+    done = []
+    turns.use("busy", 0.9 * SHARE_SECONDS)
+    Work(turns, "busy", 15, SHARE_SECONDS / 10, done)()
+    assert len(done) == 10
+    rounds = []
+    while loop.round():
+        rounds.append(len(done))
+    # 1.9 shares were used: 0.9 of the next one are gone, too
+    assert rounds == [15]
+
+
 def test_what_waits_keeps_its_order_and_newcomers_wait_behind_it(loop, turns):
     served = []
     turns.use("flood", 1.5 * SHARE_SECONDS)

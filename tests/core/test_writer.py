@@ -203,7 +203,8 @@ def test_what_was_queued_is_finished_before_the_writer_stops(busy_house, runtime
 
 
 def test_a_full_queue_is_unavailable(busy_house, runtime, monkeypatch):
-    monkeypatch.setattr("realtime_kv.core.writer.QUEUE_LIMIT", 6)
+    monkeypatch.setattr("realtime_kv.core.writer.QUEUE_LIMIT", 4)
+    monkeypatch.setattr("realtime_kv.core.writer.CROWDED", 1)
     refused = []
     store = busy_house.open(runtime, on_refusal=lambda *limit: refused.append(limit))
     alice, charlie = busy_house.add_user("alice"), busy_house.add_user("charlie")
