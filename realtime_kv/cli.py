@@ -1,7 +1,7 @@
-"""The commands behind `python3 run.py`.
+"""Command line: the parser and the commands of `python3 run.py`.
 
-`run.py` reads the command line with this module before anything is installed, so that `--help` and a misspelt option
-are answered at once: the top of this file imports only what comes with Python.
+`run.py` parses the command line with this module before anything is installed, so `--help` and a misspelt option are
+answered at once: at the top, this file imports only the standard library.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from realtime_kv.config import Config, ConfigError, cautions, unknown_settings
+from realtime_kv.version import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 # a file of tests in one process, which shares its server; in this order the long ones do not come last
@@ -20,18 +21,18 @@ ORDER = ["--dist=loadfile", "--no-loadscope-reorder"]
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """The command and its options; prints help, or what is wrong, and exits when that is all there is to do."""
+    """Return the command and its options; print help or the error and exit where that is all there is to do."""
     parser = _parser()
     # everything after `test` is pytest's own
     if arguments[:1] == ["test"] and not {"-h", "--help"} & set(arguments):
         return argparse.Namespace(command="test", pytest=arguments[1:])
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help", "--version"}):
         arguments = ["serve", *arguments]
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
-    """Carry out one command; the exit code."""
+    """Run one command and return its exit code."""
     options = parse(arguments)
     try:
         return COMMANDS[options.command](options)
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Start the server, and stay until it is told to stop."""
+    """Run the server until it is told to stop."""
     config = Config.from_environ(os.environ, host=options.host, port=options.port, data_dir=options.data_dir)
     for sentence in [*unknown_settings(), *cautions(config)]:
         print(f"Warning: {sentence}", file=sys.stderr)
@@ -59,7 +60,7 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def test(options: argparse.Namespace) -> int:
-    """All tests, by one process more than there are processors, as many tests wait; or those that were chosen."""
+    """Run all tests, in one process more than there are processors because many tests wait, or the chosen ones."""
     # they start hundreds of processes, each of which would compile the whole package anew
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     processes = (os.cpu_count() or 1) + 1
@@ -67,33 +68,33 @@ def test(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    """What reads the code without running it."""
+    """Run the static checks."""
     return max(_run("-m", "ruff", "format", "--check"), _run("-m", "ruff", "check"), _run("-m", "mypy"))
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Measure, in other processes."""
+    """Run the benchmarks, in other processes."""
     from bench import command  # noqa: PLC0415 (not before it is installed)
 
     return command.main(options)
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Examine a running server from outside."""
+    """Check a running server from outside."""
     from realtime_kv import doctor as examination  # noqa: PLC0415 (not before it is installed)
 
     return examination.main(options.url, options.seconds, options.tabs)
 
 
 def demo(options: argparse.Namespace) -> int:
-    """Show what the house is for, on a page."""
+    """Show the promises at work on a page."""
     from realtime_kv import demo as demonstration  # noqa: PLC0415 (not before it is installed)
 
     return demonstration.main(options.port, options.seconds, once=options.once, browser=options.browser)
 
 
 def look_after(options: argparse.Namespace) -> int:
-    """One of the commands about people and backups."""
+    """Run one of the administration commands."""
     # as for `serve`
     warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
     os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
@@ -130,84 +131,79 @@ def _parser() -> argparse.ArgumentParser:
         description="A self-hosted, per-user, real-time key/value store.",
         epilog="Settings come from RKV_* environment variables; each command tells its options: run.py serve --help",
     )
+    parser.add_argument("--version", action="version", version=f"realtime_kv {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
 
-    command = commands.add_parser("serve", help="start the server (this is what happens without a command)")
+    command = commands.add_parser("serve", help="start the server (the default command)")
     command.add_argument("--host", help="address to listen on (RKV_HOST, 127.0.0.1)")
     command.add_argument("--port", help="port to listen on, 0 for any free one (RKV_PORT, 5000)")
-    command.add_argument("--data-dir", metavar="FOLDER", help="where everything is kept (RKV_DATA_DIR, ./data)")
+    command.add_argument("--data-dir", metavar="FOLDER", help="data folder (RKV_DATA_DIR, ./data)")
 
     command = commands.add_parser(
-        "test", help="run all tests; what follows is passed on to pytest", usage="run.py test [pytest arguments]"
+        "test", help="run all tests; further arguments are passed to pytest", usage="run.py test [pytest arguments]"
     )
 
-    commands.add_parser("check", help="run the formatter, the linter and the type checker over the code")
+    commands.add_parser("check", help="check formatting, lint and types")
 
-    command = commands.add_parser(
-        "bench", help="measure this server, beside a tutorial-style one and a strong one in Node.js"
-    )
+    command = commands.add_parser("bench", help="measure this server against a tutorial-style one and one in Node.js")
     command.add_argument("--users", type=int, default=10, metavar="N", help="users at once (10)")
     command.add_argument("--tabs", type=int, default=3, metavar="N", help="tabs of each user (3)")
-    command.add_argument(
-        "--rounds", type=int, default=3, metavar="N", help="alternating rounds, of which the median counts (3)"
-    )
+    command.add_argument("--rounds", type=int, default=3, metavar="N", help="alternating rounds; the median counts (3)")
     command.add_argument("--seconds", type=float, default=3.0, metavar="S", help="length of one measurement (3)")
     command.add_argument("--idle-tabs", type=int, default=1000, metavar="N", help="tabs that only listen (1000)")
     command.add_argument("--storm-tabs", type=int, default=500, metavar="N", help="tabs in the restart storm (500)")
     parts = ["load", "stall", "fanout", "growth", "idle", "storm"]
-    command.add_argument("--only", action="append", choices=parts, help="one part of it; may be said several times")
-    command.add_argument("--json", metavar="FILE", help="write everything measured as JSON too")
-    command.add_argument("--docs", action="store_true", help="put figures and plots into docs/benchmarks.md")
+    command.add_argument("--only", action="append", choices=parts, help="run one part only; repeatable")
+    command.add_argument("--json", metavar="FILE", help="also write all results as JSON")
+    command.add_argument("--docs", action="store_true", help="write figures and plots into docs/benchmarks.md")
 
-    command = commands.add_parser("doctor", help="examine a running server: tabs that write, watch and are cut off")
-    command.add_argument("url", nargs="?", metavar="URL", help="where it is (the address that the settings here say)")
+    command = commands.add_parser(
+        "doctor", help="check a running server with tabs that write, watch and lose their connections"
+    )
+    command.add_argument("url", nargs="?", metavar="URL", help="its address (default: the one in the settings)")
     command.add_argument("--seconds", type=float, default=10.0, metavar="S", help="how long the tabs write (10)")
     command.add_argument("--tabs", type=int, default=6, metavar="N", help="how many tabs (6)")
 
-    command = commands.add_parser(
-        "demo", help="watch devices write, lose their connections and their server, and miss nothing"
-    )
-    command.add_argument("--port", type=int, default=0, metavar="N", help="the page's port, 0 for any free one (0)")
+    command = commands.add_parser("demo", help="watch devices write, lose connections and server, and miss no change")
+    command.add_argument("--port", type=int, default=0, metavar="N", help="port of the page, 0 for any free one (0)")
     command.add_argument("--seconds", type=float, default=60.0, metavar="S", help="how long the devices write (60)")
+    command.add_argument("--once", action="store_true", help="exit after one run, with 1 if a change was missed")
     command.add_argument(
-        "--once", action="store_true", help="end when it has been shown once; 1 if anything was missed"
-    )
-    command.add_argument(
-        "--no-browser", dest="browser", action="store_false", help="only say the address, and open no browser"
+        "--no-browser", dest="browser", action="store_false", help="print the address without opening a browser"
     )
     _add_keeping(commands)
     return parser
 
 
 def _add_keeping(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The commands that look after a data folder, whether a server runs on it or not."""
+    """Add the commands that work on a data folder, whether a server runs on it or not."""
 
     def add(name: str, words: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
-        command.add_argument("--data-dir", metavar="FOLDER", help="where everything is kept (RKV_DATA_DIR, ./data)")
-        command.add_argument("--json", action="store_true", help="answer in JSON, one line")
+        command.add_argument("--data-dir", metavar="FOLDER", help="data folder (RKV_DATA_DIR, ./data)")
+        command.add_argument("--json", action="store_true", help="print one line of JSON")
         return command
 
-    command = add("create-admin", "make somebody a superuser, who is there already or not")
-    command.add_argument("name", nargs="?", metavar="NAME", help="the user name (asked for without)")
+    command = add("create-admin", "make an existing or new user a superuser")
+    command.add_argument("name", nargs="?", metavar="NAME", help="user name (asked for if omitted)")
     how = command.add_mutually_exclusive_group()
-    how.add_argument("--password-stdin", action="store_true", help="read a new user's password from the standard input")
-    how.add_argument("--link", action="store_true", help="make a one-time link to choose a password")
-    command = add("reset-link", "make a one-time link with which a user chooses a new password")
-    command.add_argument("name", metavar="NAME", help="the user name")
-    command = add("invite", "make a one-time link with which somebody signs up (RKV_SIGNUPS=invite)")
-    command.add_argument("--note", default="", metavar="TEXT", help="whom it is for, shown to superusers only")
-    command.add_argument("--days", type=int, default=7, metavar="N", help="for how many days it is good (7)")
-    command = add("users", "show who there is, and what they keep")
-    command.add_argument("--search", default="", metavar="TEXT", help="only those whose names contain this")
-    add("purge", "remove what is past its time, for good (the server does it by itself every few hours)")
-    command = add("backup", "copy everything into one file, also while the server runs")
-    command.add_argument("file", metavar="FILE", help="the file to write")
-    command.add_argument("--force", action="store_true", help="replace a file of this name")
-    command = add("restore", "put a backup in the place of everything, also while the server runs")
-    command.add_argument("file", metavar="FILE", help="a file that backup has written")
-    command.add_argument("--yes", action="store_true", help="do not ask")
-    add("confirm-time", "confirm that the system clock is right after it has jumped, so that purge and expiry go on")
+    how.add_argument("--password-stdin", action="store_true", help="read a new user's password from standard input")
+    how.add_argument("--link", action="store_true", help="print a one-time link for choosing a password")
+    command = add("reset-link", "print a one-time link for choosing a new password")
+    command.add_argument("name", metavar="NAME", help="user name")
+    command = add("invite", "print a one-time invitation to sign up (RKV_SIGNUPS=invite)")
+    command.add_argument("--note", default="", metavar="TEXT", help="whom it is for; only superusers see it")
+    command.add_argument("--days", type=int, default=7, metavar="N", help="days until it expires (7)")
+    command = add("users", "list the users and their usage")
+    command.add_argument("--search", default="", metavar="TEXT", help="only names that contain this")
+    add("purge", "delete data past its retention permanently (the server does this every few hours)")
+    command = add("backup", "write a backup of everything to one file, also while the server runs")
+    command.add_argument("file", metavar="FILE", help="file to write")
+    command.add_argument("--force", action="store_true", help="overwrite an existing file")
+    command = add("restore", "replace all data with a backup, also while the server runs")
+    command.add_argument("file", metavar="FILE", help="file written by backup")
+    command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    add("confirm-time", "confirm that the system clock is right after a jump, so purge and expiry continue")
 
 
 if __name__ == "__main__":

@@ -374,7 +374,7 @@ class Connection:
     def turn(self, websocket: WebSocket) -> float:
         host = self._host
         if pause := host.receiver.pause(self.sid):
-            host.runtime.call_later(pause, websocket.go_on)
+            host.runtime.call_later(pause, partial(self.wait, websocket))
             return 0.0
         seconds = host.turns.left(self.payer)
         if not seconds:

@@ -235,9 +235,9 @@ class WebSocket:
         if self._closing:
             return False
         if pause:
-            # its next turn would come sooner
+            # Its next turn would come sooner. And then it takes turns: a crowd whose pauses end together is one round.
             self._held = True
-            self._hub.schedule_call_global(pause, self.go_on)
+            self._hub.schedule_call_global(pause, self._owner.wait, self)
         elif over:
             self._held = True
             self._owner.wait(self)

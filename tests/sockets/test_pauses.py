@@ -1,6 +1,7 @@
 """How long a WebSocket is not read from: as long as its owner says, even when it has used up its turn as well."""
 
 import socket
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -29,7 +30,7 @@ class Hub:
         del self.listening[kind]
 
     def schedule_call_global(self, seconds, fn, *arguments):
-        self.later.append((seconds, fn))
+        self.later.append((seconds, partial(fn, *arguments)))
 
 
 class Owner:
@@ -45,8 +46,9 @@ class Owner:
     def used(self, _websocket, seconds):
         pass
 
-    def wait(self, _websocket):
+    def wait(self, websocket):
         self.waits += 1
+        self.go_on = websocket.go_on
 
     def on_message(self, _websocket, message):
         self.heard.append(message)
@@ -93,10 +95,12 @@ def test_a_pause_is_kept(peer_of, seconds):
     # it goes on after the pause and not at its next turn, which would come sooner
     heard = len(owner.heard)
     assert not reads(hub) and len(owner.heard) == heard and owner.waits == 0
-    ((after, go_on),) = hub.later
+    ((after, pause_is_over),) = hub.later
     assert after == PAUSE_SECONDS
+    pause_is_over()
+    assert not reads(hub) and owner.waits == 1
     owner.seconds, owner.pause = 1000.0, 0.0
-    go_on()
+    owner.go_on()
     assert owner.heard == [b"6", b"6"] and reads(hub)
 
 
