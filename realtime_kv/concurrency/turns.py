@@ -6,8 +6,9 @@ waits: a client whose share is used up lets everybody pass once, and goes on.
 Invariants:
 1. A client that has used up its share of a round is served again once its shares make up for what it has used. Who has
    some of it left may take a whole one: what comes together is seldom torn apart, which would cost more than it helps.
-2. Nobody waits in a round that nobody else takes part in: rounds follow each other at once while somebody waits.
-3. What waits for the same client keeps its order.
+2. However many clients there are, a round takes little longer than `ROUND_SECONDS`: whoever comes later in it waits.
+3. Nobody waits in a round that nobody else takes part in: rounds follow each other at once while somebody waits.
+4. What waits for the same client keeps its order.
 
 Not thread-safe: everything happens on the event loop.
 """
@@ -19,7 +20,7 @@ from realtime_kv.core.runtime import Future, Runtime
 
 # what a client may take of one round: a hundred small requests, and when many wait a part of what a round may last
 SHARE_SECONDS = 0.004
-ROUND_SECONDS = 0.010
+ROUND_SECONDS = 0.016
 # one small request
 MIN_SHARE_SECONDS = 0.0001
 # clients of which it is remembered what they have used since the last round
@@ -35,19 +36,25 @@ class Turns:
         self.share = SHARE_SECONDS
         self._used: dict[Hashable, float] = {}
         self._waiting: dict[Hashable, deque[Callable[[], None]]] = {}
+        # what all have used since the last round
+        self._total = 0.0
         # whose turn is being given at this moment
         self._served: Hashable = None
         self._round_is_due = False
 
     def left(self, client: Hashable) -> float:
         """For how many seconds `client` may go on in this round; 0.0 when it has to `wait`."""
-        if client in self._waiting and client != self._served:
+        if client != self._served and (client in self._waiting or self._total >= ROUND_SECONDS):
             return 0.0
         return self.share if self._used.get(client, 0.0) < self.share else 0.0
 
     def use(self, client: Hashable, seconds: float) -> None:
         """`client` has taken so much time."""
         self._used[client] = self._used.get(client, 0.0) + seconds
+        self._total += seconds
+        if self._total >= ROUND_SECONDS:
+            # everybody waits for it
+            self._expect_round()
         if len(self._used) > MAX_REMEMBERED:
             self._used.clear()
 
@@ -77,6 +84,7 @@ class Turns:
 
     def _begin_round(self) -> None:
         self._round_is_due = False
+        self._total = 0.0
         fair = ROUND_SECONDS / max(1, len(self._waiting))
         share = self.share = max(MIN_SHARE_SECONDS, min(SHARE_SECONDS, fair))
         self._used = {client: used - share for client, used in self._used.items() if used > share}
