@@ -6,7 +6,7 @@ waits: a client whose share is used up lets everybody pass once, and goes on.
 Invariants:
 1. A client that has used up its share of a round is served again once its shares make up for what it has used. Who has
    some of it left may take a whole one: what comes together is seldom torn apart, which would cost more than it helps.
-2. However many clients there are, a round takes little longer than `ROUND_SECONDS`: whoever comes later in it waits.
+2. However many clients there are, a round takes little longer than `round_seconds`: whoever comes later in it waits.
 3. Nobody waits in a round that nobody else takes part in: rounds follow each other at once while somebody waits.
 4. What waits for the same client keeps its order.
 
@@ -30,10 +30,14 @@ MAX_REMEMBERED = 10_000
 class Turns:
     """`runtime.call_later(0, fn)` calls `fn` once the event loop has served what is ready now."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(
+        self, runtime: Runtime, *, share_seconds: float = SHARE_SECONDS, round_seconds: float = ROUND_SECONDS
+    ) -> None:
         self._runtime = runtime
+        self._most = share_seconds
+        self._round = round_seconds
         # of this round
-        self.share = SHARE_SECONDS
+        self.share = share_seconds
         self._used: dict[Hashable, float] = {}
         self._waiting: dict[Hashable, deque[Callable[[], None]]] = {}
         # what all have used since the last round
@@ -44,7 +48,7 @@ class Turns:
 
     def left(self, client: Hashable) -> float:
         """For how many seconds `client` may go on in this round; 0.0 when it has to `wait`."""
-        if client != self._served and (client in self._waiting or self._total >= ROUND_SECONDS):
+        if client != self._served and (client in self._waiting or self._total >= self._round):
             return 0.0
         return self.share if self._used.get(client, 0.0) < self.share else 0.0
 
@@ -52,7 +56,7 @@ class Turns:
         """`client` has taken so much time."""
         self._used[client] = self._used.get(client, 0.0) + seconds
         self._total += seconds
-        if self._total >= ROUND_SECONDS:
+        if self._total >= self._round:
             # everybody waits for it
             self._expect_round()
         if len(self._used) > MAX_REMEMBERED:
@@ -85,8 +89,8 @@ class Turns:
     def _begin_round(self) -> None:
         self._round_is_due = False
         self._total = 0.0
-        fair = ROUND_SECONDS / max(1, len(self._waiting))
-        share = self.share = max(MIN_SHARE_SECONDS, min(SHARE_SECONDS, fair))
+        fair = self._round / max(1, len(self._waiting))
+        share = self.share = max(MIN_SHARE_SECONDS, min(self._most, fair))
         self._used = {client: used - share for client, used in self._used.items() if used > share}
         try:
             for client in list(self._waiting):

@@ -60,6 +60,7 @@ class Host(Protocol):
     runtime: Runtime
     joined: set[str]
     turns: Turns
+    stranger_turns: Turns
 
     # in a greenlet of its own, which may wait
     spawn: Callable[..., None]
@@ -99,6 +100,7 @@ class Connection:
         "probe",
         "session",
         "sid",
+        "turns",
         "unanswered",
         "upgrading",
         "websocket",
@@ -111,6 +113,7 @@ class Connection:
         self.network = network
         # who takes turns with the others: its user, or the network of one that has not joined
         self.payer: int | str = network
+        self.turns = host.stranger_turns
         self.websocket: WebSocket | None = None
         self.probe: WebSocket | None = None
         self.upgrading = False
@@ -316,8 +319,8 @@ class Connection:
         self._spend_empty()
         while pause := host.receiver.pause(self.sid):
             self._wait_a_turn(pause)
-        host.turns.take(self.payer, host.turns.share)
-        self._enough = perf_counter() + host.turns.share
+        self.turns.take(self.payer, self.turns.share)
+        self._enough = perf_counter() + self.turns.share
 
     def _spend_empty(self) -> None:
         if self._empty:
@@ -376,17 +379,17 @@ class Connection:
         if pause := host.receiver.pause(self.sid):
             host.runtime.call_later(pause, partial(self.wait, websocket))
             return 0.0
-        seconds = host.turns.left(self.payer)
+        seconds = self.turns.left(self.payer)
         if not seconds:
             self.wait(websocket)
         return seconds
 
     def used(self, websocket: WebSocket, seconds: float) -> None:
-        self._host.turns.use(self.payer, seconds)
+        self.turns.use(self.payer, seconds)
         self._host.receiver.used(self.sid, seconds)
 
     def wait(self, websocket: WebSocket) -> None:
-        self._host.turns.wait(self.payer, websocket.go_on)
+        self.turns.wait(self.payer, websocket.go_on)
 
     def on_batch(self, websocket: WebSocket, frames: int, empty: int, size: int) -> float:
         self._host.receiver.flush()
@@ -470,11 +473,18 @@ class Connection:
             self.hang_up("transport error", code=1011)
         finally:
             self.working = False
-            self.payer = self._host.receiver.account(self.sid) or self.network
+            self._find_payer()
             if self.closed:
                 self._host.left(self.sid, self._why)
             elif self.websocket is not None and not self._host.receiver.busy(self.sid):
                 self.websocket.go_on()
+
+    def _find_payer(self) -> None:
+        account = self._host.receiver.account(self.sid)
+        if account is None:
+            self.payer, self.turns = self.network, self._host.stranger_turns
+        else:
+            self.payer, self.turns = account, self._host.turns
 
     def _depart(self, reason: str) -> None:
         if self.closed:

@@ -55,6 +55,10 @@ class Limits:
     refuse_origin: Callable[[Mapping[str, Any]], str] = lambda _environ: "Not an accepted origin."
 
 
+# what all clients that have not joined may take of the event loop before others are served
+STRANGER_ROUND_SECONDS = 0.004
+
+
 class TooMany(Exception):
     """This address has as many connections as one may have."""
 
@@ -83,6 +87,9 @@ class Connections:
         self.work = work
         self.left = left
         self.turns = Turns(runtime)
+        self.stranger_turns = Turns(
+            runtime, share_seconds=STRANGER_ROUND_SECONDS / 4, round_seconds=STRANGER_ROUND_SECONDS
+        )
         self.by_sid: dict[str, Connection] = {}
         self.joined: set[str] = set()
         # WebSockets whose TCP connection is still there, said goodbye to or not
