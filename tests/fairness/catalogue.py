@@ -57,6 +57,24 @@ def _sockets(blob: bytes, count: int, *, addresses: int = 1, once: bool = False,
     return lines
 
 
+def _handshakes(count: int, *, addresses: int = 1) -> Lines:
+    """WebSockets that are opened, and closed as soon as they are."""
+
+    def lines(context: Context) -> list[Line]:
+        return [
+            Line(
+                lambda n=n: _connect(context.port, _address(n % addresses)),
+                connections.handshake(context.port),
+                once=True,
+                churn=True,
+                until=b'{"sid"',
+            )
+            for n in range(count)
+        ]
+
+    return lines
+
+
 def _joining(token: str, count: int, *, addresses: int = 1) -> Lines:
     """WebSockets that try to join with this token, again and again."""
 
@@ -196,8 +214,8 @@ ATTACKS = [
     Attack("messages before CONNECT", "stranger", 1, _sockets(frame(b"6") * 5000, 8)),
     Attack("half a large message", "stranger", 1, _sockets(frame(b"x" * 900_000, 1, fin=False), 20, once=True)),
     # Strangers, their connections
-    Attack("handshakes", "stranger", 1, _sockets(b"", 8, churn=True)),
-    Attack("handshakes, 50 addresses", "stranger", MANY, _sockets(b"", MANY, addresses=MANY, churn=True)),
+    Attack("handshakes", "stranger", 1, _handshakes(32)),
+    Attack("handshakes, 50 addresses", "stranger", MANY, _handshakes(2 * MANY, addresses=MANY)),
     Attack("CONNECT with a bad token", "stranger", 1, _joining("rks_nobody", 8)),
     Attack("CONNECT with a bad token, 50 addresses", "stranger", MANY, _joining("rks_nobody", MANY, addresses=MANY)),
     Attack("idle sockets", "stranger", 1, _sockets(b"", 300)),

@@ -118,6 +118,8 @@ class Line:
     once: bool = False
     # opens again by itself at once: the opening is the attack
     churn: bool = False
+    # closes as soon as this has come
+    until: bytes = b""
     # never reads
     deaf: bool = False
     sock: socket.socket | None = None
@@ -125,6 +127,7 @@ class Line:
     again_at: float = 0.0
     sent: int = 0
     tail: bytes = field(default=b"", repr=False)
+    finished: bool = False
 
     @property
     def questions(self) -> int:
@@ -189,7 +192,8 @@ def _read(line: Line, counts: Counts) -> bool:
     line.tail = data[-9:]
     # what stands in the tail is not counted twice
     counts.answers -= line.tail.count(b'"ok":true')
-    return True
+    line.finished = bool(line.until) and line.until in text
+    return not line.finished
 
 
 def _write(line: Line, counts: Counts, selector: selectors.BaseSelector) -> bool:
@@ -220,7 +224,8 @@ def _forget(line: Line, selector: selectors.BaseSelector) -> None:
 
 
 def _close(line: Line, counts: Counts, selector: selectors.BaseSelector, now: float) -> None:
-    counts.closed += 1
+    counts.closed += not line.finished
+    line.finished = False
     _forget(line, selector)
     line.again_at = now + (0.0 if line.churn else REOPEN_SECONDS)
 
