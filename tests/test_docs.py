@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import requests
 
-from realtime_kv import verbs
+from realtime_kv import browser_files, verbs
 from realtime_kv.core import errors
 from tests.running import DEADLINE, ROOT, Server
 
 README = (ROOT / "README.md").read_text()
 DEFAULT = "http://127.0.0.1:5000"
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
+PAGES = [page.relative_to(ROOT) for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]]
 
 
 # what the README calls its user
@@ -96,7 +97,23 @@ def test_every_verb_and_every_code_is_described():
         assert re.search(rf"`{code}`[^|]*\| {status} \|", PROTOCOL), code
 
 
-@pytest.mark.parametrize("document", [Path("README.md"), *[p.relative_to(ROOT) for p in (ROOT / "docs").rglob("*.md")]])
+def test_every_library_that_browsers_get_is_in_the_notices():
+    notices = (ROOT / "NOTICES.md").read_text()
+    for file in browser_files.VENDOR.values():
+        scope, _, rest = file.partition("/")
+        name = f"{scope}/{rest.partition('/')[0]}" if scope.startswith("@") else scope
+        # packages of one scope share a row
+        named = name in notices or (scope in notices and f" {rest.partition('/')[0]}" in notices)
+        assert named, name
+
+
+def test_every_page_of_the_documentation_is_in_its_index():
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages == set(re.findall(r"\]\(([a-z-]+\.md)\)", index))
+
+
+@pytest.mark.parametrize("document", PAGES, ids=str)
 def test_links_lead_somewhere(document):
     text = (ROOT / document).read_text()
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
