@@ -40,7 +40,7 @@ print(Circle.alive)
 """
 
 AT_ONCE = 200
-ROUNDS = 50
+ROUNDS = 30
 
 
 def come_and_go(server, request):
@@ -66,7 +66,7 @@ def test_connections_that_have_gone_are_forgotten(tmp_path, request_):
         for _ in range(ROUNDS):
             come_and_go(server, request_)
         after = server.status("VmRSS")
-        assert after < before + 24 * 1024
+        assert after < before + 14 * 1024
     finally:
         server.close()
 

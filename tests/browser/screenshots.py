@@ -1,4 +1,7 @@
-"""Pictures of the pages and their states, light, dark and on a phone, for people: `test-results/screenshots/`."""
+"""Pictures of the pages and their states, light, dark and on a phone, in `test-results/screenshots/`.
+
+For people, so by command: `python3 run.py test tests/browser/screenshots.py`.
+"""
 
 import json
 import re
