@@ -44,6 +44,7 @@ from realtime_kv.server.control import Control
 from realtime_kv.server.data_lock import CannotServe, lock_data, mark, require_database
 from realtime_kv.server.http import Door, Listener
 from realtime_kv.server.hub import Hub
+from realtime_kv.server.processor_time import metered
 from realtime_kv.server.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
     serving = eventlet.spawn(
         wsgi.server,
         listener,
-        app,
+        metered(app),
         protocol=Door(admission, config.origins).open,
         max_size=CONNECTIONS,
         socket_timeout=30,

@@ -23,13 +23,16 @@ from realtime_kv.concurrency.turns import Turns
 from realtime_kv.core.errors import RateLimited, Unavailable
 from realtime_kv.core.runtime import Future, Runtime
 from realtime_kv.metrics.limit_log import LimitLog
-from realtime_kv.sockets.budgets import BYTE_COST, REQUEST_COST
+from realtime_kv.sockets.budgets import BYTE_COST, CONNECTION_COST, REQUEST_COST
 
 MIB = 1024 * 1024
 
 # what part of the event loop's time answers that refuse a credential's requests may take, and how much at once
 REFUSED_SHARE = 0.1
 REFUSED_BURST_SECONDS = 0.2
+# what one network's strangers, and all strangers, may take of the event loop before others are served
+STRANGER_SHARE_SECONDS = 0.001
+STRANGER_ROUND_SECONDS = 0.004
 # how long a request may wait for its network's budget
 MAX_WAIT_SECONDS = 4.0
 MAX_KNOWN = 20_000
@@ -99,6 +102,9 @@ class Admission:
         # whose each credential is; 0 if that is not known
         self._known: OrderedDict[int, int] = OrderedDict()
         self._turns = Turns(runtime)
+        self._stranger_turns = Turns(
+            runtime, share_seconds=STRANGER_SHARE_SECONDS, round_seconds=STRANGER_ROUND_SECONDS
+        )
         self._bodies: Counter[str | int] = Counter()
         self._large_bytes = self._small_bytes = 0
 
@@ -115,6 +121,10 @@ class Admission:
             self._evict(next(iter(self._idle)))
         self._open[network] += 1
         self._count += 1
+        # behind proxies it is not the network of whoever asks
+        if self._budget is not None and self._per_network and self._budget.charge(network, CONNECTION_COST):
+            # its requests without a session wait for that
+            self._limit_log.record("unauthenticated_work", network=network)
         return True
 
     def disconnect(self, network: str) -> None:
@@ -159,11 +169,20 @@ class Admission:
             while overdue := self._refused.overdue(credential):
                 self._limit_log.record("processor_time", account=user, network=network)
                 self._wait(self._after(overdue))
-        self._turns.take(payer, REQUEST_COST)
+        self._turns_of(ticket).take(payer, REQUEST_COST)
         return ticket
 
-    def done(self, ticket: Ticket, recognised: Recognised | None, *, too_much: bool = False) -> None:
-        """The request has been answered, perhaps by 429: `too_much`; for `recognised` see `door.RECOGNISED`."""
+    def done(
+        self, ticket: Ticket, recognised: Recognised | None, *, too_much: bool = False, seconds: float = 0.0
+    ) -> None:
+        """The request has been answered, perhaps by 429: `too_much`; for `recognised` see `door.RECOGNISED`.
+
+        It has taken `seconds` of processor time, of which REQUEST_COST was charged when it was admitted.
+        """
+        if self._budget is not None and seconds > REQUEST_COST:
+            self._turns_of(ticket).use(ticket.payer, seconds - REQUEST_COST)
+            if not ticket.known:
+                self._budget.charge(ticket.network, seconds - REQUEST_COST)
         if too_much and ticket.known and ticket.credential is not None:
             self._refused.charge(ticket.credential, REQUEST_COST)
         self._bodies[ticket.holder] -= ticket.large_bytes + ticket.small_bytes
@@ -211,6 +230,9 @@ class Admission:
         else:
             self._small_bytes += size
             ticket.small_bytes += size
+
+    def _turns_of(self, ticket: Ticket) -> Turns:
+        return self._turns if ticket.known else self._stranger_turns
 
     def _wait_for_budget(self, network: str) -> None:
         assert self._budget is not None

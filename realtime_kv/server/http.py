@@ -19,6 +19,7 @@ from realtime_kv.accounts.door import HUNG_UP, RECOGNISED, TOO_MUCH
 from realtime_kv.core.errors import BadRequest, Refusal
 from realtime_kv.server import strict
 from realtime_kv.server.admission import Admission, Ticket
+from realtime_kv.server.processor_time import PROCESSOR_TIME
 from realtime_kv.server.reading import PAUSE_SECONDS, HeaderLines, HeadersTooLong, Reads
 
 log = logging.getLogger(__name__)
@@ -139,7 +140,12 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
                 self._deadline.cancel()
             if self._ticket is not None:
                 ticket, self._ticket = self._ticket, None
-                self._admission.done(ticket, self.environ.get(RECOGNISED), too_much=TOO_MUCH in self.environ)
+                self._admission.done(
+                    ticket,
+                    self.environ.get(RECOGNISED),
+                    too_much=TOO_MUCH in self.environ,
+                    seconds=self.environ.get(PROCESSOR_TIME, 0.0),
+                )
 
     def _read_request_line(self) -> bytes:
         self._admission.idle(self, self._network)

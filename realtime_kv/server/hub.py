@@ -14,6 +14,7 @@ from eventlet.hubs import epolls
 
 from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.runtime import Future, Handle
+from realtime_kv.server.processor_time import current_meter
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,13 @@ class Hub:
                 raise RuntimeError("the hub itself must not wait")
             arrival: event.Event = event.Event()
             future.then(lambda _: arrival.send())
+            meter = current_meter()
+            if meter is not None:
+                meter.stop()
             with eventlet.Timeout(timeout, False):
                 arrival.wait()
+            if meter is not None:
+                meter.start()
         if not future.done:
             raise Unavailable()
         return future.result()

@@ -90,6 +90,20 @@ def test_a_session_that_has_ended_is_charged_to_its_network(admission, budget):
     assert spent(budget) == 2
 
 
+def test_a_dear_page_is_charged_to_its_network_by_processor_time_and_to_no_session(admission, budget):
+    ticket = admission.admit(request("/api"))
+    admission.done(ticket, None, seconds=20 * REQUEST_COST)
+    assert spent(budget) == 20
+    ticket = admission.admit(request(**cookie()))
+    admission.done(ticket, (TOKEN, 7))
+    before = spent(budget)
+    ticket = admission.admit(request("/api", **cookie()))
+    admission.done(ticket, (TOKEN, 7), seconds=20 * REQUEST_COST)
+    assert spent(budget) == before
+    # it took its time from the next rounds instead
+    assert admission._turns.left(ticket.payer) == 0.0
+
+
 def test_a_user_has_one_share_of_the_room_for_bodies_and_a_few_users_cannot_fill_it(admission):
     held = [0] * 10
     for user in range(10):
