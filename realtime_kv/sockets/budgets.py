@@ -23,7 +23,7 @@ NETWORK_BURST_SECONDS = 4.0
 
 # what things cost, in seconds, as measured on a slow core
 REQUEST_COST = 0.001
-CONNECTION_COST = 0.0002
+CONNECTION_COST = 0.0005
 OPEN_COST = 0.001
 CONNECT_COST = 0.003
 FRAME_COST = 50e-6

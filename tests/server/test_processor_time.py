@@ -1,4 +1,4 @@
-"""Processor time of requests: counted for whoever used it, and charged to the network of a request without a session."""
+"""Processor time of requests: counted for whoever used it, and charged to the network of one without a session."""
 
 import time
 
