@@ -17,8 +17,7 @@ def check_key(caller: Caller, key: str) -> None:
 
 
 def check_write(caller: Caller, verb: str, ops: Sequence[Op]) -> None:
-    """Raise Forbidden unless the caller may write these keys; in a batch with the `index` of the first forbidden one.
-    """
+    """Raise Forbidden unless the caller may write these keys; in a batch with the `index` of the first other one."""
     if caller.scope != "write":
         raise Forbidden("This token may only read.", needs="write")
     prefix = caller.prefix

@@ -59,8 +59,7 @@ class Readings:
     def submit(
         self, caller: Caller, step: Step, kind: str, *, expected_ms: float = 1.0, indexed: bool = False
     ) -> Future[Any]:
-        """Run `step` and its further steps; the future resolves with the last answer. Raises RateLimited, Unavailable.
-        """
+        """Run `step` and its further steps; the future gets the last answer. Raises RateLimited, Unavailable."""
         reading = _Reading(caller, kind, expected_ms)
         flush = self._up_to_date(caller.user_id, indexed=indexed)
         self._open[reading] = None

@@ -53,7 +53,7 @@ _TRASHED = "SELECT deleted_at FROM entries WHERE user_id = :user AND key = :key 
 
 
 def page_sql(source: str, document: str, *, wanted: str) -> str:
-    """Return SQL for a slice of a page: documents of the `wanted` of `:rows` rows, up to `:left` and `:bytes`."""
+    """Return SQL for a slice of a page: of `:rows` rows of `source` the `wanted` documents, to `:left` and `:bytes`."""
     return f"""
 SELECT group_concat(document, ',') FILTER (WHERE fits), max(key) FILTER (WHERE fits),
     count(document) FILTER (WHERE fits), count(*) FILTER (WHERE fits), count(*),

@@ -229,8 +229,7 @@ class Workers:
         self._inline_lock = threading.RLock()
 
     def submit(self, fn: Callable[[Any], T]) -> Future[T]:
-        """Run `fn(resource)` on one of the threads; the future resolves on the event loop's thread. Raises Unavailable.
-        """
+        """Run `fn(resource)` on one of the threads; resolve on the event loop's thread. Raises Unavailable."""
         if self._stopped:
             raise Unavailable("The server is stopping; try again in a moment.", retry_after=5)
         future: Future[T] = Future()
@@ -270,8 +269,7 @@ def carry_out(
     resource: Any,
     on_error: Callable[[BaseException], None],
 ) -> None:
-    """Run `fn(resource)` on this thread; the future resolves on the event loop's. An exception goes to `on_error` too.
-    """
+    """Run `fn(resource)` on this thread, and resolve on the event loop's. `on_error` gets the exception, if any."""
     try:
         answer = fn(resource)
     except BaseException as error:  # passed to the waiting caller: nothing is swallowed here
