@@ -1,4 +1,4 @@
-"""Fair queue: work waits per user, and within a user per credential; the user who has consumed least is served next.
+"""Fair queue: work waits per user, and within a user per credential; the user with the least consumption is next.
 
 Start-time fair queueing: every user has a virtual time, which advances by the cost of the work done for them.
 
@@ -96,7 +96,7 @@ class FairQueue(Generic[Item]):
         self._max_total = max_total
         self._users: dict[Hashable, _User[Item]] = {}
         self._finished: OrderedDict[Hashable, float] = OrderedDict()
-        # users who may be served next: virtual time, number of the entry, user
+        # users that may be served next: virtual time, number of the entry, user
         self._heap: list[tuple[float, int, _User[Item]]] = []
         self._numbers = itertools.count(1)
         self._clock = 0.0
@@ -159,7 +159,7 @@ class FairQueue(Generic[Item]):
         return None
 
     def finish(self, item: Item, cost: float) -> None:
-        """Record that `item` has been served and what it has cost."""
+        """Record that `item` has been served, and its actual cost."""
         user = self._users[item.user]
         user.running -= 1
         user.virtual_time += cost - item.cost

@@ -30,7 +30,7 @@ MAX_REMEMBERED = 10_000
 
 
 class Turns:
-    """The scheduler; `runtime.call_later(0, fn)` calls `fn` once the event loop has served what is ready now."""
+    """The scheduler; `runtime.call_later(0, fn)` calls `fn` once the event loop has served the work ready now."""
 
     def __init__(
         self, runtime: Runtime, *, share_seconds: float = SHARE_SECONDS, round_seconds: float = ROUND_SECONDS

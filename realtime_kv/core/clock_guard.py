@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 
-# a time that the machine may have been off is believed without confirmation
+# a machine that was off for up to this long is believed without confirmation
 DOWNTIME = 3 * DAY
 # the clock has to agree with the monotonic clock for this long before entries and sessions expire by it
 EXPIRY_HOLD = HOUR

@@ -101,7 +101,7 @@ class Purge(Upkeep):
         return removed
 
     def spaces(self, users: Collection[int]) -> int:
-        """Remove everything in the spaces of users who may no longer write; return the number of writes and keys."""
+        """Remove everything in the spaces of `users`, who may no longer write; return the number of writes and keys."""
         if not users:
             return 0
         removed = 0
