@@ -1,1 +1,1 @@
-"""How work is shared out between users: queues, and the threads that serve them."""
+"""Fair sharing of work between users: queues, and the threads that serve them."""

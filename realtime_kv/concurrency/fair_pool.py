@@ -1,13 +1,13 @@
 """Fair pool: a few real threads that serve a fair queue; each may hold a resource of its own (a connection, a process).
 
 Invariants:
-1. Users are served by what they have consumed, in milliseconds of the threads' processor time (fair_queue.py).
-2. Expensive work never occupies all threads: one is kept for cheap work. What a kind of work costs a user is learnt
-   from what it cost last.
+1. Users are served by their consumption, in milliseconds of the threads' processor time (fair_queue.py).
+2. Expensive work never occupies all threads: one is kept for cheap work. The pool learns the cost of each user's kinds
+   of work from their last costs.
 3. Work whose owner has gone, or whose credential has ended, is dropped while it waits.
 
-`submit` may be called from any thread; outcomes come out on the edge's thread. Where the runtime has no threads, work
-is done in the caller.
+`submit` may be called from any thread; futures resolve on the event loop's thread. Where the runtime has no threads,
+work runs in the caller.
 """
 
 import threading
@@ -24,25 +24,25 @@ from realtime_kv.core.runtime import Future, Runtime, carry_out
 
 T = TypeVar("T")
 
-# work that is expected to take this much processor time counts as expensive, in milliseconds
+# work with this expected processor time or more counts as expensive, in milliseconds
 EXPENSIVE_MS = 3.0
-# how much of what was learnt about a kind of work the last measurement replaces
+# weight of the last measurement in the learnt cost of a kind of work
 _LEARNING = 0.5
-# how many dropped jobs are told of at once
+# dropped jobs that fail in one delivery
 _TOGETHER = 16
 # users and kinds of work whose cost is remembered
 _REMEMBERED = 8192
 
 
 class Client(NamedTuple):
-    """Whose work it is: a user (or a network), a credential of theirs, and what it is dropped with, if anything."""
+    """Owner of work: a user (or a network), their credential, and optionally an object whose end drops the work."""
 
     user: Hashable
     credential: Hashable = None
     owner: object = None
 
 
-# the server's own upkeep: one client among the others
+# the server's own maintenance: one client among the others
 SYSTEM = Client("system")
 
 
@@ -59,10 +59,11 @@ class _Job:
 
 
 class FairPool:
-    """`threads` real threads before which everybody's work waits in turns.
+    """A pool of `threads` real threads for which work waits in fair order.
 
-    `on_limit` is told whose work was refused because too much of it was waiting, `on_error` what work has raised; both
-    on any thread. Work that is not `measured` costs what is expected: that of a thread which waits for a process, say.
+    `on_limit` receives the client whose work was refused because too much of it was waiting, `on_error` the exception
+    that work raised; both may be called on any thread. Work that is not `measured` costs its expected cost: work of a
+    thread that waits for a process, for example.
     """
 
     def __init__(
@@ -110,10 +111,10 @@ class FairPool:
         expected_ms: float = 1.0,
         first: bool = False,
     ) -> Future[T]:
-        """`fn(resource)` on one of the threads, at this client's turn. Raises RateLimited, Unavailable.
+        """Run `fn(resource)` on one of the threads, at this client's turn. Raises RateLimited, Unavailable.
 
-        `expected_ms` is what it is expected to cost where nothing is known of this `kind` of work of this user yet.
-        What comes `first` is served before everything else that waits for its credential: a further step.
+        `expected_ms` is the expected cost while none is known for this user and `kind` of work. With `first`, the work
+        is served before all other waiting work of its credential: for a further step.
         """
         if not self._threads:
             if self._stopped:
@@ -124,7 +125,7 @@ class FairPool:
             return future
         job = _Job(fn, client, kind, self._costs.get((client.user, kind), expected_ms))
         with self._lock:
-            # under the lock: what is pushed after `stop` would wait for ever
+            # under the lock: a job that is pushed after `stop` would wait for ever
             if self._stopped:
                 raise _stopping()
             dropped = (self._expensive if job.expensive else self._cheap).push(job, first=first)
@@ -141,7 +142,7 @@ class FairPool:
         return job.future
 
     def abandon(self, client: Client) -> int:
-        """The client's owner has gone: drop what waits for it; how much that was."""
+        """Drop the waiting work of a client whose owner has gone, and return how many jobs that was."""
         return self._drop(
             client.user,
             lambda job: job.owner is client.owner,
@@ -149,16 +150,16 @@ class FairPool:
         )
 
     def drop(self, user: Hashable, credential: Hashable, error: Callable[[], Refusal]) -> int:
-        """Fail what waits for this credential; how much that was."""
+        """Fail the waiting work of this credential, and return how many jobs that was."""
         return self._drop(user, lambda job: job.credential == credential, error)
 
     @property
     def waiting(self) -> int:
-        """How much work waits."""
+        """The number of waiting jobs."""
         return len(self._cheap) + len(self._expensive)
 
     def stop(self) -> None:
-        """Finish what is being done, fail what waits, and close what the threads held. Nothing more is taken."""
+        """Finish running work, fail waiting work, and close the threads' resources. New work is refused."""
         with self._lock:
             if self._stopped:
                 return
@@ -185,11 +186,11 @@ class FairPool:
             for job in some:
                 job.future.fail(error)
 
-        # others are served in between
+        # other work runs between the deliveries
         for start in range(0, len(jobs), _TOGETHER):
             self._runtime.deliver(partial(fail, jobs[start : start + _TOGETHER]))
 
-    # on the threads
+    # methods that run on the threads
 
     def _work(self) -> None:
         resource = self._resource()

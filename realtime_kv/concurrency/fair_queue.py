@@ -1,6 +1,6 @@
-"""Fair queue: work waits per user, and within a user per credential; who has consumed least is served next.
+"""Fair queue: work waits per user, and within a user per credential; the user with the least consumption is next.
 
-Start-time fair queueing: every user has a virtual time, which advances by the cost of what was done for them.
+Start-time fair queueing: every user has a virtual time, which advances by the cost of the work done for them.
 
 Invariants:
 1. The next item belongs to the user with the smallest virtual time. A user who was idle starts at the virtual time of
@@ -10,7 +10,7 @@ Invariants:
 4. At most `max_per_user` items of one user wait, and `max_total` of all. Beyond that the last item of the longest queue
    is dropped, so a flood drops its own items.
 
-Not thread-safe: whoever shares it holds a lock.
+Not thread-safe: threads that share it hold a lock.
 """
 
 import heapq
@@ -21,12 +21,12 @@ from typing import Generic, Protocol, TypeVar
 
 # finished users whose virtual time is remembered
 REMEMBERED = 4096
-# in overload the longest queue is looked for once in so many drops
+# in overload, one drop in this many searches for the longest queue
 _LOOK_AGAIN = 64
 
 
 class Queued(Protocol):
-    """What can wait: whose it is, and what it is expected to cost. Compared by identity."""
+    """An item that can wait: its user and credential, and its expected cost. Compared by identity."""
 
     user: Hashable
     credential: Hashable
@@ -71,7 +71,7 @@ class _User(Generic[Item]):
         item, _ = credential.items.popitem(last=False)
         credential.virtual_time += item.cost
         if not credential.items:
-            # one that comes back starts with the others, but behind them
+            # a credential that returns starts level with the others, but behind them
             del self.credentials[name]
         self.count -= 1
         return item
@@ -88,7 +88,7 @@ class _User(Generic[Item]):
 
 
 class FairQueue(Generic[Item]):
-    """Items that wait, and for each user how many of theirs are being served."""
+    """Waiting items, and the number of each user's items that are being served."""
 
     def __init__(self, *, max_running: int, max_per_user: int, max_total: int) -> None:
         self._max_running = max_running
@@ -96,7 +96,7 @@ class FairQueue(Generic[Item]):
         self._max_total = max_total
         self._users: dict[Hashable, _User[Item]] = {}
         self._finished: OrderedDict[Hashable, float] = OrderedDict()
-        # users who may be served next: virtual time, number of the entry, user
+        # users that may be served next: virtual time, number of the entry, user
         self._heap: list[tuple[float, int, _User[Item]]] = []
         self._numbers = itertools.count(1)
         self._clock = 0.0
@@ -109,16 +109,16 @@ class FairQueue(Generic[Item]):
 
     @property
     def has_ready(self) -> bool:
-        """Whether an item may be served now; after a removal it may be wrongly true."""
+        """Return whether an item may be served now; may be wrongly true after a removal."""
         return bool(self._heap)
 
     def waiting(self, user: Hashable) -> int:
-        """How many items of this user wait."""
+        """Return the number of this user's waiting items."""
         found = self._users.get(user)
         return 0 if found is None else found.count
 
     def push(self, item: Item, *, first: bool = False) -> Item | None:
-        """Let `item` wait, behind the others of its credential, or `first` of them.
+        """Queue `item` behind the others of its credential, or before them with `first`.
 
         Returns the item that was dropped for it, which may be `item` itself.
         """
@@ -142,7 +142,7 @@ class FairQueue(Generic[Item]):
         return dropped
 
     def pop(self) -> Item | None:
-        """The item to be served next, for which `finish` is to be called; None if there is none at the moment."""
+        """Take the next item to serve, for which `finish` must be called; None if no item may be served now."""
         while self._heap:
             _, number, user = heapq.heappop(self._heap)
             if user.entry != number:
@@ -159,7 +159,7 @@ class FairQueue(Generic[Item]):
         return None
 
     def finish(self, item: Item, cost: float) -> None:
-        """`item` has been served and has cost so much."""
+        """Record that `item` has been served, and its actual cost."""
         user = self._users[item.user]
         user.running -= 1
         user.virtual_time += cost - item.cost
@@ -172,7 +172,7 @@ class FairQueue(Generic[Item]):
             self._forget_if_idle(user)
 
     def remove(self, item: Item) -> bool:
-        """Take `item` out if it still waits."""
+        """Remove `item` if it still waits, and return whether it did."""
         user = self._users.get(item.user)
         credential = None if user is None else user.credentials.get(item.credential)
         if user is None or credential is None or item not in credential.items:
@@ -181,7 +181,7 @@ class FairQueue(Generic[Item]):
         return True
 
     def remove_all(self, user: Hashable, wanted: Callable[[Item], bool]) -> list[Item]:
-        """Take out every waiting item of this user that is `wanted`."""
+        """Remove and return this user's waiting items for which `wanted` is true."""
         found = self._users.get(user)
         if found is None:
             return []
@@ -191,7 +191,7 @@ class FairQueue(Generic[Item]):
         return items
 
     def clear(self) -> list[Item]:
-        """Take out everything."""
+        """Remove and return all waiting items."""
         return [item for user in list(self._users) for item in self.remove_all(user, lambda _: True)]
 
     def _remove(self, user: _User[Item], item: Item) -> None:
@@ -215,7 +215,7 @@ class FairQueue(Generic[Item]):
                 self._finished.popitem(last=False)
 
     def _drop_from(self, user: _User[Item], item: Item) -> Item:
-        """The last item of the longest queue, where that is longer than the one of `item` would be."""
+        """Drop and return the last item of the longest queue, or `item` if its own queue would be as long."""
         mine = self._users.get(item.user)
         if mine is not user and user.count <= (0 if mine is None else mine.count) + 1:
             return item

@@ -1,4 +1,4 @@
-"""Time budgets: what part of the event loop's time each payer may take.
+"""Time budgets: limit the part of the event loop's time that each payer may take.
 
 Invariants:
 1. Debt is bounded: a payer that exceeded its budget is back within `MAX_DEBT_SECONDS` of good behaviour.
@@ -19,7 +19,7 @@ Payer = TypeVar("Payer", bound=Hashable)
 class TimeBudget(Generic[Payer]):
     """One token bucket for each payer (a network, a user), in seconds of the server's time.
 
-    At most `MAX_PAYERS`; the one that has been quiet longest is forgotten first.
+    At most `MAX_PAYERS`; the payer that has been quiet longest is forgotten first.
     """
 
     def __init__(
@@ -31,12 +31,12 @@ class TimeBudget(Generic[Payer]):
     ) -> None:
         self._clock = clock
         self._share = share
-        # how far ahead of now a bucket may be filled
+        # seconds ahead of now to which a bucket may be filled
         self._ahead = burst_seconds / share
         self._full_at: OrderedDict[Payer, float] = OrderedDict()
 
     def overdue(self, payer: Payer) -> float:
-        """Return the seconds that the payer has to wait until it may cost something again; 0.0 for now."""
+        """Return the seconds that the payer has to wait before it may cost something again; 0.0 for none."""
         now = self._clock()
         return max(0.0, self._full_at.get(payer, now) - now - self._ahead)
 

@@ -1,16 +1,18 @@
-"""Turns: how much of a round of the event loop one client may take before the others are served.
+"""Event loop scheduler: limits the time that one client may take of a round before the others are served.
 
-Deficit round robin over seconds of the event loop's time. A round is one pass of the event loop in which somebody
-waits: a client whose share is used up lets everybody pass once, and goes on.
+Deficit round robin over seconds of the event loop's time. A round is one pass of the event loop while clients wait: a
+client whose share is used up lets all others pass once, and continues.
 
 Invariants:
-1. A client that has used up its share of a round is served again once its shares make up for what it has used. Who has
-   some of it left may take a whole one: what comes together is seldom torn apart, which would cost more than it helps.
-2. However many clients there are, a round takes little longer than `round_seconds`: whoever comes later in it waits.
-3. Nobody waits in a round that nobody else takes part in: rounds follow each other at once while somebody waits.
-4. What waits for the same client keeps its order.
+1. A client that has used up its share of a round is served again once its shares make up for its use. A client with
+   some of its share left may take a whole one: work that arrives together is seldom split, which would cost more than
+   it helps.
+2. However many clients there are, a round takes little longer than `round_seconds`: clients that come later in it wait.
+3. No client waits in a round that no other client takes part in: rounds follow each other immediately while clients
+   wait.
+4. Work that waits for the same client keeps its order.
 
-Not thread-safe: everything happens on the event loop.
+Not thread-safe: everything runs on the event loop.
 """
 
 from collections import deque
@@ -18,17 +20,17 @@ from collections.abc import Callable, Hashable
 
 from realtime_kv.core.runtime import Future, Runtime
 
-# what a client may take of one round: a hundred small requests, and when many wait a part of what a round may last
+# maximum share of one client: a hundred small requests; a part of the maximum round when many clients wait
 SHARE_SECONDS = 0.004
 ROUND_SECONDS = 0.016
-# one small request
+# the time of one small request
 MIN_SHARE_SECONDS = 0.0001
-# clients of which it is remembered what they have used since the last round
+# clients whose use since the last round is remembered
 MAX_REMEMBERED = 10_000
 
 
 class Turns:
-    """`runtime.call_later(0, fn)` calls `fn` once the event loop has served what is ready now."""
+    """The scheduler; `runtime.call_later(0, fn)` calls `fn` once the event loop has served the work ready now."""
 
     def __init__(
         self, runtime: Runtime, *, share_seconds: float = SHARE_SECONDS, round_seconds: float = ROUND_SECONDS
@@ -36,34 +38,34 @@ class Turns:
         self._runtime = runtime
         self._most = share_seconds
         self._round = round_seconds
-        # of this round
+        # the share in this round
         self.share = share_seconds
         self._used: dict[Hashable, float] = {}
         self._waiting: dict[Hashable, deque[Callable[[], None]]] = {}
-        # what all have used since the last round
+        # time used by all clients since the last round
         self._total = 0.0
-        # whose turn is being given at this moment
+        # the client that is being served now
         self._served: Hashable = None
         self._round_is_due = False
 
     def left(self, client: Hashable) -> float:
-        """For how many seconds `client` may go on in this round; 0.0 when it has to `wait`."""
+        """Return the seconds for which `client` may continue in this round; 0.0 if it has to `wait`."""
         if client != self._served and (client in self._waiting or self._total >= self._round):
             return 0.0
         return self.share if self._used.get(client, 0.0) < self.share else 0.0
 
     def use(self, client: Hashable, seconds: float) -> None:
-        """`client` has taken so much time."""
+        """Charge `client` with this much time."""
         self._used[client] = self._used.get(client, 0.0) + seconds
         self._total += seconds
         if self._total >= self._round:
-            # everybody waits for it
+            # all clients wait for the next round
             self._expect_round()
         if len(self._used) > MAX_REMEMBERED:
             self._used.clear()
 
     def take(self, client: Hashable, seconds: float) -> None:
-        """Wait (green) until it is this client's turn; `seconds` of it are used at once."""
+        """Block the green thread until it is this client's turn, and charge `seconds` of it immediately."""
         if self.left(client):
             self.use(client, seconds)
             return
@@ -77,7 +79,7 @@ class Turns:
         self._runtime.wait(turn)
 
     def wait(self, client: Hashable, go_on: Callable[[], None]) -> None:
-        """Call `go_on` when it is this client's turn; what it then takes is told by `use`."""
+        """Call `go_on` when it is this client's turn; the time it takes is reported with `use`."""
         self._waiting.setdefault(client, deque()).append(go_on)
         self._expect_round()
 
@@ -103,7 +105,7 @@ class Turns:
     def _serve(self, client: Hashable) -> None:
         self._served = client
         line = self._waiting[client]
-        # what comes to wait meanwhile waits for another round
+        # callbacks that are added meanwhile wait for another round
         for _ in range(len(line)):
             if self.left(client) <= 0.0:
                 return

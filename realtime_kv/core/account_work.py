@@ -1,8 +1,8 @@
-"""Account work: transactions on users and sessions that wait for the writer, in turns per user.
+"""Account work: transactions on users and sessions that wait for the writer, in fair order of users.
 
 Invariants:
 1. Session endings come before all other account work.
-2. Endings, and notes among themselves, share a transaction; each stands or falls alone (a savepoint each).
+2. Endings share a transaction, and notes share another; each succeeds or fails alone (a savepoint each).
 3. Between two groups of writes there is at most one transaction of each kind, so account work cannot hold up writes.
 """
 
@@ -15,19 +15,19 @@ from sqlalchemy import Connection
 from realtime_kv.concurrency.fair_queue import FairQueue
 from realtime_kv.core.runtime import Future
 
-# how many notes or endings share a transaction
+# maximum of notes or endings in one transaction
 MAX_TOGETHER = 32
 MAX_PER_USER = 500
 MAX_WAITING = 20_000
 
-# `run`: with all tables up to date, and all read anew after; `note`: changes nothing that the writer keeps in memory;
-# `end`: as a note, and answers `(answer, ended)`, the sessions that are over
+# `run`: with all tables up to date, and all cached state read again after it; `note`: changes nothing that the writer
+# keeps in memory; `end`: like a note, and answers `(answer, ended)` with the sessions that have ended
 Kind = Literal["run", "note", "end"]
 
 
 @dataclass(slots=True, eq=False)
 class AccountJob:
-    """`fn(connection)` in a transaction."""
+    """A call of `fn(connection)` in a transaction."""
 
     fn: Callable[[Connection], Any]
     kind: Kind
@@ -38,7 +38,7 @@ class AccountJob:
 
 
 class AccountWork:
-    """What waits, by kind and by user. The writer's own."""
+    """The waiting jobs, by kind and by user. Used by the writer only."""
 
     def __init__(self) -> None:
         self._waiting: dict[Kind, FairQueue[AccountJob]] = {
@@ -50,19 +50,19 @@ class AccountWork:
         return any(len(queue) for queue in self._waiting.values())
 
     def add(self, job: AccountJob) -> AccountJob | None:
-        """Let `job` wait. Returns the one that was dropped for it, if any."""
+        """Queue `job`. Returns the job that was dropped for it, if any."""
         return self._waiting[job.kind].push(job)
 
     def next_endings(self) -> list[AccountJob]:
-        """Session endings for one transaction."""
+        """Take session endings for one transaction."""
         return self._take("end", MAX_TOGETHER)
 
     def next_notes(self) -> list[AccountJob]:
-        """Notes for one transaction."""
+        """Take notes for one transaction."""
         return self._take("note", MAX_TOGETHER)
 
     def next_run(self) -> AccountJob | None:
-        """One transaction of its own."""
+        """Take a job for a transaction of its own."""
         return next(iter(self._take("run", 1)), None)
 
     def _take(self, kind: Kind, most: int) -> list[AccountJob]:

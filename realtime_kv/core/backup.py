@@ -1,7 +1,7 @@
-"""Copies of the whole data set: made while it is written to, and put in its place again.
+"""Backups of the whole data set: copied while it is written to, and restored in its place.
 
-SQLite's online backup, in one step: one in several starts anew with every write, and never ends. A copy is one file,
-checked, and readable by its owner only; it has its name once it is whole and on the disk.
+A backup is SQLite's online backup in one step: one in several steps starts again with every write, and never ends. A
+copy is one file, checked, and readable by its owner only; it gets its name once it is complete and on the disk.
 """
 
 import errno
@@ -17,17 +17,17 @@ from realtime_kv.core.reserve import is_disk_full
 
 
 class Unusable(BadRequest):
-    """A file that cannot be restored, or written to; the message says why."""
+    """A file that cannot be restored, or written to; the message gives the reason."""
 
 
 def copy_file(source: Path, target: Path) -> int:
-    """Copy the data set in `source`, which may be in use, to the file `target`; how many bytes. May take long."""
+    """Copy the data set in `source`, which may be in use, to the file `target`; return the bytes. May take long."""
     with closing(connect(source)) as db:
         return copy(db, target)
 
 
 def copy(db: sqlite3.Connection, target: Path) -> int:
-    """Copy what this connection sees to the file `target`, replacing it; how many bytes."""
+    """Copy the data set of this connection to the file `target`, replacing it; return the number of bytes."""
     with draft(target) as path:
         _fill(db, path)
         _sync(path)
@@ -39,7 +39,7 @@ def copy(db: sqlite3.Connection, target: Path) -> int:
 
 @contextmanager
 def draft(target: Path) -> Iterator[Path]:
-    """A file beside `target`, for its owner only, that does not outlive this."""
+    """Create a file beside `target`, readable by its owner only, and remove it at the end."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -51,10 +51,10 @@ def draft(target: Path) -> Iterator[Path]:
 
 
 def fetch(file: Path, target: Path) -> None:
-    """Copy a file that somebody wants to restore, which is not touched. Raises Unusable."""
+    """Copy a file that is to be restored to `target`; the file itself is not touched. Raises Unusable."""
     if not file.is_file():
         raise Unusable(f"There is no file {file}; `restore` wants one that `backup` has made.")
-    # nothing stands beside a backup, and nothing is to be put there
+    # a backup has no files beside it, and none may be created there
     alone = not Path(f"{file}-wal").exists()
     try:
         with closing(connect(file, "&immutable=1" if alone else "")) as db:
@@ -66,7 +66,7 @@ def fetch(file: Path, target: Path) -> None:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether writing has failed: the disk is full, or takes nothing for another reason."""
+    """Return whether writing failed because the disk is full or accepts no data for another reason."""
     if is_disk_full(error):
         return True
     if isinstance(error, OSError):
@@ -76,7 +76,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def connect(file: Path, options: str = "") -> sqlite3.Connection:
-    """A connection that only reads."""
+    """Open a read-only connection."""
     uri = f"{file.absolute().as_uri()}?mode=ro{options}"
     db = sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False)
     db.isolation_level = None
@@ -84,9 +84,9 @@ def connect(file: Path, options: str = "") -> sqlite3.Connection:
 
 
 def replace(db: sqlite3.Connection, copy: sqlite3.Connection) -> None:
-    """Put the data set in `copy` in the place of the one that `db` is connected to, in one transaction."""
+    """Replace the data set that `db` is connected to with the one in `copy`, in one transaction."""
     copy.backup(db)
-    # what was there before is not to stay behind in the log
+    # the replaced data must not remain in the write-ahead log
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

@@ -1,9 +1,9 @@
-"""Budgets: how many tabs, streams or exports a user may have at once, and how much of that API tokens may take.
+"""Budgets: limit the tabs, streams or exports of a user at once, and the part of them that API tokens may take.
 
 Invariants:
 1. A user has at most `most` of them.
-2. One API token has at most a quarter of that, all API tokens of a user together at most half: whatever programs and
-   the holders of a public token do, signed-in sessions have the other half.
+2. One API token has at most a quarter of that, all API tokens of a user together at most half: signed-in sessions keep
+   the other half, whatever programs and the holders of a public token do.
 3. Every share is at least one.
 """
 
@@ -22,7 +22,7 @@ class Exceeded:
 
 
 class Budget:
-    """Counts what is open, for each user and each token."""
+    """Counter of open objects, for each user and each token."""
 
     def __init__(self, name: str, most: int, state: str = "open", remedy: str = "close some") -> None:
         """`name` is a plural noun; a message reads "You have 5 `name` `state` and may have 5; `remedy`."."""
@@ -35,7 +35,7 @@ class Budget:
         self._tokens: Counter[int] = Counter()
 
     def exceeded(self, caller: Caller) -> Exceeded | None:
-        """Why the caller may not have one more; None if they may."""
+        """Return the limit that keeps the caller from one more; None without one."""
         name, remedy = self._name, self._remedy
         if caller.kind == "token":
             used = self._tokens[caller.session_id]
@@ -59,21 +59,21 @@ class Budget:
         return f"{number} {self._name.removesuffix('s') if number == 1 else self._name} {self._state}"
 
     def take(self, caller: Caller) -> None:
-        """One more; ask `exceeded` first."""
+        """Count one more; call `exceeded` first."""
         self._users[caller.user_id] += 1
         if caller.kind == "token":
             self._tokens_of_users[caller.user_id] += 1
             self._tokens[caller.session_id] += 1
 
     def give_back(self, caller: Caller) -> None:
-        """One less."""
+        """Count one less."""
         _decrement(self._users, caller.user_id)
         if caller.kind == "token":
             _decrement(self._tokens_of_users, caller.user_id)
             _decrement(self._tokens, caller.session_id)
 
     def total(self) -> int:
-        """How many there are, of all users."""
+        """Return the number for all users."""
         return self._users.total()
 
 

@@ -1,7 +1,7 @@
-"""Export and import: a space carried out as one file, and a file carried in.
+"""Export and import jobs: write a user's space to a file, and import a file into it.
 
-All of it is done on threads of its own, with files in the data folder that have no name: they go with the process,
-whatever ends it. How much is under way at once is bounded, for each user and in all.
+The jobs run on threads of their own, with unnamed files in the data folder, which disappear with the process however it
+ends. The number of jobs at once is limited, for each user and in all.
 """
 
 import tempfile
@@ -35,16 +35,16 @@ from realtime_kv.metrics.limit_log import LimitLog
 T = TypeVar("T")
 
 THREADS = 2
-# exports, and as many imports, that may be on their way
+# maximum of exports, and of imports, at once
 MOST = 32
 EXPORTS_OF_A_USER = 2
-# what is smaller needs no disk
+# smaller files need no disk
 _IN_MEMORY = 1024 * 1024
 _WRITE_SECONDS = 60.0
 
 
 class Outgoing:
-    """An export that is there to be taken, of so many bytes; closed, it is gone."""
+    """A finished export of so many bytes, ready to be read; closing it deletes it."""
 
     def __init__(self, made: Exported, file: BinaryIO, files: Workers, closed: Callable[[], None]) -> None:
         self.made = made
@@ -55,7 +55,7 @@ class Outgoing:
         self._closed = closed
 
     def read(self, most: int) -> Future[bytes]:
-        """The next bytes; none at the end."""
+        """Return the next bytes; empty at the end."""
         return self._files.submit(lambda _: self._file.read(most))
 
     def close(self) -> None:
@@ -65,9 +65,9 @@ class Outgoing:
 
 
 class Incoming:
-    """The one import of a user's sessions, or of their API tokens: takes the file piece by piece, then writes it.
+    """The one import of a user's sessions, or of their API tokens: receives the file piece by piece, then writes it.
 
-    It has to be closed if it cannot be completed.
+    The caller has to close it if it cannot be completed.
     """
 
     def __init__(self, carrier: "Carrier", caller: Caller, file: BinaryIO) -> None:
@@ -77,7 +77,7 @@ class Incoming:
         self._file = file
 
     def take(self, piece: bytes) -> Future[None]:
-        """So much more of the file. Fails with Unavailable."""
+        """Append a piece of the file. Fails with Unavailable."""
 
         def write(_: object) -> None:
             with _on_disk():
@@ -87,9 +87,9 @@ class Incoming:
         return self._carrier.files.submit(write)
 
     def carry_in(self, *, format: Format, mode: Mode, prefix: str | None, dry_run: bool) -> Future[Imported]:
-        """The file is complete: see Importer. It is closed then, whoever waits.
+        """Import the complete file: see Importer. The file is closed afterwards, even if no caller waits.
 
-        Without a `prefix` it is about all that the caller may write. Raises Forbidden at once.
+        Without a `prefix` the import covers all keys that the caller may write. Raises Forbidden immediately.
         """
         own = self._caller.prefix
         if own is not None and prefix is not None and not prefix.startswith(own):
@@ -100,17 +100,17 @@ class Incoming:
         return future
 
     def belongs_to(self, caller: Caller) -> bool:
-        """Whether the caller's credential has sent this file."""
+        """Return whether the caller's credential has sent this file."""
         return self._caller.session_id == caller.session_id
 
     def close(self) -> None:
-        """Forget the file; the user may import another."""
+        """Discard the file; the user may start another import."""
         self._file.close()
         self._carrier.forget(self._caller)
 
 
 class Carrier:
-    """What the door calls, on the edge's thread."""
+    """Exports and imports, as the transport calls them on the event loop's thread."""
 
     def __init__(
         self,
@@ -122,14 +122,14 @@ class Carrier:
         rate: int | None = None,
         steady: Callable[[], int] = steady_ms,
     ) -> None:
-        """`rate` is that of the transfer budget, in units a second; None for no limit."""
+        """`rate` is the rate of the transfer budget, in units a second; None for no limit."""
         self._store = store
         self._runtime = runtime
         self._folder = folder
         self._stopping = False
         self._limit_log = limit_log
         self._exports = Budget("exports", EXPORTS_OF_A_USER, "under way", "wait until one of them is complete")
-        # one of a user's sessions, and one of their API tokens (True)
+        # by user: one import of their sessions, and one of their API tokens (True)
         self._imports: dict[tuple[int, bool], Incoming] = {}
 
         self._budget = TransferBudget(rate, store.quota, steady)
@@ -145,18 +145,18 @@ class Carrier:
                 on_error=store.check_error,
             )
 
-        # a large import keeps no export waiting, and neither keeps what is on its way to or from a client
+        # a large import delays no export, and neither delays data on its way to or from a client
         self._exporters, self._importers = workers("export"), workers("import")
         self.files = Workers(runtime, 1, name="carry")
 
     def stop(self) -> None:
-        """Finish what is being written, and nothing behind it."""
+        """Finish running jobs, and start no more."""
         self._stopping = True
         for workers in (self._exporters, self._importers, self.files):
             workers.stop()
 
     def export(self, caller: Caller, format: exports.Format, prefix: str) -> Future[Outgoing]:
-        """The caller's entries under `prefix` as a file. Raises Forbidden, RateLimited, Unavailable at once."""
+        """Write the caller's entries under `prefix` to a file. Raises Forbidden, RateLimited, Unavailable at once."""
         prefix, user_id = permissions.narrowed(caller, prefix), caller.user_id
         if (over := self._exports.exceeded(caller)) is not None:
             raise self._limited(caller, over)
@@ -187,12 +187,12 @@ class Carrier:
         return future
 
     def abandon(self, caller: Caller, asked: Future[Outgoing]) -> None:
-        """Nobody takes any more what `caller` (this very object) has asked for: it is not made, or thrown away."""
+        """Drop an export of `caller` (this very object) that is no longer wanted: it is not made, or thrown away."""
         self._exporters.abandon(Client(caller.user_id, caller.session_id, caller))
         asked.then(lambda made: None if made.failed else made.result().close())
 
     def begin_import(self, caller: Caller) -> Incoming:
-        """The place of the caller's one import. Raises Forbidden, RateLimited, Unavailable."""
+        """Reserve the caller's one import. Raises Forbidden, RateLimited, Unavailable."""
         if caller.scope != "write":
             raise Forbidden("This token may only read.", needs="write")
         lane = _lane(caller)
@@ -208,7 +208,7 @@ class Carrier:
         return incoming
 
     def progress(self, caller: Caller) -> Progress | None:
-        """How far the caller's import is, if there is one: of all sessions of the user, or of this very token."""
+        """Return the progress of the caller's import, if any: of all sessions of the user, or of this very token."""
         incoming = self._imports.get(_lane(caller))
         if incoming is None or (caller.kind == "token" and not incoming.belongs_to(caller)):
             return None
@@ -217,7 +217,7 @@ class Carrier:
     def carry_in(
         self, caller: Caller, file: BinaryIO, asked: Asked, progress: Progress, *, dry_run: bool
     ) -> Future[Imported]:
-        """For Incoming."""
+        """Run the import of an Incoming."""
 
         def work(connection: Any) -> Imported:
             with _on_disk(), self._new_file() as smaller, self._new_file() as larger:
@@ -229,10 +229,10 @@ class Carrier:
         return self._importers.submit(work, Client(caller.user_id, caller.session_id))
 
     def forget(self, caller: Caller) -> None:
-        """For Incoming."""
+        """Release the place of an Incoming."""
         self._imports.pop(_lane(caller), None)
 
-    # what the threads ask for
+    # methods for the jobs' threads
 
     @property
     def quota(self) -> Quota:
@@ -263,13 +263,13 @@ class Carrier:
         return self._wait(ask).revision
 
     def _wait(self, ask: Callable[[], Future[T]]) -> T:
-        """The answer to what is asked on the edge's thread, where everybody asks."""
+        """Call `ask` on the event loop's thread, as all callers of the store do, and wait for the answer."""
         answer: Future[T] = Future()
 
         def asked() -> None:
             try:
                 answer.become(ask())
-            except BaseException as error:  # handed to whoever waits
+            except BaseException as error:  # passed to the waiting caller
                 answer.fail(error)
 
         self._runtime.deliver(asked)

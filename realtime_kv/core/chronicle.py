@@ -1,6 +1,6 @@
-"""The figures of the last quarter of an hour, one row every five seconds, in memory and bounded.
+"""Metrics history: the last quarter of an hour, one row every five seconds, in memory and bounded.
 
-Whoever looks at the house finds how it came to be as it is; nothing of it is kept over a restart.
+It shows how the server reached its present state; nothing of it survives a restart.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from realtime_kv.core.runtime import Future, Runtime, repeat
 SECONDS = 5
 ROWS = 15 * 60 // SECONDS
 
-# what users make the disk hold besides live keys
+# users' disk use besides live keys
 HELD = ("history_bytes", "receipt_bytes", "trash_bytes", "vacuum_due")
 
 Figures = Mapping[str, float]
@@ -36,14 +36,14 @@ SELECT coalesce(sum(history_bytes), 0), coalesce(sum(receipt_bytes), 0), coalesc
 
 @dataclass(frozen=True)
 class Row:
-    """The figures at one moment (milliseconds, monotonic), with what has happened per second since the row before."""
+    """The metrics at one moment (milliseconds, monotonic), with rates per second since the previous row."""
 
     at: int
     figures: Figures
 
 
 class Chronicle:
-    """`figures` are those of the house by name, `database` is its file, `steady` is a monotonic clock."""
+    """Records metrics: `figures` returns the server's by name, `database` is its file, `steady` a monotonic clock."""
 
     def __init__(
         self,
@@ -65,24 +65,24 @@ class Chronicle:
         repeat(runtime, SECONDS, self.turn)
 
     def turn(self) -> None:
-        """Write down one row."""
+        """Record one row."""
         at, verbs, latencies = self._steady(), self._pulse.verbs, self._pulse.turn()
         rate, self._before = self._rate(at), (at, verbs)
         figures = {**self._figures(), **latencies, "verbs_per_second": rate}
-        # a server that stops writes nothing down any more
+        # a stopping server records nothing any more
         with contextlib.suppress(Unavailable):
             self._row(at, figures).then(lambda row: self.rows.append(row.result()))
 
     def now(self) -> Future[Row]:
-        """The figures of this moment; the verbs per second are those since the last row."""
+        """Return the current metrics; the verbs per second are counted since the last row."""
         at = self._steady()
-        # what has hardly begun says nothing yet
+        # an interval that has just begun has no meaningful rate
         begun = at - self._before[0] >= 1000 or not self.rows
         rate = self._rate(at) if begun else self.rows[-1].figures["verbs_per_second"]
         return self._row(at, {**self._figures(), "verbs_per_second": rate})
 
     def metrics(self) -> dict[str, float]:
-        """What the last row says of the disk."""
+        """Return the last row's metrics of the disk."""
         figures: Figures = self.rows[-1].figures if self.rows else {}
         return {name: figures[name] for name in HELD if name in figures}
 
@@ -91,7 +91,7 @@ class Chronicle:
         return 1000 * (self._pulse.verbs - verbs_before) / max(1, now - before)
 
     def _row(self, at: int, figures: Figures) -> Future[Row]:
-        """The figures, with what the system says of files, disk and memory: asked on a thread that may wait."""
+        """Return the metrics with the system's figures of files, disk and memory, read on a thread that may block."""
         answer: Future[Row] = Future()
 
         def complete(asked: Future[Figures]) -> None:
@@ -99,7 +99,7 @@ class Chronicle:
 
         def ask(connection: Connection) -> Figures:
             figures = _of_system(self._database)
-            # a database that cannot be read is when the figures of the system are needed most
+            # the system's figures are needed most while the database cannot be read
             with contextlib.suppress(sqlite3.Error):
                 figures = {**figures, **_of_spaces(database.driver(connection))}
             return figures
@@ -120,7 +120,7 @@ def _of_system(database: Path) -> Figures:
 
 
 def _of_spaces(db: sqlite3.Connection) -> Figures:
-    """What all users take of the disk besides live keys, and whether the file is to be rewritten."""
+    """Return all users' disk use besides live keys, and whether the file has to be rewritten."""
     history, receipts, trash = db.execute(_HELD).fetchone()
     return {
         "history_bytes": history,
@@ -134,12 +134,12 @@ def _size(file: Path) -> int:
     try:
         return file.stat().st_size
     except OSError:
-        # a checkpoint may just have taken it away
+        # a checkpoint may just have removed it
         return 0
 
 
 def _memory() -> int:
-    """What the process holds of the machine's memory; 0 where the system does not say."""
+    """Return the process's resident memory; 0 if the system does not say."""
     try:
         pages = Path("/proc/self/statm").read_text().split()[1]
     except OSError:

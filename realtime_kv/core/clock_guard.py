@@ -27,15 +27,15 @@ log = logging.getLogger(__name__)
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 
-# a machine that was off for so long is believed at once
+# a machine that was off for up to this long is believed without confirmation
 DOWNTIME = 3 * DAY
-# the clock has to agree with the monotonic clock for so long before entries and sessions expire by it
+# the clock has to agree with the monotonic clock for this long before entries and sessions expire by it
 EXPIRY_HOLD = HOUR
-# and before anything is purged by it
+# and before data is purged by it
 RETENTION_HOLD = 24 * HOUR
 LOOK_SECONDS = 30
 SAVE_MS = 5 * MINUTE
-# corrections are followed by at most one part in so many of the time that passes
+# the line follows corrections by at most one part in this many of the time that passes
 _SLEW = 50
 _NAME = "clock"
 _READ = text("SELECT value FROM meta WHERE name = :name")
@@ -48,7 +48,7 @@ SELECT max(coalesce((SELECT at FROM log ORDER BY id DESC LIMIT 1), 0),
 
 @dataclass(frozen=True)
 class Jump:
-    """`by` how much the wall clock jumped, to `at`, when by the monotonic clock it was `line`; all in milliseconds."""
+    """A jump of the wall clock by `by`, to `at`, when the monotonic clock said `line`; all in milliseconds."""
 
     at: int
     by: int
@@ -67,7 +67,7 @@ class _Saved(msgspec.Struct, kw_only=True):
 
 
 class ClockGuard:
-    """The guard of one data set; may be asked from any thread."""
+    """The guard of one data set; may be called from any thread."""
 
     def __init__(
         self, engine: Engine, wall: Clock, steady: Clock, boot: Callable[[], str | None] | None = None
@@ -88,33 +88,33 @@ class ClockGuard:
             self._observe()
 
     def attach(self, writer: Writer, runtime: Runtime) -> None:
-        """Look at the clock from now on, and save the line with this writer."""
+        """Check the clock from now on, and save the line with this writer."""
         self._writer = writer
         self.save()
         repeat(runtime, LOOK_SECONDS, self.look)
 
     def expiry_now(self) -> int:
-        """The time that entries and sessions expire by: the wall clock's, or an earlier one after a jump."""
+        """Return the time by which entries and sessions expire: the wall clock's, or an earlier one after a jump."""
         return self._now(EXPIRY_HOLD)
 
     def retention_now(self) -> int:
-        """The time that things are purged by: the wall clock's, or an earlier one after a jump."""
+        """Return the time by which data is purged: the wall clock's, or an earlier one after a jump."""
         return self._now(RETENTION_HOLD)
 
     def line_now(self) -> int:
-        """The wall clock's time without a jump that is not confirmed."""
+        """Return the wall clock's time without an unconfirmed jump."""
         with self._lock:
             wall = self._observe()
             return wall if self._jump is None else self._line
 
     def jump(self) -> Jump | None:
-        """The jump that is not confirmed yet."""
+        """Return the unconfirmed jump."""
         with self._lock:
             self._observe()
             return self._jump
 
     def explain(self) -> str | None:
-        """What is held after a jump, for how long, and how to confirm the time; None without a jump."""
+        """Return the work that waits after a jump, for how long, and how to confirm the time; None without a jump."""
         with self._lock:
             self._observe()
             if self._jump is None:
@@ -127,7 +127,7 @@ class ClockGuard:
             )
 
     def confirm(self) -> Jump | None:
-        """The wall clock is right as it is now; the jump that this confirms."""
+        """Confirm that the wall clock is right; return the jump that this confirms."""
         with self._lock:
             wall, jump = self._observe(), self._jump
             if jump is not None:
@@ -136,7 +136,7 @@ class ClockGuard:
         return jump
 
     def look(self) -> None:
-        """Compare the clocks, and save the line now and then, or when there is news."""
+        """Compare the clocks, and save the line from time to time, or after a change."""
         with self._lock:
             self._observe()
             due = self._unsaved or self._seen - self._saved_at >= SAVE_MS
@@ -144,7 +144,7 @@ class ClockGuard:
             self.save()
 
     def save(self) -> Future[None] | None:
-        """Write the line down, so that it survives a restart."""
+        """Save the line, so that it survives a restart."""
         if self._writer is None:
             return None
         with self._lock:
@@ -163,7 +163,7 @@ class ClockGuard:
             return None
 
     def metrics(self) -> dict[str, float]:
-        """By how much the clock has jumped, in seconds, while that is not confirmed."""
+        """Return the unconfirmed jump of the clock, in seconds."""
         jump = self.jump()
         return {"clock_jump_seconds": 0.0 if jump is None else jump.by / SECOND}
 
@@ -175,7 +175,7 @@ class ClockGuard:
             return min(wall, self._line)
 
     def _observe(self) -> int:
-        """Bring the line up to date, and compare; the wall clock's time."""
+        """Update the line and compare the clocks; return the wall clock's time."""
         wall, steady = self._wall(), self._steady()
         passed = max(0, steady - self._seen)
         self._seen = steady
@@ -212,7 +212,7 @@ class ClockGuard:
         log.warning("The system clock is %s.", how)
 
     def _resume(self, connection: Connection) -> None:
-        """Go on from the line that was saved, or from the newest time in a database that has none yet."""
+        """Continue from the saved line, or from the newest time in a database that has none yet."""
         found = connection.execute(_READ, {"name": _NAME}).scalar_one_or_none()
         try:
             saved = None if found is None else msgspec.json.decode(found, type=_Saved)
@@ -225,7 +225,7 @@ class ClockGuard:
             self._line = saved.line + self._seen - saved.steady
             self._jump, self._agreed = saved.jump, saved.agreed
             return
-        # how long the machine was off is unknown
+        # the time that the machine was off is unknown
         if -TOLERANCE <= wall - saved.line <= DOWNTIME:
             return
         self._line = saved.line
@@ -234,7 +234,7 @@ class ClockGuard:
 
 
 def boot_id() -> str | None:
-    """The name of this boot of the machine; None where the system has none."""
+    """Return the id of this boot of the machine; None if the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -242,7 +242,7 @@ def boot_id() -> str | None:
 
 
 def duration(ms: int) -> str:
-    """`365 d`, `1 h 30 min`, `20 s`: the two largest units."""
+    """Return `365 d`, `1 h 30 min`, `20 s`: the two largest units."""
     parts, left = [], round(ms / SECOND)
     for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
         count, left = divmod(left, length)

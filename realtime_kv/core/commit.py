@@ -1,7 +1,9 @@
-"""Load, decide, log; and later, for many commits at once, flush: the only place that changes a space.
+"""Commit pipeline: load, evaluate and log a group of writes; later, flush many commits to the tables at a time.
 
-Runs on the writer's thread, inside its transactions. What a transaction has made counts once `accept` says that it is
-durable; after `forget` everything is read anew.
+Invariants:
+1. Only this module changes a space.
+2. It runs on the writer's thread, inside its transactions.
+3. The results of a transaction count once `accept` says that it is durable; after `forget` all state is read again.
 """
 
 import sqlite3
@@ -20,13 +22,13 @@ from realtime_kv.core.reserve import Reserve
 from realtime_kv.core.space import Outcome, Quota, Space
 from realtime_kv.core.write import Write
 
-# how far the log may be ahead of the tables, in ops (and KiB of values): a crash leaves so much to be flushed at the
-# next start, and a reader in a hurry may have to wait for as much
+# how far the log may be ahead of the tables, in ops (and KiB of values): a crash leaves this much to flush at the next
+# start, and an urgent read may have to wait for as much
 BACKLOG = 16384
-# how far the index of the log may be behind under a load that never pauses, in rows: so many are indexed in some
-# three seconds, when somebody asks for the past; and a flood shorter than this is not slowed down by it
+# how far the history index may lag under a load without pauses, in rows: indexing this many takes about three seconds
+# when a caller asks for the history; a shorter burst is not slowed down by it
 INDEX_BACKLOG = 262_144
-# a limit by its short name, whose it is (a user's id), and the public id of the session or token
+# the limit's short name, the user's id, and the public id of the session or token
 OnLimit = Callable[[str, int, str | None], None]
 
 _FLUSHED_REVISION = "SELECT revision FROM spaces WHERE user_id = ?"
@@ -48,7 +50,7 @@ class Committer:
 
     @property
     def ahead(self) -> bool:
-        """Whether there is something to flush."""
+        """Return whether there is something to flush."""
         return bool(self.memtable.ahead)
 
     @property
@@ -58,26 +60,26 @@ class Committer:
 
     @property
     def indexed(self) -> int:
-        """Up to which row of the log the index goes."""
+        """The last row of the log that is indexed."""
         return self._index.row
 
     @property
     def log_is_long(self) -> bool:
-        """Whether the write-ahead log has grown so long that it should start again."""
+        """Return whether the write-ahead log has grown so long that it should be restarted."""
         return self._reserve.log_is_long
 
     def shorten_log(self, cursor: Cursor) -> None:
-        """Let it start again, as soon as its readers allow; outside a transaction."""
+        """Restart the write-ahead log as soon as its readers allow; outside a transaction."""
         self._reserve.log_is_long = False
         database.shorten_log(cursor)
 
     def recover(self, cursor: Cursor) -> None:
-        """Learn from the log what the tables lack."""
+        """Load the writes that the tables lack from the log."""
         self._complete = False
         self._recall(cursor)
 
     def commit(self, cursor: Cursor, writes: list[Write], now: int) -> tuple[list[Outcome | Refusal], list[Committed]]:
-        """The outcomes in the order of the writes, and what to tell the watchers; a refused write fails alone."""
+        """Log a group; return the outcomes in its order, and the events for watchers. A refused write fails alone."""
         self._recall(cursor)
         self._reserve.look(cursor)
         memtable, room = self.memtable, self._reserve.room
@@ -125,14 +127,14 @@ class Committer:
         statements.save_flushed(cursor, memtable.first_row_left(set(self._flushed)) - 1)
 
     def index(self, cursor: Cursor) -> None:
-        """Go on by one step with the index of the log."""
+        """Index one step of the log."""
         self._recall(cursor)
         self._index.step(cursor, self.memtable.last_row)
 
     def make_ready(self, cursor: sqlite3.Cursor, write: Write, now: int) -> bool:
-        """One step: bring the tables up to date for the plan of this write, then the index of the log, then make it.
+        """Do one step for a planned write: flush the tables for its plan, then index the log, then plan.
 
-        Whether that was all. What others write while it goes on step by step, no plan looks into.
+        Return whether that was the last step. Other users' writes between the steps do not matter: no plan reads them.
         """
         self.flush(cursor, [write.user_id])
         if write.plan is None:
@@ -142,14 +144,14 @@ class Committer:
         return self._make_plan(cursor, write, write.plan, now)
 
     def _index_for(self, cursor: Cursor, write: Write) -> bool:
-        """One step of the index of the log; whether it has what was in the log when the write came."""
+        """Index one step; return whether the index has all rows that the log had when the write arrived."""
         last_row = self.memtable.last_row
-        # older data, with a shorter log, may have taken the place of those that it was asked for
+        # older data, with a shorter log, may have replaced the data that the write was for
         write.until = last_row if write.until is None else min(write.until, last_row)
         return self._index.row >= write.until or self._index.step(cursor, last_row) >= write.until
 
     def accept(self) -> None:
-        """The transaction is durable."""
+        """Publish the results of the transaction, which is now durable."""
         for space in self._open:
             self.memtable.publish(space)
         for user_id in self._flushed:
@@ -159,20 +161,20 @@ class Committer:
         self.memtable.make_room()
 
     def forget(self) -> None:
-        """The transaction has come to nothing, or somebody else has written to the tables."""
+        """Drop all cached state: the transaction was rolled back, or something else has written to the tables."""
         self._open, self._flushed = [], []
         self._index.forget()
         self.memtable.forget()
         self._complete = False
 
     def forget_session(self, session_id: int) -> None:
-        """This session is over, and that is durable: no write of it is accepted any more."""
+        """Forget a session whose end is durable: none of its writes is accepted any more."""
         self.memtable.sessions.pop(session_id, None)
 
     def _make_plan(self, cursor: sqlite3.Cursor, write: Write, plan: Plan, now: int) -> bool:
-        """One step; not for a repeated write, which `decide` answers from its receipt.
+        """Do one step of the plan, unless the write is a repetition, which `decide` answers from its receipt.
 
-        The plan of a limited token is made in any case, because only its ops show whether the token may see the answer.
+        The plan of a limited token is always made, because only its ops show whether the token may see the answer.
         """
         if write.planning is None or write.planning.epoch != self.epoch:
             statements.load(cursor, self.memtable, [write], now)
@@ -194,12 +196,12 @@ class Committer:
             self._on_limit("disk_reserve", write.user_id, None)
 
     def _trim(self, cursor: Cursor, space: Space) -> None:
-        """Remove about twice as much of this user's history as this transaction adds to it, oldest first.
+        """Remove about twice as much of this user's history as this transaction adds, oldest first.
 
-        That is bounded by what the tables have and what is indexed; both follow the log closely enough.
+        It goes no further than the tables and the index; both follow the log closely enough.
         """
         limit, wanted = self.quota.history_bytes, 2 * sum(write.charge for write in space.log)
-        # no step for each write: what others have written since may have to be indexed first
+        # not one step per write: other users' writes since then may have to be indexed first
         steps = 1 + wanted // INDEX_STEP_BYTES
         (flushed,) = cursor.execute(_FLUSHED_REVISION, (space.user_id,)).fetchone()
         while wanted > 0 and space.history_bytes > limit:
@@ -217,7 +219,7 @@ class Committer:
                 break
 
     def _recall(self, cursor: Cursor) -> None:
-        """Load the spaces that are ahead of their tables, and let the log tell what has been decided since."""
+        """Load the spaces whose tables lag behind the log, and replay the writes that they lack."""
         if self._complete:
             return
         for space, writes in statements.load_behind(cursor, self.memtable):

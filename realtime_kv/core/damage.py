@@ -1,6 +1,6 @@
-"""Damage: which errors mean that the database file is damaged, and a bounded check of the file at start.
+"""Damage: detects errors of a damaged database file, and checks the file at start for a bounded time.
 
-What cannot be trusted is not opened: the check raises Damaged, whose message says what to do.
+A file that cannot be trusted is not opened: the check raises Damaged, whose message says what to do.
 """
 
 import logging
@@ -13,7 +13,7 @@ from realtime_kv.core import database
 
 log = logging.getLogger(__name__)
 
-# how long the check at start may take; of a large file a part is checked
+# maximum duration of the check at start; a large file is checked in part
 CHECK_SECONDS = 2.0
 _HEADER = b"SQLite format 3\x00"
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -28,21 +28,21 @@ _PASSING = {
     sqlite3.SQLITE_AUTH,
     sqlite3.SQLITE_NOMEM,
 }
-# SQLite's virtual machine asks so often whether to go on
+# instructions of SQLite's virtual machine between two questions whether to continue
 _INSTRUCTIONS = 10_000
 
 
 class Damaged(Exception):
-    """Why the database is not used, as a sentence that says what to do."""
+    """The database is not used; the message gives the reason and says what to do."""
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether SQLite has found the file to be damaged, or to be no database."""
+    """Return whether SQLite has found the file to be damaged, or to be no database."""
     return database.error_code(error) in _DAMAGE
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether an error says nothing about the file: it is in use, the disk is full, or it may not be opened."""
+    """Return whether an error says nothing about the file: it is in use, the disk is full, or it may not be opened."""
     if database.error_code(error) == sqlite3.SQLITE_IOERR:
         code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
         return code not in _CANNOT_READ
@@ -50,7 +50,7 @@ def may_pass(error: BaseException) -> bool:
 
 
 def advice(folder: Path) -> str:
-    """How to go on with the data folder of a damaged database."""
+    """Return the advice for the data folder of a damaged database."""
     backups = sorted((folder / "backups").glob("backup-*.db"))
     if not backups:
         return (
@@ -64,9 +64,10 @@ def advice(folder: Path) -> str:
 
 
 def check(file: Path, folder: Path, seconds: float = CHECK_SECONDS) -> None:
-    """Check the database `file` of this data folder, for so long at most. Raises Damaged.
+    """Check the database `file` of this data folder, for `seconds` at most. Raises Damaged.
 
-    The header, and as much of `PRAGMA quick_check` as there is time for: it goes through one table after the other.
+    The check covers the header, and as much of `PRAGMA quick_check` as there is time for: it takes one table after the
+    other.
     """
     if not file.exists() or not file.stat().st_size:
         return
@@ -86,7 +87,7 @@ def check(file: Path, folder: Path, seconds: float = CHECK_SECONDS) -> None:
 
 def _quick_check(file: Path, seconds: float) -> str | None:
     end = time.monotonic() + seconds
-    # not read-only: what a crash has left in the write-ahead log is a part of the database
+    # not read-only: the write-ahead log that a crash has left is a part of the database
     with closing(sqlite3.connect(file)) as db:
         db.set_progress_handler(lambda: time.monotonic() > end, _INSTRUCTIONS)
         try:

@@ -1,4 +1,4 @@
-"""The SQLite file, opened so that "acknowledged" means "on disk"."""
+"""SQLite connections, opened so that "acknowledged" means "on disk"."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -12,49 +12,49 @@ BUSY_SECONDS = 10
 SHORTEN_MILLISECONDS = 250
 CACHE_KIB = 64 * 1024
 CHECKPOINT_PAGES = 4096
-# a write-ahead log that has grown beyond this is cut to it once it starts again from the beginning
+# a write-ahead log that has grown beyond this is truncated to it once it restarts from the beginning
 WAL_LIMIT_BYTES = 2 * CHECKPOINT_PAGES * 4096
 
 
 class Cursor(Protocol):
-    """What the statements need of a database driver's cursor; its connection has it as well."""
+    """The methods of a database driver's cursor that the statements need; its connection has them as well."""
 
     def execute(self, sql: str, parameters: Any = ..., /) -> Any: ...
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> Any: ...
 
 
 class NotDurable(RuntimeError):
-    """The database did not take the settings that an acknowledgement relies on."""
+    """The database did not accept the settings that an acknowledgement relies on."""
 
 
-# One connection for each thread that needs one, held as long as the thread lives: a pool has nothing to add,
-# and its locks would be one more thing for threads to meet at.
+# One connection for each thread that needs one, held as long as the thread lives: a pool would add nothing but locks,
+# for which threads would contend.
 ENGINE_OPTIONS: dict[str, Any] = {
     "poolclass": NullPool,
-    # an error that is logged says which statement failed, and not with whose values and hashes
+    # a logged error names the statement that failed, but not users' values and hashes
     "hide_parameters": True,
     "connect_args": {"check_same_thread": False, "cached_statements": 512},
 }
 
 
 def url(file: Path) -> URL:
-    """The address of a database file, whatever characters its path holds."""
+    """Return the URL of a database file; its path may hold any characters."""
     return URL.create("sqlite", database=str(file))
 
 
 def open_engine(file: Path) -> Engine:
-    """An engine for the database in `file`, prepared."""
+    """Return a prepared engine for the database in `file`."""
     engine = create_engine(url(file), **ENGINE_OPTIONS)
     prepare(engine)
     return engine
 
 
 def prepare(engine: Engine) -> None:
-    """Make every connection of `engine` durable, and let transactions be begun by hand."""
+    """Make every connection of `engine` durable, with explicit transactions."""
 
     @event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _record: object) -> None:
-        # no implicit BEGIN: whoever writes says when a transaction starts
+        # no implicit BEGIN: the code that writes starts each transaction
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
@@ -71,10 +71,10 @@ def prepare(engine: Engine) -> None:
 
 
 def writing(engine: Engine) -> Connection:
-    """The one writing connection. Raises NotDurable unless it reads back `WAL` and `FULL`."""
+    """Open the one writing connection. Raises NotDurable unless it reads back `WAL` and `FULL`."""
     connection = engine.connect()
     cursor = driver(connection).cursor()
-    # the pages of a busy hour stay at hand, and are written back once for many commits
+    # the pages of a busy hour stay in the cache, and are written back once for many commits
     cursor.execute(f"PRAGMA cache_size={-CACHE_KIB}")
     cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     cursor.execute(f"PRAGMA journal_size_limit={WAL_LIMIT_BYTES}")
@@ -89,7 +89,7 @@ def writing(engine: Engine) -> Connection:
 
 
 def reading(engine: Engine) -> Connection:
-    """A connection that cannot write; checkpoints, too, are the writer's alone."""
+    """Open a connection that cannot write; checkpoints are left to the writer as well."""
     connection = engine.connect()
     cursor = driver(connection).cursor()
     cursor.execute("PRAGMA query_only=ON")
@@ -98,9 +98,9 @@ def reading(engine: Engine) -> Connection:
 
 
 def shorten_log(cursor: Cursor) -> None:
-    """Let the write-ahead log start again from its beginning, which readers that overlap would put off for ever.
+    """Restart the write-ahead log from its beginning, which overlapping readers would put off for ever.
 
-    Waits a moment for those that still read from it. Outside a transaction.
+    Waits a moment for readers that still use it. Call it outside a transaction.
     """
     cursor.execute(f"PRAGMA busy_timeout={SHORTEN_MILLISECONDS}")
     try:
@@ -110,14 +110,14 @@ def shorten_log(cursor: Cursor) -> None:
 
 
 def driver(connection: Connection) -> sqlite3.Connection:
-    """The driver's own connection: the statements of the hot path go straight to it."""
+    """Return the driver's own connection: the statements of the hot path use it directly."""
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
     return raw
 
 
 def error_code(error: BaseException) -> int | None:
-    """SQLite's primary result code of an error of the driver or of SQLAlchemy; None for any other error.
+    """Return SQLite's primary result code of an error of the driver or of SQLAlchemy; None for any other error.
 
     Extended codes keep the primary one in their lowest byte.
     """

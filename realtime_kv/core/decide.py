@@ -1,4 +1,4 @@
-"""One write against what is loaded: accepted or refused. Pure: no SQL, and the time comes in as an argument."""
+"""Evaluates one write against loaded state: accepted or refused. Pure: no SQL, and the time is an argument."""
 
 from realtime_kv.core import charges, permissions, reserve
 from realtime_kv.core.caller import HOUSE, Caller
@@ -12,19 +12,18 @@ from realtime_kv.core.write import Write
 
 
 def decide(write: Write, memtable: Memtable, quota: Quota, now: int, at: str, *, room: Room = AMPLE) -> Outcome:
-    """The answer to `write`, which `memtable` then holds; `now` in milliseconds, `at` is how the protocol shows it.
+    """Apply `write` to `memtable` and return its answer; `now` in milliseconds, `at` is `now` in the protocol's format.
 
-    Raises Unauthenticated, Forbidden, OpIdReused, Conflict, QuotaExceeded, and what planning the write has come to:
-    then `memtable` is as it was before. In a batch the refusal carries the `index` of the op that caused it. A dry run
-    is answered, and leaves it so, too. What the disk has no `room` for is
-    refused: Unavailable.
+    Raises Unauthenticated, Forbidden, OpIdReused, Conflict, QuotaExceeded, or the refusal that planning the write
+    produced, and leaves `memtable` unchanged. In a batch the refusal has the `index` of the op that caused it. A dry
+    run is answered, and also changes nothing. A write that the disk has no `room` for is refused with Unavailable.
     """
     caller = write.caller
     if memtable.sessions.get(caller.session_id, 0) <= now and not _is_house(caller, memtable):
         raise Unauthenticated("Your session has ended; sign in again.")
     space = memtable.spaces[caller.user_id]
     if write.refusal is not None and isinstance(write.refusal, Forbidden):
-        # before the receipt: a replay may not tell what the caller may not see
+        # before the receipt: a replay must not show an answer that the caller may not see
         raise write.refusal
     if write.op_id is not None and (receipt := space.receipts.get(write.op_id)):
         return receipt.replay(write.verb, write.fingerprint)
@@ -87,19 +86,19 @@ def _share_taken(caller: Caller, space: Space, room: Room) -> QuotaExceeded:
 
 
 def _is_house(caller: Caller, memtable: Memtable) -> bool:
-    # a space that is being purged is not loaded for it
+    # a space that is being purged is not loaded for the server itself
     return caller.session_id == HOUSE and caller.user_id in memtable.spaces
 
 
 def replay(logged: Logged, space: Space) -> None:
-    """Let `space` become what it became when this write was first accepted: its frame alone says what that was."""
+    """Apply a logged write to `space` again: its frame alone determines the result."""
     write = read_frame(logged.frame)
     draft = Draft(space, bytes(write.origin).decode())
     assert draft.revision == logged.revision, f"the log of user {space.user_id} has a gap before {logged.revision}"
     for op in write.ops:
         repeat(op, draft, logged.at)
     draft.accept("batch", logged.at, write.at, None, "")
-    # what it counted then, with its receipt and what else was in its frame
+    # restore the charge of that time, which includes everything that was in its frame, and its receipt
     space.history_bytes += logged.charge - space.log[-1].charge
     if logged.receipt is not None:
         receipt = space.receipts[logged.receipt.op_id] = logged.receipt

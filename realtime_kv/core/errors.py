@@ -1,14 +1,14 @@
-"""Every reason to refuse, as one tree: a code, an HTTP status and a sentence for the caller (protocol §5).
+"""API errors: every refusal, as one tree with a code, an HTTP status and a sentence for the caller (protocol §5).
 
-The same refusal becomes a failed acknowledgement on a socket and a problem body over HTTP. What is not in this tree
-is a bug: it is logged and answered `internal`.
+The same refusal becomes a failed acknowledgement on a socket and a problem body over HTTP. Any exception outside this
+tree is a bug: it is logged and answered `internal`.
 """
 
 from typing import Any, ClassVar
 
 
 class Refusal(Exception):
-    """A request that is not carried out, and why; `extra` holds what the caller needs to go on."""
+    """A request that is not executed, and the reason; `extra` holds the data that the caller needs to continue."""
 
     code: ClassVar[str]
     status: ClassVar[int]
@@ -20,7 +20,7 @@ class Refusal(Exception):
         self.extra = extra
 
     def body(self) -> dict[str, Any]:
-        """The error as a socket client sees it: `{code, message, …}`."""
+        """Return the error as a socket client sees it: `{code, message, …}`."""
         return {"code": self.code, "message": self.message, **self.extra}
 
 
@@ -49,7 +49,7 @@ class InvalidCredentials(Refusal):
 
 
 class SecondStepNeeded(Refusal):
-    """The password was right; a code is owed. `ticket` stands for the first step until `expires_at`."""
+    """The password was right, and a code is still needed. `ticket` stands for the first step until `expires_at`."""
 
     code, status, title = "second_step_needed", 401, "One more step"
 
@@ -60,7 +60,7 @@ class SecondStepNeeded(Refusal):
 
 
 class PasswordChangeNeeded(Refusal):
-    """The password was right, and good for choosing another. `ticket` lets its holder do so until `expires_at`."""
+    """The password was right, but only for choosing another. `ticket` allows that until `expires_at`."""
 
     code, status, title = "password_change_needed", 401, "Choose a new password"
 
@@ -87,17 +87,17 @@ class LinkExpired(Refusal):
 
 
 class Forbidden(Refusal):
-    """Wrong origin, scope, or not an admin; `needs` says what would be allowed to."""
+    """Wrong origin, scope, or not an admin; `needs` names what is missing."""
 
     code, status, title = "forbidden", 403, "Forbidden"
 
 
 class OriginRefused(Forbidden):
-    """A page of an origin that may not do this; `origin` is what came, `setting` what would allow it."""
+    """A page of an origin that may not do this; `origin` is the one received, `setting` the one that would allow it."""
 
 
 class HostRefused(BadRequest):
-    """The server was called by a name that is not its own; `host` is what came, `setting` what would allow it."""
+    """The server was called by a name that is not its own; `host` is that name, `setting` would allow it."""
 
 
 class NotFound(Refusal):
@@ -107,19 +107,19 @@ class NotFound(Refusal):
 
 
 class MethodNotAllowed(BadRequest):
-    """A known path, asked with another method (protocol §5: 405 with the code `bad_request`)."""
+    """A known path, requested with another method (protocol §5: 405 with the code `bad_request`)."""
 
     status = 405
 
 
 class Conflict(Refusal):
-    """Someone wrote this key after the caller last read it; `entry` is what stands there now."""
+    """Another write to this key came after the caller last read it; `entry` is the current one."""
 
     code, status, title = "conflict", 409, "Conflict"
 
 
 class NameTaken(Refusal):
-    """That user name belongs to somebody."""
+    """The user name is already in use."""
 
     code, status, title = "name_taken", 409, "Name taken"
 
@@ -179,7 +179,7 @@ class OpIdReused(Refusal):
 
 
 class RateLimited(Refusal):
-    """Too much, too fast; `retry_after` in seconds."""
+    """Too many requests; `retry_after` in seconds."""
 
     code, status, title = "rate_limited", 429, "Too many requests"
 
@@ -205,7 +205,7 @@ class Unavailable(Refusal):
 
 
 class Internal(Refusal):
-    """A bug. The message carries nothing of it; the log does, under `request_id`."""
+    """A bug. The message contains nothing of it; the log does, under `request_id`."""
 
     code, status, title = "internal", 500, "Internal error"
 

@@ -1,7 +1,7 @@
-"""The delete of what has expired: written by the house within a second, so that every tab hears of it.
+"""Expiry: the server deletes expired entries within a second, so that every tab receives the delete.
 
-To `get` and `list` a key is gone as soon as its time is over; what is done here is that its owner's other copies learn
-it. Whether something is still expired is decided inside the write's transaction: whoever has written it anew was first.
+To `get` and `list` a key is gone as soon as it expires; the delete informs the owner's other copies. The write's
+transaction decides whether an entry is still expired: an earlier write that renewed it wins.
 """
 
 import itertools
@@ -23,19 +23,19 @@ from realtime_kv.core.write import Write
 
 log = logging.getLogger(__name__)
 
-# how often it is asked whether something is due: a comparison, unless it is
+# how often to check for due entries: one comparison, unless there are any
 LOOK_SECONDS = 0.25
-# what one look deletes at most, and one write (so many keys, or so many bytes and one entry more: they may all be asked
-# back at once): more is done in turns, between which other writes go on
+# maximum of deletes in one look, and in one write (this many keys, or this many bytes and one entry more, because all
+# of them may be restored at once): the rest follows in turn, and other writes run in between
 LOOK_KEYS = 4096
 WRITE_KEYS = 1000
 WRITE_BYTES = 1024 * 1024
-# nothing tells of an account that is back, so what has expired in the meantime is looked for in any case, so often (ms)
+# interval of searches for entries that expired meanwhile (ms): nothing reports an account that is restored
 RESCAN = 60_000
-# after a failure (a full disk) it is tried again in so long (ms)
+# a failed look (a full disk) is retried after this time (ms)
 RETRY = 5_000
 
-# the keys of an account that is being purged are no longer anybody's
+# the keys of an account that is being purged belong to no user any more
 _DUE = """
 SELECT json_group_array(json_array(user_id, key, size)) FROM (
     SELECT e.user_id, e.key, length(CAST(e.value AS BLOB)) AS size
@@ -46,35 +46,35 @@ SELECT json_group_array(json_array(user_id, key, size)) FROM (
 """
 _NEXT = "SELECT min(expires_at) FROM entries WHERE expires_at > :now AND deleted_at IS NULL"
 
-# when to look again, and whose entries were deleted, so that the tables may lack it
+# the time of the next look, and the users whose entries were deleted, which their tables may lack
 _Looked = tuple[int, set[int]]
 
-# whose, the key, and how many bytes its value has
+# user, key, and size of the value in bytes
 _Due = tuple[int, str, int]
 
 _decode_due = msgspec.json.Decoder(list[_Due]).decode
 
 
 class Expiry:
-    """Has `look` called every LOOK_SECONDS on the edge's thread; it works on a thread of its own."""
+    """Deletes expired entries on its own thread; `look` is called every LOOK_SECONDS on the event loop's thread."""
 
     def __init__(self, store: Store, clock: Callable[[], int] | None = None) -> None:
-        """`clock` says the time that entries expire by (the store's if it is not given)."""
+        """`clock` returns the time by which entries expire (by default the store's)."""
         self._store = store
         self._clock = clock or store.clock
         self._workers = Workers(store.runtime, 1, name="expiry")
         self._looking: Future[_Looked] | None = None
         self._stopped = False
-        # when something expires next, as far as is known here
+        # the time of the next expiry, as far as it is known here
         self._next = 0
-        # when the first of what a user has written lately expires: the tables may lack it
+        # by user: the first expiry of their recent writes, which the tables may lack
         self._heard: dict[int, int] = {}
-        # whose tables may lack something else that matters (None: anybody's)
+        # users whose tables may lack other relevant writes (None: any user's)
         self._behind: set[int] | None = None
         store.watch(self._hear)
 
     def look(self) -> None:
-        """Delete what is due, unless that is being done; without anything due this costs next to nothing."""
+        """Delete due entries, unless that is being done; costs almost nothing if none is due."""
         now = self._clock()
         if now < self._next or self._stopped or (self._looking is not None and not self._looking.done):
             return
@@ -82,17 +82,17 @@ class Expiry:
         if behind is not None:
             behind |= {user_id for user_id, at in self._heard.items() if at <= now}
         self._heard = {user_id: at for user_id, at in self._heard.items() if at > now}
-        # what is heard from here on counts
+        # commits from here on count
         self._behind, self._next = set(), min(self._heard.values(), default=NEVER)
         self._looking = self._workers.submit(lambda _: self._work(behind, now))
         self._looking.then(lambda looked: self._looked(looked, behind, now))
 
     def start_anew(self) -> None:
-        """The data are others."""
+        """Start again after the data set has been replaced."""
         self._behind, self._next = None, 0
 
     def stop(self) -> None:
-        """End the thread, once it is through with what it does."""
+        """End the thread after its current work."""
         self._stopped = True
         self._workers.stop()
 
@@ -144,7 +144,7 @@ class Expiry:
 
 
 def _find(db: sqlite3.Connection, now: int) -> tuple[int, list[_Due]]:
-    """When the next one after `now` expires, and some of those that have expired; at once, while there may be more."""
+    """Return the next expiry after `now`, and some of the expired entries; `now` itself while there may be more."""
     due = _decode_due(db.execute(_DUE, {"now": now, "most": LOOK_KEYS}).fetchone()[0])
     soonest = db.execute(_NEXT, {"now": now}).fetchone()[0]
     return now if len(due) == LOOK_KEYS else NEVER if soonest is None else soonest, due

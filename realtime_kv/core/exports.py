@@ -1,9 +1,8 @@
-"""A user's space as one file: JSON to read and edit, NDJSON with everything, CSV for tables.
+"""Export of a user's space to one file: JSON to read and edit, NDJSON with everything, CSV for tables.
 
-A file shows the space at one revision. It is written whole, in one reading transaction, before its first byte goes to
-anybody: so the transaction lasts as long as the database needs, and never as long as a slow client would like.
-Keys stand in byte order, and every value as it is stored, byte for byte, but for line separators in NDJSON, which are
-escaped.
+A file shows the space at one revision. It is written completely, in one reading transaction, before its first byte is
+sent: the transaction lasts as long as the database needs, and never as long as a slow client takes. Keys are in byte
+order, and every value is as stored, byte for byte, except for line separators in NDJSON, which are escaped.
 """
 
 import sqlite3
@@ -19,13 +18,13 @@ from realtime_kv.core.reads import ENTRY, LIVE, OneReading, behind, epoch_of, rf
 Format = Literal["json", "ndjson", "csv"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-# the name by which an import knows a file of ours, and the version of its shape
+# the name by which an import recognises an export, and the version of its format
 NAME, VERSION = "realtime_kv", 1
-# entries that one step of the database looks at: with values of 64 KiB, some 8 MiB
+# entries that one step of the database reads: some 8 MiB with values of 64 KiB
 _STEP = 128
 
 # a cell that no spreadsheet takes for a formula (OWASP: CSV injection): a key that might be one is written as JSON. It
-# then begins with a quotation mark, and so that this is never in doubt, a key that begins with one is JSON too
+# then begins with a quotation mark; to avoid any doubt, a key that begins with one is JSON as well
 _FORMULA = ", ".join(f"'{sign}'" for sign in '"=+-@＝＋－＠')
 _CSV_KEY = f"CASE WHEN substr(ltrim(key), 1, 1) IN ({_FORMULA}) THEN json_quote(key) ELSE key END"
 
@@ -39,7 +38,7 @@ _CSV = f"""{_cell(_CSV_KEY)} || ',' || {_cell("value")} || ',' || revision || ',
     || char(13, 10)"""
 
 _COLUMNS = "key,value,revision,version,created_at,updated_at,expires_at"
-# each entry, and what stands between two of them
+# each entry, and the separator between two of them
 _DOCUMENTS = {"json": ("json_quote(key) || ':' || value", "',' || char(10)"), "ndjson": (ENTRY, "char(10)")}
 _DOCUMENTS["csv"] = (_CSV, "''")
 
@@ -56,7 +55,7 @@ _STEPS = {format: _step(*document) for format, document in _DOCUMENTS.items()}
 
 
 class Exported(Struct):
-    """What a file shows: so many entries of the space at this revision, at a time in milliseconds."""
+    """Content of an export: `count` entries of the space at `revision`, at a time in milliseconds."""
 
     revision: int
     count: int
@@ -64,7 +63,7 @@ class Exported(Struct):
 
 
 class Head(Struct, kw_only=True):
-    """How a file of ours begins."""
+    """Beginning of an export."""
 
     format: str = NAME
     version: int = VERSION
@@ -75,7 +74,7 @@ class Head(Struct, kw_only=True):
 
 
 class End(Struct, kw_only=True):
-    """How a file of ours ends: one without it has been cut."""
+    """End of an export: a file without it has been cut."""
 
     count: int
     complete: bool = True
@@ -98,14 +97,14 @@ def write(db: sqlite3.Connection, user_id: int, now: int, *, format: Format, pre
                 count += found
             if found < _STEP:
                 break
-            # a key has no control characters, so this is the smallest text behind it
+            # a key has no control characters, so this is the smallest text after it
             after = last + "\0"
         file.write(_ending(format, count))
     return Exported(revision, count, now)
 
 
 def _text(format: Format, text: str) -> bytes:
-    # in NDJSON lines mean something, and some readers know more ends of lines than one
+    # NDJSON is read by lines, and some readers know more line ends than one
     return line_separators.escape(text.encode()) if format == "ndjson" else text.encode()
 
 

@@ -1,6 +1,6 @@
-"""Fingerprints: what an `op_id` was used for, in 128 bits, made of the verb and its payload as decoded JSON.
+"""Fingerprints for idempotency: 128 bits of the verb and its payload as decoded JSON, stored for each `op_id`.
 
-Receipts live for days and survive upgrades, so a fingerprint says by which version of this function it was made.
+Receipts live for days and survive upgrades, so a fingerprint names the version of the function that made it.
 """
 
 import hashlib
@@ -11,17 +11,17 @@ from msgspec import UNSET
 from realtime_kv.core.ops import Set
 from realtime_kv.core.write import Write
 
-# raise it with every change of what `of` returns for a request
+# increment it with every change of the result of `of` for a request
 VERSION = 1
 
 
 def of(write: Write) -> str:
-    """The same for every spelling of the same request, different for different ones."""
+    """Return the fingerprint: equal for every spelling of the same request, different for different requests."""
     parts = [write.verb.encode()]
     if write.plan is not None:
         parts.append(msgspec.json.encode(write.plan))
     for op in write.ops:
-        # neither a key nor a canonical value holds the character that separates them
+        # neither a key nor a canonical value holds the separator
         value = op.canonical if isinstance(op, Set) else b""
         asked = b"%d" % (-1 if op.if_revision is None else op.if_revision)
         if isinstance(op, Set) and op.ttl is not UNSET:

@@ -1,6 +1,6 @@
-"""Writes, changes and answers as the protocol shows them, and the digest that proves a copy.
+"""Messages of the protocol: writes, changes and answers, and the digest that proves a copy.
 
-Values are carried as encoded bytes (`msgspec.Raw`), so that nothing is encoded twice on its way to disk and tabs.
+Values are encoded bytes (`msgspec.Raw`), so that nothing is encoded twice on its way to disk and tabs.
 """
 
 import zlib
@@ -13,22 +13,22 @@ from msgspec import UNSET, Raw, UnsetType
 
 # a change or a page holds about this many bytes, and one write (or entry) more
 PAGE_BYTES = 512 * 1024
-# from this size on JSON is not copied on its way out: each copy would hold the event loop
+# from this size on, JSON is not copied before it is sent: each copy would block the event loop
 LARGE_BYTES = 64 * 1024
-# later than anything
+# later than any time
 NEVER = 1 << 62
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Answer(msgspec.Struct, kw_only=True):
-    """What a verb answers; every answer holds `"ok": true`."""
+    """Answer of a verb; every answer holds `"ok": true`."""
 
     ok: bool = True
 
 
 class Entry(msgspec.Struct, kw_only=True):
-    """A live key as `get` and `list` show it."""
+    """A live key in the answers of `get` and `list`."""
 
     key: str
     value: Raw | UnsetType = UNSET
@@ -47,7 +47,7 @@ class Got(Answer):
 
 
 class Written(Answer):
-    """`replayed` says that an earlier write with the same `op_id` was answered again."""
+    """Answer of a write; with `replayed` it is the answer of an earlier write with the same `op_id`."""
 
     revision: int
     version: int
@@ -69,7 +69,7 @@ class Existed(msgspec.Struct):
 
 
 class Counted(Answer):
-    """What a verb answers that writes as many keys as it finds; of a dry run `count` is what it would have written."""
+    """Answer of a verb that writes as many keys as it finds; a dry run's `count` is the number it would write."""
 
     revision: int
     count: int
@@ -83,7 +83,7 @@ class Batched(Answer):
 
 
 class Histories(Answer):
-    """A page of writes, newest first, as they stand in the log; complete from the revision `floor` on."""
+    """A page of writes, newest first, as they are in the log; complete from the revision `floor` on."""
 
     writes: Raw
     floor: int
@@ -135,7 +135,7 @@ Op = SetOp | DeleteOp
 
 
 class WriteFrame(msgspec.Struct, kw_only=True):
-    """One accepted write: the atom of everything, never split, never half seen; an undo says which one it undoes."""
+    """One accepted write: atomic, never split, never partly visible; an undo names the write that it undoes."""
 
     revision: int
     at: str
@@ -145,7 +145,7 @@ class WriteFrame(msgspec.Struct, kw_only=True):
 
 
 class Bookmark(msgspec.Struct, kw_only=True):
-    """Where a space stands: how many live keys, and the digest over them."""
+    """Position of a space: its epoch and revision, the number of live keys, and the digest over them."""
 
     epoch: str
     revision: int
@@ -154,9 +154,9 @@ class Bookmark(msgspec.Struct, kw_only=True):
 
 
 class Committed(msgspec.Struct, kw_only=True):
-    """What watchers are told of one user's writes in one commit: the writes, and where the space stands after them.
+    """Event for the watchers: one user's writes in one commit, and the bookmark of the space after them.
 
-    A write is its revision and its frame: JSON, in the shape of WriteFrame. Nothing that was written expires before
+    A write is its revision and its frame: JSON, in the shape of WriteFrame. No entry written expires before
     `expires_at` (milliseconds).
     """
 
@@ -173,12 +173,12 @@ class Committed(msgspec.Struct, kw_only=True):
         return self.writes[-1][0]
 
     def changes(self) -> Iterator[bytes]:
-        """The encoded changes: usually one, split between writes where there is more than a page of it."""
+        """Yield the encoded changes: usually one, split between writes if there is more than a page."""
         return _changes(self.epoch, self.from_, self.writes)
 
     def writes_under(self, prefix: str) -> list[tuple[int, str]]:
-        """Of the writes what they did to keys with this prefix; nothing of those that did nothing to any."""
-        # a frame is our own JSON: where no key is spelt like this, there is nothing to take apart
+        """Return the writes with their ops on keys with this prefix only; writes without such ops are left out."""
+        # a frame is our own JSON: without this spelling of a key, it need not be decoded
         spelt = '"key":' + _quote(prefix)[:-1]
         narrowed = []
         for revision, frame in self.writes:
@@ -192,7 +192,7 @@ class Committed(msgspec.Struct, kw_only=True):
         return narrowed
 
     def changes_of(self, writes: list[tuple[int, str]], from_: int) -> Iterator[bytes]:
-        """The encoded changes that hold these of the writes, for whoever was last told of the revision `from_`."""
+        """Yield the encoded changes with these writes, for a receiver that was last told of the revision `from_`."""
         return _changes(self.epoch, from_, writes)
 
     def bookmark(self) -> Bookmark:
@@ -200,41 +200,41 @@ class Committed(msgspec.Struct, kw_only=True):
 
 
 class Position(msgspec.Struct, kw_only=True):
-    """The bookmark of somebody who is not told how much there is besides."""
+    """The bookmark for a caller that must not learn the size of the rest of the space."""
 
     epoch: str
     revision: int
 
 
 def set_op(key: str, value: str, version: int, expires_at: int | None) -> str:
-    """A SetOp as JSON; `value` is JSON already."""
+    """Return a SetOp as JSON; `value` is JSON already."""
     expires = "" if expires_at is None else f',"expires_at":"{timestamp(expires_at)}"'
     return f'{{"op":"set","key":{_quote(key)},"value":{value},"version":{version}{expires}}}'
 
 
 def delete_op(key: str) -> str:
-    """A DeleteOp as JSON."""
+    """Return a DeleteOp as JSON."""
     return f'{{"op":"delete","key":{_quote(key)}}}'
 
 
 def write_frame(revision: int, at: str, origin: str, ops: list[str], undoes: int | None = None) -> str:
-    """A WriteFrame as JSON; `origin` and `ops` are JSON already."""
+    """Return a WriteFrame as JSON; `origin` and `ops` are JSON already."""
     undone = "" if undoes is None else f',"undoes":{undoes}'
     return f'{{"revision":{revision},"at":"{at}","origin":{origin}{undone},"ops":[{",".join(ops)}]}}'
 
 
 def read_frame(frame: str | bytes) -> WriteFrame:
-    """What `write_frame` wrote."""
+    """Decode the result of `write_frame`."""
     return _read_frame(frame)
 
 
 def timestamp(ms: int) -> str:
-    """RFC 3339 in UTC with milliseconds, from milliseconds since 1970."""
+    """Format milliseconds since 1970 as RFC 3339 in UTC with milliseconds."""
     return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
 def milliseconds(timestamp: str) -> int:
-    """What `timestamp` has shown."""
+    """Return the milliseconds of a `timestamp`."""
     return round(datetime.fromisoformat(timestamp).timestamp() * 1000)
 
 
@@ -260,7 +260,7 @@ def _quote(text: str) -> str:
 
 
 def digest_of(key: str, revision: int) -> int:
-    """What one live key adds to the digest of its space (protocol §3); the sum is taken modulo 2^32."""
+    """Return one live key's part of the digest of its space (protocol §3); the sum is taken modulo 2^32."""
     h = zlib.crc32(key.encode()) + revision * 0x9E3779B1 & 0xFFFFFFFF
     # fmix32, the finalizer of MurmurHash3
     h = (h ^ h >> 16) * 0x85EBCA6B & 0xFFFFFFFF

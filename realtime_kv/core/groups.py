@@ -1,6 +1,6 @@
-"""Which of the waiting writes go into the next transaction: every user's share of them.
+"""Write queue: selects the waiting writes for the next transaction, a share of each user's.
 
-A share is counted in ops and bytes, so that a user's large batches do not fill a group in which others wait too.
+A share is counted in ops and bytes, so that a user's large batches do not fill a group while others wait.
 """
 
 from collections import deque
@@ -8,16 +8,16 @@ from typing import Any, Protocol
 
 from realtime_kv.core.runtime import Future
 
-# so many bytes of values weigh as much as one op
+# this many bytes of values weigh as much as one op
 WEIGHT_BYTES = 4096
-# what one transaction takes at most: others wait for as long as it lasts
+# maximum weight of one transaction, during which others wait
 GROUP_WEIGHT = 2048
-# what one user has of it at most, and one write more
+# maximum weight of one user in a transaction, plus one write
 SHARE_WEIGHT = 512
 
 
 class Writable(Protocol):
-    """A write as the writer sees it: whose, how heavy, and where its outcome goes."""
+    """A write as the writer sees it: its user, its weight, and the future for its outcome."""
 
     future: Future[Any]
 
@@ -29,7 +29,7 @@ class Writable(Protocol):
 
     @property
     def alone(self) -> bool:
-        """Whether it wants a group of its own, with its user's tables up to date."""
+        """Return whether it needs a group of its own, with its user's tables up to date."""
 
 
 class _Line:
@@ -44,7 +44,7 @@ class _Line:
 
 
 class Waiting:
-    """The writes that wait, by user."""
+    """The waiting writes, by user."""
 
     def __init__(self) -> None:
         self._lines: dict[int, _Line] = {}
@@ -53,7 +53,7 @@ class Waiting:
         return bool(self._lines)
 
     def add(self, write: Writable) -> None:
-        """It waits behind what its user has asked for before."""
+        """Queue `write` behind its user's earlier writes."""
         line = self._lines.get(write.user_id)
         if line is None:
             line = self._lines[write.user_id] = _Line()
@@ -62,7 +62,7 @@ class Waiting:
         line.alone += write.alone
 
     def put_back(self, write: Writable) -> None:
-        """It was not its time yet: it comes before what its user has asked for since, and the others go on."""
+        """Put back a write that is not ready: it stays before its user's later writes, and other users are served."""
         line = self._lines.pop(write.user_id, None) or _Line()
         line.writes.appendleft(write)
         line.weight += write.weight
@@ -70,9 +70,9 @@ class Waiting:
         self._lines[write.user_id] = line
 
     def next_group(self) -> list[Writable]:
-        """A share of each user's writes; whoever has to wait for the next group is the first in it.
+        """Take a share of each user's writes; users who have to wait come first in the next group.
 
-        What wants a group of its own ends the one before it, and is next.
+        A write that needs a group of its own ends the group before it, and is next.
         """
         group: list[Writable] = []
         left = GROUP_WEIGHT
@@ -83,7 +83,7 @@ class Waiting:
                 if not group:
                     self._take(user_id, line, group, 1)
                 else:
-                    # the group ends in front of it
+                    # the group ends before this write
                     self._lines = {user_id: line} | self._lines
                 break
             if not line.alone and line.weight <= share:
@@ -97,7 +97,7 @@ class Waiting:
         return group
 
     def _take(self, user_id: int, line: _Line, group: list[Writable], share: int) -> int:
-        """The first writes of this user, of about this weight; what is left goes to the back."""
+        """Take this user's first writes, of about this weight, and return it; the rest goes to the back."""
         taken = 0
         while line.writes and taken < share:
             if line.writes[0].alone and taken:

@@ -1,7 +1,7 @@
-"""One import at work, on a thread of its own: planned whole, then written in parts, each of them one ordinary write.
+"""Importer: one import on a thread of its own, planned completely, then written in parts, each an ordinary write.
 
-It goes on when whoever sent the file has left. Should it end in between, what is written stands, and the same file once
-more brings the rest.
+It continues if its client disconnects. After an interruption the written parts remain, and importing the same file once
+more adds the rest.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ from realtime_kv.core.space import Quota
 
 
 class Progress(Struct):
-    """How far an import has come: `receiving` (bytes), `checking`, `writing` (ops), of so many."""
+    """Progress of an import: `receiving` (bytes), `checking`, `writing` (ops), with `done` of `total`."""
 
     phase: str = "receiving"
     done: int = 0
@@ -27,7 +27,7 @@ class Progress(Struct):
 
 
 class Imported(Struct, kw_only=True):
-    """What an import has done, or with `dry_run` would do; `revisions` are those of its writes, in their order."""
+    """Result of an import, with `dry_run` the expected one; `revisions` are those of its writes, in their order."""
 
     ok: bool = True
     mode: Mode
@@ -44,7 +44,7 @@ class Imported(Struct, kw_only=True):
 
 
 class Target(Protocol):
-    """Where an import goes, as its thread may use it."""
+    """Target of an import, as its thread may use it."""
 
     @property
     def quota(self) -> Quota: ...
@@ -56,14 +56,14 @@ class Target(Protocol):
     def clock(self) -> Callable[[], int]: ...
 
     def settle(self, user_id: int) -> None:
-        """The tables have everything of this user that was acknowledged before."""
+        """Bring the tables up to date with this user's acknowledged writes."""
 
     def write(self, caller: Caller, ops: list[Op]) -> int:
-        """One write; its revision."""
+        """Execute one write; return its revision."""
 
 
 class Importer:
-    """Fills a plan from a file, and carries it out."""
+    """Fills a plan from a file, and executes it."""
 
     def __init__(self, caller: Caller, asked: Asked, plan: Plan, progress: Progress) -> None:
         self._caller = caller
@@ -72,9 +72,9 @@ class Importer:
         self._progress = progress
 
     def run(self, db: sqlite3.Connection, file: BinaryIO, target: Target, *, dry_run: bool) -> Imported:
-        """Raises what is wrong with the file, told with `line` and `key`, and QuotaExceeded.
+        """Run the import. Raises the errors of the file, with `line` and `key`, and QuotaExceeded.
 
-        Once it has begun to write, Conflict, Unavailable and whatever else ends it tell what is `written` by then.
+        Once it has begun to write, Conflict, Unavailable and all other refusals contain the changes `written` by then.
         """
         progress, plan = self._progress, self._plan
         progress.phase, progress.done, progress.total = "checking", 0, 0

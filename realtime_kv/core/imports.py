@@ -1,8 +1,8 @@
-"""What an import would do: the file against the space, checked to its last line before anything is written.
+"""Import plan: compares a file with the space, and checks it to its last line before anything is written.
 
-The plan is kept in a file, not in memory: what makes the space smaller first, then the rest, so that no quota stands in
-the way of a plan whose end is within it. Every op carries the revision that it was planned against, so that nobody's
-write is overwritten unseen.
+The plan is kept in a file, not in memory. Steps that make the space smaller come first, so that no quota stops a plan
+whose result is within it. Every op has the revision that it was planned against, so that no other write is overwritten
+unseen.
 """
 
 import sqlite3
@@ -23,12 +23,12 @@ from realtime_kv.core.values import TTL_SECONDS
 Mode = Literal["merge", "skip", "replace"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
-# one write of an import: so many ops, or so many bytes (of what it writes, and of what it replaces: to undo it is a
-# write, too) and one entry more; tabs get larger changes every day
+# maximum of one write of an import: this many ops, or this many bytes (of the values that it writes and replaces,
+# because undoing it is a write as well) and one entry more; tabs receive larger changes every day
 WRITE_OPS = 1000
 WRITE_BYTES = 1024 * 1024
 
-# entries that are looked up together
+# entries that one statement looks up
 _STEP = 128
 
 _STANDING = f"""
@@ -50,9 +50,9 @@ _decode_keys = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
 
 
 class Counts(Struct, kw_only=True):
-    """What becomes of the entries of a file, and of those that it does not have.
+    """Results for the entries of a file, and for those that it does not have.
 
-    `skipped` are there already and stay as they are; of `expired` the time was over; `outside` have another prefix.
+    `skipped` exist already and stay as they are; `expired` had expired; `outside` have another prefix.
     """
 
     added: int = 0
@@ -65,14 +65,14 @@ class Counts(Struct, kw_only=True):
 
     @property
     def writes(self) -> int:
-        """How many ops that makes."""
+        """The number of ops."""
         return self.added + self.changed + self.removed
 
 
 class Step(Struct, gc=False):
-    """An op as the plan keeps it: a delete where `value` is None; it counts as `what` of the counts.
+    """An op in the plan: a delete if `value` is None; it counts as `what` of the counts.
 
-    What it replaces has so many bytes.
+    `replaces` is the number of bytes that it replaces.
     """
 
     what: str
@@ -93,7 +93,7 @@ _decode_step = msgspec.json.Decoder(Step).decode
 
 @dataclass
 class Plan:
-    """`smaller` and `larger` hold the steps that make the space smaller and larger, in the order of their writing."""
+    """Plan of an import; `smaller` and `larger` hold the steps that shrink and grow the space, in writing order."""
 
     smaller: BinaryIO
     larger: BinaryIO
@@ -104,7 +104,7 @@ class Plan:
         (self.larger if grows else self.smaller).write(msgspec.json.encode(step) + b"\n")
 
     def writes(self) -> Iterator[list[Step]]:
-        """The steps, as many together as make one write."""
+        """Yield the steps of each write."""
         steps: list[Step] = []
         size = 0
         for file in (self.smaller, self.larger):
@@ -122,7 +122,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be done with a file: only keys under `prefix` count, and others are left out or, of `own`, refused.
+    """Options of an import: only keys under `prefix` count; others are left out or, outside `own`, refused.
 
     `own` is the prefix that the caller is limited to.
     """
@@ -134,7 +134,7 @@ class Asked:
 
 
 class Planner:
-    """Reads a file in one reading of the space, and fills a plan."""
+    """Reads a file against one snapshot of the space, and fills a plan."""
 
     def __init__(self, db: sqlite3.Connection, user_id: int, now: int, asked: Asked, plan: Plan) -> None:
         self._db = db
@@ -145,11 +145,11 @@ class Planner:
         self._keys = 0
         self._bytes = 0
         self._grows = False
-        # whether the file means the key to be there
+        # by key: whether the file wants it to exist
         self._seen: dict[str, bool] = {}
 
     def make(self, file: BinaryIO, value_bytes: int, quota: Quota) -> None:
-        """Raises what `items.read` does, BadRequest for a key that comes twice, Forbidden, QuotaExceeded."""
+        """Fill the plan. Raises as `items.read` does, BadRequest for a duplicate key, Forbidden, QuotaExceeded."""
         with reads.OneReading(self._db):
             self._plan.revision = reads.space_of(self._db, self._user_id)[0]
             usage = reads.usage(self._db, self._user_id)
@@ -170,7 +170,7 @@ class Planner:
         self._check_quota(quota, usage.keys, usage.bytes)
 
     def _counts(self, item: Item) -> bool:
-        """Whether this is one to look at."""
+        """Return whether this item has to be compared with the space."""
         asked, counts, extra = self._asked, self._plan.counts, {"line": item.line, "key": item.key}
         if not item.key.startswith(asked.prefix):
             if asked.own is not None and not item.key.startswith(asked.own):
@@ -197,7 +197,7 @@ class Planner:
             self._judge(item, revision if live else 0, size, bool(same) and item.expires_at in (UNSET, expires_at))
 
     def _judge(self, item: Item, revision: int, size: int, same: bool) -> None:
-        """`revision` is 0 where there is no such key; `size` is what it takes of the quota nevertheless."""
+        """Plan the item; `revision` is 0 if there is no such key, `size` is the quota that it takes nevertheless."""
         counts, plan = self._plan.counts, self._plan
         if revision and same:
             counts.unchanged += 1
@@ -244,5 +244,5 @@ class Planner:
 
 
 def largest(quota: Quota) -> int:
-    """How many bytes a file may have: any export of ours has fewer, and it may be nicely indented."""
+    """Return the maximum size of a file in bytes: any export has fewer, and it may be indented."""
     return 2 * quota.bytes + 512 * quota.keys

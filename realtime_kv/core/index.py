@@ -1,18 +1,18 @@
-"""The index of the log: which row of it holds what was done to a key. It follows the log, in steps, when there is time.
+"""History index: the log row of each op on a key. It follows the log, in steps, when there is time.
 
-A commit appends to the log and to nothing else (docs/decisions/0004); whoever looks into the past has the index brought
-up to date first. `meta.indexed` says how far it has come.
+A commit appends to the log and to nothing else (docs/decisions/0004); reads of the history first bring the index up to
+date. `meta.indexed` is the last indexed row.
 """
 
 from realtime_kv.core.database import Cursor
 
-# a step: some 20 ms of everybody's time, and 200 once the index is large
+# one step: some 20 ms during which all writes wait, and 200 ms once the index is large
 STEP_ROWS = 4096
 STEP_BYTES = 4 * 1024 * 1024
 
 _INDEXED = "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'indexed'"
 _SAVE_INDEXED = "INSERT OR REPLACE INTO meta (name, value) VALUES ('indexed', CAST(? AS TEXT))"
-# row by row, so that no more is read than the step is for: a frame may be a MiB
+# row by row, so that a step reads no more than it needs: a frame may be a MiB
 _END = """
 WITH RECURSIVE step (id, bytes) AS (
     SELECT id, length(frame) FROM log WHERE id = (SELECT min(id) FROM log WHERE id > :after)
@@ -23,7 +23,7 @@ WITH RECURSIVE step (id, bytes) AS (
 )
 SELECT max(id) FROM step
 """
-# in the order of the table: then each of its pages is looked for once
+# in the order of the table, so that each of its pages is looked up once
 _INDEX = """
 INSERT OR REPLACE INTO history (user_id, key, revision, row, bytes)
 SELECT l.user_id, json_extract(o.value, '$.key'), l.revision, l.id, length(o.value)
@@ -32,24 +32,24 @@ FROM log AS l CROSS JOIN json_each(l.frame, '$.ops') AS o WHERE l.id > ? AND l.i
 
 
 class Index:
-    """How far the index has come; what the open transaction has added counts once it is accepted."""
+    """Progress of the index; rows that the open transaction has added count once it is accepted."""
 
     def __init__(self) -> None:
         self.row = 0
         self._until: int | None = None
 
     def recall(self, cursor: Cursor) -> None:
-        """Read where it stands."""
+        """Load the progress."""
         self.row = cursor.execute(_INDEXED).fetchone()[0]
         self._until = None
 
     @property
     def reached(self) -> int:
-        """As `row`, with what the open transaction has added."""
+        """The last indexed row, including the open transaction's."""
         return self.row if self._until is None else self._until
 
     def step(self, cursor: Cursor, last_row: int) -> int:
-        """Go on by one step, at most up to `last_row`, which is the log's last; up to where."""
+        """Index one step, at most up to `last_row`, which is the log's last; return the last indexed row."""
         after = self.reached
         until: int | None
         until = cursor.execute(_END, {"after": after, "rows": STEP_ROWS, "most": STEP_BYTES}).fetchone()[0]
@@ -62,10 +62,10 @@ class Index:
         return until
 
     def accept(self) -> None:
-        """The transaction is durable."""
+        """Keep the progress of the transaction, which is now durable."""
         if self._until is not None:
             self.row, self._until = self._until, None
 
     def forget(self) -> None:
-        """It has come to nothing."""
+        """Discard the progress of the transaction, which was rolled back."""
         self._until = None

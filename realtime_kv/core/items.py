@@ -1,7 +1,7 @@
-"""What a file brings that is to be imported: its entries one by one, each checked like the payload of a `set`.
+"""Import reader: yields the entries of a file, each checked like the payload of a `set`.
 
-Three shapes are read: a JSON object of keys and values, our own JSON export, and NDJSON with an entry a line. Whatever
-is wrong is told with its line.
+It reads three formats: a JSON object of keys and values, our own JSON export, and NDJSON with one entry a line. Every
+error is reported with its line.
 """
 
 import os
@@ -23,13 +23,13 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _OURS = msgspec.json.encode(exports.NAME)
-# what an export of ours is made of, each once
+# members of an export, each once
 _PARTS = {*exports.Head.__struct_fields__, "entries", *exports.End.__struct_fields__}
 _CUT = "The file is not complete: it does not end as an export ends, with `count` and `complete`."
 
 
 class Item(Struct, gc=False):
-    """A value for a key, from a line of the file; `expires_at` in milliseconds, None for never, UNSET if not said."""
+    """A value for a key, from a line of the file; `expires_at` in milliseconds, None for never, UNSET if not given."""
 
     line: int
     key: str
@@ -38,7 +38,7 @@ class Item(Struct, gc=False):
 
 
 class _Line(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A line of NDJSON: an entry as the protocol shows it, of which key and value are enough."""
+    """A line of NDJSON: an entry in the protocol's format, of which key and value are enough."""
 
     key: str
     value: Raw
@@ -60,7 +60,7 @@ class _End(Struct):
     complete: bool
 
 
-# what a file is instead, by its first bytes
+# other types of files, by their first bytes
 _OTHER_FILES = {
     re.compile(
         rb"\xff\xfe|\xfe\xff|.\0|\0.", re.DOTALL
@@ -74,7 +74,7 @@ _decode_line = msgspec.json.Decoder(_Line).decode
 
 
 def read(file: BinaryIO, format: Format, value_bytes: int) -> Iterator[Item]:
-    """Every entry of the file, in its order. Raises BadRequest, InvalidKey, InvalidValue, TooLarge with `line`."""
+    """Return the entries of the file, in order. Raises BadRequest, InvalidKey, InvalidValue, TooLarge with `line`."""
     start = file.read(4)
     file.seek(-len(start), os.SEEK_CUR)
     if reason := next((reason for mark, reason in _OTHER_FILES.items() if mark.match(start)), None):
@@ -135,7 +135,7 @@ def _from_ndjson(file: BinaryIO, value_bytes: int) -> Iterator[Item]:
         count += 1
         yield _from_line(line, number, value_bytes)
     if not ours and not count:
-        # somebody's mistake, and one that would cost everything where it is to replace everything
+        # a mistake, which with `replace` would delete everything
         raise BadRequest("The file is empty.")
     if ours and not ended:
         raise BadRequest(_CUT, line=number)
@@ -164,7 +164,7 @@ def _item(line: int, key: str, value: bytes, value_bytes: int) -> Item:
 
 
 def _is_head(line: bytes) -> bool:
-    """Whether an export of ours begins like this. Raises BadRequest for one of a version to come."""
+    """Return whether this line begins an export. Raises BadRequest for an export of a version to come."""
     try:
         head = msgspec.json.decode(line, type=_Head)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -176,7 +176,7 @@ def _is_head(line: bytes) -> bool:
 
 
 def _end(line: bytes) -> _End | None:
-    # short, and our own spelling: no entry begins like it
+    # short, and our own spelling: no entry begins like this
     if not line.startswith(b'{"count":'):
         return None
     try:
@@ -192,7 +192,7 @@ def _check_version(version: bytes | None) -> None:
 
 @contextmanager
 def _told(line: int, key: str | None = None) -> Iterator[None]:
-    """What is refused inside is told with its place."""
+    """Add the line and key to a refusal that is raised inside."""
     try:
         yield
     except Refusal as refusal:

@@ -1,6 +1,6 @@
-"""A JSON object of any length, member by member: what is in memory is a window that moves over the file.
+"""JSON object reader: reads an object of any length member by member, with a moving window of the file in memory.
 
-A value is only measured here, at C speed; whether it is one that may be stored is for values.py to say.
+A value is only measured here, at C speed; values.py decides whether it may be stored.
 """
 
 import codecs
@@ -14,21 +14,21 @@ import msgspec
 from realtime_kv.core.errors import BadRequest, InvalidValue, TooLarge
 from realtime_kv.core.values import DEPTH
 
-# what one name or one value may take as it stands in the file, white space and all: as much as any message may
+# maximum of one name or one value as it is in the file, including white space: as much as any message may have
 LIMIT = 1024 * 1024
 _CHUNK = 1024 * 1024
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-# numbers are not looked at: a long one would take long
+# numbers are not parsed: a long one would take long
 _measure = json.JSONDecoder(parse_int=len, parse_float=len, parse_constant=len).raw_decode
 
 
 class Members:
-    """The text of a file, which is one JSON value; `line` is where it is being read, from 1."""
+    """The text of a file, which is one JSON value; `line` is the line being read, from 1."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        # a byte order mark is no part of the text
+        # a byte order mark is not part of the text
         self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
         self._text = ""
         self._at = 0
@@ -36,7 +36,7 @@ class Members:
         self.line = 1
 
     def members(self) -> Iterator[str]:
-        """The names in the object that begins here; take the value of each before asking for the next."""
+        """Yield the names in the object that begins here; take the value of each before asking for the next."""
         self._expect("{", "an object")
         if self._next() == "}":
             self._go(self._at + 1)
@@ -47,12 +47,12 @@ class Members:
                 return
 
     def value(self) -> bytes:
-        """The value that begins here, as it stands in the file."""
+        """Return the value that begins here, as it is in the file."""
         self._next()
         return self._take().encode()
 
     def end(self) -> None:
-        """Raises BadRequest unless nothing is left."""
+        """Raise BadRequest unless nothing is left."""
         if self._next():
             self._complain("there is something behind the end of the object")
 
@@ -67,14 +67,14 @@ class Members:
         return name
 
     def _take(self) -> str:
-        """The JSON value at this place, of which the window holds enough."""
+        """Take the JSON value at this position; the window holds enough of it."""
         self._fill()
         try:
             _, end = _measure(self._text, self._at)
         except RecursionError:
             raise InvalidValue(f"it is nested more than {DEPTH} deep", line=self.line) from None
         except ValueError as error:
-            # where the window ends, there may be more
+            # the file may continue where the window ends
             broken = isinstance(error, json.JSONDecodeError) and not error.msg.startswith("Unterminated string")
             if self._ended or (broken and getattr(error, "pos", 0) < len(self._text) - 8):
                 self._complain("this is not JSON")
@@ -93,7 +93,7 @@ class Members:
         return sign
 
     def _next(self) -> str:
-        """The next character that is no white space, without taking it; "" at the end."""
+        """Return the next character that is not white space, without taking it; "" at the end."""
         while True:
             match = _SPACE.match(self._text, self._at)
             assert match is not None
@@ -107,7 +107,7 @@ class Members:
         self._at = to
 
     def _fill(self) -> None:
-        """Let the window reach further than anything may be long."""
+        """Extend the window beyond the maximum length of a name or value."""
         if self._ended or len(self._text) - self._at > LIMIT:
             return
         pieces = [self._text[self._at :]]

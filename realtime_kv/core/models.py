@@ -1,4 +1,4 @@
-"""The tables. A plain DeclarativeBase, which Flask-SQLAlchemy shares at the edge.
+"""Tables, on a plain DeclarativeBase that Flask-SQLAlchemy shares in the web application.
 
 Times are integers: milliseconds since 1970-01-01 UTC. A deleted entry keeps its row, with `deleted_at`, until the
 purge.
@@ -9,12 +9,14 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
-    """The base of every table of the house."""
+    """Base class of the server's tables."""
 
 
 class Meta(Base):
-    """Facts about the data set itself: its `epoch`; up to which row of the log the tables have all (`flushed`), and
-    the index of the history too (`indexed`); how far the clock is known to be right (`clock`).
+    """Facts about the data set: its `epoch`, `flushed`, `indexed` and `clock`.
+
+    The tables have everything up to the log row `flushed`, the history index up to `indexed`. `clock` says how far the
+    clock is known to be right.
     """
 
     __tablename__ = "meta"
@@ -24,12 +26,12 @@ class Meta(Base):
 
 
 class User(Base):
-    """An account. `folded` is the user name without case: names are unique by it; ids are never used twice.
+    """An account. `folded` is the user name without case: names are unique by it; ids are never reused.
 
     `deleted_by` is `self` (signing in restores it), `admin`, or `purge` (nothing restores it). A password with
-    `must_change_password` is good for choosing another. `totp_step` is the last time step of which a code was taken:
-    none is taken twice. `recovered_at` and `recovered_how` (`code`, `link`, `mail`) stand until the user has been told.
-    A quota of NULL is the house's.
+    `must_change_password` is only valid for choosing another. `totp_step` is the last time step whose code was
+    accepted: no code is accepted twice. `recovered_at` and `recovered_how` (`code`, `link`, `mail`) remain until the
+    user has been told. A quota of NULL is the server's default.
     """
 
     __tablename__ = "users"
@@ -58,10 +60,10 @@ class User(Base):
 class UserSession(Base):
     """A signed-in browser or program, or an API token (`kind`: `session`, `token`).
 
-    The client holds the token, we hold only its SHA-256. `expires_at` moves as the session is used: it is `idle`
-    milliseconds behind the last use, and never later than `limit_at`. `scope` is `write` or `read`; with a `prefix`
-    only the keys under it can be seen. `presented` is how the token of a session is sent: `cookie` or `bearer`; it is
-    not accepted the other way. NULL for an API token, and for a session from before this column until its next use.
+    The client holds the token, the server only its SHA-256. `expires_at` moves as the session is used: it is `idle`
+    milliseconds after the last use, and never later than `limit_at`. `scope` is `write` or `read`; with a `prefix` only
+    the keys under it are visible. `presented` is how the token of a session is sent: `cookie` or `bearer`; it is not
+    accepted the other way. It is NULL for an API token, and for a session from before this column until its next use.
     """
 
     __tablename__ = "sessions"
@@ -87,10 +89,10 @@ class UserSession(Base):
 class Space(Base):
     """A user's keys as a whole at `revision`, with the running totals that a bookmark proves.
 
-    Like `entries` and `receipts` it may be behind the log (memtable.py). `floor` is the oldest revision that a `sync`
-    may still start from, `history_floor` the one from which on the history is complete. `history_bytes` is the charge
-    (charges.py) of the writes after `trimmed`, up to which the history has been trimmed (trim.py); `receipt_bytes` and
-    `trash_bytes` are those of the receipts and of the deleted entries.
+    Like `entries` and `receipts` it may lag behind the log (memtable.py). `floor` is the oldest revision from which a
+    `sync` may still start; the history is complete from `history_floor` on. `history_bytes` is the charge (charges.py)
+    of the writes after `trimmed`, up to which the history has been trimmed (trim.py); `receipt_bytes` and `trash_bytes`
+    are the charges of the receipts and of the deleted entries.
     """
 
     __tablename__ = "spaces"
@@ -109,7 +111,7 @@ class Space(Base):
 
 
 class EntryRow(Base):
-    """A key, as the write of `revision` left it; `value` is compact JSON text, byte for byte what clients get."""
+    """A key, as the write of `revision` left it; `value` is compact JSON text, byte for byte as clients receive it."""
 
     __tablename__ = "entries"
     __table_args__ = (
@@ -132,11 +134,11 @@ class EntryRow(Base):
 
 
 class LogRow(Base):
-    """The change log, which is the truth: every write as tabs were told of it (`frame`, JSON), with its receipt.
+    """The change log, the source of truth: every write as tabs receive it (`frame`, JSON), with its receipt.
 
-    Appended to, and only the purge removes. No index, no foreign key: an append touches the last page and no other.
-    `op_id`, `fingerprint` and `answer` are NULL for a write without an `op_id`. `charge` (charges.py) is NULL in rows
-    of earlier versions.
+    Writes are appended, and the purge removes them. No index, no foreign key: an append touches the last page and no
+    other. `op_id`, `fingerprint` and `answer` are NULL for a write without an `op_id`. `charge` (charges.py) is NULL in
+    rows of earlier versions.
     """
 
     __tablename__ = "log"
@@ -153,10 +155,10 @@ class LogRow(Base):
 
 
 class HistoryRow(Base):
-    """An index of the log: the row of it that holds what the write of `revision` did to `key`.
+    """History index: the log row that holds the op of the write of `revision` on `key`.
 
-    It follows the log when there is time (`meta.indexed`: up to which row), so that an append costs no more for it.
-    `bytes` is about the length of the op in that row (NULL in rows of earlier versions).
+    It follows the log when there is time (up to the row `meta.indexed`), so that it adds nothing to the cost of an
+    append. `bytes` is about the length of the op in that row (NULL in rows of earlier versions).
     """
 
     __tablename__ = "history"
@@ -170,7 +172,7 @@ class HistoryRow(Base):
 
 
 class LogGarbage(Base):
-    """A row of the log that still holds ops which the history has no more: `dead` of its `total` charge.
+    """A log row that still holds ops which the history no longer has: `dead` of its `total` charge.
 
     It is rewritten once half of it is dead, and by the next purge in any case.
     """
@@ -184,9 +186,9 @@ class LogGarbage(Base):
 
 
 class Receipt(Base):
-    """What a write with an `op_id` was answered, so that a retry gets the same answer and writes nothing.
+    """The answer to a write with an `op_id`, so that a retry gets the same answer and writes nothing.
 
-    `op_id` is the client's; for a limited token with the token's public id and U+001F in front, here and in the log.
+    `op_id` is the client's; for a limited token, the token's public id and U+001F precede it, here and in the log.
     """
 
     __tablename__ = "receipts"
@@ -199,11 +201,11 @@ class Receipt(Base):
 
 
 class OneTimeLink(Base):
-    """A secret that is good for one thing, once, and not for long; we hold only its SHA-256.
+    """A short-lived secret that is valid once, for one purpose; the server stores only its SHA-256.
 
     `kind` is `recovery` (a link that sets a new password), `password` (a sign-in whose password must be changed),
-    `second_step` (a sign-in that still owes a code), `email` (to be confirmed; `detail` is the address) or `setup`
-    (makes the first superuser; nobody's yet).
+    `second_step` (a sign-in that still needs a code), `email` (to be confirmed; `detail` is the address) or `setup`
+    (makes the first superuser; belongs to no user yet).
     """
 
     __tablename__ = "links"
@@ -220,7 +222,7 @@ class OneTimeLink(Base):
 
 
 class RecoveryCode(Base):
-    """One of a user's recovery codes, good once; we hold only its SHA-256."""
+    """One of a user's recovery codes, valid once; the server stores only its SHA-256."""
 
     __tablename__ = "recovery_codes"
 
@@ -230,9 +232,10 @@ class RecoveryCode(Base):
 
 
 class SecondStepFailures(Base):
-    """Wrong codes of the second step since the last success from that network: the budget of the account.
+    """Wrong codes of the second step since the last success from that network: the account's budget of attempts.
 
-    `network` is an IPv4 address or an IPv6 /64. Kept here, so that neither a restart nor waiting renews the budget.
+    `network` is an IPv4 address or an IPv6 /64. The count is stored, so that neither a restart nor waiting renews the
+    budget.
     """
 
     __tablename__ = "second_step_failures"
@@ -244,7 +247,7 @@ class SecondStepFailures(Base):
 
 
 class Invitation(Base):
-    """A one-time permission to sign up; we hold only the SHA-256 of its secret.
+    """A one-time permission to sign up; the server stores only the SHA-256 of its secret.
 
     `created_by` and `used_by` are users' ids; `created_by` is NULL for the command line.
     """
@@ -263,11 +266,11 @@ class Invitation(Base):
 
 
 class AuditRow(Base):
-    """Something that was done to an account or to the house; only ever appended to, which triggers enforce.
+    """Audit log: actions on an account or on the server; append-only, which triggers enforce.
 
-    `user_id` is whose account it concerns, `actor_id` who did it; NULL is nobody, the command line or the house itself
-    (`actor`: `user`, `admin`, `nobody`, `cli`, `house`). `detail` is JSON. Names are not kept here: ids are never used
-    twice, and what somebody typed as a name may have been a password.
+    `user_id` is the account concerned, `actor_id` the user who acted; NULL is nobody, the command line or the server
+    itself (`actor`: `user`, `admin`, `nobody`, `cli`, `house`). `detail` is JSON. Names are not stored: ids are never
+    reused, and a text typed as a name may have been a password.
     """
 
     __tablename__ = "audit"

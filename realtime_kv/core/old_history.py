@@ -1,7 +1,7 @@
-"""What is too old for the history goes out of the log: by time, and by a budget of bytes for each user.
+"""History trimmer: removes old history from the log, by time, and by a budget of bytes for each user.
 
-Of what is older than the horizon that stays which stood there: the last that was done to each key by then (trim.py).
-The writer keeps to the budget by itself, as it commits; here it is the rest, and whatever trimming has left in rows.
+Of the history older than the horizon, the last op on each key is kept (trim.py). The writer enforces the budget itself
+as it commits; this module does the rest, and compacts the rows that trimming has left.
 """
 
 import sqlite3
@@ -19,24 +19,25 @@ _SPACE = "SELECT revision, trimmed, history_bytes FROM spaces WHERE user_id = ?"
 
 @dataclass(slots=True)
 class _Held:
-    """What the log holds of one user, as far as it has been looked through: from the newest write to older ones."""
+    """One user's writes in the log, as far as it has been read: from the newest to older ones."""
 
     newest: int
-    # the oldest of those that are young enough
+    # the oldest write that is young enough
     young: int | None = None
 
     @property
     def horizon(self) -> int:
-        """Up to which revision the history may go."""
-        # by what follows it, not by its own time: a clock that was wrong for a while makes no write old before its time
+        """The revision up to which the history may be removed."""
+        # by the write after it, not by its own time: a clock that was wrong for a while makes no write old before its
+        # time
         return self.newest if self.young is None else self.young - 1
 
 
 class OldHistory(Upkeep):
-    """`remove` is one way through the log of a store."""
+    """Goes through the log of a store once, in `remove`."""
 
     def remove(self, before: int, most: int) -> int:
-        """Remove what is from before that time, and of each user what is beyond `most` bytes; of how many writes."""
+        """Remove history from before that time, and beyond `most` bytes of each user; return the number of writes."""
         self._wait(self._store.writer.flush(None, indexed=True))
         horizons = {user_id: held.horizon for user_id, held in self._look_through(before).items()}
         for (user_id,) in self._read(_OVER_BUDGET, {"most": most}):
@@ -65,7 +66,7 @@ class OldHistory(Upkeep):
 
 
 def _trim(db: sqlite3.Connection, user_id: int, horizon: int, most: int, portion: int) -> set[int] | None:
-    """One portion; the rows of the log that were changed, None when the history is within its limits."""
+    """Trim one portion; return the log rows that were changed, None if the history is within its limits."""
     space = db.execute(_SPACE, (user_id,)).fetchone()
     if space is None:
         return None

@@ -1,4 +1,4 @@
-"""The ops: what each asks of the entry before it, and what it makes of it."""
+"""Ops: their condition on the entry before them, and the entry that they produce."""
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -9,10 +9,9 @@ from realtime_kv.core.space import Draft
 
 
 class Set(Struct, gc=False):
-    """Write `value` (compact JSON text, checked) under `key`, whatever was there; for `canonical` see values.Value.
+    """Write `value` (compact JSON text, checked) under `key`, with or without an entry; `canonical`: see values.Value.
 
-    With neither `ttl` (seconds) nor `expires_at` (milliseconds since 1970) the entry keeps the expiry that it has; None
-    is never.
+    With neither `ttl` (seconds) nor `expires_at` (milliseconds since 1970) the entry keeps its expiry; None is never.
     """
 
     key: str
@@ -23,7 +22,7 @@ class Set(Struct, gc=False):
     expires_at: int | UnsetType | None = UNSET
 
     def apply(self, draft: Draft, now: int) -> Version:
-        """Raises Conflict."""
+        """Apply to `draft`. Raises Conflict."""
         key, value, revision = self.key, self.value, draft.revision
         before = draft.entry(key, now)
         if self.if_revision is not None:
@@ -37,7 +36,7 @@ class Set(Struct, gc=False):
         elif self.ttl is not UNSET:
             expires_at = None if self.ttl is None else now + max(1, round(self.ttl * 1000))
         size, digest = _bytes(key) + _bytes(value), digest_of(key, revision)
-        # by position: names would make this the dearest line of a write
+        # positional arguments: keyword arguments would make this the most expensive line of a write
         draft.put(
             Record(
                 key, value, size, digest, revision, created_revision, version, created_at, now, expires_at, None,
@@ -54,7 +53,7 @@ class Delete(Struct, gc=False):
     if_revision: int | None = None
 
     def apply(self, draft: Draft, now: int) -> Existed:
-        """Raises Conflict."""
+        """Apply to `draft`. Raises Conflict."""
         before = draft.entry(self.key, now)
         if self.if_revision is not None:
             _check_revision(self.key, self.if_revision, before)
@@ -65,7 +64,7 @@ class Delete(Struct, gc=False):
 
 
 class Restore(Struct, gc=False):
-    """Write an earlier `value` of `key` again, which goes on counting where it stands: live, or in the trash."""
+    """Write an earlier `value` of `key` again; the version continues from the key's row: live, or in the trash."""
 
     key: str
     value: str
@@ -73,7 +72,7 @@ class Restore(Struct, gc=False):
     expires_at: int | None = None
 
     def apply(self, draft: Draft, now: int) -> Version:
-        """Raises NotFound where the key has no past, Conflict."""
+        """Apply to `draft`. Raises NotFound if the key has no row, Conflict."""
         before = draft.row(self.key)
         if self.if_revision is not None:
             _check_revision(self.key, self.if_revision, draft.entry(self.key, now))
@@ -85,10 +84,10 @@ class Restore(Struct, gc=False):
 
 
 class Expire(Struct, gc=False):
-    """Delete `key` if its time is over; whoever has written it anew, or has made it last longer, has the last word."""
+    """Delete `key` if it has expired; an earlier write that renewed it or extended its expiry wins."""
 
     key: str
-    # as the other ops have it
+    # the same attribute as the other ops have
     if_revision: None = None
 
     def apply(self, draft: Draft, now: int) -> Existed:
@@ -100,7 +99,7 @@ class Expire(Struct, gc=False):
 
 
 class PutBack(Struct, gc=False):
-    """Undo what a write did to `key`: there stood `value` before, or nothing (None). Now it stands at `if_revision`."""
+    """Undo a write's effect on `key`, which is at `if_revision`: put back `value`, or nothing (None)."""
 
     key: str
     if_revision: int
@@ -108,9 +107,9 @@ class PutBack(Struct, gc=False):
     expires_at: int | None = None
 
     def apply(self, draft: Draft, now: int) -> Version | Existed:
-        """Raises Conflict unless the key is still as that write left it."""
+        """Apply to `draft`. Raises Conflict unless the key is still as that write left it."""
         before, live = draft.row(self.key), draft.entry(self.key, now)
-        # nothing is left of what has expired, and nothing to take away from what is gone
+        # an expired entry has nothing left to undo, and a deleted one cannot be deleted
         gone = live is None and (before is None or before.deleted_at is None or self.value is None)
         if before is None or before.revision != self.if_revision or gone:
             raise Conflict(
@@ -130,12 +129,12 @@ Op = Set | Delete | Expire | Restore | PutBack
 
 
 def adds(op: Op) -> bool:
-    """Whether this op may make its space larger; what only deletes does not."""
+    """Return whether this op may make its space larger; an op that only deletes does not."""
     return not isinstance(op, Delete | Expire) and not (isinstance(op, PutBack) and op.value is None)
 
 
 def repeat(op: SetOp | DeleteOp, draft: Draft, now: int) -> None:
-    """Do to `draft` what this op of an accepted write did: nothing is asked again, the op says what came of it."""
+    """Apply an op of an accepted write to `draft` again, without its conditions: the op contains its result."""
     before = draft.row(op.key)
     if isinstance(op, DeleteOp):
         assert before is not None, "what has been deleted has been there"
@@ -188,7 +187,7 @@ def _bytes(text: str) -> int:
 
 
 def _check_revision(key: str, if_revision: int, before: Record | None) -> None:
-    """Raises Conflict, with the entry that stands there now, unless the entry is still at `if_revision`."""
+    """Raise Conflict, with the current entry, unless the entry is still at `if_revision`."""
     if if_revision == (before.revision if before else 0):
         return
     if before is None:

@@ -1,6 +1,6 @@
-"""Reading the past: `history`, what was written, and `trash`, what can be had back.
+"""History and trash: `history` returns past writes, `trash` the deleted keys that can be restored.
 
-The frames of the log are the answer as they stand; its index (index.py) says which of them.
+The log's frames are the answer unchanged; the history index (index.py) selects them.
 """
 
 import sqlite3
@@ -15,23 +15,23 @@ from realtime_kv.core.frames import PAGE_BYTES, Histories, Op, Trashed, read_fra
 from realtime_kv.core.readings import Unfinished
 from realtime_kv.core.reads import OneReading, behind, behind_key, page_sql, read_page, rfc3339, space_of
 
-# a page may be made of a few words from each of many long writes: so much is looked through for it, and one write more
+# a page may consist of small parts of many long writes: this many bytes are read for it, and one write more
 _LOOK_BYTES = 1024 * 1024
-# index rows that one step looks at for the writes under a prefix
+# index rows that one step reads for the writes under a prefix
 _STEP_ROWS = 8192
-# under a prefix with fewer rows of the index these are sorted; otherwise the index is gone through by revision
+# under a prefix with fewer index rows, these are sorted; otherwise the index is scanned by revision
 _FEW_ROWS = 2048
-# finding one row takes as long as reading so many in order
+# finding one row takes as long as reading this many in order
 SEEK_ROWS = 8
 
 _encode = msgspec.json.Encoder().encode
 
-# first which writes, by the index alone; then one after the other, until there are enough
+# first the revisions, by the index alone; then the writes one by one, until there are enough
 _OF_KEY = """
 SELECT revision FROM history WHERE user_id = :user AND key = :key AND revision < :before
 ORDER BY revision DESC LIMIT :limit
 """
-# from one to the next: a write may have two thousand rows
+# from one revision to the next: a write may have two thousand rows
 _OF_SPACE = """
 WITH RECURSIVE found (revision, count) AS (
     SELECT (SELECT max(revision) FROM history INDEXED BY history_by_revision
@@ -52,14 +52,14 @@ SELECT DISTINCT revision FROM (
 _ARE_FEW = """
 SELECT count(*) FROM (SELECT 1 FROM history WHERE user_id = :user AND key >= :start AND key < :end LIMIT :few)
 """
-# one step by revision: how far it reached, how many rows that were, and which writes were found
+# one step by revision: the revision reached, the number of rows, and the writes found
 _UNDER_MANY = """
 SELECT min(revision), count(*), json_group_array(DISTINCT revision) FILTER (WHERE key >= :start AND key < :end) FROM (
     SELECT key, revision FROM history INDEXED BY history_by_revision
     WHERE user_id = :user AND revision < :before ORDER BY revision DESC LIMIT :rows
 )
 """
-# (left to itself SQLite would look through all that the user has done)
+# (by default SQLite would search everything that the user has done)
 _FRAME = """
 SELECT CAST(l.frame AS BLOB) FROM history AS h INDEXED BY history_by_revision JOIN log AS l ON l.id = h.row
 WHERE h.user_id = ? AND h.revision = ? LIMIT 1
@@ -92,9 +92,9 @@ def history(
     limit: int,
     prefix: str | None,
 ) -> Histories | Unfinished:
-    """The writes before the revision `before`, the newest first: one page, and empty only when there are no more.
+    """Return one page of the writes before the revision `before`, newest first; empty only if there are no more.
 
-    With a `key`, or for a caller with a `prefix`, of each write only what it did to that key, or those keys.
+    With a `key`, or for a caller with a `prefix`, each write has only its ops on that key or those keys.
     """
     wanted = {"user": user_id, "before": 2**63 - 1 if before is None else before, "limit": limit, "key": key}
     narrow: Callable[[Op], bool] | None = None
@@ -103,7 +103,7 @@ def history(
     elif prefix is not None:
         narrow = lambda op: op.key.startswith(prefix)  # noqa: E731
         wanted |= {"start": prefix, "end": behind(prefix), "few": _FEW_ROWS, "rows": _STEP_ROWS}
-    # as bytes: a page is large, and every copy of it holds the interpreter
+    # as bytes: a page is large, and every copy of it holds the interpreter lock
     writes: list[bytes] = []
     size = looked = 0
     with OneReading(db):
@@ -120,7 +120,7 @@ def history(
             if size >= PAGE_BYTES or looked >= _LOOK_BYTES:
                 break
     if not writes and reached is not None:
-        # nothing under the prefix so far; or a purge has taken that away, and not yet its place in the index
+        # nothing under the prefix so far; or a purge has removed the write, and not yet its index rows
         going_on = reached
         return Unfinished(
             lambda db, cost: history(db, cost, user_id, key=key, before=going_on, limit=limit, prefix=prefix)
@@ -131,12 +131,12 @@ def history(
 def _revisions(
     db: sqlite3.Connection, cost: Cost, wanted: dict[str, Any], *, of_key: bool, under: bool
 ) -> tuple[list[int], int | None]:
-    """The newest of the wanted writes, and down to which revision was looked for them; None: to the first."""
+    """Return the newest wanted writes, and the revision down to which they were searched; None: to the first."""
     if not of_key and under and db.execute(_ARE_FEW, wanted).fetchone()[0] >= _FEW_ROWS:
         reached, rows, found = db.execute(_UNDER_MANY, wanted).fetchone()
         cost.add(rows=_FEW_ROWS + rows)
         revisions = sorted(msgspec.json.decode(found, type=list[int]), reverse=True)[: wanted["limit"]]
-        # of the last revision that was looked at there may be more
+        # the last revision that was read may have more rows
         return revisions, reached + 1 if rows == _STEP_ROWS else None
     sql = _OF_KEY if of_key else _UNDER_FEW if under else _OF_SPACE
     revisions = [row[0] for row in db.execute(sql, wanted).fetchall()]
@@ -147,7 +147,7 @@ def _revisions(
 def trash(
     db: sqlite3.Connection, cost: Cost, user_id: int, kept: int, *, prefix: str, after: str | None, limit: int
 ) -> Trashed:
-    """The deleted keys under `prefix` and behind `after`, in byte order: one page. They are `kept` so long (ms)."""
+    """Return one page of the deleted keys under `prefix` and after `after`, in byte order; `kept`: retention in ms."""
     wanted = {"user": user_id, "start": behind_key(prefix, after), "end": behind(prefix), "kept": kept}
     with OneReading(db):
         page = read_page(db, cost, _TRASH, _MORE, wanted, limit)
@@ -163,7 +163,7 @@ def _joined(writes: list[bytes]) -> Iterator[bytes]:
 
 
 def _narrowed(frame: bytes, wanted: Callable[[Op], bool]) -> bytes:
-    """Nothing of a write without any such op."""
+    """Return the write with its wanted ops only; empty without such ops."""
     write = read_frame(frame)
     ops = [op for op in write.ops if wanted(op)]
     if len(ops) == len(write.ops):

@@ -1,6 +1,6 @@
-"""What an API token may (protocol §4): its scope and its prefix, asked once in each verb of the store.
+"""Permissions of an API token (protocol §4): its scope and its prefix, checked once in each verb of the store.
 
-A refusal says the same whether a key exists or not, and is made before anything is looked up.
+A refusal is the same for existing and missing keys, and is made before anything is looked up.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from realtime_kv.core.ops import Op
 
 
 def check_key(caller: Caller, key: str) -> None:
-    """Raises Forbidden unless the caller may see this key."""
+    """Raise Forbidden unless the caller may see this key."""
     if caller.prefix is not None and not key.startswith(caller.prefix):
         raise _outside()
 
 
 def check_write(caller: Caller, verb: str, ops: Sequence[Op]) -> None:
-    """Raises Forbidden unless the caller may write, and these keys; in a batch with the `index` of the first other."""
+    """Raise Forbidden unless the caller may write these keys; in a batch with the `index` of the first other one."""
     if caller.scope != "write":
         raise Forbidden("This token may only read.", needs="write")
     prefix = caller.prefix
@@ -29,7 +29,7 @@ def check_write(caller: Caller, verb: str, ops: Sequence[Op]) -> None:
 
 
 def narrowed(caller: Caller, prefix: str) -> str:
-    """Of the keys under `prefix` those that the caller may see are under this one. Raises Forbidden for none."""
+    """Return the prefix of the keys under `prefix` that the caller may see. Raises Forbidden for none."""
     own = caller.prefix
     if own is None or prefix.startswith(own):
         return prefix
@@ -47,7 +47,7 @@ _WITHHELD = {
 
 
 def withhold(refusal: Refusal) -> None:
-    """Take out of a refusal what a caller with a prefix is not to know: how much the user keeps besides."""
+    """Remove the user's total use from a refusal, which a caller with a prefix must not learn."""
     if isinstance(refusal, QuotaExceeded):
         refusal.extra.pop("used", None)
         refusal.message = _WITHHELD.get(refusal.extra.get("resource", ""), _NO_ROOM)

@@ -1,9 +1,9 @@
-"""Planning: the ops of a write are looked up in steps, between which the writer serves others, and each is charged.
+"""Planning: looks up the ops of a write in steps, each of them charged, between which the writer serves others.
 
 Invariants:
-1. A step looks at STEP_ROWS rows or STEP_BYTES bytes, and at most one statement more.
-2. Between the steps of a write nothing else changes its user's keys: the writer holds back what that user has asked for
-   since. What a step has found is therefore still true at the last one.
+1. A step reads STEP_ROWS rows or STEP_BYTES bytes, and at most one statement more.
+2. Between the steps of a write nothing else changes its user's keys: the writer holds back that user's later writes.
+   The results of a step are therefore still true at the last one.
 """
 
 import sqlite3
@@ -13,25 +13,25 @@ from typing import ClassVar, Protocol
 from realtime_kv.core.cost import Cost
 from realtime_kv.core.ops import Op
 
-# some milliseconds of the writer
+# a few milliseconds of the writer
 STEP_ROWS = 4096
 STEP_BYTES = 1024 * 1024
-# a lookup of one key takes as long as reading so many rows in order
+# a lookup of one key takes as long as reading this many rows in order
 LOOKUP_ROWS = 8
 
 
 class Lookup:
-    """What a plan reads with: the cursor of the present step, and where it counts what it has looked at."""
+    """Read access of a plan: the cursor of the present step, and the counter of its cost."""
 
     __slots__ = ("_bytes", "_cost", "_rows", "cursor")
 
     def begin(self, cursor: sqlite3.Cursor, cost: Cost) -> None:
-        """A step begins."""
+        """Begin a step."""
         self.cursor, self._cost = cursor, cost
         self._rows = self._bytes = 0
 
     def count(self, *, rows: int = 0, lookups: int = 0, bytes: int = 0) -> None:
-        """So much was looked at."""
+        """Count the rows, lookups and bytes that were read."""
         rows += LOOKUP_ROWS * lookups
         self._rows += rows
         self._bytes += bytes
@@ -39,27 +39,27 @@ class Lookup:
 
     @property
     def is_step_over(self) -> bool:
-        """Whether the plan is to yield, so that others are served."""
+        """Return whether the plan has to yield, so that others are served."""
         return self._rows >= STEP_ROWS or self._bytes >= STEP_BYTES
 
 
 class Plan(Protocol):
-    """What a write is to do, where only the tables can tell which ops that are; a Struct, which is its fingerprint.
+    """The intent of a write whose ops depend on the tables; a Struct, which is its fingerprint.
 
-    One that is `indexed` also needs the index of the log.
+    An `indexed` plan also needs the history index.
     """
 
     indexed: ClassVar[bool]
 
     def ops(self, lookup: Lookup, user_id: int, now: int) -> Generator[None, None, list[Op]]:
-        """Made inside transactions, with the tables of this user up to date; yields between two steps. Raises Refusal.
+        """Return the ops, inside transactions with this user's tables up to date; yield between two steps.
 
-        No statement may be left open at a yield or at the end.
+        Raises Refusal. No statement may be left open at a yield or at the end.
         """
 
 
 class Planning:
-    """A plan that is being asked for its ops, in the data set that is named `epoch`; `cost` is what that has cost."""
+    """A plan in progress, for the data set named `epoch`; `cost` is its cost so far."""
 
     def __init__(self, plan: Plan, user_id: int, now: int, epoch: str = "") -> None:
         self.epoch = epoch
@@ -68,9 +68,9 @@ class Planning:
         self._steps = plan.ops(self._lookup, user_id, now)
 
     def step(self, cursor: sqlite3.Cursor, cost: Cost | None = None) -> list[Op] | None:
-        """Go on by one step; the ops once that was the last. Raises Refusal.
+        """Do one step; return the ops if it was the last. Raises Refusal.
 
-        `cost` is where it counts, its own if it is not given.
+        The step counts in `cost`, or in its own cost if none is given.
         """
         cost = cost or self.cost
         self._lookup.begin(cursor, cost)

@@ -1,8 +1,7 @@
-"""Everything under a prefix as one write: deleted, moved or copied.
+"""Prefix operations: delete, move or copy every key under a prefix as one write.
 
-What lies there, and what already stands where it is to go, is looked up by the writer; so nothing is missed that was
-written a moment before, and nothing is written over. `from` stands for one key, or, when it ends in
-`/`, for all keys that begin with it.
+The writer itself looks up the keys, and the keys that already exist at the target, so that no recent write is missed
+and none is overwritten. `from` is one key or, if it ends in `/`, all keys that begin with it.
 """
 
 from collections.abc import Callable, Generator
@@ -21,12 +20,12 @@ from realtime_kv.core.planning import Lookup
 from realtime_kv.core.runtime import Future
 from realtime_kv.core.space import Usage
 
-# what one write may take along: keys, and bytes of their keys and values
+# maximum of one write: keys, and bytes of their keys and values
 MOST_KEYS = 1000
 MOST_BYTES = 8 * 1024 * 1024
 
 _SIZE = "length(CAST(key AS BLOB)) + length(CAST(value AS BLOB))"
-# the live ones of a step's rows, of which most may be deleted; and how many rows those are, up to which key
+# the live rows of a step, most of which may be deleted; and the number of its rows, with the last key
 _UNDER = f"""
 SELECT key, CASE WHEN :values THEN value END, expires_at, {_SIZE} FROM (
     SELECT key, value, expires_at, deleted_at FROM entries
@@ -44,7 +43,7 @@ SELECT key, {reads.ENTRY} FROM wanted CROSS JOIN entries ON user_id = :user AND 
 WHERE {reads.LIVE} ORDER BY place LIMIT 1
 """
 
-# a key, its value (JSON text) where that is wanted, and when it expires
+# a key, its value (JSON text) if wanted, and its expiry
 _Found = tuple[str, str, int | None]
 _Ops = Generator[None, None, list[Op]]
 
@@ -61,13 +60,13 @@ class DeletePrefix(Struct, frozen=True):
         return (self.prefix,)
 
     def ops(self, lookup: Lookup, user_id: int, now: int) -> _Ops:
-        """Raises TooLarge."""
+        """Return the deletes. Raises TooLarge."""
         found = yield from _under(lookup, user_id, self.prefix, now, values=False)
         return [Delete(key) for key, _, _ in found]
 
 
 class Copy(Struct, frozen=True):
-    """Write what stands under `source` under `target` too, with the time that it has left."""
+    """Write the entries under `source` under `target` as well, with their remaining time."""
 
     indexed: ClassVar[bool] = False
 
@@ -75,7 +74,7 @@ class Copy(Struct, frozen=True):
     target: str
 
     def __post_init__(self) -> None:
-        """Raises BadRequest, InvalidKey."""
+        """Check source and target. Raises BadRequest, InvalidKey."""
         values.check_key(self.source)
         values.check_key(self.target)
         if self.source.endswith("/") != self.target.endswith("/"):
@@ -88,7 +87,7 @@ class Copy(Struct, frozen=True):
         return (self.source, self.target)
 
     def ops(self, lookup: Lookup, user_id: int, now: int) -> _Ops:
-        """Raises NotFound (one key that is not there), TooLarge, InvalidKey, Conflict."""
+        """Return the sets. Raises NotFound (one key that does not exist), TooLarge, InvalidKey, Conflict."""
         found = yield from self._found(lookup, user_id, now)
         return self._written(lookup, user_id, now, found)
 
@@ -115,7 +114,7 @@ class Copy(Struct, frozen=True):
 
 
 class Move(Copy, frozen=True):
-    """Write what stands under `source` under `target` instead, with the time that it has left."""
+    """Write the entries under `source` under `target` instead, with their remaining time."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -124,12 +123,12 @@ class Move(Copy, frozen=True):
 
     def ops(self, lookup: Lookup, user_id: int, now: int) -> _Ops:
         found = yield from self._found(lookup, user_id, now)
-        # no target was there, so no key stands in both
+        # no target existed, so no key is both set and deleted
         return [*self._written(lookup, user_id, now, found), *(Delete(key) for key, _, _ in found)]
 
 
 def measured(written: Future[Counted], measure: Callable[[], Future[Usage]]) -> Future[Counted]:
-    """As `written`, but that a TooLarge says how much there is: the writer has looked no further than to its limit."""
+    """Return `written`, but with the actual size in a TooLarge: the writer looks no further than its limit."""
     answer: Future[Counted] = Future()
 
     def tell(refusal: TooLarge, measuring: Future[Usage]) -> None:
@@ -146,7 +145,7 @@ def measured(written: Future[Counted], measure: Callable[[], Future[Usage]]) -> 
                 measure().then(partial(tell, refusal))
             except Unavailable:
                 answer.fail(refusal)
-        except BaseException as error:  # handed to whoever waits
+        except BaseException as error:  # passed to the waiting caller
             answer.fail(error)
 
     written.then(came_out)
@@ -154,14 +153,14 @@ def measured(written: Future[Counted], measure: Callable[[], Future[Usage]]) -> 
 
 
 def _under(lookup: Lookup, user_id: int, prefix: str, now: int, *, values: bool) -> Generator[None, None, list[_Found]]:
-    # whoever asks for too much costs the writer no more than one who asks for just enough
+    # a request for too much costs the writer no more than a request for just enough
     found: list[_Found] = []
     size = 0
     wanted: dict[str, Any] = {"user": user_id, "start": prefix, "end": reads.behind(prefix), "rows": planning.STEP_ROWS}
     while True:
         looked, last = lookup.cursor.execute(_REACH, wanted).fetchone()
         lookup.count(rows=looked)
-        # closed, also when there is too much: a reader would go on seeing what is there now
+        # closed even if there is too much: an open reader would keep seeing its old snapshot
         with closing(lookup.cursor.connection.cursor()) as rows:
             for key, value, expires_at, bytes_ in rows.execute(_UNDER, {**wanted, "now": now, "values": values}):
                 size += bytes_
@@ -172,7 +171,7 @@ def _under(lookup: Lookup, user_id: int, prefix: str, now: int, *, values: bool)
                 found.append((key, value, expires_at))
         if looked < planning.STEP_ROWS:
             return found
-        # a key has no control characters, so this is the smallest text behind it
+        # a key has no control characters, so this is the smallest text after it
         wanted["start"] = last + "\0"
         yield
 

@@ -1,8 +1,10 @@
-"""The purge of keys, of the change log and of receipts: what is past its time goes, and no byte of it stays.
+"""Purge: removes keys, change log and receipts past their retention time, so that no byte of them remains.
 
-Small steps, between which other writes go on. Floors are raised before anything is removed, and a deleted key's row,
-which tells that there is something to do, goes last: a purge that was cut short has done no harm, and the next one goes
-on. `vacuum` has to follow, once everything else is done.
+Invariants:
+1. It works in small steps, between which other writes run.
+2. Floors are raised before anything is removed, and a deleted key's row, which marks the work to do, is removed last:
+   an interrupted purge has done no harm, and the next one continues.
+3. `vacuum` has to follow, once everything else is done.
 """
 
 import sqlite3
@@ -18,10 +20,10 @@ from realtime_kv.core.frames import WriteFrame, read_frame
 from realtime_kv.core.old_history import OldHistory
 from realtime_kv.core.upkeep import LOOK_ROWS, STEP_ROWS, Upkeep
 
-# deleted keys that one reading of the whole log is for
+# deleted keys that are handled in one pass through the log
 ROUND_KEYS = 50_000
 
-# entries that one step removes: each may hold a large value
+# entries that one step removes: each may have a large value
 STEP_ENTRIES = 64
 
 # user → key → revision of its delete
@@ -34,7 +36,7 @@ SELECT rowid, user_id, key, revision, deleted_at IS NOT NULL AND deleted_at < :b
 FROM entries WHERE rowid > :after ORDER BY rowid LIMIT :rows
 """
 _MUCH_TRASH = "SELECT user_id FROM spaces WHERE 4 * trash_bytes > 3 * :most"
-# the newest first; up to which revision the rest is, once so many bytes stay
+# the newest first; the last revision of the rest, once this many bytes are kept
 _TRASH = f"""
 SELECT max(revision) FROM (
     SELECT revision, sum({TRASH_CHARGE}) OVER (ORDER BY revision DESC ROWS UNBOUNDED PRECEDING) AS bytes
@@ -65,12 +67,13 @@ _LAST_RECEIPT = "SELECT coalesce(max(rowid), 0) FROM receipts"
 
 
 class Purge(Upkeep):
-    """Goes through one store; every call comes back when its steps are done, so never call it on the edge's thread."""
+    """Purges one store; every call returns when its steps are done, so never call it on the event loop's thread."""
 
     def keys(self, before: int, most: int | None = None) -> tuple[int, int]:
-        """Remove the keys deleted before that time, and their values from the log: how many keys, how many ops.
+        """Remove the keys deleted before that time, and their values from the log; return the numbers of keys and ops.
 
-        Of a user whose deleted keys take more than three quarters of `most` bytes, the oldest go as well, down to half.
+        For a user whose deleted keys take more than three quarters of `most` bytes, the oldest are removed as well,
+        down to half.
         """
         self._write(_nothing)
         keys = ops = 0
@@ -85,11 +88,11 @@ class Purge(Upkeep):
         return keys, ops
 
     def history(self, before: int, most: int) -> int:
-        """Remove from the change log what is from before that time, or beyond `most` bytes; of how many writes."""
+        """Remove writes from before that time, or beyond `most` bytes, from the change log; return their number."""
         return OldHistory(self._store).remove(before, most)
 
     def receipts(self, before: int) -> int:
-        """Forget what writes were answered before that time; how many."""
+        """Remove the receipts from before that time; return their number."""
         removed = 0
         for after in self._steps("SELECT 0", _LAST_RECEIPT):
             rows = self._read(_OLD_RECEIPTS, {"before": before, "after": after, "rows": LOOK_ROWS})
@@ -98,7 +101,7 @@ class Purge(Upkeep):
         return removed
 
     def spaces(self, users: Collection[int]) -> int:
-        """Remove everything in the spaces of these users, who may not write any more; how many writes and keys."""
+        """Remove everything in the spaces of `users`, who may no longer write; return the number of writes and keys."""
         if not users:
             return 0
         removed = 0
@@ -117,19 +120,19 @@ class Purge(Upkeep):
         return removed
 
     def vacuum(self) -> bool:
-        """Rewrite the file, so that nothing of what is gone is left in it; whether the write-ahead log is empty too."""
+        """Rewrite the file without the removed data; return whether the write-ahead log is empty as well."""
         return self._wait(self._store.writer.maintain(vacuum.vacuum))
 
     def empty_log(self) -> bool:
-        """Bring everything from the write-ahead log into the file, where removed values are overwritten with zeros."""
+        """Move the write-ahead log into the file, where removed values are overwritten with zeros."""
         return self._wait(self._store.writer.maintain(vacuum.empty_log))
 
     def vacuum_due(self) -> str | None:
-        """Who has removed something since the file was last rewritten: `purge`, `trim` or nobody."""
+        """Return the reason for which the file has to be rewritten: `purge`, `trim` or none."""
         return self._look(vacuum.due)
 
     def vacuum_needs(self) -> int:
-        """How many bytes of free space a VACUUM needs now."""
+        """Return the bytes of free space that a VACUUM needs now."""
         return vacuum.needed(self._look(vacuum.file_size).live, self._store.reserve.folder)
 
     def _trashed(self, before: int, until: dict[int, int]) -> Iterator[_Trashed]:
@@ -148,7 +151,7 @@ class Purge(Upkeep):
             yield found
 
     def _remove_ops(self, trashed: _Trashed) -> int:
-        """Take what was ever written under these keys, up to their delete, out of the log."""
+        """Remove all ops on these keys, up to their delete, from the log; return their number."""
         last = self._read(_LAST_LOG)[0][0]
         after, removed = self._read(_FIRST_LOG)[0][0], 0
         while after < last:
@@ -175,22 +178,22 @@ class Purge(Upkeep):
 
 
 def has_much_trash(db: sqlite3.Connection, most: int) -> bool:
-    """Whether somebody's deleted keys take so much of `most` bytes that the oldest should go early."""
+    """Return whether some user's deleted keys take so much of `most` bytes that the oldest should go early."""
     return db.execute(_MUCH_TRASH, {"most": most}).fetchone() is not None
 
 
 def _nothing(_: sqlite3.Connection) -> None:
-    """Done by the writer, it leaves the tables up to date."""
+    """Do nothing; as a job of the writer, this leaves the tables up to date."""
 
 
 def _raise_floors(db: sqlite3.Connection, trashed: _Trashed) -> None:
-    """Nobody may go on from before these deletes any more: of what they removed, nothing will be known."""
+    """Raise the floors to these deletes: no client may continue from before them, since the removed data is unknown."""
     db.executemany(_RAISE_FLOORS, [(max(keys.values()), user_id) for user_id, keys in trashed.items()])
 
 
 @dataclass(slots=True)
 class _Change:
-    """A row of the log, whose it is, the frame that is left of it (None: nothing), and its charge before and after."""
+    """A log row, its user, the frame that is left of it (None: nothing), and its charge before and after."""
 
     row: int
     user_id: int
@@ -201,7 +204,7 @@ class _Change:
 
 
 def _look_for_ops(db: sqlite3.Connection, trashed: _Trashed, after: int, most: int) -> tuple[int, list[_Change], int]:
-    """How far we have looked; the rows to change; how many ops go."""
+    """Return the row reached, the rows to change, and the number of ops to remove."""
     changed: list[_Change] = []
     latest = {user_id: max(keys.values()) for user_id, keys in trashed.items()}
     size = ops = 0
@@ -218,7 +221,7 @@ def _look_for_ops(db: sqlite3.Connection, trashed: _Trashed, after: int, most: i
         write.ops = kept
         change = _left(row, user_id, revision, write, charge)
         changed.append(change)
-        # of what is deleted the pages are overwritten, which is as much to write
+        # the pages of deleted rows are overwritten, which is as much to write
         size += len(change.left or frame)
         if size > most:
             return row, changed, ops
@@ -237,7 +240,7 @@ def _change_frames(db: sqlite3.Connection, changes: list[_Change]) -> None:
     _delete_rows(db, "log", [change.row for change in changes if change.left is None])
     frames = [(change.left, change.after, change.row) for change in changes if change.left is not None]
     db.executemany("UPDATE log SET frame = ?, charge = ? WHERE id = ?", frames)
-    # what is older than that has been taken off already
+    # writes up to `trimmed` have been subtracted already
     db.executemany(
         "UPDATE spaces SET history_bytes = history_bytes - ? WHERE user_id = ? AND trimmed < ?",
         [(change.before - change.after, change.user_id, change.revision) for change in changes],
@@ -249,7 +252,7 @@ def _remove_entries(db: sqlite3.Connection, rows: list[tuple[int, str, int]]) ->
     db.executemany("DELETE FROM history WHERE user_id = ? AND key = ? AND revision <= ?", rows)
     removed = 0
     for user_id, key, revision in rows:
-        # not one that has been created again meanwhile
+        # not a key that has been created again meanwhile
         gone = db.execute(_DELETE_ENTRY, (user_id, key, revision)).fetchall()
         for (charge,) in gone:
             db.execute("UPDATE spaces SET trash_bytes = trash_bytes - ? WHERE user_id = ?", (charge, user_id))
@@ -291,7 +294,7 @@ def _parts(rows: list[Any], most: int = STEP_ROWS) -> Iterator[list[Any]]:
 
 
 def _parts_by_size(rows: list[tuple[int, int]], most: int) -> Iterator[list[tuple[int, int]]]:
-    """Rows and their sizes, about `most` bytes in each part."""
+    """Yield the rows, with their sizes, in parts of about `most` bytes."""
     part: list[tuple[int, int]] = []
     size = 0
     for row in rows:

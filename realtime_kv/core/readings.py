@@ -1,7 +1,7 @@
-"""Reads of a user's space: first brought up to date, then done in steps, charged for when they are done.
+"""Reads of a user's space: first brought up to date, then done in steps, and charged for when they are done.
 
-A read that takes more than one step is queued anew for each, so that others are served in between. One whose caller has
-gone, whose session has ended, or whose caller owes too much by now is dropped while it waits.
+A read of more than one step is queued again for each step, so that others are served in between. A waiting read is
+dropped when its caller has gone, its session has ended, or its caller owes too much.
 """
 
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from realtime_kv.core.cost import Cost
 from realtime_kv.core.errors import RateLimited, Refusal, Unauthenticated, Unavailable
 from realtime_kv.core.runtime import Future
 
-# what a step does, given the driver's connection and where it counts its cost
+# a step, called with the driver's connection and the counter of its cost
 Step = Callable[[Any, Cost], Any]
-# settles what a caller has used; the seconds after which they may go on, if they owe too much
+# charges a caller for units; returns the seconds until they may continue, if they owe too much
 Charge = Callable[[Caller, int], int]
 
 
 class Unfinished:
-    """A step's answer: nothing was found yet, and `go_on` looks further."""
+    """Result of a step that has found nothing yet; `go_on` is the next step."""
 
     __slots__ = ("go_on",)
 
@@ -30,7 +30,7 @@ class Unfinished:
 
 
 class UpToDate(Protocol):
-    """Brings a user's tables up to date; None where they are."""
+    """Brings a user's tables up to date; returns None if they are."""
 
     def __call__(self, user_id: int, *, indexed: bool) -> Future[None] | None: ...
 
@@ -48,7 +48,7 @@ class _Reading:
 
 
 class Readings:
-    """Every read that is on its way. Called on the edge's thread."""
+    """All open reads. Called on the event loop's thread."""
 
     def __init__(self, pool: FairPool, up_to_date: UpToDate) -> None:
         self._pool = pool
@@ -59,7 +59,7 @@ class Readings:
     def submit(
         self, caller: Caller, step: Step, kind: str, *, expected_ms: float = 1.0, indexed: bool = False
     ) -> Future[Any]:
-        """The answer of `step`, or of the last of its steps. Raises RateLimited, Unavailable."""
+        """Run `step` and its further steps; the future gets the last answer. Raises RateLimited, Unavailable."""
         reading = _Reading(caller, kind, expected_ms)
         flush = self._up_to_date(caller.user_id, indexed=indexed)
         self._open[reading] = None
@@ -75,13 +75,13 @@ class Readings:
         return reading.answer
 
     def abandon(self, caller: Caller) -> None:
-        """The connection of this caller has closed: nobody waits for the answers."""
+        """Drop the reads of this caller, whose connection has closed."""
         self._pool.abandon(Client(caller.user_id, caller.session_id, caller))
         for reading in [reading for reading in self._open if reading.caller is caller]:
             self._end(reading, Unavailable("The connection that asked for this has closed."))
 
     def end_session(self, user_id: int, session_id: int) -> None:
-        """This session is over: its reads that wait are refused."""
+        """Refuse the waiting reads of a session that has ended."""
         over = Unauthenticated("Your session has ended; sign in again.")
         self._pool.drop(user_id, session_id, lambda: over)
         for reading in [reading for reading in self._open if reading.caller.session_id == session_id]:
@@ -92,7 +92,7 @@ class Readings:
             flushed.result()
             if not reading.over:
                 self._take(reading, step)
-        except BaseException as error:  # handed to whoever waits
+        except BaseException as error:  # passed to the waiting caller
             self._end(reading, error)
 
     def _take(self, reading: _Reading, step: Step, *, first: bool = False) -> None:
@@ -106,7 +106,7 @@ class Readings:
         ).then(lambda taken: self._taken(reading, taken))
 
     def _taken(self, reading: _Reading, taken: Future[Any]) -> None:
-        # what was begun is paid for, whoever has gone meanwhile
+        # a step that has run is charged, even if its caller has gone meanwhile
         self._settle(reading)
         if reading.over:
             return
@@ -115,7 +115,7 @@ class Readings:
             if isinstance(answer, Unfinished):
                 self._take(reading, answer.go_on, first=True)
                 return
-        except BaseException as error:  # handed to whoever waits
+        except BaseException as error:  # passed to the waiting caller
             self._end(reading, error)
         else:
             reading.over = True
@@ -127,7 +127,7 @@ class Readings:
             reading.answer.fail(error)
 
     def _settle(self, reading: _Reading) -> None:
-        """Charge for what was looked at. Whoever owes too much has nothing done that still waits."""
+        """Charge for the rows and bytes read. Waiting reads of a caller who owes too much are dropped."""
         units, reading.cost = reading.cost.units, Cost()
         caller = reading.caller
         if units and (seconds := self.charge(caller, units)):

@@ -1,7 +1,7 @@
-"""Reading: `get`, `list` and `sync`, each one consistent reading of a user's space.
+"""Reads: `get`, `list` and `sync`, each from one consistent snapshot of a user's space.
 
-The pages are built by SQL as JSON, so that a long one costs the interpreter lock next to nothing: their bytes go to the
-client as they come. Keys are ordered by their bytes, which is SQLite's order for UTF-8 text.
+SQL builds the pages as JSON, so that a long page hardly holds the interpreter lock: its bytes go to the client
+unchanged. Keys are ordered by their bytes, which is SQLite's order for UTF-8 text.
 """
 
 import base64
@@ -21,22 +21,22 @@ from realtime_kv.core.record import Record
 from realtime_kv.core.space import Usage
 from realtime_kv.core.values import SAFE_INTEGER
 
-# in front of the last code point there is nothing greater: every key is smaller than this
+# the last code point, more often than it fits into a key: every key is smaller than this
 _AFTER_ALL_KEYS = "\U0010ffff" * 129
-# rows that one page of a sync looks at; more than a write can have, so that a page holds one whole write at least
+# rows that one page of a sync reads; more than a write can have, so that a page holds at least one whole write
 _SYNC_ROWS = 4096
-# rows of a slice: so little is read too much where values are large. The first one of a page is smaller
+# rows of a slice, which bounds the excess read where values are large; the first slice of a page is smaller
 SLICE_ROWS = 256
 FIRST_SLICE_ROWS = 64
-# rows that one step of a page looks at where nothing is wanted, and one step of measuring
+# rows that one step of a page reads where none is wanted, and rows of one step of measuring
 LOOK_ROWS = 4096
 MEASURE_ROWS = 512
-# under a prefix with fewer keys these are sorted; otherwise the space is gone through by revision
+# under a prefix with fewer keys, the keys are sorted; otherwise the space is scanned by revision
 FEW_ROWS = 256
 
 
 def rfc3339(column: str) -> str:
-    """SQL for a time of that column as the protocol shows it."""
+    """Return SQL for the time in that column, in the protocol's format."""
     return f"strftime('%Y-%m-%dT%H:%M:%S', {column} / 1000, 'unixepoch') || printf('.%03dZ', {column} % 1000)"
 
 
@@ -53,7 +53,7 @@ _TRASHED = "SELECT deleted_at FROM entries WHERE user_id = :user AND key = :key 
 
 
 def page_sql(source: str, document: str, *, wanted: str) -> str:
-    """A slice of a page: of `:rows` rows of `source` the documents of those `wanted`, up to `:left` and `:bytes`."""
+    """Return SQL for a slice of a page: of `:rows` rows of `source` the `wanted` documents, to `:left` and `:bytes`."""
     return f"""
 SELECT group_concat(document, ',') FILTER (WHERE fits), max(key) FILTER (WHERE fits),
     count(document) FILTER (WHERE fits), count(*) FILTER (WHERE fits), count(*),
@@ -70,7 +70,7 @@ FROM (
 
 
 _LIST = page_sql("entries", ENTRY, wanted=LIVE)
-# whether one more is wanted behind the page, as far as a slice reaches; and how far that is
+# whether another row is wanted behind the page, within one slice; and the number of rows in that slice
 _MORE = f"""
 SELECT max({LIVE}), count(*) FROM (
     SELECT deleted_at, expires_at FROM entries
@@ -78,14 +78,14 @@ SELECT max({LIVE}), count(*) FROM (
 )
 """
 
-# from the same reading as the data: a restore changes both at once
+# read in the same snapshot as the data: a restore changes both at once
 _EPOCH = "SELECT value FROM meta WHERE name = 'epoch'"
 _SPACE = "SELECT revision, floor, keys, digest FROM spaces WHERE user_id = :user"
 
 
 def _sync_end(index: str, keys: str, wanted: str = "TRUE") -> str:
-    # how far a page reaches: writes are never split, so it ends behind a whole revision. A row that is not wanted
-    # takes no room, but has been looked at
+    # the end of a page: writes are never split, so it ends after a whole revision. A row that is not wanted takes no
+    # room, but counts as read
     return f"""
 SELECT max(revision) FILTER (WHERE before < :bytes), max(revision), count(*), coalesce(sum(size), 0) FROM (
     SELECT revision, size, sum(size) OVER (ORDER BY revision ROWS UNBOUNDED PRECEDING) - size AS before
@@ -118,7 +118,7 @@ SELECT '[' || coalesce(group_concat(document, ','), '') || ']' FROM (
 
 _UNDER = "AND key >= :start AND key < :end"
 _BY_REVISION, _BY_KEY = "entries_by_revision", "sqlite_autoindex_entries_1"
-# of a whole space; of the few keys under a prefix, and of the many
+# for a whole space; for few keys under a prefix, and for many
 _SYNC = (_sync_end(_BY_REVISION, ""), _sync_page(_BY_REVISION, ""))
 _SYNC_FEW = (_sync_end(_BY_KEY, _UNDER), _sync_page(_BY_KEY, _UNDER))
 _SYNC_MANY = (_sync_end(_BY_REVISION, "", "key >= :start AND key < :end"), _sync_page(_BY_REVISION, _UNDER))
@@ -134,12 +134,12 @@ SELECT count(*), count(size), coalesce(sum(size), 0), max(key) FROM (
 )
 """
 _MEASURE_LIVE = _MEASURE.format(wanted=LIVE)
-# what counts for the quota: an expired entry too, until its delete is written
+# the entries that count for the quota: expired ones too, until their delete is written
 _MEASURE_KEPT = _MEASURE.format(wanted="deleted_at IS NULL")
 
 
 def get(db: Cursor, user_id: int, key: str, now: int) -> Got:
-    """The live entry under `key`. Raises NotFound, with `deleted_at` where the key is in the trash."""
+    """Return the live entry under `key`. Raises NotFound, with `deleted_at` if the key is in the trash."""
     row = db.execute(_GET, {"user": user_id, "key": key, "now": now, "values": True}).fetchone()
     if row is None:
         trashed = db.execute(_TRASHED, {"user": user_id, "key": key}).fetchone()
@@ -148,7 +148,7 @@ def get(db: Cursor, user_id: int, key: str, now: int) -> Got:
 
 
 def shown(record: Record, value: str | None, now: int) -> Got:
-    """What `get` answers where the record, with this value, is newer than the tables. Raises NotFound."""
+    """Return the answer of `get` for a record, with this value, that is newer than the tables. Raises NotFound."""
     if value is None or not record.is_live(now):
         raise _not_found(record.deleted_at)
     return Got(entry=Raw(msgspec.json.encode(record.shown(value))))
@@ -165,13 +165,13 @@ def list_entries(
     limit: int,
     values: bool,
 ) -> Listed | Unfinished:
-    """The live entries whose keys start with `prefix` and come behind `after`, in byte order: one page of them."""
+    """Return one page of the live entries whose keys start with `prefix` and follow `after`, in byte order."""
     wanted = {"user": user_id, "now": now, "start": behind_key(prefix, after), "end": behind(prefix), "values": values}
     with OneReading(db):
         page = read_page(db, cost, _LIST, _MORE, wanted, limit)
         revision = space_of(db, user_id)[0]
     if not page.shown and page.next is not None:
-        # nothing but deleted keys so far
+        # only deleted keys so far
         going_on = page.next
         return Unfinished(
             lambda db, cost: list_entries(
@@ -182,7 +182,7 @@ def list_entries(
 
 
 class Page(NamedTuple):
-    """Documents as a JSON array, and behind which key there may be more."""
+    """Documents as a JSON array, and the key after which there may be more."""
 
     text: bytes
     shown: int
@@ -192,7 +192,7 @@ class Page(NamedTuple):
 def read_page(
     db: sqlite3.Connection, cost: Cost, slice_sql: str, more_sql: str, wanted: dict[str, Any], limit: int
 ) -> Page:
-    """Up to `limit` documents, or a page's worth of bytes and one more, or what stands in LOOK_ROWS rows."""
+    """Read up to `limit` documents, or a page's worth of bytes and one more, or the documents in LOOK_ROWS rows."""
     parts: list[str] = []
     shown = size = looked = 0
     start, rows, last = wanted["start"], min(limit, FIRST_SLICE_ROWS), None
@@ -207,7 +207,7 @@ def read_page(
             last = None
             break
         if at is not None:
-            # a key has no control characters, so this is the smallest text behind it
+            # a key has no control characters, so this is the smallest text after it
             start = at + "\0"
         if shown >= limit or size >= PAGE_BYTES:
             more, seen = db.execute(more_sql, {**wanted, "start": start, "rows": SLICE_ROWS}).fetchone()
@@ -222,9 +222,9 @@ def read_page(
 
 
 class _Next(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """Where a long sync stands: `since` has been sent; deletes up to `seen` need not be (-1: all are).
+    """Position of a long sync: `since` has been sent; deletes up to `seen` need not be sent (-1: all must be).
 
-    It is of use to callers with this `prefix` only. Between the steps of one page `told` is where the page begins.
+    It is valid only for callers with this `prefix`. Between the steps of one page, `told` is where the page begins.
     """
 
     epoch: str
@@ -245,10 +245,11 @@ def sync(
     next: str | None,
     prefix: str | None = None,
 ) -> Synced | Unfinished:
-    """One page of what a client lacks, in revision order (protocol §3).
+    """Return one page of the writes that a client lacks, in revision order (protocol §3).
 
-    Every touched key stands once, in the write that last touched it. Pages are read one after the other, and a key
-    that is written in between moves to a later page: whoever applies all pages in order has the last page's state.
+    Every touched key appears once, in the write that last touched it. Pages are read one after the other, and a key
+    that is written in between moves to a later page: a client that applies all pages in order has the last page's
+    state.
     """
     at = _decode_next(next) if next is not None else None
     with OneReading(db):
@@ -261,21 +262,21 @@ def sync(
         elif next is None and epoch == our_epoch and since is not None and _reachable(since, floor, revision, False):
             at = _Next(our_epoch, since, -1, False, prefix)
         if at is None:
-            # from nothing: what was deleted before now was never there
+            # a client that starts from nothing never had what was deleted before now
             at = _Next(our_epoch, 0, revision, True, prefix)
         end, page = _sync_sql(db, user_id, at)
         until = _end_of_page(db, cost, end, user_id, at, revision)
         text = db.execute(page, {**_range(user_id, at), "until": until}).fetchone()[0]
     last = until == revision
     if not last and text == "[]":
-        # nothing but deletes that need not be told so far
+        # only deletes so far, which need not be sent
         going_on = _encode_next(
             _Next(our_epoch, until, at.seen, at.reset, prefix, at.since if at.told is None else at.told)
         )
         return Unfinished(
             lambda db, cost: sync(db, cost, user_id, epoch=None, since=None, next=going_on, prefix=prefix)
         )
-    # a caller with a prefix is not told how much there is besides
+    # a caller with a prefix must not learn the size of the rest of the space
     proved = last and prefix is None
     return Synced(
         epoch=our_epoch,
@@ -290,30 +291,30 @@ def sync(
 
 
 def epoch_of(db: sqlite3.Connection) -> str:
-    """The name of the data set."""
+    """Return the name of the data set."""
     name: str = db.execute(_EPOCH).fetchone()[0]
     return name
 
 
 def usage(db: sqlite3.Connection, user_id: int) -> Usage:
-    """What the user's space holds."""
+    """Return the totals of the user's space."""
     return Usage(*db.execute("SELECT keys, bytes FROM spaces WHERE user_id = ?", (user_id,)).fetchone())
 
 
 def quota(db: sqlite3.Connection, user_id: int) -> tuple[int | None, int | None]:
-    """The keys and bytes that this user may keep; None for what everybody may."""
+    """Return the keys and bytes that this user may keep; None for the default."""
     row: tuple[int | None, int | None]
     row = db.execute("SELECT quota_keys, quota_bytes FROM users WHERE id = ?", (user_id,)).fetchone()
     return row
 
 
 def usage_under(db: sqlite3.Connection, cost: Cost, user_id: int, prefix: str) -> Usage | Unfinished:
-    """What the keys with this prefix take of the quota."""
+    """Return how much of the quota the keys with this prefix take."""
     return _measure(db, cost, _MEASURE_KEPT, {"user": user_id, "now": 0}, prefix, prefix, Usage(0, 0))
 
 
 def measure(db: sqlite3.Connection, cost: Cost, user_id: int, prefix: str, now: int) -> Usage | Unfinished:
-    """How much that is live lies under a prefix."""
+    """Return how many live keys and bytes are under a prefix."""
     return _measure(db, cost, _MEASURE_LIVE, {"user": user_id, "now": now}, prefix, prefix, Usage(0, 0))
 
 
@@ -335,7 +336,7 @@ def _not_found(deleted_at: int | None) -> NotFound:
 
 
 def bookmark(db: sqlite3.Connection, user_id: int) -> Bookmark:
-    """Where the space stands."""
+    """Return the bookmark of the space."""
     with OneReading(db):
         epoch = epoch_of(db)
         revision, _floor, keys, digest = space_of(db, user_id)
@@ -362,10 +363,10 @@ def _end_of_page(db: sqlite3.Connection, cost: Cost, sql: str, user_id: int, at:
         if rows < SLICE_ROWS and size < PAGE_BYTES:
             return revision
         if size >= PAGE_BYTES:
-            # where the last row that was looked at is the last that fits, the rest of its write fits too
+            # the last row that was read is the last that fits, so the rest of its write fits too
             return revision if rows < SLICE_ROWS and fits == last else int(fits or revision)
         if looked >= _SYNC_ROWS:
-            # the last revision seen may have more rows than were looked at
+            # the last revision seen may have more rows than were read
             return int(last or revision) - 1
 
 
@@ -379,24 +380,24 @@ def _reachable(since: int, floor: int, revision: int, reset: bool) -> bool:
 
 
 def space_of(db: sqlite3.Connection, user_id: int) -> tuple[int, int, int, int]:
-    """The space's revision, floor, keys and digest."""
+    """Return the space's revision, floor, keys and digest."""
     row = db.execute(_SPACE, {"user": user_id}).fetchone()
     return row or (0, 0, 0, 0)
 
 
 def behind_key(prefix: str, after: str | None) -> str:
-    """The first text under `prefix` behind `after`."""
+    """Return the smallest text under `prefix` after `after`."""
     return prefix if after is None else max(prefix, after + "\0")
 
 
 def behind(prefix: str) -> str:
-    """The smallest text behind every key with this prefix; UTF-8 keeps the order of code points."""
+    """Return the smallest text after every key with this prefix; UTF-8 keeps the order of code points."""
     # nothing follows the last code point
     prefix = prefix.rstrip("\U0010ffff")
     if not prefix:
         return _AFTER_ALL_KEYS
     following = ord(prefix[-1]) + 1
-    # surrogates are no characters: the next one stands behind them
+    # surrogates are not characters: the next character follows them
     return prefix[:-1] + chr(0xE000 if following == 0xD800 else following)
 
 
@@ -412,7 +413,7 @@ def _decode_next(text: str) -> _Next:
 
 
 class OneReading:
-    """A transaction that only reads: everything inside sees the space at one revision."""
+    """Read-only transaction: all statements inside see the space at one revision."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

@@ -8,9 +8,9 @@ from realtime_kv.core.frames import Entry, timestamp
 class Record(Struct, gc=False):
     """A key, live or in the trash, as the write of `revision` left it; `size` counts the bytes of key and value.
 
-    `digest` is what it adds to the digest of its space while it is live.
+    `digest` is its part of the digest of its space while it is live.
 
-    `value` is None where only the tables have it; `origin` (JSON) is known only of what they do not have yet.
+    `value` is None if only the tables have it; `origin` (JSON) is known only for records that the tables lack.
     """
 
     key: str
@@ -27,11 +27,11 @@ class Record(Struct, gc=False):
     origin: str = ""
 
     def is_live(self, now: int) -> bool:
-        """A deleted or expired key does not exist."""
+        """Return whether the entry is neither deleted nor expired; otherwise it does not exist."""
         return self.deleted_at is None and (self.expires_at is None or self.expires_at > now)
 
     def shown(self, value: str) -> Entry:
-        """The entry as a client sees it, with its `value`."""
+        """Return the entry as a client sees it, with its `value`."""
         return Entry(
             key=self.key,
             value=Raw(value.encode()),

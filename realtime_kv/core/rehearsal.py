@@ -1,4 +1,4 @@
-"""Dry runs: a write planned and judged on a reader, so that nobody's write waits for it; nothing is written."""
+"""Dry runs: a write is planned and evaluated on a reader, so that no write waits for it; nothing is written."""
 
 import sqlite3
 
@@ -15,7 +15,7 @@ from realtime_kv.core.write import Write
 
 
 def rehearse(db: sqlite3.Connection, cost: Cost, write: Write, quota: Quota, now: int) -> Outcome | Unfinished:
-    """What `write` would be answered, by tables that are up to date. Raises what it would be refused with."""
+    """Return the answer that `write` would get from up-to-date tables. Raises the refusal that it would get."""
     memtable, cursor = Memtable(), db.cursor()
     with OneReading(db):
         statements.load(cursor, memtable, [write], now)

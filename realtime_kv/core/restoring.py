@@ -1,4 +1,4 @@
-"""Going back: what `restore` and `undo` write, looked up in the tables by the writer, in steps."""
+"""Plans of `restore` and `undo`: the writer looks up the values to write in the tables, in steps."""
 
 from collections.abc import Generator, Iterable, Iterator
 from typing import ClassVar
@@ -12,7 +12,7 @@ from realtime_kv.core.frames import SetOp, milliseconds, read_frame
 from realtime_kv.core.ops import Op, PutBack, Restore
 from realtime_kv.core.planning import Lookup
 
-# keys that are looked up with one statement
+# keys that one statement looks up
 _STEP = 256
 
 _encode = msgspec.json.Encoder().encode
@@ -23,13 +23,13 @@ SELECT value, deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?) FROM
 _WRITE_TO_KEY = """
 SELECT l.frame FROM history AS h JOIN log AS l ON l.id = h.row WHERE h.user_id = ? AND h.key = ? AND h.revision = ?
 """
-# (left to itself SQLite would look through all that the user has done)
+# (by default SQLite would search everything that the user has done)
 _WRITE = """
 SELECT l.frame FROM history AS h INDEXED BY history_by_revision JOIN log AS l ON l.id = h.row
 WHERE h.user_id = ? AND h.revision = ? LIMIT 1
 """
 _FLOOR = "SELECT history_floor FROM spaces WHERE user_id = ?"
-# the write before, of each key
+# the previous write to each key
 _BEFORE = """
 SELECT w.value, (
     SELECT row FROM history WHERE user_id = ? AND key = w.value AND revision < ? ORDER BY revision DESC LIMIT 1
@@ -53,7 +53,7 @@ WHERE user_id = ? AND key IN (SELECT value FROM json_each(?)) AND deleted_at IS 
 
 
 class Restoring(Struct):
-    """A key's value in the trash, or that of a `revision` in its history, is to be written again."""
+    """Plan to write a key's value again: the one in the trash, or the one of a `revision` in its history."""
 
     indexed: ClassVar[bool] = True
 
@@ -62,8 +62,8 @@ class Restoring(Struct):
     if_revision: int | None
 
     def ops(self, lookup: Lookup, user_id: int, now: int) -> Generator[None, None, list[Op]]:
-        """Raises NotFound, BadRequest for what is no earlier value."""
-        # one step
+        """Return the op. Raises NotFound, and BadRequest if there is no earlier value to write."""
+        # a single step
         yield from ()
         entry = lookup.cursor.execute(_ENTRY, (now, user_id, self.key)).fetchone()
         if entry is None:
@@ -87,9 +87,9 @@ class Restoring(Struct):
 
 
 class Undoing(Struct):
-    """What the write of `revision` replaced is to be put back: all of it, or nothing.
+    """Plan to put back everything that the write of `revision` replaced, or nothing.
 
-    Where others have written since and taken it back, a key is again as that write left it.
+    A key whose later writes have been undone counts as that write left it.
     """
 
     indexed: ClassVar[bool] = True
@@ -97,10 +97,10 @@ class Undoing(Struct):
     revision: int
 
     def ops(self, lookup: Lookup, user_id: int, now: int) -> Generator[None, None, list[Op]]:
-        """One for each op of that write. Raises NotFound where the history does not reach back so far."""
+        """Return one op for each op of that write. Raises NotFound if the history does not reach back that far."""
         row = lookup.cursor.execute(_WRITE, (user_id, self.revision)).fetchone()
         (floor,) = lookup.cursor.execute(_FLOOR, (user_id,)).fetchone()
-        # of what is older, some keys may be gone: to put back the others would be half an undo
+        # an older write may have lost some keys, and putting back the others would be half an undo
         if row is None or self.revision <= floor:
             raise _forgotten(self.revision)
         written = read_frame(row[0]).ops
@@ -115,20 +115,20 @@ class Undoing(Struct):
             before |= yield from self._earlier(lookup, user_id, keys, now, lasting=True)
         for keys in _steps(op.key for op in written if isinstance(op, SetOp) and op.version > 1):
             before |= yield from self._earlier(lookup, user_id, keys, now)
-        # what was created was not there before
+        # a created key was not there before
         return [PutBack(op.key, at.get(op.key, self.revision), *(before.get(op.key) or (None, None))) for op in written]
 
     def _again(self, lookup: Lookup, user_id: int, keys: list[str]) -> Generator[None, None, dict[str, int]]:
-        """At which revision a key is again as this write left it, where that is another one: after undos."""
+        """Return the revisions of keys that undos of later writes have put back to the state that this write left."""
         undoes: dict[int, int | None] = {}
         again: dict[str, int] = {}
         lookup.count(lookups=len(keys))
         for key, last in lookup.cursor.execute(_LAST, (user_id, _encode(keys).decode())).fetchall():
             like = last
-            # an undo makes of a key what it was before the write that it takes back
+            # an undo puts a key back to its state before the write that it undoes
             while like is not None and like > self.revision:
                 if lookup.is_step_over:
-                    # keys that were put back and forth many times
+                    # keys that were undone and redone many times
                     yield
                 if like not in undoes:
                     row = lookup.cursor.execute(_UNDOES, (user_id, like)).fetchone()
@@ -145,7 +145,7 @@ class Undoing(Struct):
     def _trashed(
         self, lookup: Lookup, user_id: int, keys: list[str], now: int
     ) -> Generator[None, None, dict[str, tuple[str, int | None]]]:
-        """What was deleted comes back; it expires when it would have, or, where that is over, never."""
+        """Return the deleted values to put back, with their expiry; one that has passed becomes never."""
         if lookup.is_step_over:
             yield
         lookup.count(lookups=len(keys))
@@ -158,9 +158,9 @@ class Undoing(Struct):
     def _earlier(
         self, lookup: Lookup, user_id: int, keys: list[str], now: int, *, lasting: bool = False
     ) -> Generator[None, None, dict[str, tuple[str, int | None] | None]]:
-        """What was overwritten; None for what was restored from the trash, and for what would have expired by now.
+        """Return the overwritten values; None for keys that were restored from the trash or would have expired by now.
 
-        When `lasting`, that never expires instead.
+        With `lasting`, values that would have expired never expire instead.
         """
         found: dict[str, tuple[str, int | None] | None] = {}
         rows: dict[int, set[str]] = {}
@@ -169,7 +169,7 @@ class Undoing(Struct):
             if row is None:
                 raise _forgotten(self.revision)
             rows.setdefault(row, set()).add(key)
-        # one after the other: together they may be more than there is memory for
+        # one by one: together they may exceed the memory
         for row, wanted in rows.items():
             if lookup.is_step_over:
                 yield

@@ -1,8 +1,8 @@
-"""How the core runs: real threads below, one edge thread above, and futures between them.
+"""Runtime of the core: real threads below, one event loop thread (the edge) above, and futures between them.
 
-The core asks for three things only: start a real thread, deliver an outcome on the edge's own thread, wait for an
-outcome. The serving process answers with eventlet's hub; tests and commands answer with plain threads, or run
-everything inline in the caller. The core cannot tell.
+The core asks for three things only: start a real thread, deliver an outcome on the event loop's thread, wait for an
+outcome. The serving process implements them with eventlet's hub; tests and commands use plain threads, or run
+everything inline in the caller. The core cannot tell the difference.
 """
 
 import logging
@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 class Future(Generic[T]):
-    """An outcome that is not there yet: resolved or failed once, always on the edge's thread.
+    """An outcome that is not available yet: resolved or failed once, always on the event loop's thread.
 
-    Not `concurrent.futures.Future`: set by a real thread, that one wakes a green waiter only when the waiter times out.
+    Not `concurrent.futures.Future`: when a real thread sets one, a green waiter wakes only at its timeout.
     """
 
     __slots__ = ("_answer", "_callback", "_error", "_others", "done")
@@ -30,13 +30,13 @@ class Future(Generic[T]):
         self.done = False
         self._answer: T
         self._error: BaseException | None = None
-        # usually there is one
+        # usually there is one callback
         self._callback: Callable[[Future[T]], None] | None = None
         self._others: list[Callable[[Future[T]], None]] | None = None
 
     @classmethod
     def called(cls, fn: "Callable[[], T]") -> "Future[T]":
-        """A future that has come out already, as `fn()` does."""
+        """Return a finished future with the outcome of `fn()`."""
         future = cls()
         try:
             answer = fn()
@@ -47,17 +47,17 @@ class Future(Generic[T]):
         return future
 
     def resolve(self, answer: T) -> None:
-        """Come out with `answer`, and tell everyone who waits."""
+        """Resolve with `answer`, and call the callbacks."""
         self._answer = answer
         self._settle()
 
     def fail(self, error: BaseException) -> None:
-        """Come out with `error`: `result()` raises it."""
+        """Fail with `error`, which `result()` raises."""
         self._error = error
         self._settle()
 
     def then(self, fn: "Callable[[Future[T]], None]") -> None:
-        """Call `fn(self)` once the outcome is there; at once if it already is."""
+        """Call `fn(self)` once the outcome is there; immediately if it already is."""
         if self.done:
             fn(self)
         elif self._callback is None:
@@ -68,11 +68,11 @@ class Future(Generic[T]):
             self._others.append(fn)
 
     def become(self, other: "Future[T]") -> None:
-        """Come out as `other` does."""
+        """Take over the outcome of `other`, once it is there."""
         other.then(self._take_over)
 
     def result(self) -> T:
-        """The answer, or the error raised; only for a future that is done."""
+        """Return the answer, or raise the error; only for a future that is done."""
         if not self.done:
             raise RuntimeError("this future has not come out yet; wait for it with runtime.wait()")
         if self._error is not None:
@@ -81,7 +81,7 @@ class Future(Generic[T]):
 
     @property
     def failed(self) -> bool:
-        """Whether it has come out with an error."""
+        """Return whether the outcome is an error."""
         return self._error is not None
 
     def _take_over(self, other: "Future[T]") -> None:
@@ -101,32 +101,32 @@ class Future(Generic[T]):
 
 
 class Handle(Protocol):
-    """Something started that can be called off."""
+    """A scheduled call that can be cancelled."""
 
     def cancel(self) -> None: ...
 
 
 class Runtime(Protocol):
-    """What the core and the edges ask of the place they run in."""
+    """The environment that the core and the transports run in."""
 
     def start_thread(self, fn: Callable[[], None], name: str) -> threading.Thread | None:
-        """Run `fn` on a real operating-system thread; None where there are no threads (`fn` is then not run)."""
+        """Run `fn` on a real operating-system thread; return None if there are no threads (`fn` is then not run)."""
 
     def deliver(self, fn: Callable[[], None]) -> None:
-        """Run `fn` on the edge's thread, in the order of the calls; may be called from any thread."""
+        """Run `fn` on the event loop's thread, in the order of the calls; may be called from any thread."""
 
     def after_delivery(self, fn: Callable[[], None]) -> None:
-        """Register `fn`, to be called on the edge's thread after each burst of deliveries."""
+        """Register `fn`, to be called on the event loop's thread after each burst of deliveries."""
 
     def wait(self, future: Future[T], timeout: float | None = None) -> T:
-        """The future's result, once it is there. Raises Unavailable after `timeout` seconds."""
+        """Wait for the future and return its result. Raises Unavailable after `timeout` seconds."""
 
     def call_later(self, seconds: float, fn: Callable[[], None]) -> Handle:
-        """Run `fn` on the edge's thread in `seconds`."""
+        """Run `fn` on the event loop's thread in `seconds`."""
 
 
 class Inline:
-    """Everything in the caller, one call at a time: a test sees the outcome when the call returns."""
+    """Runs everything in the caller, one call at a time: a test sees the outcome when the call returns."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -152,7 +152,7 @@ class Inline:
 
 
 class Threads:
-    """Real threads, and one of them as the edge: for commands and for tests of the core at work."""
+    """Runs real threads, one of them as the event loop's thread: for commands and for tests of the core at work."""
 
     def __init__(self) -> None:
         self._deliveries: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -184,7 +184,7 @@ class Threads:
         return timer
 
     def stop(self) -> None:
-        """End the edge's thread, after what was delivered before."""
+        """End the event loop's thread, after earlier deliveries."""
         self._deliveries.put(None)
         self._edge.join()
 
@@ -201,7 +201,7 @@ class Threads:
 class Workers:
     """A small pool of real threads with a bounded queue; each thread may hold a resource of its own (a connection).
 
-    Where the runtime has no threads, work is done in the caller.
+    Where the runtime has no threads, work runs in the caller.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ class Workers:
         self._inline_lock = threading.RLock()
 
     def submit(self, fn: Callable[[Any], T]) -> Future[T]:
-        """`fn(resource)` on one of the threads; the future comes out on the edge's thread. Raises Unavailable."""
+        """Run `fn(resource)` on one of the threads; resolve on the event loop's thread. Raises Unavailable."""
         if self._stopped:
             raise Unavailable("The server is stopping; try again in a moment.", retry_after=5)
         future: Future[T] = Future()
@@ -243,7 +243,7 @@ class Workers:
         return future
 
     def stop(self, *, wait: bool = True) -> None:
-        """End the threads, after what was submitted before; and close what they held. Nothing more is taken."""
+        """End the threads after the submitted work, and close their resources. New work is refused."""
         self._stopped = True
         for _ in self._threads:
             self._queue.put(None)
@@ -269,10 +269,10 @@ def carry_out(
     resource: Any,
     on_error: Callable[[BaseException], None],
 ) -> None:
-    """`fn(resource)` on this thread; the future comes out on the edge's. `on_error` is told what was raised."""
+    """Run `fn(resource)` on this thread, and resolve on the event loop's. `on_error` gets the exception, if any."""
     try:
         answer = fn(resource)
-    except BaseException as error:  # handed to whoever waits: nothing is swallowed here
+    except BaseException as error:  # passed to the waiting caller: nothing is swallowed here
         refusal = error
         on_error(error)
         runtime.deliver(lambda: future.fail(refusal))
@@ -281,7 +281,7 @@ def carry_out(
 
 
 def repeat(runtime: Runtime, seconds: float, fn: Callable[[], object]) -> None:
-    """Call `fn` on the edge's thread every so many seconds; one that fails is logged, and called again."""
+    """Call `fn` on the event loop's thread every `seconds`; a failure is logged, and the calls continue."""
 
     def turn() -> None:
         try:
@@ -299,7 +299,7 @@ def _close(resource: Any) -> None:
 
 
 class _Never:
-    """A call that will not come: inline there is nobody to make it."""
+    """A call that never comes: inline, there is no event loop to make it."""
 
     def cancel(self) -> None:
         return None

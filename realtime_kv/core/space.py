@@ -1,4 +1,4 @@
-"""A user's space as the writer knows it, and one write over it, which is taken over whole or undone whole."""
+"""A user's space as the writer holds it, and the draft of one write, which is accepted or undone as a whole."""
 
 from dataclasses import dataclass, field, replace
 
@@ -31,9 +31,9 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True, frozen=True)
 class Quota:
-    """How much one user may keep: live keys, and bytes of their keys and values; and of history, receipts and trash.
+    """Limits of one user: live keys, bytes of their keys and values, and bytes of history, receipts and trash.
 
-    What is beyond the history is trimmed; for receipts and trash, writes that add to them are refused.
+    History beyond its limit is trimmed; writes that add to receipts or trash beyond theirs are refused.
     """
 
     keys: int = 100_000
@@ -43,7 +43,7 @@ class Quota:
     trash_bytes: int = 256 * 1024 * 1024
 
     def with_exceptions(self, keys: int | None, size: int | None) -> "Quota":
-        """This quota, but for what a user has been given of their own."""
+        """Return this quota with the limits that a user has been given of their own."""
         if keys is None and size is None:
             return self
         return replace(self, keys=self.keys if keys is None else keys, bytes=self.bytes if size is None else size)
@@ -51,14 +51,14 @@ class Quota:
 
 @dataclass(slots=True, frozen=True)
 class Usage:
-    """How much one user keeps, counted as the quota counts it."""
+    """Use of one user's quota, counted as the quota counts it."""
 
     keys: int
     bytes: int
 
 
 class Receipt(Struct, gc=False):
-    """What an `op_id` was used for, and what it was answered (JSON); `stored` once the table of receipts has it."""
+    """The use of an `op_id` and its answer (JSON); `stored` once the receipts table has it."""
 
     op_id: str
     fingerprint: str
@@ -67,30 +67,30 @@ class Receipt(Struct, gc=False):
     stored: bool = False
 
     def replay(self, verb: str, fingerprint: str) -> Outcome:
-        """The first answer again. Raises OpIdReused for another verb or payload."""
+        """Return the first answer again. Raises OpIdReused for another verb or payload."""
         if _is_other(self.fingerprint, fingerprint):
             raise OpIdReused()
         try:
             answer = msgspec.json.decode(self.answer, type=_ANSWERS.get(verb, Counted))
         except msgspec.ValidationError:
-            # what another verb answers
+            # the answer of another verb
             raise OpIdReused() from None
         answer.replayed = True
         return answer
 
 
 def _is_other(known: str, asked: str) -> bool:
-    """Whether these fingerprints are certainly of two requests.
+    """Return whether these fingerprints are certainly of two different requests.
 
-    Those of different versions cannot be compared. The request is then taken for a repetition from before an upgrade:
-    executing it could apply a write twice, and refusing it would lose the answer of an honest retry.
+    Fingerprints of different versions cannot be compared. The request then counts as a repetition from before an
+    upgrade: executing it could apply a write twice, and refusing it would lose the answer of an honest retry.
     """
     (known_version, _, known_digest), (version, _, digest) = known.rpartition(":"), asked.rpartition(":")
     return known_version == version and known_digest != digest
 
 
 class Logged(Struct, gc=False):
-    """An accepted write as the log keeps it: the frame is what tabs get (protocol §3)."""
+    """An accepted write as the log stores it; tabs receive its `frame` (protocol §3)."""
 
     revision: int
     at: int
@@ -101,12 +101,12 @@ class Logged(Struct, gc=False):
 
 @dataclass(slots=True)
 class Space:
-    """A user's totals, and those of their entries and receipts that have been looked at.
+    """A user's totals, and the entries and receipts that have been loaded.
 
-    `entries` holds None for a key that has no row. What the open transaction has made of the space stands in `touched`,
-    `log`, `weight` (of the log, in ops and KiB) and `passing`: receipts that need not be remembered, because their
-    table has them: those of writes that changed nothing, and those that it was asked for; nothing of it expires before
-    `expires_at`. A quota is None where the user has none of their own.
+    `entries` holds None for a key that has no row. The results of the open transaction are in `touched`, `log`,
+    `weight` (of the log, in ops and KiB) and `passing`. `passing` holds receipts that need not be remembered, because
+    their table has them: receipts of writes that changed nothing, and loaded ones. No entry written expires before
+    `expires_at`. A quota is None if the user has none of their own.
     """
 
     user_id: int
@@ -133,7 +133,7 @@ class Space:
         self.started_at = self.revision
 
     def committed(self, epoch: str) -> Committed:
-        """What the watchers are told once this is durable."""
+        """Return the event for the watchers, to be sent once this is durable."""
         return Committed(
             user_id=self.user_id,
             epoch=epoch,
@@ -146,11 +146,11 @@ class Space:
 
     @property
     def disk_bytes(self) -> int:
-        """What this user takes of the disk, about."""
+        """The approximate number of bytes that this user takes on the disk."""
         return self.bytes + self.history_bytes + self.receipt_bytes + self.trash_bytes
 
     def begin(self) -> None:
-        """What was made of the space so far is durable; the next transaction starts from here."""
+        """Start the next transaction; the results of the last one are durable."""
         self.started_at = self.revision
         self.weight = 0
         for receipt in self.passing:
@@ -159,7 +159,7 @@ class Space:
 
 
 class Draft:
-    """One write, made over a space op by op: in the end it is accepted, or undone as if it had never been."""
+    """One write, applied to a space op by op, then accepted or undone without a trace."""
 
     __slots__ = ("_before", "_creates", "_ops", "_replaced", "_space", "origin", "results", "revision", "undoes")
 
@@ -171,26 +171,26 @@ class Draft:
         self._space = space
         self._before = (space.keys, space.bytes, space.digest, space.expires_at, space.trash_bytes)
         self._creates = False
-        # key, what stood there, what stands there now
+        # key, record before, record now
         self._replaced: list[tuple[str, Record | None, Record]] = []
         self._ops: list[str] = []
 
     def entry(self, key: str, now: int) -> Record | None:
-        """The live entry under `key`, as the ops before this one left it."""
+        """Return the live entry under `key`, as the ops before this one left it."""
         record = self._space.entries[key]
         return record if record is not None and record.is_live(now) else None
 
     def expired(self, key: str, now: int) -> Record | None:
-        """The entry under `key` whose time is over, and whose delete has not been written yet."""
+        """Return the expired entry under `key` whose delete has not been written yet."""
         record = self._space.entries[key]
         return record if record is not None and record.deleted_at is None and not record.is_live(now) else None
 
     def row(self, key: str) -> Record | None:
-        """What stands under `key`, live or in the trash, as the ops before this one left it."""
+        """Return the record under `key`, live or in the trash, as the ops before this one left it."""
         return self._space.entries[key]
 
     def put(self, record: Record) -> None:
-        """`record` stands now under its key."""
+        """Put the live `record` under its key."""
         space, value = self._space, record.value
         assert value is not None
         self._replace(record)
@@ -203,18 +203,18 @@ class Draft:
         self._ops.append(set_op(record.key, value, record.version, record.expires_at))
 
     def remove(self, record: Record) -> None:
-        """`record`, which is deleted, stands now under its key: in the trash."""
+        """Put the deleted `record` under its key: in the trash."""
         self._replace(record)
         self._space.trash_bytes += record.size + ROW_BYTES
         self._ops.append(delete_op(record.key))
 
     @property
     def shrinks(self) -> bool:
-        """Whether the live keys and values take fewer bytes after this write."""
+        """Return whether the live keys and values take fewer bytes after this write."""
         return self._space.bytes < self._before[1]
 
     def check_quota(self, quota: Quota) -> None:
-        """Raises QuotaExceeded when this write would take the space over its quota; one that shrinks it never does."""
+        """Raise QuotaExceeded if this write would take the space over its quota; a write that shrinks it never does."""
         space = self._space
         keys, size, _, _, trash = self._before
         if space.quota_keys is not None or space.quota_bytes is not None:
@@ -244,19 +244,19 @@ class Draft:
             )
 
     def undo(self) -> None:
-        """Leave the space as it was."""
+        """Restore the space to its state before this write."""
         space = self._space
         space.keys, space.bytes, space.digest, space.expires_at, space.trash_bytes = self._before
         for key, before, _ in self._replaced:
             space.entries[key] = before
 
     def rehearse(self, verb: str) -> Outcome:
-        """What would be answered; the space is as it was."""
+        """Undo this write, and return the answer that it would have."""
         self.undo()
         return self._answer(verb)
 
     def accept(self, verb: str, now: int, at: str, op_id: str | None, fingerprint: str) -> Outcome:
-        """Keep this write, and answer; one that has changed nothing takes no revision. `at` is how tabs see `now`."""
+        """Keep this write and return its answer; without a change it takes no revision. `at`: `now` as tabs see it."""
         space = self._space
         if self._ops:
             space.revision = self.revision
@@ -288,7 +288,7 @@ class Draft:
             if isinstance(result, Version):
                 return Written(revision=revision, version=result.version)
             return Deleted(revision=revision, existed=result.existed)
-        # a move is two ops for each key
+        # a move makes two ops for each key
         return Counted(revision=revision, count=len(self._ops) // (2 if verb == "move" else 1))
 
     def _replace(self, record: Record) -> None:

@@ -1,8 +1,9 @@
-"""The few set-based statements of a commit and a flush: for each table one statement that carries all rows.
+"""Set-based SQL statements of a commit and a flush: one statement for each table, with all rows.
 
-Not for elegance only: sqlite3 lets go of the interpreter lock at every step, and a busy hub gives it back late. The
-rows travel as bound parameters of one long VALUES: a third of the time of one JSON parameter that SQL takes apart again
-(docs/decisions/0003). There are few lengths, filled up with empty rows, so that few statements are ever prepared.
+Not only for elegance: sqlite3 releases the interpreter lock at every step, and a busy event loop gives it back late.
+The rows are bound parameters of one long VALUES, which takes a third of the time of one JSON parameter that SQL parses
+again (docs/decisions/0003). VALUES has a few fixed lengths, padded with empty rows, so that few statements are ever
+prepared.
 """
 
 import bisect
@@ -23,7 +24,7 @@ from realtime_kv.core.record import Record
 from realtime_kv.core.space import Logged, Receipt, Space
 from realtime_kv.core.write import Write
 
-# the lengths of a VALUES: at most a third of it is filling
+# lengths of a VALUES: at most a third of it is padding
 _LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 MOST_ROWS = _LENGTHS[-1]
 
@@ -35,7 +36,7 @@ def _values(columns: int, rows: int) -> str:
 
 @cache
 def _callers(rows: int) -> str:
-    # a session that has ended is not found, and neither is its space through it
+    # an ended session is not found, and neither is its space through it
     return f"""
 WITH wanted (session_id, now) AS ({_values(2, rows)})
 SELECT json_group_array(json_array(s.id, s.expires_at, p.user_id, p.revision, p.keys, p.bytes, p.digest,
@@ -59,7 +60,7 @@ WHERE u.deleted_by IS NOT 'purge'
 
 @cache
 def _entries(rows: int) -> str:
-    # the value itself only where a conflict may have to show it
+    # load the value itself only where a conflict may have to show it
     return f"""
 WITH wanted (user_id, key, with_value) AS ({_values(3, rows)})
 SELECT json_group_array(json_array(e.user_id, e.key, CASE WHEN with_value THEN e.value END,
@@ -80,7 +81,7 @@ FROM wanted CROSS JOIN receipts AS r ON r.user_id = wanted.user_id AND r.op_id =
 
 @cache
 def _save_entries(rows: int) -> str:
-    # the columns are the user and the fields of Record, of which `size` and `digest` can be computed anew; '' (no JSON
+    # the columns are the user and the fields of Record, of which `size` and `digest` can be recomputed; '' (no JSON
     # text is empty) stands for a value that was not loaded and has not changed: the trash keeps it
     return f"""
 INSERT INTO entries (user_id, key, value, revision, created_revision, version, created_at, updated_at, expires_at,
@@ -153,7 +154,7 @@ FROM spaces AS p JOIN users AS u ON u.id = p.user_id WHERE p.user_id = ?
 
 
 def load(cursor: Cursor, memtable: Memtable, writes: list[Write], now: int) -> None:
-    """What `writes` have to be decided against and `memtable` does not have, in one statement for each table."""
+    """Load the state that `writes` are evaluated against and `memtable` lacks, with one statement for each table."""
     sessions = {write.caller.session_id for write in writes} - memtable.sessions.keys()
     if HOUSE in sessions:
         sessions.remove(HOUSE)
@@ -176,7 +177,7 @@ def load(cursor: Cursor, memtable: Memtable, writes: list[Write], now: int) -> N
         for op in write.ops:
             if op.key not in known or (op.if_revision is not None and _lacks_value(known[op.key])):
                 at = (user_id, op.key)
-                # the value itself only where a conflict may have to show it
+                # load the value itself only where a conflict may have to show it
                 entries[at] = op.if_revision is not None or entries.get(at, False)
         if op_id is not None and op_id not in space.receipts:
             receipts.add((user_id, op_id))
@@ -188,7 +189,7 @@ def load(cursor: Cursor, memtable: Memtable, writes: list[Write], now: int) -> N
 
 
 def _load_spaces(cursor: Cursor, memtable: Memtable, users: set[int]) -> None:
-    """Load what the house is going to write in: the spaces of accounts that nobody is removing."""
+    """Load the spaces that the server itself will write in, except those of accounts that are being purged."""
     wanted = [(user_id,) for user_id in users - memtable.spaces.keys()]
     for user_id, *totals in _query(cursor, _spaces, wanted, _SpaceRows):
         memtable.spaces[user_id] = Space(user_id, *totals)
@@ -196,9 +197,9 @@ def _load_spaces(cursor: Cursor, memtable: Memtable, users: set[int]) -> None:
 
 
 def load_behind(cursor: Cursor, memtable: Memtable) -> Iterator[tuple[Space, list[Logged]]]:
-    """Every space whose tables are behind the log, as the tables have it; and the writes that they lack.
+    """Yield every space whose tables lag behind the log, as the tables have it, with the writes that they lack.
 
-    What `memtable` knows of being ahead, it knows from here afterwards.
+    Sets the backlog in `memtable`.
     """
     flushed = cursor.execute(_FLUSHED).fetchone()[0]
     memtable.last_row = max(flushed, cursor.execute(_LAST_ROW).fetchone()[0])
@@ -217,7 +218,7 @@ def load_behind(cursor: Cursor, memtable: Memtable) -> Iterator[tuple[Space, lis
 
 
 def save_log(cursor: Cursor, spaces: Sequence[Space], last_row: int) -> int:
-    """Append what was accepted behind `last_row`; which row is now the last."""
+    """Append the accepted writes after the row `last_row`; return the new last row."""
     rows: list[tuple[Any, ...]] = []
     for space in spaces:
         user_id = space.user_id
@@ -231,7 +232,7 @@ def save_log(cursor: Cursor, spaces: Sequence[Space], last_row: int) -> int:
 
 
 def save_passing(cursor: Cursor, spaces: Sequence[Space]) -> None:
-    """Keep the receipts of writes that changed nothing: no row of the log has them, and no flush would count them."""
+    """Store the receipts of writes that changed nothing: no log row has them, and no flush would count them."""
     receipts = [(space, receipt) for space in spaces for receipt in space.passing if not receipt.stored]
     if not receipts:
         return
@@ -245,12 +246,12 @@ def save_passing(cursor: Cursor, spaces: Sequence[Space]) -> None:
 
 
 def save_entries(cursor: Cursor, records: Sequence[tuple[Space, Record]]) -> None:
-    """Bring the entries up to date."""
+    """Store the records in the entries table."""
     _carry_out(cursor, _save_entries, [(space.user_id, *astuple(record)) for space, record in records])
 
 
 def save_receipts(cursor: Cursor, receipts: Sequence[tuple[Space, Receipt]]) -> None:
-    """Keep those that the table does not have yet."""
+    """Store the receipts that the table does not have yet."""
     rows = []
     for space, receipt in receipts:
         if not receipt.stored:
@@ -260,7 +261,7 @@ def save_receipts(cursor: Cursor, receipts: Sequence[tuple[Space, Receipt]]) -> 
 
 
 def save_spaces(cursor: Cursor, spaces: Sequence[Space]) -> None:
-    """Let the totals be those of the present."""
+    """Store the current totals of the spaces."""
     rows = [
         (
             space.user_id,
@@ -279,12 +280,12 @@ def save_spaces(cursor: Cursor, spaces: Sequence[Space]) -> None:
 
 
 def save_flushed(cursor: Cursor, row: int) -> None:
-    """Up to this row of the log the tables have everything."""
+    """Store the log row up to which the tables have everything."""
     cursor.execute(_SAVE_FLUSHED, (row,))
 
 
 def _lacks_value(record: Record | None) -> bool:
-    # of one in the trash nothing is ever shown, and the tables may not have it yet
+    # an entry in the trash is never shown, and the tables may not have it yet
     return record is not None and record.value is None and record.deleted_at is None
 
 
@@ -300,7 +301,7 @@ def _fetch_entries(cursor: Cursor, memtable: Memtable, wanted: dict[tuple[int, s
 
 
 def _query(cursor: Cursor, sql: Callable[[int], str], rows: Sequence[tuple[Any, ...]], decoder: Any) -> list[Any]:
-    """What a reading statement finds for `rows`; SQL gathers it into one JSON text, so that there is one step."""
+    """Run a query for `rows`; SQL gathers its result into one JSON text, so that there is one step."""
     found: list[Any] = []
     for start in range(0, len(rows), MOST_ROWS):
         found += decoder.decode(_execute(cursor, sql, rows[start : start + MOST_ROWS]).fetchone()[0])
@@ -315,6 +316,6 @@ def _carry_out(cursor: Cursor, sql: Callable[[int], str], rows: Sequence[tuple[A
 def _execute(cursor: Cursor, sql: Callable[[int], str], rows: Sequence[tuple[Any, ...]]) -> Any:
     length = _LENGTHS[bisect.bisect_left(_LENGTHS, len(rows))]
     parameters = list(itertools.chain.from_iterable(rows))
-    # NULL is in no table's key: an empty row finds nothing, and is not written
+    # no key column holds NULL: an empty row finds nothing, and is not written
     parameters += [None] * ((length - len(rows)) * len(rows[0]))
     return cursor.execute(sql(length), parameters)

@@ -1,7 +1,10 @@
-"""The key/value store, as the edges call it: the verbs, and `watch`.
+"""The key/value store, as the application's services call it: the verbs, and `watch`.
 
-A write takes its owner's next revision inside its transaction, so one user's revisions have no gaps and commit in
-order. Watchers hear of a write after it is durable and before whoever wrote does; a watcher that fails cannot undo it.
+Invariants:
+1. A write takes its owner's next revision inside its transaction, so one user's revisions have no gaps and commit in
+   order.
+2. Watchers are called after a write is durable and before its caller gets the outcome; a failing watcher cannot undo
+   it.
 """
 
 import sqlite3
@@ -49,12 +52,12 @@ from realtime_kv.core.writer import Writer
 T = TypeVar("T")
 
 BATCH_OPS = 128
-# one of them for cheap reads alone
+# one reader is kept for cheap reads
 READERS = 3
 
 
 class Store:
-    """Every user's space. All answers are futures; what is wrong with a request itself is raised at once."""
+    """All users' spaces. All answers are futures; an error in a request itself is raised immediately."""
 
     def __init__(
         self,
@@ -70,9 +73,9 @@ class Store:
         on_limit: Callable[[Client], None] = lambda _: None,
         on_refusal: OnLimit = lambda *_: None,
     ) -> None:
-        """`on_limit` is told whose reads were refused because too many were waiting, on any thread.
+        """`on_limit` receives the client whose reads were refused because too many were waiting, on any thread.
 
-        `on_refusal` is told of writes that a limit of the user or the disk refused, on any thread.
+        `on_refusal` is called for writes that a limit of the user or the disk refused, on any thread.
         """
         self.runtime = runtime
         self.reserve = reserve or Reserve(Path(str(engine.url.database)))
@@ -80,7 +83,7 @@ class Store:
         self.value_bytes = value_bytes
         self.trash_ms = trash_days * 24 * 60 * 60 * 1000
         self.clock = clock
-        # the doors count here what they answer
+        # the transports count their answered verbs here
         self.pulse = Pulse()
         with engine.connect() as connection:
             epoch = reads.epoch_of(database.driver(connection))
@@ -96,7 +99,7 @@ class Store:
         self.readers = FairPool(
             runtime, "reader", threads=READERS, resource=reading, on_limit=on_limit, on_error=self.check_error
         )
-        # who is calling, and the few rows of an account that signing in and out looks at: nothing that takes long
+        # for resolving callers, and the few account rows that signing in and out reads: short work only
         self.identity = FairPool(
             runtime,
             "identity",
@@ -109,17 +112,17 @@ class Store:
         self._readings = Readings(self.readers, self._up_to_date)
 
     def check_error(self, error: BaseException) -> None:
-        """Whoever has failed to read says so: a damaged database is fatal, even if writing to it still works."""
+        """Report a failed read: a damaged database is fatal, even if writing to it still works."""
         if is_damage(error):
             self._on_fatal(error)
 
     def get(self, caller: Caller, key: str) -> Future[Got]:
-        """The entry under `key`. Raises InvalidKey and Forbidden at once; fails with NotFound."""
+        """Return the entry under `key`. Raises InvalidKey and Forbidden immediately; fails with NotFound."""
         values.check_key(key)
         permissions.check_key(caller, key)
         user_id, now = caller.user_id, self.clock()
         record = self._memtable.get(user_id, key)
-        # a flush takes the value away, because then the table has it
+        # a flush removes the value, because the table has it from then on
         value = None if record is None else record.value
         if record is None or (value is None and record.deleted_at is None):
             client = Client(user_id, caller.session_id, caller)
@@ -134,9 +137,9 @@ class Store:
     def list(
         self, caller: Caller, *, prefix: str = "", after: str | None = None, limit: int = 100, values: bool = True
     ) -> Future[Listed]:
-        """Up to `limit` entries under `prefix` behind `after`, in byte order of their keys; raises Forbidden at once.
+        """Return up to `limit` entries under `prefix` behind `after`, in byte order of their keys.
 
-        A caller with a prefix gets those of them that are under it.
+        A caller with a prefix gets only the entries under it. Raises Forbidden immediately.
         """
         prefix = permissions.narrowed(caller, prefix)
         user_id, now = caller.user_id, self.clock()
@@ -151,9 +154,9 @@ class Store:
     def sync(
         self, caller: Caller, *, epoch: str | None = None, since: int | None = None, next: str | None = None
     ) -> Future[Synced]:
-        """What a client at `(epoch, since)` lacks; everything, marked `reset`, where that cannot be said.
+        """Return the changes that a client at `(epoch, since)` lacks; if they are unknown, all entries, marked `reset`.
 
-        For a caller with a prefix that is about the keys under it, without proof (`keys`, `digest`).
+        For a caller with a prefix, the answer covers the keys under it, without proof (`keys`, `digest`).
         """
         user_id, prefix = caller.user_id, caller.prefix
         return self._read(
@@ -165,9 +168,9 @@ class Store:
     def history(
         self, caller: Caller, *, key: str | None = None, before: int | None = None, limit: int = 100
     ) -> Future[Histories]:
-        """Up to `limit` writes before the revision `before`, newest first: of one key, or of the whole space.
+        """Return up to `limit` writes before the revision `before`, newest first: of one key, or of the whole space.
 
-        A caller with a prefix gets of each what it did to the keys under it. Raises InvalidKey, Forbidden at once.
+        A caller with a prefix gets only the ops on keys under it. Raises InvalidKey, Forbidden immediately.
         """
         if key is not None:
             permissions.check_key(caller, values.check_key(key))
@@ -180,7 +183,7 @@ class Store:
         )
 
     def trash(self, caller: Caller, *, prefix: str = "", after: str | None = None, limit: int = 100) -> Future[Trashed]:
-        """Up to `limit` deleted keys under `prefix` behind `after`, in byte order; narrowed as `list` is."""
+        """Return up to `limit` deleted keys under `prefix` behind `after`, in byte order; narrowed as in `list`."""
         prefix = permissions.narrowed(caller, prefix)
         user_id, kept = caller.user_id, self.trash_ms
         return self._read(
@@ -190,13 +193,13 @@ class Store:
         )
 
     def bookmark(self, user_id: int) -> Future[Bookmark]:
-        """Where a user's space stands, by the database."""
+        """Return the bookmark of a user's space, read from the database."""
         return self._readings.submit(
             Caller.house(user_id, "", "bookmark"), lambda db, _: reads.bookmark(db, user_id), "bookmark"
         )
 
     def usage(self, caller: Caller) -> Future[Usage]:
-        """How much of their quota the caller has filled; for one with a prefix, what the keys under it take of it."""
+        """Return how much of their quota the caller uses; for a caller with a prefix, only the keys under it."""
         user_id, prefix = caller.user_id, caller.prefix
         if prefix is not None:
             return self._read(caller, lambda db, cost: reads.usage_under(db, cost, user_id, prefix), "measure")
@@ -212,19 +215,19 @@ class Store:
         return usage
 
     def quota_of(self, caller: Caller) -> Future[Quota]:
-        """How much the caller may keep."""
+        """Return the quota of the caller."""
         return self._identify(caller, lambda db: self.quota.with_exceptions(*reads.quota(db, caller.user_id)))
 
     def charge_with(self, charge: Charge) -> None:
-        """Let `charge` settle what reads, bulk writes and dry runs have turned out to cost."""
+        """Set the function that charges for reads, bulk writes and dry runs once their cost is known."""
         self._readings.charge = charge
 
     def abandon(self, caller: Caller) -> None:
-        """The connection of `caller` (this very object) has closed: drop its reads. Its writes are carried out."""
+        """Drop the reads of `caller` (this very object), whose connection has closed. Its writes are still executed."""
         self._readings.abandon(caller)
 
     def end_session(self, user_id: int, session_id: int) -> None:
-        """A session is over: refuse its reads that wait. Its writes are refused by the writer."""
+        """Refuse the waiting reads of a session that has ended. The writer refuses its writes."""
         self._readings.end_session(user_id, session_id)
 
     def set(
@@ -240,9 +243,9 @@ class Store:
         """Write `value` (JSON) under `key`; the future resolves once the write is durable.
 
         With `if_revision`, write only if the entry is still at that revision; 0 means "only if new". With a `ttl` the
-        entry expires in so many seconds, with None never; without it keeps the expiry that it has.
-        Raises BadRequest, InvalidKey, InvalidValue, TooLarge, Forbidden at once; the future fails with Conflict,
-        QuotaExceeded, Unavailable.
+        entry expires after that many seconds, with None never; without one it keeps its expiry. Raises BadRequest,
+        InvalidKey, InvalidValue, TooLarge, Forbidden immediately; the future fails with Conflict, QuotaExceeded,
+        Unavailable.
         """
         op = self.set_op(key, value, if_revision, ttl)
         return self._write(Write(caller, "set", [op], op_id, bytes_weight=len(op.value) // WEIGHT_BYTES))
@@ -250,11 +253,11 @@ class Store:
     def delete(
         self, caller: Caller, key: str, *, if_revision: int | None = None, op_id: str | None = None
     ) -> Future[Deleted]:
-        """Delete `key` softly; an absent one is no error and writes nothing."""
+        """Delete `key` softly; an absent key is no error and writes nothing."""
         return self._write(Write(caller, "delete", [Delete(values.check_key(key), if_revision)], op_id))
 
     def batch(self, caller: Caller, ops: Sequence[Op], *, op_id: str | None = None) -> Future[Batched]:
-        """All of `ops` or nothing, as one write. Make the ops with `set_op` and `delete_op`."""
+        """Write all of `ops` or none, as one write. Make the ops with `set_op` and `delete_op`."""
         check_batch_size(len(ops))
         seen: dict[str, int] = {}
         for index, op in enumerate(ops):
@@ -264,11 +267,11 @@ class Store:
         return self._write(Write(caller, "batch", list(ops), op_id, bytes_weight=_bytes_weight(ops)))
 
     def carry_in(self, caller: Caller, ops: Sequence[Op]) -> Future[Counted]:
-        """A part of an import, as one write; `origin.via` says so. Each key is to stand once, and guarded."""
+        """Write a part of an import as one write; `origin.via` says so. Each key appears once, with `if_revision`."""
         return self._write(Write(caller.as_via("import"), "import", list(ops), bytes_weight=_bytes_weight(ops)))
 
     def settled(self, user_id: int) -> Future[None]:
-        """The tables have everything of this user that was acknowledged before."""
+        """Flush this user's acknowledged writes; the future resolves once the tables have them."""
         return self.writer.flush(user_id) if self._memtable.holds(user_id) else Future.called(lambda: None)
 
     def restore(
@@ -280,9 +283,9 @@ class Store:
         if_revision: int | None = None,
         op_id: str | None = None,
     ) -> Future[Written]:
-        """Write an earlier value of `key` again: of a deleted key the last, of any the one that it had at `revision`.
+        """Write an earlier value of `key` again: the last one of a deleted key, or the one that it had at `revision`.
 
-        Raises InvalidKey, Forbidden at once; fails with NotFound, BadRequest, Conflict, QuotaExceeded.
+        Raises InvalidKey, Forbidden immediately; fails with NotFound, BadRequest, Conflict, QuotaExceeded.
         """
         permissions.check_key(caller, values.check_key(key))
         return self._write(Write(caller, "restore", [], op_id, plan=Restoring(key, revision, if_revision)))
@@ -290,18 +293,19 @@ class Store:
     def undo(
         self, caller: Caller, revision: int, *, dry_run: bool = False, op_id: str | None = None
     ) -> Future[Counted]:
-        """Put back what the write of `revision` replaced, as one write: every key has to be as that write left it.
+        """Put back what the write of `revision` replaced, as one write; every key must be as that write left it.
 
-        Fails with NotFound, Conflict, Forbidden, QuotaExceeded. A dry run is judged, and writes and remembers nothing.
+        Fails with NotFound, Conflict, Forbidden, QuotaExceeded. A dry run is evaluated, but writes and remembers
+        nothing.
         """
         return self._write(Write(caller, "undo", [], op_id, plan=Undoing(revision), dry_run=dry_run, undoes=revision))
 
     def delete_prefix(
         self, caller: Caller, prefix: str, *, dry_run: bool = False, op_id: str | None = None
     ) -> Future[Counted]:
-        """Delete every key that begins with `prefix` (all of them, when that is empty), as one write.
+        """Delete every key that begins with `prefix` (all keys if it is empty), as one write.
 
-        Raises InvalidKey, Forbidden at once; fails with TooLarge. With `dry_run` it is only said how many there are.
+        Raises InvalidKey, Forbidden immediately; fails with TooLarge. A dry run only counts the keys.
         """
         if prefix:
             values.check_key(prefix)
@@ -310,23 +314,23 @@ class Store:
     def move(
         self, caller: Caller, from_: str, to: str, *, dry_run: bool = False, op_id: str | None = None
     ) -> Future[Counted]:
-        """Give one key, or with a `/` at the end every key under a prefix, another place, as one write.
+        """Move one key, or every key under a prefix that ends in `/`, as one write.
 
-        The new keys begin at version 1 and expire when the old ones were to. Raises BadRequest, InvalidKey, Forbidden
-        at once; fails with NotFound, Conflict, TooLarge, InvalidKey, QuotaExceeded.
+        The new keys begin at version 1 and keep the expiry of the old ones. Raises BadRequest, InvalidKey, Forbidden
+        immediately; fails with NotFound, Conflict, TooLarge, InvalidKey, QuotaExceeded.
         """
         return self._write_under(caller, "move", Move(from_, to), from_, dry_run, op_id)
 
     def copy(
         self, caller: Caller, from_: str, to: str, *, dry_run: bool = False, op_id: str | None = None
     ) -> Future[Counted]:
-        """As `move`, and what is there stays."""
+        """Like `move`, but keep the source."""
         return self._write_under(caller, "copy", Copy(from_, to), from_, dry_run, op_id)
 
     def set_op(
         self, key: str, value: bytes, if_revision: int | None = None, ttl: float | UnsetType | None = UNSET
     ) -> Set:
-        """A set for a batch. Raises BadRequest, InvalidKey, InvalidValue, TooLarge."""
+        """Return a set for a batch. Raises BadRequest, InvalidKey, InvalidValue, TooLarge."""
         values.check_key(key)
         if ttl is not UNSET and ttl is not None:
             ttl = values.check_ttl(ttl)
@@ -334,11 +338,11 @@ class Store:
         return Set(key, checked.text, if_revision, checked.canonical, ttl)
 
     def delete_op(self, key: str, if_revision: int | None = None) -> Delete:
-        """A delete for a batch. Raises InvalidKey."""
+        """Return a delete for a batch. Raises InvalidKey."""
         return Delete(values.check_key(key), if_revision)
 
     def watch(self, fn: Callable[[Sequence[Committed]], None]) -> None:
-        """Call `fn` on the edge's thread after each commit, before the outcomes are handed out."""
+        """Call `fn` on the event loop's thread after each commit, before the futures resolve."""
         self.writer.watch(fn)
 
     @property
@@ -347,19 +351,19 @@ class Store:
         return self._committer.epoch
 
     def replace(self, fn: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Let `fn`, given the writer's connection, put other data in the place of these."""
+        """Let `fn`, given the writer's connection, replace the data set."""
 
         def replace(db: sqlite3.Connection) -> T:
             try:
                 return fn(db)
             finally:
-                # whatever `fn` has come to: what is committed from now on says which data it belongs to
+                # even if `fn` failed: later commits must name the data set that they belong to
                 self._committer.epoch = reads.epoch_of(db)
 
         return self.writer.maintain(replace)
 
     def metrics(self) -> dict[str, float]:
-        """How much has been written, how it was grouped, and how long verbs take."""
+        """Return how much was written, how it was grouped, and how long verbs take."""
         return {
             "writes_total": self.writer.writes,
             "commits_total": self.writer.groups,
@@ -371,19 +375,19 @@ class Store:
         }
 
     def stop(self) -> None:
-        """Finish what is queued, then close; nothing more is accepted."""
+        """Finish queued work, then close; nothing more is accepted."""
         self.readers.stop()
         self.identity.stop()
         self.writer.stop()
 
     def _write(self, write: Write) -> Future[Any]:
-        # every writing verb comes through here
+        # every writing verb goes through here
         if write.caller.is_limited:
             permissions.check_write(write.caller, write.verb, write.ops)
         if write.op_id is not None:
             values.check_op_id(write.op_id)
             if write.dry_run:
-                # it leaves nothing behind, so there is nothing to repeat either
+                # a dry run leaves nothing behind, so there is nothing to repeat
                 write.op_id = None
             else:
                 write.fingerprint = fingerprints.of(write)
@@ -401,7 +405,7 @@ class Store:
         return write.future
 
     def _rehearse(self, write: Write) -> Future[Any]:
-        """A dry run is planned on a reader."""
+        """Plan and evaluate a dry run on a reader."""
         now, plan = self.clock(), write.plan
         return self._read(
             write.caller,
@@ -412,7 +416,7 @@ class Store:
         )
 
     def _charge_plan(self, write: Write, _: Future[Any]) -> None:
-        """What a planned write costs is known once it is planned."""
+        """Charge for a planned write, whose cost is known once it is planned."""
         if write.planning is not None:
             self._readings.charge(write.caller, write.planning.cost.units)
 
@@ -439,7 +443,7 @@ class Store:
     def _read(
         self, caller: Caller, step: Step, kind: str, *, expected_ms: float = 1.0, indexed: bool = False
     ) -> Future[Any]:
-        """Read the tables of a user, which are first brought up to date; and with `indexed`, the index of the log."""
+        """Read a user's tables after bringing them up to date; with `indexed`, the history index too."""
         return self._readings.submit(caller, step, kind, expected_ms=expected_ms, indexed=indexed)
 
     def _up_to_date(self, user_id: int, *, indexed: bool) -> Future[None] | None:
@@ -462,7 +466,7 @@ def _bytes_weight(ops: Sequence[Op]) -> int:
 
 
 def check_batch_size(count: int) -> None:
-    """Raises BadRequest for an empty batch, TooLarge for one of too many ops."""
+    """Raise BadRequest for an empty batch, TooLarge for one with too many ops."""
     if not count:
         raise BadRequest("A batch needs at least one op.", field="ops")
     if count > BATCH_OPS:

@@ -1,4 +1,4 @@
-"""Transfer budget: how much a user may export and import, in units of cost (cost.py); paid after it is known.
+"""Transfer budget: limits a user's exports and imports, in units of cost (cost.py); charged once the cost is known.
 
 Two full exports or imports are possible at once. Then the budget refills as the one for other operations does.
 """
@@ -17,22 +17,22 @@ MAX_REMEMBERED = 10_000
 
 
 class TransferBudget:
-    """`rate` units a second come back; None: there is no limit. Called on the edge's thread."""
+    """Budget that refills by `rate` units a second; None for no limit. Called on the event loop's thread."""
 
     def __init__(self, rate: int | None, quota: Quota, steady: Callable[[], int] = steady_ms) -> None:
         self._rate = rate
         self._most = FULL * Cost(ops=quota.keys, bytes=quota.bytes).units
         self._steady = steady
-        # by whom: what is left, and when that was
+        # by user: the units left, and the time of that
         self._left: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
     def wait(self, who: Hashable) -> int:
-        """The seconds until `who` may transfer again; 0 for now."""
+        """Return the seconds until `who` may transfer again; 0 for now."""
         left = self._level(who)
         return 0 if left >= 0 or self._rate is None else max(1, ceil(-left / self._rate))
 
     def charge(self, who: Hashable, units: int) -> None:
-        """A transfer has cost so much."""
+        """Charge for a transfer."""
         if self._rate is None:
             return
         self._left[who] = self._level(who) - units, self._steady()

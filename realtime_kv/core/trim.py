@@ -1,10 +1,11 @@
-"""Trim: remove the oldest part of a user's history, a portion at a time, while others go on writing.
+"""Trim: remove the oldest part of a user's history, a portion at a time, while other writes run.
 
 Invariants:
-1. Up to `spaces.trimmed` only the last op on each key is left; whatever was written after it can be undone.
-2. The writer advances `trimmed` only over what the tables have (`spaces.revision`): recovery never misses a row.
-3. The work is proportional to what is removed: an op is looked at once when `trimmed` passes the one that follows it on
-   its key, and a row of which only some ops go is rewritten when half of it is dead (`log_garbage`).
+1. Up to `spaces.trimmed` only the last op on each key is left; every later write can be undone.
+2. The writer advances `trimmed` only as far as the tables are complete (`spaces.revision`): recovery never misses a
+   row.
+3. The work is proportional to the data that is removed: an op is looked at once when `trimmed` passes the one that
+   follows it on its key, and a row that loses only some ops is rewritten when half of it is dead (`log_garbage`).
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from realtime_kv.core.charges import LOG_CHARGE
 from realtime_kv.core.database import Cursor
 from realtime_kv.core.frames import read_frame
 
-# what one portion passes at least, so that its statements are worth it, and at most
+# the minimum that one portion passes, so that its statements are worth it, and the maximum
 PORTION_BYTES = 64 * 1024
 MAX_PORTION_BYTES = 4 * 1024 * 1024
 MAX_PORTION_OPS = 2048
@@ -29,7 +30,7 @@ SELECT g.revision, g.ops, (SELECT {LOG_CHARGE} FROM log WHERE id = g.row) FROM (
     WHERE user_id = ? AND revision > ? AND revision <= ? GROUP BY revision ORDER BY revision LIMIT {MAX_PORTION_WRITES}
 ) AS g
 """
-# what the writes of a stretch have replaced
+# the ops that the writes of a portion have replaced
 _SUPERSEDED = """
 SELECT p.revision, p.row, p.key, p.bytes
 FROM history AS h INDEXED BY history_by_revision CROSS JOIN history AS p ON p.user_id = h.user_id AND p.key = h.key
@@ -66,7 +67,7 @@ _GARBAGE = "SELECT row, user_id, total FROM log_garbage WHERE row > ? ORDER BY r
 
 @dataclass(slots=True)
 class Trimmed:
-    """How far a portion has come: up to which revision, how much was passed, and the rows of which something went."""
+    """Result of a portion: the revision reached, the bytes passed, and the rows that have lost ops."""
 
     until: int
     bytes: int = 0
@@ -76,8 +77,8 @@ class Trimmed:
 def trim(db: Cursor, user_id: int, after: int, until: int, wanted: int) -> Trimmed | None:
     """Pass at least `wanted` bytes of writes after the revision `after`, at most up to `until` or one portion.
 
-    None where there is nothing to pass: no write so old, or none that is indexed. The caller has a transaction open,
-    and the tables have everything up to `until`.
+    Returns None if there is nothing to pass: no write so old, or none that is indexed. The caller has a transaction
+    open, and the tables have everything up to `until`.
     """
     wanted = min(max(wanted, PORTION_BYTES), MAX_PORTION_BYTES)
     done, ops = Trimmed(after), 0
@@ -98,7 +99,7 @@ def trim(db: Cursor, user_id: int, after: int, until: int, wanted: int) -> Trimm
 
 
 def compact(db: Cursor, row: int, user_id: int) -> None:
-    """Rewrite a row of the log without the ops that the history has no more."""
+    """Rewrite a log row without the ops that the history no longer has."""
     found = db.execute(_ROW, (row, user_id)).fetchone()
     if found is not None:
         revision, frame = found
@@ -111,7 +112,7 @@ def compact(db: Cursor, row: int, user_id: int) -> None:
 
 
 def compact_some(db: Cursor, after: int, portion: int) -> int | None:
-    """Compact some rows with ids greater than `after`; the id of the last one, None when there are no more."""
+    """Compact some rows with ids greater than `after`; return the id of the last one, None if there are no more."""
     size, last = 0, None
     for row, user_id, total in db.execute(_GARBAGE, (after,)).fetchall():
         compact(db, row, user_id)

@@ -1,4 +1,4 @@
-"""How upkeep works on a store: in small steps, between which other writes go on; never on the edge's thread."""
+"""Base of maintenance in small steps, between which other writes run; never on the event loop's thread."""
 
 import sqlite3
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from realtime_kv.core.store import Store
 
 T = TypeVar("T")
 
-# what one step looks at, and what it changes at most: a few milliseconds of everybody's time
+# maximum that one step reads, and that it changes: a few milliseconds during which all writes wait
 LOOK_ROWS = 4096
 STEP_ROWS = 512
 STEP_BYTES = 4 * 1024 * 1024
@@ -18,22 +18,22 @@ LOW_STEP_BYTES = 256 * 1024
 
 
 class Upkeep:
-    """Steps on one store, each of which is waited for."""
+    """Runs steps on one store, and waits for each."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     @property
     def _step_bytes(self) -> int:
-        """What one step changes at most; little on a full disk, where the write-ahead log can hardly grow."""
+        """The bytes that one step changes at most; few on a full disk, where the write-ahead log can hardly grow."""
         return LOW_STEP_BYTES if self._store.reserve.is_low else STEP_BYTES
 
     def _write(self, fn: Callable[..., T], *args: Any) -> T:
-        """`fn(connection, …)` in a transaction of its own."""
+        """Run `fn(connection, …)` in a transaction of its own."""
         return self._wait(self._store.writer.run(lambda connection: fn(database.driver(connection), *args)))
 
     def _look(self, fn: Callable[..., T], *args: Any) -> T:
-        """`fn(connection, …)` with a connection that only reads."""
+        """Run `fn(connection, …)` with a read-only connection."""
         return self._wait(self._store.readers.submit(lambda connection: fn(database.driver(connection), *args)))
 
     def _read(self, sql: str, parameters: dict[str, Any] | None = None) -> list[Any]:

@@ -1,7 +1,7 @@
-"""VACUUM: rewrite the file, so that no byte of what was removed is left in it; and how it is remembered that it is due.
+"""VACUUM: rewrites the file, so that no byte of removed data is left in it, and records that this is due.
 
-`meta.vacuum_due` is written in the transaction that removes something and deleted once the file has been rewritten, so
-a VACUUM that failed or was interrupted is repeated.
+`meta.vacuum_due` is written in the transaction that removes data and deleted once the file has been rewritten, so a
+VACUUM that failed or was interrupted is repeated.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from realtime_kv.core.database import WAL_LIMIT_BYTES, Cursor
 
-# who has removed something: a purge, or the writer that trims a history
+# the cause of a removal: a purge, or the writer that trims a history
 BY_PURGE = "purge"
 BY_TRIM = "trim"
 
@@ -26,28 +26,28 @@ _DONE = "DELETE FROM meta WHERE name = 'vacuum_due'"
 
 @dataclass(frozen=True)
 class FileSize:
-    """The pages of the database file in bytes: all of them, and those that are free to be used again."""
+    """The pages of the database file in bytes: all of them, and those that are free for reuse."""
 
     total: int
     free: int
 
     @property
     def live(self) -> int:
-        """What VACUUM writes: to a temporary file, and to the write-ahead log."""
+        """The bytes that VACUUM writes: to a temporary file, and to the write-ahead log."""
         return self.total - self.free
 
 
 def needed(live: int, folder: Path) -> int:
-    """How many bytes must be free in `folder`, that of the database, for a VACUUM of so much live data.
+    """Return the bytes that must be free in `folder`, the database's, for a VACUUM of this much live data.
 
-    It is written to a temporary file first, which may be on the same disk; then to the write-ahead log.
+    VACUUM writes to a temporary file first, which may be on the same disk; then to the write-ahead log.
     """
     return live * (2 if _holds_temporary_files(folder) else 1) + WAL_LIMIT_BYTES
 
 
 @cache
 def _holds_temporary_files(folder: Path) -> bool:
-    # where SQLite looks for a place (sqlite.org/tempfiles.html), in its order
+    # the places where SQLite looks (sqlite.org/tempfiles.html), in its order
     for name in (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"), "/var/tmp", "/usr/tmp", "/tmp"):  # noqa: S108
         if name and Path(name).is_dir() and os.access(name, os.W_OK | os.X_OK):
             return Path(name).stat().st_dev == folder.stat().st_dev
@@ -55,18 +55,18 @@ def _holds_temporary_files(folder: Path) -> bool:
 
 
 def mark_due(db: Cursor, by: str = BY_PURGE) -> None:
-    """Note, in the transaction that removes something, that the file has to be rewritten."""
+    """Note, in the transaction that removes data, that the file has to be rewritten."""
     db.execute(_MARK, (by,))
 
 
 def due(db: Cursor) -> str | None:
-    """Who has removed something since the file was last rewritten: `purge`, `trim`, or nobody (None)."""
+    """Return the reason for which the file has to be rewritten: `purge`, `trim`, or none (None)."""
     row = db.execute(_DUE).fetchone()
     return None if row is None else str(row[0])
 
 
 def file_size(db: Cursor) -> FileSize:
-    """How large the file is."""
+    """Return the size of the file."""
     page_count, free_pages, page_size = (
         db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
@@ -74,7 +74,7 @@ def file_size(db: Cursor) -> FileSize:
 
 
 def vacuum(db: sqlite3.Connection) -> bool:
-    """Rewrite the file; whether the write-ahead log is empty too, and with it nothing due any more."""
+    """Rewrite the file; return whether the write-ahead log is empty as well, and so no VACUUM is due any more."""
     db.execute("VACUUM")
     if not empty_log(db):
         return False
@@ -83,6 +83,6 @@ def vacuum(db: sqlite3.Connection) -> bool:
 
 
 def empty_log(db: sqlite3.Connection) -> bool:
-    """Bring everything from the write-ahead log into the file and truncate it; False while somebody reads it."""
+    """Move the write-ahead log into the file and truncate it; return False while a reader uses it."""
     busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy

@@ -1,7 +1,7 @@
-"""What a key and a value may be (protocol §1): the one place where that is decided, for every door.
+"""Validation of keys and values (protocol §1), in one place for every transport.
 
-A value is kept as compact JSON text. Everything a value could hide is found by decoding it, which is strict (no NaN, no
-lone surrogates, no trailing bytes) and quick; only a value whose bytes look suspicious is walked in Python.
+A value is stored as compact JSON text. Decoding finds everything that a value could hide: it is strict (no NaN, no lone
+surrogates, no trailing bytes) and fast. Only a value whose bytes look suspicious is walked in Python.
 """
 
 import re
@@ -21,21 +21,21 @@ TTL_SECONDS = 100 * 365.25 * 24 * 60 * 60
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 # A value's bytes with every digit as 0, every mark of a float as . and every bracket as [ show three things quickly: an
-# integer beyond ±(2^53−1) has at least 16 digits (so has many a float, hence only "suspicious"), a float has its mark
-# behind a digit, and what is nested deep has many brackets.
+# integer beyond ±(2^53−1) has at least 16 digits (as many floats have, hence only "suspicious"), a float has its mark
+# behind a digit, and a deeply nested value has many brackets.
 _OUTLINE = bytes.maketrans(b"123456789eE{", b"000000000..[")
 _LONG_NUMBER = b"0" * 16
-# what can be spelt in several ways, or be left out: all bytes but brackets, commas, colons and quotation marks
+# bytes that can be spelt in several ways or left out: all but brackets, commas, colons and quotation marks
 _SPELLING = bytes(set(range(256)) - set(b'[]{},:"'))
 _FLOAT = b"0."
-# Compact JSON in which neither stands has no float that is an integer, and so none beyond ±(2^53−1): nothing to fold.
+# Compact JSON without a match has no float that is an integer, and so none beyond ±(2^53−1): nothing to fold.
 _INTEGRAL = re.compile(rb"\.0(?![0-9])|[0-9]e[^-]")
-# a double that is 0, which a number that is too small would have become
+# a double of 0, which a number too small for a double becomes
 _ZERO = re.compile(rb"(?<![0-9.])0\.0(?![0-9])")
 # only a number with an exponent like this, or with so many zeros, can be too small for a double
 _SMALL_EXPONENT = re.compile(rb"[0-9][eE]-[0-9]{2}")
 _MANY_ZEROS = b"0" * 300
-# each number of a value, past its strings
+# each number of a value; strings are matched to skip them
 _STRING_OR_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?([0-9.]+)(?:[eE][+-]?[0-9]+)?')
 
 _decode = msgspec.json.Decoder().decode
@@ -44,7 +44,7 @@ _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 def check_key(key: str) -> str:
-    """The key, as it came. Raises InvalidKey."""
+    """Return the key unchanged. Raises InvalidKey."""
     if not key:
         raise InvalidKey("it is empty")
     if len(key) > KEY_BYTES or len(key.encode()) > KEY_BYTES:
@@ -55,14 +55,14 @@ def check_key(key: str) -> str:
 
 
 def check_op_id(op_id: str) -> str:
-    """The `op_id`, as it came: 1 to 64 printable ASCII characters. Raises BadRequest."""
+    """Return the `op_id` unchanged: 1 to 64 printable ASCII characters. Raises BadRequest."""
     if not (0 < len(op_id) <= OP_ID_LENGTH and op_id.isascii() and op_id.isprintable()):
         raise BadRequest(f"An op_id is 1 to {OP_ID_LENGTH} printable ASCII characters.", field="op_id")
     return op_id
 
 
 def check_ttl(ttl: float) -> float:
-    """How long an entry is to last, in seconds: more than none, and 100 years at most. Raises BadRequest."""
+    """Return the lifetime of an entry in seconds: more than 0, and at most 100 years. Raises BadRequest."""
     if not 0 < ttl <= TTL_SECONDS:
         raise BadRequest(
             "A `ttl` is a number of seconds, more than 0 and at most 100 years; null is never.", field="ttl"
@@ -71,16 +71,16 @@ def check_ttl(ttl: float) -> float:
 
 
 class Value(Struct, gc=False):
-    """A value that may be stored: as compact JSON, and as JSON that is the same for every spelling of the value."""
+    """A valid value: as compact JSON, and as canonical JSON, which is the same for every spelling of the value."""
 
     text: str
     canonical: bytes
 
 
 def check_value(raw: bytes, limit: int = VALUE_BYTES) -> Value:
-    """The value that `raw` (JSON) spells, at most `limit` bytes long. Raises BadRequest, InvalidValue, TooLarge."""
-    # Each of these bytes is in the compact JSON, too (but for repeated names): what is far too large is found out
-    # before anything is made of it.
+    """Return the value that `raw` (JSON) spells, at most `limit` bytes. Raises BadRequest, InvalidValue, TooLarge."""
+    # The compact JSON has each of these bytes as well (except for repeated names): a value that is far too large is
+    # found before it is decoded.
     if len(raw) > limit and (least := len(raw.translate(None, _SPELLING))) > limit:
         raise TooLarge(
             f"That value has at least {least} bytes as compact JSON; {limit} are allowed.", limit=limit, actual=least
@@ -93,7 +93,7 @@ def check_value(raw: bytes, limit: int = VALUE_BYTES) -> Value:
         raise InvalidValue("a number is out of range") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("The value is not JSON.", field="value") from None
-    # first, so that what is too large costs no more than this
+    # first, so that a value that is too large costs no more than this
     text = _encode(value)
     if len(text) > limit:
         raise TooLarge(
@@ -139,7 +139,7 @@ def _check_underflow(raw: bytes) -> None:
 
 def _fold_numbers(value: Any) -> Any:
     if isinstance(value, float):
-        # every double beyond that is an integer, and may not be the number that was sent
+        # every double beyond that is an integer, and may differ from the number that was sent
         if not -SAFE_INTEGER <= value <= SAFE_INTEGER:
             raise _out_of_range()
         return int(value) if value.is_integer() else value

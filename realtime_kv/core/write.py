@@ -1,4 +1,4 @@
-"""A request to write."""
+"""Write request."""
 
 import sqlite3
 
@@ -15,11 +15,11 @@ from realtime_kv.core.space import Outcome
 
 
 class Write(Struct, eq=False):
-    """A request to write: `verb` is `set`, `delete`, `restore` (one op each), `batch`, or one that counts its ops.
+    """A write request: `verb` is `set`, `delete`, `restore` (one op each), `batch`, or a verb that counts its ops.
 
-    One with a `plan` has a transaction of its own, in which the plan makes its ops, or comes to a `refusal`.
-    `fingerprint` stands for the verb and its payload, so that an `op_id` cannot be used for two things. `op_id`
-    includes the namespace of the caller's receipts.
+    A request with a `plan` has its own transaction, in which the plan produces ops or a `refusal`. `fingerprint`
+    identifies the verb and its payload, so that an `op_id` cannot be used for two requests. `op_id` includes the
+    namespace of the caller's receipts.
     """
 
     caller: Caller
@@ -31,13 +31,13 @@ class Write(Struct, eq=False):
     plan: Plan | None = None
     dry_run: bool = False
     refusal: Refusal | None = None
-    # the write that it takes back
+    # revision of the write that this one undoes
     undoes: int | None = None
-    # up to which row its plan needs the index of the log
+    # log row that the history index must reach for its plan
     until: int | None = None
-    # what its values add to its weight
+    # weight of its values
     bytes_weight: int = 0
-    # of one with a plan: how far that is made, and what it has cost
+    # of a request with a plan: the progress of planning, and its cost
     planning: Planning | None = None
 
     @property
@@ -53,7 +53,7 @@ class Write(Struct, eq=False):
         return len(self.ops) + self.bytes_weight
 
     def make_plan(self, cursor: sqlite3.Cursor, cost: Cost | None = None) -> bool:
-        """One step of the planning; whether it was the last: then there are ops, or there is a refusal."""
+        """Do one step of planning; return whether it was the last, after which there are ops or a refusal."""
         assert self.planning is not None
         try:
             ops = self.planning.step(cursor, cost)

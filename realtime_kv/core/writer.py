@@ -1,8 +1,8 @@
-"""The writer: one real thread, the only writing connection, and everything that queued up as one transaction.
+"""Writer: one real thread with the only writing connection, which commits all queued writes as one transaction.
 
-Under no load a write goes at once; under load the groups grow by themselves, and share one fsync. No write waits on a
-timer. It knows nothing of keys: what a group does is the committer's business, and so is what is left to flush.
-Groups of writes alternate with account work (account_work.py), of which session endings come first.
+Without load a write is committed immediately; under load the groups grow by themselves and share one fsync. No write
+waits for a timer. The writer knows nothing of keys: the committer decides what a group does and what is left to flush.
+Groups of writes alternate with account work (account_work.py), in which session endings come first.
 """
 
 import itertools
@@ -31,21 +31,21 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# writes that wait; once more than `CROWDED` do, those that a user adds count twice, so that others find room
+# maximum of waiting writes; beyond `CROWDED`, a user's further writes count twice, which leaves room for others
 QUEUE_LIMIT = 20_000
 CROWDED = QUEUE_LIMIT // 4
-# what is left to flush is flushed when nothing was asked for so long
+# the backlog is flushed when no work has arrived for this long
 IDLE_SECONDS = 0.2
-# what could not be flushed (a full disk) is tried again after so long
+# a failed flush (a full disk) is retried after this time
 RETRY_SECONDS = 5.0
 
 
 class Committer(Protocol):
-    """What is done inside the writer's transactions."""
+    """The work inside the writer's transactions."""
 
     @property
     def ahead(self) -> bool:
-        """Whether there is something to flush."""
+        """Return whether there is something to flush."""
 
     @property
     def last_row(self) -> int:
@@ -53,44 +53,44 @@ class Committer(Protocol):
 
     @property
     def indexed(self) -> int:
-        """Up to which row the log is indexed."""
+        """The last row of the log that is indexed."""
 
     @property
     def log_is_long(self) -> bool:
-        """Whether the write-ahead log should start again."""
+        """Return whether the write-ahead log should be restarted."""
 
     def shorten_log(self, cursor: sqlite3.Cursor, /) -> None:
-        """Let it start again; outside a transaction."""
+        """Restart the write-ahead log; outside a transaction."""
 
     def recover(self, cursor: sqlite3.Cursor, /) -> None:
-        """Once, before everything else."""
+        """Load the state from the log; called once, before everything else."""
 
     def commit(
         self, cursor: sqlite3.Cursor, writes: list[Any], now: int, /
     ) -> tuple[list[Any | Refusal], list[Committed]]:
-        """The outcomes of a group, and what to tell the watchers."""
+        """Commit a group; return its outcomes and the events for the watchers."""
 
     def flush(self, cursor: sqlite3.Cursor, users: Iterable[int] | None = None, /) -> None:
         """Bring the tables of these users, or of all, up to date."""
 
     def index(self, cursor: sqlite3.Cursor, /) -> None:
-        """Go on by one step with the index of the log."""
+        """Index one step of the log."""
 
     def make_ready(self, cursor: sqlite3.Cursor, write: Any, now: int, /) -> bool:
-        """Bring what this write looks into up to date, and look, by one step; whether that was the last."""
+        """Do one step of flushing, indexing and planning for this write; return whether it was the last."""
 
     def accept(self) -> None:
-        """The transaction is durable."""
+        """Publish the results of the transaction, which is now durable."""
 
     def forget(self) -> None:
-        """The transaction has come to nothing, or somebody else has written."""
+        """Drop all cached state: the transaction was rolled back, or something else has written."""
 
     def forget_session(self, session_id: int, /) -> None:
-        """This session is over, and that is durable."""
+        """Forget a session whose end is durable."""
 
 
 class Over(Protocol):
-    """A session that an ending has ended."""
+    """A session that a job has ended."""
 
     @property
     def session_id(self) -> int: ...
@@ -98,7 +98,7 @@ class Over(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Maintenance:
-    """`fn` outside any transaction, with all tables up to date."""
+    """A call of `fn` outside any transaction, with all tables up to date."""
 
     fn: Callable[[sqlite3.Connection], Any]
     future: Future[Any] = field(default_factory=Future)
@@ -106,11 +106,11 @@ class _Maintenance:
 
 @dataclass(slots=True, eq=False)
 class _Flush:
-    """The tables of one user, or of all, up to date; and with `indexed`, so is the index of the log."""
+    """A flush of the tables of one user, or of all users; with `indexed`, also of the history index."""
 
     user_id: int | None
     indexed: bool = False
-    # for the index: up to which row, once that is known
+    # the row that the index has to reach, once that is known
     until: int | None = None
     future: Future[None] = field(default_factory=Future)
 
@@ -119,7 +119,7 @@ _Job = Writable | AccountJob | _Maintenance | _Flush
 
 
 class Writer:
-    """Takes writes from any thread; outcomes come out on the edge's thread, after the watchers have been told."""
+    """Takes writes from any thread; futures resolve on the event loop's thread, after the watchers have been called."""
 
     def __init__(
         self,
@@ -147,11 +147,11 @@ class Writer:
         self._stopping = False
         self._lock = threading.RLock()
         self._counting = threading.Lock()
-        # writes that came, from any thread, and those that have an outcome
+        # submitted writes, from any thread, and writes with an outcome
         self._came = itertools.count(1)
         self._last = 0
         self._finished = 0
-        # by user, those without an outcome that came in a crowd
+        # by user: writes without an outcome that arrived while it was crowded
         self._of_users: dict[int, int] = {}
         self.groups = 0
         self.writes = 0
@@ -166,26 +166,27 @@ class Writer:
         self._put(write)
 
     def run(self, fn: Callable[[Connection], T], client: Client = SYSTEM) -> Future[T]:
-        """`fn(connection)` alone in its own transaction between two groups; what it raises undoes it.
+        """Run `fn(connection)` alone in a transaction between two groups; an exception rolls it back.
 
-        All tables are up to date for it, and everything is read anew after it.
+        All tables are up to date when it runs, and all cached state is read again after it.
         """
         return self._submit_job(fn, "run", client)
 
     def note(self, fn: Callable[[Connection], T], client: Client = SYSTEM) -> Future[T]:
-        """As `run`, for what ends no session and touches no space or quota: nothing is flushed or read anew."""
+        """Like `run`, but without flush and reload: for work that ends no session and changes no space or quota."""
         return self._submit_job(fn, "note", client)
 
     def end(
         self, fn: Callable[[Connection], tuple[T, Sequence[Over]]], client: Client = SYSTEM
     ) -> Future[tuple[T, Sequence[Over]]]:
-        """As `note`, for what may end sessions too, which `fn` returns beside its answer. Comes before other jobs."""
+        """Like `note`, for work that may also end sessions, which `fn` returns as well. Runs before other jobs."""
         return self._submit_job(fn, "end", client)
 
     def maintain(self, fn: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """`fn(connection)` alone between two groups and outside any transaction, as VACUUM and a restore need it.
+        """Run `fn(connection)` alone between two groups and outside any transaction, as VACUUM and a restore need it.
 
-        All tables are up to date for it, and everything is read anew after it: `fn` may put other data in their place.
+        All tables are up to date when it runs, and all cached state is read again after it: `fn` may replace the data
+        set.
         """
         if not self._accepting:
             raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
@@ -194,9 +195,9 @@ class Writer:
         return job.future
 
     def flush(self, user_id: int | None, *, indexed: bool = False) -> Future[None]:
-        """Bring the tables of this user (None: of all) up to date with what is committed; fails with Unavailable.
+        """Bring the tables of this user (None: of all) up to date with the commits; fails with Unavailable.
 
-        With `indexed`, the index of the log too: in steps, between which other writes go on.
+        With `indexed`, the history index too: in steps, between which other writes run.
         """
         if not self._accepting:
             raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
@@ -206,20 +207,20 @@ class Writer:
 
     @property
     def queued(self) -> int:
-        """Writes that have been taken in and have no outcome yet."""
+        """The number of submitted writes without an outcome."""
         return max(0, self._last - self._finished)
 
     @property
     def thread_id(self) -> int | None:
-        """The system's number of the thread, where there is one."""
+        """The operating system's id of the thread, if there is one."""
         return None if self._thread is None else self._thread.native_id
 
     def watch(self, fn: Callable[[Sequence[Committed]], None]) -> None:
-        """Call `fn` on the edge's thread after each commit, with what it did to each user's space."""
+        """Call `fn` on the event loop's thread after each commit, with its changes to each user's space."""
         self._watchers.append(fn)
 
     def stop(self) -> None:
-        """Take nothing more, finish what is queued, and close."""
+        """Accept nothing more, finish queued work, and close."""
         if not self._accepting:
             return
         self._accepting = False
@@ -289,7 +290,7 @@ class Writer:
             self._run_group(self._waiting.next_group())
 
     def _take(self) -> None:
-        """Everything that has queued up; waits only when there is nothing at all to do."""
+        """Take all queued work; wait only if there is nothing to do."""
         if not self._has_work and not self._stopping:
             behind = self._committer.ahead or self._lags
             try:
@@ -329,7 +330,7 @@ class Writer:
             if len(group) == 1 or _is_storage(error):
                 self._refuse(group, error)
             else:
-                # one write that SQL itself (or a bug) refuses must not take its neighbours with it
+                # a write that SQL rejects (or a bug) must not fail the rest of its group
                 for write in group:
                     self._run_group([write])
             return
@@ -338,7 +339,7 @@ class Writer:
         self._runtime.deliver(lambda: self._tell(group, outcomes, committed))
 
     def _count_out(self, group: list[Writable]) -> None:
-        """These have their outcomes. Not on the writer's thread: those who submit would wait for it."""
+        """Count these writes as finished. Not on the writer's thread, because submitting threads would wait for it."""
         with self._counting:
             self._finished += len(group)
             if self._of_users:
@@ -371,18 +372,18 @@ class Writer:
         try:
             self._committer.shorten_log(self._cursor)
         except sqlite3.Error as error:
-            # what is committed is durable; an I/O error is fatal here as elsewhere
+            # the commit is durable; an I/O error is fatal here as elsewhere
             log.warning("the write-ahead log could not be shortened: %r", error)
             self._failure(error)
 
     def _check_foreign_keys(self, on: bool) -> None:
-        # a group writes only for users that it has just loaded, and being checked makes a row twice as dear
+        # a group writes only for users that it has just loaded, and the check doubles the cost of a row
         if on != self._foreign_keys:
             self._cursor.execute(f"PRAGMA foreign_keys={'ON' if on else 'OFF'}")
             self._foreign_keys = on
 
     def _run_together(self, jobs: list[AccountJob]) -> None:
-        """Endings or notes in one transaction; one that raises is undone alone."""
+        """Run endings or notes in one transaction; a job that raises is rolled back alone."""
         if not jobs:
             return
         outcomes: list[tuple[Any, BaseException | None]] = []
@@ -418,7 +419,7 @@ class Writer:
             self._committer.accept()
         except Exception as error:
             failure = self._failure(error.orig if isinstance(error, DBAPIError) else error)
-        # whatever it has changed is to be read anew
+        # all state that the job may have changed is read again
         self._committer.forget()
         self._runtime.deliver(lambda: _settle([job], [(answer, failure)]))
 
@@ -457,7 +458,7 @@ class Writer:
         self._runtime.deliver(tell)
 
     def _index_for(self, jobs: list[_Flush]) -> list[_Flush]:
-        """One step for those who wait for the index of what is in the log now; who of them has to wait for more."""
+        """Index one step for flushes that need the index of the present log; return those that need more steps."""
         for job in jobs:
             job.until = self._committer.last_row if job.until is None else job.until
         if any(self._lacks(job) for job in jobs):
@@ -465,7 +466,7 @@ class Writer:
         return [job for job in jobs if self._lacks(job)]
 
     def _lacks(self, job: _Flush) -> bool:
-        # older data, with a shorter log, may have taken the place of those that were asked for
+        # older data, with a shorter log, may have replaced the data that the flush was for
         return job.until is not None and min(job.until, self._committer.last_row) > self._committer.indexed
 
     @property
@@ -473,7 +474,7 @@ class Writer:
         return self._committer.indexed < self._committer.last_row
 
     def _flush_all(self) -> None:
-        """What cannot be flushed now stays in the log: nothing is lost, and it is tried again."""
+        """Flush everything. If that fails, nothing is lost: the writes stay in the log, and the flush is retried."""
         if self._committer.ahead:
             self._catch_up(self._committer.flush)
 
@@ -489,7 +490,7 @@ class Writer:
         except Exception as error:
             self._flush_after = RETRY_SECONDS
             log.error("the tables could not be brought up to date: %r", error)
-            # nobody waits for it, but an I/O error is fatal here, too
+            # no caller waits for it, but an I/O error is fatal here as well
             self._failure(error)
             return False
         return True
@@ -510,11 +511,11 @@ class Writer:
         self._runtime.deliver(refuse)
 
     def _failure(self, error: BaseException | None) -> BaseException:
-        """What whoever waits is told: trouble with the storage is Unavailable, a refusal or a bug is itself."""
+        """Return the error for the waiting callers: Unavailable for a storage error, a refusal or a bug unchanged."""
         assert error is not None
         if database.error_code(error) == sqlite3.SQLITE_IOERR or is_damage(error):
-            # after a failed fsync pages may be lost while looking clean, and what is written into a damaged file may
-            # never be read again: nothing more may be acknowledged
+            # after a failed fsync lost pages may look clean, and data written to a damaged file may never be readable
+            # again: nothing more may be acknowledged
             self._on_fatal(error)
         return Unavailable() if _is_storage(error) else error
 

@@ -1,1 +1,1 @@
-"""What the server measures and records about itself; imports nothing of the other packages."""
+"""Measurements and records of the server about itself; imports nothing of the other packages."""

@@ -31,7 +31,7 @@ class LimitReached:
 
 
 class LimitLog:
-    """Counts refusals and disconnections by limit and by whom they concern."""
+    """Counts refusals and disconnections by limit, account, credential and network."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
@@ -59,11 +59,11 @@ class LimitLog:
                 self._rows.move_to_end(who)
 
     def totals(self) -> dict[str, int]:
-        """How often each limit was reached since the start."""
+        """Return how often each limit was reached since the start."""
         with self._lock:
             return dict(self._totals)
 
     def recent(self) -> list[LimitReached]:
-        """Every row that is kept, the latest first."""
+        """Return all rows, the latest first."""
         with self._lock:
             return list(reversed(self._rows.values()))

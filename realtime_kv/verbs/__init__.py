@@ -1,6 +1,6 @@
-"""Every verb, once, for both doors and the documentation: by what name it is called, and how its payload is read.
+"""Verb registry for the transports and the documentation: each verb's name, and how its payload is decoded.
 
-What a payload may hold stands in payloads.py.
+payloads.py defines the payloads.
 """
 
 import re
@@ -31,15 +31,15 @@ VERBS: dict[str, type[Payload]] = {
     "trash": payloads.Trash,
     "sync": payloads.Sync,
 }
-# in which field of an answer there is a page as the database has made it
+# the field of an answer that holds a page, which the database has built as JSON
 PAGES: dict[type, str] = {Histories: "writes", Trashed: "entries", Listed: "entries", Synced: "writes"}
-# what can be asked with GET: these change nothing
+# verbs that can be called with GET: they change nothing
 READING = frozenset({"get", "list", "history", "trash", "sync"})
 
 _decoders: dict[str, Callable[[bytes], Payload]] = {
     name: msgspec.json.Decoder(payload).decode for name, payload in VERBS.items()
 }
-# by the name as JSON, for whoever can tell a name's bytes from the rest without parsing
+# by the name as JSON, for callers that find a name's bytes without parsing
 decoders_by_json = {msgspec.json.encode(name): decoder for name, decoder in _decoders.items()}
 encode = msgspec.json.Encoder().encode
 
@@ -49,7 +49,7 @@ _FLAGS = {"true": True, "false": False}
 
 
 def decode(name: str, body: bytes) -> Payload:
-    """The request that `body`, a JSON object, holds. Raises NotFound for an unknown verb, BadRequest, InvalidValue."""
+    """Return the request in `body`, a JSON object. Raises NotFound for an unknown verb, BadRequest, InvalidValue."""
     decoder = _decoders.get(name)
     if decoder is None:
         raise unknown(name)
@@ -67,7 +67,7 @@ def decode(name: str, body: bytes) -> Payload:
 
 
 def decode_query(name: str, parameters: Iterable[tuple[str, str]]) -> Payload:
-    """The request of a reading verb from a query string: numbers and `true`/`false` come as text."""
+    """Return the request of a reading verb from a query string, in which numbers and `true`/`false` are text."""
     payload = VERBS.get(name)
     if payload is None or name not in READING:
         raise unknown(name)
@@ -75,7 +75,7 @@ def decode_query(name: str, parameters: Iterable[tuple[str, str]]) -> Payload:
 
 
 def decode_parameters(kind: type[T], parameters: Iterable[tuple[str, str]]) -> T:
-    """A query string as `kind`, with nothing missing and nothing unknown. Raises BadRequest."""
+    """Convert a query string to `kind`; no parameter may be missing or unknown. Raises BadRequest."""
     fields: dict[str, Any] = {}
     for field, text in parameters:
         if field in fields:
@@ -93,28 +93,28 @@ def decode_parameters(kind: type[T], parameters: Iterable[tuple[str, str]]) -> T
 
 
 def encode_in_pieces(answer: Any) -> Sequence[bytes | memoryview]:
-    """`encode(answer)`, in pieces: what the database has made as JSON is not copied where it is large."""
+    """Return `encode(answer)` in pieces: a large page that the database has built as JSON is not copied."""
     field = PAGES.get(type(answer))
     if field is None or len(page := getattr(answer, field)) < LARGE_BYTES:
         return (encode(answer),)
     shell = encode(msgspec.structs.replace(answer, **{field: msgspec.Raw(b"[]")}))
-    # in a text of JSON these quotation marks would have backslashes
+    # inside a JSON string these quotation marks would be escaped
     before, name, behind = shell.partition(b'"%b":[]' % field.encode())
     return before + name[:-2], memoryview(page), behind
 
 
 def encode_refusal(refusal: Refusal) -> bytes:
-    """A refusal as a socket's acknowledgement: `{"ok": false, "error": {code, message, …}}`."""
+    """Return a refusal as a socket's acknowledgement: `{"ok": false, "error": {code, message, …}}`."""
     return encode({"ok": False, "error": refusal.body()})
 
 
 def too_deep() -> InvalidValue:
-    """Nesting beyond any parser (protocol §5)."""
+    """Return the refusal of nesting that is beyond any parser (protocol §5)."""
     return InvalidValue("it is nested too deep")
 
 
 def unknown(name: str) -> NotFound:
-    """There is no such verb: the HTTP door's answer."""
+    """Return the HTTP answer to an unknown verb."""
     return NotFound(f"There is no verb {name[:64]!r}; there are {', '.join(VERBS)}.")
 
 

@@ -1,6 +1,6 @@
-"""Whole numbers in another spelling: `164.0` and `1e2` are integers to JSON Schema, and some languages write them so.
+"""Integers in another spelling: `164.0` and `1e2` are integers to JSON Schema, and some languages write them so.
 
-Only a request that could not be decoded comes here, so the usual spelling costs nothing.
+Only requests that could not be decoded are rewritten, so the usual spelling costs nothing.
 """
 
 import re
@@ -8,7 +8,7 @@ import re
 import msgspec
 from msgspec import Raw
 
-# every field of a payload that is a whole number
+# all integer fields of the payloads
 FIELDS = frozenset({"since", "limit", "before", "revision", "if_revision"})
 
 _WHOLE = re.compile(r"([0-9]{1,19})(?:\.0{1,19})?", re.ASCII)
@@ -20,28 +20,28 @@ _encode = msgspec.json.Encoder().encode
 
 
 def is_float_for_integer(error: msgspec.ValidationError) -> bool:
-    """Whether a request was refused because a number has a fraction or an exponent where an integer is expected."""
+    """Return whether a request was refused for a fraction or an exponent where an integer is expected."""
     return str(error).startswith("Expected `int`, got `float`")
 
 
 def rewrite(body: bytes) -> bytes:
-    """The same request with its whole numbers spelt as digits; `body` itself where there is nothing to rewrite."""
+    """Return the request with its integers spelt as digits; `body` itself if there is nothing to rewrite."""
     try:
         members = _members(body)
         found = _rewrite_fields(members)
         if (ops := members.get("ops")) is not None:
             items = [_members(op) for op in _items(ops)]
-            # a list, not a generator: every one of them is rewritten
+            # a list, not a generator: every item has to be rewritten
             if True in [_rewrite_fields(item) for item in items]:
                 members["ops"], found = Raw(_encode(items)), True
         return _encode(members) if found else body
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        # broken in another way too, which is for the caller to tell
+        # the body has another error as well, which the caller reports
         return body
 
 
 def from_text(text: str) -> str | None:
-    """The digits of a whole number in a query string; None for anything else."""
+    """Return the digits of an integer in a query string; None for anything else."""
     match = _WHOLE.fullmatch(text)
     return match[1] if match else None
 

@@ -1,7 +1,7 @@
-"""The payload of every verb: what it may hold, and which call of the store it is (protocol §2).
+"""Payloads of the verbs: their fields, and the store method that each one calls (protocol §2).
 
-Unknown fields are refused, so that a misspelt option can never be silently ignored; an optional field is left out, not
-`null` (but for `ttl`: that is never).
+Unknown fields are refused, so that a misspelt option is never silently ignored. An optional field is left out, not
+`null` (except `ttl`, where `null` means never).
 """
 
 from typing import Annotated, Any
@@ -19,8 +19,8 @@ from realtime_kv.core.values import KEY_BYTES, SAFE_INTEGER, TTL_SECONDS
 Revision = Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
 OpId = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"pattern": "^[ -~]*$"})]
 
-# What the store checks itself, with errors of its own, stands here for the OpenAPI document only. JSON Schema counts
-# characters where the store counts bytes.
+# The store checks these limits itself, with its own errors; here they are for the OpenAPI document only. JSON Schema
+# counts characters where the store counts bytes.
 _NO_CONTROL_CHARACTER = "^[^\\u0000-\\u001f\\u007f]*$"
 Key = Annotated[
     str,
@@ -32,15 +32,15 @@ Value = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/Val
 
 
 class Payload(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What a request carries. An absent field is UNSET."""
+    """The fields of a request. An absent field is UNSET."""
 
     @property
     def weight(self) -> int:
-        """As how many verbs this counts."""
+        """The number of verbs that this request counts as."""
         return 1
 
     def call(self, store: Store, caller: Caller) -> Future[Any]:
-        """Ask the store for what this says. What is wrong with it is raised at once; the rest comes with the future."""
+        """Call the store. Raises errors in the request itself immediately; later errors come with the future."""
         raise NotImplementedError
 
 
@@ -116,7 +116,7 @@ class Batch(Payload):
         return max(1, min(len(self.ops), BATCH_OPS))
 
     def call(self, store: Store, caller: Caller) -> Future[Any]:
-        # the number first: a batch that is too long is not worth checking value by value
+        # the count first: a batch that is too long is not worth checking value by value
         check_batch_size(len(self.ops))
         ops = [_op(index, op, store) for index, op in enumerate(self.ops)]
         return store.batch(caller, ops, op_id=_given(self.op_id))
@@ -209,7 +209,7 @@ class Sync(Payload):
 
 
 class Stream(Struct, forbid_unknown_fields=True, kw_only=True):
-    """How `GET /api/v1/stream` is asked; no verb, since its answer goes on."""
+    """Parameters of `GET /api/v1/stream`; not a verb, because its answer does not end."""
 
     epoch: str | UnsetType = UNSET
     since: Revision | UnsetType = UNSET

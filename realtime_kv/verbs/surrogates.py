@@ -1,4 +1,4 @@
-"""Lone surrogates: `\\ud800` without its other half is an escape that JSON allows and that no text can hold."""
+"""Lone surrogates: `\\ud800` without its other half is an escape that JSON allows and no text can hold."""
 
 import json
 import re
@@ -13,7 +13,7 @@ _REASON = "it has a lone surrogate, half of a UTF-16 pair"
 
 
 def refusal(body: bytes) -> Refusal | None:
-    """Why a body that no strict parser takes is refused, if lone surrogates in a key or value are the reason."""
+    """Return the refusal of a body that strict parsers reject, if a lone surrogate in a key or value is the reason."""
     if not _ESCAPED.search(body):
         return None
     try:
