@@ -14,7 +14,7 @@ _KEYS_OF_EACH = 100
 
 
 def measure(setting: Setting) -> Measured:
-    """Measure over keys (spaces of several sizes on one server) and over users (one writes, all have keys and a tab)."""
+    """Measure over keys (spaces of some sizes on one server) and over users (one writes, all have keys and a tab)."""
     seconds = min(setting.seconds, 1.0)
     return {"keys": _over_keys(setting, seconds), "users": _over_users(setting, seconds)}
 

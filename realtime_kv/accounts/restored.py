@@ -1,7 +1,8 @@
 """Reconciliation of a restored backup with the present data set: ended things stay ended.
 
-A backup holds sessions, tokens, links and codes in an old state. None of them becomes valid again:
-1. Sessions are those of the present; only those that the backup has as well stay active.
+Invariants:
+1. No session, token, link or code of the backup becomes valid again: sessions are those of the present, and only those
+   that the backup has as well stay active.
 2. User ids are not reused.
 3. The audit log keeps the entries written since the backup.
 """
