@@ -1,1 +1,1 @@
-"""What it costs, measured against something else in the same run."""
+"""Benchmarks, compared with other servers in the same run."""

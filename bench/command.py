@@ -1,4 +1,4 @@
-"""`python3 run.py bench`: runs the parts, prints the tables. The options stand in `realtime_kv.cli`."""
+"""`python3 run.py bench`: runs the parts, prints the tables. `realtime_kv.cli` defines the options."""
 
 import argparse
 import json
@@ -35,7 +35,7 @@ TITLES = {
 
 
 def main(options: argparse.Namespace) -> int:
-    """Measure what the options choose."""
+    """Run the measurements that the options select."""
     names = options.only or [*PARTS]
     peer = node.find() if _BESIDE_THE_PEER & {*names} else None
     everything: Measured = {"machine": _machine(peer)}
@@ -88,7 +88,7 @@ def _machine_rows(machine: Measured) -> list[str]:
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON has no word for it."""
+    """Return the value without NaN, which JSON does not have."""
     if isinstance(value, dict):
         return {name: _without_nan(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

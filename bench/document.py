@@ -1,11 +1,11 @@
-"""Puts what was measured into `docs/`: the plots as files, the tables between their marks in `benchmarks.md`."""
+"""Writes results into `docs/`: the plots as files, the tables between their marks in `benchmarks.md`."""
 
 import re
 from pathlib import Path
 
 
 def write(docs: Path, machine: list[str], tables: dict[str, list[str]], plots: dict[str, str]) -> None:
-    """Replace what was measured now; the rest stays as it is."""
+    """Replace the results of the parts measured now; the rest stays."""
     folder = docs / "bench"
     folder.mkdir(exist_ok=True)
     for name, svg in plots.items():
@@ -18,7 +18,7 @@ def write(docs: Path, machine: list[str], tables: dict[str, list[str]], plots: d
 
 
 def replaced(text: str, part: str, rows: list[str]) -> str:
-    """The page with these rows as the figures of this part. Raises ValueError when it has no place for them."""
+    """Return the page with these rows as the results of this part. Raises ValueError if it has no place for them."""
     block = "\n".join([f"<!-- {part} -->", "```", *rows, "```", f"<!-- end of {part} -->"])
     text, count = re.subn(rf"<!-- {part} -->.*?<!-- end of {part} -->", lambda _: block, text, count=1, flags=re.DOTALL)
     if not count:

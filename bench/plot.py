@@ -1,6 +1,6 @@
-"""Small plots as SVG, written by hand: bars and lines, in light and in dark, with words for those who cannot see them.
+"""Small SVG plots without a library: bars and lines, light and dark, with text alternatives for screen readers.
 
-A plot is an image on a page, so it brings its own style and follows the reader's colour scheme by itself.
+A plot is an image on a page, so it contains its own style and follows the reader's colour scheme by itself.
 """
 
 import math
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _LEFT, _RIGHT = 720, 64, 24
-# every second of the two schemes' colours is told apart by its lightness too, not by its hue alone
+# in both schemes, the colour of every second series also differs in lightness, not only in hue
 _STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1f2328 }
   .title { font-size: 16px; font-weight: 600 }
@@ -29,14 +29,14 @@ _STYLE = """
 
 @dataclass(frozen=True)
 class Group:
-    """The bars of one scenario, a value for each series; None where there is none."""
+    """The bars of one scenario, a value for each series; None for a missing value."""
 
     name: str
     values: list[float | None]
 
 
 def bars(title: str, description: str, series: list[str], groups: list[Group]) -> str:
-    """A row for each series within each group, with its figure at its end."""
+    """Return a plot with a bar for each series within each group, and its figure at its end."""
     row, gap, top = 22, 34, 84
     longest = max(value for group in groups for value in group.values if value is not None)
     scale = (_WIDTH - _LEFT - _RIGHT - 70) / longest
@@ -62,7 +62,7 @@ def bars(title: str, description: str, series: list[str], groups: list[Group]) -
 
 
 def lines(title: str, description: str, labels: list[str], series: dict[str, list[float]]) -> str:
-    """A line for each series over these labels, from zero up."""
+    """Return a plot with a line for each series over these labels, from zero up."""
     top, height = 84, 240
     steps = _steps(max(value for values in series.values() for value in values if not math.isnan(value)))
     scale = height / steps[-1]
@@ -116,7 +116,7 @@ def _figure(value: float) -> str:
 
 
 def _steps(largest: float) -> list[float]:
-    """Round figures from zero to at least this."""
+    """Return round figures from zero to at least this value."""
     rough = largest / 4
     power = 10 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)

@@ -1,8 +1,8 @@
-"""Is the hub there? Small calls at a steady pace over a tab of their own, in a process of its own, until stdin closes.
+"""Event loop probe: small calls at a steady pace over a tab of its own, in a process of its own, until stdin closes.
 
-What is called is answered by the server's own loop, without a thread and without the disk: of ours, a verb that does
-not exist. Each answer's time is taken from its call, and a call goes out whether or not the one before it is answered,
-so a standstill is felt by every call that falls into it.
+The server's event loop answers these calls alone, without a thread and without the disk: on our server, they use a verb
+that does not exist. Each answer is timed from its call, and calls do not wait for earlier answers, so a stall shows in
+every call that falls into it.
 """
 
 import gc
@@ -23,7 +23,7 @@ _SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
 
 
 class Probe:
-    """A probe of this server while the `with` block runs; then `found` holds its times in milliseconds."""
+    """A probe of this server while the `with` block runs; afterwards `found` holds its times in milliseconds."""
 
     def __init__(self, server: Server, auth: Auth) -> None:
         self._plan = {"port": server.port, "auth": auth, "ours": server.is_ours}
@@ -50,13 +50,13 @@ class Probe:
 
 
 def row(found: dict[str, float]) -> str:
-    """The times in one line."""
+    """Return the times in one line."""
     times = ", ".join(f"{share} {found[share]:.2f}" for share in _SHARES)
     return f"{times} ms ({found['calls']:.0f} calls)"
 
 
 def watchdog(server: Ours) -> dict[str, float]:
-    """How long its loop let others wait in the last minute, as the server itself has seen it, in milliseconds."""
+    """Return the event loop's stalls in the last minute, as measured by the server itself, in milliseconds."""
     seen = server.figures("rkv_hub_stall")
     return {
         "p99.9": seen["rkv_hub_stall_p999_seconds"] * 1000,
@@ -66,7 +66,7 @@ def watchdog(server: Ours) -> dict[str, float]:
 
 
 def watchdog_row(seen: dict[str, float]) -> str:
-    """The watchdog's figures in one line."""
+    """Return the watchdog's figures in one line."""
     return f"p99.9 {seen['p99.9']:.2f}, max {seen['max']:.2f} ms, {seen['stalls']:.0f} stalls"
 
 
@@ -89,7 +89,7 @@ def _main() -> None:
             sent[number] = time.perf_counter_ns()
             tab.send([f'42{number}["{event}",{payload}]'])
         loop.turn(max(0.0, due - time.perf_counter()))
-    # what has not been answered yet has already taken so long
+    # calls without an answer count with their age
     took += [time.perf_counter_ns() - began for began in sent.values()]
     print(json.dumps(_times(took)))
 

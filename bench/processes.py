@@ -1,4 +1,4 @@
-"""What a process costs, asked of the system."""
+"""Resource use of a process, as the system reports it."""
 
 import os
 import resource
@@ -9,7 +9,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """The processor time that a process has used, all its threads; None where the system does not say."""
+    """Return the processor time of all threads of a process; None if the system does not report it."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -20,13 +20,13 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 def resident_mib(pid: int) -> float:
-    """How much memory it holds now."""
+    """Return the memory that it holds now."""
     shown = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=True)
     return int(shown.stdout) / 1024
 
 
 def allow_open_files(count: int) -> None:
-    """Raise the limit of open files as far as this needs. Raises RuntimeError where we may not."""
+    """Raise the limit of open files as far as needed. Raises RuntimeError if that is not permitted."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < count:
         if hard != resource.RLIM_INFINITY and hard < count:

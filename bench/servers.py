@@ -1,4 +1,4 @@
-"""The servers under measurement: each a process of its own, with a free port and a data folder on the same disk."""
+"""The measured servers: each a process of its own, with a free port and a data folder on the same disk."""
 
 import http.client
 import json
@@ -18,17 +18,17 @@ from bench import processes
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# a machine that is busy with other things can keep a password hash waiting for long
+# on a busy machine, a password hash may take long
 _PATIENCE = 120
 
 Auth = dict[str, Any]
 
 
 class Server:
-    """A running server; leave the `with` block, and it is gone."""
+    """A running server; it stops at the end of the `with` block."""
 
     name: str
-    # ours knows revisions, batches, `op_id` and `sync`; the others speak what the tutorial speaks
+    # our server has revisions, batches, `op_id` and `sync`; the others have the tutorial's protocol
     is_ours = False
     has_batch = True
 
@@ -45,12 +45,12 @@ class Server:
         raise NotImplementedError
 
     def auths(self, count: int) -> list[Auth]:
-        """What so many new users say when they connect."""
+        """Return the CONNECT payloads of that many new users."""
         self._users += count
         return [{"user": f"bench-{self._users - n}"} for n in range(count)]
 
     def start(self) -> None:
-        """Start it, on what its folder holds; it answers when this returns."""
+        """Start the server on the contents of its folder; return when it answers."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
         self._log = (self.folder / "log").open("a+")
         self._process = subprocess.Popen(
@@ -68,7 +68,7 @@ class Server:
             raise
 
     def stop(self) -> None:
-        """Ask it to end, and wait for that."""
+        """Stop the server, and wait for its end."""
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(15)
@@ -78,7 +78,7 @@ class Server:
         self._log.close()
 
     def kill(self) -> None:
-        """End it without a warning, as a power cut would."""
+        """Kill the server without a warning, as a power cut would."""
         self._process.kill()
         self._process.wait()
         self._log.close()
@@ -97,7 +97,7 @@ class Server:
         return self._process.pid
 
     def resident_mib(self) -> float:
-        """How much memory it holds now."""
+        """Return the memory that it holds now."""
         return processes.resident_mib(self.pid)
 
     def _wait(self) -> None:
@@ -115,7 +115,7 @@ class Server:
 
 
 class Ours(Server):
-    """What this checkout serves."""
+    """The server of this checkout."""
 
     name = "ours"
     is_ours = True
@@ -134,16 +134,16 @@ class Ours(Server):
 
     def auths(self, count: int) -> list[Auth]:
         first, self._users = self._users, self._users + count
-        # two at a time: that is how many passwords the server hashes at once
+        # two at a time, the number of passwords that the server hashes at once
         with ThreadPoolExecutor(2) as threads:
             return list(threads.map(self._sign_up, range(first, first + count)))
 
     def call(self, auth: Auth, verb: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One verb over HTTP."""
+        """Call one verb over HTTP."""
         return self._post(verb, payload, 200, {"Authorization": f"Bearer {auth['token']}"})
 
     def figures(self, prefix: str) -> dict[str, float]:
-        """What `/metrics` says under names that begin like this, labels and all."""
+        """Return the metrics with this name prefix, by name and labels."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         connection.request("GET", "/metrics")
         lines = connection.getresponse().read().decode().splitlines()
@@ -169,7 +169,7 @@ class Ours(Server):
 
 
 class Tutorial(Server):
-    """What a tutorial would write, as durable as ours."""
+    """A server as in a tutorial, as durable as ours."""
 
     name = "tutorial"
     has_batch = False
@@ -182,7 +182,7 @@ class Tutorial(Server):
 
 
 class Peer(Server):
-    """The same in Node.js, made to be fast; `node` is what `bench.node` found."""
+    """The same in Node.js, optimized for speed; `node` is the result of `bench.node`."""
 
     name = "peer"
 

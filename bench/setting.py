@@ -1,4 +1,4 @@
-"""What every part gets: where, how long, beside what; and how a plan is carried out."""
+"""Options of every part (servers, durations, peers), and the execution of plans."""
 
 import json
 import math
@@ -18,7 +18,7 @@ Measured = dict[str, Any]
 
 @dataclass(frozen=True)
 class Setting:
-    """One run of the benchmark, as the options chose it."""
+    """The options of one run of the benchmark."""
 
     folder: Path
     node: Path | None
@@ -36,12 +36,12 @@ class Setting:
         return Tutorial(self.folder)
 
     def peer(self) -> list[Peer]:
-        """The peer, where there is Node.js."""
+        """Return the peer, if there is Node.js."""
         return [Peer(self.folder, self.node)] if self.node else []
 
 
 def carry_out(server: Server, auths: list[dict[str, Any]], **plan: Any) -> Measured:
-    """What `bench.load` measures of this plan on this server, in a process of its own."""
+    """Run this plan of `bench.load` on this server, in a process of its own; return the results."""
     full = Plan(port=server.port, pid=server.pid, ours=server.is_ours, auths=auths, **plan)
     done = subprocess.run(
         [sys.executable, "-m", "bench.load"], cwd=ROOT, input=as_json(full), capture_output=True, text=True, check=False
@@ -54,7 +54,7 @@ def carry_out(server: Server, auths: list[dict[str, Any]], **plan: Any) -> Measu
 
 
 def medians(runs: list[Measured]) -> Measured:
-    """Of each figure the middle one; of what must not happen and of the load, the worst."""
+    """Return the median of each figure, the sum of missing pushes, and the highest processor time of the load."""
     middle: Measured = {
         name: median(run[name] for run in runs)
         for name in (
@@ -78,15 +78,15 @@ def median_or_nan(values: Iterable[float]) -> float:
 
 
 def ratio(over: float, under: float) -> float:
-    """How many times; not a number where a starved machine got nothing done."""
+    """Return the ratio; NaN if the divisor is 0."""
     return over / under if under else math.nan
 
 
 def by_turns(number: int, things: list[Any]) -> list[Any]:
-    """Whoever goes first finds a quieter disk: take turns, round by round."""
+    """Return the things, reversed in every second round: the first one finds a quieter disk."""
     return things if number % 2 == 0 else things[::-1]
 
 
 def say(sentence: str) -> None:
-    """Progress goes to stderr: stdout gets the table."""
+    """Print progress to stderr: stdout is for the table."""
     print(sentence, file=sys.stderr, flush=True)

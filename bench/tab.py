@@ -1,7 +1,7 @@
-"""A Socket.IO tab as cheap as Python allows: one non-blocking socket, frames cut out of large reads, no JSON parsed.
+"""A minimal Socket.IO tab, as cheap as Python allows: a non-blocking socket, large reads, no JSON parsing.
 
-The load must cost far less than the server that it measures. So this speaks just enough of WebSocket, engine.io and
-Socket.IO for the servers of the benchmark, and nothing else should use it.
+The load must cost far less than the server that it measures. So this implements just the parts of WebSocket, Engine.IO
+and Socket.IO that the servers of the benchmark need, and nothing else should use it.
 """
 
 import errno
@@ -21,9 +21,9 @@ _PING = b"\x81\x012"
 
 
 class Tab:
-    """One connection. `on_ack(id, payload, start)` and `on_event(payload)` are called with the bytes as they came.
+    """One connection. `on_ack(id, payload, start)` and `on_event(payload)` are called with the bytes as received.
 
-    `on_open()` is called once connected; `on_close(reason)` when it is lost, which without a handler is an error.
+    `on_open()` is called once connected; `on_close(reason)` when the connection is lost, by default an error.
     """
 
     def __init__(self, selector: selectors.BaseSelector, port: int, auth: dict[str, Any]) -> None:
@@ -56,22 +56,22 @@ class Tab:
         )
 
     def call(self, event: str, payload: str) -> int:
-        """Send one event; the id that its acknowledgement will have."""
+        """Send one event; return the id of its acknowledgement."""
         number = self.take_id()
         self.send([f'42{number}["{event}",{payload}]'])
         return number
 
     def take_id(self) -> int:
-        """The next acknowledgement id."""
+        """Return the next acknowledgement id."""
         self.next_id += 1
         return self.next_id
 
     def send(self, packets: list[str]) -> None:
-        """Send these packets, a frame each, in one go."""
+        """Send these packets, a frame each, in one write."""
         self._write(b"".join([self._frame(packet.encode()) for packet in packets]))
 
     def ready(self, events: int) -> None:
-        """The selector says that something can be read or written."""
+        """Handle a readable or writable socket."""
         try:
             if events & selectors.EVENT_WRITE and not self.is_lost:
                 self._write(b"")
@@ -81,11 +81,11 @@ class Tab:
             self._lose(str(error))
 
     def count(self, pattern: bytes) -> None:
-        """From now on only count in `counted` how often this stands in what comes: cheaper than looking at frames."""
+        """From now on only count occurrences of this pattern in `counted`: cheaper than parsing frames."""
         self._counting = pattern
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if not self.is_lost:
             self.is_lost = True
             self.is_open = False
@@ -102,7 +102,7 @@ class Tab:
         if self._counting is None:
             self._read(self._unread + data if self._unread else data)
             return
-        # what one read cut in two is put together again; so much is kept that nothing whole is counted twice
+        # rejoins a match split between two reads; keeps too few bytes to count a whole one twice
         seen = max(0, len(self._unread) - len(_PING) + 1)
         data = self._unread + data
         if data.find(_PING, seen) >= 0:
@@ -173,7 +173,7 @@ class Tab:
         try:
             sent = self._socket.send(data)
         except OSError as error:
-            # not connected yet: Linux says that it would block, others that there is no connection
+            # not connected yet: Linux reports that it would block, other systems that there is no connection
             if error.errno not in {errno.EAGAIN, errno.ENOTCONN}:
                 self._lose(str(error))
                 return
@@ -187,13 +187,13 @@ class Tab:
 
 
 class Loop:
-    """Runs tabs until something holds."""
+    """Runs tabs until a condition holds."""
 
     def __init__(self) -> None:
         self.selector = selectors.DefaultSelector()
 
     def open(self, port: int, auths: list[dict[str, Any]], *, at_once: int = 32, seconds: float = 20) -> list[Tab]:
-        """A tab for each of these, all connected; so many handshakes at a time, each within so many seconds."""
+        """Connect a tab for each of these, `at_once` handshakes at a time, each group within `seconds`."""
         tabs: list[Tab] = []
         for start in range(0, len(auths), at_once):
             opening = [Tab(self.selector, port, auth) for auth in auths[start : start + at_once]]
@@ -202,7 +202,7 @@ class Loop:
         return tabs
 
     def sync(self, tabs: list[Tab]) -> None:
-        """Each tab asks for what it lacks, as a client does after it has connected; the first page counts."""
+        """Sync each tab, as a client does after it has connected; wait for the first page."""
         answered: list[int] = []
         for tab in tabs:
             tab.on_ack = lambda number, *_: answered.append(number)
@@ -210,7 +210,7 @@ class Loop:
         self.run(lambda: len(answered) == len(tabs), 20, "the answers of sync")
 
     def run(self, until: Callable[[], bool], seconds: float, what: str) -> None:
-        """Serve the tabs until this holds. Raises TimeoutError when it does not in so many seconds."""
+        """Serve the tabs until the condition holds. Raises TimeoutError after `seconds`."""
         deadline = time.monotonic() + seconds
         while not until():
             left = deadline - time.monotonic()
@@ -219,7 +219,7 @@ class Loop:
             self.turn(min(left, 0.1))
 
     def turn(self, timeout: float) -> None:
-        """Serve what is ready, waiting so long for something to be."""
+        """Serve ready sockets, waiting up to `timeout` for one."""
         for key, events in self.selector.select(timeout):
             key.data.ready(events)
 

@@ -1,1 +1,1 @@
-"""What can be measured, a module each: `measure(setting)`, `rows(measured)` for people, `plots(measured)` as SVG."""
+"""Benchmark parts, a module each: `measure(setting)`, `rows(measured)` for people, `plots(measured)` as SVG."""

@@ -1,4 +1,4 @@
-"""One user writes, more and more of their tabs listen."""
+"""Fan-out: one user writes, an increasing number of their tabs listens."""
 
 import math
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ _IN_FLIGHT = 8
 
 
 def measure(setting: Setting) -> Measured:
-    """At each number of listening tabs, what they hear in a second, and how old the news is."""
+    """Measure deliveries per second and latency for each number of listening tabs."""
     seconds = min(setting.seconds, 1.5)
     results: Measured = {}
     with ExitStack() as stack:
@@ -25,7 +25,7 @@ def measure(setting: Setting) -> Measured:
 
 
 def rows(measured: Measured) -> list[str]:
-    """One row for each number of tabs and server."""
+    """Return one row for each number of tabs and server."""
     lines = [
         f"one user, {measured['in_flight']} sets in flight; times in ms; CPU s: of the server, for 1000 deliveries",
         "",
@@ -51,7 +51,7 @@ def rows(measured: Measured) -> list[str]:
 
 
 def plots(measured: Measured) -> dict[str, str]:
-    """Deliveries and their latency, over the tabs."""
+    """Return plots of deliveries and their latency, over the tabs."""
     labels = [str(tabs) for tabs in measured["tabs"]]
     servers = measured["servers"]
     return {

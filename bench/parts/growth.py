@@ -1,4 +1,4 @@
-"""What more keys and more users make of one set and one get, with one call in flight."""
+"""Growth: how more keys and more users affect one set and one get, with one call in flight."""
 
 import math
 from statistics import median
@@ -14,13 +14,13 @@ _KEYS_OF_EACH = 100
 
 
 def measure(setting: Setting) -> Measured:
-    """Over keys: spaces of different sizes on one server. Over users: one of them writes, all have keys and a tab."""
+    """Measure over keys (spaces of some sizes on one server) and over users (one writes, all have keys and a tab)."""
     seconds = min(setting.seconds, 1.0)
     return {"keys": _over_keys(setting, seconds), "users": _over_users(setting, seconds)}
 
 
 def rows(measured: Measured) -> list[str]:
-    """Two small tables."""
+    """Return two small tables."""
     lines = ["one call in flight, p50 in ms"]
     for what, of in measured.items():
         lines += ["", f"{what:8}" + "".join(f"{size:>10}" for size in of["sizes"]) + f"{'largest / smallest':>22}"]
@@ -32,7 +32,7 @@ def rows(measured: Measured) -> list[str]:
 
 
 def plots(measured: Measured) -> dict[str, str]:
-    """A line for each verb."""
+    """Return a plot with a line for each verb."""
     return {
         f"growth-{what}": plot.lines(
             f"One call in flight among so many {what}, p50 in ms",

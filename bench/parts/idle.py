@@ -1,4 +1,4 @@
-"""Tabs that only listen: what each costs in memory, and whether all of them are still there after a while."""
+"""Idle tabs: memory per listening tab, and connections lost over time."""
 
 import time
 
@@ -13,24 +13,24 @@ _HOLD = 30.0
 
 
 def measure(setting: Setting) -> Measured:
-    """Connect them all, in step, and hold them until each has been pinged."""
+    """Connect and sync all tabs, and hold them until each has been pinged."""
     count = setting.idle_tabs
     processes.allow_open_files(count + 1000)
     lost: list[str] = []
     with setting.ours() as server:
         asking, *auths = server.auths(1 + -(-count // _TABS_OF_EACH))
-        # a new process, so that what hashing passwords has left behind is not taken for the tabs' memory or hides it
+        # a new process: memory left over from password hashing would distort the tabs' share
         server.stop()
         server.start()
         loop = Loop()
-        # the first tabs make the server load and allocate what all tabs share
+        # the first tabs make the server load and allocate everything that tabs share
         _open(loop, server.port, auths[:1] * 8, lost)
         before = server.resident_mib()
         with Probe(server, asking) as asked:
             say(f"idle: connecting {count} tabs")
             began = time.monotonic()
             tabs: list[Tab] = []
-            # all tabs of a user together would make a crowd of each room; so does a street of households
+            # one tab of each user per pass: all tabs of a user together would crowd each room
             for start in range(0, count, len(auths)):
                 tabs += _open(loop, server.port, auths[: min(len(auths), count - start)], lost)
             connected = time.monotonic() - began
@@ -58,7 +58,7 @@ def measure(setting: Setting) -> Measured:
 
 
 def rows(measured: Measured) -> list[str]:
-    """Memory, drops, and what the server's loop was like meanwhile."""
+    """Return memory, lost connections, and the latency of the server's event loop meanwhile."""
     return [
         (
             f"{measured['tabs']} tabs of {measured['users']} users, connected and in step within "
@@ -76,7 +76,7 @@ def rows(measured: Measured) -> list[str]:
 
 
 def plots(_measured: Measured) -> dict[str, str]:
-    """None: it is one figure."""
+    """Return no plots: the result is one figure."""
     return {}
 
 

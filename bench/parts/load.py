@@ -1,4 +1,4 @@
-"""Sets under load: ours, what a tutorial would write, and a strong peer in Node.js, by turns."""
+"""Sets under load: our server, a tutorial's server, and a strong peer in Node.js, in turn."""
 
 import math
 from contextlib import ExitStack
@@ -13,7 +13,7 @@ _BOTTLENECK = 0.85
 
 @dataclass(frozen=True)
 class Scenario:
-    """One row of the table: so many calls in flight of each user, each of so many keys."""
+    """One row of the table: calls in flight of each user, and keys per call."""
 
     name: str
     in_flight: int
@@ -32,7 +32,7 @@ SCENARIOS = [ALONE, FOUR, MANY, BATCHES]
 
 
 def measure(setting: Setting) -> Measured:
-    """Every scenario in turn on every server, so that a noisy minute meets all; fresh servers and data each round."""
+    """Run every scenario in turn on every server, so that noise affects all; fresh servers and data each round."""
     runs: Measured = {scenario.name: {} for scenario in SCENARIOS}
     resident: dict[str, float] = {}
     for number in range(setting.rounds):
@@ -61,7 +61,7 @@ def measure(setting: Setting) -> Measured:
 
 
 def ratios(measured: Measured) -> dict[str, float]:
-    """Ours over the others': rates by rates, and times the other way round, so that more is better everywhere."""
+    """Return our results relative to the others': rates as they are and times inverted, so that more is better."""
     of = {
         (scenario.name, server): runs["median"]
         for scenario in SCENARIOS
@@ -86,7 +86,7 @@ def ratios(measured: Measured) -> dict[str, float]:
 
 
 def rows(measured: Measured) -> list[str]:
-    """One row for each scenario and server, and the ratios."""
+    """Return one row for each scenario and server, and the ratios."""
     lines = [
         (
             f"{measured['users']} users x {measured['tabs']} tabs, medians of {measured['rounds']} rounds of "
@@ -115,7 +115,7 @@ def rows(measured: Measured) -> list[str]:
 
 
 def plots(measured: Measured) -> dict[str, str]:
-    """The rates and the times, as bars."""
+    """Return the rates and times as bars."""
     scenarios = measured["scenarios"]
     names = [name for name in ("ours", "peer", "tutorial") if name in scenarios[FOUR.name]]
 

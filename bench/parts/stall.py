@@ -1,4 +1,4 @@
-"""How long the server's loop lets others wait, under load with values of up to 4 KiB."""
+"""Event loop stalls under load with values of up to 4 KiB."""
 
 from bench import probe
 from bench.probe import Probe
@@ -9,7 +9,7 @@ _TEXT = 4096 - 64
 
 
 def measure(setting: Setting) -> Measured:
-    """A probe beside the load; the same on the peer."""
+    """Run a probe beside the load; the same on the peer."""
     seconds = max(setting.seconds * 2, 2.0)
     results: Measured = {}
     for server in (setting.ours(), *setting.peer()):
@@ -26,7 +26,7 @@ def measure(setting: Setting) -> Measured:
 
 
 def rows(measured: Measured) -> list[str]:
-    """What the probe felt, and what the server says of itself."""
+    """Return the probe's latencies and the server's own figures."""
     lines = [f"{measured['users']} users x {measured['tabs']} tabs, 8 sets in flight, values of up to 4 KiB"]
     for server, of in measured["servers"].items():
         load = of["load"]
@@ -37,5 +37,5 @@ def rows(measured: Measured) -> list[str]:
 
 
 def plots(_measured: Measured) -> dict[str, str]:
-    """None: a line of figures says it all."""
+    """Return no plots: the result is a line of figures."""
     return {}

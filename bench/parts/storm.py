@@ -1,8 +1,8 @@
-"""A restart storm: the server is killed and started again, and all its tabs come back in the same moment.
+"""A restart storm: the server is killed and started again, and all its tabs reconnect at the same moment.
 
-Browsers spread their attempts over a second or more; these do not, so it is the worst case. A tab is in step when
-`sync` has brought it to its user's revision with the digest of before the kill. Most go on from where they were; every
-fifth comes with nothing, as a page does that was loaded anew. In the end, a write of each user has to reach all of
+Browsers spread their attempts over a second or more; these tabs do not, so it is the worst case. A tab is in step when
+`sync` has brought it to its user's revision with the digest from before the kill. Most resume from their revision;
+every fifth starts without data, like a page that was reloaded. In the end, a write of each user has to reach all of
 their tabs.
 """
 
@@ -24,7 +24,7 @@ _PATIENCE = 60.0
 
 
 class Space:
-    """What a user's tabs have to agree on."""
+    """The state that a user's tabs have to agree on."""
 
     def __init__(self, auth: Auth, server: Ours) -> None:
         ops = [{"op": "set", "key": f"app/key-{n}", "value": {"n": n, "text": "x" * 40}} for n in range(_KEYS)]
@@ -36,7 +36,7 @@ class Space:
 
 
 class Member:
-    """One tab through the storm: connects again whenever it is cut, syncs, and says whether it is in step."""
+    """One tab in the storm: reconnects whenever it is cut off, syncs, and records when it is in step."""
 
     def __init__(self, loop: Loop, port: int, space: Space, *, fresh: bool) -> None:
         self.space = space
@@ -59,7 +59,7 @@ class Member:
         self.tab.on_event = self._on_event
 
     def forget(self) -> None:
-        """The storm begins: nothing of before counts."""
+        """Reset the counters at the start of the storm."""
         self.in_step_at = None
         self.attempts = 0
 
@@ -99,7 +99,7 @@ class Member:
 
 
 def measure(setting: Setting) -> Measured:
-    """Bring them all in step, kill the server, start it again, and take the time until they are in step again."""
+    """Bring all tabs in step, kill the server, restart it, and measure the time until they are in step again."""
     count = setting.storm_tabs
     processes.allow_open_files(count + 1000)
     loop = Loop()
@@ -121,7 +121,7 @@ def measure(setting: Setting) -> Measured:
         for member in members:
             member.forget()
         with Probe(server, asking) as asked:
-            # these stand for other machines: on this one they shall not take the processor from those they measure
+            # these tabs stand for other machines: here they must not take processor time from the server
             os.nice(10)
             for member in members:
                 member.connect()
@@ -143,7 +143,7 @@ def measure(setting: Setting) -> Measured:
 
 
 def rows(measured: Measured) -> list[str]:
-    """Times from the moment at which the server answers again."""
+    """Return times from the moment at which the server answers again."""
     took = measured["in_step_seconds"]
     return [
         (
@@ -161,7 +161,7 @@ def rows(measured: Measured) -> list[str]:
 
 
 def plots(_measured: Measured) -> dict[str, str]:
-    """None: it is one figure."""
+    """Return no plots: the result is one figure."""
     return {}
 
 

@@ -1,8 +1,8 @@
-// The peer: the same service as Node.js would have it. Socket.IO's own server, the SQLite that Node.js ships, and a group
-// commit: what one turn of the event loop brings is one transaction, as durable as ours (WAL, synchronous=FULL).
+// The peer: an equivalent service in Node.js, with Socket.IO's own server, the SQLite that Node.js ships, and a group
+// commit: all writes of one turn of the event loop are one transaction, as durable as ours (WAL, synchronous=FULL).
 //
-// The dialect of `tutorial_server.py`, and `batch {ops: [{op: "set", key, value}, …]}`. It has a revision for each key, and
-// none of the rest: no sessions, no limits, no history, no receipts, no resume, and a push may get lost.
+// It has the protocol of `tutorial_server.py`, and `batch {ops: [{op: "set", key, value}, …]}`. It has a revision for
+// each key and nothing else: no sessions, no limits, no history, no receipts, no resume, and a push may get lost.
 import { createServer } from "node:http"
 import { DatabaseSync } from "node:sqlite"
 import { join } from "node:path"

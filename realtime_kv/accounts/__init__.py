@@ -1,1 +1,1 @@
-"""People: users, their passwords and their sessions. Knows no Flask, socket or eventlet; writes through the core."""
+"""Accounts: users, their passwords and their sessions. Knows no Flask, socket or eventlet; writes through the core."""

@@ -1,7 +1,7 @@
-"""Accounts: signing up, in and out, and whom a token stands for.
+"""Accounts: sign-up, sign-in, sign-out, and the user that a token identifies.
 
-What a user does with their own account is in `own`, `tokens`, `recovery` and `two_step`; what a superuser does in
-`administration`. Watchers hear that a session is over once that is durable.
+`own`, `tokens`, `recovery` and `two_step` hold what users do with their own accounts, `administration` what superusers
+do. Watchers are told that a session has ended once that is durable.
 """
 
 import dataclasses
@@ -47,12 +47,12 @@ from realtime_kv.core.frames import timestamp
 from realtime_kv.core.runtime import Future, Runtime, repeat
 from realtime_kv.metrics.limit_log import LimitLog
 
-# how often it is written down who has been seen
+# how often the last use of sessions is written
 SEEN_SECONDS = 60
 
 
 class Accounts:
-    """The people of one house, and their sessions."""
+    """The accounts of one server, and their sessions."""
 
     def __init__(
         self,
@@ -71,8 +71,8 @@ class Accounts:
     ) -> None:
         """`clock` is the wall clock, `steady` a monotonic one.
 
-        `send` takes a mail; if it is not given, mail goes out as `config.smtp_url` says. `guard` tells by which time
-        sessions are ended after a jump of the wall clock. `identity` are readers for identity requests alone.
+        `send` takes a mail; without it, mail is sent as `config.smtp_url` says. `guard` gives the time by which
+        sessions expire after a jump of the wall clock. `identity` are readers for identity requests alone.
         """
         self.context = Context(
             writer,
@@ -87,7 +87,7 @@ class Accounts:
             limit_log=limit_log,
         )
         self.tokens = Tokens(self.context)
-        # of verbs; None: as many as somebody likes
+        # rate limiter of verbs; None means no limit
         self.rates = Rates(config.verbs_per_second) if config.rate_limits else None
         if self.rates is not None and limit_log is not None:
             self.rates.on_limit = lambda caller: limit_log.record(
@@ -103,19 +103,19 @@ class Accounts:
         self.invitations = Invitations(self.context)
         self._guard = guard
         self.noticed = Noticed(steady)
-        # sessions that were used since it was last written down: when, and from where
+        # sessions used since the last write of this: when, and from which address
         self._seen: dict[int, tuple[int, str]] = {}
-        # sessions of an older version, and how they were presented when they were first used after the upgrade
+        # sessions of an older version: how their token was presented when first used after the upgrade
         self._bound: dict[int, Presented] = {}
         repeat(runtime, SEEN_SECONDS, self.note_seen)
 
     @staticmethod
     def require_session(caller: Caller) -> None:
-        """Raises Forbidden for an API token: accounts are managed by people who are signed in."""
+        """Raise Forbidden for an API token: only signed-in people manage accounts."""
         require_session(caller)
 
     def watch(self, fn: Callable[[Ended], None]) -> None:
-        """Tell `fn`, on the edge's thread, of every session that is over."""
+        """Call `fn` on the event loop's thread for every session that has ended."""
         self.context.watch(fn)
 
     def sign_up(
@@ -129,18 +129,18 @@ class Accounts:
         as_token: bool = False,
         invitation: str | None = None,
     ) -> Future[SignedIn]:
-        """A new user, signed in; the session of the token `replacing` is over.
+        """Create a user and sign them in; end the session of the token `replacing`.
 
         The new token is for the cookie; with `as_token` it is a bearer token. Neither is accepted as the other. The
-        secret of an `invitation` is looked at only where the settings demand one.
+        secret of an `invitation` is checked only if the settings require one.
 
-        Fails with InvalidName, InvalidPassword, NameTaken, RateLimited; with Unavailable when the disk is nearly full,
-        and where signing up is not open to everybody with Forbidden or LinkExpired.
+        Fails with InvalidName, InvalidPassword, NameTaken, RateLimited; with Unavailable when the disk is nearly full;
+        with Forbidden or LinkExpired if sign-up is not open to everybody.
         """
         return self.context.walk(self._sign_up(username, password, visit, replacing, kept, as_token, invitation))
 
     def check_sign_up(self, invitation: str | None = None, visit: Visit = NOWHERE) -> Future[None]:
-        """Whether somebody with this invitation may sign up. Fails with Forbidden or LinkExpired."""
+        """Check that sign-up is allowed with this invitation. Fails with Forbidden or LinkExpired."""
 
         def steps() -> Steps[None]:
             find = invitations.require(self.context, invitation)
@@ -159,7 +159,7 @@ class Accounts:
         kept: bool = True,
         as_token: bool = False,
     ) -> Future[SignedIn]:
-        """A new session; that of the token `replacing` is over. An account that its user has deleted is there again.
+        """Start a session and end that of the token `replacing`. Signing in restores an account that its user deleted.
 
         Fails with InvalidCredentials, RateLimited, SecondStepNeeded or PasswordChangeNeeded.
         """
@@ -175,22 +175,22 @@ class Accounts:
         kept: bool = True,
         as_token: bool = False,
     ) -> Future[SignedIn]:
-        """The rest of a sign-in that owed a code: from an authenticator, or a recovery code.
+        """Complete a sign-in that needs a second step: a code from an authenticator, or a recovery code.
 
         Fails with LinkExpired, InvalidCode or PasswordChangeNeeded.
         """
         return self.context.walk(self._second_step(ticket, code, visit, replacing, kept, as_token))
 
     def sign_out(self, token: str, visit: Visit = NOWHERE) -> Future[None]:
-        """End the token's session; no matter if it is over already. An API token is not ended by this."""
+        """End the token's session, if it has not ended already. API tokens are not ended."""
         return self.context.walk(self._sign_out(token, visit))
 
     def end_expired(self) -> Future[int]:
-        """End the sessions whose time has come, so that their sockets close; how many there were."""
+        """End the expired sessions, so that their sockets close; return their number."""
         return self.context.walk(self._end_expired())
 
     def caller(self, token: str, via: str, address: str = "", *, presented: Presented) -> Future[Caller]:
-        """Whom the token stands for, sent as a cookie or as a bearer token. Fails with Unauthenticated."""
+        """Return the caller that the token, a cookie or a bearer token, identifies. Fails with Unauthenticated."""
         return self.context.walk(self._caller(token, via, address, presented))
 
     def _caller(self, token: str, via: str, address: str, presented: Presented) -> Steps[Caller]:
@@ -201,7 +201,7 @@ class Accounts:
             lambda db: sessions.caller(db, token, context.clock(), via, presented), by
         )
         if not found.is_bound:
-            # begun before sessions knew how they are presented: its first use decides
+            # created before sessions recorded how they are presented: the first use decides
             session_id = found.session_id
             if self._bound.setdefault(session_id, presented) != presented:
                 raise Unauthenticated(sessions.unknown(token))
@@ -210,19 +210,19 @@ class Accounts:
         return found
 
     def saw(self, session_id: int, address: str = "") -> None:
-        """This session was used just now; without an `address`, from where it was used before."""
+        """Note that this session is used now. Without an `address`, its last known address stays."""
         before = self._seen.get(session_id)
         self._seen[session_id] = (self.context.clock(), address or (before[1] if before else ""))
 
     def note_seen(self) -> Future[None]:
-        """Write down which sessions have been used."""
+        """Write the last use of the sessions used since the last call."""
         seen, self._seen = self._seen, {}
         if not seen:
             return Future.called(lambda: None)
         return self.context.write(lambda db: sessions.saw(db, seen))
 
     def stop(self) -> None:
-        """Write down who was seen, and end the threads."""
+        """Write the last use of sessions, and end the threads."""
         self.note_seen()
         self.context.stop()
         self._mail.stop()
@@ -245,7 +245,7 @@ class Accounts:
         context.check_room()
         context.limits.sign_up(visit.address)
         if find_invitation is not None:
-            # nobody has us hash without an invitation
+            # without an invitation, no password is hashed
             yield context.look_up(find_invitation, by)
         password_hash = yield context.hash(password, username, by)
 
@@ -278,7 +278,8 @@ class Accounts:
         known_hash = found.password_hash if found else passwords.NOBODYS_HASH
         right = yield context.verify(known_hash, password, by)
         if not (right and found and folded):
-            # known or not, the same is done; nobody waits for it, and only the log tells them apart
+            # An unknown name takes the same steps as a known one; nothing is waited for, and only the audit log tells
+            # them apart.
             self._note_failure("sign_in_failed", found.person.id if found else None, visit)
             raise InvalidCredentials()
         context.limits.enter(found.person.id)
@@ -287,7 +288,7 @@ class Accounts:
             renewed = yield context.rehash(password, by)
 
         def write(connection: Connection) -> tuple[SignedIn | Ticket, list[Ended]]:
-            # while we were hashing, the password may have been changed or the user disabled
+            # the password may have been changed, or the user disabled, during the hashing
             present = users.find(connection, folded, context.restorable())
             if present is None or present.password_hash != known_hash:
                 raise InvalidCredentials()
@@ -317,7 +318,7 @@ class Accounts:
             now, user_id = context.clock(), person.id
             (link, found), budget = self._owing_with_budget(connection, secret)
             if guessable and budget.is_exhausted:
-                # others have guessed meanwhile: whether this one is right is not looked at
+                # others have used up the budget meanwhile: this code is not checked
                 return budget, []
             by_code = codes.use(connection, user_id, code, now)
             if not (by_code or totp.use(connection, user_id, code, now)):
@@ -334,7 +335,7 @@ class Accounts:
                 code_budget.reset(connection, user_id)
             else:
                 code_budget.forget_network(connection, user_id, network)
-            # one code less on the sheet, and not there where the authenticator is
+            # logged: one recovery code is used up, and the authenticator was not used
             with_code: dict[str, Any] = {"with": "a recovery code"} if by_code else {}
             return self._enter(connection, found, visit, replacing, kept, as_token, **with_code)
 
@@ -370,7 +371,7 @@ class Accounts:
         as_token: bool,
         **detail: Any,
     ) -> tuple[SignedIn | Ticket, list[Ended]]:
-        """Everything that was asked for was right."""
+        """Finish a sign-in whose credentials were all correct."""
         if found.must_change_password:
             return self._ticket(connection, "password", found), []
         now, user_id = self.context.clock(), found.person.id
@@ -404,13 +405,13 @@ class Accounts:
 
     def _note_failure(self, action: str, user_id: int | None, visit: Visit) -> None:
         now, doer = self.context.clock(), Doer("nobody", None, visit)
-        # about an account there are few, because each waits longer than the one before
+        # failures on one account are few, because each waits longer than the one before
         if user_id is None and not self.context.limits.may_note(visit.address):
             return
         self.context.note(lambda db: audit.write(db, now, doer, action, user_id, ok=False), stranger(visit))
 
     def _sign_out(self, token: str, visit: Visit) -> Steps[None]:
-        # nobody has us write without a session: writing is everybody's time
+        # without a session nothing is written: the writer's time is shared by all users
         by = Client(network_of(visit.address), token)
         if not sessions.is_session_token(token) or not (
             yield self.context.look_up(lambda db: sessions.goes_on(db, token), by)
@@ -457,7 +458,7 @@ def _is_session(token: str | None) -> bool:
 
 
 def _welcome(entered: SignedIn | Ticket) -> SignedIn:
-    """Raises SecondStepNeeded or PasswordChangeNeeded for a sign-in that owes something."""
+    """Raise SecondStepNeeded or PasswordChangeNeeded for a sign-in that is not complete."""
     if isinstance(entered, SignedIn):
         return entered
     owed = SecondStepNeeded if entered.kind == "second_step" else PasswordChangeNeeded

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from functools import lru_cache
 
-# what some proxies write into X-Forwarded-For (RFC 7239 §6 has the same forms): an address with its port
+# Some proxies write an address with its port into X-Forwarded-For (RFC 7239 §6 has the same forms).
 _IPV4_WITH_PORT = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}", re.ASCII)
 _BRACKETED = re.compile(r"\[([0-9A-Fa-f:.%\w-]+)\](?::\d{1,5})?", re.ASCII)
 # longest form: an IPv6 address with a mapped IPv4 part, a zone, brackets and a port
@@ -27,9 +27,9 @@ def normalize(text: str) -> str | None:
 
 
 def network_of(address: str) -> str:
-    """Return what limits count `address` by: the address itself, or the /64 of an IPv6 address.
+    """Return the network by which limits count `address`: the address itself, or the /64 of an IPv6 address.
 
-    A text that is no address counts as itself, cut to 64 characters.
+    Any other text counts as itself, cut to 64 characters.
     """
     return _network(address[:_MAX_CHARACTERS])
 
@@ -40,7 +40,7 @@ def _parse(text: str) -> str | None:
     if found := _IPV4_WITH_PORT.fullmatch(text) or _BRACKETED.fullmatch(text):
         text = found[1]
     try:
-        # a zone may be any text, and says nothing outside the machine that wrote it
+        # a zone may be any text, and means nothing outside the machine that wrote it
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None

@@ -1,7 +1,9 @@
-"""What a superuser or the command line does: making, disabling, deleting and helping users.
+"""Commands of superusers and of the command line: create, disable, delete and help users.
 
-Whoever calls this has been let in as a superuser; what is done is done in the name of `doer`, and is in the audit log
-by the same transaction. The house is never left without a superuser who can sign in.
+Invariants:
+1. Callers have checked that a superuser is calling.
+2. Every command acts in the name of `doer`, and writes its audit log entry in the same transaction.
+3. No command leaves the server without a superuser who can sign in.
 """
 
 import base64
@@ -35,7 +37,7 @@ MOST_QUOTA = 10**15
 
 @dataclass(frozen=True)
 class Created:
-    """A new user, with what they need to sign in: a temporary password, or a link to choose one; or neither."""
+    """A new user, with a temporary password, a link to choose a password, or neither."""
 
     user: Person
     password: str | None = None
@@ -43,10 +45,10 @@ class Created:
 
 
 class Administration(Oversight):
-    """A user is named by id or by name; NotFound says that there is no such user."""
+    """Commands on users, named by id or by user name. They fail with NotFound if there is no such user."""
 
     def confirm(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[None]:
-        """The caller's password again. Fails with InvalidCredentials or RateLimited."""
+        """Check the caller's password again. Fails with InvalidCredentials or RateLimited."""
 
         def steps() -> Steps[None]:
             yield from confirm(self._context, caller, password, visit)
@@ -56,40 +58,40 @@ class Administration(Oversight):
     def create_user(
         self, doer: Doer, username: str, *, password: str | None = None, is_admin: bool = False, link: bool = False
     ) -> Future[Created]:
-        """A new user: with this password, or with a temporary one, or with a link to choose one.
+        """Create a user with this password, with a temporary one, or with a link to choose one.
 
         Fails with InvalidName, InvalidPassword or NameTaken.
         """
         return self._context.walk(self._create_user(doer, username, password, is_admin, link))
 
     def make_admin(self, doer: Doer, who: Who) -> Future[None]:
-        """A superuser from the next sign-in on: what was signed in before is not trusted with more."""
+        """Make the user a superuser from the next sign-in on: existing sessions end, so that none gains rights."""
         return self._context.walk(self._set_admin(doer, who, True))
 
     def unmake_admin(self, doer: Doer, who: Who) -> Future[None]:
-        """A user like any other. Fails with Forbidden for the last superuser."""
+        """Make a superuser an ordinary user. Fails with Forbidden for the last superuser."""
         return self._context.walk(self._set_admin(doer, who, False))
 
     def disable(self, doer: Doer, who: Who) -> Future[None]:
-        """Nothing of this user works any more, until they are enabled. Fails with Forbidden for the last superuser."""
+        """Disable the user, and end their sessions and tokens. Fails with Forbidden for the last superuser."""
         return self._context.walk(self._disable(doer, who))
 
     def enable(self, doer: Doer, who: Who) -> Future[None]:
-        """They can sign in again; what has ended stays ended."""
+        """Let the user sign in again; ended sessions and tokens stay ended."""
         return self._undo(doer, who, "user_enabled", User.disabled_at.is_not(None), disabled_at=None)
 
     def delete(self, doer: Doer, who: Who) -> Future[None]:
-        """Deleted softly: can be restored until the purge. Fails with Forbidden for the last superuser."""
+        """Delete the user softly: restorable until the purge. Fails with Forbidden for the last superuser."""
         return self._context.walk(self._delete(doer, who))
 
     def restore(self, doer: Doer, who: Who) -> Future[None]:
-        """The account is there again, whoever deleted it; not once the purge has begun with it."""
+        """Restore a deleted account, whether its user or a superuser deleted it; not once its purge has begun."""
         return self._undo(
             doer, who, "account_restored", User.deleted_by.in_(("self", "admin")), deleted_at=None, deleted_by=None
         )
 
     def recovery_link(self, doer: Doer, who: Who) -> Future[Ticket]:
-        """A link to choose a new password, good once and for 30 minutes; sessions end when it is used.
+        """Return a link to choose a new password, good once and for 30 minutes; sessions end when it is used.
 
         Fails with Forbidden for an account that is disabled or deleted.
         """
@@ -103,14 +105,14 @@ class Administration(Oversight):
         return self._write(doer, write)
 
     def temporary_password(self, doer: Doer, who: Who) -> Future[str]:
-        """A password that is good for choosing another; all sessions end.
+        """Set and return a temporary password, good only for choosing another; all sessions end.
 
         Fails with Forbidden for an account that is disabled or deleted.
         """
         return self._context.walk(self._temporary_password(doer, who))
 
     def end_two_step(self, doer: Doer, who: Who) -> Future[None]:
-        """Sign-ins ask for no code any more: for somebody who has lost what shows them, and the recovery codes too."""
+        """Switch off the second step, for a user who has lost both the authenticator and the recovery codes."""
 
         def write(connection: Connection) -> None:
             now, user_id = self._context.clock(), census.find(connection, who)
@@ -122,11 +124,11 @@ class Administration(Oversight):
         return self._write(doer, write)
 
     def end_sessions(self, doer: Doer, who: Who, *, tokens: bool = False) -> Future[int]:
-        """End all sessions of the user, with `tokens` the API tokens too; how many."""
+        """End all sessions of the user, with `tokens` the API tokens too; return their number."""
         return self._context.walk(self._end_sessions(doer, who, tokens))
 
     def set_quota(self, doer: Doer, who: Who, keys: int | None, size: int | None) -> Future[None]:
-        """How many keys and bytes this user may keep; None for what everybody may. Raises BadRequest."""
+        """Set how many keys and bytes this user may keep; None means the server's default. Raises BadRequest."""
         if not all(limit is None or 0 <= limit <= MOST_QUOTA for limit in (keys, size)):
             raise BadRequest(f"A quota is a whole number from 0 to {MOST_QUOTA}.", field="quota")
 
@@ -138,22 +140,22 @@ class Administration(Oversight):
         return self._write(doer, write)
 
     def note_download(self, doer: Doer, size: int) -> Future[None]:
-        """A backup, which holds what everybody keeps, is about to leave the house: every user sees that."""
+        """Record that a backup, which holds every user's data, is about to be downloaded; every user sees the entry."""
         now = self._context.clock()
         return self._write(doer, lambda db: audit.write_for_all(db, now, doer, "backup_downloaded", bytes=size))
 
     # the first superuser
 
     def has_superuser(self) -> Future[bool]:
-        """Whether anybody is a superuser, be it one who is disabled."""
+        """Return whether there is a superuser, even a disabled one."""
         return self._context.look_up(setup.has_superuser, SYSTEM)
 
     def setup_link(self) -> Future[Ticket]:
-        """A link that makes the first superuser, good once and for a day; an older one is good no more."""
+        """Return a link that makes the first superuser, good once and for a day; older ones become invalid."""
         return self._context.note(lambda db: links.make(db, "setup", None, self._context.clock(), self._context.tokens))
 
     def check_setup(self, secret: str) -> Future[None]:
-        """Fails with LinkExpired for a link that makes no superuser any more."""
+        """Fail with LinkExpired for a link that makes no superuser any more."""
 
         def read(connection: Connection) -> None:
             setup.find(connection, secret, self._context.clock())
@@ -163,16 +165,16 @@ class Administration(Oversight):
     def use_setup(
         self, secret: str, username: str, password: str, visit: Visit, *, replacing: str | None = None
     ) -> Future[SignedIn]:
-        """The first superuser, signed in; the link is used up.
+        """Create the first superuser and sign them in; the link is used up.
 
         Fails with LinkExpired, InvalidName, InvalidPassword or NameTaken.
         """
         return self._context.walk(setup.use(self._context, secret, username, password, visit, replacing))
 
-    # the steps of it
+    # implementation
 
     def _end(self, doer: Doer, fn: Callable[[Connection], tuple[T, list[Ended]]]) -> Steps[T]:
-        """As `_write`, for what ends sessions too."""
+        """Like `_write`, for transactions that also end sessions."""
         return (yield from self._context.end(self._if_able(doer, fn), Client(doer.id)))
 
     def _undo(self, doer: Doer, who: Who, action: str, condition: ColumnElement[bool], **values: None) -> Future[None]:
@@ -240,7 +242,7 @@ class Administration(Oversight):
         def write(connection: Connection) -> tuple[None, list[Ended]]:
             now, user_id = self._context.clock(), census.find(connection, who)
             _keep_one(connection, user_id)
-            # who has deleted their own account could still sign in again
+            # users who deleted their own account could still sign in again
             ours = User.deleted_at.is_(None) | (User.deleted_by == "self")
             if not _change(connection, user_id, ours, deleted_at=now, deleted_by="admin"):
                 return None, []
@@ -278,18 +280,18 @@ class Administration(Oversight):
 
 
 def _change(connection: Connection, user_id: int, *condition: ColumnElement[bool], **values: Any) -> bool:
-    """Whether there was something to change."""
+    """Update the user if `condition` holds; return whether it did."""
     return connection.execute(update(User).where(User.id == user_id, *condition).values(**values)).rowcount == 1
 
 
 def _keep_one(connection: Connection, user_id: int) -> None:
-    """Raises Forbidden where nobody would be left to undo it."""
+    """Raise Forbidden if this is the last superuser: nobody would be left to undo the command."""
     if users.only_superuser(connection, user_id):
         raise Forbidden("This is the only superuser. Make somebody else one first.", needs="another_superuser")
 
 
 def _open_account(connection: Connection, who: Who) -> int:
-    """The id of somebody who may sign in. Raises Forbidden: a new password would be of no use to them."""
+    """Return the id of a user who may sign in. Raise Forbidden for others: a new password would not help them."""
     user_id = census.find(connection, who)
     shut = select(User.disabled_at, User.deleted_at).where(User.id == user_id)
     disabled_at, deleted_at = connection.execute(shut).one()
@@ -301,6 +303,6 @@ def _open_account(connection: Connection, who: Who) -> int:
 
 
 def _new_password() -> str:
-    """100 random bits, made to be read out and typed."""
+    """Return 100 random bits as text that is easy to read out and type."""
     text = base64.b32encode(secrets.token_bytes(13)).decode().lower()[:20]
     return "-".join(text[at : at + 5] for at in range(0, len(text), 5))

@@ -1,11 +1,11 @@
-"""What people call the program at the other end: "Firefox on Linux", from its `User-Agent`.
+"""Client names for people, such as "Firefox on Linux", from the `User-Agent` header.
 
-Words of our own only, so nothing that a client sends is shown to anybody.
+The names come from tables in this module, so nothing that a client sends is shown to anybody.
 """
 
 UNKNOWN = "Unknown client"
 
-# the first mark that is found counts: browsers name their ancestors too, so the youngest come first
+# the first match counts: browsers name their ancestors too, so the youngest come first
 _BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -49,7 +49,7 @@ _PROGRAMS = (
 
 
 def label(user_agent: str) -> str:
-    """The name of that browser and its system, or of that program; "Unknown client" for anything else."""
+    """Return the name of the browser and its system, or of the program; "Unknown client" for anything else."""
     if user_agent.startswith("Mozilla/"):
         browser, system = _first(_BROWSERS, user_agent), _first(_SYSTEMS, user_agent)
         if browser:

@@ -1,7 +1,8 @@
-"""The audit log: what was done to accounts and to the house, by whom, from where. Only ever appended to.
+"""Audit log: actions on accounts and on the server, with actor and address. Append-only.
 
-An entry is written inside the transaction of what it tells of, so there is neither one without the other. It holds ids
-and no names, and never a password, a token, a code or a value.
+Invariants:
+1. An entry is written in the transaction of the action it records, so neither exists without the other.
+2. It holds ids and no names, and never a password, a token, a code or a value.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from realtime_kv.core.models import AuditRow, Meta, User
 
 Actor = Literal["user", "admin", "nobody", "cli", "house"]
 
-# everything that is ever written down, so that pages can name it and filters offer it
+# all actions in the log, so that pages can name them and filters offer them
 ACTIONS = {
     "sign_up": "Signed up",
     "sign_in": "Signed in",
@@ -64,7 +65,7 @@ ACTIONS = {
 
 @dataclass(frozen=True)
 class AuditShown:
-    """An entry, as the user whom it concerns sees it; `at` in milliseconds, `title` for people."""
+    """An entry as its user sees it; `at` in milliseconds, `title` for people."""
 
     id: int
     at: int
@@ -77,14 +78,14 @@ class AuditShown:
     detail: dict[str, Any]
 
 
-# in `meta`: which entries every user sees, by id
+# in `meta`: ids of the entries that every user sees
 FOR_ALL = "audit_for_all"
 MOST_FOR_ALL = 100
 
 
 @dataclass(frozen=True)
 class Doer:
-    """Who does something, and from where; `id` is None for nobody, the command line and the house itself."""
+    """The actor of an action, and its client; `id` is None for nobody, the command line and the server itself."""
 
     actor: Actor
     id: int | None
@@ -105,7 +106,7 @@ def write(
     ok: bool = True,
     **detail: Any,
 ) -> None:
-    """Append one entry, about the account `user_id` (None: about the house)."""
+    """Append one entry about the account `user_id` (None: about the server)."""
     assert action in ACTIONS, action
     connection.execute(
         insert(AuditRow).values(
@@ -123,10 +124,10 @@ def write(
 
 
 def write_for_all(connection: Connection, now: int, doer: Doer, action: str, **detail: Any) -> None:
-    """Append one entry about the house that every user is to see among their own."""
+    """Append one entry about the server that every user sees among their own."""
     write(connection, now, doer, action, None, **detail)
     written = connection.execute(select(func.max(AuditRow.id))).scalar_one()
-    # looking for them among the entries about nobody would take as long as a stranger can make it
+    # Searching the entries without an account for them would take as long as strangers can make it.
     known = [*_for_all(connection), written][-MOST_FOR_ALL:]
     text = msgspec.json.encode(known).decode()
     statement = sqlite.insert(Meta).values(name=FOR_ALL, value=text)
@@ -134,7 +135,7 @@ def write_for_all(connection: Connection, now: int, doer: Doer, action: str, **d
 
 
 def of_user(connection: Connection, user_id: int, before: int | None, limit: int) -> list[AuditShown]:
-    """The entries about this user with ids below `before`, the last first; and those about the house for all users."""
+    """Return entries about this user or for all users, with ids below `before`, newest first."""
     joined = select(User.created_at).where(User.id == user_id).scalar_subquery()
     for_all = AuditRow.id.in_(_for_all(connection)) & (AuditRow.at >= joined)
     which: list[ColumnElement[bool]] = [(AuditRow.user_id == user_id) | for_all]
@@ -149,7 +150,7 @@ def of_user(connection: Connection, user_id: int, before: int | None, limit: int
             ACTIONS.get(row.action, row.action),
             row.actor,
             row.ok,
-            # that a superuser was there is for the user to know, not where they sit
+            # users learn that a superuser acted, not from which address
             "" if row.actor == "admin" else row.address,
             row.label,
             msgspec.json.decode(row.detail) if row.detail else {},

@@ -1,4 +1,4 @@
-"""What a superuser sees of the people: who there is, what they keep, and which keys; never a value.
+"""Queries about users for superusers: users, their totals, sessions and keys; a value only through `value`.
 
 Entries and totals are those of the tables: flush first.
 """
@@ -19,7 +19,7 @@ Who = int | str
 Sort = Literal["username", "entries", "bytes", "seen", "tabs", "created"]
 Status = Literal["active", "disabled", "deleted"]
 
-# by what a list can be ordered: names from A, everything else from the most
+# orders of the list: names from A, everything else from the highest
 _ORDERS: dict[str, str] = {
     "username": "u.folded",
     "entries": "entries DESC, u.folded",
@@ -54,7 +54,7 @@ SELECT key, {_SIZE}, revision, version, created_at, updated_at, expires_at, dele
 FROM entries WHERE user_id = :user AND key >= :start AND key < :end
 ORDER BY key LIMIT :limit + 1
 """
-# greater than whatever can follow in a key of 512 bytes
+# greater than any text that can follow in a key of 512 bytes
 _LAST = "\U0010ffff" * 129
 _ENTRY = """
 SELECT key, value, revision, created_at, updated_at, deleted_at FROM entries WHERE user_id = :user AND key = :key
@@ -63,7 +63,7 @@ SELECT key, value, revision, created_at, updated_at, deleted_at FROM entries WHE
 
 @dataclass(frozen=True)
 class UserShown:
-    """A user, as a superuser sees them. Times in milliseconds; a quota of None is the house's."""
+    """A user as superusers see them. Times in milliseconds; a quota of None is the server's default."""
 
     id: int
     username: str
@@ -86,13 +86,13 @@ class UserShown:
 
     @property
     def status(self) -> Status:
-        """Deleted counts for more than disabled."""
+        """Deleted takes precedence over disabled."""
         return "deleted" if self.deleted_at is not None else "disabled" if self.disabled_at is not None else "active"
 
 
 @dataclass(frozen=True)
 class Users:
-    """One page of the users that were looked for, how many those are, and what the whole house holds."""
+    """One page of the users found, the number found, and the server's totals."""
 
     users: list[UserShown]
     found: int
@@ -105,7 +105,7 @@ class Users:
 
 @dataclass(frozen=True)
 class SessionShown:
-    """A session or API token (`kind`: `session`, `token`) that goes on; one without an end has no `expires_at`."""
+    """An active session or API token (`kind`: `session`, `token`); `expires_at` is None if it does not expire."""
 
     id: str
     kind: str
@@ -120,7 +120,7 @@ class SessionShown:
 
 @dataclass(frozen=True)
 class EntryShown:
-    """A key and how things stand with it; `bytes` as the quota counts them. One in the trash has `deleted_at`."""
+    """A key and its metadata; `bytes` as the quota counts them. `deleted_at` is set for a key in the trash."""
 
     key: str
     bytes: int
@@ -134,7 +134,7 @@ class EntryShown:
 
 @dataclass(frozen=True)
 class Entries:
-    """One page of a user's keys; `next` is the key to go on behind, None on the last page."""
+    """One page of a user's keys; `next` is the key to continue after, None on the last page."""
 
     entries: list[EntryShown]
     next: str | None
@@ -142,7 +142,7 @@ class Entries:
 
 @dataclass(frozen=True)
 class Revealed:
-    """One value, as JSON text; of a key in the trash it is the last one."""
+    """One value, as JSON text; for a key in the trash, its last value."""
 
     key: str
     value: str
@@ -155,8 +155,8 @@ class Revealed:
 def users(
     connection: Connection, now: int, *, search: str, sort: Sort, page: int, size: int, tabs: Mapping[int, int]
 ) -> Users:
-    """Those whose name contains `search`, a page of them (from 1); `tabs` is how many each has open."""
-    # what people type is text to be found, not a pattern
+    """Return a page (from 1) of the users whose name contains `search`; `tabs` is how many each has open."""
+    # the search is plain text, not a pattern
     where = "WHERE instr(u.folded, :search)" if search else ""
     asked: dict[str, Any] = {"now": now, "tabs": msgspec.json.encode(tabs).decode(), "search": search.lower()}
     count = f"SELECT count(*) FROM users AS u {where}"
@@ -170,7 +170,7 @@ def users(
 
 
 def user(connection: Connection, now: int, who: Who, tabs: Mapping[int, int] | None = None) -> UserShown:
-    """This user, by id or by name. Raises NotFound."""
+    """Return this user, by id or by name. Raises NotFound."""
     user_id = find(connection, who)
     known = {user_id: (tabs or {}).get(user_id, 0)}
     asked = {"now": now, "tabs": msgspec.json.encode(known).decode(), "user": user_id}
@@ -178,9 +178,9 @@ def user(connection: Connection, now: int, who: Who, tabs: Mapping[int, int] | N
 
 
 def find(connection: Connection, who: Who) -> int:
-    """The id of a user, by id or by name. Raises NotFound."""
+    """Return the id of a user, by id or by name. Raises NotFound."""
     if isinstance(who, int):
-        # what is no SQLite integer is nobody's
+        # a number too large for SQLite is no user's id
         wanted = select(User.id).where(User.id == who) if who < 2**63 else None
     else:
         wanted = select(User.id).where(User.folded == folded) if (folded := names.folded(who)) else None
@@ -191,15 +191,15 @@ def find(connection: Connection, who: Who) -> int:
 
 
 def sessions(connection: Connection, now: int, user_id: int) -> list[SessionShown]:
-    """What the user is signed in with, and their API tokens: the latest used first."""
+    """Return the user's active sessions and API tokens, the most recently used first."""
     rows = connection.execute(text(_SESSIONS), {"user": user_id, "now": now})
-    # the day of one that has no end is of no interest
+    # the end of a token that does not expire is a placeholder
     return [SessionShown(*(*row[:-2], row[-2] if row[-2] < NEVER else None, row[-1])) for row in rows]
 
 
 def entries(connection: Connection, user_id: int, *, prefix: str, after: str | None, limit: int) -> Entries:
-    """The user's keys that start with `prefix`, behind `after`, in byte order; those in the trash too."""
-    # a key has no control characters, so this is the smallest text behind `after`
+    """Return the user's keys that start with `prefix`, after `after`, in byte order, including the trash."""
+    # a key has no control characters, so this is the smallest text after `after`
     start = prefix if after is None else max(prefix, after + "\0")
     asked = {"user": user_id, "start": start, "end": prefix + _LAST, "limit": limit}
     shown = [EntryShown(*row) for row in connection.execute(text(_ENTRIES), asked)]
@@ -207,7 +207,7 @@ def entries(connection: Connection, user_id: int, *, prefix: str, after: str | N
 
 
 def value(connection: Connection, user_id: int, key: str) -> Revealed:
-    """The value itself. Raises NotFound."""
+    """Return the value of a key. Raises NotFound."""
     row = connection.execute(text(_ENTRY), {"user": user_id, "key": key}).first()
     if row is None:
         raise NotFound("There is no such key.")

@@ -1,11 +1,11 @@
 """Budget of wrong second-step codes: 100 for an account (NIST SP 800-63B 5.2.2), then only a recovery code counts.
 
-Six digits can be guessed in time by somebody who knows the password, however slow each guess is. So wrong codes are
-counted in the database, by network: neither waiting nor a restart ends that.
+An attacker who knows the password can guess six digits in time, however slow each guess is. So wrong codes are counted
+in the database, by network: neither waiting nor a restart resets the count.
 
 Invariants:
-1. A right code from a network ends the count of that network only: the owner's own sign-ins give nobody new guesses.
-2. The count ends with a recovery code, the owner's password in a session, a new enrolment, or an act of a superuser.
+1. A correct code from a network resets the count of that network only: the owner's sign-ins give nobody new guesses.
+2. A recovery code, the owner's password in a session, a new enrolment or a superuser resets the whole count.
 3. Recovery codes are not counted: 120 random bits cannot be guessed.
 """
 
@@ -17,16 +17,16 @@ from sqlalchemy.dialects.sqlite import insert
 from realtime_kv.core.models import SecondStepFailures
 
 MAX_FAILURES = 100
-# wrong codes while two-step sign-in is being set up; then it begins again, with the password
+# wrong codes during the setup of two-step sign-in; after them it starts again, with the password
 MAX_ENROLMENT_FAILURES = 20
 
-# stands for a network where codes of a secret are counted that is not in use yet
+# stands for a network: counts wrong codes for a secret that is not in use yet
 _ENROLMENT = "enrolment"
 
 
 @dataclass(frozen=True)
 class CodeBudget:
-    """How many wrong codes there were, and when the last one came (milliseconds; None: there was none)."""
+    """The number of wrong codes, and the time of the last one (milliseconds; None: there was none)."""
 
     failures: int
     last_at: int | None
@@ -37,7 +37,7 @@ class CodeBudget:
 
 
 def of_user(connection: Connection, user_id: int) -> CodeBudget:
-    """The budget as it stands."""
+    """Return the current budget of the user."""
     counted = select(func.coalesce(func.sum(SecondStepFailures.count), 0), func.max(SecondStepFailures.last_at)).where(
         SecondStepFailures.user_id == user_id, SecondStepFailures.network != _ENROLMENT
     )
@@ -45,13 +45,13 @@ def of_user(connection: Connection, user_id: int) -> CodeBudget:
 
 
 def record_failure(connection: Connection, user_id: int, network: str, now: int) -> CodeBudget:
-    """One wrong code more, from this network."""
+    """Count one wrong code from this network; return the budget."""
     _count(connection, user_id, network, now)
     return of_user(connection, user_id)
 
 
 def record_enrolment_failure(connection: Connection, user_id: int, now: int) -> bool:
-    """One wrong code more for a secret that is yet to be confirmed; whether there were too many."""
+    """Count one wrong code for a secret that is not confirmed yet; return whether there were too many."""
     _count(connection, user_id, _ENROLMENT, now)
     counted = select(SecondStepFailures.count).where(
         SecondStepFailures.user_id == user_id, SecondStepFailures.network == _ENROLMENT
@@ -60,14 +60,14 @@ def record_enrolment_failure(connection: Connection, user_id: int, now: int) -> 
 
 
 def forget_network(connection: Connection, user_id: int, network: str) -> None:
-    """A right code came from this network."""
+    """Reset the count of this network, after a correct code from it."""
     connection.execute(
         delete(SecondStepFailures).where(SecondStepFailures.user_id == user_id, SecondStepFailures.network == network)
     )
 
 
 def reset(connection: Connection, user_id: int) -> None:
-    """Start counting anew."""
+    """Reset the whole count of the user."""
     connection.execute(delete(SecondStepFailures).where(SecondStepFailures.user_id == user_id))
 
 

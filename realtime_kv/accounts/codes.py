@@ -1,4 +1,4 @@
-"""Recovery codes: ten for each user, good once each, as a way back in and as the second way of the second step.
+"""Recovery codes: ten single-use codes per user, for account recovery and as the alternative second step.
 
 Each is 120 random bits, so its SHA-256 is enough to keep (OWASP ASVS 5.0, 6.5.2 asks for a slow hash below 112).
 """
@@ -14,13 +14,13 @@ from realtime_kv.core.models import RecoveryCode
 
 COUNT = 10
 _BYTES = 15
-# base32 without what is read as something else; typed in any case, with or without hyphens
+# base32, with look-alike characters mapped; typed in any case, with or without hyphens
 _READ_AS = str.maketrans("018", "OLB")
 _CODE = re.compile(r"[A-Z2-7]{24}")
 
 
 def renew(connection: Connection, user_id: int, tokens: Callable[[int], bytes]) -> tuple[str, ...]:
-    """Ten new codes, at the only moment when they are known here; the old ones are gone."""
+    """Replace the user's codes by ten new ones and return them; only their hashes are kept."""
     made = tuple(_shown(tokens(_BYTES)) for _ in range(COUNT))
     connection.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     rows = [{"user_id": user_id, "code_hash": _hash(code)} for code in made]
@@ -29,7 +29,7 @@ def renew(connection: Connection, user_id: int, tokens: Callable[[int], bytes]) 
 
 
 def use(connection: Connection, user_id: int, typed: str, now: int) -> bool:
-    """Whether this is one of the user's codes that was not used yet; now it is."""
+    """Mark this code as used; return whether it was an unused code of the user."""
     code = plain(typed)
     if code is None:
         return False
@@ -46,13 +46,13 @@ def use(connection: Connection, user_id: int, typed: str, now: int) -> bool:
 
 
 def left(connection: Connection, user_id: int) -> int:
-    """How many codes the user has left."""
+    """Return how many unused codes the user has."""
     counted = select(func.count()).where(RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None))
     return connection.execute(counted).scalar_one()
 
 
 def plain(typed: str) -> str | None:
-    """The code as it is compared; None for what can be none."""
+    """Return the normalized code, for comparison; None for text that cannot be a code."""
     if len(typed) > 64:
         return None
     code = re.sub(r"[\s-]", "", typed).upper().translate(_READ_AS)

@@ -1,4 +1,4 @@
-"""The password again, before something that cannot be taken back: who finds an open browser does not know it."""
+"""Re-authentication: ask for the password before an irreversible action, against misuse of an unattended session."""
 
 from sqlalchemy import Connection
 
@@ -13,7 +13,7 @@ from realtime_kv.core.errors import InvalidCredentials
 
 
 def confirm(context: Context, caller: Caller, password: str, visit: Visit = NOWHERE) -> Steps[Candidate]:
-    """Who is calling, if this is their password. Raises Forbidden, InvalidCredentials or RateLimited."""
+    """Return the caller's account if this is their password. Raise Forbidden, InvalidCredentials or RateLimited."""
     require_session(caller)
     context.limits.confirm(caller.session_id, caller.user_id)
     if not passwords.could_be(password):
@@ -31,7 +31,7 @@ def confirm(context: Context, caller: Caller, password: str, visit: Visit = NOWH
 
 
 def still(connection: Connection, caller: Caller, confirmed: Candidate, now: int) -> None:
-    """In the write: raises Unauthenticated or InvalidCredentials for what has ended or changed meanwhile."""
+    """Recheck in the write: raise Unauthenticated if the session ended, InvalidCredentials if the password changed."""
     sessions.check(connection, caller, now)
     found = users.by_id(connection, caller.user_id)
     if found is None or found.password_hash != confirmed.password_hash:

@@ -1,8 +1,10 @@
-"""What every part of accounts works with: the writer, the readers, the hashing threads, the clock, the limits.
+"""Shared context of the account modules: writer, readers, hashing threads, clock, rate limits.
 
-Nothing here blocks: every answer is a future, and several in a row are `Steps`. Work is queued per user, where the user
-is known, else per network. Identity requests (who is calling, signing in and out) have a reader of their own, so that
-nothing that takes long is ever in front of them.
+Invariants:
+1. Nothing here blocks: every answer is a future, and several in a row are `Steps`.
+2. Work is queued per user if the user is known, else per network.
+3. Identity requests (who is calling, signing in and out) have a reader of their own, so that no slow request delays
+   them.
 """
 
 import logging
@@ -31,40 +33,40 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-# passwords that are hashed at once, 19 MiB each; and that may wait for it
+# concurrent password hashes, 19 MiB each; and the limit of waiting ones
 HASHING_THREADS = 2
 MAX_HASHES_WAITING = 64
 
 
 class Writer(Protocol):
-    """The core's writer, as far as accounts need it."""
+    """The methods of the core's writer that accounts use."""
 
     def run(self, fn: Callable[[Connection], T], client: Client = ...) -> Future[T]:
-        """`fn` alone in its own transaction; the future resolves once that is durable."""
+        """Run `fn` alone in its own transaction; the future resolves once that is durable."""
 
     def flush(self, user_id: int | None) -> Future[None]:
-        """Bring the tables of this user, or of all, up to date."""
+        """Bring the tables of this user, or of all users, up to date."""
 
     def note(self, fn: Callable[[Connection], T], client: Client = ...) -> Future[T]:
-        """As `run`, for what ends no session and touches no space or quota."""
+        """Like `run`, for functions that end no session and change no space or quota."""
 
     def end(
         self, fn: Callable[[Connection], tuple[T, Sequence[Any]]], client: Client = ...
     ) -> Future[tuple[T, Sequence[Any]]]:
-        """As `note`, for what may end sessions too; comes before everything else."""
+        """Like `note`, for functions that may end sessions; precedes all other work."""
 
 
 class Readers(Protocol):
-    """Reading threads, before which work waits in turns."""
+    """A fair pool of reading threads."""
 
     def submit(
         self, fn: Callable[[Connection], T], client: Client = ..., *, kind: str = ..., expected_ms: float = ...
     ) -> Future[T]:
-        """`fn` with a connection that only reads."""
+        """Run `fn` with a read-only connection."""
 
 
 class Context:
-    """Shared by the parts of one house's accounts."""
+    """State shared by the account modules of one server."""
 
     def __init__(
         self,
@@ -82,8 +84,8 @@ class Context:
     ) -> None:
         """`clock` is the wall clock, `steady` a monotonic one; both in milliseconds.
 
-        `identity` are the readers of identity requests; the same as `readers` where it is not given.
-        `check_room` raises Unavailable when the disk is nearly full.
+        `identity` are the readers of identity requests; the default is `readers`. `check_room` raises Unavailable when
+        the disk is nearly full.
         """
         self.runtime = runtime
         self.config = config
@@ -109,30 +111,30 @@ class Context:
         self._watchers: list[Callable[[Ended], None]] = []
 
     def watch(self, fn: Callable[[Ended], None]) -> None:
-        """Tell `fn`, on the edge's thread, of every session that is over."""
+        """Call `fn` on the event loop's thread for every session that has ended."""
         self._watchers.append(fn)
 
     def walk(self, steps: Steps[T]) -> Future[T]:
-        """The future of what `steps` returns or raises."""
+        """Run `steps`; return the future of its result or error."""
         return walk(self.runtime, steps)
 
     def write(self, fn: Callable[[Connection], T], by: Client = SYSTEM) -> Future[T]:
-        """`fn(connection)` in a transaction of its own; what it raises undoes it.
+        """Run `fn(connection)` in a transaction of its own; an exception rolls it back.
 
-        For what changes a quota, or reads or removes entries; `note` costs everybody else much less.
+        For functions that change a quota, or read or remove entries; `note` costs other users much less.
         """
         return self._writer.run(fn, by)
 
     def note(self, fn: Callable[[Connection], T], by: Client = SYSTEM) -> Future[T]:
-        """As `write`, for what ends no session, changes no quota and looks at no entry; shares its transaction."""
+        """Like `write`, in a shared transaction: `fn` must end no session, change no quota and read no entry."""
         return self._writer.note(fn, by)
 
     def end(
         self, fn: Callable[[Connection], tuple[T, list[Ended]]], by: Client = SYSTEM, *, apart: bool = False
     ) -> Steps[T]:
-        """As `note`, for what ends sessions too: once that is durable, their tabs are told and closed.
+        """Like `note`, for functions that end sessions: once that is durable, their tabs are told and closed.
 
-        It comes before other account work, unless it is `apart`: what certainly ends none.
+        It precedes other account work, unless it is `apart`, which asserts that no session ends.
         """
         answer: T
         answer, ended = yield (self._writer.note(fn, by) if apart else self._writer.end(fn, by))
@@ -141,34 +143,34 @@ class Context:
         return answer
 
     def read(self, fn: Callable[[Connection], T], by: Client = SYSTEM, kind: str = "accounts") -> Future[T]:
-        """`fn(connection)` with one reading of the database; for lists, and whatever may take long."""
+        """Run `fn(connection)` on one snapshot of the database; for lists and other reads that may take long."""
         return self._readers.submit(_reading(fn), by, kind=kind)
 
     def look_up(self, fn: Callable[[Connection], T], by: Client) -> Future[T]:
-        """As `read`, for identity requests: nothing that takes more than a row or two of one account."""
+        """Like `read`, for identity requests: only reads of a row or two of one account."""
         return self._identity.submit(_reading(fn), by, kind="identity", expected_ms=0.2)
 
     def flush(self, user_id: int | None = None) -> Future[None]:
-        """The tables of this user, or of all, up to date: before their entries are read here."""
+        """Bring the tables of this user, or of all users, up to date, before their entries are read."""
         return self._writer.flush(user_id)
 
     def hash(self, password: str, username: str, by: Client) -> Future[str]:
-        """The hash to keep of a new password, which is judged first. Fails with InvalidPassword or RateLimited."""
+        """Check a new password's strength and return its hash. Fails with InvalidPassword or RateLimited."""
         return self._hash(by, lambda hasher: hasher.judge_and_digest(password, username))
 
     def rehash(self, password: str, by: Client) -> Future[str]:
-        """A hash of today's kind of a password that need not be judged. Fails with RateLimited."""
+        """Return a hash with the current parameters, without a strength check. Fails with RateLimited."""
         return self._hash(by, lambda hasher: hasher.digest(password))
 
     def verify(self, known_hash: str, password: str, by: Client) -> Future[bool]:
-        """Whether this is the password. Fails with RateLimited when too much of this client is waiting."""
+        """Return whether this is the password. Fails with RateLimited when too much work of this client is waiting."""
         return self._hash(by, lambda hasher: hasher.matches(known_hash, password))
 
     def _hash(self, by: Client, fn: Callable[[Here], T]) -> Future[T]:
         return self._hashing.submit(fn, by, kind="hash")
 
     def tell(self, ended: list[Ended]) -> None:
-        """Let the watchers hear of these sessions, which are over for good."""
+        """Tell the watchers of these sessions, which have ended for good."""
         for end in ended:
             for watcher in self._watchers:
                 try:
@@ -177,7 +179,7 @@ class Context:
                     log.exception("a watcher of sessions failed")
 
     def restorable(self) -> int:
-        """Who has deleted their account after this moment is not purged yet, and may come back."""
+        """Return the time (milliseconds) since when deleted accounts are not purged yet and can be restored."""
         return self.clock() - self.config.account_days * DAY
 
     def stop(self) -> None:
@@ -186,7 +188,7 @@ class Context:
 
 
 def record_client(limit_log: LimitLog | None, limit: str, client: Client) -> None:
-    """Record that the work of `client`, a user or a network, was refused because too much of it was waiting."""
+    """Record that work of `client`, a user or a network, was refused because too much of it was waiting."""
     if limit_log is None:
         return
     if isinstance(client.user, int):
@@ -197,24 +199,24 @@ def record_client(limit_log: LimitLog | None, limit: str, client: Client) -> Non
 
 
 def require_session(caller: Caller) -> None:
-    """Raises Forbidden for an API token: accounts are managed by people who are signed in."""
+    """Raise Forbidden for an API token: only signed-in people manage accounts."""
     if caller.kind != "session":
         raise Forbidden("An API token may not do that; sign in.", needs="session")
 
 
 def stranger(visit: Visit) -> Client:
-    """Somebody who is not known yet, as a client: by network."""
+    """Return an unknown caller as a client of the fair queue: by network."""
     return Client(network_of(visit.address))
 
 
 def member(caller: Caller) -> Client:
-    """A caller as a client: by user, and by session within the user."""
+    """Return a caller as a client of the fair queue: by user, and by session within the user."""
     return Client(caller.user_id, caller.session_id, caller)
 
 
 def _reading(fn: Callable[[Connection], T]) -> Callable[[Connection], T]:
     def read(connection: Connection) -> T:
-        # closed again: a transaction left open would go on showing this connection the past
+        # A transaction left open would keep this connection on an old snapshot.
         with connection.begin():
             return fn(connection)
 

@@ -1,6 +1,6 @@
-"""At the door, before anybody is let in: which credentials came, from which address and program (protocol §4).
+"""Request credentials: the token, address and program of an unauthenticated request (protocol §4).
 
-Both doors ask here, with nothing but a WSGI environ and, for a socket, the `auth` of its CONNECT.
+HTTP and Socket.IO both use it, with only a WSGI environ and, for a socket, the `auth` of its CONNECT.
 """
 
 from collections.abc import Mapping
@@ -12,23 +12,23 @@ from realtime_kv.accounts.cookies import session_token
 from realtime_kv.accounts.visit import Visit
 from realtime_kv.config import Config
 
-# In a WSGI environ, once somebody looked: the credential that was found, a token or the id of a Socket.IO session that
-# has joined, and whose it is, by the user's id; or NOBODY. It is not there for a static file, for instance.
+# In a WSGI environ, once credentials were checked: the credential found (a token, or the id of a Socket.IO session that
+# has joined) and the id of its user, or NOBODY. Absent for a static file, for instance.
 RECOGNISED = "realtime_kv.recognised"
 Recognised = tuple[str, int | None]
 NOBODY: Recognised = ("", None)
-# In a WSGI environ: tells whether the client has closed the connection, so that nobody waits for the answer.
+# In a WSGI environ: tells whether the client has closed the connection, so that nothing waits for the answer.
 HUNG_UP = "realtime_kv.hung_up"
-# In a WSGI environ: the request was refused because its caller had asked for too much.
+# In a WSGI environ: the request was refused because its caller exceeded a rate limit.
 TOO_MUCH = "realtime_kv.too_much"
 
 Kind = Literal["bearer", "cookie"] | None
 
 
 def credentials(environ: Mapping[str, Any], config: Config, auth: object = None) -> tuple[str, Kind]:
-    """The token that came, and how: of a cookie and a bearer token the token counts, good or bad.
+    """Return the token and how it was sent. A bearer token takes precedence over a cookie, even if it is invalid.
 
-    A token in a URL is not looked at: URLs end up in logs, histories and `Referer`.
+    Tokens in URLs are ignored: URLs end up in logs, histories and `Referer`.
     """
     if isinstance(auth, Mapping) and auth.get("token") is not None:
         token = auth["token"]
@@ -55,5 +55,5 @@ def address(environ: Mapping[str, Any], config: Config) -> str:
 
 
 def visit(environ: Mapping[str, Any], config: Config) -> Visit:
-    """Where this comes from, as sessions and the audit log keep it: "Firefox on Linux", and the address."""
+    """Return the client's program and address as sessions and the audit log keep them, such as "Firefox on Linux"."""
     return Visit(agents.label(str(environ.get("HTTP_USER_AGENT", ""))), address(environ, config))

@@ -1,4 +1,4 @@
-"""Reading the whole audit log: filtered, newest first, in pages that do not shift while it grows."""
+"""Audit log queries: filtered, newest first, in pages that do not shift while the log grows."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +17,9 @@ ACTORS = ("user", "admin", "nobody", "cli", "house")
 
 @dataclass(frozen=True)
 class Filters:
-    """What to look for; empty ones let everything through. `user` and `actor` are names or ids.
+    """Filters of a query; empty ones match everything. `user` and `actor` are names or ids.
 
-    `actor` may also be a kind of doer (`cli`). Times in milliseconds: from `since` on, before `until`.
+    `actor` may also be a kind of actor (`cli`). Times in milliseconds: from `since` on, before `until`.
     """
 
     user: str = ""
@@ -34,7 +34,7 @@ EVERYTHING = Filters()
 
 @dataclass(frozen=True)
 class Event:
-    """One entry of the log. The names are those of today, None for nobody and for those who are gone."""
+    """One entry of the log. Names are current ones, None for nobody and for purged users."""
 
     id: int
     at: int
@@ -51,20 +51,20 @@ class Event:
 
     @property
     def title(self) -> str:
-        """What was done, for people."""
+        """The action, for people."""
         return ACTIONS.get(self.action, self.action)
 
 
 @dataclass(frozen=True)
 class Events:
-    """One page, newest first; `next` is the id to go on before, None on the last page."""
+    """One page, newest first; `next` is the id to continue before, None on the last page."""
 
     events: list[Event]
     next: int | None
 
 
 def page(connection: Connection, filters: Filters, *, before: int | None, limit: int) -> Events:
-    """Up to `limit` entries older than the one with the id `before`."""
+    """Return up to `limit` entries older than the one with the id `before`."""
     doer, concerned = aliased(User), aliased(User)
     statement = (
         select(
@@ -105,7 +105,7 @@ def page(connection: Connection, filters: Filters, *, before: int | None, limit:
 
 
 def was_noted(connection: Connection, action: str, doer: Doer, user_id: int, since: int, now: int) -> bool:
-    """Whether the log has this of the doer and the account since then; an entry from the future does not count."""
+    """Return whether the log has this action of the actor on the account after `since`; future entries do not count."""
     noted = select(AuditRow.id).where(
         AuditRow.user_id == user_id,
         AuditRow.action == action,
@@ -118,12 +118,12 @@ def was_noted(connection: Connection, action: str, doer: Doer, user_id: int, sin
 
 
 def _id(connection: Connection, who: str) -> int:
-    """Whom a filter means: names are looked up first, since a name may be made of digits; -1 is nobody."""
+    """Return the id that a filter means, -1 for nobody. Names are looked up first, as a name may consist of digits."""
     folded = names.folded(who)
     found = connection.execute(select(User.id).where(User.folded == folded)).scalar_one_or_none() if folded else None
     if found is not None:
         return found
-    # those who are gone have their id still
+    # purged users keep their id in the log
     return int(who) if who.isascii() and who.isdecimal() and len(who) <= 18 else -1
 
 

@@ -1,10 +1,10 @@
-"""Where passwords are judged and hashed: in processes of their own, which let everybody else go first.
+"""Password hashing in subprocesses of low priority.
 
-A hash is 20 to 40 ms of nothing but computing. On a thread of the server it competes with the hub for processors; and a
-thread that lets the others go first (`nice`) may have to do so while it holds the interpreter lock, for which the hub
-then waits, too (docs/decisions/0006). Passwords go to these processes through a pipe and nowhere else.
+A hash is 20 to 40 ms of pure computing. On a thread of the server it competes with the event loop for processors. A
+thread with a lower priority (`nice`) could be preempted while it holds the interpreter lock, for which the event loop
+then waits (docs/decisions/0006). Passwords go to these processes through a pipe and nowhere else.
 
-Run as a module, this is such a process: it answers JSON lines until its input ends, which it does with the server.
+Run as a module, this is such a process: it answers JSON lines until its input ends, which happens when the server ends.
 """
 
 import contextlib
@@ -29,43 +29,43 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class Here:
-    """The work, done by whoever asks."""
+    """Hasher in the calling thread."""
 
     def judge_and_digest(self, password: str, username: str) -> str:
-        """The hash to keep. Raises InvalidPassword for a password that is easily guessed."""
+        """Return the hash to keep. Raises InvalidPassword for a password that is easily guessed."""
         passwords.judge(password, username)
         return passwords.digest(password)
 
     def digest(self, password: str) -> str:
-        """The hash to keep."""
+        """Return the hash to keep."""
         return passwords.digest(password)
 
     def matches(self, password_hash: str, password: str) -> bool:
-        """Whether this is the password."""
+        """Return whether this is the password."""
         return passwords.matches(password_hash, password)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no resources."""
 
 
 class Process:
-    """The same work, done by a process that starts when it is first needed; used by one thread at a time."""
+    """Hasher in a subprocess, started on first use; for one thread at a time."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
     def judge_and_digest(self, password: str, username: str) -> str:
-        """As `Here`. Raises Unavailable when no process can do it."""
+        """Like `Here`. Raises Unavailable when no process can do it."""
         made: str = self._ask("judge_and_digest", password, username)
         return made
 
     def digest(self, password: str) -> str:
-        """As `Here`."""
+        """Like `Here`."""
         made: str = self._ask("digest", password)
         return made
 
     def matches(self, password_hash: str, password: str) -> bool:
-        """As `Here`."""
+        """Like `Here`."""
         right: bool = self._ask("matches", password_hash, password)
         return right
 
@@ -80,7 +80,7 @@ class Process:
 
     def _ask(self, *question: str) -> Any:
         line = msgspec.json.encode(question) + b"\n"
-        # one that was ended by somebody (for want of memory, say) is replaced
+        # a process that was killed (for lack of memory, say) is replaced once
         answer = self._exchange(line) or self._exchange(line)
         if answer is None:
             raise Unavailable("Passwords cannot be checked now; try again in a moment.")
@@ -105,7 +105,7 @@ class Process:
 
 
 def serve(questions: BinaryIO, answers: BinaryIO) -> None:
-    """Answer until there are no more questions."""
+    """Answer requests until the input ends."""
     here = Here()
     decode = msgspec.json.Decoder(list[str]).decode
     for line in questions:
@@ -123,14 +123,14 @@ def _start() -> "subprocess.Popen[bytes]":
         [sys.executable, "-m", "realtime_kv.accounts.hashing"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # what it could say of its own accord is a traceback, and that of a password
+        # its only unrequested output would be a traceback, which may contain a password
         stderr=subprocess.DEVNULL,
         cwd=_ROOT,
     )
 
 
 if __name__ == "__main__":
-    # a stop is for the server, which may need a hash while it finishes what it has begun
+    # Stop signals are for the server, which may need a hash while it finishes running work.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)

@@ -31,7 +31,7 @@ _EXPIRED = "This invitation has expired, was revoked or was already used. Ask fo
 
 @dataclass(frozen=True)
 class NewInvitation:
-    """An invitation at the only moment when its secret is known; `expires_at` in milliseconds."""
+    """An invitation and its secret, which is known only now; `expires_at` in milliseconds."""
 
     id: int
     secret: str
@@ -53,18 +53,18 @@ class InvitationShown:
     used_by_id: int | None
 
 
-# a method of `Invitations` takes the name `list` away
+# a method of `Invitations` shadows the name `list`
 ManyShown = list[InvitationShown]
 
 
 class Invitations:
-    """What superusers and the command line do with invitations."""
+    """Commands of superusers and the command line on invitations."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def create(self, doer: Doer, note: str = "", days: int = DEFAULT_DAYS) -> Future[NewInvitation]:
-        """A new invitation, good for so many days. Raises BadRequest at once."""
+        """Create an invitation that is valid for `days`. Raises BadRequest at once."""
         note = note.strip()
         if len(note) > MAX_NOTE or not note.isprintable():
             raise BadRequest(f"A note has at most {MAX_NOTE} characters, all on one line.", field="note")
@@ -84,12 +84,12 @@ class Invitations:
         return context.note(write)
 
     def list(self) -> Future[ManyShown]:
-        """The newest invitations first, at most `MAX_SHOWN`."""
+        """Return the newest invitations first, at most `MAX_SHOWN`."""
         now = self._context.clock()
         return self._context.read(lambda connection: _shown(connection, now))
 
     def revoke(self, doer: Doer, id: int) -> Future[None]:
-        """An open invitation is good no more. Fails with NotFound."""
+        """Revoke an open invitation. Fails with NotFound."""
         context = self._context
 
         def write(connection: Connection) -> None:
@@ -103,9 +103,9 @@ class Invitations:
 
 
 def require(context: Context, secret: str | None) -> Callable[[Connection], int] | None:
-    """How to find the invitation that a sign-up needs; None where it needs none.
+    """Return a function that finds the invitation that a sign-up needs; None if it needs none.
 
-    Raises Forbidden where nobody may sign up, or only with an invitation and none came.
+    Raises Forbidden if nobody may sign up, or if an invitation is needed and none was sent.
     """
     signups = context.config.signups
     if signups == "on":
@@ -118,8 +118,8 @@ def require(context: Context, secret: str | None) -> Callable[[Connection], int]
 
 
 def find(connection: Connection, secret: str, now: int) -> int:
-    """The open invitation with this secret, which is not used up by looking. Raises LinkExpired."""
-    # what was typed or mangled on the way may be no text at all
+    """Return the id of the open invitation with this secret, without using it up. Raises LinkExpired."""
+    # mistyped or mangled input may not be valid text
     wanted = token_hash(secret.encode("utf-8", "replace").decode()[:512])
     found = select(Invitation.id).where(
         Invitation.token_hash == wanted,
@@ -134,12 +134,12 @@ def find(connection: Connection, secret: str, now: int) -> int:
 
 
 def use(connection: Connection, id: int, user_id: int, now: int) -> None:
-    """This user has signed up with it."""
+    """Mark the invitation as used by this user."""
     connection.execute(update(Invitation).where(Invitation.id == id).values(used_at=now, used_by=user_id))
 
 
 def remove_old(connection: Connection, before: int, most: int) -> int:
-    """Remove some invitations that were over before that time; how many."""
+    """Remove some invitations that were used, revoked or expired before that time; return their number."""
     over = select(Invitation.id).where(
         or_(Invitation.used_at < before, Invitation.revoked_at < before, Invitation.expires_at < before)
     )

@@ -1,11 +1,12 @@
-"""How often somebody may try to sign in, to sign up, to recover, and to say a password again.
+"""Rate limiter for sign-in, sign-up, recovery, re-authentication and account changes.
 
-Two measures. A *rate* for each network: so many attempts at once, then one every so often, whatever the names. And
-*growing delays* for each pair of a name and a network: some free attempts, then waits that double. No attempt from one
-network ever makes another network wait, so no stranger can keep somebody out of their own account.
+Two measures. A *rate* for each network: a burst of attempts, then one per interval, whatever the names. And *growing
+delays* (exponential backoff) for each pair of a name and a network: some free attempts, then delays that double.
 
-Kept in memory, bounded: what is forgotten at a restart is only somebody's waiting time. An attempt that is refused
-costs nothing; one that succeeds is given back, so that only guessing is slowed down.
+Invariants:
+1. No attempt from one network delays another network, so no stranger can keep users out of their own account.
+2. The state is in memory and bounded; a restart forgets only delays.
+3. A refused attempt costs nothing; a successful one is given back, so that only guessing is slowed down.
 """
 
 from collections import OrderedDict
@@ -35,34 +36,34 @@ class Rate:
 SIGN_IN = Rate(60, SECOND)
 SIGN_UP = Rate(60, 10 * SECOND)
 RECOVER = Rate(30, 6 * SECOND)
-# mails to one account: a link is good for 30 minutes, so whoever gets none has had one that is
+# mails to one account: a link is valid for 30 minutes, so a refused user already has a valid one
 MAIL = Rate(3, 5 * MINUTE)
-# mails from one network to addresses that nobody has confirmed, which may be anybody's, from however many accounts
+# mails from one network, and any number of accounts, to addresses that nobody has confirmed
 MAIL_ELSEWHERE = Rate(20, MINUTE)
-# sign-ins to one account with the right password, and changes of one: each takes everybody's time, and is kept
+# sign-ins to one account with the right password, and changes of one: each takes shared time and leaves rows
 ENTER = Rate(120, 5 * SECOND)
 CHANGE = Rate(120, SECOND)
-# sign-ins and changes of one account in the long run, and entries of the audit log about nobody from one network: each
+# long-term limit of sign-ins and changes of one account, and of audit log entries about nobody from one network: each
 # leaves rows that are kept for months
 LASTING = Rate(2000, MINUTE)
-# changes that each session of an account has for itself, when the others have used up those of the account
+# changes that each session has for itself when the others have used up those of the account
 OWN_CHANGES = Rate(20, HOUR)
-# attempts at one name, from everywhere, after which it counts as under attack
+# attempts at one name, from all networks, after which the name counts as under attack
 ATTACK = Rate(50, MINUTE)
 
 FREE = 5
-# at a name under attack: each network still has its own first attempts
+# at a name under attack: each network still has some first attempts
 FREE_UNDER_ATTACK = 2
-# six-digit codes for one account, whoever sends them; they have known its password
+# six-digit codes for one account, from all networks; their senders know its password
 FREE_CODES = 10
 LONGEST = 15 * MINUTE
 QUIET = HOUR
 
 
 class Buckets:
-    """One token bucket for each key, as a single number: when the bucket will be full again (GCRA).
+    """One token bucket per key, stored as a single number: the time when the bucket is full again (GCRA).
 
-    At most `size` keys; the one that has been quiet for longest is forgotten first.
+    At most `size` keys; the least recently used one is evicted.
     """
 
     def __init__(self, rate: Rate, size: int = 50_000) -> None:
@@ -74,12 +75,12 @@ class Buckets:
         return len(self._full_at)
 
     def wait(self, key: str, now: int) -> int:
-        """Milliseconds until `key` may take; 0 for now."""
+        """Return the milliseconds until `key` may take; 0 means now."""
         backlog = self._full_at.get(key, now) - now
         return max(0, backlog - (self._rate.burst - 1) * self._rate.interval)
 
     def take(self, key: str, now: int) -> None:
-        """Take one; ask `wait` first."""
+        """Take one token; call `wait` first."""
         self._full_at[key] = max(self._full_at.get(key, now), now) + self._rate.interval
         _make_room(self._full_at, key, self._size)
 
@@ -96,9 +97,9 @@ class _Tries:
 
 
 class Delays:
-    """For each key some free attempts, then waits that double from a second to 15 minutes; a quiet hour ends them.
+    """Exponential backoff per key: free attempts, then delays from a second to 15 minutes, reset after a quiet hour.
 
-    At most `size` keys; the one that has been quiet for longest is forgotten first.
+    At most `size` keys; the least recently used one is evicted.
     """
 
     def __init__(self, size: int = 50_000) -> None:
@@ -109,7 +110,7 @@ class Delays:
         return len(self._tries)
 
     def wait(self, key: Key, now: int, free: int = FREE) -> int:
-        """Milliseconds until `key` may try; 0 for now."""
+        """Return the milliseconds until `key` may try; 0 means now."""
         tries = self._recent(key, now)
         if tries is None or tries.count < free:
             return 0
@@ -117,13 +118,13 @@ class Delays:
         return max(0, tries.last + delay - now)
 
     def take(self, key: Key, now: int) -> None:
-        """One attempt more; ask `wait` first."""
+        """Count one attempt; call `wait` first."""
         tries = self._recent(key, now)
         self._tries[key] = _Tries(1 if tries is None else tries.count + 1, now)
         _make_room(self._tries, key, self._size)
 
     def forget(self, key: Key) -> None:
-        """Whoever it was knew what was asked for."""
+        """Reset `key` after a successful attempt."""
         self._tries.pop(key, None)
 
     def _recent(self, key: Key, now: int) -> _Tries | None:
@@ -132,10 +133,10 @@ class Delays:
 
 
 class Limits:
-    """The limits of everything that somebody could guess at; all of them lifted when `enabled` is false.
+    """The limits of all guessable actions; disabled if `enabled` is false.
 
-    What is asked raises RateLimited, before anything costly is done. `clock` is a monotonic clock, in milliseconds:
-    after a wall clock was set back, everybody would have to wait until it has caught up. Every refusal is recorded.
+    The checks raise RateLimited before any costly work. `clock` is a monotonic clock, in milliseconds: with a wall
+    clock that is set back, everybody would have to wait until it has caught up. Every refusal is recorded.
     """
 
     def __init__(self, clock: Callable[[], int], *, enabled: bool = True, limit_log: LimitLog | None = None) -> None:
@@ -149,17 +150,17 @@ class Limits:
         self._lasting, self._notes = Buckets(LASTING), Buckets(LASTING)
         self._own_changes, self._lasting_changes = Buckets(OWN_CHANGES), Buckets(LASTING)
         self._delays = Delays()
-        # apart, so that a flood of invented names cannot make us forget them
+        # separate, so that a flood of invented names cannot evict them
         self._codes, self._passwords = Delays(), Delays()
 
     def sign_in(self, address: str, name: str | None) -> None:
-        """One attempt more."""
+        """Check one sign-in attempt."""
         network = network_of(address)
         key = None if name is None else ("sign_in", name, network)
         self._ask("sign_in_attempts", self._sign_ins, network, key, name, network=network)
 
     def signed_in(self, address: str, name: str | None) -> None:
-        """The attempt was honest."""
+        """Give back a successful sign-in attempt."""
         network = network_of(address)
         self._sign_ins.give_back(network)
         if name is not None:
@@ -167,15 +168,15 @@ class Limits:
             self._delays.forget(("sign_in", name, network))
 
     def enter(self, user_id: int) -> None:
-        """Somebody knows the password: one session more."""
+        """Check one new session of an account, after its password was correct."""
         self._ask("sign_ins_per_account", self._entries, str(user_id), account=user_id)
         self._ask("sign_ins_in_the_long_run", self._lasting, str(user_id), account=user_id)
 
     def change(self, user_id: int, session_id: int) -> None:
-        """Somebody who is signed in changes something about their account.
+        """Check one change that a signed-in user makes to their account.
 
-        By session at first: whoever stole one cannot keep the owner from ending it. Beyond some changes of its own, a
-        session uses up those of the account, however many sessions there are.
+        The first limit counts by session, so that a thief's session cannot keep the owner from ending it. After some
+        changes of its own, a session uses up those of the account, however many sessions there are.
         """
         session = f"{user_id} {session_id}"
         self._ask("account_changes", self._changes, session, account=user_id)
@@ -185,10 +186,10 @@ class Limits:
             self._own_changes.take(session, self._clock())
 
     def second_step(self, address: str, user_id: int, *, guessable: bool) -> None:
-        """One code more, from somebody who knows the password.
+        """Check one code of the second step, from a client that knows the password.
 
-        Six digits are guessable in time, from many networks too, so for those the account has delays of its own. A
-        recovery code is not, and is not held up by them: it is the owner's way in even then.
+        Six digits can be guessed in time, also from many networks, so the account has delays of its own for them. A
+        recovery code cannot be guessed, and those delays do not apply to it: the owner can still sign in with one.
         """
         if not self._enabled:
             return
@@ -203,37 +204,37 @@ class Limits:
             self._codes.take(key, now)
 
     def second_step_done(self, address: str, user_id: int) -> None:
-        """The code was right."""
+        """Give back a correct code of the second step."""
         network = network_of(address)
         self._sign_ins.give_back(network)
         self._codes.forget((user_id, network))
         self._codes.forget((user_id,))
 
     def sign_up(self, address: str) -> None:
-        """One account more."""
+        """Check one sign-up."""
         network = network_of(address)
         self._ask("sign_ups_per_network", self._sign_ups, network, network=network)
 
     def recover(self, address: str, name: str | None) -> None:
-        """One attempt more, by a code, a link or a mail."""
+        """Check one recovery attempt, by a code, a link or a mail."""
         network = network_of(address)
         key = None if name is None else ("recover", name, network)
         self._ask("recovery_attempts", self._recoveries, network, key, network=network)
 
     def recovered(self, address: str, name: str | None) -> None:
-        """The attempt was honest."""
+        """Give back a successful recovery attempt."""
         network = network_of(address)
         self._recoveries.give_back(network)
         if name is not None:
             self._delays.forget(("recover", name, network))
 
     def mail_elsewhere(self, address: str) -> None:
-        """Somebody has us write to whatever address they like."""
+        """Check one mail to an arbitrary address."""
         network = network_of(address)
         self._ask("mails_per_network", self._mails_elsewhere, network, network=network)
 
     def may_note(self, address: str) -> bool:
-        """Whether one more failure that concerns no account is written down in the audit log."""
+        """Return whether one more failure that concerns no account is written to the audit log."""
         network, now = network_of(address), self._clock()
         if self._enabled and self._notes.wait(network, now):
             return False
@@ -241,7 +242,7 @@ class Limits:
         return True
 
     def may_mail(self, kind: str, user_id: int) -> bool:
-        """Whether one more mail of that kind may be sent for this account."""
+        """Return whether one more mail of that kind may be sent for this account."""
         key, now = f"{kind} {user_id}", self._clock()
         if not self._enabled:
             return True
@@ -252,9 +253,10 @@ class Limits:
         return True
 
     def confirm(self, session_id: int, user_id: int | None = None) -> None:
-        """Somebody who is signed in says the password once more.
+        """Check one re-authentication.
 
-        By session and not by account: to a session that was stolen it is the same, and the owner's own is not held up.
+        It counts by session and not by account: a stolen session is limited just the same, and the owner's is not
+        delayed.
         """
         if not self._enabled:
             return
@@ -263,7 +265,7 @@ class Limits:
         self._passwords.take((session_id,), now)
 
     def confirmed(self, session_id: int) -> None:
-        """It was the password."""
+        """Reset the count of the session after a correct password."""
         self._passwords.forget((session_id,))
 
     def _ask(

@@ -1,6 +1,6 @@
-"""One-time secrets: a link in a mail or from a superuser, a ticket between two steps of signing in.
+"""One-time tokens: links in mails or from a superuser, and tickets between two steps of signing in.
 
-Each is 256 random bits of which only the SHA-256 is kept, good for one thing, once, and for minutes.
+Each is 256 random bits, stored as SHA-256 only, valid for one purpose, once, and for a limited time.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from realtime_kv.core.models import OneTimeLink
 Kind = Literal["recovery", "password", "second_step", "email", "setup"]
 
 MINUTE = 60 * 1000
-# how long each is good
+# how long each kind is valid
 LIFETIMES: dict[Kind, int] = {
     "recovery": 30 * MINUTE,
     "password": 15 * MINUTE,
@@ -31,7 +31,7 @@ MOST_TRIES = 5
 
 @dataclass(frozen=True)
 class Link:
-    """A link that is still good."""
+    """A link that is still valid."""
 
     id: int
     kind: Kind
@@ -43,7 +43,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Ticket:
-    """A link's secret, at the only moment when it is known here; `expires_at` in milliseconds."""
+    """The secret of a link, which is known only when it is made; `expires_at` in milliseconds."""
 
     kind: Kind
     secret: str
@@ -60,9 +60,9 @@ def make(
     *,
     beside: bool = False,
 ) -> Ticket:
-    """A new link for `user_id`; older ones of its kind are no good any more, but for tickets of other sign-ins.
+    """Create a link for `user_id`; older ones of its kind become invalid, except tickets of other sign-ins.
 
-    One that anybody can ask for stands `beside` the older ones: else a stranger could make them useless.
+    With `beside` the older ones stay valid: for links that anybody can request, else strangers could invalidate them.
     """
     if not beside and kind not in {"second_step", "password"}:
         cancel(connection, user_id, now, kind)
@@ -81,8 +81,8 @@ def make(
 
 
 def find(connection: Connection, secret: str, now: int, *kinds: Kind) -> Link:
-    """The link with this secret, which is not used up by looking. Raises LinkExpired."""
-    # what was typed or mangled on the way may be no text at all
+    """Return the link with this secret, without using it up. Raises LinkExpired."""
+    # mistyped or mangled input may not be valid text
     wanted = token_hash(secret.encode("utf-8", "replace").decode()[:512])
     row = connection.execute(
         select(
@@ -97,7 +97,7 @@ def find(connection: Connection, secret: str, now: int, *kinds: Kind) -> Link:
             OneTimeLink.kind.in_(kinds),
             OneTimeLink.used_at.is_(None),
             OneTimeLink.expires_at > now,
-            # one from the future was made while the clock was wrong, and would be good for as much longer
+            # one from the future was made while the clock was wrong, and would be valid for too long
             OneTimeLink.created_at <= now + TOLERANCE,
         )
     ).first()
@@ -108,12 +108,12 @@ def find(connection: Connection, secret: str, now: int, *kinds: Kind) -> Link:
 
 
 def use(connection: Connection, link: Link, now: int) -> None:
-    """The link has done what it was for."""
+    """Mark the link as used."""
     connection.execute(update(OneTimeLink).where(OneTimeLink.id == link.id).values(used_at=now))
 
 
 def tried(connection: Connection, link: Link, now: int) -> None:
-    """A wrong code came with this ticket; after a few it is no good any more."""
+    """Count a wrong code sent with this ticket; after `MOST_TRIES` the ticket is used up."""
     used_at = now if link.tries + 1 >= MOST_TRIES else None
     connection.execute(
         update(OneTimeLink).where(OneTimeLink.id == link.id).values(tries=link.tries + 1, used_at=used_at)
@@ -121,7 +121,7 @@ def tried(connection: Connection, link: Link, now: int) -> None:
 
 
 def cancel(connection: Connection, user_id: int | None, now: int, *kinds: Kind) -> None:
-    """The links of this user (of these kinds, or of all) are no good any more."""
+    """Invalidate the open links of this user, of these kinds or of all."""
     which = [OneTimeLink.user_id == user_id if user_id is not None else OneTimeLink.user_id.is_(None)]
     if kinds:
         which.append(OneTimeLink.kind.in_(kinds))

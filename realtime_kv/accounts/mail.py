@@ -1,6 +1,6 @@
-"""Outgoing mail: what it says, and how it goes out. On a thread of its own, since a mail server may take its time.
+"""Outgoing mail: texts and delivery, on threads of its own, because a mail server may be slow.
 
-Nobody waits for a mail, and nobody is told whether one has left: the log is, without addresses and links.
+No caller waits for a mail or learns whether it was sent. Failures are logged, without addresses and links.
 """
 
 import logging
@@ -26,7 +26,7 @@ SECONDS = 15
 SPREAD_SECONDS = 3.0
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 _PORTS = {"smtp": 587, "smtps": 465}
-# what goes into a header and an SMTP command as it is; anything rarer would need a server that speaks SMTPUTF8
+# valid in a header and an SMTP command as it is; other characters would need a server that speaks SMTPUTF8
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?=.{{3,254}}$)[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*")
 
@@ -74,7 +74,7 @@ If it was not you, sign in and change your password at once:
 
 
 class Mail:
-    """What the house tells people by mail; nothing unless there is a way to `send`."""
+    """Sends mail to users; does nothing unless there is a way to `send`."""
 
     def __init__(self, config: Config, runtime: Runtime, send: Send | None = None) -> None:
         self._config = config
@@ -83,31 +83,31 @@ class Mail:
 
     @property
     def enabled(self) -> bool:
-        """Whether there is a way to send."""
+        """Return whether there is a way to send."""
         return self._send is not None
 
     def recovery(self, to: str, username: str, secret: str) -> None:
-        """The link that sets a new password."""
+        """Send the link that sets a new password."""
         self._post(to, "A new password", RECOVERY, username, secret)
 
     def confirmation(self, to: str, username: str, secret: str) -> None:
-        """The link that shows that the address is theirs."""
+        """Send the link that confirms the address."""
         self._post(to, "Confirm this address", CONFIRM, username, secret)
 
     def recovered(self, to: str, username: str) -> None:
-        """Word of a recovery."""
+        """Send a notice that the password was reset."""
         self._post(to, "Your password was reset", RECOVERED, username)
 
     def codes_blocked(self, to: str, username: str) -> None:
-        """Word that codes of the authenticator are not accepted any more."""
+        """Send a notice that codes of the authenticator are not accepted any more."""
         self._post(to, "Too many wrong codes", CODES_BLOCKED, username)
 
     def moved(self, to: str, username: str) -> None:
-        """Word to the address that was there before."""
+        """Send a notice of the new address to the old one."""
         self._post(to, "Your mail address was changed", MOVED, username)
 
     def stop(self) -> None:
-        """Take no more; a mail server that does not answer holds nobody up."""
+        """Stop accepting mail, without waiting for a slow mail server."""
         if self._thread:
             self._thread.stop(wait=False)
 
@@ -130,27 +130,27 @@ class Mail:
         message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
         # so that no machine answers (RFC 3834)
         message["Auto-Submitted"] = "auto-generated"
-        # as it is: encoded, a long link would be broken in two wherever the text is read raw
+        # unencoded: an encoded long link would be broken in two wherever the text is read raw
         message.set_content(text, cte="7bit" if text.isascii() else None)
         return message
 
 
 def check(address: str) -> str:
-    """The address, as it came. Raises BadRequest."""
+    """Return the address unchanged. Raises BadRequest if it is not valid."""
     if not _ADDRESS.fullmatch(address):
         raise BadRequest("That is not a mail address that can be written to, such as ada@example.org.", field="email")
     return address
 
 
 def smtp(config: Config, spread: float = SPREAD_SECONDS) -> Send | None:
-    """Sending as `RKV_SMTP_URL` says: never over the network without TLS. None when nothing is said."""
+    """Return a function that sends as `RKV_SMTP_URL` says, over the network only with TLS; None if it is not set."""
     if not config.smtp_url:
         return None
     parts = urlsplit(config.smtp_url)
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
 
     def send(message: EmailMessage) -> None:
-        # what a mail costs this machine is not to be seen in how long the next answers take
+        # random delay: the load of sending must not show in the response times that follow
         time.sleep(random.uniform(0, spread))  # noqa: S311 (not a secret)
         context = ssl.create_default_context()
         server: smtplib.SMTP
@@ -177,5 +177,5 @@ def _note(sent: Future[None]) -> None:
     try:
         sent.result()
     except Exception as error:
-        # the message of an SMTP error may hold the address
+        # the message of an SMTP error may contain the address
         log.warning("a mail could not be sent: %s %s", type(error).__name__, getattr(error, "smtp_code", ""))

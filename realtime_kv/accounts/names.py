@@ -1,4 +1,4 @@
-"""What a user name may be (protocol §4): 3–32 characters of `A–Z a–z 0–9 . _ -`, unique without regard to case."""
+"""User name rules (protocol §4): 3–32 characters of `A–Z a–z 0–9 . _ -`, unique without regard to case."""
 
 import re
 
@@ -8,7 +8,7 @@ _ALLOWED = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def check(name: str) -> str:
-    """The name, without spaces around it, which phone keyboards add. Raises InvalidName."""
+    """Return the name without surrounding spaces, which phone keyboards add. Raises InvalidName."""
     name = name.strip()
     if not 3 <= len(name) <= 32:
         raise InvalidName("A user name has 3 to 32 characters.")
@@ -18,7 +18,7 @@ def check(name: str) -> str:
 
 
 def folded(name: str) -> str | None:
-    """The name without case and without spaces around it, as it is looked up; None for one that nobody can have."""
+    """Return the name in lower case, without surrounding spaces, for look-up; None for a name that nobody can have."""
     name = name.strip()
-    # asked of the name as typed: folding first would turn a Kelvin sign into a plain k
+    # checked before folding, which would turn a Kelvin sign into a plain k
     return name.lower() if len(name) <= 32 and _ALLOWED.fullmatch(name) else None

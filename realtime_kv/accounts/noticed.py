@@ -1,7 +1,7 @@
-"""What somebody tried and may not: a line in the server's log for each, as long as there are few.
+"""Security log: one line in the server's log per 403 and 429, at most 30 a minute.
 
-Who is forbidden something, or asks too often, may be trying doors. A flood of it must not fill the disk, so only the
-first ones of a minute are written out; of the others it is said how many there were.
+A forbidden or rate-limited request may be part of an attack. A flood of them must not fill the disk, so only the first
+ones of a minute are logged, and then the number of the others.
 """
 
 import logging
@@ -11,16 +11,16 @@ from realtime_kv.core.errors import HostRefused, OriginRefused, Refusal
 
 log = logging.getLogger(__name__)
 
-# by the status that they have at either door
+# by HTTP status, which socket errors have as well
 NOTICED = {403: "forbidden", 429: "rate_limited"}
 MINUTE = 60 * 1000
 MOST = 30
-# sentences about origins and host names that are not this server's
+# origins and host names that are refused and logged once each
 MAX_MISADDRESSED = 100
 
 
 class Noticed:
-    """What was refused in one house that somebody should know of."""
+    """The security log of one server."""
 
     def __init__(self, steady: Callable[[], int]) -> None:
         self._steady = steady
@@ -29,7 +29,7 @@ class Noticed:
         self._misaddressed: set[str] = set()
 
     def note(self, status: int, what: str, who: str) -> None:
-        """`who` asked for `what`, in words of ours, and got `status`; only what could be an attempt is written down."""
+        """Log that `who` requested `what`, in the server's words, and got `status`, if it may be part of an attack."""
         if status not in NOTICED:
             return
         minute = self._steady() // MINUTE
@@ -42,7 +42,7 @@ class Noticed:
             log.warning("%s: %s, by %s", NOTICED[status], what, who)
 
     def note_misaddressed(self, refusal: Refusal) -> None:
-        """Log once per origin and per host name that a page or request was refused for, and which setting allows it.
+        """Log once per refused origin and host name, with the setting that allows it.
 
         Clients choose both, so the number of lines is bounded for the life of the process.
         """

@@ -1,11 +1,11 @@
-"""Origin and host checks: which pages may use a cookie or a bearer token, and by which names the server is called.
+"""Origin and host checks: which pages may use a cookie or a bearer token, and which host names are accepted.
 
 Invariants:
 1. A cookie counts for pages of this server only. A page is one of this server's if its origin is `RKV_PUBLIC_URL`, or,
    without that setting, if its origin is the very address in the request's `Host` header.
-2. `Host` is believed only where DNS cannot point the name elsewhere (DNS rebinding): for an IP address, `localhost`,
+2. `Host` is trusted only where DNS cannot point the name elsewhere (DNS rebinding): for an IP address, `localhost`,
    this machine's own names and those in `RKV_HOSTS`.
-3. A refusal names what came and the setting that would allow it.
+3. A refusal names the refused value and the setting that would allow it.
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ from realtime_kv.core.errors import Forbidden, HostRefused, OriginRefused
 from realtime_kv.origins import LOOPBACK, format_origin, is_address, read_host, read_origin
 
 MAX_SHOWN = 200
-# a proxy sets one of these, or lets them through from the proxy before it
+# a proxy sets one of these, or passes them on from the proxy before it
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED", "HTTP_VIA")
 
 
 def check_origin(environ: Mapping[str, Any], config: Config, kind: Kind) -> None:
-    """Raises Forbidden unless the page that sends this request may use credentials of that kind.
+    """Raise Forbidden unless the page that sends this request may use credentials of that kind.
 
-    A browser sends a cookie whoever asks for it, so it counts for our own pages only. A bearer token is sent by
-    somebody who has it; a page that does must be on our own origin or on one of those in `RKV_ORIGINS`.
+    A browser attaches a cookie to any page's request, so it counts for the server's own pages only. A bearer token is
+    known to its sender; a page that sends one must be on the server's own origin or on one of those in `RKV_ORIGINS`.
     """
     if "HTTP_ORIGIN" in environ:
         if not (is_own_origin(environ, config) or (kind != "cookie" and _is_listed(environ, config))):
@@ -39,12 +39,12 @@ def check_origin(environ: Mapping[str, Any], config: Config, kind: Kind) -> None
 
 
 def allows(environ: Mapping[str, Any], config: Config) -> bool:
-    """Whether a page of the request's `Origin` may open a socket at all, or read an answer of one."""
+    """Return whether a page of the request's `Origin` may open a socket at all, or read an answer of one."""
     return is_own_origin(environ, config) or _is_listed(environ, config)
 
 
 def is_own_origin(environ: Mapping[str, Any], config: Config) -> bool:
-    """Whether the request's `Origin` is that of a page of this server."""
+    """Return whether the request's `Origin` is that of a page of this server."""
     origin = read_origin(environ.get("HTTP_ORIGIN", ""))
     if config.public_url and origin == config.public_url:
         return True
@@ -53,16 +53,16 @@ def is_own_origin(environ: Mapping[str, Any], config: Config) -> bool:
         return False
     if not config.public_url:
         return _is_own_host(host, config)
-    # The machine's own browser, beside a public address in the local network. Behind a proxy `Host` may be the address
-    # that the proxy connects to, and would say nothing about the page.
+    # A browser on this machine may use a loopback address although the public URL is another one, in the local network.
+    # Behind a proxy `Host` may be the address that the proxy connects to, and says nothing about the page.
     direct = not (config.proxies or any(name in environ for name in _FORWARDED))
     return host in LOOPBACK and direct and not config.secure
 
 
 def check_host(environ: Mapping[str, Any], config: Config) -> None:
-    """Raises HostRefused for a request that calls this server by a name that is not its own.
+    """Raise HostRefused for a request that calls this server by a name that is not its own.
 
-    A page whose name is made to lead here (DNS rebinding) would be of the same origin for the browser.
+    For a browser, a page whose name is made to point here (DNS rebinding) would be of the same origin.
     """
     sent = str(environ.get("HTTP_HOST", ""))
     host, _ = read_host(sent)
@@ -77,7 +77,7 @@ def check_host(environ: Mapping[str, Any], config: Config) -> None:
 
 
 def refusal(environ: Mapping[str, Any], config: Config) -> OriginRefused:
-    """Why a page of the request's `Origin` is refused, and what would allow it."""
+    """Return the error for a page of the request's `Origin`: why it is refused, and which setting would allow it."""
     sent = str(environ.get("HTTP_ORIGIN", ""))
     shown = _shown(sent)
     if not (origin := read_origin(sent)):
@@ -108,5 +108,5 @@ def _is_listed(environ: Mapping[str, Any], config: Config) -> bool:
 
 
 def _shown(text: str) -> str:
-    """What a client sent, as it may stand in a message and in the log."""
+    """Return client input escaped and cut, for a message or the log."""
     return text[:MAX_SHOWN].encode("unicode_escape").decode()

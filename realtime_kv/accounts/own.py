@@ -1,4 +1,4 @@
-"""What users do with their own accounts: sessions, password, deletion, and what has been done to the account."""
+"""Self-service of users: their sessions, password, deletion, and the audit log of their account."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,9 @@ from realtime_kv.core.runtime import Future
 
 @dataclass(frozen=True)
 class Profile:
-    """An account, as its user sees it; times in milliseconds. `notice` tells of a recovery: when, and how.
+    """An account as its user sees it; times in milliseconds. `notice` is a recovery: its time and its way.
 
-    A quota of None is the house's.
+    A quota of None is the server's default.
     """
 
     username: str
@@ -33,20 +33,20 @@ class Profile:
     notice: tuple[int, str] | None
     quota_keys: int | None = None
     quota_bytes: int | None = None
-    # wrong codes of the second step: how many of how many, and when the last one came
+    # wrong codes of the second step, their limit, and the time of the last one
     wrong_codes: int = 0
     wrong_codes_limit: int = code_budget.MAX_FAILURES
     wrong_code_at: int | None = None
 
 
 class Own:
-    """Every call fails with Forbidden for an API token, and with Unauthenticated when the session is over."""
+    """Self-service. Calls fail with Forbidden for an API token, and with Unauthenticated when the session has ended."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def profile(self, caller: Caller) -> Future[Profile]:
-        """The account at a glance."""
+        """Return the account's profile."""
 
         def read(connection: Connection) -> Profile:
             account = users.account(connection, caller.user_id)
@@ -72,18 +72,18 @@ class Own:
         return self._context.look_up(read, member(caller))
 
     def sessions(self, caller: Caller) -> Future[list[SessionShown]]:
-        """Where the user is signed in, this session first, then those that were used last."""
+        """Return the user's sessions: this one first, then the most recently used."""
         require_session(caller)
         now = self._context.clock()
         return self._context.read(lambda db: sessions.shown(db, caller.user_id, caller.session_id, now), member(caller))
 
     def events(self, caller: Caller, before: int | None = None, limit: int = 50) -> Future[list[AuditShown]]:
-        """What was done to the account, the last first; `before` is the id of the last one already seen."""
+        """Return the account's audit log, newest first; `before` is the id of the last entry already seen."""
         require_session(caller)
         return self._context.read(lambda db: audit.of_user(db, caller.user_id, before, limit), member(caller))
 
     def recovery_notice(self, caller: Caller) -> Future[tuple[int, str] | None]:
-        """A recovery that the user was not told of yet: when, and how."""
+        """Return a recovery that the user has not been told of yet: its time and its way."""
         require_session(caller)
 
         def read(connection: Connection) -> tuple[int, str] | None:
@@ -93,7 +93,7 @@ class Own:
         return self._context.look_up(read, member(caller))
 
     def dismiss_notice(self, caller: Caller) -> Future[None]:
-        """The user has been told."""
+        """Mark the recovery notice as read."""
         require_session(caller)
         self._context.limits.change(caller.user_id, caller.session_id)
         now = self._context.clock()
@@ -111,7 +111,7 @@ class Own:
         return self._context.walk(self._end_session(caller, id, visit))
 
     def end_other_sessions(self, caller: Caller, visit: Visit = NOWHERE) -> Future[int]:
-        """Sign out every session but this one; how many there were."""
+        """Sign out every session but this one; return their number."""
         require_session(caller)
         self._context.limits.change(caller.user_id, caller.session_id)
         return self._context.walk(self._end_other_sessions(caller, visit))
@@ -119,7 +119,7 @@ class Own:
     def change_password(
         self, caller: Caller, password: str, new_password: str, visit: Visit = NOWHERE, *, as_token: bool = False
     ) -> Future[SignedIn]:
-        """A new password. This session gets a new token, every other one is over; API tokens stay.
+        """Change the password. This session gets a new token, all others end; API tokens stay.
 
         The new token is for the cookie, or, with `as_token`, a bearer token.
 
@@ -130,8 +130,8 @@ class Own:
     def delete_account(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[None]:
         """Delete the account; until it is purged, signing in restores it.
 
-        API tokens end too, and stay ended. Fails with InvalidCredentials or RateLimited, for the last superuser with
-        Forbidden.
+        API tokens end as well, and stay ended. Fails with InvalidCredentials or RateLimited, for the last superuser
+        with Forbidden.
         """
         return self._context.walk(self._delete_account(caller, password, visit))
 
@@ -173,7 +173,7 @@ class Own:
             now, user_id = context.clock(), caller.user_id
             still(connection, caller, known, now)
             users.set_password(connection, user_id, password_hash, now)
-            # whoever had a way in under the old password has it no more
+            # links issued under the old password must not give access any more
             links.cancel(connection, user_id, now)
             ended = sessions.end_all(connection, user_id, now, "password_changed")
             audit.write(connection, now, Doer("user", user_id, visit), "password_changed", user_id)

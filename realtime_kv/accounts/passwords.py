@@ -1,6 +1,6 @@
-"""Passwords: what one may be (protocol §4), and how it is kept: argon2id, 19 MiB, two passes, one lane.
+"""Passwords: rules (protocol §4) and hashing: argon2id, 19 MiB, two passes, one lane.
 
-Judging and hashing take tens of milliseconds and belong on a real thread; nothing here remembers a password.
+Strength checks and hashing take tens of milliseconds and belong on a real thread; nothing here stores a password.
 """
 
 import base64
@@ -13,10 +13,10 @@ from realtime_kv.core.errors import InvalidPassword
 
 LEAST_BYTES, MOST_BYTES = 8, 1024
 LEAST_SCORE = 2
-# what somebody who guesses here tries first, beside the user's own name (docs/security.md lists them)
+# guesses that an attacker of this server tries first, besides the user's name (docs/security.md lists them)
 HOUSE_WORDS = ("realtime_kv", "realtimekv", "realtime", "keyvalue", "keyvaluestore", "rkv", "superuser")
 # zxcvbn's time grows steeply with crafted input. It tries every way to read such signs as letters (p@$$w0rd), so each
-# kind of them that is there doubles it: 2 s for all of them in 48 characters, 0.1 s for eight kinds. No word has nine.
+# kind of sign in the text doubles it: 2 s for all of them in 48 characters, 0.1 s for eight kinds. No word has nine.
 _JUDGED = 48
 _DISGUISES = "4@8({[<3691!|0$5+7%2"
 _MOST_DISGUISES = 8
@@ -28,8 +28,8 @@ def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode().rstrip("=")
 
 
-# Checked when nobody has the name that was given, so that the answer takes as long as for a wrong password. It is not
-# the hash of anything that is known, and costs what a real one costs.
+# Verified for an unknown user name, so that the answer takes as long as for a wrong password. No known password has
+# this hash, and checking it costs as much as a real one.
 NOBODYS_HASH = (
     f"$argon2id$v=19$m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
     f"${_base64(bytes(_hasher.salt_len))}${_base64(bytes(_hasher.hash_len))}"
@@ -37,7 +37,7 @@ NOBODYS_HASH = (
 
 
 def check(password: str) -> str:
-    """The password, as it was typed. Raises InvalidPassword for its length; `judge` looks further."""
+    """Return the password unchanged. Raises InvalidPassword for its length; `judge` checks its strength."""
     size = _size(password)
     if size is None:
         raise InvalidPassword("That password is not valid text.")
@@ -49,7 +49,7 @@ def check(password: str) -> str:
 
 
 def judge(password: str, username: str) -> None:
-    """Raises InvalidPassword, with advice, for a password that is guessed easily. Slow: for a real thread."""
+    """Raise InvalidPassword, with advice, for a password that is guessed easily. Slow: for a real thread."""
     verdict = zxcvbn(_judged(password), user_inputs=[username, *HOUSE_WORDS])
     if verdict["score"] < LEAST_SCORE:
         feedback = verdict["feedback"]
@@ -59,19 +59,19 @@ def judge(password: str, username: str) -> None:
 
 
 def _judged(password: str) -> str:
-    """What of it is judged."""
+    """Return the part of the password that is judged."""
     start = password[:_JUDGED]
     kinds = [sign for sign in dict.fromkeys(start) if sign in _DISGUISES]
     return start.translate({ord(sign): "~" for sign in kinds[_MOST_DISGUISES:]})
 
 
 def digest(password: str) -> str:
-    """The hash to keep. Slow: for a real thread."""
+    """Return the hash to keep. Slow: for a real thread."""
     return _hasher.hash(password)
 
 
 def matches(password_hash: str, password: str) -> bool:
-    """Whether this is the password. Slow: for a real thread."""
+    """Return whether this is the password. Slow: for a real thread."""
     try:
         return _hasher.verify(password_hash, password)
     except VerifyMismatchError:
@@ -79,12 +79,12 @@ def matches(password_hash: str, password: str) -> bool:
 
 
 def is_outdated(password_hash: str) -> bool:
-    """Whether the hash was made with other parameters than today's."""
+    """Return whether the hash was made with other parameters than the current ones."""
     return _hasher.check_needs_rehash(password_hash)
 
 
 def could_be(password: str) -> bool:
-    """Whether anybody can have this password: says nothing of whose, so it may be told at once."""
+    """Return whether a user can have this password. It says nothing about any user, so it may be told at once."""
     size = _size(password)
     return size is not None and LEAST_BYTES <= size <= MOST_BYTES
 

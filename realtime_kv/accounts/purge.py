@@ -1,6 +1,6 @@
-"""The purge of accounts: users whose deletion is final, sessions and links that are long over, and old audit entries.
+"""Purge of accounts: deleted users, ended sessions, used links, and old audit log entries past their retention.
 
-What the users' spaces hold is the core's to remove, between `condemn` and `remove`.
+The core removes the contents of the users' spaces, between `condemn` and `remove`.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ from realtime_kv.accounts.sessions import DAY
 from realtime_kv.accounts.users import LAST_PURGED
 from realtime_kv.core.models import AuditRow, Meta, OneTimeLink, User, UserSession
 
-# in `users.deleted_by`: the purge has begun, and nobody can have this account back
+# in `users.deleted_by`: the purge has begun, and the account cannot be restored
 CONDEMNED = "purge"
-# in `meta`: entries of the audit log from before this may be removed, which a trigger sees to
+# in `meta`: audit log entries from before this time may be removed, which a trigger enforces
 AUDIT_HORIZON = "audit_horizon"
-# how long ended sessions and used links are kept, for their users and for the superuser to look at
+# retention of ended sessions and used links, for their users and superusers to look at
 KEPT = 30 * DAY
-# rows of one step
+# rows per step
 STEP = 1000
 
 
 def condemn(connection: Connection, before: int) -> list[int]:
-    """The users who were deleted before that time, for whom there is no way back from now on."""
+    """Mark users deleted before that time for the purge, which is final; return their ids."""
     rows = connection.execute(
         update(User).where(User.deleted_at < before).values(deleted_by=CONDEMNED).returning(User.id)
     )
@@ -33,8 +33,8 @@ def condemn(connection: Connection, before: int) -> list[int]:
 
 
 def remove(connection: Connection, user_id: int, now: int, doer: Doer) -> None:
-    """Remove the rest of a user, and what the audit log says about them; their id is never used again."""
-    # sessions, links, codes and the space go with the row
+    """Remove a user's remaining rows and the audit log about them; their id is never used again."""
+    # the foreign keys delete sessions, links, codes and the space
     connection.execute(delete(User).where(User.id == user_id))
     connection.execute(delete(AuditRow).where(AuditRow.user_id == user_id))
     raise_to(connection, LAST_PURGED, user_id)
@@ -42,7 +42,7 @@ def remove(connection: Connection, user_id: int, now: int, doer: Doer) -> None:
 
 
 def remove_sessions(connection: Connection, now: int) -> int:
-    """Remove some sessions, links and invitations that have been over for a month; how many, none when all are gone."""
+    """Remove some sessions, links and invitations that ended a month ago; return their number, 0 when none are left."""
     before = now - KEPT
     over = select(UserSession.id).where((UserSession.ended_at < before) | (UserSession.expires_at < before))
     used = select(OneTimeLink.id).where((OneTimeLink.used_at < before) | (OneTimeLink.expires_at < before))
@@ -52,7 +52,7 @@ def remove_sessions(connection: Connection, now: int) -> int:
 
 
 def remove_audit(connection: Connection, before: int) -> int:
-    """Remove some entries of the audit log from before that time; how many, none when all are gone."""
+    """Remove some audit log entries from before that time; return their number, 0 when none are left."""
     raise_to(connection, AUDIT_HORIZON, before)
     old: Sequence[int] = (
         connection.execute(select(AuditRow.id).where(AuditRow.at < before).order_by(AuditRow.id).limit(STEP))
@@ -65,17 +65,17 @@ def remove_audit(connection: Connection, before: int) -> int:
 
 
 def raise_to(connection: Connection, name: str, value: int) -> None:
-    """A number in `meta` that only ever grows."""
+    """Raise a number in `meta` to `value`; it never decreases."""
     known = connection.execute(select(Meta.value).where(Meta.name == name)).scalar_one_or_none()
     write_meta(connection, name, str(max(value, int(known or 0))))
 
 
 def write_meta(connection: Connection, name: str, text: str) -> None:
-    """Put `text` into `meta` under this name."""
+    """Write `text` to `meta` under this name."""
     statement = insert(Meta).values(name=name, value=text)
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": text}))
 
 
 def read_meta(connection: Connection, name: str) -> str | None:
-    """What stands in `meta` under this name."""
+    """Return the text in `meta` under this name."""
     return connection.execute(select(Meta.value).where(Meta.name == name)).scalar_one_or_none()

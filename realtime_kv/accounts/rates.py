@@ -1,15 +1,15 @@
-"""How much a user may ask of the store, at all doors together: a budget that refills, shared by their credentials.
+"""Verb rate limiter per user, over all transports: a token bucket shared by the user's credentials.
 
 Invariants:
-1. A user's credentials share one budget. Sessions have precedence: API tokens leave half of it to them, tokens that are
-   limited (to reading or to a prefix) three quarters.
+1. A user's credentials share one budget. Sessions have precedence: API tokens leave half of it to them, limited tokens
+   (read-only or with a prefix) three quarters.
 2. A session leaves a quarter to the user's other sessions, beyond half the rate, which it always has for itself.
 3. A limited token has at most half the rate.
 4. A user's requests have a bounded part of the event loop's time, of which each credential has some for itself.
-5. What turns out to be dearer than it looked is charged afterwards; a credential that owes waits until that is paid.
+5. Costs above the estimate are charged afterwards; a credential in debt waits until that is paid.
 
-It is asked for every verb of every tab. So what is paid for is a handful of verbs at once, and between two payments
-one look into a dict is all that it costs.
+It is called for every verb of every tab. So it pays for a handful of verbs at once; between two payments a call costs
+one dict look-up.
 """
 
 from collections import OrderedDict
@@ -25,21 +25,21 @@ from realtime_kv.core.cost import UNIT_SECONDS
 from realtime_kv.core.errors import RateLimited
 
 BURST_SECONDS = 10
-# what part of the event loop's time one user's requests may take, refusals included, and how much at once
+# part of the event loop's time for one user's requests, refusals included, and the burst
 TIME_SHARE = 0.2
 TIME_BURST_SECONDS = 0.3
-# what each credential of a user has for itself, whatever the others have taken
+# part that each credential of a user has for itself, whatever the others have taken
 OWN_TIME_SHARE = 0.05
-# what is left of a user's whole budget to others: by a session, a token, and a limited token
+# part of a user's whole budget that a session, a token and a limited token leave to others
 SESSION_LEAVES = 0.25
 TOKEN_LEAVES = 0.5
 LIMITED_TOKEN_LEAVES = 0.75
-# what a session has for itself, and a limited token at most
+# part of the rate that a session has for itself, and a limited token at most
 OWN_SHARE = 0.5
-# a handful is what may be called in this time, in milliseconds
+# a handful: the verbs allowed in this time, in milliseconds
 HANDFUL = 20
 SECOND = 1000
-# users, and credentials, that are remembered
+# users and credentials that are remembered
 SIZE = 50_000
 # credentials of one user that are remembered
 MAX_CREDENTIALS = 256
@@ -48,7 +48,7 @@ _TINY = 1e-6
 
 
 class _Bucket:
-    """Tokens that come back by `rate` a second, up to `most`."""
+    """A token bucket, refilled by `rate` a second, up to `most`."""
 
     __slots__ = ("at", "level", "most", "rate")
 
@@ -66,7 +66,7 @@ class _Bucket:
 
 
 class _Budget(_Bucket):
-    """A user's, with what each credential has for itself."""
+    """A user's bucket, with the credentials' own ones."""
 
     __slots__ = ("own",)
 
@@ -76,9 +76,9 @@ class _Budget(_Bucket):
 
 
 class Rates:
-    """The budgets of all users. Called on the edge's thread.
+    """The budgets of all users. Called on the event loop's thread.
 
-    `on_limit` is told of every refusal and of every debt.
+    `on_limit` is called for every refusal and every debt.
     """
 
     def __init__(
@@ -94,20 +94,20 @@ class Rates:
         self._time = TimeBudget[int](share=TIME_SHARE, burst_seconds=TIME_BURST_SECONDS)
         self._own_time = TimeBudget[int](share=OWN_TIME_SHARE, burst_seconds=OWN_TIME_SHARE)
         self._burst = BURST_SECONDS * self._rate
-        # so that a session, which leaves some of it to others, has a whole burst
+        # larger than a burst, so that a session, which leaves part of it to others, has a whole burst
         self._most = self._burst / (1 - SESSION_LEAVES)
         self._handful = max(1, verbs_per_second * HANDFUL // SECOND)
         self._budgets: OrderedDict[int, _Budget] = OrderedDict()
-        # what each credential has paid for; below zero: what it owes
+        # prepaid units of each credential; below zero, its debt
         self._paid: dict[int, int] = {}
 
     def verb(self, caller: Caller, weight: int = 1) -> None:
-        """One verb more, which counts as `weight`. Raises RateLimited."""
+        """Charge one verb, which counts as `weight`. Raises RateLimited."""
         left = self._paid.get(caller.session_id, 0) - weight
         self._paid[caller.session_id] = left if left >= 0 else self._pay(caller, left, weight)
 
     def charge(self, caller: Caller, weight: int) -> int:
-        """A verb that was let in has cost so much more. The seconds after which the credential has paid its debt."""
+        """Charge `weight` more for an accepted verb. Return the seconds until the credential has paid its debt."""
         left = self._paid.get(caller.session_id, 0) - weight
         missing = 0.0
         if left < 0:
@@ -121,7 +121,7 @@ class Rates:
 
     @contextmanager
     def timed(self, caller: Caller) -> Iterator[None]:
-        """Charge the processor time that the block takes, on top of what was charged for the request."""
+        """Charge the processor time that the block takes, in addition to the charge for the request."""
         began = thread_time()
         try:
             yield
@@ -129,25 +129,25 @@ class Rates:
             self.charge(caller, int((thread_time() - began) / UNIT_SECONDS))
 
     def used(self, caller: Caller, seconds: float) -> bool:
-        """Handling the caller's requests has taken so much time; whether that was too much."""
+        """Charge the event loop time of the caller's requests; return whether it exceeds the limit."""
         mine = self._own_time.charge(caller.session_id, seconds)
         return self._time.charge(caller.user_id, seconds) > 0.0 < mine
 
     def pause(self, caller: Caller) -> float:
-        """For how many seconds nothing more of this caller is handled; 0.0 for not at all."""
+        """Return the seconds for which no request of this caller is handled; 0.0 for none."""
         mine = self._own_time.overdue(caller.session_id)
         return min(mine, self._time.overdue(caller.user_id)) if mine else 0.0
 
     def _pay(self, caller: Caller, left: int, weight: int) -> int:
-        """What is left when so many handfuls have been paid for that it is enough. Raises RateLimited."""
+        """Draw enough handfuls to cover the debt `left`; return the remainder. Raises RateLimited."""
         if len(self._paid) > SIZE:
-            # nobody loses more than a handful, or is forgiven more than what one request has cost
+            # loses at most a handful per credential, and forgives at most the cost of one request
             self._paid.clear()
         handfuls = self._handful * ceil(-left / self._handful)
         paid, missing = self._draw(caller, handfuls)
         left += paid
         if left < 0:
-            # what has been paid for is kept, so that the heaviest verb is possible at the lowest rate
+            # the drawn units are kept, so that the heaviest verb is possible at the lowest rate
             self._paid[caller.session_id] = left + weight
             self.on_limit(caller)
             seconds = self._seconds(caller, missing)
@@ -159,7 +159,7 @@ class Rates:
         return left
 
     def _draw(self, caller: Caller, wanted: int) -> tuple[int, float]:
-        """Take as much of `wanted` as this caller may have; how much, and what is missing."""
+        """Draw up to `wanted` units for this caller; return the units drawn and the units missing."""
         budget, own = self._buckets(caller)
         now = self.clock()
         level, mine = budget.refill(now), own.refill(now)
@@ -194,7 +194,7 @@ class Rates:
 
     def _seconds(self, caller: Caller, missing: float) -> int:
         rate = self._rate * (OWN_SHARE if caller.kind == "token" and caller.is_limited else 1)
-        # a budget holds no more than a burst: to save up more, somebody has to ask again
+        # a budget holds no more than a burst: to save up more, the caller has to ask again
         return max(1, min(BURST_SECONDS, ceil(missing / rate - _TINY)))
 
 

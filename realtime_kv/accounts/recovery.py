@@ -1,7 +1,9 @@
-"""Ways back for somebody who has forgotten the password: a recovery code, a one-time link, a mail with such a link.
+"""Account recovery: a new password by a recovery code, a one-time link, or a mail with such a link.
 
-No answer, and no time that it takes, tells whether a name is known: what is done for one that is not is the same, as
-far as anybody waits for it. Every recovery ends all sessions and open links, and is told at the next sign-in.
+Invariants:
+1. No answer, and no response time, tells whether a name is known: unknown names take the same steps, as far as the
+   caller waits for them.
+2. Every recovery ends all sessions and open links, and is reported at the next sign-in.
 """
 
 from collections.abc import Callable
@@ -27,7 +29,7 @@ from realtime_kv.core.runtime import Future
 
 # in a link's `detail`: it was sent to the address of its user
 _BY_MAIL = "mail"
-# has no codes: asked for one when nobody has the name, so that the same is done
+# an id without codes, checked for an unknown name so that the steps are the same
 _NOBODY = 0
 
 
@@ -40,50 +42,50 @@ class Recovery:
 
     @property
     def mail_enabled(self) -> bool:
-        """Whether this server can send mail."""
+        """Return whether this server can send mail."""
         return self._mail.enabled
 
     def renew_codes(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[tuple[str, ...]]:
-        """Ten new recovery codes, which are shown this once; the old ones are no good any more.
+        """Replace the recovery codes by ten new ones, which are shown this once; the old ones become invalid.
 
         Fails with InvalidCredentials, RateLimited, or Forbidden for an API token.
         """
         return self._context.walk(self._renew_codes(caller, password, visit))
 
     def by_code(self, username: str, code: str, new_password: str, visit: Visit = NOWHERE) -> Future[None]:
-        """A new password, for a recovery code, which is used up. Signs nobody in.
+        """Set a new password by a recovery code, which is used up. Signs nobody in.
 
-        Fails with InvalidCode, for an unknown name too, InvalidPassword or RateLimited.
+        Fails with InvalidCode (also for an unknown name), InvalidPassword or RateLimited.
         """
         return self._context.walk(self._by_code(username, code, new_password, visit))
 
     def by_link(self, secret: str, new_password: str, visit: Visit = NOWHERE) -> Future[None]:
-        """A new password, for a one-time link or the ticket of a password that must be changed. Signs nobody in.
+        """Set a new password by a one-time link, or by the ticket of a password that must be changed. Signs nobody in.
 
         Fails with LinkExpired, InvalidPassword or RateLimited.
         """
         return self._context.walk(self._by_link(secret, new_password, visit))
 
     def who(self, secret: str) -> Future[str]:
-        """The user name that a link of `by_link` is for. Fails with LinkExpired."""
+        """Return the user name that a link of `by_link` is for. Fails with LinkExpired."""
         return self._context.look_up(lambda db: self._linked(db, secret)[1].person.username, SYSTEM)
 
     def by_mail(self, username: str, visit: Visit = NOWHERE) -> Future[None]:
-        """A mail with a link, if that user has a confirmed address; the answer is the same for everybody, and at once.
+        """Mail a link, if that user has a confirmed address; the answer is the same for everybody, and immediate.
 
         Fails with RateLimited, or NotFound on a server that sends no mail.
         """
         return self._context.walk(self._by_mail(username, visit))
 
     def set_email(self, caller: Caller, password: str, email: str, visit: Visit = NOWHERE) -> Future[None]:
-        """Send a link to this address, which counts once it is confirmed; with "" there is none any more, at once.
+        """Send a link to this address, which counts once it is confirmed; "" removes the address at once.
 
         Fails with InvalidCredentials, BadRequest, RateLimited, or NotFound on a server that sends no mail.
         """
         return self._context.walk(self._set_email(caller, password, email, visit))
 
     def confirm_email(self, secret: str, visit: Visit = NOWHERE) -> Future[None]:
-        """The address of this link counts from now on. Fails with LinkExpired or RateLimited."""
+        """Make the address of this link the user's. Fails with LinkExpired or RateLimited."""
         return self._context.walk(self._confirm_email(secret, visit))
 
     def _renew_codes(self, caller: Caller, password: str, visit: Visit) -> Steps[tuple[str, ...]]:
@@ -103,7 +105,7 @@ class Recovery:
         context, folded = self._context, names.folded(username)
         context.limits.recover(visit.address, folded)
         passwords.check(new_password)
-        # before anybody is looked up: this is nearly all of the time that the answer takes
+        # before the look-up: hashing is nearly all of the response time
         password_hash = yield context.hash(new_password, folded or "", stranger(visit))
 
         def write(connection: Connection) -> tuple[Candidate | None, list[Ended]]:
@@ -127,7 +129,7 @@ class Recovery:
         context.limits.recover(visit.address, None)
         passwords.check(new_password)
         known, found = yield context.look_up(lambda db: self._linked(db, secret), by)
-        # somebody else has seen a temporary password, so it must not become theirs
+        # a temporary password is known to the superuser who set it, so it must not be kept
         if known.kind == "password" and (yield context.verify(found.password_hash, new_password, by)):
             raise InvalidPassword("Choose another password than the one that you were given.")
         password_hash = yield context.hash(new_password, found.person.username, by)
@@ -135,7 +137,7 @@ class Recovery:
         def write(connection: Connection) -> tuple[Candidate | None, list[Ended]]:
             link, found = self._linked(connection, secret)
             if link.kind == "password":
-                # they knew the password, so this is no recovery
+                # the user knew the password, so this is no recovery
                 return None, self._set_password(connection, found, password_hash, "password_changed", visit)
             how = "mail" if link.detail == _BY_MAIL else "link"
             return found, self._recover(connection, found, password_hash, how, visit)
@@ -149,7 +151,7 @@ class Recovery:
             raise NotFound("This server sends no mail: use a recovery code, or ask whoever runs it for a link.")
         folded = names.folded(username)
         self._context.limits.recover(visit.address, folded)
-        # not waited for: whatever is found, the answer is there already
+        # not waited for: the answer does not depend on the result
         self._context.walk(self._send_link(folded or "", visit))
         return
         yield
@@ -199,7 +201,7 @@ class Recovery:
     def _confirm_email(self, secret: str, visit: Visit) -> Steps[None]:
         context = self._context
         context.limits.recover(visit.address, None)
-        # nobody has us write without a link
+        # without a valid link, nothing is written
         yield context.look_up(lambda db: links.find(db, secret, context.clock(), "email").id, stranger(visit))
 
         def write(connection: Connection) -> Callable[[], None]:
@@ -215,11 +217,11 @@ class Recovery:
         send()
 
     def _move(self, connection: Connection, user_id: int, email: str | None, visit: Visit) -> Callable[[], None]:
-        """A new address, or none; the answer tells the old one."""
+        """Set or remove the address; return a function that notifies the old one."""
         now = self._context.clock()
         account = users.by_id(connection, user_id)
         users.set_email(connection, user_id, email)
-        # links that are on their way to the old address
+        # links on their way to the old address
         links.cancel(connection, user_id, now, "email")
         links.cancel(connection, user_id, now, "recovery")
         audit.write(connection, now, Doer("user", user_id, visit), "email_changed", user_id)
@@ -247,8 +249,8 @@ class Recovery:
         users.set_password(connection, user_id, password_hash, now)
         links.cancel(connection, user_id, now)
         audit.write(connection, now, Doer("user", user_id, visit), action, user_id, **detail)
-        # API tokens stay: each was made on purpose for one program, manages no account, and is listed with its last
-        # use and can be revoked. Ending them would break programs that have nothing to do with a forgotten password.
+        # API tokens stay: each was made on purpose for one program, manages no account, is listed with its last use and
+        # can be revoked. Ending them would break programs that are unrelated to a forgotten password.
         return sessions.end_all(connection, user_id, now, "password_changed")
 
     def _tell(self, recovered: Candidate | None) -> None:

@@ -1,8 +1,10 @@
-"""What a restored data set keeps of the present: that what is over stays over.
+"""Reconciliation of a restored backup with the present data set: ended things stay ended.
 
-A backup knows sessions, tokens, links and codes as they were. None of them comes to life again: sessions are those of
-the present, and of them only those go on that the backup knows too. Nor are user ids given out again, and the audit log
-keeps what was done since.
+Invariants:
+1. No session, token, link or code of the backup becomes valid again: sessions are those of the present, and only those
+   that the backup has as well stay active.
+2. User ids are not reused.
+3. The audit log keeps the entries written since the backup.
 """
 
 from pathlib import Path
@@ -14,7 +16,7 @@ from realtime_kv.accounts.users import LAST_PURGED
 from realtime_kv.core import database
 from realtime_kv.core.models import AuditRow, Base, UserSession
 
-# an id alone could be another person's, in a backup of another house
+# an id alone could be another user's, in a backup of another server
 _SAME = """
 CREATE TEMP TABLE same AS SELECT u.id FROM main.users AS u
 JOIN present.users AS p ON p.id = u.id AND p.folded = u.folded AND p.created_at = u.created_at
@@ -57,8 +59,8 @@ _HORIZON = f"SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM present.meta W
 
 
 def settle(connection: Connection, present: Path, now: int, epoch: str) -> None:
-    """Make the restored data set on `connection` what follows on the `present` one, under the name `epoch`."""
-    # not inside a transaction
+    """Make the restored data set on `connection` the successor of the `present` one, under the epoch `epoch`."""
+    # must run outside a transaction
     database.driver(connection).execute("ATTACH ? AS present", (str(present),))
     try:
         with connection.begin():
@@ -75,7 +77,7 @@ def _settle(connection: Connection, now: int) -> None:
     run(_SAME)
     run(_ALIVE)
     run("DELETE FROM main.sessions")
-    # all of the present's, so that a session's number never comes to mean another one
+    # all of the present's, so that a session's id never comes to mean another session
     known = "user_id IN (SELECT id FROM same)"
     run(_copy(UserSession, known))
     run(_END)

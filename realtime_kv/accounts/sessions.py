@@ -1,6 +1,6 @@
-"""Sessions and API tokens: a row each. The client holds a random token, we hold only its SHA-256; `public_id` names it.
+"""Sessions and API tokens: one row each. The client holds a random token, the server its SHA-256; `public_id` names it.
 
-A token is worth something until its session ends or expires, and from then on nothing, at every door at once.
+A token is valid until its session ends or expires, and then invalid on every transport at once.
 """
 
 import dataclasses
@@ -24,9 +24,9 @@ from realtime_kv.core.models import User, UserSession
 PREFIX = "rks_"
 API_PREFIX = "rkv_"
 DAY = 24 * 60 * 60 * 1000
-# of a browser that is not to be kept signed in
+# for a browser that is not kept signed in
 SHORT = DAY
-# of a token that does not expire: the last moment that can be written with four digits for the year
+# for a token that does not expire: the last time with a four-digit year
 NEVER = 253_402_300_799_000
 
 _TOKEN = re.compile(f"(?:{PREFIX}|{API_PREFIX})[A-Za-z0-9_-]{{43}}")
@@ -56,7 +56,7 @@ _CALLER = (
     )
 )
 
-# one statement for thousands of open tabs: the writer has better things to do
+# one statement for thousands of open tabs, to save the writer's time
 _SAW = text("""
     UPDATE sessions SET
         -- never back: a clock that was set back must not shorten a session
@@ -75,7 +75,7 @@ _SAW = text("""
 """)
 
 
-# how the token of a session is sent; one that is sent the other way is not accepted
+# how the token of a session is sent; the other way is not accepted
 Presented = Literal["cookie", "bearer"]
 
 Reason = Literal["signed_out", "ended", "expired", "password_changed", "disabled", "deleted", "revoked"]
@@ -83,11 +83,11 @@ Reason = Literal["signed_out", "ended", "expired", "password_changed", "disabled
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A session that has just begun: the only moment at which its token is known here.
+    """A session that has just begun; its token is known only now.
 
-    Unused, it is over at `expires_at`; used, at `limit_at` at the latest. `kept` says that the browser is to keep the
-    token when it is closed. `codes` are a new user's recovery codes.
-    `recovered` tells of a recovery that the user has not heard of yet: when (milliseconds), and how.
+    Unused, it expires at `expires_at`; used, at `limit_at` at the latest. `kept` says whether the browser keeps the
+    token when it is closed. `codes` are a new user's recovery codes. `recovered` is a recovery that the user has not
+    been told of yet: its time (milliseconds) and its way.
     """
 
     user: Person
@@ -102,7 +102,7 @@ class SignedIn:
 
 @dataclass(frozen=True)
 class SessionShown:
-    """A session as its user sees it: `id` is the public one; times in milliseconds; `current` is the one that asks."""
+    """A session as its user sees it: `id` is the public id, times in milliseconds, `current` the caller's session."""
 
     id: str
     label: str
@@ -115,7 +115,7 @@ class SessionShown:
 
 @dataclass(frozen=True)
 class Ended:
-    """A session or token that is over, and why (protocol §3)."""
+    """An ended session or token, and the reason (protocol §3)."""
 
     session_id: int
     user_id: int
@@ -123,12 +123,12 @@ class Ended:
 
 
 def is_token(text: str) -> bool:
-    """Whether this can be a token at all: saves the question to the database."""
+    """Return whether the text has the form of a token, to save a database query."""
     return _TOKEN.fullmatch(text) is not None
 
 
 def unknown(token: str) -> str:
-    """What is said about a token that opens nothing."""
+    """Return the error message for a token that is not valid."""
     if token.startswith(API_PREFIX):
         return "This API token is unknown, has expired or was revoked. Create a new one on the page /account/tokens."
     if token.startswith(PREFIX):
@@ -137,7 +137,7 @@ def unknown(token: str) -> str:
 
 
 def is_session_token(text: str) -> bool:
-    """Whether this can be the token of a session, not an API token."""
+    """Return whether the text has the form of a session token, not of an API token."""
     return is_token(text) and text.startswith(PREFIX)
 
 
@@ -152,7 +152,7 @@ def start(
     *,
     kept: bool = True,
 ) -> SignedIn:
-    """A new session for `user`, with a token that nobody has seen before."""
+    """Create a session for `user`, with a new random token."""
     limit_at = now + (config.session_days * DAY if kept else SHORT)
     idle = config.session_idle_days * DAY
     begun = SignedIn(user, PREFIX + tokens(32), tokens(9), min(limit_at, now + idle), limit_at, kept)
@@ -185,9 +185,9 @@ def renew(
     *,
     codes: tuple[str, ...] = (),
 ) -> SignedIn:
-    """A new session for the caller's browser, kept by it as the old one was; ending that is left to the caller's.
+    """Create a session for the caller's browser, kept like the old one, which the calling function has to end.
 
-    A token that was there before a privilege changed is worth nothing afterwards (OWASP, session management).
+    A token from before a privilege change must not be valid afterwards (OWASP, session management).
     """
     old = select(UserSession.created_at, UserSession.limit_at).where(UserSession.id == caller.session_id)
     created_at, limit_at = connection.execute(old).one()
@@ -202,7 +202,7 @@ def _is_kept(created_at: int, limit_at: int | None) -> bool:
 
 
 def shown(connection: Connection, user_id: int, current: int, now: int) -> list[SessionShown]:
-    """The user's sessions: the current one first, then those that were used last."""
+    """Return the user's sessions: the current one first, then the most recently used."""
     rows = connection.execute(
         select(UserSession.__table__).where(
             UserSession.user_id == user_id,
@@ -227,14 +227,14 @@ def shown(connection: Connection, user_id: int, current: int, now: int) -> list[
 
 
 def end(connection: Connection, token: str, now: int, reason: Reason) -> list[Ended]:
-    """End the token's session; nothing for one that is over already or never was, nor for an API token."""
+    """End the token's session; does nothing for an ended or unknown one, and for an API token."""
     if not is_session_token(token):
         return []
     return _end(connection, now, reason, UserSession.token_hash == token_hash(token))
 
 
 def goes_on(connection: Connection, token: str) -> bool:
-    """Whether there is a session with this token that has not been ended."""
+    """Return whether a session with this token exists and has not been ended."""
     wanted = select(UserSession.id).where(UserSession.token_hash == token_hash(token), UserSession.ended_at.is_(None))
     return connection.execute(wanted).first() is not None
 
@@ -260,7 +260,7 @@ def end_all(
     but: int | None = None,
     tokens: bool = False,
 ) -> list[Ended]:
-    """End the sessions of a user, but for one; with `tokens` their API tokens too."""
+    """End the sessions of a user except one; with `tokens` their API tokens too."""
     which = [UserSession.user_id == user_id]
     if but is not None:
         which.append(UserSession.id != but)
@@ -270,14 +270,14 @@ def end_all(
 
 
 def end_expired(connection: Connection, now: int) -> list[Ended]:
-    """End every session whose time has come."""
+    """End every expired session."""
     return _end(connection, now, "expired", UserSession.expires_at <= now)
 
 
 def date_back(connection: Connection, now: int) -> None:
-    """Let sessions from the future have begun now: they would outlive what the settings allow by as much.
+    """Move sessions with a start in the future to now: else they would exceed the limits in the settings by as much.
 
-    They began while the clock was wrong. API tokens keep the end that their user has chosen.
+    They began while the clock was wrong. API tokens keep the expiry that their user has chosen.
     """
     ahead = UserSession.created_at - now
     connection.execute(
@@ -293,20 +293,20 @@ def date_back(connection: Connection, now: int) -> None:
 
 
 def saw(connection: Connection, seen: Mapping[int, tuple[int, str]]) -> None:
-    """Note when sessions (by id) were last used, and from which address: their idle time begins anew.
+    """Write the last use of sessions (by id) and its address: their idle time starts again.
 
-    One that had run out by then stays so.
+    A session that had expired by then stays expired.
     """
     rows = [(session, at, address) for session, (at, address) in seen.items()]
     connection.execute(_SAW, {"rows": msgspec.json.encode(rows).decode()})
 
 
 def caller(connection: Connection, token: str, now: int, via: str, presented: Presented) -> Caller:
-    """Who holds this token, which was sent in that way. Raises Unauthenticated.
+    """Return the caller with this token, which was presented in that way. Raises Unauthenticated.
 
-    A session's token is accepted only in the way for which it was issued, an API token only as a bearer token: what
-    guards the cookie (our own origins, form tokens, HttpOnly) is not left out by sending it otherwise, and the pages,
-    which take the cookie only, stay out of reach of programs.
+    A session's token is accepted only as it was issued, an API token only as a bearer token. So the protection of the
+    cookie (the server's own origins, form tokens, HttpOnly) cannot be bypassed by sending its token otherwise, and
+    programs cannot use the pages, which accept only the cookie.
     """
     row = connection.execute(_CALLER, {"token_hash": token_hash(token), "now": now}).first()
     if row is None:
@@ -323,13 +323,13 @@ def caller(connection: Connection, token: str, now: int, via: str, presented: Pr
 
 
 def bind(connection: Connection, session_id: int, presented: Presented) -> None:
-    """From now on this session, of which that was not known, is presented in this way."""
+    """Set how this session is presented from now on, if that was not known."""
     unbound = (UserSession.id == session_id) & UserSession.presented.is_(None)
     connection.execute(update(UserSession).where(unbound).values(presented=presented))
 
 
 def check(connection: Connection, caller: Caller, now: int) -> None:
-    """Raises Unauthenticated if the caller's session is over by now: for whoever is about to write for them."""
+    """Raise Unauthenticated if the caller's session has ended: for use inside a write."""
     going_on = select(UserSession.id).where(
         UserSession.id == caller.session_id, UserSession.ended_at.is_(None), UserSession.expires_at > now
     )
@@ -338,7 +338,7 @@ def check(connection: Connection, caller: Caller, now: int) -> None:
 
 
 def token_hash(token: str) -> bytes:
-    """What is kept of a token: it is 256 random bits, so a slow hash would add nothing."""
+    """Return the stored hash of a token. Tokens are 256 random bits, so a slow hash would add nothing."""
     return hashlib.sha256(token.encode()).digest()
 
 

@@ -1,4 +1,4 @@
-"""The first superuser: made by whoever holds the link that is printed at the first start, and by nobody else."""
+"""Setup of the first superuser, which only the link printed at the first start allows."""
 
 import dataclasses
 import secrets
@@ -17,12 +17,12 @@ from realtime_kv.core.models import User
 
 
 def has_superuser(connection: Connection) -> bool:
-    """Whether there is one, be it one who is disabled or deleted."""
+    """Return whether there is a superuser, even a disabled or deleted one."""
     return connection.execute(select(User.id).where(User.is_admin).limit(1)).first() is not None
 
 
 def find(connection: Connection, secret: str, now: int) -> Link:
-    """The link, as long as it can make the first superuser. Raises LinkExpired."""
+    """Return the link, if it can still make the first superuser. Raises LinkExpired."""
     link = links.find(connection, secret, now, "setup")
     if has_superuser(connection):
         raise LinkExpired()
@@ -36,7 +36,7 @@ def use(
     username = names.check(username)
     folded = names.folded(username)
     passwords.check(password)
-    # nobody has us hash without a link
+    # without a link, no password is hashed
     by = stranger(visit)
     yield context.look_up(lambda db: find(db, secret, context.clock()).id, by)
     password_hash = yield context.hash(password, username, by)

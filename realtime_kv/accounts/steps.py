@@ -1,4 +1,4 @@
-"""Several futures in a row, as one generator: each `yield future` comes back with its answer, or raises its error."""
+"""Coroutines over futures: a generator in which each `yield future` returns its answer or raises its error."""
 
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ Steps = Generator[Future[Any], Any, T]
 
 
 def walk(runtime: Runtime, steps: Steps[T]) -> Future[T]:
-    """The future of what `steps` returns or raises. Every step is taken on the edge's thread."""
+    """Run `steps` on the event loop's thread; return the future of its result or error."""
     outcome: Future[T] = Future()
 
     def advance(resume: Callable[[], Future[Any]]) -> None:
@@ -19,7 +19,7 @@ def walk(runtime: Runtime, steps: Steps[T]) -> Future[T]:
             waiting = resume()
         except StopIteration as end:
             settle = end.value
-        except BaseException as error:  # handed to whoever waits: nothing is swallowed here
+        except BaseException as error:  # passed on to the waiting caller: nothing is swallowed here
             outcome.fail(error)
             return
         else:
@@ -30,7 +30,7 @@ def walk(runtime: Runtime, steps: Steps[T]) -> Future[T]:
     def go_on(future: Future[Any]) -> None:
         try:
             answer = future.result()
-        except BaseException as error:  # the step that waited decides what to make of it
+        except BaseException as error:  # the waiting step decides how to handle it
             reason = error
             advance(lambda: steps.throw(reason))
         else:

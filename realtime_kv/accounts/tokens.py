@@ -1,7 +1,7 @@
-"""API tokens: what a user gives to programs, good for as little as they need.
+"""API tokens: credentials that users give to programs, with as few rights as needed.
 
-A token is a row beside the sessions and ends as they do. Its text is shown once; only signed-in people make, see and
-revoke them, so that a token that leaked cannot make others.
+A token is a row beside the sessions and ends like them. Its text is shown once. Only signed-in people create, list and
+revoke tokens, so that a leaked token cannot create others.
 """
 
 import unicodedata
@@ -25,13 +25,13 @@ NAME_LENGTH = 64
 MOST = 100
 SCOPES = ("read", "write")
 
-# control characters, and what breaks a line
+# control characters, and line separators
 _UNPRINTABLE = {"Cc", "Zl", "Zp"}
 
 
 @dataclass(frozen=True)
 class TokenShown:
-    """A token as its user sees it: times in milliseconds; `expires_at` is None for never, as is `last_used_at`."""
+    """A token as its user sees it; times in milliseconds. `expires_at` and `last_used_at` are None for never."""
 
     id: str
     name: str
@@ -44,13 +44,13 @@ class TokenShown:
 
 @dataclass(frozen=True)
 class NewToken:
-    """A token that has just been made: the only moment at which its text is known here."""
+    """A new token; its text is known only now."""
 
     token: str
     shown: TokenShown
 
 
-# a method of `Tokens` takes the name `list` away
+# a method of `Tokens` shadows the name `list`
 ManyShown = list[TokenShown]
 
 
@@ -69,18 +69,18 @@ class Tokens:
         expires_at: int | None = None,
         visit: Visit = NOWHERE,
     ) -> Future[NewToken]:
-        """A new token for the caller's keys, or for those under `prefix`.
+        """Create a token for the caller's keys, or for those under `prefix`.
 
-        Fails with Forbidden for a caller who is a token, BadRequest, InvalidKey, or QuotaExceeded.
+        Fails with Forbidden if the caller is a token, BadRequest, InvalidKey, or QuotaExceeded.
         """
         return self._context.walk(self._create(caller, name, scope, prefix, expires_at, visit))
 
     def list(self, caller: Caller) -> Future[ManyShown]:
-        """The caller's tokens that are good for something, oldest first. Fails with Forbidden."""
+        """Return the caller's active tokens, oldest first. Fails with Forbidden."""
         return self._context.walk(self._list(caller))
 
     def revoke(self, caller: Caller, id: str, visit: Visit = NOWHERE) -> Future[None]:
-        """End the caller's token with this public id, and its tabs with it. Fails with Forbidden or NotFound."""
+        """End the caller's token with this public id, and its tabs. Fails with Forbidden or NotFound."""
         return self._context.walk(self._revoke(caller, id, visit))
 
     def _create(
@@ -137,7 +137,7 @@ class Tokens:
 
 
 def _check_name(name: str) -> None:
-    """Raises BadRequest."""
+    """Raise BadRequest for an invalid name."""
     if not name.strip() or len(name) > NAME_LENGTH:
         raise BadRequest(f"A token's name has 1 to {NAME_LENGTH} characters.", field="name")
     if any(unicodedata.category(character) in _UNPRINTABLE for character in name):
@@ -145,7 +145,7 @@ def _check_name(name: str) -> None:
 
 
 def _check_prefix(prefix: str) -> None:
-    """Raises InvalidKey: nothing could ever stand under such a prefix."""
+    """Raise InvalidKey for a prefix under which no key can exist."""
     try:
         values.check_key(prefix)
     except InvalidKey as refusal:

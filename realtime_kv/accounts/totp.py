@@ -1,6 +1,7 @@
-"""One-time codes by time (RFC 6238: SHA-1, six digits, 30 seconds), as authenticator apps show them; by pyotp.
+"""TOTP: time-based one-time codes (RFC 6238: SHA-1, six digits, 30 seconds) of authenticator apps; by pyotp.
 
-A code is good for the time step before and after, for clocks that go wrong, and once: `totp_step` remembers the last.
+A code is also valid in the time step before and after, for clocks that are off, and only once: `totp_step` keeps the
+last.
 """
 
 import hmac
@@ -15,17 +16,17 @@ _DRIFT = 1
 
 
 def new_secret() -> str:
-    """160 random bits, in base32."""
+    """Return a secret of 160 random bits, in base32."""
     return pyotp.random_base32()
 
 
 def address(secret: str, username: str, issuer: str) -> str:
-    """What the QR code holds: an `otpauth://` address."""
+    """Return the content of the QR code: an `otpauth://` address."""
     return pyotp.TOTP(secret).provisioning_uri(name=username, issuer_name=issuer)
 
 
 def matching_step(secret: str, code: str, now: int) -> int | None:
-    """The time step of which this is the code; None if there is none near `now` (milliseconds)."""
+    """Return the time step of this code; None if it is of none near `now` (milliseconds)."""
     if not (len(code) == 6 and code.isascii() and code.isdigit()):
         return None
     totp, current = pyotp.HOTP(secret), now // STEP
@@ -36,7 +37,7 @@ def matching_step(secret: str, code: str, now: int) -> int | None:
 
 
 def prepare(connection: Connection, user_id: int, secret: str) -> bool:
-    """Keep a secret that is yet to be confirmed; False when another one is in use."""
+    """Store a secret that is not confirmed yet; return False if another one is in use."""
     prepared = connection.execute(
         update(User).where(User.id == user_id, User.totp_confirmed_at.is_(None)).values(totp_secret=secret)
     )
@@ -44,7 +45,7 @@ def prepare(connection: Connection, user_id: int, secret: str) -> bool:
 
 
 def confirm(connection: Connection, user_id: int, code: str, now: int) -> bool:
-    """Whether this is a code of the secret that was prepared; from now on that is in use."""
+    """Confirm the prepared secret with one of its codes; return whether the code was correct."""
     prepared = select(User.totp_secret).where(User.id == user_id, User.totp_confirmed_at.is_(None))
     secret = connection.execute(prepared).scalar_one_or_none()
     step = None if secret is None else matching_step(secret, code.replace(" ", ""), now)
@@ -55,20 +56,20 @@ def confirm(connection: Connection, user_id: int, code: str, now: int) -> bool:
 
 
 def forget(connection: Connection, user_id: int) -> None:
-    """No secret any more."""
+    """Remove the secret."""
     connection.execute(
         update(User).where(User.id == user_id).values(totp_secret=None, totp_confirmed_at=None, totp_step=None)
     )
 
 
 def forget_prepared(connection: Connection, user_id: int) -> None:
-    """No secret that is yet to be confirmed any more."""
+    """Remove a secret that is not confirmed yet."""
     prepared = (User.id == user_id) & User.totp_confirmed_at.is_(None)
     connection.execute(update(User).where(prepared).values(totp_secret=None))
 
 
 def use(connection: Connection, user_id: int, code: str, now: int) -> bool:
-    """Whether this is the user's code of about now, and was not used before; now it is."""
+    """Mark this code as used; return whether it was the user's current and unused code."""
     row = connection.execute(
         select(User.totp_secret, User.totp_step).where(User.id == user_id, User.totp_confirmed_at.is_not(None))
     ).first()

@@ -1,6 +1,6 @@
-"""The second step of signing in, switched on and off: a code from an authenticator app, or a recovery code.
+"""Two-step sign-in, switched on and off: a code from an authenticator app, or a recovery code.
 
-It counts from the moment when a first code has shown that the app has the secret.
+It takes effect once a first code has shown that the app has the secret.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ ISSUER = "realtime_kv"
 
 @dataclass(frozen=True)
 class Enrolment:
-    """What an authenticator app has to be given: `secret` to type, or `uri` as the QR code in `qr_svg` (an `<svg>`)."""
+    """The secret for an authenticator app: `secret` to type, or `uri` as the QR code in `qr_svg` (an `<svg>`)."""
 
     secret: str
     uri: str
@@ -32,34 +32,34 @@ class Enrolment:
 
 
 class TwoStep:
-    """A user's second step."""
+    """The second step of users."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def begin(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[Enrolment]:
-        """A new secret, which is worth nothing before `confirm`. Fails with InvalidCredentials, RateLimited.
+        """Create a secret, which has no effect before `confirm`. Fails with InvalidCredentials, RateLimited.
 
         Fails with BadRequest when the second step is on already.
         """
         return self._context.walk(self._begin(caller, password, visit))
 
     def confirm(self, caller: Caller, code: str, visit: Visit = NOWHERE, *, as_token: bool = False) -> Future[SignedIn]:
-        """The app shows this code, so from now on one is asked for. This session gets a new token.
+        """Switch the second step on, with a code of the app. This session gets a new token.
 
         `codes` of the answer are new recovery codes for a user who had none left. Fails with InvalidCode, RateLimited.
         """
         return self._context.walk(self._confirm(caller, code, visit, as_token))
 
     def end(self, caller: Caller, password: str, visit: Visit = NOWHERE, *, as_token: bool = False) -> Future[SignedIn]:
-        """No second step any more. This session gets a new token. Fails with InvalidCredentials, RateLimited.
+        """Switch the second step off. This session gets a new token. Fails with InvalidCredentials, RateLimited.
 
-        Fails with Forbidden for a superuser of whom the settings demand it.
+        Fails with Forbidden for superusers if the settings require it of them.
         """
         return self._context.walk(self._end(caller, password, visit, as_token))
 
     def reset_failures(self, caller: Caller, password: str, visit: Visit = NOWHERE) -> Future[None]:
-        """Count wrong codes of the second step anew. Fails with InvalidCredentials, RateLimited."""
+        """Reset the count of wrong codes of the second step. Fails with InvalidCredentials, RateLimited."""
         return self._context.walk(self._reset_failures(caller, password, visit))
 
     def _begin(self, caller: Caller, password: str, visit: Visit) -> Steps[Enrolment]:
@@ -87,7 +87,7 @@ class TwoStep:
             sessions.check(connection, caller, now)
             if not totp.confirm(connection, user_id, code, now):
                 if code_budget.record_enrolment_failure(connection, user_id, now):
-                    # a guess of six digits is not tried for ever
+                    # six digits must not be guessed without end
                     totp.forget_prepared(connection, user_id)
                 return None, []
             code_budget.reset(connection, user_id)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from realtime_kv.core.errors import NameTaken
 from realtime_kv.core.models import Meta, Space, User
 
-# in `meta`: the highest id of those who have been purged, so that it is not given to somebody else
+# in `meta`: the highest id of purged users, so that it is not reused
 LAST_PURGED = "last_purged_user"
 
 
@@ -25,9 +25,9 @@ class Person:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Somebody who may sign in, if they know the password; `deleted` by themselves, which signing in undoes.
+    """A user who may sign in with the password; `deleted` if they deleted the account, which signing in undoes.
 
-    `recovered` is a recovery that they have not been told of: when (milliseconds), and how.
+    `recovered` is a recovery that they have not been told of: its time (milliseconds) and its way.
     """
 
     person: Person
@@ -41,7 +41,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Account:
-    """What there is beside the name and the password."""
+    """The settings of an account besides name and password."""
 
     email: str | None
     two_step: bool
@@ -52,9 +52,9 @@ class Account:
 
 
 def find(connection: Connection, folded: str, restorable: int = 0) -> Candidate | None:
-    """The user of that name; None if there is none who may sign in.
+    """Return the user with that name; None if no such user may sign in.
 
-    Who deleted the account after `restorable` may (milliseconds); earlier ones are only waiting for the purge.
+    Users who deleted their account after `restorable` (milliseconds) may; others only wait for the purge.
     """
     row = connection.execute(
         select(
@@ -84,7 +84,7 @@ def find(connection: Connection, folded: str, restorable: int = 0) -> Candidate 
 
 
 def by_id(connection: Connection, user_id: int, restorable: int = 0) -> Candidate | None:
-    """As `find`, by id."""
+    """Like `find`, by id."""
     folded = connection.execute(select(User.folded).where(User.id == user_id)).scalar_one_or_none()
     return None if folded is None else find(connection, folded, restorable)
 
@@ -99,7 +99,7 @@ def create(
     is_admin: bool = False,
     must_change_password: bool = False,
 ) -> Person:
-    """A new user with an empty space, and an id that nobody has had before. Raises NameTaken."""
+    """Create a user with an empty space and an id that was never used before. Raises NameTaken."""
     purged = select(cast(Meta.value, Integer)).where(Meta.name == LAST_PURGED).scalar_subquery()
     highest = select(func.max(func.coalesce(func.max(User.id), 0), func.coalesce(purged, 0)))
     values = {
@@ -120,7 +120,7 @@ def create(
 
 
 def is_superuser(connection: Connection, user_id: int | None) -> bool:
-    """Whether this user may do what superusers do."""
+    """Return whether this user may act as a superuser."""
     able = select(User.id).where(
         User.id == user_id, User.is_admin, User.disabled_at.is_(None), User.deleted_at.is_(None)
     )
@@ -128,20 +128,20 @@ def is_superuser(connection: Connection, user_id: int | None) -> bool:
 
 
 def only_superuser(connection: Connection, user_id: int) -> bool:
-    """Whether the house would have no superuser left who can sign in, were it not for this one."""
+    """Return whether this user is the only superuser who can sign in."""
     able = select(User.id).where(User.is_admin, User.disabled_at.is_(None), User.deleted_at.is_(None))
     return list(connection.execute(able.limit(2)).scalars()) == [user_id]
 
 
 def renew_hash(connection: Connection, user_id: int, password_hash: str) -> None:
-    """Keep the same password under a newer hash."""
+    """Replace the hash of the same password."""
     connection.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
 
 
 def set_password(
     connection: Connection, user_id: int, password_hash: str, now: int, *, temporary: bool = False
 ) -> None:
-    """A new password; one that is `temporary` is good for choosing another."""
+    """Set a new password; a `temporary` one is good only for choosing another."""
     connection.execute(
         update(User)
         .where(User.id == user_id)
@@ -150,13 +150,13 @@ def set_password(
 
 
 def hash_of(connection: Connection, user_id: int) -> str | None:
-    """The hash of the user's password; None for somebody who is not there."""
+    """Return the hash of the user's password; None if the user is missing, disabled or deleted."""
     found = select(User.password_hash).where(User.id == user_id, User.disabled_at.is_(None), User.deleted_at.is_(None))
     return connection.execute(found).scalar_one_or_none()
 
 
 def account(connection: Connection, user_id: int) -> Account | None:
-    """What the user's own pages show."""
+    """Return the settings that the user's own pages show."""
     row = connection.execute(
         select(
             User.email,
@@ -174,27 +174,27 @@ def account(connection: Connection, user_id: int) -> Account | None:
 
 
 def recovered(connection: Connection, user_id: int, now: int, how: str) -> None:
-    """Note a recovery, of which the user is to be told."""
+    """Note a recovery, of which the user must be told."""
     connection.execute(update(User).where(User.id == user_id).values(recovered_at=now, recovered_how=how))
 
 
 def dismiss_notice(connection: Connection, user_id: int) -> None:
-    """The user has been told of the recovery."""
+    """Remove the notice of the recovery: the user has been told."""
     connection.execute(update(User).where(User.id == user_id).values(recovered_at=None, recovered_how=None))
 
 
 def set_email(connection: Connection, user_id: int, email: str | None) -> None:
-    """The address to which mail goes from now on; None for none."""
+    """Set the address for mail; None for none."""
     connection.execute(update(User).where(User.id == user_id).values(email=email))
 
 
 def delete(connection: Connection, user_id: int, now: int, *, by: Literal["self", "admin"]) -> None:
-    """Delete the account softly: nobody gets in, until it is restored or purged."""
+    """Delete the account softly: nobody can sign in until it is restored or purged."""
     connection.execute(update(User).where(User.id == user_id).values(deleted_at=now, deleted_by=by))
 
 
 def undelete(connection: Connection, user_id: int) -> None:
-    """The account is there again."""
+    """Restore the account."""
     connection.execute(update(User).where(User.id == user_id).values(deleted_at=None, deleted_by=None))
 
 

@@ -1,4 +1,4 @@
-"""Where somebody comes from, as far as it is kept: the program they use, in words of ours, and their address."""
+"""Client info as it is stored: the program, in the server's words, and the address."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
-"""From a bare Python to a working checkout: what each command needs, installed where it is missing.
+"""Set-up of a checkout: installs the missing dependencies of each command, starting from a bare Python.
 
-Each step leaves a stamp that says what it installed, written last: an interrupted set-up is repaired by the next run,
-and a run that finds every stamp right goes on at once. Only what comes with Python is imported here.
+Each step writes a stamp of the installed versions at its end: the next run repairs an interrupted set-up, and a run
+with current stamps continues at once. Only the standard library is imported here.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ __all__ = ["ROOT", "prepare"]
 
 
 def prepare(command: str) -> Path:
-    """Install what this command needs; the Python to run it with. Ends the process when a step fails."""
+    """Install the dependencies of this command; return the Python to run it with. Ends the process if a step fails."""
     try:
         environment = Environment()
         with _one_at_a_time():
@@ -44,7 +44,7 @@ def _install(environment: Environment, command: str) -> None:
 
 @contextlib.contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """Two set-ups in one checkout would tear down what the other has just built."""
+    """Lock the checkout: two concurrent set-ups would destroy each other's results."""
     try:
         handle = os.open(ROOT, os.O_RDONLY)
     except OSError as error:

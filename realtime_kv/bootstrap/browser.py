@@ -1,4 +1,4 @@
-"""Chromium, for the tests that look at the pages."""
+"""Chromium, for the browser tests."""
 
 import os
 import shutil
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from realtime_kv.bootstrap import debian
 
-# without the parts that draw windows: it takes two thirds of the processor time for the same pages
+# without a window system: it takes two thirds of the processor time for the same pages
 _HEADLESS = "chromium-headless-shell"
 _COMMANDS = [_HEADLESS, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 _APPLICATIONS = ["Google Chrome.app/Contents/MacOS/Google Chrome", "Chromium.app/Contents/MacOS/Chromium"]
 
 
 def install() -> None:
-    """Make sure that there is one, and tell the tests where, in `CHROMIUM`."""
+    """Install Chromium if it is missing, and set its path in `CHROMIUM` for the tests."""
     if not find():
         debian.install(
             f"{_HEADLESS}|chromium",
@@ -25,7 +25,7 @@ def install() -> None:
 
 
 def find() -> str | None:
-    """The path of a Chromium, or of its next of kin."""
+    """Return the path of a Chromium or a related browser."""
     if given := os.environ.get("CHROMIUM"):
         return given
     applications = [str(Path("/Applications") / name) for name in _APPLICATIONS]

@@ -7,7 +7,7 @@ from realtime_kv.bootstrap import debian
 
 
 def install() -> None:
-    """Make sure that there is one, where those tests run."""
+    """Install a C compiler if it is missing, on the platform of those tests."""
     if sys.platform.startswith("linux") and not any(map(shutil.which, ("cc", "gcc", "clang"))):
-        # without the second one the first cannot build anything, and only recommends it
+        # gcc only recommends libc6-dev, but cannot build anything without it
         debian.install("gcc", "libc6-dev", reason="A C compiler, which the power-cut tests build their layer with,")

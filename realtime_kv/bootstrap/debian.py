@@ -1,4 +1,4 @@
-"""Packages of the system: installed where we may (root on Debian and its kin), else a sentence that says how."""
+"""System packages: installed as root on Debian and its derivatives, else reported with the command to type."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from realtime_kv.bootstrap.steps import SetupError, step, succeeds
 
 
 def install(*packages: str, reason: str, elsewhere: str = "") -> None:
-    """Install these; `a|b` is the first of them that there is. Raises SetupError with what to type instead."""
+    """Install these packages; `a|b` is the first one available. Raises SetupError with instructions."""
     names = " ".join(package.split("|")[-1] for package in packages)
     if not shutil.which("apt-get"):
         raise SetupError(f"{reason} is missing here. {elsewhere or 'Install it, then run this again.'}")

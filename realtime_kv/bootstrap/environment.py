@@ -1,4 +1,4 @@
-"""The virtual environment: the active one, else `.venv`, made when it is not there; and the packages in it."""
+"""The virtual environment and its packages: the active one, else `.venv`, created if it is missing."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _RETRY = "Check the network connection and the free disk space, then run this ag
 
 
 class Environment:
-    """Where our packages are; `python` runs with them."""
+    """The virtual environment with the project's packages; `python` runs with them."""
 
     def __init__(self) -> None:
         self.is_active = sys.prefix != sys.base_prefix
@@ -26,7 +26,7 @@ class Environment:
         self.python = Path(sys.executable) if self.is_active else _VENV / "bin" / "python"
 
     def install(self, requirements: str) -> None:
-        """Install the pinned packages of this file, unless its stamp says that they are all there."""
+        """Install the pinned packages of this file, unless its stamp says that all are installed."""
         stamp = self.folder / f"realtime_kv-{requirements}.json"
         if self._is_current(stamp, requirements):
             return
@@ -39,7 +39,7 @@ class Environment:
         stamp.write_text(json.dumps({"fingerprint": self._fingerprint(requirements), "present": present}))
 
     def site_packages(self) -> list[Path]:
-        """The folders that packages are installed in."""
+        """Return the folders that packages are installed in."""
         if self.is_active:
             return [Path(sysconfig.get_path("platlib"))]
         return list(self.folder.glob("lib/python*/site-packages"))
@@ -47,7 +47,7 @@ class Environment:
     def _is_current(self, stamp: Path, requirements: str) -> bool:
         try:
             said = json.loads(stamp.read_text())
-            # somebody may have removed a package since, or put another version in its place
+            # a package may have been removed since, or replaced by another version
             return said["fingerprint"] == self._fingerprint(requirements) and self._distributions() >= {
                 *said["present"]
             }
@@ -55,16 +55,16 @@ class Environment:
             return False
 
     def _fingerprint(self, requirements: str) -> str:
-        # the interpreter belongs to it: packages that were installed for Python 3.11 are of no use to 3.12
+        # with the interpreter: packages that were installed for Python 3.11 are of no use to 3.12
         return hashlib.sha256((ROOT / requirements).read_bytes() + os.path.realpath(self.python).encode()).hexdigest()
 
     def _distributions(self) -> set[str]:
-        """What is installed, as `flask-login==0.6.3`."""
+        """Return the installed packages, as `flask-login==0.6.3`."""
         infos = (info.name for site in self.site_packages() for info in site.glob("*.dist-info"))
         return _normal(info.removesuffix(".dist-info").rsplit("-", 1) for info in infos)
 
     def _installer(self) -> list[str | Path]:
-        """The command that installs packages here; makes the environment when it is not there, or not whole."""
+        """Return the command that installs packages; create the environment if it is missing or incomplete."""
         pip: list[str | Path] = [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
         has_pip = succeeds(self.python, "-m", "pip", "--version")
         if not self.is_active:
@@ -84,7 +84,7 @@ class Environment:
     def _make(self) -> None:
         make: list[str | Path] = [sys.executable, "-m", "venv", "--clear", self.folder]
         if not succeeds(sys.executable, "-c", "import ensurepip, venv; assert ensurepip.version()"):
-            # Debian and Ubuntu keep this part of Python in a package of its own
+            # Debian and Ubuntu have this part of Python in a separate package
             debian.install(f"python3.{sys.version_info.minor}-venv", reason="Python's own module venv")
         step(f"Making {self.folder.name}", make, "Check that this folder can be written to, then run this again.")
 

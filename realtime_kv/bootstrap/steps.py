@@ -1,4 +1,4 @@
-"""One step of the set-up: shown while it runs; when it fails, the tool's last words and what to do."""
+"""Runs one step of the set-up: shows progress, and on failure the tool's last output and advice."""
 
 import subprocess
 import sys
@@ -11,16 +11,16 @@ _WIDTH = 100
 
 
 class SetupError(Exception):
-    """A set-up that cannot go on; the message says what to do."""
+    """The set-up cannot continue; the message says what to do."""
 
 
 def say(sentence: str) -> None:
-    """Progress goes to stderr: stdout belongs to the command."""
+    """Print progress to stderr: stdout belongs to the command."""
     print(sentence, file=sys.stderr, flush=True)
 
 
 def step(title: str, command: list[str | Path], advice: str, *, cwd: Path = ROOT) -> None:
-    """Run a tool, showing what it says on a terminal. Raises SetupError with its last lines and `advice`."""
+    """Run a tool, showing its output on a terminal. Raises SetupError with its last lines and `advice`."""
     started = time.monotonic()
     live = sys.stderr.isatty()
     print(f"{title} …", end="" if live else "\n", file=sys.stderr, flush=True)
@@ -35,7 +35,7 @@ def step(title: str, command: list[str | Path], advice: str, *, cwd: Path = ROOT
 
 
 def succeeds(*command: str | Path) -> bool:
-    """Whether a tool is there and content; its output is dropped."""
+    """Return whether a command exists and succeeds; its output is dropped."""
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:

@@ -1,7 +1,7 @@
 """`python3 run.py demo`: a page where devices write, are cut off and see their server killed, and miss nothing.
 
-A server with a scratch user in a temporary folder, a cable to each device that can be cut, a program that watches, and
-a stage: a small web server of its own for the page, which outlives the server that is killed.
+It runs a server with a scratch user in a temporary folder, a proxy for each device that can be cut, a Python client
+that watches, and a small web server of its own for the page, which outlives the server that is killed.
 """
 
 import secrets
@@ -26,7 +26,7 @@ DEVICES = ("Laptop", "Phone", "Tablet")
 
 
 def main(port: int, seconds: float, *, once: bool, browser: bool) -> int:
-    """Show it until told to stop, or with `once` until it has been shown once; 1 if something was missed."""
+    """Run the demo until stopped, or with `once` until the page has ended once; return 1 for a bad result."""
     folder = Path(tempfile.mkdtemp(prefix="realtime_kv-demo-"))
     signal.signal(signal.SIGTERM, _stop)
     stage = Stage(port, seconds)

@@ -1,4 +1,4 @@
-"""A cable between a device and the server, which can be cut: everything on it breaks off, and nothing gets through."""
+"""A TCP proxy between a device and the server that can be cut: its connections break, and new ones are closed."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ CHUNK = 65536
 
 
 class Cable:
-    """Listens on a port of its own and carries what comes to the server's. Threads do the carrying."""
+    """A TCP proxy to the server on a port of its own, with a thread per direction."""
 
     def __init__(self, name: str, port: int) -> None:
         self.name = name
@@ -26,7 +26,7 @@ class Cable:
         return time.monotonic() < self._cut_until
 
     def cut(self, seconds: float) -> None:
-        """Break off all connections, and let none through for so long."""
+        """Break all connections, and close new ones at once for `seconds`."""
         self._cut_until = time.monotonic() + seconds
         self.cuts += 1
         with self._lock:
@@ -35,7 +35,7 @@ class Cable:
             _hang_up(end)
 
     def close(self) -> None:
-        """For good."""
+        """Cut the connections and stop listening, permanently."""
         self.cut(3600)
         self._listener.close()
 

@@ -1,4 +1,4 @@
-"""The server that is killed: a process like any other, on a port that it gets back each time."""
+"""The server under test: a subprocess that is killed and restarted on the same port."""
 
 import os
 import socket
@@ -25,7 +25,7 @@ class Patient:
             "RKV_PORT": str(self.port),
             "RKV_HOST": "127.0.0.1",
             "RKV_ORIGINS": origin,
-            # all devices come from one address, and come back after every kill
+            # all devices come from one address, and reconnect after every kill
             "RKV_RATE_LIMITS": "off",
         }
         self._log = (folder / "server.log").open("ab")
@@ -35,12 +35,12 @@ class Patient:
 
     @property
     def pid(self) -> int | None:
-        """Its process, while it serves."""
+        """Return the process id while the server runs."""
         process = self._process
         return None if process is None or not self._serves or process.poll() is not None else process.pid
 
     def start(self) -> None:
-        """Start it, and wait until it listens. Raises RuntimeError."""
+        """Start the server, and wait until it listens. Raises RuntimeError."""
         command = [sys.executable, "-m", "realtime_kv.cli", "serve"]
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=self._environment, stdout=self._log, stderr=self._log, stdin=subprocess.DEVNULL
@@ -53,7 +53,7 @@ class Patient:
         self._serves = True
 
     def kill(self) -> None:
-        """SIGKILL, as if the power had gone, and start it again."""
+        """Kill the server with SIGKILL, as a power failure would, and start it again."""
         with self._lock:
             if self._process is None:
                 return
@@ -64,7 +64,7 @@ class Patient:
             self.start()
 
     def stop(self) -> None:
-        """For good."""
+        """Stop the server permanently."""
         with self._lock:
             if self._process is not None:
                 self._process.terminate()

@@ -1,4 +1,4 @@
-"""The stage: serves the page and its modules, tells it how server and cables are, and does what it asks for."""
+"""The demo's web server: serves the page and its modules, reports the state, and executes the page's commands."""
 
 import json
 import mimetypes
@@ -19,7 +19,7 @@ from realtime_kv.demo.watcher import Watcher
 ROOT = Path(__file__).resolve().parent.parent.parent
 STATIC = ROOT / "static"
 PAGE = ROOT / "templates" / "demo.html"
-# the devices' cables are ports of this machine
+# the proxies listen on ports of this machine
 POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -36,7 +36,7 @@ BODY_BYTES = 65536
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the page found in the end."""
+    """The final result that the page reports."""
 
     changes: int
     missed: int
@@ -51,7 +51,7 @@ class Outcome:
 
     @property
     def sentence(self) -> str:
-        """As the page says it."""
+        """The result, as the page words it."""
         return (
             f"{self.changes:,} changes, {self.missed} missed, digest equal on {self.equal} devices"
             f"{'' if self.equal == self.devices else f' of {self.devices}'}"
@@ -60,7 +60,7 @@ class Outcome:
 
 
 class Stage:
-    """A web server of its own, on the loopback only."""
+    """A web server for the page, on the loopback interface only."""
 
     def __init__(self, port: int, seconds: float) -> None:
         self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
@@ -81,26 +81,26 @@ class Stage:
         self.url = f"http://{Handler.own_host}"
 
     def open(self, patient: Patient, cables: list[Cable], watcher: Watcher, token: str) -> None:
-        """From now on the page can be looked at."""
+        """Start serving the page."""
         self._patient, self._cables, self._watcher, self._token = patient, cables, watcher, token
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """The page is gone."""
+        """Stop serving the page."""
         threading.Thread(target=self._server.shutdown, daemon=True).start()
         self._server.server_close()
 
     def wait(self) -> Outcome:
-        """Until the page has come to its end."""
+        """Wait for the result of the page."""
         while True:
             try:
-                # so that Ctrl+C is heard
+                # with a timeout, so that Ctrl+C is handled
                 return self._outcomes.get(timeout=0.5)
             except queue.Empty:
                 continue
 
     def tell(self) -> dict[str, Any]:
-        """Everything that the page needs to know."""
+        """Return the state that the page shows."""
         return {
             "seconds": self._seconds,
             "token": self._token,
@@ -113,7 +113,7 @@ class Stage:
         }
 
     def act(self, order: dict[str, Any]) -> None:
-        """`kill` the server, `cut` a device's cable, or hear how it ended. Raises ValueError."""
+        """Execute a command: `kill` the server, `cut` a device's proxy, or take the result. Raises ValueError."""
         match order:
             case {"do": "kill"}:
                 threading.Thread(target=self._patient.kill, daemon=True).start()
@@ -141,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
     def parse_request(self) -> bool:
         if not super().parse_request():
             return False
-        # a name that is made to lead here (DNS rebinding) is not ours
+        # refuses a foreign name that is made to point here (DNS rebinding)
         if self.headers.get("Host") != self.own_host:
             self.send_error(HTTPStatus.BAD_REQUEST, "This is not the name of the stage.")
             return False
@@ -159,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.NOT_FOUND, "text/plain", b"There is nothing here.")
 
     def do_POST(self) -> None:
-        # only our own page may give orders: another site's cannot send this without being asked first
+        # only the demo's own page may send commands: for this type, a page of another site needs a CORS preflight
         if self.headers.get("Content-Type") != "application/json":
             self._send(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "text/plain", b"Orders are JSON.")
             return
@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.OK, "application/json", b"{}")
 
     def log_message(self, format: str, *_: Any) -> None:
-        """Nothing: the terminal is for the outcome."""
+        """Log nothing: the terminal is for the result."""
 
     def _send_file(self, file: Path | None) -> None:
         if file is None or not file.is_file():
@@ -193,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _file(name: str) -> Path | None:
-    """The file that is served under `/static/`, which must not lead out of its folder."""
+    """Return the file that is served under `/static/`; it must not lead out of its folder."""
     if name.startswith("js/vendor/"):
         return browser_files.path(name.removeprefix("js/vendor/"))
     file = (STATIC / name).resolve()

@@ -1,4 +1,4 @@
-"""The device without a screen: a Python program that watches, loses its connection with every kill, and catches up."""
+"""A device without a screen: a Python client that watches, loses its connection with every kill, and catches up."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ AGAIN_SECONDS = 0.2
 
 
 class Watcher:
-    """Keeps a copy by the client's rule; `shown` may be asked from any thread."""
+    """A client that keeps a copy by the client's rule; `shown` may be read from any thread."""
 
     def __init__(self, url: str, token: str) -> None:
         self._site = Site(url)
@@ -28,11 +28,11 @@ class Watcher:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """{state, revision, keys, digest}."""
+        """The current state: {state, revision, keys, digest}."""
         return self._shown
 
     def close(self) -> None:
-        """Hang up, for good."""
+        """Close the connection permanently."""
         self._closed = True
         if (tab := self._tab) is not None:
             tab.wire.cut()

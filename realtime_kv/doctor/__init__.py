@@ -1,7 +1,7 @@
-"""`python3 run.py doctor`: the sync of a running server, examined from outside as its tabs see it.
+"""`python3 run.py doctor`: checks the sync of a running server from outside, with tabs like a browser's.
 
-A scratch user's tabs write, watch and cut each other off for some seconds; then every acknowledgement is compared with
-what every tab holds, and every tab's digest with the server's. Needs nothing but what the server itself needs.
+Tabs of a scratch user write, watch and cut each other off for some seconds. Then every acknowledgement is compared with
+the contents of every tab, and every tab's digest with the server's. It needs only the server's own dependencies.
 """
 
 import os
@@ -16,7 +16,7 @@ __all__ = ["main"]
 
 
 def main(url: str | None, seconds: float, tabs: int) -> int:
-    """Examine the server at `url`, or the one that the settings here describe; 0 when all is well, else 1."""
+    """Check the server at `url`, or the one of the local settings; return 0 if no problem was found, else 1."""
     try:
         return _examine(Site(url or Config.from_environ(os.environ).url), seconds, tabs)
     except Trouble as trouble:

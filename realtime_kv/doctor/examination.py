@@ -1,4 +1,4 @@
-"""The examination: tabs of one scratch user that write, watch and cut each other off, and then prove what they hold."""
+"""The check: tabs of one scratch user write, watch, are cut off, and then verify their copies."""
 
 import random
 import secrets
@@ -16,7 +16,7 @@ CUT_SECONDS = 0.15
 
 
 class Patient:
-    """The scratch user: signed up when it has been made. Raises Trouble."""
+    """The scratch user, signed up by the constructor. Raises Trouble."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -26,14 +26,15 @@ class Patient:
         self.token: str = answer["token"]
 
     def clean_up(self) -> int:
-        """Delete every key and then the account; how many keys are left. Raises Trouble."""
+        """Delete every key and then the account; return the number of keys left. Raises Trouble."""
         try:
             while keys := self._keys():
                 ops = [{"op": "delete", "key": key} for key in keys]
                 self.site.post("batch", {"ops": ops}, self.token)
             return len(self.site.post("list", {"limit": 1}, self.token)["entries"])
         finally:
-            # also where its keys could not be deleted, on a full disk for instance: the purge removes them with it
+            # even if its keys could not be deleted, for instance on a full disk: the purge removes them with the
+            # account
             self.site.post("delete_account", {"password": self._password}, self.token)
 
     def _keys(self) -> list[str]:
@@ -42,7 +43,7 @@ class Patient:
 
 
 class Examination:
-    """Runs once; afterwards the ledger has everything."""
+    """One run of the check; the results are in `ledger`."""
 
     def __init__(self, patient: Patient, tabs: int, seconds: float) -> None:
         self.ledger = Ledger()
@@ -52,13 +53,13 @@ class Examination:
         self._patient = patient
         self._failure: Exception | None = None
         self._members = [
-            # every third one is behind something that lets no WebSocket through
+            # every third tab stands for a client behind a proxy without WebSocket support
             Member(number, patient.site, patient.token, "polling" if number % 3 == 2 else "websocket", self.ledger)
             for number in range(tabs)
         ]
 
     def run(self, say: Callable[[float], None]) -> None:
-        """Everything; `say(seconds)` is called about twice a second while tabs write. Raises Trouble."""
+        """Run the check; call `say(seconds)` about twice a second while tabs write. Raises Trouble."""
         begin = time.monotonic()
         end = begin + self._seconds
         try:

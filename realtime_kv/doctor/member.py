@@ -1,6 +1,7 @@
-"""One tab of the examination, on a thread of its own: it writes, watches, is cut off, comes back and proves its copy.
+"""One tab of the check, on its own thread: it writes, watches, is cut off, reconnects and verifies its copy.
 
-What was not answered when the connection went is said again with the same `op_id`, so its outcome becomes known.
+Writes without an answer when the connection is lost are sent again with the same `op_id`, so their outcome becomes
+known.
 """
 
 import random
@@ -16,7 +17,7 @@ from realtime_kv.doctor.wire import Lost
 
 KEYS = 48
 IN_FLIGHT = 4
-# a server that restarts is given so long to come back
+# time for a restarting server to come back
 AWAY_SECONDS = 20.0
 LATE_SECONDS = 10.0
 TRIES = 5
@@ -26,7 +27,7 @@ Ops = list[dict[str, Any]]
 
 @dataclass
 class Saying:
-    """A write that has not been answered yet."""
+    """A write without an answer yet."""
 
     op_id: str
     verb: str
@@ -35,7 +36,7 @@ class Saying:
 
 
 class Member:
-    """A tab that survives its connections."""
+    """A tab that reconnects when its connection is lost."""
 
     def __init__(self, number: int, site: Site, token: str, transport: str, ledger: Ledger) -> None:
         self.name = f"tab {number} ({transport})"
@@ -54,7 +55,7 @@ class Member:
         self._bookmarks: list[dict[str, Any]] = []
 
     def write_until(self, end: float) -> None:
-        """Write and watch until `end`, then until everything is answered; comes back by itself when cut off."""
+        """Write and watch until `end`, then until every write is answered; reconnects when cut off."""
         self._heard = time.monotonic()
         while time.monotonic() < end or self._unanswered:
             try:
@@ -70,7 +71,7 @@ class Member:
                 time.sleep(0.02)
 
     def catch_up(self, revision: int) -> None:
-        """Wait for the pushes that lead to `revision`, as any tab does; no sync helps unless the connection is lost."""
+        """Wait for the changes up to `revision`, as any tab does; syncs only if the connection is lost."""
         end = time.monotonic() + LATE_SECONDS
         while self.replica.revision < revision:
             if time.monotonic() > end:
@@ -79,13 +80,13 @@ class Member:
             try:
                 tab = self._connected()
                 if self.replica.revision < revision:
-                    # a question keeps the turn from waiting for ever, should the push not come
+                    # a request keeps `turn` from blocking forever if the change does not come
                     tab.ask("get", {"key": "doctor/none"})
             except Lost:
                 self._leave()
 
     def prove(self) -> bool:
-        """Compare with the server's digest; True when equal."""
+        """Return whether this copy matches the server's digest."""
         for _ in range(TRIES):
             try:
                 answer = self._connected().ask("sync", self.replica.position())
@@ -95,17 +96,17 @@ class Member:
         raise Lost("nobody answers")
 
     def cut(self) -> None:
-        """Pull the cable; from another thread."""
+        """Cut the connection; may be called from another thread."""
         if (tab := self._tab) is not None:
             tab.wire.cut()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._tab is not None:
             self._tab.close()
             self._tab = None
 
-    # coming and going
+    # connection
 
     def _connected(self) -> Tab:
         if self._tab is None:
@@ -124,7 +125,7 @@ class Member:
         self._held = None
 
     def _sync(self, tab: Tab) -> None:
-        """Ask for what is missing, holding back what is pushed meanwhile."""
+        """Sync, and hold back changes that are pushed meanwhile."""
         self._held = []
         self.replica.drop_pages()
         request = self.replica.position()
@@ -141,7 +142,7 @@ class Member:
         for change in held:
             self._apply(change)
 
-    # watching
+    # received changes
 
     def _on_event(self, name: str, data: Any) -> None:
         if name == "change":
@@ -165,7 +166,7 @@ class Member:
                 "missed",
                 f"{self.name} was at revision {self.replica.revision} when it was told what follows {change['from']}.",
             )
-            # it would be healed by a sync; the next connection does
+            # a sync would repair it; the next connection does
             raise Lost("a gap")
         if verdict == "applied":
             self._measure(change["writes"])
@@ -179,7 +180,7 @@ class Member:
                     if sent is not None:
                         self._ledger.seen_seconds.append(now - sent)
 
-    # writing
+    # writes
 
     def _invent(self) -> Saying:
         self._said += 1
@@ -217,7 +218,7 @@ class Member:
         if not answer["ok"]:
             error = answer["error"]
             if error["code"] == "unavailable":
-                # its outcome is unknown: it is said again after the next connect
+                # the outcome is unknown: it is sent again after the next connect
                 self._unanswered[saying.op_id] = saying
                 raise Lost(error["message"])
             self._ledger.complain("wrong", f"{self.name}: a {saying.verb} was refused: {error['message']}")
@@ -231,6 +232,6 @@ class Member:
             self._ledger.count("replayed")
         elif (sent := self._ledger.sent.get(saying.op_id)) is not None:
             self._ledger.ack_seconds.append(time.perf_counter() - sent)
-            # a retry may be answered before its change has been synced to; a first saying may not
+            # a retry may be answered before its change is synced; a first request may not
             if self._held is None and self.replica.revision < answer["revision"]:
                 self._ledger.complain("wrong", f"{self.name} was acknowledged a write before it was told of it.")

@@ -1,4 +1,4 @@
-"""A copy of a user's space, kept by the client's rule of the protocol (§3), and able to prove itself."""
+"""A copy of a user's space, kept by the client's rule of the protocol (§3), with verification."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ Frame = dict[str, Any]
 
 
 class Replica:
-    """The entries, `{key: (revision, value)}`, and how far they have come."""
+    """The entries, `{key: (revision, value)}`, and the position they are at."""
 
     def __init__(self) -> None:
         self.epoch: str | None = None
@@ -17,11 +17,11 @@ class Replica:
         self._pages: list[Frame] = []
 
     def position(self) -> Frame:
-        """What a sync has to say to get only what is missing."""
+        """Return the sync request that asks for only the missing changes."""
         return {} if self.epoch is None else {"epoch": self.epoch, "since": self.revision}
 
     def apply(self, change: Frame) -> str:
-        """Take a pushed change: `applied`, `repeated` (known already, dropped) or `gap` (a sync has to come)."""
+        """Apply a pushed change: `applied`, `repeated` (already known, dropped) or `gap` (needs a sync)."""
         if change["epoch"] != self.epoch or change["from"] > self.revision:
             return "gap"
         if change["revision"] <= self.revision:
@@ -31,13 +31,13 @@ class Replica:
         return "applied"
 
     def drop_pages(self) -> None:
-        """A sync begins anew."""
+        """Drop the pages of an unfinished sync: it starts again."""
         self._pages.clear()
 
     def take(self, page: Frame) -> str | None:
-        """Collect a page of a sync; the `next` to ask for, or None when this was the last and all has been applied."""
+        """Collect a page of a sync; return the `next` to ask for, or None after the last page, when all are applied."""
         if self._pages and page["from"] != self._pages[-1]["revision"]:
-            # the page asked for had become useless: this is a fresh first one
+            # the requested page was no longer valid: this is the first page of a new sync
             self._pages.clear()
         self._pages.append(page)
         if page["next"] is None:
@@ -59,7 +59,7 @@ class Replica:
         return sum(digest_of(key, revision) for key, (revision, _) in self.entries.items()) & 0xFFFFFFFF
 
     def proves(self, bookmark: Frame) -> bool:
-        """Whether this holds the same keys at the same revisions as the server did at the bookmark."""
+        """Return whether this copy has the same keys at the same revisions as the server had at the bookmark."""
         return (self.epoch, self.revision, self.keys, self.digest) == (
             bookmark["epoch"],
             bookmark["revision"],

@@ -1,4 +1,4 @@
-"""The findings, in words that say what was seen and what was not looked at."""
+"""The report: results, and a note on the limits of the check."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ NOT_CHECKED = (
 
 
 class Progress:
-    """Called while tabs write: one line that renews itself on a terminal, now and then a line elsewhere."""
+    """Progress while tabs write: a line that is redrawn on a terminal, otherwise a line now and then."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -35,14 +35,14 @@ class Progress:
         self._open = self._terminal
 
     def end(self) -> None:
-        """Leave the line."""
+        """End the progress line."""
         if self._open:
             sys.stdout.write("\n")
             self._open = False
 
 
 def lines(examination: Examination) -> list[str]:
-    """The report."""
+    """Return the lines of the report."""
     ledger, counts = examination.ledger, examination.ledger.counts
     digests = "digests equal" if not counts["different"] else f"{counts['different']} DIGESTS DIFFERENT"
     text = [
@@ -65,12 +65,12 @@ def lines(examination: Examination) -> list[str]:
 
 
 def number(value: int) -> str:
-    """`12 431`"""
+    """Format a number: `12 431`"""
     return f"{value:,}".replace(",", " ")
 
 
 def percentiles(seconds: Sequence[float]) -> str:
-    """`p50 2 ms, p99 9 ms, at most 31 ms`"""
+    """Format latencies: `p50 2 ms, p99 9 ms, at most 31 ms`"""
     if not seconds:
         return "(nothing measured)"
     ordered = sorted(seconds)

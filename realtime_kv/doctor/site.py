@@ -1,4 +1,4 @@
-"""The server under examination, seen from outside: an address, plain HTTP calls, and sockets to it."""
+"""HTTP client of the checked server: its address, HTTP requests, and sockets to it."""
 
 import http.client
 import json
@@ -7,16 +7,16 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
-# longer than a poll is kept waiting
+# longer than the server holds a poll
 PATIENCE = 30.0
 
 
 class Trouble(Exception):
-    """Why there can be no examination, as a sentence that says what to do."""
+    """The check is not possible; the message says what to do."""
 
 
 class Refused(Trouble):
-    """The server understood, and said no; `code` is the protocol's."""
+    """The server refused the request; `code` is the protocol's."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -24,7 +24,7 @@ class Refused(Trouble):
 
 
 class Site:
-    """`http[s]://host[:port]`. Raises Trouble for any other address."""
+    """The server at `http[s]://host[:port]`. Raises Trouble for any other address."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -42,19 +42,19 @@ class Site:
         self._tls = ssl.create_default_context() if self.secure else None
 
     def http(self) -> http.client.HTTPConnection:
-        """A connection for requests, opened by the first one."""
+        """Return a connection for requests, opened by the first one."""
         if self._tls is not None:
             return http.client.HTTPSConnection(self.host, self.port, timeout=PATIENCE, context=self._tls)
         return http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
 
     def connect(self) -> socket.socket:
-        """An open TCP connection, inside TLS where the address says so."""
+        """Open a TCP connection, with TLS if the address says so."""
         sock = socket.create_connection((self.host, self.port), timeout=PATIENCE)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock if self._tls is None else self._tls.wrap_socket(sock, server_hostname=self.host)
 
     def post(self, call: str, body: dict[str, Any], token: str | None = None) -> dict[str, Any]:
-        """One call of the account's or a verb's: its answer. Raises Refused, and Trouble when nobody answers."""
+        """Call an account method or a verb; return its answer. Raises Refused, and Trouble if nothing answers."""
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         connection = self.http()
         try:

@@ -1,6 +1,6 @@
-"""A lean Socket.IO client: calls and their answers, and events, handled in the order in which they come.
+"""A minimal Socket.IO client: calls with their answers, and events, handled in the order of arrival.
 
-Everything happens on the thread that calls `turn`; only `wire.cut` may come from another.
+Everything runs on the thread that calls `turn`; only `wire.cut` may be called from another.
 """
 
 import json
@@ -17,7 +17,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class Tab:
-    """Connected and signed in when it has been made. Raises Refused, Lost."""
+    """A client, connected and signed in by the constructor. Raises Refused, Lost."""
 
     def __init__(self, site: Site, token: str, transport: str, on_event: Callable[[str, Any], None]) -> None:
         self._site = site
@@ -28,7 +28,7 @@ class Tab:
         self._joined = False
         self.wire = WIRES[transport](site)
         try:
-            # the first packet is the session's own; only then may we speak
+            # the first packet opens the session; the client may send only after it
             self._hear(self.wire.receive())
             while not self._joined:
                 self.turn()
@@ -37,13 +37,13 @@ class Tab:
             raise
 
     def call(self, verb: str, payload: dict[str, Any], then: Callable[[Answer], None]) -> None:
-        """Say it with the next `turn`; `then(answer)` when it has been answered."""
+        """Send a call with the next `turn`; `then(answer)` is called with the answer."""
         self._number += 1
         self._calls[self._number] = then
         self._outgoing.append(f"42{self._number}{_encode([verb, payload])}")
 
     def ask(self, verb: str, payload: dict[str, Any]) -> Answer:
-        """Say it now, and wait for the answer. Raises Lost."""
+        """Send a call now, and wait for the answer. Raises Lost."""
         answers: list[Answer] = []
         self.call(verb, payload, answers.append)
         while not answers:
@@ -51,12 +51,12 @@ class Tab:
         return answers[0]
 
     def turn(self) -> None:
-        """Say what is to be said, then wait for what comes next and handle it. Raises Lost."""
+        """Send queued packets, then wait for packets and handle them. Raises Lost."""
         self._say()
         self._hear(self.wire.receive())
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.wire.close()
 
     def _say(self) -> None:
@@ -73,14 +73,14 @@ class Tab:
             elif kind == "42":
                 self._on_event(*json.loads(packet[2:]))
             elif packet == "2":
-                # at once: a turn may be long
+                # at once: handling the other packets may take long
                 self.wire.send(["3"])
             elif kind == "40":
                 self._joined = True
             elif kind == "44":
                 reason = json.loads(packet[2:]).get("message", "")
                 if reason == "unavailable":
-                    # it stops, or is too busy: it may be back in a moment
+                    # the server stops or is overloaded: it may be back in a moment
                     raise Lost(reason)
                 raise Refused(reason, f"{self._site.url} refuses the connection: {reason}.")
             elif kind in {"41", "1"}:

@@ -1,6 +1,6 @@
-"""Engine.IO packets over a connection of our own: WebSocket or long-polling, and a way to cut it off at any moment.
+"""Engine.IO transports over own sockets: WebSocket or long-polling, which can be cut at any moment.
 
-One thread sends and receives; `cut` may come from any other, as a cable that is pulled does.
+One thread sends and receives; `cut` may be called from any other and simulates a lost network.
 """
 
 import contextlib
@@ -18,33 +18,33 @@ from websockets.uri import parse_uri
 from realtime_kv.doctor.site import Site
 
 BLOCK = 256 * 1024
-# a change holds at most about 512 KiB and one write more, which has up to 8 MiB of keys and values
+# a change holds at most about 512 KiB and one more write, which has up to 8 MiB of keys and values
 MESSAGE_BYTES = 16 * 1024 * 1024
 PATH = "/socket.io/?EIO=4&transport="
 
 
 class Lost(Exception):
-    """The connection has gone; whatever was under way may have arrived or not."""
+    """The connection is lost; packets in transit may have arrived or not."""
 
 
 class Wire(Protocol):
-    """A connection that carries Engine.IO packets."""
+    """A transport of Engine.IO packets."""
 
     def send(self, packets: Sequence[str]) -> None:
-        """Send these, in order. Raises Lost."""
+        """Send these packets in order. Raises Lost."""
 
     def receive(self) -> list[str]:
-        """The next packets; waits for them. Raises Lost."""
+        """Wait for the next packets and return them. Raises Lost."""
 
     def cut(self) -> None:
-        """Pull the cable: nothing is said to the server. From any thread."""
+        """Cut the connection without telling the server. May be called from any thread."""
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
 
 
 class WebSocketWire:
-    """A WebSocket from the start."""
+    """A WebSocket, without a polling phase before it."""
 
     def __init__(self, site: Site) -> None:
         self._protocol = ClientProtocol(parse_uri(f"ws{site.url[4:]}{PATH}websocket"), max_size=MESSAGE_BYTES)
@@ -115,7 +115,7 @@ class WebSocketWire:
 
 
 class PollingWire:
-    """Long-polling: a request that waits for what comes, and one for each thing said."""
+    """Long-polling: one pending GET to receive, and a POST for each send."""
 
     def __init__(self, site: Site) -> None:
         self._path = f"{PATH}polling"
@@ -143,7 +143,7 @@ class PollingWire:
 
     def close(self) -> None:
         self._is_cut = False
-        # the server cannot see a poller go: it would keep the session until its ping is not answered
+        # the server cannot see that a poller left: it would keep the session until its ping times out
         with contextlib.suppress(Lost):
             self._ask(self._last, "POST", "1")
         for connection in (self._down, self._up, self._last):
@@ -166,7 +166,7 @@ class PollingWire:
 
 
 def _cut(sock: socket.socket) -> None:
-    # RST when it is closed: no goodbye
+    # with this option, closing sends a RST instead of a normal close
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         sock.shutdown(socket.SHUT_RDWR)

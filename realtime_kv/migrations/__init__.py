@@ -1,7 +1,7 @@
-"""Bringing the database up to date, in the process that is about to use it.
+"""Database migrations, run in the process that is about to use the database.
 
-Alembic keeps the steps (`versions/`), and is imported only when there is one to take: an ordinary start reads one row
-and goes on. All steps of one start are one transaction, so a start that is killed half-way has changed nothing.
+Alembic runs the migrations in `versions/`. It is imported only if one is due: an ordinary start reads one row. All
+migrations of one start are one transaction, so a start that is killed half-way has changed nothing.
 """
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -11,7 +11,7 @@ HEAD = "0008"
 
 
 def upgrade(engine: Engine) -> None:
-    """Take every step that this database has not taken yet. Raises `steps.NewerDatabase`."""
+    """Run every migration that this database lacks. Raises `steps.NewerDatabase`."""
     with engine.connect() as connection:
         if _stamp(connection) == HEAD:
             return
@@ -19,14 +19,14 @@ def upgrade(engine: Engine) -> None:
 
     with engine.connect() as connection:
         _begin(connection)
-        # until we hold the write lock, another process may still be taking the same steps
+        # before this process holds the write lock, another one may run the same migrations
         if _stamp(connection) != HEAD:
             steps.take(connection)
         connection.commit()
 
 
 def version(engine: Engine) -> str | None:
-    """The last step that this database has taken; None for a new one."""
+    """Return the last migration of this database; None for a new one."""
     with engine.connect() as connection:
         return _stamp(connection)
 
@@ -41,6 +41,6 @@ def _stamp(connection: Connection) -> str | None:
 def _begin(connection: Connection) -> None:
     connection.begin()
     driver = connection.connection.driver_connection
-    # Python's sqlite3 opens a transaction before INSERT but not before CREATE TABLE, which would then commit by itself
+    # Python's sqlite3 opens a transaction before INSERT but not before CREATE TABLE, which would then commit by itself.
     if connection.dialect.name == "sqlite" and driver is not None and not driver.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""Copies before an upgrade: the database as the version before has left it, so that one can return to that version."""
+"""Copies before an upgrade: the database as the previous version left it, to allow a return to that version."""
 
 import logging
 import shutil
@@ -13,16 +13,16 @@ from realtime_kv.core import backup
 log = logging.getLogger(__name__)
 
 KEPT = 3
-# beside the copy itself, for the upgrade and for what is written meanwhile
+# in addition to the copy, for the upgrade and for writes meanwhile
 _SPARE = 16 * 1024 * 1024
 
 
 class NoRoom(Exception):
-    """There is no room for a copy of the database, and nothing was changed."""
+    """The disk has no space for a copy of the database; nothing was changed."""
 
 
 def keep_copy(engine: Engine, folder: Path) -> Path | None:
-    """Copy the database to `folder` if an upgrade is due; the copy. Raises NoRoom."""
+    """Copy the database to `folder` if an upgrade is due; return the path of the copy. Raises NoRoom."""
     before = migrations.version(engine)
     if before is None or before >= migrations.HEAD:
         return None

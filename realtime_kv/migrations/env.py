@@ -1,4 +1,4 @@
-"""What Alembic runs: the steps, on the connection that `upgrade()` hands over, or on the configured database."""
+"""Alembic environment: migrates the connection passed by `upgrade()`, or the configured database."""
 
 from alembic import context
 from sqlalchemy import Connection, create_engine
@@ -9,8 +9,8 @@ from realtime_kv.core.models import Base
 
 
 def run(connection: Connection) -> None:
-    """Take the steps on this connection."""
-    # SQLite changes a table by copying it ("batch"); dropping and renaming columns need that
+    """Run the migrations on this connection."""
+    # SQLite changes a table by copying it ("batch"); dropping and renaming columns need that.
     context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
@@ -18,6 +18,6 @@ def run(connection: Connection) -> None:
 
 if (given := context.config.attributes.get("connection")) is not None:
     run(given)
-else:  # the `alembic` command, when a new step is written
+else:  # the `alembic` command, when a new migration is written
     with create_engine(database.url(Config.from_environ().database_path)).connect() as connection:
         run(connection)

@@ -1,4 +1,4 @@
-"""Taking the steps, with Alembic."""
+"""Runs the migrations with Alembic."""
 
 from alembic import command
 from alembic.config import Config
@@ -11,7 +11,7 @@ class NewerDatabase(Exception):
 
 
 def take(connection: Connection) -> None:
-    """Take every step that is left, inside the connection's transaction. Raises NewerDatabase."""
+    """Run every missing migration, inside the connection's transaction. Raises NewerDatabase."""
     config = Config()
     config.set_main_option("script_location", "realtime_kv:migrations")
     config.attributes["connection"] = connection

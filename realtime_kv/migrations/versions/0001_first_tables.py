@@ -1,4 +1,4 @@
-"""The first tables: users, sessions, spaces, entries, the change log, receipts; and a name for the data set."""
+"""First tables: users, sessions, spaces, entries, the change log, receipts; and an id of the data set."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""The log keeps every write as tabs were told of it, with its receipt: all that the other tables may still lack."""
+"""Store every write in the log as it was sent to tabs, with its receipt, since the other tables may lag behind."""
 
 import sqlalchemy as sa
 from alembic import op

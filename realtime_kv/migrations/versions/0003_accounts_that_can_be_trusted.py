@@ -1,4 +1,4 @@
-"""Sessions that idle out, API tokens, recovery, the second step, soft deletion of users, quotas of their own, audit."""
+"""Sessions with an idle timeout, API tokens, recovery, the second step, soft deletion of users, user quotas, audit."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -77,7 +77,7 @@ def upgrade() -> None:
         CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
         BEGIN SELECT raise(ABORT, 'the audit log is only ever appended to'); END
     """)
-    # what is older than the horizon that the purge has written down goes, and what concerned a user who is gone
+    # entries older than the horizon set by the purge may be deleted, and those about a purged user
     op.execute("""
         CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit
         WHEN OLD.at >= coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'audit_horizon'), 0)

@@ -1,4 +1,4 @@
-"""Which row of the log holds what was done to a key: the history reads it; it is filled while nobody waits."""
+"""History index: the log row of each change to a key, which history reads use; filled in the background."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What expires next is found without looking at what never does."""
+"""Index of expiry times, without entries that never expire."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What is in the trash is found without looking at what is not."""
+"""Index of the trash, without entries that are not in it."""
 
 import sqlalchemy as sa
 from alembic import op

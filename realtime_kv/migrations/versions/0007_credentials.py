@@ -1,4 +1,4 @@
-"""Receipts by permission; how a session's token is presented; wrong codes of the second step; invitations."""
+"""Receipts by permission, presentation of session tokens, wrong codes of the second step, invitations."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,7 +6,7 @@ from alembic import op
 revision = "0007"
 down_revision = "0006"
 
-# the separator of core/caller.py, as it was when this step was written
+# the separator of core/caller.py, as it was when this migration was written
 _SEPARATOR = "char(31)"
 
 # API tokens that may write only under a prefix: the only limited credentials that have receipts
@@ -43,11 +43,11 @@ def upgrade() -> None:
 
 
 def _separate_receipts() -> None:
-    """Give every receipt of a limited token the token's public id in front of its `op_id`.
+    """Prefix the `op_id` of every receipt of a limited token with the token's public id.
 
-    The log says who made a receipt, in the `origin` of the write. For a receipt without such a write (nothing was there
-    to delete, or the history has been purged) the author is unknown: it stays where it is, and each limited token that
-    existed at the time gets a copy. A copy never tells of keys elsewhere: answers with a `count` are left out.
+    The `origin` of the write in the log says who made a receipt. For a receipt without such a write (there was nothing
+    to delete, or the history has been purged) the author is unknown: it stays unchanged, and each limited token that
+    existed at the time gets a copy. A copy never reveals keys elsewhere: answers with a `count` are left out.
     """
     op.execute(f"CREATE TEMP TABLE limited AS {_LIMITED}")
     op.execute("""

@@ -1,7 +1,7 @@
-"""What a user's history, receipts and trash take is counted as it is written, in `spaces`; and what is left of it is.
+"""Disk accounting: `spaces` counts the bytes of a user's history, receipts and trash as they are written and removed.
 
-`log.charge` is what a row counts (NULL: written before, the length of its frame and a constant), `history.bytes` the
-length of an op, `log_garbage` the rows that hold ops which are no longer in the history.
+`log.charge` is the size counted for a row (NULL: written before, the length of its frame and a constant),
+`history.bytes` the length of an op, `log_garbage` the rows that hold ops which are no longer in the history.
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 revision = "0008"
 down_revision = "0007"
 
-# the constants are those of core/charges.py as they were at this step
+# the constants are those of core/charges.py as they were at this migration
 _FILL = """
 UPDATE spaces SET
     history_bytes = coalesce(h.bytes, 0), receipt_bytes = coalesce(r.bytes, 0), trash_bytes = coalesce(t.bytes, 0)
