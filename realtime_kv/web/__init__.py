@@ -1,7 +1,7 @@
-"""HTTP: the pages, the account calls, the verbs, and how the house is doing.
+"""HTTP layer: pages, account calls, verbs, health checks and metrics.
 
-Each view takes a request apart, calls accounts or store, and puts the answer together; who is calling and from which
-origin is asked in `security`, and what is refused becomes a problem body or a page in `errors`.
+Each view parses a request, calls `accounts` or `store`, and formats the answer. `security` determines the caller and
+checks the origin; `errors` turns a refusal into a problem body or a page.
 """
 
 from flask import Flask
@@ -35,8 +35,8 @@ from realtime_kv.web import (
 
 
 def register(app: Flask) -> None:
-    """Give `app` its routes, its sessions, its headers and its way to refuse."""
-    # a//b is not a/b: no answer of ours is a redirect that Werkzeug wrote
+    """Register routes, sessions, headers and error handlers on `app`."""
+    # a//b is not a/b: Werkzeug must not answer one with a redirect to the other
     app.url_map.merge_slashes = False
     app.session_interface = sessions.TokenSessions()
     login_manager.init_app(app)

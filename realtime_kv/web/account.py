@@ -1,4 +1,4 @@
-"""Signing up, in and out, and who one is (protocol, "Accounts"): JSON in and out, for pages and programs."""
+"""Sign-up, sign-in, sign-out and the caller (protocol, "Accounts"): JSON in and out, for pages and programs."""
 
 from typing import Any, TypeVar
 
@@ -19,9 +19,9 @@ account = Blueprint("account", __name__, url_prefix="/api/v1")
 
 
 class Credentials(Struct, forbid_unknown_fields=True):
-    """Who somebody says they are; with `token` the answer carries a bearer token, and no cookie is set.
+    """A user name and its password; with `token` the answer carries a bearer token, and no cookie is set.
 
-    A session that is not to be kept is over when the browser is closed, or after a day.
+    Without `keep` the session ends when the browser is closed, or after a day.
     """
 
     username: str
@@ -31,13 +31,13 @@ class Credentials(Struct, forbid_unknown_fields=True):
 
 
 class NewAccount(Credentials, forbid_unknown_fields=True):
-    """With the secret of an `invitation`, where the server demands one."""
+    """Credentials of a new user, with the secret of an `invitation` where the server requires one."""
 
     invitation: str | None = None
 
 
 class SecondStep(Struct, forbid_unknown_fields=True):
-    """What a sign-in owed: `ticket` came with the answer to its first step."""
+    """The code that completes a sign-in; `ticket` came with the answer to the first step."""
 
     ticket: str
     code: str
@@ -54,7 +54,7 @@ class Nothing(Struct, forbid_unknown_fields=True):
 
 @account.post("/sign_up")
 def sign_up() -> Response:
-    """A new user, signed in. The browser's old session is over, as its cookie is replaced."""
+    """Create a user and sign them in. The browser's old session ends, because its cookie is replaced."""
     given, token, kind = _given(NewAccount)
     replaced = token if kind == "cookie" and not given.token else None
     future = house().accounts.sign_up(
@@ -71,7 +71,7 @@ def sign_up() -> Response:
 
 @account.post("/sign_in")
 def sign_in() -> Response:
-    """A new session; the one that the request came with is over."""
+    """Start a new session; the session of this request ends."""
     given, token, kind = _given(Credentials)
     replaced = token if kind else None
     future = house().accounts.sign_in(
@@ -82,7 +82,7 @@ def sign_in() -> Response:
 
 @account.post("/second_step")
 def second_step() -> Response:
-    """The rest of a sign-in that was answered `second_step_needed`."""
+    """Complete a sign-in that was answered `second_step_needed`."""
     given, token, kind = _given(SecondStep)
     replaced = token if kind else None
     future = house().accounts.second_step(
@@ -93,7 +93,7 @@ def second_step() -> Response:
 
 @account.post("/sign_out")
 def sign_out() -> Response:
-    """The session that the request came with is over, and its token dead at every door."""
+    """End the session of this request; every transport then rejects its token."""
     if bodies.has_body() or request.mimetype:
         bodies.decode(Nothing, bodies.json() or b"{}")
     token, kind = door.credentials(request.environ, house().config)
@@ -107,7 +107,7 @@ def sign_out() -> Response:
 
 @account.get("/me")
 def me() -> Response:
-    """Who is calling, what they use of what they may, and what this server can do."""
+    """Return the caller, their session, usage and limits, and the server's version and verbs."""
     caller, config = security.caller(), house().config
     usage, quota = wait(house().store.usage(caller)), wait(house().store.quota_of(caller))
     return bodies.answer(
@@ -136,17 +136,17 @@ def me() -> Response:
 
 
 def visit() -> Visit:
-    """Where this request comes from."""
+    """Return the client of this request: its program and its address."""
     return door.visit(request.environ, house().config)
 
 
 def with_cookie() -> bool:
-    """Whether it is the cookie that says who is calling."""
+    """Return whether the session cookie identifies the caller."""
     return door.credentials(request.environ, house().config)[1] == "cookie"
 
 
 def welcome(begun: SignedIn, *, as_token: bool, status: int = 200) -> Response:
-    """Who has a session now. Its token is the browser's cookie; with `as_token` it stands in the answer."""
+    """Return the answer to a new session. Its token becomes the cookie; with `as_token` it is in the body."""
     user = begun.user
     answer: dict[str, Any] = {"ok": True, "user": _user(user.username, user.is_admin, user.created_at)}
     if begun.codes:
@@ -161,14 +161,14 @@ def welcome(begun: SignedIn, *, as_token: bool, status: int = 200) -> Response:
 
 
 def recovered(notice: tuple[int, str] | None) -> dict[str, str] | None:
-    """A recovery of which the user is to be told."""
+    """Return the recovery that the user has to be told of, as JSON fields; None if there is none."""
     return None if notice is None else {"at": timestamp(notice[0]), "how": notice[1]}
 
 
 def _given(kind: type[Entering]) -> tuple[Entering, str, door.Kind]:
     given = bodies.decode(kind, bodies.json())
     token, came_as = door.credentials(request.environ, house().config)
-    # who gets a cookie must be one of our pages; a token may be asked for by whoever may use one
+    # only pages of this server get a cookie; every origin that may use a bearer token may ask for one
     security.check_origin("bearer" if given.token and came_as != "cookie" else "cookie")
     return given, token, came_as
 

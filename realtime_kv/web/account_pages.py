@@ -1,7 +1,7 @@
-"""`/account`: what a user sees of their own account and does with it; security and tokens have modules beside this one.
+"""`/account`: pages where users see and change their own account; `security_pages` and `token_pages` hold the others.
 
-Every page has one address: what is done there is posted to it with the word `do`, and what is refused is said on the
-same page, beside its field.
+Every page has one address: its forms are posted to it with the action in `do`, and an error is shown on the same page,
+beside its field.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ Show = Callable[[Caller, Trouble], AnyResponse]
 
 NO_TROUBLE = Trouble()
 EVENTS = 50
-# as many as the database can compare
+# an id of so many digits fits into a database integer
 _ID_DIGITS = 18
 
 
@@ -52,7 +52,7 @@ def end_sessions() -> AnyResponse:
 
 @account_pages.get("/events")
 def events() -> AnyResponse:
-    """What was done to the account, newest first; `before` is the id of the last entry of the page before."""
+    """Show the account's audit log, newest first; `before` is the id of the last entry of the page before."""
     caller, before = sessions.signed_in(), request.args.get("before", "")
     known = before.isascii() and before.isdecimal() and len(before) <= _ID_DIGITS
     found = wait(house().accounts.own.events(caller, int(before) if known else None, EVENTS + 1))
@@ -77,14 +77,14 @@ def preferences() -> AnyResponse:
 
 @account_pages.post("/notice")
 def dismiss_notice() -> AnyResponse:
-    """The user has read that the password was set by a recovery."""
+    """Dismiss the notice that the password was set by a recovery."""
     caller, form = sessions.signed_in(), security.form()
     wait(house().accounts.own.dismiss_notice(caller))
     return going.to(going.local(form.get("next")))
 
 
 def show(tab: str, caller: Caller, trouble: Trouble = NO_TROUBLE, page: str = "", **context: Any) -> AnyResponse:
-    """The account's page `tab` (or another `page` under the same tab), with what was wrong there."""
+    """Return the account page `tab` (or another `page` under the same tab), with the errors of its form."""
     return shown.page(
         f"account/{page or tab}.html",
         trouble.refusal,
@@ -100,7 +100,7 @@ def show(tab: str, caller: Caller, trouble: Trouble = NO_TROUBLE, page: str = ""
 
 
 def carry_out(acts: Mapping[str, Act], show_again: Show) -> AnyResponse:
-    """Do what the form's `do` says; what is refused is said on the page that it came from."""
+    """Perform the action in the form's `do`; show an error on the page that the form came from."""
     caller = sessions.visitor()
     if caller is None:
         return _sign_in_first()
@@ -117,7 +117,7 @@ def carry_out(acts: Mapping[str, Act], show_again: Show) -> AnyResponse:
 
 
 def _sign_in_first() -> AnyResponse:
-    """And from there back to the page whose form this was: it has the same address."""
+    """Redirect to the sign-in page, and from there back to the form's page: it has the same address."""
     return going.to(f"/signin?next={request.path}")
 
 

@@ -1,4 +1,4 @@
-"""`/api/v1/<verb>`: every verb over HTTP, the same payload, answer and errors as on a socket (protocol §2)."""
+"""`/api/v1/<verb>`: every verb over HTTP, with the payload, answer and errors of a socket (protocol §2)."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -21,7 +21,7 @@ def _view(name: str) -> Callable[[], Response]:
         body = bodies.json() if request.method == "POST" else None
         size = 0 if body is None else len(body)
         if rates is not None:
-            # nonsense is not for nothing
+            # charged before decoding, so that invalid requests cost as well
             rates.verb(caller, 1 + (size >> REQUEST_SHIFT))
         try:
             with rates.timed(caller) if rates is not None and size >= BYTES_PER_UNIT else nullcontext():
@@ -31,7 +31,7 @@ def _view(name: str) -> Callable[[], Response]:
                 future = payload.call(store, caller)
             answer = wait(future)
         finally:
-            # after an answer there is nothing left to drop; where it came too late, nobody waits any more
+            # drop reads that still wait: there are none after an answer, and no client waits after a timeout
             store.abandon(caller)
         store.pulse.verbs += 1
         store.pulse.note(perf_counter() - began)
@@ -40,7 +40,7 @@ def _view(name: str) -> Callable[[], Response]:
     return view
 
 
-# a route for each verb, so that an unknown one is an unknown path, and a wrong method is told which are right
+# one route per verb: an unknown verb is an unknown path, and a wrong method is answered with the right ones
 for _name in verbs.VERBS:
     _methods = ["GET", "POST"] if _name in verbs.READING else ["POST"]
     api.add_url_rule(f"/{_name}", _name, _view(_name), methods=_methods)

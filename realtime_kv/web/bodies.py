@@ -1,7 +1,7 @@
-"""What a request carries, taken apart strictly: JSON bodies, query strings and plain forms.
+"""Strict parsing of requests: JSON bodies, query strings and plain forms.
 
-Werkzeug's own parsing is for being liberal: it replaces broken UTF-8 and keeps the first of a repeated name. Here both
-are a `bad_request`, since a key or a password that was silently changed is worse than none.
+Werkzeug's own parsing is liberal: it replaces broken UTF-8 and keeps the first of a repeated name. Here both are a
+`bad_request`, since a silently changed key or password is worse than none.
 """
 
 import codecs
@@ -23,21 +23,21 @@ FORM = "application/x-www-form-urlencoded"
 # the largest body of any request (protocol §5); a form holds a name, a password and a path
 LIMIT = 1024 * 1024
 FORM_LIMIT = 64 * 1024
-# the most fields of a form or a query string, of which ours have a handful: taking thousands apart takes long
+# fields of a form or a query string at most; real ones have a handful, and parsing thousands takes long
 MAX_FIELDS = 64
-# what is taken at a time of a body that is longer
+# bytes per read of a longer body
 PIECE = 64 * 1024
 
 
 def json() -> bytes:
-    """The body of a JSON request; not yet decoded. Raises BadRequest, TooLarge."""
+    """Return the body of a JSON request, not yet decoded. Raises BadRequest, TooLarge."""
     _expect(JSON)
-    # written by editors and shells on Windows; a parser may ignore it (RFC 8259, section 8.1)
+    # editors and shells on Windows write this mark; a parser may ignore it (RFC 8259, section 8.1)
     return _read(LIMIT).removeprefix(codecs.BOM_UTF8)
 
 
 def decode(kind: type[T], body: bytes) -> T:
-    """The body as `kind`, with nothing missing and nothing unknown. Raises BadRequest."""
+    """Decode the body as `kind`, with no missing and no unknown fields. Raises BadRequest."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
@@ -49,16 +49,16 @@ def decode(kind: type[T], body: bytes) -> T:
 
 
 def query() -> list[tuple[str, str]]:
-    """The query string, in order. Raises BadRequest."""
-    # WSGI hands bytes over as Latin-1
+    """Return the fields of the query string, in order. Raises BadRequest."""
+    # WSGI passes bytes as Latin-1
     return _pairs(str(request.environ.get("QUERY_STRING", "")).encode("latin-1"))
 
 
 def check_query() -> None:
-    """Before anything else: Werkzeug decodes the query string in many places, and none of them expects this.
+    """Raise BadRequest for a query string with too many fields, or with raw bytes that are not UTF-8.
 
-    Raises BadRequest for too many fields, and for raw bytes that are no UTF-8; what is percent-encoded is looked at by
-    whoever takes it apart.
+    It comes before anything else: Werkzeug decodes the query string in many places, and none of them expects these.
+    Percent-encoded bytes are checked where they are decoded.
     """
     if request.query_string.count(b"&") >= MAX_FIELDS:
         raise BadRequest(f"A query string may have at most {MAX_FIELDS} fields.")
@@ -69,18 +69,18 @@ def check_query() -> None:
 
 
 def form() -> dict[str, str]:
-    """The fields of a plain form. Raises BadRequest, TooLarge."""
+    """Return the fields of a plain form. Raises BadRequest, TooLarge."""
     _expect(FORM)
     return dict(_pairs(_read(FORM_LIMIT)))
 
 
 def pieces(limit: int) -> Iterator[bytes]:
-    """A body that may be longer than fits into memory, as it comes. Raises BadRequest, TooLarge."""
+    """Yield a body that may not fit into memory, as it arrives. Raises BadRequest, TooLarge."""
     length = request.content_length
     if (length or 0) > limit:
         raise _too_large(limit, actual=length)
     chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
-    # where the length is not known, the byte behind the limit tells
+    # if the length is unknown, one byte beyond the limit shows that the body is too large
     left = limit + 1 if chunked else length or 0
     while left:
         try:
@@ -98,13 +98,13 @@ def pieces(limit: int) -> Iterator[bytes]:
 
 
 def answer(content: Any, status: int = 200) -> Response:
-    """A JSON answer; bytes are JSON already."""
+    """Return a JSON answer; bytes are JSON already."""
     encoded = content if isinstance(content, bytes) else msgspec.json.encode(content)
     return Response(encoded, status, mimetype=JSON)
 
 
 def has_body() -> bool:
-    """Whether the request says that it carries one."""
+    """Return whether the request announces a body."""
     return bool(request.content_length) or "Transfer-Encoding" in request.headers
 
 
@@ -117,9 +117,9 @@ def _read(limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise _too_large(limit, actual=request.content_length)
     if request.headers.get("Transfer-Encoding", "").lower() == "chunked":
-        # the server takes the chunks apart and ends the stream itself; without being told, Werkzeug reads nothing
+        # the server decodes the chunks and ends the stream itself; without this flag, Werkzeug reads nothing
         request.environ["wsgi.input_terminated"] = True
-    # where the length is not known, Werkzeug stops at its limit and says nothing: the byte behind ours tells
+    # if the length is unknown, Werkzeug stops silently at its limit: a byte beyond ours shows a body that is too large
     request.max_content_length = limit + 1
     try:
         body = request.get_data(cache=False)

@@ -1,4 +1,4 @@
-"""`/api/v1/export` and `/api/v1/import`: a space as a file, out and in (protocol, "Export and import")."""
+"""`/api/v1/export` and `/api/v1/import`: a space to a file and back (protocol, "Export and import")."""
 
 import re
 import time
@@ -22,19 +22,19 @@ T = TypeVar("T", bound=str)
 
 NDJSON = "application/x-ndjson"
 MIMETYPES = {"json": bodies.JSON, "ndjson": NDJSON, "csv": "text/csv"}
-# an export is made in seconds; a large import is written, on a busy server, in minutes
+# an export takes seconds; a large import on a busy server takes minutes
 PATIENCE = 1800.0
 CHUNK = 64 * 1024
-# without it, spreadsheet programs take UTF-8 for the system's old encoding
+# without it, spreadsheet programs read UTF-8 as the system's legacy encoding
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# whoever sends or takes less than this, in bytes a second, is given up after a while
+# bytes a second; a transfer that is GRACE seconds behind this rate is aborted
 SLOWEST = 16 * 1024
 GRACE = 60.0
 
 
 @carry.get("/export")
 def export() -> Response:
-    """The caller's entries as a file, which shows them at one revision."""
+    """Return the caller's entries as a file, all as of one revision."""
     caller, asked = _caller(), _query("format", "prefix", "bom")
     format, prefix = _one_of(asked, "format", exports.FORMATS), asked.get("prefix", "")
     with_mark = _one_of(asked, "bom", ("false", "true")) == "true"
@@ -48,7 +48,7 @@ def export() -> Response:
         house().carrier.abandon(caller, asked_for)
         raise
     response = Response(_chunks(mark, outgoing, house().runtime), mimetype=MIMETYPES[format])
-    # a client may be gone before the first chunk
+    # a client may disconnect before the first chunk
     response.call_on_close(outgoing.close)
     response.content_length = len(mark) + outgoing.bytes
     response.headers["Content-Disposition"] = f'attachment; filename="{_name(caller, outgoing, prefix)}.{format}"'
@@ -57,14 +57,14 @@ def export() -> Response:
 
 @carry.get("/import")
 def progress() -> Response:
-    """How far the caller's import is; null when there is none."""
+    """Return the progress of the caller's import; null when there is none."""
     caller, _ = _caller(), _query()
     return bodies.answer({"ok": True, "import": house().carrier.progress(caller)})
 
 
 @carry.post("/import")
 def import_() -> Response:
-    """Write what a file holds, or, with `dry_run`, tell what that would do."""
+    """Write the entries of a file, or, with `dry_run`, report the changes that it would make."""
     caller, asked = _caller(), _query("mode", "format", "prefix", "dry_run")
     if request.mimetype not in {bodies.JSON, NDJSON}:
         raise BadRequest(f"Send this with the content type {bodies.JSON} or {NDJSON}.")
@@ -97,7 +97,7 @@ def _caller() -> Caller:
 
 
 def _query(*known: str) -> dict[str, str]:
-    """The query. Raises BadRequest for what is not one of these."""
+    """Return the fields of the query. Raises BadRequest for a field that is not in `known`."""
     asked = dict(bodies.query())
     for name in asked:
         if name not in known:
@@ -106,7 +106,7 @@ def _query(*known: str) -> dict[str, str]:
 
 
 def _one_of(asked: dict[str, str], field: str, choice: Sequence[T]) -> T:
-    """The first one is what is meant where nothing is said. Raises BadRequest."""
+    """Return the given value of `field`, by default the first of `choice`. Raises BadRequest."""
     given = asked.get(field, choice[0])
     for one in choice:
         if one == given:
@@ -123,7 +123,7 @@ def _chunks(mark: bytes, outgoing: Outgoing, runtime: Runtime) -> Iterator[bytes
             yield chunk
             sent += len(chunk)
             if _too_slow(began, sent):
-                # the connection ends before the announced length: nobody takes this for a whole file
+                # the connection ends before the announced length, so that no client takes the file for complete
                 raise ConnectionAbortedError("an export was taken too slowly")
     finally:
         outgoing.close()
@@ -134,7 +134,7 @@ def _too_slow(began: float, bytes: int) -> bool:
 
 
 def _name(caller: Caller, outgoing: Outgoing, prefix: str) -> str:
-    """Whose, of what, from when and how many: a file name that says it anywhere."""
+    """Return a file name that identifies the export: user, prefix, time, revision and number of keys."""
     made = outgoing.made
     under = re.sub(r"[^A-Za-z0-9]+", "-", prefix).strip("-")[:40]
     day = datetime.fromtimestamp(made.at / 1000, UTC)

@@ -1,7 +1,7 @@
-"""Our own scripts and styles travel compressed, and scripts without their comments; nothing else does.
+"""Compression of static scripts, styles and SVG images, and of nothing else. Our own scripts lose their comments.
 
-An answer that mixes a secret with what an attacker may choose tells its secret by its compressed length, so pages and
-the API stay as they are. A file is compressed once for each of its versions and kept: there are few, all small.
+The compressed length of an answer that mixes a secret with text of an attacker reveals the secret, so pages and the API
+are not compressed. Each version of a file is compressed once and kept: there are few, all small.
 """
 
 import gzip
@@ -14,22 +14,22 @@ from realtime_kv.core.runtime import Future, Workers
 from realtime_kv.web.house import wait
 
 COMPRESSIBLE = frozenset({"text/javascript", "text/css", "image/svg+xml"})
-# below this, headers weigh more than what is won
+# below this, the extra headers outweigh the saved bytes
 SMALLEST = 160
 
-# Comments: a quarter of what a first visit would load. Behind code only those without a quotation mark: what looks like
-# a comment and stands in a string has one behind it.
+# Comments: a quarter of the bytes of a first visit. After code, only comments without a quotation mark are removed: a
+# string that contains the look of a comment has a quotation mark after it.
 _COMMENTS = re.compile(
     rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)[ \t]*\n|(?<=\S)[ \t]+// (?:[^\"'`\n]|(?<=\w)'(?=\w))*$",
     re.MULTILINE,
 )
 
-# by the tag, which is another one for each file and each version of it; an address can be spelt in many ways
+# by ETag, which differs for each file and each version of it; an address can be spelt in many ways
 _kept: dict[str, bytes] = {}
 
 
 def register(app: Flask) -> None:
-    """Compress the static files of `app` for whoever takes gzip."""
+    """Compress the static files of `app` for clients that accept gzip."""
     workers = Workers(app.extensions["realtime_kv"].runtime, 1, name="compression")
     under_way: dict[str, Future[bytes]] = {}
 
@@ -43,7 +43,7 @@ def register(app: Flask) -> None:
         if response.status_code != 200 or not etag or not request.accept_encodings["gzip"]:
             return response
         if etag not in _kept:
-            # the first time takes up to half a second for the largest file, which is not the event loop's to spend
+            # compressing the largest file takes up to half a second, which would block the event loop
             if etag not in under_way:
                 response.direct_passthrough = False
                 pack = partial(_pack, response.get_data(), script=_is_own_script(response))
@@ -54,7 +54,7 @@ def register(app: Flask) -> None:
             response.direct_passthrough = False
             response.set_data(_kept[etag])
             response.content_encoding = "gzip"
-            # the same file in other bytes: equal in what it means, which is what a weak tag says
+            # the same file in other bytes: semantically equal, hence a weak ETag
             response.set_etag(etag, weak=True)
         return response
 

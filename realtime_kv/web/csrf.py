@@ -1,7 +1,7 @@
-"""The token in every form: proof that it is a form of ours, shown to this very browser (OWASP: signed double submit).
+"""CSRF tokens: each form proves that this server made it for this very browser (OWASP: signed double submit).
 
-It is bound to the session cookie; for a visitor who has none yet, to a random cookie that says nothing else. No other
-site can read either of them, so none can make a form that counts. JSON calls have their own rules (protocol §4).
+A token is bound to the session cookie, or, for a visitor without one, to a random cookie with no other meaning. No
+other site can read either of them, so none can make a valid form. JSON calls have their own rules (protocol §4).
 """
 
 import hashlib
@@ -20,23 +20,23 @@ FIELD = "csrf_token"
 
 
 def register(app: Flask) -> None:
-    """Offer `csrf_field()` to every template of `app`."""
+    """Add `csrf_field()` to every template of `app`."""
     app.jinja_env.globals["csrf_field"] = field
     app.after_request(_keep_visitor)
 
 
 def field() -> Markup:
-    """The hidden field that every form with `method="post"` holds."""
+    """Return the hidden field that every form with `method="post"` contains."""
     return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, token())
 
 
 def token() -> str:
-    """A token for this browser. No two are the same: compression cannot reveal it, and each identifies its form."""
+    """Return a unique token for this browser: compression cannot reveal it, and it identifies its form."""
     return _signer().dumps([current_app.extensions["new_form_id"](), _digest(_holder())])
 
 
 def form_id(fields: dict[str, str]) -> str | None:
-    """Which form of ours these fields come from, whoever sends them; None if it is none of ours."""
+    """Return the id of the form that these fields come from, from any browser; None if it is no form of this server."""
     try:
         found, _ = _signer().loads(fields.get(FIELD, ""))
     except (BadSignature, ValueError, TypeError):
@@ -45,7 +45,7 @@ def form_id(fields: dict[str, str]) -> str | None:
 
 
 def check(fields: dict[str, str]) -> dict[str, str]:
-    """The other fields of a form. Raises Forbidden unless its token is this browser's."""
+    """Return the other fields of a form. Raises Forbidden unless its token is this browser's."""
     try:
         _form_id, digest = _signer().loads(fields.get(FIELD, ""))
     except (BadSignature, ValueError, TypeError):
@@ -56,7 +56,7 @@ def check(fields: dict[str, str]) -> dict[str, str]:
             "No cookie came with this form, and it needs one. Allow cookies for this site, load the page again, and "
             "send the form once more."
         )
-    # a form that was loaded before signing in elsewhere is still this browser's
+    # a form that was loaded before a sign-in in another tab still belongs to this browser
     if digest is None or digest not in map(_digest, holders):
         raise Forbidden("This form is out of date. Go back, load the page again, and send it once more.")
     return {name: value for name, value in fields.items() if name != FIELD}
@@ -68,7 +68,7 @@ def _holders() -> list[str]:
 
 
 def _older_holders() -> list[str]:
-    """Cookies without a port in their names: other servers may replace them, so no new form relies on one."""
+    """Return cookies without a port in their names. Other servers may replace them, so no new form relies on one."""
     held = cookies.read(request.environ, cookies.unported_name(house().config, cookies.FORM))
     return [held] if held else []
 
@@ -94,7 +94,7 @@ def _keep_visitor(response: Response) -> Response:
 
 
 def _signer() -> URLSafeSerializer:
-    # SHA-1 unless told otherwise
+    # the default is SHA-1
     with_sha256 = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
     key = str(current_app.config["SECRET_KEY"])
     return URLSafeSerializer(key, salt="realtime_kv.form", signer_kwargs=with_sha256)

@@ -1,6 +1,6 @@
-"""What is refused, as the caller can use it: a problem body under /api/ (RFC 9457), a page elsewhere (protocol §5).
+"""Error handlers: a refusal becomes a problem body under /api/ (RFC 9457), a page elsewhere (protocol §5).
 
-The tree is the core's. What is not in it is a bug: logged under the request's id, and answered `internal`.
+The error classes are the core's. Any other exception is a bug: logged under the request's id, and answered `internal`.
 """
 
 import difflib
@@ -32,14 +32,14 @@ API = "/api/v1/"
 
 
 def register(app: Flask) -> None:
-    """Let `app` answer every error in our words."""
+    """Register the handlers for every error of `app`."""
     app.register_error_handler(Refusal, refused)
     app.register_error_handler(HTTPException, _refused_by_werkzeug)
     app.register_error_handler(Exception, _failed)
 
 
 def refused(refusal: Refusal) -> AnyResponse:
-    """The answer to a request that is not carried out."""
+    """Return the answer to a refused request."""
     house().accounts.noticed.note_misaddressed(refusal)
     if isinstance(refusal, RateLimited):
         request.environ[TOO_MUCH] = True
@@ -49,14 +49,14 @@ def refused(refusal: Refusal) -> AnyResponse:
 
 
 def with_headers(response: Response, refusal: Refusal) -> Response:
-    """`response`, with what a refusal says in its headers."""
+    """Return `response`, with the headers that belong to `refusal`."""
     if "retry_after" in refusal.extra:
         response.headers["Retry-After"] = str(refusal.extra["retry_after"])
     return response
 
 
 def sign_in_first() -> AnyResponse:
-    """To the sign-in page, and from there back to where the visitor wanted to go."""
+    """Redirect to the sign-in page, and from there back to the requested page."""
     wanted = request.full_path.removesuffix("?") if request.method in {"GET", "HEAD"} else "/"
     return redirect("/signin" if wanted == "/" else f"/signin?next={quote(wanted, safe='/')}", 303)
 
@@ -96,7 +96,7 @@ def _refused_by_werkzeug(error: HTTPException) -> AnyResponse:
     elif security.is_api():
         return _failed(error)
     else:
-        # a redirect, or a range that a static file does not have: Werkzeug's to say
+        # a redirect, or a range that a static file does not have: Werkzeug answers
         return error.get_response()
     response = refused(refusal)
     if allow:
@@ -105,7 +105,7 @@ def _refused_by_werkzeug(error: HTTPException) -> AnyResponse:
 
 
 def _without_slash() -> str | None:
-    """Where the page is that was asked for with a slash behind its address; None if there is no such page."""
+    """Return the requested address without its trailing slash; None if there is no such page."""
     path = request.path.rstrip("/")
     if request.method not in {"GET", "HEAD"} or not request.path.endswith("/") or not path.startswith("/"):
         return None
@@ -116,7 +116,7 @@ def _without_slash() -> str | None:
 
 
 def _no_call() -> str | None:
-    """What is said of an unknown `/api/v1/…`: the name that was perhaps meant, and where all of them are listed."""
+    """Return the message for an unknown `/api/v1/…`: the closest name, and the page that lists all of them."""
     name = request.path.removeprefix(API)
     if name == request.path:
         return None
@@ -127,7 +127,7 @@ def _no_call() -> str | None:
 
 
 def _failed(error: Exception) -> AnyResponse:
-    # the rule and not the path, which may hold a one-time secret
+    # log the rule and not the path, which may contain a one-time secret
     log.error("%s %s failed [%s]", request.method, request.url_rule or "(no rule)", _request_id(), exc_info=error)
     return refused(Internal(_request_id()))
 

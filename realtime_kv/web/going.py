@@ -1,4 +1,4 @@
-"""Where a page leads when it is done: always to a path of ours, where one sentence says what was done."""
+"""Redirects after an action: always to a local path, where one sentence confirms the action."""
 
 import re
 
@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 HOME = "/keys"
 
-# what the next page says, by the word in its address: a stranger's link can choose between these and say nothing else
+# confirmations by the word in the next page's address: a link from another site can only choose one of these
 DONE = {
     "password_set": "Password set; all other sessions are signed out. Sign in with the new one.",
     "password": "Password changed; all other sessions are signed out.",
@@ -34,26 +34,26 @@ DONE = {
     "deleted": "The account is deleted. Until it is purged, signing in brings it back.",
 }
 
-# a path of ours and nothing else: browsers read `//` and `/\` as another host, and drop tabs and line ends
+# a local path and nothing else: browsers read `//` and `/\` as another host, and drop tabs and line ends
 _LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]{0,4000}")
 
 
 def local(path: str | None) -> str:
-    """Where to go from here: `path`, if it is one of ours."""
+    """Return `path` if it is a local path, otherwise `HOME`."""
     return path if path and _LOCAL.fullmatch(path) else HOME
 
 
 def to(path: str, done: str | None = None) -> Response:
-    """On to `path` with a GET; `done` is a word of `DONE`."""
+    """Redirect to `path` with a GET; `done` is a word of `DONE`."""
     assert done is None or done in DONE, done
     return redirect(address(path, done), 303)
 
 
 def address(path: str, done: str | None = None) -> str:
-    """`path`, where one sentence says what was done."""
+    """Return `path`, with `done` to select the confirmation."""
     return f"{path}?done={done}" if done else path
 
 
 def said(word: str | None) -> str:
-    """The sentence for the word in an address; nothing for a word that is none of ours."""
+    """Return the confirmation for the word in an address; an empty string for an unknown word."""
     return DONE.get(word or "", "")

@@ -1,4 +1,4 @@
-"""The API as people and as programs read it: `/api`, and `/api/v1/openapi.json`."""
+"""API documentation for people and for programs: `/api`, and `/api/v1/openapi.json`."""
 
 from flask import Blueprint, Response, render_template, request
 
@@ -11,7 +11,7 @@ guide = Blueprint("guide", __name__)
 
 @guide.get("/api")
 def page() -> str:
-    """The same for everybody, signed in or not."""
+    """Return the API page, the same for everybody, signed in or not."""
     config = house().config
     origin = config.public_url or request.host_url.rstrip("/")
     caller = sessions.visitor()

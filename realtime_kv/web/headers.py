@@ -1,8 +1,8 @@
-"""The headers that every answer carries, from whichever door it comes: pages, files, the API, the polls of a socket.
+"""Security headers of every answer: pages, files, the API, the polls of a socket.
 
-They stand around the whole app, since the polls of a socket never come to Flask. An answer that brings one of them
-keeps its own. There is no `Cross-Origin-Embedder-Policy`: no page of ours needs what it would unlock. Of scripts,
-sheets and fonts a page asks for dozens: they do without what only a document obeys, and what was longer than most.
+They are added around the whole app, since the polls of a socket never reach Flask. An answer that sets one of them
+keeps its own. There is no `Cross-Origin-Embedder-Policy`: no page needs the features that it would unlock. A page loads
+dozens of scripts, sheets and fonts: they omit the headers that only a document obeys, which were longer than most.
 """
 
 import base64
@@ -52,24 +52,24 @@ ALWAYS = (
     ("Referrer-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
-# a year, and for the hosts below this one too (OWASP ASVS 5.0, 3.4.1)
+# a year, subdomains included (OWASP ASVS 5.0, 3.4.1)
 UNDER_TLS = (("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),)
 
 
 def policy_with(inline: str) -> str:
-    """The policy of a page that carries this one inline script (an import map), allowed by its hash."""
+    """Return the policy of a page with this one inline script (an import map), allowed by its hash."""
     digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
     return CONTENT_SECURITY_POLICY.replace("script-src 'self'", f"script-src 'self' 'sha256-{digest}'")
 
 
-# Under `/static/`, these can be no document and no worker; an SVG can.
+# Under `/static/`, these are never a document or a worker; an SVG can be one.
 _PARTS = re.compile(r"/static/.*\.(js|css|woff2)")
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def everywhere(answer: Wsgi, config: Config) -> Wsgi:
-    """`answer`, with the headers that it does not bring itself."""
+    """Return `answer` as a WSGI app that adds the headers that `answer` does not set itself."""
     of_parts = ALWAYS + UNDER_TLS if config.secure else ALWAYS
     of_documents = of_parts + OF_DOCUMENTS
 
@@ -77,7 +77,7 @@ def everywhere(answer: Wsgi, config: Config) -> Wsgi:
         part = _PARTS.fullmatch(environ.get("PATH_INFO", ""))
 
         def start(status: str, headers: list[tuple[str, str]], *failed: Any) -> Any:
-            # instead of a file that is not there comes a page
+            # a missing file is answered with a page
             ours = of_parts if part and status[0] in "23" else of_documents
             brought = {name.lower() for name, _ in headers}
             missing = [header for header in ours if header[0].lower() not in brought]

@@ -1,4 +1,4 @@
-"""Health: `/healthz` (alive), `/readyz` (can serve users and write), `/metrics` (Prometheus text)."""
+"""Health checks: `/healthz` (alive), `/readyz` (can serve users and write), `/metrics` (Prometheus text)."""
 
 import time
 from collections.abc import Iterator
@@ -20,21 +20,21 @@ from realtime_kv.web.house import House, house, wait
 health = Blueprint("health", __name__)
 
 _PATIENCE = 5.0
-# whoever watches us asks every few seconds; whoever asks more often gets the last answer, not another fsync
+# a monitor asks every few seconds; a client that asks more often gets the last answer, not another fsync
 _FRESH = 1.0
 
 
 @health.get("/healthz")
 def healthz() -> Response:
-    """Alive: no database, no disk."""
+    """Report that the process is alive, without the database or the disk."""
     return _text("ok")
 
 
 @health.get("/readyz")
 def readyz() -> Response:
-    """Ready: a session was just looked up, a space read and a write brought to the disk, which has room for more.
+    """Report readiness: session lookup, reads of spaces and a durable write just worked, and the disk has free space.
 
-    It waits in the queues in which users wait, so it says so when they cannot be served.
+    The probes wait in the same queues as users, so the check fails when users cannot be served.
     """
     try:
         for probe in _probes_of(house()):
@@ -47,7 +47,7 @@ def readyz() -> Response:
 
 @health.get("/metrics")
 def metrics() -> Response:
-    """Figures about the whole house; no user and no key in a label."""
+    """Return figures of the whole server; no label contains a user or a key."""
     registry = CollectorRegistry()
     registry.register(_Figures(house()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
@@ -69,9 +69,9 @@ class _Figures(Collector):
 
 Probes = list[Future[Any]]
 
-# the last probes of each house, and when they were sent
+# the last probes of each running app, and when they were sent
 _sent: "WeakKeyDictionary[House, tuple[float, Probes]]" = WeakKeyDictionary()
-# a client among the others, in all queues
+# queues like any other client
 _PROBE = Client("probe")
 
 

@@ -1,4 +1,4 @@
-"""The parts of the house that the web needs, as the app has connected them."""
+"""The application's services that the web layer needs, as the app has connected them."""
 
 import time
 from collections.abc import Iterable
@@ -21,24 +21,24 @@ from realtime_kv.operations import Operations
 
 T = TypeVar("T")
 
-# longer than the database's own busy timeout: what takes this long has an unknown outcome
+# longer than the database's own busy timeout: a request that takes this long has an unknown outcome
 PATIENCE = 30.0
-# how often it is looked whether the client of a request that waits is still there
+# how often a waiting request checks whether its client is still connected
 LOOK_SECONDS = 0.5
 
 
 class Streams(Protocol):
-    """Answers that go on: what is pushed to a user's tabs."""
+    """Streaming answers: the messages that are pushed to a user's tabs."""
 
-    # given to `open`, it notices that the caller's session ended since this was read
+    # passed to `open`, which then notices if the caller's session has ended since this was read
     endings: int
 
     def open(self, caller: Caller, address: str, epoch: str | None, since: int | None, endings: int) -> Iterable[bytes]:
-        """The body of an answer that begins at that position. Raises RateLimited, Unavailable."""
+        """Return the body of an answer that begins at that position. Raises RateLimited, Unavailable."""
 
 
 class House(Protocol):
-    """What `create_app` has put together."""
+    """The application's services, as `create_app` connects them."""
 
     @property
     def config(self) -> Config: ...
@@ -71,19 +71,19 @@ class House(Protocol):
     def limit_log(self) -> LimitLog: ...
 
     def open_tabs(self) -> dict[int, int]:
-        """How many tabs each user has open, by the user's id."""
+        """Return the number of tabs that each user has open, by user id."""
 
     def metrics(self) -> dict[str, float]:
-        """Figures about the whole house, by name; a name that ends in `_total` only grows."""
+        """Return figures of the whole server, by name; a figure whose name ends in `_total` only grows."""
 
 
 def house() -> House:
-    """The house that this request came to."""
+    """Return the services of the app that serves this request."""
     return cast(House, current_app.extensions["realtime_kv"])
 
 
 def wait(future: Future[T], seconds: float = PATIENCE) -> T:
-    """The future's answer. Raises what it failed with; Unavailable after `seconds`, or when the client has gone."""
+    """Return the future's result. Raises its error; Unavailable after `seconds`, or when the client disconnects."""
     hung_up = request.environ.get(door.HUNG_UP) if has_request_context() else None
     if hung_up is None:
         return house().runtime.wait(future, seconds)
@@ -93,7 +93,7 @@ def wait(future: Future[T], seconds: float = PATIENCE) -> T:
         try:
             return house().runtime.wait(future, max(0.0, min(left, LOOK_SECONDS)))
         except Unavailable:
-            # it is the future's own answer, which may have come at the last moment, or nothing has come
+            # either the future has completed, perhaps at the last moment, or it has no result yet
             if future.done:
                 return future.result()
             if left <= LOOK_SECONDS:

@@ -1,4 +1,4 @@
-"""One-time forms: a form whose answer shows a secret is carried out once, however often its request is repeated.
+"""One-time forms: a form whose answer shows a secret is processed once, even if its request is repeated.
 
 A browser repeats the request of a page on reload, on "back" and on a double click. For sign-up, a new token or a
 recovery link that would perform the action again and lose the secret that was shown. A repeated request is answered by
@@ -7,7 +7,7 @@ a redirect to a page that says that the action was performed and what to do next
 Invariants:
 1. Only a digest of the form and the address of the next page are kept: no secret and no password.
 2. A form is identified by its CSRF token, which is unique for each form that is shown, and by what was typed into it.
-3. A form is refused if it is older than what this process remembers: it may have been carried out before.
+3. A form is refused if it is older than this process remembers: it may have been processed before.
 
 A view is guarded by `guard`, calls `claim` before the action, and returns its page through `secret_page`.
 """
@@ -39,7 +39,7 @@ _OUT_OF_DATE = (
 
 
 class OneTimeForms:
-    """The forms that this process has carried out, oldest first, and those that it is carrying out now."""
+    """The forms that this process has completed, oldest first, and those in progress."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, max_remembered: int = MAX_REMEMBERED) -> None:
         self._run = secrets.token_urlsafe(6)
@@ -50,34 +50,34 @@ class OneTimeForms:
         self._oldest = clock()
 
     def new_id(self) -> str:
-        """An id for a form that is about to be shown: which process run, when, and a random part."""
+        """Return an id for a form that is about to be shown: the process run, the time, and a random part."""
         # fixed width, so that all forms of one page have the same length
         return f"{self._run}:{self._clock():017.6f}:{secrets.token_urlsafe(8)}"
 
     def is_remembered(self, form_id: str) -> bool:
-        """Whether this process would know it if this form had been carried out."""
+        """Return whether this process would know if this form had been completed."""
         run, _, rest = form_id.partition(":")
         return run == self._run and float(rest.partition(":")[0]) > self._oldest
 
     def running(self, form: bytes) -> Future[None] | None:
-        """Resolves once the request that carries this form out now has an answer."""
+        """Return a future that resolves once the request in progress for this form has an answer, or None."""
         return self._running.get(form)
 
     def begin(self, form: bytes) -> None:
-        """A request is about to carry this form out."""
+        """Record that a request is about to process this form."""
         self._running[form] = Future()
 
     def end(self, form: bytes) -> None:
-        """That request has an answer, whatever it is."""
+        """Record that this request has an answer, of any kind."""
         self._running.pop(form).resolve(None)
 
     def next_page(self, form: bytes) -> str | None:
-        """The address of the page that follows, if this form has been carried out."""
+        """Return the address of the page that follows, if this form has been completed."""
         done = self._done.get(form)
         return done[1] if done else None
 
     def remember(self, form: bytes, form_id: str, next_page: str) -> None:
-        """This form has been carried out."""
+        """Record that this form has been completed."""
         self._done[form] = (float(form_id.split(":")[1]), next_page)
         while len(self._done) > self._max_remembered:
             issued_at, _ = self._done.pop(next(iter(self._done)))
@@ -85,13 +85,13 @@ class OneTimeForms:
 
 
 def register(app: Flask) -> None:
-    """Give `app` its memory of forms; the ids are in the tokens of its forms."""
+    """Add the memory of forms to `app`; the ids are in the tokens of its forms."""
     app.extensions["one_time_forms"] = OneTimeForms()
     app.extensions["new_form_id"] = app.extensions["one_time_forms"].new_id
 
 
 def guard(view: View) -> View:
-    """Redirect a repeated request to the page that follows; `view` carries out all others."""
+    """Redirect a repeated request to the page that follows; `view` processes all others."""
 
     @functools.wraps(view)
     def guarded(**values: Any) -> AnyResponse:
@@ -102,7 +102,7 @@ def guard(view: View) -> View:
         forms, form = _forms(), _digest(form_id, fields)
         while running := forms.running(form):
             wait(running)
-        # before the session is looked at: the action may have replaced it by another one
+        # before the session is checked: the action may have replaced it
         if next_page := forms.next_page(form):
             return redirect(next_page, 303)
         forms.begin(form)
@@ -118,17 +118,17 @@ def guard(view: View) -> View:
 
 
 def claim() -> None:
-    """Raises Forbidden if this form may have been carried out by an earlier run of the server."""
+    """Raise Forbidden if this form is older than this process remembers: it may have been completed before."""
     form_id = csrf.form_id(_fields())
     if form_id is None or not _forms().is_remembered(form_id):
         raise Forbidden(_OUT_OF_DATE)
-    # carried out to its end also for a browser that has gone: the request that it sends instead has to find that it was
+    # completed even if the browser disconnects: its repeated request has to find the form completed
     request.environ.pop(door.HUNG_UP, None)
     g.form_claimed = True
 
 
 def secret_page(page: AnyResponse, next_page: str) -> AnyResponse:
-    """`page` shows a secret, once. A repeated request is sent on to `next_page`, which says what to do next."""
+    """Return `page`, which shows a secret once. A repeated request is redirected to `next_page`, with the next step."""
     assert g.get("form_claimed"), "claim() comes before the action"
     g.page_after_secret = next_page
     return page
@@ -142,12 +142,12 @@ def _fields() -> dict[str, str]:
     try:
         return security.form_fields()
     except Refusal:
-        # for the view to refuse, in its own order
+        # the view refuses it, in its own order
         return {}
 
 
 def _digest(form_id: str, fields: dict[str, str]) -> bytes:
-    """Of the form, its address and what was typed, secrets excepted: "back" may show it again for another action."""
+    """Return a digest of the form, its address and its text without secrets: "back" may reuse it for another action."""
     typed = [[name, text] for name, text in sorted(fields.items()) if name not in _SECRETS]
     return hashlib.sha256(json.dumps([form_id, request.path, typed]).encode("utf-8", "surrogatepass")).digest()
 

@@ -1,4 +1,4 @@
-"""The verbs as an OpenAPI 3.1 document, made from their payloads and answers: what it says is what is checked."""
+"""OpenAPI 3.1 document of the verbs, generated from the payload and answer types that requests are checked against."""
 
 from typing import Any
 
@@ -53,9 +53,9 @@ _VALUE = {
         {"type": "object", "additionalProperties": {"$ref": _REF.format(name="Value")}},
     ],
 }
-# `next` goes on with a sync, and then nothing else is said
+# `next` continues a sync and excludes the other two
 _SYNC = {"not": {"required": ["next"], "anyOf": [{"required": ["epoch"]}, {"required": ["since"]}]}}
-# what a request may still be refused for, in `tests/api_schema/hooks.py` too
+# the rules that the schema cannot express; `tests/api_schema/hooks.py` lists them as well
 _DESCRIPTION = (
     "The verbs over HTTP, and the stream. JSON Schema cannot express a few rules; a request that breaks one of them is "
     "refused with the protocol's error. Lengths count bytes of UTF-8, not characters. Text has no lone surrogates. A "
@@ -70,13 +70,13 @@ _REFUSED = {
 
 
 def document(config: Config, cookie: str, summaries: dict[str, str]) -> dict[str, Any]:
-    """All of it; `summaries` say in a sentence what each verb does."""
+    """Return the whole document; `summaries` describe each verb in one sentence."""
     _, schemas = msgspec.json.schema_components(
         [*verbs.VERBS.values(), Stream, *dict.fromkeys(ANSWERS.values())], ref_template=_REF
     )
     paths = {f"/api/v1/{name}": _path(name, summaries[name], schemas) for name in verbs.VERBS}
     paths["/api/v1/stream"] = {"get": _stream(schemas)}
-    # a parameter is said one by one
+    # the parameters of a query are listed one by one instead
     del schemas["Stream"]
     schemas["Sync"] = {**schemas["Sync"], **_SYNC}
     schemas["Value"] = _VALUE

@@ -1,4 +1,4 @@
-"""The calls by which users manage their own accounts (protocol, "Accounts"): JSON in and out, for sessions only."""
+"""Calls for users to manage their own accounts (protocol, "Accounts"): JSON in and out, for sessions only."""
 
 import dataclasses
 from typing import Any
@@ -29,7 +29,7 @@ class Password(Struct, forbid_unknown_fields=True):
 
 
 class PasswordForToken(Struct, forbid_unknown_fields=True):
-    """With `token`, or asked by a bearer token, the answer carries the session's new token instead of a cookie."""
+    """With `token`, or for a bearer token, the answer carries the session's new token instead of a cookie."""
 
     password: str
     token: bool = False
@@ -47,7 +47,7 @@ class Code(Struct, forbid_unknown_fields=True):
 
 
 class Email(Struct, forbid_unknown_fields=True):
-    """Without text in `email` there is to be none."""
+    """An email address for the account; an empty `email` removes it."""
 
     password: str
     email: str
@@ -55,7 +55,7 @@ class Email(Struct, forbid_unknown_fields=True):
 
 @own.get("/account")
 def account() -> Response:
-    """The account at a glance."""
+    """Return a summary of the account."""
     profile = wait(house().accounts.own.profile(security.caller()))
     changed = profile.password_changed_at
     return bodies.answer(
@@ -76,14 +76,14 @@ def account() -> Response:
 
 @own.get("/sessions")
 def list_sessions() -> Response:
-    """Where the user is signed in."""
+    """Return the user's sessions."""
     shown = wait(house().accounts.own.sessions(security.caller()))
     return bodies.answer({"ok": True, "sessions": [_session(session) for session in shown]})
 
 
 @own.get("/events")
 def list_events() -> Response:
-    """What was done to the account, the last first, page by page."""
+    """Return the account's audit log, newest first, page by page."""
     caller = security.caller()
     asked = _whole_numbers({"before": 2**63 - 1, "limit": MOST_EVENTS})
     limit = asked.get("limit", 50)
@@ -94,7 +94,7 @@ def list_events() -> Response:
 
 @own.post("/end_session")
 def end_session() -> Response:
-    """Sign out one session; this one too."""
+    """Sign out one session; it may be this one."""
     caller, which = _asked(Which)
     wait(house().accounts.own.end_session(caller, which.id, visit()))
     if which.id == caller.session and with_cookie():
@@ -111,7 +111,7 @@ def end_other_sessions() -> Response:
 
 @own.post("/change_password")
 def change_password() -> Response:
-    """A new password; this session goes on under a new token, every other one is over."""
+    """Set a new password; this session continues under a new token, every other one ends."""
     caller, given = _asked(NewPassword)
     as_token, change = given.token or not with_cookie(), house().accounts.own.change_password
     changing = change(caller, given.password, given.new_password, visit(), as_token=as_token)
@@ -120,7 +120,7 @@ def change_password() -> Response:
 
 @own.post("/delete_account")
 def delete_account() -> Response:
-    """The account is gone, unless its user signs in again in time."""
+    """Delete the account; its user restores it by signing in again in time."""
     caller, given = _asked(Password)
     wait(house().accounts.own.delete_account(caller, given.password, visit()))
     if with_cookie():
@@ -130,7 +130,7 @@ def delete_account() -> Response:
 
 @own.post("/dismiss_notice")
 def dismiss_notice() -> Response:
-    """The user has read that the password was set by a recovery."""
+    """Dismiss the notice that the password was set by a recovery."""
     caller, _ = _asked(Nothing)
     wait(house().accounts.own.dismiss_notice(caller))
     return Response(status=204)
@@ -138,7 +138,7 @@ def dismiss_notice() -> Response:
 
 @own.post("/recovery_codes")
 def recovery_codes() -> Response:
-    """Ten new recovery codes instead of the old ones; shown here and never again."""
+    """Replace the recovery codes by ten new ones; only this answer shows them."""
     caller, given = _asked(Password)
     made = wait(house().accounts.recovery.renew_codes(caller, given.password, visit()))
     return bodies.answer({"ok": True, "recovery_codes": made})
@@ -146,7 +146,7 @@ def recovery_codes() -> Response:
 
 @own.post("/set_email")
 def set_email() -> Response:
-    """A mail is on its way to that address; it counts once the link in it has been opened."""
+    """Send a mail to that address, which counts once it is confirmed through the link in the mail."""
     caller, given = _asked(Email)
     wait(house().accounts.recovery.set_email(caller, given.password, given.email, visit()))
     return Response(status=204)
@@ -154,7 +154,7 @@ def set_email() -> Response:
 
 @own.post("/two_step_begin")
 def two_step_begin() -> Response:
-    """A secret for an authenticator app."""
+    """Return a secret for an authenticator app."""
     caller, given = _asked(Password)
     begun = wait(house().accounts.two_step.begin(caller, given.password, visit()))
     return bodies.answer({"ok": True, **dataclasses.asdict(begun)})
@@ -162,7 +162,7 @@ def two_step_begin() -> Response:
 
 @own.post("/two_step_confirm")
 def two_step_confirm() -> Response:
-    """The app has the secret: from now on signing in takes two steps."""
+    """Switch two-step sign-in on: the code proves that the app has the secret."""
     caller, given = _asked(Code)
     as_token = given.token or not with_cookie()
     confirming = house().accounts.two_step.confirm(caller, given.code, visit(), as_token=as_token)
@@ -171,7 +171,7 @@ def two_step_confirm() -> Response:
 
 @own.post("/two_step_reset")
 def two_step_reset() -> Response:
-    """Wrong codes of the second step are counted anew."""
+    """Reset the count of wrong codes of the second step."""
     caller, given = _asked(Password)
     wait(house().accounts.two_step.reset_failures(caller, given.password, visit()))
     return Response(status=204)
@@ -179,7 +179,7 @@ def two_step_reset() -> Response:
 
 @own.post("/two_step_end")
 def two_step_end() -> Response:
-    """Signing in takes one step again."""
+    """Switch two-step sign-in off."""
     caller, given = _asked(PasswordForToken)
     as_token = given.token or not with_cookie()
     ending = house().accounts.two_step.end(caller, given.password, visit(), as_token=as_token)
@@ -188,13 +188,13 @@ def two_step_end() -> Response:
 
 def _asked(kind: type[bodies.T]) -> tuple[Caller, bodies.T]:
     caller = security.caller()
-    # what an API token may not do it hears of first, whatever it sends
+    # checked before the body, so that an API token gets the same refusal for any body
     house().accounts.require_session(caller)
     return caller, bodies.decode(kind, bodies.json())
 
 
 def _whole_numbers(most: dict[str, int]) -> dict[str, int]:
-    """The query, each of its fields from 1 to so much. Raises BadRequest."""
+    """Return the fields of the query, each from 1 to its maximum in `most`. Raises BadRequest."""
     numbers: dict[str, int] = {}
     for name, text in bodies.query():
         if name not in most:

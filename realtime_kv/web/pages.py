@@ -1,4 +1,4 @@
-"""The pages of one's keys, and the files that pages load."""
+"""The dashboard's pages, and the files that pages load."""
 
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,7 @@ from realtime_kv.web.house import house, wait
 
 pages = Blueprint("pages", __name__)
 
-# what the tabs of a key are made by
+# the modules of a key's tabs
 _TABS = {"history": ["dashboard/past/history.js"], "use": ["dashboard/use/use-it.js"]}
 _WITH_IMPORTS = {"Content-Security-Policy": headers.policy_with(browser_files.IMPORT_MAP)}
 
@@ -26,7 +26,7 @@ def home() -> AnyResponse:
 @pages.get("/activity", defaults={"page": "activity"})
 @pages.get("/trash", defaults={"page": "trash"})
 def dashboard(page: str) -> tuple[str, dict[str, str]]:
-    """One page, which tells by its address what it shows."""
+    """Return the dashboard: one page, which selects its view by its address."""
     caller = sessions.signed_in()
     limits = {"value": house().config.value_bytes}
     page_data = {
@@ -50,24 +50,24 @@ def dashboard(page: str) -> tuple[str, dict[str, str]]:
         styles=browser_files.styles(scripts, modules),
         importmap=browser_files.IMPORT_MAP,
     )
-    # the service worker keeps the page with the files of the same version
+    # the service worker caches the page with the files of the same version
     return made, _WITH_IMPORTS | {"RKV-Files": _files_version(scripts.parent)}
 
 
 @cache
 def _files_version(folder: Path) -> str:
-    """Looked at once: a hundred files, while everybody waits."""
+    """Return the version of the dashboard's files. Cached: a look at a hundred files blocks the event loop."""
     return browser_files.version(folder)
 
 
 @cache
 def _worker(folder: Path) -> str:
-    """As above, and of the same version."""
+    """Return the service worker, cached likewise and of the same version."""
     return browser_files.worker(folder)
 
 
 def _first_modules(page: str) -> list[str]:
-    """What this address shows at once; otherwise the page asks for it only when its first modules are there."""
+    """Return the modules that this address needs at once; the page would else request them after its first ones."""
     first = ["dashboard/main.js"]
     if page in ("activity", "trash"):
         first.append(f"dashboard/past/{page}.js")
@@ -79,32 +79,32 @@ def _first_modules(page: str) -> list[str]:
 
 @pages.get("/needs-server")
 def needs_server() -> str:
-    """What the service worker shows instead of a page of the server that does not answer."""
+    """Return the page that the service worker shows when the server does not answer."""
     return render_template("needs_server.html")
 
 
 @pages.get("/.well-known/change-password")
 def change_password() -> AnyResponse:
-    """Where password managers lead to (W3C, "A Well-Known URL for Changing Passwords")."""
+    """Redirect password managers to the password form (W3C, "A Well-Known URL for Changing Passwords")."""
     return redirect("/account/security", 303)
 
 
 @pages.get("/rkv.js")
 def client() -> Response:
-    """The client, at an address that is easy to remember."""
+    """Return the client, at an address that is easy to remember."""
     return current_app.send_static_file("js/rkv.js")
 
 
 @pages.get("/sw.js")
 def worker() -> Response:
-    """The service worker. It stands at the root, since it may only look after what stands below it."""
+    """Return the service worker. It is served at the root, since its scope is limited to the paths below its own."""
     made = _worker(Path(str(current_app.static_folder)))
     return Response(made, mimetype="text/javascript", headers={"Cache-Control": "no-cache"})
 
 
 @pages.get("/static/js/vendor/<path:name>")
 def vendor(name: str) -> Response:
-    """A browser library, if it is one of the few that we serve."""
+    """Return a browser library, if it is one of the few that the server offers."""
     path = browser_files.path(name)
     if path is None or not path.is_file():
         abort(404)

@@ -1,4 +1,4 @@
-"""The calls for somebody who has forgotten the password, or must choose another (protocol, "Accounts").
+"""Recovery calls for users who have forgotten their password, or must choose another (protocol, "Accounts").
 
 They answer the same whether the name is known or not, and sign nobody in.
 """
@@ -15,7 +15,7 @@ recovery = Blueprint("recovery", __name__, url_prefix="/api/v1")
 
 
 class Recover(Struct, forbid_unknown_fields=True):
-    """`username` and `code`, or `ticket`: of a link, or of a sign-in whose password must be changed."""
+    """`username` and `code`, or a `ticket` from a link or from a sign-in whose password must be changed."""
 
     new_password: str
     username: str | UnsetType = UNSET
@@ -33,7 +33,7 @@ class Ticket(Struct, forbid_unknown_fields=True):
 
 @recovery.post("/recover")
 def recover() -> Response:
-    """A new password; every session is over."""
+    """Set a new password and end every session."""
     given, by = _given(Recover), house().accounts.recovery
     username, code, ticket = given.username, given.code, given.ticket
     if username is not UNSET and code is not UNSET and ticket is UNSET:
@@ -47,19 +47,19 @@ def recover() -> Response:
 
 @recovery.post("/ask_recovery_mail")
 def ask_recovery_mail() -> Response:
-    """A mail with a link is on its way, if there is an address to send it to."""
+    """Send a mail with a link, if the user has an address to send it to."""
     wait(house().accounts.recovery.by_mail(_given(Name).username, visit()))
     return Response(status=204)
 
 
 @recovery.post("/confirm_email")
 def confirm_email() -> Response:
-    """Whoever reads the mail of this address has agreed."""
+    """Confirm an email address with the secret that was mailed to it."""
     wait(house().accounts.recovery.confirm_email(_given(Ticket).ticket, visit()))
     return Response(status=204)
 
 
 def _given(kind: type[bodies.T]) -> bodies.T:
-    # nobody is signed in or out by these, but neither are they any other page's business
+    # these calls need no credential, but pages of unlisted origins may not make them either
     security.check_origin("bearer")
     return bodies.decode(kind, bodies.json())

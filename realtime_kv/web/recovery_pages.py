@@ -1,6 +1,6 @@
-"""Ways back in for somebody who has forgotten the password: a recovery code, a link in a mail, a link of a superuser's.
+"""Account recovery pages: by a recovery code, a link in a mail, or a link from a superuser.
 
-A link is looked at as often as a browser or a mail scanner likes: only the form behind it uses it up.
+Browsers and mail scanners may open a link any number of times: only the form behind it uses it up.
 """
 
 from flask import Blueprint, request
@@ -16,7 +16,7 @@ recovery_pages = Blueprint("recovery_pages", __name__)
 
 @recovery_pages.get("/recover")
 def recover() -> AnyResponse:
-    """The ways that there are."""
+    """Show the available ways of recovery."""
     return shown.page("recover/ways.html", mail=house().accounts.recovery.mail_enabled)
 
 
@@ -27,7 +27,7 @@ def ask_for_code() -> AnyResponse:
 
 @recovery_pages.post("/recover/code")
 def by_code() -> AnyResponse:
-    """A new password for a recovery code. The code is shown again only if it was not what was wrong."""
+    """Set a new password with a recovery code. The code is shown again only if the password was the error."""
     form = security.form()
     username, code = form.get("username", ""), form.get("code", "")
     try:
@@ -45,7 +45,7 @@ def ask_for_mail() -> AnyResponse:
 
 @recovery_pages.post("/recover/mail")
 def by_mail() -> AnyResponse:
-    """The same answer, whoever is named."""
+    """Send a mail with a link; the answer is the same for every name."""
     username = security.form().get("username", "")
     try:
         wait(house().accounts.recovery.by_mail(username, visit()))
@@ -57,7 +57,7 @@ def by_mail() -> AnyResponse:
 
 @recovery_pages.get("/recover/password")
 def ask_for_password() -> AnyResponse:
-    """The form behind a link, and behind a sign-in whose password must be changed."""
+    """Show the form behind a link, and behind a sign-in whose password must be changed."""
     return _password_form()
 
 
@@ -77,13 +77,13 @@ def by_link() -> AnyResponse:
 
 @recovery_pages.get("/recover/<secret>")
 def link(secret: str) -> AnyResponse:
-    """The secret moves into a cookie at once, out of the address."""
+    """Move the secret from the address into a cookie at once."""
     return tickets.RECOVERY.keep(going.to("/recover/password"), secret)
 
 
 @recovery_pages.get("/account/email/<secret>")
 def email_link(secret: str) -> AnyResponse:
-    """As `link`, for a mail address that is to be confirmed; nobody has to be signed in."""
+    """Like `link`, for the confirmation of an email address; no sign-in is needed."""
     return tickets.EMAIL.keep(going.to("/account/email"), secret)
 
 
@@ -117,5 +117,5 @@ def _password_form(problem: Refusal | None = None) -> AnyResponse:
 
 
 def _expired(refusal: LinkExpired) -> AnyResponse:
-    # the cookie stays: the same answer again when the page is loaded again
+    # the cookie stays here, so that a reload gives the same answer
     return shown.page("recover/expired.html", refusal, email=request.path.startswith("/account/"))

@@ -1,4 +1,4 @@
-"""What the page about the API says of verbs and errors: the tables of docs/protocol.md, and an example of each verb."""
+"""Verbs and errors on the API page: the tables of docs/protocol.md, and an example of each verb."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 PROTOCOL = Path(__file__).resolve().parent.parent.parent / "docs" / "protocol.md"
 
-# what each verb does, an example of its payload, and the same in JavaScript
+# of each verb: its summary, an example of its payload, and the same in JavaScript
 _VERBS: dict[str, tuple[str, dict[str, Any], str]] = {
     "get": ("Reads one key.", {"key": "app/banner"}, 'kv.get("app/banner")'),
     "set": (
@@ -75,7 +75,7 @@ SUMMARIES = {name: summary for name, (summary, _, _) in _VERBS.items()}
 
 
 class Verb(NamedTuple):
-    """A verb as the page shows it; `samples` by language."""
+    """A verb on the page; `samples` are by language."""
 
     name: str
     summary: str
@@ -94,7 +94,7 @@ class Error(NamedTuple):
 
 
 def shown(origin: str) -> list[Verb]:
-    """Every verb, with samples that are right for the server at `origin`."""
+    """Return every verb, with samples that are right for the server at `origin`."""
     signatures = {name.strip("`"): (inline(payload), inline(answer)) for name, payload, answer in _table("| verb |")}
     return [
         Verb(name, summary, *signatures[name], _samples(origin, name, payload, script))
@@ -104,14 +104,14 @@ def shown(origin: str) -> list[Verb]:
 
 @cache
 def refusals() -> list[Error]:
-    """Every error that a caller can meet."""
+    """Return every error that a caller can receive."""
     return [
         Error(inline(code), status, inline(extra), inline(when)) for code, status, extra, when in _table("| code |")
     ]
 
 
 def inline(text: str) -> Markup:
-    """One line of our own documents as HTML: code, emphasis, and links without their address."""
+    """Convert one line of our own documents to HTML: code, emphasis, and links without their address."""
     html = str(escape(re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text.replace("\\|", "|"))))
     html = re.sub(r"`([^`]+)`", r"<code>\1</code>", html)
     html = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", html)
@@ -120,7 +120,7 @@ def inline(text: str) -> Markup:
 
 def _samples(origin: str, name: str, payload: dict[str, Any], script: str) -> dict[str, str]:
     text = json.dumps(payload, ensure_ascii=False)
-    # in a language with other words for them
+    # Python spells the JSON literals differently
     python = re.sub(r"\btrue\b", "True", text)
     return {
         "curl": (
@@ -134,7 +134,7 @@ def _samples(origin: str, name: str, payload: dict[str, Any], script: str) -> di
 
 @cache
 def _table(head: str) -> list[tuple[str, ...]]:
-    """The rows of the table that begins so."""
+    """Return the rows of the table whose first line begins with `head`."""
     lines = PROTOCOL.read_text(encoding="utf-8").splitlines()
     start = next(n for n, line in enumerate(lines) if line.startswith(head)) + 2
     rows = []

@@ -1,9 +1,11 @@
-"""Who is calling, from which origin, and who may read and keep the answer.
+"""Request authentication: the caller, the origin, and the headers that say who may read and cache the answer.
 
-Credentials are read by `accounts.door` and origins checked by `accounts.origin_check`, the same for sockets. Against a
-page of another site that has the browser send something: the cookie is SameSite=Lax, so no other site's POST carries
-it; its `Origin` (or its `Sec-Fetch-Site`), which no page can forge, has to be ours; a form holds a token (csrf.py), and
-a JSON call has a content type that no form sends.
+`accounts.door` reads credentials and `accounts.origin_check` checks origins, the same for sockets. Protection against
+requests that a page of another site makes the browser send:
+
+1. The cookie is SameSite=Lax, so no other site's POST carries it.
+2. The request's `Origin` (or its `Sec-Fetch-Site`), which no page can forge, has to be ours.
+3. A form holds a token (csrf.py), and a JSON call has a content type that no form sends.
 """
 
 from flask import Flask, Response, g, request
@@ -17,7 +19,7 @@ from realtime_kv.web.house import house
 
 
 def register(app: Flask) -> None:
-    """Look at every request to `app`, and say on every answer whose it is."""
+    """Add the checks of every request to `app`, and the headers of every answer."""
     app.before_request(_check_host)
     app.before_request(sessions.settle)
     csrf.register(app)
@@ -27,7 +29,7 @@ def register(app: Flask) -> None:
 
 
 def caller() -> Caller:
-    """Who calls this verb. Raises Unauthenticated or Forbidden."""
+    """Return the caller of this request. Raises Unauthenticated or Forbidden."""
     token, kind = door.credentials(request.environ, house().config)
     if kind is None:
         raise Unauthenticated()
@@ -36,43 +38,43 @@ def caller() -> Caller:
 
 
 def check_origin(kind: door.Kind) -> None:
-    """Raises Forbidden unless the page that sends this request may use credentials of that kind."""
+    """Raise Forbidden unless the page that sends this request may use credentials of that kind."""
     origin_check.check_origin(request.environ, house().config, kind)
 
 
 def form() -> dict[str, str]:
-    """The fields of a form of ours. Raises Forbidden, BadRequest, TooLarge."""
+    """Return the fields of a form of this server. Raises Forbidden, BadRequest, TooLarge."""
     check_origin("cookie")
     return csrf.check(form_fields())
 
 
 def form_fields() -> dict[str, str]:
-    """The fields of a form, whoever sends them: the body is read once for each request. Raises BadRequest, TooLarge."""
+    """Return the fields of a form of any origin; the body is read once per request. Raises BadRequest, TooLarge."""
     if "form_fields" not in g:
         g.form_fields = Future.called(bodies.form)
     return dict(g.form_fields.result())
 
 
 def is_api() -> bool:
-    """Whether a program asks, so that every answer is JSON."""
+    """Return whether the request is for the API, where every answer is JSON."""
     return request.path.startswith("/api/")
 
 
 def _check_host() -> None:
-    """Raises HostRefused for a name that is not this server's. Probes ask by whatever address they have."""
+    """Raise HostRefused for a host name that is not this server's. Probes may use any address."""
     if request.path not in {"/healthz", "/readyz", "/metrics"}:
         origin_check.check_host(request.environ, house().config)
 
 
 def _not_kept(response: Response) -> Response:
-    # static files bring their own: revalidated by their ETag
+    # static files set their own: revalidated by their ETag
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
 def _notice(response: Response) -> Response:
-    """Let it be written down if it could be an attempt at something."""
-    # the rule and not the path, which may hold a one-time secret
+    """Write an answer to the security log if its request may be an attempt at abuse."""
+    # log the rule and not the path, which may contain a one-time secret
     what = f"{request.method} {request.url_rule or 'nothing that is here'}"
     who = door.address(request.environ, house().config) or "somebody"
     if known := g.get("caller"):
@@ -82,9 +84,9 @@ def _notice(response: Response) -> Response:
 
 
 def _cross_origin(response: Response) -> Response:
-    """What a page on another origin may read: our client's modules, and the API if it is one of `RKV_ORIGINS`.
+    """Set the CORS headers: any origin may read the client's modules, and one of `RKV_ORIGINS` may read the API.
 
-    Never with credentials: such a page brings a bearer token.
+    Credentials are never allowed: a page of another origin sends a bearer token.
     """
     headers = response.headers
     if request.path == "/rkv.js" or request.path.startswith("/static/js/"):

@@ -1,4 +1,4 @@
-"""`/account/security`: password, two-step sign-in, recovery codes, mail address; each change asks for the password."""
+"""`/account/security`: password, two-step sign-in, recovery codes, email address; changes ask for the password."""
 
 from flask import Blueprint
 from werkzeug.wrappers import Response as AnyResponse
@@ -15,7 +15,7 @@ security_pages = Blueprint("security_pages", __name__)
 
 HERE = "/account/security"
 TWO_STEP = "/account/security/two-step"
-# how much of the log is shown here; all of it is a page away
+# audit log entries shown here; `/account/events` has all of them
 _LATEST = 5
 
 
@@ -26,7 +26,7 @@ def security() -> AnyResponse:
 
 @security_pages.get(TWO_STEP)
 def two_step() -> AnyResponse:
-    """The second part of the set-up, when the secret has been shown."""
+    """Show the second part of the set-up, after the secret has been shown."""
     return _ask_for_first_code(sessions.signed_in())
 
 
@@ -111,6 +111,6 @@ def _password(form: dict[str, str]) -> str:
 
 
 def _show_codes(caller: Caller, codes: tuple[str, ...]) -> AnyResponse:
-    """Codes are in the answer to the form that asked for them, and nowhere else."""
+    """Show recovery codes, only in the answer to the form that asked for them."""
     page = shown.page("codes.html", codes=codes, username=caller.username, next=HERE, new=False)
     return one_time_forms.secret_page(page, going.address(HERE, "codes_shown"))

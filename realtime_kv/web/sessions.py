@@ -1,10 +1,10 @@
 """Browser sessions: Flask-Login over the sessions of `accounts`, with the random token as the whole cookie.
 
-What Flask-Login notes about a request (`_fresh`, `_id`) lives as long as the request. The cookie is new at every
-sign-in, HttpOnly and SameSite=Lax, and worth nothing once its session is over.
+Flask-Login's notes about a request (`_fresh`, `_id`) live as long as the request. The cookie is new at every sign-in,
+HttpOnly and SameSite=Lax, and worthless once its session has ended.
 
-A session that came in a cookie of an old name (without the port) goes on under the present name: `settle` looks whether
-it is one of ours, and the answer replaces the cookie. A cookie of another server on this host is left alone.
+A session in a cookie with an old name (without the port) continues under the present name: `settle` checks that it is a
+session of this server, and the answer replaces the cookie. A cookie of another server on this host is left alone.
 """
 
 from datetime import UTC, datetime
@@ -21,13 +21,13 @@ from realtime_kv.core.errors import Unauthenticated
 from realtime_kv.extensions import login_manager
 from realtime_kv.web.house import house, wait
 
-# where Flask-Login keeps what `get_id` said
+# where Flask-Login keeps the result of `get_id`
 _TOKEN = "_user_id"  # noqa: S105
 _EXPIRES_AT = "expires_at"
 
 
 class TokenSession(dict[str, Any], SessionMixin):
-    """One request's session; only its token outlives the request."""
+    """The session of one request; only its token outlives the request."""
 
     def __init__(self, token: str | None, old_name: str | None = None) -> None:
         """`old_name` is the name of the cookie that the token came in, if that is no longer the name to use."""
@@ -59,18 +59,18 @@ class TokenSessions(SessionInterface):
         if session.moves and session.old_name is not None:
             response.delete_cookie(session.old_name, path="/", httponly=True, samesite="Lax", secure=secure)
         if token:
-            # without a date the browser forgets it when it is closed
+            # without a date the browser deletes the cookie when it is closed
             kept_until = session[_EXPIRES_AT]
             expires = None if kept_until is None else datetime.fromtimestamp(kept_until / 1000, UTC)
             response.set_cookie(name, token, expires=expires, path="/", httponly=True, samesite="Lax", secure=secure)
         else:
             response.delete_cookie(name, path="/", httponly=True, samesite="Lax", secure=secure)
-            # nothing of this user stays in the browser: not what pages stored, nor what it kept of answers
+            # nothing of this user stays in the browser: neither the storage of pages nor cached answers
             response.headers["Clear-Site-Data"] = '"cache", "storage"'
 
 
 class SignedInUser(UserMixin):  # type: ignore[misc]
-    """What Flask-Login knows a user by: the token, not the user's id, so that each session ends by itself."""
+    """Flask-Login's user, identified by the token, not the user's id, so that each session ends by itself."""
 
     def __init__(self, token: str, caller: Caller | None = None) -> None:
         self.token = token
@@ -81,7 +81,7 @@ class SignedInUser(UserMixin):  # type: ignore[misc]
 
 
 def load(token: str) -> SignedInUser | None:
-    """The user of the session that has this token, if it still goes on."""
+    """Return the user of the session with this token, if it is still active."""
     try:
         return SignedInUser(token, look_up(token, "cookie"))
     except Unauthenticated:
@@ -89,13 +89,13 @@ def load(token: str) -> SignedInUser | None:
 
 
 def look_up(token: str, kind: Literal["bearer", "cookie"]) -> Caller:
-    """Whose token this is. Raises Unauthenticated."""
+    """Return the caller with this token. Raises Unauthenticated."""
     environ = request.environ
     address = door.address(environ, house().config)
     try:
         g.caller = found = wait(house().accounts.caller(token, "http", address, presented=kind))
     except Unauthenticated:
-        # and nothing is said where the answer did not come in time
+        # not set if the lookup timed out
         environ[door.RECOGNISED] = door.NOBODY
         raise
     environ[door.RECOGNISED] = token, found.user_id
@@ -103,7 +103,7 @@ def look_up(token: str, kind: Literal["bearer", "cookie"]) -> Caller:
 
 
 def settle() -> None:
-    """Let a session that came under an old name go on under the present one, if it is a session of this server."""
+    """Move a session from a cookie with an old name to the present one, if it is a session of this server."""
     if not isinstance(session, TokenSession) or session.old_name is None:
         return
     caller = visitor()
@@ -112,13 +112,13 @@ def settle() -> None:
         session.came_with = None
     else:
         session.moves = True
-        # the server ends the session in time, however long the browser keeps the cookie
+        # the server ends the session on time, even if the browser keeps the cookie for longer
         latest = house().store.clock() + house().config.session_days * DAY
         session[_EXPIRES_AT] = latest if caller.kept else None
 
 
 def token_that_came() -> str | None:
-    """The session token in the cookie of this request; None too for a token of another server on this host."""
+    """Return the session token in this request's cookie; None also for a token of another server on this host."""
     return session.came_with if isinstance(session, TokenSession) else None
 
 
@@ -128,23 +128,23 @@ login_manager.session_protection = None
 
 
 def begin(signed_in: SignedIn) -> None:
-    """From this answer on, the browser holds the new session's token, and no other."""
+    """Set the new session's token in the browser, with this answer, in place of any other."""
     login_user(SignedInUser(signed_in.token))
     session[_EXPIRES_AT] = signed_in.limit_at if signed_in.kept else None
 
 
 def forget() -> None:
-    """From this answer on, the browser holds no token."""
+    """Remove the token from the browser, with this answer."""
     logout_user()
 
 
 def visitor() -> Caller | None:
-    """Who looks at this page, by the cookie; None for somebody who is not signed in."""
+    """Return the caller who is signed in by the cookie; None if nobody is."""
     return current_user.caller if current_user.is_authenticated else None
 
 
 def signed_in() -> Caller:
-    """Who looks at this page. Raises Unauthenticated, which leads to the sign-in page."""
+    """Return the caller who is signed in by the cookie. Raises Unauthenticated, which leads to the sign-in page."""
     caller = visitor()
     if caller is None:
         raise Unauthenticated()

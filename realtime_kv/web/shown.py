@@ -1,4 +1,4 @@
-"""How pages show things: what was wrong stands beside its field, times are elements, numbers are for people."""
+"""Rendering of pages: errors beside their fields, times as elements, numbers for people."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from realtime_kv.web.house import house
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
-# the field that a refusal is about
+# the form field that an error is about, by the error's code
 _FIELDS = {
     "invalid_name": "username",
     "name_taken": "username",
@@ -24,7 +24,7 @@ _FIELDS = {
 
 
 class Trouble:
-    """Why a form of a page was not carried out, and what was typed there; without a refusal: nothing was wrong."""
+    """The error of a page's form, and the text that was typed there; without a refusal there is no error."""
 
     def __init__(
         self, form: str = "", refusal: Refusal | None = None, typed: dict[str, str] | None = None, field: str = ""
@@ -37,37 +37,37 @@ class Trouble:
         self._field = field
 
     def at(self, form: str, field: str) -> str:
-        """What is wrong with this field of this form."""
+        """Return the error of this field of this form, if any."""
         if self.refusal is None or (form, field) != (self.form, self._field):
             return ""
         return self.refusal.message
 
     def over(self, form: str, *fields: str) -> str:
-        """What is wrong with this form and none of its `fields`."""
+        """Return the error of this form that belongs to none of its `fields`, if any."""
         if self.refusal is None or form != self.form or self._field in fields:
             return ""
         return self.refusal.message
 
     def typed(self, form: str, field: str, otherwise: str = "") -> str:
-        """What was typed there; never a password or a code."""
+        """Return the text that was typed into this field. Not for a password or a code."""
         return self._typed.get(field, otherwise) if form == self.form else otherwise
 
 
 def register(app: Flask) -> None:
-    """Give the templates of `app` their filters."""
+    """Add the filters to the templates of `app`."""
     app.jinja_env.globals["signups"] = app.extensions["realtime_kv"].config.signups
     app.jinja_env.filters.update(ago=ago, moment=moment, day=day, size=size, number=number, in_fours=in_fours)
 
 
 def page(template: str, problem: Refusal | None = None, **context: Any) -> Response:
-    """The page, or what a form is answered that is not carried out."""
+    """Return the page, with the status and headers of `problem` if a form was refused."""
     if problem is None:
         return Response(render_template(template, problem=None, **context))
     return errors.with_headers(Response(render_template(template, problem=problem, **context), problem.status), problem)
 
 
 def ago(at: int | None) -> Markup | str:
-    """A moment (milliseconds) as people say it: "3 min ago", and after a month its day."""
+    """Format a time (milliseconds) for people: "3 min ago", and after a month its day."""
     if at is None:
         return "never"
     passed = house().store.clock() - at
@@ -82,17 +82,17 @@ def ago(at: int | None) -> Markup | str:
 
 
 def day(at: int) -> Markup:
-    """ "12 Nov 2026"."""
+    """Format a time as "12 Nov 2026"."""
     return _time(at, f"{_utc(at):%-d %b %Y}")
 
 
 def moment(at: int) -> Markup:
-    """ "12 Nov 2026, 09:14 UTC"."""
+    """Format a time as "12 Nov 2026, 09:14 UTC"."""
     return _time(at, f"{_utc(at):%-d %b %Y, %H:%M} UTC")
 
 
 def size(count: int) -> str:
-    """Bytes: "68 B", "2.1 MiB"."""
+    """Format a number of bytes: "68 B", "2.1 MiB"."""
     if count < 1024:
         return f"{count} B"
     step = min(4, (count.bit_length() - 1) // 10)
@@ -101,12 +101,12 @@ def size(count: int) -> str:
 
 
 def number(count: int) -> str:
-    """ "100,000"."""
+    """Format a number as "100,000"."""
     return f"{count:,}"
 
 
 def in_fours(secret: str) -> str:
-    """ "ABCD EFGH": as one can type it."""
+    """Format a secret for typing: "ABCD EFGH"."""
     return " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
 
 

@@ -1,6 +1,6 @@
-"""Signing in, up and out with plain forms that need no JavaScript.
+"""Sign-in, sign-up and sign-out with plain forms that need no JavaScript.
 
-What a sign-in still owes, a code or a new password, is asked on a page of its own; the ticket for it is in a cookie.
+A sign-in that needs a code or a new password asks for it on a separate page; the ticket for it is in a cookie.
 """
 
 from urllib.parse import urlencode
@@ -19,7 +19,7 @@ signing = Blueprint("signing", __name__)
 
 @signing.get("/signin")
 def signin() -> AnyResponse:
-    """The form; whoever is signed in already is led on."""
+    """Show the form; redirect a user who is already signed in."""
     wanted = going.local(request.args.get("next"))
     if sessions.visitor():
         return going.to(wanted)
@@ -45,7 +45,7 @@ def post_signin() -> AnyResponse:
 
 @signing.get("/signin/code")
 def code() -> AnyResponse:
-    """The form for the code that a sign-in owes; with `by=recovery` for one of the recovery codes."""
+    """Show the form for the code that a sign-in needs; with `by=recovery` for one of the recovery codes."""
     wanted, kept = going.local(request.args.get("next")), "kept" in request.args
     if sessions.visitor():
         return going.to(wanted)
@@ -66,7 +66,7 @@ def post_code() -> AnyResponse:
     except PasswordChangeNeeded as owed:
         return tickets.STEP.drop(_choose_a_password(owed))
     except LinkExpired as refusal:
-        # too late, or too many wrong codes: from the beginning
+        # too late, or too many wrong codes: start again
         return tickets.STEP.drop(shown.page("signin.html", refusal, next=wanted, kept=kept))
     except Refusal as refusal:
         return _ask_for_code(form.get("by", ""), wanted, kept, refusal)
@@ -75,7 +75,7 @@ def post_code() -> AnyResponse:
 
 @signing.get("/signup")
 def signup() -> AnyResponse:
-    """The form; whoever is signed in already is led on, and whoever may not sign up is told why."""
+    """Show the form; redirect a user who is already signed in, and explain why a visitor may not sign up."""
     wanted = going.local(request.args.get("next"))
     if sessions.visitor():
         return going.to(wanted)
@@ -89,7 +89,7 @@ def signup() -> AnyResponse:
 @signing.post("/signup")
 @one_time_forms.guard
 def post_signup() -> AnyResponse:
-    """A new user, signed in; the recovery codes are in this answer and nowhere else, ever."""
+    """Create a user and sign them in; the recovery codes are in this answer and nowhere else, ever."""
     form = security.form()
     wanted, username, invitation = _wanted(form), form.get("username", ""), tickets.INVITATION.held()
     sign_up = house().accounts.sign_up
@@ -108,7 +108,7 @@ def post_signup() -> AnyResponse:
 
 @signing.get("/invite/<secret>")
 def invite(secret: str) -> AnyResponse:
-    """An invitation's link: the secret moves into a cookie at once, out of the address."""
+    """Move an invitation's secret from the address of its link into a cookie at once."""
     return tickets.INVITATION.keep(going.to("/signup"), secret)
 
 
@@ -122,7 +122,7 @@ def signout() -> AnyResponse:
 
 
 def visit() -> Visit:
-    """Where this request comes from."""
+    """Return the client of this request: its program and its address."""
     return door.visit(request.environ, house().config)
 
 

@@ -1,4 +1,4 @@
-"""`GET /api/v1/stream`: what is pushed to tabs, as server-sent events (protocol §3)."""
+"""`GET /api/v1/stream`: the messages pushed to tabs, as server-sent events (protocol §3)."""
 
 import dataclasses
 import re
@@ -19,7 +19,7 @@ _POSITION = re.compile(r"([0-9A-Za-z_-]{1,64}):([0-9]{1,16})")
 
 @streams.get("/stream")
 def stream() -> Response:
-    """A sync from the position that is asked for, then every change, until one of us ends it."""
+    """Return a sync from the requested position, then every change, until the client or the server ends the stream."""
     at_home = house()
     endings = at_home.streams.endings
     caller = security.caller()
@@ -29,12 +29,12 @@ def stream() -> Response:
     epoch, since = start.position
     last = request.headers.get("Last-Event-ID")
     if last is not None:
-        # a browser comes back to the address it was given, and says here how far it has come
+        # a browser reconnects to the address it was given, and sends its present position in this header
         epoch, since = _position(last)
     if at_home.accounts.rates is not None:
         at_home.accounts.rates.verb(caller)
     response = Response(mimetype="text/event-stream")
-    # a proxy that gathers an answer before it passes it on would gather this one for ever
+    # a proxy that buffers an answer before it passes it on would buffer this one for ever
     response.headers["X-Accel-Buffering"] = "no"
     if request.method != "HEAD":
         address = door.address(request.environ, at_home.config)
@@ -44,6 +44,6 @@ def stream() -> Response:
 
 
 def _position(last: str) -> tuple[str | None, int | None]:
-    """The position that an id of ours says; nothing for any other text: whoever brings it cannot choose another."""
+    """Return the position in an event id of this server; none for other text, which a browser cannot replace."""
     found = _POSITION.fullmatch(last)
     return (found[1], int(found[2])) if found else (None, None)

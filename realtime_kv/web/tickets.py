@@ -1,7 +1,7 @@
-"""Secrets that one page hands to the next: each in a cookie of its own, never in an address.
+"""Secrets that one page passes to the next: each in a cookie of its own, never in an address.
 
-A path with a secret in it is answered by a cookie and a redirect, so that the secret is gone from the address bar, the
-history and every `Referer` before a page is shown. The cookie is out of reach for scripts, and lives no longer than
+A path with a secret in it is answered by a cookie and a redirect, so that the secret has left the address bar, the
+history and every `Referer` before a page is shown. Scripts cannot read the cookie, and its lifetime is at most that of
 the secret.
 """
 
@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from realtime_kv.accounts import cookies, links
 from realtime_kv.web.house import house
 
-# no secret of ours is longer; what is kept of another leads to the page that says that it has expired
+# no secret of this server is longer; the placeholder for a longer one leads to the page for expired links
 _LONGEST = 128
 
 
@@ -26,17 +26,17 @@ class Pocket:
     lifetime: int
 
     def keep(self, response: Response, secret: str) -> Response:
-        """From this answer on, the browser holds `secret`."""
+        """Set the cookie to `secret` on `response`."""
         value = secret if secret.isascii() and len(secret) <= _LONGEST else "-"
         self._set(response, value, self.lifetime // 1000)
         return response
 
     def held(self) -> str | None:
-        """The secret that came with this request."""
+        """Return the secret in this request's cookie, if any."""
         return request.cookies.get(cookies.cookie_name(request.environ, house().config, self.name)) or None
 
     def drop(self, response: Response) -> Response:
-        """The secret has done what it was for."""
+        """Delete the cookie: its secret has served its purpose."""
         if self.held() is not None:
             self._set(response, "", 0)
         return response
@@ -47,7 +47,7 @@ class Pocket:
         response.set_cookie(name, value, seconds, path="/", httponly=True, samesite="Lax", secure=config.secure)
 
 
-# a sign-in that owes a code; a new password to be chosen; a mail address to be confirmed
+# a sign-in that needs a code; a new password to be chosen; an email address to be confirmed
 STEP = Pocket("rkv_step", links.LIFETIMES["second_step"])
 RECOVERY = Pocket("rkv_recovery", links.LIFETIMES["recovery"])
 EMAIL = Pocket("rkv_email", links.LIFETIMES["email"])

@@ -1,4 +1,4 @@
-"""`/account/tokens`: what a user has given to programs. A token's text is in the answer to the form that made it."""
+"""`/account/tokens`: a user's API tokens. A token's text is in the answer to the form that created it."""
 
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ from realtime_kv.web.signing import visit
 token_pages = Blueprint("token_pages", __name__)
 
 HERE = "/account/tokens"
-# days that one can choose from; 0 is never
+# the lifetimes to choose from, in days; 0 is never
 LIFETIMES = {"7": "In a week", "30": "In 30 days", "90": "In 90 days", "365": "In a year", "0": "Never"}
 
 
@@ -54,7 +54,7 @@ def _revoke(caller: Caller, form: dict[str, str]) -> AnyResponse:
 
 
 def _curl(token: str, prefix: str | None) -> str:
-    """A first call, ready for a shell: nothing in it but the token and what is percent-encoded."""
+    """Return a first call, safe to paste into a shell: apart from the token, input is percent-encoded."""
     site = house().config.public_url or request.host_url.rstrip("/")
     query = f"?prefix={quote(prefix, safe='')}" if prefix else ""
     return f'TOKEN={token}\ncurl -H "Authorization: Bearer $TOKEN" \\\n  "{site}/api/v1/list{query}"'

@@ -1,4 +1,4 @@
-"""The calls by which a signed-in user makes, sees and revokes API tokens (protocol §4)."""
+"""Calls for a signed-in user to create, list and revoke API tokens (protocol §4)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -18,7 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NewToken(Struct, forbid_unknown_fields=True):
-    """What a token is to be good for; without `prefix` for all keys, without `expires_at` for ever."""
+    """The permissions of a new token: without `prefix` for all keys, without `expires_at` for ever."""
 
     name: str
     scope: Literal["read", "write"] = "write"
@@ -32,14 +32,14 @@ class WhichToken(Struct, forbid_unknown_fields=True):
 
 @tokens.get("/tokens")
 def list_tokens() -> Response:
-    """The caller's tokens; never their texts."""
+    """Return the caller's tokens, never their texts."""
     shown = wait(house().accounts.tokens.list(security.caller()))
     return bodies.answer({"ok": True, "tokens": [_shown(token) for token in shown]})
 
 
 @tokens.post("/create_token")
 def create_token() -> Response:
-    """A new token; its text is in this answer and nowhere else."""
+    """Create a token; its text is in this answer and nowhere else."""
     caller = security.caller()
     given = bodies.decode(NewToken, bodies.json())
     made = wait(
@@ -57,7 +57,7 @@ def create_token() -> Response:
 
 @tokens.post("/revoke_token")
 def revoke_token() -> Response:
-    """A token that is worth nothing any more, and whose sockets are closed."""
+    """Revoke a token and close its sockets."""
     caller = security.caller()
     which = bodies.decode(WhichToken, bodies.json())
     wait(house().accounts.tokens.revoke(caller, which.id, door.visit(request.environ, house().config)))

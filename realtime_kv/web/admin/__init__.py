@@ -1,4 +1,4 @@
-"""The superuser's pages under /admin: plain forms that need no JavaScript, for cookie sessions only."""
+"""Superuser pages under /admin: plain forms that need no JavaScript, for cookie sessions only."""
 
 from flask import Flask
 
@@ -6,8 +6,8 @@ from realtime_kv.web.admin import acts, backup, diagnostics, entries, gate, invi
 
 
 def register(app: Flask) -> None:
-    """Give `app` its routes under /admin and /setup."""
-    # each of them hangs its routes on the gate
+    """Register the routes under /admin and /setup on `app`."""
+    # each of them registers its routes on the gate's blueprint
     assert all(part.admin is gate.admin for part in (acts, backup, diagnostics, entries, invitations, log, users))
     app.register_blueprint(gate.admin)
     app.register_blueprint(setup.setup)

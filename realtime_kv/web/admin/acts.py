@@ -1,4 +1,4 @@
-"""What a superuser does to a user: each on a page of its own that says what will happen, and asks for the password."""
+"""Actions of a superuser on a user: each has a page that describes it and, with `asks`, asks for the password."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Form = dict[str, str]
 
 @dataclass(frozen=True)
 class Act:
-    """`does` is what the page says, `done` what is said afterwards; with `asks` the password is asked for."""
+    """An action: `does` is its description, `done` the message afterwards; with `asks` it needs the password."""
 
     label: str
     title: str
@@ -184,18 +184,18 @@ ACTS: dict[str, Act] = {
 
 
 def actions_for(user: UserShown) -> dict[str, Act]:
-    """What can be done to this user as things stand."""
+    """Return the actions that are possible on this user now."""
     return {name: act for name, act in ACTS.items() if act.offered(user)}
 
 
-# what is answered by a secret
+# actions whose answer shows a secret
 _SECRET = {"link", "password"}
 _PATH = f"/users/<int:user_id>/<any({', '.join(map(repr, ACTS))}):name>"
 
 
 @admin.get(_PATH)
 def ask(user_id: int, name: str) -> AnyResponse:
-    """What would happen, and whether it is meant."""
+    """Show the description of the action, and ask for confirmation."""
     user = wait(administration().user(user_id))
     return _ask(user, name, None, {})
 
@@ -223,7 +223,7 @@ def carry_out(user_id: int, name: str) -> AnyResponse:
 
 
 def secret_page(user: UserShown | Person, made: Ticket | str, *, new: bool = False) -> AnyResponse:
-    """A recovery link or a temporary password, at the only moment when it can be shown."""
+    """Show a recovery link or a temporary password, at the only moment when it can be shown."""
     if isinstance(made, Ticket):
         base = house().config.public_url or request.host_url.rstrip("/")
         shown: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""/admin/backup: the backups that there are, and one to take away, which every user sees."""
+"""/admin/backup: a list of the backups, and the download of a new one, which every user's audit log shows."""
 
 import secrets
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from realtime_kv.web import security
 from realtime_kv.web.admin.gate import admin, administration, confirm, doer, page
 from realtime_kv.web.house import house, wait
 
-# copying and checking a large file takes its time
+# copying and checking a large file takes long
 PATIENCE = 600.0
 CHUNK = 256 * 1024
 
@@ -36,18 +36,18 @@ def backup() -> AnyResponse:
 
 @admin.post("/backup")
 def download() -> AnyResponse:
-    """A fresh backup, which leaves no copy behind; that it is taken away is written down before its first byte goes."""
+    """Send a new backup and keep no copy; the download is in the audit log before its first byte is sent."""
     form = security.form()
     try:
         confirm(form)
-        # hidden, and swept away at the next start should this one end in between
+        # hidden, and deleted at the next start if the server stops in between
         file = house().operations.folder / f".download.db.{secrets.token_hex(8)}"
         asked_for = house().operations.backup(file, doer())
         try:
             made = wait(asked_for, PATIENCE)
             content = wait(house().store.readers.submit(lambda _: _take(file)))
         except BaseException:
-            # whoever asked may have gone before it was made
+            # the client may disconnect before the backup is made
             asked_for.then(lambda _: file.unlink(missing_ok=True))
             raise
         wait(administration().note_download(doer(), made.bytes))
@@ -62,7 +62,7 @@ def download() -> AnyResponse:
 
 
 def kept() -> list[Kept]:
-    """The backups in the folder, the latest first."""
+    """Return the backups in the folder, the latest first."""
     operations = house().operations
 
     def look(_: object) -> list[Kept]:
@@ -71,7 +71,7 @@ def kept() -> list[Kept]:
             try:
                 known = file.stat()
             except FileNotFoundError:
-                continue  # its time has just come
+                continue  # just deleted by the rotation
             found.append(Kept(file.name, known.st_size, int(known.st_mtime * 1000)))
         return found
 
@@ -83,13 +83,13 @@ def _page(problem: Refusal | None = None) -> AnyResponse:
 
 
 def _take(file: Path) -> BinaryIO:
-    """The open file, which has no name any more: it is gone with its last reader, however that ends."""
+    """Open the file and remove its name: the system deletes it after its last reader, however that ends."""
     content = file.open("rb")
     file.unlink()
     return content
 
 
 def _chunks(content: BinaryIO) -> Iterator[bytes]:
-    # a disk may keep one waiting
+    # read on a thread, because a disk may block
     while chunk := wait(house().store.readers.submit(lambda _: content.read(CHUNK))):
         yield chunk

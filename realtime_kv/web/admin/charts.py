@@ -1,4 +1,4 @@
-"""Small charts as SVG paths, made here: they need no script, and move with one."""
+"""Small charts as SVG paths, drawn by the server: they need no script, and a script can update them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from realtime_kv.core.chronicle import ROWS, SECONDS, Row
 
 WIDTH, HEIGHT = ROWS, 48
-# the line stays clear of the edges, which would cut it in half
+# keeps the line clear of the edges, which would clip half of its width
 _PAD = 2
 
 
 @dataclass(frozen=True)
 class Chart:
-    """One path for each figure, in a box of WIDTH × HEIGHT; and what the chart shows, in words."""
+    """One path for each figure, in a box of WIDTH × HEIGHT; and a description of the chart in words."""
 
     paths: dict[str, str]
     most: float
@@ -20,7 +20,7 @@ class Chart:
 
 
 def chart(rows: Sequence[Row], now: int, figures: Sequence[str], words: str, show: Callable[[float], str]) -> Chart:
-    """The figures of a quarter of an hour, from 0 up to the highest."""
+    """Draw the figures of a quarter of an hour, from 0 up to the highest."""
     values = [row.figures.get(name, 0.0) for row in rows for name in figures]
     most, latest = max(values, default=0.0), [row.figures.get(figures[-1], 0.0) for row in rows[-1:]]
     said = (
@@ -32,7 +32,7 @@ def chart(rows: Sequence[Row], now: int, figures: Sequence[str], words: str, sho
 
 
 def _path(rows: Sequence[Row], now: int, name: str, most: float) -> str:
-    """One step of a line for each row; where rows are missing there is no line."""
+    """Return a path with one step for each row, and a gap for missing rows."""
     steps, before = [], None
     for row in rows:
         x = WIDTH - (now - row.at) / 1000 / SECONDS

@@ -1,4 +1,4 @@
-"""/admin/diagnostics: how the house is doing, in figures, and in a line where that tells more than a number."""
+"""/admin/diagnostics: the state of the server in figures, with a line chart where that tells more than a number."""
 
 import platform
 import sqlite3
@@ -22,7 +22,7 @@ from realtime_kv.web.house import house, wait
 
 @dataclass(frozen=True)
 class Line:
-    """A figure with a chart: its name, what it is called, how it is written, and what the chart draws."""
+    """A figure with a chart: its name, its label, its format, and the figures that the chart draws."""
 
     name: str
     label: str
@@ -40,7 +40,7 @@ def _rate(value: float) -> str:
 
 
 def _time(seconds: float) -> str:
-    """ "0.4 ms", "12 ms", "1.3 s"; nothing was measured: a dash."""
+    """Format seconds as "0.4 ms", "12 ms" or "1.3 s"; a dash if nothing was measured."""
     if not seconds:
         return "–"
     if seconds >= 1:
@@ -78,13 +78,13 @@ def diagnostics() -> AnyResponse:
 
 @admin.get("/diagnostics/confirm-time")
 def ask_to_confirm_time() -> AnyResponse:
-    """What confirming the system time would do."""
+    """Show the effect of confirming the system time."""
     return _confirm_page()
 
 
 @admin.post("/diagnostics/confirm-time")
 def confirm_time() -> AnyResponse:
-    """The system clock is right after a jump: purge and expiry go by it."""
+    """Confirm that the system clock is right after a jump: purge and expiry then go by it."""
     try:
         confirm(security.form())
     except Refusal as refusal:
@@ -100,12 +100,12 @@ def _confirm_page(problem: Refusal | None = None) -> AnyResponse:
 
 @admin.get("/diagnostics.json")
 def as_json() -> AnyResponse:
-    """What the page shows, for the page to put in its place."""
+    """Return the contents of the page, for its script to update the page."""
     return bodies.answer(_state(wait(house().chronicle.now())))
 
 
 def _state(now: Row) -> dict[str, Any]:
-    """Everything that moves, as it is shown: by line, and by the name of the fact."""
+    """Return all changing contents, formatted: by line, and by the name of the fact."""
     chronicle = house().chronicle
     rows, figures = list(chronicle.rows), now.figures
     drawn = {line.name: charts.chart(rows, now.at, line.figures, line.label, line.show) for line in LINES}
@@ -134,7 +134,7 @@ def _of(name: str) -> Line:
 
 
 def _facts(figures: Figures, uptime: int) -> dict[str, dict[str, str]]:
-    """What is worth a line of text, in groups."""
+    """Return the figures that are shown as text, in groups."""
     return {
         "Work": {
             "Users with open tabs": _whole(figures["users_connected"]),
@@ -165,7 +165,7 @@ def _facts(figures: Figures, uptime: int) -> dict[str, dict[str, str]]:
 
 
 def _stored(figures: Figures, name: str) -> str:
-    """A figure that is read from the database, which may not be readable."""
+    """Format a figure that is read from the database; "unknown" if that is not readable."""
     return _bytes(figures[name]) if name in figures else "unknown"
 
 
@@ -177,7 +177,7 @@ def _reserve(figures: Figures) -> str:
 
 
 def _upkeep(now: int) -> dict[str, str]:
-    """The last purge and the last backup, and what is known of them."""
+    """Return the facts about the last purge, the last backup and the system clock."""
     state, kept = wait(house().operations.state()), backup.kept()
     purged, early = state.last_purge, state.last_early_purge
     return {
@@ -204,7 +204,7 @@ def _ago(ms: int) -> str:
 
 
 def _duration(ms: int) -> str:
-    """ "3 d 4 h", "12 min", "8 s": the two largest units."""
+    """Format a duration in its two largest units: "3 d 4 h", "12 min", "8 s"."""
     parts, left = [], ms // 1000
     for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
         count, left = divmod(left, length)

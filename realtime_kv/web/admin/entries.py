@@ -1,4 +1,4 @@
-"""/admin/users/<id>/entries: every key of a user's with its size and times; a value only after it was asked for."""
+"""/admin/users/<id>/entries: all keys of a user, with sizes and times; a value only after an explicit request."""
 
 from urllib.parse import urlencode
 
@@ -26,14 +26,14 @@ def entries(user_id: int) -> AnyResponse:
 
 @admin.get("/users/<int:user_id>/reveal")
 def ask_to_reveal(user_id: int) -> AnyResponse:
-    """What revealing means, and whether it is meant."""
+    """Show the consequences of revealing a value, and ask for confirmation."""
     return page("reveal.html", user=wait(administration().user(user_id)), key=request.args.get("key", ""))
 
 
 @admin.post("/users/<int:user_id>/reveal")
 @one_time_forms.guard
 def reveal(user_id: int) -> AnyResponse:
-    """The value, in this answer and nowhere else; its owner sees that it was asked for."""
+    """Show the value, in this answer and nowhere else; its owner sees that it was revealed."""
     form = security.form()
     key, user = form.get("key", ""), wait(administration().user(user_id))
     try:
@@ -49,5 +49,5 @@ def reveal(user_id: int) -> AnyResponse:
 
 
 def _readable(text: str) -> str:
-    """JSON on lines of its own; what is not worth that stays as it is."""
+    """Return a JSON object or array indented, any other value unchanged."""
     return msgspec.json.format(text, indent=2) if text[:1] in {"{", "["} else text

@@ -1,4 +1,4 @@
-"""The gate of /admin: who comes in, and in whose name things are done there."""
+"""Access to /admin: its blueprint, the access check, and the actor of every request."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ admin = Blueprint("admin", __name__, url_prefix="/admin")
 
 @admin.before_request
 def let_in() -> AnyResponse | None:
-    """Superusers who have signed in with a browser; nobody else learns what there is.
+    """Admit superusers who have signed in with a browser; nobody else learns which pages exist.
 
     Raises Unauthenticated, which leads to the sign-in page, or Forbidden.
     """
     if request.method == "OPTIONS":
-        # the same for every path, whoever asks
+        # the same for every path and every client
         return Response(status=204, headers={"Allow": "GET, HEAD, OPTIONS, POST"})
-    # by the cookie: an API token does not come this far, nor does a bearer session
+    # identified by the cookie: API tokens and bearer sessions are not accepted here
     caller = visitor()
     if caller is None:
         raise Unauthenticated()
@@ -40,37 +40,37 @@ def let_in() -> AnyResponse | None:
 
 @admin.route("/<path:_rest>", methods=["GET", "POST"])
 def nothing(_rest: str) -> AnyResponse:
-    """What does not exist is not there for superusers either; others are told the same of everything."""
+    """Answer superusers NotFound for an unknown path; others get one answer for all paths, known or unknown."""
     raise NotFound("There is nothing at this address.")
 
 
 def administration() -> Administration:
-    """What a superuser can do."""
+    """Return the service with the commands of superusers."""
     return house().accounts.administration
 
 
 def caller() -> Caller:
-    """The superuser who asks."""
+    """Return the superuser who sent this request."""
     found: Caller = g.caller
     return found
 
 
 def doer() -> Doer:
-    """In whose name this request acts."""
+    """Return the actor of this request, for the audit log."""
     return Doer("admin", caller().user_id, signing.visit())
 
 
 def confirm(form: dict[str, str]) -> None:
-    """The password again. Raises InvalidCredentials or RateLimited."""
+    """Re-authenticate the caller by password. Raises InvalidCredentials or RateLimited."""
     answer: Future[None] = administration().confirm(caller(), form.get("password", ""), signing.visit())
     wait(answer)
 
 
 def page(template: str, problem: Refusal | None = None, **context: Any) -> Response:
-    """A page of a superuser's."""
+    """Return a superuser page."""
     return shown.page(f"admin/{template}", problem, caller=caller(), path=request.path, **context)
 
 
 def number(text: str) -> int | None:
-    """A whole number in plain digits; None for anything else."""
+    """Parse a whole number in plain digits; None for anything else."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 15 else None

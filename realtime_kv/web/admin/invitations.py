@@ -28,7 +28,7 @@ def list_invitations() -> AnyResponse:
 @admin.post("/invitations")
 @one_time_forms.guard
 def create_invitation() -> AnyResponse:
-    """A new invitation; its link is in this answer and nowhere else."""
+    """Create an invitation; its link is in this answer and nowhere else."""
     form = security.form()
     note, days = form.get("note", ""), number(form.get("days", ""))
     try:

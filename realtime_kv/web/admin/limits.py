@@ -1,4 +1,4 @@
-"""Limits that were reached lately, for the diagnostics page: in words, with the account, network and token."""
+"""Recently reached limits for the diagnostics page: in words, with the account, network and token."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -55,7 +55,7 @@ TITLES = {
 
 
 def recent(now: int) -> list[dict[str, Any]]:
-    """The limits that were reached last, the latest first, as the page and its JSON show them."""
+    """Return the limits that were reached last, the latest first, as the page and its JSON show them."""
     rows = house().limit_log.recent()[:MAX_SHOWN]
     names = _names({row.account for row in rows if row.account is not None})
     return [_row(row, names, now) for row in rows]
@@ -77,7 +77,7 @@ def _row(row: LimitReached, names: dict[int, str], now: int) -> dict[str, Any]:
 
 
 def _ago(ms: int) -> str:
-    """In the largest unit: "just now", "3 min ago", "2 h ago"."""
+    """Format an age in its largest unit: "just now", "3 min ago", "2 h ago"."""
     for length, unit in ((24 * 3_600_000, "d"), (3_600_000, "h"), (60_000, "min")):
         if ms >= length:
             return f"{ms // length} {unit} ago"

@@ -1,4 +1,4 @@
-"""/admin/audit: the audit log of the whole house, filtered by the address, page by page, and as a file."""
+"""/admin/audit: the audit log of the whole server, filtered by the query string, page by page, and as a file."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from realtime_kv.core.frames import timestamp
 from realtime_kv.web.admin.gate import admin, administration, doer, number, page
 from realtime_kv.web.house import wait
 
-# what one reading for a file takes
+# entries per read for a file
 CHUNK = 1000
 FIELDS = ("id", "at", "actor", "actor_id", "actor_name", "user_id", "username", "action", "ok", "address", "label")
 
@@ -41,7 +41,7 @@ def audit() -> AnyResponse:
 
 @admin.get("/audit.ndjson")
 def as_ndjson() -> AnyResponse:
-    """One JSON object a line."""
+    """Return the log with one JSON object per line."""
 
     def lines(events: list[Event]) -> str:
         return "".join(msgspec.json.encode(_row(event) | {"detail": event.detail}).decode() + "\n" for event in events)
@@ -51,7 +51,7 @@ def as_ndjson() -> AnyResponse:
 
 @admin.get("/audit.csv")
 def as_csv() -> AnyResponse:
-    """A table; `detail` is JSON."""
+    """Return the log as a table; `detail` is JSON."""
 
     def lines(events: list[Event]) -> str:
         text = io.StringIO()
@@ -65,7 +65,7 @@ def as_csv() -> AnyResponse:
 
 
 def _asked() -> dict[str, str]:
-    """The filters of the address, as far as they can be used."""
+    """Return the filters in the query string, without unusable ones."""
     asked = {name: request.args.get(name, "").strip()[:64] for name in ("user", "actor", "action", "since", "until")}
     return {
         name: text
@@ -81,13 +81,13 @@ def _filters(asked: dict[str, str]) -> Filters:
         actor=asked.get("actor", ""),
         action=asked.get("action", ""),
         since=_ms(since) if since else None,
-        # the day itself counts
+        # the day itself is included
         until=_ms(until + timedelta(days=1)) if until else None,
     )
 
 
 def _day(text: str) -> datetime | None:
-    """A day as a date field sends it, in UTC."""
+    """Parse a day as a date field sends it, in UTC; None if it is invalid."""
     try:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
@@ -105,7 +105,7 @@ def _row(event: Event) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula (OWASP: CSV injection)."""
+    """Return a cell that no spreadsheet takes for a formula (OWASP: CSV injection)."""
     return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
 
 

@@ -1,4 +1,4 @@
-"""/setup: the first superuser, made by whoever holds the link that was printed at the first start."""
+"""/setup: creation of the first superuser by the holder of the link that was printed at the first start."""
 
 from flask import Blueprint, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -16,13 +16,13 @@ SETUP = Pocket("rkv_setup", links.LIFETIMES["setup"])
 
 @setup.get("/<secret>")
 def arrive(secret: str) -> AnyResponse:
-    """The secret leaves the address at once: it goes on in a cookie."""
+    """Move the secret from the address into a cookie at once."""
     return SETUP.keep(going.to("/setup"), secret)
 
 
 @setup.get("")
 def ask() -> AnyResponse:
-    """The form. Raises LinkExpired."""
+    """Show the form. Raises LinkExpired."""
     wait(house().accounts.administration.check_setup(_secret()))
     return shown.page("setup.html", username="")
 
@@ -30,7 +30,7 @@ def ask() -> AnyResponse:
 @setup.post("")
 @one_time_forms.guard
 def make() -> AnyResponse:
-    """The first superuser, signed in; their recovery codes are in this answer and nowhere else, ever."""
+    """Create the first superuser and sign them in; the recovery codes are in this answer and nowhere else, ever."""
     form = security.form()
     username, environ = form.get("username", ""), request.environ
     old = cookies.session_token(environ, house().config)

@@ -1,4 +1,4 @@
-"""/admin/users: who there is, one of them, and a new one."""
+"""/admin/users: the list of users, the page of one user, and the form for a new one."""
 
 from typing import cast
 
@@ -31,7 +31,7 @@ def home() -> AnyResponse:
 
 @admin.get("/users")
 def users() -> AnyResponse:
-    """A page of users; an order or page that does not exist is the first one."""
+    """Show a page of users; an unknown order or page falls back to the first one."""
     search, sort = request.args.get("search", "")[:64], request.args.get("sort", "")
     sort = sort if sort in SORTS else "username"
     wanted = number(request.args.get("page", "")) or 1
@@ -47,7 +47,7 @@ def new_user() -> AnyResponse:
 @admin.post("/users/new")
 @one_time_forms.guard
 def create_user() -> AnyResponse:
-    """A new user; what they sign in with is in this answer and nowhere else."""
+    """Create a user; their temporary password or link is in this answer and nowhere else."""
     form = security.form()
     username, link = form.get("username", ""), form.get("how") == "link"
     try:
