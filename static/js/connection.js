@@ -50,7 +50,7 @@ export class Connection {
   /**
    * `socket` is a socket.io-client Socket that is not connected yet. `tell(name, detail)` receives "state", "presence",
    * "notice" and "healed". `identify(answer)` takes the server's answer to the event `identify` and returns whether the
-   * connection is for the same user; `renews`: a cookie decides that, and changes with every sign-in and every new
+   * connection is for the same user; `renews`: a cookie authenticates, which changes with every sign-in and every new
    * password. `crowded()`: whether this browser has so many tabs that hidden ones should close their connection.
    */
   constructor({ socket, replica, outbox, tell, identify, renews = false, crowded = () => false }) {
