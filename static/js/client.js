@@ -17,7 +17,7 @@ const STORAGE_WITHIN = 3_000
 const MOST_POLLING = 3
 const SOON = 1_000
 const KEPT = "You were signed out before this was written. It is kept in this browser, and sent when you sign in again."
-const STAY_SIGNED_OUT = ["signed_out", "deleted"] // after these nothing is kept: the user asked for its removal
+const STAY_SIGNED_OUT = ["signed_out", "deleted"] // after these nothing is kept: the data was meant to be removed
 const MOST_KEPT = 100 // maximum of pending writes while persistence is on
 
 /**
