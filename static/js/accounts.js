@@ -1,13 +1,13 @@
-// Signing up, in and out for pages that hold a token instead of the cookie: those on another origin. What comes back is
-// the page's to keep; it opens the whole account, so keep it where no other script of the page finds it.
+// Sign-up, sign-in and sign-out for pages on another origin, which hold a token instead of the cookie. The page stores
+// the token; it gives access to the whole account, so store it out of reach of the page's other scripts.
 
 import { Refusal } from "./outbox.js"
 
 /**
- * A new user, signed in. Resolves to {token, expires_at, user, recovery_codes}: the token is for `connect({url, token})`,
- * the codes for the user to keep, who sees them here and never again. Rejects with a Refusal: `name_taken`,
- * `invalid_name`, `invalid_password`, `rate_limited` (with `retry_after`), `forbidden` where nobody can sign up, or
- * only with an invitation (`needs: "invitation"`).
+ * Create a user and sign them in. Resolves to {token, expires_at, user, recovery_codes}: the token is for
+ * `connect({url, token})`; show the codes to the user, who cannot see them again. Rejects with a Refusal: `name_taken`,
+ * `invalid_name`, `invalid_password`, `rate_limited` (with `retry_after`), `forbidden` if nobody can sign up, or only
+ * with an invitation (`needs: "invitation"`).
  *
  * @param {{url?: string, username: string, password: string, invitation?: string}} who `url`: the server, when it is
  *   not the one that this module came from; `invitation`: the last part of an invitation's link.
@@ -17,19 +17,19 @@ export async function signUp({ url, username, password, invitation }) {
 }
 
 /**
- * A user who is there already. Resolves to {token, expires_at, user}; rejects with `invalid_credentials`, or with
+ * Sign in an existing user. Resolves to {token, expires_at, user}; rejects with `invalid_credentials`, or with
  * `second_step_needed` (with a `ticket` for `secondStep`).
  */
 export async function signIn({ url, username, password }) {
   return enter(url, "sign_in", { username, password, token: true })
 }
 
-/** The rest of a sign-in that owes a code: from the user's authenticator, or a recovery code. Rejects with `invalid_code`. */
+/** Complete a sign-in with a code of the user's authenticator or a recovery code. Rejects with `invalid_code`. */
 export async function secondStep({ url, ticket, code }) {
   return enter(url, "second_step", { ticket, code, token: true })
 }
 
-/** Ends the token's session, and every tab that runs on it. */
+/** End the token's session and every tab that uses it. */
 export async function signOut({ url, token }) {
   await call(url, "sign_out", { headers: { Authorization: `Bearer ${token}` } })
 }
@@ -42,7 +42,7 @@ async function enter(url, name, body) {
 
 async function call(url, name, request) {
   const { origin } = new URL(url ?? import.meta.url)
-  // a cookie is for the server's own pages; here it would only be in the way
+  // The cookie is for the server's own pages.
   const response = await fetch(`${origin}/api/v1/${name}`, { method: "POST", credentials: "omit", ...request }).catch(
     () => null,
   )
@@ -54,7 +54,7 @@ async function call(url, name, request) {
   if (response.status === 204) return {}
   const answer = await response.json().catch(() => null)
   if (answer === null)
-    // a proxy's own error, or a network's sign-in page
+    // an error page of a proxy, or the sign-in page of a network
     throw new Refusal({
       code: "unavailable",
       message: `Something in front of ${origin} answered instead of the server (${response.status}). Try again later.`,

@@ -1,4 +1,4 @@
-// The page about the API: its samples can be copied, and it opens in the language that was chosen last.
+// The page about the API: copies its samples and remembers the chosen language.
 
 import { copy } from "./clipboard.js"
 import { choose, setting } from "./settings.js"

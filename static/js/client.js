@@ -1,4 +1,4 @@
-// The client as one object: replica, outbox and connection together, and what they say as values, promises and events.
+// The client: combines replica, outbox and connection, and exposes them as values, promises and events.
 
 import { Connection } from "./connection.js"
 import { Fact, visible } from "./facts.js"
@@ -13,16 +13,19 @@ import { Verbs } from "./verbs.js"
 import { WebSocket, io } from "./vendor/socket.io.esm.min.js"
 
 const STORAGE_WITHIN = 3_000
-const MOST_POLLING = 3 // tabs of one browser that may poll at once: it opens six connections to a server, and pages need some
+// Maximum of tabs of one browser that poll at once: a browser opens six connections to a server, and pages need some.
+const MOST_POLLING = 3
 const SOON = 1_000
 const KEPT = "You were signed out before this was written. It is kept in this browser, and sent when you sign in again."
-const STAY_SIGNED_OUT = ["signed_out", "deleted"] // after these nothing is kept: somebody wanted it gone
-const MOST_KEPT = 100 // writes that wait, where they are kept
+const STAY_SIGNED_OUT = ["signed_out", "deleted"] // after these nothing is kept: the data was meant to be removed
+const MOST_KEPT = 100 // maximum of pending writes while persistence is on
 
 /**
- * What `connect` of `/rkv.js` resolves to; made directly, it does not wait. Events (`kv.addEventListener`), each with its `detail`:
- * `change` {facts}, `state` {state, reason}, `presence` {tabs}, `pending`, `quarantined` {write}, `notice` {kind, message}, `healed`,
- * `outdated` {version, build}: the server runs another version than this page was loaded from; offer a reload.
+ * The client that `connect` of `/rkv.js` resolves to. The constructor does not wait for the connection.
+ *
+ * Events (`kv.addEventListener`), each with its `detail`: `change` {facts}, `state` {state, reason}, `presence` {tabs},
+ * `pending`, `quarantined` {write}, `notice` {kind, message}, `healed`, `outdated` {version, build}: the server runs
+ * another version than this page was loaded from; offer a reload.
  */
 export class Client extends Verbs {
   #replica
@@ -34,20 +37,20 @@ export class Client extends Verbs {
   #user = null
   #kept = null
   #keeping = null
-  #forgotten = null // {keepWrites}, once nothing is to be kept any more
+  #forgotten = null // {keepWrites}, once persistence has ended
   #build
   #byCookie
   #liveness
   #checking = false // whether a check of this page's origin is under way
-  #failed = null // the Refusal, when there is no use in going on
+  #failed = null // the Refusal that stopped this client for good
 
   /** Resolves to this client once it is live for the first time. */
   ready
 
   /**
-   * `user`: the name that the page was made for; someone else's session then counts as signed out. `keep`: what this browser keeps of
-   * them is there before the connection is (see `keep`). `build`: that of the server which the page was loaded from, if it says it; else the
-   * first that is connected to.
+   * `user`: the name that the page was made for; a session of another user then counts as signed out. `keep`: load the
+   * user's persisted entries before connecting (see `keep`). `build`: the build of the server which the page was loaded
+   * from, if known; default: that of the first server connected to.
    */
   constructor({ url, token, user, keep = false, build = null } = {}) {
     super({ put: (...write) => this.#put(...write), ask: (verb, payload) => this.#ask(verb, payload), keys: (prefix) => this.keys(prefix) })
@@ -95,12 +98,15 @@ export class Client extends Verbs {
     this.#open(keep)
   }
 
-  /** How many tabs this browser has open here, as far as that is known. */
+  /** The number of this browser's tabs on this server, as far as it is known. */
   get #ownTabs() {
     return (this.tabs ?? []).filter(({ session }) => session === this.session?.id).length
   }
 
-  /** A browser does not tell a page that it may not connect, so the page asks, as long as it has never been connected. */
+  /**
+   * Check whether the server refuses this page's origin. Browsers do not report that to a page, so a client that has
+   * never been connected asks.
+   */
   async #checkOrigin() {
     if (this.#checking || this.#own.session !== null || globalThis.location?.origin === this.#base) return
     this.#checking = true
@@ -109,7 +115,7 @@ export class Client extends Verbs {
     if (refusal && this.#own.session === null) this.#fail(refusal)
   }
 
-  /** There is no use in going on. */
+  /** Stop for good with this refusal. */
   #fail(refusal) {
     this.#liveness.close()
     this.#connection.close(refusal)
@@ -118,18 +124,19 @@ export class Client extends Verbs {
   }
 
   async #open(keep) {
-    // Storage that does not answer must not keep us from what the server has.
+    // Storage that does not answer must not delay the connection for longer.
     if (keep) await Promise.race([this.keep(), new Promise((go) => setTimeout(go, STORAGE_WITHIN))]).catch(() => {})
     this.#connection.open()
   }
 
   /**
-   * From now on what this tab holds, and the writes that wait, are kept in this browser, for this `user`, until they sign out; and
-   * what was kept is here at once, as of then. Events: `restored` {at} (milliseconds) when something was; `adopted`
-   * {write, settled} for each write that a tab has left behind, with the promise of its answer. Rejects where nothing can be kept.
+   * Persist this tab's entries and pending writes in this browser for this `user`, until they sign out, and load the
+   * entries that were persisted before. Events: `restored` {at} (milliseconds) when entries were loaded; `adopted`
+   * {write, settled} for each write that a closed tab left behind, with the promise of its answer. Rejects if this
+   * browser cannot persist.
    */
   async keep() {
-    // what is kept for somebody would have to go for nobody
+    // The store holds one user's entries: opening it without a user would delete theirs.
     if (this.#user === null) throw new TypeError("keep: for which user?")
     this.#keeping ??= import("./kept.js").then(({ Kept }) =>
       Kept.open({
@@ -143,24 +150,24 @@ export class Client extends Verbs {
       }),
     )
     this.#kept = await this.#keeping
-    // who has signed out meanwhile is not to be found here again
+    // The user may have signed out meanwhile: remove their data.
     if (this.#forgotten || this.state === "signed out") await this.forget(this.#forgotten ?? this.#whenSignedOut)
   }
 
-  /** What stays in this browser when the session has ended: writes that wait are sent when the same user signs in again. */
+  /** The options of `forget` when the session has ended: kept writes are sent when the same user signs in again. */
   get #whenSignedOut() {
     return { keepWrites: !STAY_SIGNED_OUT.includes(this.reason) }
   }
 
-  /** Whether the writes that wait would survive a reload. */
+  /** Whether the pending writes would survive a reload. */
   get keepsPending() {
     return this.#kept?.holdsAll ?? false
   }
 
-  /** Once signed out: whether the writes that waited are kept in this browser, to be sent when the same user signs in again. */
+  /** Once signed out: whether this browser keeps the pending writes, to send them when the same user signs in again. */
   keepsAfterSignOut = false
 
-  /** Throws away what this browser keeps, but, with `keepWrites`, not the writes that wait; and keeps nothing more. */
+  /** End persistence and delete the persisted data; with `keepWrites`, keep the pending writes. */
   async forget({ keepWrites = false } = {}) {
     const kept = this.#kept
     this.#forgotten ??= { keepWrites }
@@ -168,45 +175,45 @@ export class Client extends Verbs {
     await kept?.end({ forgetting: true, keepWrites })
   }
 
-  /** `live`, `catching up`, `offline` or `signed out`. Only `live` says that nothing is missing here. */
+  /** `live`, `catching up`, `offline` or `signed out`. Only `live` guarantees that no change is missing. */
   get state() {
     return this.#connection.state
   }
 
-  /** Why we are `signed out`, in the protocol's words; `another_user`; or `unauthenticated` when that is all we know; else null. */
+  /** The reason for `signed out`: the protocol's, `another_user`, or `unauthenticated` if unknown; else null. */
   get reason() {
     return this.#connection.reason
   }
 
-  /** The tabs of this user, [{id, session, label, since}], or null while that is not known. */
+  /** The tabs of this user, [{id, session, label, since}], or null while unknown. */
   get tabs() {
     return this.#connection.tabs
   }
 
-  /** {epoch, revision}: how far this tab has come. */
+  /** This tab's position: {epoch, revision}. */
   get position() {
     return { epoch: this.#replica.epoch, revision: this.#replica.revision }
   }
 
-  /** The epoch of what this tab holds, also while it does not know how far it has come; null before there was anything. */
+  /** The epoch of this tab's entries, also while its position is unknown; null before the first entries. */
   get dataSet() {
     return this.#replica.dataSet
   }
 
-  /** How often this tab found, by a bookmark or a sync, that it did not hold what the server held, and healed. */
+  /** The number of times a bookmark or a sync showed a difference from the server, which was then repaired. */
   get healed() {
     return this.#connection.healed
   }
 
   /**
-   * When a bookmark or a sync last proved, by the digest, that this tab holds what the server holds: {at (this machine's
-   * milliseconds), revision, keys}; null before that.
+   * The last proof, by the digest of a bookmark or a sync, that this tab holds the same entries as the server:
+   * {at (this machine's milliseconds), revision, keys}; null before that.
    */
   get proved() {
     return this.#connection.proved
   }
 
-  /** When the newest write that this tab knows of was made, by the server's clock; null before there was one. */
+  /** The time of the newest write known to this tab, by the server's clock; null before the first one. */
   get lastChange() {
     return this.#replica.newest
   }
@@ -216,72 +223,73 @@ export class Client extends Verbs {
     return this.#connection.transport
   }
 
-  /** Finds out whether the connection still stands, and replaces it if not, as happens by itself when a tab is looked at. */
+  /** Check that the connection is alive and replace it if not. Happens by itself when the tab becomes visible. */
   async test() {
     await this.#connection.test()
   }
 
-  /** How long the server takes to answer, in milliseconds; rejects while there is no connection. */
+  /** Measure the round-trip time to the server, in milliseconds; rejects while there is no connection. */
   ping() {
     return this.#connection.ping()
   }
 
-  /** Fetches everything anew, as if nothing were held here; what is held stands until that has come. */
+  /** Run a full resync. The present entries stay until it is complete. */
   resync() {
     this.#connection.resync()
   }
 
-  /** What proves the entries that this tab holds: see `digest` in the protocol. */
+  /** The digest of this tab's entries: see `digest` in the protocol. */
   get digest() {
     return this.#replica.digest
   }
 
-  /** Whether this tab made the write of this revision, as far back as it remembers. */
+  /** Return whether this tab made the write of this revision, as far back as it remembers. */
   wrote(revision) {
     return this.#own.wrote(revision)
   }
 
-  /** How many keys there are. */
+  /** The number of keys. */
   get size() {
     return this.#replica.keys
   }
 
-  /** Writes whose acknowledgement is still awaited, oldest first: [{verb, payload, keys, sent}]. They live in this tab. */
+  /** The writes that are not acknowledged yet, oldest first: [{verb, payload, keys, sent}]. They live in this tab. */
   get pending() {
     return this.#outbox.pending
   }
 
   /**
-   * Writes whose sending has ended the connection twice, as in `pending`: they are not sent by themselves, and stay until `retry` or
-   * `discard` is called with their `payload.op_id`. Their promise has been rejected with the code `quarantined`. Where the client
-   * keeps things (`keep`), they are kept.
+   * The writes whose sending has ended the connection twice, in the shape of `pending`. They are not sent by themselves
+   * and stay until `retry` or `discard` is called with their `payload.op_id`. Their promise has been rejected with the
+   * code `quarantined`. With `keep` they are persisted.
    */
   get quarantined() {
     return this.#outbox.quarantined
   }
 
-  /** Sends a quarantined write again; resolves and rejects as the write did. It is never written twice. */
+  /** Send a quarantined write again; resolves and rejects like the write itself. It is never written twice. */
   async retry(opId) {
     return this.#answer(this.#outbox.retry(opId))
   }
 
-  /** Drops a quarantined write. */
+  /** Drop a quarantined write. */
   discard(opId) {
     this.#outbox.discard(opId)
   }
 
   /**
-   * Cuts work that is too large for one `batch`: yields arrays of ops, as `batch` takes them, each of which fits. `opsOf(item)` gives the
-   * ops of one item; they stay in one batch. It is called when its batch is due: await each `batch` before the next is taken.
+   * Split work that is too large for one `batch`: yield arrays of ops for `batch`, each within the limits.
+   * `opsOf(item)` returns the ops of one item; they stay in one batch. It is called when its batch is due: await each
+   * `batch` before taking the next.
    */
   parts(items, opsOf = (op) => [op]) {
     return parts(items, opsOf, this.#outbox.limits)
   }
 
-  /** Milliseconds that this machine's clock is ahead of the server's, as far as that is known; see `identify`. */
+  /** Milliseconds that this machine's clock is ahead of the server's, as far as it is known; see `identify`. */
   clockAhead = 0
 
-  /** Whether the server runs another version than this page was loaded from: a reload brings the new one. See the event `outdated`. */
+  /** Whether the server runs another version than this page was loaded from: reload to update. See event `outdated`. */
   outdated = false
 
   /** This tab's session, {id, label}, once known. */
@@ -290,44 +298,44 @@ export class Client extends Verbs {
   }
 
   /**
-   * The value under `key` that this tab holds, or undefined when there is no such key. It comes at once (awaiting it
-   * does no harm), is never a guess, and is frozen: write with `set`.
+   * Return the value of `key` from this tab's replica, or undefined if the key does not exist. It returns at once
+   * (awaiting it does no harm). The value is one that the server has stored, and frozen: write with `set`.
    */
   get(key) {
     return this.entry(key)?.value
   }
 
-  /** The entry {key, value, revision, version, updated_at, expires_at, origin} that this tab holds, or undefined. */
+  /** Return the entry {key, value, revision, version, updated_at, expires_at, origin} of the replica, or undefined. */
   entry(key) {
     return visible(this.#replica.entries.get(key))
   }
 
-  /** The entry as it is held here, or undefined: not to be changed. For those who look at very many of them. */
+  /** Return the replica's own entry without a copy, or undefined. Do not change it. For reading very many entries. */
   held(key) {
     return this.#replica.entries.get(key)
   }
 
-  /** All entries whose keys begin with `prefix`, in byte order. */
+  /** Return all entries whose keys begin with `prefix`, in byte order. */
   entries(prefix = "") {
     return this.keys(prefix).map((key) => this.entry(key))
   }
 
-  /** All keys that begin with `prefix`, in byte order. */
+  /** Return all keys that begin with `prefix`, in byte order. */
   keys(prefix = "") {
     const keys = []
     for (const key of this.#replica.entries.keys()) if (key.startsWith(prefix)) keys.push(key)
     return sortKeys(keys)
   }
 
-  /** Asks the server for the entry, with `created_at` and `created_revision`; rejects with a Refusal (`not_found`). */
+  /** Get the entry from the server, with `created_at` and `created_revision`; rejects with a Refusal (`not_found`). */
   async fetch(key) {
     return (await this.#connection.call("get", { key })).entry
   }
 
   /**
-   * Calls `fn({key, value, entry, old, mine, origin, resync})` after every change of that key, or of every key with a prefix
-   * when `pattern` ends in `*`. `value` and `entry` are undefined once deleted; `mine` says that this tab wrote it,
-   * `resync` that it was found out by a sync. Returns a function that ends it.
+   * Call `fn({key, value, entry, old, mine, origin, resync})` after every change of that key, or of every key with that
+   * prefix if `pattern` ends in `*`. `value` and `entry` are undefined once deleted; `mine`: this tab wrote it;
+   * `resync`: a sync found the change. Returns a function that ends the subscription.
    */
   on(pattern, fn) {
     const prefix = pattern.endsWith("*") ? pattern.slice(0, -1) : null
@@ -336,7 +344,7 @@ export class Client extends Verbs {
     return () => this.#watchers.delete(watcher)
   }
 
-  /** Calls `fn(state)` now and whenever it changes. Returns a function that ends it. */
+  /** Call `fn(state)` now and after every change of the state. Returns a function that ends the subscription. */
   onState(fn) {
     const listener = () => fn(this.state)
     this.addEventListener("state", listener)
@@ -344,7 +352,7 @@ export class Client extends Verbs {
     return () => this.removeEventListener("state", listener)
   }
 
-  /** Ends the connection. Writes that are still pending are rejected; what is held stays readable, as of now. */
+  /** Close the connection. Pending writes are rejected; the entries stay readable as of now. */
   close() {
     this.#liveness.close()
     this.#connection.close()
@@ -373,7 +381,7 @@ export class Client extends Verbs {
     return answer
   }
 
-  /** A change comes before its acknowledgement; but a sync may be holding it back. */
+  /** Wait until the replica holds this revision. A change comes before its acknowledgement, but a sync may delay it. */
   #holds(revision) {
     if (this.state !== "catching up" || this.#replica.revision >= revision) return null
     return new Promise((resolve) => this.addEventListener("state", resolve, { once: true }))
@@ -390,7 +398,7 @@ export class Client extends Verbs {
   #told(name, detail) {
     const ended = name === "state" && this.state === "signed out"
     if (ended) {
-      // Before anybody hears of it, and forgets more than this.
+      // Before the event is dispatched: a listener may forget more than this.
       this.#liveness.close()
       const { keepWrites } = this.#whenSignedOut
       this.keepsAfterSignOut = keepWrites && (this.#kept?.outlastsSession ?? false)
@@ -400,7 +408,7 @@ export class Client extends Verbs {
     if (ended && this.keepsAfterSignOut) this.#outbox.fail(new Refusal({ code: "unauthenticated", message: KEPT, kept: true }))
     if (name === "state" && this.state === "live") {
       this.#kept?.adopt().catch(() => {})
-      // without a network it could not be loaded
+      // Load it now: without a network it cannot be loaded.
       setTimeout(() => import("./requests.js").catch(() => {}), SOON).unref?.()
     }
   }
@@ -409,7 +417,7 @@ export class Client extends Verbs {
     if (write.quarantined) return this.#outbox.hold(write)
     const { verb, payload, keys, prefixes, epoch, at } = write
     const settled = this.#write(verb, payload, keys, prefixes, epoch, at)
-    settled.catch(() => {}) // whoever adopts it hears of it
+    settled.catch(() => {}) // the listeners of `adopted` handle a rejection
     this.#emit("adopted", { write, settled })
   }
 
@@ -427,11 +435,11 @@ export class Client extends Verbs {
       }
       this.addEventListener("state", settle)
     })
-    ready.catch(() => {}) // whoever awaits it hears of it; whoever listens to `state` need not
+    ready.catch(() => {}) // a caller that awaits `ready` gets the rejection; one that listens to `state` need not
     return ready
   }
 
-  /** The server says who this connection is for: false when that is another user than before. */
+  /** Take the server's answer to `identify`. Return false if the connection belongs to another user than before. */
   #identify({ user, session, limits, server }) {
     this.clockAhead = Date.now() - Date.parse(server.time)
     this.#own.session = session
@@ -459,7 +467,7 @@ function cancellable(timer) {
   return { cancel: () => clearTimeout(timer) }
 }
 
-/** 128 random bits. (`crypto.randomUUID` is missing on plain HTTP to an address that is not localhost.) */
+/** Return 128 random bits. (`crypto.randomUUID` is missing on plain HTTP to an address that is not localhost.) */
 function makeId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")

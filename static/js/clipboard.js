@@ -1,6 +1,6 @@
-// The clipboard.
+// Access to the clipboard.
 
-/** Copies, also where the browser keeps its clipboard to secure pages. Resolves to whether it worked. */
+/** Copy `text`, also if the browser allows clipboard access to secure pages only. Resolves to whether it worked. */
 export async function copy(text) {
   try {
     if (navigator.clipboard) {
@@ -14,7 +14,7 @@ export async function copy(text) {
   area.value = text
   area.className = "vh"
   const before = document.activeElement
-  // inside an open dialog nothing outside of it can have the focus
+  // While a dialog is open, nothing outside it can have the focus.
   ;(document.querySelector("dialog[open]") ?? document.body).append(area)
   area.select()
   const copied = document.execCommand("copy")

@@ -1,21 +1,22 @@
-// The line to the server, on the official Socket.IO client: it keeps a Replica in step and an Outbox flowing, through
-// lost connections and restarted servers. Its state is always one of `catching up`, `live`, `offline`, `signed out`;
-// it is `live` only while what the replica holds is known to be in step. Knows nothing of the DOM.
+// The connection to the server, on the official Socket.IO client: keeps a Replica in sync and sends the writes of an
+// Outbox, through lost connections and restarted servers. Its state is always one of `catching up`, `live`, `offline`,
+// `signed out`; it is `live` only while the replica is known to be in sync. Does not touch the DOM.
 
 import { Refusal } from "./outbox.js"
 
-// Time limits, in milliseconds. Those of an open connection are doubled after each one that has run out, until the tab is live.
-const ANSWER_WITHIN = 30_000 // for what a caller asks for
+// Time limits, in milliseconds. Those of an open connection are doubled after each timeout, until the tab is live.
+const ANSWER_WITHIN = 30_000 // for the requests of a caller
 const JOIN_WITHIN = 5_000 // from an open transport to an accepted connection
 const IDENTIFY_WITHIN = 4_000
 const PAGE_WITHIN = 8_000 // for a page of a sync, about 512 KiB
 const MOST_SLACK = 8
 const TRY_AGAIN = 1_000 // after the server itself has ended or refused the connection
-const OPEN_WITHIN = 5_000 // for a transport to open, once there was a connection
-const FRESH = 2_000 // an attempt to connect that is younger is left alone when the network has changed
-const [POLLING_AT, POLLING_EVERY] = [2, 5] // which of the attempts that hang is followed by one that begins with polling
+const OPEN_WITHIN = 5_000 // for a transport to open, after the first connection
+const FRESH = 2_000 // when the network has changed, a connection attempt younger than this continues
+// Of the hanging attempts counted from 0, number 2 of every 5 is followed by an attempt that begins with polling.
+const [POLLING_AT, POLLING_EVERY] = [2, 5]
 const BY_PEER = ["transport close", "transport error"] // reasons of socket.io: the other end has closed the connection
-const RENEWED = ["password_changed", "ended"] // how a session ends whose browser may hold a new cookie in a moment
+const RENEWED = ["password_changed", "ended"] // reasons of a session's end after which the browser may get a new cookie
 
 export class Connection {
   #socket
@@ -25,32 +26,32 @@ export class Connection {
   #identify
   #begun = false
   #closed = false
-  #round = 0 // one for each connection: an answer that belongs to an earlier one is not for us
+  #round = 0 // the number of the connection: answers that belong to an earlier one are ignored
   #retry = null
-  #renews // whether the browser's cookie says who we are: it may come back as another one
-  #ending = null // why our session has ended, until we know whether there is a new one
-  #slack = 2 // a page that loads is slow; 1 once it is live
-  #hung = POLLING_AT // attempts without an answer; 0 when the last connection was a WebSocket
+  #renews // whether a cookie authenticates us: the browser may get a new one
+  #ending = null // the reason for the session's end, until it is known whether there is a new session
+  #slack = 2 // factor of the time limits: a loading page is slow; 1 once it is live
+  #hung = POLLING_AT // attempts without an answer; 0 if the last connection was a WebSocket
   #joining = null // a timer
   #attemptAt = -Infinity
-  #heard = 0 // messages, since the beginning
+  #heard = 0 // messages received since the start
   #heardAt = Date.now()
   #testing = false
   #resting = false
-  #waking = new Set() // functions that look whether the rest is over
+  #waking = new Set() // functions that check whether the rest is over
   #crowded
 
   state = "catching up"
-  tabs = null // of this user, from `presence`; null while we do not know
-  reason = null // why we are signed out
-  healed = 0 // how often a bookmark or a sync showed a difference
-  proved = null // when we last knew that we hold what the server holds: {at (this machine's milliseconds), revision, keys}
+  tabs = null // of this user, from `presence`; null while unknown
+  reason = null // for `signed out`
+  healed = 0 // number of differences that a bookmark or a sync showed
+  proved = null // last proof of equality with the server: {at (this machine's milliseconds), revision, keys}
 
   /**
-   * `socket` is a socket.io-client Socket that is not connected yet. `tell(name, detail)` hears of "state", "presence",
-   * "notice" and "healed". `identify(answer)`, given the server's answer to the event `identify`, says whether it takes us for the
-   * same user; `renews`: by a cookie, which changes with every sign-in and every new password. `crowded()`: whether this browser has
-   * so many tabs that hidden ones should give their connection back.
+   * `socket` is a socket.io-client Socket that is not connected yet. `tell(name, detail)` receives "state", "presence",
+   * "notice" and "healed". `identify(answer)` takes the server's answer to the event `identify` and returns whether the
+   * connection is for the same user; `renews`: a cookie authenticates, which changes with every sign-in and every new
+   * password. `crowded()`: whether this browser has so many tabs that hidden ones should close their connection.
    */
   constructor({ socket, replica, outbox, tell, identify, renews = false, crowded = () => false }) {
     this.#socket = socket
@@ -78,14 +79,14 @@ export class Connection {
     this.#connect()
   }
 
-  /** A second attempt beside one that is under way would be refused by the server, and take the first one with it. */
+  /** Connect, unless an attempt is under way: the server would refuse a second one, which also ends the first. */
   #connect() {
     if (this.#closed || this.#socket.active) return
     this.#attemptAt = Date.now()
     this.#socket.connect()
   }
 
-  /** Asks without waiting in line: for the reading verbs. Rejects with a Refusal, also when there is no connection. */
+  /** Send a request past the outbox: for the reading verbs. Rejects with a Refusal, also if there is no connection. */
   async call(verb, payload, within = ANSWER_WITHIN) {
     if (this.#resting) await this.#awake()
     if (!this.#socket.connected) throw notConnected()
@@ -98,7 +99,7 @@ export class Connection {
     })
   }
 
-  /** How long the server takes to answer, in milliseconds. */
+  /** Measure the round-trip time to the server, in milliseconds. */
   async ping() {
     const asked = performance.now()
     await this.call("identify", {})
@@ -110,21 +111,21 @@ export class Connection {
     return this.#socket.connected ? this.#socket.io.engine.transport.name : null
   }
 
-  /** Fetches everything anew, as if nothing were held; what is held stands until that has come. */
+  /** Run a full resync. The present entries stay until it is complete. */
   resync() {
     if (this.state !== "live") return
     this.#replica.distrust()
     this.#follow("lost")
   }
 
-  /** Puts a write on the wire, for the outbox. */
+  /** Send a write, for the outbox. */
   send(verb, payload, answered) {
     this.#socket.emit(verb, payload, answered)
   }
 
   /**
-   * Finds out within seconds whether the connection still stands, and replaces it if not. Without one, tries to connect at once; an attempt
-   * that is under way counts for nothing when the network has `changed`.
+   * Check within seconds that the connection is alive, and replace it if not. Without a connection, connect at once; if
+   * the network has `changed`, an older attempt that is under way is dropped.
    */
   async test(changed = false) {
     if (!this.#begun || this.#closed || this.state === "signed out") return
@@ -138,42 +139,45 @@ export class Connection {
     )
     this.#testing = false
     if (stands || round !== this.#round) return
-    // A long message on a slow network may have been in front of the answer.
+    // A long message on a slow network may have delayed the answer.
     if (this.#heard !== heard) this.#loosen()
     else this.#dead()
   }
 
-  /** For how long a write that is on the wire has waited for its answer. */
+  /** Return for how many milliseconds the oldest sent write has waited for its answer. */
   unansweredFor() {
     return this.#socket.connected ? this.#outbox.unansweredFor() : 0
   }
 
-  /** For how long nothing has come. */
+  /** Return for how many milliseconds no message has arrived. */
   silentFor() {
     return this.#socket.connected ? Date.now() - this.#heardAt : 0
   }
 
   /**
-   * Whether this tab, when it is hidden, should give its connection back: each poll holds one of the few connections that a browser opens
-   * to one server, so that many tabs would keep each other, and every page, waiting.
+   * Return whether this tab, when hidden, should close its connection. Each poll occupies one of the few connections
+   * that a browser opens to one server, so many polling tabs would block each other and every page.
    */
   mayRest() {
     return this.state === "live" && this.transport === "polling" && this.#outbox.pending.length === 0 && this.#crowded()
   }
 
-  /** Gives the connection back until `test`, a write or a call needs it. The state is `catching up` meanwhile: something may be missing. */
+  /** Close the connection until `test`, a write or a call needs it. State `catching up`: changes may be missing. */
   rest() {
     this.#resting = true
     this.#socket.disconnect()
   }
 
-  /** The server has refused something because the session has ended. It says so and closes; if it does not, the next attempt tells. */
+  /**
+   * Handle a refusal because the session has ended. The server reports the end and closes; if it does not, reconnect to
+   * find out.
+   */
   sessionEnded() {
     const round = this.#round
     setTimeout(() => round === this.#round && this.#again(), TRY_AGAIN)
   }
 
-  /** Ends a rest. */
+  /** End a rest. */
   wake() {
     if (this.#resting) this.#hurry()
   }
@@ -186,7 +190,7 @@ export class Connection {
     this.#outbox.fail(refusal)
   }
 
-  /** The network may be back: do not wait for the next attempt, nor for one that was made before. */
+  /** Connect now: the network may be back, so wait neither for the next attempt nor for one older than `fresh`. */
   #hurry(fresh = 0) {
     if (!this.#resting && Date.now() - this.#attemptAt < fresh) return
     this.#resting = false
@@ -209,7 +213,7 @@ export class Connection {
     this.#heardAt = Date.now()
   }
 
-  /** A transport is open; the server says next whether it takes us. */
+  /** A transport is open: limit the time until the server accepts the connection. */
   #opened() {
     clearTimeout(this.#joining)
     this.#joining = setTimeout(() => !this.#socket.connected && this.#again(), JOIN_WITHIN * this.#slack)
@@ -219,21 +223,21 @@ export class Connection {
     this.#slack = Math.min(this.#slack * 2, MOST_SLACK)
   }
 
-  /** Nothing comes over this connection any more. */
+  /** Replace a dead connection. */
   #dead() {
     this.#loosen()
     this.#hangUp()
     this.#connect()
   }
 
-  /** Ends the connection, or the attempt, without waiting for the other side. */
+  /** End the connection or the attempt without waiting for the other side. */
   #hangUp() {
     const { engine } = this.#socket.io
     this.#socket.disconnect()
     engine?.transport?.abort?.()
   }
 
-  /** The transport that is tried first. */
+  /** Set the transport that is tried first. */
   #first(name) {
     const { transports } = this.#socket.io.opts
     if ((transports[0].prototype?.name ?? transports[0]) !== name) transports.reverse()
@@ -245,8 +249,8 @@ export class Connection {
     this.#socket.io.timeout(OPEN_WITHIN)
     this.#hear()
     this.#enter("catching up")
-    // Another tab may have signed somebody else in meanwhile: their entries are not for this tab, nor our writes for them. The server says
-    // over this very connection who it is for.
+    // Another tab may have signed in another user meanwhile: this tab must neither show their entries nor send them its
+    // writes. The server's answer on this same connection names the user.
     let delay = 0
     const identity = this.call("identify", {}, IDENTIFY_WITHIN * this.#slack).then(
       (answer) => this.#identify(answer),
@@ -260,7 +264,7 @@ export class Connection {
     else this.#ending = null
   }
 
-  /** Something took too long on an open connection. */
+  /** A request on an open connection timed out: allow more time and reconnect. */
   #slow(delay = 0) {
     this.#loosen()
     this.#again(delay)
@@ -268,7 +272,7 @@ export class Connection {
 
   #disconnected(reason) {
     this.#round += 1
-    // What socket.io still holds would overtake the older writes that the outbox sends again first.
+    // Messages still buffered in socket.io would overtake the older writes that the outbox sends again first.
     this.#socket.sendBuffer = []
     this.#replica.dropSync()
     this.#outbox.disconnected({ byPeer: BY_PEER.includes(reason) })
@@ -282,11 +286,11 @@ export class Connection {
     if (error.message === "unauthenticated") return this.#signedOut(this.#ending ?? "unauthenticated")
     if (this.#closed || this.state === "signed out") return
     this.#enter("offline")
-    // An attempt that fails has tried both transports. One that hangs has not: something on the way may swallow the first one. But where
-    // it swallows everything, only WebSocket opens a new connection; polling may be given an old, dead one by the browser. So where there was
-    // a WebSocket, the next attempts begin with it.
+    // A failed attempt has tried both transports. A hanging one has not: the network may drop the packets of the first
+    // transport. If the network drops everything, only WebSocket opens a new connection; the browser may give polling
+    // an old, dead one. After a WebSocket connection, the next attempts therefore begin with WebSocket.
     if (error.message === "timeout") this.#first(this.#hung++ % POLLING_EVERY === POLLING_AT ? "polling" : "websocket")
-    // A refusal by the server's word ends socket.io's own attempts; a lost network does not.
+    // A refusal by the server ends socket.io's own attempts; a lost network does not.
     if (!this.#socket.active) this.#tryAgain((error.data?.retry_after ?? 0) * 1_000)
   }
 
@@ -319,13 +323,13 @@ export class Connection {
         payload = this.#replica.takePage(page)
       }
     } catch (error) {
-      // A lost connection starts anew by itself; on a standing one, a sync without an answer is a dead line.
+      // A lost connection is retried by itself; on an open one, a sync without an answer means it is dead.
       if (round === this.#round && this.#socket.connected) this.#slow((error.retry_after ?? 0) * 1_000)
       return
     }
     if (this.#replica.differences !== differences) this.#reportDifference()
     if (this.#replica.proofs !== proofs) this.#prove()
-    // Not before: after a restored backup, only what has come now says what the writes that wait would do.
+    // Not before: after a restored backup, only the synced entries show what the pending writes would do.
     this.#slack = 1
     this.#hung = this.transport === "websocket" ? 0 : POLLING_AT
     this.#outbox.connected()
@@ -346,7 +350,7 @@ export class Connection {
     this.#tell("presence", { tabs })
   }
 
-  /** The session is over; when it was renewed in this browser, the cookie of the next attempt says so. */
+  /** Handle the session's end. If this browser has renewed it, the cookie of the next attempt names the new session. */
   #ended(reason) {
     if (!this.#renews || !RENEWED.includes(reason)) return this.#signedOut(reason)
     this.#ending = reason

@@ -1,5 +1,5 @@
-// The digest by which a tab proves that it holds what the server holds: a sum over the live keys, so that one
-// changed key costs one subtraction and one addition. CRC-32 as in zlib, fmix32 as in MurmurHash3.
+// The digest that proves that a tab and the server hold the same entries: a sum over the live keys, so a changed key
+// costs one subtraction and one addition. CRC-32 as in zlib, fmix32 as in MurmurHash3.
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte
@@ -9,7 +9,7 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
 
 const UTF8 = new TextEncoder()
 
-/** CRC-32 of the key's UTF-8 bytes, as an unsigned number. */
+/** Return the CRC-32 of the key's UTF-8 bytes, as an unsigned number. */
 export function crc32(key) {
   let crc = 0xffffffff
   for (let i = 0; i < key.length; i++) {
@@ -26,7 +26,7 @@ function crcOfBytes(bytes) {
   return ~crc >>> 0
 }
 
-/** What one live key adds to the digest. `crc` is `crc32(key)`; the revision may be as large as 2^53 − 1. */
+/** Return the summand of one live key. `crc` is `crc32(key)`; the revision may be as large as 2^53 − 1. */
 export function share(crc, revision) {
   // Math.imul takes its arguments modulo 2^32 by itself, exactly, for every safe integer.
   return fmix32((crc + Math.imul(revision, 0x9e3779b1)) >>> 0)
@@ -38,7 +38,7 @@ function fmix32(hash) {
   return (hash ^ (hash >>> 16)) >>> 0
 }
 
-/** The digest of a whole space, given as [key, revision] pairs. */
+/** Return the digest of a whole space, given as [key, revision] pairs. */
 export function digest(pairs) {
   let sum = 0
   for (const [key, revision] of pairs) sum = (sum + share(crc32(key), revision)) >>> 0

@@ -1,4 +1,4 @@
-// What listeners hear: one key has changed. Entries are made presentable only when somebody looks, because a first sync
+// The change of one key, as passed to listeners. Entries are copied and frozen on access only, because a first sync
 // brings a hundred thousand of them at once.
 
 import { frozen } from "./values.js"
@@ -15,31 +15,31 @@ export class Fact {
   get key() {
     return this.#fact.key
   }
-  /** The entry as it is now; undefined once deleted. */
+  /** The entry after the change; undefined once deleted. */
   get entry() {
     return visible(this.#fact.entry)
   }
-  /** The entry as it was; undefined when it was not there. */
+  /** The entry before the change; undefined if it did not exist. */
   get old() {
     return visible(this.#fact.old)
   }
   get value() {
     return this.entry?.value
   }
-  /** Who wrote, {session, label, via}; undefined when a sync from nothing found the key gone. */
+  /** The writer, {session, label, via}; undefined if a full sync found the key gone. */
   get origin() {
     return this.#fact.origin
   }
   get revision() {
     return this.#fact.revision
   }
-  /** Whether a sync found it out: then it may be the net effect of many writes, at some time in the past. */
+  /** Whether a sync found the change: it may then be the net effect of many writes, at some time in the past. */
   get resync() {
     return this.#fact.resync
   }
 }
 
-/** An entry of the replica as callers see it: without our own notes, and frozen, as the server holds it. */
+/** Return an entry of the replica for callers: without internal fields, and with a frozen value. */
 export function visible(entry) {
   if (!entry) return undefined
   const { crc: _, ...shown } = entry

@@ -1,5 +1,5 @@
-// What JavaScript adds to forms and to what they answer: a look at the password and at its length, copying, printing.
-// All of them work without it.
+// JavaScript additions to forms and result pages: show the password, rate its length, copy, print. All of them work
+// without JavaScript.
 
 import { copy } from "./clipboard.js"
 
@@ -14,10 +14,10 @@ each("[data-reveals]", (button) => {
     button.setAttribute("aria-pressed", String(shown))
     button.firstChild.data = shown ? "Hide" : "Show"
   })
-  button.form.addEventListener("submit", () => (input.type = "password")) // so that browsers offer to keep it
+  button.form.addEventListener("submit", () => (input.type = "password")) // browsers then offer to save it
 })
 
-// Only the length can be told here; whether it is easy to guess, the server says.
+// Only the length is checked here; the server checks whether the password is easy to guess.
 each("[data-measured]", (input) => {
   const place = document.getElementById(input.dataset.measured)
   input.addEventListener("input", () => {
@@ -42,7 +42,7 @@ each("[data-prints]", (button) => {
   button.addEventListener("click", () => print())
 })
 
-// A double click would send the form a second time, and its answer would replace the first one.
+// A double click would send the form twice, and the second answer would replace the first.
 const DOUBLE_CLICK = 2_000
 const sent = new WeakMap() // form → when
 

@@ -1,34 +1,35 @@
-// Keeps in this browser what the tab holds and what it has not sent: the replica's entries at most once a second, the outbox at
-// once when there is no connection. What is kept by a tab that is gone is sent by another one; since every write has its
-// `op_id`, being sent twice does no harm. When storage fails, or has become somebody else's, everything goes on without it.
+// Persistence: stores the replica's entries and the outbox in this browser; the entries at most once a second, the
+// outbox at once if there is no connection. Another tab sends the stored writes of a closed tab; every write has its
+// `op_id`, so sending it twice does no harm. If storage fails, or belongs to another user now, the client continues
+// without it.
 
 import { Store } from "./store.js"
 
 const SAVE_EVERY = 1_000
-const PROVE_EVERY = 20_000 // how often it is noted that what is kept still holds
-const LOOK_EVERY = 15_000 // for writes that tabs have left behind
-const NOBODY = "" // no tab is called that: what is its own is taken over by the next one
-const SENT_SOON = 300 // a write that is acknowledged within this need not be kept
+const PROVE_EVERY = 20_000 // interval of renewing the time at which the stored entries were last known to be complete
+const LOOK_EVERY = 15_000 // interval of looking for writes of closed tabs
+const NOBODY = "" // a tab id that no tab has: the next tab takes over its writes
+const SENT_SOON = 300 // a write that is acknowledged within this time need not be stored
 
 export class Kept {
   #store
   #parts
   #tab
-  #saved = { epoch: null, revision: null, differences: 0 } // from where `#changes` go on
-  #changes = new Map() // key → entry, or undefined once deleted, since then
-  #at = Date.now() // when what is held was last known to be all there is
+  #saved = { epoch: null, revision: null, differences: 0 } // the stored position, which `#changes` follow
+  #changes = new Map() // key → entry, or undefined once deleted: since the stored position
+  #at = Date.now() // when the replica was last known to be complete
   #saving = false
-  #unfit = false // there is no keeping entries here
+  #unfit = false // whether entries cannot be stored here
   #timer = null
-  #outbox = new Map() // op_id → the write as kept
+  #outbox = new Map() // op_id → the write as stored
   #writing = null
   #number = 0
   #looks
   #proves
 
   /**
-   * `parts` is what is kept, and who hears of it: {user, tab, replica, outbox, state(), live(), told(name, detail), adopt(write)}.
-   * Fills an empty replica with what is kept, if that is sound.
+   * Open the store for `parts`: {user, tab, replica, outbox, live(), told(name, detail), adopt(write)}, and fill an
+   * empty replica with the stored entries, if they match their digest.
    */
   static async open(parts) {
     const kept = new Kept(await Store.open(parts.user), parts)
@@ -54,29 +55,29 @@ export class Kept {
     document.addEventListener("visibilitychange", this.#hidden)
   }
 
-  /** Whether every write that waits would survive a reload. */
+  /** Whether every pending write would survive a reload. */
   get holdsAll() {
     return this.#store !== null && !this.#store.closed && this.#parts.outbox.pending.every(({ payload }) => this.#outbox.has(payload.op_id))
   }
 
-  /** Whether the writes that wait are here, or can still be put here, when the session has ended. */
+  /** Whether the pending writes are stored, or can still be stored, when the session has ended. */
   get outlastsSession() {
     return (this.#store !== null && !this.#store.closed) || this.#parts.outbox.pending.every(({ payload }) => this.#outbox.has(payload.op_id))
   }
 
-  /** The replica has changed: facts as it tells them. */
+  /** The replica has changed: save its facts soon. */
   changed(facts) {
     for (const { key, entry } of facts) this.#changes.set(key, entry)
     this.#soon(SAVE_EVERY)
   }
 
-  /** The outbox holds other writes than before. */
+  /** The outbox has changed: save it. */
   pendingChanged() {
     if (!this.#store || this.#writing) return
     this.#writing = setTimeout(() => this.#writeOutbox(), this.#parts.live() ? SENT_SOON : 0)
   }
 
-  /** Takes over what tabs that are gone have left unsent. */
+  /** Take over the unsent writes of closed tabs. */
   async adopt() {
     const writes = (await this.#store?.writes()) ?? []
     const others = writes.filter(({ tab }) => tab !== this.#tab)
@@ -91,8 +92,8 @@ export class Kept {
   }
 
   /**
-   * From now on nothing is kept; `forgetting`: nor what was kept until now, except, with `keepWrites`, what waits to be sent: the next page
-   * of this user sends it.
+   * End persistence. With `forgetting`, delete the stored data; with `keepWrites` as well, keep the pending writes: the
+   * next page of this user sends them.
    */
   async end({ forgetting = false, keepWrites = false } = {}) {
     clearInterval(this.#looks)
@@ -102,13 +103,13 @@ export class Kept {
     document.removeEventListener("visibilitychange", this.#hidden)
     const store = this.#store
     this.#store = null
-    // taken now: the outbox is about to be emptied
+    // Read now: the outbox is about to be emptied.
     const left = keepWrites ? this.#waiting.map((write) => ({ ...write, tab: NOBODY })) : null
     if (forgetting) await store?.forget(left).catch(() => {})
     store?.close()
   }
 
-  /** The writes that wait, as they are kept: [{op_id, …}]. */
+  /** The pending and quarantined writes, as they are stored: [{op_id, …}]. */
   get #waiting() {
     const { pending, quarantined } = this.#parts.outbox
     const records = (writes, flag) => writes.map((write) => this.#record(write.payload.op_id, { ...write, quarantined: flag }))
@@ -130,7 +131,7 @@ export class Kept {
   async #announce() {
     if (!navigator.locks) return answerRollCalls(this.#tab)
     await new Promise((held) => {
-      // Held as long as this page lives: by this the others know.
+      // The lock is held as long as this page lives: other tabs see it.
       navigator.locks.request(lockOf(this.#tab), () => (held(), new Promise(() => {}))).catch(held)
     })
   }
@@ -150,13 +151,13 @@ export class Kept {
   async #save() {
     this.#timer = null
     const { replica } = this.#parts
-    // Without an epoch nobody knows what the entries stand for; a sync is on its way.
+    // Without an epoch the position of the entries is unknown; a sync is in progress.
     if (!this.#store || this.#saving || replica.epoch === null) return
     this.#saving = true
     try {
       await this.#saveNow()
     } catch {
-      // No room, for instance: the writes that wait may still find some.
+      // The quota is exceeded, for example: without the entries the pending writes may still fit.
       this.#unfit = true
       await this.#store?.drop().catch(() => {})
     }
@@ -164,7 +165,7 @@ export class Kept {
     if (this.#changes.size > 0) this.#soon(SAVE_EVERY)
   }
 
-  /** What is kept is taken from the replica in one go, before anything is awaited. */
+  /** Save the changes, or everything. The state is read from the replica before the first await. */
   async #saveNow() {
     const { replica, live } = this.#parts
     const { epoch, revision, differences } = replica
@@ -200,7 +201,7 @@ export class Kept {
       for (const id of drop) this.#outbox.delete(id)
       this.pendingChanged()
     } catch {
-      // Then they live in this tab alone, and leaving it asks first.
+      // The writes then live in this tab alone, and closing it asks for confirmation.
     }
   }
 
@@ -213,7 +214,7 @@ export class Kept {
   }
 }
 
-// --- which tabs there are ---
+// --- open tabs ---
 
 const lockOf = (tab) => `realtime_kv tab ${tab}`
 
@@ -223,7 +224,7 @@ async function living() {
   return new Set(held.map(({ name }) => name.replace(/^realtime_kv tab /, "")))
 }
 
-// Where there are no locks (plain HTTP), tabs are asked.
+// Without locks (plain HTTP), tabs answer a broadcast.
 const CHANNEL = "realtime_kv tabs"
 const ANSWER_WITHIN = 500
 

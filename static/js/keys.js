@@ -1,7 +1,7 @@
-// Keys and their order. The protocol orders keys by their UTF-8 bytes, which is the order of code points;
-// JavaScript's own `<` compares UTF-16 units and puts "😀" before "～".
+// Keys: order and validation. The protocol orders keys by their UTF-8 bytes, which is the order of code points;
+// JavaScript's `<` compares UTF-16 units and puts "😀" before "～".
 
-/** Negative, zero or positive, as `a` stands before, at or after `b` in byte order. */
+/** Return a negative number, zero or a positive number if `a` is before, equal to or after `b` in byte order. */
 export function compareKeys(a, b) {
   const shorter = Math.min(a.length, b.length)
   for (let i = 0; i < shorter; i++) {
@@ -12,7 +12,7 @@ export function compareKeys(a, b) {
   return a.length - b.length
 }
 
-// Surrogates stand for code points above every other unit: move U+E000–U+FFFF below them.
+// Surrogates encode code points above all other units: rank U+E000–U+FFFF below them.
 function rank(unit) {
   if (unit < 0xd800) return unit
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800
@@ -20,13 +20,13 @@ function rank(unit) {
 
 const NOT_ORDERED_BY_UNITS = /[\ud800-\uffff]/
 
-/** Sorts an array of keys in place into byte order, and returns it. */
+/** Sort an array of keys in place into byte order, and return it. */
 export function sortKeys(keys) {
-  // The built-in order is several times faster and the same unless such a unit occurs.
+  // The built-in order is several times faster, and the same unless such a unit occurs.
   return keys.some((key) => NOT_ORDERED_BY_UNITS.test(key)) ? keys.sort(compareKeys) : keys.sort()
 }
 
-/** Where `key` stands in an array sorted by `sortKeys`, or where it would have to be put: {at, found}. */
+/** Return the position of `key` in an array sorted by `sortKeys`, or its insertion point: {at, found}. */
 export function place(keys, key) {
   let low = 0
   let high = keys.length
@@ -38,7 +38,7 @@ export function place(keys, key) {
   return { at: low, found: keys[low] === key }
 }
 
-/** Why this text cannot be a key (a sentence), or null when it can. */
+/** Return the reason (a sentence) for which this text is not a valid key, or null if it is one. */
 export function problemWithKey(key) {
   if (typeof key !== "string") return "A key is text."
   if (key === "") return "A key has at least one character."

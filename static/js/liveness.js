@@ -1,14 +1,16 @@
-// Decides when a connection is to be tested: browsers do not say that one is dead (after sleep, in another network, behind a proxy that has
-// forgotten it), and TCP finds out after minutes. And when a hidden tab gives its connection back. Touches the document's events only.
+// Liveness checks: decides when to test a connection, and when a hidden tab closes its own. Browsers do not report a
+// dead connection (after sleep, in another network, behind a proxy that has dropped it), and TCP detects it after
+// minutes. Uses the document's events only.
 //
 // A test is due when
-// 1. the tab is looked at, or the network is said to be back: `visibilitychange`, `focus`, `pageshow`, `resume`, `online`;
-// 2. a timer comes much too late: the machine or the page has slept;
+// 1. the tab is shown or focused, or the network is reported back: `visibilitychange`, `focus`, `pageshow`, `resume`,
+//    `online`;
+// 2. a timer fires much too late: the machine or the page has slept;
 // 3. a write has waited for its answer for some seconds;
-// 4. nothing has come for longer than the server is ever silent.
+// 4. no message has arrived for longer than the server is ever silent.
 
 const TICK = 2_000
-const SLEPT = 10_000 // so late is no timer of a tab that is shown
+const SLEPT = 10_000 // no timer of a visible tab is this late
 const SLEPT_HIDDEN = 75_000 // browsers run the timers of hidden tabs once a minute
 const ANSWER_EXPECTED = 3_000
 const SILENCE = 30_000 // the server sends something every 20 seconds
@@ -24,8 +26,8 @@ export class Liveness {
   #timer
 
   /**
-   * `connection`: {test(changed), unansweredFor(), silentFor(), mayRest(), rest()}. `page` and `document` send the events, as far as there are
-   * any; `now()` is a clock that goes on while the machine sleeps.
+   * `connection`: {test(changed), unansweredFor(), silentFor(), mayRest(), rest()}. `page` and `document` send the
+   * events, if they exist; `now()` is a clock that continues while the machine sleeps.
    */
   constructor(connection, { page = globalThis, document = globalThis.document, now = Date.now } = {}) {
     this.#connection = connection
@@ -40,7 +42,7 @@ export class Liveness {
     document?.addEventListener("visibilitychange", this.#visibilityChanged)
     this.#visibilityChanged()
     this.#timer = setInterval(() => this.tick(), TICK)
-    this.#timer.unref?.() // Node.js ends while it runs
+    this.#timer.unref?.() // the timer does not keep Node.js running
   }
 
   close() {

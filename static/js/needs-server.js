@@ -1,10 +1,10 @@
-// The page that the service worker shows instead of one that needs the server: asks for the server until it answers, and then loads the
-// page that was wanted.
+// The page that the service worker shows instead of one that needs the server: polls the server until it answers, then
+// loads the requested page.
 
 const ASK_EVERY = 3_000
 const ANSWER_WITHIN = 20_000
-const RELOAD_EVERY = 30_000 // a server may answer this and not the page
-const RELOADED = "reloaded by itself" // when, in this tab
+const RELOAD_EVERY = 30_000 // a server may answer the poll but not the page
+const RELOADED = "reloaded by itself" // key of the time of this tab's last automatic reload
 
 const at = (id) => document.getElementById(id)
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds))
@@ -17,7 +17,7 @@ async function answers() {
   }
 }
 
-/** Loads the page that was wanted, which may take its time now. */
+/** Load the requested page, with a longer time limit. */
 function load() {
   navigator.serviceWorker?.controller?.postMessage("patient")
   location.reload()
@@ -40,7 +40,7 @@ async function watch() {
   }
 }
 
-/** The keys can be opened without the server if this browser keeps them. */
+/** Offer the keys if this browser has stored their page: it opens without the server. */
 async function offerKeys() {
   at("keys").hidden = !(await globalThis.caches?.match("/keys").catch(() => null))
 }

@@ -1,17 +1,17 @@
-// The writes of this tab that are not yet known to be on the server's disk. Each has an `op_id`, chosen once, so
-// that sending it again after a lost acknowledgement never writes twice; what is unanswered is sent again in the
-// order in which it was asked for. Knows neither the DOM nor the socket: `send` is given by the connection.
+// The outbox: this tab's writes that are not yet known to be on the server's disk. Each has an `op_id` (idempotency
+// key), chosen once, so sending it again after a lost acknowledgement never writes twice. Unanswered writes are sent
+// again in the order of the calls. Uses neither the DOM nor the socket: the connection provides `send`.
 //
 // Three kinds of writes are not sent (again), and each is reported by a Refusal:
-// 1. `too_large`: it cannot fit a message of the server; the server would close the connection.
-// 2. `quarantined`: the peer closed the connection twice right after it was sent alone. It is kept in `quarantined` until somebody
-//    calls `retry` or `discard`.
-// 3. `unknown_outcome`: it may have been sent, but so long ago that the server no longer remembers its `op_id`, and nothing in it
-//    prevents a second effect.
+// 1. `too_large`: it exceeds the server's message limit; the server would close the connection.
+// 2. `quarantined`: the peer closed the connection twice right after it was sent alone. It stays in `quarantined` until
+//    `retry` or `discard` is called.
+// 3. `unknown_outcome`: it may have been sent, but so long ago that the server no longer remembers its `op_id`, and
+//    nothing in it prevents a second effect.
 
 import { DEFAULT_LIMITS, messageBytes } from "./sizes.js"
 
-/** The server says no (or could not say yes): `code`, `message`, and what else the protocol's error carries. */
+/** A refused request, or one of unknown outcome: `code`, `message`, and the other fields of the protocol's error. */
 export class Refusal extends Error {
   constructor({ code, message, ...extra }) {
     super(message ?? code)
@@ -21,7 +21,7 @@ export class Refusal extends Error {
   }
 }
 
-const ON_THE_WIRE = 240 // the server reads no further at 256; the rest is left to reads and the sync
+const ON_THE_WIRE = 240 // the server stops reading at 256 unanswered; the others are reserved for reads and the sync
 const RETRIES = 5
 const RETRY_AFTER = 1
 const STRIKES = 2
@@ -33,15 +33,15 @@ const UNKNOWN = "This was asked for more than six days ago, and it is not known 
 const NOT_SENT = "This waited for more than six days and was not sent. Do it again if it is still right."
 
 export class Outbox {
-  /** What the server takes, as far as it is known: {message, batch}. */
+  /** The server's limits, as far as they are known: {message, batch}. */
   limits = DEFAULT_LIMITS
 
-  #writes = [] // in the order in which they were asked for
+  #writes = [] // in the order of the calls
   #quarantined = new Map() // op_id → the write
   #onTheWire = 0
-  #window // how many writes may be on the wire
+  #window // maximum of writes in flight
   #connected = false
-  #paused = null // a timer, while the server has asked us to wait
+  #paused = null // a timer, while the server has asked to wait
   #send
   #later
   #makeId
@@ -53,11 +53,11 @@ export class Outbox {
   #now
 
   /**
-   * `send(verb, payload, answered)` puts a write on the wire; `answered(body)` is called at most once, with the
-   * server's answer. `later(seconds, fn)`, `makeId()` and `now()`, the server's time in milliseconds, are time and randomness.
-   * `changed()` is called when `pending` or `quarantined` is another than before, `quarantines(write)` when a write is quarantined,
-   * `ended()` when the server says that the session has ended.
-   * `held` is the replica: what a write relies on.
+   * `send(verb, payload, answered)` sends a write; `answered(body)` is called at most once, with the server's answer.
+   * Time and randomness are injected: `later(seconds, fn)`, `makeId()` and `now()`, the server's time in milliseconds.
+   * `changed()` is called when `pending` or `quarantined` has changed, `quarantines(write)` when a write is
+   * quarantined, `ended()` when the server reports that the session has ended.
+   * `held` is the replica that the revisions in writes refer to.
    */
   constructor({
     send,
@@ -81,31 +81,31 @@ export class Outbox {
     this.#now = now
   }
 
-  /** The writes that wait for their acknowledgement, oldest first: {verb, payload, keys, prefixes, epoch, at, sent}. */
+  /** The writes that are not acknowledged yet, oldest first: {verb, payload, keys, prefixes, epoch, at, sent}. */
   get pending() {
     return this.#writes.map(({ verb, payload, keys, prefixes, epoch, at, sent }) => ({ verb, payload, keys, prefixes, epoch, at, sent }))
   }
 
-  /** The writes that are kept and not sent, as in `pending`. */
+  /** The quarantined writes, in the shape of `pending`. */
   get quarantined() {
     return [...this.#quarantined.values()].map(({ verb, payload, keys, prefixes, epoch, at }) => ({ verb, payload, keys, prefixes, epoch, at, sent: false }))
   }
 
-  /** For how long, in milliseconds, the oldest write on the wire has waited for its answer; 0 when there is none. */
+  /** Return for how many milliseconds the oldest write in flight has waited for its answer; 0 if there is none. */
   unansweredFor() {
     const oldest = this.#writes.find(({ sent }) => sent)
     return oldest ? this.#now() - oldest.sentAt : 0
   }
 
-  /** Whether a write that is on the wire passes this test: its change arrives before its acknowledgement. */
+  /** Return whether a write in flight passes this test: its change arrives before its acknowledgement. */
   awaits(test) {
     return this.#writes.some((write) => write.sent && test(write))
   }
 
   /**
-   * Resolves with the answer once the write is durable; rejects with the Refusal. It touches `keys`, and whatever else the
-   * server may find under `prefixes`. The revisions that it relies on are those of the data set `epoch`. `at` is when it was
-   * asked for, if that was in another tab or before a reload; it may then have been sent already.
+   * Queue a write. Resolves with the answer once the write is durable; rejects with the Refusal. It touches `keys`, and
+   * any other keys of the server under `prefixes`. The revisions that it relies on belong to the epoch `epoch`. `at` is
+   * the time of the call if that was in another tab or before a reload; the write may then have been sent already.
    */
   put(verb, payload, keys, prefixes = [], epoch = this.#held.dataSet, at = null) {
     return new Promise((resolve, reject) => {
@@ -119,27 +119,27 @@ export class Outbox {
     })
   }
 
-  /** Takes over a write that was quarantined in another tab or before a reload. */
+  /** Take over a write that was quarantined in another tab or before a reload. */
   hold({ verb, payload, keys, prefixes, epoch, at }) {
     this.#quarantined.set(payload.op_id, { verb, payload, keys, prefixes, epoch, at })
     this.#changed()
   }
 
-  /** Sends a quarantined write after all: as `put`. It has the same `op_id`, so it is not written twice. */
+  /** Send a quarantined write, like `put`. It keeps its `op_id`, so it is not written twice. */
   retry(op_id) {
     const { verb, payload, keys, prefixes, epoch, at } = this.#taken(op_id)
     return this.put(verb, payload, keys, prefixes, epoch, at)
   }
 
-  /** Drops a quarantined write. */
+  /** Drop a quarantined write. */
   discard(op_id) {
     this.#taken(op_id)
     this.#changed()
   }
 
   /**
-   * A connection stands, and what is held is the server's: send whatever is unanswered, in order. After a restored backup the revisions
-   * are those of other writes: what relies on them is a conflict.
+   * The connection is up and the replica in sync: send all unanswered writes, in order. After a restored backup the
+   * revisions belong to other writes, so a write that relies on one is a conflict.
    */
   connected() {
     const { dataSet } = this.#held
@@ -149,8 +149,8 @@ export class Outbox {
   }
 
   /**
-   * The connection is lost: nothing that was on the wire will be answered there. When the peer ended it, one of these writes may be the
-   * cause, so they are sent one by one until some are answered.
+   * The connection is lost, and the writes in flight will not be answered on it. If the peer closed it, one of these
+   * writes may be the cause, so they are sent one by one until some are answered.
    */
   disconnected({ byPeer = false } = {}) {
     const unanswered = this.#writes.filter(({ sent }) => sent)
@@ -165,7 +165,7 @@ export class Outbox {
     if (unanswered.length > 0 || this.#writes.length > 0) this.#changed()
   }
 
-  /** There will be no connection any more: every waiting write fails with this refusal. */
+  /** Reject every pending write with this refusal: there will be no further connection. */
   fail(refusal) {
     this.disconnected()
     const writes = this.#writes
@@ -215,7 +215,7 @@ export class Outbox {
     for (const write of this.#writes) {
       if (this.#onTheWire >= this.#window) break
       if (write.sent) continue
-      // What is stored here may be older than the limits, and a page may have slept for days.
+      // A stored write may be older than the server's present limits, and a page may have slept for days.
       const refusal = this.#tooOld(write) ?? this.#tooLarge(write)
       if (refusal) refused.push([write, refusal])
       else this.#sendOne(write)
@@ -225,7 +225,7 @@ export class Outbox {
   }
 
   #sendOne(write) {
-    // An answer that belongs to an earlier connection must not settle what was sent again on this one.
+    // An answer on an earlier connection must not settle a write that was sent again on this one.
     const attempt = ++write.attempt
     write.sent = write.everSent = true
     write.sentAt = this.#now()
@@ -245,7 +245,7 @@ export class Outbox {
     this.#changed()
   }
 
-  /** The session has ended: nothing was written. The write waits for the next one, or for `fail`. */
+  /** The session has ended and nothing was written: the write waits for the next session, or for `fail`. */
   #hold(write) {
     write.sent = false
     this.#connected = false
@@ -258,7 +258,7 @@ export class Outbox {
     tell()
   }
 
-  /** A busy server is asked again; but never once a later write to the same key is out, which we would overwrite. */
+  /** Return whether to retry after this error of a busy server: not after a later write to the same key was sent. */
   #mayRepeat(write, error) {
     if (error.code !== "unavailable" && error.code !== "rate_limited") return false
     if (write.tries >= RETRIES) return false
@@ -283,21 +283,22 @@ export class Outbox {
   }
 }
 
-/** Whether what a write does depends on which write a revision is. */
+/** Return whether the effect of a write depends on a revision that it names. */
 function relies({ verb, payload }) {
   return verb === "undo" || [payload, ...(payload.ops ?? [])].some(({ if_revision, revision }) => if_revision > 0 || revision !== undefined)
 }
 
 /**
- * Whether a write that was carried out cannot take effect a second time, even if the server has forgotten its `op_id`: every op names the
- * revision that it replaces, which no entry ever has again. (A key that must not exist may have been created and deleted since.)
+ * Return whether an executed write cannot take effect a second time, even if the server has forgotten its `op_id`:
+ * every op names the revision that it replaces, which no entry ever has again. (A key that must not exist may have been
+ * created and deleted since.)
  */
 function repeatable({ verb, payload, everSent }) {
   const guarded = ({ if_revision }) => (everSent ? if_revision > 0 : if_revision !== undefined)
   return verb === "batch" ? payload.ops.every(guarded) : guarded(payload)
 }
 
-/** Whether one write touches what the other does, or may. */
+/** Return whether `one` touches, or may touch, a key of `other`. */
 function reaches(one, other) {
   const under = (text) => one.prefixes.some((prefix) => text.startsWith(prefix))
   return other.keys.some((key) => one.keys.includes(key) || under(key)) || other.prefixes.some(under)

@@ -1,8 +1,8 @@
-// Which changes are this tab's own: by the revisions that its writes have taken, and by what those say that are on their way.
+// Recognizes this tab's own changes: by the revisions of its acknowledged writes and the contents of those in flight.
 
 import { same } from "./values.js"
 
-const MOST = 1_000 // writes that are remembered
+const MOST = 1_000 // remembered writes
 
 export class Own {
   /** This tab's session, {id, label}, once known. */
@@ -10,14 +10,14 @@ export class Own {
 
   #replica
   #outbox
-  #written = new Set() // their positions
+  #written = new Set() // the positions of own writes
 
   constructor(replica, outbox) {
     this.#replica = replica
     this.#outbox = outbox
   }
 
-  /** A write of this tab has taken this revision. */
+  /** Remember the revision of a write of this tab. */
   remember(revision) {
     this.#written.add(this.#at(revision))
     if (this.#written.size > MOST) this.#written.delete(this.#written.values().next().value)
@@ -27,10 +27,13 @@ export class Own {
     return this.#written.has(this.#at(revision))
   }
 
-  /** The acknowledgement comes after the change, so a write of ours that is on its way and says the same is it. */
+  /**
+   * Return whether this tab made the change. The acknowledgement comes after the change, so an own write in flight with
+   * the same content counts.
+   */
   has({ key, entry, revision, origin }) {
     if (this.wrote(revision)) return true
-    // what an undo says, and what lies under a prefix, is for the server to know
+    // Only the server knows the content of an undo and all keys under a prefix.
     const ours = this.session === null || origin?.session === this.session.id
     const says = (op, payload) =>
       payload.key === key && (op === "set" ? entry !== undefined && same(payload.value, entry.value) : !entry)
@@ -44,13 +47,13 @@ export class Own {
     })
   }
 
-  /** The same revision is another write in another data set. */
+  /** Return the position as text: in another epoch the same revision is another write. */
   #at(revision) {
     return `${this.#replica.dataSet}:${revision}`
   }
 }
 
-/** Whether `key` is that key, or lies under that prefix. */
+/** Return whether `key` is the key `place`, or begins with the prefix `place`. */
 function liesAt(key, place) {
   return place.endsWith("/") ? key.startsWith(place) : key === place
 }

@@ -1,4 +1,4 @@
-// Socket.IO's long polling. What makes its requests is loaded with the first of them: most networks let a WebSocket through.
+// Socket.IO's long polling. Loads the module that makes its requests on first use: most networks allow WebSocket.
 
 import { Fetch } from "./vendor/socket.io.esm.min.js"
 
@@ -28,7 +28,7 @@ export class Polling extends Fetch {
     this.#requests?.close()
   }
 
-  /** Ends every request under way. */
+  /** Abort every request under way. */
   abort() {
     this.#requests?.abort()
   }

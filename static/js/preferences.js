@@ -1,4 +1,4 @@
-// The preferences that this browser keeps, on their page: each radio button or box names its setting.
+// The preferences page, for settings stored in this browser: each radio button or checkbox names its setting.
 
 import { choose, onSetting, setting } from "./settings.js"
 
@@ -8,7 +8,7 @@ function show() {
   for (const control of controls) control.checked = setting(control.dataset.setting) === control.value
 }
 
-/** A box that is not ticked says `data-otherwise`. */
+/** Store the chosen value; that of an unchecked box is in `data-otherwise`. */
 function chosen({ target }) {
   choose(target.dataset.setting, target.checked ? target.value : target.dataset.otherwise)
 }

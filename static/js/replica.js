@@ -1,36 +1,38 @@
-// The entries this tab holds and how far it has come: the client's rule of the protocol, and nothing else.
-// Knows neither the DOM nor the socket. It never shows a half state: a sync takes effect with its last page, a
-// change as a whole, and what a sync would make of the entries is proved by its digest before it counts.
+// The local replica: this tab's entries and their position, by the client's rule of the protocol.
+// Uses neither the DOM nor the socket. It never shows a partial state: a sync takes effect with its last page, a change
+// as a whole, and the result of a sync is proved by its digest before it is used.
 
 import { crc32, share } from "./digest.js"
 import { same } from "./values.js"
 
-/** How many pushes are held back during a sync before we rather sync once more after it. */
+/** Maximum of pushes held back during a sync. If more arrive, another sync follows. */
 const MOST_HELD = 1000
 
 /**
- * An entry as held here: {key, value, revision, version, updated_at, expires_at, origin, crc}.
- * A fact: {key, entry, old, origin, revision, resync}; `entry` is undefined once deleted, `old` when it was not there.
+ * The entries of this tab and the revision that they are at.
+ * Entry: {key, value, revision, version, updated_at, expires_at, origin, crc}.
+ * Fact, the change of one key: {key, entry, old, origin, revision, resync}; `entry` is undefined once deleted, `old` if
+ * the key did not exist.
  */
 export class Replica {
   #entries = new Map()
-  #epoch = null // null while our position counts for nothing
+  #epoch = null // null while the position is invalid
   #dataSet = null
   #revision = 0
   #digest = 0
-  #sync = null // while one is in flight: {pages, held, fromNothing, overflown}
+  #sync = null // the sync in flight: {pages, held, fromNothing, overflown}
   #tell
 
-  /** `tell(facts)` is called after the entries have changed, with every key that was touched. */
+  /** `tell(facts)` is called after the entries have changed, with a fact for every touched key. */
   constructor(tell = () => {}) {
     this.#tell = tell
   }
 
-  /** How often we found that our entries were not the server's, and how often that they were. */
+  /** The number of proofs that failed, and of those that succeeded: whether the entries equal the server's. */
   differences = 0
   proofs = 0
 
-  /** When the newest of the writes that we know was made, as the server says it; null before there was one. */
+  /** The time of the newest known write, by the server's clock; null before the first one. */
   newest = null
 
   get entries() {
@@ -39,7 +41,7 @@ export class Replica {
   get epoch() {
     return this.#epoch
   }
-  /** The epoch that the entries are of, also while their position counts for nothing; null before there were any. */
+  /** The epoch of the entries, also while their position is invalid; null before the first entries. */
   get dataSet() {
     return this.#dataSet
   }
@@ -56,7 +58,7 @@ export class Replica {
     return this.#sync !== null
   }
 
-  /** A pushed `change`: "applied", "dropped", "held" (a sync is in flight), or "lost": sync now. */
+  /** Apply a pushed `change`. Returns "applied", "dropped", "held" (a sync is in flight), or "lost": sync now. */
   apply(change) {
     if (this.#sync) return this.#hold(change)
     if (change.epoch !== this.#epoch) return this.#forgetPosition()
@@ -66,7 +68,7 @@ export class Replica {
     return "applied"
   }
 
-  /** A pushed `bookmark`: "same", "ignored" (older than we are), "held", or "lost" and "different": sync now. */
+  /** Compare a pushed `bookmark`: "same", "ignored" (older than the replica), "held"; "lost", "different": sync now. */
   compare(bookmark) {
     if (this.#sync) return "held"
     if (bookmark.epoch !== this.#epoch) return this.#forgetPosition()
@@ -78,8 +80,8 @@ export class Replica {
   }
 
   /**
-   * Fills an empty replica with entries that were kept, and says whether they are what their `state` {epoch, revision, keys, digest} says
-   * of them; else it stays empty. The next sync goes on from there.
+   * Fill an empty replica with persisted entries, and return whether they match their `state` {epoch, revision, keys,
+   * digest}; if not, the replica stays empty. The next sync continues from there.
    */
   fill(state, kept) {
     if (this.#epoch !== null || this.#entries.size > 0 || this.#sync) return false
@@ -101,30 +103,30 @@ export class Replica {
     return true
   }
 
-  /** What we hold is no longer trusted: the next sync is one from nothing. */
+  /** Invalidate the position: the next sync is a full one. */
   distrust() {
     this.#forgetPosition()
   }
 
-  /** Starts a sync, or starts it anew; returns its first payload. */
+  /** Start or restart a sync; return its first payload. */
   startSync() {
     const fromNothing = this.#epoch === null
     this.#sync = { pages: [], held: this.#sync?.held ?? [], fromNothing, overflown: false }
     return fromNothing ? {} : { epoch: this.#epoch, since: this.#revision }
   }
 
-  /** The connection is gone, and with it the sync and what was held back for it. */
+  /** Drop the sync in flight and the changes held back for it, after a lost connection. */
   dropSync() {
     this.#sync = null
   }
 
   /**
-   * A page of the sync in flight. Returns the payload that fetches the next one, or null when the sync is through; a
-   * payload after the last page asks for a new sync (`startSync` was called), because something did not fit.
+   * Take a page of the sync in flight. Returns the payload for the next page, or null if the sync is complete. After
+   * the last page, a payload begins a new sync (`startSync` was called): the digest or a held change did not match.
    */
   takePage(page) {
     const { pages } = this.#sync
-    // A `next` that had become useless answers with a fresh first page: what we have collected is worth nothing.
+    // The server answers an outdated `next` with a new first page: discard the collected pages.
     if (pages.length > 0 && !follows(page, pages.at(-1))) pages.length = 0
     pages.push(page)
     return page.next === null || page.next === undefined ? this.#finish() : { next: page.next }
@@ -146,7 +148,7 @@ export class Replica {
     const proved = last.keys === undefined || this.#proves(last, outcome.keys, outcome.digest)
     if (!proved) {
       this.#differs()
-      // After a sync from nothing there is no better source; the next bookmark will tell again.
+      // After a full sync there is no better source; the next bookmark compares again.
       if (!reset) return this.startSync()
     } else if (last.keys !== undefined) this.proofs += 1
     this.#epoch = this.#dataSet = last.epoch
@@ -158,7 +160,7 @@ export class Replica {
     return held.every((change) => this.apply(change) !== "lost")
   }
 
-  /** What the ops of these writes come to: what becomes of each key they touch, and the digest and number of keys. */
+  /** Compute the effect of these writes: the new entry of each touched key, the digest and the number of keys. */
   #outcome(writes, after, reset) {
     const touched = new Map() // key → {entry, write}; entry is undefined once deleted
     let digest = reset ? 0 : this.#digest
@@ -207,7 +209,7 @@ export class Replica {
     return "different"
   }
 
-  /** From here on only a sync from nothing helps; the entries stand until it has come. */
+  /** Invalidate the position: only a full sync restores it. The entries stay until it is complete. */
   #forgetPosition() {
     this.#epoch = null
     return "lost"

@@ -1,16 +1,16 @@
-// The requests of Socket.IO's long polling, each with a time limit: on a network that swallows packets a request without one waits for
-// minutes, and holds one of the few connections that a browser opens to a server.
+// The requests of Socket.IO's long polling, each with a time limit. On a network that drops packets, a request without
+// one waits for minutes and occupies one of the few connections that a browser opens to a server.
 
 const OPEN_WITHIN = 5_000
 const POLL_WITHIN = 60_000 // the server answers at least every 25 seconds
 const WRITE_WITHIN = 10_000
-const SLOWEST = 16 // bytes a millisecond that a request body is given
+const SLOWEST = 16 // minimum upload speed that the time limit of a request body assumes, in bytes per millisecond
 
 export class Requests {
   #transport
-  #underWay = new Set() // an AbortController for each
+  #underWay = new Set() // the AbortController of each request
 
-  /** `transport` is the Polling that these are for. */
+  /** `transport` is the Polling that makes the requests. */
   constructor(transport) {
     this.#transport = transport
   }

@@ -1,14 +1,14 @@
-// The JavaScript client of realtime_kv: think "localStorage that follows the user and never lies".
+// The JavaScript client of realtime_kv: like localStorage, but it follows the user, and shows durable values only.
 //
 //     import { connect } from "https://your.server/rkv.js"
 //     const kv = await connect()                          // the session cookie; or connect({url, token})
 //     await kv.set("colour", "red")                       // resolves once it is on the server's disk
 //     kv.get("colour")                                    // "red", at once, from this tab's own replica
-//     kv.on("app/*", ({key, value}) => …)                 // whatever changes it, in this tab or any other
+//     kv.on("app/*", ({key, value}) => …)                 // every change, by this tab or any other
 //
-// What `get` and `entries` show is always what the server holds, at one revision, never a mixture and never a guess:
-// a write shows when it is durable. Until then it is in `pending`, which lives as long as the page: nothing is kept in the
-// browser. (The dashboard does, by `kv.keep()`, for the user of its own cookie.)
+// `get` and `entries` always show the server's entries at one revision, never a mixture and never a guess: a write
+// shows once it is durable. Until then it is in `pending`, which lives as long as the page: the browser stores nothing.
+// (The dashboard does persist, by `kv.keep()`, for the user of its own cookie.)
 
 import { Client } from "/static/js/client.js"
 
@@ -19,10 +19,10 @@ export { InvalidValue } from "/static/js/values.js"
 export { compareKeys, problemWithKey } from "/static/js/keys.js"
 
 /**
- * Connects, and resolves once the tab holds what the server holds; rejects with a Refusal (`unauthenticated`) when
- * nobody is signed in. While the server cannot be reached it goes on trying.
+ * Connect. Resolves once the tab is in sync with the server; rejects with a Refusal (`unauthenticated`) if nobody is
+ * signed in. Retries while the server cannot be reached.
  *
- * @param {{url?: string, token?: string}} options `url`: the server, when it is not the one that this module came from;
+ * @param {{url?: string, token?: string}} options `url`: the server, if this module came from another one;
  *   `token`: an API or session token instead of the cookie.
  * @returns {Promise<Client>}
  */

@@ -1,7 +1,7 @@
-// The preferences that this browser keeps: their one home. A choice holds at once, here and in every other tab.
-// Storage may be forbidden; then a choice lasts as long as the page.
+// The settings of this browser: reads and writes all of them. A choice takes effect at once in every tab.
+// If storage is forbidden, a choice lasts as long as the page.
 
-/** name → where it is stored, and its values; the first one holds unless another one was chosen. */
+/** name → its storage key, and its values; the first one is the default. */
 const SETTINGS = {
   theme: ["theme", ["system", "light", "dark"]], // these two are also read by theme.js, before the first paint
   density: ["density", ["comfortable", "compact"]],
@@ -14,11 +14,11 @@ const SETTINGS = {
   difference: ["difference", ["unified", "side"]],
 }
 
-const chosen = new Map() // what was read or chosen, by where it is stored
+const chosen = new Map() // storage key → the value that was read or chosen
 
 export const settings = Object.keys(SETTINGS)
 
-/** What is chosen. */
+/** Return the value of a setting. */
 export function setting(name) {
   const [place, values] = SETTINGS[name]
   if (!chosen.has(place)) chosen.set(place, read(place))
@@ -31,13 +31,13 @@ export function choose(name, value) {
   try {
     localStorage.setItem(place, value)
   } catch {
-    // then it is kept in `chosen` alone
+    // The choice is then in `chosen` alone.
   }
-  // What the other tabs hear of by themselves, this one hears of in the same way.
+  // Browsers send this event to the other tabs only.
   dispatchEvent(new StorageEvent("storage", { key: place, newValue: value }))
 }
 
-/** Calls `fn()` whenever a setting has become another one, here or in another tab. */
+/** Call `fn()` whenever a setting has changed, in this or another tab. */
 export function onSetting(fn) {
   listeners.add(fn)
 }
@@ -54,7 +54,7 @@ globalThis.addEventListener?.("storage", ({ key, newValue }) => {
 function read(place) {
   try {
     const value = localStorage.getItem(place)
-    // theme.js keeps it beyond signing out
+    // theme.js keeps the theme in a cookie, which survives signing out.
     return value ?? (place === "theme" ? (globalThis.document?.cookie?.match(/(?:^|; )rkv_theme=(\w+)/)?.[1] ?? null) : null)
   } catch {
     return null

@@ -1,19 +1,20 @@
-// Sizes on the wire: whether a request fits a message of the server, and cutting many ops into batches that do.
+// Message sizes: measures requests, and splits many ops into batches that fit the server's limits.
 
-/** What the server takes until it has said what it takes: a message in bytes, a batch in ops. */
+/** Default limits until the server has told its own: a message in bytes, a batch in ops. */
 export const DEFAULT_LIMITS = { message: 1_048_576, batch: 128 }
 
-const ENVELOPE = 96 // bytes around a payload: packet types, acknowledgement id, verb, and `op_id` where it is not chosen yet
-const SPELLING = 8 // bytes around an op, and what its options take more on the wire than as they are given here
+const ENVELOPE = 96 // bytes around a payload: packet types, acknowledgement id, verb, and `op_id` if not chosen yet
+const SPELLING = 8 // bytes around an op, and the extra length of its options' wire names
 
-/** The bytes that a request takes; an upper bound where that is at most `enough`. */
+/** Return the size of a request in bytes; an upper bound if that is at most `enough`. */
 export function messageBytes(verb, payload, enough = 0) {
   return ENVELOPE + verb.length + textBytes(JSON.stringify(payload), enough)
 }
 
 /**
- * Cuts `items` into batches, in order: yields arrays of ops that fit one message and one batch. `opsOf(item)` gives the ops of one
- * item, which stay together; it is called only when its batch is due, so that a caller who waits for each batch sees the newest state.
+ * Split `items` into batches, in order: yield arrays of ops that fit one message and one batch. `opsOf(item)` returns
+ * the ops of one item, which stay together; it is called only when its batch is due, so a caller that waits for each
+ * batch sees the newest state.
  */
 export function* parts(items, opsOf, { message, batch } = DEFAULT_LIMITS) {
   let part = []

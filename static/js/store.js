@@ -1,17 +1,17 @@
-// What this browser keeps of one user's space, in IndexedDB: the entries with the position that they stand for, and the writes
-// that are not acknowledged. Entries and position change in one transaction, so the position is never ahead of the entries. Knows
-// nothing of replicas and connections. Whatever fails rejects; the caller then goes on without.
+// The IndexedDB store of one user's space in this browser: the entries with their position, and the unacknowledged
+// writes. Entries and position change in one transaction, so the position is never ahead of the entries. Independent of
+// replicas and connections. Every failure rejects; the caller then continues without the store.
 
 const NAME = "realtime_kv"
 const VERSION = 1
-const OLDEST = 30 * 86_400_000 // so long a write waits for its user to sign in again
+const OLDEST = 30 * 86_400_000 // for this time a write waits for its user to sign in again
 const PAGE = 2_000 // entries read or written at once, so that a page stays responsive
 
 export class Store {
   #db
   #user
 
-  /** Opens what is kept for this user; the entries of another one are thrown away, but the writes that wait for them stay. */
+  /** Open the store for this user. The entries of another user are deleted, but their pending writes stay. */
   static async open(user) {
     const db = await opened()
     const store = new Store(db, user)
@@ -23,14 +23,14 @@ export class Store {
     this.#db = db
     this.#user = user
     db.onclose = () => (this.closed = true)
-    // Somebody throws it away: do not stand in the way.
+    // Another page deletes or upgrades the database: do not block it.
     db.onversionchange = () => this.close()
   }
 
-  /** Whether there is nothing to be kept here any more. */
+  /** Whether the store is closed. */
   closed = false
 
-  /** {state: {epoch, revision, keys, digest, at}, entries} as they stood at one moment, or null when there is nothing. */
+  /** Load {state: {epoch, revision, keys, digest, at}, entries} of one moment, or null if nothing is stored. */
   async load() {
     const tx = this.#db.transaction(["state", "entries"])
     const state = await answered(tx.objectStore("state").get("state"))
@@ -45,9 +45,9 @@ export class Store {
   }
 
   /**
-   * Keeps `state` and the `changes` (key → entry, or undefined once deleted) since revision `since` that led to it. Resolves to
-   * "kept"; "ahead" when another tab has kept more already; "behind" when what is kept does not reach to `since`, or is of another
-   * epoch: then `saveAll`; "other" when it has become another user's.
+   * Save `state` and the `changes` (key → entry, or undefined once deleted) since revision `since` that led to it.
+   * Resolves to "kept"; "ahead" if another tab has saved a later state; "behind" if the stored state is older than
+   * `since` or of another epoch: then call `saveAll`; "other" if the store belongs to another user now.
    */
   async save(state, changes, since) {
     return this.#saving(state, async (kept, entries) => {
@@ -59,7 +59,7 @@ export class Store {
     })
   }
 
-  /** Keeps `state` and its entries, an array, instead of whatever is kept. */
+  /** Replace the stored data by `state` and its entries, an array. */
   async saveAll(state, every) {
     return this.#saving(state, async (_, entries) => {
       entries.clear()
@@ -68,7 +68,7 @@ export class Store {
     })
   }
 
-  /** Drops the entries; the writes that wait stay. */
+  /** Delete the entries; the pending writes stay. */
   async drop() {
     const tx = this.#db.transaction(["state", "entries"], "readwrite")
     tx.objectStore("entries").clear()
@@ -86,13 +86,13 @@ export class Store {
     return outcome
   }
 
-  /** The writes that wait, oldest first: [{op_id, tab, at, verb, payload, keys, prefixes, before, quarantined}]. */
+  /** Load the pending writes, oldest first: [{op_id, tab, at, verb, payload, keys, prefixes, before, quarantined}]. */
   async writes() {
     const kept = await answered(this.#db.transaction("outbox").objectStore("outbox").getAll())
     return kept.filter(({ user }) => user === this.#user).sort((a, b) => a.at - b.at || a.number - b.number)
   }
 
-  /** Keeps these writes and drops those with these op_ids. Resolves once that is so, and rejects when another user has come. */
+  /** Store the writes `add` and delete the op_ids `drop`. Rejects if the store belongs to another user now. */
   async change(add, drop) {
     const tx = this.#db.transaction(["state", "outbox"], "readwrite")
     const outbox = tx.objectStore("outbox")
@@ -103,7 +103,7 @@ export class Store {
     return finished(tx)
   }
 
-  /** Makes those of these writes that are still `from`'s the tab's own; resolves to their op_ids. */
+  /** Assign to `tab` those of the writes that still belong to the tab they name; resolves to their op_ids. */
   async claim(writes, tab) {
     const tx = this.#db.transaction("outbox", "readwrite")
     const outbox = tx.objectStore("outbox")
@@ -118,7 +118,7 @@ export class Store {
     return claimed
   }
 
-  /** Throws away what is kept of this user; `writes`, if given, are kept instead of those that were. */
+  /** Delete this user's data. With `writes`, keep the stored pending writes and store these as well. */
   async forget(writes = null) {
     if ((await this.#owner()) === this.#user) await this.#begin()
     const tx = this.#db.transaction("outbox", "readwrite")
@@ -139,7 +139,7 @@ export class Store {
     return (await answered(this.#db.transaction("state").objectStore("state").get("state")))?.user
   }
 
-  /** Nothing is kept any more but the writes that wait, and it is this user's from now on. */
+  /** Delete everything but the pending writes, of which those older than OLDEST go, and make the store this user's. */
   async #begin() {
     const tx = this.#db.transaction(["state", "entries", "outbox"], "readwrite")
     for (const name of ["state", "entries"]) tx.objectStore(name).clear()
@@ -176,11 +176,11 @@ function finished(tx) {
     tx.oncomplete = () => resolve()
     tx.onabort = () => reject(tx.error ?? new Error("aborted"))
   })
-  done.catch(() => {}) // a request of it has told already
+  done.catch(() => {}) // a request of the transaction has already rejected
   return done
 }
 
-/** Resolves when the last of them is in: then the page may breathe, and the transaction lives on. */
+/** Put entries; resolves when the last is stored: the page stays responsive, and the transaction stays active. */
 function put(entries, page) {
   let last = null
   for (const { crc: _, ...entry } of page) last = entries.put(entry)

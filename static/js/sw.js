@@ -1,41 +1,42 @@
-// The service worker: opens the dashboard from this browser when the server does not answer, and shows a page of its own instead of
-// those that need the server. The server puts FILES and VERSION in front of it, so it is another worker whenever a file has changed.
+// The service worker: serves the dashboard from the cache if the server does not answer, and a page of its own instead
+// of those that need the server. The server prepends FILES and VERSION, so every changed file makes a new worker.
 //
 // Rules:
-// 1. Every request to the network has a time limit. A network that swallows everything is answered from the cache within seconds.
+// 1. Every request to the network has a time limit. If the network drops everything, the cache answers within seconds.
 // 2. A page runs with the files of its own version: from the cache of that version, or from a server that runs it.
-// 3. A worker takes over when the one before it is answering nothing: what that one has begun would never be answered.
-// 4. Nothing of the API is kept, and a page that was made for a user is deleted when the server no longer knows the browser as theirs.
+// 3. A worker takes over only when its predecessor is idle: requests in progress there would never be answered.
+// 4. API answers are never cached, and a page made for a user is deleted when the server no longer recognizes the
+//    browser as theirs.
 
 /* global FILES, VERSION */
 
 const NAME = "realtime_kv "
 const CACHE = NAME + VERSION
-const PAGE_VERSIONS = `${NAME}pages` // which version the open pages are of: /<client id> → version
-const OF_THE_SERVER = "server" // a page that is not kept: its files come from the server, if that answers
-const MOST_NOTED = 200 // open pages
+const PAGE_VERSIONS = `${NAME}pages` // the versions of the open pages: /<client id> → version
+const OF_THE_SERVER = "server" // version of a page that is not cached: its files come from the server, if it answers
+const MOST_NOTED = 200 // maximum of open pages whose version is stored
 const VERSION_HEADER = "RKV-Files"
-const PAGE = "/keys" // one page, whatever it shows
+const PAGE = "/keys" // the one cached page, which serves every path of PAGES
 const PAGES = [PAGE, "/activity", "/trash"]
 const NEEDS_SERVER = "/needs-server"
 
-const KEPT_PAGE_AFTER = 1_500 // milliseconds without an answer until the page that is kept is shown
-const NO_ANSWER_AFTER = 2_500 // the same for pages that are not kept
-const SILENT_FOR = 5_000 // after a request without an answer nobody waits for another one
-const PATIENT_FOR = 10_000 // within this time after the page has asked for patience, the next page may take its time
+const KEPT_PAGE_AFTER = 1_500 // milliseconds without an answer until the cached page is shown
+const NO_ANSWER_AFTER = 2_500 // the same for pages that are not cached
+const SILENT_FOR = 5_000 // for this time after a request without an answer, no page waits for the server
+const PATIENT_FOR = 10_000 // for this time after a page's message "patient", the limit for pages is PATIENCE
 const PATIENCE = 60_000
 const FILE_WITHIN = 30_000
 const INSTALL_WITHIN = 60_000
-const IDLE_WITHIN = 10_000 // then the worker before is taken to be one that does not say
-const IDLE_FOR = 250 // a page is followed by its files
+const IDLE_WITHIN = 10_000 // after this time the previous worker is assumed not to report that it is idle
+const IDLE_FOR = 250 // requests for files follow a page
 const ASK_IDLE = "idle?"
 
-let newest = VERSION // which version the server runs, as far as this worker has heard
+let newest = VERSION // the version that the server runs, as far as this worker knows
 let silentUntil = 0
 let patientUntil = 0
-let working = 0 // requests that are being answered, and answers that are being kept
+let working = 0 // requests being answered, and answers being stored
 let idleTimer = 0
-const sayIdle = [] // to be called when there are none
+const sayIdle = [] // functions to call when there are none
 
 addEventListener("install", (event) => {
   event.waitUntil(fill().then(idleBefore).then(() => skipWaiting()))
@@ -63,10 +64,10 @@ addEventListener("fetch", (event) => {
 
 function answer(event, promise) {
   event.respondWith(promise)
-  work(event, event.handled ?? promise) // where that is not known yet
+  work(event, event.handled ?? promise) // older browsers do not have `handled`
 }
 
-/** Keeps the worker alive until `promise` is settled. */
+/** Keep the worker alive until `promise` is settled. */
 function work(event, promise) {
   working += 1
   const done = promise.catch(() => {}).then(() => {
@@ -81,7 +82,7 @@ function settle() {
   if (working === 0 && sayIdle.length > 0) idleTimer = setTimeout(() => sayIdle.splice(0).forEach((say) => say()), IDLE_FOR)
 }
 
-/** Resolves when the worker before this one is answering nothing. */
+/** Resolve when the previous worker is idle. */
 async function idleBefore() {
   if (!registration.active) return
   const { port1, port2 } = new MessageChannel()
@@ -90,26 +91,26 @@ async function idleBefore() {
   await Promise.race([idle, after(IDLE_WITHIN)])
 }
 
-/** What takes its time, and is no page. */
+/** Return whether the path is a download or an API request: not a page, and possibly slow. */
 const isDownload = (pathname) => pathname.startsWith("/api/") || /\.\w+$/.test(pathname)
 
 async function fill() {
   const cache = await caches.open(CACHE)
   const soon = () => AbortSignal.timeout(INSTALL_WITHIN)
   const files = [...FILES, NEEDS_SERVER].map((path) => new Request(path, { signal: soon() }))
-  // The page comes along, so that the very first visit can be opened again without a network.
+  // The page is cached as well, so that even the first visit can be opened again without a network.
   const first = await fetch(PAGE, { redirect: "manual", signal: soon() })
   await Promise.all([cache.addAll(files), keepPage(cache, first)])
 }
 
-/** Caches of earlier versions stay as long as pages of that version are open: they may still load a part of themselves. */
+/** Delete the caches of earlier versions, but those of open pages stay: such a page may still load a module. */
 async function takeOver() {
   const open = new Map()
   for (const { id } of await clients.matchAll({ type: "window", includeUncontrolled: true })) open.set(id, await versionOf(id))
   const names = (await caches.keys()).filter((name) => name.startsWith(NAME) && name !== CACHE && name !== PAGE_VERSIONS)
   await caches.delete(PAGE_VERSIONS)
   for (const [id, version] of open) {
-    // pages that were open before the first worker are of its version
+    // Pages that were open before the first worker have its version.
     const known = version ?? (names.length === 0 ? VERSION : null)
     if (known) await note(id, known)
   }
@@ -132,14 +133,14 @@ async function page(event, pathname) {
   return kept ?? (await match(NEEDS_SERVER)) ?? Response.error()
 }
 
-/** The server's answer, or null if there is none in time; what it says is noted also when it comes late. */
+/** Return the server's answer, or null if there is none in time. A late answer is evaluated as well. */
 async function fromServer(event, pathname, kept) {
   const asked = fetch(event.request)
   work(event, asked.then((answer) => heard(pathname, PAGES.includes(pathname) ? answer.clone() : answer)))
   try {
     const answer = await Promise.race([asked, after(limit(kept))])
     if (!answer) silentUntil = Date.now() + SILENT_FOR
-    // A proxy in front of a server that is gone answers for it.
+    // A proxy in front of a stopped server answers for it.
     return answer && !(isGateway(answer) && (kept || !isOurs(answer))) ? answer : null
   } catch {
     return null
@@ -155,7 +156,7 @@ function limit(kept) {
 const isGateway = ({ status }) => [502, 503, 504].includes(status)
 const isOurs = ({ headers }) => headers.get("Content-Security-Policy")?.includes("trusted-types lit-html rkv") ?? false
 
-/** The server has answered, be it late: the next page is waited for again. */
+/** The server has answered, perhaps late: wait for the next page again, and cache this one. */
 async function heard(pathname, answer) {
   silentUntil = 0
   const cache = await caches.open(CACHE)
@@ -166,7 +167,7 @@ async function heard(pathname, answer) {
   if (newest !== VERSION) await registration.update()
 }
 
-/** Keeps the page that goes with these files. A redirect to the sign-in page says that nobody is signed in. */
+/** Cache the page that belongs to these files. A redirect to the sign-in page means that nobody is signed in. */
 async function keepPage(cache, answer) {
   if (answer.type === "opaqueredirect" || answer.redirected) await cache.delete(PAGE)
   else if (answer.ok && answer.headers.get(VERSION_HEADER) === VERSION) await cache.put(PAGE, answer)
@@ -186,7 +187,7 @@ async function file(event, path) {
   }
 }
 
-// --- which version a page is of ---
+// --- versions of the open pages ---
 
 async function note(id, version) {
   if (!id) return
@@ -196,11 +197,11 @@ async function note(id, version) {
     const all = await noted.keys()
     for (const oldest of all.slice(0, Math.max(0, all.length - MOST_NOTED))) await noted.delete(oldest)
   } catch {
-    // without room the page is taken to be of the version that the server runs
+    // If the quota is exceeded, the page is assumed to have the version that the server runs.
   }
 }
 
-/** The version of the page with this client id, or null if that is not known. */
+/** Return the version of the page with this client id, or null if unknown. */
 async function versionOf(id) {
   const noted = id && (await (await caches.open(PAGE_VERSIONS)).match(`/${id}`))
   return noted ? noted.text() : null

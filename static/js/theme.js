@@ -1,5 +1,5 @@
-// Runs in <head>, before the first paint: the chosen theme, if there is one, else the system's; and how close rows stand.
-// The rest of the preferences is at home in settings.js, which stores under the same names.
+// Applies the chosen theme (default: the system's) and the row density; runs in <head>, before the first paint.
+// The other settings are in settings.js, which stores under the same names.
 ;(function () {
   const root = document.documentElement
   const themes = ["system", "light", "dark"]
@@ -12,7 +12,7 @@
     }
   }
 
-  // Signing out empties the storage of this site. The theme says nothing of a user, so it stays, in a cookie.
+  // Signing out clears the storage of this site. The theme reveals nothing about a user, so a cookie keeps it.
   const COOKIE = "rkv_theme"
   const YEAR = 365 * 86_400
 
@@ -40,15 +40,15 @@
     try {
       localStorage.setItem("theme", theme)
     } catch {
-      // then it lasts as long as the page
+      // The choice then lasts as long as the page.
     }
-    // Other tabs hear of it by themselves.
+    // Browsers send this event to the other tabs only.
     dispatchEvent(new StorageEvent("storage", { key: "theme", newValue: theme }))
   }
 
   const chosen = stored("theme")
   show("theme", chosen)
-  // one that was chosen before there was a cookie, or whose year is nearly over
+  // Write the cookie again: the theme may be older than the cookie, or the cookie's year nearly over.
   if (themes.includes(chosen)) keepInCookie(chosen)
   show("density", stored("density"))
   addEventListener("storage", ({ key, newValue }) => {

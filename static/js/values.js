@@ -1,4 +1,4 @@
-// Values: what JSON can say and the protocol takes. Nothing is changed on its way without the caller knowing:
+// Values: checks that JSON can represent a value and that the protocol accepts it. A value is never altered silently:
 // JSON.stringify would write NaN as null and drop `undefined`; here they are refused.
 
 export class InvalidValue extends Error {
@@ -11,7 +11,7 @@ export class InvalidValue extends Error {
 
 const DEEPEST = 64
 
-/** A deep copy of `value`, that the caller can no longer change. Throws InvalidValue for what JSON cannot carry. */
+/** Return a deep copy of `value`, safe from later changes by the caller. Throws InvalidValue if it is not JSON. */
 export function copyOf(value) {
   check(value, "the value", 0)
   return JSON.parse(JSON.stringify(value))
@@ -40,7 +40,7 @@ function checkText(text, where) {
 
 function checkNumber(number, where) {
   if (!Number.isFinite(number)) throw new InvalidValue(`${where} is ${number}, which JSON does not have`)
-  // Every double beyond that is an integer too, and perhaps not the one that was meant.
+  // Every double beyond that is an integer as well, but maybe not the intended one.
   if (Math.abs(number) > Number.MAX_SAFE_INTEGER)
     throw new InvalidValue(`${where} is beyond ±(2^53−1), so it cannot be held exactly: send it as a string`)
 }
@@ -60,7 +60,7 @@ function checkObject(object, where, depth) {
   }
 }
 
-/** Whether two values are the same JSON: the order of names does not count. */
+/** Return whether two values are the same JSON, in any order of names. */
 export function same(a, b) {
   if (a === b) return true
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false
@@ -70,7 +70,7 @@ export function same(a, b) {
   return names.every((name) => Object.hasOwn(b, name) && same(a[name], b[name]))
 }
 
-/** Freezes a value all the way down, and returns it: what a tab holds is what the server holds. */
+/** Freeze a value deeply and return it: a tab's value must stay equal to the server's. */
 export function frozen(value) {
   if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
     Object.values(value).forEach(frozen)

@@ -1,4 +1,4 @@
-// The verbs of the protocol as methods: what is said on the wire, and which keys a write touches as far as this tab knows.
+// The verbs of the protocol as methods: builds their payloads and names the keys that a write touches, as far as known.
 
 import { problemWithKey } from "./keys.js"
 import { Refusal } from "./outbox.js"
@@ -10,8 +10,8 @@ export class Verbs extends EventTarget {
   #keys
 
   /**
-   * `put(verb, payload, keys, prefixes)` sends a write, `ask(verb, payload)` a question; both resolve to the answer. `keys(prefix)` are
-   * those that this tab holds.
+   * `put(verb, payload, keys, prefixes)` sends a write, `ask(verb, payload)` a reading request; both resolve to the
+   * answer. `keys(prefix)` returns the replica's keys.
    */
   constructor({ put, ask, keys }) {
     super()
@@ -21,22 +21,22 @@ export class Verbs extends EventTarget {
   }
 
   /**
-   * Writes, and resolves to {revision, version} once that is durable. Rejects with a Refusal, e.g. `conflict` (with the
-   * current `entry`) when `ifRevision` does not hold; 0 means "only if the key does not exist". `ttl` is in seconds.
-   * While there is no connection the write waits in `pending`.
+   * Write `value` under `key`. Resolves to {revision, version} once the write is durable. Rejects with a Refusal, e.g.
+   * `conflict` (with the current `entry`) if `ifRevision` does not match; 0 means "only if the key does not exist".
+   * `ttl` is in seconds. While there is no connection the write waits in `pending`.
    */
   async set(key, value, options = {}) {
     return this.#put("set", { key: sound(key), value: copyOf(value), ...wireOptions(options, ["ifRevision", "ttl"]) }, [key])
   }
 
-  /** Deletes, and resolves to {revision, existed}. Deleting what is not there is no error. */
+  /** Delete `key`. Resolves to {revision, existed}. Deleting a missing key is no error. */
   async delete(key, options = {}) {
     return this.#put("delete", { key: sound(key), ...wireOptions(options, ["ifRevision"]) }, [key])
   }
 
   /**
-   * One write of 1–128 ops, all or nothing: [{op: "set", key, value, ifRevision?, ttl?}, {op: "delete", key, ifRevision?}].
-   * Resolves to {revision, results}.
+   * Apply 1–128 ops as one write, all or nothing: [{op: "set", key, value, ifRevision?, ttl?}, {op: "delete", key,
+   * ifRevision?}]. Resolves to {revision, results}.
    */
   async batch(ops) {
     const wire = ops.map(({ op, key, value, ...options }) => {
@@ -51,7 +51,7 @@ export class Verbs extends EventTarget {
     )
   }
 
-  /** Deletes every key that begins with `prefix` (all of them, when it is ""), as one write; resolves to {revision, count}. */
+  /** Delete every key that begins with `prefix` (all keys if it is ""), as one write. Resolves to {revision, count}. */
   async deletePrefix(prefix, { dryRun = false, ...others } = {}) {
     wireOptions(others, [])
     if (dryRun) return this.#ask("delete_prefix", { prefix, dry_run: true })
@@ -59,50 +59,50 @@ export class Verbs extends EventTarget {
   }
 
   /**
-   * Gives one key another name, or, when both end in "/", everything under a prefix another place: one write, up to 1000
-   * keys. Resolves to {revision, count}. Rejects with a Refusal: `conflict`, with the `entry` that is there already; nothing
-   * is written over. With `dryRun` it only says whether it could, and how many keys that are.
+   * Rename a key, or, if both arguments end in "/", move all keys under a prefix: one write, up to 1000 keys. Resolves
+   * to {revision, count}. Rejects with a Refusal: `conflict`, with the existing `entry` at the target; nothing is
+   * overwritten. With `dryRun` it only reports whether the move is possible, and the number of keys.
    */
   async move(from, to, options) {
     return this.#place("move", from, to, options)
   }
 
-  /** As `move`, and what is there stays. */
+  /** Like `move`, but keep the source. */
   async copy(from, to, options) {
     return this.#place("copy", from, to, options)
   }
 
   /**
-   * Writes an earlier value again: of a deleted key the last, of any key the one that it had at `revision`. Resolves to
-   * {revision, version}; rejects with a Refusal, `not_found` for what has been purged.
+   * Write an earlier value again: the last one of a deleted key, or the one that a key had at `revision`. Resolves to
+   * {revision, version}; rejects with a Refusal, `not_found` if it has been purged.
    */
   async restore(key, options = {}) {
     return this.#put("restore", { key: sound(key), ...wireOptions(options, ["revision", "ifRevision"]) }, [key])
   }
 
   /**
-   * Puts back what the write of `revision` replaced, all of it, and resolves to {revision, count}. Rejects with a Refusal:
-   * `conflict` (with `key`, and its `entry` or null) where somebody has written since, `not_found` for what is too long
-   * ago. With `dryRun` it only says whether it could, and how many keys that are.
+   * Undo the write of `revision`: restore everything that it replaced. Resolves to {revision, count}. Rejects with a
+   * Refusal: `conflict` (with `key`, and its `entry` or null) if a key was written since, `not_found` if the write is
+   * too old. With `dryRun` it only reports whether the undo is possible, and the number of keys.
    */
   async undo(revision, { dryRun = false, ...others } = {}) {
     wireOptions(others, [])
     if (dryRun) return this.#ask("undo", { revision, dry_run: true })
-    // which keys these are the server knows
+    // Only the server knows the keys.
     return this.#put("undo", { revision }, [])
   }
 
   /**
-   * Asks for what was written before the revision `before`, newest first: {writes: [{revision, at, origin, ops}], floor}. With
-   * a `key` only what was done to it. A page is empty when there are no more; they are complete from `floor` on.
+   * Read the writes before the revision `before`, newest first: {writes: [{revision, at, origin, ops}], floor}. With a
+   * `key`, only its writes. An empty page means the end; the history is complete from `floor` on.
    */
   async history(options = {}) {
     return this.#ask("history", wireOptions(options, ["key", "before", "limit"]))
   }
 
   /**
-   * Asks for deleted keys that can be restored, in byte order: {entries: [{key, value, revision, version, deleted_at, purge_at,
-   * origin}], next, revision}; `next` is the `after` of the next page, or null.
+   * Read the deleted keys that can be restored, in byte order: {entries: [{key, value, revision, version, deleted_at,
+   * purge_at, origin}], next, revision}; `next` is the `after` of the next page, or null.
    */
   async trash(options = {}) {
     return this.#ask("trash", wireOptions(options, ["prefix", "after", "limit"]))

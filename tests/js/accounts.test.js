@@ -3,7 +3,7 @@ import { createServer } from "node:http"
 import { test } from "node:test"
 import { signIn } from "../../static/js/accounts.js"
 
-/** A server that gives this answer to everything, as a proxy does or a network that wants a sign-in first. */
+/** Run `then` with a server that gives this answer to every request, like a proxy or a network's sign-in page. */
 async function answering(status, type, body, then) {
   const server = createServer((_request, response) => response.writeHead(status, { "Content-Type": type }).end(body))
   await new Promise((listening) => server.listen(0, "127.0.0.1", listening))

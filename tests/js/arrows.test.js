@@ -5,7 +5,7 @@ import { test } from "node:test"
 
 const ROOT = new URL("../../static/js/", import.meta.url).pathname
 
-// The rooms from the street down: an import, a late one too, leads to a lower floor or stays in its room.
+// The layers from the top: an import, also a dynamic one, leads to a lower layer or stays in its folder.
 const FLOORS = [
   ["dashboard", "demo"],
   ["dashboard/commands"],

@@ -14,7 +14,7 @@ test("a test that nobody answers replaces the connection, and the state does not
   quiet(line)
   const done = kv.test()
   assert.equal(kv.state, "live")
-  // its time has run out
+  // The request times out.
   line.lose("identify")
   await done
   assert.equal(kv.state, "offline")

@@ -54,7 +54,7 @@ test("it takes exactly what JSON.parse takes, whatever is broken in the text", (
       parsed = null
     }
     const read = readJson(text)
-    // a number may have become too large to be held exactly
+    // A number may have become too large to be represented exactly.
     if (/\d[eE]\+?\d\d/.test(text)) continue
     if (parsed) assert.deepEqual(read, parsed, text)
     else assert.ok(read.problem, text)

@@ -1,5 +1,5 @@
-// What stands for socket.io's client where models are tested without a browser: a line whose two ends the test holds. Nothing is
-// answered but by the test, so every order in which things can arrive can be had.
+// A stand-in for socket.io's client, for tests of models without a browser: a connection whose two ends the test
+// controls. Only the test answers requests (but `identify`), so it can produce every order of arrival.
 
 export class Line {
   static last = null
@@ -8,14 +8,14 @@ export class Line {
   active = false
   sendBuffer = []
   io = { opts: { transports: ["websocket", "polling"] }, engine: { transport: { name: "websocket" } }, on: () => {}, timeout: () => {} }
-  /** What `identify` is answered; null: nothing. */
+  /** The answer to `identify`; null: none. */
   identity = {
     user: { username: "ada" },
     session: { id: "s1", label: "Firefox on Linux" },
     limits: { key: 512, value: 65_536, batch: 128, message: 1_048_576 },
     server: { version: "1", build: "b1", time: new Date().toISOString() },
   }
-  /** What the page has sent and was not answered yet: [{verb, payload, answer(body), lose()}]. */
+  /** The unanswered requests of the page: [{verb, payload, answered(body)}]. */
   sent = []
 
   #listeners = new Map()
@@ -43,15 +43,15 @@ export class Line {
     if (this.connected) this.#lost("io client disconnect")
   }
 
-  // --- the other end ---
+  // --- the server's end ---
 
-  /** The connection stands. */
+  /** Open the connection. */
   opens() {
     this.connected = this.active = true
     this.push("connect")
   }
 
-  /** It is lost, with whatever was on it. */
+  /** Lose the connection and every unanswered request. */
   breaks() {
     this.#lost("transport close")
   }
@@ -60,7 +60,7 @@ export class Line {
     this.#listeners.get(event)?.(detail && structuredClone(detail))
   }
 
-  /** Answers the oldest request with this verb: with what `answer` makes of its payload. */
+  /** Answer the oldest request with this verb: with `answer`, or with the result of `answer(payload)`. */
   answer(verb, answer) {
     const at = this.sent.findIndex((request) => request.verb === verb)
     if (at < 0) throw new Error(`nobody has asked for ${verb}`)
@@ -69,7 +69,7 @@ export class Line {
     return request.payload
   }
 
-  /** Nobody answers the oldest request with this verb, and its time runs out. */
+  /** Let the oldest request with this verb time out. */
   lose(verb) {
     const at = this.sent.findIndex((request) => request.verb === verb)
     const [request] = this.sent.splice(at, 1)
@@ -80,7 +80,7 @@ export class Line {
     return this.answer(verb, { ok: false, error })
   }
 
-  /** The verbs that wait for an answer, in their order. */
+  /** The verbs of the unanswered requests, in order. */
   get waiting() {
     return this.sent.map(({ verb }) => verb)
   }

@@ -29,7 +29,7 @@ test("a timer that comes much too late means that the machine has slept", () => 
   assert.deepEqual(after(2_000), [])
   assert.deepEqual(after(2_500), [])
   assert.deepEqual(after(11_000), ["test"])
-  // the timers of hidden tabs come once a minute
+  // Browsers run the timers of hidden tabs once a minute.
   show("hidden")
   assert.deepEqual(after(60_000), [])
   assert.deepEqual(after(80_000), ["test"])

@@ -4,14 +4,14 @@ import { test } from "node:test"
 import { Space } from "./space.js"
 import { dashboard, pushed, settled, sync } from "./page.js"
 
-/** A space with these entries, and a dashboard on it. */
+/** Create a space with these entries and a dashboard on it. */
 async function on(entries) {
   const space = new Space()
   for (const [key, value] of Object.entries(entries)) space.set(key, value)
   return dashboard(space)
 }
 
-/** The server writes what was sent, tells it and acknowledges it. */
+/** Let the server execute the oldest `set`, push its change and acknowledge it. */
 function accept({ line, space }) {
   line.answer("set", ({ key, value }) => {
     space.set(key, value)
@@ -41,7 +41,7 @@ test("a save that is acknowledged while a sync holds its change back is no confl
   const page = await on({ a: 1 })
   const { line, space, kv, desk } = page
   await edit(page, "a", "2")
-  // a change that went missing makes a sync
+  // A lost change causes a sync.
   space.set("b", 1)
   space.set("c", 1)
   pushed(line, space)
@@ -138,7 +138,7 @@ test("what a closed tab has left does not overwrite what is typed here, and is n
   await desk.opened.adopt(left("a", 3, 1, before), Promise.reject(refusal))
   assert.equal(desk.opened.open.draft.text, "12")
   assert.deepEqual(desk.opened.unsaved, [{ key: "a", text: "12" }, { key: "a", text: "3" }])
-  // when the one is done, the other has its turn
+  // The second draft follows when the first is resolved.
   desk.opened.takeTheirs(desk.opened.open.draft.conflict)
   assert.equal(desk.opened.open.draft.text, "3")
   assert.equal(desk.opened.open.draft.conflict.entry.value, 5)
@@ -192,7 +192,7 @@ test("what was typed and no row leads to is found again", async () => {
   await edit(page, "a", "1.5")
   await edit(page, "not there", "4")
   opened.openKey("b")
-  // that of `a` is marked in its row
+  // The draft of `a` is marked in its row.
   assert.deepEqual(strays(), ["not there", "c"])
   opened.strays.at(-1).open()
   assert.equal(opened.fresh.draft.text, "3")

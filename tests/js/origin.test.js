@@ -5,7 +5,10 @@ import { originRefused } from "../../static/js/origin.js"
 
 const HERE = "https://page.example"
 
-/** A server that hangs up on requests for which `answers(url, how many came before)` is false. Node.js reads any origin's answers. */
+/**
+ * Run `then` with a server that closes the connection of requests for which `answers(url, number of earlier requests)`
+ * is false. Node.js reads the answers of any origin.
+ */
 async function from(answers, then) {
   const seen = []
   const server = createServer((request, response) => {

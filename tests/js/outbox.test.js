@@ -46,7 +46,7 @@ test("after a lost connection the unanswered are sent again, in order, with the 
   const third = set(box, "b")
   box.connected()
   assert.deepEqual(sent(), ["id1", "id2", "id1", "id2", "id3"])
-  answeredLate({ ok: true, revision: 99 }) // belongs to the lost connection: says nothing any more
+  answeredLate({ ok: true, revision: 99 }) // belongs to the lost connection, so it is ignored
   for (const [i, { answered }] of wire.slice(2).entries()) answered({ ok: true, revision: i + 1, replayed: i === 0 })
   assert.deepEqual((await Promise.all([first, second, third])).map(({ revision }) => revision), [1, 2, 3])
 })
@@ -209,7 +209,7 @@ test("a write whose sending ends the connection twice is quarantined, and later 
   box.connected()
   assert.deepEqual(keys(0), ["a", "b", "c", "d"])
   box.disconnected({ byPeer: true })
-  // One by one: which of them is it?
+  // One by one, to find the cause.
   box.connected()
   assert.deepEqual(keys(4), ["a"])
   wire[4].answered({ ok: true, revision: 1 })
@@ -228,7 +228,7 @@ test("a write whose sending ends the connection twice is quarantined, and later 
   wire.at(-1).answered({ ok: true, revision: 2 })
   wire.at(-1).answered({ ok: true, revision: 3 })
   assert.deepEqual(await Promise.all([writes[0], writes[2], writes[3]].map(async (write) => (await write).revision)), [1, 2, 3])
-  // tried again, it is the same write
+  // A retry sends the same write.
   const again = box.retry("id2")
   assert.equal(wire.at(-1).payload.op_id, "id2")
   wire.at(-1).answered({ ok: true, revision: 4 })

@@ -1,4 +1,4 @@
-// The models of the dashboard on a real client, whose line to the server the test holds (line.js); and no browser.
+// The models of the dashboard on a real client, whose connection the test controls (line.js); without a browser.
 
 import { register } from "node:module"
 
@@ -11,7 +11,7 @@ const hooks = `
     const [, lit] = name.match(/vendor\\/(lit-html\\/.*)/) ?? []
     return lit ? next(lit === "lit-html/lit-html.js" ? "lit-html" : lit, { ...context, parentURL: ${JSON.stringify(import.meta.url)} }) : next(name, context)
   }`
-// where a page says it in its console
+// A page reports the error in its console.
 globalThis.reportError ??= (error) => queueMicrotask(() => { throw error })
 
 register(`data:text/javascript,${encodeURIComponent(hooks)}`)
@@ -20,10 +20,10 @@ const { Client } = await import("../../static/js/client.js")
 const { Desk } = await import("../../static/js/dashboard/desk.js")
 const { NOTHING } = await import("../../static/js/dashboard/route.js")
 
-/** Everything that was promised and can be kept now has been. */
+/** Resolve when all promises that can settle now have settled. */
 export const settled = () => new Promise((resolve) => setImmediate(resolve))
 
-/** A client, and the server's end of its line: {kv, line, space}; live. */
+/** Create a live client and the server's end of its connection: {kv, line, space}. */
 export async function client(space = new Space(), around = () => {}) {
   const kv = new Client({ url: "http://localhost", token: "rkv_test" })
   const line = Line.last
@@ -33,17 +33,17 @@ export async function client(space = new Space(), around = () => {}) {
   return { kv, line, space, ...more }
 }
 
-/** Answers syncs until there is none. */
+/** Answer syncs until none is waiting. */
 export async function sync(line, space) {
   for (await settled(); line.waiting.includes("sync"); await settled()) line.answer("sync", (payload) => space.sync(payload))
 }
 
-/** What the newest write of the space is told as. */
+/** Push the change of the space's newest write. */
 export function pushed(line, space) {
   line.push("change", space.change(space.revision - 1))
 }
 
-/** With a desk on it: {desk, kv, line, space, told}; `told` is what the page was given to say and show. */
+/** Create a client with a dashboard: {desk, kv, line, space, told}; `told`: the page's announcements and toasts. */
 export async function dashboard(space) {
   const page = await client(space, (kv) => {
     const told = []

@@ -142,7 +142,7 @@ test("a fresh first page in the middle drops what was collected", () => {
   let payload = replica.takePage(space.sync(replica.startSync()))
   space.delete("a")
   space.purgedUpTo = space.revision
-  space.at.delete("a") // the purge forgets it: only dropping the collected page gets rid of it
+  space.at.delete("a") // the purge forgets the key: only dropping the collected page removes it
   while (payload !== null) payload = replica.takePage(space.sync(payload))
   assertSame(replica, space)
 })
@@ -225,14 +225,14 @@ test("whatever the channel loses, repeats or reorders, the replica ends equal to
   }
 })
 
-/** A space that is written to, a channel that mistreats pushes, syncs that take their time, and lines that break. */
+/** Run random writes, pushes lost, repeated and reordered, slow syncs, and lost connections; compare at the end. */
 function unreliableRun(random) {
   const space = new Space({ pageSize: 1 + random.below(4) })
   const replica = new Replica(assertAtomic(space))
   const keys = ["a", "b", "c", "__proto__", "é/b", "😀", "～"]
-  let channel = [] // pushes on their way
-  let asked = null // the sync payload on its way
-  let sent = 0 // how far the server has pushed
+  let channel = [] // pushes in flight
+  let asked = null // the sync payload in flight
+  let sent = 0 // the revision up to which the server has pushed
   const ask = () => (asked = replica.startSync())
   const follow = (outcome) => {
     if ((outcome === "lost" || outcome === "different") && !replica.syncing) ask()
@@ -244,7 +244,7 @@ function unreliableRun(random) {
       const chosen = keys.filter(() => random.chance(0.3))
       if (chosen.length) space.write(chosen.map((key) => (random.chance(0.3) ? { op: "delete", key } : { op: "set", key, value: step })))
     } else if (dice < 0.6) {
-      // One change for several writes, and at times one that goes further back than it needs to.
+      // One change for several writes, and sometimes one that begins earlier than necessary.
       channel.push(space.change(random.chance(0.1) ? random.below(sent + 1) : sent))
       if (random.chance(0.1)) channel.push(channel.at(-1))
       if (random.chance(0.1)) channel.pop()
@@ -275,7 +275,7 @@ function unreliableRun(random) {
   assert.equal(replica.differences, 0)
 }
 
-/** Whatever is told must fit the server's history: an entry at its revision, with the value written there. */
+/** Check that every reported entry matches the server's history: its value is the one written at its revision. */
 function assertAtomic(space) {
   return (facts) => {
     for (const { key, entry } of facts) {
@@ -294,11 +294,11 @@ test("with a token limited to a prefix there is no proof: what comes is followed
   replica.startSync()
   assert.equal(replica.takePage(page(0, 4, true)), null)
   assert.equal(replica.compare({ epoch: "e", revision: 4 }), "ignored")
-  // nothing is sent for the writes between
+  // The writes between are not sent to this token.
   assert.equal(replica.apply(change(4, 9)), "applied")
   assert.equal(replica.compare({ epoch: "e", revision: 9 }), "ignored")
   assert.deepEqual([...replica.entries.keys()], ["a/4", "a/9"])
-  // one got lost
+  // A change was lost.
   assert.equal(replica.compare({ epoch: "e", revision: 12 }), "lost")
   assert.equal(replica.apply(change(12, 15)), "lost")
   assert.deepEqual(replica.startSync(), { epoch: "e", since: 9 })

@@ -6,7 +6,7 @@ import { client, dashboard, pushed, settled, sync } from "./page.js"
 
 const { Feed } = await import("../../static/js/dashboard/past/feed.js")
 
-/** A server that was restored from a backup: another data set, in which the same revisions are other writes. */
+/** Create the space of a server restored from a backup: another epoch, in which the same revisions are other writes. */
 function restored(keys) {
   const space = new Space({ epoch: "e2" })
   for (const [key, value] of keys) space.set(key, value)

@@ -47,7 +47,7 @@ test("a long value, and one that is not there, give way to an example", () => {
   assert.match(snippets({ origin, key: "a", value: null }).python.set, /value = None/)
 })
 
-/** What a shell makes of a command: its words. */
+/** Return the words into which a shell splits a command. */
 function words(command) {
   const said = execFileSync("bash", ["-c", `curl() { printf '%s\\0' "$@"; }; TOKEN=t; ${command}`], { encoding: "utf8" })
   return said.split("\0").slice(0, -1)

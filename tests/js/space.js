@@ -1,5 +1,5 @@
-// One user's space as the protocol describes it, in memory: what a replica is held against. It answers `sync` in small
-// pages, cuts its writes into changes, and can be restored from a backup (a new epoch).
+// One user's space in memory, as the protocol describes it: the reference for a replica. It answers `sync` in small
+// pages, groups its writes into changes, and can be restored from a backup (a new epoch).
 
 import { digest } from "../../static/js/digest.js"
 
@@ -14,7 +14,7 @@ export class Space {
     this.purgedUpTo = 0
   }
 
-  /** ops: [{op, key, value?}]; returns the write. */
+  /** Apply ops [{op, key, value?}] as one write; return it. */
   write(ops, origin = { session: "s1", label: "Firefox on Linux", via: "socket" }) {
     this.revision += 1
     const at = new Date(1_800_000_000_000 + this.revision * 1000).toISOString()
@@ -86,7 +86,7 @@ export class Space {
 
 const json = (value) => JSON.parse(JSON.stringify(value))
 
-/** A small seeded generator (mulberry32): the same seed, the same run. */
+/** Create a small seeded generator (mulberry32): the same seed gives the same run. */
 export function randomness(seed) {
   const next = () => {
     seed = (seed + 0x6d2b79f5) | 0

@@ -3,7 +3,7 @@ import { test } from "node:test"
 
 import { dashboard, settled } from "./page.js"
 
-/** Answers whatever is asked for until that is done. */
+/** Answer every request until `done` resolves. */
 async function answered(line, done, answer) {
   let over = false
   done.then(() => (over = true))

@@ -4,7 +4,7 @@ import { test } from "node:test"
 import { Writes } from "../../static/js/dashboard/past/writes.js"
 import { randomness } from "./space.js"
 
-/** A history as the server has it: writes can be added, and pages are cut short as long values would cut them. */
+/** A history like the server's: writes can be added, and pages are cut short as long values would. */
 class Log {
   writes = []
   asked = 0

@@ -1,11 +1,11 @@
-// A file on its way into the store, and back out by undoing: what it is, how far it has come, what that made of the keys.
-// Knows nothing of the page; `call`, `ask` and `later` are given.
+// Import of a file: its content type, the texts of progress and result, and undoing it.
+// Does not touch the page; `call` is injected.
 
 const NDJSON = "application/x-ndjson"
 const JSON_TYPE = "application/json"
 const KINDS = ["added", "changed", "removed"]
 
-/** The content type of a file, by its name or, where that does not tell, by how it begins. */
+/** Return the content type of a file: by its name or, if that is not conclusive, by its beginning. */
 export function typeOf(name, beginning) {
   if (/\.(ndjson|jsonl)$/i.test(name)) return NDJSON
   if (/\.json$/i.test(name)) return JSON_TYPE
@@ -13,12 +13,12 @@ export function typeOf(name, beginning) {
   return second.trim() && isObject(first) ? NDJSON : JSON_TYPE
 }
 
-/** How many keys an answer has changed, or would. */
+/** Return how many keys the import has changed, or would change. */
 export function touched(answer) {
   return KINDS.reduce((sum, kind) => sum + answer[kind], 0)
 }
 
-/** "3 keys were added, 1 removed", or with `would` what would be. */
+/** Return the result in words: "3 keys were added, 1 removed", or with `would` "3 keys would be added, 1 removed". */
 export function inWords(answer, would = false) {
   const [first, ...rest] = KINDS.filter((kind) => answer[kind])
   if (first === undefined) return would ? "Nothing would change" : "Nothing was changed"
@@ -26,7 +26,7 @@ export function inWords(answer, would = false) {
   return [`${keys(answer[first])} ${be} ${first}`, ...rest.map((kind) => `${number(answer[kind])} ${kind}`)].join(", ")
 }
 
-/** What is left as it is, and why: a list of sentences. */
+/** Return sentences about the keys that are left unchanged, with the reason. */
 export function leftAlone({ unchanged, skipped, expired, outside }) {
   const told = []
   if (unchanged) told.push(`${keys(unchanged)} already ${unchanged === 1 ? "is" : "are"} as in the file.`)
@@ -36,7 +36,7 @@ export function leftAlone({ unchanged, skipped, expired, outside }) {
   return told
 }
 
-/** How far an import is, for a progress bar: {text, done, total}, `total` 0 while it cannot be told. */
+/** Return an import's progress for a progress bar: {text, done, total}; `total` is 0 while unknown. */
 export function progress(phase, done, total) {
   if (phase === "receiving") return { text: `Uploading: ${percent(done, total)}`, done, total }
   if (phase === "writing") return { text: `Writing: ${number(done)} of ${keys(total)}`, done, total }
@@ -44,14 +44,14 @@ export function progress(phase, done, total) {
 }
 
 /**
- * Undoes writes, the newest first. Resolves to {undone, refusal}: how many, and what stopped it, if anything did.
- * `call(verb, payload)` resolves to the answer or rejects; `told(done, total)` hears of each.
+ * Undo writes, newest first. Resolves to {undone, refusal}: the number of undone writes, and the error that stopped it
+ * or null. `call(verb, payload)` resolves to the answer or rejects; `told(done, total)` is called after each.
  */
 export async function undoAll(revisions, call, told = () => {}) {
   let undone = 0
   for (const revision of [...revisions].reverse()) {
     try {
-      // whoever has to ask again, because the answer got lost, undoes nothing twice
+      // The op_id is fixed, so a repeated request after a lost answer undoes nothing twice.
       await call("undo", { revision, op_id: `undo-import-${revision}` })
     } catch (refusal) {
       return { undone, refusal }
@@ -61,7 +61,7 @@ export async function undoAll(revisions, call, told = () => {}) {
   return { undone, refusal: null }
 }
 
-/** Why there is no answer of the server's to an import, by the status that came instead; 0 when none came at all. */
+/** Return the reason for a missing answer to an import, by the status that came instead; 0: no response at all. */
 export function withoutAnswer(status) {
   const again = "Import the file again when the server answers: what has been written is not written twice."
   if (status === 413)
@@ -71,7 +71,7 @@ export function withoutAnswer(status) {
   return `The server gave no answer. ${again} If this happens with large files only, a proxy in front of it may refuse them (client_max_body_size in nginx).`
 }
 
-/** Bytes: "68 B", "2.1 MiB". */
+/** Format a number of bytes: "68 B", "2.1 MiB". */
 export function size(bytes) {
   if (bytes < 1024) return `${bytes} B`
   const step = Math.min(4, Math.floor(Math.log2(bytes) / 10))

@@ -1,4 +1,4 @@
-// The import form of /account/data: choose a file, try it, import it, undo it.
+// The import form of /account/data: choose a file, try it, import it, undo the import.
 
 import { inWords, keys, leftAlone, number, progress, size, touched, typeOf, undoAll, withoutAnswer } from "./carry.js"
 
@@ -58,7 +58,7 @@ async function undo() {
   })
 }
 
-/** Does `work` with the buttons off; what goes wrong is told, and the focus stays where it was. */
+/** Run `work` with the buttons disabled; show its error, and keep the focus. */
 async function working(button, work) {
   busy = true
   form.setAttribute("aria-busy", "true")
@@ -79,7 +79,7 @@ async function working(button, work) {
   }
 }
 
-/** Another tab may have signed somebody else in: what is done here would be done to them. */
+/** Throw if another tab has signed in another user: the import would change that user's keys. */
 async function ours() {
   const answer = await fetch("/api/v1/me", { cache: "no-store" }).catch(() => null)
   const body = await answer?.json().catch(() => null)
@@ -92,7 +92,7 @@ function showTrial(answer) {
   buttons.import.hidden = count === 0
   show(inWords(answer, true), [...leftAlone(answer), ...(count ? ["Nothing is written yet."] : [])])
   buttons.import.textContent = `Import ${keys(count)}`
-  // what is lost deserves a look
+  // A red button if keys would be removed.
   buttons.import.classList.toggle("danger", answer.removed > 0)
   buttons.import.classList.toggle("primary", answer.removed === 0)
 }
@@ -120,7 +120,7 @@ function reset() {
   say("")
 }
 
-/** Trying comes first; then importing does. */
+/** Make trying the primary action until the import or undo button is shown. */
 function leadOn() {
   buttons.try.classList.toggle("primary", buttons.import.hidden && buttons.undo.hidden)
 }
@@ -145,7 +145,7 @@ function advance({ text, done, total }) {
   else element.removeAttribute("value")
 }
 
-/** The file, with progress on its way up and then while it is written. */
+/** Upload the file, and show the progress of the upload and then of the import. */
 function send(chosen, type, dryRun) {
   const fields = new FormData(form)
   const query = new URLSearchParams({ mode: fields.get("mode"), dry_run: String(dryRun) })
@@ -174,7 +174,7 @@ function send(chosen, type, dryRun) {
 async function look() {
   const answer = await fetch("/api/v1/import", { cache: "no-store" }).then((answer) => answer.json()).catch(() => ({}))
   const { phase, done, total } = answer.import ?? {}
-  // an answer that comes late is about what is over
+  // A late answer describes an earlier phase.
   if (busy && phase && phase !== "receiving") advance(progress(phase, done, total))
 }
 
@@ -193,7 +193,7 @@ function failed(status, body) {
   return error
 }
 
-/** The bars above, which were drawn before. */
+/** Update the usage bars above the form, which the server rendered. */
 async function refreshUsage() {
   const { usage, limits } = await fetch("/api/v1/me").then((answer) => answer.json()).catch(() => ({}))
   if (!usage) return

@@ -1,4 +1,4 @@
-// Keeps the diagnostics moving: asks every two seconds and puts texts and lines in their places. The page works without.
+// Updates the diagnostics page: polls every two seconds and replaces texts and charts. The page works without it.
 
 const SECONDS = 2
 const page = document.getElementById("diagnostics")
@@ -37,7 +37,7 @@ function show({ at, headlines, facts, charts, limits }) {
   page.dataset.at = at
 }
 
-// The rows are only replaced when something has changed: a focused link keeps its focus.
+// Replaces the rows only if they have changed, so that a focused link keeps its focus.
 function showLimits(limits) {
   const now = JSON.stringify(limits)
   if (now === limitsShown) return

@@ -1,5 +1,5 @@
-// A device of the demonstration: a client of its own, on a cable of its own, that writes all the time and keeps count of what
-// was acknowledged, so that in the end it can say of any device whether it has missed something.
+// A device of the demonstration: a client with its own connection that writes continuously. It records its acknowledged
+// writes, so that at the end every device can be checked for missed changes.
 
 import { Client } from "../client.js"
 
@@ -7,7 +7,7 @@ export const CELLS = 60
 const MOST_WAITING = 30
 
 export class Device {
-  /** What the server has acknowledged to this device: key → the revision of its last write to it. */
+  /** The writes that the server has acknowledged to this device: key → the revision of the last write to it. */
   acknowledged = new Map()
   writing = false
 
@@ -20,7 +20,7 @@ export class Device {
     this.kv = new Client({ url, token })
   }
 
-  /** Who wrote each cell of the board last, as this device knows it: [{by, revision}]. */
+  /** The last writer of each cell of the board, as known to this device: [{by, revision}]. */
   get board() {
     return Array.from({ length: CELLS }, (_, cell) => {
       const entry = this.kv.entry(cellKey(cell))
@@ -28,7 +28,7 @@ export class Device {
     })
   }
 
-  /** Paints a few cells, unless enough is on its way already. */
+  /** Paint a few cells, unless enough writes are pending. */
   paint(times) {
     for (let i = 0; i < times && this.writing && this.kv.pending.length < MOST_WAITING; i++) {
       const key = cellKey(Math.floor(Math.random() * CELLS))
@@ -42,7 +42,7 @@ export class Device {
     return revision
   }
 
-  /** How many of these acknowledged writes it has neither got nor seen overwritten. */
+  /** Return how many of these acknowledged writes this device has neither received nor seen overwritten. */
   missing(acknowledged) {
     let missed = 0
     for (const [key, revision] of acknowledged) if (!(this.kv.entry(key)?.revision >= revision)) missed += 1

@@ -1,5 +1,5 @@
-// What happens when: kills of the server, cuts of cables, the story of one key edited on two devices, and the end. It asks the
-// stage for what a page cannot do.
+// Scenario runner of the demonstration: schedules the kills of the server, the cuts of connections, the scenario of one
+// key edited on two devices, and the end. The demo server kills and cuts, as a page cannot.
 
 import { Story } from "./story.js"
 
@@ -53,7 +53,7 @@ export class Director {
     this.patience = performance.now() + SETTLED
   }
 
-  /** Everything is answered, and everybody has come equally far (or nobody will any more). */
+  /** Return whether all writes are answered and all replicas are at the same revision, or the time limit has passed. */
   #settled() {
     const revisions = new Set([...this.#devices.map(({ kv }) => kv.position.revision), this.#stage.watcher.revision])
     const quiet = this.#devices.every(({ kv }) => kv.state === "live" && kv.pending.length === 0)

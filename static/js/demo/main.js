@@ -1,4 +1,4 @@
-// The demonstration's page: makes the devices, lets the director direct, and draws.
+// The demonstration's page: creates the devices, starts the scenario and renders.
 
 import { render } from "../vendor/lit-html/lit-html.js"
 import { Device } from "./device.js"

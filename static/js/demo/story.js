@@ -1,5 +1,5 @@
-// One key, edited on two devices while the second is cut off: when its cable is back there is a conflict, which is shown and
-// merged. Drafts and merging are those of the dashboard.
+// Conflict scenario: one key is edited on two devices while the second is disconnected. After its reconnection the
+// conflict is shown and merged, with the dashboard's own drafts and merge.
 
 import { Draft } from "../dashboard/key/draft.js"
 import { mergeJson } from "../dashboard/key/merge.js"
@@ -11,9 +11,9 @@ const TO_READ = 4_000
 
 export class Story {
   over = false
-  /** While it is told, nobody else pulls cables. */
+  /** Whether the scenario is running: no other connection is cut meanwhile. */
   wantsPeace = false
-  /** What is happening, as a sentence. */
+  /** A sentence about the present step. */
   sentence = "Two people will edit the same key in a moment."
   /** Both editors: {device, draft, saved}. */
   editors = []
@@ -41,7 +41,7 @@ export class Story {
     await this.#save(first)
     await until(() => second.draft.conflict)
     this.sentence = `${second.device.name} is back: both have edited. Nothing is overwritten.`
-    // whoever watches may press the button; if nobody does, we do
+    // The viewer may press the button; after a pause the merge happens by itself.
     await Promise.race([new Promise((press) => (this.#release = press)), pause(TO_READ)])
     await this.#merge(second)
     this.sentence = "Merged: both edits stand, on every device."
@@ -50,7 +50,7 @@ export class Story {
     this.over = true
   }
 
-  /** "Merge both" was pressed. */
+  /** Handle a press of "Merge both". */
   press() {
     this.#release?.()
   }

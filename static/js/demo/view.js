@@ -1,4 +1,4 @@
-// How the demonstration looks.
+// The view of the demonstration.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js"
 
