@@ -129,7 +129,8 @@ function rising(pairs) {
 }
 
 /**
- * E. W. Myers, "An O(ND) difference algorithm and its variations" (1986). Beyond MOST_EDITS return false and add no steps.
+ * E. W. Myers, "An O(ND) difference algorithm and its variations" (1986). Beyond MOST_EDITS return false and add no
+ * steps.
  */
 function myers(a, a0, a1, b, b0, b1, steps) {
   const n = a1 - a0
