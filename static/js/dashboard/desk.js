@@ -18,7 +18,7 @@ export class Desk {
 
   #kv
   #page
-  #soon = null // timer during a burst of changes: rows are redrawn once per interval, with all changes received meanwhile
+  #soon = null // timer during a burst of changes: rows are redrawn once per interval, with all changes so far
   #begun = false // whether the connection has ever been live
 
   /**

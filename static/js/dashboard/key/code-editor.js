@@ -32,7 +32,7 @@ const LOOK = EditorView.theme({
   ".cm-placeholder": { color: "var(--text-3)" },
 })
 
-// Ctrl+Enter saves.
+// Without Ctrl+Enter, which saves.
 const KEYS = [...defaultKeymap.filter(({ key }) => key !== "Mod-Enter"), ...historyKeymap]
 
 // The browser would handle typing over a selection itself, and keep the styles of the removed text as inline styles.

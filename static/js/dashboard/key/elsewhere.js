@@ -1,5 +1,5 @@
-// Which keys other tabs of this browser are editing. Each tab announces when it begins and ends, and other tabs that
-// edit the same key reply to a begin.
+// Tracks the keys that other tabs of this browser are editing. Each tab announces when it begins and ends, and other
+// tabs that edit the same key reply to a begin.
 
 export class Elsewhere {
   #channel
