@@ -1,6 +1,6 @@
-// What the dashboard shows and what can be done there, in three parts: the list (`browse`), the open key (`opened`) and what
-// can be undone (`undo`). It hears what the client tells and hands it on. It never touches the document, but for the
-// page that it is given; the views draw from it and call it.
+// The dashboard's model, in three parts: the list (`browse`), the open key (`opened`) and undo (`undo`). It passes the
+// client's events on to them. It never touches the document except through the page object that it is given; the views
+// draw from it and call it.
 
 import { Closed } from "./key/closed.js"
 import { Browse } from "./list/browse.js"
@@ -12,19 +12,20 @@ const BURST = 250 // milliseconds
 export class Desk {
   synced = false // whether this tab has ever held the whole space
   wasOffline = false
-  lastLive = null // when we were last live, in milliseconds
+  lastLive = null // when the connection was last live, in milliseconds
   offlineSince = null // when the connection was lost, in milliseconds
-  recent = [] // the keys that were open, the last first
+  recent = [] // the recently opened keys, the latest first
 
   #kv
   #page
-  #soon = null // a timer, while changes rain down: each row is drawn anew once in a while, with all that came meanwhile
-  #begun = false // whether we have ever been live
+  #soon = null // timer during a burst of changes: rows are redrawn once per interval, with all changes so far
+  #begun = false // whether the connection has ever been live
 
   /**
-   * `page` is what the desk wants from the page it is on: {username, route, go(changes, {replace, soon}), moved(), redraw(), draw() at once,
-   * say(text), alert(text), news(facts of others, open key), toast(what, action), focus(where, key), signedOut()}. `go` changes the address and
-   * with it `route` (see route.js); `soon`: the address may follow a little later. `moved` says that one has scrolled.
+   * `page` is the interface to the page: {username, route, go(changes, {replace, soon}), moved(), redraw(), draw(),
+   * say(text), alert(text), news(facts of others, open key), toast(what, action), focus(where, key), signedOut()}.
+   * `draw` draws at once. `go` changes the address and with it `route` (see route.js); with `soon` the address may
+   * follow a little later. `moved` reports that the list was scrolled.
    */
   constructor(kv, page) {
     this.#kv = kv
@@ -51,7 +52,7 @@ export class Desk {
     return this.#page.route
   }
 
-  /** The server's time, as far as it is known. */
+  /** The server's time in milliseconds, as far as it is known. */
   now() {
     return Date.now() - this.#kv.clockAhead
   }
@@ -60,7 +61,7 @@ export class Desk {
     this.#page.redraw()
   }
 
-  /** The address has become another one, by whoever: show what it says. */
+  /** Show the given route, after any change of the address. */
   follow(route) {
     if (route.key !== null) this.recent = [route.key, ...this.recent.filter((key) => key !== route.key)].slice(0, RECENT)
     this.browse.follow(route)
@@ -68,7 +69,7 @@ export class Desk {
     this.redraw()
   }
 
-  /** What this browser kept is here, as it was at that time. */
+  /** Record that the state kept in this browser is loaded, and that it dates from `at`. */
   #restored(at) {
     this.synced = true
     this.lastLive = at
@@ -76,7 +77,7 @@ export class Desk {
   }
 
   #changed(facts) {
-    // What has changed since this page was last open is news only to those who have looked at it without a connection.
+    // Changes since the page was last open are news only to a user who has seen the page without a connection.
     const first = !this.synced || (!this.#begun && !this.wasOffline)
     this.browse.changed(facts, first)
     this.opened.changed(facts)

@@ -1,5 +1,5 @@
-// The dashboard's page: makes the client and the desk, draws at most once a frame, and looks after what only the page
-// has: its address, its title, its focus.
+// The dashboard's page: creates the client and the desk, draws at most once per frame, and manages the state that
+// belongs to the page: its address, title and focus.
 
 import { html, render } from "../vendor/lit-html/lit-html.js"
 import { Client } from "../client.js"
@@ -16,7 +16,7 @@ import { Pill } from "./shell/pill.js"
 import { Update, isFailedImport } from "./shell/update.js"
 
 const TITLES = { keys: "Keys", activity: "Activity", trash: "Trash" }
-// Pages that are loaded when they are first looked at; each module exports `view(desk, route)`.
+// Lazily loaded pages; each module exports `view(desk, route)`.
 const LATER = { activity: () => import("./past/activity.js"), trash: () => import("./past/trash.js") }
 
 const NOTHING_OPEN = html`
@@ -63,12 +63,12 @@ const pill = new Pill(at("conn"), at("status"), desk)
 const update = new Update(at("update"), desk, () => leaving?.letGo())
 
 let drawnToasts = null
-let wanted = null // where the focus goes `from` where it was, with the next drawing that has it: {where, key, from}
-let toShow = null // the key of the row to bring into view, once there are rows
-let place = history.state // in the list, to be restored once there are rows
-let keeping = 0 // a timer, until the history entry is brought up to date
+let wanted = null // the pending focus move {where, key, from}; it waits for its target while the focus is at `from`
+let toShow = null // key of the row to scroll into view, once there are rows
+let place = history.state // the list position to restore once there are rows
+let keeping = 0 // timer until the history entry is updated
 let frame = 0
-const views = {} // of the pages that have been loaded
+const views = {} // views of the pages that have been loaded
 
 function failed(error) {
   update.failedToLoad(error)
@@ -97,7 +97,7 @@ function draw() {
   if (wanted) moveFocus()
 }
 
-// --- what is not needed at first sight ---
+// --- modules not needed for the first draw ---
 
 const SOON = 1_500
 const detail = later(() => import("./key/detail.js"), redraw, failed)
@@ -106,7 +106,7 @@ let hint = () => {}
 let leaving = null
 let over = false // the session has ended
 
-/** Loaded a little later, so that it is there when there is no network any more. */
+/** Load the remaining modules a little later, so that they are available without a network. */
 const rest = once(() => {
   const ours = [import("./shell/leaving.js"), import("./shell/offline.js"), import("./commands/hints.js"), import("./shell/status.js")]
   const others = [loadPalette(), clipboard(), announcer(), toasts(), list.loadRest(), desk.undo.load(), desk.opened.load?.(), import("./key/detail.js").then(({ prepare }) => prepare(desk))]
@@ -120,7 +120,7 @@ function begin([{ Leaving }, { keepHere, keepNothing }, hints]) {
   hint = () => hints.hint(COMMANDS)
   at("main").dataset.loaded = "all"
   redraw()
-  // where one does not stay signed in, nothing stays behind, of an earlier session neither
+  // without a persistent sign-in this browser stores nothing, and deletes the data of an earlier session
   if (made.kept) keepHere(kv, made.username).catch(() => {})
   else if (kept() !== null) keepNothing(kv).catch(() => {})
 }
@@ -128,18 +128,18 @@ function begin([{ Leaving }, { keepHere, keepNothing }, hints]) {
 async function signedOut(pending) {
   over = true
   empty(at)
-  // before writes that wait are refused: then they are drafts again, which the client keeps anyway
+  // read before queued writes are rejected: rejected writes become drafts again, but the client keeps them anyway
   const records = desk.opened.records ?? []
-  // and after the client knows what it keeps
+  // continue after the client knows which writes it keeps
   await null
   leaving ??= await import("./shell/leaving.js").then(({ Leaving }) => new Leaving(desk, at("signout")), () => null)
   if (leaving) return leaving.signedOut(pending, records)
-  // what says why could not be loaded
+  // the dialog with the reason could not be loaded
   keepDrafts(made.username, records)
   return location.assign("/signin")
 }
 
-/** Who leaves before that has come waits for it: it asks about what is not saved. */
+/** Hold back a sign-out until `Leaving`, which asks about unsaved text, is loaded. */
 async function holdUp(event) {
   if (leaving) return
   event.preventDefault()
@@ -151,7 +151,7 @@ async function holdUp(event) {
 
 at("signout").addEventListener("submit", holdUp)
 
-/** Whose state this browser keeps. */
+/** Return the username whose state this browser keeps, or null. */
 function kept() {
   try {
     return localStorage.getItem("kept for")
@@ -174,7 +174,7 @@ function drawKeys() {
 
 function detailView() {
   const { open, fresh, load } = desk.opened
-  // before that is loaded, nothing can be open
+  // nothing can be open while the stub that has `load` is in place
   const view = load ? null : detail()?.detailView(desk)
   return view ?? (open || fresh ? html`<div class="nothing-open" aria-busy="true"></div>` : NOTHING_OPEN)
 }
@@ -208,7 +208,7 @@ function showRow() {
 function moveFocus() {
   const { where, key, from } = wanted
   const id = { detail: "detail-heading", editor: "editor", new: "new-key", "new value": "editor", filter: "filter" }[where] ?? where
-  // it is still being loaded, and nobody has gone elsewhere meanwhile
+  // the target is still loading, and the user has not moved the focus elsewhere meanwhile
   if (where !== "list" && !at(id) && [from, document.body].includes(document.activeElement)) return
   wanted = null
   if (where === "list") return list.focusRow(key)
@@ -216,13 +216,13 @@ function moveFocus() {
   if (list.narrow) scrollTo(0, 0)
 }
 
-/** Unsaved text of this tab, from before it was signed out or loaded again. */
+/** Restore the unsaved text that this tab held before a sign-out or a reload. */
 async function restoreDrafts(records) {
   if (records.length === 0) return
   try {
     await desk.opened.load?.()
   } catch (error) {
-    // the next page of this tab has them
+    // keep the drafts for the next page of this tab
     keepDrafts(made.username, records)
     return page.failedToLoad(error)
   }
@@ -231,7 +231,9 @@ async function restoreDrafts(records) {
 
 // --- the address ---
 
-/** Shows another place; what `changes` does not name stays as it is, or begins anew on another page. */
+/**
+ * Navigate. Properties that `changes` does not name keep their value, or reset to the default on a different page.
+ */
 function go(changes, { replace = false, soon = false } = {}) {
   const elsewhere = changes.page !== undefined && changes.page !== page.route.page
   const path = write({ ...(elsewhere ? NOTHING : page.route), ...changes })
@@ -244,7 +246,10 @@ function go(changes, { replace = false, soon = false } = {}) {
   follow(read(location.origin + path))
 }
 
-/** The place in the list goes with the history entry, and so does an address that changes with every letter; not at once, as browsers limit that. */
+/**
+ * Store the list position, and an address that changes with every keystroke, in the history entry. Delayed, because
+ * browsers limit how often a page may do so.
+ */
 function moved() {
   clearTimeout(keeping)
   keeping = setTimeout(keepPlace, 300)
@@ -267,7 +272,7 @@ function follow(route) {
   desk.follow(page.route)
 }
 
-/** The pages of the dashboard are one: going from one to the other loads nothing anew. */
+/** Navigate between the pages of the dashboard without loading a document. */
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href]")
   if (!link || link.target || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
@@ -290,7 +295,7 @@ for (const button of document.querySelectorAll("[data-run]")) {
 at("detail").addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.defaultPrevented || event.isComposing) return
   desk.opened.close()
-  // the next key is for the list
+  // draw at once, because the next key press is for the list
   drawNow()
 })
 
@@ -300,7 +305,7 @@ addEventListener("popstate", ({ state }) => {
   follow(read(location.href))
 })
 addEventListener("pagehide", keepPlace)
-// what is loaded when a button is pressed says so nowhere else
+// a module that is loaded when a button is pressed reports its failure nowhere else
 addEventListener("unhandledrejection", ({ reason }) => isFailedImport(reason) && update.failedToLoad(reason))
 onSetting(redraw)
 at("detail").replaceChildren()
@@ -309,7 +314,7 @@ toShow = page.route.key
 if (toShow !== null) detail()
 follow(page.route)
 redraw()
-// Ages grow, and news gets old.
+// Update the ages on the page, and drop expired change highlights.
 setInterval(() => {
   desk.browse.marks.sweep(Date.now())
   if (!document.hidden) redraw()

@@ -1,22 +1,22 @@
-// The address of what is shown, taken apart and put together; no DOM. Deep links are a promise: whatever can be looked at
-// has an address, and what is as it always is does not stand in it.
+// Convert between addresses and routes; no DOM. Deep links are stable: every view has an address, and an address leaves
+// out default values.
 
 export const PAGES = ["keys", "activity", "trash"]
 export const TABS = ["value", "history", "use"]
 export const WHO = ["all", "tab", "device", "others", "api", "house"]
 export const SORTS = ["key", "-key", "updated", "-updated"]
 
-/** What an address that says nothing shows. `view` is null for "as one likes it". */
+/** The route of an address without parameters. `view` null: the view from the user's settings. */
 export const NOTHING = { page: "keys", key: null, tab: "value", from: null, to: null, prefix: "", q: "", sort: "key", view: null, who: "all", away: null }
 
-// What stands in the address of each page.
+// The parameters in the address of each page.
 const NAMES = {
   keys: ["prefix", "q", "sort", "view", "key", "tab", "from", "to"],
   activity: ["prefix", "q", "who", "away"],
   trash: ["q"],
 }
 
-/** The route of an address: {page, key, tab, from, to, prefix, q, sort, view, who, away}; what makes no sense is left out. */
+/** Parse an address: {page, key, tab, from, to, prefix, q, sort, view, who, away}. Invalid parameters are ignored. */
 export function read(address) {
   const { pathname, searchParams } = new URL(address)
   const page = pathname.slice(1)
@@ -36,7 +36,7 @@ export function read(address) {
   }
 }
 
-/** The path and query of a route. */
+/** Return the path and query of a route. */
 export function write(route) {
   const query = new URLSearchParams()
   for (const name of NAMES[route.page ?? "keys"])

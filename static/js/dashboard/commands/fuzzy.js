@@ -1,9 +1,9 @@
-// Finding names by what one remembers of them: all letters in their order, better where they stand together, at the beginning
-// of a word, or in the last part of a key. No DOM.
+// Fuzzy search: all letters must occur in order, with a better score if they are adjacent, at the beginning of a word,
+// or in the last part of a key. No DOM.
 
-const TOGETHER = 1_000 // the letters as one piece
+const TOGETHER = 1_000 // the score of a contiguous match
 
-/** How well `text` answers to `needle`, both in lower case; -1 for not at all. */
+/** Return the score of `text` for `needle`, both in lower case; -1 for no match. */
 export function score(needle, text) {
   const at = text.indexOf(needle)
   if (at >= 0) {
@@ -24,8 +24,9 @@ export function score(needle, text) {
 }
 
 /**
- * The best `most` of `texts` (in lower case), as indexes, the best first; and all that match. With `among`, only these indexes are
- * looked at: what does not match a needle does not match a longer one either.
+ * Return {best, matching}: the best `most` of `texts` (in lower case) as [score, index], the best first, and the
+ * indexes of all matches. With `among`, search only these indexes: a text that does not match a needle does not match a
+ * longer one either.
  */
 export function search(needle, texts, { most = 50, among = null } = {}) {
   const matching = []
@@ -45,7 +46,7 @@ export function search(needle, texts, { most = 50, among = null } = {}) {
   return { best, matching }
 }
 
-/** Where in `text` the letters of `needle` stand, for marking them; both in lower case. */
+/** Return the positions of the letters of `needle` in `text`, for marking them; both in lower case. */
 export function places(needle, text) {
   const at = text.indexOf(needle)
   if (at >= 0) return Array.from(needle, (_, i) => at + i)

@@ -1,5 +1,5 @@
-// What buttons tell of their keys: whatever carries `data-command` gets its tooltip and `aria-keyshortcuts` from the registry,
-// and a <kbd> what is printed on the keys. It runs after a drawing, since the views below know nothing of commands.
+// Shortcut hints: every element with `data-command` gets its tooltip and `aria-keyshortcuts` from the registry, and a
+// <kbd> gets the printed name of the keys. Runs after a draw, since the views know nothing of commands.
 
 import { onSetting, setting } from "../../settings.js"
 import { APPLE } from "./keyboard.js"

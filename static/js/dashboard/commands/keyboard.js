@@ -1,18 +1,18 @@
-// The keyboard: which command the keys that are pressed stand for, one after the other where it takes two. Single keys count only
-// where nobody is typing, and can be switched off (WCAG 2.1.4).
+// Maps key presses to commands, including sequences of two. Single keys apply only outside of text fields, and can be
+// switched off (WCAG 2.1.4).
 
 import { setting } from "../../settings.js"
 
-/** On Apple's machines Cmd does what Ctrl does elsewhere. */
+/** Whether this is an Apple machine, where Cmd replaces Ctrl. */
 export const APPLE = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "")
 
-const HOLD_FOR = 5_000 // milliseconds: then the field does not come any more
-const SECOND_WITHIN = 1_500 // milliseconds from `g` to what follows it
+const HOLD_FOR = 5_000 // milliseconds, after which the field is no longer expected
+const SECOND_WITHIN = 1_500 // milliseconds from `g` to the key that follows it
 
-/** Runs the command whose keys are pressed, anywhere on the page. */
+/** Run the command for the pressed keys, anywhere on the page. */
 export function listen(commands, desk) {
   let first = null // {key, at}: the key that begins a sequence
-  let held = null // a Held, while a command leads to a field that is not there yet
+  let held = null // a Held, while the field that a command leads to does not exist yet
   document.addEventListener("focusin", ({ target }) => {
     if (held?.arrive(target)) held = null
   })
@@ -33,7 +33,7 @@ export function listen(commands, desk) {
   })
 }
 
-/** What is typed on the way to a field that is still being loaded: it is for the field, and no command. */
+/** Buffers keys typed on the way to a field that is still being loaded: they belong to the field and run no command. */
 class Held {
   #id
   #until
@@ -55,7 +55,7 @@ class Held {
     return true
   }
 
-  /** Whether this is the field; then it is given what was typed. */
+  /** Whether this is the field; if so, insert the buffered text. */
   arrive(field) {
     if (field.id !== this.#id) return false
     if (this.#text === "") return true
@@ -65,11 +65,11 @@ class Held {
   }
 }
 
-/** Does what the command says, if it can be done now. */
+/** Run the command, if it is available now. */
 export function perform(command, desk) {
   if (command.when && !command.when(desk)) return
   command.run(desk)
-  // The next letter may be for the field that this one leads to.
+  // Draw at once: the next letter may be for the field that the command leads to.
   desk.page.draw()
 }
 
@@ -77,9 +77,9 @@ export function commandFor(keys, commands) {
   return commands.find((command) => command.run && !command.elsewhere && command.keys.includes(keys)) ?? null
 }
 
-/** The key as the registry names it, such as "n", "Shift+D", "Ctrl+K", "?" or "Escape"; null for what is none of ours. */
+/** Return the key as the registry names it, such as "n", "Shift+D", "Ctrl+K", "?" or "Escape"; null for other keys. */
 export function nameOf(event, apple = APPLE) {
-  const graph = event.getModifierState?.("AltGraph") ?? false // how some keyboards write [ and ]
+  const graph = event.getModifierState?.("AltGraph") ?? false // some keyboards need it for [ and ]
   if (event.altKey && !graph) return null
   const key = latin(event)
   const letter = /^[a-z]$/i.test(key)
@@ -91,7 +91,7 @@ export function nameOf(event, apple = APPLE) {
   return shift + (letter ? (shift ? key.toUpperCase() : key.toLowerCase()) : key === " " ? "Space" : key)
 }
 
-/** On a keyboard of another script the letter that stands at the same place. */
+/** Return the Latin letter at the same place on a keyboard of another script. */
 function latin({ key, code }) {
   return key.length === 1 && key > "\x7f" && /^Key[A-Z]$/.test(code ?? "") ? code.at(-1).toLowerCase() : key
 }
@@ -99,12 +99,12 @@ function latin({ key, code }) {
 const single = (keys) => !keys.startsWith("Ctrl+")
 
 function typing(element) {
-  // the field of a dialog that has just been closed keeps the focus until the next frame
+  // the field of a dialog that was just closed keeps the focus until the next frame
   if (element.checkVisibility?.() === false) return false
   return element.matches?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], [contenteditable] *") ?? false
 }
 
-/** A filter that is empty: the focus is there when no row is left, and it has nothing of its own to undo. */
+/** Whether this is an empty filter: it has the focus if no row is left, and has nothing of its own to undo. */
 function unwritten(element) {
   return element.matches?.("input[type=search]") && element.value === ""
 }

@@ -1,5 +1,5 @@
-// The palette (Ctrl+K): every key, page and action by a few letters of its name. The field keeps the focus; what is chosen is
-// told by `aria-activedescendant`.
+// The command palette (Ctrl+K): every key, page and action by a few letters of its name. The field keeps the focus;
+// `aria-activedescendant` names the active option.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { problemWithKey } from "../../keys.js"
@@ -10,7 +10,7 @@ import { printed } from "./printed.js"
 
 const MOST = 40
 
-/** Opens it over the page; `commands` is the registry. */
+/** Open the palette over the page; `commands` is the registry. */
 export function openPalette(desk, commands) {
   new Palette(desk, commands).open()
 }
@@ -19,8 +19,8 @@ class Palette {
   #desk
   #commands
   #keys
-  #lower = null // the keys in lower case, once somebody types
-  #last = { needle: "", matching: null } // of the search before
+  #lower = null // the keys in lower case, once the user types
+  #last = { needle: "", matching: null } // the previous search
   #text = ""
   #options = []
   #active = 0
@@ -52,7 +52,7 @@ class Palette {
     this.#draw()
   }
 
-  /** The keys that were open last, then everything that can be done. */
+  /** Return the recently opened keys, then all available commands. */
   #atFirst() {
     const recent = this.#desk.recent.filter((key) => this.#desk.kv.entry(key)).slice(0, 5)
     return [...recent.map((key) => ({ key, places: [] })), ...this.#commands.map((command) => ({ command, places: [] }))]
@@ -132,7 +132,7 @@ class Palette {
     this.#draw()
   }
 
-  /** First back to where one was, and from there. */
+  /** Close the palette, which restores the focus, and then run the option from there. */
   #take({ key, command, fresh }) {
     this.#dialog.close()
     if (command) perform(command, this.#desk)
@@ -145,13 +145,13 @@ function titleOf({ group, title }) {
   return group === "Go to" ? `Go to ${title}` : title
 }
 
-/** Which letters of `text` to mark; none where its lower case has other places ("İ"). */
+/** Return the positions in `text` to mark; none if its lower case differs in length ("İ"). */
 function marks(needle, text) {
   const lower = text.toLowerCase()
   return lower.length === text.length ? places(needle, lower) : []
 }
 
-/** The letters that were found, marked. */
+/** Render `text` with the matched letters marked. */
 function marked(text, places) {
   if (places.length === 0) return text
   const parts = []

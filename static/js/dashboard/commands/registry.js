@@ -1,13 +1,18 @@
-// Everything that can be done by a key or by name, in one place: the handlers, the hints on buttons, the sheet behind `?`
-// and the palette come from here.
+// The registry of all commands, by key or by name: the source of the key handlers, the hints on buttons, the shortcuts
+// dialog and the palette.
 
 /**
  * {name, group, keys, title, leads?, run(desk)?, when(desk)?, outside?, elsewhere?}
  *
- * `keys` as `nameOf` of keyboard.js says them ("n", "Shift+D", "Ctrl+K", "ArrowUp"), any of which will do; "g k" is one after the
- * other, and Ctrl is Cmd where that is the custom. Keys without Ctrl count only where nobody is typing, and can be switched off;
- * `outside` says the same of one with Ctrl. What has no `run` is a line of the sheet; with `elsewhere` its keys are handled where
- * it happens, and the palette can still run it. `leads` is the id of the text field that gets the focus. An element with `data-command` gets the tooltip of the command of that name.
+ * - `keys`: alternatives, named as by `nameOf` of keyboard.js ("n", "Shift+D", "Ctrl+K", "ArrowUp"); "g k" is a
+ *   sequence, and Ctrl is Cmd on Apple machines. Keys without Ctrl apply only outside of text fields, and can be
+ *   switched off.
+ * - `outside`: a key with Ctrl also applies only outside of text fields.
+ * - `run`: without it, the command is only a line of the shortcuts dialog.
+ * - `elsewhere`: its keys are handled by the view concerned; the palette can still run it.
+ * - `leads`: the id of the text field that gets the focus.
+ *
+ * An element with `data-command` gets the tooltip of the command of that name.
  */
 export const COMMANDS = [
   { name: "palette", group: "Go to", keys: ["Ctrl+K"], title: "Any key, page or action", run: openPalette },
@@ -57,12 +62,12 @@ function openPalette(desk) {
   else loadPalette().then(() => openPalette(desk))
 }
 
-/** Ahead of time, so that no letter is lost. */
+/** Load the palette in advance, so that no letter is lost. */
 export async function loadPalette() {
   palette = await import("./palette.js")
 }
 
-/** The key that has the focus in the list, else the open one, else null. */
+/** Return the key that has the focus in the list, else the open one, else null. */
 function here(desk) {
   return document.activeElement?.rowKey ?? desk.opened.open?.key ?? null
 }

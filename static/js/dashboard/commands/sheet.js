@@ -1,4 +1,4 @@
-// The sheet behind `?`: every key there is, in groups, as it is printed on this machine's keyboard.
+// The shortcuts dialog behind `?`: all shortcuts in groups, as printed on this machine's keyboard.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { close, show } from "../shell/dialogs.js"

@@ -1,4 +1,5 @@
-// Someone else has written what is being edited here: what they did, and the ways on. Nothing is overwritten unseen.
+// The conflict banner: another writer has changed the key that is being edited here. It shows their change and the ways
+// to resolve the conflict. Nothing is overwritten unseen.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { ago } from "../shared/clock.js"
@@ -6,8 +7,8 @@ import { formatJson } from "../shared/json-text.js"
 import { conflictText } from "./conflict.js"
 import { mergeJson } from "./merge.js"
 
-let difference = null // the module, once it has been asked for
-const shown = new WeakMap() // draft → "unified" or "side", while the difference is looked at
+let difference = null // the module, once requested
+const shown = new WeakMap() // draft → "unified" or "side", while the difference is shown
 
 export function conflictBanner(desk) {
   const { draft } = desk.opened.open
@@ -57,9 +58,9 @@ async function show(desk, draft, way) {
 
 const lines = (value) => (typeof value === "string" ? value : formatJson(value))
 
-const merges = new WeakMap() // conflict → {text, mode, merged}: a page is drawn every second
+const merges = new WeakMap() // conflict → {text, mode, merged}: the page is redrawn every second
 
-/** What both changes make together; null where they touch the same place, or there is nothing to put together. */
+/** Return both changes merged; null if they touch the same place, or there is nothing to merge. */
 function mergedOf(draft) {
   const { base, conflict, reading, text, mode } = draft
   if (!base || !conflict.entry || reading.problem) return null

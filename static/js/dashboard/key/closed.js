@@ -1,4 +1,4 @@
-// Before the first key is opened: nothing is open, and whatever is asked for is done by opened.js, which comes with it. No DOM.
+// Stand-in for opened.js until the first key is opened: nothing is open, and every action loads opened.js. No DOM.
 
 import { call, once } from "../shared/later.js"
 
@@ -31,12 +31,12 @@ export class Closed {
   begin() {}
   close() {}
 
-  /** The address says which key is open. */
+  /** Load opened.js if the address names a key. */
   follow({ key }) {
     if (key !== null) this.load().catch(() => {})
   }
 
-  /** Gives its place to what can open keys. */
+  /** Load opened.js and replace this object by an `Opened`. */
   load = once(async () => {
     const { Opened } = await import("./opened.js")
     this.#desk.opened = new Opened(this.#desk)

@@ -1,5 +1,6 @@
-// <code-editor>: CodeMirror in a shadow root, where its styles need no exception from the policy. To the page it is a field:
-// `value`, `focus()`, and an event `typed` when somebody has changed the value. Tab leaves it, as it does any field.
+// <code-editor>: CodeMirror in a shadow root, where its styles need no exception from the content security policy. The
+// page uses it like a field: `value`, `focus()`, and an event `typed` when the user changes the value. Tab leaves it,
+// as it leaves any field.
 
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands"
 import { json } from "@codemirror/lang-json"
@@ -31,10 +32,10 @@ const LOOK = EditorView.theme({
   ".cm-placeholder": { color: "var(--text-3)" },
 })
 
-// Ctrl+Enter saves.
+// Without Ctrl+Enter, which saves.
 const KEYS = [...defaultKeymap.filter(({ key }) => key !== "Mod-Enter"), ...historyKeymap]
 
-// What is typed over a selection would be done by the browser, which keeps the looks of what it takes away as inline styles.
+// The browser would handle typing over a selection itself, and keep the styles of the removed text as inline styles.
 const typedOver = EditorView.domEventHandlers({
   beforeinput(event, view) {
     const { empty } = view.state.selection.main
@@ -53,7 +54,7 @@ const wrongLine = new (class extends GutterMarker {
 
 const problemField = StateField.define({
   create: () => NO_PLACE,
-  // In another text the place is another one: it is told anew with the next drawing.
+  // A position does not apply to a changed text: the next draw sets it again.
   update: (place, { docChanged, effects }) => effects.find((effect) => effect.is(setProblem))?.value ?? (docChanged ? NO_PLACE : place),
   provide: (field) => [
     gutterLineClass.from(field, (found) => (found.at === null ? RangeSet.empty : RangeSet.of([wrongLine.range(found.line)]))),
@@ -71,7 +72,7 @@ class CodeEditor extends HTMLElement {
   #problem = null
   #language = new Compartment()
 
-  /** {start, end, focus}: the selection to begin with, and whether it takes the focus. */
+  /** {start, end, focus}: the initial selection, and whether the editor takes the focus. */
   handover = { start: 0, end: 0, focus: false }
   placeholder = ""
 
@@ -108,7 +109,7 @@ class CodeEditor extends HTMLElement {
     this.#value = text
     const { value } = this
     if (text === value) return
-    // Only what is different is replaced: the cursor stays where it is, and it can be undone.
+    // Only the differing part is replaced: the cursor keeps its place, and the change can be undone.
     let from = 0
     while (from < text.length && from < value.length && text[from] === value[from]) from += 1
     let tail = 0
@@ -165,14 +166,16 @@ class CodeEditor extends HTMLElement {
     this.#view.dispatch({ effects: setProblem.of(placeOf(this.#problem, this.#view.state.doc)) })
   }
 
-  /** The note below the field belongs to it, though it stands outside of its root. */
+  /** Associate the note below the field, which is outside of the shadow root. */
   #describe() {
     const note = this.getRootNode().getElementById("editor-note")
     if (note) this.#view.contentDOM.ariaDescribedByElements = [note]
   }
 }
 
-/** {line, at, end}: where the problem's line begins, where it is, where the text ends; columns count characters, not units. */
+/**
+ * Return {line, at, end}: the start of the problem's line, its position, the end; columns count characters, not units.
+ */
 function placeOf(problem, doc) {
   if (!problem || problem.line > doc.lines) return NO_PLACE
   const line = doc.line(problem.line)

@@ -1,8 +1,8 @@
-// What others did to a key while it was being edited. No DOM.
+// Describes a conflict. No DOM.
 
 import { whoWrote } from "../shared/origins.js"
 
-/** What happened to a key while it was being edited. */
+/** Return the change by another writer to a key that is being edited, in words. */
 export function conflictText({ conflict, base }) {
   const who = whoWrote(conflict.origin ?? conflict.entry?.origin)
   if (!conflict.entry) return "Saving will create it again."

@@ -1,9 +1,9 @@
-// What is done to a key as a whole, from wherever it is shown. No DOM.
+// Actions on a key as a whole, from any view. No DOM.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { keyText } from "../shared/pieces.js"
 
-/** Deletes the `entry` that is shown, and nothing newer; with a way back. Resolves to whether it did. */
+/** Delete the `entry` that is shown, and nothing newer; the user can undo it. Resolve to whether it was deleted. */
 export async function remove(desk, key, entry = desk.kv.entry(key)) {
   const { kv, page } = desk
   if (!entry) return false
@@ -23,7 +23,7 @@ export async function remove(desk, key, entry = desk.kv.entry(key)) {
   return true
 }
 
-/** Brings the value of a deleted key back, unless it has been created again. */
+/** Restore the value of a deleted key, unless the key has been created again. */
 export async function restore(desk, key) {
   try {
     const { revision } = await desk.kv.restore(key, { ifRevision: 0 })

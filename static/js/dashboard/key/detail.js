@@ -1,14 +1,14 @@
-// What shows an open key, and stands in for it while that is loaded. It comes with the first open key, at the latest.
+// The detail pane: shows the open key, or a placeholder until pane.js is loaded, with the first open key at the latest.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 
 let pane = null // the module pane.js
 let loading = false
-let failed = null // when it could not be loaded, in milliseconds
+let failed = null // when loading failed, in milliseconds
 
 const AGAIN = 5_000
 
-/** A template, or null when nothing is open. */
+/** Return a template, or null when nothing is open. */
 export function detailView(desk) {
   const { open, fresh } = desk.opened
   pane?.tellOthers(desk)
@@ -18,7 +18,7 @@ export function detailView(desk) {
   return failed !== null ? withoutPane(desk) : html`<div class="nothing-open" aria-busy="true"></div>`
 }
 
-/** Loads what shows an open key. */
+/** Load the module that shows an open key. */
 export async function prepare(desk) {
   if (loading || (failed !== null && (desk.kv.state !== "live" || Date.now() - failed < AGAIN))) return
   loading = true

@@ -1,20 +1,22 @@
-// The open key and what its reader is writing: which entry the text began from, what has become of that entry since, and
-// which `if_revision` a save has to carry. A draft is never overwritten. No DOM, no socket.
+// A draft of one key: the entry its text began from, the changes of that entry since, and the `if_revision` that a save
+// must send. A draft is never overwritten. No DOM, no socket.
 
 import { same } from "../../values.js"
 import { editorText, formatJson, isPlain, readJson } from "../shared/json-text.js"
 
 export class Draft {
-  /** The entry that the text is based on; null when there is none: then a save creates it. */
+  /** The entry that the text is based on; null when there is none, in which case a save creates it. */
   base
   text
-  /** What the text is: "json", or "text", the value itself. */
+  /** The form of the text: "json", or "text", the value itself. */
   mode
-  /** What a save makes of the expiry: null keeps it; {ttl} in seconds, null for never; {at} in milliseconds; {problem}. */
+  /**
+   * The change of the expiry on save: null keeps it; {ttl} in seconds, null for never; {at} in milliseconds; {problem}.
+   */
   expires = null
-  /** {entry, origin} once the entry has become another one while the text was being edited; entry null: deleted. */
+  /** {entry, origin} if the entry changed while the text was being edited; entry null: deleted. */
   conflict = null
-  /** What a save has sent and that is not acknowledged yet, {text, mode, expires, value}; else null. */
+  /** The content of a save that is sent and not yet acknowledged, {text, mode, expires, value}; else null. */
   saving = null
 
   #baseText
@@ -27,18 +29,18 @@ export class Draft {
     this.#rewind()
   }
 
-  /** The draft of a `record`, as it was. */
+  /** Recreate the draft of a `record`. */
   static from({ key, base, text, mode, expires }) {
     return Object.assign(new Draft(key, base), { text, mode, expires })
   }
 
-  /** What makes the same draft again: plain data. */
+  /** The draft as plain data, from which `from` recreates it. */
   get record() {
     const { key, base, text, mode, expires } = this
     return { key, base, text, mode, expires }
   }
 
-  /** Whether somebody else's value is there now, so that one has to be chosen before a save. */
+  /** Whether another author's value is now stored, so that the user must choose one before saving. */
   get mustChoose() {
     return Boolean(this.conflict?.entry)
   }
@@ -52,12 +54,12 @@ export class Draft {
     return !this.base || !this.#says(this.base.value)
   }
 
-  /** Whether there is something that nothing has been done with yet. */
+  /** Whether the draft has edits that are neither saved nor being saved. */
   get unsaved() {
     return this.edited && !this.#isSent
   }
 
-  /** The value that the text stands for: {value} or {problem}. */
+  /** The value that the text represents: {value} or {problem}. */
   get reading() {
     const { text, mode } = this
     if (this.#read.text !== text || this.#read.mode !== mode)
@@ -65,7 +67,7 @@ export class Draft {
     return this.#read.reading
   }
 
-  /** What a save must carry, so that it can never overwrite what its writer has not seen. */
+  /** The `if_revision` of a save, so that it can never overwrite a value that the user has not seen. */
   get ifRevision() {
     return this.conflict?.entry === null ? 0 : (this.base?.revision ?? 0)
   }
@@ -74,7 +76,10 @@ export class Draft {
     this.text = text
   }
 
-  /** The same text or value the other way. A text value stays one; what cannot be said as plain text stays JSON. */
+  /**
+   * Convert the text to another mode. A text value stays a text value; a value that plain text cannot express stays
+   * JSON.
+   */
   setMode(mode) {
     if (mode === this.mode) return
     const { value, problem } = this.reading
@@ -95,7 +100,7 @@ export class Draft {
     return true
   }
 
-  /** What a save sends now: {value, ifRevision, ttl}. */
+  /** Start a save and return its arguments: {value, ifRevision, ttl}. */
   send(now) {
     const { text, mode, expires, reading } = this
     this.saving = { text, mode, expires, value: reading.value }
@@ -103,7 +108,7 @@ export class Draft {
     return { value: reading.value, ifRevision: this.ifRevision, ...(expires ? { ttl } : {}) }
   }
 
-  /** A tab that is gone has sent this {value, ttl?}, and it is under way again. */
+  /** Restore a save, {value, ttl?}, that a closed tab has sent; it is being sent again. */
   resume({ value, ttl }) {
     this.mode = isPlain(value) ? "text" : "json"
     this.text = this.mode === "text" ? value : editorText(value)
@@ -111,7 +116,7 @@ export class Draft {
     this.saving = { text: this.text, mode: this.mode, expires: this.expires, value }
   }
 
-  /** Back to the entry as it is now. */
+  /** Return to the current entry. */
   discard() {
     if (this.conflict) this.#restOn(this.conflict.entry)
     this.conflict = null
@@ -119,13 +124,13 @@ export class Draft {
     this.#rewind()
   }
 
-  /** The entry is now this one (null: deleted). Returns what that meant: "same", "updated", "agrees", "conflict". */
+  /** Update to the current entry (null: deleted). Return the outcome: "same", "updated", "agrees", "conflict". */
   entryIs(entry, origin = entry?.origin) {
     const known = this.conflict ? this.conflict.entry : this.base
     if (isSame(entry, known)) return "same"
     const ours = this.saving !== null && entry !== null && same(this.saving.value, entry.value)
     if (ours || !this.textEdited || (entry && this.#says(entry.value))) {
-      const sent = ours && this.#isSent // else there was typed on while the save was under way
+      const sent = ours && this.#isSent // false if the user typed on while the save was being sent
       if (ours && this.expires === this.saving.expires) this.expires = null
       this.#restOn(entry)
       this.conflict = null
@@ -134,7 +139,7 @@ export class Draft {
       return ours ? "agrees" : "updated"
     }
     if (entry && this.base && same(entry.value, this.base.value)) {
-      // what was written again as it was hides nothing from whoever writes over it
+      // a write of the same value as before hides nothing from a user who overwrites it
       this.#restOn(entry)
       this.conflict = null
       return "updated"
@@ -143,7 +148,7 @@ export class Draft {
     return "conflict"
   }
 
-  /** Its key has another name now, with this entry. */
+  /** Follow a rename of the key, which now has this entry. */
   moveTo(key, entry) {
     this.key = key
     this.entryIs(entry)
@@ -158,7 +163,7 @@ export class Draft {
     this.discard()
   }
 
-  /** What both wrote, put together: the text is now based on theirs, too. */
+  /** Use the merged value as the text; the draft is then also based on their entry. */
   takeMerged(value) {
     this.keepMine()
     this.mode = "json"
@@ -185,7 +190,7 @@ export class Draft {
     this.mode = this.#baseMode
   }
 
-  /** What has been saved stays on the screen as it was typed. */
+  /** Keep the text as it was typed after it is saved. */
   #stay() {
     this.#baseText = this.text
     this.#baseMode = this.mode
@@ -197,7 +202,7 @@ function readText(text) {
   return { value: text }
 }
 
-/** The revision alone does not say it: a restored backup counts its own. */
+/** Compare value and revision: a restored backup counts its own revisions, so the revision alone is not enough. */
 function isSame(a, b) {
   return a && b ? a.revision === b.revision && same(a.value, b.value) : !a && !b
 }

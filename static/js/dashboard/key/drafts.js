@@ -1,5 +1,5 @@
-// What is being written in this tab, on its way to the server: saves, what a tab that is gone has left behind, and what others do to
-// those keys meanwhile. A draft ends when the server has it. No DOM.
+// The drafts of this tab on their way to the server: saves, writes left behind by closed tabs, and changes by others to
+// the same keys. A draft ends when the server has it. No DOM.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { keyText } from "../shared/pieces.js"
@@ -31,7 +31,7 @@ export class Drafts {
     return this.#shelf.drafts.map(({ record }) => record)
   }
 
-  /** Drafts of an earlier page of this tab go on here. */
+  /** Continue the drafts of an earlier page of this tab. */
   resume(records) {
     for (const record of records) this.#show(this.#shelf.keep(Draft.from(record)) ?? this.of(record.key))
   }
@@ -40,7 +40,7 @@ export class Drafts {
     return this.#shelf.of(key)
   }
 
-  /** A draft has become another one: it is kept as long as there is something in it. */
+  /** Keep a changed draft as long as it contains edits. */
   keep(draft) {
     this.#show(this.#shelf.keep(draft))
   }
@@ -49,7 +49,7 @@ export class Drafts {
     this.#show(this.#shelf.drop(key))
   }
 
-  /** Saves the draft of what is `open`; a refusal stays with it. */
+  /** Save the draft of the `open` key; an error is stored with it. */
   async save(open) {
     const { key, draft } = open
     const { value, ...options } = draft.send(this.#desk.now())
@@ -57,7 +57,7 @@ export class Drafts {
     await this.#settle(open, this.#desk.kv.set(key, value, options))
   }
 
-  /** A write that a tab which is gone has left behind is sent from here. A save is a draft again until it has arrived. */
+  /** Take over a write that a closed tab has left behind. A save is a draft again until the server has it. */
   async adopt({ verb, payload, before }, settled) {
     const { page } = this.#desk
     if (verb !== "set") return settled.catch((refusal) => page.toast(`Something that was done without a connection was refused: ${refusal.message}`))
@@ -71,7 +71,7 @@ export class Drafts {
     return undefined
   }
 
-  /** This tab has given a key another name: what is being written in it goes along. */
+  /** Move the draft of a key that this tab has renamed. */
   moved(from, to) {
     const { kv } = this.#desk
     const draft = this.of(from)
@@ -82,16 +82,16 @@ export class Drafts {
     this.keep(draft)
   }
 
-  /** The entry of a draft is this one now. */
+  /** Update a draft to its current entry. */
   learn(draft, entry, origin) {
     if (draft.entryIs(entry, origin) === "conflict") this.#desk.page.alert(conflictText(draft))
   }
 
-  /** What the client tells of a key. */
+  /** Handle a change of a key, reported by the client. */
   changed({ key, entry, origin, mine }) {
     const draft = this.#open?.key === key ? this.#open.draft : this.of(key)
     if (!draft) return
-    // whoever deletes or renames it here knows
+    // the user who deletes or renames the key here needs no alert
     if (mine && !entry) draft.entryIs(null, origin)
     else this.learn(draft, entry ?? null, origin)
     this.keep(draft)
@@ -101,13 +101,13 @@ export class Drafts {
     return this.#opened.open
   }
 
-  /** What is open, with this draft in it; or else what stands for it. */
+  /** Return the open key with this draft in it, or a stand-in if another key is open. */
   #openOf(draft) {
     if (this.#open?.key !== draft.key) return { draft, key: draft.key }
     return Object.assign(this.#open, { draft, editing: true })
   }
 
-  /** It is a draft's turn, that waited. */
+  /** Show a draft that waited behind another one of its key. */
   #show(draft) {
     if (!draft) return
     this.#openOf(draft)
@@ -128,7 +128,7 @@ export class Drafts {
       draft.saving = null
       const conflict = refusal.code === "conflict"
       if (conflict) this.learn(draft, refusal.entry ?? null)
-      // a conflict with what is here already says no more than that
+      // a conflict needs no error if the banner shows it, or if the draft has no edits left
       if (!conflict || (draft.edited && !draft.conflict)) this.#refuse(this.#open?.draft === draft ? this.#open : open, refusal)
     }
     draft.saving = null
@@ -136,7 +136,7 @@ export class Drafts {
     page.redraw()
   }
 
-  /** Something else is being written of this key: what is refused has its turn after that. */
+  /** Wait for a save of a key that has another draft; if rejected, it waits behind that draft. */
   async #settleBehind(draft, answer) {
     try {
       await answer

@@ -1,4 +1,4 @@
-// The editor of an open key: the text, what is to be said about it, its expiry, and what can be done.
+// The editor of an open key: the text, a note about it, its expiry, and the actions.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { expiresView } from "./expires.js"
@@ -47,7 +47,7 @@ function saveLabel({ kv }, draft) {
   return draft.base === null ? "Create" : "Save"
 }
 
-/** What the server said to a save; the text is still here, and can be sent again. */
+/** Render the server's error for a save; the text is kept and can be sent again. */
 function refusalView(desk, { refusal, retryAt, readOnly }) {
   if (!refusal) return nothing
   const wait = Math.ceil((retryAt - Date.now()) / 1_000)

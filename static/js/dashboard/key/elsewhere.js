@@ -1,4 +1,5 @@
-// Which keys other tabs of this browser are editing. Each tells the others when it begins and when it ends, and whoever begins asks.
+// Tracks the keys that other tabs of this browser are editing. Each tab announces when it begins and ends, and other
+// tabs that edit the same key reply to a begin.
 
 export class Elsewhere {
   #channel
@@ -7,7 +8,7 @@ export class Elsewhere {
   #tab = Math.random().toString(36).slice(2)
   #changed
 
-  /** `name` keeps users apart; `changed()` is called when `has` may answer differently. */
+  /** `name` keeps users apart; `changed()` is called when the result of `has` may have changed. */
   constructor(name, changed) {
     this.#changed = changed
     this.#channel = new BroadcastChannel(`rkv editing ${name}`)
@@ -15,12 +16,12 @@ export class Elsewhere {
     addEventListener("pagehide", () => this.editing([]))
   }
 
-  /** Whether another tab edits this key, too. Told only of keys that this tab edits. */
+  /** Whether another tab also edits this key. True only for keys that this tab edits. */
   has(key) {
     return this.#mine.has(key) && (this.#theirs.get(key)?.size ?? 0) > 0
   }
 
-  /** These are the keys that this tab edits now. */
+  /** Set the keys that this tab is editing. */
   editing(keys) {
     const now = new Set(keys)
     for (const key of this.#mine) if (!now.has(key)) this.#tell("ends", key)

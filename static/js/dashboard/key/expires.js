@@ -1,11 +1,11 @@
-// When the value is to expire: as it is, never, after a while, or at a time.
+// The expiry field: keep, never, after a duration, or at a time.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { chosenExpiry, inAnHour, remaining, units } from "./expiry.js"
 
-const choices = new WeakMap() // draft → {choice, amount, unit, at}: what stands in the fields
+const choices = new WeakMap() // draft → {choice, amount, unit, at}: the content of the fields
 
-/** `choose(expires)` is called with what the draft is to make of it. */
+/** Render the field. `choose(expires)` is called with the new `expires` of the draft. */
 export function expiresView(desk, draft, choose) {
   const now = desk.now()
   const fields = fieldsOf(draft)
@@ -45,7 +45,7 @@ function amountView({ amount, unit }, change) {
     </select>`
 }
 
-/** A draft that keeps what there is (again) begins anew. */
+/** Return the content of the fields; a draft that keeps its expiry (again) starts with the defaults. */
 function fieldsOf(draft) {
   const fields = choices.get(draft)
   if (fields && (draft.expires !== null || fields.choice === "keep")) return fields

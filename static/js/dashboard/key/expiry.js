@@ -1,11 +1,11 @@
-// When an entry expires, as people choose and read it. No DOM.
+// Expiry times as people choose and read them. No DOM.
 
 const UNITS = { seconds: 1, minutes: 60, hours: 3_600, days: 86_400 }
 const LONGEST = 100 * 365 * 86_400
 
 export const units = Object.keys(UNITS)
 
-/** "in 3 d", "in 2 h 05 min", "in 4 min 12 s", "in 9 s", or "now": counted down, so that what is soon is exact. */
+/** Return "in 3 d", "in 2 h 05 min", "in 4 min 12 s", "in 9 s" or "now": exact when the expiry is soon. */
 export function remaining(at, now) {
   const seconds = Math.ceil((Date.parse(at) - now) / 1_000)
   if (seconds <= 0) return "now"
@@ -16,7 +16,10 @@ export function remaining(at, now) {
   return `in ${Math.floor(seconds / 86_400).toLocaleString("en")} d`
 }
 
-/** What a draft makes of a choice: null keeps what is there, {ttl} in seconds or null, {at} in milliseconds, {problem}. */
+/**
+ * Return the `expires` of a draft for a choice: null keeps it, {ttl} in seconds or null, {at} in milliseconds,
+ * {problem}.
+ */
 export function chosenExpiry({ choice, amount, unit, at }, now) {
   if (choice === "keep") return null
   if (choice === "never") return { ttl: null }
@@ -36,7 +39,7 @@ function atTime(text, now) {
   return at - now > LONGEST * 1_000 ? { problem: "At most 100 years from now." } : { at }
 }
 
-/** The time in an hour, as a field for a date and a time writes it: in the local time that holds then, to the minute. */
+/** Return the time in an hour for a `datetime-local` field: in the local time valid then, to the minute. */
 export function inAnHour(now) {
   const then = now + 3_600_000
   return new Date(then - new Date(then).getTimezoneOffset() * 60_000).toISOString().slice(0, 16)

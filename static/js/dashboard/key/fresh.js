@@ -1,4 +1,4 @@
-// The form for a new key: its name, what kind of value it has, and the value.
+// The new key form: name, kind of value, and value.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { live } from "../../vendor/lit-html/directives/live.js"

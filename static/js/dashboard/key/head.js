@@ -1,4 +1,4 @@
-// The head of an open key: its name, and what can be done with it as a whole. Where there is little room, behind one button.
+// The header of an open key: its name, and the actions on the whole key; on a narrow screen they are behind one button.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { keyText, signs } from "../shared/pieces.js"
@@ -45,7 +45,7 @@ function openSheet({ currentTarget }) {
   currentTarget.nextElementSibling.showModal()
 }
 
-/** Whatever is chosen in it, and a click beside it, closes it. */
+/** Close the sheet after a choice in it, or on a click beside it. */
 function closeSheet({ target, currentTarget: sheet }) {
   if (target === sheet || target.closest("button")) sheet.close()
 }

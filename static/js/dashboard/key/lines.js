@@ -1,9 +1,9 @@
-// Text in numbered lines, JSON in its colours: a finished piece of the page, made once for each text. The numbers are drawn by the
-// style sheet, so that what is copied is the text.
+// Text as numbered lines, JSON in colours: a finished element, created once per text. The style sheet draws the
+// numbers, so that a copy contains only the text.
 
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d[\d.eE+-]*|true|false|null/g
 
-/** An element with a line for each of the text's; those whose numbers are in `changed` flash. */
+/** Return an element with one child per line; lines whose numbers are in `changed` flash. */
 export function linesOf(text, { json = false, changed = new Set() } = {}) {
   const element = document.createElement("div")
   element.className = "lines"

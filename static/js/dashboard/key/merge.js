@@ -1,12 +1,12 @@
-// Two changes of one value, put together where they do not touch the same place. No DOM.
+// Three-way merge of two changes of one value that do not touch the same place. No DOM.
 
 import { same } from "../../values.js"
 
 const NOTHING = Symbol("not there")
 
 /**
- * {value}, which has what changed between `base` and `mine` and what changed between `base` and `theirs`; null when both changed
- * the same JSON path. Objects are merged name by name, arrays item by item as long as all three are as long.
+ * Return {value} with the changes from `base` to `mine` and from `base` to `theirs`; null if both changed the same JSON
+ * path. Objects are merged member by member, arrays item by item if all three have the same length.
  */
 export function mergeJson(base, mine, theirs) {
   try {

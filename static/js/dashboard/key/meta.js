@@ -1,4 +1,4 @@
-// What the server knows about an entry.
+// The metadata of an entry.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { ago, moment } from "../shared/clock.js"

@@ -1,4 +1,4 @@
-// A key that is to be: its name, the kind of its value, and the value as it is being typed. No DOM.
+// The key that the new key form describes: its name, the kind of its value, and the value as typed. No DOM.
 
 import { problemWithKey } from "../../keys.js"
 import { Draft } from "./draft.js"
@@ -7,7 +7,7 @@ export const KINDS = ["json", "text", "number", "boolean"]
 
 export class NewKey {
   kind = "json"
-  /** Why this cannot be the name of a key, once somebody has tried; else null. */
+  /** Why this cannot be the name of a key, once the user has tried to create it; else null. */
   problem = null
 
   constructor(key) {
@@ -15,7 +15,7 @@ export class NewKey {
     this.draft = new Draft(key, null)
   }
 
-  /** A form that was begun on an earlier page, from a record of it. */
+  /** Recreate a form of an earlier page from its record. */
   static from({ kind, ...record }) {
     return Object.assign(new NewKey(record.key), { kind, draft: Draft.from(record) })
   }
@@ -25,7 +25,7 @@ export class NewKey {
     this.problem = null
   }
 
-  /** Another kind of value; what has been typed is kept where it can be one of those. */
+  /** Change the kind of the value; the typed text is kept if it is valid for that kind. */
   become(kind) {
     const { draft } = this
     if (kind !== "text" && draft.text === "") draft.mode = "json"
@@ -36,13 +36,13 @@ export class NewKey {
     this.kind = kind
   }
 
-  /** Whether what is typed is a value of this kind. */
+  /** Whether the typed text is a value of this kind. */
   get fits() {
     const { value, problem } = this.draft.reading
     return !problem && (this.kind !== "number" || typeof value === "number")
   }
 
-  /** Which part keeps it from being created, "key", "value" or "expires"; null when nothing does. `draft`: that of a key of this name. */
+  /** Return the invalid part, "key", "value" or "expires", or null. `draft`: that of an existing key of this name. */
   check(draft = null) {
     this.problem = problemWithKey(this.key) ?? (draft && "There is unsaved text for this key already.")
     if (this.problem) return "key"

@@ -1,12 +1,14 @@
-// What is to be said about a text while it is typed: whether it is JSON, what kind of value it is, how large; and which it is to be.
+// The note about a text while it is typed: whether it is JSON, its kind and size; and the choice between JSON and text.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { sizeOf } from "../shared/json-text.js"
 import { kindOf } from "../shared/preview.js"
 
-const ALMOST = 0.75 // of the limit: then it is told
+const ALMOST = 0.75 // the share of the limit from which on the size is compared with it
 
-/** `instead`: what there is to say now, whatever the text is. The paragraph stays the same one: the editor refers to it. */
+/**
+ * Render the note. `instead` replaces it, whatever the text is. The element stays the same: the editor refers to it.
+ */
 export function noteView(desk, draft, instead = null) {
   return html`<p id="editor-note">${instead ?? said(desk, draft)}</p>`
 }
@@ -26,7 +28,7 @@ function size(bytes, limit) {
   return bytes > limit ? html`<span class="bad">${of}: too large</span>` : of
 }
 
-/** JSON or Text, as two buttons of which one is down. */
+/** Render the choice between JSON and text, as two toggle buttons. */
 export function modeView({ mode }, choose) {
   const one = (name, title) => html`<button type="button" aria-pressed=${String(mode === name)} @click=${() => choose(name)}>${title}</button>`
   return html`<div class="segments" role="group" aria-label="Write it as">${one("json", "JSON")}${one("text", "Text")}</div>`

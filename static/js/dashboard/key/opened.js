@@ -1,4 +1,4 @@
-// The open key, its draft, and the drafts of keys that were left with unsaved text; a new key, too. No DOM.
+// The open key with its draft, the drafts of keys that were left with unsaved text, and the new key form. No DOM.
 
 import { problemWithKey } from "../../keys.js"
 import { remove, restore } from "./deeds.js"
@@ -8,19 +8,22 @@ import { NewKey } from "./new-key.js"
 
 export class Opened {
   /**
-   * The open key: {key, draft, answer, created, editing, caret, formatted, refusal, retryAt, readOnly}. `answer` is the server's to
-   * `get`: {asking}, {known}, {missing, deleted_at} or {refusal}; `created` is when it says that the entry was created; `editing`
-   * whether the value is in the editor, `caret` where one begins; `formatted` whether a long value is to be read formatted; `refusal`
-   * that of a save, `retryAt` when it may be tried again, in milliseconds; `readOnly` whether it says that there is no use.
+   * The open key: {key, draft, answer, created, editing, caret, formatted, refusal, retryAt, readOnly}.
+   * - `answer`: the server's response to `get`: {asking}, {known}, {missing, deleted_at} or {refusal}.
+   * - `created`: when the entry was created, according to that response.
+   * - `editing`: whether the value is in the editor; `caret`: the initial position in it.
+   * - `formatted`: whether a long value is shown formatted.
+   * - `refusal`: the error of a save; `retryAt`: when it may be retried, in milliseconds; `readOnly`: whether the error
+   *   means that a retry is pointless.
    */
   open = null
-  /** The NewKey of the form for one. */
+  /** The NewKey of the new key form. */
   fresh = null
 
   #desk
   #kv
   #drafts
-  #aside = [] // forms for a new key that were left with something in them
+  #aside = [] // new key forms that were left with text in them
 
   constructor(desk) {
     this.#desk = desk
@@ -32,17 +35,17 @@ export class Opened {
     return this.#desk.page
   }
 
-  /** Unsaved text, for a page that is about to go: [{key, text}]. */
+  /** Unsaved text, for a page that is about to close: [{key, text}]. */
   get unsaved() {
     return [...this.#drafts.edited, ...this.#begun.map(({ key, draft }) => ({ key, text: draft.text }))]
   }
 
-  /** The same as plain data, to be kept beyond this page: see `resume`. */
+  /** The same as plain data, to be stored beyond this page: see `resume`. */
   get records() {
     return [...this.#drafts.records, ...this.#begun.map(({ key, kind, draft }) => ({ ...draft.record, key, kind }))]
   }
 
-  /** Unsaved text of an earlier page of this tab. */
+  /** Restore the unsaved text of an earlier page of this tab. */
   resume(records) {
     this.#drafts.resume(records.filter(({ kind }) => !kind))
     for (const record of records.filter(({ kind }) => kind)) this.#aside.push(NewKey.from(record))
@@ -51,12 +54,14 @@ export class Opened {
     this.#page.toast(what, keys.length === 1 && !records[0].kind ? { label: "Open", run: () => this.openKey(keys[0]) } : null)
   }
 
-  /** Whether something was typed that nothing has been done with yet. */
+  /** Whether there is typed text that is neither saved nor being saved. */
   get typed() {
     return this.#drafts.unsaved || this.#begun.length > 0
   }
 
-  /** Unsaved texts that no row leads to: [{key, open()}], of keys that are not there, and of new keys that were left. */
+  /**
+   * Unsaved texts without a row in the list: [{key, open()}], of keys that do not exist and of new keys that were left.
+   */
   get strays() {
     const drafts = this.#drafts.edited.filter(({ key }) => key !== this.open?.key && !this.#desk.browse.rows.has(key))
     const begun = this.fresh ? [] : this.#aside.slice(-1)
@@ -79,7 +84,7 @@ export class Opened {
 
   // --- opening ---
 
-  /** Opens a key; the tab's own entry shows at once, the server's answer when it comes. */
+  /** Open a key: show the tab's own entry at once, and the server's response when it arrives. */
   openKey(key, { focus = true } = {}) {
     this.#page.go({ page: "keys", key, tab: "value", from: null, to: null })
     if (focus) this.#page.focus("detail")
@@ -92,7 +97,9 @@ export class Opened {
     this.#page.focus("list", key)
   }
 
-  /** The form for a new key: the one that was left, or one whose name begins with the folder that one is in; or for this `key`. */
+  /**
+   * Show the new key form: the one that was left, or one that starts with the current folder, or one for this `key`.
+   */
   startNew(key = null) {
     this.#page.go({ page: "keys", key: null, tab: "value", from: null, to: null })
     this.fresh ??= (key === null && this.#aside.pop()) || new NewKey(this.#desk.route.prefix)
@@ -101,7 +108,7 @@ export class Opened {
     this.#page.redraw()
   }
 
-  /** No new key after all. */
+  /** Cancel the new key. */
   cancel() {
     this.fresh = null
     this.close()
@@ -112,7 +119,7 @@ export class Opened {
     this.fresh = null
   }
 
-  /** The address says which key is open. */
+  /** Open the key that the address names. */
   follow({ key }) {
     if (key === null) return (this.open = null)
     if (this.open?.key === key) return
@@ -123,14 +130,14 @@ export class Opened {
     if (!problem) this.#ask(this.open)
   }
 
-  /** The tab holds everything for the first time. */
+  /** Called when the tab holds the whole space for the first time. */
   begin() {
     if (this.open?.answer.asking) this.#ask(this.open)
   }
 
   // --- editing ---
 
-  /** From reading to editing, at this place in the text. */
+  /** Switch from reading to editing, with the caret at this position. */
   edit({ caret = null } = {}) {
     if (!this.open || this.open.answer.refusal || this.open.readOnly) return
     this.#page.go({ tab: "value", from: null, to: null }, { replace: true })
@@ -140,7 +147,7 @@ export class Opened {
     this.#page.redraw()
   }
 
-  /** Back to reading; a draft stays one. */
+  /** Switch back to reading; the draft is kept. */
   read() {
     this.open.editing = false
     this.#page.focus("detail")
@@ -159,7 +166,7 @@ export class Opened {
     this.#change((draft) => (draft.expires = expires))
   }
 
-  /** Formats what is being edited, or shows a long value formatted. */
+  /** Format the text in the editor, or show a long value formatted. */
   format() {
     if (!this.open) return
     if (this.open.editing || !this.open.draft.base) return this.#change((draft) => draft.format())
@@ -172,7 +179,7 @@ export class Opened {
     if (!this.open.draft.edited) this.read()
   }
 
-  // The ways out of the `conflict` that is shown. Another one may have come up since: then it is for the reader to see first.
+  // The resolutions of the `conflict` that is shown. A newer conflict is shown to the user first.
 
   keepMine(conflict) {
     if (!this.#isAbout(conflict)) return undefined
@@ -185,7 +192,7 @@ export class Opened {
     if (this.#isAbout(conflict)) this.discard()
   }
 
-  /** `value` holds what both changed; it is looked at before it is saved. */
+  /** Put `value`, which holds both changes, into the editor; the user reviews it before saving. */
   takeMerged(value, conflict) {
     if (!this.#isAbout(conflict)) return
     this.#change((draft) => draft.takeMerged(value))
@@ -193,7 +200,7 @@ export class Opened {
     this.#page.focus("editor")
   }
 
-  /** Saves what is typed; on a conflict both stay, and the reader chooses. */
+  /** Save the draft; on a conflict both versions are kept, and the user chooses. */
   async save() {
     if (this.fresh) return this.#create()
     if (!this.open) return
@@ -212,7 +219,7 @@ export class Opened {
     this.#page.redraw()
   }
 
-  /** Saves what is typed as a text value, for what is not JSON. */
+  /** Save the text as a text value, for text that is not JSON. */
   saveAsText() {
     const { text } = this.open.draft
     this.#change((draft) => draft.setMode("text"))
@@ -221,14 +228,14 @@ export class Opened {
     return this.save()
   }
 
-  /** Deletes a key, with a way back: the `entry` that is shown. */
+  /** Delete a key if it still holds the `entry` that is shown; the user can undo it. */
   async remove(key, entry) {
     if (!(await remove(this.#desk, key, entry))) return
     this.#drafts.drop(key)
     if (this.open?.key === key) this.close()
   }
 
-  /** Brings the value of a deleted key back. */
+  /** Restore the value of a deleted key. */
   restore(key) {
     return restore(this.#desk, key)
   }
@@ -260,7 +267,7 @@ export class Opened {
     const missing = this.fresh.check(this.#drafts.of(key))
     this.#page.redraw()
     if (missing) return this.#page.focus({ key: "new", value: "new value", expires: "expires-value" }[missing])
-    // From here on it is a draft like any other, of a key that is not there: a save of it says `if_revision: 0`.
+    // From here on it is an ordinary draft of a key that does not exist: a save sends `if_revision: 0`.
     this.fresh = null
     draft.key = key
     this.open = { key, draft, answer: { known: true }, editing: true }
@@ -269,7 +276,7 @@ export class Opened {
     return this.save()
   }
 
-  // --- what the client tells ---
+  // --- events of the client ---
 
   changed(facts) {
     for (const fact of facts) {
@@ -284,7 +291,7 @@ export class Opened {
     open.again = false
     try {
       const entry = await this.#kv.fetch(open.key)
-      // A push may have overtaken the answer, and the tab never goes back.
+      // A push may have overtaken the response, and the tab never goes back to an older revision.
       const held = this.#kv.entry(open.key)
       if (held?.revision === entry.revision || entry.revision > this.#kv.position.revision) {
         this.#drafts.learn(open.draft, entry)
@@ -304,7 +311,7 @@ export class Opened {
   #follow({ entry }) {
     this.open.answer = entry ? { known: true } : { missing: true }
     this.open.refusal = null
-    // A push does not say when the entry was created.
+    // A push does not contain the creation time.
     if (!entry) this.open.created = undefined
     this.#ask(this.open)
   }

@@ -1,4 +1,4 @@
-// An open key: its head, its tabs, and in them its value, its history and how to use it from elsewhere.
+// The view of an open key: its header and its tabs, value, history and usage snippets.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { ago } from "../shared/clock.js"
@@ -15,7 +15,7 @@ export { freshView } from "./fresh.js"
 await stylesheet("/static/css/key.css")
 
 const TABS = { value: "Value", history: "History", use: "Use it" }
-// What is loaded when its tab is looked at for the first time: (desk, key, route) → view.
+// Lazily loaded tabs: (desk, key, route) → view.
 const LATER = {
   history: async () => (await import("../past/history.js")).historyView,
   use: async () => {
@@ -23,11 +23,11 @@ const LATER = {
     return ({ kv }, key) => useItView({ key, value: kv.entry(key)?.value })
   },
 }
-const panels = {} // the views that have been loaded, or "failed"
+const panels = {} // the loaded views, or "failed"
 
 let elsewhere = null
 
-/** Whatever is shown now: which keys are being edited here, for other tabs to know. */
+/** Tell other tabs which keys are being edited here, independent of the current view. */
 export function tellOthers(desk) {
   elsewhere ??= new Elsewhere(desk.page.username, () => desk.redraw())
   elsewhere.editing(desk.opened.edited)
@@ -60,7 +60,7 @@ function show(desk, tab) {
   desk.page.go({ tab, from: null, to: null })
 }
 
-/** The arrows go from tab to tab, as the APG has it. */
+/** Move from tab to tab with the arrow keys, as the APG describes. */
 function arrowed(event, desk) {
   const names = Object.keys(TABS)
   const at = names.indexOf(desk.route.tab)

@@ -1,4 +1,4 @@
-// Where drafts lie: one for each key in which something is not saved, and those that wait until such a one is done. No DOM.
+// The draft store: one draft per key with unsaved text, and those that wait behind another draft of their key. No DOM.
 
 export class Shelf {
   #drafts = new Map()
@@ -8,17 +8,17 @@ export class Shelf {
     return [...this.#drafts.keys()]
   }
 
-  /** What is not on the server yet: [{key, text}]. */
+  /** Drafts that are not on the server yet: [{key, text}]. */
   get edited() {
     return [...this.#drafts.values(), ...this.#waiting].filter((draft) => draft.edited).map(({ key, text }) => ({ key, text }))
   }
 
-  /** Those that nothing has been done with yet. */
+  /** The drafts with edits that are neither saved nor being saved. */
   get drafts() {
     return [...this.#drafts.values(), ...this.#waiting].filter((draft) => draft.unsaved)
   }
 
-  /** Whether there is any that nothing has been done with yet. */
+  /** Whether any draft has edits that are neither saved nor being saved. */
   get unsaved() {
     return this.#waiting.length > 0 || [...this.#drafts.values()].some((draft) => draft.unsaved)
   }
@@ -27,7 +27,7 @@ export class Shelf {
     return this.#drafts.get(key)
   }
 
-  /** Keeps a draft as long as there is something in it, behind another one of its key; returns the one whose turn it is then, if any. */
+  /** Keep a draft as long as it has edits, behind an earlier one of its key; return the next waiting draft, if any. */
   keep(draft) {
     const there = this.#drafts.get(draft.key)
     if (!draft.edited && draft.saving === null) return there === draft ? this.drop(draft.key) : null
@@ -36,7 +36,7 @@ export class Shelf {
     return null
   }
 
-  /** Lets that of a key go, and returns the one whose turn it is then, or null. */
+  /** Drop the draft of a key, and return the next one that waited, or null. */
   drop(key) {
     this.#drafts.delete(key)
     const next = this.#waiting.find((draft) => draft.key === key) ?? null

@@ -1,5 +1,5 @@
-// What one types into: a text box, at once; and CodeMirror in its place as soon as it has been loaded, unless a plain one is
-// preferred, the text is long, or fingers type. A text box is all there is where it cannot be loaded.
+// The input area of the editor: a text box at once, replaced by CodeMirror when that is loaded, unless the user prefers
+// a plain one, the text is long, or the pointer is a finger. If CodeMirror cannot be loaded, the text box stays.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { live } from "../../vendor/lit-html/directives/live.js"
@@ -7,20 +7,20 @@ import { repeat } from "../../vendor/lit-html/directives/repeat.js"
 import { setting } from "../../settings.js"
 import { LONG } from "../shared/json-text.js"
 
-const kinds = new WeakMap() // draft → "plain" or "code"; what one types into does not change because the text has grown
-let code = null // the loading of CodeMirror; then true, or false when it failed
-let composing = false // an input method is at work: not the moment to take its box away
+const kinds = new WeakMap() // draft → "plain" or "code"; a growing text does not change it
+let code = null // the promise that loads CodeMirror; then true, or false when it failed
+let composing = false // an input method is active: its box must not be replaced now
 
-/** `typed(text)` is called with every change; `caret`: where to begin, if that is known. */
+/** Render the input area. `typed(text)` is called with every change; `caret`: the initial position, if known. */
 export function surfaceView(desk, { draft, label, typed, caret = null, placeholder = "" }) {
   const { text, reading, mode } = draft
   const problem = text === "" && !draft.base ? undefined : reading.problem
-  // what there is one reads from the top; what one has just written, one goes on with
+  // an existing value is read from the top; a new text continues at its end
   const what = { text, mode, problem, label, typed, caret: caret ?? (draft.base ? 0 : text.length), placeholder }
   return repeat([draft], (draft) => draft, () => (isCode(desk, draft) ? codeView(what) : boxView(what)))
 }
 
-/** Whether the text is long and in a plain box only for that. */
+/** Whether the text is in a plain box only because it is long. */
 export function couldBeCode(draft) {
   return wanted() && code !== false && kinds.get(draft) === "plain"
 }
@@ -59,7 +59,7 @@ function codeView({ text, mode, problem, label, typed, caret, placeholder }) {
     </div>`
 }
 
-/** What the box that it replaces knows: where one was. */
+/** Return the selection of the box that the editor replaces. */
 function handover(caret) {
   const box = document.activeElement
   if (box?.id !== "editor" || !(box instanceof HTMLTextAreaElement)) return { start: caret, end: caret, focus: false }

@@ -1,4 +1,5 @@
-// The value of an open key, to be read: formatted and in colours, or as it is when it is long. Editing is one step away.
+// The value of an open key in read mode: formatted and coloured, or plain if it is long. One step switches to the
+// editor.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { diffLines } from "../shared/diff.js"
@@ -35,7 +36,7 @@ function waysToShow(desk, open) {
     </div>`
 }
 
-let last = null // what is shown: {open, value, formatted, asJson, text, element, note, plain}
+let last = null // the value that is shown: {open, value, formatted, asJson, text, element, note, plain}
 
 function shownOf(open) {
   const { formatted = false, asJson = false } = open
@@ -44,7 +45,7 @@ function shownOf(open) {
   return (last = { open, value, formatted, asJson, ...made(value, formatted, asJson, changedSince(open)) })
 }
 
-/** Which lines are others than before, when this value has come while one was reading: told by the new text. */
+/** Return a function from the new text to the numbers of the lines that changed while the user was reading. */
 function changedSince(open) {
   const before = last?.open === open && !last.plain ? last.text : null
   return (text) => (before === null ? new Set() : new Set(diffLines(before, text).filter(({ op }) => op === "new").map(({ to }) => to)))
@@ -80,7 +81,7 @@ function entered(event, desk) {
   desk.opened.edit()
 }
 
-/** Where in the text the pointer is. */
+/** Return the position of the pointer in the text. */
 function caretAt({ clientX, clientY, currentTarget }) {
   const place = document.caretPositionFromPoint?.(clientX, clientY)
   if (!place || !currentTarget.contains(place.offsetNode)) return null

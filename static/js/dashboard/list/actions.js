@@ -1,5 +1,5 @@
-// What can be done with one key, a folder or many keys at once. All of it can be undone as one thing, none of it overwrites what
-// somebody else has written meanwhile. Loaded when it is first needed.
+// Actions on one key, a folder or many keys. Each can be undone as one action, and none overwrites a concurrent write.
+// Loaded when first needed.
 
 import { html, render } from "../../vendor/lit-html/lit-html.js"
 import { count, keyText } from "../shared/pieces.js"
@@ -7,20 +7,22 @@ import { count, keyText } from "../shared/pieces.js"
 const BATCH = 128 // ops in one write
 const WRITE = 1_000 // keys in one write under a prefix
 
-/** How these keys are called: the one, the folder, or so many. */
+/** Return the name of these keys: the key, the folder, or their number. */
 export function nameOf({ keys, folder = null }) {
   if (folder !== null) return html`<b class="mono">${keyText(folder)}</b>`
   return keys.length === 1 ? html`<b class="mono">${keyText(keys[0])}</b>` : count(keys.length, "key", "keys")
 }
 
-/** Deletes what is shown, and nothing newer. `what`: {keys, folder}; the `folder` is given when these are all that is in it. */
+/**
+ * Delete the entries that are shown, and nothing newer. `what`: {keys, folder}; `folder` if these are all of its keys.
+ */
 export async function remove(desk, what) {
   const { kv, browse, opened, undo, page } = desk
   const { keys, folder = null } = what
   if (keys.length === 1 && folder === null) return opened.remove(keys[0], browse.entry(keys[0]))
   if (keys.length > WRITE && !(await agreed(desk, what))) return
   const focused = browse.rows.indexOf(browse.current)
-  // as one sees it now: a later write may wait for a connection
+  // with the revisions as shown: a later write may wait for a connection
   const ops = keys.filter((key) => browse.entry(key)).map((key) => ({ op: "delete", key, ifRevision: browse.entry(key).revision }))
   const byName = folder !== null && ops.length > BATCH && ops.length <= WRITE && kv.state === "live" && !browse.paused
   const done = await inWrites(byName ? [() => kv.deletePrefix(folder)] : inBatches(kv, ops))
@@ -34,7 +36,7 @@ export async function remove(desk, what) {
   tell(desk, done, "deleted")
 }
 
-/** Whether so much is really to be deleted: an undo of it takes its time. */
+/** Ask before deleting this many keys: undoing it takes a while. */
 function agreed(desk, what) {
   const place = desk.page.dialogs
   return new Promise((resolve) => {
@@ -58,7 +60,7 @@ function agreed(desk, what) {
   })
 }
 
-/** Moves or copies; `to(key)` is where each key goes, `from` and `into` say the same for a folder or a single key. */
+/** Move or copy; `to(key)` is the new key, `from` and `into` are the same for a folder or a single key. */
 export async function transfer(desk, { keys, folder = null, copying, to, from, into }) {
   const { kv, browse, opened, undo, page } = desk
   const single = from !== undefined && keys.length <= WRITE
@@ -81,7 +83,7 @@ export async function transfer(desk, { keys, folder = null, copying, to, from, i
   return done
 }
 
-/** Why these keys cannot go there: the keys that are taken. Nothing is ever written over. */
+/** Return the target keys that exist already. Nothing is ever overwritten. */
 export function taken(desk, keys, to) {
   return keys.map(to).filter((key) => desk.kv.held(key))
 }
@@ -92,7 +94,7 @@ export function tell(desk, { refusal, revisions }, verb) {
   desk.page.toast(revisions.length > 0 ? `Only a part was ${verb}: ${moved}` : `Nothing was ${verb}: ${moved}`)
 }
 
-/** One write after the other, until one is refused: {revisions, refusal}. */
+/** Perform the writes one after the other, until one is rejected: {revisions, refusal}. */
 async function inWrites(writes) {
   const revisions = []
   try {
@@ -104,12 +106,12 @@ async function inWrites(writes) {
   }
 }
 
-/** Batches that fit, each made when it is its turn: `ops(item)` sees what has changed meanwhile. */
+/** Yield batches within the limits, each created when it is sent: `ops(item)` sees the changes until then. */
 function* inBatches(kv, items, ops = (op) => [op]) {
   for (const part of kv.parts(items, ops)) yield () => kv.batch(part)
 }
 
-/** A file of these keys and their values, as JSON that an import takes. */
+/** Download these keys and their values as a JSON file that can be imported. */
 export function download(desk, keys, name = "keys") {
   const values = Object.create(null)
   for (const key of keys) values[key] = desk.kv.held(key)?.value
@@ -133,7 +135,7 @@ const SAMPLE = {
   readme: "A value is any JSON: text, numbers, true and false, null, lists and objects.",
 }
 
-/** A small tree to play with, in one write. */
+/** Write sample data: a small tree, in one write. */
 export async function loadSample(desk) {
   const done = await inWrites([() => desk.kv.batch(Object.entries(SAMPLE).map(([key, value]) => ({ op: "set", key, value, ifRevision: 0 })))])
   if (done.refusal) return tell(desk, done, "written")

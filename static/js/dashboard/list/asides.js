@@ -1,11 +1,11 @@
-// What stands in for the rows where there are none, what stands above them while something happens, and the way to the folder that is
-// shown.
+// The parts around the rows: breadcrumbs of the folder that is shown, the empty state, and notices above and below the
+// rows.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { asOf } from "../shared/hours.js"
 import { count, keyText, signs } from "../shared/pieces.js"
 
-/** The way from the top to the folder that is shown. */
+/** Render the breadcrumbs of the folder that is shown. */
 export function crumbs({ browse, page }) {
   const { prefix } = browse.rows.view
   const names = prefix.match(/[^/]*\/|[^/]+$/g)
@@ -36,7 +36,10 @@ export function emptyNotice(desk) {
     </div>`
 }
 
-/** What happens meanwhile, above the rows, so that it moves none of them. `toTop()` puts held rows in order, and shows those that have changed. */
+/**
+ * Render notices above the rows, in a place that moves no row. `toTop()` sorts the held rows, and shows the changed
+ * ones.
+ */
 export function news(desk, toTop) {
   const { browse, opened } = desk
   const { rows, marks, unsent } = browse
@@ -50,7 +53,7 @@ export function news(desk, toTop) {
     ${quarantineChip(desk)}`
 }
 
-/** Writes that are not sent by themselves any more; the dialog says what can be done. */
+/** Render the number of writes that are no longer sent automatically; the dialog offers what can be done. */
 function quarantineChip(desk) {
   const { length } = desk.kv.quarantined
   if (length === 0) return nothing
@@ -63,7 +66,7 @@ function awayChip(browse) {
   return html`<button type="button" class="chip" id="away" aria-pressed=${String(only)} @click=${() => browse.showAway(!only)}>${only ? "Show all keys again" : `${count(browse.away.size, "key", "keys")} changed while you were away`}</button>`
 }
 
-/** Below the rows, so that it moves none of them. */
+/** Render the offline notice, below the rows, so that it moves none of them. */
 export function offlineNotice({ kv, synced, lastLive }) {
   const since = synced && lastLive ? `This is how it was ${asOf(lastLive)}. ` : ""
   return html`<p class="offline"><strong>Offline.</strong> ${since}What you save is kept in this ${kv.keepsPending ? "browser" : "tab"} until the connection is back.</p>`

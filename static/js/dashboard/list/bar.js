@@ -1,4 +1,4 @@
-// The bar below the list, while keys are ticked.
+// The bulk action bar below the list, while keys are selected.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { download, remove } from "./actions.js"
@@ -9,7 +9,7 @@ export function barView(desk) {
   const { selection } = browse
   const clear = ({ detail: clicks }) => {
     selection.clear()
-    // the button goes, and with it the focus of whoever came by the keyboard
+    // the button disappears, and with it the keyboard focus
     if (!clicks) page.focus("list")
     desk.redraw()
   }

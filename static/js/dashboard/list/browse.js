@@ -1,4 +1,4 @@
-// What the list shows: which keys, in which order, what is new about them, and which are ticked. No DOM.
+// The model of the list: the keys, their order, highlighted changes, and the selection. No DOM.
 
 import { choose, setting } from "../../settings.js"
 import { whoWrote } from "../shared/origins.js"
@@ -8,9 +8,9 @@ import { Rows } from "./rows.js"
 import { Selection } from "./selection.js"
 import { folderRow } from "./tree.js"
 
-const MANY = 500 // facts at once, above which the rows are made anew
-const FEW = 5_000 // matches that one can look through
-const SLICE = 10 // milliseconds of making ready for a search, before something else has its turn
+const MANY = 500 // facts at once, above which the rows are rebuilt
+const FEW = 5_000 // matches up to which folders are unfolded
+const SLICE = 10 // milliseconds of search preparation before other work gets a turn
 
 export class Browse {
   rows = new Rows(
@@ -19,26 +19,26 @@ export class Browse {
   )
   marks = new Marks()
   selection = new Selection()
-  current = null // the row that Tab leads to
-  unsent = new Set() // keys that a waiting write touches
-  away = new Set() // keys that others changed while we were offline
-  held = new Set() // keys that others changed since the rows have not been put in order again
+  current = null // the row with the tab stop
+  unsent = new Set() // keys of waiting writes
+  away = new Set() // keys that others changed while this tab was offline
+  held = new Set() // keys that others changed since the rows were last sorted
 
   #desk
   #folders
-  #closed = new Set() // folders that were closed among the matches of this filter
-  #leaving = new Set() // keys that are gone and whose rows are just fading
-  #still = null // what waits, while the list stands still
-  #equipped = false // whether what finds and orders keys has been loaded
-  #making = false // whether the texts for a search are being made
-  #due = null // a timer, while the rows rest
+  #closed = new Set() // folders that the user closed among the matches of this filter
+  #leaving = new Set() // deleted keys whose rows are fading out
+  #still = null // the changes held back while the list is paused
+  #equipped = false // whether the search and sort modules are loaded
+  #making = false // whether the texts for a search are being created
+  #due = null // timer until the rows may be rebuilt
 
   constructor(desk) {
     this.#desk = desk
     this.#folders = new Folders(recall(desk.page.username))
   }
 
-  /** The entry of a key, as the list shows it. */
+  /** Return the entry of a key as the list shows it. */
   entry(key) {
     const waiting = this.#still?.facts.get(key)
     return waiting ? waiting.old : this.#desk.kv.held(key)
@@ -54,13 +54,13 @@ export class Browse {
     this.#desk.page.go({ q }, { replace: true, soon: true })
   }
 
-  /** "tree" or "list", now and the next time. */
+  /** Set the view, "tree" or "list", now and as the default. */
   setView(view) {
     choose("view", view)
     this.#desk.page.go({ view }, { replace: true })
   }
 
-  /** Shows only what changed while we were away, or everything again. */
+  /** Show only the keys that changed while this tab was offline, or all keys again. */
   showAway(only) {
     if (!only) this.away.clear()
     this.rows.show({ only: only ? this.away : null })
@@ -77,7 +77,7 @@ export class Browse {
     if (this.rows.partial || sort !== "key") this.prepareSearch()
   }
 
-  /** Makes ready for a search in the values, a slice at a time. */
+  /** Prepare a search in the values, one slice at a time. */
   async prepareSearch() {
     if (this.#making) return
     this.#making = true
@@ -87,19 +87,19 @@ export class Browse {
       if (this.rows.partial) this.rows.make()
       this.#desk.redraw()
     } catch {
-      // without a connection; the next search asks again
+      // without a connection; the next search tries again
     }
     this.#making = false
   }
 
-  /** What finds and orders keys. */
+  /** Load the search and sort modules. */
   async loadRest() {
     if (this.#equipped) return
     this.rows.equip(await import("./finding.js"))
     this.#equipped = true
   }
 
-  /** Opens or closes a folder; without `open` the other way round. */
+  /** Open or close a folder; without `open`, toggle it. */
   toggle(folder, open = !this.rows.shows(this.rows.indexOf(folderRow(folder)))) {
     if (!this.#unfolds(this.rows.keys.length)) {
       this.#folders.choose(folder, open)
@@ -115,18 +115,18 @@ export class Browse {
     this.ticked()
   }
 
-  /** Others are ticked than before. */
+  /** Handle a change of the selection. */
   ticked() {
     this.#desk.page.say(`${this.selection.size} selected`)
     this.#desk.redraw()
   }
 
-  /** Whether so many matches are shown without asking which folders are open. */
+  /** Whether this number of matches is shown with all folders unfolded. */
   #unfolds(count) {
     return this.rows.filtering && count <= FEW
   }
 
-  /** What a history entry keeps of it. */
+  /** The part of the list's state that a history entry stores. */
   get place() {
     return { open: this.#folders.chosen, ticked: this.selection.keys.slice(0, MANY) }
   }
@@ -137,9 +137,9 @@ export class Browse {
     this.rows.make()
   }
 
-  // --- what becomes of it ---
+  // --- changes ---
 
-  /** These facts have become true; `first`: with the first sync, before which there was nothing. */
+  /** Apply these facts; `first`: they come from the first sync. */
   changed(facts, first) {
     this.#apply(this.#still?.hold(facts) ?? facts, first)
   }
@@ -152,7 +152,7 @@ export class Browse {
     this.rows.settle(Infinity)
   }
 
-  /** Makes the rows anew if that is due. While they are `used`, by pointer or focus, an order of time stays as it is. */
+  /** Rebuild the rows if due. While they are `used`, by pointer or focus, an order by time is not updated. */
   settle(used) {
     if (used && this.held.size > 0) return
     const wait = this.rows.settle(performance.now())
@@ -170,18 +170,18 @@ export class Browse {
     this.#desk.redraw()
   }
 
-  // --- standing still ---
+  // --- pausing ---
 
   get paused() {
     return this.#still !== null
   }
 
-  /** How many keys have changed since the list stands still. */
+  /** The number of keys that have changed since the list was paused. */
   get waiting() {
     return this.#still?.facts.size ?? 0
   }
 
-  /** Lets the list stand still, or move on with all that has changed. */
+  /** Pause the list, or resume it and apply the held changes. */
   async pause() {
     const { Still } = await import("./still.js")
     const still = this.#still
@@ -213,7 +213,7 @@ export class Browse {
     this.#leaving.delete(key)
     if (entry) return this.rows.add(key)
     if (mine || !this.rows.has(key)) return this.#dropRow(key)
-    // Deleted elsewhere: the row stays for a moment, so that one sees what has gone.
+    // Deleted elsewhere: the row stays for a moment, so that the user sees which key was deleted.
     this.#leaving.add(key)
     setTimeout(() => this.#leaving.delete(key) && this.#dropRow(key), LEAVING)
   }

@@ -1,10 +1,12 @@
-// The divider between list and key: dragged, or moved by the arrow keys; its place is remembered.
+// The splitter between list and key: dragged, or moved by the arrow keys; its position is stored.
 
 const NAME = "rkv-list-width"
 const STEP = 16
 const LEAST = 260
 
-/** Makes `divider` move the end of `list`, whose width goes to the parent of both as `--list-width`; first to where it was left. */
+/**
+ * Make `divider` resize `list`. The width is set as `--list-width` on the parent of both, initially to the stored one.
+ */
 export function divide(divider, list) {
   const desk = divider.parentElement
   const most = () => Math.max(LEAST, desk.clientWidth - 360)
@@ -20,7 +22,7 @@ export function divide(divider, list) {
     try {
       localStorage.setItem(NAME, width)
     } catch {
-      // then it lasts as long as the page
+      // then the width lasts as long as the page
     }
   }
   const dragged = (event) => {

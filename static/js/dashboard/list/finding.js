@@ -1,4 +1,4 @@
-// What finds and orders keys, in one piece: loaded when something is first looked for.
+// Search and sort in one lazily loaded bundle.
 
 export { inOrder } from "./order.js"
 export { Texts } from "./search.js"

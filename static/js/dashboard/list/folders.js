@@ -1,20 +1,21 @@
-// Which folders are open: as it was chosen, else small ones are. This browser remembers it, but not for whoever signs in after them. No DOM.
+// The open state of folders: as the user chose, otherwise small ones are open. Stored in this browser, for one user
+// only. No DOM.
 
-const SMALL = 100 // keys in a folder that is open by itself
-const FEW = 1_000 // keys in all, up to which any is
-const MOST = 500 // that are remembered
+const SMALL = 100 // keys up to which a folder is open by default
+const FEW = 1_000 // keys in total up to which that applies
+const MOST = 500 // remembered choices
 const NAME = "rkv-folders"
 
 export class Folders {
-  #open = new Map() // folder → whether it is open, as it was when we first saw it or as it was chosen
+  #open = new Map() // folder → whether it is open, by default at first sight or as chosen
   #chosen
 
-  /** `chosen`: {folder: whether it is open}, as `chosen` tells it. */
+  /** `chosen`: {folder: whether it is open}, as the property `chosen` returns it. */
   constructor(chosen = {}) {
     this.chosen = chosen
   }
 
-  /** Whether a folder is open that holds `count` of `of` keys. It stays so, whatever comes into it. */
+  /** Whether a folder with `count` of `of` keys is open. The result is kept when keys are added. */
   isOpen(folder, count, of) {
     const known = this.#open.get(folder)
     if (known !== undefined) return known
@@ -40,13 +41,13 @@ export class Folders {
   }
 }
 
-/** {folder: whether it is open}, as this user left it. */
+/** Return {folder: whether it is open}, as this user left it. */
 export function recall(user) {
   try {
     const kept = JSON.parse(localStorage.getItem(NAME) ?? "{}")
     return kept?.user === user && kept.open instanceof Object ? kept.open : {}
   } catch {
-    return {} // storage may be switched off, or hold something else
+    return {} // storage may be switched off, or contain other data
   }
 }
 
@@ -54,6 +55,6 @@ export function remember(user, open) {
   try {
     localStorage.setItem(NAME, JSON.stringify({ user, open }))
   } catch {
-    // then it lasts as long as the page
+    // then the state lasts as long as the page
   }
 }

@@ -1,4 +1,4 @@
-// What pointer and keyboard do in the list. It comes with the first sign of a person.
+// Pointer and keyboard input of the list. Loaded with the first input.
 
 import { setting } from "../../settings.js"
 import { divide } from "./divider.js"
@@ -21,7 +21,7 @@ export class Hands {
     const { grid } = list
     this.#press.listen(grid)
     grid.addEventListener("dblclick", (event) => this.#clickedTwice(event))
-    // Shift and the pointer draw a range of rows, not of text.
+    // Shift-click selects a range of rows, not of text.
     grid.addEventListener("mousedown", (event) => event.shiftKey && event.preventDefault())
   }
 
@@ -49,7 +49,7 @@ export class Hands {
 
   keydown(event) {
     if (event.target.id === "filter") return this.#filterKey(event)
-    // Keys that had to wait for us are for the row that the ones before have led to.
+    // Key events queued while this module was loading apply to the row that has the focus by now.
     const row = (document.activeElement ?? event.target).closest("[role=row]")
     const { browse, page } = this.#desk
     if (!row || event.altKey) return

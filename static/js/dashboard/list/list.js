@@ -1,5 +1,5 @@
-// The list of keys: only the rows in view are drawn, rows do not move under the pointer or the focus, and a row that
-// has the focus keeps it. Its order and contents come from the desk.
+// The virtual list of keys: only the rows in view are drawn, rows do not move under the pointer or the focus, and a
+// focused row keeps the focus. Order and contents come from the desk.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { drawKeyed } from "../shared/keyed.js"
@@ -13,13 +13,13 @@ export class List {
   #root
   #desk
   #grid = null
-  #anchor = null // what must not move: {ids: the rows from here on, offset: where the first of them stands}
-  #view = null // what was shown when we last drew
-  #tabStop = null // the row that Tab leads to: the current one, or the first in view
+  #anchor = null // the position to keep: {ids: the rows from here on, offset: where the first of them is}
+  #view = null // the view at the last draw
+  #tabStop = null // the row with the tab stop: the current one, or the first in view
   #rowHeight = 36
-  #marked = null // what marks the matches of the filter
-  #hands = null // what handles pointer and keys
-  #soon = false // it is loaded as soon as there is a list: another page may have come first
+  #marked = null // highlights the matches of the filter
+  #hands = null // the pointer and keyboard input, once loaded
+  #soon = false // load the input module as soon as there is a grid: another page may have been shown first
   #marking
   #bar
   #asides
@@ -38,7 +38,7 @@ export class List {
     addEventListener("resize", () => desk.redraw())
   }
 
-  /** Loads what will be needed sooner or later, so that it is there when there is no network any more. */
+  /** Load the modules that will be needed eventually, so that they are available without a network. */
   async loadRest() {
     const ours = [import("./marked.js"), import("./asides.js"), import("./bar.js"), import("./menu.js"), import("./still.js"), import("../shell/quarantine.js")]
     this.#soon = true
@@ -67,7 +67,7 @@ export class List {
     this.#rememberAnchor()
   }
 
-  /** To the row of a key; without it, to the row that Tab leads to. */
+  /** Focus the row of a key; without it, the row with the tab stop. */
   focusRow(key) {
     const { rows, current } = this.#desk.browse
     const index = [key, current].map((id) => (id ? rows.indexOf(id) : -1)).find((index) => index >= 0)
@@ -75,7 +75,7 @@ export class List {
     else this.#root.querySelector("#filter").focus({ preventScroll: true })
   }
 
-  /** Whether the open key takes the place of the list. */
+  /** Whether the open key replaces the list on this screen. */
   get narrow() {
     return matchMedia("(max-width: 699px)").matches
   }
@@ -87,24 +87,24 @@ export class List {
     return this.#grid
   }
 
-  /** Hears that rows are ticked, before it is drawn. */
+  /** Handle a change of the selection, before it is drawn. */
   ticked() {
     this.#bar()
     this.#desk.browse.ticked()
   }
 
-  /** How many rows stand on a page of the list. */
+  /** The number of rows on a page of the list. */
   get page() {
     return Math.max(1, Math.floor(this.#grid.clientHeight / this.#rowHeight) - 1)
   }
 
-  /** Brings the row of a key into view, without the focus. */
+  /** Scroll the row of a key into view, without the focus. */
   show(key) {
     this.#desk.browse.current = key
     this.#scrollTo(this.#desk.browse.rows.indexOf(key))
   }
 
-  /** What a history entry keeps of the list, so that Back leads to it. */
+  /** The state of the list that a history entry stores, so that Back returns to it. */
   get place() {
     return { top: this.#grid?.scrollTop ?? 0, current: this.#desk.browse.current, ...this.#desk.browse.place }
   }
@@ -149,7 +149,7 @@ export class List {
       ${selection.size > 0 ? this.#bar()?.barView(desk) : nothing}`
   }
 
-  /** Whether there is something to say about what happens meanwhile. */
+  /** Whether there are notices to show. */
   get #news() {
     const { opened, browse, kv } = this.#desk
     const { paused, held, away, unsent, marks } = browse
@@ -164,7 +164,7 @@ export class List {
     return rows.total === 0 && !rows.filtering && rows.view.prefix === "" ? this.#start()?.startView(desk) : this.#asides()?.emptyNotice(desk)
   }
 
-  /** The rows in view, and the one with the focus or the way to it, wherever it is. */
+  /** The rows in view, and the current row wherever it is, since it has the focus or the tab stop. */
   #visible() {
     const { rows, current } = this.#desk.browse
     const scrollTop = this.#grid?.scrollTop ?? 0
@@ -189,22 +189,24 @@ export class List {
     if (target.value) this.#desk.page.say(length === 1 ? "1 key matches" : `${length} keys match`)
   }
 
-  /** Pointer and keys: an event goes to the method of its name. */
+  /** Pass pointer and keyboard events to the method of their name. */
   #hand = (event) => {
     if (this.#hands) this.#hands[event.type]?.(event)
     else this.#grasp().then(
       () => this.#hands[event.type]?.(event),
-      () => {}, // without a connection; what is pressed next asks again
+      () => {}, // without a connection; the next input tries again
     )
   }
 
-  /** One promise for all, so that what waits for it is done in its order and before anything else. */
+  /**
+   * Load the input module. All events wait for one promise, so that they are handled in order and before later ones.
+   */
   #grasp = once(async () => {
     const { Hands } = await import("./hands.js")
     this.#hands = new Hands(this, this.#desk)
   })
 
-  // --- where one is ---
+  // --- position ---
 
   #scrolled = () => {
     this.#rememberAnchor()
@@ -218,7 +220,7 @@ export class List {
     this.#grid.scrollTop = this.#desk.browse.rows.view.sort === "updated" ? this.#grid.scrollHeight : 0
   }
 
-  /** To a row by its number, with the focus. */
+  /** Scroll to a row by its number, and focus it. */
   moveTo(index) {
     const { browse } = this.#desk
     browse.current = browse.rows.at(index)
@@ -246,7 +248,7 @@ export class List {
     return this.#grid?.contains(document.activeElement) ? (document.activeElement.closest("[role=row]")?.rowId ?? null) : null
   }
 
-  /** The row that takes the place of one that is gone. */
+  /** Return the row that replaces a removed one. */
   #survivor(gone) {
     const { rows } = this.#desk.browse
     const ids = this.#anchor?.ids ?? []
@@ -258,7 +260,7 @@ export class List {
     this.focusRow()
   }
 
-  /** Something else is shown: it is seen from its beginning, or from the row one was at if only the order is another one. */
+  /** Start at the top of a new view, or at the current row if only the order has changed. */
   #begin(view) {
     const same = this.#view !== null && this.#view.q === view.q && this.#view.prefix === view.prefix
     this.#view = view
@@ -270,7 +272,7 @@ export class List {
     if (same && current !== null) this.#scrollTo(rows.indexOf(current))
   }
 
-  /** Rows that come and go above must not move what one is looking at; at the very top, new keys may show. */
+  /** Keep the visible rows in place when rows above come and go; at the very top, new keys may appear. */
   #keepAnchor() {
     if (!this.#grid || !this.#anchor) return
     const { rows } = this.#desk.browse
@@ -283,7 +285,7 @@ export class List {
     this.#grid.scrollTop = top
   }
 
-  /** The rows must be as high as they will be, or the browser cuts a position short. */
+  /** Set the final height of the rows first, or the browser clamps the scroll position. */
   #setHeight() {
     this.#grid.firstElementChild.style.blockSize = `${this.#desk.browse.rows.length * this.#rowHeight}px`
   }

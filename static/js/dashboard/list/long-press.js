@@ -1,4 +1,4 @@
-// A finger that stays on a row ticks it.
+// Long press: a touch that stays on a row selects it.
 
 const LONG = 500 // milliseconds
 const FAR = 10 // pixels
@@ -7,7 +7,7 @@ export class LongPress {
   #done
   #timer = null
   #start = null
-  #pressed = false // this press has done its work, and is no click any more
+  #pressed = false // the press was handled, and its click is ignored
 
   /** `done(row)` is called with the element of the row. */
   constructor(done) {
@@ -18,11 +18,11 @@ export class LongPress {
     grid.addEventListener("pointerdown", this.#began)
     grid.addEventListener("pointermove", this.#moved)
     for (const end of ["pointerup", "pointercancel"]) grid.addEventListener(end, this.#ended)
-    // the browser's own menu for a long press
+    // suppress the browser's own context menu for a long press
     grid.addEventListener("contextmenu", (event) => (this.#start || this.#pressed) && event.preventDefault())
   }
 
-  /** Whether a click belongs to a press that has done its work. */
+  /** Whether to ignore a click, because its press was handled. */
   swallows() {
     const pressed = this.#pressed
     this.#pressed = false

@@ -1,11 +1,11 @@
-// What a filter has found, marked in the row: in the key, and in the value wherever it stands there. Loaded with the first
+// Highlights the matches of a filter in a row: in the key, and in the value at any position. Loaded with the first
 // filter.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { kindOf } from "../shared/preview.js"
 import { found } from "./search.js"
 
-const BEFORE = 8 // characters of a value before what was found, where it is far in
+const BEFORE = 8 // characters of a value before the match, if it is far from the start
 const LONG = 120
 
 export class Marked {
@@ -24,7 +24,7 @@ export class Marked {
     return cutOut(text, found(text, this.#filter))
   }
 
-  /** A key, its folders in a quieter colour. */
+  /** Render a key, with its folders in a quieter colour. */
   key(key) {
     const match = found(key, this.#filter) ?? { at: 0, end: 0 }
     const cut = key.endsWith("/") ? 0 : key.lastIndexOf("/") + 1
@@ -33,7 +33,7 @@ export class Marked {
     return html`<bdi>${cut ? html`<span class="folder">${folder}</span>` : ""}<span class="leaf">${leaf}</span></bdi>`
   }
 
-  /** The value of an entry, from a little before what was found in it; null when nothing was. */
+  /** Render the value of an entry, from shortly before the match; null if there is no match. */
   value(key, entry) {
     const known = this.#values.get(key)
     if (known?.entry === entry) return known.shown

@@ -1,5 +1,5 @@
-// What others have changed, for as long as it is news: who, what, and whether its row flashes. A row flashes at most once
-// in 1.6 s, and nothing flashes at all while changes rain down. No DOM; the time comes in as milliseconds.
+// Highlights of recent changes by others: author, kind, and whether the row flashes. A row flashes at most once in 1.6
+// s, and no row flashes during a burst of changes. No DOM; the time is passed in as milliseconds.
 
 export const FLASH = 1_600
 export const NEWS = 10_000
@@ -8,9 +8,9 @@ const BURST = 20 // changes a second
 
 export class Marks {
   #marks = new Map() // key → {kind, who, at, flashed}
-  #recent = [] // when changes came, over the last second
+  #recent = [] // times of the changes within the last second
 
-  /** `kind`: "changed", "new" or "gone"; `calm`: no flash, as for what a sync found out. */
+  /** Record a change. `kind`: "changed", "new" or "gone"; `calm`: no flash, for changes found by a sync. */
   note(key, kind, who, now, calm = false) {
     this.#recent.push(now)
     this.#forgetRecent(now)
@@ -20,7 +20,7 @@ export class Marks {
     this.#marks.set(key, { kind, who, at: now, flashed })
   }
 
-  /** {kind, who, flashing}, or undefined when there is no news of this key. */
+  /** Return {kind, who, flashing}, or undefined if this key has no recent change. */
   of(key, now) {
     const mark = this.#marks.get(key)
     if (!mark || now - mark.at >= NEWS) return undefined
@@ -31,7 +31,7 @@ export class Marks {
     this.#marks.delete(key)
   }
 
-  /** Changes in the last second. */
+  /** The number of changes in the last second. */
   rate(now) {
     this.#forgetRecent(now)
     return this.#recent.length
@@ -41,7 +41,7 @@ export class Marks {
     return this.rate(now) > BURST
   }
 
-  /** Forgets what is no news any more; returns whether any is left. */
+  /** Forget old changes; return whether any recent ones are left. */
   sweep(now) {
     for (const [key, { at }] of this.#marks) if (now - at >= NEWS) this.#marks.delete(key)
     return this.#marks.size > 0

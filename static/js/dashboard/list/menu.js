@@ -1,11 +1,11 @@
-// The menu of a row: what can be done with this key or folder. On a small screen it comes from below.
+// The context menu of a row, for a key or folder. On a small screen it opens at the bottom.
 
 import { html, render } from "../../vendor/lit-html/lit-html.js"
 import { download, remove } from "./actions.js"
 import { duplicate, moveFolder, rename } from "./move.js"
 import { folderOf, folderRow } from "./tree.js"
 
-/** Opens it beside `button`; `back()` brings the focus to where it was when nothing else has taken it. */
+/** Open the menu beside `button`; `back()` restores the focus unless an action has moved it. */
 export function openMenu(desk, id, button, back) {
   const folder = folderOf(id)
   const menu = Object.assign(document.createElement("div"), { className: "menu", popover: "auto" })
@@ -47,7 +47,7 @@ function ofKey(desk, key) {
 function ofFolder(desk, folder) {
   const { opened, page, kv, browse } = desk
   const { rows } = browse
-  // What a filter hides is not meant.
+  // Keys that a filter hides are not included.
   const keys = rows.filtering ? rows.keysAt(rows.indexOf(folderRow(folder))) : kv.keys(folder)
   const these = rows.filtering ? ` what matches (${keys.length.toLocaleString("en")})` : ""
   return [

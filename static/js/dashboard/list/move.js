@@ -1,26 +1,26 @@
-// The dialog that asks where keys go: rename, duplicate, move and copy, of one key, a folder or a selection. It says before
-// what will happen: how many keys, and which places are taken.
+// The dialog for rename, duplicate, move and copy, of one key, a folder or a selection. It shows the effect in advance:
+// how many keys move, and which target keys exist already.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { problemWithKey } from "../../keys.js"
 import { count, keyText } from "../shared/pieces.js"
 import { nameOf, taken, tell, transfer } from "./actions.js"
 
-const SHOWN = 3 // of the places that are taken
+const SHOWN = 3 // existing target keys that are listed
 
-/** A new name for a key. */
+/** Rename a key. */
 export const rename = (desk, key) => ask(desk, { keys: [key], from: key, title: "Rename", label: "New key", verb: "Rename", suggestion: key })
 
-/** The same value under another key. */
+/** Copy a value to another key. */
 export const duplicate = (desk, key) => ask(desk, { keys: [key], from: key, copying: true, title: "Duplicate", label: "New key", verb: "Duplicate", suggestion: freeName(desk, key) })
 
-/** A folder to another place: it takes all that is in it, shown or not. */
+/** Move or copy a folder with all its keys, shown or not. */
 export function moveFolder(desk, folder, { copying = false } = {}) {
   const keys = desk.kv.keys(folder)
   return ask(desk, { keys, folder, from: folder, copying, title: copying ? "Copy" : "Rename or move", label: "New folder", verb: copying ? "Copy" : "Move", suggestion: folder })
 }
 
-/** Keys into another folder: what they have in common makes room for it. */
+/** Move or copy keys into another folder, which replaces their common one. */
 export function moveKeys(desk, keys, { copying = false } = {}) {
   const common = commonFolder(keys)
   return ask(desk, { keys, common, copying, title: copying ? "Copy" : "Move", label: "Into the folder", verb: copying ? "Copy" : "Move", suggestion: common })
@@ -40,7 +40,7 @@ function ask(desk, what) {
   shown.showModal()
   const field = shown.querySelector("input")
   field.focus()
-  // the name is what one wants to change
+  // select the part that the user wants to change
   field.setSelectionRange(what.folder || what.common !== undefined ? 0 : state.text.lastIndexOf("/") + 1, state.text.length)
 }
 
@@ -59,7 +59,7 @@ function dialog(desk, what, state, draw) {
     state.busy = true
     draw()
     const done = await transfer(desk, { ...what, to, into })
-    // without a connection one does not wait for it
+    // without a connection the user does not wait, and may have closed the dialog
     if (!box.open) return tell(desk, done, what.copying ? "copied" : "moved")
     state.busy = false
     state.refusal = done.refusal && done.revisions.length === 0 ? done.refusal : null
@@ -87,10 +87,10 @@ function dialog(desk, what, state, draw) {
     </dialog>`
 }
 
-/** What the typed place would mean: {to(key), into, problem} or with a `note` of what will happen. */
+/** Interpret the typed target: {to(key), into, problem}, or with a `note` that describes the effect. */
 function reading(desk, { keys, folder, common, from, copying }, text) {
   const many = folder !== undefined || common !== undefined
-  // In a folder, unless it is the top.
+  // The target is a folder, except at the top.
   const into = many && text !== "" && !text.endsWith("/") ? `${text}/` : text
   const cut = common === undefined ? from.length : common.length
   const to = (key) => into + key.slice(cut)

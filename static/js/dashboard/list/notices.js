@@ -1,4 +1,4 @@
-// What the list has to say beside its rows: how many, and in which order.
+// The toolbar of the list: number of keys, sort order, view and pause.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { count, signs } from "../shared/pieces.js"
@@ -29,5 +29,5 @@ function order({ browse, page }) {
     </span>`
 }
 
-/** Before anything is known. */
+/** The skeleton shown until the first data arrive. */
 export const placeholder = html`<div class="skeleton" aria-hidden="true"><span></span><span></span><span></span><span></span><span></span></div>`

@@ -1,10 +1,13 @@
-// The orders that the list can have. No DOM.
+// The sort orders of the list. No DOM.
 
 import { parentOf } from "./tree.js"
 
-const UNWRITTEN = 2 ** 33 // what is not written yet is newer than anything
+const UNWRITTEN = 2 ** 33 // an unsaved key sorts as newer than any revision
 
-/** `keys`, which stand in byte order, as `sort` says; `tree`: so that each folder's stand together. `revisionOf(key)` tells their age. */
+/**
+ * Sort `keys`, given in byte order, by `sort`; with `tree` the keys of each folder stay together. `revisionOf(key)`
+ * gives their age.
+ */
 export function inOrder(keys, sort, { tree, root, revisionOf }) {
   if (sort === "key") return keys
   if (sort === "-key") return keys.toReversed()
@@ -14,13 +17,13 @@ export function inOrder(keys, sort, { tree, root, revisionOf }) {
 }
 
 function newestFirst(keys, revisionOf) {
-  // Numbers sort several times faster than what is compared by a function: place and revision in one.
+  // Numbers sort several times faster than items with a compare function: encode position and revision in one number.
   const places = 2 ** Math.ceil(Math.log2(keys.length + 1))
   const marks = Float64Array.from(keys, (key, i) => (revisionOf(key) ?? UNWRITTEN) * places + (places - 1 - i)).sort()
   return Array.from(marks, (_, i) => keys[places - 1 - (marks[marks.length - 1 - i] % places)])
 }
 
-/** What is in a folder stands where the first of it stood. */
+/** Group the keys of each folder at the position of its first key. */
 function together(keys, root) {
   const folders = new Map([[root, []]])
   const contents = (folder) => {

@@ -1,16 +1,16 @@
-// How keys are ticked: one row, or all from one row to another. No DOM.
+// Row selection: one row, or a range. No DOM.
 
 export class Range {
   #selection
-  #base = new Set() // what was ticked before the range that is being drawn
+  #base = new Set() // the selection before the current range
   #from = null // the row where that range begins
-  #drawn = null // the set that came of it
+  #drawn = null // the resulting set
 
   constructor(selection) {
     this.#selection = selection
   }
 
-  /** Ticks all these keys of a row, or none if all were ticked; a range may begin there. */
+  /** Select all these keys of a row, or none if all were selected; a range can begin there. */
   toggle(keys, row) {
     const { ticked } = this.#selection
     const tick = this.#selection.state(keys) !== "true"
@@ -18,7 +18,7 @@ export class Range {
     this.#begin(row)
   }
 
-  /** Ticks every row from where the range began to the row number `to`; `start` is where it begins if none has. */
+  /** Select every row from the start of the range to row number `to`; `start` begins a range if there is none. */
   extend(rows, start, to) {
     if (this.#drawn !== this.#selection.ticked || rows.indexOf(this.#from) < 0) this.#begin(start)
     const ticked = new Set(this.#base)

@@ -1,10 +1,10 @@
-// One row of the list: a folder or a key. What stands in it, and nothing of where it stands.
+// The content of one row of the list, a folder or a key; its position comes from the caller.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { keyText, preview, signs, time } from "../shared/pieces.js"
 import { folderOf, parentOf } from "./tree.js"
 
-/** The row number `index` is that of `id`, `place` what Rows says of it. */
+/** Render the row of `id`, number `index`; `place` is the result of `Rows.where`. */
 export function rowView(desk, { id, index, place, tabStop, rowHeight, marked }) {
   const { browse, opened } = desk
   const folder = folderOf(id)

@@ -1,13 +1,13 @@
-// Which rows stand in the list, in which order, and which of them are on the screen. No DOM: it thinks in row numbers.
-// All keys are kept in byte order, change by change; what is shown of them is made anew when somebody looks and something
-// has changed, but so that it never takes more than a tenth of the time.
+// Maps keys and folders to row numbers. No DOM.
+// 1. All keys are kept in byte order, updated with every change.
+// 2. The shown rows are rebuilt when they are drawn after a change, but take at most a tenth of the time.
 
 import { place, sortKeys } from "../../keys.js"
 import { fold } from "../shared/fold.js"
 import { endOf, flatten } from "./tree.js"
 
-const REST = 10 // times as long as the last making took
-const MAKING = 20 // milliseconds for the texts of values, before the rows are shown without them
+const REST = 10 // pause between two rebuilds, as a multiple of the duration of the last one
+const MAKING = 20 // milliseconds for the texts of values, after which the rows are shown without them
 
 export class Rows {
   #all = []
@@ -16,25 +16,28 @@ export class Rows {
   #held // key → entry
   #isOpen
   #view = { prefix: "", q: "", sort: "key", tree: false, only: null }
-  #keys = this.#all // those that are shown, or hidden in a folder; the same array where it can be
+  #keys = this.#all // the matching keys, including those hidden in a folder; the same array as `#all` where possible
   #tree = null
   #stale = false
-  #rested = 0 // when the rows may be made again
+  #rested = 0 // when the rows may be rebuilt again
 
-  /** `held(key)` is the entry of a key, `isOpen(folder, count, of)` says whether a folder with `count` of the `of` keys shows what is in it. */
+  /**
+   * `held(key)` returns the entry of a key, `isOpen(folder, count, of)` whether a folder with `count` of the `of` keys
+   * shows its contents.
+   */
   constructor(held = () => undefined, isOpen = () => true) {
     this.#held = held
     this.#isOpen = isOpen
   }
 
-  /** Before this the values are not looked at, and the keys keep their own order: with what finding.js has. */
+  /** Enable search in values and sorting, with the exports of finding.js; before, keys are in byte order. */
   equip({ Texts, inOrder }) {
     this.#texts = new Texts()
     this.#inOrder = inOrder
     this.make()
   }
 
-  /** Whether a search had to leave out values, whose texts are not made yet. */
+  /** Whether a search left out values whose texts do not exist yet. */
   partial = false
 
   get length() {
@@ -43,7 +46,7 @@ export class Rows {
   get total() {
     return this.#all.length
   }
-  /** The keys that match, shown or hidden in a folder, in the order of the list. */
+  /** The matching keys, shown or hidden in a folder, in the order of the list. */
   get keys() {
     return this.#keys
   }
@@ -64,12 +67,12 @@ export class Rows {
     return this.#tree?.ids ?? this.#keys
   }
 
-  /** The name of a row: a key, or that of a folder (see tree.js). */
+  /** Return the name of a row: a key, or that of a folder (see tree.js). */
   at(index) {
     return this.#ids[index]
   }
 
-  /** The row number of a name, or -1; also of none. */
+  /** Return the row number of a name, or -1. */
   indexOf(id) {
     if (!id) return -1
     if (this.#tree || this.#view.sort !== "key") return this.#ids.indexOf(id)
@@ -77,7 +80,10 @@ export class Rows {
     return found ? at : -1
   }
 
-  /** {level, at, of, parent, count}: `count` keys in it, if it is a folder; the row is the `at`-th `of` so many in its folder. */
+  /**
+   * Return {level, at, of, parent, count}: the row is number `at` of `of` in its folder; a folder contains `count`
+   * keys.
+   */
   where(index) {
     if (!this.#tree) return { level: 1, at: index + 1, of: this.length, parent: -1 }
     const { parents, places, sizes, counts } = this.#tree
@@ -86,12 +92,12 @@ export class Rows {
     return { level, at: places[index], of: sizes.get(parents[index]), parent: parents[index], count: counts.get(index) }
   }
 
-  /** Whether what is in this folder is shown. */
+  /** Whether the contents of this folder are shown. */
   shows(index) {
     return (this.#tree?.sizes.get(index) ?? 0) > 0
   }
 
-  /** The keys of a row: its own, or all in that folder that match. */
+  /** Return the keys of a row: its own, or all matching ones in that folder. */
   keysAt(index) {
     const first = this.#tree?.firsts.get(index)
     return first === undefined ? [this.at(index)] : this.#keys.slice(first, first + this.#tree.counts.get(index))
@@ -101,9 +107,9 @@ export class Rows {
     return place(this.#all, key).found
   }
 
-  // --- what becomes of them ---
+  // --- changes ---
 
-  /** All keys anew: cheaper than thousands of single ones. */
+  /** Replace all keys: cheaper than thousands of single changes. */
   replace(keys) {
     this.#all = sortKeys(keys)
     this.#texts?.clear()
@@ -128,7 +134,7 @@ export class Rows {
     this.#changed(true)
   }
 
-  /** Shows others, or in another order: any of {prefix, q, sort, tree, only}; `only`: a set of keys, or null. */
+  /** Change the view: any of {prefix, q, sort, tree, only}; `only`: a set of keys, or null. */
   show(changes) {
     this.#view = { ...this.#view, ...changes }
     this.make()
@@ -139,7 +145,7 @@ export class Rows {
     this.#stale ||= keys || this.#view.q !== "" || this.byTime
   }
 
-  /** Makes the rows anew if they have to be, and may; returns after how many milliseconds they may, or 0. */
+  /** Rebuild the rows if due and allowed; return the milliseconds until they may be rebuilt, or 0. */
   settle(now) {
     if (!this.#stale) return 0
     if (now < this.#rested) return this.#rested - now
@@ -153,7 +159,7 @@ export class Rows {
     const source = only ? sortKeys([...only].filter((key) => key.startsWith(prefix))) : this.#all
     const matched = only ? source : this.#match()
     const keys = this.#inOrder(matched, sort, { tree, root: prefix, revisionOf: (key) => this.#held(key)?.revision })
-    // A tree counts on its keys, and all of them come and go.
+    // A tree needs a stable array, and `#all` changes in place.
     this.#keys = tree && keys === this.#all ? keys.slice() : keys
     const of = keys.length
     this.#tree = tree ? flatten(this.#keys, prefix, (folder, count) => this.#isOpen(folder, count, of)) : null
@@ -161,7 +167,7 @@ export class Rows {
     this.#rested = performance.now() + (performance.now() - start) * REST
   }
 
-  /** Makes ready for a search, for so many milliseconds; returns whether it is. */
+  /** Prepare a search, for at most this many milliseconds; return whether it is ready. */
   prepare(milliseconds) {
     return this.#texts !== null && this.#texts.make(this.#all, (key) => this.#held(key)?.value, milliseconds)
   }
@@ -182,14 +188,14 @@ export class Rows {
   }
 }
 
-/** The rows to draw for a view of `height` pixels, with some beyond either edge: {first, end}. */
+/** Return the rows to draw for a view of `height` pixels, with some beyond either edge: {first, end}. */
 export function inView({ scrollTop, height, rowHeight, count, beyond = 8 }) {
   const first = Math.max(0, Math.floor(scrollTop / rowHeight) - beyond)
   const end = Math.min(count, Math.ceil((scrollTop + height) / rowHeight) + beyond)
   return { first: Math.min(first, end), end }
 }
 
-/** Where to scroll so that this row is wholly in view: the smallest move. */
+/** Return the scroll position that shows this row completely, with the smallest move. */
 export function scrollFor({ index, scrollTop, height, rowHeight }) {
   const top = index * rowHeight
   if (top < scrollTop) return top

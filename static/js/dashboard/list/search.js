@@ -1,13 +1,13 @@
-// What the filter looks at: one text for each key, of the key and its value as `fold` makes it, made when it is first looked
-// for. Nothing is made twice, and nothing takes longer than it may. No DOM.
+// The texts that the filter searches: one per key, of the key and its value as `fold` normalizes it, created on first
+// use. No text is created twice, and no call exceeds its time limit. No DOM.
 
 import { fold } from "../shared/fold.js"
 
 const SLICE = 256
 
 export class Texts {
-  #texts = [] // by the place of the key among all
-  #made = 0 // up to here there is one for every key
+  #texts = [] // by the position of the key among all keys
+  #made = 0 // every key before this position has a text
 
   get(at) {
     return this.#texts[at]
@@ -19,7 +19,7 @@ export class Texts {
   }
 
   add(at) {
-    // what lies beyond has no place yet that could move
+    // positions beyond the array have no texts to shift
     if (at < this.#texts.length) this.#texts.splice(at, 0, undefined)
     this.#made = Math.min(this.#made, at)
   }
@@ -29,13 +29,13 @@ export class Texts {
     if (at < this.#made) this.#made -= 1
   }
 
-  /** The value under the key at this place is another one. */
+  /** Drop the text of the key at this position, whose value has changed. */
   forget(at) {
     if (at < this.#texts.length) this.#texts[at] = undefined
     this.#made = Math.min(this.#made, at)
   }
 
-  /** Makes those that are missing, for so many milliseconds; returns whether all are there. */
+  /** Create missing texts for at most this many milliseconds; return whether all exist. */
   make(keys, valueOf, milliseconds) {
     const until = performance.now() + milliseconds
     for (let at = this.#made; at < keys.length; at++) {
@@ -50,20 +50,23 @@ export class Texts {
   }
 }
 
-/** Key and value in one text; a text value as it is read, all else as JSON. No filter can contain the line break between them. */
+/**
+ * Return key and value as one text; a text value unescaped, any other as JSON. No filter can contain the line break
+ * between them.
+ */
 export function textOf(key, value) {
   const written = value === undefined ? "" : typeof value === "string" ? `"${value}"` : JSON.stringify(value)
   return fold(`${key}\n${written}`)
 }
 
-/** Where a filter is found in a text, in whatever case and composition: {at, end}, or null. */
+/** Return the position of a filter in a text, ignoring case and composition: {at, end}, or null. */
 export function found(text, filter) {
   if (filter === "") return null
   const match = patternOf(filter).exec(text)
   return match && { at: match.index, end: match.index + match[0].length }
 }
 
-/** A pattern that finds `text` in whatever case, composed or decomposed. */
+/** Return a pattern that finds `text` ignoring case, composed or decomposed. */
 export function patternOf(text) {
   const letters = Array.from(text.normalize("NFC"), (letter) => {
     const apart = letter.normalize("NFD")

@@ -1,7 +1,7 @@
-// The keys that are ticked, for what is to be done with many at once. No DOM.
+// The selected keys, for bulk actions. No DOM.
 
 export class Selection {
-  /** Another set whenever it begins anew. */
+  /** Replaced by a new set whenever the selection starts over. */
   ticked = new Set()
 
   get size() {
@@ -11,7 +11,7 @@ export class Selection {
     return [...this.ticked]
   }
 
-  /** "true", "false", or "mixed": of these keys all, none or some are ticked. */
+  /** Return "true", "false" or "mixed": all, none or some of these keys are selected. */
   state(keys) {
     const count = this.size === 0 ? 0 : keys.reduce((sum, key) => sum + this.ticked.has(key), 0)
     return count === 0 ? "false" : count === keys.length ? "true" : "mixed"

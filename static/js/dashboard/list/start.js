@@ -1,4 +1,4 @@
-// The list of a new user: three ways to begin.
+// The empty list of a new user: three ways to begin.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 

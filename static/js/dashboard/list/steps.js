@@ -1,10 +1,10 @@
-// The keyboard in the list: from row to row as in the tree grids of the ARIA practices, and what is ticked on the way. No DOM.
+// Keyboard navigation of the list, as in the tree grids of the ARIA Authoring Practices, and row selection. No DOM.
 
 import { folderOf } from "./tree.js"
 
 /**
- * What a key does on the row number `here`: {to} another row, {toggle} a folder that it opens or closes, {tick}, {extend}, {enter} or {remove} true;
- * or null. `page` is how many rows a page has.
+ * Return the effect of a key press on row number `here`: {to} another row, {toggle} a folder to open or close, {tick},
+ * {extend}, {enter} or {remove} true; or null. `page` is the number of rows per page.
  */
 export function step({ key, shift, rows, here, page }) {
   const last = rows.length - 1

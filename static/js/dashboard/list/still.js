@@ -1,9 +1,9 @@
-// What happens while the list stands still: for each key what it was when it last was shown, and what it is now. No DOM.
+// The changes held back while the list is paused: per key its last shown entry and its current one. No DOM.
 
 export class Still {
   facts = new Map()
 
-  /** Keeps what others did, and returns what this tab did itself: that shows at once. */
+  /** Hold back changes by others, and return this tab's own changes: they are shown at once. */
   hold(facts) {
     for (const { key, entry, old, origin, mine, resync } of facts) {
       const first = this.facts.get(key)

@@ -1,23 +1,25 @@
-// Folders: slashes in keys, seen as a tree. A row has a name of its own: a key is its own name, and a folder's is its prefix and a
-// character that no key can hold. No DOM.
+// Folders: the slashes in keys, shown as a tree. Each row has a name: a key is its own name, a folder's is its prefix
+// and a character that no key can contain. No DOM.
 
 const FOLDER = "\u0000"
 
 export const folderRow = (folder) => folder + FOLDER
 
-/** The prefix of a folder's row, or null for that of a key. */
+/** Return the prefix of a folder's row, or null for that of a key. */
 export const folderOf = (id) => (id.endsWith(FOLDER) ? id.slice(0, -1) : null)
 
-/** The folder that a key or folder stands in: "a/" for "a/b" and "a/b/", "" at the top. */
+/** Return the folder that contains a key or folder: "a/" for "a/b" and "a/b/", "" at the top. */
 export function parentOf(path) {
   return path.length > 1 ? path.slice(0, path.lastIndexOf("/", path.length - 2) + 1) : ""
 }
 
 /**
- * The rows of a tree over `keys`, in their order; the keys of one folder stand together. `isOpen(folder, count)` says whether to show what is
- * in it. Row by row: {ids, parents, places}: its name, the row number of its folder (-1: none) and which of that folder's rows it is;
- * by row number, `sizes` tells
- * how many rows a folder shows, `counts` how many keys it has, and `firsts` where these begin in `keys`.
+ * Return the rows of a tree over `keys`, in their order; the keys of one folder must be adjacent.
+ * `isOpen(folder, count)` returns whether to show its contents.
+ * - Arrays by row number: `ids`, the row's name; `parents`, the row number of its folder (-1: none); `places`, its
+ *   number within that folder.
+ * - Maps by row number of a folder: `sizes`, the rows it shows; `counts`, its keys; `firsts`, the index of the first of
+ *   them in `keys`.
  */
 export function flatten(keys, root, isOpen) {
   const ids = []
@@ -56,7 +58,7 @@ export function flatten(keys, root, isOpen) {
   return { ids, parents, places, sizes, counts, firsts }
 }
 
-/** Where the keys that begin with `prefix`, of which `from` is the first, come to an end. */
+/** Return the end of the run of keys that begin with `prefix`, which starts at index `from`. */
 export function endOf(keys, prefix, from) {
   let low = from
   let step = 1

@@ -1,4 +1,4 @@
-// The page "Activity": what has happened to the user's keys, newest first.
+// The activity page: the changes of the user's keys, newest first.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { live } from "../../vendor/lit-html/directives/live.js"
@@ -16,7 +16,7 @@ import { deedView, endOf, older, troubles } from "./pieces.js"
 
 await stylesheet("/static/css/past.css")
 
-const MOST_KEYS = 100 // of one write that are shown at once
+const MOST_KEYS = 100 // keys of one write that are shown at once
 
 const feeds = new WeakMap()
 
@@ -46,7 +46,7 @@ export function view(desk, route) {
     </div>`
 }
 
-/** Nothing moves under the pointer, under the focus, or under the eyes of who has scrolled down. */
+/** Whether new writes must wait: nothing moves under the pointer or the focus, or while the page is scrolled down. */
 function isHeld() {
   const feed = document.querySelector(".feed")
   const scrolled = Math.max(document.getElementById("other").scrollTop, scrollY) > 120
@@ -173,13 +173,15 @@ function ending(feed, route, items) {
     </div>`
 }
 
-/** Which of the writers are API tokens; those that are gone count as other devices, but for what came over HTTP. */
+/**
+ * Load the ids of the user's API tokens. Writes of deleted tokens count as other devices, unless they came over HTTP.
+ */
 async function learnTokens(feed, desk) {
   try {
     const { tokens } = await (await fetch("/api/v1/tokens", { headers: { Accept: "application/json" } })).json()
     feed.tokens = new Set(tokens.map(({ id }) => id))
     desk.redraw()
   } catch {
-    // then only what came over HTTP is known to be theirs
+    // then only writes over HTTP are attributed to tokens
   }
 }

@@ -1,8 +1,8 @@
-// Who wrote, seen from this tab. No DOM.
+// The author of a write, as seen from this tab. No DOM.
 
 const HOUSE = { expiry: "Expiry", import: "Import", admin: "An administrator" }
 
-/** {name, note}: "Firefox on Linux", and what is to be said of it: "this tab", "this browser", "API"; or "". */
+/** Return {name, note}: "Firefox on Linux", and a note: "this tab", "this browser", "API"; or "". */
 export function authorOf(kv, { origin, revision }) {
   const ours = origin.session !== "" && origin.session === kv.session?.id
   if (HOUSE[origin.via]) return { name: HOUSE[origin.via], note: ours ? "this browser" : "" }

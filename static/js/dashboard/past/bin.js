@@ -1,10 +1,9 @@
-// The deleted keys that can be had back, as far as they have been looked at. The server tells them in byte order; here the ones that
-// were deleted last come first. No DOM.
+// The loaded part of the trash. The server lists it in byte order; here the latest deleted keys come first. No DOM.
 
 import { fold } from "../shared/fold.js"
 
 const PAGE = 500
-const AT_ONCE = 1_000 // keys that are asked for before anybody wants more
+const AT_ONCE = 1_000 // keys that are loaded before the user asks for more
 const LOOK_THROUGH = 5_000
 const STEP = 200 // rows
 const AT_MOST_EVERY = 1_000 // milliseconds
@@ -19,7 +18,7 @@ export class Bin {
   visible = STEP // rows that are drawn
 
   #desk
-  #stale = true // somebody has deleted something since
+  #stale = true // whether keys have been deleted since the last request
   #epoch = null
   #asked = -Infinity
 
@@ -28,12 +27,12 @@ export class Bin {
     desk.kv.addEventListener("change", ({ detail: { facts } }) => (this.#stale ||= facts.some(({ entry }) => !entry)))
   }
 
-  /** As views of other things of the past know it. */
+  /** This object itself: the shared views read `source.writes`. */
   get writes() {
     return this
   }
 
-  /** To be called whenever it is shown. */
+  /** Keep the trash up to date. Call with every draw. */
   look() {
     const { position, state } = this.#desk.kv
     if (state !== "live") return (this.#stale = true)
@@ -43,7 +42,7 @@ export class Bin {
     return undefined
   }
 
-  /** Anew, as far as it was known. */
+  /** Reload as many keys as were loaded. */
   again() {
     this.#stale = false
     const known = Math.max(AT_ONCE, this.entries.length)
@@ -59,7 +58,7 @@ export class Bin {
     })
   }
 
-  /** More rows, as many as there are keys for. */
+  /** Show more rows, and load more keys if there are none left. */
   showMore() {
     this.visible += STEP
     if (this.visible >= this.entries.length) this.more()
@@ -74,7 +73,7 @@ export class Bin {
     })
   }
 
-  /** Those whose key contains `text`; what has been created anew or purged meanwhile is none of them. */
+  /** Return the entries whose key contains `text`, without keys that were created again or purged meanwhile. */
   items(text) {
     const now = this.#desk.now()
     const needle = fold(text)
@@ -84,7 +83,7 @@ export class Bin {
     return items
   }
 
-  /** Restores these keys: {revisions, refusals}. */
+  /** Restore these keys: {revisions, refusals}. */
   async restore(keys) {
     const answers = await Promise.allSettled(keys.map((key) => this.#desk.kv.restore(key, { ifRevision: 0 })))
     for (const key of keys) this.chosen.delete(key)

@@ -1,12 +1,12 @@
-// What writes did, in words: by comparing each op with the one before it on the same key. No DOM.
+// The kinds of changes in words, found by comparing each op with the previous one on the same key. No DOM.
 
 import { same } from "../../values.js"
 
 const COUNTED = ["created", "changed", "set again", "expiry changed", "restored", "deleted", "expired"]
 
 /**
- * "created", "changed", "restored", "deleted" or "expired"; "set again" when the value was there already, "expiry changed".
- * `before` is the op on that key before this one, if that is known.
+ * Return "created", "changed", "restored", "deleted" or "expired"; "set again" if the value is the same, "expiry
+ * changed" if only the expiry differs. `before` is the previous op on that key, if known.
  */
 export function deedOf(op, via, before) {
   if (op.op === "delete") return via === "expiry" ? "expired" : "deleted"
@@ -16,9 +16,12 @@ export function deedOf(op, via, before) {
   return "changed"
 }
 
-/** For each write, newest first, the deeds of its ops: [{op, deed}]. What lies before the last write is unknown. */
+/**
+ * Return the kinds of changes of each write, newest first: [{op, deed}] per write. Ops before the last write are
+ * unknown.
+ */
 export function deedsOf(writes) {
-  const before = new Map() // key → the op that came before the one at hand
+  const before = new Map() // key → the previous op
   const deeds = []
   for (const write of writes.toReversed()) {
     deeds.push(write.ops.map((op) => ({ op, deed: deedOf(op, write.origin.via, before.get(op.key)) })))
@@ -27,7 +30,7 @@ export function deedsOf(writes) {
   return deeds.reverse()
 }
 
-/** "Deleted 12 keys", or "Created 3, changed 2 keys". */
+/** Return "Deleted 12 keys", or "Created 3, changed 2 keys". */
 export function summaryOf(deeds) {
   const counts = new Map()
   for (const { deed } of deeds) counts.set(deed, (counts.get(deed) ?? 0) + 1)
@@ -36,14 +39,14 @@ export function summaryOf(deeds) {
   return text[0].toUpperCase() + text.slice(1)
 }
 
-/** The folder that all these keys lie in, with its slash, or "". */
+/** Return the common folder of these keys, with its slash, or "". */
 export function folderOf(keys) {
   let folder = keys[0].slice(0, keys[0].lastIndexOf("/") + 1)
   for (const key of keys) while (!key.startsWith(folder)) folder = folder.slice(0, folder.lastIndexOf("/", folder.length - 2) + 1)
   return folder
 }
 
-/** Whether an undo of this write has a chance: every key is still as it left it. `entryOf(key)` is what a key holds now. */
+/** Whether an undo of this write can succeed: each key is still as it left it. `entryOf(key)` is the current entry. */
 export function standsStill({ revision, ops }, entryOf) {
   return ops.every(({ op, key }) => (op === "delete" ? !entryOf(key) : entryOf(key)?.revision === revision))
 }

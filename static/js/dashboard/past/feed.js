@@ -1,4 +1,4 @@
-// What has happened to all keys of the user, and which of it one wants to see. No DOM.
+// The model of the activity page: the writes to all keys of the user, and the filter. No DOM.
 
 import { deedsOf, standsStill } from "./deeds.js"
 import { isBy, mentions } from "./filters.js"
@@ -7,15 +7,15 @@ import { lastLook, rememberLook } from "./last-look.js"
 import { Writes } from "./writes.js"
 
 const PAGE = 100
-const LOOK_THROUGH = 1_000 // writes, for a filter that few of them pass, before one is asked
+const LOOK_THROUGH = 1_000 // writes that a filter with few matches searches before it asks the user to continue
 const ENOUGH = 30
 const STEP = 100 // rows
-const MOST_ASKED = 100 // keys of a write that are looked at before an undo is offered; the server looks at all
-const AWAY = 60_000 // who has not looked for so long was away
+const MOST_ASKED = 100 // keys of a write that are checked before an undo is offered; the server checks all
+const AWAY = 60_000 // after so long without a look the user counts as away
 const REMEMBER_EVERY = 5_000
 
 export class Feed {
-  /** Where this browser stood when it looked last, {epoch, revision, at}, or null; kept while one looks. */
+  /** The position of this browser's last look, {epoch, revision, at}, or null; kept while the page is shown. */
   before = null
   opened = new Set() // revisions of bulk writes whose keys are shown
   tokens = new Set() // ids of the user's API tokens
@@ -41,20 +41,20 @@ export class Feed {
     return this.#writes
   }
 
-  /** How many writes there are above those that are shown. */
+  /** The number of writes newer than the loaded ones. */
   get fresh() {
     return this.#writes.loaded ? Math.max(0, this.#desk.kv.position.revision - this.#writes.newest) : 0
   }
 
-  /** Whether one has looked as far back as one wanted to, and may look further. */
+  /** Whether the search has reached its limit, and can be continued. */
   get paused() {
     return !this.#writes.ended && this.#writes.list.length >= this.#budget
   }
 
-  /** To be called whenever it is shown. `held`: nothing new is to come in now. */
+  /** Keep the feed up to date. Call with every draw. `held`: do not load new writes now. */
   look(held) {
     const now = performance.now()
-    // which data set this is, is known once the tab has caught up
+    // the data set is known once the tab has caught up
     const { dataSet } = this.#desk.kv
     if (dataSet !== null && now - this.#looked > AWAY) this.before = this.#lastLook()
     if (dataSet !== null) this.#looked = now
@@ -62,7 +62,7 @@ export class Feed {
     if (this.#writes.loaded && now - this.#remembered > REMEMBER_EVERY) this.#remember(now)
   }
 
-  /** Lets what is new come in. */
+  /** Load the new writes. */
   show() {
     this.#writes.newer()
   }
@@ -71,7 +71,7 @@ export class Feed {
     this.#follower.again()
   }
 
-  /** More rows, as many as there are writes for. */
+  /** Show more rows, and load more writes if there are none left. */
   showOlder() {
     this.visible += STEP
     if (this.visible > this.#writes.list.length) this.#writes.older()
@@ -83,7 +83,10 @@ export class Feed {
     this.#writes.older()
   }
 
-  /** Newest first: [{write, deeds, matching}] of what the route asks for; `matching` are those of the deeds that do. */
+  /**
+   * Return the writes that match the route, newest first: [{write, deeds, matching}]; `matching` is the part
+   * of `deeds` that matches.
+   */
   items(route) {
     const { list } = this.#writes
     const question = JSON.stringify([route.q, route.who, route.prefix, route.away])
@@ -96,12 +99,12 @@ export class Feed {
     return items
   }
 
-  /** Writes by others that came after the last look, as far as they are loaded. */
+  /** The number of loaded writes by others since the last look. */
   get away() {
     return this.#writes.list.filter((write) => this.#isNews(write)).length
   }
 
-  /** Whether it makes sense to undo this write: nobody has touched its keys since. */
+  /** Whether an undo of this write is worth offering: its keys have not been written since. */
   standsStill(write) {
     const { kv } = this.#desk
     if (this.#still.at !== kv.position.revision) this.#still = { at: kv.position.revision, known: new Map() }
@@ -110,7 +113,7 @@ export class Feed {
     return known.get(write)
   }
 
-  /** Revisions of another data set say nothing about these writes. */
+  /** Reset: revisions of another data set do not apply to these writes. */
   #forget() {
     this.before = this.#lastLook()
     this.opened.clear()

@@ -1,8 +1,8 @@
-// Which writes of the past one wants to see. No DOM.
+// The filters of the activity page. No DOM.
 
 import { fold } from "../shared/fold.js"
 
-/** By whom, as the address names it, and as people do. */
+/** The filter values for the author, as in the address, and their labels. */
 export const WHO = {
   tab: "This tab",
   device: "This browser",
@@ -13,7 +13,10 @@ export const WHO = {
 
 const HOUSE = ["expiry", "import", "admin"]
 
-/** One of `WHO`; a tab is also a browser. `us`: {session, wrote(revision), tokens}: ours, and the ids of the user's API tokens. */
+/**
+ * Whether a write passes the author filter `who`, one of `WHO`; a tab is also a browser. The third argument describes
+ * this tab: {session, wrote(revision), tokens}, with the ids of the user's API tokens.
+ */
 export function isBy(who, { revision, origin }, { session, wrote, tokens }) {
   const house = HOUSE.includes(origin.via)
   const api = !house && (origin.via === "http" || tokens.has(origin.session))
@@ -34,9 +37,9 @@ export function isBy(who, { revision, origin }, { session, wrote, tokens }) {
   }
 }
 
-const texts = new WeakMap() // op → what is searched, in lower case: made once
+const texts = new WeakMap() // op → its searched text in lower case, created once
 
-/** Whether the key or the value contains `text`, in whatever case. */
+/** Whether the key or the value contains `text`, ignoring case. */
 export function mentions(op, text) {
   if (text === "") return true
   if (!texts.has(op)) texts.set(op, fold(`${op.key}\n${op.op === "set" ? JSON.stringify(op.value) : ""}`))

@@ -1,5 +1,5 @@
-// Keeps writes of the past in step with what the tab hears: asks when something is looked at, not more often than needed, and not
-// again and again for what was refused. No DOM.
+// Keeps a list of writes up to date with the tab's replica: requests new writes while the list is shown, at a limited
+// rate, and does not repeat a request that was rejected. No DOM.
 
 const AT_MOST_EVERY = 500 // milliseconds
 
@@ -11,14 +11,14 @@ export class Follower {
   #asked = -Infinity
   #interrupted = false
 
-  /** `forget()` is called when all that was known is of another data set. */
+  /** `forget()` is called when the loaded writes belong to another data set. */
   constructor(kv, writes, forget = () => {}) {
     this.#kv = kv
     this.#writes = writes
     this.#forget = forget
   }
 
-  /** Called whenever they are shown; `isBehind()` says whether there is something newer that is to be shown. */
+  /** Called with every draw of the list; `isBehind()` returns whether there are newer writes to show. */
   look(isBehind) {
     const { position, state } = this.#kv
     if (state !== "live") return (this.#interrupted = true)
@@ -31,7 +31,7 @@ export class Follower {
     return undefined
   }
 
-  /** After a refusal. */
+  /** Ask again after an error. */
   again() {
     this.#ask()
   }

@@ -1,4 +1,4 @@
-// The tab "History" of a key: its versions, what each of them did, and the difference of any two.
+// The history tab of a key: its versions, the change that each one made, and the difference of any two.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { choose, setting } from "../../settings.js"
@@ -13,7 +13,7 @@ import { Versions, textsOf } from "./versions.js"
 
 await stylesheet("/static/css/past.css")
 
-const shown = new WeakMap() // desk → the Versions of the key that was looked at last
+const shown = new WeakMap() // desk → the Versions of the key that was shown last
 
 function versionsFor(desk, key) {
   if (shown.get(desk)?.key !== key) shown.set(desk, new Versions(desk, key))
@@ -39,7 +39,7 @@ export function historyView(desk, key, route) {
     </div>`
 }
 
-/** To the version before (1) or after (-1) the one that is shown. */
+/** Show the version before (1) or after (-1) the current one. */
 export function step(desk, by) {
   const versions = shown.get(desk)
   const next = versions?.key === desk.route.key ? versions.step(desk.route, by) : null

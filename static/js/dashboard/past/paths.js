@@ -1,8 +1,8 @@
-// Addresses that the past leads to. No DOM.
+// Addresses of keys and histories. No DOM.
 
 export const keyPath = (key) => `/keys?${new URLSearchParams({ key })}`
 
-/** The history of a key; with a `revision`, what that one changed. */
+/** Return the address of a key's history; with a `revision`, of that revision's change. */
 export function historyPath(key, revision) {
   const query = new URLSearchParams({ key, tab: "history" })
   if (revision !== undefined) query.set("to", revision)

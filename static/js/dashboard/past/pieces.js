@@ -1,16 +1,16 @@
-// Small pieces that the views of the past share.
+// Small templates that the views of this folder share.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { moment } from "../shared/clock.js"
 
 const CLASSES = { created: "new", restored: "new", deleted: "gone", expired: "gone" }
 
-/** What was done, in its colour. */
+/** Render the kind of a change, in its colour. */
 export function deedView(deed) {
   return html`<span class=${`deed ${CLASSES[deed] ?? ""}`}>${deed}</span>`
 }
 
-/** Why nothing is there yet, or nothing new: loading, offline, refused. `source` has `writes` and `again()`. */
+/** Explain why nothing is loaded or new: loading, offline, refused. `source` has `writes` and `again()`. */
 export function troubles(desk, source, what) {
   const { writes } = source
   const { state } = desk.kv
@@ -29,14 +29,14 @@ export function skeleton() {
   return html`<div class="skeleton" aria-hidden="true"><span></span><span></span><span></span><span></span><span></span></div>`
 }
 
-/** `hidden`: there is more than is shown. */
+/** Render the button for older writes. `hidden`: there is more than is shown. */
 export function older(writes, hidden = false, show = () => writes.older()) {
   if (writes.ended && !hidden) return nothing
   const busy = writes.asking === "older"
   return html`<p class="older"><button type="button" aria-disabled=${String(busy)} @click=${show}>${busy ? "Loading…" : "Show older"}</button></p>`
 }
 
-/** How far back it goes, once one has come to the end; `beginning` says that there was nothing before. */
+/** Render how far back the history goes, once its end is loaded; `beginning` states that nothing came before. */
 export function endOf(writes, beginning) {
   if (!writes.ended || writes.list.length === 0) return nothing
   if (beginning || writes.floor <= 1) return html`<p class="end-of-past">${beginning ?? "Before this there was nothing."}</p>`

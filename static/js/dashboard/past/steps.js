@@ -1,8 +1,8 @@
-// What was done and what was undone, newest last: two stacks, as every editor has them. No DOM.
+// The undo and redo stacks, newest last. No DOM.
 
 const MOST = 50
 
-/** Steps are {what, revisions}: what people call it, and the writes that it made, in their order. */
+/** Steps are {what, revisions}: a description, and the writes that the step made, in their order. */
 export class Steps {
   #done = []
   #undone = []
@@ -14,7 +14,7 @@ export class Steps {
     return this.#undone.at(-1) ?? null
   }
 
-  /** Whether `step` can be undone, or done again: not twice, however often it is offered. */
+  /** Whether `step` can still be undone or redone: not twice, however often it is offered. */
   isDone(step) {
     return this.#done.includes(step)
   }
@@ -22,19 +22,19 @@ export class Steps {
     return this.#undone.includes(step)
   }
 
-  /** Something new was done: what was undone before cannot be done again on top of it. */
+  /** Push a new step. The undone steps are dropped, since they cannot be redone on top of it. */
   did(step) {
     this.#undone = []
     this.#push(this.#done, step)
   }
 
-  /** `step` was undone, and that made `back`; without it, it can be neither undone nor done again. */
+  /** Record that `step` was undone by the step `back`; without `back`, it can be neither undone nor redone. */
   undid(step, back = null) {
     this.#done = without(this.#done, step)
     if (back) this.#push(this.#undone, back)
   }
 
-  /** What was undone as `step` was done again, and that made `again`. */
+  /** Record that the undone `step` was redone by the step `again`. */
   redid(step, again = null) {
     this.#undone = without(this.#undone, step)
     if (again) this.#push(this.#done, again)
@@ -46,7 +46,7 @@ export class Steps {
   }
 }
 
-/** A step is known by its writes: the same ones can be undone from several places. */
+/** Remove a step, identified by its writes: the same writes can be undone from several places. */
 function without(stack, { revisions }) {
   return stack.filter((step) => !step.revisions.some((revision) => revisions.includes(revision)))
 }

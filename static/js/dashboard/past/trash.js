@@ -1,4 +1,4 @@
-// The page "Trash": deleted keys that can be had back, for as long as they are kept.
+// The trash page: deleted keys, which can be restored until they are purged.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { live } from "../../vendor/lit-html/directives/live.js"

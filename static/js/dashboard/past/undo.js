@@ -1,5 +1,5 @@
-// Undo and redo, as the desk has them. What does it (undoing.js, with the same methods) comes with the first thing that was done.
-// No DOM.
+// Undo and redo for the desk. The implementation, undoing.js with the same methods, is loaded with the first undoable
+// action. No DOM.
 
 import { call, once } from "../shared/later.js"
 
@@ -26,7 +26,7 @@ export class Undo {
     return this.#undoing?.repeatable ?? false
   }
 
-  /** What was done before it is there is told it then. */
+  /** Queue an undoable action until undoing.js is loaded. */
   offer(...done) {
     this.#offered.push(done)
     this.load().catch(() => {})

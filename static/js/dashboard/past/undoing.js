@@ -1,5 +1,5 @@
-// Undo and redo: of what this tab has done, and of any other write. An undo is a write, refused where somebody wrote since; so
-// doing it again is an undo of that write. No DOM.
+// Undo and redo of this tab's actions and of any other write. An undo is a write, rejected if the key was written
+// since; a redo is an undo of that write. No DOM.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { keyText } from "../shared/pieces.js"
@@ -13,14 +13,14 @@ const RESTORED = "The server was restored from a backup: nothing was undone."
 export class Undoing {
   #desk
   #made = new Steps()
-  #dataSet = null // that what was made is of
-  #turn = Promise.resolve() // one after the other, in the order in which they were asked for
+  #dataSet = null // the data set of the steps in `#made`
+  #turn = Promise.resolve() // serializes undo and redo in the order of the requests
 
   constructor(desk) {
     this.#desk = desk
   }
 
-  /** Whether there is anything to undo, or to do again. */
+  /** Whether there is anything to undo, or to redo. */
   get possible() {
     return this.#steps.last !== null
   }
@@ -29,8 +29,8 @@ export class Undoing {
   }
 
   /**
-   * This tab has made the writes of these `revisions`, in this order; `what` says it: a text or template, such as "Deleted a".
-   * It can be undone as one thing; `toast`: that is offered for a while.
+   * Record that this tab has made the writes of these `revisions`, in this order; `what` describes them: a text or
+   * template, such as "Deleted a". They are undone as one action; with `toast` the undo is offered for a while.
    */
   offer(what, revisions, { toast = true } = {}) {
     const step = { what, revisions }
@@ -38,22 +38,22 @@ export class Undoing {
     if (toast) this.#offerUndo(step, what)
   }
 
-  /** Undoes the last thing. */
+  /** Undo the last action. */
   last() {
     return this.#inTurn(() => this.possible && this.#undo(this.#steps.last))
   }
 
-  /** Does again what was undone last. */
+  /** Redo the last undone action. */
   redo() {
     return this.#inTurn(() => this.repeatable && this.#redo(this.#steps.lastUndone))
   }
 
-  /** Undoes these writes, whoever made them. */
+  /** Undo these writes of any author. */
   take(what, revisions) {
     return this.#inTurn(() => this.#undo({ what, revisions }))
   }
 
-  /** In another data set, as a restored backup is, the revisions are those of other writes. */
+  /** The steps, reset for another data set: in a restored backup the revisions belong to other writes. */
   get #steps() {
     const { dataSet } = this.#desk.kv
     if (dataSet !== this.#dataSet) this.#made = new Steps()
@@ -82,13 +82,15 @@ export class Undoing {
   }
 
   #inTurn(work) {
-    // not later, when nobody looks any more
+    // do not queue it for later, when the user is no longer watching
     if (this.#desk.kv.state === "offline") return this.#desk.page.toast(NO_CONNECTION)
     this.#turn = this.#turn.then(work).catch(reportError)
     return this.#turn
   }
 
-  /** Takes the writes of a step back, the newest first; the writes that did so, or null. `lost()`: they never can be. */
+  /**
+   * Undo the writes of a step, newest first; return the resulting revisions, or null. `lost()`: an undo is impossible.
+   */
   async #back(step, lost) {
     const { revisions } = step
     const { kv, page } = this.#desk
@@ -99,7 +101,7 @@ export class Undoing {
     }
     const made = []
     try {
-      // All or nothing, as far as can be known before: of several writes, each is asked first.
+      // All or nothing, as far as can be known in advance: of several writes, each is tried with a dry run first.
       if (revisions.length > 1) await Promise.all(revisions.map((revision) => kv.undo(revision, { dryRun: true }).catch(ours(revisions))))
       for (const revision of revisions.toReversed()) made.push((await kv.undo(revision)).revision)
       return made
@@ -111,7 +113,7 @@ export class Undoing {
     }
   }
 
-  /** Waits until what was written before is answered, since that is what is to be undone first; false without a connection. */
+  /** Wait for the responses to earlier writes, since those are to be undone first; false without a connection. */
   async #settled() {
     const { kv } = this.#desk
     const answered = () => new Promise((done) => kv.addEventListener("pending", () => setTimeout(done), { once: true }))
@@ -137,7 +139,7 @@ export class Undoing {
   }
 }
 
-/** A key that one of the later of these writes has touched again is no obstacle: that one is undone first. */
+/** Ignore conflicts with a later one of these writes: that one is undone first. */
 function ours(revisions) {
   return (refusal) => {
     if (refusal.code !== "conflict" || !revisions.includes(refusal.entry?.revision)) throw refusal

@@ -1,4 +1,4 @@
-// The versions of one key, as far as they have been looked at, and the two that are compared. No DOM.
+// The loaded versions of one key, and the two that are compared. No DOM.
 
 import { same } from "../../values.js"
 import { countLines, diffLines } from "../shared/diff.js"
@@ -8,13 +8,13 @@ import { Follower } from "./follower.js"
 import { Writes } from "./writes.js"
 
 const PAGE = 25
-const MOST_COUNTED = 200_000 // characters of two texts whose lines are counted in passing
+const MOST_COUNTED = 200_000 // characters of two texts, above which the changed lines are not counted
 
 export class Versions {
   #kv
   #follower
   #writes
-  #apart = new Map() // revision → {version, before}: what lies beyond what is loaded; undefined while it is asked for
+  #apart = new Map() // revision → {version, before}: versions beyond the loaded ones; undefined while requested
   #made = { list: null, versions: [] }
 
   constructor(desk, key) {
@@ -29,7 +29,7 @@ export class Versions {
     return this.#writes
   }
 
-  /** To be called whenever they are shown: keeps them up to date. */
+  /** Keep the versions up to date. Call with every draw. */
   look() {
     this.#follower.look(() => this.#isBehind())
   }
@@ -39,8 +39,8 @@ export class Versions {
   }
 
   /**
-   * Newest first: [{revision, at, origin, undoes, op, deed, like, lines}]. `like` is an earlier revision with the same value, which
-   * this one went back to; `lines` {gone, added} are those that it changed, or null.
+   * Newest first: [{revision, at, origin, undoes, op, deed, like, lines}]. `like` is an earlier revision with the same
+   * value, which this one went back to; `lines` {gone, added} counts the changed lines, or is null.
    */
   get list() {
     const { list, ended } = this.#writes
@@ -48,7 +48,7 @@ export class Versions {
     return this.#made.versions
   }
 
-  /** The version of a revision; undefined while it is asked for, null where there is none. */
+  /** Return the version of a revision; undefined while it is requested, null if there is none. */
   at(revision) {
     const found = this.list.find((version) => version.revision === revision)
     if (found || !this.#writes.loaded) return found
@@ -57,15 +57,15 @@ export class Versions {
   }
 
   /**
-   * What is compared, {from, to}, as revisions: by default the last two; `to` alone is compared with what it replaced. `from` is
-   * null where there was nothing, undefined while it is asked for.
+   * Return the compared revisions, {from, to}: by default the last two; `to` alone is compared with the version that it
+   * replaced. `from` is null if there was none, undefined while it is requested.
    */
   pair(route) {
     const to = route.to ?? (route.from === null ? (this.list[0]?.revision ?? null) : this.#after(route.from))
     return { from: route.from ?? (to === null ? null : this.#before(to)), to }
   }
 
-  /** The pair one step back (1) or forth (-1) in time; null at the end. */
+  /** Return the pair one step back (1) or forward (-1) in time; null at the end. */
   step(route, by) {
     const { to } = this.pair(route)
     const next = this.list[this.list.findIndex(({ revision }) => revision === to) + by]
@@ -100,7 +100,7 @@ export class Versions {
   }
 }
 
-/** The values of two ops as texts to compare, null where there is none. Where there are only texts, they go without quotes. */
+/** Return the values of two ops as texts to compare, null if there is none. If all are texts, they have no quotes. */
 export function textsOf(...ops) {
   const values = ops.filter((op) => op?.op === "set").map(({ value }) => value)
   const plain = values.every((value) => typeof value === "string")
@@ -127,7 +127,7 @@ function likeOf(versions, at) {
   return like?.revision ?? null
 }
 
-const counted = new WeakMap() // op → {before, lines}: counted once
+const counted = new WeakMap() // op → {before, lines}: cached counts
 
 function linesOf(before, op) {
   const known = counted.get(op)

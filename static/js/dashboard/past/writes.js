@@ -1,23 +1,25 @@
-// The writes of a history, as far as they have been looked at: newest first, without gaps. Older ones are asked for when somebody
-// wants them, newer ones when they are known to be there. No DOM.
+// The loaded part of a history: writes, newest first, without gaps. Older ones are requested when the user asks for
+// them, newer ones when they are known to exist. No DOM.
 
-const CATCH_UP = 2 // pages; who is further behind begins anew
-const MOST = 2_000 // while new ones come in, what is older than so many is let go
+const CATCH_UP = 2 // pages; a list further behind starts over
+const MOST = 2_000 // when new writes arrive, older ones beyond this number are dropped
 
 export class Writes {
   list = []
   floor = 1 // the history is complete from this revision on
-  ended = false // there is nothing older
-  loaded = false // whether anything is known yet
-  asking = null // "older" or "newer"
-  refusal = null // why the last question came to nothing
+  ended = false // there are no older writes
+  loaded = false // whether the first page is loaded
+  asking = null // the pending request: "older" or "newer"
+  refusal = null // the error of the last request
 
   #ask
   #changed
   #page
   #round = 0
 
-  /** `ask({before, limit})` answers {writes, floor}, as the verb `history` does; `changed()` hears of every difference. */
+  /**
+   * `ask({before, limit})` returns {writes, floor}, like the verb `history`; `changed()` is called after every change.
+   */
   constructor(ask, changed, page = 50) {
     this.#ask = ask
     this.#changed = changed
@@ -31,7 +33,7 @@ export class Writes {
     return this.list.at(-1)?.revision ?? null
   }
 
-  /** Forgets everything: it was of another data set. */
+  /** Forget all writes: they belong to another data set. */
   reset() {
     this.#round += 1
     this.list = []
@@ -39,12 +41,12 @@ export class Writes {
     this.asking = this.refusal = null
   }
 
-  /** The next page. */
+  /** Load the next page. */
   older() {
     if (this.ended) return undefined
     return this.#asks("older", async (ask) => {
       const page = await ask(this.oldest, this.#page)
-      // A page ends early where values are long. One more question tells whether it was the last.
+      // A page ends early if values are long. One more request tells whether it was the last.
       const more = page.length > 0 && page.length < this.#page && page.at(-1).revision > 1 ? await ask(page.at(-1).revision, 1) : []
       return () => {
         this.list = [...this.list, ...page, ...more]
@@ -54,7 +56,7 @@ export class Writes {
     })
   }
 
-  /** What has been written since. */
+  /** Load newer writes. */
   newer() {
     if (!this.loaded) return this.older()
     return this.#asks("newer", async (ask) => {
@@ -74,7 +76,7 @@ export class Writes {
     })
   }
 
-  /** Asks for the write of one revision and the one before it, wherever they lie; `found` gets what there is. */
+  /** Request the write of one revision and the one before it, loaded or not; `found` receives the writes that exist. */
   async peek(revision, found) {
     const round = this.#round
     const { writes } = await this.#ask({ before: revision + 1, limit: 2 }).catch(() => ({ writes: [] }))

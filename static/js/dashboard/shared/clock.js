@@ -1,5 +1,5 @@
-// Times as people read them, one way or the other: how long ago, or when, as they have chosen. The server's clock counts, so
-// `now` is this machine's, put right by what it is ahead.
+// Formats times, relative or absolute, as the user has set. `now` is the server's time: the local clock, corrected by
+// its offset to the server's.
 
 import { setting } from "../../settings.js"
 
@@ -16,13 +16,16 @@ const plainTime = formatter("en-GB", { timeStyle: "medium" })
 const plainHour = formatter("en-GB", { hour: "2-digit", minute: "2-digit" })
 const plainDay = formatter("en-GB", { day: "numeric", month: "short" })
 
-/** What formats a date. Making one is dear, a hundred times a frame; so it is made once, when it is needed. */
+/**
+ * Return a date formatter that is created on first use and reused: creating one is expensive, and a frame formats a
+ * hundred dates.
+ */
 function formatter(locale, options) {
   let made = null
   return (at) => (made ??= new Intl.DateTimeFormat(locale, options)).format(at)
 }
 
-/** "now", "12 s", "4 min", "3 h", "3 d", and then the date; or "09:41:07", "12 Nov, 09:41". */
+/** Return "now", "12 s", "4 min", "3 h", "3 d", then the date; with absolute times "09:41:07" or "12 Nov, 09:41". */
 export function age(at, now) {
   if (setting("times") === "absolute") return stamp(new Date(at), new Date(now))
   const seconds = Math.floor((now - Date.parse(at)) / 1_000)
@@ -31,7 +34,7 @@ export function age(at, now) {
   return shortDate(new Date(at))
 }
 
-/** "just now", "12 s ago", or "on 12 Nov 2026"; or "at 09:41:07", "on 12 Nov, 09:41". */
+/** Return "just now", "12 s ago" or "on 12 Nov 2026"; with absolute times "at 09:41:07" or "on 12 Nov, 09:41". */
 export function ago(at, now) {
   const text = age(at, now)
   if (setting("times") === "absolute") return `${sameDay(new Date(at), new Date(now)) ? "at" : "on"} ${text}`
@@ -39,12 +42,12 @@ export function ago(at, now) {
   return now - Date.parse(at) < 30 * 86_400_000 ? `${text} ago` : `on ${text}`
 }
 
-/** "12 Nov 2026, 09:14:03". */
+/** Return "12 Nov 2026, 09:14:03". */
 export function moment(at) {
   return dateAndTime(new Date(at))
 }
 
-/** "09:41:07", or "12 Nov, 09:41". */
+/** Return "09:41:07", or "12 Nov, 09:41". */
 export function stamp(at, now) {
   if (sameDay(at, now)) return plainTime(at)
   const date = plainDay(at)

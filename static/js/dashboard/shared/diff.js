@@ -1,16 +1,18 @@
-// What became of one sequence in another: lines of texts, and words within a line. No DOM.
+// Diff of two sequences: the lines of texts, and the words within a line. No DOM.
 //
-// The ends that are the same are cut off first; lines that stand exactly once in both texts divide the rest (patience);
-// what lies between two of them is compared by Myers' algorithm, as long as that costs little: a reader gains nothing from the
-// shortest way between two texts that have nothing in common.
+// 1. The common beginning and end are cut off.
+// 2. Lines that occur exactly once in both texts divide the rest (patience diff).
+// 3. The parts between two of them are compared by Myers' algorithm, up to a limited cost: the shortest edit script of
+//    two texts with nothing in common is of no use to a reader.
 
 const MOST_EDITS = 400
 const WORDS = /[\p{L}\p{N}_]+|\s+|[^]/gu
-const ALIKE = 0.4 // of a line must have stayed for the rest of it to be marked
+const ALIKE = 0.4 // the share of a line that must be unchanged for its other words to be marked
 
 /**
- * [{op: "same" | "gone" | "new", text, from, to}], a line each, in reading order: first what is gone, then what is new in its place.
- * `from` and `to` are its numbers in `a` and `b`, counted from 1; null where it does not stand. A text that is null has no lines.
+ * Return [{op: "same" | "gone" | "new", text, from, to}], one per line, in reading order: removed lines first, then the
+ * lines that replace them. `from` and `to` are line numbers in `a` and `b`, counted from 1; null where the line does
+ * not occur. A text that is null has no lines.
  */
 export function diffLines(a, b) {
   const before = a?.split("\n") ?? []
@@ -23,13 +25,16 @@ export function diffLines(a, b) {
   }))
 }
 
-/** {gone, added}: how many lines. */
+/** Count the changed lines: {gone, added}. */
 export function countLines(lines) {
   const count = (op) => lines.filter((line) => line.op === op).length
   return { gone: count("gone"), added: count("new") }
 }
 
-/** Two lines, one in the place of the other, as pieces: {before, after}, each [{text, changed}]; null when they have little in common. */
+/**
+ * Compare two lines, one of which replaces the other, word by word: {before, after}, each [{text, changed}]; null when
+ * they have little in common.
+ */
 export function diffWords(before, after) {
   const a = before.match(WORDS) ?? []
   const b = after.match(WORDS) ?? []
@@ -51,7 +56,7 @@ function joined(pieces) {
   return whole
 }
 
-/** [[op, i, j]]: the steps from `a` to `b`; `i` and `j` say where in them one stands. */
+/** Return the steps from `a` to `b`: [[op, i, j]], with the positions `i` in `a` and `j` in `b`. */
 function diff(a, b) {
   const steps = []
   between(a, 0, a.length, b, 0, b.length, steps)
@@ -84,7 +89,7 @@ function replace(a0, a1, b0, b1, steps) {
   for (let j = b0; j < b1; j++) steps.push(["new", a1, j])
 }
 
-/** [[i, j]] of what stands once in each, by i. */
+/** Return the pairs [[i, j]] of items that occur once in each, ordered by i. */
 function uniquePairs(a, a0, a1, b, b0, b1) {
   const inA = places(a, a0, a1)
   const inB = places(b, b0, b1)
@@ -96,16 +101,16 @@ function uniquePairs(a, a0, a1, b, b0, b1) {
   return pairs
 }
 
-/** text → where it stands, null when it stands there more than once; in order of the first. */
+/** Map each item to its position, null if it occurs more than once, in order of first occurrence. */
 function places(sequence, start, end) {
   const found = new Map()
   for (let i = start; i < end; i++) found.set(sequence[i], found.has(sequence[i]) ? null : i)
   return found
 }
 
-/** The longest of the selections of these pairs in which j rises, too. */
+/** Return the longest subsequence of these pairs in which j rises as well. */
 function rising(pairs) {
-  const piles = [] // the pair on top of each
+  const piles = [] // the top pair of each pile
   const below = new Map()
   for (const pair of pairs) {
     let low = 0
@@ -123,7 +128,10 @@ function rising(pairs) {
   return longest.reverse()
 }
 
-/** E. W. Myers, "An O(ND) difference algorithm and its variations" (1986). False, and nothing done, beyond MOST_EDITS. */
+/**
+ * E. W. Myers, "An O(ND) difference algorithm and its variations" (1986). Beyond MOST_EDITS return false and add no
+ * steps.
+ */
 function myers(a, a0, a1, b, b0, b1, steps) {
   const n = a1 - a0
   const m = b1 - b0
@@ -163,7 +171,7 @@ function backwards(trace, x, y) {
   return steps.reverse()
 }
 
-/** Within each change, what is gone stands before what is new. */
+/** Within each change, put the removed items before the new ones. */
 function inOrder(steps) {
   const ordered = []
   let waiting = []

@@ -1,4 +1,4 @@
-// The difference of two texts, line by line: one below the other, or side by side. Loaded when one is looked at.
+// Renders the difference of two texts line by line, unified or side by side. Loaded when a difference is first shown.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { diffLines, diffWords } from "./diff.js"
@@ -6,11 +6,14 @@ import { stylesheet } from "./stylesheet.js"
 
 await stylesheet("/static/css/difference.css")
 
-const AROUND = 3 // unchanged lines that are shown before and after a change
-const FEWEST = 3 // that are worth hiding
-const MOST = 4_000 // lines that are drawn
+const AROUND = 3 // unchanged lines shown before and after a change
+const FEWEST = 3 // the shortest run of unchanged lines that is folded
+const MOST = 4_000 // lines that are drawn at most
 
-/** `a` and `b` are texts as they stand in the editor; null: there is none. `side`: side by side, where there is room. `label`: what it is the difference of. */
+/**
+ * Render the difference of `a` and `b`, texts as the editor shows them; null: there is none. `side`: side by side,
+ * where there is room. `label`: the accessible name of the region.
+ */
 export function differenceView(a, b, { side = false, label = "Difference" } = {}) {
   const lines = linesOf(a, b)
   if (lines.every(({ op }) => op === "same")) return html`<p class="hint">There is no difference.</p>`
@@ -23,14 +26,14 @@ export function differenceView(a, b, { side = false, label = "Difference" } = {}
     </div>`
 }
 
-let last = null // a page is drawn every second; what it shows is mostly the same
+let last = null // the last result, since the page is redrawn every second and mostly shows the same texts
 
 function linesOf(a, b) {
   if (last?.a !== a || last.b !== b) last = { a, b, lines: diffLines(a, b) }
   return last.lines
 }
 
-/** One line a row: {left} or {right}, both where nothing changed. A line in another's place knows its `words`. */
+/** Return one line per row: {left} or {right}, both where nothing changed. A replaced line has its `words`. */
 function single(lines) {
   return pairs(lines, ({ gone, added }) => [...gone, ...added])
 }
@@ -65,7 +68,7 @@ function beside({ gone, added }) {
   return Array.from({ length: Math.max(gone.length, added.length) }, (_, i) => ({ ...gone[i], ...added[i] }))
 }
 
-/** The rows in parts; what lies far from every change is `hidden`. */
+/** Split the rows into parts; rows far from every change are `hidden`. */
 function folded(rows) {
   const near = new Array(rows.length).fill(false)
   rows.forEach((row, i) => {
@@ -83,7 +86,7 @@ function folded(rows) {
 
 const isSame = ({ left, right }) => left !== undefined && left.line === right?.line
 
-/** What changed at one place stays together, so that it can be one below the other where there is no room. */
+/** Group the rows of one change, so that a narrow screen can show its old lines above its new ones. */
 function blocks(rows) {
   const all = []
   for (const row of rows) {

@@ -1,6 +1,6 @@
-// Texts as they are compared when something is looked for. No DOM.
+// Normalizes texts for a search. No DOM.
 
-/** The text in lower case, with composed letters: "é" is found whether it was typed as one letter or as two. */
+/** Return the text in lower case and composed (NFC), so that "é" is found whether typed as one letter or as two. */
 export function fold(text) {
   return text.toLowerCase().normalize("NFC")
 }

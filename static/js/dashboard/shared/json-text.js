@@ -1,5 +1,5 @@
-// JSON as people type it. JSON.parse says neither where something is wrong in the same words in every browser, nor
-// that it has rounded an integer; so the text is checked here first, and only then handed to it. No DOM.
+// Reads and formats JSON as people type it. JSON.parse describes errors differently in every browser and does not
+// report a rounded integer; the text is checked here first and only then passed to it. No DOM.
 
 const DEEPEST = 64
 const SPACE = /[ \t\n\r]*/y
@@ -8,7 +8,7 @@ const WORD = /[^\s,:[\]{}"]+/y
 const PLAIN = /[^"\\\u0000-\u001f]*/y // eslint-disable-line no-control-regex
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 
-/** {value} for text that is a value of the protocol, else {problem: {line, column, message}}, counted from 1. */
+/** Return {value} for text that is a value of the protocol, else {problem: {line, column, message}}, counted from 1. */
 export function readJson(text) {
   try {
     const end = new Scanner(text).document()
@@ -135,7 +135,7 @@ class Scanner {
     this.#match(SPACE)
   }
 
-  /** What the pattern matches here, or null; moves past it. */
+  /** Match the pattern at the current position and advance; null if it does not match. */
   #match(pattern) {
     pattern.lastIndex = this.#at
     const match = pattern.exec(this.#text)
@@ -145,7 +145,7 @@ class Scanner {
   }
 }
 
-// The rule of values.js, which cannot see that a number was written so small that it has become 0.
+// The rule of values.js, which cannot detect a number so small that it was parsed as 0.
 function checkNumber(text, at) {
   const number = Number(text)
   if (!Number.isFinite(number)) throw new Fault(at, "this number is too large")
@@ -163,27 +163,27 @@ function lineAndColumn(text, at) {
   return { line: before.split("\n").length, column: [...before.slice(before.lastIndexOf("\n") + 1)].length + 1 }
 }
 
-/** The value as it stands in the editor. */
+/** Return the value as the editor shows it. */
 export function formatJson(value) {
   return JSON.stringify(value, null, 2)
 }
 
-/** Beyond this many characters a value is shown as it is, until somebody asks for more. */
+/** A value of more characters is shown unformatted until the user asks for the formatted form. */
 export const LONG = 16_384
 
-/** The value as one begins to edit it: formatted, unless it is long. */
+/** Return the text at the start of editing: formatted, unless it is long. */
 export function editorText(value) {
   const compact = JSON.stringify(value)
   return compact.length > LONG ? compact : formatJson(value)
 }
 
-/** Whether this is text that a page can show and give back as it is: no control characters but line feeds and tabs. */
+/** Whether this is text that a page can show and return unchanged: no control characters except line feeds and tabs. */
 export function isPlain(value) {
   // eslint-disable-next-line no-control-regex
   return typeof value === "string" && !/[\u0000-\u0008\u000b-\u001f\u007f]/.test(value)
 }
 
-/** How many bytes the value takes as compact JSON. */
+/** Return the size of the value in bytes as compact JSON. */
 export function sizeOf(value) {
   return new TextEncoder().encode(JSON.stringify(value)).length
 }

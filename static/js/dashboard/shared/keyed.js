@@ -1,10 +1,12 @@
-// A row of things that come, go and change places, each in an element of its own that stays the same, with its focus.
+// Keyed rendering: a list of items that appear, disappear and move; each keeps its element, and the element its focus.
 
 import { render } from "../../vendor/lit-html/lit-html.js"
 
 const drawn = new WeakMap() // place → key → {home, element}
 
-/** Draws `items` into `place`, in their order; `view(item)` is a template of one element, `keyOf(item)` says which one that is. */
+/**
+ * Draw `items` into `place`, in their order. `view(item)` is a template of one element, `keyOf(item)` identifies it.
+ */
 export function drawKeyed(place, items, keyOf, view) {
   const before = drawn.get(place) ?? new Map()
   const now = new Map()
@@ -12,7 +14,7 @@ export function drawKeyed(place, items, keyOf, view) {
     const key = keyOf(item)
     const one = before.get(key) ?? { home: document.createDocumentFragment() }
     before.delete(key)
-    // The template keeps its home, and its element may stand elsewhere.
+    // lit-html keeps rendering into `home`, while the element itself may stand elsewhere.
     render(view(item), one.home)
     one.element ??= one.home.firstElementChild
     now.set(key, one)

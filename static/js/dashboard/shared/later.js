@@ -1,6 +1,8 @@
-// What is not needed at first sight is loaded when it is needed.
+// Lazy loading of modules.
 
-/** Returns a function that gives the promise of what `load()` resolves to, which it calls once; after a failure the next call tries again. */
+/**
+ * Return a function that calls `load()` once and returns its promise; after a failure the next call tries again.
+ */
 export function once(load) {
   let loading = null
   return () =>
@@ -10,13 +12,16 @@ export function once(load) {
     }))
 }
 
-/** Returns a function that calls the method `name` of what `load()` resolves to, or `failed(error)`. */
+/** Return a function that calls the method `name` of the object that `load()` resolves to, or `failed(error)`. */
 export const call =
   (load, name, failed) =>
   (...what) =>
     load().then((loaded) => loaded[name](...what), failed)
 
-/** Returns a function that gives the module that `load()` imports, or undefined until it is there; then `arrived()` is called, or `failed(error)`. */
+/**
+ * Return a function that starts `load()` on its first call and returns the module, or undefined until it is loaded.
+ * `arrived()` is called when it is loaded, `failed(error)` when it cannot be.
+ */
 export function later(load, arrived, failed = () => {}) {
   let module
   let asked = false
@@ -29,7 +34,7 @@ export function later(load, arrived, failed = () => {}) {
           arrived()
         },
         (error) => {
-          // without a connection: the next look asks again
+          // without a connection: the next call tries again
           asked = false
           failed(error)
         },

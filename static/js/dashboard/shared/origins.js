@@ -1,8 +1,8 @@
-// Who wrote, as one says it. No DOM.
+// The author of a write, in words. No DOM.
 
 const HOUSE = { expiry: "it expired", import: "an import", admin: "an administrator" }
 
-/** "Firefox on Linux", or what the server itself did. */
+/** Return the author: "Firefox on Linux", or "it expired" and the like for writes by the server itself. */
 export function whoWrote(origin) {
   if (!origin) return "while you were away"
   return HOUSE[origin.via] ?? origin.label

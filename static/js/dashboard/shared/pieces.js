@@ -1,22 +1,22 @@
-// Small pieces that several views share.
+// Small templates that several views share.
 
 import { html, svg } from "../../vendor/lit-html/lit-html.js"
 import { age, moment } from "./clock.js"
 import { kindOf, previewOf } from "./preview.js"
 
-/** A key, its folders in a quieter colour. */
+/** Render a key, with its folders in a quieter colour. */
 export function keyText(key) {
   const cut = key.lastIndexOf("/") + 1
   if (cut === 0 || cut === key.length) return html`<bdi><span class="leaf">${key}</span></bdi>`
   return html`<bdi><span class="folder">${key.slice(0, cut)}</span><span class="leaf">${key.slice(cut)}</span></bdi>`
 }
 
-/** A value on one line, in the colour of its kind. */
+/** Render a value on one line, in the colour of its kind. */
 export function preview(value) {
   return html`<span class="json-${kindOf(value).split(" ")[0]}">${previewOf(value)}</span>`
 }
 
-/** "1 key", "1,284 keys". */
+/** Return "1 key", "1,284 keys". */
 export const count = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`
 
 export function time(at, now) {

@@ -1,6 +1,6 @@
-// What one sees of a value at a glance. No DOM.
+// Short forms of a value: its kind and a one-line preview. No DOM.
 
-/** "object", "array", "text", "number", "true or false" or "null". */
+/** Return "object", "array", "text", "number", "true or false" or "null". */
 export function kindOf(value) {
   if (value === null) return "null"
   if (Array.isArray(value)) return "array"
@@ -9,9 +9,9 @@ export function kindOf(value) {
 
 const previews = new WeakMap()
 
-/** The beginning of the value as compact JSON, for one line. Values do not change, so it is made once for each. */
+/** Return the beginning of the value as compact JSON, for one line. Cached per value, since values do not change. */
 export function previewOf(value, length = 120) {
-  // A long text is cut before it is encoded, so that a row never costs more than what it shows.
+  // Cut a long text before encoding it, so that the cost of a row depends only on its visible part.
   if (typeof value === "string") return JSON.stringify(value.slice(0, length))
   if (typeof value !== "object" || value === null) return String(value)
   if (!previews.has(value)) previews.set(value, JSON.stringify(value).slice(0, length))

@@ -1,5 +1,5 @@
-// What a screen reader is told, without flooding it: from each of the two regions at most one message in five seconds, and what
-// comes meanwhile is said together. Of what others change, as much as was chosen.
+// Announcements for screen readers, throttled: each of the two live regions says at most one message in five seconds,
+// and messages that arrive meanwhile are combined. Changes by others are announced as the user has set.
 
 import { whoWrote } from "../shared/origins.js"
 
@@ -10,9 +10,12 @@ export class Announcer {
   #polite
   #assertive
   #setting
-  #news = new Map() // key → the last fact about it, until it is said
+  #news = new Map() // key → the last fact about it, until it is announced
 
-  /** `setting()`: whose changes are told, "open", "all" or "off". `now()` and `later(fn, milliseconds)` are time. */
+  /**
+   * `setting()` returns whose changes are announced: "open", "all" or "off". `now()` and `later(fn, milliseconds)` are
+   * the clock.
+   */
   constructor(polite, assertive, setting, { now = () => performance.now(), later = (fn, ms) => setTimeout(fn, ms) } = {}) {
     this.#polite = new Region(polite, now, later)
     this.#assertive = new Region(assertive, now, later)
@@ -27,7 +30,7 @@ export class Announcer {
     this.#assertive.say(() => text)
   }
 
-  /** What others have changed, as facts; `open` is the key that is open. */
+  /** Announce changes by others, given as facts; `open` is the open key. */
   changed(facts, open) {
     const chosen = this.#setting()
     const told = chosen === "all" ? facts : facts.filter(({ key }) => chosen === "open" && key === open)
@@ -40,7 +43,7 @@ export class Announcer {
     if (!waiting) this.#polite.say(() => this.#digest())
   }
 
-  /** "app/banner was changed by Firefox on Linux.", or "3 keys changed, the latest app/banner." */
+  /** Return "app/banner was changed by Firefox on Linux.", or "3 keys changed, the latest app/banner." */
   #digest() {
     const { size } = this.#news
     const { key, entry, origin } = [...this.#news.values()].at(-1)
@@ -55,7 +58,7 @@ class Region {
   #now
   #later
   #spoken = -Infinity
-  #waiting = [] // functions that say it when the time has come
+  #waiting = [] // functions that return the sentence when it is time to say it
 
   constructor(element, now, later) {
     this.#element = element
@@ -67,7 +70,8 @@ class Region {
     this.#waiting.push(sentence)
     if (this.#waiting.length > 1) return
     const wait = this.#spoken + PAUSE - this.#now()
-    // A moment's wait brings together what belongs together; and the same sentence twice in a row is news only after a silence.
+    // A short delay combines related messages. The region is emptied, so that a repeated sentence is news only after
+    // a silence.
     this.#element.textContent = ""
     this.#later(() => this.#speak(), Math.max(wait, 50))
   }

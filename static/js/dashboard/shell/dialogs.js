@@ -1,4 +1,4 @@
-// The dialogs: you were signed out, and you are about to sign out, both with what is not saved yet.
+// The dialogs "signed out" and "sign out?", both with the unsaved texts.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { copy } from "../../clipboard.js"
@@ -16,9 +16,12 @@ const REASONS = {
 const UNKNOWN = "Your session is over: it was ended, or has expired, while this tab had no connection."
 
 /**
- * `unsaved`: [{key, text}], shown on request only: whoever sits there now may be somebody else. `queued`: what was saved and not sent is kept in
- * this browser. `drafts`: how many texts were not saved; `kept`: they are here again when `username` signs in in this tab. The dialog stays:
- * there is nothing to be done here any more.
+ * Show that the session has ended.
+ * - `unsaved`: [{key, text}], shown on request only, since another person may be sitting there now.
+ * - `queued`: whether saved, unsent writes are kept in this browser.
+ * - `drafts`: the number of unsaved texts; `kept`: they return when `username` signs in in this tab.
+ *
+ * The dialog stays open, since nothing more can be done on this page.
  */
 export function showSignedOut(place, reason, unsaved, { queued = false, drafts = unsaved.length, kept = false, username } = {}) {
   const here = `/signin?next=${encodeURIComponent(location.pathname + location.search)}`
@@ -56,7 +59,7 @@ function showButton(unsaved) {
   return html`<button type="button" @click=${reveal}>${unsaved.length === 1 ? "Show it" : "Show them"}</button>`
 }
 
-/** Before signing out, which would lose `unsaved`; `go()` signs out all the same. */
+/** Ask before a sign-out that would lose `unsaved`; `go()` signs out anyway. */
 export function askBeforeSigningOut(place, unsaved, go) {
   show(
     place,

@@ -1,9 +1,9 @@
-// Unsaved text that outlives the page: when the session ends, or when the page is reloaded for a new version, it is kept in this tab
-// (session storage) until the same user is here again. No DOM.
+// Keeps unsaved text beyond the page, when the session ends or the page is reloaded for a new version: in this tab's
+// session storage, until the same user is back. No DOM.
 
 const PLACE = "unsaved texts"
 
-/** Keeps these records of Draft for `user`. Returns whether they are kept: storage may be full or forbidden. */
+/** Store these records of Draft for `user`. Return false if storage is full or forbidden. */
 export function keepDrafts(user, drafts) {
   if (drafts.length === 0) return true
   try {
@@ -14,7 +14,7 @@ export function keepDrafts(user, drafts) {
   }
 }
 
-/** Takes what was kept for `user`; what was kept for somebody else is thrown away. */
+/** Take the drafts stored for `user`; drafts of another user are deleted. */
 export function takeDrafts(user) {
   try {
     const kept = JSON.parse(sessionStorage.getItem(PLACE))

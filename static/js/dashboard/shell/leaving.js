@@ -1,20 +1,21 @@
-// Leaving: closing the tab, signing out, having been signed out. Nothing that was typed is lost without a word, and nothing of a user
-// who has gone stays in this browser.
+// Closing the tab, signing out, and the end of the session. No typed text is lost without a warning, and no data of a
+// user who has signed out stays in this browser.
 
 import { keepDrafts } from "./kept-drafts.js"
 import { askBeforeSigningOut, showSignedOut } from "./dialogs.js"
 import { forgetHere } from "./offline.js"
 
-// how a session ends when somebody wants nothing of it left in this browser, or somebody else goes on in this tab
+// reasons after which nothing of the session is kept: the user wants no data left in this browser, or another user
+// continues in this tab
 const NOT_KEPT = ["signed_out", "deleted", "another_user"]
 
 export class Leaving {
   #desk
   #form
-  #asked = false // and may go
-  #keptDrafts = false // beyond this page
+  #asked = false // the user has confirmed that the page may close
+  #keptDrafts = false // drafts are stored beyond this page
 
-  /** `form` is the one that signs out. */
+  /** `form` is the sign-out form. */
   constructor(desk, form) {
     this.#desk = desk
     this.#form = form
@@ -22,7 +23,7 @@ export class Leaving {
     addEventListener("beforeunload", this.#closing)
   }
 
-  /** We have been signed out, with these writes waiting, and `records` of what was being written. */
+  /** Handle the end of the session, with these waiting writes and the `records` of the drafts. */
   async signedOut(pending, records) {
     const { kv, page } = this.#desk
     const { reason } = kv
@@ -34,7 +35,7 @@ export class Leaving {
     await forgetHere(kv)
   }
 
-  /** Texts that are being edited are kept beyond this page: they are no reason to ask. */
+  /** Do not ask before closing because of drafts: they are stored beyond this page. */
   letGo() {
     this.#keptDrafts = true
   }
@@ -54,21 +55,24 @@ export class Leaving {
     else askBeforeSigningOut(page.dialogs, losing, () => this.#signOut())
   }
 
-  /** Before the server forgets us, this browser does. (Over HTTPS the server has it forget everything, by a header.) */
+  /**
+   * Delete this browser's data before the server ends the session. (Over HTTPS the server has the browser delete
+   * everything, by a header.)
+   */
   async #signOut() {
     this.#asked = true
     await forgetHere(this.#desk.kv).catch(() => {})
     this.#form.requestSubmit()
   }
 
-  /** What would be lost with this tab: texts being edited, and writes that wait to be sent or acknowledged. */
+  /** Return the texts that this tab would lose: drafts, and writes that wait to be sent or acknowledged. */
   #unsaved(pending) {
     const edited = this.#desk.opened.unsaved
     return [...edited, ...waiting(pending).filter(({ key }) => !edited.some((other) => other.key === key))]
   }
 }
 
-/** What is lost with writes that wait: [{key, text}]. */
+/** Return the content of waiting writes: [{key, text}]. */
 export function waiting(pending) {
   const ops = pending.flatMap(({ verb, payload }) => (verb === "batch" ? payload.ops : [{ ...payload, op: verb }]))
   return ops.map(({ op, key, value, from, to, prefix, revision }) => {

@@ -1,10 +1,10 @@
-// How the connection is, in a word. No DOM.
+// The status of the connection in a word. No DOM.
 
 import { ago } from "../shared/clock.js"
 
-const TRYING = 10_000 // so long a lost connection is taken to come back any moment
+const TRYING = 10_000 // a lost connection counts as reconnecting for this long
 
-/** How the connection looks: {look, text, more}; `look` is the state, or "reconnecting". */
+/** Return the status of the connection: {look, text, more}; `look` is the state, or "reconnecting". */
 export function look({ kv, offlineSince }, now, online = true) {
   const { state, tabs } = kv
   if (state === "live") return { look: state, text: "Live", more: tabs ? ` · ${tabs.length} ${tabs.length === 1 ? "tab" : "tabs"}` : "" }

@@ -1,9 +1,9 @@
-// What makes the dashboard open without a network: the tab's state and outbox kept in this browser, and the service worker that keeps
-// the page and its files. All of it goes when one signs out.
+// Lets the dashboard open without a network: stores the tab's state and outbox in this browser, and registers the
+// service worker that caches the page and its files. A sign-out deletes both.
 
 const CACHES = "realtime_kv "
 
-/** Begins to keep; and from the page's next start on, what is kept is there first. */
+/** Begin to store the state; from the page's next start on, the stored state is shown first. */
 export async function keepHere(kv, username) {
   await kv.ready
   await kv.keep()
@@ -12,7 +12,7 @@ export async function keepHere(kv, username) {
   await work()
 }
 
-/** Throws away what an earlier session has kept, once the writes that it left behind have been sent, and keeps nothing more. */
+/** Delete the state of an earlier session, once its writes have been sent, and store nothing more. */
 export async function keepNothing(kv) {
   await kv.ready
   await kv.keep()
@@ -21,11 +21,11 @@ export async function keepNothing(kv) {
   await (await navigator.serviceWorker?.getRegistration())?.unregister()
 }
 
-/** Leaves nothing of the user in this browser. */
+/** Delete all data of the user from this browser. */
 export async function forgetHere(kv) {
   remember(null)
   await kv.forget()
-  // Caches fail while the browser clears the site's data, as the server has it do when one signs out in another tab.
+  // Caches fail while the browser clears the site's data, which the server requests on a sign-out in another tab.
   await forgetPage().catch(() => {})
 }
 
@@ -39,11 +39,11 @@ function remember(username) {
     if (username) localStorage.setItem("kept for", username)
     else localStorage.removeItem("kept for")
   } catch {
-    // then the next start is one without what was kept
+    // then the next start has no stored state
   }
 }
 
-/** The browser takes a worker from HTTPS and localhost only. */
+/** Register the service worker; browsers allow that over HTTPS and on localhost only. */
 async function work() {
   if (!navigator.serviceWorker) return
   const policy = globalThis.trustedTypes?.createPolicy("rkv", { createScriptURL: ourWorker })

@@ -1,4 +1,4 @@
-// The pill in the header: how the connection is, in a word. What it opens is loaded when it is first opened.
+// The connection badge in the header: the status in a word. The panel that it opens is loaded when it is first opened.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { look } from "./look.js"
@@ -7,7 +7,7 @@ export class Pill {
   #button
   #box
   #desk
-  #view = null // of what it opens, once loaded
+  #view = null // the view of the panel, once loaded
 
   constructor(button, box, desk) {
     this.#button = button

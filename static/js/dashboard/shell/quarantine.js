@@ -1,4 +1,5 @@
-// The dialog of the changes whose sending has ended the connection twice: they are kept, and are not sent by themselves.
+// The dialog for quarantined writes: sending them has ended the connection twice; they are kept and not sent again
+// automatically.
 
 import { html, render } from "../../vendor/lit-html/lit-html.js"
 import { copy } from "../../clipboard.js"

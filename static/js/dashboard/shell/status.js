@@ -1,4 +1,4 @@
-// What stands behind the pill: the connection in figures, the proof that nothing is missing, and where else one is signed in.
+// The connection panel: the connection in figures, the proof that no change is missing, and the user's sessions.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { ago } from "../shared/clock.js"
@@ -15,9 +15,9 @@ const MEANING = {
 export class StatusView {
   #box
   #desk
-  #latency = null // how long the server took to answer, in milliseconds; null while that is not known
+  #latency = null // round trip to the server in milliseconds; null while unknown
   #pinged = -Infinity
-  #sessions = null // [{id, label, current, last_seen_at, address}] once they are known
+  #sessions = null // [{id, label, current, last_seen_at, address}] once loaded
   #problem = null
 
   constructor(box, desk) {
@@ -102,7 +102,7 @@ export class StatusView {
     const response = await fetch("/api/v1/end_session", request).catch(() => null)
     this.#problem = response?.ok ? null : "It could not be signed out now. Try again when the connection is back."
     await this.#ask()
-    // its button has gone with it
+    // the focused button was removed with its session
     if (response?.ok) document.getElementById("signed-in").focus()
   }
 

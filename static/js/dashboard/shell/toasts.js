@@ -1,4 +1,5 @@
-// Short messages at the bottom, some with a way back. Each stays ten seconds, and longer while someone is at it.
+// Toasts: short messages at the bottom, some with an action such as undo. Each stays ten seconds, and longer while the
+// pointer or the focus is on it.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { drawKeyed } from "../shared/keyed.js"
@@ -12,21 +13,21 @@ export class Toasts {
   #changed
   #focus
   #count = 0
-  #pressed = -Infinity // when the button of a toast was pressed by the keyboard
+  #pressed = -Infinity // when the button of a toast was last pressed by keyboard
 
-  /** `focus(id)` moves the focus to that element with the next drawing. */
+  /** `focus(id)` moves the focus to that element at the next draw. */
   constructor(changed, focus) {
     this.#changed = changed
     this.#focus = focus
   }
 
-  /** `what`: a text or template; `action`: {label, run}. */
+  /** Show a toast. `what`: a text or template; `action`: {label, run}. */
   show(what, action = null) {
     const toast = { id: ++this.#count, what, action }
     this.#toasts.push(toast)
     for (const old of this.#toasts.slice(0, -MOST)) this.#end(old)
     this.#start(toast)
-    // who has pressed Undo by the keyboard is at Redo then, and not nowhere
+    // after Undo by keyboard the focus moves to Redo, since the pressed button is removed
     if (action && performance.now() - this.#pressed < ANSWERS_WITHIN) this.#focus(buttonId(toast))
     this.#changed()
   }

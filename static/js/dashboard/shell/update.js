@@ -1,4 +1,4 @@
-// The server runs another version than this page, or a part of the page could not be loaded: the page offers to be loaded again.
+// Offers to reload the page: the server runs another version than this page, or a part of the page failed to load.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { keepDrafts } from "./kept-drafts.js"
@@ -6,7 +6,7 @@ import { keepDrafts } from "./kept-drafts.js"
 const NEW_VERSION = "The server runs a new version."
 const PART_MISSING = "A part of this page could not be loaded. The server may run a new version."
 
-/** Whether this error says that a module could not be imported; browsers have their own words for it. */
+/** Whether this error says that a module could not be imported; each browser words it differently. */
 export function isFailedImport(error) {
   return (error instanceof TypeError || error instanceof SyntaxError) && /import|module|export/i.test(error.message)
 }
@@ -17,7 +17,7 @@ export class Update {
   #reason = null
   #letGo
 
-  /** Drawn in `place`. `letGo()` is called before the page is loaded again: what is unsaved is kept. */
+  /** Rendered in `place`. `letGo()` is called before a reload: the unsaved text is stored. */
   constructor(place, desk, letGo) {
     this.#place = place
     this.#desk = desk
@@ -26,9 +26,9 @@ export class Update {
     if (desk.kv.outdated) this.#offer(NEW_VERSION)
   }
 
-  /** A module could not be imported. Without a connection that is no wonder, and trying again helps. */
+  /** Handle a failed import. Without a connection that is expected, and a later attempt helps. */
   failedToLoad(error) {
-    // a module that has been read and does not fit stays so: only a new page helps
+    // a module that was loaded and does not match stays in memory: only a reload helps
     if (error instanceof SyntaxError || this.#desk.kv.state === "live") this.#offer(this.#reason ?? PART_MISSING)
   }
 

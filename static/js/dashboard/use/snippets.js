@@ -1,12 +1,15 @@
-// The few lines that read, write and watch one key, ready to run: text, and nothing of the page it is shown on.
+// Code snippets that read, write and watch one key, ready to run: plain text, independent of the page.
 
 export const LANGUAGES = { curl: "curl", javascript: "JavaScript", python: "Python" }
 export const TASKS = { get: "Read it", set: "Write it", watch: "Watch it" }
 
-// a longer value would hide the line it stands in
+// a longer value would hide the surrounding line
 const LONGEST_VALUE = 240
 
-/** {curl, javascript, python}, each {get, set, watch}, for this key at the server `origin`. Without a fitting `value`: an example. */
+/**
+ * Return {curl, javascript, python}, each {get, set, watch}, for this key at the server `origin`. Without a suitable
+ * `value` an example is used.
+ */
 export function snippets({ origin, key, value }) {
   const example = value === undefined || JSON.stringify(value).length > LONGEST_VALUE ? "a new value" : value
   return { curl: curl(origin, key, example), javascript: javascript(origin, key, example), python: python(origin, key, example) }
@@ -27,7 +30,7 @@ function javascript(origin, key, value) {
   return {
     get: `${start}console.log(kv.get(${name}))`,
     set: `${start}await kv.set(${name}, ${inJavaScript(value)})`,
-    // to `on`, a star at the end stands for every key that begins like this
+    // in `on`, a star at the end matches every key with this prefix
     watch: key.endsWith("*")
       ? `${start}kv.on(${name}, ({ key, value }) => {\n  if (key === ${name}) console.log(value)\n})`
       : `${start}kv.on(${name}, ({ value }) => console.log(value))`,
@@ -51,12 +54,12 @@ for line in stream.iter_lines():
   }
 }
 
-/** A word of a POSIX shell: inside single quotes everything but the single quote stands for itself. */
+/** Quote a word for a POSIX shell: inside single quotes every character but the single quote is literal. */
 function shell(text) {
   return `'${text.replaceAll("'", `'\\''`)}'`
 }
 
-/** Percent-encoded, also what the shell or a reader could stumble over. */
+/** Percent-encode, including characters that are special to the shell or confusing to a reader. */
 function inQuery(text) {
   return encodeURIComponent(text).replace(/[!'()*~]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
 }
@@ -71,7 +74,7 @@ function inPython(value) {
   return written(value, (word) => PYTHON_WORDS[word], JSON.stringify)
 }
 
-/** JSON with a language's own words for true, false and null, and its own way to write the name of a member. */
+/** Write JSON with a language's own words for true, false and null, and its own syntax for member names. */
 function written(value, word, name) {
   if (value === null || typeof value === "boolean") return word(value)
   if (Array.isArray(value)) return `[${value.map((item) => written(item, word, name)).join(", ")}]`

@@ -1,4 +1,4 @@
-// "Use it": the lines that read, write and watch the open key from elsewhere, in the language that was chosen last.
+// The tab "Use it": snippets that read, write and watch the open key, in the language that was chosen last.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { copy } from "../../clipboard.js"
@@ -7,7 +7,7 @@ import { LANGUAGES, TASKS, snippets } from "./snippets.js"
 
 const COPIED_MS = 2_000
 
-/** `value` may be undefined where there is none yet; `origin` is this server's. */
+/** Render the tab. `value` may be undefined if there is none yet; `origin` is that of this server. */
 export function useItView({ key, value, origin = location.origin }) {
   const all = snippets({ origin, key, value })
   const chosen = setting("language")
