@@ -1,4 +1,4 @@
-"""A nearly full disk and a missed VACUUM: continued operation, messages, and catching up."""
+"""A nearly full disk and a missed VACUUM: the server keeps working, gives the reason, and catches up."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`run.py` under a bare Python: what it installs and when, and its messages when it cannot."""
+"""`run.py` under a bare Python: the packages it installs, the time of each installation, and its error messages."""
 
 import ast
 import hashlib

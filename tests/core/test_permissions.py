@@ -220,7 +220,7 @@ def test_a_full_quota_does_not_tell_how_much_is_kept_besides(house):
 
 
 def test_a_prefix_that_a_digit_or_a_last_character_could_outgrow(alice, program):
-    """The range behind a prefix is in byte order, whatever its last character is."""
+    """The range behind a prefix is in byte order for any last character."""
     for prefix in ("\ud7ff", "\uffff", "\U0010ffff", "a\U0010ffff", "é", "😀", "100%_"):
         for key in (prefix, prefix + "x", prefix + "\U0010ffff"):
             alice.set(key, 1)

@@ -126,7 +126,7 @@ def test_a_page_of_another_origin_recovers_nothing(stranger, call):
     ],
 )
 def test_known_and_unknown_names_get_the_same_bytes(mailing, mails, call, given):
-    """Compare names with and without mail, disabled and deleted, up to and including the refusal for too many attempts."""
+    """Compare names with and without mail, disabled and deleted, up to and including the rate limiter's refusal."""
     alice = mailing.browser("mailed")
     alice.call("set_email", password=PASSWORD, email="alice@example.org")
     mailing.visitor().call("confirm_email", ticket=secret_in(mails[-1], "/account/email"))
