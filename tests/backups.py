@@ -1,7 +1,7 @@
-"""Backups under load, each of them restored: `python -m tests.backups 100`.
+"""Back up a server under load and restore every backup: `python -m tests.backups 100`.
 
-Every user has one writer, so their history is known write by write. A restored backup has to be what that history was
-at some moment between the beginning and the end of the copying: all revisions up to one, and nothing of the next.
+Every user has one writer, so their history is known write by write. A restored backup must equal that history at some
+moment between the beginning and the end of the copy: all revisions up to one, and nothing of the next.
 """
 
 import sys
@@ -22,11 +22,11 @@ History = list[dict[str, int]]
 
 
 class Writer:
-    """One user who writes two keys at a time, without a pause; knows what every revision held."""
+    """A user who writes two keys at a time without a pause, and records the content of every revision."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        # what was written, by revision; the first `acknowledged` of them have been answered
+        # the writes by revision; the first `acknowledged` of them have been answered
         self.history: History = []
         self.acknowledged = 0
         self.failure: BaseException | None = None
@@ -68,7 +68,7 @@ class Writer:
                 with self._grown:
                     self.acknowledged = n
                     self._grown.notify_all()
-        except BaseException as error:  # raised where the writer is stopped
+        except BaseException as error:  # raised again in stop()
             self.failure = error
 
 
@@ -79,7 +79,7 @@ def order(server: Server, name: str, **arguments: Any) -> dict[str, Any]:
 
 
 def play(server: Server, writers: list[Writer], file: Path) -> None:
-    """One backup while everybody writes, and its restore."""
+    """Make one backup while all writers write, and restore it."""
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -105,7 +105,7 @@ def play(server: Server, writers: list[Writer], file: Path) -> None:
         state = {op["key"]: op["value"] for write in synced["writes"] for op in write["ops"]}
         assert state == writer.state_at(revision)
         tab.close()
-        # from here on that is what has happened
+        # the restore discarded the later revisions
         del writer.history[revision:]
         writer.acknowledged = revision
     file.unlink()
@@ -114,7 +114,7 @@ def play(server: Server, writers: list[Writer], file: Path) -> None:
 
 
 def campaign(folder: Path, rounds: int) -> int:
-    """Play so many rounds on one server; how many revisions the last backup held."""
+    """Play `rounds` rounds on one server, and return the number of revisions that the last backup held."""
     server = Server(folder / "data").start()
     try:
         writers = [Writer(server.sign_up(f"user{n}")) for n in range(USERS)]

@@ -3,7 +3,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.running import Account, Server, fresh_name
 
-# a busy machine is no fault; and fixtures that every example shares are meant so
+# no deadline: a busy machine is not a failure; examples share function-scoped fixtures on purpose
 settings.register_profile(
     "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
@@ -12,7 +12,7 @@ settings.load_profile("patient")
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Server:
-    """One real server for all tests that only talk to it; each test brings its own users."""
+    """Start one real server for all tests that only talk to it; each test brings its own users."""
     server = Server(tmp_path_factory.mktemp("data")).start()
     yield server
     server.close()

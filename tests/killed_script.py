@@ -1,4 +1,4 @@
-"""What one tab asks for, one after the other, and what a plain model says that each of them comes to."""
+"""A script of one tab's requests in order, each with the answer that a plain model expects."""
 
 import random
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ FOLDERS = ["a/", "b/"]
 
 
 class Step(NamedTuple):
-    """A request, and its answer: that, or the code of a refusal; at `revision` the space stands then."""
+    """A request and its expected answer, or the code of its error; the space is then at `revision`."""
 
     verb: str
     payload: dict[str, Any]
@@ -21,7 +21,7 @@ class Step(NamedTuple):
 
 
 class Script:
-    """`seed` decides it; the model stands where everything that was asked for so far has been done."""
+    """A random script, determined by `seed`; the model includes every request so far."""
 
     def __init__(self, seed: str) -> None:
         self.model = Model()
@@ -29,7 +29,7 @@ class Script:
         self._count = 0
 
     def next(self) -> Step:
-        """Usually something that can be carried out."""
+        """Return the next step, usually one that succeeds."""
         self._count += 1
         make = self._random.choices(
             [self._set, self._delete, self._batch, self._restore, self._undo, self._carry, self._delete_prefix],
@@ -77,7 +77,7 @@ class Script:
         return "undo", {"revision": revision}, rows, {} if isinstance(rows, type) else {"count": len(rows)}
 
     def _carry(self) -> Any:
-        """A folder or a key is moved or copied."""
+        """Move or copy a folder or a key."""
         verb = self._random.choice(["move", "copy"])
         source, target = self._random.sample(FOLDERS if self._random.random() < 0.7 else KEYS, 2)
         payload = {"from": source, "to": target}
@@ -111,5 +111,5 @@ class Script:
 
 
 def live(state: dict[str, Row]) -> dict[str, Row]:
-    """What is there, of a state of the model."""
+    """Return the live rows of a state of the model."""
     return {key: row for key, row in state.items() if not row.deleted}

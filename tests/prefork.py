@@ -1,7 +1,7 @@
-"""Servers without the two seconds of imports: a process that has imported everything forks one whenever it is asked.
+"""Start servers without two seconds of imports: a process that has imported everything forks one on request.
 
-What runs is what `python -m realtime_kv.cli` runs, in a process of its own. `python -m tests.prefork` is the parent: it
-takes orders on a Unix socket until the test process, whose descriptor 0 it reads, has ended.
+The child runs the same command as `python -m realtime_kv.cli`, in a process of its own. `python -m tests.prefork` is
+the parent: it takes requests on a Unix socket until the test process, connected to its descriptor 0, has ended.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ class Forked:
     """A running command: the part of `subprocess.Popen` that tests use. Its stderr goes to `stdout`."""
 
     def __init__(self, arguments: list[str], *, cwd: Path, env: dict[str, str]) -> None:
-        """`arguments` are those of `realtime_kv.cli`."""
+        """Start `realtime_kv.cli` with these arguments."""
         reading, writing = os.pipe()
         self._order = socket.socket(socket.AF_UNIX)
         self._order.connect(_parent())
@@ -46,7 +46,7 @@ class Forked:
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
-            # nothing has been read of what is still to come, so a later call begins anew
+            # a timeout reads nothing from the socket, so a later call can start again
             with selectors.DefaultSelector() as selector:
                 selector.register(self._order, selectors.EVENT_READ)
                 if not selector.select(timeout):
@@ -69,10 +69,10 @@ class Forked:
 
 @cache
 def _parent() -> str:
-    """The address of this test process's parent of servers, which it starts."""
+    """Start this test process's parent of servers if necessary, and return its address."""
     address = str(Path(tempfile.mkdtemp(prefix="prefork-")) / "orders")
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "EVENTLET_NO_GREENDNS": "yes"}
-    # the pipe is closed when this process ends, however it does
+    # the pipe is closed whenever this process ends, for any reason
     parent = subprocess.Popen(
         [sys.executable, "-m", "tests.prefork", address],
         cwd=ROOT,
@@ -105,7 +105,7 @@ class _Parent:
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def run(self) -> None:
-        """Comes back when the test process is gone; in a child, ends as its command does."""
+        """Serve requests; return when the test process has ended. In a child, exit as its command does."""
         for source in (self._listener, self._bell, sys.stdin):
             self._selector.register(source, selectors.EVENT_READ)
         print("ready", flush=True)
@@ -160,7 +160,7 @@ class _Parent:
 
 
 if __name__ == "__main__":
-    # everything, before there are children
+    # import everything before the first fork
     for name in ("realtime_kv.app", "realtime_kv.server", "realtime_kv.commands", "realtime_kv.doctor"):
         importlib.import_module(name)
     _Parent(sys.argv[1]).run()

@@ -1,4 +1,4 @@
-"""The real thing: a server in its own process on a real file, real accounts, and real Socket.IO clients as tabs."""
+"""A real server in its own process on a real file, real accounts, and real Socket.IO clients as tabs."""
 
 import itertools
 import json
@@ -21,12 +21,12 @@ from tests.prefork import Forked
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "a-rather-Long-passphrase"
-# a hang is noticed late, so that a starved machine is not taken for one
+# long, so that a starved machine is not taken for a hang
 DEADLINE = 90
 
 
 class Server:
-    """`realtime_kv serve` on a free port and a data folder; may be killed and started again."""
+    """`realtime_kv serve` on a free port and a data folder; can be killed and started again."""
 
     def __init__(self, data_dir: Path, *, launcher: Path | None = None, **settings: str) -> None:
         """`settings` are environment variables; a `launcher` is a script that starts the server in its own way."""
@@ -37,7 +37,7 @@ class Server:
         self._written = threading.Condition()
         self._launcher = launcher
         self._settings = {"RKV_RATE_LIMITS": "off", "PYTHONPATH": str(ROOT), **settings}
-        # what the interpreter itself reads needs a new one
+        # settings that the interpreter itself reads need a new interpreter
         self._forked = launcher is None and all(name.startswith("RKV_") for name in settings)
 
     @property
@@ -45,7 +45,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> Self:
-        """Come back when it says that it serves; a restart takes the same port."""
+        """Start it and return when it says that it serves; a restart takes the same port."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
         environ |= self._settings
         arguments = ["serve", f"--port={self.port}", f"--data-dir={self.data_dir}"]
@@ -70,13 +70,13 @@ class Server:
         return self
 
     def kill(self) -> None:
-        """The hard way: SIGKILL, at whatever moment this is."""
+        """Kill it with SIGKILL, at any moment."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
 
     def stop(self) -> int:
-        """The graceful way; the exit code."""
+        """Stop it gracefully and return the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=DEADLINE)
@@ -86,13 +86,13 @@ class Server:
             self.kill()
 
     def wait_for(self, text: str) -> str:
-        """The first line of its output that holds this text, once it is written."""
+        """Wait for a line of its output that holds `text`, and return the first one."""
         with self._written:
             assert self._written.wait_for(lambda: any(text in line for line in self.output), DEADLINE), self.output
             return next(line for line in self.output if text in line)
 
     def status(self, name: str) -> int:
-        """A figure of the process, by the kernel's name for it (proc_pid_status(5)); memory is in KiB."""
+        """Return a figure of the process by the kernel's name for it (proc_pid_status(5)); memory is in KiB."""
         assert self.process is not None
         found = re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text(), re.MULTILINE)
         assert found is not None
@@ -108,7 +108,7 @@ class Server:
         return Account(self, username, answer.json()["token"])
 
     def sign_in(self, username: str) -> "Account":
-        """A further session of somebody who has signed up."""
+        """Open a further session of an existing user."""
         credentials = {"username": username, "password": PASSWORD, "token": True}
         answer = requests.post(f"{self.url}/api/v1/sign_in", json=credentials, timeout=DEADLINE)
         assert answer.status_code == 200, answer.text
@@ -126,7 +126,7 @@ class Server:
 
 
 class Account:
-    """A signed-in user, at both doors."""
+    """A signed-in user, over HTTP and over Socket.IO."""
 
     def __init__(self, server: Server, username: str, token: str) -> None:
         self.server = server
@@ -149,7 +149,9 @@ class Account:
 
 
 class _OneByOne(engineio.Client):
-    """Handles messages in the order in which they come; the stock one starts a thread for each, and those overtake."""
+    """A client that handles messages in order; the stock client starts a thread for each, and threads overtake each
+    other.
+    """
 
     def _trigger_event(self, event: str, *args: Any, **options: Any) -> Any:
         return super()._trigger_event(event, *args, **{**options, "run_async": False})
@@ -161,13 +163,13 @@ class _Client(socketio.Client):
 
 
 class Tab:
-    """A stock Socket.IO client; every event it hears is kept until a test asks for it."""
+    """A stock Socket.IO client; keeps every event until a test asks for it."""
 
     def __init__(self, account: Account, transports: list[str] | None = None) -> None:
         self.account = account
         self.heard: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        # websocket-client's check of UTF-8 takes half a second for each MiB, and the client answers no ping meanwhile;
-        # decoding the text checks it as well
+        # websocket-client's UTF-8 check takes half a second per MiB, and the client answers no ping meanwhile; decoding
+        # the text checks it as well
         self.client = _Client(reconnection=False, websocket_extra_options={"skip_utf8_validation": True})
         self.client.on("*", lambda event, data: self.heard.put((event, data)))
         self.client.on("disconnect", lambda reason: self.heard.put(("disconnect", reason)))
@@ -176,15 +178,15 @@ class Tab:
         )
 
     def call(self, verb: str, **payload: Any) -> dict[str, Any]:
-        """A verb and its acknowledgement."""
+        """Call a verb and return its acknowledgement."""
         return self.client.call(verb, payload, timeout=DEADLINE)
 
     def send(self, verb: str, **payload: Any) -> None:
-        """A verb whose answer nobody waits for."""
+        """Call a verb without waiting for the answer."""
         self.client.emit(verb, payload)
 
     def next(self, event: str) -> Any:
-        """The next event of this name; what comes before it under other names is passed over."""
+        """Return the next event of this name, and skip earlier events of other names."""
         while True:
             name, data = self.heard.get(timeout=DEADLINE)
             if name == event:
@@ -199,12 +201,12 @@ _names = itertools.count(1)
 
 
 def fresh_name(prefix: str = "user") -> str:
-    """A user name that this run has not used yet."""
+    """Return a user name that this run has not used yet."""
     return f"{prefix}{next(_names)}"
 
 
 class Wire:
-    """A tab spoken by hand, packet by packet in the order in which they come: no client library sorts them first."""
+    """A tab that sends and reads raw packets in the order in which they come; no client library reorders them."""
 
     def __init__(self, account: Account, transport: str) -> None:
         self._url = f"{account.server.url}/socket.io/?EIO=4&transport={transport}"
@@ -219,7 +221,7 @@ class Wire:
         assert self.receive().startswith("40")
 
     def send(self, *packets: str) -> None:
-        """Engine.IO packets, together where the transport can."""
+        """Send Engine.IO packets, together if the transport can."""
         if self._socket is not None:
             for packet in packets:
                 self._socket.send(packet)
@@ -228,7 +230,7 @@ class Wire:
             assert answer.status_code == 200, answer.text
 
     def receive(self) -> str:
-        """The next Engine.IO packet; pings are answered and not shown."""
+        """Return the next Engine.IO packet; answer and skip pings."""
         while True:
             if self._socket is not None:
                 packet = self._socket.recv()

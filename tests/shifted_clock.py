@@ -1,4 +1,4 @@
-"""The server as it is, but with a wall clock that can be set: CLOCK_FILE holds by how many milliseconds it is off."""
+"""Run the unchanged server with a wall clock that can be set: CLOCK_FILE holds the offset in milliseconds."""
 
 import os
 import sys

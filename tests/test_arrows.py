@@ -1,4 +1,4 @@
-"""The imports of the house point one way: read from the sources, late ones included.
+"""The imports of the package point one way, including late ones; the imports are read from the sources.
 
 run → cli → commands → server, app → web, sockets → extensions, verbs, orders → operations → accounts → core
 """
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "realtime_kv"
 
-# the rooms of the house from the street down: an import leads to a lower floor, or stays in its room
+# the layers of the package from top to bottom: a module imports from lower layers and from its own folder
 FLOORS = [
     {"cli", "bootstrap"},
     {"commands", "demo"},
@@ -30,10 +30,10 @@ FLOORS = [
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
-# modules of the core that are the ground of `concurrency`, which the core stands on
+# modules of `core` that `concurrency` is built on, while the rest of `core` is built on `concurrency`
 BELOW_CORE = {"realtime_kv.core.runtime": "concurrency", "realtime_kv.core.errors": "errors"}
 
-# what may be imported of others' packages, where that is limited
+# the third-party packages that a folder may import, if that is limited
 THIRD_PARTY = {
     "run": set(),
     "cli": set(),
@@ -41,7 +41,7 @@ THIRD_PARTY = {
     "config": set(),
     "origins": set(),
     "browser_files": set(),
-    # from outside, as a stranger's program would
+    # works from outside, like a third-party program
     "doctor": {"websockets"},
     "core": {"sqlalchemy", "msgspec"},
     "accounts": {"sqlalchemy", "msgspec", "argon2", "zxcvbn", "pyotp", "segno"},
@@ -51,11 +51,11 @@ THIRD_PARTY = {
     "migrations": {"sqlalchemy", "alembic"},
 }
 
-# eventlet is to be exchanged one day: whoever names it stands here
+# every module that may name eventlet, which is to be replaced one day
 EVENTLET = {"realtime_kv.server", "realtime_kv.server.http", "realtime_kv.server.hub", "realtime_kv.sockets.transport"}
 ENGINEIO = {"realtime_kv.sockets.transport"}
 
-# imports below the top of a file, each with its reason beside it
+# imports below the top of a file, each with a comment there that gives the reason
 LATE = {
     ("realtime_kv.cli", "bench.command"),
     ("realtime_kv.cli", "realtime_kv.commands"),
@@ -79,7 +79,7 @@ MODULES = _modules()
 
 
 def _imported(node):
-    """The modules that this statement names."""
+    """Yield the modules that this statement names."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -141,6 +141,6 @@ def test_imports_stand_at_the_top_but_for_the_ones_that_are_listed():
 
 
 def test_the_package_itself_imports_nothing():
-    # a parent is imported before its children: an app factory here would drag Flask into the core
+    # a parent package is imported before its children: an app factory here would pull Flask into the core
     assert _imports(PACKAGE) == set()
     assert _imports(f"{PACKAGE}.core") == set()

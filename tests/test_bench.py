@@ -1,4 +1,4 @@
-"""The benchmark's own parts: a figure that is drawn, counted or filed wrongly would be believed."""
+"""Tests of the benchmark's own parts: people would believe a figure that is drawn, counted or filed wrongly."""
 
 import re
 import selectors
@@ -15,7 +15,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture
 def counting_tab():
-    """A tab that only counts `"sent":`, and the server's end of it."""
+    """Yield a tab that only counts `"sent":`, and the server's end of its connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener, selectors.DefaultSelector() as selector:
         tab = Tab(selector, listener.getsockname()[1], {})
         server, _ = listener.accept()

@@ -1,4 +1,4 @@
-"""Large files out of and into a real server: streamed, bounded, and nobody else feels it."""
+"""Export and import of large files on a real server: streamed, bounded, and without effect on other users."""
 
 import contextlib
 import json
@@ -97,7 +97,7 @@ def test_a_large_import_and_export_keep_nobody_waiting(server, bob):
     finally:
         over.set()
         writer.join()
-    # a hang is meant, not a busy machine
+    # the limit catches a hang, not a busy machine
     assert len(pauses) > 10 and max(pauses) < 5
 
 
@@ -161,11 +161,11 @@ def test_a_download_that_is_broken_off_leaves_nothing_behind(server, bob):
         )  # fmt: skip
         assert raw.recv(10).startswith(b"HTTP/1.1 ")
         raw.close()
-        # its place is free as soon as the server notices
+        # its slot is free as soon as the server notices
         while requests.get(f"{server.url}/api/v1/export", headers=bob.headers, timeout=DEADLINE).status_code != 200:
             pass
     assert "Traceback" not in "".join(server.output)
-    # and so is its file; in the end the server has noticed each of them
+    # its file goes as well; the server notices every broken download in the end
     while nameless_files(server):
         pass
 
@@ -181,7 +181,7 @@ def test_an_import_takes_little_memory(tmp_path):
             return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
         before = most()
-        # indented, as somebody's editor would
+        # indented, as by an editor
         assert bring(account, json.dumps(large(60), indent=2).encode(), dry_run="true").json()["added"] == 1_200
         assert most() - before < 40
     finally:

@@ -1,4 +1,4 @@
-"""The commands on a data folder, with a real server on it and without one."""
+"""The commands on a data folder, with and without a running server."""
 
 import json
 import os
@@ -89,7 +89,7 @@ def test_what_is_not_done_says_what_to_do_and_how_it_ended(tmp_path, own):
             (("create-admin", "Nobody", "--password-stdin"), 1, "password"),
             (("reset-link", "Nobody"), 1, "no such user"),
             (("restore", str(tmp_path / "missing.db"), "--yes"), 1, "There is no file"),
-            # asked, and answered with no
+            # the user answers the question with no
             (("restore", str(tmp_path / "missing.db")), 1, "Nothing was"),
         ):
             done = run(folder, *arguments, typed="\n")
@@ -120,7 +120,7 @@ def test_the_first_start_prints_an_address_that_makes_a_superuser_and_later_ones
 
 
 def _setup(server: Server) -> str | None:
-    """The line behind `Ready on …`, which stands on its own."""
+    """Return the set-up line, which follows `Ready on …` on a line of its own."""
     for _ in range(DEADLINE * 20):
         lines = [line.strip() for line in server.output]
         found = [line for line in lines if "/setup/" in line]
@@ -215,7 +215,7 @@ def test_a_restore_replaces_a_database_that_cannot_be_opened(own, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "is kept in" in done.stderr
     own.start()
-    # without a present to ask, no session is known to go on
+    # the damaged database cannot confirm that a session was still active
     assert alice.http("get", key="a").status_code == 401
 
 
@@ -257,7 +257,7 @@ def test_whatever_is_sent_to_the_control_socket_is_answered_and_the_server_goes_
                 connection.sendall(line)
                 answered = connection.makefile("rb").read()
             except OSError:
-                # cut off in the middle of a line that was too long
+                # the server cut off an overlong line midway
                 continue
             words = json.loads(answered.splitlines()[-1])
             assert words["ok"] is False, line

@@ -1,4 +1,4 @@
-"""Settings: read once, and every bad one named at once."""
+"""Settings are read once, and one error names every bad setting."""
 
 import socket
 import stat

@@ -1,4 +1,4 @@
-"""Damaged, missing, doubly opened and oddly named databases, under real servers."""
+"""Real servers on damaged, missing, doubly opened and oddly named databases."""
 
 import os
 import sqlite3
@@ -25,7 +25,7 @@ def database(server: Server) -> Path:
 
 
 def start_and_fail(folder: Path, **settings: str) -> str:
-    """What a server says that does not start."""
+    """Start a server that fails to start, and return its error output."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "realtime_kv.cli", "serve", "--port=0", f"--data-dir={folder}"],
@@ -43,7 +43,7 @@ def start_and_fail(folder: Path, **settings: str) -> str:
 
 @pytest.fixture
 def filled(tmp_path):
-    """A server with a backup, started again, so that all of its database is in the file."""
+    """Yield a server with a backup, restarted so that its whole database is in the file."""
     server = Server(tmp_path / "data").start()
     alice = server.sign_up("Alice")
     for n in range(4):
@@ -74,7 +74,7 @@ def test_a_damaged_page_that_a_reader_finds_stops_the_server_and_its_restore_hel
     said = server.wait_for("is damaged")
     assert "python3 run.py restore" in said and "backup-2026-11-22T10-11-12.000Z.db" in said
     assert "Traceback" not in "".join(server.output)
-    # and it does not start with that
+    # and a new start fails
     said = start_and_fail(server.data_dir)
     assert "is damaged" in said and "backup-2026-11-22T10-11-12.000Z.db" in said
     newest = server.data_dir / "backups" / "backup-2026-11-22T10-11-12.000Z.db"
@@ -87,7 +87,7 @@ def test_a_damaged_page_that_a_reader_finds_stops_the_server_and_its_restore_hel
 def test_a_damaged_page_that_the_writer_finds_stops_the_server(filled):
     server, alice = filled
     tab = alice.open_tab()
-    # what only the writer looks at
+    # a table that only the writer reads
     damage_table(database(server), "receipts")
     tab.send("set", key="0/1", value=1, op_id="asked for")
     assert server.process.wait(DEADLINE) == 1
@@ -128,14 +128,14 @@ def test_of_a_large_database_a_part_is_checked(tmp_path, caplog):
     with closing(sqlite3.connect(file)) as db:
         db.execute("CREATE TABLE numbers (n INTEGER PRIMARY KEY, same INTEGER)")
         db.executemany("INSERT INTO numbers VALUES (?, ?)", ((n, n) for n in range(50_000)))
-        # what is wrong is in the last row
+        # the error is in the last row
         db.execute("INSERT INTO numbers VALUES (50000, NULL)")
         db.execute("PRAGMA writable_schema=ON")
         db.execute("UPDATE sqlite_schema SET sql = replace(sql, 'same INTEGER', 'same INTEGER NOT NULL')")
         db.commit()
     with pytest.raises(damage.Damaged, match=r"NULL value in numbers\.same"):
         damage.check(file, tmp_path, 3600)
-    # no time for all of it: the server starts
+    # without time for a full check, the server starts
     caplog.set_level("INFO")
     damage.check(file, tmp_path, -1)
     assert "only a part of the database was checked" in caplog.text
@@ -186,7 +186,7 @@ def test_the_lock_is_that_of_the_real_file(tmp_path):
     with pytest.raises(CannotServe, match="has more than one name"):
         lock_data(config)
     hard.unlink()
-    # a refusal keeps no lock
+    # a failed attempt keeps no lock
     lock_data(config).close()
 
 

@@ -1,4 +1,4 @@
-"""A disk that is nearly full, and a VACUUM that did not happen: what goes on, what is said, and what is made up for."""
+"""A nearly full disk and a missed VACUUM: the server keeps working, gives the reason, and catches up."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ def vacuum_due(home):
 
 
 def trash(home, values, *, days=31):
-    """A user with these values, deleted so long ago."""
+    """Create a user with these values, deleted `days` days ago."""
     alice = home.person(home.sign_up("alice").token)
     for start in range(0, len(values), 100):
         alice.batch(*[("set", f"k{start + n}", value) for n, value in enumerate(values[start : start + 100])])
@@ -38,7 +38,7 @@ def trash(home, values, *, days=31):
     home.clock.now += days * DAY
 
 
-# a process that is killed for good when it is about to rewrite the file
+# a process that is killed when it is about to rewrite the file
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -52,7 +52,7 @@ house.operations.purge()
 
 
 def kill_before_vacuum(home, folder):
-    """A purge of the same data by a process that dies between the removal and the rewriting."""
+    """Purge the same data in a process that dies between the removal and the rewrite."""
     home.house.stop()
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(folder / "data"), str(home.clock.now)], cwd=ROOT, check=False
@@ -70,7 +70,7 @@ def test_the_next_purge_makes_up_for_a_vacuum_that_a_kill_prevented(home, tmp_pa
     assert (done.keys, done.rewritten, done.clean) == (0, True, True)
     assert on_disk(tmp_path, gone) == []
     assert vacuum_due(home) == []
-    # and then there is nothing more to do
+    # and afterwards nothing is left to do
     assert home.wait(home.operations.purge(CLI)).rewritten is False
 
 
@@ -78,7 +78,7 @@ def test_so_does_the_server_when_it_looks_what_is_due_without_another_purge(home
     gone = [secret() for _ in range(300)]
     trash(home, gone)
     kill_before_vacuum(home, tmp_path)
-    # as if the last purge had been a moment ago
+    # pretend that the last purge was a moment ago
     text = msgspec.json.encode(Purged(at=home.clock.now)).decode()
     home.rows("INSERT INTO meta (name, value) VALUES ('last_purge', ?) RETURNING name", text)
     home.operations.look()
@@ -96,7 +96,7 @@ def test_a_trimmed_history_is_rewritten_with_the_next_purge(tmp_path):
         alice.list()
     assert vacuum_due(home) == [("trim",)]
     home.wait(home.operations.purge(CLI))
-    # the last of what was trimmed may be in the portion that stays
+    # the kept portion may still hold the last trimmed values
     assert on_disk(tmp_path, gone[:150]) == []
     assert vacuum_due(home) == []
     home.house.stop()
@@ -125,12 +125,12 @@ def test_a_user_who_fills_the_trash_again_and_again_makes_nobody_wait_for_a_rewr
     for n in range(3):
         bob.batch(*[("set", f"{n} {i}", "x" * 1000) for i in range(90)])
         bob.delete_prefix("")
-        # which brings the tables up to date
+        # a list brings the tables up to date
         bob.list()
         home.operations.look()
         last = home.wait(home.operations.state()).last_early_purge
         assert (last.keys > 30, last.rewritten, last.needs) == (True, False, 0)
-        # nor with the next look
+        # nor does the next check
         home.operations.look()
         assert vacuum_due(home) == [("purge",)]
     assert home.wait(home.operations.purge(CLI)).rewritten
@@ -139,7 +139,7 @@ def test_a_user_who_fills_the_trash_again_and_again_makes_nobody_wait_for_a_rewr
 
 
 def trash_some(home):
-    """Something that a purge would remove, though the last one was a moment ago."""
+    """Create something for a purge to remove, although the last purge was a moment ago."""
     bob = home.person(home.sign_up("bob").token)
     bob.set("k", 1)
     bob.delete("k")

@@ -1,4 +1,4 @@
-"""What the docs say, done."""
+"""The instructions and examples of the docs, executed."""
 
 import os
 import re
@@ -19,9 +19,9 @@ PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
 PAGES = [page.relative_to(ROOT) for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]]
 
 
-# what the README calls its user
+# the README's user
 USER, SECRET = "ada", "correct horse battery"
-# run by hand or by a test of its own: test_bootstrap, test_demo, test_addresses
+# run by hand or by a test of its own: test_setup, test_demo, test_addresses
 COMMANDS = ["python3 run.py", "python3 run.py demo", "python3 run.py test", "RKV_HOST=0.0.0.0 python3 run.py"]
 
 
@@ -36,7 +36,7 @@ def block(language: str, words: str) -> str:
 
 @pytest.fixture(scope="module")
 def readers_server(tmp_path_factory):
-    """The server of somebody who follows the README: it has their user, and allows the page's origin."""
+    """Start the server of a reader of the README: it has their user, and allows the page's origin."""
     server = Server(tmp_path_factory.mktemp("readme") / "data").start()
     answer = requests.post(
         f"{server.url}/api/v1/sign_up", json={"username": USER, "password": SECRET}, timeout=DEADLINE
@@ -48,7 +48,7 @@ def readers_server(tmp_path_factory):
 
 @pytest.fixture
 def paste(readers_server, tmp_path):
-    """Start what a reader pastes into one shell; only the address of the server is another one."""
+    """Run the text that a reader pastes into one shell; only the server's address differs."""
 
     def start(*scripts):
         text = "\n".join(scripts).replace(DEFAULT, readers_server.url)
@@ -72,7 +72,7 @@ def test_the_curl_and_python_samples_run_as_pasted(paste, tmp_path):
     said, _ = paste(block("sh", "sign_in"), python, block("sh", "curl -OJ")).communicate(timeout=DEADLINE)
     assert '"revision":1' in said
     assert '"Back at noon"' in said
-    # each answer on a line of its own, and none in front of the prompt
+    # each answer is on a line of its own, and none precedes the prompt
     assert all(line.startswith("{") == line.endswith("}") for line in said.splitlines())
     assert "now at revision 2" in said
     assert "Back at one" in said

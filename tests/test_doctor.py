@@ -1,4 +1,4 @@
-"""`python3 run.py doctor`: content with a sound server, not with a sabotaged one, and clear when there is none."""
+"""`python3 run.py doctor`: it passes a sound server, fails a sabotaged one, and explains when there is no server."""
 
 import itertools
 import os
@@ -46,7 +46,7 @@ def doctor(*arguments, **settings):
 
 
 def sabotaged(tmp_path, code):
-    """A real server whose gateway does one thing wrong."""
+    """Create a real server whose gateway has one fault."""
     launcher = tmp_path / "sabotaged.py"
     head = """
         import sys
@@ -89,7 +89,7 @@ def test_a_sound_server_is_found_sound_and_left_clean(server):
     assert "no keys left, and the account is deleted" in done.stdout
     assert "Not checked" in done.stdout
     (name,) = set(re.findall(r"doctor-[0-9a-f]{8}", done.stdout))
-    # the account is there, and its session is not ours any more
+    # the account is still registered, and its session is no longer valid
     taken = requests.post(
         f"{server.url}/api/v1/sign_up", json={"username": name, "password": "something-Else-entirely"}, timeout=DEADLINE
     )
@@ -121,7 +121,7 @@ def test_a_server_that_is_restarted_meanwhile_is_still_sound(tmp_path, end):
     server = Server(tmp_path / "data").start()
     try:
         examination = begin(server.url, "--seconds", "6", "--tabs", "4")
-        # the first line comes when there is a user, the second one when tabs have written for some time
+        # the doctor prints the first line when it has a user, the second when tabs have written for some time
         assert "Examining" in examination.stdout.readline()
         assert "changes" in examination.stdout.readline()
         end(server)
@@ -146,7 +146,7 @@ def test_a_server_that_goes_away_for_good_is_said_too(tmp_path, monkeypatch, cap
     killer = threading.Thread(target=kill_under_way)
     killer.start()
     try:
-        # longer than it takes to be killed
+        # longer than the kill takes
         assert main(server.url, 60, 2) == 1
     finally:
         server.close()
@@ -181,7 +181,7 @@ def test_a_refused_sign_up_is_said_in_the_servers_words(tmp_path):
     used, over = threading.Event(), threading.Event()
 
     def use_up(worker):
-        """The budget refills while the doctor starts, so it has to be used up until the doctor has been refused."""
+        """Use up the budget until the doctor has been refused: it refills while the doctor starts."""
         with requests.Session() as session:
             for n in itertools.count():
                 if over.is_set():
@@ -195,7 +195,7 @@ def test_a_refused_sign_up_is_said_in_the_servers_words(tmp_path):
             pool.submit(use_up, worker)
         try:
             assert used.wait(DEADLINE)
-            # the doctor can still be the first to ask after a refill, but not time after time
+            # the doctor can be the first to ask after a refill, but not several times in a row
             done = next((done for _ in range(4) if (done := doctor(server.url)).returncode), None)
         finally:
             over.set()
@@ -235,7 +235,7 @@ def test_the_replica_shows_no_half_of_a_sync_and_drops_what_has_become_useless()
     replica.take(page(0, 1, a=1))
     assert replica.take(page(0, 5, next="x", b=2)) == "x"
     assert replica.entries == {"a": (1, 1)}
-    # a fresh first page in the place of the second
+    # a new first page replaces the second
     assert replica.take(page(0, 6, next="y", c=3)) == "y"
     assert replica.take(page(6, 7, d=4)) is None
     assert replica.entries == {"c": (6, 3), "d": (7, 4)}

@@ -1,4 +1,4 @@
-"""The tests of the JavaScript modules, which Node.js runs: a test here for each of their files."""
+"""Run the tests of the JavaScript modules in Node.js: one test here for each of their files."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ FILES = sorted(file.name for file in (ROOT / "tests" / "js").glob("*.test.js"))
 def test_passes_under_node(file):
     node = shutil.which("node")
     assert node, "Node.js is missing: `python3 run.py test` brings it along"
-    # its default reporter differs between terminals and pipes
+    # Node's default reporter differs between terminals and pipes
     command = [node, "--test", "--test-reporter=spec", f"tests/js/{file}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr

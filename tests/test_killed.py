@@ -1,4 +1,4 @@
-"""SIGKILL at any moment: what was acknowledged is there afterwards, once."""
+"""SIGKILL at any moment: afterwards every acknowledged write is there, exactly once."""
 
 import itertools
 import queue
@@ -17,7 +17,7 @@ ROUNDS = 10
 WRITERS = 4
 # acknowledged writes before the server is killed; a different moment each time
 BEFORE_KILL = [1, 40, 150, 3, 90, 400, 20, 250, 7, 600]
-# of a tab that does everything that there is to do
+# the same for a tab that uses every kind of write
 BEFORE_KILL_OF_A_SCRIPT = [60, 7, 120]
 IN_FLIGHT = 16
 
@@ -39,12 +39,12 @@ def test_ten_kills_under_load_lose_no_acknowledged_write(own_server):
         own_server.start()
         found = _everything(account)
         assert acknowledged.items() <= found.items()
-        # what was not acknowledged may be there, but nothing that was never sent
+        # unacknowledged writes may be there, but no write that was never sent
         assert found.items() <= sent.items()
         tab = account.open_tab(["websocket"])
         synced = tab.call("sync")
         assert synced["revision"] == len(found) == synced["keys"]
-        # a retry of everything that is unknown is applied once
+        # a retry of each write with an unknown outcome is applied once
         for op_id in sent.keys() - acknowledged.keys():
             answer = tab.call("set", key=op_id, value=sent[op_id], op_id=op_id)
             assert answer["ok"] and answer.get("replayed", False) == (op_id in found)
@@ -55,7 +55,7 @@ def test_ten_kills_under_load_lose_no_acknowledged_write(own_server):
 
 
 def _write_until_killed(account, numbers, acknowledged, sent, moment):
-    """Four tabs with eight sets in flight each; the kill comes with the acknowledgement that makes it `moment`."""
+    """Write from four tabs with eight sets in flight each, and kill the server at acknowledgement number `moment`."""
     enough, lock, count = threading.Event(), threading.Lock(), itertools.count(1)
     tabs = [account.open_tab(["websocket"]) for _ in range(WRITERS)]
 
@@ -102,16 +102,16 @@ def _everything(account):
 
 
 def test_after_each_kill_everything_is_as_a_plain_model_says_also_what_went_back_or_was_moved(own_server):
-    """One tab's writes take effect in their order: so whatever is there is what the model says of that revision."""
+    """One tab's writes take effect in order, so the space must equal the model at the revision found."""
     account, script = own_server.sign_up("alice"), Script("killed")
     waiting: dict[int, Step] = {}
     numbers, seen = itertools.count(), set()
     for moment in BEFORE_KILL_OF_A_SCRIPT:
         tab, answers = account.open_tab(["websocket"]), queue.SimpleQueue()
         found = tab.call("sync")["revision"]
-        # a refusal is not remembered: once more is written, it may be judged otherwise
+        # errors are not remembered: after further writes, a repeated request may get another answer
         waiting = {n: step for n, step in waiting.items() if isinstance(step.answer, dict) or step.revision >= found}
-        # what is unknown is asked for again, in the same order
+        # requests with an unknown outcome are sent again, in the same order
         for number, step in waiting.items():
             _send(tab, number, step, answers)
         for _ in range(moment):
@@ -139,7 +139,7 @@ def _send(tab, number, step, answers):
 
 
 def _compare(step, answer, number, found):
-    """`found` is how far the space had come when this was sent (again)."""
+    """Compare an answer with the step; `found` is the space's revision when the request was sent (again)."""
     replayed = answer.pop("replayed", False)
     if isinstance(step.answer, str):
         assert (number, answer.get("error", answer)["code"]) == (number, step.answer)

@@ -1,4 +1,4 @@
-"""The steps and the models are two accounts of the same tables, and have to agree."""
+"""The migrations and the models describe the same tables, and must agree."""
 
 import threading
 
@@ -139,7 +139,7 @@ def at_version(engine, version):
         command.upgrade(config, version)
 
 
-# what version 0.0.6 has written: a session `owner`, a token `limited` for `p/` and a token `full`; `un` is not flushed
+# rows of schema version 0006: a session `owner`, a token `limited` for `p/` and a token `full`; `un` is not flushed
 _RECEIPTS_OF_0006 = """
 INSERT INTO users (id, username, folded, password_hash, created_at) VALUES (1, 'a', 'a', '-', 1);
 INSERT INTO spaces (user_id, revision, floor, keys, bytes, digest) VALUES (1, 3, 0, 3, 12, 0);
@@ -172,7 +172,7 @@ def test_receipts_of_limited_tokens_get_a_namespace_and_none_is_lost(engine):
     with engine.connect() as connection:
         receipts = connection.execute(text("SELECT op_id, fingerprint FROM receipts ORDER BY fingerprint, op_id")).all()
         log = connection.execute(text("SELECT op_id FROM log ORDER BY id")).scalars().all()
-    # who deleted nothing is unknown: it can be repeated by both
+    # the author of a delete without effect is unknown: both can repeat it
     assert receipts == [
         ("owner-set", "1"),
         ("limited\x1flimited-set", "2"),

@@ -1,4 +1,4 @@
-"""Purge, backup and restore of a whole house; only the time is ours to turn."""
+"""Purge, backup and restore of a whole application; only the clock is controlled by the tests."""
 
 import os
 import resource
@@ -36,7 +36,7 @@ class Clock:
 
 
 class Home:
-    """A house with everything in it, run inline."""
+    """The complete application, run inline."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder, self.clock, self.apps = folder, Clock(), []
@@ -108,7 +108,7 @@ def test_an_account_goes_with_everything_once_its_time_is_over_and_its_id_is_not
     home.wait(home.accounts.administration.delete(CLI, "Zoe"))
     home.clock.now += 15 * DAY
     home.wait(home.operations.purge())
-    # the highest id of all has gone, and is not given to the next one
+    # the highest id of all is gone, and is not reused
     assert home.sign_up("Alice").user.id == charlie.user.id + 2
 
 
@@ -134,7 +134,7 @@ def test_sessions_and_links_go_a_month_after_they_were_over_and_audit_entries_af
     assert (done.sessions, done.audit) == (0, 0)
     home.clock.now += 2 * DAY
     newest = home.sign_in("Alice")
-    # one session was signed out, and the link was good for half an hour; the other session could have gone on for long
+    # one session was signed out and the link was valid for half an hour; the other session was far from expiry
     assert home.wait(home.operations.purge()).sessions == 2
     assert home.rows("SELECT public_id FROM sessions ORDER BY id") == [(new.session,), (newest.session,)]
     home.clock.now += 335 * DAY
@@ -154,7 +154,7 @@ def test_a_purge_tells_what_it_has_done_and_says_nothing_where_there_was_nothing
     first = home.wait(home.operations.last_purge())
     assert (first.at, first.keys) == (home.clock.now, 0)
     assert home.audit("purged") == []
-    # what is not due is not done
+    # maintenance that is not due does not run
     home.clock.now += 60 * 60 * 1000
     home.operations.look()
     assert home.wait(home.operations.last_purge()).at == first.at
@@ -196,7 +196,7 @@ def test_a_backup_is_one_whole_file_for_its_owner_only_and_restores_what_there_w
     assert synced["epoch"] not in {None, old["epoch"]}
     assert home.store.epoch == synced["epoch"]
     assert person.set("c", 1)["revision"] == 2
-    # what was there before is not lost
+    # the data from before the restore is not lost
     home.wait(home.operations.restore(Path(done.before), CLI))
     assert person.get("b")["value"] == "new"
     assert [actor for actor, *_ in home.audit("restored")] == ["cli", "cli"]
@@ -232,7 +232,7 @@ def test_a_restore_brings_no_session_link_or_code_back_to_life(home, tmp_path):
             home.person(over.token)
     assert home.rows("SELECT count(*) FROM links WHERE used_at IS NULL") == [(0,)]
     assert home.rows("SELECT count(*) FROM recovery_codes WHERE used_at IS NULL") == [(9,)]
-    # ids of those who came later are not given to others, and what was done since is still written down
+    # ids of later users are not reused, and the audit log keeps the events since the backup
     assert home.sign_up("Zoe").user.id == charlie.user.id + 1
     assert ("sign_up",) in home.rows("SELECT action FROM audit WHERE user_id = ?", charlie.user.id)
 
@@ -255,7 +255,7 @@ def test_a_restore_revives_no_invitation_and_gives_nobody_new_guesses(home, tmp_
     assert shown == {"revoked": "revoked", "used": "revoked", "open": "open"}
     read = home.accounts.context.read
     assert home.wait(read(lambda connection: code_budget.of_user(connection, alice.user.id))).failures == 2
-    # a month after they were over, they go
+    # invitations are removed a month after they end
     home.clock.now += 40 * DAY
     home.wait(home.operations.purge())
     assert home.wait(invitations.list()) == []
@@ -341,7 +341,7 @@ def test_a_full_disk_is_not_blamed_on_the_backup(home, tmp_path):
     home.wait(home.operations.backup(tmp_path / "copy.db"))
     before = person.list(limit=1000)["entries"]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # as much as a full disk leaves: files grow to 1 MiB and no further
+    # simulate a full disk: files grow to 1 MiB at most
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
     try:
         with pytest.raises(Unavailable, match=r"The restore was not done: .* Free some space"):

@@ -1,4 +1,4 @@
-"""Host names in the form in which browsers send them; what is expected is what the URL parser of Node.js answers."""
+"""Host names in the form in which browsers send them; the expected values come from the URL parser of Node.js."""
 
 import pytest
 
@@ -10,12 +10,12 @@ from realtime_kv.origins import canonical_host
     [
         ("STRASSE.example", "strasse.example"),
         ("straße.example", "xn--strae-oqa.example"),
-        # a capital sigma is never a final one, a final sigma stays one
+        # a capital sigma never becomes a final one, a final sigma stays final
         ("ΑΣ.example", "xn--mxa0b.example"),
         ("ΑΣ", "xn--mxa0b"),
         ("ΌΣΟΣ.gr", "xn--0xahb7a.gr"),
         ("ας.example", "xn--mxa8a.example"),
-        # what is not seen is not there: soft hyphen, zero-width space, word joiner, variation selector
+        # invisible characters are dropped: soft hyphen, zero-width space, word joiner, variation selector
         ("b\u00adücher.example", "xn--bcher-kva.example"),
         ("bü\u200bcher.example", "xn--bcher-kva.example"),
         ("bü\u2060cher.example", "xn--bcher-kva.example"),

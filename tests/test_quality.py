@@ -1,4 +1,4 @@
-"""What reads the code without running it has nothing to say."""
+"""The formatter, the linter and the type checker report nothing."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""docs/security.md names what is there, and leaves no requirement out."""
+"""docs/security.md names only existing things, and leaves no requirement out."""
 
 import re
 
@@ -90,7 +90,7 @@ SECTIONS = """
 
 
 def wanted():
-    """Each requirement and its level."""
+    """Yield each requirement and its level."""
     for line in SECTIONS.strip().splitlines():
         section, *levels = line.split()
         for level, numbers in enumerate(levels, 1):
@@ -98,7 +98,7 @@ def wanted():
 
 
 def rows():
-    """The rows of the list: chapter, first cell, verdict, where."""
+    """Yield the rows of the list: chapter, first cell, verdict, where."""
     chapter = None
     for line in TEXT.partition("## OWASP ASVS 5.0")[2].splitlines():
         if heading := re.match(r"### V(\d+) ", line):

@@ -1,4 +1,4 @@
-"""The serving process: how it starts, why it does not, and how it stops."""
+"""The serving process: how it starts, how it fails to start, and how it stops."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def server(tmp_path):
 
 
 def serve(*arguments):
-    """A server that is expected not to start."""
+    """Start a server that is expected not to start."""
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "realtime_kv.cli", "serve", *arguments],
         cwd=ROOT,
@@ -41,7 +41,7 @@ def test_a_second_server_on_the_same_data_folder_refuses_with_a_sentence(server)
     assert second.returncode == 1
     assert second.stderr.startswith(f"Another server (process {server.process.pid}) already uses the data folder")
     assert second.stdout == ""
-    # and the first one is none the worse for it
+    # and the first server is unaffected
     assert requests.get(f"{server.url}/readyz", timeout=DEADLINE).status_code == 200
 
 
@@ -105,7 +105,7 @@ def test_an_idle_connection_is_kept_as_long_as_the_setting_says(tmp_path):
             answer = b""
             while piece := idle.recv(4096):
                 answer += piece
-        # it is the server that has closed it, and not before its time
+        # the server closes the connection, and not before the timeout
         assert time.monotonic() - began >= 3
         assert answer.startswith(b"HTTP/1.1 200") and b"Connection: close" not in answer
     finally:
@@ -129,7 +129,7 @@ def test_told_to_stop_it_tells_the_tabs_and_loses_nothing(server, number):
     tabs = [Tab(alice, ["websocket"]), Tab(alice, ["polling"])]
     answers = {}
     for n in range(500):
-        # a refusal (the store takes nothing more) may come before the answer to an earlier one
+        # a refusal (the store is closed) may come before the answer to an earlier write
         tabs[0].client.emit("set", {"key": f"k{n}", "value": n}, callback=partial(answers.__setitem__, n))
     tabs[0].next("change")
     server.process.send_signal(number)

@@ -1,4 +1,4 @@
-"""The one door, from a bare Python: what it installs, when, and what it says when it cannot."""
+"""`run.py` under a bare Python: the packages it installs, the time of each installation, and its error messages."""
 
 import ast
 import hashlib
@@ -19,7 +19,7 @@ NOT_TRACKED = shutil.ignore_patterns(".git", ".venv", "node_modules", "data", "_
 
 
 def environment():
-    """As in a new terminal: no active virtual environment, nothing of the one that runs the tests."""
+    """Return the environment of a new terminal: no active virtual environment, nothing of the one running the tests."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("RKV_", "PYTHON"))}
     environ.pop("VIRTUAL_ENV", None)
     environ["PATH"] = os.pathsep.join(
@@ -42,7 +42,7 @@ def run(checkout, *arguments, python=BARE_PYTHON, cwd=None):
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A fresh copy of the project, without anything that is installed."""
+    """Make a fresh copy of the project, with nothing installed."""
     folder = tmp_path_factory.mktemp("fresh") / "checkout"
     shutil.copytree(ROOT, folder, ignore=NOT_TRACKED)
     return folder
@@ -50,7 +50,7 @@ def checkout(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """The same with one small package as everything there is to install, so that each set-up takes a second."""
+    """Make the same with one small package as the only dependency, so that each set-up takes a second."""
     folder = tmp_path_factory.mktemp("small") / "checkout"
     shutil.copytree(ROOT, folder, ignore=NOT_TRACKED)
     require(folder, "1.0")
@@ -58,7 +58,7 @@ def small(tmp_path_factory):
 
 
 def require(checkout, version, digest=None):
-    """Let the tools' requirements be one package, of this version, in a file beside them."""
+    """Reduce the tools' requirements to this version of one package, in a wheel beside them."""
     wheel = checkout / f"tiny_thing-{version}-py3-none-any.whl"
     info = f"tiny_thing-{version}.dist-info"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -119,7 +119,7 @@ def test_a_set_up_is_made_once_and_again_whenever_something_of_it_is_not_there(s
     assert steps(run(small, "check", cwd="/")) == []
 
     stamp = small / ".venv" / "realtime_kv-requirements-dev.txt.json"
-    stamp.unlink()  # as an interrupted set-up leaves it
+    stamp.unlink()  # as after an interrupted set-up
     assert steps(run(small, "check")) == [INSTALL]
 
     site = next(small.glob(".venv/lib/python*/site-packages"))
@@ -127,7 +127,7 @@ def test_a_set_up_is_made_once_and_again_whenever_something_of_it_is_not_there(s
     assert steps(run(small, "check")) == [INSTALL]
 
     require(small, "1.1")
-    (small / ".venv" / "bin" / "python").unlink()  # as when the Python it was made from has gone
+    (small / ".venv" / "bin" / "python").unlink()  # as if the base Python had been removed
     assert steps(run(small, "check")) == ["Making .venv", INSTALL]
     assert (site / "tiny_thing-1.1.dist-info").is_dir()
     assert steps(run(small, "check")) == []
@@ -152,7 +152,7 @@ def steps_of_a_first_start():
 
 
 def start(checkout):
-    """Start the server as a newcomer would, open what it prints, kill it; the steps it took."""
+    """Start the server as a new user would, open the printed address and kill the server; return the steps it took."""
     log = checkout / "log"
     with log.open("w") as stderr:
         server = subprocess.Popen(

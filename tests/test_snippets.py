@@ -1,4 +1,4 @@
-"""What "Use it" and the page about the API give people to copy, run as it stands."""
+"""The snippets of "Use it" and of the API page, run unchanged."""
 
 import contextlib
 import html
@@ -76,7 +76,7 @@ def test_what_is_said_beside_a_key_watches_it(alice, language):
         writing = threading.Event()
 
         def write():
-            # again and again: the watcher may not be there yet
+            # repeatedly: the watcher may not be connected yet
             n = 0
             while not writing.wait(0.05):
                 alice.http("batch", ops=[{"op": "set", "key": k, "value": f"told {n}"} for k in (other, key)])
@@ -97,7 +97,7 @@ def test_what_is_said_beside_a_key_watches_it(alice, language):
 
 @pytest.fixture(scope="module")
 def samples(server):
-    """{language: [(title, text)]} of the page about the API."""
+    """Return {language: [(title, text)]} of the API page."""
     page = requests.get(f"{server.url}/api", timeout=DEADLINE).text
     found = {"curl": [], "javascript": [], "python": []}
     for language, title, text in re.findall(

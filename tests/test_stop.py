@@ -1,4 +1,4 @@
-"""The graceful stop: tabs are told, what was taken in is finished, and within ten seconds it is over, come what may."""
+"""The graceful stop: tabs are notified, accepted requests are finished, and it always ends within ten seconds."""
 
 import contextlib
 import random
@@ -36,18 +36,18 @@ def alice(own_server):
 
 
 def stop(server, number=signal.SIGTERM):
-    """Seconds until it has ended, well."""
+    """Stop the server; return the seconds it took, and check that it ended without errors."""
     begin = time.monotonic()
     server.process.send_signal(number)
     assert server.process.wait(timeout=DEADLINE) == 0
     seconds = time.monotonic() - begin
-    # a starved machine may make the watchdog bark, but nothing has failed
+    # a starved machine may trigger the watchdog, but nothing must have failed
     assert not any(word in "".join(server.output) for word in ("Traceback", " ERROR ", " CRITICAL "))
     return seconds
 
 
 class Writer:
-    """A tab with writes in flight until it is hung up on; knows what was answered, and in which words."""
+    """A tab with writes in flight until it is disconnected; records the answers and notices."""
 
     def __init__(self, account, number):
         self.sent: set[str] = set()
@@ -93,7 +93,7 @@ class Writer:
 
 
 class Narrow(Site):
-    """The way to the server for a tab whose kernel, too, takes next to nothing."""
+    """The connection of a tab whose kernel, like the tab, takes next to nothing."""
 
     def connect(self):
         sock = socket.socket()
@@ -117,11 +117,11 @@ def check_nothing_is_lost(server, account, writers):
     found, page = everything(account)
     refused = set().union(*(writer.refused for writer in writers))
     acknowledged = {op_id: revision for writer in writers for op_id, revision in writer.acknowledged.items()}
-    # what was acknowledged is there, and what is there was acknowledged: nobody is left guessing
+    # the acknowledged writes are exactly the existing ones: no client has to guess
     assert acknowledged == found
     # each write has a key of its own: no revision was left out, and none was given twice
     assert sorted(found.values()) == [*range(1, page["revision"] + 1)]
-    # refused is refused: it was not written behind our backs
+    # a refused write was not written after all
     assert not found.keys() & refused
 
 
@@ -170,18 +170,18 @@ def test_what_came_over_http_is_finished_and_answered(own_server, alice):
 def test_whoever_hangs_on_cannot_keep_it_up(own_server, alice):
     writers = [Writer(alice, n) for n in range(2)]
     with contextlib.ExitStack() as stack:
-        # a tab that takes nothing of the much that it is sent
+        # a tab that reads nothing of the large amount sent to it
         stack.enter_context(contextlib.closing(Tab(Narrow(own_server.url), alice.token, "websocket", print)))
         for n in range(12):
             assert alice.http("set", key=f"big{n}", value="x" * 60_000).json()["ok"]
-        # a poller in the middle of a poll, another one that does not poll, a tab that answers nothing
+        # one poller with a poll in progress, another without one, and a tab that answers nothing
         polling = stack.enter_context(contextlib.closing(Wire(alice, "polling")))
         stack.enter_context(contextlib.closing(Wire(alice, "polling")))
         stack.enter_context(contextlib.closing(Wire(alice, "websocket")))
         heard = []
         poller = threading.Thread(target=lambda: heard.append(polling.receive()), daemon=True)
         poller.start()
-        # HTTP: half a request, half a body, and a connection that is kept for later
+        # HTTP: half a request, half a body, and an idle keep-alive connection
         for text in ("GET /healthz HT", "POST /api/v1/set HTTP/1.1\r\nHost: x\r\nContent-Length: 90\r\n\r\n{"):
             sock = stack.enter_context(socket.create_connection(("127.0.0.1", own_server.port)))
             sock.sendall(text.encode())
@@ -204,7 +204,7 @@ def test_the_tabs_are_told_in_words_and_hung_up_on_so_that_they_come_back(own_se
     assert stop(own_server) < STOP_SECONDS
     notice = tab.next("notice")
     assert (notice["kind"], notice["retry_after"] > 0) == ("restart", True)
-    # not by a disconnect packet, which would tell the client's library to stay away
+    # no disconnect packet: it would tell the client library not to reconnect
     assert tab.next("disconnect") != "io server disconnect"
 
 
@@ -213,9 +213,9 @@ def test_idle_tabs_do_not_keep_it_up_and_the_next_start_finds_everything_in_orde
         tab = alice.open_tab(["websocket"])
         assert tab.call("set", key=f"{n}", value=n)["revision"] == n + 1
         assert stop(own_server, number) < STOP_SECONDS
-        # the log of the database has been written back: a copy of the one file is a copy of everything
+        # the write-ahead log has been written back: a copy of the one file is a complete copy
         assert not (own_server.data_dir / "realtime_kv.db-wal").exists()
-        # the port is free, and the folder is not locked any more
+        # the port is free, and the folder is no longer locked
         own_server.start()
     assert alice.http("list").json()["revision"] == 2
 

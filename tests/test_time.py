@@ -59,7 +59,7 @@ class Running:
         return Person(self.house.store, self.wait(self.house.accounts.caller(token, "http", presented="cookie")))
 
     def work(self) -> None:
-        """Everything that is done now and then."""
+        """Run all periodic work."""
         self.house.clock_guard.look()
         self.house.operations.look()
         self.house.expiry.look()
@@ -79,7 +79,7 @@ def time() -> Time:
 
 @pytest.fixture
 def start(tmp_path: Path, time: Time) -> Iterator[Callable[..., Running]]:
-    """Start an application on the same folder, after stopping the one before."""
+    """Start an application on the same folder, after stopping the previous one."""
     running: list[Running] = []
 
     def start(**settings: Any) -> Running:
@@ -154,7 +154,7 @@ def test_after_a_jump_nothing_is_purged_expired_or_ended_until_the_time_is_confi
     app.work()
     backups = app.backups()
     time.is_set(YEAR)
-    # a backup of a later moment would have another name
+    # so that a later backup would have another name
     time.passes(1000)
     with pytest.raises(Unauthenticated):
         app.person(alice.token)
@@ -170,7 +170,7 @@ def test_after_a_jump_nothing_is_purged_expired_or_ended_until_the_time_is_confi
     assert app.house.clock_guard.jump() is None
     assert [entry["key"] for entry in app.person(alice.token).trash()["entries"]] == ["trashed"]
     assert len(person.history(key="a")["writes"]) == 2
-    # time that really passes counts, whatever the clock did in between
+    # elapsed time counts, regardless of clock changes in between
     time.passes(DAY + MINUTE)
     app.work()
     assert len(app.backups()) == 2
@@ -214,7 +214,7 @@ def test_a_restore_does_not_bring_back_a_jump_that_was_confirmed(start, time, tm
     time.is_set(YEAR)
     assert app.wait(app.house.operations.confirm_time(CLI)) is True
     app.wait(app.house.operations.restore(tmp_path / "copy.db", CLI))
-    # what a start after a crash would go on from, in the same boot and in another
+    # the state that a start after a crash would use, in the same boot and in another
     engine = database.open_engine(tmp_path / "data" / "realtime_kv.db")
     for boot in (boot_id(), None):
         guard = ClockGuard(engine, lambda: time.wall, lambda: time.steady, lambda boot=boot: boot)
@@ -231,7 +231,7 @@ def test_a_start_with_a_wrong_clock_loses_nothing_and_backups_go_on(start, time,
     person.delete("trashed")
     app.work()
     app.stop()
-    # started again after a reboot with a wrong clock
+    # a start after a reboot with a wrong clock
     time.is_set(by)
     time.steady = 100
     app = start(backup_hours=24)
@@ -259,10 +259,10 @@ def test_a_time_is_confirmed_by_an_hour_for_expiry_and_by_a_day_for_retention(st
     assert (guard.expiry_now(), guard.retention_now()) == (line, line)
     time.passes(EXPIRY_HOLD)
     assert (guard.expiry_now(), guard.retention_now()) == (time.wall, line + EXPIRY_HOLD)
-    # a restart changes nothing of that
+    # a restart changes none of this
     guard = start().house.clock_guard
     assert (guard.expiry_now(), guard.retention_now()) == (time.wall, line + EXPIRY_HOLD)
-    # another jump begins anew
+    # another jump starts the periods again
     time.is_set(DAY)
     assert guard.expiry_now() == line + EXPIRY_HOLD
     time.passes(RETENTION_HOLD - 1)
@@ -292,7 +292,7 @@ def test_after_a_reboot_a_short_downtime_is_believed(start, time, off, jumps):
     time.steady = 10
     guard = start().house.clock_guard
     assert (guard.jump() is not None) is jumps
-    # a long one is, too, after a day
+    # after a day, a long downtime is believed as well
     time.passes(RETENTION_HOLD)
     assert guard.jump() is None and guard.retention_now() == time.wall
 
@@ -375,7 +375,7 @@ def test_a_running_server_says_that_its_clock_jumped_and_goes_on_once_that_is_co
         offset.write_text(str(HOUR))
         said = server.wait_for("The system clock jumped forward by 1 h")
         assert "confirm-time" in said and "WARNING" in said
-        # reading by the new time is no harm
+        # reads by the new time do no harm
         assert alice.http("get", key="short").status_code == 404
         with closing(sqlite3.connect(server.data_dir / "realtime_kv.db")) as db:
             assert db.execute("SELECT count(*) FROM entries WHERE deleted_at IS NOT NULL").fetchone() == (0,)

@@ -1,4 +1,4 @@
-"""Upgrades: a copy is kept before one, and can be restored."""
+"""Upgrades: the server keeps a copy of the database before one, and the copy can be restored."""
 
 import sqlite3
 from contextlib import closing
@@ -21,7 +21,7 @@ OLD = "0006"
 
 
 def old_database(folder: Path) -> Engine:
-    """A data folder as version 0006 has left it, with one user."""
+    """Create a data folder of schema version 0006 with one user."""
     folder.mkdir()
     engine = database.open_engine(folder / "realtime_kv.db")
     config = AlembicConfig()
@@ -50,7 +50,7 @@ def test_a_copy_is_kept_before_an_upgrade_and_can_be_restored(tmp_path):
         assert (stamp(copy), stamp(tmp_path / "data" / "realtime_kv.db")) == (OLD, migrations.HEAD)
         house.runtime.wait(house.operations.restore(copy, CLI))
         assert [user.username for user in house.runtime.wait(house.accounts.administration.users()).users] == ["a"]
-        # the copy is as it was, and the next start has nothing to upgrade
+        # the copy is unchanged, and the next start has nothing to upgrade
         assert stamp(copy) == OLD
     finally:
         house.stop()

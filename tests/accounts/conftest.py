@@ -1,4 +1,4 @@
-"""Accounts over a real database; only the time is ours to turn."""
+"""Accounts on a real database; only the clock is controlled by the tests."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ DAY = 24 * 60 * 60 * 1000
 
 @dataclass
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that only the test moves."""
 
     now: int = 1_800_000_000_000
 
@@ -35,7 +35,7 @@ class Clock:
 
 @dataclass
 class Town:
-    """Accounts and what they stand on; every call waits for its answer."""
+    """The accounts with the parts they are built on; every call waits for its answer."""
 
     runtime: Runtime
     store: Store
@@ -57,7 +57,7 @@ class Town:
         self.wait(self.accounts.sign_out(token))
 
     def caller(self, token: str, presented: Presented | None = None) -> Caller:
-        """Whom the token stands for, sent as such a token is sent."""
+        """Return the caller of the token, sent as such a token usually is."""
         usual: Presented = "bearer" if token.startswith(API_PREFIX) else "cookie"
         return self.wait(self.accounts.caller(token, "http", presented=presented or usual))
 
@@ -80,7 +80,7 @@ def build(data_dir: Path, runtime: Runtime, **settings: Any) -> Town:
 
 @pytest.fixture
 def found(tmp_path: Path) -> Iterator[Callable[..., Town]]:
-    """Found a town, with these settings."""
+    """Return a function that builds the accounts with given settings."""
     towns: list[Town] = []
 
     def make(runtime: Runtime | None = None, **settings: Any) -> Town:
@@ -100,7 +100,7 @@ def town(found: Callable[..., Town]) -> Town:
 
 @pytest.fixture
 def busy_town(found: Callable[..., Town]) -> Iterator[Town]:
-    """A town whose writer, readers and password threads are real threads."""
+    """Accounts whose writer, readers and password threads are real threads."""
     runtime = Threads()
     yield found(runtime)
     runtime.stop()

@@ -1,4 +1,4 @@
-"""Addresses in every spelling that proxies and kernels use, and the networks that limits count by."""
+"""Addresses in every spelling of proxies and kernels, and the networks that limits count by."""
 
 import pytest
 

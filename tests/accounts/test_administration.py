@@ -1,4 +1,4 @@
-"""What a superuser does: it is done at once, it is written down with it, and the house keeps a superuser."""
+"""Superuser actions: each takes effect at once together with its audit entry, and one superuser always remains."""
 
 import msgspec
 import pyotp
@@ -32,7 +32,7 @@ HOUR = 60 * MINUTE
 
 
 class Office:
-    """The administration of a town, by a superuser called Root."""
+    """The administration of the accounts, by a superuser called Root."""
 
     def __init__(self, town):
         self.town = town
@@ -123,7 +123,7 @@ def test_a_user_is_named_by_id_or_by_name_without_case(office, town):
             office.user(nobody)
 
 
-# making and helping
+# creating and helping users
 
 
 def test_a_new_user_with_a_temporary_password_has_to_choose_another(office, town):
@@ -348,7 +348,7 @@ def test_who_is_no_superuser_any_more_does_nothing_not_even_with_a_request_that_
     assert office.events().events == before
 
 
-# looking
+# reading
 
 
 def test_every_key_is_listed_with_its_size_in_the_trash_or_not_and_no_value(office, town):
@@ -436,7 +436,7 @@ def test_everybody_who_was_there_sees_that_a_backup_has_left_among_their_own(off
     assert office.log().count("backup_downloaded") == 1
 
 
-# the password again
+# re-authentication
 
 
 def test_the_password_again_has_to_be_right_and_guessing_it_is_slow(office, town):

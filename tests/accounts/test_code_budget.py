@@ -1,4 +1,4 @@
-"""The budget of wrong second-step codes: 100 in all, whatever somebody who knows the password waits for."""
+"""The budget of wrong second-step codes: 100 in all, however long an attacker with the password waits."""
 
 import pytest
 from sqlalchemy import select, update
@@ -16,7 +16,7 @@ HOUR = 60 * 60 * 1000
 
 @pytest.fixture
 def town(found):
-    # no delays, so that only the budget stands in the way
+    # no delays, so that only the budget can refuse
     return found(rate_limits=False, smtp_url="smtp://localhost")
 
 
@@ -31,7 +31,7 @@ def phone(town, alice):
 
 
 def guess(town, times, visit=ELSEWHERE):
-    """So many wrong codes, five for each sign-in."""
+    """Send `times` wrong codes, five for each sign-in."""
     for done in range(times):
         if done % 5 == 0:
             ticket = first_step(town)
@@ -40,7 +40,7 @@ def guess(town, times, visit=ELSEWHERE):
 
 
 def spend(town, count, visit=ELSEWHERE):
-    """As `guess`, without the sign-ins around it."""
+    """Record failures as `guess` does, without the sign-ins around it."""
 
     def write(connection):
         user_id = connection.scalar(select(User.id))
@@ -55,7 +55,7 @@ def wrong_codes(town):
 
 
 def refuse_codes(town, code, visit=HERE):
-    """Whether this right code is refused because there were too many wrong ones."""
+    """Return whether this right code is refused because there were too many wrong ones."""
     with pytest.raises(InvalidCode) as refusal:
         second_step(town, first_step(town), code, visit)
     return refusal.value.extra.get("needs") == "recovery_code"
@@ -71,7 +71,7 @@ def test_after_100_wrong_codes_a_right_one_is_refused_and_a_recovery_code_is_not
     assert mail["To"] == "alice@example.org" and "recovery codes" in mail.get_content()
     actions = town.write(lambda db: list(db.scalars(select(AuditRow.action))))
     assert actions.count("second_step_blocked") == 1 and actions.count("second_step_failed") == 5
-    # the refused code was not even looked at: with the budget it is good
+    # the server did not check the refused code: with the budget reset, the next one is accepted
     assert second_step(town, first_step(town), alice.codes[0]).token
     assert wrong_codes(town) == 0
     assert second_step(town, first_step(town), phone.fresh_code()).token
@@ -130,7 +130,7 @@ def test_a_code_that_confirms_an_enrolment_has_few_guesses(town, alice):
             town.wait(two_step.confirm(caller, "000000"))
     assert town.write(lambda db: db.scalar(select(User.totp_secret))) is None
     assert wrong_codes(town) == 0
-    # the owner begins again
+    # the owner starts again
     phone, _ = switch_on(town, alice)
     assert second_step(town, first_step(town), phone.fresh_code()).token
     assert town.write(lambda db: db.scalar(select(SecondStepFailures.count))) is None

@@ -20,7 +20,7 @@ CONFIG = Config(data_dir=Path("unused"), public_url="https://kv.example.org")
         ({"HTTP_AUTHORIZATION": "Bearer abc"}, None, ("abc", "bearer")),
         ({"HTTP_AUTHORIZATION": "bearer   abc "}, None, ("abc", "bearer")),
         ({"HTTP_AUTHORIZATION": "Basic abc"}, None, ("", None)),
-        # a bearer token that is no good does not fall back to the cookie
+        # with an invalid bearer token, the cookie is not tried
         ({"HTTP_AUTHORIZATION": "Bearer", "HTTP_COOKIE": "rkv_session=abc"}, None, ("", "bearer")),
         ({"HTTP_AUTHORIZATION": "Bearer xyz", "HTTP_COOKIE": "rkv_session=abc"}, None, ("xyz", "bearer")),
         ({"HTTP_AUTHORIZATION": "Basic xyz", "HTTP_COOKIE": "rkv_session=abc"}, None, ("abc", "cookie")),

@@ -1,4 +1,4 @@
-"""The processes that hash passwords."""
+"""The worker processes that hash passwords."""
 
 import os
 import signal

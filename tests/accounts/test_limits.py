@@ -43,7 +43,7 @@ def test_buckets_forget_the_quietest_key_first_and_stay_bounded():
 
 
 def waits(attempt):
-    """How long the next attempt has to wait, in seconds; 0 for one that was let through."""
+    """Return the seconds that the next attempt has to wait; 0 for an accepted one."""
     try:
         attempt()
     except RateLimited as refused:
@@ -205,7 +205,7 @@ def test_an_ipv6_client_is_its_whole_network_and_a_mapped_address_is_the_ipv4_on
 def test_every_limit_of_a_network_counts_the_addresses_of_one_together(clock, attempt):
     gate = Limits(clock)
     assert any(waits(lambda n=n: attempt(gate, f"2001:db8:0:1::{n:x}", n)) for n in range(200))
-    # and whoever succeeds gives back to their network
+    # and a success gives back to the network of the user
     gate = Limits(clock)
     for n in range(200):
         gate.sign_in(f"2001:db8:0:1::{n:x}", "alice")
@@ -234,7 +234,7 @@ def test_what_leaves_rows_for_months_is_bounded_in_the_long_run(clock):
         accepted += not waits(lambda: gate.change(7, 1))
     own = limits.OWN_CHANGES.burst + days * 24
     assert accepted <= limits.LASTING.burst + days * 24 * 60 + own + 1
-    # another session can still do what is needed to end this one, which is not held up for ever either
+    # another session can still end this one, which is not blocked for ever either
     assert [waits(lambda: gate.change(7, 2)) > 0 for _ in range(21)] == [False] * 20 + [True]
     assert not waits(lambda: gate.change(8, 3))
     clock.now += 60_000

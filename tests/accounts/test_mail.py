@@ -1,4 +1,4 @@
-"""Sending mail, to a mail server on this machine."""
+"""Sending mail to a mail server on this machine."""
 
 import smtplib
 

@@ -1,4 +1,4 @@
-"""Which pages may use a cookie or a bearer token, and by which names the server is called."""
+"""The pages that may use a cookie or a bearer token, and the host names by which the server may be called."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def asked(host: str, origin: str | None = None, **more: str) -> dict[str, str]:
         {"HTTP_SEC_FETCH_SITE": "same-origin"},
         {"HTTP_SEC_FETCH_SITE": "none"},
         {"HTTP_ORIGIN": OURS, "HTTP_SEC_FETCH_SITE": "same-origin"},
-        # nginx calls its upstream by this name unless told otherwise
+        # nginx calls its upstream by this name unless configured otherwise
         asked("127.0.0.1:5000", OURS),
     ],
 )
@@ -57,9 +57,9 @@ def test_our_own_pages_and_programs_may_come_in(environ, kind):
         {"HTTP_SEC_FETCH_SITE": "same-site"},
         {"HTTP_SEC_FETCH_SITE": ""},
         {"HTTP_ORIGIN": STRANGER, "HTTP_SEC_FETCH_SITE": "same-origin"},
-        # what a proxy is said to have forwarded changes nothing about what is ours
+        # the forwarded host that a proxy reports does not make an origin ours
         {"HTTP_ORIGIN": STRANGER, "HTTP_X_FORWARDED_HOST": "evil.example", "HTTP_HOST": "evil.example"},
-        # nor does an address on the visitor's machine, whatever a proxy makes of `Host`
+        # nor does an address on the visitor's machine, with any `Host` that a proxy sends
         asked("127.0.0.1:5000", "http://127.0.0.1:5000"),
         asked("kv.example.org", "http://kv.example.org"),
     ],
@@ -83,7 +83,7 @@ def test_a_page_on_an_allowed_origin_may_use_a_bearer_token_and_never_a_cookie(o
         ("localhost:5000", "http://localhost:5000"),
         ("[::1]:5000", "http://[::1]:5000"),
         ("192.168.1.7:5000", "http://192.168.1.7:5000"),
-        # a container whose port is published as another one
+        # a container with its port published under another number
         ("192.168.1.7:8080", "http://192.168.1.7:8080"),
         ("192.168.1.7", "http://192.168.1.7"),
         ("192.168.1.7:80", "http://192.168.1.7"),

@@ -255,7 +255,7 @@ def test_the_profile_tells_what_there_is(town, alice):
     assert person.profile().password_changed_at == town.clock.now
 
 
-# how long sessions last
+# lifetime of sessions
 
 
 def test_a_session_that_is_used_goes_on_and_one_that_is_not_idles_out(found):

@@ -82,7 +82,7 @@ def test_a_hash_is_argon2id_with_19_mib_two_passes_and_one_lane():
 def test_only_the_very_same_bytes_match():
     kept = passwords.digest("correct horse battéry")
     assert passwords.matches(kept, "correct horse battéry")
-    # decomposed: looks the same, is not what was typed
+    # decomposed: looks the same, but is not the typed password
     assert not passwords.matches(kept, "correct horse batte\u0301ry")
     assert not passwords.matches(kept, "correct horse battéry ")
 

@@ -1,4 +1,4 @@
-"""How many verbs a user may call."""
+"""The rate limiter of verbs."""
 
 import time
 import timeit
@@ -24,7 +24,7 @@ def clock():
 
 
 def session(user, id=None):
-    """A session of this user, by default their only one."""
+    """Return a session of this user, by default their only one."""
     id = user if id is None else id
     return Caller(user, "someone", False, 0, id, f"s{id}", "A test", "socket")
 
@@ -38,7 +38,7 @@ def test_processor_time_is_bounded_by_user_and_each_credential_has_some_for_itse
     flood, owner = session(1, id=1), session(1, id=2)
     assert not limit.used(flood, 0.25) and limit.pause(flood) == 0.0
     assert limit.used(flood, 0.25) and limit.pause(flood) > 0.5
-    # the user's other session goes on, up to its own share
+    # the user's other session continues, up to its own share
     assert limit.pause(owner) == 0.0
     assert not limit.used(owner, rates.OWN_TIME_SHARE * 0.9) and limit.pause(owner) == 0.0
     assert limit.used(owner, 0.1) and limit.pause(owner) > 0.0
@@ -55,7 +55,7 @@ def test_the_processor_time_of_a_large_request_is_charged(clock):
 
 
 def calls(limit, user, most=1_000_000):
-    """How many verbs go through until one is refused, and what that one is told."""
+    """Return the number of verbs until one is refused, and its `retry_after`."""
     caller = session(user) if isinstance(user, int) else user
     for n in range(most):
         try:
@@ -138,7 +138,7 @@ def test_it_costs_a_verb_next_to_nothing():
     limit = Rates(10**9)
     caller = session(1)
     spent = min(timeit.repeat(lambda: limit.verb(caller), number=10_000, repeat=20)) / 10_000
-    # some 0.1 µs; what one verb costs altogether is some 25
+    # some 0.1 µs; a whole verb costs some 25
     assert spent < 2e-6
 
 
@@ -148,7 +148,7 @@ def test_tokens_never_use_up_what_a_session_may_do(clock):
     for program in flood:
         calls(limit, program)
     assert calls(limit, session(1))[0] >= 10_000
-    # and while they go on, what comes back is the session's first
+    # and while the flood continues, the refilled budget goes to the session first
     for _ in range(5):
         clock.now += 1_000
         for program in flood:

@@ -1,4 +1,4 @@
-"""API tokens: made and revoked by people who are signed in, and good for what their scope and prefix say."""
+"""API tokens: created and revoked by signed-in users, and limited to their scope and prefix."""
 
 import re
 
@@ -73,7 +73,7 @@ def test_when_it_was_last_used_is_noted(town, alice, create):
     town.wait(town.accounts.note_seen())
     (shown,) = town.wait(town.accounts.tokens.list(alice))
     assert shown.last_used_at == town.clock.now
-    # using it moves no end
+    # use does not change the expiry
     assert shown.expires_at is None
 
 

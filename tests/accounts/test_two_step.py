@@ -31,7 +31,7 @@ class Phone:
         return self.totp.at(self.town.clock.now // 1000 + 30 * steps)
 
     def fresh_code(self):
-        """The next one that was not shown before."""
+        """Return the next code that was not shown before."""
         self.town.clock.now += totp.STEP
         return self.code()
 

@@ -1,4 +1,4 @@
-"""A pool on real threads: a gate holds its threads while work is queued, then the order of service is looked at."""
+"""The fair worker pool on real threads: a gate blocks its threads while work is queued, then tests check the order."""
 
 import threading
 
@@ -32,7 +32,7 @@ def open_pool(runtime):
 
 
 class Gate:
-    """Holds one thread of a pool."""
+    """Blocks one thread of a pool."""
 
     def __init__(self, pool, client=None, **options):
         self.entered, self._opened = threading.Event(), threading.Event()

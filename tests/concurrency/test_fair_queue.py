@@ -1,4 +1,4 @@
-"""In which order the work of several users is served: counted, never timed."""
+"""The order in which the work of several users is served: counted, never timed."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ def queue(**limits):
 
 
 def serve(queue, most=None, cost=None):
-    """Serve one after the other; whose work that was."""
+    """Serve the work one by one, and return it in that order."""
     served = []
     while (most is None or len(served) < most) and (work := queue.pop()) is not None:
         queue.finish(work, work.cost if cost is None else cost(work))

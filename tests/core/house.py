@@ -1,4 +1,4 @@
-"""A store on a real SQLite file with two users, Alice and Charlie; nothing of Flask in sight."""
+"""A store on a real SQLite file with two users, Alice and Charlie, without Flask."""
 
 import itertools
 from pathlib import Path
@@ -19,7 +19,7 @@ FAR_AWAY = 4_000_000_000_000
 
 
 class Clock:
-    """Milliseconds that go on by one at each look, so that no two readings are the same."""
+    """A clock in milliseconds that advances by one at each reading, so that no two readings are the same."""
 
     def __init__(self, now: int = 1_800_000_000_000) -> None:
         self.now = now
@@ -30,7 +30,7 @@ class Clock:
 
 
 class Person:
-    """A user at a store: every verb called as one session of theirs, answered with plain JSON."""
+    """A user of a store: calls every verb as one session of theirs, and returns plain JSON."""
 
     def __init__(self, store: Store, caller: Caller) -> None:
         self.store = store
@@ -46,7 +46,7 @@ class Person:
         return self._answer(self.store.delete(self.caller, key, **options))
 
     def batch(self, *ops: tuple[Any, ...], **options: Any) -> dict[str, Any]:
-        """Ops as `("set", key, value)` or `("delete", key)`."""
+        """Run a batch of ops given as `("set", key, value)` or `("delete", key)`."""
         made = [
             self.store.set_op(op[1], msgspec.json.encode(op[2])) if op[0] == "set" else self.store.delete_op(op[1])
             for op in ops
@@ -85,7 +85,7 @@ class Person:
 
 
 class House:
-    """A data set, opened as often as a test wants to."""
+    """A data set that a test can open any number of times."""
 
     def __init__(self, folder: Path) -> None:
         self.engine: Engine = database.open_engine(folder / "kv.db")
@@ -100,7 +100,7 @@ class House:
         return store
 
     def add_user(self, username: str) -> Caller:
-        """A user with one session."""
+        """Add a user with one session."""
         user_id = next(self._ids)
         row = {"username": username, "folded": username, "password_hash": "-", "is_admin": False, "created_at": 1}
         session = {"public_id": f"s{user_id}", "token_hash": user_id.to_bytes(2), "label": "A test", "created_at": 1}
@@ -119,7 +119,7 @@ class House:
 
 
 class Watcher:
-    """Hears of commits as the gateway does, and keeps the changes as plain JSON."""
+    """Receives commits as the gateway does, and keeps the changes as plain JSON."""
 
     def __init__(self, store: Store) -> None:
         self.changes: list[dict[str, Any]] = []

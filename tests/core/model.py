@@ -1,4 +1,4 @@
-"""A plain model of a space and its past: a list of what everything was like after each write."""
+"""A plain model of a space and its history: a list of the complete state after each write."""
 
 from typing import NamedTuple
 
@@ -18,13 +18,13 @@ class Row(NamedTuple):
 
 
 class Model:
-    """`states[r]` is every key as the write of revision r left it; `times[r]` when that was."""
+    """`states[r]` holds every key after the write of revision r; `times[r]` is the time of that write."""
 
     def __init__(self):
         self.states: list[dict[str, Row]] = [{}]
         self.times = [0]
         self.writes: list[dict[str, object]] = [{}]
-        # undos, and what each of them takes back
+        # revision of each undo → revision that it undoes
         self.undoes: dict[int, int] = {}
 
     @property
@@ -37,7 +37,7 @@ class Model:
         self.writes.append({key: None if row.deleted else row.value for key, row in rows.items()})
 
     def restored(self, key, revision, now):
-        """What a restore makes of the key; an error where there is nothing to restore."""
+        """Return the row that a restore of the key writes, or the error if there is nothing to restore."""
         row = self.states[-1].get(key)
         if row is None:
             return NotFound
@@ -49,7 +49,7 @@ class Model:
         return BadRequest if value is None else self.again(row, value, None)
 
     def undone(self, revision, now):
-        """What an undo makes of each key; an error where it is refused."""
+        """Return the rows that an undo writes, or the error if it is refused."""
         if not 0 < revision <= self.revision:
             return NotFound
         before, rows = self.states[revision - 1], {}
@@ -68,7 +68,9 @@ class Model:
         return rows
 
     def stands(self, key, revision):
-        """Whether the key is as this write left it: nobody has written since, or undos have taken that back."""
+        """Return whether the key is as this write left it: there is no later write, or undos have reverted the later
+        ones.
+        """
         like = self.states[-1][key].revision
         while like > revision and like in self.undoes:
             like = max((r for r in range(1, self.undoes[like]) if key in self.writes[r]), default=0)

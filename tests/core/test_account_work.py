@@ -1,4 +1,4 @@
-"""Account work in the writer: in which order it is done between groups of writes, and that each stands for itself."""
+"""Account work in the writer: its order between groups of writes, and the independence of each piece."""
 
 import threading
 
@@ -34,7 +34,7 @@ class Over:
 
 
 class Held:
-    """Holds the writer, so that everything that is asked for now waits."""
+    """Blocks the writer, so that all requests made now wait."""
 
     def __init__(self, writer):
         self._opened, entered = threading.Event(), threading.Event()
@@ -70,7 +70,7 @@ def test_writes_alternate_with_account_work(busy_house, runtime):
     for future in futures:
         runtime.wait(future, DEADLINE)
     before = order[: order.index("write")]
-    # one transaction of notes and one other, and what was done while its outcome was on the way
+    # one transaction of notes and one other, and the work done while its outcome was on the way
     assert before.count("run") <= 4 and before.count("note") <= 4 * 32
 
 

@@ -1,4 +1,4 @@
-"""What API tokens may take of a user's tabs, streams and exports, and what is left for the user."""
+"""The share of a user's tabs, streams and exports that API tokens may take, and the rest for the user."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ def token(number, user_id=1):
 
 
 def take_all(budget, caller):
-    """As many as there are for this caller; how many, and why there is no more."""
+    """Take as many as this caller gets; return the number and the error of the next one."""
     for count in range(1000):
         if (over := budget.exceeded(caller)) is not None:
             return count, over
@@ -34,7 +34,7 @@ def test_one_token_has_a_quarter_and_all_tokens_half():
     taken, over = take_all(budget, OWNER)
     assert (taken, over.limit) == (10, "tabs_per_user")
     assert over.message == "You have 20 tabs open and may have 20; close some."
-    # other users have theirs
+    # other users have their own
     assert budget.exceeded(token(9, user_id=2)) is None
 
 

@@ -1,4 +1,4 @@
-"""Expiry goes out and comes in, and a file shows one revision, whatever is written meanwhile."""
+"""Export and import keep the expiry, and a file shows one revision, despite concurrent writes."""
 
 import contextlib
 import csv
@@ -61,7 +61,7 @@ def test_an_expiry_goes_out_and_comes_in(carrier, alice, charlie):
     assert expiries(take(carrier, charlie)) == expiries(out)
     assert expiries(out)["soon"] == alice.get("soon")["expires_at"] and expiries(out)["never"] is None
     assert counts(bring(carrier, charlie, out)) == (0, 0, 0, 2, 0)
-    # another expiry is another entry, and one that says nothing of it keeps what is there
+    # a different expiry is a change, and a file without an expiry keeps the existing one
     charlie.set("soon", 1, ttl=7200)
     charlie.set("never", 2, ttl=7200)
     assert counts(bring(carrier, charlie, out)) == (0, 2, 0, 0, 0)
@@ -80,15 +80,15 @@ def test_what_has_expired_neither_goes_out_nor_comes_in(house, carrier, alice, c
     assert list(json.loads(take(carrier, alice, "json"))["entries"]) == ["stays"]
     assert counts(bring(carrier, charlie, out)) == (1, 0, 0, 0, 1)
     assert charlie.get("soon")["value"] == "there"
-    # to be what the file says, a space must not have it
+    # to match the file, the space must not hold the expired entry
     assert counts(bring(carrier, charlie, out, mode="replace")) == (0, 0, 1, 1, 1)
-    # whose time is over is not there, though its delete is not written yet
+    # an expired entry counts as missing, although its delete is not written yet
     assert counts(bring(carrier, alice, b'{"soon":3}', "json")) == (1, 0, 0, 0, 0)
     assert alice.get("soon")["version"] == 1
 
 
 class Meddling(io.BytesIO):
-    """A file at each of whose pieces somebody writes, which the tables then have."""
+    """A file that writes to the space before each of its chunks, and has the tables flushed."""
 
     def __init__(self, meddle):
         super().__init__()
@@ -105,7 +105,7 @@ def test_a_file_shows_one_revision_whatever_is_written_meanwhile(house, store, a
     values = itertools.count()
 
     def write():
-        # all keys have one value, after every write
+        # after every write, all keys have the same value
         value = next(values)
         for at in range(0, len(keys), 100):
             alice.batch(*[("set", key, value) for key in keys[at : at + 100]])
@@ -117,7 +117,7 @@ def test_a_file_shows_one_revision_whatever_is_written_meanwhile(house, store, a
         made = exports.write(
             database.driver(connection), alice.caller.user_id, house.clock(), format=format, prefix="", file=file
         )
-    # it was meddled with
+    # the writes did happen
     assert next(values) > 3
     assert (made.count, made.revision) == (len(keys), 4)
     text = file.getvalue().decode()
@@ -151,7 +151,7 @@ def test_an_import_that_a_stop_meets_writes_no_more_and_tells_what_it_has_writte
     assert refused.value.extra["written"] == {"added": 1_000, "changed": 0, "removed": 0, "revisions": [1]}
     carrier._stopping = False
     store.carry_in = carry_in
-    # the same file once more brings the rest
+    # the same file once more adds the rest
     assert counts(bring(carrier, alice, json.dumps(many).encode(), "json")) == (500, 0, 0, 1_000, 0)
     carrier.stop()
     store.stop()
@@ -187,7 +187,7 @@ def test_what_a_part_of_an_import_replaces_is_no_more_than_tabs_can_be_told_at_o
 
 @pytest.fixture
 def token_of(alice, house):
-    """A token of Alice's with full access."""
+    """Make a token of Alice's with full access."""
     with house.engine.begin() as connection:
         row = {"public_id": "t", "token_hash": b"t", "user_id": alice.caller.user_id, "label": "t", "kind": "token"}
         rows = connection.execute(

@@ -1,4 +1,4 @@
-"""`decide` against a dict: whatever writes come, the space is what a dict and a counter would be."""
+"""`decide` against a model: after any sequence of writes, the space equals a dict and a counter."""
 
 import pytest
 from hypothesis import given, settings
@@ -45,7 +45,7 @@ def a_memtable() -> Memtable:
 
 
 class Model:
-    """What a space is, said with a dict: key → (value, revision, version, created_revision, expires_at, deleted)."""
+    """A space as a dict: key → (value, revision, version, created_revision, expires_at, deleted)."""
 
     def __init__(self) -> None:
         self.rows: dict[str, tuple[str, int, int, int, int | None, bool]] = {}
@@ -55,7 +55,7 @@ class Model:
         return {key: row[:4] for key, row in self.rows.items() if not row[5] and (row[4] is None or row[4] > now)}
 
     def apply(self, batch: list[Set | Delete | Restore], now: int) -> bool:
-        """Whether the write is accepted; all or nothing."""
+        """Apply the write completely or not at all, and return whether it is accepted."""
         after, live, touched, revision = dict(self.rows), self.entries(now), False, self.revision + 1
         for op in batch:
             row, before = after.get(op.key), live.get(op.key)

@@ -1,4 +1,4 @@
-"""What a user makes the disk hold besides live keys: the change log, receipts and deleted keys, each with a limit."""
+"""A user's disk use besides live keys: the change log, receipts and deleted keys, each with a limit."""
 
 import dataclasses
 import random
@@ -31,7 +31,7 @@ COUNTED = "SELECT history_bytes, receipt_bytes, trash_bytes FROM spaces WHERE us
 
 
 def query(store, sql, **parameters):
-    """What the writer reads, with the tables up to date."""
+    """Run a query in the writer, with the tables up to date."""
     return store.runtime.wait(
         store.writer.run(lambda connection: database.driver(connection).execute(sql, parameters).fetchall()), 10
     )
@@ -42,7 +42,7 @@ def one(store, sql, **parameters):
 
 
 def held(store, person):
-    """Bytes of the frames in a user's log."""
+    """Return the bytes of the frames in a user's log."""
     return one(
         store, "SELECT coalesce(sum(length(frame)), 0) FROM log WHERE user_id = :user", user=person.caller.user_id
     )
@@ -55,7 +55,7 @@ def counted_and_found(store, person):
 
 
 def until_refused(write):
-    """How often it was accepted, and why not once more."""
+    """Return the number of accepted writes, and the error of the next one."""
     n = 0
     while True:
         try:
@@ -122,13 +122,13 @@ def test_a_history_is_trimmed_as_soon_as_it_exceeds_its_limit(house, charlie):
         if n % 10 == 9:
             # the tables follow the log when they are read
             alice.list(limit=1)
-            # the limit, one value of each key from before it, and what came since the last look
+            # the limit, one value of each key from before it, and the writes since the last check
             assert held(store, alice) < 400 * KIB + 17 * 2 * KIB + 10 * 2 * KIB + 64 * KIB
     answer = alice.history(limit=1000)
     floor = answer["floor"]
     assert 500 < floor < 900
     assert {write["revision"] for write in answer["writes"]} >= set(range(floor, 1001))
-    # what is left can be undone, what is gone cannot; and nobody has to start anew
+    # remaining writes can be undone, trimmed ones cannot; and no client has to start again
     for revision in range(1000, 983, -1):
         assert alice.undo(revision, dry_run=True)["count"] == 1
     with pytest.raises(NotFound):
@@ -169,7 +169,7 @@ def test_a_large_write_of_which_one_key_after_another_is_replaced_is_rewritten_a
             for m in range(10):
                 alice.set("beside", f"{m}" * 4000)
             alice.list(limit=1)
-            # the limit, and twice what is needed to undo the rest
+            # the limit, and twice the size that undoing the rest needs
             assert held(store, alice) < (200 + 64 + 40 + 2 * 450) * KIB
     assert len(rewritten) < 3 * 10
     Purge(store).history(0, 100)
@@ -180,7 +180,7 @@ def test_a_large_write_of_which_one_key_after_another_is_replaced_is_rewritten_a
 def test_receipts_are_limited_by_name_and_writes_without_an_op_id_go_on(house):
     store = house.open(quota=Quota(receipt_bytes=20_000))
     alice = Person(store, house.add_user("alice"))
-    # nothing of these is counted elsewhere: no key, no history
+    # these count towards no other limit: no key, no history
     written, told = until_refused(lambda n: alice.delete("nothing", op_id=f"{n:064}"))
     assert 60 < written < 90
     assert told.extra["resource"] == "receipts" and told.extra["limit"] == 20_000
@@ -188,7 +188,7 @@ def test_receipts_are_limited_by_name_and_writes_without_an_op_id_go_on(house):
     assert alice.set("k", 1)["revision"] == 1
     with pytest.raises(QuotaExceeded):
         alice.set("k", 2, op_id="new")
-    # what was answered is still answered, and stays counted
+    # existing receipts still answer, and stay counted
     assert alice.delete("nothing", op_id=f"{0:064}")["replayed"] is True
     limited = Person(store, dataclasses.replace(alice.caller, kind="token", prefix="a/"))
     with pytest.raises(QuotaExceeded) as told:
@@ -209,18 +209,18 @@ def test_deleted_keys_are_limited_and_a_purge_removes_the_oldest_of_them_early(h
     written, told = until_refused(lambda n: (alice.set(f"k{n}", "x" * 1000), alice.delete(f"k{n}")))
     assert 80 < written < 100
     assert told.extra["resource"] == "trash" and "RKV_TRASH_BYTES" in told.message
-    # a batch that creates as much as it deletes is no way round
+    # a batch that creates as much as it deletes does not evade the limit
     alice.restore("k0")
     alice.delete("k0")
     with pytest.raises(QuotaExceeded):
         alice.batch(("set", "other", 1), ("delete", "k0"))
-    # what adds nothing to it goes on
+    # writes that add nothing to the trash still succeed
     assert alice.restore("k1")["version"] == 2
     assert alice.set("k1", 2)["version"] == 3
     keys, _ = Purge(store).keys(house.clock() - 30 * DAY, 100_000)
     assert written // 3 < keys < written * 2 // 3
     assert alice.set("new", 1)["version"] == 1
-    # the latest can be restored, the oldest cannot
+    # the latest deleted keys can be restored, the oldest cannot
     assert alice.restore("k0")["ok"] and alice.restore(f"k{written - 1}")["ok"]
     with pytest.raises(NotFound):
         alice.restore("k2")
@@ -278,7 +278,7 @@ def test_near_the_reserve_those_who_take_most_of_the_disk_are_refused_first():
         write(dataclasses.replace(large, prefix="k"), "set", Set("k", "1"))
     assert told.value.extra == {"resource": "disk", "limit": 10_000}
     assert write(large, "delete", Delete("k")).existed is False
-    # and of receipts only a part of the limit is left, but for a delete that gives something back
+    # and only a part of the limit of receipts is left, except for a delete that frees space
     memtable.spaces[1].receipt_bytes = Quota().receipt_bytes // 16
     assert write(small, "delete", Delete("k"), op_id="one").existed is True
     with pytest.raises(QuotaExceeded) as told:

@@ -1,4 +1,4 @@
-"""Entries that last for a while: what a `ttl` says, and what becomes of an entry when its time is over."""
+"""Entries with a limited life: the effect of a `ttl`, and the end of an entry."""
 
 import msgspec
 import pytest
@@ -16,7 +16,7 @@ YEAR = 365.25 * 24 * 60 * 60
 
 
 def lasts(entry: dict) -> float:
-    """How long an entry is to live from its last write on, in seconds."""
+    """Return the seconds from an entry's last write to its expiry."""
     return (milliseconds(entry["expires_at"]) - milliseconds(entry["updated_at"])) / 1000
 
 
@@ -126,7 +126,7 @@ def test_after_a_crash_everything_expires_when_it_was_to(house):
 
 
 def expired(change: dict) -> tuple[dict, list[dict]]:
-    """The origin and the ops of a change's only write."""
+    """Return the origin and the ops of a change's only write."""
     (write,) = change["writes"]
     return write["origin"], write["ops"]
 
@@ -168,7 +168,7 @@ def test_nothing_is_looked_for_before_it_is_due(house, alice, store):
 
 
 def test_who_writes_again_in_the_last_moment_keeps_the_entry(house, alice, store):
-    """Found as expired, and written anew before the house's write has its turn."""
+    """The entry is found expired, and written again before the writer runs the system's delete."""
     alice.set("k", 1, ttl=60)
     alice.set("longer", 1, ttl=60)
     alice.set("gone", 1, ttl=60)
@@ -187,7 +187,7 @@ def test_who_writes_again_in_the_last_moment_keeps_the_entry(house, alice, store
     submit(write)
     assert alice.sync()["revision"] == revision + 1
     assert [entry["key"] for entry in alice.list()["entries"]] == ["k", "longer"]
-    # nothing of it is due any more: nothing is written
+    # none of these keys is due any more: nothing is written
     again = Write(write.caller, "expire", write.ops)
     submit(again)
     assert alice.sync()["revision"] == revision + 1
@@ -249,7 +249,7 @@ def test_after_a_restart_what_expired_meanwhile_is_deleted_at_once(house):
     house.clock.now += 540_000
     expiry.look()
     assert [op["key"] for op in expired(watcher.changes[1])[1]] == ["later"]
-    # and the log tells it as it was
+    # and replaying the log gives the same state
     again = Person(house.open(), alice.caller)
     assert again.sync()["keys"] == 0
     assert again.sync()["revision"] == 4
@@ -294,7 +294,7 @@ def test_what_is_due_is_found_without_looking_at_the_rest(house):
 
 
 def test_what_nobody_told_of_is_found_within_a_minute_and_after_a_restore_at_once(house, alice, store):
-    """An account that is back, or other data in the place of these."""
+    """Cover an account that is reactivated, and replaced data."""
     expiry = Expiry(store)
     for key in ("k", "l"):
         alice.set(key, 1)

@@ -1,4 +1,4 @@
-"""Reads of several users on one reader: who is served before whom, what is dropped, and what is charged."""
+"""Reads of several users on one reader: their order, which are dropped, and what each is charged."""
 
 import dataclasses
 import sqlite3
@@ -32,7 +32,7 @@ def busy_house(tmp_path, runtime):
 
 
 class Held:
-    """A store whose reading threads are all held, so that what is asked for waits in the queues."""
+    """A store whose reader threads are all blocked, so that requests wait in the queues."""
 
     def __init__(self, store):
         entered = []
@@ -45,7 +45,7 @@ class Held:
             assert event.wait(DEADLINE)
 
     def open_one(self):
-        """Let one thread work: what it serves is answered in the order in which it was served."""
+        """Release one thread: its answers come in the order in which it serves the requests."""
         self._opened[0].set()
 
     def open(self):
@@ -54,7 +54,7 @@ class Held:
 
 
 class EvenTime(threading.local):
-    """The processor time of a thread, which is a millisecond later at each look: all work costs the same."""
+    """The processor time of a thread, one millisecond later at each reading: all work costs the same."""
 
     now = 0
 
@@ -74,7 +74,7 @@ def people(busy_house, runtime):
 
 
 def ask(runtime, *asked):
-    """Call each of `asked` on the edge's thread, in this order; the futures."""
+    """Call each of `asked` on the edge's thread, in this order, and return the futures."""
     futures, done = [], threading.Event()
 
     def on_edge():
@@ -91,7 +91,7 @@ def even_costs(monkeypatch):
     monkeypatch.setattr(fair_pool, "time", EvenTime())
 
 
-# what alice and charlie have consumed before is the same, too: whoever has consumed more is served later
+# alice and charlie have also consumed the same before: the pool serves the user with more use later
 def test_a_bystanders_list_is_served_before_the_fourth_of_a_flood_of_syncs(even_costs, people, runtime):
     alice, charlie = people
     store, order = alice.store, []
@@ -172,7 +172,7 @@ def test_whoever_owes_too_much_has_nothing_read_that_still_waits(people, runtime
     assert outcomes.count(False) >= 15
 
 
-# what is charged
+# charging
 
 
 @pytest.fixture
@@ -318,7 +318,7 @@ def test_the_newest_writes_are_found_without_a_look_at_each_of_their_ops(alice, 
     db.set_progress_handler(lambda: instructions.append(100) and 0, 100)
     past.history(db, Cost(), alice.caller.user_id, key=None, before=None, limit=30, prefix=None)
     db.close()
-    # a look at each op takes several instructions
+    # reading each op takes several instructions
     assert sum(instructions) < 30 * 100
 
 

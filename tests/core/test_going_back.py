@@ -1,6 +1,6 @@
-"""`restore`, `undo` and `history` against a plain model: a list of what everything was like after each write.
+"""`restore`, `undo` and `history` against a plain model: a list of the complete state after each write.
 
-With flushes, crashes before them, an index that is behind, and purges of the history in between.
+The steps include flushes, crashes before them, an index that is behind, and purges of the history.
 """
 
 import itertools
@@ -93,7 +93,7 @@ def test_whatever_was_done_can_be_undone_and_the_history_tells_of_it(town, histo
             case "index":
                 alice.history()
             case "crash":
-                # what is not in the tables yet is in the log only
+                # unflushed writes are in the log only
                 alice.store._memtable.ahead.clear()
                 alice = Person(town.open(), alice.caller)
         check(alice, model, floor, clock.now)
@@ -122,7 +122,7 @@ def write(alice, model, parts, number, clock):
 
 
 def check(alice, model, floor, now):
-    """Not by `list` or `sync`: those would have the tables brought up to date."""
+    """Compare with `get` only: `list` and `sync` would bring the tables up to date."""
     for key in KEYS:
         row = model.states[-1].get(key)
         if row is None or not row.live(now + 1):

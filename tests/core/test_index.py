@@ -1,4 +1,4 @@
-"""The index of the log follows when there is time, or when somebody asks; and says the same as the log in the end."""
+"""The index of the log follows when the writer has time or a request needs it, and agrees with the log in the end."""
 
 import sqlite3
 import threading
@@ -81,7 +81,7 @@ def test_whoever_asks_waits_for_the_steps_and_others_write_in_between(busy_house
     store.writer.run(lambda _: hold.wait())
     history = store.history(alice.caller, key="k", limit=1000)
     undo = store.undo(alice.caller, 200)
-    # hers come in their order, his need not wait for her past
+    # her requests keep their order, his need not wait for her history
     after = store.set(alice.caller, "after", b"1")
     his = store.set(charlie.caller, "his", b"1")
     for name, future in (("history", history), ("undo", undo), ("after", after), ("his", his)):
@@ -179,7 +179,7 @@ def test_whoever_waits_for_the_past_while_older_data_are_put_in_place_is_answere
     step, replaced = store._committer._index.step, []
 
     def meddling(cursor, last_row):
-        # in the midst of the steps, and only once
+        # in the middle of the steps, and only once
         if not replaced:
             replaced.append(store.replace(replace))
         return step(cursor, last_row)

@@ -1,4 +1,4 @@
-"""However a file falls into pieces, its members are those that it has."""
+"""The JSON object reader finds the same members however a file is split into chunks."""
 
 import io
 import json
@@ -17,7 +17,7 @@ values = st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | st.dict
 
 @pytest.fixture(autouse=True, scope="module")
 def small_windows():
-    """So that everything ends somewhere in the middle."""
+    """Shrink the limit and the chunks, so that every token ends somewhere inside a chunk."""
     before = members.LIMIT, members._CHUNK
     members.LIMIT, members._CHUNK = 3_000, 5
     yield
@@ -36,7 +36,7 @@ def test_the_members_are_found_in_their_order(wanted, indent, ascii):
     spelt = [f"{json.dumps(name, ensure_ascii=ascii)} :\n{_spell(value, indent, ascii)}" for name, value in wanted]
     content = ("{" + " ,\t".join(spelt) + "}\r\n").encode()
     assert read(content) == wanted
-    # and what is cut is known to be
+    # and a truncated file is detected
     with pytest.raises(BadRequest):
         read(content[: (len(content) - 2) // 2])
 

@@ -1,4 +1,4 @@
-"""The tables may be behind the log: nobody can tell, neither from what is read nor after a crash."""
+"""The tables may be behind the log: this shows neither in reads nor after a crash."""
 
 import json
 import time
@@ -28,7 +28,7 @@ steps = st.lists(
 
 
 class Copy:
-    """What the space should be: key → (value, revision, version)."""
+    """The expected content of the space: key → (value, revision, version)."""
 
     def __init__(self) -> None:
         self.entries: dict[str, tuple[int, int, int]] = {}
@@ -100,7 +100,7 @@ def test_whatever_happens_in_between_the_space_is_what_was_written(tmp_path_fact
 
 
 def fail_a_commit(alice: Person) -> None:
-    """A write that comes to nothing, because the storage refuses it."""
+    """Attempt a write that fails because the storage refuses it."""
     alice.store.writer._cursor.execute("PRAGMA query_only=ON")
     with pytest.raises(Unavailable):
         alice.set("a", "never")
@@ -156,7 +156,7 @@ def test_what_is_idle_is_flushed(tmp_path):
     alice = Person(house.open(runtime), house.add_user("alice"))
     alice.set("k", 1)
     writer = alice.store.writer
-    # an empty job would flush, too: only look
+    # an empty job would flush as well, so only read
     given_up = time.monotonic() + 30
     while writer._committer.ahead and time.monotonic() < given_up:
         runtime.wait(alice.store.readers.submit(lambda _: None), timeout=30)
@@ -203,7 +203,7 @@ def test_a_full_disk_refuses_a_read_rather_than_showing_old_entries(house):
     with pytest.raises(Unavailable):
         alice.list()
     assert alice.get("k")["value"] == 1
-    # a start, too, has to do without
+    # a start cannot flush either
     again = Person(house.open(), alice.caller)
     assert again.get("k")["value"] == 1
     alice.store.writer._cursor.execute("PRAGMA query_only=OFF")

@@ -1,4 +1,4 @@
-"""Receipts of repeated writes: one namespace for full access, one for each limited token; permission comes first."""
+"""Receipts of repeated writes: one namespace for full access, one per limited token; permission is checked first."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from tests.core.house import FAR_AWAY, Person
 
 @pytest.fixture
 def credential(house, alice):
-    """Another credential of Alice's, with a row and a public id of its own."""
+    """Return a function that makes another credential of Alice's, with a row and a public id of its own."""
 
     def credential(public_id, *, kind="token", prefix=None, scope="write"):
         row = {"public_id": public_id, "token_hash": public_id.encode(), "user_id": alice.caller.user_id}
@@ -109,7 +109,7 @@ def test_a_retry_from_before_an_upgrade_is_answered_and_not_applied_again(house,
     monkeypatch.setattr(fingerprints, "VERSION", fingerprints.VERSION + 1)
     assert alice.set("k", 1, op_id="x") == first | {"replayed": True}
     assert alice.delete("k", op_id="y") == gone | {"replayed": True}
-    # of another verb it certainly was not
+    # the original was certainly not of another verb
     with pytest.raises(OpIdReused):
         alice.batch(("set", "k", 1), op_id="x")
     alice.set("k", 2, op_id="z")

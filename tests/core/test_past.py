@@ -1,4 +1,4 @@
-"""`history`, `restore`, `undo` and `trash`, on a real file: what was written can be seen, and had back."""
+"""`history`, `restore`, `undo` and `trash`, on a real file: earlier writes can be read and restored."""
 
 import dataclasses
 import itertools
@@ -281,7 +281,7 @@ def test_undo_puts_back_what_a_write_replaced_in_one_write(store, alice):
         "changed": ("before", 3),
         "deleted": ("here", 2),
     }
-    # and that can be undone again
+    # and the undo can be undone
     assert alice.undo(3)["count"] == 3
     assert {entry["key"]: entry["value"] for entry in alice.list()["entries"]} == {"changed": "after", "created": 1}
 
@@ -303,13 +303,13 @@ def test_undo_keeps_the_expiry_that_was_replaced_and_lets_nothing_return_that_wo
     assert alice.undo(6)["count"] == 1
     refusal(NotFound, alice.get, "k")
     assert [op["op"] for op in alice.history(key="k", limit=1)["writes"][0]["ops"]] == ["delete"]
-    # but what somebody has deleted, and wants back, comes back
+    # but a deleted entry comes back when its user undoes the delete
     assert alice.undo(8)["count"] == 1
     assert alice.get("gone")["expires_at"] is None
 
 
 def test_undos_follow_one_another_back_and_forth(alice):
-    """As an editor's: what an undo has restored counts as what stood there."""
+    """Undo as in a text editor: a value that an undo restored counts as the previous value."""
     for value in (1, 2, 3):
         alice.set("k", value)
     alice.delete("k")
@@ -320,7 +320,7 @@ def test_undos_follow_one_another_back_and_forth(alice):
         assert alice.get("k")["value"] == value
     alice.undo(1)
     refusal(NotFound, alice.get, "k")
-    # and forth again
+    # and forward again
     for revision, value in ((8, 1), (7, 2), (6, 3)):
         alice.undo(revision)
         assert alice.get("k")["value"] == value
@@ -501,7 +501,7 @@ def test_a_crash_before_the_flush_loses_nothing_of_a_restore_and_an_undo(tmp_pat
         alice.set("k", 2)
         alice.delete("j")
         alice.set("k", 3)
-    # what a crash would leave: the log as it is, and the tables as they were
+    # the state that a crash leaves: the log as it is, and the tables as they were
     backup.copy_file(tmp_path / "kv.db", tmp_path / "crashed" / "kv.db")
     with sqlite3.connect(tmp_path / "crashed" / "kv.db") as db:
         assert db.execute("SELECT revision FROM spaces WHERE user_id = 1").fetchone() == (4,)
@@ -514,7 +514,7 @@ def test_a_crash_before_the_flush_loses_nothing_of_a_restore_and_an_undo(tmp_pat
 
 
 def state(person):
-    """Everything that a client can see of it but for the trash."""
+    """Return everything that a client can see of it, except the trash."""
     synced = person.sync()
     return person.list()["entries"], synced["revision"], synced["keys"], synced["digest"]
 

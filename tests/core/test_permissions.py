@@ -1,4 +1,4 @@
-"""A token's scope and prefix, on every verb: what it may not see, it cannot tell from what is not there."""
+"""A token's scope and prefix, on every verb: a forbidden key is indistinguishable from a missing one."""
 
 import dataclasses
 import time
@@ -13,7 +13,7 @@ from tests.core.house import Person
 
 @pytest.fixture
 def program(alice):
-    """Alice's program, with a token of this kind."""
+    """Return a function that makes Alice's program, with a token of a given kind."""
 
     def program(prefix=None, scope="write", store=None):
         caller = dataclasses.replace(alice.caller, kind="token", label="program", scope=scope, prefix=prefix)
@@ -61,7 +61,7 @@ def test_a_key_outside_the_prefix_is_forbidden_existing_or_not(alice, program):
             lambda key=key: limited.delete(key, if_revision=7),
         ):
             answers.add(msgspec.json.encode(refused(ask).body()))
-    # one and the same, byte for byte
+    # the same answer, byte for byte
     assert len(answers) == 1
     assert alice.sync()["revision"] == 3
 
@@ -116,7 +116,7 @@ def test_a_list_shows_own_keys_only(alice, program):
     page = limited.list(limit=2)
     assert page["next"] == "a/x/2"
     assert keys(after=page["next"], limit=2) == ["a/y"]
-    # nothing tells that there is something behind the last of its own keys
+    # the answer does not reveal keys behind the last of its own
     assert limited.list(limit=3)["next"] is None
 
 
@@ -190,7 +190,7 @@ def test_the_next_of_another_prefix_is_of_no_use(alice, program):
         fresh = limited.sync(next=theirs)
         assert (fresh["reset"], fresh["from"]) == (True, 0)
         assert {op["key"][:2] for write in fresh["writes"] for op in write["ops"]} == {"a/"}
-    # and theirs is of no use without a prefix
+    # nor does their cursor work without a prefix
     fresh = alice.sync(next=limited.sync()["next"])
     assert (fresh["reset"], fresh["from"]) == (True, 0)
 
@@ -220,7 +220,7 @@ def test_a_full_quota_does_not_tell_how_much_is_kept_besides(house):
 
 
 def test_a_prefix_that_a_digit_or_a_last_character_could_outgrow(alice, program):
-    """The range behind a prefix is in byte order, whatever its last character."""
+    """The range behind a prefix is in byte order for any last character."""
     for prefix in ("\ud7ff", "\uffff", "\U0010ffff", "a\U0010ffff", "é", "😀", "100%_"):
         for key in (prefix, prefix + "x", prefix + "\U0010ffff"):
             alice.set(key, 1)
@@ -235,5 +235,5 @@ def test_a_prefix_as_long_as_a_message_costs_no_more_than_another(alice):
     began = time.process_time()
     for last in ("", "a"):
         assert alice.list(prefix=last + "\U0010ffff" * 250_000)["entries"] == []
-    # (it took seconds, when each character was taken away by itself)
+    # (removing the characters one by one took seconds)
     assert time.process_time() - began < 1

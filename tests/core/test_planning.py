@@ -1,4 +1,4 @@
-"""Plans are made in steps: whoever asks for a plan that looks at much makes nobody else wait, and pays for it."""
+"""Plans are made in steps: a plan that reads many rows delays no other user, and its user is charged for it."""
 
 import threading
 
@@ -24,7 +24,7 @@ def people(tmp_path, monkeypatch):
 
 
 def much_trash(alice):
-    """Two keys with 300 deleted ones between them."""
+    """Create two keys with 300 deleted ones between them."""
     alice.set("a/000", 1)
     alice.set("a/999", 2)
     for n in range(0, 300, 100):
@@ -80,7 +80,7 @@ def test_others_write_between_the_steps_of_a_plan(people, prepare):
 
     store.runtime.deliver(ask)
     assert done.wait(DEADLINE)
-    # alice's own writes keep their order; what she asked for since is not a part of the plan
+    # alice's own writes keep their order; her later write is not a part of the plan
     assert order == ["charlie", expected.count, "alice"]
     assert expected.count == 2
 
@@ -109,7 +109,7 @@ def test_an_undo_that_is_refused_is_charged_too(people):
 
 
 class Prompting(Clock):
-    """A clock that calls `prompt` when it is asked for the time for the third time after that was set."""
+    """A clock that calls `prompt` at the third reading after `prompt` was set."""
 
     prompt, asked = None, 0
 
@@ -131,7 +131,7 @@ def test_a_plan_begins_again_where_other_data_have_taken_their_place(tmp_path, m
     runtime.wait(store.writer.flush(None), DEADLINE)
 
     def put_in_place(db):
-        # a key that the first steps have found deleted
+        # restore a key that the first steps have found deleted
         db.execute("UPDATE entries SET deleted_at = NULL WHERE key = 'a/1'")
         db.execute("UPDATE meta SET value = 'another' WHERE name = 'epoch'")
         db.commit()

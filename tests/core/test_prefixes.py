@@ -1,4 +1,4 @@
-"""Everything under a prefix as one write: against a dict, and at its limits."""
+"""Operations on a prefix as one write: compared with a dict, and at their limits."""
 
 import msgspec
 import pytest
@@ -39,7 +39,7 @@ steps = st.lists(
     max_size=40,
 )  # fmt: skip
 
-# a key's value, when it expires, the revision of its last write, and its version
+# a key's value, expiry time, revision of its last write, and version
 Stock = dict[str, tuple[int, float, int, int]]
 
 
@@ -65,7 +65,7 @@ class Model:
         return self._become({key: entry for key, entry in self.entries.items() if key not in found}, len(found))
 
     def place(self, verb: str, from_: str, to: str) -> int:
-        """How many; raises the refusal that is due."""
+        """Move or copy, and return the number of keys, or raise the error that the store must raise."""
         folder, live = from_.endswith("/"), self.live()
         if folder != to.endswith("/") or from_ == to or (verb == "move" and folder and to.startswith(from_)):
             raise BadRequest("")
@@ -154,7 +154,7 @@ def test_a_folder_moves_as_one_write_and_its_keys_are_new_and_expire_when_they_w
     with pytest.raises(NotFound) as trashed:
         alice.get("a/x")
     assert "deleted_at" in trashed.value.extra
-    # and it does expire there
+    # and it does expire under the new key
     house.clock.now += 60_000
     Expiry(store).look()
     assert [entry["key"] for entry in alice.list()["entries"]] == ["b/y"]
@@ -176,7 +176,7 @@ def test_what_is_there_is_never_written_over(alice):
     alice.set("a/b/b/x", 3)
     alice.set("c", 4)
     for call, from_, to, taken in [
-        # a/b/b/x would take the place of a/b/x, which is on its way itself
+        # a/b/b/x would replace a/b/x, although a/b/x is moved as well
         (alice.move, "a/b/b/", "a/b/", "a/b/x"),
         (alice.move, "a/b/", "a/", "a/b/x"),
         (alice.move, "a/b/b/", "a/", "a/x"),
@@ -291,7 +291,7 @@ def test_a_dry_run_leaves_no_receipt(alice):
     alice.set("a/x", 1)
     assert alice.move("a/", "b/", dry_run=True, op_id="m") == {"ok": True, "revision": 1, "count": 1}
     assert alice.move("a/", "b/", op_id="m") == {"ok": True, "revision": 2, "count": 1}
-    # but what is no op_id is refused there, too
+    # but an invalid op_id is refused in a dry run as well
     for dry in (
         lambda: alice.delete_prefix("b/", dry_run=True, op_id="é"),
         lambda: alice.undo(2, dry_run=True, op_id="é"),
@@ -339,7 +339,7 @@ def test_a_session_that_has_ended_learns_nothing(alice, store):
 
 
 def test_what_was_written_a_moment_before_is_taken_along(alice):
-    """It stands in the log only."""
+    """The write is only in the log so far."""
     for n in range(3):
         alice.set(f"a/{n}", n)
         assert alice.move(f"a/{n}", f"b/{n}")["count"] == 1

@@ -1,4 +1,4 @@
-"""How fast the house is: quantiles that can be relied on, and a quarter of an hour of figures in bounded memory."""
+"""Server metrics: reliable latency quantiles, and a quarter of an hour of figures in bounded memory."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def test_every_verb_is_timed_while_it_is_quiet_and_some_when_it_is_busy():
 
 
 class Watched:
-    """A chronicle with a clock that goes when it is told to."""
+    """A metrics history with a manual clock."""
 
     def __init__(self, folder):
         self.now, self.pulse, self.file = 1_000_000, Pulse(), folder / "kv.db"

@@ -1,4 +1,4 @@
-"""Real files, thousands of random values, and the bytes on the disk."""
+"""Purges of real files with thousands of random values, verified by the bytes on the disk."""
 
 import secrets
 import sqlite3
@@ -14,7 +14,7 @@ DAY = 24 * 60 * 60 * 1000
 
 
 def state(person):
-    """A space as its owner sees it: every entry, and the proof."""
+    """Return a space as its owner sees it: every entry, and the proof."""
     synced = person.sync()
     return person.list(limit=1000)["entries"], synced["writes"], synced["revision"], synced["keys"], synced["digest"]
 
@@ -30,9 +30,9 @@ def floors(store, person):
 
 
 def on_disk(folder: Path, needles: list[str]) -> list[str]:
-    """Those of `needles` of which some bytes in a row stand in any file there."""
+    """Return those of `needles` of which a run of bytes is in any file of the folder."""
     content = b"".join(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file())
-    # 48 random bits: they do not turn up by chance, and of what is split between two pages one half has as many
+    # 48 random bits do not occur by chance, and one half of a value split between two pages has at least that many
     found = {content[at : at + 12] for at in range(len(content))}
     pieces = {needle: needle.removeprefix("gone").removeprefix("kept").encode() for needle in needles}
     return [
@@ -108,7 +108,7 @@ def test_a_key_that_was_created_again_keeps_what_it_is_now(house, store, alice):
     trashed = {alice.caller.user_id: {"a": 2}}
     alice.set("a", "second")
     purge = Purge(store)
-    # as if it had been created anew after the purge has found it in the trash
+    # simulate a key that is created again after the purge has found it in the trash
     assert purge._remove_ops(trashed) == 2
     assert purge._remove_entries(trashed) == 0
     assert alice.get("a")["value"] == "second"
@@ -135,7 +135,7 @@ def test_the_change_log_goes_back_as_far_as_it_should_and_sync_needs_none_of_it(
     epoch, before = alice.sync()["epoch"], alice.sync()
     assert Purge(store).history(house.clock() - 90 * DAY, 10**9) == 5
     assert floors(store, alice) == (0, 6)
-    # what stood there at the horizon stays: the last write can still be undone
+    # the purge keeps the values at the horizon: the last write can still be undone
     assert rows(store, "SELECT revision FROM log") == rows(store, "SELECT revision FROM history") == [(6,), (7,)]
     assert alice.sync() == before
     assert alice.sync(epoch=epoch, since=1)["reset"] is False
@@ -157,11 +157,11 @@ def test_of_an_old_write_that_stays_which_was_not_overwritten_by_then(house, sto
         ["c"], ["b"], ["a", "c"], ["b"],
     ]  # fmt: skip
     assert alice.history(key="a")["writes"][0]["ops"][0]["value"] == 2
-    # nothing more to do
+    # nothing is left to do
     assert Purge(store).history(house.clock() - 90 * DAY, 10**9) == 0
     assert alice.undo(4)["count"] == alice.undo(3)["count"] == 1
     assert alice.get("b")["value"] == 1
-    # a part of an old write is not undone
+    # an old write of which only a part is left cannot be undone
     with pytest.raises(NotFound):
         alice.undo(1)
 
@@ -180,7 +180,7 @@ def test_the_history_of_each_user_keeps_to_its_budget_of_bytes(house, store, ali
     revisions = [write["revision"] for write in answer["writes"]]
     assert set(range(answer["floor"], 301)) <= set(revisions)
     assert len(charlie.history(limit=1000)["writes"]) == 100
-    # all of it can still be undone, back to the floor
+    # all remaining writes can still be undone, back to the floor
     for revision in range(300, 290, -1):
         alice.undo(revision, dry_run=True)
 
@@ -333,7 +333,7 @@ def test_a_purge_that_is_cut_short_has_done_no_harm_and_the_next_one_goes_on(hou
         return run(fn)
 
     store.writer.run = run_some
-    # flush, floors, log, entries
+    # the steps: flush, floors, log, entries
     if steps < 4:
         with pytest.raises(Unavailable):
             Purge(store).keys(house.clock() - 30 * DAY)

@@ -172,7 +172,7 @@ def test_a_page_of_a_list_ends_at_about_512_kib(alice):
 
 
 def apply(copy, page):
-    """What a client does with a page of a sync."""
+    """Apply a page of a sync as a client does."""
     for write in page["writes"]:
         for op in write["ops"]:
             if op["op"] == "set":
@@ -238,7 +238,7 @@ def test_a_long_sync_in_pages_ends_at_the_last_pages_state_whatever_is_written_i
         if pages[-1]["next"] is None:
             break
         assert "digest" not in pages[-1]
-        # a key of an earlier page, one of a later page, one that is new and one that goes
+        # a key of an earlier page, one of a later page, a new one and a deleted one
         if step < 3:
             alice.set("00", step)
             alice.delete(f"{10 + step}")

@@ -1,4 +1,4 @@
-"""Trimming of a history: what it is charged by, and what must be left of what is trimmed."""
+"""Trimming of a history: what a write is charged, and which parts must stay."""
 
 from realtime_kv.core.space import Quota
 from tests.core.house import Person
@@ -23,7 +23,7 @@ def test_what_a_write_replaced_long_ago_can_be_put_back_though_the_history_was_t
         if n % 10 == 9:
             alice.list(limit=1)
     assert alice.history(limit=1)["floor"] > 10
-    # of each key the last op from before is left
+    # the last earlier op of each key is left
     for key, before in (("kept", 1), ("other", 2)):
         assert alice.undo(alice.set(key, "new")["revision"])["count"] == 1
         assert alice.get(key)["value"] == before

@@ -69,7 +69,7 @@ def test_64_levels_are_allowed(depth, opening, closing):
         b"1e300",
         b"12345678901234567890.5",
         b'{"a":[{"b":1e16}]}',
-        # what a double would hold as 0
+        # numbers that a double would round to 0
         b"1e-400",
         b"-1E-400",
         b'{"a":[0,{"b":0.00001e-330}]}',
@@ -99,7 +99,7 @@ def test_what_a_browser_could_not_hold_is_refused(raw):
 )
 def test_numbers_at_the_edge_are_kept_and_what_looks_like_a_number_in_text_is_text(raw, text):
     assert check_value(raw).text == text
-    # what was taken in once is taken in again as it is given out
+    # an accepted value is accepted again in the form in which it is returned
     assert check_value(text.encode()).text == text
 
 

@@ -83,7 +83,7 @@ def test_a_note_is_on_disk_when_its_answer_comes_and_leaves_everything_else_as_i
     with sqlite3.connect(tmp_path / "kv.db") as other:
         assert other.execute("SELECT value FROM meta WHERE name = 'note'").fetchone() == ("here",)
     assert alice.set("k", 2)["revision"] == 2
-    # and what it raises undoes it
+    # and an exception rolls its changes back
     again = store.writer.note(lambda db: db.execute(text("DELETE FROM meta")).rowcount // 0)
     with pytest.raises(ZeroDivisionError):
         runtime.wait(again, timeout=30)
@@ -123,7 +123,7 @@ def test_what_wants_a_group_of_its_own_gets_one_in_its_turn(house, monkeypatch):
     while waiting:
         groups.append([(write.user_id, write.n) for write in waiting.next_group()])
     assert groups == [[("a", 0)], [("c", 0)], [("d", 0)], [("a", 1)], [("c", 1)], [("a", 2)]]
-    # and nothing is left of it
+    # and no state of it is left
     for n in range(4):
         waiting.add(_Pending("a", n))
     assert len(waiting.next_group()) == 4
@@ -214,7 +214,7 @@ def test_a_full_queue_is_unavailable(busy_house, runtime, monkeypatch):
     with pytest.raises(Unavailable):
         store.set(alice, "one too many", b"1")
     assert refused == [("writes_waiting", alice.user_id, alice.session)]
-    # who comes later finds room
+    # a later user finds room
     futures.append(store.set(charlie, "k", b"1"))
     hold.set()
     assert [runtime.wait(future, timeout=10).revision for future in futures] == [1, 2, 3, 1]

@@ -1,4 +1,4 @@
-"""`python3 -m tests.disk`: one user at the full allowed rate on a file system of 400 MiB; prints a table."""
+"""`python3 -m tests.disk`: run one user at the full allowed rate on a file system of 400 MiB, and print a table."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from tests.disk.run import MIB, run
 
 
 def main(arguments: list[str]) -> int:
-    """0 when everything held, 1 when something did not, 2 where no file system can be mounted."""
+    """Return 0 if every check passed, 1 if one failed, 2 if no file system can be mounted."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.disk", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, metavar="N", help="how long (10)")
     parser.add_argument("--mib", type=int, default=400, metavar="N", help="the size of the file system (400)")

@@ -1,4 +1,4 @@
-"""A small file system of its own, for as long as a run takes."""
+"""A small file system for the duration of a run."""
 
 import subprocess
 import tempfile
@@ -13,7 +13,7 @@ class CannotMount(Exception):
 
 @contextmanager
 def small_disk(size: int) -> Iterator[Path]:
-    """A tmpfs of `size` bytes. Raises CannotMount."""
+    """Mount a tmpfs of `size` bytes. Raises CannotMount."""
     with tempfile.TemporaryDirectory(prefix="rkv-disk-") as name:
         options = ["-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", name]
         done = subprocess.run(["mount", *options], capture_output=True, check=False, text=True)

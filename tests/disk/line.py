@@ -1,4 +1,4 @@
-"""A WebSocket tab that spends as little as it can on a call, so that the server is what is slow, not the client."""
+"""A WebSocket tab that spends as little as possible on a call, so that the server is the bottleneck, not the client."""
 
 import json
 import socket
@@ -20,7 +20,7 @@ Sec-WebSocket-Version: 13\r
 
 
 class Line:
-    """One tab of `account`; pushes are read and passed over."""
+    """One tab of `account`; pushes are read and ignored."""
 
     def __init__(self, account: Account) -> None:
         host = urlsplit(account.server.url).netloc
@@ -58,7 +58,7 @@ class Line:
             head = struct.pack("!BBH", 0x81, 0x80 | 126, size)
         else:
             head = struct.pack("!BBQ", 0x81, 0x80 | 127, size)
-        # a mask of zeros changes nothing
+        # masking with zeros changes nothing
         self._socket.sendall(head + bytes(4) + packet)
 
     def _receive(self) -> bytes:

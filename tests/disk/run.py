@@ -1,4 +1,4 @@
-"""One user at the full allowed rate on a small disk, others beside them, and what has to hold meanwhile and after."""
+"""One user at the full allowed rate on a small disk beside other users, with checks during the run and after it."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from tests.running import ROOT, Server
 MIB = 1024 * 1024
 MODEST_USERS = 3
 PROGRESS_SECONDS = 15.0
-# how long a modest user's next write is waited for
+# how long to wait for a modest user's next write
 DEADLINE = 60.0
 
 Attacks = dict[str, Writer]
@@ -22,7 +22,7 @@ Attacks = dict[str, Writer]
 
 @dataclass
 class Outcome:
-    """The rows of the table, and what did not hold."""
+    """The rows of the table, and the failed checks."""
 
     rows: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -42,7 +42,9 @@ def run(
     progress: Callable[[str], None] = print,
     **settings: str,
 ) -> Outcome:
-    """`disk` is a file system of its own; a backup goes `elsewhere`. It takes `seconds`, or until it is `enough`."""
+    """Run the attacks on `disk`, a file system of its own, for `seconds` or until `enough`; write a backup to
+    `elsewhere`.
+    """
     outcome, data = Outcome(), disk / "data"
     server = Server(data, RKV_RATE_LIMITS="on", **settings).start()
     try:
@@ -59,7 +61,7 @@ def run(
             if time.monotonic() - told >= PROGRESS_SECONDS:
                 told = time.monotonic()
                 progress(f"{told - began:5.0f} s: {_disk(disk)}; {_counts(attacks)}")
-        # while they go on
+        # while the writers continue
         purged = _command(data, "purge", settings=settings)
         backed_up = _command(data, "backup", str(elsewhere / "backup.db"), settings=settings)
         leaving = server.sign_in("modest0")
@@ -104,7 +106,7 @@ def _goes_on(writer: Writer) -> bool:
     return writer.answers["ok"] > before
 
 
-# what the attacker may be told: a limit by name, the rate, or that the disk is nearly full
+# the refusals that the attacker may get: a limit by name, the rate, or that the disk is nearly full
 ALLOWED = {
     *(f"quota_exceeded ({resource})" for resource in ("receipts", "trash", "disk", "keys", "bytes")),
     "rate_limited",

@@ -1,4 +1,4 @@
-"""A share of `python3 -m tests.disk`: a smaller disk and smaller limits, until each of them has been reached."""
+"""A part of `python3 -m tests.disk`: a smaller disk and smaller limits, until each of them has been reached."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.disk.run import MIB, run
 
 
 def reached(attacks):
-    """The history has been trimmed several times over, and both other limits have refused."""
+    """Return whether the history was trimmed several times, and both other limits have refused."""
     answers = [writer.answers for writer in attacks.values()]
     refused = {code for counter in answers for code in counter}
     return answers[0]["ok"] >= 12 and {"quota_exceeded (receipts)", "quota_exceeded (trash)"} <= refused

@@ -17,27 +17,27 @@ VALUE_BYTES = 60_000
 
 
 def overwrite() -> Iterator[Call]:
-    """The same 17 keys, a MiB at a time: the quota shows 1 MB."""
+    """Overwrite the same 17 keys, a MiB at a time: the quota shows 1 MB."""
     for n in itertools.count():
         text = f"{n:08}" * (VALUE_BYTES // 8)
         yield "batch", {"ops": [{"op": "set", "key": f"over/{k}", "value": text} for k in range(17)]}
 
 
 def collect_receipts() -> Iterator[Call]:
-    """Deletes of nothing, each with an op_id: no key, no history."""
+    """Delete a missing key, each time with an op_id: no key, no history."""
     for n in itertools.count():
         yield "delete", {"key": "nothing", "op_id": f"{n:064}"}
 
 
 def fill_trash() -> Iterator[Call]:
-    """New keys, deleted at once."""
+    """Create keys and delete them at once."""
     for n in itertools.count():
         yield "set", {"key": f"trash/{n}", "value": "x" * VALUE_BYTES}
         yield "delete", {"key": f"trash/{n}"}
 
 
 class Writer:
-    """One tab that makes one call after another until it is stopped, and counts what it is answered."""
+    """A tab that makes one call after another until it is stopped, and counts its answers."""
 
     def __init__(self, account: Account, calls: Iterator[Call], pause: float = 0.0) -> None:
         self.answers: Counter[str] = Counter()
@@ -76,18 +76,18 @@ class Writer:
         name = error["code"] + (f" ({error['resource']})" if "resource" in error else "")
         self.answers[name] += 1
         self.messages[name] = error["message"]
-        # a client that was refused does not ask again at once
+        # a refused client does not retry at once
         self._stop.wait(0.05)
 
 
 def write_modestly(name: str) -> Iterator[Call]:
-    """Fifty keys in turn."""
+    """Write fifty keys in turn."""
     for n in itertools.count():
         yield "set", {"key": f"{name}/{n % 50}", "value": {"n": n, "text": "y" * 200}}
 
 
 def read_everything(account: Account) -> dict[str, Any]:
-    """Every key of a user, over HTTP."""
+    """Return every key of a user, over HTTP."""
     found: dict[str, Any] = {}
     after: dict[str, str] = {}
     while True:
@@ -99,7 +99,7 @@ def read_everything(account: Account) -> dict[str, Any]:
 
 
 def lost(writer: Writer, found: dict[str, Any]) -> list[str]:
-    """Keys that are not as the last acknowledged write left them; a deleted one must not be there."""
+    """Return the keys that differ from the last acknowledged write; a deleted one must not be there."""
     return [key for key, value in writer.acknowledged.items() if found.get(key) != value]
 
 

@@ -1,4 +1,4 @@
-"""`python3 -m tests.endings N`: so many trials; one line at the end says what was found."""
+"""`python3 -m tests.endings N`: end N sessions while their tabs write, and print one line with the findings."""
 
 import argparse
 import random
@@ -13,7 +13,7 @@ from tests.endings.trial import trial
 
 
 def main(arguments: list[str]) -> int:
-    """0 when the promise was kept in every trial."""
+    """Return 0 if the promise was kept in every trial."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.endings", description=__doc__)
     parser.add_argument("trials", type=int, nargs="?", default=1000, metavar="N", help="how many (1000)")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="where the dice start")

@@ -1,4 +1,4 @@
-"""The ways in which a session ends: each is carried out, and says what the tabs have to hear."""
+"""The ways in which a session ends: each as a function, with the reason that the tabs must receive."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ NEW_PASSWORD = "another-rather-Long-passphrase"
 
 @dataclass
 class Scene:
-    """A user with a session that is about to end, another one of theirs, and what they know."""
+    """A user with a session that is about to end, another session, and their secrets."""
 
     ending: Account
     other: Account
     ending_id: str
     codes: list[str]
-    # a superuser's hand: what is done, and to whom
+    # performs a superuser's action on a user: action, user name
     act: Callable[[str, str], None]
 
 
 def call(account: Account, verb: str, **payload: object) -> requests.Response:
-    """A call that has to succeed."""
+    """Make a call that has to succeed."""
     answer = account.http(verb, **payload)
     assert answer.ok, f"{verb}: {answer.status_code} {answer.text}"
     return answer
@@ -71,7 +71,7 @@ def by_superuser(act: str) -> Callable[[Scene], None]:
     return lambda scene: scene.act(act, scene.ending.username)
 
 
-# what ends a session, and the reason that its tabs hear
+# name → function that ends a session, and the reason that its tabs receive
 ENDINGS: dict[str, tuple[Callable[[Scene], None], str]] = {
     "sign_out": (sign_out, "signed_out"),
     "sign_in_again": (sign_in_again, "ended"),

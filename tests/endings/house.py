@@ -1,4 +1,4 @@
-"""The server of the trials, and what its own files say about them."""
+"""The server of the trials, and queries of its own files."""
 
 import json
 import sqlite3
@@ -16,7 +16,7 @@ LAUNCHER = ROOT / "tests" / "endings" / "launcher.py"
 
 
 class House:
-    """A server that notes every ending, and a look into its database."""
+    """A server that records every ending, with access to its database."""
 
     def __init__(self, folder: Path) -> None:
         self._notes = folder / "endings.jsonl"
@@ -32,7 +32,7 @@ class House:
         assert answer.ok, answer.text
 
     def act(self, name: str, username: str) -> None:
-        """What a superuser does to somebody, by the page for it."""
+        """Perform a superuser's action on a user, by the page for it."""
         user = self._query("SELECT id FROM users WHERE username = ?", username)[0][0]
         path = f"{self.server.url}/admin/users/{user}/{name}"
         page = self._superuser.get(path, timeout=DEADLINE).text
@@ -42,7 +42,7 @@ class House:
         assert answer.ok, answer.text
 
     def sessions(self, username: str) -> dict[str, int]:
-        """The rows of a user's sessions and tokens, by public id."""
+        """Return the row ids of a user's sessions and tokens, by public id."""
         found = self._query(
             "SELECT s.public_id, s.id FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE u.username = ?",
             username,
@@ -50,7 +50,7 @@ class House:
         return dict(found)
 
     def ending(self, session: int) -> tuple[str, int] | None:
-        """Why this session ended, and the last row that the log had then."""
+        """Return the reason this session ended, and the last row of the log at that time."""
         for line in self._notes.read_text().splitlines():
             row, reason, last = json.loads(line)
             if row == session:
@@ -58,7 +58,7 @@ class House:
         return None
 
     def written_behind(self, row: int, public_id: str) -> list[int]:
-        """The writes of this session in the log behind that row."""
+        """Return the writes of this session in the log after that row."""
         return [
             number
             for number, frame in self._query("SELECT id, frame FROM log WHERE id > ?", row)

@@ -1,4 +1,4 @@
-"""The server as it is, but that it writes down where the log stood in the very transaction in which a session ended."""
+"""The unchanged server, except that it records the log's last row in the same transaction that ends a session."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A tab that writes as fast as it is answered, and notes what it hears and when."""
+"""A tab that writes as fast as it is answered, and records its pushes and their times."""
 
 import json
 import threading
@@ -10,7 +10,7 @@ IN_FLIGHT = 8
 
 
 class WritingTab:
-    """Writes from its own thread until it is shut out."""
+    """Writes from its own thread until the server disconnects it."""
 
     def __init__(self, account: Account, transport: str, name: str) -> None:
         self._wire = Wire(account, transport)
@@ -26,7 +26,7 @@ class WritingTab:
         self._thread.start()
 
     def join(self, seconds: float) -> bool:
-        """Whether it has been shut out."""
+        """Return whether the server has disconnected it."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
@@ -39,7 +39,7 @@ class WritingTab:
                 self._write()
             while True:
                 self._hear(self._wire.receive())
-        except Exception:  # however it is cut off, it is
+        except Exception:  # any exception means disconnected
             self.closed_at = time.monotonic()
 
     def _write(self) -> None:
@@ -47,7 +47,7 @@ class WritingTab:
         try:
             self._wire.send(f'42{number}["set",{{"key":"{self._name}/{number % 50}","value":{number}}}]')
         except Exception:
-            # shut out while it was sending: what was said to it before may still be waiting
+            # disconnected while sending: earlier messages to it may still be unread
             self._sending_failed = True
 
     def _hear(self, packet: str) -> None:

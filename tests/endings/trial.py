@@ -1,4 +1,4 @@
-"""One trial: tabs of a session write, the session ends at some moment, and everybody who could know is asked."""
+"""One trial: tabs of a session write, the session ends at some moment, and all observers are checked."""
 
 import random
 import time
@@ -11,13 +11,13 @@ from tests.endings.house import House
 from tests.endings.tab import WritingTab
 from tests.running import DEADLINE, PASSWORD, Account, fresh_name
 
-# after the ending is durable, nothing is pushed any more
+# the time after the ending is durable in which a push may still arrive
 PUSH_SECONDS = 1.0
 
 
 @dataclass
 class Outcome:
-    """What one trial found; `problems` is empty when the promise was kept."""
+    """The findings of one trial; `problems` is empty if the promise was kept."""
 
     ending: str
     problems: list[str]
@@ -35,7 +35,7 @@ def trial(house: House, dice: random.Random, only: str | None = None) -> Outcome
     bystander = WritingTab(scene.other, "websocket", "other")
     for tab in tabs:
         assert tab.answered.wait(DEADLINE)
-    time.sleep(dice.random() * 0.05)  # the moment is part of the dice
+    time.sleep(dice.random() * 0.05)  # the seed decides the moment as well
 
     end(scene)
     ended_at = time.monotonic()

@@ -1,4 +1,6 @@
-"""`python3 -m tests.fairness`: the catalogue with its controls, as a table; some 20 s for each attack and round."""
+"""`python3 -m tests.fairness`: run the catalogue with its controls and print a table; some 20 s for each attack and
+round.
+"""
 
 import argparse
 import json
@@ -12,7 +14,7 @@ from tests.fairness.trial import MAX_ENDING_MS, MAX_ROUNDS, MAX_TIMES
 
 
 def main() -> int:
-    """1 when the bystander was slowed down more than it may be, or an attacker was not held back."""
+    """Return 1 if the bystander was slowed down more than allowed, or an attacker was not held back."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.fairness", description=__doc__)
     parser.add_argument("--only", action="append", metavar="TEXT", help="attacks whose names contain this")
     parser.add_argument("--seconds", type=float, default=6.0, help="how long the bystander measures (6)")

@@ -11,7 +11,7 @@ from tests.fairness.data import Template
 
 
 def main(template: str, name: str, port: str, seconds: str) -> None:
-    """Attack, then print what came of it as JSON."""
+    """Attack, then print the result as JSON."""
     people = Template.load(Path(), Path(template))
     lines = catalogue.BY_NAME[name].lines(Context.of(people, int(port)))
     began, burnt = time.monotonic(), connections.cpu_seconds()

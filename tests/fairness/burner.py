@@ -1,4 +1,4 @@
-"""The control: burns a share of one processor, as the attacker did, and sends nothing. `… burner SHARE SECONDS`."""
+"""The control: uses the attacker's share of one processor and sends nothing. `… burner SHARE SECONDS`."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ SLICE = 0.01
 
 
 def main(share: str, seconds: str) -> None:
-    """Busy for `share` of each slice of time."""
+    """Keep the processor busy for `share` of each time slice."""
     busy = min(1.0, float(share)) * SLICE
     end = time.monotonic() + float(seconds)
     while (now := time.monotonic()) < end:

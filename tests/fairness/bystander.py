@@ -1,7 +1,7 @@
 """A well-behaved user with six tabs, in a process of its own: `… bystander TEMPLATE PORT SECONDS`.
 
-Writes, reads, lists and asks who it is, each at a steady pace, and measures how long every answer and every push
-takes. At the end it ends a session, as does the owner of the attacked account.
+It calls set, get, list and me, each at a steady pace, and measures the latency of every answer and every push. At the
+end it ends a session, as does the owner of the attacked account.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 60.0
 
 
 class Bystander:
-    """Samples are milliseconds, by what was measured."""
+    """A user that measures; `samples` are milliseconds by operation."""
 
     def __init__(self, port: int, person: Person) -> None:
         self.samples: dict[str, list[float]] = {"set": [], "push": [], "get": [], "list": [], "me": []}
@@ -107,7 +107,7 @@ class Bystander:
 
 
 def end_session(port: int, token: str, body: dict, call: str) -> float:
-    """How long it takes to end a session, in milliseconds."""
+    """End a session and return the milliseconds that it took."""
     began = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -119,13 +119,13 @@ def end_session(port: int, token: str, body: dict, call: str) -> float:
 
 
 def main(template: str, port: str, seconds: str) -> None:
-    """Print what was measured as JSON."""
+    """Print the measurements as JSON."""
     people = Template.load(Path(), Path(template)).people
     bystander = Bystander(int(port), people[-1])
     asyncio.run(bystander.run(float(seconds)))
     endings = [
         end_session(int(port), people[-1].owner, {}, "end_other_sessions"),
-        # the owner of the attacked account, against whoever has their session
+        # the owner of the attacked account ends the attacker's session
         end_session(int(port), people[0].owner, {"id": people[0].session}, "end_session"),
     ]
     print(

@@ -1,4 +1,4 @@
-"""The data set that attacks are tried on: made once without limits, then copied for each trial."""
+"""The data set of the attacks: made once without limits, then copied for each trial."""
 
 import json
 import shutil
@@ -11,14 +11,14 @@ import requests
 from tests.running import DEADLINE, Server
 
 USERS = 10
-# the first user's space is large: that is what makes reads dear
+# the first user's space is large, which makes reads expensive
 MANY_KEYS = 64_000
 SOME_KEYS = 4_000
 
 
 @dataclass(frozen=True)
 class Person:
-    """A user with two sessions and two tokens; `session` is the public id of the first one."""
+    """A user with two sessions and two tokens; `session` is the public id of the first session."""
 
     name: str
     token: str
@@ -30,7 +30,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Template:
-    """A data folder and who is in it; `moved` is the revision of a move of 1 000 keys with 8 KB each."""
+    """A data folder and its users; `moved` is the revision of a move of 1 000 keys with 8 KB each."""
 
     folder: Path
     people: list[Person]
@@ -104,5 +104,5 @@ def _post(server: Server, call: str, bearer: str, /, **payload: object) -> dict:
 
 
 def disk_usage(folder: Path) -> str:
-    """As people read it."""
+    """Return the size of a folder in a human-readable form."""
     return subprocess.run(["du", "-sh", str(folder)], capture_output=True, text=True, check=True).stdout.split()[0]

@@ -1,4 +1,4 @@
-"""A share of the catalogue, by counts and outcomes: the attacker is held back, and nobody else is refused anything."""
+"""A part of the catalogue, by counts and outcomes: the attacker is held back, and no other user is refused."""
 
 import json
 import subprocess
@@ -58,7 +58,7 @@ def test_an_attacker_is_held_back_and_nobody_else_is(template, server, name):
     tab.close()
     assert done > 0
     assert counts[0].held_back > 0, counts
-    # the owner of the attacked account can end that session, and the end holds
+    # the owner of the attacked account can end that session, and it stays ended
     attacked = template.people[0]
     ended = connections.connect(server.port)
     body = json.dumps({"id": attacked.session}).encode()
@@ -80,7 +80,7 @@ def test_the_catalogue_is_complete_and_every_attack_can_be_named():
 
 
 def _answer(tab, start: bytes) -> bytes:
-    """What comes until the acknowledgement that begins like this, and it."""
+    """Return the bytes up to and including the acknowledgement that begins with `start`."""
     heard = b""
     tab.settimeout(90)
     while start not in heard or not heard.endswith(b"]"):

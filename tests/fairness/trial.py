@@ -1,4 +1,4 @@
-"""One attack and its control: a fresh server with its limits on for each, and the bystander beside it."""
+"""One attack and its control, each on a fresh server with its limits on, while the bystander measures."""
 
 import contextlib
 import json
@@ -14,13 +14,13 @@ from statistics import median
 from tests.fairness.data import Template
 from tests.running import ROOT, Server
 
-# the attack begins first, so that the bystander meets it at its height, and outlasts the bystander
+# the attack begins before the bystander, so that it is at full strength, and ends after the bystander
 LEAD_SECONDS = 1.0
 REST_SECONDS = 3.0
 MAX_TIMES = 4.0
 MAX_ENDING_MS = 500.0
-# one stall of a shared machine is a large part of a few seconds, so what is over a limit is measured again; the samples
-# of all rounds count
+# one stall of a shared machine is a large part of a few seconds, so a result over a limit is measured again; the
+# samples of all rounds count
 MAX_ROUNDS = 3
 
 _LIMIT = re.compile(r'^rkv_limits_reached_total\{limit="([^"]+)"\} (\S+)$', re.MULTILINE)
@@ -28,7 +28,7 @@ _LIMIT = re.compile(r'^rkv_limits_reached_total\{limit="([^"]+)"\} (\S+)$', re.M
 
 @dataclass
 class Side:
-    """What the bystander saw in all rounds: milliseconds by what was measured."""
+    """The bystander's measurements of all rounds: milliseconds by operation."""
 
     samples: dict[str, list[float]] = field(default_factory=dict)
     endings: list[float] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Side:
 
     @property
     def slowest(self) -> tuple[str, float]:
-        """What has the largest p99 by itself."""
+        """Return the operation with the largest p99, and that p99."""
         by = {name: _percentile(samples, 0.99) for name, samples in self.samples.items()}
         name = max(by, key=by.__getitem__)
         return name, by[name]
@@ -54,7 +54,7 @@ class Side:
 
 @dataclass
 class Outcome:
-    """What the attacker and the bystander saw; `control` is the bystander's result beside a busy processor."""
+    """The results of the attacker and of the bystander; `control` is the bystander's result beside a busy processor."""
 
     name: str
     attackers: list[dict] = field(default_factory=list)
@@ -67,28 +67,28 @@ class Outcome:
 
     @property
     def held_back(self) -> int:
-        """How often the attacker was refused something, disconnected or left waiting, or reached a limit."""
+        """Return how often the attacker was refused, disconnected or left waiting, or reached a limit."""
         return sum(attacker["held_back"] + sum(attacker["limits"].values()) for attacker in self.attackers)
 
     @property
     def times(self) -> float:
-        """How many times the control's p99 the bystander's was."""
+        """Return the ratio of the bystander's p99 to the control's."""
         return self.bystander.p99 / max(self.control.p99, 0.001)
 
     @property
     def ending_ms(self) -> float:
-        """How much longer it took to end a session: the median of the rounds."""
+        """Return how much longer ending a session took: the difference of the medians of the rounds."""
         return median(self.bystander.endings) - median(self.control.endings)
 
     @property
     def is_fair(self) -> bool:
-        """Nobody was slowed down or refused, and the attacker was held back."""
+        """Return whether the bystander was neither slowed down nor refused, and the attacker was held back."""
         quick = self.times <= MAX_TIMES and self.ending_ms <= MAX_ENDING_MS
         return quick and not self.bystander.errors and self.held_back > 0
 
 
 def run(template: Template, people: Path, name: str, seconds: float, rounds: int = MAX_ROUNDS) -> Outcome:
-    """Attack, then the control with the processor time that the attacker used; at most `rounds` times."""
+    """Run the attack, then the control with the processor time that the attacker used; at most `rounds` times."""
     length = str(seconds + LEAD_SECONDS + REST_SECONDS)
     outcome = Outcome(name)
     while outcome.rounds < rounds and not (outcome.rounds and outcome.is_fair):
@@ -108,7 +108,7 @@ def _beside(template: Template, people: Path, seconds: float, other) -> tuple[di
         server = Server(template.copy(Path(folder) / "data"), RKV_RATE_LIMITS="on").start()
         try:
             first = _start(*other(str(server.port)))
-            # not a wait for a result: the attack is to be under way
+            # not a wait for a result: the attack must be under way
             with contextlib.suppress(subprocess.TimeoutExpired):
                 first.wait(LEAD_SECONDS)
             second = _start("bystander", str(people), str(server.port), str(seconds))
@@ -125,7 +125,7 @@ def _start(module: str, *arguments: str) -> "subprocess.Popen[str]":
 
 
 def _limits_reached(port: int) -> dict[str, float]:
-    """How often each limit was reached, as the server counts it."""
+    """Return how often each limit was reached, as the server counts it."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         text = answer.read().decode()
     return {limit: float(count) for limit, count in _LIMIT.findall(text)}

@@ -1,4 +1,4 @@
-"""Nine kinds of people at both doors, in a data set that is made once and copied for every trial."""
+"""Ten identities over HTTP and Socket.IO, in a data set that is made once and copied for every trial."""
 
 import shutil
 import time
@@ -19,7 +19,7 @@ from realtime_kv.core.models import User
 from realtime_kv.extensions import socketio
 
 PASSWORD = "correct horse battery"
-# what nobody but Alice may ever be shown
+# a value that only Alice may see
 SECRET = "alices-secret-7f3a"
 
 IDENTITIES = [
@@ -38,7 +38,7 @@ IDENTITIES = [
 
 @dataclass(frozen=True)
 class Credentials:
-    """What one of them brings: a cookie, a bearer token, or nothing."""
+    """The credentials of an identity: a cookie, a bearer token, or none."""
 
     cookie: str | None = None
     token: str | None = None
@@ -46,17 +46,17 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Town:
-    """A data folder, and who lives in it."""
+    """A data folder and its users."""
 
     folder: Path
     people: dict[str, Credentials]
     ids: dict[str, int]
-    # public ids of things that paths name
+    # public ids of objects that paths name
     names: dict[str, str]
 
     @contextmanager
     def copy(self, folder: Path) -> Iterator["House"]:
-        """The same town anew: whatever is done there is undone afterwards."""
+        """Run an app on a copy of the data folder; changes affect the copy only."""
         shutil.copytree(self.folder, folder)
         house = House(_app(folder), self)
         try:
@@ -67,14 +67,14 @@ class Town:
 
 
 class House:
-    """A running app, asked as any of them."""
+    """A running app that can be called as any identity."""
 
     def __init__(self, app: Flask, town: Town) -> None:
         self.app = app
         self.town = town
 
     def ask(self, identity: str, method: str, path: str, payload: dict[str, object]) -> TestResponse:
-        """One request: a form or a JSON call, by where it goes."""
+        """Make one request: a form or a JSON call, depending on the path."""
         client, headers = self._client(identity)
         if method == "GET":
             return client.get(path, headers=headers, query_string={k: str(v) for k, v in payload.items()})
@@ -85,7 +85,7 @@ class House:
         return client.post(path, headers=headers, data={"csrf_token": token, **payload})
 
     def call(self, identity: str, event: str, payload: dict[str, object]) -> str:
-        """One event: whether the door was open, or the code that it was refused with, be it at connect."""
+        """Send one event: return `open`, or the code of its refusal, which may come at connect."""
         client, _headers = self._client(identity)
         token = self.town.people[identity].token
         tab = socketio.test_client(self.app, flask_test_client=client, auth={"token": token} if token else {})
@@ -104,7 +104,7 @@ class House:
 
 
 def found(folder: Path) -> Town:
-    """Everybody signs up, gets what they have, and loses what they are to lose."""
+    """Sign everybody up, and create and revoke their credentials."""
     app = _app(folder)
     people = {"nobody": Credentials()}
     ids, names = {}, {}
@@ -132,7 +132,7 @@ def found(folder: Path) -> Town:
     for identity, username in [("alice", "alice"), ("charlie", "charlie"), ("admin", "root"), ("disabled user", "dis")]:
         people[identity] = Credentials(cookie=cookie("sign_up", username))
     bearer("sign_up", "victor")
-    # of a superuser, so that it would open everything
+    # a superuser's token, which would be admitted everywhere
     smuggled = bearer("sign_in", "root")
     people["bearer token in the cookie"] = Credentials(cookie=smuggled)
     call(bearer("sign_in", "alice"), "set", key="app/secret", value=SECRET)

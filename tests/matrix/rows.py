@@ -1,4 +1,4 @@
-"""Who may do what: a row for every route and every event. What stands here is the promise; the app has to keep it."""
+"""The access matrix: a row for every route and every event. The rows are the promise that the app has to keep."""
 
 import re
 from dataclasses import dataclass, field
@@ -7,24 +7,24 @@ from tests.matrix.people import IDENTITIES, Town
 
 OPEN, SIGN_IN, UNAUTHENTICATED, FORBIDDEN = "open", "sign in first", "unauthenticated", "forbidden"
 
-# those who are somebody, by a cookie or by a token that is good
+# identities with a valid cookie or a valid token
 SESSIONS = {"alice", "charlie", "admin"}
 TOKENS = {"read token", "prefix token"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a request or an event carries, and what each identity gets."""
+    """The payload of a request or an event, and the result for each identity."""
 
     access: dict[str, str]
     payload: dict[str, object] = field(default_factory=dict)
-    # what the path's variables stand for
+    # values of the path's variables
     names: dict[str, str] = field(default_factory=dict)
-    # who is shown what is Alice's
+    # identities that may see Alice's data
     shown: frozenset[str] = frozenset()
 
     def path(self, rule: str, town: Town) -> str:
-        """The rule with its variables filled in."""
+        """Return the rule with its variables filled in."""
         return re.sub(r"<(?:[^<>]+:)?(\w+)>", lambda found: self.names.get(found[1]) or str(town.ids["victor"]), rule)
 
     def expected(self, identity: str) -> str:
@@ -42,17 +42,17 @@ def _who(sessions: str, tokens: str, others: str, **exceptions: str) -> dict[str
     return access | {name.replace("_", " "): what for name, what in exceptions.items()}
 
 
-# anybody at all
+# public
 PUBLIC = _who(OPEN, OPEN, OPEN)
-# a page of somebody's own: tokens do not count there
+# a user's own page: tokens do not count there
 PAGE = _who(OPEN, SIGN_IN, SIGN_IN)
 # the superuser's pages
 ADMIN = _who(FORBIDDEN, SIGN_IN, SIGN_IN, admin=OPEN)
-# verbs: of a read token those that read; inside its prefix a prefix token
+# verbs: a read token may call the reading ones; a prefix token, all within its prefix
 READS = _who(OPEN, OPEN, UNAUTHENTICATED)
 WRITES = _who(OPEN, OPEN, UNAUTHENTICATED, read_token=FORBIDDEN)
 OUTSIDE = _who(OPEN, OPEN, UNAUTHENTICATED, prefix_token=FORBIDDEN)
-# calls about the account: of sessions only
+# calls about the account: for sessions only
 ACCOUNT = _who(OPEN, FORBIDDEN, UNAUTHENTICATED)
 
 _SET = {"key": "app/m", "value": 1}
@@ -72,13 +72,13 @@ EVENTS = {
     "undo": Row(WRITES, {"revision": 1, "dry_run": True}),
 }
 
-# the same verbs over HTTP, and by GET those that only read
+# the same verbs over HTTP, and the reading ones by GET as well
 _VERBS = {f"POST /api/v1/{verb}": row for verb, row in EVENTS.items()} | {
     f"GET /api/v1/{verb}": EVENTS[verb] for verb in ("get", "list", "sync", "history", "trash")
 }
 
 _PASSWORD = {"password": "not it at all"}
-# wrong on purpose, so that everybody stays who they are: what is refused then is the password, not the person
+# wrong on purpose, so that no call changes an account: the password is refused, not the identity
 WRONG_PASSWORD = _who(UNAUTHENTICATED, FORBIDDEN, UNAUTHENTICATED)
 _ACCOUNT_CALLS = {
     "GET /api/v1/account": Row(ACCOUNT),
@@ -102,17 +102,17 @@ _ACCOUNT_CALLS = {
 
 _CREDENTIALS = {"username": "newcomer", "password": "correct horse battery"}
 _WRONG = {"username": "alice", **_PASSWORD}
-# whoever asks, what they brought is wrong
+# the credentials in the request are wrong, for every identity
 REFUSED = dict.fromkeys(IDENTITIES, UNAUTHENTICATED)
 _PUBLIC = {
     "GET /": Row(PAGE),
     "GET /api": Row(PUBLIC),
     "GET /api/v1/openapi.json": Row(PUBLIC),
-    # only leads on
+    # only a redirect
     "GET /account": Row(PUBLIC),
     "GET /signin": Row(PUBLIC),
     "POST /signin": Row(REFUSED, _WRONG),
-    # without a ticket there is nothing to send a code for
+    # without a ticket there is no sign-in that a code could complete
     "GET /signin/code": Row(_who(OPEN, SIGN_IN, SIGN_IN)),
     "POST /signin/code": Row(PUBLIC, {"code": "000000"}),
     "GET /signup": Row(PUBLIC),
@@ -155,7 +155,7 @@ _PAGES = {
     "GET /keys": Row(PAGE),
     "GET /activity": Row(PAGE),
     "GET /trash": Row(PAGE),
-    # shown without a network, so it says nothing of anybody
+    # shown offline, so it holds no user's data
     "GET /needs-server": Row(PUBLIC),
     **{
         f"GET /account{page}": Row(PAGE)

@@ -1,4 +1,4 @@
-"""Every route and every event, asked by nine kinds of people: who gets what is said here, and nowhere left open."""
+"""Every route and every event, called by ten identities: the matrix lists each result, and no route is left out."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from realtime_kv.config import Config
 from tests.matrix import rows
 from tests.matrix.people import IDENTITIES, SECRET, found
 
-# Werkzeug's own
+# methods that Werkzeug adds
 OWN_METHODS = {"HEAD", "OPTIONS"}
 
 
@@ -50,7 +50,7 @@ def test_an_event_gives_everybody_what_they_may_have_and_no_more(town, tmp_path,
 
 
 def outcome(answer):
-    """What became of it: `sign in first`, `unauthenticated`, `forbidden`, or that the door was open."""
+    """Return the result: `sign in first`, `unauthenticated`, `forbidden`, or `open` if the call was admitted."""
     if answer.status_code == 303 and answer.location.split("?")[0] == "/signin":
         return "sign in first"
     return {401: "unauthenticated", 403: "forbidden"}.get(answer.status_code, "open")

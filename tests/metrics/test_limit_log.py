@@ -1,4 +1,4 @@
-"""The limit log: counted by limit and by whom, newest first, bounded."""
+"""The limit log: counts by limit and by account, newest first, bounded."""
 
 from realtime_kv.metrics import limit_log
 from realtime_kv.metrics.limit_log import LimitLog, LimitReached

@@ -1,4 +1,4 @@
-"""Admission: who pays for a request, and how much of the memory for bodies each may hold."""
+"""Admission: the payer of a request, and the share of the memory for bodies that each payer may hold."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def cookie(token=TOKEN, others=""):
 
 
 def fill(admission, ticket):
-    """Hold as many bodies as one may; how many bytes these are."""
+    """Reserve as many bodies as one payer may; return their bytes."""
     for held in range(0, MAX_BODY_BYTES, MIB):
         try:
             admission.reserve(ticket, MIB)
@@ -54,7 +54,7 @@ def fill(admission, ticket):
 
 
 def spent(budget, address="192.0.2.1"):
-    """What the network has paid, as a number of requests."""
+    """Return the network's payments as a number of requests."""
     return round(budget._full_at.get(address, 0.0) / REQUEST_COST)
 
 
@@ -67,7 +67,7 @@ def test_a_session_is_one_payer_whatever_comes_with_its_cookie(admission, budget
 
 
 def test_a_request_is_known_by_what_was_found_and_by_nothing_else(admission, budget):
-    """A query with two ids of a Socket.IO session: the server reads one of them."""
+    """Send two Socket.IO session ids in one query: the server reads only one of them."""
     for n in range(3):
         ticket = admission.admit(request("/socket.io/", f"EIO=4&sid=made-up-{n}&%73id=joined"))
         admission.done(ticket, ("joined", 1))
@@ -116,7 +116,7 @@ def test_a_user_has_one_share_of_the_room_for_bodies_and_a_few_users_cannot_fill
     assert {(row.limit, row.account) for row in admission._limit_log.recent()} == {
         ("request_bodies", user + 1) for user in range(10)
     }
-    # a stranger, from another network
+    # an unknown client, from another network
     admission.reserve(admission.admit(request(address="192.0.2.2")), MIB)
 
 

@@ -1,4 +1,4 @@
-"""What the server's log may hold, whatever is sent."""
+"""The permitted content of the server's log, for any input."""
 
 import logging
 import re

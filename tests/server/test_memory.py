@@ -1,4 +1,4 @@
-"""What the server's process holds once those it was needed for have gone."""
+"""The server's process gives memory back after its users have gone."""
 
 import contextlib
 import socket
@@ -10,10 +10,10 @@ import pytest
 from tests.running import Server
 
 NOTHING_THERE = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
-# refused by the database's thread: what is raised comes through a future
+# refused by the database's thread: the exception comes through a future
 NOT_SIGNED_IN = b"GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer rks_%b\r\n\r\n" % (b"x" * 43)
 
-# garbage that is old when it becomes garbage: nobody but a collection of everything finds it
+# objects that are old when they become garbage: only a full collection finds them
 AGING = """
 from collections import deque
 from realtime_kv import server
@@ -44,7 +44,7 @@ ROUNDS = 30
 
 
 def come_and_go(server, request):
-    """So many connections at once; each asks, is answered, and only then hangs up."""
+    """Open AT_ONCE connections; each sends the request, is answered, and only then closes."""
     with contextlib.ExitStack() as open_ones:
         connections = [
             open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))

@@ -1,4 +1,4 @@
-"""Which threads stay on one processor."""
+"""The threads that stay on one processor."""
 
 import os
 import threading
@@ -28,6 +28,6 @@ def test_those_named_share_one_processor_and_others_stay_free():
 
 
 def test_a_thread_that_is_not_there_is_no_reason_not_to_serve(caplog):
-    # beyond the largest number that Linux gives
+    # above the largest thread id that Linux assigns
     share_a_processor(2**22 + 1)
     assert "could not be kept" in caplog.text

@@ -1,4 +1,4 @@
-"""The watchdog: a hub that is held up is noticed, measured, and shown at what it is doing."""
+"""The watchdog: it notices a blocked event loop, measures the stall, and shows the stack at that moment."""
 
 import re
 import stat
@@ -20,7 +20,7 @@ STALL = 2 * STALL_SECONDS
 
 @pytest.fixture
 def hub_and_thread():
-    """A hub, and the thread that it has to itself."""
+    """Yield an event loop and the thread of its own in which it runs."""
     made, parts = threading.Event(), []
 
     def run():
@@ -99,7 +99,7 @@ def test_a_hub_that_has_nothing_to_do_answers_at_once(hub, watchdog):
     watchdog.start()
     until(lambda: len(watchdog._waits) > 5)
     figures = watchdog.metrics()
-    # most of them: a busy machine may have held up one
+    # most of them: a busy machine may have delayed one
     assert median(wait for _, wait in list(watchdog._waits)) < STALL_SECONDS
     assert figures["hub_stall_p999_seconds"] <= figures["hub_stall_max_seconds"]
 

@@ -1,14 +1,14 @@
 """A server with the real transport and the smallest possible gateway, as a process of its own for tests.
 
-Started with a JSON object on the command line: `limits` (fields of Limits), `queue` (how many events a tab may have
-unanswered), `deadlines` (of server.http), `http_cap` (connections of an address), `proxies` (whose `X-Forwarded-For`
-counts), `budget` (of a TimeBudget). It prints its port.
+Started with a JSON object on the command line: `limits` (fields of Limits), `queue` (how many unanswered events a tab
+may have), `deadlines` (of server.http), `http_cap` (connections of an address), `proxies` (the number of proxies whose
+`X-Forwarded-For` counts), `budget` (of a TimeBudget). It prints its port.
 
-Events: `echo` is answered with what came, `hold` waits for the next `/release`, `push {times, bytes}` sends numbered
-`news` back; whatever else comes is answered with `"unknown"`. Over HTTP: `/stats`, `/reset` (forget what was seen),
-`/pause` (every tab, until it is asked for again), `/release`, `/push?times=&bytes=` and `/disconnect` (every tab),
-`/close` (everybody); `/length` answers what a body's length was said to be, and what came. `auth` at connect:
-`{"slow": true}` waits for `/release`, `{"fail": "TypeError"}` raises, `{"refuse": true}` refuses.
+Events: `echo` returns its argument, `hold` waits for the next `/release`, `push {times, bytes}` sends numbered `news`
+back; any other event is answered with `"unknown"`. Over HTTP: `/stats`, `/reset` (forget the recorded events), `/pause`
+(every tab, until the next call), `/release`, `/push?times=&bytes=` and `/disconnect` (every tab), `/close` (every
+connection); `/length` returns the announced and the actual length of the body. `auth` at connect: `{"slow": true}`
+waits for `/release`, `{"fail": "TypeError"}` raises, `{"refuse": true}` refuses.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A reader of server-sent events on plain HTTP, as the standard says (HTML Living Standard §9.2.6)."""
+"""A reader of server-sent events on plain HTTP, by the standard (HTML Living Standard §9.2.6)."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ class Event(NamedTuple):
 
 
 class Listener:
-    """One stream; `last` is the id of the last event that had one. Comments are counted, and not shown."""
+    """One stream; `last` is the id of the last event that had one. Comments are counted, not returned."""
 
     def __init__(self, account: Account, last: str | None = None, *, buffer: int | None = None, **query: Any) -> None:
         sock = socket.socket()
@@ -36,7 +36,7 @@ class Listener:
         self.status = self.answer.status
 
     def __iter__(self) -> Iterator[Event]:
-        """Every event that is whole, until the end. Raises OSError or http.client.HTTPException when it is cut."""
+        """Yield every complete event until the end. Raises OSError or http.client.HTTPException if it is cut."""
         name, data, at = "message", [], None
         while line := self.answer.readline():
             field, _, value = line.decode().removesuffix("\n").partition(":")
@@ -57,19 +57,19 @@ class Listener:
                 at = value
 
     def next(self) -> Event:
-        """The next event."""
+        """Return the next event."""
         return next(iter(self))
 
     def close(self) -> None:
-        """Hang up, in the middle of whatever comes."""
-        # not in the answer's hands any more, which would keep it open
+        """Disconnect at any point of the stream."""
+        # the response would keep the connection open
         self.answer.close()
         self._http.close()
         self._sock.close()
 
 
 class Follower:
-    """Keeps a replica by a stream; whenever the stream ends, it goes on from where it was, as a browser does."""
+    """Keeps a replica by a stream; after each end it reconnects at its position, as a browser does."""
 
     def __init__(self, account: Account | None = None) -> None:
         self.account = account
@@ -80,7 +80,7 @@ class Follower:
         self.cuts = 0
 
     def follow(self, done: Callable[[], bool], cut: Callable[[Event], bool] = lambda _: False) -> None:
-        """Until `done()`; the stream is cut by us behind the events for which `cut` is true."""
+        """Follow until `done()`, and cut the stream after the events for which `cut` is true."""
         while not done():
             listener = Listener(self.account, self.last)
             self.replica.drop_pages()

@@ -1,4 +1,4 @@
-"""Budgets of frames and of strangers' work, with a clock that is set by hand."""
+"""Budgets of frames and of unauthenticated work, with a clock that the tests set."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def clock():
 def test_a_connection_has_a_burst_of_empty_frames():
     budget = FrameBudget()
     assert all(budget.take(1) for _ in range(int(budgets.IDLE_FRAMES_BURST)))
-    # what has come back meanwhile is less than the burst
+    # the refill since then is less than the burst
     assert not budget.take(budgets.IDLE_FRAMES_BURST)
 
 

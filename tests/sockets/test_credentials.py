@@ -1,4 +1,4 @@
-"""What the holder of an API token learns of the user's other tabs, and how much of the user's budget it can take."""
+"""The holder of an API token: the visibility of the user's other tabs, and the share of the user's budget."""
 
 import pytest
 import requests
@@ -48,13 +48,13 @@ def home(open_home):
 
 
 def labels(tab):
-    """Every `presence` that this tab was sent, by the labels of the tabs in it."""
+    """Return the labels in every `presence` that this tab was sent."""
     told = [event["args"][0] for event in tab.get_received() if event["name"] == "presence"]
     return [[shown["label"] for shown in presence["tabs"]] for presence in told]
 
 
 def open_stream(account):
-    """A stream whose body is not read yet: where one is admitted by mistake, reading all of it would never end."""
+    """Open a stream without reading its body: an admitted stream's body never ends."""
     url = f"{account.server.url}/api/v1/stream"
     return requests.get(url, headers=account.headers, stream=True, timeout=DEADLINE)
 
@@ -71,7 +71,7 @@ def test_a_limited_token_sees_only_its_own_tabs(home, limit):
     first = home.tab(visitors)
     sync(first)
     assert set(map(tuple, labels(first))) == {("visitors",)}
-    # when others come and go it is sent nothing; when its own do, it is
+    # it is sent nothing when other tabs come and go, and a `presence` when its own do
     late = home.tab()
     late.disconnect()
     other.disconnect()
@@ -104,7 +104,7 @@ def test_a_crowd_of_one_token_is_told_as_a_crowd_and_still_only_of_itself(home):
 def test_tabs_of_a_token_leave_room_for_the_owner(open_home):
     home = open_home(connections_per_user=8)
     one, other = home.token(scope="read"), home.token(prefix="p/")
-    # held, so that none of them is closed
+    # kept in a list, so that none of them is closed
     taken = [tab for tab in (home.tab(one) for _ in range(4)) if tab.is_connected()]
     assert len(taken) == 2
     taken += [tab for tab in (home.tab(other) for _ in range(4)) if tab.is_connected()]
@@ -114,7 +114,7 @@ def test_tabs_of_a_token_leave_room_for_the_owner(open_home):
     mine = [home.tab() for _ in range(4)]
     assert all(tab.is_connected() for tab in mine)
     assert not home.tab().is_connected()
-    # a place that is given back is there again
+    # a freed place can be taken again
     taken[0].disconnect()
     assert home.tab(third).is_connected()
     reached = {row.limit: row for row in home.app.extensions["realtime_kv"].limit_log.recent()}
@@ -138,7 +138,7 @@ def test_the_refusal_of_a_tab_and_of_a_stream_names_the_limit(tmp_path):
         assert heard[0]["message"] == "rate_limited"
         assert heard[0]["data"]["message"].startswith("This token has 1 tab open and may have 1")
         with open_stream(visitor) as first:
-            # a stream counts from its first event on; an iterator that is collected closes its connection
+            # a stream counts from its first event on; a collected iterator closes its connection
             lines = first.iter_lines(1)
             assert first.status_code == 200 and b"event: sync" in lines
             with open_stream(visitor) as second:

@@ -1,4 +1,4 @@
-"""Reads that still wait when their tab or stream closes: nobody waits for the answers, so they are dropped."""
+"""Reads still queued when their tab or stream closes: they have no recipient, so they are dropped."""
 
 import threading
 
@@ -17,7 +17,7 @@ from tests.sockets.tools import eventually
 
 @pytest.fixture
 def app(tmp_path, monkeypatch):
-    # the figures for the diagnostics page are reads as well
+    # the metrics for the diagnostics page are reads as well
     monkeypatch.setattr(chronicle, "SECONDS", 3600)
     runtime = Threads()
     app = create_app(Config(data_dir=tmp_path, rate_limits=False), runtime)
@@ -34,7 +34,7 @@ def token(app):
 
 @pytest.fixture
 def readers(app):
-    """The reading threads, all of them held."""
+    """Block all reader threads."""
     readers, opened, entered = app.extensions["realtime_kv"].store.readers, threading.Event(), []
     for n in range(len(readers._threads)):
         entered.append(threading.Event())

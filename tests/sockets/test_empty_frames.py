@@ -1,4 +1,4 @@
-"""Frames, packets and requests that carry nothing: they are counted, and too many of them end the connection."""
+"""Frames, packets and requests without content: they are counted, and too many of them end the connection."""
 
 import json
 
@@ -58,7 +58,7 @@ def limits_of(server):
 def test_a_flood_that_carries_nothing_ends_the_connection(server, joined, first, flood):
     tab = Hostile(server)
     tab = tab.join() if joined else tab.upgrade()
-    # far more than the burst, and less than what is read during the closing handshake
+    # far more than the burst, and less than the server reads during the closing handshake
     tab.say(first + flood * 2000)
     assert tab.close_code() == 1008
     assert "empty_frames" in limits_of(server)
@@ -100,7 +100,7 @@ def test_a_long_message_in_fragments_is_taken(server):
 def test_one_byte_at_a_time_ends_the_connection(server):
     tab = Hostile(server).join()
     tab.say(b"\x81\xfe\xff\xff" + b"mask")
-    # each byte is read before the next one is sent: another connection is answered in between
+    # the server reads each byte before the next one is sent: it answers another connection in between
     other = Hostile(server).join()
 
     def closed():
@@ -177,7 +177,7 @@ def test_bytes_behind_a_close_frame_are_not_read_for_ever(server):
 
 
 def test_the_connections_of_one_network_wait_together_and_those_of_another_do_not():
-    # an account of 700 seconds: a request or an opened connection costs 100 of them, a CONNECT 310
+    # a budget of 700 seconds: a request or an opened connection costs 100 of them, a CONNECT 310
     server = EchoServer(proxies=1, budget={"share": 1e-5, "burst_seconds": 0.007}, limits={"join_seconds": 60.0})
     try:
 
@@ -189,12 +189,12 @@ def test_the_connections_of_one_network_wait_together_and_those_of_another_do_no
         first, *_ = [open_from(f"2001:db8::{n}") for n in range(3)]
         other = open_from("2001:db8:0:1::1")
         assert server.ask()["limits"] == []
-        # both are there when it goes on, that of the crowd first
+        # both packets have arrived when the server continues, the crowd's first
         with server.stopped():
             first.text('40{"refuse":true}')
             other.text("40")
         assert other.hear().startswith("40{")
-        # and the other one is heard, later
+        # and the other one is read, later
         assert first.hear().startswith("44{")
         heard = server.ask()
         assert heard["log"] == ["connect", "accepted", "connect"]

@@ -1,4 +1,4 @@
-"""The socket door with Flask-SocketIO's own test client: no server, no threads, the same code."""
+"""The Socket.IO gateway with Flask-SocketIO's own test client: no server, no threads, the same code."""
 
 import pytest
 

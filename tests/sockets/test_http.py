@@ -1,4 +1,4 @@
-"""The WSGI server round the app: deadlines, bodies, and requests that mean two things at once."""
+"""The WSGI server around the app: deadlines, bodies, and ambiguous requests."""
 
 import concurrent.futures
 import json
@@ -149,7 +149,7 @@ def capped_server():
 
 def test_a_network_has_a_bounded_number_of_connections_that_are_no_sockets(capped_server):
     def hold():
-        # in the middle of a request, so it is not idle
+        # in the middle of a request, so the connection is not idle
         raw = Hostile(capped_server).request("POST /length", "Content-Length: 5", "Expect: 100-continue")
         assert raw.socket.recv(99).startswith(b"HTTP/1.1 100")
         return raw
@@ -159,7 +159,7 @@ def test_a_network_has_a_bounded_number_of_connections_that_are_no_sockets(cappe
     for raw in held:
         raw.say(b"hello")
         assert raw.socket.recv(999).endswith(b"[5, 5]")
-    # answered, they are idle, and the oldest gives way
+    # after their answers they are idle, and the oldest is closed in favour of the new one
     assert b" 200 OK" in Hostile(capped_server).request("GET /stats", "Connection: close").answer()
     assert held[0].answer() == b""
 
@@ -175,7 +175,7 @@ def test_the_deadlines_are_the_ones_we_promise():
 
 
 def drip_until_cut(raw):
-    """A byte every tenth of a second, until the server has had enough; fails after the deadline."""
+    """Send a byte every tenth of a second until the server disconnects; fail after the deadline."""
     raw.socket.settimeout(0.1)
 
     def cut():
@@ -217,9 +217,9 @@ CHUNKED = ONE_REQUEST + b"Transfer-Encoding: chunked\r\n\r\n"
         (CHUNKED + b"0\r\nno colon\r\n\r\n", 400),
         (CHUNKED + b"0\r\nX: y\n\r\n", 200),
         (CHUNKED + b"0\r\n\n\r\n", 400),
-        # a trailer that is read in two pieces, of which the second one looks like the end of the body
+        # a trailer read in two pieces, the second of which looks like the end of the body
         (CHUNKED + b"0\r\nX: " + b"y" * 1021 + b"\r\n\r\n", 400),
-        # only the beginning of a header, which could have had a length or a cookie too
+        # only the beginning of a header, which could have included a length or a cookie
         (b"GET /stats HTTP/1.1\r\nHost: x\r\n", 400),
         (b"GET /stats HTTP/1.1\r\n", 400),
         (b"GET /stats HTTP/1.0\r\n", 400),
@@ -279,7 +279,7 @@ def limited_server():
 
 def test_the_bodies_of_one_network_are_bounded_and_others_are_served(limited_server):
     def begin(address):
-        # all of a mebibyte but its end: the server holds it
+        # a mebibyte without its last byte: the server holds the rest
         return Hostile(limited_server).request(
             "POST /length", f"X-Forwarded-For: {address}", f"Content-Length: {MIB}", body=b"x" * (MIB - 1)
         )
@@ -293,7 +293,7 @@ def test_the_bodies_of_one_network_are_bounded_and_others_are_served(limited_ser
     assert ["request_bodies", "2001:db8::/64"] in limits
     for raw in crowd:
         assert b" 200 OK" in raw.say(b"x").socket.recv(999)
-    # the room is there again
+    # the memory is free again
     assert b" 200 OK" in begin("2001:db8::1").say(b"x").socket.recv(999)
 
 
@@ -305,7 +305,7 @@ def test_requests_of_strangers_wait_for_their_network_and_are_refused_in_the_end
             headers = {"X-Forwarded-For": address}
             return requests.get(f"{server.url}/stats", headers=headers, timeout=DEADLINE)
 
-        # ten at once, two more wait two seconds each, and the next would wait too long
+        # ten at once, two more wait two seconds each, and the next would wait longer than allowed
         statuses = [ask(f"[2001:db8::{n:x}]:1").status_code for n in range(10)]
         assert statuses == [200] * 10
         with concurrent.futures.ThreadPoolExecutor(6) as threads:
@@ -322,14 +322,14 @@ def test_requests_of_strangers_wait_for_their_network_and_are_refused_in_the_end
 @pytest.mark.parametrize("header", ["Content-Length: x", "Cookie: " + "x" * 20_000])
 def test_a_page_on_an_allowed_origin_may_read_why_it_was_refused(server, header):
     def head(origin):
-        # one that was read before must not count for the next one
+        # the origin of an earlier request must not count for the next one
         raw = Hostile(server).request("POST /length", "Origin: http://ours.example", "Content-Length: 0")
         assert b"Access-Control" not in raw.socket.recv(9999)
         raw.say(f"POST /length HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\n{header}\r\n\r\n".encode())
         return raw.answer().partition(b"\r\n\r\n")[0]
 
     readable = b"\r\nAccess-Control-Allow-Origin: http://ours.example\r\n"
-    # where a header is too long, the others are not known
+    # if one header is too long, the server does not know the others
     assert (readable in head("http://ours.example")) == header.startswith("Content")
     assert b"Access-Control" not in head("http://evil.example")
 

@@ -1,4 +1,4 @@
-"""The core's runtime on eventlet's hub, each test on a hub and a thread of its own."""
+"""The core's runtime on eventlet's event loop (hub); each test has an event loop and a thread of its own."""
 
 import queue
 import socket
@@ -16,7 +16,7 @@ DEADLINE = 20
 
 @pytest.fixture
 def on_a_hub():
-    """Calls `fn(hub)` in a greenlet on a fresh hub, and gives back what it returns or raises."""
+    """Return a function that calls `fn(hub)` in a greenlet on a new event loop, and returns or raises its result."""
 
     def run(fn):
         outcome = queue.SimpleQueue()

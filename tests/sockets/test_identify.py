@@ -1,4 +1,4 @@
-"""`identify`: a connection is told whom the server takes it for, and by which server."""
+"""`identify`: a connection learns the caller that the server sees, and the server's identity."""
 
 import requests
 

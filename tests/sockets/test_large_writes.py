@@ -1,4 +1,4 @@
-"""One write of eight MiB, which is one frame, at a real server: it reaches every tab, whichever way it is connected."""
+"""One write of eight MiB, which is one frame, on a real server: it reaches every tab over each transport."""
 
 import itertools
 import json
@@ -14,7 +14,7 @@ KEYS, BYTES = 128, 65_000
 
 @pytest.fixture
 def full(alice) -> Account:
-    """Somebody with nearly as much under `a/` as one write may take along."""
+    """A user with nearly as much under `a/` as one write may hold."""
     for start in range(0, KEYS, 8):
         ops = [{"op": "set", "key": f"a/{n:03}", "value": f"{n}" + "x" * (BYTES - 10)} for n in range(start, start + 8)]
         assert alice.http("batch", ops=ops).json()["ok"]
@@ -22,7 +22,7 @@ def full(alice) -> Account:
 
 
 def next_copy(tab: Tab) -> list[dict]:
-    """The ops of the next change that writes under `b/`."""
+    """Return the ops of the next change that writes under `b/`."""
     while True:
         change = tab.next("change")
         for write in change["writes"]:
@@ -43,7 +43,7 @@ def test_a_write_of_eight_mebibytes_reaches_every_tab_at_once(full, transport):
             ops = next_copy(each)
             assert [op["key"] for op in ops] == [f"b/{n}/{i:03}" for i in range(KEYS)]
             assert sum(len(op["value"]) for op in ops) > KEYS * (BYTES - 10)
-    # nobody was cut on the way
+    # no tab was disconnected meanwhile
     for each in (tab, other):
         assert each.call("get", key="b/0/000")["ok"]
         assert "disconnect" not in {each.heard.get_nowait()[0] for _ in range(each.heard.qsize())}
@@ -84,7 +84,7 @@ def test_a_stream_of_events_carries_such_a_write_whole(full):
 
 
 def _changes(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """The data of each change."""
+    """Yield the data of each change."""
     for line in lines:
         if line == b"event: change":
             yield next(line for line in lines if line.startswith(b"data: "))

@@ -1,4 +1,4 @@
-"""Which pages may open a socket, and with what."""
+"""The origins that may open a socket, and the credentials that each may use."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def browser(app):
 
 @pytest.fixture
 def tokens(app, browser):
-    """A session's, and an API token's."""
+    """Return a session's token and an API token."""
     who = {"username": "alice", "password": PASSWORD, "token": True}
     return [
         app.test_client().post("/api/v1/sign_in", json=who).json["token"],

@@ -1,4 +1,4 @@
-"""What one message says, read strictly; and what ready-made ones look like on the wire."""
+"""Strict parsing of a single message, and the wire format of prepared messages."""
 
 import pytest
 from hypothesis import given
@@ -48,7 +48,7 @@ def test_events_and_acknowledgements_are_spelt_as_socket_io_spells_them():
         (b'420["set",{}]', (0, b'["set",{}]')),
         (b'42999999999999999["set",{}]', (999999999999999, b'["set",{}]')),
         (b'42/,7["set",{}]', (7, b'["set",{}]')),
-        # not an array, but the id can be read: whoever asked is told
+        # not an array, but the id can be read: the caller gets an answer
         (b'427{"a":[1]}', (7, b'{"a":[1]}')),
         (b"427", (7, b"")),
         (b"42", (None, b"")),

@@ -1,4 +1,4 @@
-"""Tabs whose token is limited to a prefix: all that happens to their keys, and nothing of the others."""
+"""Tabs with a token limited to a prefix: they receive every change to their keys, and nothing of other keys."""
 
 import json
 
@@ -217,7 +217,7 @@ _steps = st.one_of(
 
 
 class Follower:
-    """A client with a limited token, which keeps the client's rule of the protocol."""
+    """A client with a limited token that follows the protocol's rule for clients."""
 
     def __init__(self, home, token):
         self.home, self.token, self.tab = home, token, None
@@ -251,7 +251,7 @@ class Follower:
         payload = self.replica.begin_sync()
         while payload is not None:
             answer = call(self.tab, "sync", **payload)
-            # what is pushed while the answer travels is held back
+            # changes pushed before the answer arrives are held back
             meanwhile()
             self._collect()
             for name, frame in self.waiting:
@@ -301,13 +301,13 @@ def test_whatever_is_written_or_lost_a_limited_tab_ends_with_exactly_the_keys_un
         elif step == "sync under way":
             follower.sync(lambda writes=detail: write(writes))
         else:
-            # as a tab that was opened anew, or with the position that it has, as one that was offline
+            # like a newly opened tab, or like one that was offline and keeps its position
             follower.connect()
             if detail:
                 follower.replica = Replica()
             else:
                 follower.sync()
-    # the bookmark of the next round tells of what got lost
+    # the bookmark of the next round reveals the lost changes
     gateway = app.extensions["realtime_kv"].gateway
     if follower.replica.epoch is None:
         follower.sync()
@@ -324,7 +324,7 @@ def test_whatever_is_written_or_lost_a_limited_tab_ends_with_exactly_the_keys_un
 
 @pytest.fixture
 def pair(server):
-    """A signed-in user, and a program of theirs with a limited token, at a real server."""
+    """Yield a signed-in user and a program of theirs with a limited token, on a real server."""
     account = server.sign_up(fresh_name("alice"))
     limited = Account(server, account.username, account.http("create_token", name="p", prefix="a/").json()["token"])
     yield account, limited
@@ -345,7 +345,7 @@ def test_a_tab_whose_token_is_revoked_hears_why_before_it_is_closed(pair):
 
 
 def test_it_stays_in_step_through_syncs_while_a_flood_goes_on(pair):
-    """On a real server, where syncs are read beside the commits that are being pushed."""
+    """Use a real server, which reads syncs in parallel with the pushes of commits."""
     alice, limited = pair
     writer, tab = alice.open_tab(["websocket"]), limited.open_tab(["websocket"])
     replica = Replica()

@@ -1,4 +1,4 @@
-"""One queue and one timer for whatever has to be looked at after a fixed time."""
+"""The deadline queue: one queue and one timer for all items that are due after the same delay."""
 
 import heapq
 
@@ -6,7 +6,7 @@ from realtime_kv.sockets.rounds import SLICE, Rounds
 
 
 class Time:
-    """A clock that stands still until it is told to go on; counts the timers that were needed."""
+    """A clock that stands still until it is moved; counts the timers that were needed."""
 
     def __init__(self):
         self.now = 0.0

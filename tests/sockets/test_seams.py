@@ -1,6 +1,6 @@
-"""What the transport takes for granted in others' insides: fails when another version no longer has it.
+"""The internals of other libraries that the transport relies on: a test fails if another version lacks one.
 
-The rest is proved by test_transport.py; these name the seam that has moved.
+test_transport.py proves the behaviour; these tests name the changed internal.
 """
 
 import inspect
@@ -68,7 +68,7 @@ def test_python_socketio_still_calls_the_way_we_answer(server):
     assert "self.eio.send_packet(eio_sid, " in source
     assert list(inspect.signature(server._handle_connect).parameters) == ["eio_sid", "namespace", "data"]
     assert list(inspect.signature(server._trigger_event).parameters) == ["event", "namespace", "args"]
-    # what Manager.basic_disconnect does over: a walk over everybody's rooms
+    # the walk over the rooms of all tabs that Manager.basic_disconnect replaces
     assert "in self.rooms[namespace].copy().items()" in inspect.getsource(server.manager.basic_disconnect)
 
 
@@ -93,7 +93,7 @@ def test_eventlets_hub_still_takes_listeners_and_timers():
     assert list(inspect.signature(hub.add).parameters) == ["evtype", "fileno", "cb", "tb", "mac"]
     for name in ("READ", "WRITE", "remove", "schedule_call_global", "clock", "greenlet", "wait"):
         assert hasattr(hub, name)
-    # the instance's `wait` is ours
+    # the instance's `wait` is replaced by ours
     assert "self.wait(" in inspect.getsource(hubs.hub.BaseHub.run)
     assert "self.poll.poll(seconds)" in inspect.getsource(epolls.Hub.do_poll)
 
@@ -106,5 +106,5 @@ def test_the_websockets_library_still_reads_a_frame_at_a_time():
     assert [bytes(frame.data) for frame in protocol.events_received()] == [b"hi"]
     protocol.receive_data(b"\x80\x89\0\0\0\0too large")
     assert protocol.parser_exc is not None
-    # a close frame with 1009, and the end
+    # a close frame with 1009, and the end of the connection
     assert protocol.data_to_send()[0][2:4] == b"\x03\xf1"

@@ -1,4 +1,4 @@
-"""A stream whose sync takes its time, while writes go on: whatever meets whatever, it holds what the server holds."""
+"""A stream with a slow sync during concurrent writes: in every interleaving, it ends with the server's state."""
 
 import json
 from collections import deque
@@ -21,7 +21,7 @@ KEYS = ["a/1", "a/2", "a/3", "b", "a"]
 
 
 class Late:
-    """The store, whose syncs are read when the test says so, and answered when it says so."""
+    """The store, with syncs that are read and answered when the test says so."""
 
     def __init__(self, store):
         self._store = store
@@ -48,7 +48,7 @@ class Late:
 
 
 class Wire:
-    """A Line that nothing is lost on, and whose peer takes what waits when the test says so."""
+    """A `Line` that loses nothing; its peer takes the waiting data when the test says so."""
 
     def __init__(self):
         self.waiting, self.taken, self.open = b"", b"", True
@@ -71,7 +71,7 @@ def events_of(text):
     *blocks, _ = text.decode().split("\n\n")
     for block in blocks:
         fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
-        # a block without data is an event for some readers
+        # for some readers, a block without data is an event
         assert "data" in fields, block
         yield Event(fields["event"], json.loads(fields["data"]), fields.get("id"))
 
@@ -84,7 +84,7 @@ def app(tmp_path):
 
 
 def sign_up(app, name):
-    """A user's token, and a way to call verbs."""
+    """Sign a user up; return the token and a function that calls verbs."""
     client = app.test_client()
     token = client.post("/api/v1/sign_up", json={"username": name, "password": PASSWORD, "token": True}).json["token"]
 
@@ -190,7 +190,7 @@ def test_a_session_that_ended_while_it_was_looked_up_gets_nothing_and_that_of_ot
     assert not is_let_in(streams.start_anew)
     assert is_let_in(lambda: sign_up(app, "carol")[1]("sign_out"))
     with patch.object(streams, "_ended", deque(maxlen=0)):
-        # which session it was that ended is forgotten
+        # the server no longer knows which session ended
         assert not is_let_in(lambda: sign_up(app, "dave")[1]("sign_out"))
     assert not is_let_in(lambda: call("sign_out"))
     assert streams.count == 0

@@ -1,4 +1,4 @@
-"""Server-sent events: the guarantees of a tab, over nothing but HTTP."""
+"""Server-sent events: the guarantees of a tab, over plain HTTP."""
 
 import http.client
 import itertools
@@ -16,7 +16,7 @@ from tests.sockets.tools import eventually
 
 @pytest.fixture
 def listen(alice):
-    """Streams of Alice, or of another account; hung up at the end."""
+    """Return a function that opens a stream of Alice or of another account; all are closed at the end."""
     opened = []
 
     def listen(account=None, last=None, **options):
@@ -174,7 +174,7 @@ def test_a_long_sync_waits_for_whoever_reads_slowly(alice, listen):
     for n in range(80):
         alice.http("set", key=f"k{n}", value="x" * 60_000)
     stream = listen(buffer=4096)
-    # 4.8 MB, twice as much as may wait: had they been read all at once, it would have been cut
+    # 4.8 MB, twice the limit of the send buffer: reading the whole sync at once would have cut the stream
     pages = [event for _, event in zip(range(9), stream, strict=False)]
     assert [page.data["next"] is None for page in pages] == [False] * 8 + [True]
 
@@ -261,7 +261,7 @@ def test_a_server_that_stops_says_so_and_ends_the_stream_whole(own_server):
         lines = answer.iter_lines()
         assert next(line for line in lines if line.startswith(b"id:"))
         assert own_server.stop() == 0
-        # to its last chunk: else this would raise
+        # the chunked body is complete: a cut one would raise
         rest = [*lines]
     assert b"event: notice" in rest and b'"kind":"restart"' in b"".join(rest)
 
@@ -292,7 +292,7 @@ def test_streams_are_counted_by_network(tmp_path):
 
         with open_stream("2001:db8:0:1::1") as first, open_stream("[2001:db8:0:1::2]:80") as second:
             assert (first.status_code, second.status_code) == (200, 200)
-            # it counts from its first event on; a generator that goes away closes its stream
+            # a stream counts from its first event on; a collected generator closes its stream
             lines = [stream.iter_lines(1) for stream in (first, second)]
             assert all(b"event: sync" in events for events in lines)
             assert open_stream("2001:db8:0:1::3").status_code == 429
@@ -303,7 +303,7 @@ def test_streams_are_counted_by_network(tmp_path):
 
 
 def blocks_of(raw):
-    """What a reader makes of a stream that splits it as `str.splitlines` does: for each block its name and its data."""
+    """Yield the name and the data of each block, as a reader sees them that splits lines like `str.splitlines`."""
     name, data = "message", None
     for line in raw.decode().splitlines():
         field, _, value = line.partition(": ")

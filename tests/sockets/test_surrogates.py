@@ -1,4 +1,4 @@
-"""Lone surrogates, which JSON can spell and no text can hold: the same answer over a socket and over HTTP."""
+"""Lone surrogates, which JSON can express and no text can hold: the same answer over a socket and over HTTP."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Real Socket.IO clients against a real server: the spine of the product."""
+"""Real Socket.IO clients against a real server: the core promises of the product."""
 
 import json
 
@@ -29,7 +29,7 @@ def test_a_set_in_one_tab_reaches_every_tab_of_that_user_and_no_other(alice, cha
         assert (change["from"], change["revision"]) == (0, 1)
         assert change["writes"][0]["ops"] == [{"op": "set", "key": "colour", "value": "red", "version": 1}]
         assert change["writes"][0]["origin"]["via"] == "socket"
-    # the first change that Charlie ever hears of is his own
+    # the first change that Charlie ever receives is his own
     stranger.call("set", key="colour", value="blue")
     assert stranger.next("change")["writes"][0]["ops"][0]["value"] == "blue"
 
@@ -131,7 +131,7 @@ def test_signing_out_ends_every_socket_of_that_session_at_once(alice):
 
 
 def test_a_flood_from_one_tab_is_answered_in_order(alice):
-    # by hand: the stock client hands each message to a thread of its own, so what it tells may be out of order
+    # raw packets: the stock client handles each message in a thread of its own, so its events may be out of order
     wire = Wire(alice, "websocket")
     wire.send(*(f'42{n}["set",{{"key":"{n % 7}","value":{n}}}]' for n in range(1000)))
     answers, position = [], 0

@@ -1,4 +1,4 @@
-"""The transport against real clients: stock ones that must work, and hostile ones that must not matter."""
+"""The transport against real clients: stock ones that must work, and hostile ones that must have no effect."""
 
 import json
 import queue
@@ -27,7 +27,7 @@ def servers():
 
 @pytest.fixture
 def start_server(servers):
-    """A server with these options, which other tests may have used before; nothing is left there of them."""
+    """Return a function that starts a server with these options, or reuses one; tests leave nothing behind on it."""
     used = []
 
     def start(**options):
@@ -78,7 +78,7 @@ def test_a_stock_client_calls_hears_and_leaves(echo, open_client, transports):
     assert [news["n"] for news in client.heard] == [0, 1, 2]
     client.disconnect()
     eventually(echo.is_empty)
-    # the stock client may hang up before it has said so
+    # the stock client may close the connection before it sends its disconnect
     assert echo.ask()["log"][:2] == ["connect", "accepted"]
     assert echo.ask()["log"][2] in {"disconnect: client disconnect", "disconnect: transport close"}
 
@@ -93,7 +93,7 @@ def test_an_upgrade_loses_and_reorders_nothing_in_either_direction(echo, open_cl
         for n in range(500):
             client.emit("echo", n, callback=answers.append)
 
-    # python-socketio tells of the connection before it has begun to upgrade it
+    # python-socketio calls this handler before it begins the upgrade
     client.on("connect", send_all)
     client.connect(echo.url, wait_timeout=DEADLINE)
     eventually(lambda: len(answers) == 500)
@@ -184,7 +184,7 @@ def test_who_is_sent_away_while_sending_something_still_hears_why(echo):
     assert polling.poll().status_code == 400
 
 
-# who may join
+# joining
 
 
 def test_a_bug_in_the_connect_handler_never_lets_anybody_in(start_server):
@@ -197,7 +197,7 @@ def test_a_bug_in_the_connect_handler_never_lets_anybody_in(start_server):
             assert tab.hear() == '44{"message":"internal"}'
     assert server.ask()["tabs"] == 0
     assert server.ask()["log"] == ["connect"] * 4
-    # a bug is logged: here, and only here
+    # the bug is logged for these four connects, and by no other test
     assert sum("the connect handler failed" in line for line in server.errors) == 4
     server.errors.clear()
 
@@ -216,7 +216,7 @@ def test_there_is_no_other_namespace(echo):
     tab.text("40/chat,")
     answer = tab.hear()
     assert answer.startswith("44/chat,")
-    # what a stock client's connect_error shows, and what it adds
+    # the message that a stock client's connect_error shows, and its data
     error = json.loads(answer.removeprefix("44/chat,"))
     assert error["message"] == error["data"]["code"] == "not_found" and "/chat" in error["data"]["message"]
     tab.text("40")
@@ -257,7 +257,7 @@ def test_who_is_closed_while_connecting_leaves_after_it_has_come(start_server):
     echo.ask("/release")
     eventually(lambda: echo.ask()["log"] == ["connect", "accepted", "disconnect: server disconnect"])
     assert echo.ask()["tabs"] == 0
-    # a server that closes everybody stops, and takes nobody in
+    # a server that closes all connections is stopping, and accepts no new one
     late = requests.get(f"{echo.url}/socket.io/?EIO=4&transport=polling", timeout=DEADLINE)
     assert late.status_code == 503
 
@@ -316,7 +316,7 @@ def test_connections_are_counted_by_network(start_server):
     assert ["connections_per_address", "2001:db8:0:1::/64", 2] in server.ask()["limits"]
 
 
-# what is refused
+# refusals
 
 
 @pytest.mark.parametrize(
@@ -509,7 +509,7 @@ def test_a_body_over_a_mebibyte_is_refused_and_ends_the_session(echo, chunked):
     polling = Polling(echo).join()
     body = b'42["echo","' + b"x" * MIB + b'"]'
     assert polling.post_raw(iter([body[:70_000], body[70_000:]]) if chunked else body).status_code == 413
-    # as with 1009 on a WebSocket: nothing may follow what was not heard
+    # as with 1009 on a WebSocket: nothing may follow an unread message
     polling.poll()
     assert polling.poll().status_code == 400
 
@@ -557,7 +557,7 @@ def test_two_polls_at_a_time_end_the_session(echo):
     answers = queue.SimpleQueue()
     for _ in range(2):
         threading.Thread(target=lambda: answers.put(requests.get(polling.url, timeout=DEADLINE))).start()
-    # whichever of the two is read first
+    # in whichever order the server reads them
     closed, refused = sorted((answers.get(timeout=DEADLINE).text for _ in range(2)), key=len)
     assert closed == "1" and "two polls" in refused
     assert polling.post("3").status_code == 400
@@ -572,7 +572,7 @@ def test_a_tab_with_enough_unanswered_is_not_read_from_until_it_has_its_answers(
     for n in range(600):
         tab.text(f'42{n}["hold",{n}]')
     eventually(lambda: len(server.received()) == 256)
-    # whoever reads on has had its chance: another tab's whole call fits in between
+    # a further read would have happened by now: another tab's whole call fits in between
     other = Hostile(server).join()
     other.text('421["echo",1]')
     assert other.hear() == "431[1]"
@@ -622,7 +622,7 @@ def test_what_a_poll_has_fetched_is_no_longer_behind(start_server):
     polling = Polling(server).join()
     server.ask("/push", times=20, bytes=8_000)
     for _ in range(5):
-        # as many come as are fetched, so there are always some behind
+        # each round adds as many as were fetched, so some are always waiting
         assert len(polling.poll().text.split("\x1e")) == 16
         assert server.ask("/push", times=16, bytes=8_000)["tabs"] == 1
 
@@ -664,7 +664,7 @@ def test_a_slow_tab_that_takes_something_is_kept(start_server):
     server = start_server(limits={"stall_seconds": 1, "waiting_bytes": 64 * MIB})
     tab = Hostile(server).join()
     server.ask("/push", times=200, bytes=100_000)
-    # slow on purpose, and longer in all than one may take nothing
+    # deliberately slow: in total longer than a tab may take nothing
     for n in range(200):
         assert f'"n": {n},' in tab.hear()
         if n % 20 == 0:
@@ -698,7 +698,7 @@ def test_bad_beginnings_leave_no_zombies(echo):
     for _ in range(10):
         assert Polling(echo).post("x").status_code == 400
     eventually(lambda: echo.ask()["open_websockets"] == 0)
-    # what was said to a poll that never comes waits for a moment, in case that it does
+    # messages for a poll that never comes are kept for a moment
     eventually(echo.is_empty)
 
 

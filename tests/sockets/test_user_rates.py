@@ -1,4 +1,4 @@
-"""What one user may take of the server, at both doors; with the limits off, as much as they like."""
+"""The limits of one user, over sockets and over HTTP; without limits when they are off."""
 
 import pytest
 from socketio import Client
@@ -22,7 +22,7 @@ def open_app(tmp_path):
         app = create_app(Config(data_dir=tmp_path, **settings))
         apps.append(app)
         if rates := app.extensions["realtime_kv"].accounts.rates:
-            # time stands still: a verb that is paid back while the others are called would be let in
+            # time stands still: otherwise a verb paid back during the calls would be admitted
             rates.clock = lambda: 0
         return app
 
@@ -53,7 +53,7 @@ def test_too_many_verbs_are_refused_at_every_door_with_a_time_to_wait(open_app):
     answer = browser.post("/api/v1/set", json={"key": "k", "value": 1})
     assert (answer.status_code, answer.json["code"], answer.json["retry_after"]) == (429, "rate_limited", 1)
     assert answer.headers["Retry-After"] == "1"
-    # somebody else's are their own
+    # another user's budget is separate
     assert call(socketio.test_client(app, flask_test_client=sign_up(app, "charlie")), "set", key="k", value=1)["ok"]
 
 
@@ -74,7 +74,7 @@ def test_nonsense_counts_too(open_app):
 
 
 def test_the_bytes_of_a_request_count_whether_it_is_understood_or_not(open_app):
-    """A value far over the limit takes the server as long to read as many small ones."""
+    """The server reads one value far over the limit in the same time as many small ones."""
     app = open_app()
     tab = socketio.test_client(app, flask_test_client=sign_up(app, "alice"))
     large = "x" * (BYTES_PER_UNIT * ALLOWED // 2)

@@ -1,4 +1,4 @@
-"""For tests of the transport: a server process, an end to waiting, and a client that may misbehave."""
+"""Tools for tests of the transport: a server process, bounded waiting, and a client that may misbehave."""
 
 import base64
 import contextlib
@@ -25,7 +25,7 @@ MASK = b"\x01\x02\x03\x04"
 
 
 def eventually(look: Callable[[], Any], seconds: float = DEADLINE) -> Any:
-    """What `look` says as soon as it is true; fails when it is not in time."""
+    """Return the result of `look` as soon as it is true; fail after `seconds`."""
     end = time.monotonic() + seconds
     while not (seen := look()):
         assert time.monotonic() < end, f"not within {seconds} seconds"
@@ -57,7 +57,7 @@ class EchoServer:
         return requests.get(f"{self.url}{path}", params=arguments, timeout=DEADLINE).json()
 
     def received(self) -> list[Any]:
-        """All events, of the last tab that sent any."""
+        """Return all events of the last tab that sent any."""
         return (self.ask()["received"] or [[]])[-1]
 
     def is_empty(self) -> bool:
@@ -65,7 +65,7 @@ class EchoServer:
         return stats["count"] == stats["open_websockets"] == stats["tabs"] == 0
 
     def see_all_off(self) -> None:
-        """Close what a test has opened, and forget it."""
+        """Close and forget all clients that a test has opened."""
         for visitor in self.visitors:
             visitor.close()
         self.visitors.clear()
@@ -74,7 +74,7 @@ class EchoServer:
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
-        """Meanwhile it gets no time: what is sent is all there when it goes on."""
+        """Suspend the server, so that all data sent meanwhile has arrived when it continues."""
         self._process.send_signal(signal.SIGSTOP)
         yield
         self._process.send_signal(signal.SIGCONT)
@@ -86,7 +86,7 @@ class EchoServer:
 
 
 class Hostile:
-    """A TCP connection, for saying exactly what one likes; WebSocket frames are read by a library."""
+    """A TCP connection that can send any bytes; a library parses the WebSocket frames."""
 
     def __init__(self, server: EchoServer) -> None:
         server.visitors.append(self)
@@ -102,20 +102,20 @@ class Hostile:
         return self.say("\r\n".join([f"{line} HTTP/1.1", "Host: x", *headers, "", ""]).encode("latin-1") + body)
 
     def stop_saying(self) -> Self:
-        """No more comes from here; the server may have hung up before."""
+        """Close the sending side; the server may have disconnected before."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
         return self
 
     def answer(self) -> bytes:
-        """All that comes until the server closes."""
+        """Return all bytes that come until the server closes."""
         collected = b""
         while data := self._receive():
             collected += data
         return collected
 
     def upgrade(self, query: str = "EIO=4&transport=websocket", *headers: str, behind: bytes = b"") -> Self:
-        """The opening handshake, done right; `behind` is sent in the same breath."""
+        """Do a correct opening handshake; `behind` is sent together with it."""
         key = base64.b64encode(os.urandom(16)).decode()
         self.request(
             f"GET /socket.io/?{query}",
@@ -137,7 +137,7 @@ class Hostile:
         return self
 
     def join(self, auth: str = "") -> Self:
-        """A tab by WebSocket: opened and connected."""
+        """Open and connect a tab by WebSocket."""
         self.upgrade()
         assert self.hear().startswith("0{")
         self.text("40" + auth)
@@ -149,7 +149,7 @@ class Hostile:
         return self.say(frame(0x81, data))
 
     def hear(self) -> str:
-        """The next text message; pings of WebSocket and of engine.io are answered and not shown."""
+        """Return the next text message; answer and skip pings of WebSocket and of Engine.IO."""
         while True:
             heard = self.next_frame()
             assert heard is not None and heard.opcode is Opcode.TEXT, heard
@@ -159,7 +159,7 @@ class Hostile:
             self.text("3")
 
     def hear_answer(self) -> str:
-        """As `hear`, passing over the answers to pings of WebSocket."""
+        """Return the next text message; skip the answers to WebSocket pings."""
         while True:
             heard = self.next_frame()
             assert heard is not None
@@ -167,7 +167,7 @@ class Hostile:
                 return bytes(heard.data).decode()
 
     def next_frame(self) -> Frame | None:
-        """The next frame, or None when the connection has ended."""
+        """Return the next frame, or None if the connection has ended."""
         while not self._frames:
             data = self._receive()
             if not data:
@@ -176,7 +176,7 @@ class Hostile:
         return self._frames.pop(0)
 
     def close_code(self) -> int | None:
-        """How the server ends it, whatever it says before."""
+        """Return the code with which the server closes, and skip its earlier messages."""
         while heard := self.next_frame():
             if heard.opcode is Opcode.CLOSE:
                 return int.from_bytes(bytes(heard.data)[:2], "big")
@@ -197,7 +197,7 @@ class Hostile:
 
 
 def frame(head: int, data: bytes) -> bytes:
-    """A masked WebSocket frame with any first byte."""
+    """Return a masked WebSocket frame with any first byte."""
     length = len(data)
     if length < 126:
         size = bytes([0x80 | length])
@@ -210,7 +210,7 @@ def frame(head: int, data: bytes) -> bytes:
 
 
 class Polling:
-    """A session of long-polling, spoken by hand."""
+    """A long-polling session that sends and reads raw packets."""
 
     def __init__(self, server: EchoServer) -> None:
         server.visitors.append(self)

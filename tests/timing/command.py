@@ -1,7 +1,7 @@
-"""`python3 -m tests.timing`: what can be learned, and lost, by how long things take; against a real server.
+"""`python3 -m tests.timing`: measure on a real server what response times reveal, and how sign-ins delay pushes.
 
-names   whether known names can be told from unknown ones by how long signing in and recovering take
-pushes  how much later tabs hear of a write while people sign in
+names   whether signing in and recovering take different times for known and unknown names
+pushes  how much later tabs receive a write while people sign in
 """
 
 import argparse
@@ -16,7 +16,7 @@ MOST_TIMES = 3.0
 
 
 def main(arguments: list[str]) -> int:
-    """0 when everything is as it should be."""
+    """Return 0 if every figure is within its limits."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.timing", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     asked = commands.add_parser("names", help="known names and unknown ones, interleaved")

@@ -1,4 +1,4 @@
-"""A mail server on this machine that takes whatever comes: as much of SMTP (RFC 5321) as `smtplib` needs."""
+"""A mail server on this machine that accepts all mail: the part of SMTP (RFC 5321) that `smtplib` needs."""
 
 import queue
 import socketserver
@@ -35,7 +35,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class Mailbox:
-    """Where all mail ends up."""
+    """The mailbox that receives all mail."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self._server = _Server(host)
@@ -43,17 +43,17 @@ class Mailbox:
 
     @property
     def url(self) -> str:
-        """The setting that sends mail here."""
+        """Return the setting that sends mail here."""
         host, port = self._server.server_address[:2]
         return f"smtp://{host}:{port}"
 
     def next(self) -> str:
-        """The next mail, as it came."""
+        """Return the next mail, unparsed."""
         return self._server.taken.get(timeout=DEADLINE)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is there that was not asked for."""
+        """Return whether no further mail has arrived."""
         return self._server.taken.empty()
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""Known names and unknown ones, asked for in turn on one connection; and how well their times tell them apart.
+"""Time known and unknown names alternately on one connection, and measure how well their times tell them apart.
 
-The area under the ROC curve is the chance that a known name takes longer than an unknown one: a half says nothing.
+The area under the ROC curve is the chance that a known name takes longer than an unknown one: 0.5 means no information.
 """
 
 import http.client
@@ -28,7 +28,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def measure(folder: Path, times: int, *, broken: bool = False) -> Iterator[tuple[str, float]]:
-    """The area for each call; of a `broken` server for signing in only."""
+    """Yield the area for each call; for a `broken` server, of signing in only."""
     mailbox = Mailbox()
     launcher = HERE / "without_dummy.py" if broken else None
     server = Server(folder, launcher=launcher, RKV_SMTP_URL=mailbox.url).start()
@@ -45,7 +45,7 @@ def measure(folder: Path, times: int, *, broken: bool = False) -> Iterator[tuple
 
 
 def area(longer: list[float], shorter: list[float]) -> float:
-    """The chance that one of `longer` is more than one of `shorter`; as much counts half."""
+    """Return the chance that one of `longer` is more than one of `shorter`; a tie counts half."""
     ranks: dict[float, list[int]] = {}
     for rank, value in enumerate(sorted(longer + shorter), 1):
         ranks.setdefault(value, []).append(rank)
@@ -59,7 +59,7 @@ def _time(
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
     took: tuple[list[float], list[float]] = ([], [])
     for turn in range(times + WARM_UP):
-        # in either order: what the one leaves behind must not be taken for the other's
+        # in random order: an after-effect of one must not be attributed to the other
         for which in random.sample((0, 1), 2):
             body = json.dumps({"username": random.choice((known, unknown)[which]), **given})
             began = time.perf_counter()

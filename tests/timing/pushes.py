@@ -1,4 +1,4 @@
-"""How long a write takes to reach another tab, alone and while people sign in; in turns, for the same weather."""
+"""The time from a write to its push in another tab, alone and during sign-ins; alternating, for equal conditions."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ TURNS = 6
 
 @dataclass(frozen=True)
 class Latency:
-    """In milliseconds."""
+    """Latencies in milliseconds."""
 
     p50: float
     p99: float
@@ -24,7 +24,7 @@ class Latency:
 
 
 def measure(folder: Path, seconds: float) -> tuple[Latency, Latency, float]:
-    """Alone, beside sign-ins, and how many of those there were a second; `seconds` of each."""
+    """Return the latency alone, the latency during sign-ins, and the sign-ins per second; `seconds` of each."""
     server = Server(folder).start()
     try:
         tabs = Tabs(server.sign_up("watcher"))
@@ -45,14 +45,14 @@ def measure(folder: Path, seconds: float) -> tuple[Latency, Latency, float]:
 
 
 class Tabs:
-    """One tab that writes, and one that hears of it."""
+    """One tab that writes, and one that receives the pushes."""
 
     def __init__(self, account: Account) -> None:
         self._writer, self._reader = Wire(account, "websocket"), Wire(account, "websocket")
         self._written = 0
 
     def push_for(self, seconds: float) -> list[float]:
-        """Milliseconds from each write to its arrival in the other tab."""
+        """Return the milliseconds from each write to its arrival in the other tab."""
         took = []
         began = time.perf_counter()
         while (sent := time.perf_counter()) < began + seconds:
@@ -62,7 +62,7 @@ class Tabs:
             while mark not in self._reader.receive():
                 pass
             took.append((time.perf_counter() - sent) * 1000)
-            # what it hears itself, so that nothing piles up
+            # read the writer's own messages, so that they do not pile up
             while mark not in self._writer.receive():
                 pass
             time.sleep(max(0, sent + 1 / PER_SECOND - time.perf_counter()))

@@ -1,6 +1,6 @@
-"""`python3 -m tests.timing.sign_ins PORT RATE SECONDS`: people sign in at a steady rate, answered or not.
+"""`python3 -m tests.timing.sign_ins PORT RATE SECONDS`: sign in at a steady rate, without waiting for answers.
 
-Says `ready`, and at the end how many sign-ins were answered with a session.
+Print `ready`, and at the end the number of sign-ins that were answered with a session.
 """
 
 import http.client

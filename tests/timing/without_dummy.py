@@ -1,4 +1,4 @@
-"""The real server, but for one thing: for a name that nobody has it does not compute the hash of nobody."""
+"""The real server with one change: for an unknown name it does not compute the dummy hash."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Answers as JSON: what is not copied is spelt as everything else is."""
+"""Answers as JSON: encoding in pieces gives the same bytes as encoding at once."""
 
 import pytest
 from msgspec import Raw

@@ -1,4 +1,4 @@
-"""Whole numbers may be spelt with a fraction of zeros or an exponent, as some languages write them."""
+"""Integers may be written with a fraction of zeros or an exponent, as some languages write them."""
 
 import pytest
 from msgspec import UNSET

@@ -1,4 +1,4 @@
-"""A whole app over a real database, and people who come to it with a browser or a program."""
+"""A whole app on a real database, and its visitors with a browser or a program."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ PASSWORD = "correct horse battery"
 
 
 class Visitor:
-    """Somebody with a cookie jar, or with a bearer token."""
+    """A client with a cookie jar or a bearer token."""
 
     def __init__(self, app: Flask, token: str | None = None) -> None:
         self.client: FlaskClient = app.test_client()
@@ -39,7 +39,7 @@ class Visitor:
         return self.post(f"/api/v1/{verb}", json=payload)
 
     def form_token(self) -> str:
-        """What the hidden field of every form holds for this visitor."""
+        """Return the value of the hidden field in every form for this visitor."""
         page = self.client.get("/signin", follow_redirects=True).text
         return page.split('name="csrf_token" value="')[1].split('"')[0]
 
@@ -58,7 +58,7 @@ class Visitor:
 
 
 class Site:
-    """One running app, and its people."""
+    """One running app, and its visitors."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
@@ -67,26 +67,26 @@ class Site:
         return Visitor(self.app, token)
 
     def browser(self, username: str) -> Visitor:
-        """A new user, signed in with a cookie."""
+        """Sign up a new user with a cookie."""
         visitor = self.visitor()
         assert visitor.call("sign_up", username=username, password=PASSWORD).status_code == 201
         return visitor
 
     def browser_of(self, username: str) -> Visitor:
-        """A user who is there already, signed in with a cookie."""
+        """Sign in an existing user with a cookie."""
         visitor = self.visitor()
         assert visitor.call("sign_in", username=username, password=PASSWORD).status_code == 200
         return visitor
 
     def program(self, username: str) -> Visitor:
-        """A user who is there already, signed in with a bearer token."""
+        """Sign in an existing user with a bearer token."""
         answer = self.visitor().call("sign_in", username=username, password=PASSWORD, token=True)
         return self.visitor(answer.json["token"])
 
 
 @pytest.fixture
 def open_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """Open a site with these settings."""
+    """Return a function that opens a site with given settings."""
     apps: list[Flask] = []
 
     def make(send: Send | None = None, clock: Clock = now_ms, steady: Clock = steady_ms, **settings: Any) -> Site:

@@ -1,4 +1,4 @@
-"""Signing in with a second step, and the pages of one's account: all of it by plain forms, without JavaScript."""
+"""Signing in with a second step, and the account pages: all by plain forms, without JavaScript."""
 
 import re
 import time
@@ -14,7 +14,7 @@ SECURITY, SESSIONS, TOKENS, DATA = (f"/account/{tab}" for tab in ("security", "s
 
 
 def texts(page, element_id):
-    """The words of an element that holds nothing but text."""
+    """Return the words of an element that holds only text."""
     return unescape(re.search(rf'id="{element_id}"[^>]*>([^<]*)<', page.text)[1]).split()
 
 
@@ -23,7 +23,7 @@ def codes_of(visitor):
 
 
 def enrol(visitor):
-    """Two-step sign-in, switched on; the authenticator."""
+    """Switch on two-step sign-in, and return the authenticator."""
     page = visitor.post(SECURITY, data={"do": "two_step", "password": PASSWORD})
     app = pyotp.TOTP("".join(texts(page, "secret")))
     answer = visitor.post(SECURITY, data={"do": "confirm", "code": app.now()})
@@ -36,7 +36,7 @@ def sign_in(visitor, password=PASSWORD, **more):
 
 
 def later(app):
-    """The code after the one that was used for switching on."""
+    """Return the code after the one that was used for switching on."""
     return app.at(int(time.time()) + 30)
 
 
@@ -50,7 +50,7 @@ def cookies(answer):
 
 
 def is_told_at(page, field):
-    """That what is wrong stands beside the field, and is linked to it."""
+    """Return whether the error message is beside the field and linked to it."""
     told = re.search(rf'id="{field}"[^>]*aria-describedby="([^"]*)"[^>]*aria-invalid="true"', page.text)
     return told is not None and any(f'id="{name}"' in page.text for name in told[1].split() if "problem" in name)
 

@@ -1,4 +1,4 @@
-"""The superuser's pages: who comes in, what is asked again, what is written down, and what nobody is shown."""
+"""The superuser's pages: access, re-authentication, the audit log, and data that no page shows."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ PASSWORD = "correct horse battery"
 
 
 class Desk:
-    """A superuser with a browser, and the house behind it."""
+    """A superuser with a browser, and the application's services."""
 
     def __init__(self, site):
         self.site = site
@@ -57,7 +57,7 @@ def text_of(answer):
     return " ".join(re.sub(r"<[^>]+>", " ", answer.text).split())
 
 
-# who comes in
+# access
 
 PAGES = [
     "/admin",
@@ -361,7 +361,7 @@ def test_the_log_leaves_as_a_file_whole_and_in_order(desk, alice, monkeypatch):
     answer = desk.get("/admin/audit.ndjson")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="audit.ndjson"'
     lines = [msgspec.json.decode(line) for line in answer.text.splitlines()]
-    # that it leaves is in it, too
+    # the export includes its own audit entry
     assert lines[0]["action"] == "audit_exported" and lines[0]["actor"] == "admin"
     assert [line["id"] for line in lines[1:]] == [event.id for event in expected]
     assert lines[1]["action"] == "value_revealed" and lines[1]["detail"] == {"key": "=cmd"}

@@ -172,7 +172,7 @@ def test_charlie_never_sees_what_alice_keeps(alice, charlie):
 
 @pytest.mark.parametrize("verb", ["get", "set", "delete", "list", "batch", "sync"])
 def test_signed_out_every_verb_answers_unauthenticated(stranger, verb):
-    # whatever else is wrong with the request
+    # for any other error in the request
     for body in (b"{}", b"garbage", b""):
         answer = stranger.post(f"/api/v1/{verb}", data=body, content_type="application/json")
         assert problem(answer) == (401, "unauthenticated")
@@ -260,7 +260,7 @@ def test_a_wrong_method_is_a_bad_request_that_says_which_are_right(alice, method
 
 
 def test_a_bug_is_logged_under_its_request_id_and_tells_nothing(site, alice, caplog):
-    # a real bug: a table that is not there any more
+    # a real bug: a missing table
     store = site.app.extensions["realtime_kv"].store
     store.writer.run(lambda db: db.exec_driver_sql("DROP TABLE entries") and None)
     answer = alice.call("get", key="a")

@@ -1,4 +1,4 @@
-"""Export and import over HTTP: what goes out comes in the same, and nothing is written that was not checked."""
+"""Export and import over HTTP: an import restores exactly the exported data, and writes nothing unchecked."""
 
 import csv
 import gzip
@@ -87,7 +87,7 @@ def test_what_goes_out_comes_in_the_same(filled, charlie, format):
     assert counts(bring(charlie, out.data, format)) == [len(HOSTILE), 0, 0, 0]
     again = export(charlie, format)
     if format == "json":
-        # but for the lines that say when and whose
+        # except for the first line, with the time and the user
         assert out.data.split(b"\n", 1)[1] == again.data.split(b"\n", 1)[1]
     else:
         assert [(line.get("key"), line.get("value")) for line in lines(out)] == [
@@ -133,7 +133,7 @@ def test_a_table_holds_every_entry_and_no_formula(filled):
     assert {key: json.loads(row[1]) for key, row in zip(keys, rows, strict=True)} == HOSTILE
     for row in rows:
         assert not row[0].lstrip().startswith(("=", "+", "-", "@", "＝", "\t", "\r"))
-        # a number is one; text has its quotation marks
+        # a number stays a number; text has its quotation marks
         assert not row[1].startswith(("=", "+", "@")) and (row[1][0] != "-" or float(row[1]) < 0)
 
 
@@ -179,7 +179,7 @@ def test_merge_writes_what_is_new_or_other_and_leaves_the_rest(alice):
     bring(alice, {"same": 1, "other": 1, "mine": 1})
     before = alice.get("/api/v1/get?key=same").json["entry"]
     answer = bring(alice, {"same": 1.0, "other": 2, "new": 3})
-    # 1.0 is written otherwise than 1, and so is another text
+    # 1.0 is a different text than 1, and counts as a change
     assert counts(answer) == [1, 2, 0, 0]
     assert entries(alice) == {"same": 1, "other": 2, "new": 3, "mine": 1}
     assert counts(bring(alice, '{ "same" :\n1.0 , "other": 2}')) == [0, 0, 0, 2]
@@ -230,7 +230,7 @@ def test_an_import_says_so_in_its_origin(alice):
     assert write["origin"]["label"] and write["origin"]["session"]
 
 
-# what is wrong with a file, and the line that the refusal names
+# invalid files, each with its error code and the line that the error names
 WRONG = [
     (b"", "json", "bad_request", 1),
     (b"", "ndjson", "bad_request", None),
@@ -260,7 +260,7 @@ WRONG = [
     (b'{"format":"realtime_kv","version":2,"entries":{},"count":0,"complete":true}', "json", "bad_request", None),
     (b'{"format":"realtime_kv","version":1,"entries":{"a":1}}', "json", "bad_request", None),
     (b'{"format":"realtime_kv","version":1,"entries":[],"count":0,"complete":true}', "json", "bad_request", 1),
-    # what is no part of an export, stands in it twice, or is not there at all
+    # members that are unknown, repeated or missing
     (b'{"format":"realtime_kv","version":1,\n"x":1,"entries":{},"count":0,"complete":true}', "json", "bad_request", 2),
     (
         b'{"format":"realtime_kv","version":1,"entries":{},\n"entries":{},"count":0,"complete":true}',
@@ -300,7 +300,7 @@ def test_what_is_wrong_with_a_file_is_told_with_its_line_and_nothing_is_written(
         assert answer.status_code < 500 and answer.json["code"] == code, (body[:99], answer.text[:300])
         assert answer.json.get("line") == line, (body[:99], answer.text[:300])
     assert alice.get("/api/v1/list").json == {"ok": True, "entries": [], "next": None, "revision": 0}
-    # and the next one is not kept waiting
+    # and the next import does not have to wait
     assert counts(bring(alice, {"a": 1})) == [1, 0, 0, 0]
 
 

@@ -50,13 +50,13 @@ const l = a / 2 // "m"
 
 
 def packed(stranger, path):
-    """What arrives compressed, or None for what is too small for that."""
+    """Return the decompressed text, or None if the file is too small for compression."""
     answer = stranger.get(path, headers={"Accept-Encoding": "gzip"})
     return None if answer.content_encoding is None else gzip.decompress(answer.data).decode()
 
 
 def compared(pairs):
-    """By name the comments that the second text of each pair still has; both have the same tokens."""
+    """Return by name the comments that the second text of each pair still has; check that both have the same tokens."""
     node = shutil.which("node")
     assert node, "Node.js is missing: `python3 run.py test` brings it along"
     script = str(Path(__file__).parent / "same_tokens.js")

@@ -1,4 +1,4 @@
-"""A form counts when it is one of ours, shown to this very browser; and a request when it calls us by our name."""
+"""A form must be ours and shown to this very browser; a request must call the server by one of its own names."""
 
 import base64
 

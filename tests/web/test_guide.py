@@ -1,4 +1,4 @@
-"""The page about the API, and the same for programs."""
+"""The API page, and its equivalent for programs."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The headers that every answer carries."""
+"""The headers of every answer."""
 
 import base64
 import hashlib
@@ -52,7 +52,7 @@ def test_the_dashboard_s_import_map_is_allowed_by_its_hash_and_says_what_we_serv
     (inline,) = re.findall(r'<script type="importmap">(.*?)</script>', answer.text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
     assert f"script-src 'self' 'sha256-{digest}'; " in answer.headers["Content-Security-Policy"]
-    # a browser lets a map speak only for what is not under way yet
+    # a browser applies an import map only to modules that it has not begun to load
     assert answer.text.index("importmap") < answer.text.index("modulepreload")
     served = {f"/static/js/vendor/{name}" for name in browser_files.VENDOR}
     assert set(json.loads(inline)["imports"].values()) <= served

@@ -1,4 +1,4 @@
-"""Whoever watches the house from outside."""
+"""External monitoring: health, readiness and metrics."""
 
 import tomllib
 from pathlib import Path

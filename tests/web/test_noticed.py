@@ -1,4 +1,4 @@
-"""What was forbidden stands in the server's log, with who and what, and without anything that they sent."""
+"""The security log: one line per refusal with its user and action, and without any data that the client sent."""
 
 from realtime_kv.accounts.noticed import MAX_MISADDRESSED
 from realtime_kv.extensions import socketio

@@ -1,4 +1,4 @@
-"""Addresses with numbers in them: whatever stands there is a page or a refusal, and never a bug."""
+"""URLs with numbers in them: any value gives a page or a refusal, and never a bug."""
 
 import pytest
 

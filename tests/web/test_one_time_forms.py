@@ -25,7 +25,7 @@ SECURITY, TOKENS = "/account/security", "/account/tokens"
 
 
 class Place:
-    """A site with a superuser, a user and the way to set the site up; every form is sent by whoever may send it."""
+    """A site with a superuser, a user and a set-up link; each form has a visitor with the right to send it."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -59,7 +59,7 @@ class Place:
         return f"/admin/users/{self.wait(self.administration.user(name)).id}"
 
     def events(self) -> list[str]:
-        """What has been done so far by anybody, the last first."""
+        """Return all audit events so far, newest first."""
         return [event.action for event in self.wait(self.administration.events(Filters())).events]
 
 
@@ -80,7 +80,7 @@ def begin_two_step(place):
 
 
 def confirm_two_step(place):
-    # a user without recovery codes is given some with the second step
+    # a user without recovery codes gets some with the second step
     place.wait(place.administration.create_user(CLI, "Hedy", password=PASSWORD))
     hedy = place.site.browser_of("Hedy")
     page = hedy.post(SECURITY, data={"do": "two_step", "password": PASSWORD})
@@ -119,7 +119,7 @@ def invitation(place):
     return place.root, "/admin/invitations", {"note": "For Dora", "days": "7"}
 
 
-# each: how it is sent, which part of the answer is the secret, and what the page after a repetition says
+# for each: how it is sent, the part of the answer that is the secret, and the text of the page after a repetition
 SECRETS = {
     sign_up: (r'id="codes"[^>]*>([^<]*)<', "make new codes below"),
     set_up: (r'id="codes"[^>]*>([^<]*)<', "make new codes below"),
@@ -134,7 +134,7 @@ SECRETS = {
     invitation: (r"(http[^<\s]*/invite/[\w-]+)", "revoke the invitation"),
     reveal: (r"(s3cr3t-v4lue)", "Your password"),
 }
-# what answers with a page that shows no secret, with a file, or always by a redirect
+# forms answered with a page that shows no secret, with a file, or always by a redirect
 WITHOUT_A_SECRET = {
     "/signin",
     "/signin/code",
@@ -154,7 +154,7 @@ WITHOUT_A_SECRET = {
 
 
 def hold_cookie(visitor: Visitor, value: str) -> None:
-    """As the browser would that it is taken from."""
+    """Set the session cookie as the browser that it is taken from would."""
     visitor.client.set_cookie(cookies.cookie_name({}, visitor.config), value)
 
 
@@ -165,7 +165,7 @@ def place(site):
 
 @pytest.fixture
 def threaded_place(tmp_path):
-    """Its requests wait for the store, as in a server; elsewhere everything is done in the request."""
+    """A place with requests that wait for the store, as in a server; elsewhere the request itself does everything."""
     runtime = Threads()
     app = create_app(Config(data_dir=tmp_path), runtime)
     yield Place(Site(app))
@@ -203,7 +203,7 @@ def test_a_repeated_request_does_nothing_and_says_what_to_do(place, action):
 
 @pytest.mark.parametrize("action", [sign_up, new_token, invitation], ids=lambda action: action.__name__)
 def test_an_action_whose_browser_has_gone_meanwhile_is_not_performed_again(threaded_place, action, monkeypatch):
-    """As when a form is sent again while the server is slow: the browser closes the connection of the first request."""
+    """Send a form again while the server is slow: the browser closes the connection of the first request."""
     place, (_, advice) = threaded_place, SECRETS[action]
     visitor, path, fields = action(place)
     form = fields | {"csrf_token": visitor.form_token()}
@@ -272,7 +272,7 @@ def test_what_is_forgotten_is_refused_and_not_repeated():
     ids = [forms.new_id() for _ in range(4)]
     for n in (1, 0, 2):
         forms.remember(bytes([n]), ids[n], "/next")
-    # the form that was carried out first has made room
+    # the form that was executed first was evicted
     assert [forms.next_page(bytes([n])) for n in range(3)] == ["/next", None, "/next"]
     assert [forms.is_remembered(form_id) for form_id in ids] == [False, False, True, True]
     assert not OneTimeForms().is_remembered(ids[3])

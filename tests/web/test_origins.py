@@ -1,4 +1,4 @@
-"""From which pages the cookie, and a bearer token, may be used."""
+"""The origins of pages that may use the cookie or a bearer token."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def site(open_site):
 @pytest.fixture
 def alice(site):
     visitor = site.visitor()
-    # the test client's cookie jar holds a Secure cookie back over plain HTTP
+    # the test client's cookie jar withholds a Secure cookie over plain HTTP
     visitor.client.environ_base["wsgi.url_scheme"] = "https"
     answer = visitor.call("sign_up", username="Alice", password=PASSWORD)
     value = answer.headers["Set-Cookie"].split(";")[0].removeprefix("__Host-rkv_session=")

@@ -1,4 +1,4 @@
-"""What a page on another origin can load and read, if it is one of `RKV_ORIGINS`: the client, and every answer."""
+"""A page on another origin, if it is one of `RKV_ORIGINS`, can load the client and read every answer."""
 
 import re
 from urllib.parse import urljoin
@@ -17,7 +17,7 @@ def site(open_site):
 
 @pytest.fixture
 def partner(site):
-    """A program on a page of the partner's, signed up there."""
+    """Sign up from a page of the partner, and return a visitor with the token."""
     answer = site.visitor().call("sign_up", username="Alice", password=PASSWORD, token=True)
     return site.visitor(answer.json["token"])
 
@@ -39,7 +39,7 @@ def test_the_client_and_every_module_that_it_imports_can_be_loaded_from_anywhere
         imported = {urljoin(address, path) for path in IMPORTED.findall(answer.text)}
         waiting += imported - seen - set(waiting)
     assert {"/static/js/client.js", "/static/js/accounts.js", "/static/js/vendor/socket.io.esm.min.js"} <= seen
-    # nothing else of ours is for others
+    # other origins may load nothing else of ours
     for address in ("/static/css/base.css", "/signin"):
         assert "Access-Control-Allow-Origin" not in stranger.get(address, headers={"Origin": STRANGER}).headers
 

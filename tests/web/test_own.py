@@ -1,4 +1,4 @@
-"""A user's own account, over HTTP: who is signed in where, the password, the second step, the end of it."""
+"""A user's own account, over HTTP: sessions, password, second step, deletion."""
 
 import pyotp
 import pytest

@@ -1,4 +1,4 @@
-"""The pages work without JavaScript, and lead to signing in and back."""
+"""The pages work without JavaScript, and lead to the sign-in page and back."""
 
 from urllib.parse import quote
 
@@ -149,7 +149,7 @@ def test_a_form_that_is_not_strictly_right_is_a_bad_request(stranger, body, cont
 
 @pytest.mark.parametrize("path", ["/signin", "/signup", "/keys", "/api/v1/get", "/nowhere"])
 def test_a_query_string_that_is_no_text_is_a_bad_request(stranger, path):
-    # as WSGI hands over the byte 0x88, which no client library would let through
+    # WSGI represents the byte 0x88 this way; no client library would send it
     answer = stranger.get(path, environ_overrides={"QUERY_STRING": "next=\x88"})
     assert answer.status_code == 400
 

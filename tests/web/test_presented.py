@@ -29,7 +29,7 @@ def test_a_bearer_token_in_the_cookie_opens_nothing(site, program):
     for page in ("/", "/account/profile", "/admin"):
         assert "/signin" in thief.get(page).headers["Location"]
     assert not socketio.test_client(site.app, flask_test_client=thief.client).is_connected()
-    # it is still good for what it was issued for
+    # it is still valid in the way for which it was issued
     assert program.get("/api/v1/me").status_code == 200
     assert socketio.test_client(site.app, auth={"token": program.token}).is_connected()
 
@@ -85,7 +85,7 @@ def test_a_session_from_before_the_upgrade_goes_on_in_the_way_in_which_it_is_use
     assert ways[used_as].get("/api/v1/me").status_code == 200
     assert other.get("/api/v1/me").status_code == 401
     assert ways[used_as].get("/api/v1/me").status_code == 200
-    # and so it is stored
+    # and the database records that way
     found = house.runtime.wait(
         accounts.context.read(
             lambda db: db.execute(text("SELECT presented FROM sessions ORDER BY id")).scalars().all()

@@ -1,4 +1,4 @@
-"""Ways back into an account, over HTTP; and that no answer tells whether a name is known."""
+"""Account recovery over HTTP; no answer reveals whether a name is known."""
 
 import re
 
@@ -17,7 +17,7 @@ def accounts(site):
 
 
 def everything(answer):
-    """What an answer says, but for what is new in each: the date, and the request's id."""
+    """Return the answer without the parts that are new in each: the date and the request's id."""
     headers = {name: value for name, value in answer.headers.items() if name not in {"Date", "X-Request-Id"}}
     return answer.status_code, headers, re.sub(rb'"request_id":"[0-9a-f]+"', b"", answer.data)
 
@@ -126,7 +126,7 @@ def test_a_page_of_another_origin_recovers_nothing(stranger, call):
     ],
 )
 def test_known_and_unknown_names_get_the_same_bytes(mailing, mails, call, given):
-    """With mail and without, disabled, deleted: up to the refusal for too many attempts, and that as well."""
+    """Compare names with and without mail, disabled and deleted, up to and including the rate limiter's refusal."""
     alice = mailing.browser("mailed")
     alice.call("set_email", password=PASSWORD, email="alice@example.org")
     mailing.visitor().call("confirm_email", ticket=secret_in(mails[-1], "/account/email"))
@@ -145,6 +145,6 @@ def test_known_and_unknown_names_get_the_same_bytes(mailing, mails, call, given)
         ]
     not_a_name = seen.pop("not a name")
     assert all(answers == seen["nobody"] for answers in seen.values())
-    # nobody can have it, so it is not counted as a name
+    # no user can have it, so it is not counted as a name
     assert not_a_name[0] == seen["nobody"][0]
     assert seen["nobody"][-1][0] == 429

@@ -1,4 +1,4 @@
-"""Ways back in, by plain forms: no secret stays in an address, and no answer tells whether a name is known."""
+"""Account recovery by plain forms: no secret stays in a URL, and no answer reveals whether a name is known."""
 
 import re
 from html import unescape
@@ -12,7 +12,7 @@ PASSWORD, NEW = "correct horse battery", "another fine phrase"
 
 @pytest.fixture
 def sent():
-    """The mails that went out."""
+    """Return the list that collects outgoing mails."""
     return []
 
 
@@ -23,7 +23,7 @@ def mailed(open_site, sent):
 
 
 def path_in(mail):
-    """The path of the link in it."""
+    """Return the path of the link in the mail."""
     return re.search(r"http://[^/\s]+(/(?:recover|account)/\S+)", mail.get_content())[1]
 
 
@@ -118,7 +118,7 @@ def test_a_link_that_is_only_looked_at_is_not_used_up(site, alice):
 def test_a_link_that_never_was_is_expired_like_any_other(stranger, secret):
     for link, page in (("/recover", "/recover/password"), ("/account/email", "/account/email")):
         answer = stranger.get(f"{link}/{secret}")
-        if answer.status_code == 404:  # a slash in it
+        if answer.status_code == 404:  # the secret contains a slash
             assert "%2F" in secret
             continue
         assert (answer.status_code, answer.location) == (303, page)

@@ -1,4 +1,4 @@
-"""The cookie: a random token and nothing else, new at every sign-in, worth nothing afterwards."""
+"""The cookie: a random token and nothing else, new at every sign-in, invalid afterwards."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -51,7 +51,7 @@ AT = {"Host": "localhost:5000"}
 
 
 def sent(answer):
-    """{name: value} of the cookies that an answer sets; an empty value takes one away."""
+    """Return {name: value} of the cookies that an answer sets; an empty value deletes one."""
     return dict(header.split(";")[0].split("=", 1) for header in answer.headers.getlist("Set-Cookie"))
 
 
@@ -189,7 +189,7 @@ def test_a_remember_cookie_is_nobody(site, alice):
 
 @pytest.mark.parametrize("value", ["x" * 8000, "rks_" + "\xe9" * 43, '"', ";;;", "rks_" + "x" * 43, "../../etc/passwd"])
 def test_a_cookie_that_makes_no_sense_is_nobody(site, stranger, value):
-    # with a jar of its own the test client would not send this one
+    # with its own cookie jar the test client would not send this cookie
     stranger.client = site.app.test_client(use_cookies=False)
     headers = {"Cookie": f"rkv_session={value}"}
     assert stranger.get("/api/v1/me", headers=headers).status_code == 401

@@ -1,4 +1,4 @@
-"""Who may sign up: everybody, nobody, or whoever has a one-time invitation; and what superusers see of invitations."""
+"""Sign-ups are open, closed, or by one-time invitation; superusers see the invitations."""
 
 import re
 
@@ -14,7 +14,7 @@ def sign_up(visitor, username="Dora", **more):
 
 @pytest.fixture
 def open_desk(open_site):
-    """A site with these settings, and a superuser of it in a browser."""
+    """Return a function that opens a site with given settings, and a superuser in a browser."""
 
     def open_desk(**settings):
         site = open_site(**settings)
@@ -30,7 +30,7 @@ def open_desk(open_site):
 
 
 def invite(root, note="For Dora", days="7"):
-    """A new invitation; its secret, as the page shows it once."""
+    """Create an invitation and return its secret, which the page shows once."""
     page = root.post("/admin/invitations", data={"note": note, "days": days})
     assert page.status_code == 200 and note in page.text
     return re.search(r"/invite/([\w-]{43})", page.text)[1]
@@ -46,7 +46,7 @@ def test_with_on_everybody_may(site):
 
 
 def test_with_off_nobody_may_and_the_sign_in_page_has_no_link(open_desk):
-    # the first superuser is set up all the same
+    # the first superuser is set up nevertheless
     site, root = open_desk(signups="off")
     secret = invite(root)
     stranger = site.visitor()
@@ -70,7 +70,7 @@ def test_an_invitation_makes_one_account_by_its_link(open_desk):
     moved = stranger.get(f"/invite/{secret}")
     assert moved.status_code == 303 and moved.location == "/signup" and secret not in moved.location
     assert "<form" in stranger.get("/signup").text
-    # what is wrong with the form does not use it up
+    # an error in the form does not use up the invitation
     weak = stranger.post("/signup", data={"username": "Dora", "password": "12345678"})
     assert weak.status_code == 422
     made = stranger.post("/signup", data={"username": "Dora", "password": PASSWORD})
@@ -107,7 +107,7 @@ def test_a_revoked_or_expired_invitation_opens_nothing(open_desk):
     assert answer.status_code == 303
     assert "revoked" in root.get(answer.location).text and statuses(root) == ["revoked"]
     assert sign_up(site.visitor(), invitation=revoked) == (410, "link_expired", None)
-    # neither revoked twice nor found
+    # already revoked, or unknown
     for number in ("1", "99"):
         assert root.post(f"/admin/invitations/{number}/revoke").status_code == 404
     house = site.app.extensions["realtime_kv"]

@@ -1,4 +1,4 @@
-"""API tokens over HTTP: made, listed and revoked by people, used by programs."""
+"""API tokens over HTTP: created, listed and revoked by people, used by programs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Waiting for an answer: it ends when the client has gone."""
+"""Waiting for an answer ends when the client has disconnected."""
 
 import socket
 import threading
@@ -53,7 +53,7 @@ def test_a_wait_ends_when_the_client_has_gone(app, pair):
         with pytest.raises(NotFound):
             house.wait(failed)
         with pytest.raises(Unavailable, match="cannot answer"):
-            # the client is there: it is the time that has run out
+            # the client is connected: the time has run out
             house.wait(never, seconds=house.LOOK_SECONDS * 2)
         theirs.close()
         with pytest.raises(Unavailable, match="has closed"):
@@ -93,7 +93,7 @@ def test_an_export_that_nobody_waits_for_any_more_counts_no_longer(app, begun):
         asked_for.append(export(*arguments))
         return asked_for[-1]
 
-    # how far an export has come is not seen from outside
+    # an export's progress is not visible from outside
     carrier.settle, carrier.export = slowly, watched
     others = [] if begun else [carrier._exporters.submit(lambda _: hold.wait(30), Client(n)) for n in range(2)]
     client = app.test_client()

@@ -1,4 +1,4 @@
-"""The service worker: what it keeps is there, and it is another one whenever one of its files has changed."""
+"""The service worker: every file that it caches exists, and a change to one of them gives a different worker."""
 
 import json
 import os
