@@ -5,7 +5,7 @@
    these calls the power still lasts for: at the last one the process is killed before it is executed. disk.py, which
    knows these records, derives the possible contents of the disk from the log afterwards.
 
-   The real calls go to the kernel directly. Mapped memory (SQLite's -shm) is not recorded: it does not survive a cut. */
+   The real calls go to the kernel directly. Mapped memory (SQLite's -shm) is not recorded: a cut destroys it. */
 
 #define _GNU_SOURCE
 #include <errno.h>
