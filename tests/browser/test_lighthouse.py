@@ -1,5 +1,5 @@
-"""Lighthouse, as a phone would see the pages: accessibility and best practices are judged here; its performance, which
-depends on how busy the machine is, is only told (`pytest -s`)."""
+"""Lighthouse, emulating a phone: accessibility and best practices are judged here; its performance, which
+depends on how busy the machine is, is only printed (`pytest -s`)."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def test_lighthouse_finds_nothing_wrong(make_person, server, tmp_path, path):
         f"--extra-headers={json.dumps({'Cookie': cookie} if cookie else {})}",
     ]
     environment = {**os.environ, "CHROME_PATH": find() or ""}
-    for _ in range(2):  # now and then its own Chromium does not come up
+    for _ in range(2):  # now and then its own Chromium does not start
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=180)
         if done.returncode == 0:
             break

@@ -15,7 +15,7 @@ VISITOR = b"V" * 32
 FORM = b"F" * 147
 # the superuser's session
 ADMIN = b"rks_" + b"A" * 43
-# an expendable user, replaced after any change to the account: name, session, and the ids of the user, of
+# an expendable user, replaced by a new one once the session has ended: name, session, and the ids of the user, of
 # this session, of another one and of an API token; a link that sets a new password; a sign-in that waits for a code
 NAME = b"pawn-NNNNNNN"
 PAWN = b"rks_" + b"P" * 43

@@ -121,7 +121,7 @@ def document(dice: Dice, known: Fields) -> bytes:
 
 
 def odd(dice: Dice) -> bytes:
-    """Return JSON, or nearly JSON, that is seldom expected."""
+    """Return JSON, or nearly JSON, seldom of the expected kind."""
     roll = dice.random()
     if roll < 0.98:
         return dice.one(ODD_JSON)

@@ -20,7 +20,7 @@ CODES = {
 ELEMENT = b"<fuzzed"
 HEADER = b"x-fuzzed"
 
-# people are told of the command `run.py`, and signed text may go on with `.py-`
+# `run.py` is the documented command, and a signed token may contain `.py-`
 _INSIDES = re.compile(
     rb'Traceback|File "|/realtime_kv/|site-packages|\b[A-Z][A-Za-z]*(?:Error|Exception)\b|(?<!run)\.py(?![\w-])'
     rb"|sqlite|sqlalchemy|msgspec|eventlet|[Ww]erkzeug|engineio|socketio\."

@@ -23,7 +23,7 @@ Judged = tuple[int, Counter[str]]
 
 
 class Target:
-    """The server's port, and the real values of the placeholders: the user, and the sessions met."""
+    """The server's port, and the real values of the placeholders: of the users, and of the long-polling sessions."""
 
     def __init__(self, house: House) -> None:
         self.port = house.server.port
@@ -32,7 +32,7 @@ class Target:
         self._pawn: dict[bytes, bytes] = {}
 
     def be_ready_for(self, case: Case) -> None:
-        """Make sure that the expendable user of this case exists."""
+        """Sign up a new expendable user if the case uses one and has none whose session goes on."""
         about_pawns = any(stand_in in data for data in case.inputs for stand_in in PAWNS)
         if about_pawns and not (self._pawn and self._people.lives(self._pawn)):
             self._pawn = self._people.pawn()
