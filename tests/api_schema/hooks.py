@@ -1,4 +1,4 @@
-"""Hooks for schemathesis: what a request that fits the OpenAPI document may still be refused for.
+"""Hooks for schemathesis: the reasons to refuse a request that fits the OpenAPI document.
 
 JSON Schema cannot express these rules; the document lists them in its description. Everything else that fits must be
 accepted.
@@ -24,7 +24,7 @@ BEYOND_JSON_SCHEMA = [
 
 @schemathesis.check
 def accepts_what_fits_the_document(ctx: Any, response: Any, case: Any) -> None:
-    """A request that fits is done, or refused for one of the rules above."""
+    """Check that a request that fits is executed, or refused for one of the rules above."""
     if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code not in {400, 413, 422}:
         return
     problem = response.json()

@@ -1,4 +1,4 @@
-"""One run of schemathesis, as a process of its own: it brings its own settings of hypothesis."""
+"""One run of schemathesis, in a separate process, because it brings its own hypothesis settings."""
 
 import os
 import subprocess
@@ -11,10 +11,10 @@ HOOKS = Path(__file__).with_name("hooks.py")
 
 
 def run(server: Server, examples: int, seed: int | None = None) -> "subprocess.CompletedProcess[str]":
-    """Requests that fit the document, and ones that do not, as a user of this server; 0 when nothing was wrong.
+    """Send requests that fit the document, and ones that do not, as a user of this server; code 0: nothing was wrong.
 
-    Not looked at: `/api/v1/stream`, which does not end; and whether calls without a token are refused, since the
-    session cookie is the second way to be known (`tests/matrix` looks at that).
+    Not checked: `/api/v1/stream`, which does not end; and whether calls without a token are refused, since the
+    session cookie is the second way to authenticate (`tests/matrix` checks that).
     """
     token = server.sign_up(fresh_name("schema")).token
     command = [
@@ -25,6 +25,6 @@ def run(server: Server, examples: int, seed: int | None = None) -> "subprocess.C
         *(("--seed", str(seed)) if seed is not None else ()),
     ]
     environ = {**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS)}
-    # it keeps what it found in the current folder
+    # it stores its findings in the current folder
     folder = server.data_dir.parent
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Tabs in a real browser. Whatever a tab's console complains about, and every violation of the CSP, fails the test."""
+"""Tabs in a real browser. Every complaint in a tab's console and every violation of the CSP fails the test."""
 
 import json
 import re
@@ -9,8 +9,8 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, R
 
 from tests.running import PASSWORD, Server
 
-# what Chromium itself says when a server cannot be reached, or has closed a poll's session meanwhile; fair only in a
-# test that takes the connection away
+# Chromium's own messages when a server cannot be reached, or has closed a poll's session meanwhile; acceptable only in
+# a test that takes the connection away
 OUTAGE = re.compile(
     r"WebSocket connection to|net::ERR_|status of 400 .*/socket\.io/.*transport=polling"
     r"|error occurred when fetching the script"
@@ -20,12 +20,12 @@ REPORT_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`))"""
 
 
-# a text box from the first moment to the last: for tests of what is typed, not of what it is typed into
+# always a text box: for tests about the typed text, not about the editor
 PLAIN_EDITOR = """if (location.protocol.startsWith("http")) localStorage.setItem("plain editor", "on")"""
 
 
 class Person:
-    """Somebody's browser: one cookie jar, and the tabs in it."""
+    """A user's browser: one cookie jar, and its tabs."""
 
     def __init__(self, context: BrowserContext, server: Server, username: str, *, plain: bool = True) -> None:
         self.context = context
@@ -39,7 +39,7 @@ class Person:
         context.on("page", self._listen)
 
     def sign_up(self) -> Self:
-        """By the JSON call, so that a test about something else is soon at it."""
+        """Sign up by the JSON call, so that a test about something else reaches its subject quickly."""
         self._enter("sign_up", 201)
         return self
 
@@ -48,7 +48,7 @@ class Person:
         return self
 
     def call(self, verb: str, **payload: Any) -> dict[str, Any]:
-        """A verb over HTTP, with this browser's cookie."""
+        """Call a verb over HTTP, with this browser's cookie."""
         answer = self.context.request.post(f"{self.server.url}/api/v1/{verb}", data=payload)
         assert answer.ok, answer.text()
         return answer.json() if answer.body() else {}
@@ -60,19 +60,19 @@ class Person:
         return self.call("get", key=key)["entry"]["value"]
 
     def open_tab(self, key: str | None = None) -> "Tab":
-        """The dashboard in a new tab, live."""
+        """Open the dashboard in a new tab, and wait until it is live."""
         tab = Tab(self, self.context.new_page())
         tab.page.goto(self.server.url + "/keys" + (f"?key={quote(key, safe='')}" if key is not None else ""))
         tab.is_live()
         if key is not None:
             expect(tab.page.locator("#detail-heading")).to_have_count(1)
         if self.expects_outage:
-            # what is loaded a little later must be there before the connection goes
+            # lazily loaded modules must be loaded before the connection goes
             expect(tab.page.locator("#main")).to_have_attribute("data-loaded", "all")
         return tab
 
     def go_offline(self) -> None:
-        """The network is gone for all tabs, once each has loaded what it loads a little later."""
+        """Take the network away from all tabs, once each has loaded its lazy modules."""
         for page in self.context.pages:
             dashboard = page.locator("main.desk")
             if dashboard.count():
@@ -101,7 +101,7 @@ class Person:
 
 
 class Held:
-    """What `page` asks for at addresses like `pattern` is not answered before `release()`."""
+    """Holds back the answers to requests of `page` for addresses that match `pattern`, until `release()`."""
 
     def __init__(self, page: Page, pattern: str) -> None:
         self._released = False
@@ -121,27 +121,27 @@ class Held:
 
 
 def resize(page: Page, width: int, height: int) -> None:
-    """To this size, all in its new place: what the scripts draw anew comes a frame after what the sheets do."""
+    """Resize, and wait for the final layout: scripts redraw one frame after the style sheets apply."""
     page.set_viewport_size({"width": width, "height": height})
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def sign_out(page: Page) -> None:
-    """By the menu that is behind one's name."""
+    """Sign out with the user menu."""
     page.bring_to_front()
     page.get_by_role("button", name="Signed in as").click()
     page.locator("#menu").get_by_role("button", name="Sign out").click()
 
 
 class Tab:
-    """The dashboard, as one uses it."""
+    """The dashboard, as a user operates it."""
 
     def __init__(self, person: Person, page: Page) -> None:
         self.person = person
         self.page = page
         self.state = page.locator("#conn")
-        self.value = page.locator("#value")  # to be read
-        self.editor = page.locator("#editor")  # to be edited
+        self.value = page.locator("#value")  # read-only view
+        self.editor = page.locator("#editor")  # editable
         self.note = page.locator("#editor-note")
         self.conflict = page.locator("#conflict")
         self.toasts = page.locator("#toasts")
@@ -157,7 +157,7 @@ class Tab:
         return self.row(prefix)
 
     def act(self, name: str, what: str) -> None:
-        """One of the actions of a key or folder."""
+        """Perform one of the actions of a key or folder."""
         self.look().row(name).hover()
         self.page.get_by_role("button", name=f"Actions for {name}", exact=True).click()
         self.page.get_by_role("menuitem", name=what).click()
@@ -172,7 +172,7 @@ class Tab:
         return self.page.get_by_role("button", name=name)
 
     def look(self) -> Self:
-        """To the front: a tab behind another one draws only now and then, and clicks there take seconds."""
+        """Bring the tab to the front: a background tab draws only now and then, and clicks there take seconds."""
         self.page.bring_to_front()
         return self
 
@@ -190,21 +190,21 @@ class Tab:
         self.save()
 
     def type_value(self, text: str, *, mode: str = "JSON") -> None:
-        """Into the editor, which is opened if it is not."""
+        """Type into the editor, and open it first if necessary."""
         self.look()
         expect(self.value.or_(self.editor)).to_be_visible()
         if self.value.is_visible():
             self.page.get_by_role("button", name="Edit", exact=True).click()
-            # the caret is placed with the focus: what is selected before would be let go
+            # the editor places the caret when it gets the focus, which drops an earlier selection
             expect(self.editor).to_be_focused()
         way = self.page.get_by_role("group", name="Write it as").get_by_role("button", name=mode)
         way.click()
-        # with it the text is written the other way, which would come between what `fill` selects and what it types
+        # the switch rewrites the text, which must not happen between the selecting and the typing of `fill`
         expect(way).to_have_attribute("aria-pressed", "true")
         self.editor.fill(text)
 
     def value_in_editor(self) -> Any:
-        """The value that the editor holds of the open key, which it is opened with."""
+        """Open the editor of the open key; return the value that it holds."""
         self.look().page.get_by_role("button", name="Edit", exact=True).click()
         text = self.editor.input_value()
         as_text = self.page.get_by_role("group", name="Write it as").get_by_role("button", name="Text")
@@ -217,7 +217,7 @@ class Tab:
         self.save()
 
     def is_saved(self) -> None:
-        """What is on its way to the server is not unsaved any more: "Done" alone does not say that it has arrived."""
+        """Check that a save has arrived. "Done" alone does not prove it: it also shows while the save is on its way."""
         expect(self.button("Done")).to_be_visible()
         expect(self.page.get_by_role("button", name=re.compile("^Save( |$)"))).to_be_visible()
 

@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """Starts servers for this test alone, with the given settings. They stop after the browsers have been closed."""
+    """Start servers for this test alone, with the given settings. They stop after the browsers have been closed."""
     servers: list[Server] = []
 
     def start(**settings: str) -> Server:
@@ -54,9 +54,9 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 def make_person(
     browser: Browser, server: Server, start_server: Callable[..., Server]
 ) -> Iterator[Callable[..., Person]]:
-    """Browsers of their own, each signed up unless told otherwise; none may complain.
+    """Make separate browsers, each signed up unless told otherwise; none may complain.
 
-    Closed before the servers of `start_server`: a page that loads a module lazily would complain otherwise.
+    They are closed before the servers of `start_server`: a page that loads a module lazily would complain otherwise.
     """
     people: list[Person] = []
 
@@ -82,13 +82,13 @@ def ada(make_person: Callable[..., Person]) -> Person:
 
 @pytest.fixture
 def tabs(ada: Person) -> tuple[Tab, Tab]:
-    """Two tabs of one person."""
+    """Two tabs of one user."""
     return ada.open_tab(), ada.open_tab()
 
 
 @pytest.fixture
 def own_server(start_server: Callable[..., Server]) -> Server:
-    """A server of the test's own, that may be taken away."""
+    """A server for this test alone, which may be killed."""
     return start_server()
 
 

@@ -1,6 +1,6 @@
-"""Strings that have got scripts into pages, made of what worked and where: over two hundred, all different.
+"""Over two hundred different strings that got scripts into pages, combined from known payloads and contexts.
 
-Each calls `pwned`, which nobody has defined: a page in which one of them runs complains.
+Each calls the undefined function `pwned`: a page in which one of them runs complains.
 """
 
 CALL = "pwned(1)"
@@ -45,7 +45,7 @@ _EVENTS = [
     "paste", "copy", "drag", "dragstart", "contextmenu", "securitypolicyviolation", "pageshow", "hashchange",
     "message",
 ]  # fmt: skip
-# out of where a string may stand in a page
+# ways out of the contexts in which a string may occur in a page
 _BREAKS = ["{}", '">{}', "'>{}", "</script>{}", "</title></textarea></style>{}", "-->{}", "]]>{}", '\\">{}']
 _EXPRESSIONS = [
     "{{{{{}}}}}",
@@ -99,10 +99,10 @@ _EXPRESSIONS = [
 
 
 def strings() -> list[str]:
-    """All of them; none with a control character, so that each can be a key."""
+    """Return all strings; none has a control character, so that each can be a key."""
     found = [shape.replace("{}", CALL) for shape in _TAGS]
     for number, shape in enumerate(_TAGS):
-        # each tag behind most of the breaks, another set for every tag
+        # each tag after most of the breaks, with a different set for every tag
         for offset in range(4):
             outer = _BREAKS[1 + (number + offset) % (len(_BREAKS) - 1)]
             found.append(outer.replace("{}", shape.replace("{}", CALL)))

@@ -35,7 +35,7 @@ def folder():
 
 
 def shoot(page: Page, name: str) -> None:
-    """Three pictures, each of a whole and settled page."""
+    """Take three pictures, each of a whole and settled page."""
     for kind, scheme, size in [("light", "light", DESK), ("dark", "dark", DESK), ("phone", "light", PHONE)]:
         page.emulate_media(color_scheme=scheme)
         resize(page, **size)

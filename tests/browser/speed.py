@@ -1,4 +1,4 @@
-"""How quick the list of keys is, in a real browser.
+"""Speed of the list of keys, measured in a real browser.
 
 `python -m tests.browser.speed` prints the figures.
 """
@@ -21,7 +21,7 @@ KEYS = 100_000
 BATCH = 125
 TEXTS = ["n", "no", "north", "north 7", "sensor-99", "zzz", "berlin/sensor-4", "21.5", "true"]
 
-# from the letter to the frame that shows what it found
+# time from a letter to the frame that shows its matches
 FILTER = """async (texts) => {
   const filter = document.getElementById("filter")
   const times = []
@@ -35,7 +35,7 @@ FILTER = """async (texts) => {
   return times
 }"""
 
-# a look through as many texts by the shortest loop there is, and the next frame: what the filter is compared with
+# baseline for the filter: the shortest possible loop over as many texts, and the next frame
 PLAIN = """async ({ texts, count }) => {
   const rows = Array.from({ length: count }, (_, i) => `berlin/sensor-${i % 97}/reading-${i} North ${i % 89}`)
   const times = []
@@ -54,7 +54,7 @@ WATCH_TASKS = """() => {
   new PerformanceObserver(note).observe({type: "longtask"})
 }"""
 
-# a timer that is set while a frame is drawn runs when it has been painted
+# a timer that is set while a frame is drawn runs after it has been painted
 WATCH_VALUES = """() => {
   window.painted = {}
   const cell = document.querySelector("[title='watched'] ~ .v")
@@ -69,7 +69,7 @@ PAINTED = """async (text) => {
 
 
 def fill(person: Person, keys: int = KEYS) -> None:
-    """Three levels of folders, small objects."""
+    """Write small objects in three levels of folders."""
     cities = ["berlin", "oslo", "lisbon", "quito", "perth"]
     for start in range(0, keys, BATCH):
         ops = [
@@ -84,7 +84,7 @@ def fill(person: Person, keys: int = KEYS) -> None:
 
 
 def filter_times(tab: Tab, rounds: int = 3) -> list[float]:
-    """Milliseconds for each letter, once the values have been made ready."""
+    """Return the milliseconds for each letter, once the values are ready for searching."""
     box = tab.page.get_by_label("Filter keys")
     box.fill("north")
     expect(tab.count).not_to_contain_text("searching", timeout=60_000)
@@ -94,12 +94,12 @@ def filter_times(tab: Tab, rounds: int = 3) -> list[float]:
 
 
 def plain_times(tab: Tab, rounds: int = 3) -> list[float]:
-    """Milliseconds for each letter, by a plain loop over as many texts in the same page."""
+    """Return the milliseconds for each letter, by a plain loop over as many texts in the same page."""
     return [taken for _ in range(rounds) for taken in tab.page.evaluate(PLAIN, {"texts": TEXTS, "count": KEYS})]
 
 
 def most_rows(tab: Tab) -> int:
-    """The most rows that the document ever holds, while one scrolls through the flat list."""
+    """Return the maximum number of rows in the document while scrolling through the flat list."""
     tab.click("List")
     rows = tab.page.locator("#list [role=row]")
     most = rows.count()
@@ -113,7 +113,7 @@ def most_rows(tab: Tab) -> int:
 
 
 def long_tasks(person: Person, tab: Tab, seconds: float = 5, rate: int = 1_000) -> list[float]:
-    """Milliseconds of each long task in the tab, while so many keys change a second."""
+    """Return the milliseconds of each long task in the tab, while `rate` keys change per second."""
     tab.click("List")
     tab.page.evaluate(WATCH_TASKS)
     ops = [{"op": "set", "key": f"berlin/sensor-00/reading-{i * 485}", "value": i} for i in range(50)]
@@ -128,7 +128,7 @@ def long_tasks(person: Person, tab: Tab, seconds: float = 5, rate: int = 1_000) 
 
 
 def paint_times(person: Person, tab: Tab, count: int = 40) -> list[float]:
-    """Milliseconds from a `set` in one tab to the frame of another that shows it."""
+    """Return the milliseconds from a `set` in one tab to the frame of another that shows it."""
     person.set("watched", "first")
     tab.look()
     expect(tab.value_of("watched")).to_have_text('"first"')
@@ -137,7 +137,7 @@ def paint_times(person: Person, tab: Tab, count: int = 40) -> list[float]:
     tab.look().page.evaluate(WATCH_VALUES)
     times = []
     for i in range(count):
-        # far from where rows are drawn less often
+        # far below the rate at which rows are drawn less often
         time.sleep(0.1)
         sent = sender.page.evaluate(
             "(i) => { const at = performance.timeOrigin + performance.now(); kv.set('watched', i); return at }", i

@@ -13,13 +13,13 @@ AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.m
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SIZES = {1280: 800, 390: 844, 320: 568}
 
-# what depends on the colours: everything else is the same in the dark
+# rules that depend on the colours: all others give the same result in the dark
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 
 
 def check(page: Page, what: str, *widths: int, dark: bool = True) -> None:
-    """Nothing, at these widths; in dark colours by what depends on them, at the widest and the narrowest."""
-    # with its styles
+    """Check that axe finds nothing at these widths; in the dark, colour rules only, at the widest and the narrowest."""
+    # wait for the styles
     page.wait_for_load_state()
     page.evaluate(AXE.read_text())
     widths = widths or tuple(SIZES)
@@ -35,7 +35,7 @@ def check(page: Page, what: str, *widths: int, dark: bool = True) -> None:
 
 
 def _found(page: Page, what: str, rules: dict[str, str | list[str]]) -> list[str]:
-    # colours are judged where they have come to rest
+    # judge the colours after all animations have ended
     page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null)))")
     found = page.evaluate("(rules) => axe.run({runOnly: rules, resultTypes: ['violations']})", rules)
     return [

@@ -1,4 +1,4 @@
-"""One's account in a real browser: with the keyboard alone, without JavaScript, and told at once in every other tab."""
+"""The account pages in a real browser: by keyboard alone, without JavaScript, and followed at once by other tabs."""
 
 import re
 import time
@@ -20,7 +20,7 @@ def sign_in(page: Page, person: Person, password: str = PASSWORD) -> None:
 
 
 def sign_up(page: Page, person: Person) -> list[str]:
-    """By the form; the recovery codes."""
+    """Sign up with the form; return the recovery codes."""
     page.goto(person.server.url + "/signup")
     page.get_by_label("Username").fill(person.username)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -36,7 +36,7 @@ def account(page: Page, person: Person, tab: str) -> None:
 
 
 def refusals_are_fair(person: Person) -> None:
-    """A form that is refused has a status that Chromium reports."""
+    """Accept the complaints about refused forms, whose status Chromium reports."""
     person.complaints = [text for text in person.complaints if not re.search(r"status of (401|410|422)", text)]
 
 
@@ -68,7 +68,7 @@ def test_the_recovery_codes_are_kept_as_a_file_and_by_the_clipboard(make_person,
 
 
 def test_a_whole_account_by_plain_forms(newcomer):
-    """Signing up, a second step, a token, recovery by a code, deletion and return."""
+    """Sign up, enable a second step, make a token, recover by a code, delete the account and return."""
     person, page = newcomer, newcomer.new_page()
     codes = sign_up(page, person)
 
@@ -203,7 +203,7 @@ def test_the_keyboard_is_enough_for_an_account(make_person, server):
     tab_to("Sign out")
     press("Enter")
     page.wait_for_url("**/signin")
-    # the storage of this browser is emptied; the theme says nothing of a user, and stays
+    # signing out clears the browser's storage; the theme says nothing about a user, and stays
     assert page.evaluate("localStorage.getItem('theme')") is None
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 

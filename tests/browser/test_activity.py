@@ -1,4 +1,4 @@
-"""Activity and the trash: everything that has happened can be seen, found, followed and had back."""
+"""Activity and the trash: everything that has happened can be seen, found, followed and restored."""
 
 import re
 
@@ -19,13 +19,13 @@ def test_activity_shows_what_happened_who_did_it_and_takes_it_back(tabs, ada):
     expect(rows.nth(0)).to_contain_text(re.compile("deleted.*app/banner.*Chrome on Linux.*API", re.DOTALL))
     expect(rows.nth(1)).to_contain_text("Created 5 keys")
     expect(rows.nth(2)).to_contain_text('created app/banner "hello"')
-    # what somebody has written over since cannot be taken back
+    # a write that was overwritten since cannot be undone
     expect(rows.nth(2).get_by_role("button", name="Undo")).to_have_count(0)
     # a bulk write is one row, which opens
     rows.nth(1).get_by_role("button", name="Created 5 keys").click()
     expect(rows.nth(1).locator(".ops li")).to_have_count(5)
     expect(rows.nth(1).locator(".ops li").nth(3)).to_contain_text("created devices/3 3")
-    # what others do comes in on top, but nothing moves under the pointer
+    # changes of others appear on top, but nothing moves under the pointer
     rows.nth(1).hover()
     there.create("new", "1")
     expect(page.get_by_role("button", name="1 new changes · show")).to_be_visible()
@@ -41,7 +41,7 @@ def test_activity_shows_what_happened_who_did_it_and_takes_it_back(tabs, ada):
     expect(rows.nth(0)).to_contain_text("Deleted 5 keys")
     expect(rows.nth(0)).to_contain_text("undo of 2")
     expect(rows.nth(0)).to_contain_text("this tab")
-    # and from there to the key's history, at that very change
+    # and from there to the key's history, at exactly that change
     rows.filter(has_text="deleted app/banner").get_by_role("link").click()
     expect(page).to_have_url(f"{ada.server.url}/keys?key=app%2Fbanner&tab=history&to=3")
 
@@ -83,7 +83,7 @@ def test_activity_pages_back_to_the_beginning(ada):
     expect(rows).to_have_count(250)
     expect(rows.last).to_contain_text("created k0 0")
     expect(page.get_by_text("Before this there was nothing.")).to_be_visible()
-    # a filter that few writes pass looks through the older ones by itself
+    # a filter that few writes pass searches the older ones by itself
     page.goto(f"{ada.server.url}/activity?q=created")
     expect(page.get_by_text("No change matches.")).to_be_visible()
     expect(page.get_by_text("Looked through 250 changes")).to_be_visible()
@@ -121,7 +121,7 @@ def test_deleted_keys_are_restored_from_the_trash_one_or_many(ada):
     page.locator(".list-foot").get_by_role("link", name="Trash").click()
     expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
     expect(page.locator(".past-head")).to_contain_text("Deleted keys stay here for 30 days.")
-    # live: what is deleted elsewhere is there at once
+    # live: keys deleted elsewhere appear at once
     ada.call("batch", ops=[{"op": "delete", "key": key} for key in keys])
     rows = page.locator(".bin-row:not(.bin-head)")
     expect(rows).to_have_count(4)

@@ -1,4 +1,4 @@
-"""The addresses at which a browser can use a server, without any setting but the one that says where to listen."""
+"""The addresses at which a browser can use a server, with no setting other than the listening address."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from realtime_kv.server import interfaces
 from tests.browser.browsing import Person
 from tests.running import DEADLINE, PASSWORD, Server, fresh_name
 
-# what Chromium says on a page of plain HTTP from another machine; nothing there depends on it
+# Chromium's message on a page of plain HTTP from another machine; nothing there depends on it
 UNTRUSTWORTHY = re.compile("Cross-Origin-Opener-Policy header has been ignored")
 
 
@@ -36,7 +36,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture
 def publish(serve: Callable[..., Server]) -> Iterator[Callable[..., str]]:
-    """Another port leads to the server, as one of a container does. It is closed after the browsers."""
+    """Forward another port to the server, as a container does. It is closed after the browsers."""
     cables: list[Cable] = []
 
     def start(**settings: str) -> str:
@@ -64,7 +64,7 @@ def visit(make_person: Callable[..., Person]) -> Iterator[Callable[[str], Page]]
 
 
 def sign_up_and_write(page: Page, url: str) -> None:
-    """By the plain form, then in the live dashboard: form, API and socket are the same origin."""
+    """Sign up by the plain form, then write in the live dashboard: form, API and socket have the same origin."""
     send_form(page, fresh_name("phone"))
     expect(page.locator(".codes")).to_be_visible()
     page.goto(f"{url}/keys")
@@ -87,7 +87,7 @@ def send_form(page: Page, name: str) -> None:
 
 
 def other_address() -> str:
-    """An address of this machine that is not the usual one; 127.0.0.2 is one on every Linux."""
+    """Return an address of this machine other than the usual one; 127.0.0.2 is one on every Linux."""
     return next((address for address in interfaces.addresses() if ":" not in address), "127.0.0.2")
 
 

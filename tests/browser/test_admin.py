@@ -1,4 +1,4 @@
-"""The superuser's pages in a real browser: by keyboard alone, without JavaScript, and for everybody's eyes."""
+"""The superuser's pages in a real browser: by keyboard alone, without JavaScript, and accessible to everybody."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.running import PASSWORD, Server, fresh_name
 
 @pytest.fixture
 def ada(office: Server):
-    """Somebody with keys, and a token for them."""
+    """A user with keys, and a token for them."""
     account = office.sign_up(fresh_name("ada"))
     account.http("batch", ops=[{"op": "set", "key": f"app/key-{n}", "value": {"n": n}} for n in range(3)])
     yield account
@@ -187,7 +187,7 @@ def test_diagnostics_move_live_until_they_are_paused(make_root, office, ada):
     before = int(tabs.inner_text())
     ada.open_tab()
     expect(tabs).to_have_text(str(before + 1))
-    # a line comes with the second row
+    # the line appears with the second measurement
     expect(page.locator("[data-figure=memory_bytes]")).to_have_attribute("d", re.compile("^M.*L"))
     page.get_by_role("button", name="Pause").click()
     expect(page.locator("#moving")).to_have_text("Paused")

@@ -11,12 +11,12 @@ from tests.browser.browsing import resize
 from tests.browser.test_accessibility import check
 from tests.test_snippets import KEYS, VALUE, snippets_of
 
-# what a watcher has said, once it has said something
+# the output of a watcher, once there is any
 TOLD = "async () => { while (!said.length) await new Promise((go) => setTimeout(go, 5)); return said }"
 
 
 def run(page, script):
-    """What a module says to the console; its import is written as a script can."""
+    """Return the console output of a module; its import is rewritten for a script."""
     body = re.sub(r'import \{ connect \} from (".*?")', r"const { connect } = await import(\1)", script)
     told = "async () => { const said = []; const console = { log: (...what) => said.push(...what) }\n"
     return page.evaluate(f"{told}{body}\nwindow.said = said; return JSON.stringify(said) }}")

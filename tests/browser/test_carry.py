@@ -1,4 +1,4 @@
-"""Taking one's data away and bringing it back, in a real browser."""
+"""Export and import of a user's data, in a real browser."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from tests.browser.test_accessibility import check
 
 
 def fair(person):
-    """A file that is refused has a status that Chromium reports."""
+    """Accept the complaints about refused files, whose status Chromium reports."""
     person.complaints = [text for text in person.complaints if not re.search(r"status of (400|409)", text)]
 
 

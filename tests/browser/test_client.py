@@ -1,4 +1,4 @@
-"""`/rkv.js`, as any page may use it: what went in comes out, by every door."""
+"""`/rkv.js`, as any page may use it: values come back unchanged, through every call and transport."""
 
 import json
 import math
@@ -32,7 +32,7 @@ def test_what_went_in_comes_out(ada, page):
     @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     @given(st.dictionaries(keys, values, min_size=1, max_size=5))
     def round_trip(entries):
-        # as text, so that Playwright's own idea of values is not what we test
+        # as text, so that Playwright's own conversion of values is not tested
         page.evaluate(
             "(text) => kv.batch(JSON.parse(text).map(([key, value]) => ({op: 'set', key, value})))",
             json.dumps(list(entries.items())),

@@ -1,4 +1,4 @@
-"""Tabs come back by themselves, and nothing is lost: not what others wrote meanwhile, not what was typed here."""
+"""Tabs reconnect by themselves, and nothing is lost: neither others' writes meanwhile nor the text typed here."""
 
 import re
 
@@ -38,7 +38,7 @@ def test_what_others_wrote_while_one_was_away_is_there_afterwards(ada, server):
     expect(tab.row("gone")).to_be_visible()
     ada.go_offline()
     tab.is_offline()
-    # set_offline is for this browser's pages: its HTTP calls go on
+    # set_offline affects this browser's pages only: its HTTP calls go on
     ada.set("a", 1)
     ada.call("delete", key="gone")
     ada.context.set_offline(False)
@@ -89,7 +89,7 @@ def test_after_a_restore_tabs_show_what_was_restored_and_nothing_else(make_perso
         expect(tab.row("later")).to_have_count(0)
         expect(tab.value_of("kept")).to_have_text("1")
         tab.is_live()
-    # and both go on from there
+    # and both continue from there
     there.write("kept", "3")
     expect(here.value_of("kept")).to_have_text("3")
 
@@ -110,7 +110,7 @@ def test_writes_under_way_when_the_server_is_killed_are_written_once(make_person
     expect(page.locator("#conn")).to_have_attribute("data-state", "live")
     page.evaluate("async () => { while (kv.pending.length) await new Promise((go) => setTimeout(go, 20)) }")
     acknowledged = page.evaluate("acknowledged")
-    # every one exactly once and in order: 40 writes to each key make version 40, the last value the last one asked for
+    # each exactly once and in order: 40 writes to each key make version 40, with the last value requested
     assert len(acknowledged) == 2000
     assert all(version == i // 50 + 1 for i, version in acknowledged)
     entries = {entry["key"]: entry for entry in ada.call("list")["entries"]}
@@ -126,7 +126,7 @@ def test_signing_out_in_one_tab_signs_the_other_out_and_keeps_what_was_typed(tab
     here.sign_out()
     here.page.wait_for_url("**/signin")
     dialog = there.page.get_by_role("dialog", name="You were signed out")
-    # not for everybody who looks at this screen
+    # the value is not shown to everybody who sees this screen
     expect(dialog).not_to_contain_text('"not saved yet"')
     dialog.get_by_role("button", name="Show it").click()
     expect(dialog).to_contain_text('"not saved yet"')
@@ -156,7 +156,7 @@ def test_a_tab_never_writes_into_the_space_of_who_signed_in_after(make_person):
     ada.context.set_offline(False)
     dialog = tab.page.get_by_role("dialog", name="You were signed out")
     expect(dialog).to_contain_text("Somebody else has signed in in this browser.")
-    # the first one may not have been acknowledged yet
+    # the first write may not have been acknowledged yet
     dialog.get_by_role("button", name=re.compile("^Show (it|them)$")).click()
     expect(dialog).to_contain_text('"of ada, not sent"')
     assert bob.call("list")["entries"] == []

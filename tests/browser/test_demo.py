@@ -30,7 +30,7 @@ def test_devices_that_are_cut_off_and_see_their_server_killed_miss_nothing(brows
     expect(page.locator(".server")).to_have_attribute("data-alive", "true", timeout=30_000)
     page.locator("[data-device='2']").get_by_role("button", name="Cut the cable").click()
     expect(page.locator("[data-device='2']")).to_have_attribute("data-state", "offline")
-    # the second device's unsaved edit meets the first one's
+    # the second device's unsaved edit conflicts with the first one's
     page.locator("#merge").click(timeout=60_000)
     check(page, "the demonstration")
     said = demo.stdout.readline()

@@ -1,4 +1,4 @@
-"""Get, set and delete by hand: what is typed is what is kept, and nobody's work is overwritten unseen."""
+"""Get, set and delete by hand: the typed value is the stored value, and nobody's work is overwritten unseen."""
 
 import json
 
@@ -25,7 +25,7 @@ def test_what_is_typed_is_what_is_kept(ada, key):
     here = ada.open_tab()
     here.create(key, json.dumps(value, ensure_ascii=False))
     expect(here.row(key)).to_have_count(1)
-    # it is shown before it is acknowledged
+    # the row appears before the write is acknowledged
     expect(here.row(key).locator(".unsent")).to_have_count(0)
     assert ada.get(key) == value
     there = ada.open_tab(key)
@@ -140,7 +140,7 @@ def test_a_key_deleted_while_it_was_being_edited(tabs, ada):
 
 
 def test_a_save_that_another_overtook_is_a_conflict_and_not_lost(ada):
-    """Offline both edit the same key: the later save must not win unseen."""
+    """Two offline edits of the same key: the later save must not win unseen."""
     ada.expects_outage = True
     ada.set("a", 1)
     tab = ada.open_tab("a")

@@ -1,4 +1,4 @@
-"""The browser's own EventSource on the stream: it comes back by itself to where it was."""
+"""The browser's own EventSource on the stream: it resumes by itself where it was."""
 
 import http.client
 import re
@@ -43,7 +43,7 @@ def test_it_goes_on_behind_a_server_that_was_killed(make_person, own_server):
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """Passes GETs on as a proxy does: 502 while nobody answers behind it."""
+    """Forwards GETs as a proxy does: 502 while the server behind it is down."""
 
     protocol_version = "HTTP/1.1"
     port = 0
@@ -72,7 +72,7 @@ class Proxy(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, format, *args):
-        """Nothing."""
+        """Log nothing."""
 
 
 def test_the_sample_of_the_docs_opens_it_anew_after_a_502_of_a_proxy(make_person, own_server):

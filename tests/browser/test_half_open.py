@@ -1,4 +1,4 @@
-"""A connection that is dead without a word is found out and replaced, whatever the browser believes."""
+"""A silently dead connection is detected and replaced, even if the browser believes that it is open."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,7 +76,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 @pytest.fixture
 def polling(tmp_path: Path) -> Iterator[Place]:
-    """Where no WebSocket gets through."""
+    """A server behind a relay that refuses every WebSocket."""
     place = Place(tmp_path, websocket=False)
     yield place
     place.close()
@@ -94,7 +94,7 @@ def test_a_dead_connection_is_replaced_once_the_tab_is_looked_at(make_person, pl
     for event, page in pages.items():
         target = "document" if event in ("visibilitychange", "resume") else "window"
         if event == "visibilitychange":
-            # it has been hidden
+            # pretend that it has been hidden
             page.evaluate(HIDE, True)
             page.evaluate(HIDE, False)
         else:
@@ -133,19 +133,19 @@ def test_ten_tabs_that_poll_leave_the_one_in_front_usable(make_person, polling):
     for _ in range(10):
         pages.append(ada.new_page())
         pages[-1].goto(f"{polling.relay.url}/api")
-        # a page's connection is the browser's, so what hidden ones hold the others lack
+        # connections belong to the whole browser, so hidden pages that hold some take them from the others
         pages[-1].evaluate(CONNECT)
         for page in pages[:-1]:
             page.evaluate(HIDE, True)
     *behind, front = pages
     assert front.evaluate("kv.set('a', 1).then(({ version }) => [version, kv.transport])") == [1, "polling"]
     assert ada.get("a") == 1
-    # those behind say that something may be missing
+    # hidden ones say that something may be missing
     assert behind[0].evaluate("[kv.state, kv.get('a') ?? null]") == ["catching up", None]
-    # one that is shown is soon live, and knows what has happened meanwhile
+    # a page that is shown is soon live, and knows of the writes made meanwhile
     front.evaluate(HIDE, True)
     behind[0].evaluate(HIDE, False)
     assert behind[0].evaluate(SEEN) == 1
-    # and one that is hidden still writes and asks
+    # and a hidden page still writes and asks
     assert behind[1].evaluate("kv.set('b', 2).then(({ version }) => version)") == 1
     assert behind[2].evaluate(FETCHED) == 2

@@ -1,4 +1,4 @@
-"""The history of a key: every version, what it changed, the difference of any two, and back to any of them."""
+"""The history of a key: every version, its changes, the difference of any two, and the restoring of any of them."""
 
 import re
 
@@ -23,7 +23,7 @@ def test_each_version_says_what_it_changed_and_can_be_restored(tabs, ada):
     # the last two are compared
     difference = page.get_by_role("region", name="What changed from revision 1 to 2")
     expect(difference).to_contain_text('Removed: "on": false')
-    # what is written elsewhere is there at once
+    # writes from elsewhere appear at once
     there.write("app", "1")
     here.look()
     expect(rows).to_have_count(3)
@@ -51,7 +51,7 @@ def test_any_two_versions_are_compared_and_have_an_address(ada):
     expect(difference).to_contain_text("Removed: two")
     rows.nth(0).get_by_role("link").click()
     expect(page).to_have_url(re.compile(r"tab=history&to=4$"))
-    # a text beside a number is told from it by its quotes
+    # quotes distinguish a text from a number beside it
     expect(difference).to_contain_text('Removed: "one\\n2\\nthree"')
     page.keyboard.press("[")
     expect(page).to_have_url(re.compile(r"to=3$"))
@@ -86,7 +86,7 @@ def test_a_long_history_comes_in_pages_and_any_version_of_it_by_its_address(ada)
     rows = history(tab, "a", "&to=3")
     expect(rows).to_have_count(25)
     expect(tab.page.get_by_role("region", name="What changed from revision 2 to 3")).to_contain_text("Added: value 2")
-    # what the oldest one shown has replaced is known all the same
+    # the value that the oldest shown version replaced is known as well
     history(tab, "a", "&to=36")
     expect(tab.page.get_by_role("region", name="What changed from revision 35 to 36")).to_contain_text("value 34")
     tab.click("Show older")

@@ -15,11 +15,11 @@ from tests.running import DEADLINE, PASSWORD
 
 STRINGS = strings()
 AT_ONCE = 100
-# what a token may be called: up to 64 characters, and no line ends
+# strings that are allowed as names of tokens: up to 64 characters, and no line ends
 NAMES = [text for text in STRINGS if len(text) <= 64 and not set(text) & set("\x85\u2028")]
 
 
-# to a key by its address, without loading the page anew
+# to a key by its address, without reloading the page
 GO = """(key) => {
   history.pushState(null, "", "/keys?key=" + encodeURIComponent(key))
   dispatchEvent(new PopStateEvent("popstate"))
@@ -28,7 +28,7 @@ GO = """(key) => {
 
 @pytest.fixture
 def make_mallory(make_person) -> Callable[..., Person]:
-    """Somebody whose every key and value is hostile."""
+    """Make a user whose every key and value is hostile."""
 
     def make(**more) -> Person:
         mallory = make_person("mallory", **more)
@@ -65,7 +65,7 @@ def test_none_of_them_is_a_user_name(server):
 
 
 def test_on_the_pages_of_an_account(make_mallory, server):
-    """Token names, and what a program called itself when it signed in."""
+    """Test names of tokens, and names of programs that signed in."""
     mallory = make_mallory()
     agents = [text for text in STRINGS if text.isascii()]
     for text in agents[:40]:
@@ -118,6 +118,6 @@ def test_on_a_superusers_pages(make_mallory, make_root, office):
 
 
 def assert_nothing_ran(page: Page) -> None:
-    """The console is watched all the time; here, what can be seen of an element that was let in."""
+    """Check for visible traces of injected elements; the console is watched all the time."""
     assert page.locator("iframe, object, embed, marquee, base, math").count() == 0
     assert page.locator("[onerror], [onload], [onclick], [onfocus]").count() == 0

@@ -1,4 +1,4 @@
-"""Everything that matters, by the keyboard alone: from signing up to signing out, nobody touches a mouse."""
+"""Everything important by the keyboard alone: from signing up to signing out, without a mouse."""
 
 import json
 
@@ -109,7 +109,7 @@ def test_no_letter_is_lost_on_the_way_to_a_new_key(make_person):
     page.goto(person.server.url + "/keys")
     expect(page.locator("#list [role=row]")).to_have_count(1)
     page.keyboard.press("n")
-    # `p` pauses and `e` edits where nobody types
+    # outside of fields `p` pauses and `e` edits
     page.keyboard.type("profile/themes")
     page.keyboard.press("Backspace")
     parts.release()

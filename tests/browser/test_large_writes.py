@@ -1,4 +1,4 @@
-"""Writes that fit no message: refused at once or split, and never sent for ever."""
+"""Writes that fit no message: refused at once or split, and never retried forever."""
 
 from playwright.sync_api import expect
 

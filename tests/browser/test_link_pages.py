@@ -1,4 +1,4 @@
-"""What a link leads to, in a real browser: the secret leaves the address at once, and axe finds nothing."""
+"""The target pages of links, in a real browser: the secret leaves the address at once, and axe finds nothing."""
 
 import secrets
 import time
@@ -18,7 +18,7 @@ from tests.running import PASSWORD, Server
 
 @pytest.fixture
 def post(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str]]]:
-    """A server that could send mail, and the secrets of links that are on their way."""
+    """A server with mail configured, and the secrets of links under way."""
     house = create_app(Config(data_dir=tmp_path)).extensions["realtime_kv"]
     house.runtime.wait(house.accounts.administration.create_user(CLI, "ada", password=PASSWORD))
 
@@ -32,7 +32,7 @@ def post(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str]]]:
 
     made = house.runtime.wait(house.store.writer.run(make))
     house.stop()
-    # nobody listens there: no mail is sent in these tests
+    # nothing listens on this port: no mail is sent in these tests
     server = Server(tmp_path, RKV_SMTP_URL="smtp://127.0.0.1:1", RKV_MAIL_FROM="kv@example.org").start()
     # the start has made an address for the first superuser
     while not (address := next((line for line in server.output if "/setup/" in line), None)):

@@ -42,7 +42,7 @@ def test_folders_open_and_close_by_keyboard_and_pointer_and_stay_so(ada, tab):
     for name, value in {"level": "2", "posinset": "2", "setsize": "3", "expanded": "true"}.items():
         expect(flags).to_have_attribute(f"aria-{name}", value)
     expect(flags.locator(".v")).to_have_text(re.compile("^2"))
-    # a tab stop of its own, and from there by arrows
+    # the list is one tab stop; the arrows go on from there
     page.locator("#pause").focus()
     press("Tab")
     expect(focused).to_have_attribute("aria-rowindex", "1")
@@ -64,7 +64,7 @@ def test_folders_open_and_close_by_keyboard_and_pointer_and_stay_so(ada, tab):
     expect(tab.rows).to_have_count(6)
     page.reload()
     expect(tab.rows).to_have_text(["app/", "banner", "flags/", "rate", "devices/", "readme"])
-    # a folder of its own, and the way back
+    # a folder shown by itself, and the way back
     tab.folder("app/flags/").press("Enter")
     expect(page).to_have_url(re.compile(r"prefix=app%2Fflags%2F"))
     expect(tab.rows).to_have_text(["checkout", "search"])
@@ -107,7 +107,7 @@ def test_the_filter_looks_at_keys_and_values_and_marks_what_it_finds(ada, tab):
     expect(tab.value_of("devices/berlin").locator("mark")).to_have_text("Green")
     expect(tab.count).to_have_text("1 match of 6 keys")
     expect(page).to_have_url(re.compile("q=GREEN"))
-    # it follows what is written
+    # the filter follows new writes
     ada.set("app/rate", "no longer green")
     expect(tab.rows).to_have_text(["app/", "rate", "devices/", "berlin"])
     ada.set("devices/berlin", 0)
@@ -165,7 +165,7 @@ def test_many_are_ticked_by_keyboard_deleted_and_brought_back_as_one(ada, tab):
     expect(selected).to_have_text("1 selected")
     expect(tab.row("app/banner")).to_have_attribute("aria-selected", "true")
     press("Shift+ArrowDown")
-    # a folder stands for all that is in it
+    # a folder counts as all keys in it
     expect(selected).to_have_text("3 selected")
     press("Shift+ArrowUp")
     expect(selected).to_have_text("1 selected")
@@ -183,7 +183,7 @@ def test_many_are_ticked_by_keyboard_deleted_and_brought_back_as_one(ada, tab):
     tab.button("Undo").click()
     expect(tab.rows).to_have_count(9)
     assert ada.get("app/flags/checkout") is True
-    # a folder without ticks, and what the filter hides is left alone
+    # a folder without ticks; keys that the filter hides are left alone
     page.get_by_label("Filter keys").fill("search")
     tab.folder("app/flags/").press("Delete")
     expect(page.get_by_text("No keys or values match search")).to_be_visible()
@@ -202,7 +202,7 @@ def test_the_bar_of_what_is_ticked_takes_the_focus_from_nobody(ada):
     tab.row("readme").focus()
     page.keyboard.press("x")
     expect(tab.row("readme")).to_have_attribute("aria-selected", "true")
-    # further, before the bar's module is there
+    # move the focus on before the bar's module has loaded
     page.keyboard.press("Tab")
     trash = page.get_by_role("region", name="Key list").get_by_role("link", name="Trash")
     expect(trash).to_be_focused()
@@ -284,7 +284,7 @@ def test_the_list_stands_still_while_it_is_paused(ada, tab):
     expect(page.locator("#resume")).to_have_text("Paused · 2 changes waiting")
     expect(tab.value_of("app/rate")).to_have_text("250")
     expect(tab.row("app/new")).to_have_count(0)
-    # what one does oneself shows
+    # this tab's own writes are shown
     tab.create("mine", "1")
     expect(tab.row("mine")).to_be_visible()
     expect(tab.row("app/new")).to_have_count(0)
@@ -330,7 +330,7 @@ def test_a_finger_that_stays_ticks(make_person):
     ada = make_person("ada", viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
     fill(ada)
     tab = ada.open_tab()
-    # whatever stands in the filter, the page is as wide as the screen
+    # with any text in the filter, the page is as wide as the screen
     tab.page.get_by_label("Filter keys").fill("x" * 200)
     expect(tab.page.get_by_text("No keys or values match")).to_be_visible()
     assert tab.page.evaluate("document.documentElement.scrollWidth") == 390

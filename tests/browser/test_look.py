@@ -1,4 +1,4 @@
-"""What opens, stands where it belongs, and what comes up moves nothing that one looks at."""
+"""Layout: elements open in the right place, and notices that appear move nothing that the user looks at."""
 
 import re
 
@@ -96,7 +96,7 @@ def test_what_happened_does_not_move_when_the_connection_goes(make_person):
         before = box(row)["y"]
         ada.go_offline()
         tab.is_offline()
-        # where one sees it without scrolling
+        # visible without scrolling
         expect(tab.page.locator(".past-page > .offline")).to_be_in_viewport(ratio=1)
         assert box(row)["y"] == before, width
         ada.context.set_offline(False)

@@ -1,4 +1,4 @@
-"""The server is replaced by another version while a tab is open: two real copies of the program, which differ."""
+"""The server is replaced by another version while a tab is open: two real, different copies of the program."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from tests.browser.test_accessibility import check
 from tests.browser.test_offline import KEPT
 from tests.running import ROOT, Server
 
-# a request whose query is `held` is not answered while there is a file of that name beside this one
+# a request whose query is `held` is not answered while a file of that name exists beside this one
 LAUNCHER = """import os, sys, warnings
 from pathlib import Path
 
@@ -35,7 +35,7 @@ headers.everywhere = holding
 sys.exit(main(sys.argv[1:]))
 """
 
-# whether another worker has taken over within a second, in which nothing else would keep it from that
+# whether another worker takes over within a second in which nothing else prevents that
 TAKEN_OVER = """() => new Promise((done) => {
   navigator.serviceWorker.addEventListener("controllerchange", () => done(true), { once: true })
   setTimeout(() => done(false), 1_000)
@@ -55,7 +55,7 @@ class Program:
         self.server = Server(folder / "data", launcher=launcher, PYTHONPATH=str(folder)).start()
 
     def upgrade(self) -> None:
-        """Another version in its place: a module that is loaded late needs what an early one has only now."""
+        """Install another version: a module that is loaded late needs an export that an early one has only now."""
         self.server.kill()
         scripts = self.folder / "static" / "js" / "dashboard"
         pieces, activity = scripts / "shared" / "pieces.js", scripts / "past" / "activity.js"
@@ -125,7 +125,7 @@ def test_with_the_service_worker_an_open_page_goes_on_with_the_files_of_its_vers
     other.look().page.get_by_role("link", name="Activity").click()
     expect(other.page.locator("html")).to_have_attribute("data-activity", "Version 2")
     # a reload is all that the first one needs
-    # the worker waits up to 30 s for a file that a busy server owes it
+    # the worker waits up to 30 s for a file from a busy server
     tab.look().page.reload(timeout=90_000)
     expect(tab.page.locator("html")).to_have_attribute("data-activity", "Version 2")
 

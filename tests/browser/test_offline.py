@@ -1,4 +1,4 @@
-"""Without a network the dashboard opens and keeps what is saved there; nothing is sent twice, or over others."""
+"""Without a network the dashboard opens and keeps saves; no write is sent twice, or overwrites another user's."""
 
 import re
 
@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests.browser.browsing import Person, Tab
 from tests.running import PASSWORD
 
-# everything that is to be there without a network is there
+# waits until everything needed without a network is stored
 KEPT = """async (revision) => {
   const late = new Promise((_, no) => setTimeout(() => no(new Error("there is no worker")), 20_000))
   await Promise.race([navigator.serviceWorker.ready, late])
@@ -60,7 +60,7 @@ def test_the_page_opens_without_a_network_and_sends_later_what_was_saved_there(a
     expect(tab.button("Queued")).to_be_visible()
     tab.create("c", '"new"')
     tab.page.evaluate(WAITING, 2)
-    # no question is asked: nothing would be lost
+    # there is no confirmation: nothing would be lost
     tab.page.reload()
     tab.is_offline()
     expect(tab.page.locator("#unsent")).to_have_text("2 unsent changes")
@@ -90,12 +90,12 @@ def test_what_others_changed_meanwhile_is_a_conflict_and_never_overwritten(ada):
     tab.write("a", '"mine"')
     tab.write("b", '"also mine"')
     tab.page.evaluate(WAITING, 2)
-    # set_offline is for this browser's pages: its HTTP calls go on
+    # set_offline affects this browser's pages only: its HTTP calls go on
     ada.set("a", "theirs")
     ada.set("b", "also theirs")
     tab.page.goto(ada.server.url + "/keys?key=a")
     tab.is_offline()
-    # a text is edited as one
+    # a text is edited as text
     expect(tab.editor).to_have_value("mine")
     ada.context.set_offline(False)
     tab.is_live()
@@ -149,7 +149,7 @@ def test_what_is_kept_and_is_not_sound_is_thrown_away(make_person, own_server):
     tab.is_live()
     expect(tab.count).to_have_text("5 keys")
     tab.page.evaluate(KEPT, 1)
-    # what is sound, but not what the server holds, is found out and healed
+    # a stored state that is consistent but differs from the server's is detected and healed
     tab.page.evaluate("""async () => {
       const asked = (request) => new Promise((done) => (request.onsuccess = () => done(request.result)))
       const db = await asked(indexedDB.open("realtime_kv"))
@@ -202,7 +202,7 @@ def test_caches_that_fail_while_the_browser_clears_them_are_no_complaint(make_pe
     ada.call("sign_out")
     expect(page.locator("#signed-out")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("data-failed", "yes")
-    # after which a complaint would have been heard
+    # a complaint would have been reported by then
     page.evaluate("new Promise((done) => setTimeout(done))")
 
 
@@ -239,7 +239,7 @@ def test_what_a_lost_connection_needs_is_there_without_a_service_worker(make_per
     person.set("a", 1)
     person.call("sign_out")
     tab = sign_in_for_once(person)
-    # of what a first visit loads nothing is needed again
+    # the files that a first visit loads are not needed again
     person.go_offline()
     tab.is_offline()
     expect(tab.page.locator(".offline")).to_contain_text("This is how it was at")
@@ -268,14 +268,14 @@ def test_what_an_earlier_session_kept_is_sent_and_goes_where_one_does_not_stay_s
     tab.write("a", "2")
     tab.page.evaluate(WAITING, 1)
     tab.page.close()
-    # the session is over, and nobody has told this browser
+    # the session is over, and this browser was not told
     ada.context.clear_cookies()
     ada.context.set_offline(False)
     again = sign_in_for_once(ada)
     expect(again.value_of("a")).to_have_text("2")
     again.page.wait_for_function(NOTHING_KEPT)
     assert ada.get("a") == 2
-    # and where it was somebody else's
+    # and the same when the stored data is another user's
     again.sign_out()
     again.page.wait_for_url("**/signin")
     ada.sign_in()
@@ -301,13 +301,13 @@ def test_somebody_elses_cookie_empties_what_was_kept_and_writes_nothing_for_them
     ada.context.clear_cookies()
     ada.context.add_cookies(bob.context.cookies())
     ada.context.set_offline(False)
-    # the page is the network's, so it is bob's
+    # the page comes from the network, so it is bob's
     tab.page.goto(ada.server.url + "/keys")
     tab.is_live()
     expect(tab.count).to_have_text("0 keys")
     tab.page.evaluate(KEPT, 0)
     assert bob.call("list")["entries"] == []
-    # what she had saved waits for her
+    # her saves wait for her
     tab.page.evaluate(WAITING, 1)
     tab.page.close()
     ada.context.clear_cookies()
@@ -333,7 +333,7 @@ def test_what_was_saved_offline_is_sent_after_the_session_was_ended_elsewhere(ma
     ada.context.set_offline(False)
     dialog = tab.page.get_by_role("dialog", name="You were signed out")
     expect(dialog).to_contain_text("They are sent when you sign in again.")
-    # its values are gone, what waits is not
+    # its values are gone, the waiting writes are not
     entries = """async () => {
       const asked = (request) => new Promise((done) => (request.onsuccess = () => done(request.result)))
       const db = await asked(indexedDB.open("realtime_kv"))
@@ -401,7 +401,7 @@ def test_a_network_that_is_back_before_the_connection_has_begun_is_no_second_con
 def test_a_full_disk_and_a_newer_version_do_not_stand_in_the_way(ada):
     tab = ada.open_tab()
     tab.page.evaluate(KEPT, 0)
-    # the files of one version stay together: a page of some of them and some newer ones would not run
+    # the files of one version stay together: a page with some of them and some newer ones would not run
     held = tab.page.evaluate("""async () => {
       const name = (await caches.keys()).find((name) => name !== "realtime_kv pages")
       const cache = await caches.open(name)

@@ -31,7 +31,7 @@ def test_reloading_the_recovery_codes_leads_to_where_new_ones_are_made(make_pers
     codes = page.locator("#codes").inner_text()
     page.reload()
     expect(page.get_by_role("status").first).to_contain_text("make new codes below")
-    # those that were shown last still count
+    # the codes shown last still count
     answer = person.context.request.post(
         f"{person.server.url}/api/v1/recover",
         data={"username": person.username, "code": codes.split()[0], "new_password": PASSWORD + "!"},

@@ -1,4 +1,4 @@
-"""The open key: read first, edited in an editor worth the name, merged when two have written; and its pane."""
+"""The open key: shown for reading, edited in a code editor, merged after concurrent edits; and its pane."""
 
 import json
 import re
@@ -14,7 +14,7 @@ FLAGS = {"checkout": True, "beta": ["ada"], "rollout": 0.25, "note": None}
 
 @pytest.fixture
 def coder(make_person):
-    """Somebody who has not asked for a plain editor."""
+    """A user who has not asked for a plain editor."""
     return make_person("coder", plain=False)
 
 
@@ -23,7 +23,7 @@ def code_of(tab: Tab):
 
 
 def write_code(tab: Tab, text: str) -> None:
-    """As one types or pastes over everything; `fill` goes by commands that leave styles behind."""
+    """Replace the text as typing or pasting does; `fill` uses commands that leave styles behind."""
     code_of(tab).focus()
     tab.page.keyboard.press("Control+a")
     tab.page.keyboard.insert_text(text)
@@ -60,7 +60,7 @@ def test_texts_are_shown_and_edited_as_they_are(ada):
     assert ada.get("note") == 'three\n"lines"\n'
     tab.page.get_by_role("group", name="Write it as").get_by_role("button", name="JSON").click()
     expect(tab.editor).to_have_value('"three\\n\\"lines\\"\\n"')
-    # what a text box would quietly change is edited as JSON
+    # a text that a text box would quietly change is edited as JSON
     tab.open("raw")
     tab.page.keyboard.press("e")
     expect(tab.editor).to_have_value('"a\\r\\nb"')
@@ -90,7 +90,7 @@ def test_the_editor_in_colours(coder):
     expect(code).to_have_attribute("aria-multiline", "true")
     colour = "(element) => getComputedStyle(element).color"
     assert code.get_by_text('"checkout"').evaluate(colour) == "rgb(11, 90, 134)"
-    # where one begins to read
+    # the caret stands at the beginning
     tab.page.keyboard.type("x")
     expect(tab.note).to_contain_text("Line 1, column 1:")
     expect(code).to_have_attribute("aria-invalid", "true")
@@ -98,11 +98,11 @@ def test_the_editor_in_colours(coder):
     tab.page.keyboard.press("Control+z")
     expect(tab.note).to_contain_text("Valid JSON")
     expect(tab.button("Done")).to_be_visible()
-    # what is wrong may be gone with its place
+    # the place of an error may be gone in the next text
     for text in ("[1, x]", "{", '{"a"\n: x}', "1"):
         write_code(tab, text)
         expect(tab.note).to_contain_text("Valid JSON" if text == "1" else "Line ")
-    # pretty or compact, what is pasted is the value
+    # pretty or compact, the pasted text is the value
     write_code(tab, '{"a": [1,\n2]}')
     tab.click("Format")
     expect(tab.page.locator("code-editor .cm-line")).to_have_text(["{", '"a": [', "1,", "2", "]", "}"])
@@ -150,18 +150,18 @@ def test_changes_that_do_not_touch_the_same_place_are_merged(tabs, ada):
     here.click("Merge both")
     expect(here.conflict).to_have_count(0)
     assert json.loads(here.editor.input_value()) == {**FLAGS, "checkout": False, "beta": ["ada", "grace"]}
-    assert ada.get("app/flags")["checkout"] is True  # one looks at it first
+    assert ada.get("app/flags")["checkout"] is True  # a merge is not saved by itself
     here.save()
     here.is_saved()
     assert ada.get("app/flags") == {**FLAGS, "checkout": False, "beta": ["ada", "grace"]}
-    # the same place: nothing to put together
+    # the same place: no merge is possible
     here.type_value('{"checkout": 1}')
     there.look().type_value('{"checkout": 2}')
     there.save()
     here.look()
     expect(here.conflict).to_be_visible()
     expect(here.button("Merge both")).to_have_count(0)
-    # they come to say what is here: nothing is asked
+    # both now have the same value: no question is asked
     there.look().type_value('{"checkout": 1}')
     there.save()
     here.look()
@@ -228,7 +228,7 @@ def test_a_new_key_begins_in_its_folder_with_the_kind_that_one_wants(ada):
         key.press("End")
         key.press_sequentially(name)
         tab.page.get_by_role("radio", name=kind, exact=True).check(force=True)
-        # another kind is written into another field
+        # another kind has another field
         expect(tab.editor).to_have_attribute("aria-label", label)
         if text is not None:
             tab.editor.fill(text)

@@ -18,7 +18,7 @@ DEFAULT = "http://127.0.0.1:5000"
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """The example as it is, but for the address of the server."""
+    """The example, unchanged except for the address of the server."""
 
     keeper = ""
 
@@ -31,11 +31,11 @@ class Handler(SimpleHTTPRequestHandler):
         self.wfile.write(page)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 class Elsewhere:
-    """Pages on a port of their own."""
+    """Pages on a separate port."""
 
     def __init__(self) -> None:
         self.handler = type("AHandler", (Handler,), {})
@@ -76,7 +76,7 @@ def keeper(allowed: Elsewhere, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 class Visit:
-    """The example, as one uses it."""
+    """The example, as a user operates it."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
@@ -116,7 +116,7 @@ def test_users_of_a_page_elsewhere_sign_up_there_and_see_their_keys_live_in_all_
     phone.set("animal", "cat")
     for tab in (laptop, phone):
         expect(tab.keys).to_have_text(["animal: cat", "colour: <b>red</b>"])
-    # no cookie has been set for anybody
+    # no cookie was set
     assert visitor.context.cookies() == []
     laptop.page.get_by_role("button", name="Sign out").click()
     expect(laptop.said).to_have_text("You are signed out.")
@@ -164,7 +164,7 @@ def test_a_page_from_anywhere_else_gets_nowhere(
     name = fresh_name("elsewhere")
     visit.enter(name, "Sign up")
     expect(visit.said).to_contain_text("cannot be reached from here")
-    # and not even with a token that is good
+    # and not even with a valid token
     token = keeper.sign_up(fresh_name("owner")).token
     state = visit.page.evaluate(
         """async ([server, token]) => {
@@ -175,7 +175,7 @@ def test_a_page_from_anywhere_else_gets_nowhere(
         [keeper.url, token],
     )
     assert state == "offline"
-    # nor does it wait for ever: it says what would let it in
+    # it does not wait forever either: it names the setting that would let it in
     refusal = visit.page.evaluate(
         """async ([server, token]) => {
           const { connect } = await import(`${server}/rkv.js`)

@@ -1,4 +1,4 @@
-"""Signing up, in and out, with JavaScript and without; the keyboard alone; and what a first visit loads."""
+"""Signing up, in and out, with JavaScript and without; by keyboard alone; and the size of a first visit."""
 
 import gzip
 import math
@@ -129,7 +129,7 @@ def test_the_theme_is_chosen_once_for_all_tabs(tabs):
     assert there.page.evaluate(background) == "rgb(14, 20, 18)"
 
 
-# keeps when the page first showed that it is live, and what there is; what it loads after that is for later
+# records when the page first showed that it is live, with its content; files loaded after that are not needed at first
 NOTE_LIVE = """new MutationObserver((_, observer) => {
   if (!document.querySelector('#conn[data-state="live"]') || !document.querySelector("#start, [role=row]")) return
   window.liveAt = Date.now()
@@ -166,7 +166,7 @@ def test_a_first_visit_loads_less_than_60_kb_of_javascript_15_of_css_and_nothing
 
 
 def weights(answers, kind):
-    """What the answers of this kind weigh, compressed, by their addresses."""
+    """Return the compressed sizes of the answers of this kind, by their addresses."""
     ours = [answer for answer in answers if kind in answer.headers.get("content-type", "")]
     return {answer.url: len(gzip.compress(answer.body(), 6)) for answer in ours}
 
@@ -229,7 +229,7 @@ def test_a_page_without_a_list_that_is_opened_first_loads_the_rest_too(ada, path
     page.goto(ada.server.url + path)
     expect(page.locator("#main")).to_have_attribute("data-loaded", "all")
     expect(page.locator("#update")).to_be_empty()
-    # and the list is ready once it is there
+    # and the list is ready once it is shown
     page.get_by_role("link", name="Keys", exact=True).click()
     divider = page.get_by_role("separator", name="Width of the key list")
     expect(divider).to_have_attribute("aria-valuenow", re.compile(r"\d"))

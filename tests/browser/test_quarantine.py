@@ -1,4 +1,4 @@
-"""A write that ends the connection whenever it is sent is kept aside, and later writes go on."""
+"""A write that ends every connection on which it is sent is set aside, and later writes go on."""
 
 import socket
 import threading
@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.browsing import Tab
 
-MOST = 30_000  # bytes that come together
+MOST = 30_000  # bytes in one piece
 
 
 class Strict:
@@ -71,7 +71,7 @@ def test_a_write_that_ends_every_connection_is_quarantined_and_can_be_sent_again
     assert tab.page.evaluate("kv.retry(kv.quarantined[0].payload.op_id).then(({ version }) => version)") == 1
     assert tab.page.evaluate("kv.quarantined.length") == 0
     proxy.lenient = False
-    # the dashboard's own: it says so, and keeps it until somebody decides
+    # a write of the dashboard: it reports the write, and keeps it until the user decides
     tab.create("mine", '"' + "y" * 60_000 + '"')
     tab.look().page.locator("#quarantined").click()
     dialog = tab.page.get_by_role("dialog", name="Changes that were not sent")

@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text()
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_the_page_sample_runs_as_pasted(
     server.sign_up("ada")
     (sample,) = re.findall(r"```html\n(.*?)```", README, re.DOTALL)
     (tmp_path / "page" / "index.html").write_text(sample.replace("http://127.0.0.1:5000", server.url))
-    # the browser asks for an icon, which the page has none of
+    # the browser requests an icon, which the page lacks
     (tmp_path / "page" / "favicon.ico").write_bytes(b"")
     page = make_person(signed_up=False, server=server, plain=False).new_page()
     page.on("dialog", lambda dialog: dialog.accept(PASSWORD))

@@ -1,4 +1,4 @@
-"""What stands round the keys: the palette, the sheet of keys, the menu, the connection's box, and the preferences."""
+"""The interface around the keys: palette, shortcuts dialog, menu, connection panel, and preferences."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def test_the_palette_leads_to_any_key_page_or_action(ada):
     expect(page.locator("#detail-heading")).to_be_focused()
     expect(page).to_have_url(re.compile(r"key=app%2Ffeature-flags"))
 
-    # what was open last comes first; the arrows go round
+    # the key opened last comes first; the arrows wrap around
     page.keyboard.press("Control+k")
     expect(chosen).to_contain_text("app/feature-flags")
     page.keyboard.press("ArrowUp")
@@ -39,7 +39,7 @@ def test_the_palette_leads_to_any_key_page_or_action(ada):
     page.keyboard.press("Escape")
     expect(page.locator("#detail-heading")).to_be_focused()
 
-    # a page, an action, and a key that is not there yet
+    # a page, an action, and a key that does not exist yet
     page.keyboard.press("Control+k")
     page.keyboard.type("activity")
     expect(chosen).to_contain_text("Go to Activity")
@@ -95,7 +95,7 @@ def test_the_keys_that_are_told_are_the_keys_that_work(make_person):
     page.keyboard.press("/")
     page.keyboard.type("gatnc")
     expect(page.locator("#filter")).to_have_value("gatnc")
-    # what handles these keys may only now be on its way
+    # the handler of these keys may still be loading
     page.keyboard.press("Escape")
     expect(page.locator("#filter")).to_have_value("")
     page.keyboard.press("Escape")
@@ -113,7 +113,7 @@ def test_a_key_counts_at_once_where_a_dialog_has_been_closed(ada):
     page = ada.open_tab().page
     page.keyboard.press("Control+k")
     expect(page.locator("#palette-text")).to_be_focused()
-    # in the same moment: its field has the focus until the next frame, though nobody sees it any more
+    # at the same moment: its hidden field keeps the focus until the next frame
     page.evaluate("""() => {
       document.querySelector("#palette").close()
       document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "?", bubbles: true, composed: true }))
@@ -144,7 +144,7 @@ def test_the_connections_box_proves_what_it_says(make_person, own_server: Server
     told = json.loads(tab.page.evaluate("navigator.clipboard.readText()"))
     assert (told["state"], told["transport"], told["keys"], told["healed"]) == ("live", "websocket", 1, 0)
     assert told["proved"]["keys"] in (0, 1)
-    # everything anew is a proof of its own
+    # a full fetch is a proof as well
     box.get_by_role("button", name="Fetch anew").click()
     tab.is_live()
     expect(fact("Digest")).to_have_text("Equal, just now")

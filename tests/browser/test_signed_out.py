@@ -1,4 +1,4 @@
-"""A tab whose session has ended shows nothing of the user, and keeps what was being written for that user alone."""
+"""A tab whose session has ended shows nothing of the user, and keeps unsaved text for that user alone."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -17,7 +17,7 @@ def sign_in(page: Page, person: Person) -> None:
 
 
 def shown(page: Page) -> str:
-    """Everything in the document, shadow roots included, and its title."""
+    """Return everything in the document, shadow roots included, and its title."""
     return page.evaluate("""() => {
       const texts = [document.title, document.documentElement.outerHTML]
       for (const { shadowRoot } of document.querySelectorAll("*")) if (shadowRoot) texts.push(shadowRoot.innerHTML)
@@ -28,7 +28,7 @@ def shown(page: Page) -> str:
 
 @pytest.fixture
 def elsewhere(make_person):
-    """End all sessions of somebody but this one's own."""
+    """End all sessions of a user from a new one."""
 
     def end(person: Person) -> None:
         other = make_person(signed_up=False)
@@ -84,7 +84,7 @@ def test_what_was_being_written_is_there_again_for_the_same_user(make_person, el
     tab.is_live()
     expect(tab.toasts).to_contain_text("2 unsaved texts are here again.")
     tab.open(f"{SECRET}/a")
-    # as it was being written
+    # the unsaved text
     expect(tab.editor).to_have_value(f'"{SECRET} draft"')
     tab.save()
     tab.is_saved()

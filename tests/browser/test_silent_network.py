@@ -1,4 +1,4 @@
-"""A server that takes every request and answers none: what this browser keeps opens, other pages say what is wrong."""
+"""A server that takes every request and answers none: pages stored in this browser open, others report the problem."""
 
 import signal
 import time
@@ -13,13 +13,13 @@ from tests.browser.test_accessibility import check
 from tests.browser.test_offline import KEPT
 from tests.running import Server
 
-# nothing but the worker's own time limits makes a page appear: without them a browser waits for minutes
+# only the worker's own time limits make a page appear: without them a browser waits for minutes
 LIMIT_SECONDS = 30
 
 
 @contextmanager
 def silent(server: Server) -> Iterator[None]:
-    """The process is stopped: the kernel still accepts connections, and nobody answers."""
+    """Stop the process: the kernel still accepts connections, and nothing answers."""
     server.process.send_signal(signal.SIGSTOP)
     try:
         yield
@@ -43,7 +43,7 @@ def ada(make_person, own_server) -> Person:
 
 
 def opened(ada: Person, path: str) -> tuple[Page, float]:
-    """The page, and the seconds until the browser had something to show."""
+    """Open a page; return it, and the seconds until the browser had something to show."""
     page = ada.new_page()
     began = time.monotonic()
     page.goto(ada.server.url + path, wait_until="commit", timeout=LIMIT_SECONDS * 1000)
@@ -58,7 +58,7 @@ def test_the_keys_open_from_the_cache_at_any_address_of_the_dashboard(ada):
             expect(tab.value_of("k2")).to_have_text("2")
             expect(page).to_have_url(ada.server.url + ("/keys" if path == "/" else path))
             page.close()
-        # what is loaded later is there too
+        # lazily loaded modules are stored as well
         page, _ = opened(ada, "/activity")
         expect(page.locator("h1", has_text="Activity")).to_be_visible()
 
@@ -101,7 +101,7 @@ def test_an_answer_that_comes_late_says_that_the_server_is_there_again(ada):
     with silent(ada.server):
         page, _ = opened(ada, "/keys")
         expect(Tab(ada, page).value_of("k0")).to_have_text("0")
-    # nobody waited for this answer: a redirect to the sign-in page, so what was kept goes
+    # nobody waited for this answer: a redirect to the sign-in page, which clears the stored data
     page.wait_for_function("async () => !(await caches.match('/keys'))")
     answer = page.goto(ada.server.url + "/signin", wait_until="commit")
     assert 'name="username"' in answer.text()

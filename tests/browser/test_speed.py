@@ -1,4 +1,4 @@
-"""A large space works; how quick it is, `python -m tests.browser.speed` measures."""
+"""A large space works; `python -m tests.browser.speed` measures its speed."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ KEYS = 100_000
 
 @pytest.fixture(scope="module")
 def large(browser, server) -> Iterator[tuple[Person, Tab]]:
-    """One user with as many keys as there may be, and a tab."""
+    """A user with the maximum number of keys, and a tab."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     person = Person(context, server, speed.fresh_name("large")).sign_up()
     speed.fill(person, KEYS - 1)
@@ -44,7 +44,7 @@ def test_changes_in_one_tab_are_painted_one_by_one_in_the_other(large):
 
 def test_a_thousand_changes_a_second_are_counted_and_shown(large):
     person, tab = large
-    # it looks at the tab's own count of changes
+    # this waits for the tab's own count of changes
     speed.long_tasks(person, tab, seconds=3)
     last = person.get("berlin/sensor-00/reading-0")
     expect(tab.value_of("berlin/sensor-00/reading-0")).to_have_text(str(last))

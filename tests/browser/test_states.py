@@ -1,4 +1,4 @@
-"""States of the page that one meets seldom: each says what is the matter, and axe finds nothing in it."""
+"""Rare states of the page: each says what is wrong, and axe finds nothing in it."""
 
 import threading
 
@@ -10,7 +10,7 @@ from tests.browser.test_accessibility import check
 from tests.running import DEADLINE
 from tests.test_commands import answer
 
-# as if something on the way refused every WebSocket: polls can be held up, and given other headers
+# as if a proxy refused every WebSocket: polls can be delayed, and given other headers
 ONLY_POLLS = """window.WebSocket = class {
   constructor() { setTimeout(() => { this.onerror(new Event("error")); this.onclose({}) }) }
   close() {}
@@ -27,7 +27,7 @@ def test_loading(make_person):
     keys = page.get_by_role("region", name="Key list")
     expect(keys).to_have_attribute("aria-busy", "true")
     expect(page.locator(".skeleton")).to_be_visible()
-    # at once; the keys come later
+    # available at once; the keys come later
     expect(page.get_by_role("button", name="New key")).to_be_enabled()
     check(page, "loading")
     connection.release()
@@ -56,7 +56,7 @@ def test_too_many_verbs(make_person, start_server):
     server = start_server(RKV_RATE_LIMITS="on", RKV_VERBS_PER_SECOND="1")
     person = make_person(server=server)
     program = requests.Session()
-    # the same session: another credential never uses up what this one may call
+    # the same session: another credential never uses up this one's share
     for cookie in person.context.cookies():
         program.cookies.set(cookie["name"], cookie["value"])
     person.set("old", "still there")
@@ -74,7 +74,7 @@ def test_too_many_verbs(make_person, start_server):
         thread.start()
     try:
         assert refused.wait(DEADLINE)
-        # a save asks again by itself, and may have a turn before the program: sooner or later one has none
+        # a save retries by itself, and may come before the program: sooner or later one is refused
         for n in range(20):
             tab.create(f"a{n}", "1")
             expect(refusal.or_(tab.row(f"a{n}").locator("time")).first).to_be_visible(timeout=60_000)
@@ -90,9 +90,9 @@ def test_too_many_verbs(make_person, start_server):
         over.set()
         for thread in wild:
             thread.join()
-    # what only the server knows is asked for again
+    # data that only the server has is requested again
     expect(tab.page.locator(".meta time")).to_have_count(2)
-    # nor is what was typed, though no row leads to it
+    # the typed text is not lost either, though no row leads to it
     tab.click(f"Unsaved: a{n}")
     expect(tab.editor).to_have_value("1")
     tab.save()
@@ -104,7 +104,7 @@ def test_only_reading_is_allowed(make_person):
     person.set("a", {"on": True})
     token = person.call("create_token", name="a screen in the hall", scope="read")["token"]
     person.context.add_init_script(ONLY_POLLS)
-    # a proxy in front may sign its screens in, and a token counts for more than a cookie
+    # a proxy in front may sign its screens in, and a token takes precedence over a cookie
     person.context.set_extra_http_headers({"Authorization": f"Bearer {token}"})
     tab = person.open_tab("a")
     expect(tab.value).to_contain_text("true")
@@ -133,7 +133,7 @@ def test_a_history_that_does_not_go_back_to_the_beginning(make_person, start_ser
 
 
 def test_forced_colours(make_person):
-    """Where the system chooses the colours, what is chosen, ticked, focused and changed still looks different."""
+    """With forced colours, chosen, ticked, focused and changed elements still look different."""
     person = make_person(forced_colors="active")
     for key in ("a", "b"):
         person.set(key, 1)

@@ -19,7 +19,7 @@ def neighbours(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
 
 
 def enter(person: Person, server: Server) -> str:
-    """Sign a new user up at `server`, in this browser; their name."""
+    """Sign a new user up at `server`, in this browser; return their name."""
     name = fresh_name("user")
     answer = person.context.request.post(f"{server.url}/api/v1/sign_up", data={"username": name, "password": PASSWORD})
     assert answer.status == 201, answer.text()
@@ -47,13 +47,13 @@ def test_who_signs_in_at_a_second_server_stays_signed_in_at_the_first(
     other = person.new_page()
     other.goto(f"{second.url}/keys")
     expect(other.locator("#conn")).to_contain_text("Live")
-    # the tab of the first server comes back with its cookie after its connection was cut
+    # the tab of the first server reconnects with its cookie after its connection was cut
     person.expects_outage = True
     person.go_offline()
     expect(tab.state).not_to_contain_text("Live")
     person.context.set_offline(False)
     tab.is_live()
-    # signing out at one leaves the other alone, in what the browser stores too
+    # signing out at one leaves the other alone, and so does the clearing of the browser's storage
     person.context.request.post(f"{second.url}/api/v1/sign_out")
     assert who(person, first) == names[0]
     tab.page.reload()
@@ -70,12 +70,12 @@ def test_a_session_of_before_the_names_had_a_port_goes_on_and_a_neighbours_is_le
     (cookie,) = [cookie for cookie in person.context.cookies() if "session" in cookie["name"]]
     person.context.clear_cookies()
     person.context.add_cookies([{**cookie, "name": "rkv_session"}])
-    # the other server does not know it, asks for a sign-in, and leaves it where it is
+    # the other server does not know it, asks for a sign-in, and leaves the cookie in place
     page = person.new_page()
     page.goto(f"{second.url}/keys")
     expect(page).to_have_url(f"{second.url}/signin?next=/keys")
     assert cookies(person) == {"rkv_session"}
-    # its own server takes it over, in an open tab too
+    # its own server takes it over, in an open tab as well
     tab = person.open_tab()
     assert cookies(person) == {f"rkv_session_{first.port}"}
     assert who(person, first) == name

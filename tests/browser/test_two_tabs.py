@@ -1,4 +1,4 @@
-"""What one tab sets, every other tab of that user shows at once, and nobody else ever sees."""
+"""A set in one tab appears at once in every other tab of that user, and never in a tab of another user."""
 
 import re
 
@@ -24,7 +24,7 @@ def test_what_another_tab_changed_is_marked_and_what_this_one_did_is_not(tabs):
     expect(here.row("a")).to_be_visible()
     expect(here.row("a")).not_to_have_class(re.compile("flash"))
     expect(here.mark_of("a")).to_have_count(0)
-    # a row flashes once at a time
+    # wait until the row no longer flashes
     expect(there.row("a")).not_to_have_class(re.compile("flash"))
     here.write("a", "2")
     expect(there.row("a")).to_have_class(re.compile("flash changed"))

@@ -1,4 +1,4 @@
-"""What a tab has done it can undo, and do again; but never over what somebody wrote since."""
+"""A tab can undo and redo its own writes, but never over a later write of another tab or user."""
 
 from playwright.sync_api import expect
 

@@ -1,4 +1,4 @@
-"""The lines beside a key: seen, chosen and copied."""
+"""The code snippets of a key: shown, chosen and copied."""
 
 from playwright.sync_api import expect
 

@@ -1,1 +1,1 @@
-"""Random runs of what happens to a tab in the field: sleep, another network, swallowed packets, upgrade, sign-out."""
+"""Random runs of faults that a tab meets in the field: sleep, network change, swallowed packets, upgrade, sign-out."""

@@ -1,8 +1,8 @@
-"""`python3 -m tests.chaos`: random runs of what goes wrong in the field, in real browsers; prints a table.
+"""`python3 -m tests.chaos`: random runs of faults as they occur in the field, in real browsers; prints a table.
 
-It fails when a write was lost without a report or applied twice, when a tab does not hold what the server holds, or
-when a tab was live later than ten seconds after the network's return. The machine may be busy: three times what
-connecting took in that run when nothing was wrong is added to the ten seconds.
+It fails when a write was lost without a report or applied twice, when a tab's content differs from the server's, or
+when a tab was live later than ten seconds after the network's return. To allow for a busy machine, three times the
+undisturbed connecting time of that run is added to the ten seconds.
 """
 
 import argparse
@@ -27,7 +27,7 @@ MOST_LANES = 3
 
 
 def main(arguments: list[str]) -> int:
-    """0 when nothing was wrong."""
+    """Return the exit code: 0 if nothing was wrong."""
     options = _parse(arguments)
     seed = random.randrange(10**6) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
 
 
 async def run(results: list[Result], runs: int, seed: int, *, lanes: int = 2, minutes: float | None = None) -> None:
-    """Make so many runs, in parallel lanes, and add what they come to; none begins after `minutes`."""
+    """Make `runs` runs, in parallel lanes, and add their results; none begins after `minutes`."""
     numbers = iter(range(runs))
     ends = time.monotonic() + minutes * 60 if minutes else None
     path = find()
@@ -71,7 +71,7 @@ async def run(results: list[Result], runs: int, seed: int, *, lanes: int = 2, mi
 
 
 def problems(result: Result) -> list[str]:
-    """What was wrong in this run."""
+    """Return the problems of this run."""
     allowed = LIVE_WITHIN_SECONDS + CONTROLS * result.control
     late = [
         f"live {seconds:.1f} s after {fault}, allowed {allowed:.1f}"
@@ -82,7 +82,7 @@ def problems(result: Result) -> list[str]:
 
 
 def table(results: list[Result]) -> str:
-    """What all of it came to, for people."""
+    """Return all results as a readable table."""
     if not results:
         return "no run was finished"
     lines = [f"{'fault':<20}{'times':>7}{'live: median':>14}{'95 %':>8}{'most':>8}  seconds"]

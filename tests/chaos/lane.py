@@ -1,7 +1,7 @@
-"""One lane: a server behind a relay, and one browser context after the other in which things go wrong at random.
+"""One lane: a server behind a relay, and one browser context after the other, with random faults.
 
 A run begins with a new user, whose page writes all the time. Faults follow one another; after each the tab has to be
-live again, and at the end the server's history is compared with what the page was told of each write.
+live again, and at the end the server's history is compared with the outcome of each write in the page.
 """
 
 import asyncio
@@ -31,20 +31,20 @@ FAULTS = ("sleep", "network change", "swallowed packets", "server upgrade", "sig
 
 @dataclass
 class Result:
-    """What one run came to."""
+    """The result of one run."""
 
     seed: str
     faults: list[str] = field(default_factory=list)
-    # what each fault was followed by, in seconds until the tab was live
+    # each fault, and the seconds until the tab was live again
     live: list[tuple[str, float]] = field(default_factory=list)
-    # how long connecting took when nothing was wrong
+    # how long an undisturbed connection took
     control: float = 0.0
     outcomes: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
 
 class Lane:
-    """Use `async with`; `run` as often as wanted."""
+    """Use `async with`; call `run` any number of times."""
 
     def __init__(self, browser: Browser, folder: Path) -> None:
         self._browser = browser
@@ -80,10 +80,10 @@ class Lane:
         self._serves = True
 
     async def run(self, seed: str, name: str) -> Result:
-        """One run; whatever goes wrong is among the result's problems."""
+        """Make one run; every failure is among the result's problems."""
         result = Result(seed)
         if not self._serves:
-            # the run before has ended in the middle of an upgrade
+            # the previous run ended in the middle of an upgrade
             await asyncio.to_thread(self.server.close)
             await asyncio.to_thread(self._start)
         context = await self._browser.new_context()
@@ -126,14 +126,14 @@ class _Run:
         await self._open()
         self._result.faults = [self._dice.choice(FAULTS) for _ in range(self._dice.randint(1, 3))]
         for fault in self._result.faults:
-            # writes are in flight
+            # so that writes are in flight
             await asyncio.sleep(self._dice.uniform(0.1, 1.0))
             await self._acts[fault]()
         await self._page.evaluate("chaos.module.drain()")
         record = await self._note()
         await self._judge(record)
 
-    # the page
+    # page
 
     async def _open(self) -> None:
         await self._sign_in()
@@ -150,7 +150,7 @@ class _Run:
         self._result.control = max(self._result.control, time.monotonic() - began)
 
     async def _note(self) -> dict[str, Any]:
-        """Take down what the page has been told."""
+        """Collect the outcomes known to the page."""
         record = await self._page.evaluate("chaos.module.record()")
         self._next = record["next"]
         self._outcomes.update(record["outcomes"])
@@ -167,15 +167,15 @@ class _Run:
         assert answer.status == 200, await answer.text()
 
     async def _live(self, fault: str) -> None:
-        """The network is back: from now on it counts."""
+        """Measure the time until the tab is live. Called when the network is back."""
         began = time.monotonic()
         await self._page.evaluate("chaos.module.live()")
         self._result.live.append((fault, time.monotonic() - began))
 
-    # what goes wrong
+    # faults
 
     async def _sleep(self) -> None:
-        """The page stands still, and meanwhile its connections are forgotten on the way."""
+        """Freeze the page, and meanwhile kill its connections silently."""
         if self._dice.random() < 0.3:
             await self._cdp.send("Debugger.enable")
             await self._cdp.send("Debugger.pause")
@@ -190,7 +190,7 @@ class _Run:
         await self._live("sleep")
 
     async def _network_change(self) -> None:
-        """Every connection is reset; for a while there may be no network."""
+        """Reset every connection; in some runs there is no network for a while."""
         if self._dice.random() < 0.5:
             self._lane.relay.drop()
         else:
@@ -200,7 +200,7 @@ class _Run:
         await self._live("network change")
 
     async def _swallow(self) -> None:
-        """Nothing arrives, and nobody says so; half of the time the browser hears that the network is back."""
+        """Swallow all packets silently; half of the time the browser is told that the network is back."""
         self._lane.relay.swallow()
         await asyncio.sleep(self._dice.uniform(0.5, 9))
         self._lane.relay.restore()
@@ -215,7 +215,7 @@ class _Run:
             self._result.problems.append("the new version of the server was not noticed")
 
     async def _sign_out(self) -> None:
-        """Another session ends this one, maybe while there is no network; the user signs in again."""
+        """End this session from another one, sometimes without a network; then the user signs in again."""
         away = self._dice.random() < 0.5
         if away:
             self._lane.relay.refuse()
@@ -225,13 +225,13 @@ class _Run:
         self._lane.relay.restore()
         await self._page.evaluate("chaos.module.signedOut()")
         await self._note()
-        # else the browser loads the page over connections that were killed silently before
+        # otherwise the browser loads the page over connections that were killed silently before
         self._lane.relay.drop()
         await self._sign_in()
         await self._begin()
         await self._live("sign-out elsewhere")
 
-    # what came of it
+    # verdict
 
     async def _judge(self, record: dict[str, Any]) -> None:
         problems = self._result.problems
@@ -243,7 +243,7 @@ class _Run:
                 problems.append(f"write {n} ({outcome}) was applied {times} times")
             if outcome == "acknowledged" and times == 0:
                 problems.append(f"write {n} was acknowledged and is not there")
-            # what is kept for the next sign-in must have been sent by now; anything else was reported for good
+            # writes kept for the next sign-in must have been sent by now; all others were reported as failed
             if times == 0 and outcome in ("pending", "unauthenticated"):
                 problems.append(f"write {n} was lost: {outcome}")
         listed = (await asyncio.to_thread(self._auditor.http, "list", limit=1000)).json()["entries"]
@@ -254,7 +254,7 @@ class _Run:
             problems.append(f"differences healed: {record['healed']}")
 
     def _history(self) -> Counter[int]:
-        """How often each number was written."""
+        """Return how often each number was written."""
         written: Counter[int] = Counter()
         before: dict[str, int] = {}
         while writes := self._auditor.http("history", limit=1000, **before).json()["writes"]:
@@ -265,7 +265,7 @@ class _Run:
 
 
 def _module() -> str:
-    """`page.js` as one function, since the page's policy allows no module of ours."""
+    """Return `page.js` as one function, since the page's CSP allows no module of ours."""
     source = SCRIPT.read_text().replace("export ", "")
     return f"""async ([user, first]) => {{
       {source}

@@ -1,4 +1,4 @@
-"""Starts the real server under the version in the file CHAOS_VERSION: another one is an upgrade to its pages."""
+"""Starts the real server under the version in the file CHAOS_VERSION: its pages see another one as an upgrade."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-// What runs in the page: a client of our own that keeps its writes, a writer, and a record of what was reported for each write.
+// Runs in the page: a separate client that keeps its writes, a writer, and a record of each write's reported outcome.
 
 export async function begin(user, first) {
   const { Client } = await import("/rkv.js")
@@ -8,7 +8,7 @@ export async function begin(user, first) {
     for (const n of numbers) state.outcomes[n] = outcome
   }
   const settle = (numbers, answer) => answer.then(() => note(numbers, "acknowledged"), ({ code, name }) => note(numbers, code ?? name))
-  // events that come with a promise: writes that an earlier page has left behind
+  // events with a promise: writes that an earlier page has left behind
   kv.addEventListener("adopted", ({ detail: { write, settled } }) => settle(numbersOf(write), settled))
   state.write = (key) => {
     const n = state.next++
@@ -21,7 +21,7 @@ export async function begin(user, first) {
     settle(numbers, kv.batch(keys.map((key, i) => ({ op: "set", key, value: { n: numbers[i] } }))))
   }
   await kv.ready
-  // kept from now on, whatever was there before
+  // kept from now on, independent of the setting before
   await kv.keep()
   write()
 
@@ -39,7 +39,7 @@ function numbersOf({ payload }) {
   return [payload.value, ...(payload.ops ?? []).map(({ value }) => value)].filter((value) => value?.n !== undefined).map(({ n }) => n)
 }
 
-/** Resolves once a write that is made now has been acknowledged: then the tab is live, whatever its state says. */
+/** Resolve once a write made now has been acknowledged: that proves the tab live, independent of its state. */
 export async function live() {
   const { kv } = window.chaos
   const asked = performance.now()
@@ -48,7 +48,7 @@ export async function live() {
   return performance.now() - asked
 }
 
-/** Writes no more; resolves once everything is settled. */
+/** Stop writing; resolve once everything is settled. */
 export async function drain() {
   const { chaos } = window
   chaos.writing = false
@@ -62,7 +62,7 @@ export async function signedOut() {
   await new Promise((go) => setTimeout(go, 50))
 }
 
-/** What happened here, and how it stands. */
+/** Return the outcomes so far and the state of the client. */
 export function record() {
   const { kv, outcomes, next } = window.chaos
   const entries = Object.fromEntries(kv.entries().map(({ key, value, revision }) => [key, [value, revision]]))

@@ -1,10 +1,10 @@
-"""A network between browsers and the server that a test controls: it drops, swallows, and refuses WebSocket."""
+"""A network between browsers and the server, under a test's control: it drops, swallows, and refuses WebSocket."""
 
 import socket
 import threading
 
 CHUNK = 65_536
-HEAD = 8_192  # bytes in which the head of a request is looked for
+HEAD = 8_192  # bytes to search for the head of a request
 
 
 class Relay:
@@ -29,12 +29,12 @@ class Relay:
             link.close()
 
     def swallow(self) -> None:
-        """From now on nothing arrives and nothing is closed. The connections of this time stay dead after `restore`."""
+        """Deliver and close nothing from now on. The connections of this time stay dead after `restore`."""
         self._swallowing = True
         self.kill_silently()
 
     def kill_silently(self) -> None:
-        """The connections of now never carry anything again, and neither side is told; new ones work."""
+        """Deliver nothing more on the current connections, without telling either side; new ones work."""
         for link in self._links():
             link.dead = True
 
@@ -44,12 +44,12 @@ class Relay:
         self.drop()
 
     def restore(self) -> None:
-        """New connections work again."""
+        """Let new connections work again."""
         self._swallowing = self._refusing = False
 
     def close(self) -> None:
         self._closed = True
-        # a blocked accept() returns when something connects
+        # a blocked accept() returns when a client connects
         with socket.socket() as last:
             last.settimeout(1)
             last.connect_ex(self._listener.getsockname())
@@ -89,7 +89,7 @@ class Relay:
                 target.sendall(data)
         except OSError:
             pass
-        # what is dead stays silent until the browser itself has given up
+        # a dead link stays silent until the browser itself has given up
         if source is link.client or not link.dead:
             link.close()
             with self._lock:

@@ -1,4 +1,4 @@
-"""A few of the random runs, judged by their outcomes; `python3 -m tests.chaos` makes as many as one likes."""
+"""A few of the random runs, judged by their outcomes; `python3 -m tests.chaos` makes any number."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 from tests.chaos.lane import FAULTS
 from tests.running import ROOT
 
-# two runs in which everything goes wrong once
+# two runs in which every fault occurs
 SEED = 361
 
 

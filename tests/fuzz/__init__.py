@@ -1,5 +1,5 @@
-"""Hostile input for the real server in a process of its own: bytes, requests, handshakes, frames, packets and JSON.
+"""Fuzzer: hostile input for a real server in a separate process: bytes, requests, handshakes, frames, packets, JSON.
 
-`python3 -m tests.fuzz --help` tells the options. A `Case` is plain data, made from a seed; it can be made smaller and
-played again.
+`python3 -m tests.fuzz --help` lists the options. A `Case` is plain data, made from a seed; it can be minimized and
+replayed.
 """

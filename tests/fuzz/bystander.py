@@ -13,7 +13,7 @@ PATIENCE = 30
 
 
 class Bystander:
-    """Sets its own keys, one after the other, and looks at everything that it is told."""
+    """Sets its own keys, one after the other, and checks every message that it receives."""
 
     def __init__(self, wire: WebSocketWire) -> None:
         self.writes = 0

@@ -1,4 +1,4 @@
-"""The JSON calls about accounts, with hostile fields: by somebody to whom anything may happen, or by nobody."""
+"""The JSON calls about accounts, with hostile fields: from an expendable user, or signed out."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from tests.fuzz.documents import Fields, document, one_of
 from tests.fuzz.messages import JSON, Request, harmless, percent
 from tests.fuzz.typed import Typed
 
-# what a browser may bring along: doubles, other names of ours, broken quoting
+# cookies that a browser may send: duplicates, other names of ours, broken quoting
 ODD_COOKIES = (
     b"rkv_form=" + VISITOR + b"; rkv_form=another",
     b"rkv_form=another; rkv_form=" + VISITOR,
@@ -40,12 +40,12 @@ ODD_HOSTS = (
 
 
 def bearer(token: bytes) -> tuple[bytes, bytes]:
-    """`token`, as a program sends it."""
+    """Return the header with `token`, as a program sends it."""
     return b"Authorization", b"Bearer " + token
 
 
 def cookies(dice: Dice, *pairs: bytes) -> tuple[bytes, bytes]:
-    """These; now and then odd ones beside or instead of them."""
+    """Return these cookies; now and then with odd ones added or instead."""
     if dice.chance(0.1):
         known = dice.sample(pairs, dice.below(len(pairs) + 1))
         pairs = (*known, dice.one(ODD_COOKIES)) if dice.chance(0.5) else (dice.one(ODD_COOKIES), *known)
@@ -53,7 +53,7 @@ def cookies(dice: Dice, *pairs: bytes) -> tuple[bytes, bytes]:
 
 
 def by_another_name(dice: Dice, request: Request) -> bytes:
-    """As bytes; now and then the server is called by an odd name."""
+    """Return the request as bytes; now and then with an odd name of the server in Host."""
     rendered = request.render()
     if dice.chance(0.06):
         return rendered.replace(b"Host: 127.0.0.1\r\n", b"Host: " + dice.one(ODD_HOSTS) + b"\r\n", 1)
@@ -61,7 +61,7 @@ def by_another_name(dice: Dice, request: Request) -> bytes:
 
 
 def query(dice: Dice, path: bytes, fields: list[tuple[str, Typed]]) -> bytes:
-    """`path` with some of these fields in its query string."""
+    """Return `path` with some of these fields in its query string."""
     pairs = [name.encode() + b"=" + _encoded(dice, make) for name, make in fields if dice.chance(0.6)]
     if dice.chance(0.1):
         pairs.append(percent(dice, dice.junk()) + b"=" + percent(dice, dice.junk()))
@@ -75,7 +75,7 @@ def _encoded(dice: Dice, make: Typed) -> bytes:
 
 
 def calls(dice: Dice) -> Case:
-    """Some calls over one connection."""
+    """Return some calls over one connection."""
     requests = [_get(dice) if dice.chance(0.3) else _post(dice) for _ in range(1 + dice.below(24))]
     return Case("accounts", tuple(by_another_name(dice, request) for request in requests), len(requests))
 
@@ -105,7 +105,7 @@ def _who(dice: Dice) -> tuple[tuple[bytes, bytes], ...]:
     if roll < 0.8:
         return (cookies(dice, b"rkv_session=" + PAWN),)
     if roll < 0.9:
-        # API tokens may do nothing of all this
+        # API tokens are allowed none of this
         return (bearer(dice.one((READER, LIMITED))),)
     return () if roll < 0.95 else (bearer(PAWN), cookies(dice, b"rkv_session=" + PAWN))
 
@@ -119,7 +119,7 @@ _password, _token = ("password", _text(typed.password), 1.0), ("token", _flag, 0
 _username = ("username", _text(typed.name), 1.0)
 _new_password = ("new_password", _text(typed.new_password), 1.0)
 _entering: Fields = [_token, ("keep", _flag, 0.3)]
-# one of these at a time
+# pick one of these at a time
 CALLS: list[tuple[str, Fields]] = [
     ("sign_in", [_username, _password, *_entering]),
     ("sign_up", [("username", _text(typed.new_name), 1), ("password", _text(typed.new_password), 1), *_entering]),

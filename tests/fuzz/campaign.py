@@ -1,4 +1,4 @@
-"""Many cases at a time against one house, a bystander among them, and what is left behind when they have gone."""
+"""Many cases at a time against one server, with a bystander among them, and a check for leaks at the end."""
 
 import asyncio
 import time
@@ -19,13 +19,13 @@ WORKERS = 8
 # a user's space stays small, so that a sync is quick
 INPUTS_A_USER = 5_000
 WARM_UP = 0.1
-# what the allocator keeps of the heap that the busiest moment needed
+# heap that the allocator keeps after the peak
 MEMORY_MARGIN = 48 * 2**20
-# what is kept on purpose, and how soon it has come together: the database's pages, and what has been looked at
+# memory that is kept on purpose, and its growth per input: the database's pages, and the memtable's cache
 KEPT = database.CACHE_KIB * 1024 + memtable.MOST_CACHED * 512
 KEPT_AN_INPUT = 512
 
-# what makes a case, and how often
+# the makers of cases, and their weights
 MAKERS: list[tuple[Callable[[Dice], Case], float]] = [
     (packets.events, 10),
     (packets.polling, 5),
@@ -42,14 +42,14 @@ MAKERS: list[tuple[Callable[[Dice], Case], float]] = [
 
 @dataclass
 class Findings:
-    """What a campaign comes to."""
+    """The results of a campaign."""
 
     inputs: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     cases: int = 0
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
-    # the cases of which one has brought a problem about, the likeliest last
+    # one of these cases has caused a problem; the likeliest is last
     suspects: list[Case] = field(default_factory=list)
     before: Usage | None = None
     after: Usage | None = None
@@ -59,16 +59,16 @@ class Findings:
 
 
 def make(seed: int, index: int) -> Case:
-    """Case `index` of `seed`."""
+    """Return case `index` of `seed`."""
     dice = Dice(seed, index)
     (maker,) = dice.choices([maker for maker, _ in MAKERS], [weight for _, weight in MAKERS])
     return maker(dice)
 
 
 class Campaign:
-    """`inputs` messages, of all `seeds` in turn, against `house`.
+    """`inputs` messages, from all `seeds` in turn, against `house`.
 
-    With `patient`, those who left a session of long-polling without a word are waited for at the end (45 s).
+    With `patient`, the end waits until silently abandoned sessions of long-polling have timed out (45 s).
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Campaign:
         self._began = time.monotonic()
 
     def run(self) -> Findings:
-        """All of it, with the end: everything is given back, and the database sound."""
+        """Run it all, and check at the end that every resource was released and the database is sound."""
         findings, house = self.findings, self._house
         try:
             asyncio.run(self._run())
@@ -112,7 +112,7 @@ class Campaign:
         try:
             before = self._house.usage()
             await self._play_until(int(self._wanted * WARM_UP), bystander)
-            # memory only grows to its usual size with use
+            # memory reaches its usual size only with use
             findings.before = replace(before, memory=self._house.usage().memory)
             await self._play_until(self._wanted, bystander)
             findings.bystander_writes, findings.bystander_slowest = bystander.writes, bystander.slowest

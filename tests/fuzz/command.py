@@ -1,6 +1,6 @@
-"""`python3 -m tests.fuzz`: so many hostile inputs; one line at the end says what came of them.
+"""`python3 -m tests.fuzz`: a given number of hostile inputs; one line at the end reports the result.
 
-Progress goes to stderr. A case that fails is made smaller and printed as something that --replay takes.
+Progress goes to stderr. A failing case is minimized and printed in a form that --replay takes.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from tests.fuzz.narrow import fresh_house, narrow, play
 
 
 def main(arguments: list[str]) -> int:
-    """0 when nothing was wrong."""
+    """Return the exit code: 0 if nothing was wrong."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=20_000, metavar="N", help="hostile messages (20000)")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="where the dice start")
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
 
 
 def summary(seeds: Sequence[int], findings: Findings) -> str:
-    """One line."""
+    """Return the summary as one line."""
     total = findings.inputs.total()
     kinds = ", ".join(f"{count} {kind}" for kind, count in findings.inputs.most_common())
     fives = sum(

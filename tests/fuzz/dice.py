@@ -1,4 +1,4 @@
-"""Chance, the same for the same seed, and what it does to bytes."""
+"""Randomness, the same for the same seed, and random damage to bytes."""
 
 import random
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# what parsers trip over
+# text that parsers stumble over
 SPICE = (
     *b"\0 \r \n \r\n \r\n\r\n \t \x0b".split(b" "),
     *b"\x7f \xff \xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xef\xbb\xbf \x1e \x1f".split(b" "),
@@ -31,18 +31,18 @@ class Dice(random.Random):
         return int(self.random() * limit)
 
     def junk(self, most: int = 24) -> bytes:
-        """Some bytes, none of them meant."""
+        """Return some meaningless bytes."""
         return self.randbytes(1 + self.below(most)) if self.chance(0.5) else self.one(SPICE)
 
     def pieces(self, data: bytes, most: int) -> list[bytes]:
-        """`data`, cut anywhere into at most so many pieces."""
+        """Return `data`, cut anywhere into at most `most` pieces."""
         cuts = sorted(self.below(len(data) + 1) for _ in range(self.below(most)))
         parts = [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
         return [part for part in parts if part]
 
 
 def mangle(dice: Dice, data: bytes, times: int = 3) -> bytes:
-    """`data`, with a few things done to it that nobody would do."""
+    """Return `data` with a few random defects."""
     for _ in range(1 + dice.below(times)):
         at = dice.below(len(data) + 1)
         end = min(len(data), at + 1 + dice.below(12))

@@ -1,4 +1,4 @@
-"""Payloads of the verbs as JSON, most of them with something wrong; and the values that JSON hides trouble in."""
+"""Payloads of the verbs as JSON, most of them with a defect; and JSON values that cause trouble."""
 
 import base64
 import json
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from tests.fuzz.case import EPOCH
 from tests.fuzz.dice import Dice, mangle
 
-# name, what makes it, and how often it is there
+# name, maker, and the probability that it is present
 Make = Callable[[Dice], bytes]
 Fields = list[tuple[str, Make, float]]
 
-# those that are called most, then the others
+# the verbs that are called most, then the others
 VERBS = (
     *("set", "get", "delete", "list", "batch", "sync"),
     *("restore", "undo", "history", "trash", "delete_prefix", "move", "copy"),
@@ -90,12 +90,12 @@ LONG_JSON = (
 
 
 def payload(dice: Dice, verb: str) -> bytes:
-    """What an event or a request of `verb` carries; every other one as it should be."""
+    """Return the payload of an event or a request of `verb`; every second one is valid."""
     return document(dice, FIELDS.get(verb, FIELDS["set"]))
 
 
 def document(dice: Dice, known: Fields) -> bytes:
-    """An object with these fields; every other one as it should be."""
+    """Return an object with these fields; every second one is valid."""
     fields = [(name, make) for name, make, share in known if dice.chance(share)]
     pairs = [(json.dumps(name).encode(), make(dice)) for name, make in fields]
     if dice.chance(0.5):
@@ -121,7 +121,7 @@ def document(dice: Dice, known: Fields) -> bytes:
 
 
 def odd(dice: Dice) -> bytes:
-    """JSON, or nearly, that is seldom what is expected."""
+    """Return JSON, or nearly JSON, seldom of the expected kind."""
     roll = dice.random()
     if roll < 0.98:
         return dice.one(ODD_JSON)
@@ -129,7 +129,7 @@ def odd(dice: Dice) -> bytes:
 
 
 def text(dice: Dice, words: str) -> bytes:
-    """`words` as a JSON string, spelt in one of the possible ways."""
+    """Return `words` as a JSON string, in one of the possible spellings."""
     if dice.chance(0.5):
         return json.dumps(words).encode()
     return json.dumps(words, ensure_ascii=False).encode(errors="surrogatepass")
@@ -141,7 +141,7 @@ def key(dice: Dice) -> bytes:
 
 
 def value(dice: Dice, depth: int = 3) -> bytes:
-    """Most often sound."""
+    """Return a value, valid most often."""
     roll = dice.random()
     if roll < 0.25 and depth:
         return b"[" + b",".join(value(dice, depth - 1) for _ in range(dice.below(4))) + b"]"
@@ -153,7 +153,7 @@ def value(dice: Dice, depth: int = 3) -> bytes:
 
 
 def cursor(dice: Dice) -> bytes:
-    """The `next` of a sync, or something like it: it looks opaque, and a tab can make its own."""
+    """Return the `next` of a sync, or something like it: it looks opaque, but a tab can forge its own."""
     parts = [
         dice.one((b'"%b"' % EPOCH, b'"another"', b"null", odd(dice))),
         *(dice.one((b"0", b"1", b"50", b"-1", b"9223372036854775808", b"1" * 40, odd(dice))) for _ in range(2)),
@@ -203,7 +203,7 @@ def _object(pairs: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def one_of(*words: bytes) -> Make:
-    """Any of these."""
+    """Return a maker that picks any of these."""
     return lambda dice: dice.one(words)
 
 
@@ -211,12 +211,12 @@ flag = one_of(b"true", b"false", b"null", b"1")
 
 
 def ttl(dice: Dice) -> bytes:
-    """Some of it is over while the fuzzer still runs."""
+    """Return a ttl; some expire while the fuzzer still runs."""
     return dice.one((b"0.01", b"0.5", b"3600", b"null", b"0", b"-1", b"3155760000", b"3155760001", b"1e300", odd(dice)))
 
 
 def place(dice: Dice) -> bytes:
-    """A prefix, more often than a key."""
+    """Return a prefix, more often than a key."""
     if dice.chance(0.3):
         return key(dice)
     return text(dice, dice.one(("folder/", "folder/a", "a/", "a//", "é/", "/", "", "x" * 511 + "/", "x" * 512 + "/")))

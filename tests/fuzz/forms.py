@@ -1,6 +1,6 @@
-"""Forms and pages with hostile fields, as a browser sends and asks for them; those of superusers too.
+"""Forms and pages with hostile fields, as a browser sends and requests them; those of superusers as well.
 
-The superuser's own session has to live on, so what is done there is done to others.
+The superuser's own session has to survive, so superuser actions target other users.
 """
 
 from urllib.parse import quote_from_bytes
@@ -16,7 +16,7 @@ from tests.fuzz.typed import Typed, exactly
 Fields = dict[str, Typed]
 
 _ENTERING: Fields = {"next": typed.path, "kept": exactly("yes")}
-# path, and one set of fields for each thing that can be done there
+# path, and one set of fields for each possible action there
 FORMS: list[tuple[bytes, Fields]] = [
     (b"/signin", {"username": typed.name, "password": typed.password, **_ENTERING}),
     (b"/signin/code", {"code": typed.code, "by": exactly("", "recovery"), **_ENTERING}),
@@ -73,13 +73,13 @@ PAGES: list[tuple[bytes, Fields]] = [
 # a secret in the path goes into a cookie
 _SECRET_PATHS = (b"/recover/", b"/account/email/", b"/setup/")
 
-# `superuser` is 1, and whoever comes next has to live in peace
+# ids of no user: `superuser` is 1, and the users after it must not be disturbed
 _OTHERS = (
     *(b"0", b"00", b"%D9%A0", b"999999999", b"9223372036854775807", b"9223372036854775808", b"9" * 400, b"9" * 5000),
     *(b"-1", b"+0", b"x", b"%00", b"1.0", b"1e3", b"_"),
 )
 _KEYS: Fields = {"key": typed.prefix, "password": typed.password}
-# what can be done to a user; without the password nothing of it is
+# actions on a user; each needs the password
 ACTS: dict[bytes, Fields] = {
     **{
         act: {"password": typed.password}
@@ -121,12 +121,12 @@ ADMIN_PAGES: list[tuple[bytes, Fields]] = [
 
 
 def forms(dice: Dice) -> Case:
-    """A browser that goes through forms and pages; with a session or without."""
+    """Return a browser that goes through forms and pages, with a session or without."""
     return _case(dice, [_form(dice) if dice.chance(0.7) else _page(dice) for _ in range(1 + dice.below(20))])
 
 
 def superuser(dice: Dice) -> Case:
-    """As `forms`, on the pages of superusers, seldom by somebody who is none."""
+    """Return the same as `forms` for the pages of superusers; seldom the sender is no superuser."""
     return _case(dice, [_act(dice) if dice.chance(0.5) else _admin_page(dice) for _ in range(1 + dice.below(16))])
 
 
@@ -156,7 +156,7 @@ def _act(dice: Dice) -> Request:
         how = {"username": typed.new_name, "how": exactly("link", "password")}
         return _post(dice, b"/admin/users/new", how, who)
     if roll < 0.15:
-        # not with the right one: all that everybody keeps would be in the answer
+        # never the right password: the answer would contain the data of all users
         return _post(dice, b"/admin/backup", {"password": typed.anything}, who)
     act = dice.one(tuple(ACTS))
     return _post(dice, b"/admin/users/%b/%b" % (_whom(dice), act), ACTS[act], who)
@@ -214,6 +214,6 @@ def _post(dice: Dice, path: bytes, fields: Fields, browser: tuple[bytes, bytes])
 
 
 def _encoded(dice: Dice, text: str) -> bytes:
-    # as it stands, a few times, with whatever that makes of the form
+    # rarely unencoded, whatever effect that has on the form
     data = text.encode(errors="surrogatepass")
     return quote_from_bytes(data).encode() if dice.chance(0.98) else data

@@ -1,4 +1,4 @@
-"""WebSocket frames and opening handshakes, from right to wrong."""
+"""WebSocket frames and opening handshakes, from valid to invalid."""
 
 import struct
 
@@ -58,7 +58,7 @@ QUERIES = (
 
 
 def frame(dice: Dice, opcode: int, data: bytes, *, fin: bool = True) -> bytes:
-    """One frame; now and then with something about it that RFC 6455 does not allow."""
+    """Return one frame; now and then it violates RFC 6455."""
     rsv = dice.one((1, 2, 4, 7)) << 4 if dice.chance(0.005) else 0
     mask = dice.randbytes(4)
     masked = not dice.chance(0.005)
@@ -68,7 +68,7 @@ def frame(dice: Dice, opcode: int, data: bytes, *, fin: bool = True) -> bytes:
         else dice.one((0, 125, 126, 127, 65535, 65536, 2**20, 2**20 + 1, 2**63, 2**64 - 1))
     )
     if dice.chance(0.03):
-        # longer than need be
+        # a length field longer than necessary
         size = struct.pack("!BH", 126, length & 65535) if dice.chance(0.5) else struct.pack("!BQ", 127, length)
     elif length < 126:
         size = bytes([length])
@@ -84,7 +84,7 @@ def frame(dice: Dice, opcode: int, data: bytes, *, fin: bool = True) -> bytes:
 
 
 def frames(dice: Dice) -> Case:
-    """A tab that speaks in fragments, interrupts itself, and forgets the rules."""
+    """Return a tab that sends fragments, interleaves control frames, and breaks rules."""
     said: list[bytes] = []
     for _ in range(1 + dice.below(16)):
         roll = dice.random()
@@ -107,7 +107,7 @@ def frames(dice: Dice) -> Case:
 
 
 def handshake(dice: Dice) -> Case:
-    """A WebSocket's first words, with frames right behind."""
+    """Return an opening handshake of a WebSocket, with frames right after it."""
     query = QUERIES[0] if dice.chance(0.5) else dice.one(QUERIES)
     headers = list(HANDSHAKE)
     for _ in range(dice.below(3)):

@@ -1,4 +1,4 @@
-"""The server under attack: its own process and data folder, its log watched, its sockets, files and memory counted."""
+"""The server under attack: a separate process and data folder, a watched log, and counted sockets, files and memory."""
 
 import re
 import sqlite3
@@ -16,16 +16,16 @@ from tests.fuzz.case import EPOCH, Wrong
 from tests.fuzz.people import People
 from tests.running import Server
 
-# a log line of ours that no input may bring about; behind a bar there may be our own code, as the watchdog saw it
+# log lines of ours that no input may cause; lines with a bar are the watchdog's stacks, which may show our own code
 _BAD = re.compile(r"Traceback| (?:ERROR|CRITICAL) |^Exception|^(?! +\| ).*greenlet|passwords has ended")
 _STALL = "the hub has not answered"
-# a poll that nobody fetches any more is noticed at its ping: 25 + 20 s
+# an abandoned poll is noticed at its ping: 25 + 20 s
 QUIET_SECONDS = 75
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What the server's process holds."""
+    """The resources that the server's process holds."""
 
     files: int
     sockets: int
@@ -38,12 +38,12 @@ class Usage:
 
 
 class House:
-    """A real server; its users have a small quota, so that it too is met."""
+    """A real server; its users have a small quota, so that the fuzzer reaches it."""
 
     def __init__(self, data_dir: Path) -> None:
         self.database = data_dir / "realtime_kv.db"
         prepare(self.database)
-        # nobody listens there: that a mail could not be sent is a warning
+        # nothing listens on the SMTP port: mail that cannot be sent is logged as a warning
         self.server = Server(
             data_dir,
             RKV_QUOTA_KEYS="30",
@@ -53,11 +53,11 @@ class House:
         self.people = People(self.server, self.database)
         self._read = 0
         self.stalls = 0
-        # what the hub was doing, as the watchdog saw it
+        # stacks of the event loop, as logged by the watchdog
         self.stalled_at: list[str] = []
 
     def check_log(self) -> None:
-        """Raises Wrong for a traceback or an error since the last look. (A watchdog's stack is no traceback.)"""
+        """Raise Wrong for a traceback or an error since the last check. (A watchdog's stack is no traceback.)"""
         lines = self.server.output[self._read :]
         self._read += len(lines)
         for at, line in enumerate(lines):
@@ -83,19 +83,19 @@ class House:
         return Usage(len(links) - sockets, sockets, self.server.status("Threads"), self.server.status("VmRSS") * 1024)
 
     def quiet(self, *, tabs: int, patient: bool) -> Usage:
-        """What is held once all but so many tabs have hung up; with `patient`, and have been given up."""
+        """Return the usage once all but `tabs` tabs have hung up; with `patient`, and abandoned ones have timed out."""
         end = time.monotonic() + QUIET_SECONDS
         while time.monotonic() < end:
-            # asking for the number of tabs takes a socket, too: that is counted before it is asked again
+            # the request for the number of tabs takes a socket as well, so count the sockets before it
             usage = self.usage()
-            # besides tabs: the listener, the control socket, and the pair of the hub's bell
+            # besides tabs: the listener, the control socket, and the event loop's wake-up pair
             if usage.sockets <= 4 + tabs and (not patient or self._tabs() == tabs):
                 return usage
             time.sleep(0.2)
         return self.usage()
 
     def stop(self) -> None:
-        """The graceful way; then its files are looked through."""
+        """Stop the server gracefully; then check its files."""
         code = self.server.stop()
         self.check_output_at_end()
         if code:
@@ -117,7 +117,7 @@ class House:
         return int(match[1])
 
 
-# name, statement, what it has to find
+# name, statement, expected result
 CHECKS = [
     ("integrity", "PRAGMA integrity_check", [("ok",)]),
     ("foreign keys", "PRAGMA foreign_key_check", []),
@@ -169,7 +169,7 @@ CHECKS = [
 
 
 def check_tables(path: Path) -> None:
-    """Raises Wrong for what no table may ever hold."""
+    """Raise Wrong for content that no table may ever hold."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         for name, statement, expected in CHECKS:
             if (found := db.execute(statement).fetchall()) != expected:
@@ -177,7 +177,7 @@ def check_tables(path: Path) -> None:
 
 
 def prepare(path: Path) -> None:
-    """A data set whose epoch is known, for it stands in the cursors of a sync."""
+    """Make a data set with a known epoch, since the epoch occurs in the cursors of a sync."""
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = sqlalchemy.create_engine(f"sqlite:///{path}")
     database.prepare(engine)

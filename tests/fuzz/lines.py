@@ -1,4 +1,4 @@
-"""Connections for saying anything; what comes back is read strictly, for the server has to be right."""
+"""Connections that send anything; the server has to answer correctly, so answers are parsed strictly."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ class Response:
 
 
 class Line:
-    """One TCP connection. Every byte that comes is looked at for what must not be in it."""
+    """One TCP connection. Every received byte is searched for forbidden content."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -52,7 +52,7 @@ class Line:
             self._writer.write(data)
 
     async def say_all(self, pieces: tuple[bytes, ...]) -> None:
-        """Each piece in a segment of its own, as far as the kernel cares."""
+        """Send each piece in a separate segment, as far as the kernel permits."""
         for piece in pieces:
             self.say(piece)
             await asyncio.sleep(0)
@@ -62,7 +62,7 @@ class Line:
             self._writer.write_eof()
 
     async def hear(self) -> bytes:
-        """Some bytes. Raises Ended."""
+        """Return some bytes. Raises Ended."""
         if self._unread:
             heard, self._unread = self._unread, b""
             return heard
@@ -94,7 +94,7 @@ class Line:
         return bytes(heard[:size])
 
     async def hear_all(self) -> bytes:
-        """Until the server closes."""
+        """Read until the server closes."""
         heard = bytearray()
         try:
             while True:
@@ -103,11 +103,11 @@ class Line:
             return bytes(heard)
 
     async def response(self) -> Response:
-        """One HTTP response to a request that was not a HEAD. Raises Ended."""
+        """Read one HTTP response to a request that was not a HEAD. Raises Ended."""
         return await self.rest_of(await self.head())
 
     async def head(self) -> Response:
-        """A response as far as its headers say what it is; its body is still to come. Raises Ended."""
+        """Read a response up to the end of its headers; the body is still to come. Raises Ended."""
         head = await self.hear_until(b"\r\n\r\n")
         first, *lines = head[:-4].split(b"\r\n")
         version, _, status = first.partition(b" ")
@@ -118,7 +118,7 @@ class Line:
         return Response(int(status[:3]), headers, b"")
 
     async def rest_of(self, head: Response) -> Response:
-        """With its body, whatever ends that."""
+        """Read the body, however its end is marked."""
         if head.status in {204, 304}:
             body = b""
         elif (length := head.headers.get(b"content-length", b"")).isdigit():
@@ -130,7 +130,7 @@ class Line:
         return replace(head, body=body)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The chunks of a body, one by one."""
+        """Yield the chunks of a body, one by one."""
         while True:
             size = (await self.hear_until(b"\r\n"))[:-2]
             chunk = await self.hear_exactly(int(size, 16) + 2)
@@ -145,7 +145,7 @@ class Line:
 
 
 class SocketLine:
-    """A WebSocket, opened rightly; `packets` are what the server says on it."""
+    """A correctly opened WebSocket; `packets` are the server's messages on it."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
@@ -153,7 +153,7 @@ class SocketLine:
 
     @classmethod
     async def open(cls, port: int, sid: str | None = None) -> "SocketLine":
-        """Raises Ended when there is no WebSocket to be had."""
+        """Open a WebSocket. Raises Ended if the server refuses it."""
         line = await Line.open(port)
         line.say(OPEN_WEBSOCKET % (b"" if sid is None else f"&sid={sid}".encode()))
         try:
@@ -171,7 +171,7 @@ class SocketLine:
         self.line.say(text_frame(packet))
 
     async def packets(self) -> list[bytes]:
-        """One or more. Raises Ended, also for a close frame."""
+        """Return one or more packets. Raises Ended, also for a close frame."""
         while True:
             found, closed = self._split(self._unread + await self.line.hear())
             if found:
@@ -198,7 +198,7 @@ class SocketLine:
             elif head == 0x88:
                 self._unread = data[at:]
                 if found:
-                    # whoever asks again is told of the end
+                    # keep the close frame, so that the next call reports the end
                     self._unread = data[start - 2 :]
                 return found, True
         self._unread = data[at:]
@@ -206,7 +206,7 @@ class SocketLine:
 
 
 def text_frame(packet: bytes) -> bytes:
-    """Masked with zeros, so that it need not be masked."""
+    """Return a frame with an all-zero mask, so that it needs no masking."""
     size = len(packet)
     if size < 126:
         head = bytes((0x81, 0x80 | size))

@@ -1,4 +1,4 @@
-"""HTTP requests: sound ones with hostile contents, and ones whose very bytes are wrong."""
+"""HTTP requests: valid ones with hostile contents, and ones with malformed bytes."""
 
 import json
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ class Request:
     body: bytes | None = None
 
     def render(self) -> bytes:
-        """As it should be."""
+        """Return the bytes of a valid request."""
         headers = [(b"Host", b"127.0.0.1"), *self.headers]
         if self.body is not None:
             headers.append((b"Content-Length", b"%d" % len(self.body)))
@@ -35,7 +35,7 @@ class Request:
         return b"\r\n".join([*lines, b"", self.body or b""])
 
 
-# valid exchanges, as the start
+# valid exchanges to start from
 CORPUS = (
     *(
         Request(b"GET", path)
@@ -224,7 +224,7 @@ CHUNKS = (
 
 
 def raw(dice: Dice) -> Case:
-    """A TCP connection with some requests on it, of which not all are requests."""
+    """Return a TCP connection with some requests on it, not all of them valid."""
     requests = [_broken(dice) if dice.chance(0.8) else dice.one(CORPUS).render() for _ in range(1 + dice.below(5))]
     stream = b"".join(requests)
     if dice.chance(0.15):
@@ -235,7 +235,7 @@ def raw(dice: Dice) -> Case:
 
 
 def api(dice: Dice) -> Case:
-    """Sound requests, pipelined, with anything in their query strings, headers and bodies: each has to be answered."""
+    """Return valid requests, pipelined, with hostile query strings, headers and bodies: each has to be answered."""
     requests = [
         dice.one((_call, _call, _call, _query, _query, _account, _visit))(dice).render()
         for _ in range(1 + dice.below(30))
@@ -294,7 +294,7 @@ def _query(dice: Dice) -> Request:
 
 
 def _account(dice: Dice) -> Request:
-    """Signing in and out as nobody: our own session has to live on."""
+    """Sign in or out without a session: our own session has to survive."""
     name, password = (dice.one((b"", b"ab", b"n" * 33, b"\xff", b"a\0b", b"n%00", b"%ff")) for _ in range(2))
     if dice.chance(0.4):
         body = b"%b&username=%b&password=%b&next=%b" % (
@@ -319,7 +319,7 @@ def _account(dice: Dice) -> Request:
 
 
 def _visit(dice: Dice) -> Request:
-    """A page, asked for in an odd way. (No poll: it would keep those behind it waiting.)"""
+    """Return an odd request for a page. (No poll: it would delay the requests after it.)"""
     target = dice.one(CORPUS[:9]).target
     if dice.chance(0.4):
         target += (b"&" if b"?" in target else b"?") + b"next=" + percent(dice, dice.one(SPICE))
@@ -327,7 +327,7 @@ def _visit(dice: Dice) -> Request:
 
 
 def harmless(dice: Dice) -> tuple[bytes, bytes]:
-    """A header that says something strange but leaves the request's bounds alone."""
+    """Return a strange header that leaves the bounds of the request unchanged."""
     while True:
         name, colon, value = dice.one(HEADERS).partition(b": ")
         if colon and name.isascii() and not set(name + value) & set(b"\r\n\0 \t") and name not in FRAMING:
@@ -347,7 +347,7 @@ FRAMING = {
 
 
 def percent(dice: Dice, data: bytes) -> bytes:
-    """In a URL or a form, so that it means what it is; nearly always."""
+    """Encode data for a URL or a form, so that it keeps its meaning; nearly always."""
     if len(data) > 2000:
         data = data[:2000]
     return quote_from_bytes(data).encode() if dice.chance(0.9) else quote_from_bytes(data, safe=b"%+&=").encode()

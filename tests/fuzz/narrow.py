@@ -1,4 +1,4 @@
-"""From many cases to the one that does it, and from that to the smallest that still does."""
+"""Minimizer: from many cases to the one that causes the problem, and to the smallest that still does."""
 
 import asyncio
 import tempfile
@@ -15,7 +15,7 @@ from tests.fuzz.lines import Ended
 from tests.fuzz.plays import PLAYS, Target
 
 TRIES = 80
-# two complaints are the same if they begin the same
+# two complaints are the same if they begin with the same characters
 ALIKE = 24
 
 S = TypeVar("S", bytes, tuple[bytes, ...])
@@ -32,7 +32,7 @@ def fresh_house() -> Iterator[House]:
 
 
 def play(house: House, case: Case) -> None:
-    """One case by itself. Raises Wrong."""
+    """Play one case by itself. Raises Wrong."""
     target = Target(house)
     try:
         target.be_ready_for(case)
@@ -40,13 +40,13 @@ def play(house: House, case: Case) -> None:
     except (Ended, OSError) as error:
         raise Wrong(f"{type(error).__name__} {error}") from None
     finally:
-        # what the server writes has to come through a pipe
+        # the server's log has to come through a pipe
         time.sleep(0.05)
         house.check_log()
 
 
 def complaint(case: Case) -> str:
-    """What this case alone does to a new server: how the sentence begins, `""` for nothing wrong."""
+    """Play this case against a new server; return the beginning of the complaint, `""` if nothing is wrong."""
     with fresh_house() as house:
         try:
             play(house, case)
@@ -56,7 +56,7 @@ def complaint(case: Case) -> str:
 
 
 def narrow(suspects: list[Case]) -> Case | None:
-    """The smallest case that does it by itself; None when none of them does."""
+    """Return the smallest case that causes the problem by itself; None if none does."""
     for case in reversed(suspects):
         if first := complaint(case):
             return shrink(case, lambda smaller, first=first: complaint(smaller) == first)
@@ -64,7 +64,7 @@ def narrow(suspects: list[Case]) -> Case | None:
 
 
 def shrink(case: Case, is_wrong: Callable[[Case], bool]) -> Case:
-    """Leave out halves, then quarters and so on: of the inputs, then of the bytes of each; while it is still wrong."""
+    """Remove halves, then quarters and so on, of the inputs, then of the bytes of each, while it is still wrong."""
     tries = TRIES
 
     def still(smaller: Case) -> bool:
@@ -73,7 +73,7 @@ def shrink(case: Case, is_wrong: Callable[[Case], bool]) -> Case:
         return tries >= 0 and is_wrong(smaller)
 
     inputs = _shortest(case.inputs, lambda shorter: still(replace(case, inputs=shorter)))
-    # half a sound request is not one
+    # half a valid request is not one
     for at in range(len(inputs) if case.kind not in {"api", "accounts", "streams"} else 0):
         before, after = inputs[:at], inputs[at + 1 :]
         data = _shortest(inputs[at], lambda it, b=before, a=after: still(replace(case, inputs=(*b, it, *a))))

@@ -1,4 +1,4 @@
-"""What no byte that a client receives may say, and what an answer may be."""
+"""Rules for answers, and content that no bytes to a client may contain."""
 
 import re
 
@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 
 from tests.fuzz.case import Wrong
 
-# somebody else's secret: in their keys and in their values
+# another user's secret, in their keys and in their values
 CANARY = b"canary-of-the-bystander"
 # busy, and the user's quota: documented (protocol §5)
 ALLOWED_5XX = {b"503", b"507"}
@@ -16,11 +16,11 @@ CODES = {
     *("too_large", "invalid_key", "invalid_value", "invalid_name", "invalid_password", "op_id_reused", "rate_limited"),
     *("quota_exceeded", "unavailable", "second_step_needed", "password_change_needed", "invalid_code", "link_expired"),
 }
-# in what is typed into forms and queries: no page may hold it as an element, no answer as a header
+# part of the text typed into forms and queries: no page may contain it as an element, no answer as a header
 ELEMENT = b"<fuzzed"
 HEADER = b"x-fuzzed"
 
-# `run.py` is the command that people are told of, and what is signed may go on with `.py-`
+# `run.py` is the documented command, and a signed token may contain `.py-`
 _INSIDES = re.compile(
     rb'Traceback|File "|/realtime_kv/|site-packages|\b[A-Z][A-Za-z]*(?:Error|Exception)\b|(?<!run)\.py(?![\w-])'
     rb"|sqlite|sqlalchemy|msgspec|eventlet|[Ww]erkzeug|engineio|socketio\."
@@ -44,16 +44,16 @@ _any = msgspec.json.Decoder(Raw).decode
 
 
 def check_bytes(heard: bytes) -> None:
-    """Nothing of our insides, nothing of somebody else's."""
+    """Raise Wrong for internals of the server or another user's data."""
     if CANARY in heard:
         raise Wrong(f"somebody else's data: {_around(heard, heard.index(CANARY))}")
-    # scripts may speak of errors
+    # scripts may mention errors
     if _SCRIPT.search(heard) is None and (found := _INSIDES.search(heard)):
         raise Wrong(f"something of the inside: {_around(heard, found.start())}")
 
 
 def statuses(heard: bytes) -> list[bytes]:
-    """Of all the responses in these bytes; no 5xx but the documented ones."""
+    """Return the statuses of all responses in these bytes; raise Wrong for an undocumented 5xx."""
     found = _STATUS.findall(heard)
     for status in found:
         check_status(status)
@@ -66,7 +66,7 @@ def check_status(status: bytes) -> None:
 
 
 def check_answer(answer: bytes) -> str:
-    """An acknowledgement: `ok`, or the code of a documented refusal."""
+    """Check an acknowledgement; return `ok`, or the code of a documented refusal."""
     try:
         verdict = _verdict(answer)
     except msgspec.MsgspecError as error:
@@ -79,13 +79,13 @@ def check_answer(answer: bytes) -> str:
 
 
 def check_page(html: bytes) -> None:
-    """What was typed is text."""
+    """Check that typed text stays text."""
     if ELEMENT in html:
         raise Wrong(f"typed text has become an element: {_around(html, html.index(ELEMENT))}")
 
 
 def check_headers(headers: dict[bytes, bytes]) -> None:
-    """What was typed is in no line of its own."""
+    """Check that typed text makes no header of its own."""
     if HEADER in headers:
         raise Wrong(f"typed text has become a header: {headers}")
 

@@ -1,4 +1,4 @@
-"""engine.io and socket.io packets: events of every verb, and all that a client could send but none does."""
+"""engine.io and socket.io packets: events of every verb, and packets that a client could send but none does."""
 
 import re
 
@@ -7,7 +7,7 @@ from tests.fuzz.case import LIMITED, READER, TOKEN, Case
 from tests.fuzz.dice import Dice, mangle
 
 SEPARATOR = b"\x1e"
-# an event whose answer tells that everything in front of it has been looked at
+# an event whose answer shows that everything before it was processed
 LAST = 999_999_999_999_999
 SENTINEL = b'42%d["get",{"key":"folder/a"}]' % LAST
 
@@ -19,7 +19,7 @@ ODD_NAMES = (
 )
 ODD_IDS = (b"", b"0", b"00", b"007", b"1", b"999999999999998", b"000000000000001")
 
-# none of these is a client's to send at such a time; most cost the sender its connection
+# a client may send none of these at such a time; most cost the sender its connection
 ODD_PACKETS = (
     *b"0 1 2 2probe 3probe 4 5 6 7 b 40 41 42".split(b" "),
     *b"43 44 45 46 47 48 49 4/ 40/ 40/, 40/admin, 41/, 41/admin, 42/admin".split(b" "),
@@ -46,25 +46,25 @@ ODD_PACKETS = (
     b'42["set",{"key":"\xff","value":1}]',
     b"",
 )
-# who joins: mostly a session, now and then an API token
+# the token to join with: mostly a session, now and then an API token
 WHO = (TOKEN, TOKEN, TOKEN, READER, LIMITED)
 _ACK = re.compile(rb"42(?:/,)?(\d{1,15})(?!\d)")
 _LEAVES = re.compile(rb"41|1\Z")
 
 
 def asked(packet: bytes) -> int | None:
-    """The id under which this packet has to be answered, as long as the tab stays."""
+    """Return the id under which this packet has to be answered, as long as the tab stays."""
     match = _ACK.match(packet)
     return int(match[1]) if match else None
 
 
 def leaves(packet: bytes) -> bool:
-    """Whether the sender goes away with this: what it asked before need not be answered."""
+    """Return whether the sender leaves with this packet: its earlier requests need no answer."""
     return _LEAVES.match(packet) is not None
 
 
 def event(dice: Dice) -> bytes:
-    """An event that does not cost its sender the connection, whatever is in it."""
+    """Return an event that keeps the sender's connection open, whatever its content."""
     verb = dice.one(documents.VERBS[:6]) if dice.chance(0.85) else dice.one(documents.VERBS)
     id = b"%d" % dice.below(10**6) if dice.chance(0.95) else dice.one(ODD_IDS)
     name = b'"%b"' % verb.encode() if dice.chance(0.95) else dice.one(ODD_NAMES)
@@ -83,19 +83,19 @@ def event(dice: Dice) -> bytes:
     if dice.chance(0.04):
         body = mangle(dice, body)
     packet = b"42" + id + b"[" + body[1:]
-    # bytes that are no text end the connection
+    # bytes that are not UTF-8 end the connection
     return packet.decode(errors="replace").encode()
 
 
 def odd(dice: Dice) -> bytes:
-    """A packet that may end the connection."""
+    """Return a packet that may end the connection."""
     if dice.chance(0.5):
         return dice.one(ODD_PACKETS)
     return mangle(dice, event(dice))
 
 
 def events(dice: Dice) -> Case:
-    """A tab by WebSocket that asks much, and may go out with a bang."""
+    """Return a WebSocket tab that asks much, and may end with an odd packet."""
     packets = [event(dice) for _ in range(1 + dice.below(400))]
     if dice.chance(0.3):
         packets.append(odd(dice))
@@ -103,7 +103,7 @@ def events(dice: Dice) -> Case:
 
 
 def polling(dice: Dice) -> Case:
-    """A session of long-polling: POSTs of many packets, polls too many, upgrades out of order."""
+    """Return a session of long-polling: POSTs of many packets, superfluous polls, upgrades out of order."""
     steps, messages = [], 0
     for _ in range(1 + dice.below(6)):
         count = dice.one((1, 2, 16, 17, 60, 60))
@@ -116,7 +116,7 @@ def polling(dice: Dice) -> Case:
             body = mangle(dice, body)
         steps.append(b"post " + body)
     if dice.chance(0.3):
-        # the way it should go, in any order, with anything in between
+        # the right sequence, shuffled or cut short, with other packets in between
         words = [b"2probe", b"5", event(dice), b"3", b"2", odd(dice), b"40", b""]
         if dice.chance(0.5):
             words = words[: 1 + dice.below(4)]

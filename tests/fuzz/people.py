@@ -1,4 +1,4 @@
-"""Who lives in the house: users with API tokens, the superuser, and those to whom anything may be done."""
+"""Accounts on the server: users with API tokens, the superuser, and expendable users ("pawns")."""
 
 import itertools
 import re
@@ -39,18 +39,18 @@ _RECOVER = re.compile(r"/recover/([\w-]{43})")
 
 
 class People:
-    """Each answers with what stands in the place of which stand-in."""
+    """Creates accounts; each method returns the real value of each placeholder."""
 
     def __init__(self, server: Server, database: Path) -> None:
         self._server = server
         self._database = database
         self._count = itertools.count(1)
         self._superuser = requests.Session()
-        # the server may hang up on a connection that nothing comes through just when something does
+        # avoids a request on an idle connection that the server closes at the same moment
         self._superuser.headers["Connection"] = "close"
         self._form = ""
         self._make_superuser()
-        # at once, so that all the processes that hash passwords are there before anything is counted
+        # in parallel, so that all processes that hash passwords run before anything is counted
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: self.sign_up(), range(4)))
         self._shared = _fitting(
@@ -62,11 +62,11 @@ class People:
         )
 
     def sign_up(self) -> Account:
-        """Somebody new."""
+        """Sign up a new user."""
         return self._server.sign_up(f"user{next(self._count)}")
 
     def user(self) -> dict[bytes, bytes]:
-        """Somebody new, with a session in a browser too, and two API tokens."""
+        """Sign up a new user, with a browser session as well, and two API tokens."""
         account = self.sign_up()
         reader = self._call(account, "create_token", name="reader", scope="read")["token"]
         limited = self._call(account, "create_token", name="limited", prefix="folder/")["token"]
@@ -84,16 +84,16 @@ class People:
         }
 
     def pawn(self) -> dict[bytes, bytes]:
-        """Somebody to whom anything may be done: by turns with a second session, a recovery link, a second step."""
+        """Sign up an expendable user: in turn with a second session, a recovery link, a second step."""
         number = next(self._count)
         account = self._server.sign_up(f"pawn-{number:07}")
         with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as db:
             (user_id,) = db.execute("SELECT id FROM users WHERE username = ?", [account.username]).fetchone()
-        # for superusers to see
+        # content for superusers to see
         self._call(account, "set", key="a", value={MARKUP: [MARKUP]})
         self._call(account, "set", key=f"folder/{MARKUP}", value=MARKUP)
         other, link, step = "x" * len(OTHER_ID), "x" * len(LINK), "x" * len(STEP)
-        # each of them takes the server some hashing
+        # each of these costs the server some hashing
         if number % 3 == 0:
             second = Account(self._server, account.username, self._sign_in(account)["token"])
             other = self._call(second, "me")["session"]["id"]
@@ -118,12 +118,12 @@ class People:
         )
 
     def lives(self, pawn: dict[bytes, bytes]) -> bool:
-        """Whether this one's session goes on."""
+        """Return whether this user's session goes on."""
         url, headers = f"{self._server.url}/api/v1/me", {"Authorization": f"Bearer {pawn[PAWN].decode()}"}
         return requests.get(url, headers=headers, timeout=DEADLINE).ok
 
     def _make_superuser(self) -> None:
-        """By the address that the server prints, with forms as a browser sends them."""
+        """Create the superuser with the address that the server prints, with forms as a browser sends them."""
         address = eventually(lambda: next(filter(None, map(_SETUP.match, self._server.output)), None))
         page = self._superuser.get(address[0], timeout=DEADLINE).text
         self._form = _found(_FIELD, page)
@@ -136,13 +136,13 @@ class People:
         return answer.text
 
     def _cookie(self, account: Account) -> str:
-        """The token of a session that the browser holds."""
+        """Return the token of a session that the browser holds."""
         form = {"username": account.username, "password": PASSWORD}
         answer = requests.post(f"{self._server.url}/api/v1/sign_in", json=form, timeout=DEADLINE)
         return answer.cookies[f"rkv_session_{self._server.port}"]
 
     def _sign_in(self, account: Account) -> dict[str, Any]:
-        """The answer, be it that a code is owed."""
+        """Sign in; return the answer, even if it asks for a code."""
         credentials = {"username": account.username, "password": PASSWORD, "token": True}
         url = f"{self._server.url}/api/v1/sign_in"
         answer: dict[str, Any] = requests.post(url, json=credentials, timeout=DEADLINE).json()
@@ -150,7 +150,7 @@ class People:
 
     @staticmethod
     def _call(account: Account, verb: str, **payload: Any) -> dict[str, Any]:
-        """The answer; without a payload it is asked for with a GET."""
+        """Call `verb`; return the answer. Without a payload, use a GET."""
         url = f"{account.server.url}/api/v1/{verb}"
         answer = (
             account.http(verb, **payload) if payload else requests.get(url, headers=account.headers, timeout=DEADLINE)
@@ -167,7 +167,7 @@ def _found(pattern: re.Pattern[str], text: str) -> str:
 
 
 def _fitting(real: dict[bytes, str]) -> dict[bytes, bytes]:
-    """As bytes: as long as what stands for them, so that what was built round them fits."""
+    """Return the real values as bytes, checked to be as long as their placeholders."""
     for stand_in, text in real.items():
         assert len(stand_in) == len(text), (stand_in, text)
     return {stand_in: text.encode() for stand_in, text in real.items()}

@@ -1,4 +1,4 @@
-"""How each kind of case is played, and what has to come of it. Each play says how many messages the server judged."""
+"""Executors: play each kind of case and check the outcome. Each returns how many messages the server judged."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from tests.fuzz.house import House
 from tests.fuzz.lines import DEADLINE, Ended, Line, Response, SocketLine
 from tests.fuzz.streams import sees_all
 
-# how long a connection may say nothing before we hang up our half, when nothing needs to come
+# if no answer is due, we close our half of a connection after this much silence
 SILENCE = 0.15
 
 _NAMESPACE = re.compile(rb"\A/[^,]*,?")
@@ -23,7 +23,7 @@ Judged = tuple[int, Counter[str]]
 
 
 class Target:
-    """Where to, as whom; and whom we have met there."""
+    """The server's port, and the real values of the placeholders: of the users, and of the long-polling sessions."""
 
     def __init__(self, house: House) -> None:
         self.port = house.server.port
@@ -32,35 +32,35 @@ class Target:
         self._pawn: dict[bytes, bytes] = {}
 
     def be_ready_for(self, case: Case) -> None:
-        """See to it that those live whom this case is about."""
+        """Sign up a new expendable user if the case uses one and has none whose session goes on."""
         about_pawns = any(stand_in in data for data in case.inputs for stand_in in PAWNS)
         if about_pawns and not (self._pawn and self._people.lives(self._pawn)):
             self._pawn = self._people.pawn()
 
     def meet(self, sid: bytes) -> None:
-        """A session of long-polling."""
+        """Note the id of a session of long-polling."""
         self._real[SID] = sid
 
     def fill(self, data: bytes) -> bytes:
-        """The real tokens, names and sessions in the place of the stand-ins."""
+        """Replace the placeholders by the real tokens, names and sessions."""
         for stand_in, real in (*self._real.items(), *self._pawn.items()):
             data = data.replace(stand_in, real)
         return data
 
     def join(self, case: Case) -> bytes:
-        """The packet with which a tab of this case says who it is."""
+        """Return the packet with which a tab of this case identifies itself."""
         return self.fill(b'40{"token":"%b"}' % case.who)
 
 
 class Ear:
-    """Reads a tab's packets, and knows which answers are still to come."""
+    """Reads a tab's packets, and tracks the outstanding answers."""
 
     def __init__(self, asked: Sequence[bytes] | None) -> None:
-        """`asked` are the packets that are sent; None when nobody can say what becomes of them."""
+        """`asked` are the packets that are sent; None when their outcome cannot be predicted."""
         self.codes: Counter[str] = Counter()
         self.answers = 0
         self.finished = False
-        # a tab that says goodbye in between may get answers or not
+        # a tab that disconnects in between may get answers or not
         self._loose = asked is None or any(map(packets.leaves, asked))
         self._open = Counter([packets.LAST])
         self._open.update(id for packet in asked or () if (id := packets.asked(packet)) is not None)
@@ -70,7 +70,7 @@ class Ear:
         return self.finished and (self._loose or not self._open)
 
     def hear(self, packet: bytes) -> bytes | None:
-        """Judge one packet; what has to be replied, if anything."""
+        """Judge one packet; return the reply to send, if any."""
         if packet.startswith(b"43"):
             bracket = packet.find(b"[")
             id = packet[2:bracket]
@@ -100,7 +100,7 @@ class Ear:
 
 
 async def raw(target: Target, case: Case) -> Judged:
-    """Say it, and listen to the end."""
+    """Send everything, and read to the end."""
     line = await Line.open(target.port)
     try:
         await line.say_all(tuple(map(target.fill, case.inputs)))
@@ -114,7 +114,7 @@ async def raw(target: Target, case: Case) -> Judged:
 
 
 async def api(target: Target, case: Case) -> Judged:
-    """Sound requests: each is answered, in order, unless an answer says that it is the last."""
+    """Send valid requests: each is answered, in order, unless an answer says that it is the last."""
     line = await Line.open(target.port)
     codes: Counter[str] = Counter()
     answered = 0
@@ -153,7 +153,7 @@ def _check_api(request: bytes, response: Response) -> None:
 
 
 async def streams(target: Target, case: Case) -> Judged:
-    """A stream tells of everything from where it begins, and of what is written meanwhile, without a gap."""
+    """Check that a stream reports everything from its start, and the writes made meanwhile, without a gap."""
     first, *writes = map(target.fill, case.inputs)
     line, beside = await Line.open(target.port), await Line.open(target.port)
     try:
@@ -183,7 +183,7 @@ async def streams(target: Target, case: Case) -> Judged:
 
 
 class _Told:
-    """What a stream has told, and how far it has come (None: it has not synced yet)."""
+    """The events of a stream so far, and its revision (None: it has not synced yet)."""
 
     def __init__(self) -> None:
         self.revision: int | None = None
@@ -227,7 +227,7 @@ async def events(target: Target, case: Case) -> Judged:
 
 
 async def frames(target: Target, case: Case) -> Judged:
-    """Join, then say anything. What a frame swallows is not answered; but there is an end to it."""
+    """Join, then send anything. A swallowed message is not answered, but the connection comes to an end."""
     tab = await SocketLine.open(target.port)
     ear = Ear(None)
     try:
@@ -247,7 +247,7 @@ async def frames(target: Target, case: Case) -> Judged:
 
 
 async def _hear_loosely(tab: SocketLine, ear: Ear) -> None:
-    """Until the last event's answer or the end. Which answers have to come, nobody knows."""
+    """Read until the last event's answer or the end. It is unknown which answers have to come."""
     with contextlib.suppress(Ended):
         while not ear.finished:
             for packet in await tab.packets():
@@ -255,7 +255,7 @@ async def _hear_loosely(tab: SocketLine, ear: Ear) -> None:
 
 
 async def _listen(tab: SocketLine, ear: Ear) -> bool:
-    """Until everything is answered (True) or the socket closed."""
+    """Read until everything is answered (True) or the socket closed."""
     try:
         async with asyncio.timeout(DEADLINE):
             while not ear.done:
@@ -270,7 +270,7 @@ async def _listen(tab: SocketLine, ear: Ear) -> bool:
 
 
 async def polling(target: Target, case: Case) -> Judged:
-    """A session: while one poll waits at all times, its steps one after the other; then a last event."""
+    """Play a session: its steps one after the other while one poll waits at all times; then a last event."""
     session = await Session.open(target, case)
     try:
         for step in case.inputs:
@@ -287,11 +287,11 @@ async def polling(target: Target, case: Case) -> Judged:
 
 
 class Session:
-    """Of long-polling: one connection to post on, one that always has a poll waiting."""
+    """A session of long-polling: one connection to post on, one that always has a poll waiting."""
 
     def __init__(self, target: Target, post: Line, poll: Line, ear: Ear) -> None:
         self.ear = ear
-        # every POST so far was answered 200: all that was in them has been heard
+        # every POST so far was answered 200: all their packets were processed
         self.sound = True
         self._sid = b""
         self._target = target
@@ -332,7 +332,7 @@ class Session:
                 raise Wrong(f"a POST was answered {response.body[:100]!r}")
 
     async def upgrade(self, words: bytes) -> None:
-        """Say `words` on a WebSocket of this session, and wait a moment for what comes of it."""
+        """Send `words` on a WebSocket of this session, and wait a moment for the reaction."""
         with contextlib.suppress(Ended, TimeoutError):
             tab = await SocketLine.open(self._target.port, self._sid.decode())
             self._others.append(tab.line)
@@ -343,18 +343,18 @@ class Session:
                     for packet in await tab.packets():
                         self.ear.hear(packet)
         if self._others and len(words) % 4:
-            # some leave it open, and the session waits for the upgrade's end
+            # otherwise it stays open, and the session waits for the upgrade's end
             self._others[-1].hang_up()
 
     async def poll_twice(self, _: bytes) -> None:
-        """Another poll while one waits: the session is over, or it was answered just now."""
+        """Poll while another poll waits: either the session is over, or the first poll was answered just now."""
         line = await Line.open(self._target.port)
         self._others.append(line)
         line.say(self._request_poll())
         self._take(await line.response())
 
     async def finish(self) -> None:
-        """Until everything that was asked is answered, or the session is over."""
+        """Wait until every request is answered, or the session is over."""
         assert self._polling is not None
         await self.post(packets.SENTINEL)
         try:
@@ -365,7 +365,7 @@ class Session:
         if self.sound and not self.ear.done:
             raise Wrong(f"every POST was answered 200, then the session was over: {self.ear.missing()}")
         if self.ear.done and self.ear.answers % 4:
-            # some say goodbye, some just go
+            # some sessions disconnect, some just stop
             await self.post(b"1")
 
     def hang_up(self) -> None:
@@ -382,7 +382,7 @@ class Session:
                 if not self._take(response):
                     return
                 if response.body == b"6":
-                    # an upgrade goes on: until its end every poll comes back at once
+                    # an upgrade goes on: until its end every poll is answered at once
                     await asyncio.sleep(SILENCE)
 
     def _request_poll(self) -> bytes:

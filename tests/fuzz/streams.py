@@ -1,4 +1,4 @@
-"""The stream of events, asked for from anywhere by anybody; then some writes, of which it has to tell."""
+"""The stream of events, requested from any position with any token; then some writes, which it has to report."""
 
 from tests.fuzz import documents
 from tests.fuzz.case import EPOCH, LIMITED, TOKEN, Case
@@ -9,13 +9,13 @@ WRITING = ("set", "set", "set", "delete", "batch", "restore", "undo", "move", "c
 
 
 def streams(dice: Dice) -> Case:
-    """The first input asks for a stream, the others write while it is open."""
+    """Return a case: the first input requests a stream, the others write while it is open."""
     writes = [_write(dice) for _ in range(dice.below(6))]
     return Case("streams", (_stream(dice).render(), *(write.render() for write in writes)), 1 + len(writes))
 
 
 def sees_all(asked: bytes) -> bool:
-    """Whether this request for a stream is about all keys of its user."""
+    """Return whether this request for a stream covers all keys of its user."""
     return LIMITED not in asked and b"prefix=" not in asked
 
 
@@ -39,7 +39,7 @@ def _stream(dice: Dice) -> Request:
 
 
 def _last(dice: Dice) -> bytes:
-    """What a browser could bring, or never would; in one line."""
+    """Return a Last-Event-ID that a browser could send, or never would; in one line."""
     if dice.chance(0.5):
         return EPOCH + b":%d" % dice.one((0, 1, 2, 5, 2**53, 10**15, 10**16))
     junk = dice.one((dice.junk(), EPOCH, b":", EPOCH + b":-1", EPOCH + b":" + b"9" * 400, b"x" * 4000, TOKEN + b":1"))

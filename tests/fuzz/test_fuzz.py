@@ -40,7 +40,7 @@ def test_who_hangs_up_before_the_answer_leaves_no_socket_behind(house, said):
     for _ in range(10):
         with socket.create_connection(("127.0.0.1", house.server.port)) as peer:
             peer.sendall(said)
-            # hang up with RST, so that there is nobody to answer to
+            # hang up with RST, so that the server has no peer to answer
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert eventually(lambda: house.usage().sockets <= before)
 

@@ -1,4 +1,4 @@
-"""What people type, or programs in their place, into the fields about accounts: right now and then, odd most often."""
+"""Text typed by people, or sent by programs, into the fields about accounts: sometimes right, most often odd."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ Typed = Callable[[Dice], str]
 
 MARKUP = f"\"'>{ELEMENT.decode()} onload=x>"
 SPLIT = f"x\r\n{HEADER.decode()}: 1\r\n\r\n"
-# of these, anywhere
+# odd text for any field
 ODD = (
     *("", " ", "\0", "a\0b", "\n", "\x7f", "\ufeff", "\u202e", "\u2028", "\ud800", "\udfff\ud800", "\U0010ffff"),
     *("é", "é" * 600, "x" * 1025, "x" * 5000, "%00", "%s%n", "${7*7}", "{{7*7}}", "'; DROP TABLE users; --", "../.."),
@@ -20,7 +20,7 @@ ODD = (
 
 
 def _of(share: float, right: tuple[str, ...], *others: str) -> Typed:
-    """One of `right` with this chance, else one of the `others` or something odd."""
+    """Return a maker: one of `right` with probability `share`, else one of `others` or something odd."""
 
     def typed(dice: Dice) -> str:
         if dice.chance(share):
@@ -124,5 +124,5 @@ anything = _of(0, ())
 
 
 def exactly(*words: str) -> Typed:
-    """One of these, seldom something odd."""
+    """Return a maker: one of these words, seldom something odd."""
     return _of(0.9, words)

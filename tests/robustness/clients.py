@@ -1,6 +1,6 @@
-"""A process full of tabs. Orders come as lines on its input, news go as lines to its output.
+"""A process that runs several tabs. It reads orders as lines from stdin and reports as lines on stdout.
 
-In:  one line of JSON (`Party`); `enough` when the last fault has come that needs tabs at work; `finish` at the end.
+In:  one line of JSON (`Party`); `enough` after the last fault that needs tabs at work; `finish` at the end.
 Out: `progress` for every 20 operations begun, `answered` once all are done, `stuck: …` when a promise was not kept.
 """
 
@@ -24,7 +24,7 @@ class Party(msgspec.Struct):
 
 
 async def live(party: Party, orders: asyncio.StreamReader) -> int:
-    """The exit code."""
+    """Run the tabs; return the exit code."""
     begun = 0
 
     def progress() -> None:

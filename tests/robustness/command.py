@@ -1,6 +1,6 @@
-"""`python3 -m tests.robustness`: histories under faults, by the number; one line at the end says what was found.
+"""`python3 -m tests.robustness`: run a given number of histories under faults; one line at the end reports the result.
 
-run        histories with every fault there is
+run        histories with every kind of fault
 kills      SIGKILLs, at any moment and at each failpoint of the writer
 deliver    pushed changes, with tabs that are cut all the time
 sabotage   servers broken on purpose: each has to be noticed
@@ -28,7 +28,7 @@ SHOWN = 10
 
 
 class Tally:
-    """Histories one after the other, and what they come to."""
+    """Runs histories one after the other and sums up the results."""
 
     def __init__(self) -> None:
         self.histories = 0
@@ -37,7 +37,7 @@ class Tally:
         self._started = time.monotonic()
 
     def add(self, plan: Plan) -> None:
-        """Carry out `plan`, judge it, and keep the record of one that went wrong."""
+        """Execute and judge `plan`; keep the record of a history with problems."""
         with scratch() as folder:
             done = run(plan, folder)
             problems = done.problems
@@ -53,7 +53,7 @@ class Tally:
                 _say(f"  the record: {kept}")
 
     def summary(self) -> str:
-        """One line."""
+        """Return the summary as one line."""
         minutes = (time.monotonic() - self._started) / 60
         own = {"operations", "acknowledged", "changes"}
         counts = self.counts
@@ -66,7 +66,7 @@ class Tally:
 
 
 def main(arguments: list[str]) -> int:
-    """0 when nothing was violated."""
+    """Return the exit code: 0 if nothing was violated."""
     if arguments[:1] == ["powercut"]:
         return powercut.main(arguments[1:])
     options = _parse(arguments)
@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> int:
 
 
 def every_fault(seed: str, number: int, operations: int) -> Plan:
-    """History `number`: with every fault; every other one with small pages, every fifth with a tab cut for stalling."""
+    """Return plan `number`: every fault; every second one has small pages, every fifth a tab cut for stalling."""
     return Plan(
         f"{seed}/{number}",
         operations,
@@ -92,7 +92,7 @@ def every_fault(seed: str, number: int, operations: int) -> Plan:
 
 
 def broken(sabotage: str, seed: str) -> Plan:
-    """A short history of a server that is broken on purpose, or (`""`) that is not."""
+    """Return a short history of a server that is broken on purpose or, with `""`, of an intact one."""
     every = {"drop": 40, "reorder": 40, "twice": 40, "wrong_room": 20, "early_ack": 1, "retry_applied": 1}
     return Plan(seed, 500, processes=1, faults=[], cut_every=25, sabotage=sabotage, every=every.get(sabotage, 3))
 
@@ -103,7 +103,7 @@ def _histories(options: argparse.Namespace, seed: int, tally: Tally) -> Iterator
 
 
 def _kills(options: argparse.Namespace, seed: int, tally: Tally) -> Iterator[Plan]:
-    # each history ends with one more
+    # each history ends with one more kill
     while sum(tally.counts[name] for name in KILLS) < options.kills or tally.counts["acknowledged"] < options.writes:
         rounds = max(1, options.kills // (KILLS_EACH + 1))
         operations = max(1000, int(options.writes / rounds * 1.6))
@@ -112,7 +112,7 @@ def _kills(options: argparse.Namespace, seed: int, tally: Tally) -> Iterator[Pla
 
 def _deliver(options: argparse.Namespace, seed: int, tally: Tally) -> Iterator[Plan]:
     while tally.counts["changes"] < options.changes or tally.counts["cut"] < options.reconnects:
-        # about one operation in so many brings its tab a cut; half of the tabs are of the kind that is cut
+        # about one operation in `every` cuts its tab; half of the tabs are of the kind that is cut
         every = max(4, 22 * options.changes // (options.reconnects or 1) // 100)
         yield Plan(
             f"{seed}/{tally.histories}", 8000, users=1, tabs=24, faults=[], cut_every=every, pause_every=0,

@@ -1,7 +1,7 @@
-"""What a user's tabs know together: which writes there were, what each held, who asked for it, and what was read.
+"""Merged history of one user's tabs: the writes, the content and the requester of each, and the reads.
 
-A write is asked for by one or more calls (retries carry the same `op_id`): it took effect somewhere between the first
-call's sending and the first acknowledgement, or the first time that anybody saw it. Without either it may have, or not.
+A write is requested by one or more calls (retries have the same `op_id`). It took effect between the sending of the
+first call and the first acknowledgement or the first observation by any tab. Without either, its outcome is unknown.
 """
 
 import bisect
@@ -18,7 +18,7 @@ NEVER = math.inf
 
 
 class Violation(NamedTuple):
-    """A promise that was not kept, and how."""
+    """A broken promise: the guarantee, and a description."""
 
     guarantee: str
     what: str
@@ -26,7 +26,7 @@ class Violation(NamedTuple):
 
 @dataclass
 class Operation:
-    """One verb that a tab asked for; a write with all its retries. `answers` has those that came, in their order."""
+    """A verb that a tab requested; a write includes all its retries. `answers` are in the order of arrival."""
 
     verb: str
     payload: dict[str, Any]
@@ -35,7 +35,7 @@ class Operation:
     calls: int = 0
     end: float = NEVER
     answers: list[dict[str, Any]] = field(default_factory=list)
-    # of what writes again what stood somewhere before: what that was
+    # for verbs that write an earlier value again: the values they have to write
     repeated: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -45,14 +45,14 @@ class Operation:
 
     @property
     def refused(self) -> bool:
-        """Whether it is certain that this has had no effect."""
+        """Whether this certainly had no effect."""
         return len(self.answers) == self.calls and all(
             not answer["ok"] and answer["error"]["code"] != "unavailable" for answer in self.answers
         )
 
     @property
     def revision(self) -> int | None:
-        """Of the write that this made; None for what wrote nothing, or may have."""
+        """The revision of the write that this made; None if it wrote nothing or its outcome is unknown."""
         answer = self.accepted
         if answer is None or self.verb not in WRITING:
             return None
@@ -64,11 +64,11 @@ class Operation:
 
     @property
     def ops(self) -> dict[str, Any]:
-        """What each key is to be: a value, or None for deleted. No value of the workload is null."""
+        """The value that each key gets, or None for deleted. No value of the workload is null."""
         if self.verb == "batch":
             return {op["key"]: op.get("value") for op in self.payload["ops"]}
         if self.verb == "delete_prefix":
-            # what lies there is written together, so it is all there or nothing
+            # the keys of a group are written together: either all exist or none
             return dict.fromkeys(group_keys(self.payload["prefix"]))
         if self.verb in REPEATING:
             return self.repeated
@@ -76,7 +76,7 @@ class Operation:
 
 
 class Reading(NamedTuple):
-    """Somebody saw `key` at `revision`, or absent (None), at a moment between `start` and `end`."""
+    """A tab saw `key` at `revision`, or absent (None), at a moment between `start` and `end`."""
 
     key: str
     revision: int | None
@@ -86,14 +86,14 @@ class Reading(NamedTuple):
 
 
 class Evidence:
-    """All of it, of one user. `content[key][revision]` is a value, or None where that write deleted the key."""
+    """All evidence of one user. `content[key][revision]` is a value, or None where that write deleted the key."""
 
     def __init__(self, user: str, logs: list[TabLog]) -> None:
         self.user = user
         self.logs = logs
         self.operations = self._merge_calls()
         self.content: dict[str, dict[int, Any]] = defaultdict(dict)
-        # ops of writes that were pushed whole
+        # ops of the writes that were pushed whole
         self.pushed: dict[int, dict[str, Any]] = {}
         self.seen: dict[int, float] = {}
         self.readings: list[Reading] = []
@@ -104,7 +104,7 @@ class Evidence:
             self._hear(log)
         for operation in self.operations:
             self._take_in(operation)
-        # one after the other: an undo may put back what another has put back before
+        # in the order of revisions: an undo may put back a value that another undo put back before
         repeating = [operation for operation in self.writes() if operation.verb in REPEATING]
         for operation in sorted(repeating, key=lambda operation: operation.revision or 0):
             operation.repeated = self._repeated(operation)
@@ -118,17 +118,17 @@ class Evidence:
         self.history = {key: sorted(revisions) for key, revisions in self.content.items()}
 
     def last(self, key: str, until: int) -> int:
-        """The last write to `key` that is known, of those up to `until`; 0 when there is none."""
+        """Return the last known write to `key` up to `until`, or 0 if there is none."""
         revisions = self.history.get(key, [])
         index = bisect.bisect_right(revisions, until)
         return revisions[index - 1] if index else 0
 
     def writes(self) -> Iterator[Operation]:
-        """What was asked for and has written."""
+        """Yield the requested operations that wrote something."""
         return (operation for operation in self.operations if operation.revision is not None)
 
     def _merge_calls(self) -> list[Operation]:
-        """The same `op_id` with another payload is another operation: one that has to be refused."""
+        """Merge retries. The same `op_id` with another payload is another operation, which has to be refused."""
         operations: list[Operation] = []
         signed: dict[str, Operation] = {}
         for log in self.logs:
@@ -202,7 +202,7 @@ class Evidence:
             return
         absent = set()
         if operation.verb == "batch" and operation.accepted:
-            # of a server in good health they are of one length
+            # a sound server returns one result per op
             results = zip(operation.ops, operation.accepted["results"], strict=False)
             absent = {key for key, result in results if not result.get("existed", True)}
         for key, value in operation.ops.items():
@@ -210,7 +210,7 @@ class Evidence:
                 self._learn(key, revision, value)
 
     def _repeated(self, operation: Operation) -> dict[str, Any]:
-        """What this has to have written, by what was there before."""
+        """Return the values that this has to have written, derived from the content before it."""
         payload, revision = operation.payload, operation.revision
         assert revision is not None
         if operation.verb == "restore":
@@ -226,7 +226,7 @@ class Evidence:
         return dict(zip(target, values, strict=True)) | left
 
     def _stood(self, key: str, revision: int) -> Any:
-        """What stood under `key` before the write of this revision."""
+        """Return the value of `key` before the write of this revision."""
         before = max((r for r in self.content[key] if r < revision), default=0)
         return self.content[key].get(before)
 

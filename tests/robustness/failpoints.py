@@ -1,7 +1,7 @@
-"""Places in the running server's writer where it can be made to die or to wait, and other orders: given from outside.
+"""Failpoints in the running server's writer, where it can be killed or paused, and other orders from outside.
 
-The production code knows nothing of this: the writer's cursor and its watchers are wrapped. Before anything happens a
-line is appended to the file of proofs, so that a death, too, can be proved.
+The production code does not know them: the writer's cursor and its watchers are wrapped. Before each action a line is
+appended to the proofs file, so that a kill can be proved as well.
 """
 
 import json
@@ -23,7 +23,7 @@ POINTS = ("before_begin", "before_commit", "after_commit", "before_push")
 
 
 class Clock:
-    """The system's clock, and how far it has jumped, in milliseconds."""
+    """The system's clock plus an offset in milliseconds."""
 
     def __init__(self) -> None:
         self.offset = 0
@@ -33,7 +33,7 @@ class Clock:
 
 
 class Failpoints:
-    """What is to happen at which point, when it has been passed so often."""
+    """The action at each armed point, and how many passes are left until then."""
 
     def __init__(self, house: House, proofs: Path) -> None:
         self._proofs = proofs
@@ -43,12 +43,12 @@ class Failpoints:
         writer._watchers.insert(0, lambda _committed: self.reach("before_push"))
 
     def arm(self, point: str, action: str, after: int, seconds: float = 0.0) -> None:
-        """At `point`: `kill` the process or `pause` for `seconds`, when it is passed for the `after`th time."""
+        """Arm `point`: `kill` the process or `pause` for `seconds` when it is passed for the `after`th time."""
         assert point in POINTS and action in {"kill", "pause"}
         self._armed[point] = {"action": action, "after": after, "seconds": seconds}
 
     def reach(self, point: str) -> None:
-        """This is `point`."""
+        """Pass `point`, and perform its action if it is due."""
         armed = self._armed.get(point)
         if armed is None:
             return
@@ -64,7 +64,7 @@ class Failpoints:
 
 
 class _Cursor:
-    """The writer's cursor: a group's transaction begins and ends here."""
+    """The writer's cursor; sees where a group's transaction begins and ends."""
 
     def __init__(self, cursor: Any, reach: Callable[[str], None]) -> None:
         self._cursor = cursor
@@ -93,7 +93,7 @@ class Orders:
         self._failpoints = Failpoints(house, proofs)
 
     def listen(self, path: str) -> None:
-        """On a thread of its own."""
+        """Listen at `path` on a separate thread."""
         Path(path).unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
@@ -131,7 +131,7 @@ class Orders:
         return {"removed": self._run(purge)}
 
     def _fill(self, pages: int) -> dict[str, Any]:
-        """Let the file grow by no more than so many pages; by any number, when it is 0."""
+        """Let the file grow by at most `pages` pages; 0 removes the limit."""
 
         def limit(db: Connection) -> int:
             now: int = db.execute(text("PRAGMA page_count")).scalar_one()

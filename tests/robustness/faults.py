@@ -1,4 +1,4 @@
-"""What is done to the server while tabs are at work. Each fault proves that it has happened, and is counted then."""
+"""Faults injected into the server while tabs are at work. Each fault proves that it happened before it is counted."""
 
 import contextlib
 import json
@@ -33,11 +33,11 @@ class NotHappened(AssertionError):
 
 
 class Faults:
-    """A server that can be hurt. `counts` has what has happened, by name."""
+    """A server with fault injection. `counts` has the number of proved faults, by name."""
 
     def __init__(self, folder: Path, seed: str, *, sabotage: str = "", every: int = 1, page_bytes: int = 0) -> None:
         self._random = random.Random(seed)
-        # a Unix socket's path must be short
+        # the path of a Unix socket must be short
         self._orders = f"/tmp/rkv-{os.getpid()}-{id(self):x}"
         self._proofs = folder / "proofs"
         self._disk = folder / "disk"
@@ -50,7 +50,7 @@ class Faults:
             self._disk / "data",
             launcher=LAUNCHER,
             ROBUSTNESS=msgspec.json.encode(setup).decode(),
-            # the disk is small, and is to become full
+            # the disk is small, and has to fill up
             RKV_DISK_RESERVE="0",
         ).start()
         self._probe: Account = self.server.sign_up("probe")
@@ -63,12 +63,12 @@ class Faults:
             subprocess.run(["umount", str(self._disk)], check=True)
 
     def inject(self, name: str) -> None:
-        """One of FAULTS; back when it is over, proved. Raises NotHappened."""
+        """Inject one of FAULTS; return when it is over and proved. Raises NotHappened."""
         FAULTS[name](self)
         self.counts[name] += 1
 
     def kill(self) -> None:
-        """SIGKILL at whatever moment this is, and a new start."""
+        """SIGKILL the server at an arbitrary moment, and start it again."""
         self.server.kill()
         self.server.start()
 
@@ -83,30 +83,30 @@ class Faults:
             process.send_signal(signal.SIGCONT)
 
     def jump_clock(self) -> None:
-        """The server's clock jumps by up to six hours, back or forth."""
+        """Move the server's clock by up to six hours, back or forth."""
         offset = self._random.randrange(-6 * HOUR, 6 * HOUR)
         told = self._order("jump", offset=offset)["now"]
         if abs(told - offset - time.time() * 1000) > HOUR / 60:
             raise NotHappened("the clock did not jump")
 
     def fill_disk(self) -> None:
-        """No room for a while: in a small file system or, where none can be mounted, by a limit to the file."""
+        """Fill the disk for a while: a small file system or, where none can be mounted, a limit on the file."""
         with self._full():
             self._wait(lambda: self._probe_set() == 503, "a write to be refused")
             time.sleep(PAUSE_SECONDS)
         if self.server.process.poll() is not None:
-            # an I/O error where going on would be a guess: it stops at once, by design
+            # after an I/O error with an uncertain outcome the server stops at once, by design
             self.counts["stopped by a full disk"] += 1
             self.server.start()
         self._wait(lambda: self._probe_set() == 200, "a write to be accepted again")
 
     def purge(self) -> None:
-        """What is deleted, and the change log, go: but for the last few revisions."""
+        """Purge deleted keys and the change log, except for the last few revisions."""
         if not self._order("purge", keep=PURGE_KEEPS)["removed"]:
             raise NotHappened("there was nothing to purge")
 
     def reach(self, point: str, action: str) -> None:
-        """The writer dies or waits at `point`."""
+        """Kill or pause the writer at `point`."""
         self._order("arm", point=point, action=action, after=self._random.randrange(1, 20), seconds=PAUSE_SECONDS / 2)
         proof = f"{point}:{action}"
         before = self.counts[proof]
@@ -130,7 +130,7 @@ class Faults:
             with connection.makefile("rw") as lines:
                 lines.write(json.dumps({"order": order, **fields}) + "\n")
                 lines.flush()
-                # nothing, when it has died of the order before it could answer
+                # empty if the order killed the server before it could answer
                 return json.loads(lines.readline() or "{}")
 
     @contextlib.contextmanager
@@ -151,7 +151,7 @@ class Faults:
             ballast.unlink()
 
     def _probe_set(self) -> int:
-        """The status of a write that needs room; nobody watches the account that it is done with."""
+        """Return the status of a write that needs room. No tab watches the account that it uses."""
         value = "x" * 60_000
         with contextlib.suppress(requests.ConnectionError):
             return self._probe.http("set", key=f"{self._random.randrange(100)}", value=value).status_code
@@ -183,7 +183,7 @@ FAULTS: dict[str, Callable[[Faults], None]] = {
 
 
 def _mount(folder: Path) -> bool:
-    """Whether `folder` is a small file system of its own now."""
+    """Mount a small file system at `folder`; return whether that worked."""
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)], capture_output=True, check=False
     )

@@ -1,7 +1,7 @@
 """The record of one run: for each tab every call, answer and pushed frame with its time, as lines of JSON.
 
-Times are nanoseconds of the monotonic clock, which all processes of one machine share. A call's time is taken before
-it is sent, an answer's and a push's after they have come: intervals can only be too long, and too long is sound.
+Times are nanoseconds of the monotonic clock, which all processes of one machine share. The time of a call is taken
+before it is sent, that of an answer or a push after it has arrived: intervals can only be too long, which is sound.
 """
 
 import itertools
@@ -15,14 +15,14 @@ from msgspec import Raw, Struct
 
 
 class Connected(Struct, tag="connected", tag_field="is"):
-    """The server has taken this tab in; `connection` counts them."""
+    """The server has accepted this tab; `connection` counts its connections."""
 
     t: int
     connection: int
 
 
 class Disconnected(Struct, tag="disconnected", tag_field="is"):
-    """The connection is over; `why` says whose doing it was."""
+    """The connection is over; `why` names the side that ended it."""
 
     t: int
     connection: int
@@ -30,7 +30,7 @@ class Disconnected(Struct, tag="disconnected", tag_field="is"):
 
 
 class Call(Struct, tag="call", tag_field="is"):
-    """A verb is sent. A retry is a call of its own, with the same `op_id` in its payload."""
+    """A verb is sent. A retry is a separate call with the same `op_id` in its payload."""
 
     t: int
     connection: int
@@ -49,7 +49,7 @@ class Answer(Struct, tag="answer", tag_field="is"):
 
 
 class Push(Struct, tag="push", tag_field="is"):
-    """A frame that nobody asked for: `change`, `bookmark`, `presence`, `notice`, `signed_out`."""
+    """An unrequested frame: `change`, `bookmark`, `presence`, `notice`, `signed_out`."""
 
     t: int
     connection: int
@@ -58,7 +58,7 @@ class Push(Struct, tag="push", tag_field="is"):
 
 
 class Fault(Struct, tag="fault", tag_field="is"):
-    """Something that this tab did to itself or to the server, so that it can be counted."""
+    """A fault that this tab caused to itself or to the server, recorded to be counted."""
 
     t: int
     connection: int
@@ -69,7 +69,7 @@ Event = Connected | Disconnected | Call | Answer | Push | Fault
 
 
 class TabLog(Struct):
-    """One tab's part: whose it is, and everything in the order in which it happened. An auditor comes last, alone."""
+    """One tab's log: its user, and all events in the order of occurrence. An auditor runs last, alone."""
 
     user: str
     tab: str
@@ -79,7 +79,7 @@ class TabLog(Struct):
 
 
 class History(Struct):
-    """All tabs of one run; `purge_keeps` is how many revisions a purge has left, where there was one."""
+    """All tabs of one run; `purge_keeps` is the number of revisions that a purge left, if there was one."""
 
     tabs: list[TabLog]
     purge_keeps: int | None = None
@@ -89,7 +89,7 @@ class History(Struct):
         return sorted({log.user for log in self.tabs})
 
     def of(self, user: str) -> list[TabLog]:
-        """The tabs of `user`."""
+        """Return the tabs of `user`."""
         return [log for log in self.tabs if log.user == user]
 
     def count(self, kind: type[Any]) -> int:
@@ -97,7 +97,7 @@ class History(Struct):
 
 
 class Recorder:
-    """Writes one tab's part as it happens; what the server sent is copied as it came."""
+    """Writes one tab's log as it happens; messages of the server are copied verbatim."""
 
     def __init__(self, file: Path, log: TabLog) -> None:
         self._file: BinaryIO = file.open("wb", buffering=1 << 18)
@@ -120,17 +120,17 @@ class Recorder:
 
 
 def load(folder: Path) -> History:
-    """The history whose tabs have recorded into `folder`."""
+    """Load the history whose tabs have recorded into `folder`."""
     return History([_load_tab(file) for file in sorted(folder.glob("*.jsonl"))])
 
 
 def now() -> int:
-    """Nanoseconds; the same for all processes of this machine."""
+    """Return the time in nanoseconds; the same clock for all processes of this machine."""
     return time.monotonic_ns()
 
 
 def connections(log: TabLog) -> Iterator[list[Event]]:
-    """A tab's events, connection by connection."""
+    """Yield a tab's events, connection by connection."""
     for _, events in itertools.groupby(log.events, lambda event: event.connection):
         yield list(events)
 

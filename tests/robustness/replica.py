@@ -1,6 +1,7 @@
-"""The client's rule of the protocol (§3), as a checker needs it: knows neither a socket nor a clock.
+"""The client's rule of the protocol (§3) for a checker, without a socket or a clock.
 
-Fed with what a tab hears, it holds what the tab must hold. Tabs run on it, and validators run it again over the record.
+Fed with the messages of a tab, it holds the state that the tab must hold. Tabs run on it, and validators run it again
+over the record.
 """
 
 import zlib
@@ -10,7 +11,7 @@ JsonObject = dict[str, Any]
 
 
 class Held(NamedTuple):
-    """What a tab holds of one key."""
+    """The state that a tab holds of one key."""
 
     revision: int
     version: int
@@ -18,13 +19,13 @@ class Held(NamedTuple):
 
 
 class Replica:
-    """A user's keys up to `revision`; while a sync is under way its pages and all pushes are held back."""
+    """A user's keys up to `revision`; during a sync its pages and all pushes are held back."""
 
     def __init__(self) -> None:
         self.epoch: str | None = None
         self.revision = 0
         self.entries: dict[str, Held] = {}
-        # which write has touched a key last, as far as it was told; also one that deleted it
+        # the last write known to have touched each key, including a delete
         self.touched: dict[str, int] = {}
         self.digest = 0
         self.syncing = False
@@ -32,21 +33,21 @@ class Replica:
         self._held_back: list[JsonObject] = []
 
     def begin_sync(self) -> JsonObject:
-        """The payload of the `sync` to send now."""
+        """Begin a sync; return its payload."""
         self.syncing = True
         self._pages = []
         return {} if self.epoch is None else {"epoch": self.epoch, "since": self.revision}
 
     def abort_sync(self) -> None:
-        """The connection is gone, and with it what was collected."""
+        """Drop the collected pages: the connection is gone."""
         self.syncing = False
         self._pages = []
         self._held_back = []
 
     def on_page(self, page: JsonObject) -> JsonObject | None:
-        """The payload that asks for the next page; None when this was the last, and all of them have been applied."""
+        """Take a page; return the payload for the next one, or None after the last, when all have been applied."""
         if page["reset"] and page["from"] == 0:
-            # also in the middle: the server could not go on, and begins anew
+            # also in the middle of a sync: the server could not go on, and starts over
             self._pages = []
         self._pages.append(page)
         if page["next"] is not None:
@@ -63,7 +64,7 @@ class Replica:
         return None
 
     def on_change(self, change: JsonObject) -> bool:
-        """Whether it was in step: False asks for a sync."""
+        """Take a change; return whether it was in step. False asks for a sync."""
         if self.syncing:
             self._held_back.append(change)
             return True
@@ -79,7 +80,7 @@ class Replica:
         return True
 
     def on_bookmark(self, bookmark: JsonObject) -> bool:
-        """Whether it agrees as far as can be said: False asks for a sync."""
+        """Take a bookmark; return whether it agrees as far as can be said. False asks for a sync."""
         if self.syncing:
             return True
         if bookmark["epoch"] != self.epoch or not self.agrees(bookmark):
@@ -88,7 +89,7 @@ class Replica:
         return bookmark["revision"] <= self.revision
 
     def agrees(self, proof: JsonObject) -> bool:
-        """Whether `keys` and `digest` at our revision are ours; nothing can be said of another revision."""
+        """Return False if `keys` or `digest` differ from ours at our revision; another revision proves nothing."""
         return proof["revision"] != self.revision or (
             (proof["keys"], proof["digest"]) == (len(self.entries), self.digest)
         )
@@ -107,7 +108,7 @@ class Replica:
 
 
 def digest_of(key: str, revision: int) -> int:
-    """fmix32(crc32(key) + revision × 0x9E3779B1), written anew so that the server's is not checked with itself."""
+    """Return fmix32(crc32(key) + revision × 0x9E3779B1), implemented anew so that the server's is not its own check."""
     mixed = (zlib.crc32(key.encode()) + revision * 0x9E3779B1) % 2**32
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         mixed = (mixed ^ mixed >> shift) * factor % 2**32

@@ -1,4 +1,4 @@
-"""One history: a server, tabs in processes of their own, faults in between, a last SIGKILL, and what is found then."""
+"""Runner of one history: a server, tabs in separate processes, faults, a last SIGKILL, and the check of the result."""
 
 import asyncio
 import contextlib
@@ -25,22 +25,22 @@ from tests.robustness.validators.frames import wrote
 from tests.robustness.workload import REPEATING
 from tests.running import ROOT, Account
 
-# nothing happens for so long: something hangs
+# if nothing happens for this long, something hangs
 STUCK_SECONDS = 120
 
 
 @dataclass
 class Plan:
-    """What one history is made of; `seed` decides what tabs ask for, and when which fault comes."""
+    """The settings of one history; `seed` decides the requests of the tabs and the times of the faults."""
 
     seed: str
-    # at least
+    # at least this many
     operations: int = 5000
     users: int = 2
     tabs: int = 6
     processes: int = 2
     faults: list[str] = field(default_factory=lambda: list(FAULTS))
-    # how tabs misbehave: one operation in so many
+    # misbehaviour of the tabs: once in this many operations
     cut_every: int = 120
     pause_every: int = 120
     abandon_every: int = 400
@@ -51,7 +51,7 @@ class Plan:
 
     @property
     def expected(self) -> list[str]:
-        """What has to have happened, for this to prove anything."""
+        """The faults and outcomes that must occur for this to prove anything."""
         own = {"cut": self.cut_every, "slow": self.pause_every, "half-open": self.abandon_every}
         own["stalled"] = bool(self.stall_seconds)
         met = ["replayed", "conflict", "polling connections", "stock connections", *sorted(REPEATING)]
@@ -60,7 +60,7 @@ class Plan:
 
 @dataclass
 class Run:
-    """What came of a plan. `counts` has the faults that are proved to have happened, and what tabs did and got."""
+    """The result of a plan. `counts` has the proved faults, and the actions and outcomes of the tabs."""
 
     plan: Plan
     history: History
@@ -70,14 +70,14 @@ class Run:
 
     @property
     def problems(self) -> list[str]:
-        """Everything that speaks against the server, or against this run as a proof."""
+        """All violations of the server, and all reasons why this run proves nothing."""
         unproved = [f"{name}: did not happen" for name in self.plan.expected if not self.counts[name]]
         return [*self.stuck, *unproved, *(f"{guarantee}: {what}" for guarantee, what in check(self.history))]
 
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for one run."""
+    """Provide a folder for one run."""
     folder = Path(tempfile.mkdtemp(prefix="robustness-"))
     try:
         yield folder
@@ -86,7 +86,7 @@ def scratch() -> Iterator[Path]:
 
 
 def run(plan: Plan, folder: Path) -> Run:
-    """Carry out `plan`; the record is left in `folder`. Raises NotHappened when a fault could not be proved."""
+    """Execute `plan`; the record is left in `folder`. Raises NotHappened when a fault could not be proved."""
     started = time.monotonic()
     records = folder / "records"
     records.mkdir(parents=True)
@@ -97,7 +97,7 @@ def run(plan: Plan, folder: Path) -> Run:
         parties = [_Process(party) for party in _parties(plan, accounts, faults.server.port, records)]
         stuck = _inject_all(plan, faults, parties)
         if not stuck:
-            # whatever was acknowledged has to be found again
+            # every acknowledged write has to be found again
             faults.inject("kill")
             for process in parties:
                 process.tell("finish")
@@ -114,7 +114,7 @@ def run(plan: Plan, folder: Path) -> Run:
 
 
 def _parties(plan: Plan, accounts: list[Account], port: int, records: Path) -> list[clients.Party]:
-    """Every process has tabs of every user; each kind of tab is there."""
+    """Distribute the tabs: every process has tabs of every user, and each kind of tab occurs."""
     specs = [
         _spec(plan, account, number)
         for number in range(plan.tabs)
@@ -147,7 +147,7 @@ def _spec(plan: Plan, account: Account, number: int) -> Spec:
 
 
 def _inject_all(plan: Plan, faults: Faults, parties: list["_Process"]) -> list[str]:
-    """All faults in an order and at moments that the seed chooses; what got stuck meanwhile."""
+    """Inject all faults, in an order and at moments chosen by the seed; return the problems met."""
     chosen = random.Random(plan.seed)
     order = list(plan.faults)
     chosen.shuffle(order)
@@ -180,7 +180,7 @@ def _problems(parties: list["_Process"], faults: Faults) -> list[str]:
 
 
 async def _audit(accounts: list[Account], port: int, records: Path) -> None:
-    """A fresh tab of each user: everything from nothing, and each key once more."""
+    """Read everything from scratch with a fresh tab of each user, and each key once more."""
     tabs = [
         Tab(Spec(account.username, account.token, f"{account.username}-audit", "", 1, auditor=True), port, records)
         for account in accounts
@@ -191,7 +191,7 @@ async def _audit(accounts: list[Account], port: int, records: Path) -> None:
 
 
 def _count(record: History) -> Counter[str]:
-    """What tabs have done, and what has come of it."""
+    """Count the actions of the tabs and their outcomes."""
     counts: Counter[str] = Counter()
     for log in record.tabs:
         verbs: dict[int, str] = {}
@@ -217,7 +217,7 @@ def _count(record: History) -> Counter[str]:
 
 
 class _Process:
-    """A process full of tabs."""
+    """A process that runs several tabs."""
 
     def __init__(self, party: clients.Party) -> None:
         self.begun = 0

@@ -1,8 +1,8 @@
-"""Starts the real server with one thing broken, or with failpoints: all of it put around its parts from outside.
+"""Starts the real server with one defect, or with failpoints, by wrapping its parts from outside.
 
-A script: `sabotage.py serve …` is `realtime_kv serve …`. What is to be done stands in the variable ROBUSTNESS, as JSON
-(`Setup`); orders can be given later, through a Unix socket (failpoints.py). The checker is itself checked with this:
-each way of breaking the server has to be noticed by the guarantee that EXPECTED names.
+A script: `sabotage.py serve …` is `realtime_kv serve …`. The environment variable ROBUSTNESS holds the setup as JSON
+(`Setup`); later orders come through a Unix socket (failpoints.py). This also checks the checker: each defect has to be
+noticed by the guarantee that EXPECTED names.
 """
 
 import os
@@ -23,7 +23,7 @@ from realtime_kv.core.runtime import Future
 from realtime_kv.sockets.transport import event_frame
 from tests.robustness.failpoints import Clock, Orders
 
-# which guarantee has to notice
+# the guarantee that has to notice each defect
 EXPECTED = {
     "drop": "gapless",
     "reorder": "ordered",
@@ -41,19 +41,19 @@ EXPECTED = {
 
 
 class Setup(msgspec.Struct):
-    """How this server differs from the real one."""
+    """The differences between this server and the real one."""
 
     orders: str = ""
     proofs: str = ""
     sabotage: str = ""
-    # one in so many is broken
+    # one event in this many is broken
     every: int = 1
-    # how large a page and a change may grow: small ones make many pages
+    # maximum size of a page and of a change: small ones make many pages
     page_bytes: int = 0
 
 
 class _Every:
-    """True once in so many calls."""
+    """True once in `every` calls."""
 
     def __init__(self, every: int) -> None:
         self._every = every
@@ -65,13 +65,13 @@ class _Every:
 
 
 def drop(house: House, now: _Every) -> None:
-    """A change does not reach one tab."""
+    """Drop a change for one tab."""
     send = house.gateway._send
     house.gateway._send = lambda tab, frame: None if _is_change(frame) and now() else send(tab, frame)
 
 
 def reorder(house: House, now: _Every) -> None:
-    """A change reaches one tab behind the next one."""
+    """Send a change to one tab after the next one."""
     send = house.gateway._send
     held: dict[str, Any] = {}
 
@@ -87,7 +87,7 @@ def reorder(house: House, now: _Every) -> None:
 
 
 def twice(house: House, now: _Every) -> None:
-    """A change reaches one tab twice."""
+    """Send a change to one tab twice."""
     send = house.gateway._send
 
     def send_twice(tab: Any, frame: Any) -> None:
@@ -99,7 +99,7 @@ def twice(house: House, now: _Every) -> None:
 
 
 def early_ack(house: House, now: _Every) -> None:
-    """Writes are acknowledged some time before they are committed."""
+    """Acknowledge writes some time before they are committed."""
     committer = house.store.writer._committer
     commit = committer.commit
 
@@ -116,7 +116,7 @@ def early_ack(house: House, now: _Every) -> None:
 
 
 def wrong_room(house: House, now: _Every) -> None:
-    """A change goes to another user's tabs, too."""
+    """Send a change to another user's tabs as well."""
     gateway = house.gateway
     push = gateway.push
 
@@ -131,7 +131,7 @@ def wrong_room(house: House, now: _Every) -> None:
 
 
 def stale_read(house: House, now: _Every) -> None:
-    """A read is answered with what an earlier one has found."""
+    """Answer a read with the result of an earlier one."""
     get = house.store.get
     found: dict[Any, Future[Any]] = {}
 
@@ -144,7 +144,7 @@ def stale_read(house: House, now: _Every) -> None:
 
 
 def retry_applied(house: House, now: _Every) -> None:
-    """An `op_id` is not remembered."""
+    """Forget an `op_id`."""
     write = house.store._write
 
     def write_again(request: Any) -> Future[Any]:
@@ -156,7 +156,7 @@ def retry_applied(house: House, now: _Every) -> None:
 
 
 def wrong_digest(house: House, now: _Every) -> None:
-    """A bookmark has one bit wrong."""
+    """Flip one bit of a bookmark's digest."""
     send = house.gateway._send
 
     def send_wrong(tab: Any, frame: Any) -> None:
@@ -170,7 +170,7 @@ def wrong_digest(house: House, now: _Every) -> None:
 
 
 def half_pushed(house: House, now: _Every) -> None:
-    """A batch is pushed as two writes."""
+    """Push a batch as two writes."""
 
     def push_halves(committed: Any) -> None:
         house.gateway.push([replace(news, writes=list(halves(news.writes))) for news in committed])
@@ -190,7 +190,7 @@ def half_pushed(house: House, now: _Every) -> None:
 
 
 def half_committed(house: House, now: _Every) -> None:
-    """A batch is written as two writes."""
+    """Commit a batch as two writes."""
     batch = house.store.batch
 
     def batch_twice(caller: Any, ops: Any, *, op_id: str | None = None) -> Future[Any]:
@@ -204,7 +204,7 @@ def half_committed(house: House, now: _Every) -> None:
 
 
 def skipping_resume(house: House, now: _Every) -> None:
-    """A tab that comes back is not told of a few writes."""
+    """Leave out a few writes when a tab resumes."""
     sync = house.store.sync
 
     def sync_later(caller: Any, *, since: int | None = None, **rest: Any) -> Future[Any]:
@@ -219,7 +219,7 @@ def skipping_resume(house: House, now: _Every) -> None:
 
 
 def forget(file: Path) -> None:
-    """The last few writes of each user have not been on disk after all: done to the file before a start."""
+    """Remove the last few writes of each user from the file before a start, as if they had never reached the disk."""
     with sqlite3.connect(file) as db:
         db.execute("UPDATE spaces SET revision = max(0, revision - 5)")
         for table in ("entries", "log"):

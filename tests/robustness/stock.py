@@ -1,6 +1,7 @@
-"""A tab on the stock client, python-socketio's, as a Wire: it begins with polling and upgrades, as browsers do.
+"""A tab on the stock client, python-socketio's, as a Wire: it starts with polling and upgrades, as browsers do.
 
-The stock client hands each message to a thread of its own, which may overtake one another; here they stay in order.
+The stock client passes each message to a separate thread, and threads may overtake one another; here messages stay in
+order.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import socketio
 
 from tests.robustness.wire import Gone, Heard
 
-# the stock client waits for its welcome to the end of this, even when the server has died meanwhile
+# the stock client waits this long for its welcome, even when the server has died meanwhile
 WELCOME_SECONDS = 5
 
 
@@ -28,7 +29,7 @@ class _Client(socketio.Client):
 
 
 class StockWire:
-    """What the client hears on its threads is handed to the loop's."""
+    """Passes messages from the client's threads to the event loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -39,7 +40,7 @@ class StockWire:
 
     @classmethod
     async def open(cls, port: int, token: str) -> "StockWire":
-        """A tab that the server has taken in. Raises Gone."""
+        """Open a tab that the server has accepted. Raises Gone."""
         wire = cls()
         try:
             await asyncio.to_thread(
@@ -60,7 +61,7 @@ class StockWire:
         try:
             self._client.emit(verb, json.loads(payload), callback=lambda body: self._answer(id, body))
         except socketio.exceptions.SocketIOError:
-            # its end is on its way through `receive`
+            # `receive` is about to report the end
             pass
 
     def cut(self, *, halfway: bool = False) -> None:

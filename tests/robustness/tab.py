@@ -1,6 +1,6 @@
-"""A tab: lives by the client's rule, asks for what its workload says, comes back when it is cut, and records it all.
+"""A tab: follows the client's rule, sends the requests of its workload, reconnects when it is cut, and records it all.
 
-A write whose outcome a cut has left unknown is sent again with its `op_id`, for as long as there is no answer.
+A write whose outcome is unknown after a cut is sent again with its `op_id` until it is answered.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from tests.robustness.wire import Gone, PollingWire, WebSocketWire, Wire
 from tests.robustness.workload import WRITING, Audit, Request, Workload
 
 IN_FLIGHT = 6
-# nothing that a server under these faults does takes so long
+# longer than anything that a server under these faults does
 STUCK_SECONDS = 90
 ATTEMPTS = 600
 RETRY_SECONDS = 0.05
@@ -30,11 +30,11 @@ _decode = msgspec.json.decode
 
 
 class Stuck(Exception):
-    """A tab got no answer, or did not come back: what was promised has not happened."""
+    """A tab got no answer or could not reconnect: a broken promise."""
 
 
 class Spec(msgspec.Struct):
-    """What a tab is to be: sent to the process that runs it."""
+    """The settings of a tab: sent to the process that runs it."""
 
     user: str
     token: str
@@ -42,19 +42,19 @@ class Spec(msgspec.Struct):
     seed: str
     operations: int
     transport: str = "websocket"
-    # one operation in so many is followed by this
+    # one operation in this many is followed by this
     cut_every: int = 0
     pause_every: int = 0
     abandon_every: int = 0
-    # once, for so many seconds, it reads nothing
+    # once, for this many seconds, it reads nothing
     stall_seconds: float = 0.0
     auditor: bool = False
 
 
 class Tab:
-    """`live` until it has done its share, and has been told that it is `enough` and to `finish`.
+    """`live` runs until the tab has done its share and both `enough` and `finish` were called.
 
-    Faults wait for writes to pass: so a tab that has done its share goes on, slowly, until all of them have happened.
+    Faults need passing writes to happen, so a tab that has done its share goes on, slowly, until all of them did.
     """
 
     def __init__(self, spec: Spec, port: int, folder: Path, progress: Callable[[], None] = lambda: None) -> None:
@@ -84,17 +84,17 @@ class Tab:
         self._stall_at = spec.operations // 3 if spec.stall_seconds else None
 
     def enough(self) -> None:
-        """All faults that need tabs at work have happened."""
+        """Tell the tab that all faults that need tabs at work have happened."""
         self._is_enough = True
         self._changed.set()
 
     def finish(self) -> None:
-        """No more faults are to come: be in step once more, and end."""
+        """Tell the tab that no more faults follow: it syncs once more, and ends."""
         self._finishing.set()
         self._changed.set()
 
     async def live(self) -> None:
-        """Raises Stuck."""
+        """Run the tab to its end. Raises Stuck."""
         try:
             while not self._settled:
                 await self._connect()
@@ -108,7 +108,7 @@ class Tab:
 
     @property
     def answered(self) -> bool:
-        """Whether everything that was to be asked has been."""
+        """Whether all requests were sent and answered."""
         asked = any(verb != "sync" for verb, _ in self._asked.values())
         return not (self._has_more or asked or self._sendable or self._unknown or self._delayed)
 
@@ -122,7 +122,7 @@ class Tab:
                 async with asyncio.timeout(STUCK_SECONDS):
                     self._wire = await self._open()
             except (Gone, TimeoutError):
-                # the server is away, or has not noticed yet that we are
+                # the server is down, or has not noticed yet that the old connection is gone
                 await asyncio.sleep(min(0.01 * 1.5**attempt, 0.3))
                 continue
             self._connection += 1
@@ -165,7 +165,7 @@ class Tab:
             hearing.cancel()
             await asyncio.gather(asking, hearing, return_exceptions=True)
 
-    # asking
+    # requests
 
     async def _ask_all(self) -> None:
         while not self.answered:
@@ -183,7 +183,7 @@ class Tab:
         await self._finishing.wait()
         self._closing = True
         self._sync()
-        # the bookmark after a sync, and whatever is pushed before it
+        # the bookmark after a sync, and the changes pushed before it
         await self._until(lambda: self._settled)
 
     async def _until(self, holds: Callable[[], Any]) -> None:
@@ -225,7 +225,7 @@ class Tab:
             raise Gone("abandoned")
 
     def _is_time(self, every: int) -> bool:
-        """By chance; and once for certain, so that it has happened."""
+        """Decide by chance, and True once for certain, so that the fault happens."""
         halfway = self._left == self._spec.operations // 2
         return every > 0 and (halfway or self._workload.random.random() < 1 / every)
 
@@ -236,7 +236,7 @@ class Tab:
     def _fault(self, kind: str) -> None:
         self._recorder.record(Fault(now(), self._connection, kind))
 
-    # hearing
+    # answers and pushes
 
     async def _hear_all(self) -> None:
         while True:
@@ -277,6 +277,6 @@ class Tab:
             return
         if not in_step:
             self._heals += 1
-            # a server with which no agreement can be reached is not to be asked for ever
+            # a limit, for a server with which no agreement can be reached
             if self._heals <= MOST_HEALS:
                 self._sync()

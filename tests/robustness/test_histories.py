@@ -1,6 +1,6 @@
-"""A share of what `python3 -m tests.robustness` does by the hour: every fault once, kills, tabs cut all the time.
+"""A small share of `python3 -m tests.robustness`, which runs for hours: every fault once, kills, tabs cut all the time.
 
-The seeds are printed; nothing here is decided by the clock.
+The seeds are printed; nothing here depends on the clock.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""The checker checked: a server with one thing broken is noticed, by the guarantee that is broken."""
+"""Check of the checker: each defect of a server is noticed by the guarantee that it breaks."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Each validator, on histories made by hand: a good one, and one for each way of being bad."""
+"""Each validator on hand-made histories: a good one, and one for each way to break the guarantee."""
 
 from copy import deepcopy
 
@@ -13,7 +13,7 @@ GROUP = [f"alice/g0/{n}" for n in range(4)]
 
 
 class Story:
-    """A history told event by event: a second passes between one and the next."""
+    """A history told event by event, one second apart."""
 
     def __init__(self) -> None:
         self._t = 0
@@ -59,7 +59,7 @@ class Story:
         self.answer(tab, id, **{**body, "next": None, **proof(held), **page})
 
     def set(self, tab: str, revision: int, value: str, key: str = K, version: int = 1, **payload) -> None:
-        """A set, pushed and acknowledged."""
+        """Record a set, pushed and acknowledged."""
         id = self.call(tab, "set", key=key, value=value, **payload)
         self.push(tab, write(revision, {key: value}))
         self.answer(tab, id, revision=revision, version=version)
@@ -93,7 +93,7 @@ def proof(held: dict[str, int]) -> dict:
 
 
 def story() -> Story:
-    """A tab that has set one key, cut afterwards, and an auditor that finds it."""
+    """A tab that has set one key and was cut afterwards, and an auditor that finds the key."""
     told = Story()
     told.connect("a")
     told.sync("a", 0, {})
@@ -279,7 +279,7 @@ def a_stale_read(told):
 
 
 def a_read_that_goes_back(told):
-    # nobody has acknowledged the write, but somebody has read it
+    # the write is not acknowledged, but was read
     told.call("a", "set", key=K, value="alice:2")
     told.get("a", 2, "alice:2")
     told.get("a", 1, "alice:1")
@@ -343,7 +343,7 @@ def a_delete_that_nobody_asked_for(told):
 
 
 def group_of_two_writes(told: Story) -> None:
-    """A group at 2 and then at 3, by a tab `b`."""
+    """Record the writes of a group at 2 and then at 3, by a tab `b`."""
     told.connect("b")
     told.sync("b", 1, {K: 1}, write(1, {K: "alice:1"}))
     for revision in (2, 3):
@@ -448,7 +448,7 @@ def test_an_unknown_outcome_may_take_effect_or_not():
     told.connect("b")
     told.sync("b", 1, {K: 1}, write(1, {K: "alice:1"}))
     assert violated(told) == set()
-    # late, but it may
+    # late, but allowed
     told.push("b", write(2, {K: "alice:2"}))
     told.get("b", 2, "alice:2")
     assert violated(told) == set()

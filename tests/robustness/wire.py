@@ -1,7 +1,7 @@
-"""A tab's connection: WebSocket or long-polling spoken by hand, packet by packet in the order in which they come.
+"""A tab's connection: WebSocket or long-polling implemented by hand, packet by packet in the order of arrival.
 
-No client library stands between the server and the record, so what is recorded is what was sent. The ways in which
-connections end badly are here too: cut in the middle of a frame, paused, given up without a word.
+No client library stands between the server and the record, so the record is exactly what was sent. It also implements
+the ways in which connections end badly: cut in the middle of a frame, paused, abandoned without a word.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
-# so that a tab that stops reading is felt by the server after a few frames
+# small enough for the server to notice after a few frames that a tab stops reading
 SMALL = 4096
 LARGE = 1 << 18
 SECONDS = 60
@@ -28,21 +28,21 @@ class Gone(Exception):
 
 
 class Wire(Protocol):
-    """One connection of a tab. `receive` raises Gone, once; calling into a connection that is gone does nothing."""
+    """One connection of a tab. `receive` raises Gone, once; calls on a connection that is gone do nothing."""
 
     async def receive(self) -> list[Heard]: ...
 
     def call(self, id: int, verb: str, payload: bytes) -> None: ...
 
     def cut(self, *, halfway: bool = False) -> None:
-        """Close at once; `halfway`: behind one half of a packet."""
+        """Close at once; with `halfway`, after one half of a packet."""
 
     def abandon(self) -> None:
-        """Stop reading, writing and answering, and leave it open."""
+        """Stop reading, writing and answering, and leave the connection open."""
 
 
 class WebSocketWire:
-    """Frames are masked with a key of zeros, so that they need not be masked."""
+    """Frames use an all-zero mask, so that they need no masking."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -52,7 +52,7 @@ class WebSocketWire:
 
     @classmethod
     async def open(cls, port: int, token: str, *, small: bool = False) -> "WebSocketWire":
-        """A tab that the server has taken in, with a `small` buffer if need be. Raises Gone."""
+        """Open a tab that the server has accepted, with a `small` receive buffer if asked. Raises Gone."""
         reader, writer = await _connect(port, small=small)
         wire = cls(reader, writer)
         try:
@@ -77,7 +77,7 @@ class WebSocketWire:
         return _heard(await self.packets(), self._send)
 
     async def packets(self) -> list[bytes]:
-        """At least one engine.io packet."""
+        """Return at least one engine.io packet."""
         if self._early:
             early, self._early = self._early, []
             return early
@@ -122,7 +122,7 @@ class WebSocketWire:
 
 
 class PollingWire:
-    """Two HTTP connections: one for the poll that waits, one for what is sent, one POST at a time."""
+    """Two HTTP connections: one for the waiting poll, one for sending, one POST at a time."""
 
     def __init__(self, port: int) -> None:
         self._url = "/socket.io/?EIO=4&transport=polling"
@@ -135,7 +135,7 @@ class PollingWire:
 
     @classmethod
     async def open(cls, port: int, token: str) -> "PollingWire":
-        """A tab that the server has taken in. Raises Gone."""
+        """Open a tab that the server has accepted. Raises Gone."""
         wire = cls(port)
         try:
             (opening,) = await wire.packets()
@@ -184,7 +184,7 @@ class PollingWire:
                 packets, self._outgoing = self._outgoing, []
                 await self._post.request("POST", self._url, SEPARATOR.join(packets))
         except Gone as gone:
-            # the poll is what a tab waits for, so it has to say so
+            # the tab waits for the poll, so the poll has to report the failure
             self._failure = str(gone)
             self._poll.cut()
 
@@ -244,7 +244,7 @@ async def _connect(port: int, *, small: bool = False) -> tuple[asyncio.StreamRea
 
 
 async def _join(wire: "WebSocketWire | PollingWire", token: str) -> list[bytes]:
-    """Say who we are; the packets that came along with the welcome."""
+    """Identify this tab; return the packets that came along with the welcome."""
     wire._send(b"40" + json.dumps({"token": token}).encode())
     welcome, *early = await _within(wire.packets())
     if not welcome.startswith(b"40"):

@@ -1,9 +1,10 @@
-"""What tabs ask for: few keys, so that they meet, and values that name their writer, so that each is recognised.
+"""The requests of tabs: few keys, so that tabs collide, and values that name their writer, so that each is recognised.
 
-Keys start with their owner's name, for whoever checks that nobody sees another's. The keys of a group are always
-written together, all with one value or all deleted: whoever sees one without the others has seen a write in pieces.
-What goes back (`undo`, `restore`) or is carried elsewhere (`move`, `copy`) writes values again that others have made.
-It is always signed, so that in the end it is known what has become of it.
+1. Keys start with their owner's name, so that a validator can detect another user's key.
+2. The keys of a group are always written together, all with one value or all deleted: a tab that sees one without the
+   others has seen a partial write.
+3. `undo`, `restore`, `move` and `copy` write values again that other operations made. They always have an `op_id`, so
+   that their outcome is known in the end.
 """
 
 import random
@@ -16,7 +17,7 @@ GROUPS = 5
 GROUP = 4
 LONG = 6000
 
-# these write again what stood somewhere before
+# verbs that write an earlier value again
 REPEATING = {"undo", "restore", "move", "copy"}
 WRITING = {"set", "delete", "batch", "delete_prefix", *REPEATING}
 
@@ -24,7 +25,7 @@ Request = tuple[str, dict[str, Any]]
 
 
 class Workload:
-    """One tab's share; `seed` decides it all but for the revisions that conditions name."""
+    """One tab's share; `seed` decides all of it except the revisions in conditions."""
 
     def __init__(self, user: str, tab: str, seed: str, replica: Replica) -> None:
         self.random = random.Random(f"{seed}/{tab}")
@@ -33,12 +34,12 @@ class Workload:
         self._replica = replica
         self._count = 0
         self._done: list[Request] = []
-        # keys and groups at revisions that one could go back to
+        # keys and groups at revisions that a restore or undo could go back to
         self._values: list[tuple[str, int]] = []
         self._writes: list[int] = []
 
     def next(self) -> list[Request]:
-        """What to send now, in this order: usually one verb."""
+        """Return the requests to send now, in this order: usually one verb."""
         choice = self.random.choices(
             [self._set, self._set_if, self._delete, self._batch, self._get, self._list, self._twice, self._replay,
              self._reuse, self._restore],
@@ -48,7 +49,7 @@ class Workload:
 
     def _set(self) -> list[Request]:
         payload = {"key": self._key(), "value": self._value()}
-        # without an op_id its outcome stays unknown when the connection goes first
+        # without an op_id the outcome stays unknown if the connection is lost first
         return [("set", payload if self.random.random() < 0.2 else self._signed(payload))]
 
     def _set_if(self) -> list[Request]:
@@ -69,7 +70,7 @@ class Workload:
             self._writes.append(touched)
         choice = self.random.random()
         if choice < 0.18 and self._writes:
-            # what was done last can still be undone, mostly
+            # the last write to the group can still be undone, mostly
             return self._remember("undo", {"revision": touched or self.random.choice(self._writes)})
         if choice < 0.48:
             return self._carry()
@@ -83,7 +84,7 @@ class Workload:
         return self._remember("batch", {"ops": ops})
 
     def _carry(self) -> list[Request]:
-        """One group to where another is not, if possible: nothing is ever written over. Else room is made, mostly."""
+        """Move or copy a group to a free place, if possible: nothing is overwritten. Else free one, mostly."""
         groups = [group_name(self._user, n) for n in range(GROUPS)]
         there = [name for name in groups if group_keys(name)[0] in self._replica.entries]
         free = [name for name in groups if name not in there]
@@ -154,16 +155,16 @@ class Audit:
 
 
 def group_name(user: str, group: int) -> str:
-    """What the keys of a group have in common."""
+    """Return the common prefix of the keys of a group."""
     return f"{user}/g{group}/"
 
 
 def group_keys(name: str) -> list[str]:
-    """The keys that are always written together."""
+    """Return the keys that are always written together."""
     return [f"{name}{n}" for n in range(GROUP)]
 
 
 def group_of(key: str) -> str | None:
-    """The part that the keys of one group have in common; None for a key on its own."""
+    """Return the common prefix of a group's keys; None for a key outside any group."""
     start, slash, _ = key.rpartition("/")
     return start + slash if "/g" in start else None

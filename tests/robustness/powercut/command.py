@@ -1,4 +1,4 @@
-"""`python3 -m tests.robustness powercut`: so many power cuts, and the control that has to lose something."""
+"""`python3 -m tests.robustness powercut`: a number of power cuts, and the control, which has to lose something."""
 
 import argparse
 import random
@@ -12,7 +12,7 @@ RELAXED = Path(__file__).with_name("relaxed_server.py")
 
 
 def main(arguments: list[str]) -> int:
-    """0 when nothing was lost with the product's settings, and something with the control's."""
+    """Return 0 if nothing was lost with the product's settings, and something with the control's."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.robustness powercut", description=__doc__)
     parser.add_argument("--cuts", type=int, default=10, metavar="N", help="power cuts of the server as it is (10)")
     parser.add_argument("--control", type=int, default=3, metavar="N", help="cuts with synchronous=NORMAL (3)")
@@ -34,12 +34,12 @@ def main(arguments: list[str]) -> int:
 
 
 def is_proved(real: Tally, control: Tally) -> bool:
-    """Nothing lost, nothing wrong, and not because nothing was ever at stake."""
+    """Return whether nothing was lost or wrong although unsynced data was at stake."""
     return not real.lost and not real.problems and (control.lost > 0 or not control.cuts)
 
 
 def summary(real: Tally, control: Tally, seconds: float) -> list[str]:
-    """What was seen, in words."""
+    """Return the results as sentences."""
     lines = [
         "",
         f"{real.cuts} power cuts, {real.acknowledged} acknowledged writes, {real.lost} lost ({seconds:.0f} s).",

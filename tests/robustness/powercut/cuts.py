@@ -1,4 +1,4 @@
-"""Cut after cut on the same disk: the server starts on what the last one left, takes writes, and loses its power."""
+"""Repeated cuts on the same disk: the server starts on the state that the last cut left, takes writes, loses power."""
 
 import random
 import shutil
@@ -18,16 +18,16 @@ from tests.robustness.powercut.ledger import Ledger
 from tests.robustness.powercut.load import Load, text
 from tests.running import DEADLINE, Server
 
-# then a new disk: so that first starts are cut too, and looking through everything stays quick
+# then a new disk: this cuts first starts as well, and keeps the inspection quick
 CUTS_OF_A_DISK = 10
-# at most so many calls between the beginning of the load and the cut
+# at most this many calls between the beginning of the load and the cut
 CALLS = 12_000
 POWERLESS = -signal.SIGKILL
 
 
 @dataclass
 class Tally:
-    """What came of it."""
+    """The results of all cuts."""
 
     cuts: int = 0
     cuts_at_start: int = 0
@@ -58,7 +58,7 @@ class Cuts:
         self._say = say
 
     def run(self, count: int) -> Tally:
-        """So many cuts."""
+        """Make `count` cuts."""
         with tempfile.TemporaryDirectory(prefix="realtime_kv-powercut-") as name:
             folder = Path(name)
             library = build(folder)
@@ -76,7 +76,7 @@ class Cuts:
         with Mains(library, root, root.parent / "log") as mains:
             moment = self._until_the_power_goes(mains, root, ledger)
             disk.replay(mains.records())
-        # the log is complete: with everything kept, it makes the very files that are there
+        # the log is complete: with everything kept, it yields exactly the files on the disk
         real = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
         for name, content in disk.everything().items():
             assert name.endswith("-shm") or real.pop(name) == content, f"the layer has missed something of {name}"
@@ -89,7 +89,7 @@ class Cuts:
         acknowledged = ledger.acknowledged - before
         tally.acknowledged += acknowledged
         for words in ledger.users.values():
-            # whoever stops takes nothing more
+            # a server that stops accepts no more writes
             if moment != "while stopping":
                 tally.problems += [f"{words.username} was refused a write: {refusal}" for refusal in words.refusals]
             words.refusals.clear()
@@ -100,7 +100,7 @@ class Cuts:
         )
 
     def _until_the_power_goes(self, mains: Mains, root: Path, ledger: Ledger) -> str:
-        """Start, write and perhaps stop, until the power goes; the answer says when it went."""
+        """Start, write and perhaps stop, until the power goes; return the moment at which it went."""
         server = Server(root / "data", launcher=self._launcher, **mains.environ)
         try:
             if self._chance.random() < 0.15:
@@ -114,7 +114,7 @@ class Cuts:
             self._compare_online(server, ledger)
             if self._chance.random() < 0.15:
                 self._write_and_stop(server, mains, ledger)
-                # it may have been quicker than the cut
+                # the server may have stopped before the cut
                 self._check_the_end(server, {POWERLESS, 0})
                 return "while stopping"
             mains.lasts(self._moment())
@@ -129,7 +129,7 @@ class Cuts:
             thread.join(4 * DEADLINE)
 
     def _write_and_stop(self, server: Server, mains: Mains, ledger: Ledger) -> None:
-        """The power goes while the server finishes, writes everything back and removes its log."""
+        """Cut the power while the server finishes, flushes everything and removes its write-ahead log."""
         enough = ledger.acknowledged + self._chance.randrange(1, self._calls // 10)
         threads = Load(server.url, ledger, self._chance).begin()
         while ledger.acknowledged < enough and any(thread.is_alive() for thread in threads):
@@ -153,10 +153,10 @@ class Cuts:
             self.tally.problems.append(f"The server ended by itself ({code}): {said}")
 
     def _inspect_disks(self, disk: Disk, root: Path, ledger: Ledger) -> Finding:
-        """Look at several disks that this cut may have left; go on with one of them, the worst if any has lost."""
+        """Inspect several disks that this cut may have left; go on with one of them, the worst if any lost a write."""
         images = [disk.after_cut()]
         images += [disk.torn_by_cut(self._chance, keep, sector) for keep, sector in ((0.5, 512), (0.9, 4096))]
-        # whatever was in mapped memory is anything now
+        # mapped memory may contain anything after a cut
         images = [
             {name: self._chance.randbytes(len(data)) if name.endswith("-shm") else data for name, data in image.items()}
             for image in images
@@ -164,7 +164,7 @@ class Cuts:
         findings = [self._inspect(image, root.with_name("after"), ledger) for image in images]
         goes_on = self._chance.randrange(len(images))
         goes_on = max(range(len(images)), key=lambda n: (findings[n].lost_count, n == goes_on))
-        # the server gets it untouched: recovering it is its business
+        # the server gets it untouched, because recovery is its task
         _make_anew(root)
         write_out(images[goes_on], root)
         self._go_on(findings[goes_on], ledger)
@@ -179,7 +179,7 @@ class Cuts:
         return finding
 
     def _go_on(self, finding: Finding, ledger: Ledger) -> None:
-        """What is lost on this disk is counted, and not asked for again."""
+        """Count the losses of this disk, and stop expecting the lost writes."""
         self.tally.lost += finding.lost_count
         for username in finding.lost_accounts:
             del ledger.users[username]
@@ -189,7 +189,7 @@ class Cuts:
                 del words.acknowledged[revision]
 
     def _compare_online(self, server: Server, ledger: Ledger) -> None:
-        """The server that has started on it tells every user the same."""
+        """Check that the restarted server reports the same content to every user."""
         site = Site(server.url)
         for words in ledger.users.values():
             replica, request = Replica(), {}

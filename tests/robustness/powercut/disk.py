@@ -1,7 +1,7 @@
-"""A disk as POSIX promises it, and no better: what was synced is there after a power cut, and all else may be or not.
+"""A disk with exactly the guarantees of POSIX: synced data survives a power cut, all else may survive or not.
 
-A file's data is durable up to its last sync, whole; a name up to the last sync of its folder. What came later may be
-on the disk or not, sector by sector and name by name, in any combination.
+A file's data is durable up to its last sync, whole; a name up to the last sync of its folder. Later changes may be on
+the disk or not, sector by sector and name by name, in any combination.
 """
 
 import random
@@ -14,7 +14,7 @@ from tests.robustness.powercut.layer import Kind, Record
 
 @dataclass(eq=False)
 class File:
-    """`durable`: what is surely there. `pending`: writes and truncations since, as (offset, data) and (size, None)."""
+    """`durable`: the guaranteed data. `pending`: writes and truncations since, as (offset, data) and (size, None)."""
 
     durable: bytearray = field(default_factory=bytearray)
     pending: list[tuple[int, bytes | None]] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Naming:
 
 
 class Disk:
-    """Starts with a folder as it is, all of it durable; then takes the records of a layer."""
+    """Starts with the content of a folder, all of it durable; then takes the records of a layer."""
 
     def __init__(self, root: Path) -> None:
         self._names: dict[str, File] = {}
@@ -51,24 +51,24 @@ class Disk:
         self._inodes[root.stat().st_ino] = ("", File(is_folder=True))
 
     def replay(self, records: Iterable[Record]) -> None:
-        """Everything that was done, in order."""
+        """Apply all records, in order."""
         for record in records:
             self._take(record)
 
     def unsynced(self, name: str) -> bool:
-        """Whether a file had writes that were not on the disk when the power went."""
+        """Return whether a file had writes that were not on the disk when the power went."""
         return name in self._names and bool(self._names[name].pending)
 
     def everything(self) -> dict[str, bytes]:
-        """What a reader saw before the power went."""
+        """Return the content that a reader saw before the power went."""
         return _contents(self._names, 512, lambda: True)
 
     def after_cut(self) -> dict[str, bytes]:
-        """What the disk surely holds: what was synced."""
+        """Return the guaranteed content of the disk: all synced data."""
         return _contents(self._durable_names, 512, lambda: False)
 
     def torn_by_cut(self, chance: random.Random, keep: float, sector: int) -> dict[str, bytes]:
-        """What it may hold as well: of what was not synced, each name and each sector with probability `keep`."""
+        """Return another possible content: each unsynced name and sector is kept with probability `keep`."""
         names = dict(self._durable_names)
         for namings in self._pending_names.values():
             for naming in namings:
@@ -105,7 +105,7 @@ class Disk:
 
 
 def write_out(image: dict[str, bytes], root: Path) -> None:
-    """Put it into an empty folder."""
+    """Write `image` into an empty folder."""
     for name, data in image.items():
         path = root / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def _content(file: File, sector: int, arrives: Callable[[], bool]) -> bytes:
             continue
         at = 0
         while at < len(data):
-            # a sector arrives whole or not at all; of several writes to it any may be the last that did
+            # a sector arrives whole or not at all; any of several writes to it may be the last that arrived
             until = min(len(data), at + sector - (offset + at) % sector)
             if arrives():
                 _apply(content, offset + at, data[at:until])

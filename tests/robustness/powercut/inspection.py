@@ -1,4 +1,4 @@
-"""A database after a power cut, read without the server: is it sound, and is everything in it that was acknowledged?"""
+"""A database after a power cut, read without the server: is it sound, and does it have every acknowledged write?"""
 
 import sqlite3
 from collections import defaultdict
@@ -12,7 +12,7 @@ DATABASE = "realtime_kv.db"
 
 
 class Finding:
-    """What is wrong with a disk: acknowledged writes and accounts that are lost, and `problems`, as sentences."""
+    """The defects of a disk: lost acknowledged writes and accounts, and `problems`, as sentences."""
 
     def __init__(self) -> None:
         self.lost: dict[str, set[int]] = defaultdict(set)
@@ -22,12 +22,12 @@ class Finding:
 
     @property
     def lost_count(self) -> int:
-        """What was acknowledged and is not there; signing up is a write too."""
+        """The number of acknowledged writes that are missing; a sign-up is a write as well."""
         return sum(map(len, self.lost.values())) + len(self.lost_accounts)
 
 
 def inspect(folder: Path, ledger: Ledger) -> Finding:
-    """Read everything. Opening it is what recovers it, as the server would."""
+    """Read everything. Opening the database recovers it, as in the server."""
     finding = Finding()
     if not (folder / DATABASE).exists():
         for words in ledger.users.values():
@@ -65,7 +65,7 @@ def _check_soundness(db: sqlite3.Connection, finding: Finding) -> None:
 
 
 def _check_user(db: sqlite3.Connection, user_id: int, words: Words, finding: Finding) -> None:
-    """The log is the truth; the other tables are what it made up to the revision of the space."""
+    """Compare with the log, which is the truth: the other tables derive from it up to the revision of the space."""
     space = db.execute("SELECT revision, keys, digest FROM spaces WHERE user_id = ?", (user_id,)).fetchone()
     log: dict[int, list[tuple[str, str | None]]] = {}
     folded: dict[str, tuple[int, str]] = {}

@@ -1,11 +1,11 @@
 /* A disk that can lose its power, put under a program with LD_PRELOAD.
 
-   Everything the program does to files below POWERCUT_ROOT is done, and also written to POWERCUT_LOG: one record after
-   the other, in the order in which it happened, under one lock. POWERCUT_SWITCH is a mapped file that holds how many of
-   these calls the power still lasts for: at the last one the process is killed before it is carried out. What the disk
-   would then hold is made of the log afterwards: by disk.py, which knows these records.
+   Each operation on files below POWERCUT_ROOT is executed, and also written to POWERCUT_LOG: one record after
+   the other, in the order of execution, under one lock. POWERCUT_SWITCH is a mapped file that holds how many of
+   these calls the power still lasts for: at the last one the process is killed before it is executed. disk.py, which
+   knows these records, derives the possible contents of the disk from the log afterwards.
 
-   The real calls go to the kernel directly. Mapped memory (SQLite's -shm) is not recorded: it does not survive anyway. */
+   The real calls go to the kernel directly. Mapped memory (SQLite's -shm) is not recorded: a cut destroys it. */
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,7 +40,7 @@ struct mains {
 };
 
 struct opened {
-    uint64_t inode; /* 0: none of ours */
+    uint64_t inode; /* 0: not below the root */
     char folder;
     char appends;
 };
@@ -66,7 +66,7 @@ __attribute__((constructor)) static void begin(void)
         abort();
 }
 
-/* The name below the root ("" for the root itself), or NULL for what is not ours. */
+/* Return the name below the root ("" for the root itself), or NULL for a path outside it. */
 static const char *ours(int at, const char *path, char *buffer)
 {
     char folder[PATH_MAX], *last;
@@ -78,7 +78,7 @@ static const char *ours(int at, const char *path, char *buffer)
         snprintf(folder, sizeof folder, "%s/%s", buffer, path);
     else
         return NULL;
-    /* the last part may not exist yet, or be a link: only the folders before it are followed */
+    /* the last part may not exist yet, or be a link: resolve only the folders before it */
     last = strrchr(folder, '/');
     *last++ = 0;
     if (!realpath(folder[0] ? folder : "/", buffer))
@@ -97,7 +97,7 @@ static struct opened *known(int file)
     return log_file >= 0 && file >= 0 && file < FILES && opened[file].inode ? &opened[file] : NULL;
 }
 
-/* Before each call: the power may go now. */
+/* Called before each call: cut the power if it is due. */
 static void powered(void)
 {
     mains->calls++;
@@ -114,7 +114,7 @@ static void record(enum kind kind, const char *name, uint64_t inode, uint64_t of
     struct iovec parts[3] = {{&head, sizeof head}, {(void *)name, head.name_length}, {(void *)data, data ? length : 0}};
     size_t whole = sizeof head + parts[1].iov_len + parts[2].iov_len;
     if (syscall(SYS_writev, log_file, parts, 3) != (ssize_t)whole)
-        abort(); /* a log with holes would prove nothing */
+        abort(); /* a log with gaps would prove nothing */
 }
 
 static void lock(void) { pthread_mutex_lock(&one_at_a_time); }
@@ -144,7 +144,7 @@ static int open_file(int at, const char *path, int flags, mode_t mode)
             record(CREATE, name, status.st_ino, 0, 0, NULL);
         else if (flags & O_TRUNC)
             record(TRUNCATE, NULL, status.st_ino, 0, 0, NULL);
-        if (opened[file].folder) /* so that its name is known when it is synced */
+        if (opened[file].folder) /* needed to know its name when it is synced */
             record(FOLDER, name, status.st_ino, 0, 0, NULL);
     }
     unlock();
@@ -187,7 +187,7 @@ EXPORT int close(int file)
     return syscall(SYS_close, file);
 }
 
-/* offset < 0: where the file stands */
+/* offset < 0: the current position of the file */
 static ssize_t write_file(int file, const struct iovec *parts, int count, off_t offset)
 {
     struct opened *it = known(file);

@@ -1,4 +1,4 @@
-"""Building the C layer, starting a program on it, and reading what it wrote down."""
+"""Builds the C layer, starts a program on it, and reads its log."""
 
 import mmap
 import shutil
@@ -18,7 +18,7 @@ _MAINS = struct.Struct("=qq")
 
 
 class CannotBuild(Exception):
-    """Why there is no layer, as a sentence that says what to do."""
+    """The reason why there is no layer, as a sentence that says what to do."""
 
 
 class Kind(IntEnum):
@@ -37,7 +37,7 @@ class Kind(IntEnum):
 
 @dataclass(slots=True, frozen=True)
 class Record:
-    """One call that was carried out. `data` is what was written, or the new name; `length` the new size."""
+    """One executed call. `data` is the written data or the new name; `length` the new size."""
 
     kind: Kind
     name: str
@@ -48,7 +48,7 @@ class Record:
 
 
 def build(folder: Path) -> Path:
-    """The compiled layer. Raises CannotBuild."""
+    """Compile the layer; return its path. Raises CannotBuild."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not sys.platform.startswith("linux"):
         raise CannotBuild("The power-cut layer is put under the server with LD_PRELOAD: run this on Linux.")
@@ -65,7 +65,7 @@ def build(folder: Path) -> Path:
 
 
 class Mains:
-    """The power of one disk: how long it lasts, and the log of what was done while it did."""
+    """The power supply of one disk: how long it lasts, and the log of the calls executed until then."""
 
     def __init__(self, library: Path, root: Path, log: Path) -> None:
         self.log = log
@@ -88,16 +88,16 @@ class Mains:
         self._mains.close()
 
     def lasts(self, calls: int) -> None:
-        """The power goes before the call that is so many away."""
+        """Cut the power before the `calls`th call from now."""
         self._mains[:8] = calls.to_bytes(8, sys.byteorder)
 
     @property
     def calls(self) -> int:
-        """How many calls there were."""
+        """The number of calls so far."""
         return int(_MAINS.unpack_from(self._mains)[1])
 
     def records(self) -> Iterator[Record]:
-        """What was done, in order."""
+        """Yield the executed calls, in order."""
         data = self.log.read_bytes()
         at = 0
         while at < len(data):

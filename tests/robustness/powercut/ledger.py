@@ -1,4 +1,4 @@
-"""What the server acknowledged before its power went: the words that it has to keep."""
+"""The acknowledgements of the server before its power went: the promises that it has to keep."""
 
 from dataclasses import dataclass, field
 
@@ -8,15 +8,15 @@ Ops = list[tuple[str, str | None]]
 
 @dataclass
 class Words:
-    """One user's: their token, every write that was sent, and those that were acknowledged, by revision."""
+    """One user's promises: the token, the `op_id` of every write sent, and the acknowledged writes by revision."""
 
     username: str
     token: str
     sent: set[str] = field(default_factory=set)
     acknowledged: dict[int, tuple[str, Ops]] = field(default_factory=dict)
-    # there is no reason to refuse one, but that the server stops
+    # a write may be refused only while the server stops
     refusals: list[str] = field(default_factory=list)
-    # what stands on the disk that the server is given: the revision and the value of each key
+    # the content of the disk that the server starts on: the revision and the value of each key
     entries: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
@@ -28,5 +28,5 @@ class Ledger:
 
     @property
     def acknowledged(self) -> int:
-        """How many writes were; signing up is one too."""
+        """The number of acknowledged writes; a sign-up is one as well."""
         return sum(1 + len(words.acknowledged) for words in self.users.values())

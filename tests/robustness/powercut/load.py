@@ -1,4 +1,4 @@
-"""Tabs that write until the power goes; what the server answered by then goes into the ledger."""
+"""Tabs that write until the power goes; the server's answers until then go into the ledger."""
 
 import json
 import random
@@ -16,7 +16,7 @@ KEYS = 400
 
 
 class Load:
-    """Signs up whoever is missing, then writes from several tabs at once."""
+    """Signs up missing users, then writes from several tabs at once."""
 
     def __init__(self, url: str, ledger: Ledger, chance: random.Random) -> None:
         self._site = Site(url)
@@ -24,12 +24,12 @@ class Load:
         self._chance = chance
 
     def begin(self) -> list[threading.Thread]:
-        """The threads end when the server is gone; before that there are tabs that write."""
+        """Start the writing tabs. Their threads end when the server is gone."""
         try:
             while len(self._ledger.users) < USERS:
                 self._sign_up(f"user{len(self._ledger.users)}-{self._chance.randrange(10**6)}")
         except Trouble:
-            # the power went in the middle of it: whether there is an account is nobody's word
+            # the power went during the sign-up: nobody was told that the account exists
             return []
         threads = []
         for words in self._ledger.users.values():
@@ -47,7 +47,7 @@ class Load:
 
 
 class Writer:
-    """One tab: so many writes in flight, as fast as they are answered."""
+    """One tab with a number of writes in flight, as fast as they are answered."""
 
     def __init__(self, site: Site, words: Words, chance: random.Random, in_flight: int) -> None:
         self._site = site
@@ -65,7 +65,7 @@ class Writer:
                     self._write(tab)
                 tab.turn()
         except (Lost, Refused):
-            # a session that is lost is found when the server has started again
+            # a lost session is found when the server has started again
             pass
         finally:
             if tab is not None:
@@ -106,5 +106,5 @@ class Writer:
 
 
 def text(value: object) -> str:
-    """A value as the database keeps it."""
+    """Return a value as the database stores it."""
     return json.dumps(value, separators=(",", ":"))

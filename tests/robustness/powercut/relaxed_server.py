@@ -1,6 +1,6 @@
-"""The server with `synchronous=NORMAL`: what the product refuses to run with, switched on from outside.
+"""The server with `synchronous=NORMAL`, which the product refuses to run with, switched on from outside.
 
-The control of the experiment: if the layer takes away what was not synced, this one has to lose acknowledged writes.
+This is the control of the experiment: if the layer discards unsynced data, this server has to lose acknowledged writes.
 """
 
 import sys
@@ -14,7 +14,7 @@ _writing = database.writing
 
 
 def writing(engine: Engine) -> Connection:
-    """The checked connection, relaxed behind the check."""
+    """Return the checked connection, relaxed after the check."""
     connection = _writing(engine)
     cursor = database.driver(connection).cursor()
     cursor.execute("PRAGMA synchronous=NORMAL")

@@ -1,4 +1,4 @@
-"""A short share of the power cuts, and the layer and the disk that they rely on, tried by hand."""
+"""A short share of the power cuts, and manual checks of the layer and the disk that they rely on."""
 
 import os
 import random
@@ -33,7 +33,7 @@ def root(tmp_path):
 
 
 def run(library, root, script, lasts=0):
-    """A program on the disk; the disk afterwards, and its exit code."""
+    """Run a program on the disk; return the disk afterwards, and the exit code."""
     disk = Disk(root)
     with Mains(library, root, root.parent / "log") as mains:
         mains.lasts(lasts)
@@ -121,7 +121,7 @@ def test_the_power_goes_before_the_call_it_lasts_to(library, root):
     """
     disk, code = run(library, root, script, lasts=4)
     assert code == -9
-    # write, sync, write: the second sync was not carried out
+    # write, sync, write: the second sync was not executed
     assert disk.after_cut()["old"][:3] == b"0aa"
     assert disk.everything()["old"][:3] == b"01a"
 

@@ -1,7 +1,7 @@
-"""One validator for each guarantee: it is given what a user's tabs have recorded, and says what was not kept.
+"""One validator per guarantee: it takes the records of a user's tabs and reports violations.
 
-A validator is a function from (history, evidence of one user) to sentences. None of them believes the server, or one
-another; each has hand-made bad histories in tests/robustness/test_validators.py.
+A validator is a function from (history, evidence of one user) to sentences. Validators trust neither the server nor
+each other; each has hand-made bad histories in tests/robustness/test_validators.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ GUARANTEES: dict[str, Validator] = {
 
 
 def check(history: History) -> list[Violation]:
-    """Everything that was promised and not kept."""
+    """Return all violations of all guarantees."""
     return [
         Violation(guarantee, f"{user}: {what}")
         for user in history.users

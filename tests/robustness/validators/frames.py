@@ -1,7 +1,7 @@
-"""What the server pushes over one connection, before any client heals it: ordered, unique, gapless.
+"""Order of the server's pushes over one connection, before any client heals it: ordered, unique, gapless.
 
-A client is safe from lost, repeated and reordered frames by its own rule. That rule would hide a server that loses
-them, so these look at the frames as they came.
+The client's own rule protects it from lost, repeated and reordered frames. That rule would hide a server that loses
+them, so these validators look at the frames as they arrived.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.robustness.workload import WRITING
 
 
 def ordered(_history: History, evidence: Evidence) -> Iterator[str]:
-    """Revisions rise: within a change, from change to change, and with the order in which a tab sent its writes."""
+    """Revisions rise: within a change, from change to change, and in the order in which a tab sent its writes."""
     for where, events in _connections(evidence):
         reached, seen = 0, set()
         for change in _changes(events):
@@ -46,7 +46,7 @@ def unique(_history: History, evidence: Evidence) -> Iterator[str]:
 def gapless(_history: History, evidence: Evidence) -> Iterator[str]:
     """Each change begins where the one before ended, the first no later than the first sync; nothing is left out.
 
-    Nor at the end: a bookmark, and the acknowledgement of a tab's own write, come behind the change they are about.
+    That includes the end: a bookmark, and the acknowledgement of a tab's own write, follow the change they are about.
     """
     for where, events in _connections(evidence):
         yield from (f"{where} {what}" for what in _gaps(events))
@@ -56,7 +56,7 @@ def _gaps(events: list[Event]) -> Iterator[str]:
     pushed: int | None = None
     first: int | None = None
     first_sync: int | None = None
-    # how far a client has come that believes everything
+    # the revision of a client that believes everything
     stands = 0
     made_here = {answer.id for _, answer in _made_here(events)}
     for event in events:
@@ -86,7 +86,7 @@ def _gaps(events: list[Event]) -> Iterator[str]:
 
 
 def wrote(body: dict[str, Any]) -> bool:
-    """Whether this is the answer to a write that has written, and the first answer to it."""
+    """Return whether this is the first answer to a write, and the write changed something."""
     if not body["ok"] or body.get("replayed"):
         return False
     if "results" in body:
@@ -105,7 +105,7 @@ def _changes(events: list[Event]) -> Iterator[dict[str, Any]]:
 
 
 def _made_here(events: list[Event]) -> list[tuple[Call, Answer]]:
-    """The calls of this connection that have written, themselves: no replay, and not nothing."""
+    """Return the calls of this connection that wrote something themselves: no replays, and no writes without effect."""
     calls = {event.id: event for event in events if isinstance(event, Call) and event.verb in WRITING}
     return [
         (calls[event.id], event)

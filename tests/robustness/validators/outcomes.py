@@ -1,4 +1,4 @@
-"""What was acknowledged is there, once; what was refused never was: durable, exactly once."""
+"""Acknowledged writes exist, once; refused writes never took effect: durable, exactly once."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from tests.robustness.workload import REPEATING, WRITING
 
 
 def durable(_history: History, evidence: Evidence) -> Iterator[str]:
-    """The auditor, which comes after the last SIGKILL with nothing in its hands, finds every acknowledged write.
+    """The auditor, which comes after the last SIGKILL and starts from scratch, finds every acknowledged write.
 
-    Or a later one in its place.
+    A later write in its place also counts.
     """
     for log in evidence.logs:
         if log.auditor:
@@ -23,9 +23,9 @@ def durable(_history: History, evidence: Evidence) -> Iterator[str]:
 
 
 def exactly_once(_history: History, evidence: Evidence) -> Iterator[str]:
-    """An `op_id` writes once and answers the same for ever; every write is somebody's, and no refused one's.
+    """An `op_id` writes once and always gets the same answer; every write was requested, and no refused write exists.
 
-    What goes back writes what stood there; what is moved or copied, what stood elsewhere.
+    `undo` and `restore` write the earlier values; `move` and `copy` those of the source.
     """
     accepted: dict[str, list[Operation]] = defaultdict(list)
     wanted: dict[int, Operation] = {}
@@ -59,7 +59,7 @@ def _nobodys(evidence: Evidence, wanted: dict[int, Operation]) -> Iterator[str]:
     for content in evidence.content.values():
         for revision, value in content.items():
             maker = wanted.get(revision)
-            # whoever writes it again is no maker of a value
+            # a verb that repeats a value does not make it
             if value is not None and (maker is None or maker.verb not in REPEATING):
                 revisions[str(value)].add(revision)
     by_value: dict[str, Operation] = {}
@@ -80,7 +80,7 @@ def _nobodys(evidence: Evidence, wanted: dict[int, Operation]) -> Iterator[str]:
         elif maker.accepted and maker.revision not in places:
             yield f"{value!r:.60} at {places}: it was acknowledged as {maker.revision}"
     for revision, ops in evidence.pushed.items():
-        # a value tells whose it was, a delete does not
+        # a value names its writer, a delete does not
         only_deletes = revision not in wanted and not any(ops.values())
         if only_deletes and not any(ops.keys() <= operation.ops.keys() for operation in deletes):
             yield f"nobody has asked for the delete of {sorted(ops)} at {revision}"

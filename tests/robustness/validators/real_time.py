@@ -3,13 +3,13 @@
 In general that is hard to decide; here every accepted write names its revision and every read the revision it saw, so
 the only possible order is known, and one pass over the starts and ends of all steps, sorted by time, suffices:
 
-- A step has an interval and a position, its revision. A step that ended before another began must not stand behind it.
-  So at each moment `floor` is the highest position among the steps that have ended; a step remembers the floor of the
-  moment when it began, and must stand at it or above (a write above: its position is its own).
-- A write has ended when it was acknowledged, or when anybody had seen it, whichever was first. A write with an unknown
-  outcome that nobody saw stays open, and constrains nothing.
-- A read that found nothing stands behind some delete: at the first place at or above its floor where the key is
-  absent. Taking the first is safe, as whatever is possible with a later place is possible with an earlier one.
+- A step has an interval and a position, its revision. A step that ended before another began must not come after it.
+  At each moment `floor` is the highest position among the steps that have ended; a step remembers the floor of the
+  moment when it began, and its position must be at or above it (for a write above: its position is its own).
+- A write ends when it is acknowledged or first seen by any tab, whichever is earlier. A write with an unknown outcome
+  that nobody saw stays open, and constrains nothing.
+- A read that found nothing is placed after some delete: at the first position at or above its floor where the key is
+  absent. Taking the first is safe: any order that is possible with a later one is possible with an earlier one.
 
 This is done for each key, and once more for the revision of the whole space.
 """
@@ -32,7 +32,7 @@ class Step(NamedTuple):
 
 
 def linearizable(_history: History, evidence: Evidence) -> Iterator[str]:
-    """Also conditional writes: one with `if_revision` follows directly on that revision."""
+    """Includes conditional writes: one with `if_revision` follows directly on that revision."""
     makers = {operation.revision: operation for operation in evidence.writes()}
     by_value = {str(value): op for op in evidence.operations if op.verb != "get" for value in _values(op)}
     reads: dict[str, list[Step]] = {key: [] for key in evidence.history}
@@ -55,7 +55,7 @@ def linearizable(_history: History, evidence: Evidence) -> Iterator[str]:
 
 
 def contradictions(steps: list[Step], absent_from: Callable[[int], int | None]) -> Iterator[str]:
-    """Where real time contradicts the order of the positions; `absent_from` places a read that found nothing."""
+    """Yield contradictions of real time and positions; `absent_from` places a read that found nothing."""
     moments = sorted(
         (moment, is_end, index)
         for index, step in enumerate(steps)

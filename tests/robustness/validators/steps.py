@@ -1,4 +1,4 @@
-"""Each tab's way through its revisions, walked again by the client's rule: resumable, bookmarkable."""
+"""Each tab's path through its revisions, replayed by the client's rule: resumable, bookmarkable."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from tests.robustness.replica import Replica
 
 
 def resumable(history: History, evidence: Evidence) -> Iterator[str]:
-    """A sync begins where the tab stands, is one piece over all its pages, and ends at exactly the state it names."""
+    """A sync begins at the tab's revision, has no gap between its pages, and ends at exactly the state it names."""
     for log in evidence.logs:
         asked: int | None = None
         since: int | None = None
@@ -32,7 +32,7 @@ def resumable(history: History, evidence: Evidence) -> Iterator[str]:
 
 
 def bookmarkable(_history: History, evidence: Evidence) -> Iterator[str]:
-    """`keys` and `digest` are those of every tab that stands at the revision, and the same for all."""
+    """`keys` and `digest` match every tab that is at the revision, and are the same for all."""
     told: dict[int, Any] = {}
     for log in evidence.logs:
         for event, replica, _ in _walk(log):
@@ -47,9 +47,9 @@ def bookmarkable(_history: History, evidence: Evidence) -> Iterator[str]:
 
 
 def differences(replica: Replica, evidence: Evidence, revision: int) -> Iterator[str]:
-    """What a tab that stands at `revision` holds, and should not, or the other way round.
+    """Yield the differences between the content of a tab at `revision` and the expected content.
 
-    When a replica has applied what it held back, it stands further on; then nothing can be said.
+    A replica that has applied pushes it held back is at a later revision, and is not compared.
     """
     if replica.revision != revision:
         return
@@ -63,12 +63,12 @@ def differences(replica: Replica, evidence: Evidence, revision: int) -> Iterator
 
 
 def _could_go_on(since: int, revision: int, history: History) -> bool:
-    # a purge, whenever it was, has left the last few revisions that there were then
+    # every purge left the last few revisions of its time
     return history.purge_keeps is None or since >= revision - history.purge_keeps
 
 
 def _walk(log: TabLog) -> Iterator[tuple[Event, Replica, Call | None]]:
-    """Each event, the replica after it, and for an answer the call that it answers."""
+    """Yield each event, the replica after it, and for an answer the call that it answers."""
     replica = Replica()
     asked: dict[int, Call] = {}
     for event in log.events:

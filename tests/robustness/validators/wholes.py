@@ -10,7 +10,7 @@ from tests.robustness.workload import GROUP, group_of
 
 
 def atomic(_history: History, evidence: Evidence) -> Iterator[str]:
-    """A pushed write has every op that was asked for; the keys of a group are never seen apart, in frames or pages."""
+    """A pushed write has all its requested ops; the keys of a group are never seen apart, in frames or pages."""
     for operation in evidence.writes():
         assert operation.revision is not None
         pushed = evidence.pushed.get(operation.revision)
