@@ -139,12 +139,12 @@ class Operations:
         repeat(self._runtime, ROOM_SECONDS, self.look_for_room)
 
     def look(self) -> None:
-        """Run what is due, unless that is already running."""
+        """Run the due tasks, unless they are already running."""
         if self._due is None or self._due.done:
             self._due = self._workers.submit(lambda _: self._do_what_is_due())
 
     def look_for_room(self) -> None:
-        """Run what is due if the disk is nearly full, without waiting for the next `look`."""
+        """Run the due tasks if the disk is nearly full, without waiting for the next `look`."""
         if self._store.reserve.is_near and time.monotonic() - self._early_at >= EARLY_AGAIN_SECONDS:
             self.look()
 

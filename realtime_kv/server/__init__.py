@@ -252,7 +252,7 @@ def _collect_in_portions(runtime: Runtime) -> None:
 
     Existing objects stay and are excluded from collection. A full collection takes time in proportion to the number
     of tabs (0.1 s for ten thousand). It therefore runs every few minutes, and sooner only if much may be garbage (a
-    refusal can keep alive the connection that was being opened) and, Python's own rule, a quarter of the objects is new.
+    refusal can keep alive the connection being opened) and, Python's own rule, a quarter of the objects is new.
     """
     gc.collect()
     gc.freeze()
@@ -261,7 +261,7 @@ def _collect_in_portions(runtime: Runtime) -> None:
 
 
 def _stop(app: Flask, hub: Hub, listener: Listener, serving: Any) -> None:
-    """Notify the tabs, finish what is queued, close. Polls go on meanwhile to fetch the last acknowledgements."""
+    """Notify the tabs, finish queued work, close. Polls go on meanwhile to fetch the last acknowledgements."""
     house = app.extensions["realtime_kv"]
     engine = app.extensions["socketio"].server.eio
     house.gateway.say_restart()

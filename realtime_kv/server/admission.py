@@ -47,7 +47,7 @@ class Idle(Protocol):
     """A connection that waits for a request."""
 
     def end_idle(self) -> None:
-        """Stop reading; only what has already arrived is served."""
+        """Stop reading; only data that has already arrived is served."""
 
 
 @dataclass(eq=False)
