@@ -75,7 +75,7 @@ def main(options: argparse.Namespace) -> int:
     else:
         for line in _WORDS[options.command](answer):
             print(line)
-    # the purpose of a purge is that no traces remain
+    # a purge that leaves traces has failed
     return 0 if answer.get("clean", True) else 1
 
 
@@ -93,7 +93,7 @@ def create_admin(options: argparse.Namespace, order: Order) -> Answer:
 
 
 def reset_link(options: argparse.Namespace, order: Order) -> Answer:
-    """Create a one-time link for a user who has forgotten their password."""
+    """Create a one-time link for a user with a forgotten password."""
     return order("reset-link", name=options.name)
 
 

@@ -129,7 +129,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
 
     def handle_one_request(self) -> None:
         self.headers = None
-        # until the headers have been read, a closed connection leaves bytes unread
+        # until the headers have been read, closing the connection leaves bytes unread
         self._unread = True
         self.environ: dict[str, Any] = {}
         try:

@@ -217,7 +217,7 @@ class Connection:
             # no CLOSE after a DISCONNECT: the stock client processes the CLOSE first
             if not (deliberate and self._queue):
                 self._enqueue(packets.CLOSE)
-            # kept until the next poll, which is under way, or until the deadline for polls
+            # kept until the next poll, or until the deadline for polls
             self._host.queued(self)
             self._depart(reason)
         else:
@@ -231,7 +231,7 @@ class Connection:
         self.close(reason, code=code, explanation=explanation)
 
     def cut(self, reason: str) -> None:
-        """Close at once; queued messages are lost."""
+        """Close at once; data that was not taken is lost."""
         if self.websocket is not None:
             self.websocket.cut(reason)
         else:

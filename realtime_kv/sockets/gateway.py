@@ -104,7 +104,7 @@ class Gateway:
                 caller = self._runtime.wait(
                     self._accounts.caller(token, "socket", address, presented=kind or "bearer"), timeout=10
                 )
-                # a session that ended during the look-up did not find this tab among its tabs, so look it up again
+                # if the session ended during the look-up, this tab was not in its room yet to be closed, so look it up again
                 if endings == self._endings:
                     break
             room = self._rooms.get(caller.user_id) or Room(caller.user_id)
@@ -243,7 +243,7 @@ class Gateway:
         self.flush()
 
     def see_tabs(self) -> None:
-        """Update when sessions were last seen: a session with an open tab is in use, even if it sends no request."""
+        """Update the last-seen time of sessions: one with an open tab is in use, even if it sends no request."""
         for session_id in {tab.caller.session_id for tab in self._tabs.values()}:
             self._accounts.saw(session_id)
 

@@ -1,6 +1,6 @@
 """Streaming HTTP response: its TCP connection, driven by the event loop. No greenlet, no buffered bytes while idle.
 
-Data that the peer does not take is buffered up to a bound; a peer that takes nothing is disconnected, like a WebSocket.
+Data that the peer does not take is buffered up to a bound; a peer that takes nothing is cut off, as with a WebSocket.
 """
 
 import socket

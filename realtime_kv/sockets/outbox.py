@@ -48,7 +48,7 @@ class Outbox:
         return not self._waiting
 
     def put(self, *data: Buffer) -> None:
-        """Send these buffers as one write, or keep them; drop them once closed. May end in any of the sender's calls."""
+        """Send these buffers as one write, or keep them; once closed, drop them. May call any method of the sender."""
         if self._sender is None:
             return
         if self._waiting:

@@ -13,7 +13,7 @@ from realtime_kv.core.runtime import Runtime
 from realtime_kv.sockets.rooms import Room, Tab
 from realtime_kv.sockets.transport import Frame, event_frame
 
-# a room of at most AT_ONCE tabs is told at once; a larger one at most every SECONDS
+# a room of at most AT_ONCE tabs is told at once; a larger one at most once in SECONDS
 AT_ONCE = 8
 SECONDS = 0.5
 

@@ -1,7 +1,7 @@
 """One stream of server-sent events: a sync first, page by page as the peer takes them, then every change (protocol §3).
 
-`sent` is the revision up to which the peer has been told. An event has it as its id only if the peer then holds all of
-it, so a client that reconnects (`Last-Event-ID`) resumes at a position, and never in the middle of a sync.
+`sent` is the revision up to which the peer has been told. An event has it as its id only if the peer then holds all
+data up to it, so a client that reconnects (`Last-Event-ID`) resumes at a position, never in the middle of a sync.
 """
 
 import logging

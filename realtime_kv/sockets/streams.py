@@ -25,7 +25,7 @@ from realtime_kv.sockets.gateway import BOOKMARK_SECONDS, CLOSE_SOME_SECONDS, SE
 from realtime_kv.sockets.rounds import Rounds
 from realtime_kv.sockets.stream import News, Stream, event
 
-# ended sessions that are remembered, for streams that are being admitted
+# this many of the last ended sessions are remembered, for streams that are being admitted
 REMEMBERED = 1000
 
 # sent before an end that has nothing to do with the stream itself
@@ -68,7 +68,7 @@ class Streams:
     # called by a stream
 
     def admit(self, stream: Stream) -> bool:
-        """Add the stream to its user's room; return False if it is refused: its client reconnects and is checked again."""
+        """Add the stream to its user's room; return False if it is refused. Its client then reconnects."""
         caller, address = stream.caller, stream.address
         if self._closing or self._may_be_over(stream) or self._exceeded(caller, address) is not None:
             return False
@@ -135,7 +135,7 @@ class Streams:
         self.start_anew()
 
     def see(self) -> None:
-        """Update when sessions were last seen: a session with an open stream is in use."""
+        """Update the last-seen time of sessions: one with an open stream is in use."""
         for session_id in {stream.caller.session_id for stream in self._all()}:
             self._accounts.saw(session_id)
 

@@ -10,7 +10,7 @@
     flush()                          after everything that arrived together
     busy(eio_sid) -> bool            True: the tab is not read until engine.resume(eio_sid); False if it has not joined
 
-    and calls, always on the event loop's thread:
+and calls, always on the event loop's thread:
 
     engine.send(eio_sid, [event_frame("change", json), ack_frame(17, json)])   together; never waits, never raises
     engine.resume(eio_sid), engine.disconnect(eio_sid)
