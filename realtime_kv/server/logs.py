@@ -19,7 +19,7 @@ _CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Records(logging.Formatter):
-    """Formats a record as `2027-01-31T12:00:00.000Z WARNING realtime_kv.server: …`; further lines start with `    | `."""
+    """Formats records as `2027-01-31T12:00:00.000Z WARNING realtime_kv.server: …`; further lines begin `    | `."""
 
     converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"

@@ -104,7 +104,7 @@ class Gateway:
                 caller = self._runtime.wait(
                     self._accounts.caller(token, "socket", address, presented=kind or "bearer"), timeout=10
                 )
-                # if the session ended during the look-up, this tab was not in its room yet to be closed, so look it up again
+                # a session that ended during the look-up was ended before this tab was in its room, so look again
                 if endings == self._endings:
                     break
             room = self._rooms.get(caller.user_id) or Room(caller.user_id)
