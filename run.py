@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The one door: sets up whatever is missing, then hands over to `realtime_kv.cli`.
+"""Entry point: install missing dependencies, then run `realtime_kv.cli`.
 
-Runs on a bare Python. The syntax here stays that of old ones, so that they can be told what is wrong.
+Runs on a bare Python. Its syntax stays valid for old versions, which then report that they are too old.
 """
 
 import os
@@ -15,15 +15,15 @@ if sys.version_info < (3, 11):
 if os.name != "posix":
     sys.exit("realtime_kv runs on Linux and macOS. On Windows, start it inside WSL.")
 
-# these import nothing that would have to be installed first
+# these import nothing that must be installed first
 from realtime_kv import bootstrap, cli
 
 
 def main(arguments: list[str]) -> None:
-    """Read the command line, set up what the command needs, and become it."""
+    """Parse the command line, set up the dependencies of the command, and replace this process with it."""
     options = cli.parse(arguments)
     python = bootstrap.prepare(options.command)
-    # -P, and the checkout on the path: it works from any folder, and nothing that lies in that folder is imported
+    # -P and the checkout on the path: the command works from any folder and imports no file that lies in that folder
     path = [str(bootstrap.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(path)
     os.execv(python, [str(python), "-P", "-m", "realtime_kv.cli", *arguments])

@@ -1,4 +1,4 @@
-"""The wiring: every part is made here and connected to the others."""
+"""Application factory: create the services of one running application and connect them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ from realtime_kv.sockets.streams import Streams
 from realtime_kv.sockets.transport import Limits
 from realtime_kv.web import headers
 
-# how late a tab may hear that its session has expired; its writes are refused at once
+# an open tab learns at most this late that its session has expired; its writes are refused at once
 EXPIRY_SECONDS = 60
 
 Gauges = list[Callable[[], dict[str, float]]]
@@ -46,7 +46,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class House:
-    """The parts of one running app, for whoever has to reach them: `app.extensions["realtime_kv"]`."""
+    """The services of one running application: `app.extensions["realtime_kv"]`."""
 
     config: Config
     runtime: Runtime
@@ -59,24 +59,24 @@ class House:
     chronicle: Chronicle
     expiry: Expiry
     limit_log: LimitLog
-    # what clients that are not signed in may cost; None: rate limits are off
+    # time budget of clients that are not signed in; None: rate limits are off
     network_budget: TimeBudget[str] | None
     clock_guard: ClockGuard
-    # the figures of the parts; whoever runs this app adds theirs
+    # metrics of the services; the serving process adds its own
     gauges: Gauges = field(compare=False)
 
     def metrics(self) -> dict[str, float]:
-        """The figures of the store, of the sockets, and of the process around them."""
+        """Return the metrics of the store, of the sockets and of the process around them."""
         return _figures(self.gauges)
 
     def open_tabs(self) -> dict[int, int]:
-        """How many tabs each user has open, by the user's id."""
+        """Return the number of open tabs of each user, by user id."""
         return self.gateway.open_tabs()
 
     def stop(self) -> None:
-        """Finish what is queued, on disk; then nothing is accepted any more."""
+        """Write everything queued to disk and stop; nothing is accepted afterwards."""
         self.accounts.stop()
-        # they have writes of their own to finish
+        # these still have writes to finish, so they stop before the store
         self.expiry.stop()
         self.carrier.stop()
         self.clock_guard.save()
@@ -93,10 +93,10 @@ def create_app(
     send: Send | None = None,
     on_fatal: Callable[[BaseException], None] = lambda _: None,
 ) -> Flask:
-    """An app with a data set of its own, brought up to date.
+    """Create an application with its own data set, migrated to the current schema.
 
-    Without a `runtime` everything runs inline in the caller, as tests with Flask's or Socket.IO's test client need it.
-    `clock` is the wall clock, `steady` measures durations; a `clock` that is given alone counts for both.
+    Without a `runtime` all work runs inline in the caller, as Flask's and Socket.IO's test clients require.
+    `clock` is the wall clock, `steady` measures durations; a `clock` passed alone serves as both.
     """
     steady = steady or (steady_ms if clock is now_ms else clock)
     config = config or Config.from_environ()
@@ -167,7 +167,7 @@ def create_app(
         gateway.start_anew()
         streams.start_anew()
         expiry.start_anew()
-        # the clock's line in the restored data is that of then
+        # the restored data contains the clock line from the time of the backup
         clock_guard.save()
 
     operations = Operations(config, runtime, store, clock_guard, clock, start_anew)
@@ -206,7 +206,7 @@ def create_app(
         accounts.noticed.note_misaddressed(refusal)
         return refusal.message
 
-    # a page on another origin brings a bearer token, never a cookie
+    # a page on another origin authenticates with a bearer token, never with a cookie
     socketio.init_app(app, async_mode="eventlet", cors_allowed_origins=allows_origin, cors_credentials=False)
     limits = Limits(
         connections_per_address=config.connections_per_address if config.rate_limits else None,

@@ -1,6 +1,6 @@
-"""The browser libraries that npm installs, and the few files of them that we serve; which modules a page will ask for.
+"""Static assets: the browser libraries that npm installs, the files of them that are served, and preload lists.
 
-Only what stands in `VENDOR` leaves `node_modules`: the name under `/static/js/vendor/` → the file under `node_modules`.
+Only the files in `VENDOR` are served from `node_modules`: name under `/static/js/vendor/` → file under `node_modules`.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from realtime_kv.version import VERSION
 
-# what the editor is made of; each is one file, and imports the others by these names
+# the packages of the editor; each is one file and imports the others by these names
 _EDITOR = {
     "@codemirror/state": "dist/index.js",
     "@codemirror/view": "dist/index.js",
@@ -47,10 +47,10 @@ VENDOR: dict[str, str] = {
     **{f"{package}.js": f"{package}/{file}" for package, file in _EDITOR.items()},
 }
 
-# The dashboard's import map. Its text is fixed, since the policy of the page allows it by its hash.
+# The dashboard's import map. Its text is fixed, because the page's Content-Security-Policy allows it by its hash.
 IMPORT_MAP = json.dumps({"imports": {package: f"/static/js/vendor/{package}.js" for package in _EDITOR}})
 
-# `import … from "…"` and `export … from "…"`, but not `import("…")`, which is for later
+# static `import … from "…"` and `export … from "…"`, but not `import("…")`, which loads later
 _IMPORT = re.compile(r"""^\s*(?:import|export)\b[^"'()]*?["'](\.[^"']+)["']""", re.MULTILINE)
 _VENDOR_IMPORT = re.compile(r"""(?:import|from)\s*["'](\.[^"']+)["']""")
 
@@ -58,24 +58,24 @@ _STYLE = re.compile(r"""stylesheet\("([^"]+)"\)""")
 
 
 def root() -> Path:
-    """Where npm put the libraries."""
+    """Return the folder in which npm installs the libraries."""
     return Path(__file__).resolve().parent.parent / "node_modules"
 
 
 def path(name: str) -> Path | None:
-    """The file that is served under this name; None for any other name."""
+    """Return the file that is served under this name; None for any other name."""
     inside = VENDOR.get(name)
     return root() / inside if inside else None
 
 
 def missing() -> list[str]:
-    """The served names whose files are not there."""
+    """Return the served names whose files are missing."""
     return [name for name, inside in VENDOR.items() if not (root() / inside).is_file()]
 
 
 @cache
 def modules(folder: Path, *first: str) -> tuple[str, ...]:
-    """The modules that these, names under `folder` (`static/js`), load at once, each behind what it needs."""
+    """Return the modules that these (names under `folder`, `static/js`) load at once, each after its dependencies."""
     found: dict[str, None] = {}
     for name in first:
         _follow(folder, name, found)
@@ -84,7 +84,7 @@ def modules(folder: Path, *first: str) -> tuple[str, ...]:
 
 @cache
 def styles(folder: Path, modules: tuple[str, ...]) -> tuple[str, ...]:
-    """The paths of the sheets that these modules wait for, before they show anything."""
+    """Return the paths of the style sheets that these modules wait for before they show anything."""
     ours = [folder / name for name in modules if not name.startswith("vendor/")]
     return tuple(dict.fromkeys(path for file in ours for path in _STYLE.findall(file.read_text())))
 
@@ -94,7 +94,7 @@ def _follow(folder: Path, name: str, found: dict[str, None]) -> None:
     file = folder / name if vendored is None else path(vendored)
     if file is None or not file.is_file() or name in found:
         return
-    # its place is kept first: modules may import each other
+    # registered before its imports are followed, because modules may import each other
     found[name] = None
     pattern = _IMPORT if vendored is None else _VENDOR_IMPORT
     for imported in pattern.findall(file.read_text()):
@@ -102,7 +102,7 @@ def _follow(folder: Path, name: str, found: dict[str, None]) -> None:
     found[name] = found.pop(name)
 
 
-# what of our own the dashboard never loads
+# our own files that the dashboard never loads
 _ELSEWHERE = (
     "js/account/",
     "js/admin/",
@@ -116,14 +116,14 @@ _STYLES = ("base", "forms", "keys", "shell", "code", "difference", "list", "key"
 
 
 def worker(folder: Path) -> str:
-    """The service worker, with the files it keeps and their version."""
+    """Return the service worker's script, with the list of the files it caches and their version."""
     script = (folder / "js" / "sw.js").read_text()
     files = [name for name, _ in sorted(_kept_files(folder))]
     return f"const VERSION = {json.dumps(version(folder))}\nconst FILES = {json.dumps(files)}\n{script}"
 
 
 def version(folder: Path) -> str:
-    """Of the files that the service worker keeps: another one when any of them, or the worker itself, has changed."""
+    """Return the version of the service worker's cache; it changes with any cached file or the worker itself."""
     files = [*sorted(_kept_files(folder)), ("", folder / "js" / "sw.js")]
     seen = [(name, file.stat().st_size, file.stat().st_mtime_ns) for name, file in files]
     return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]
@@ -131,7 +131,7 @@ def version(folder: Path) -> str:
 
 @cache
 def build() -> str:
-    """A name for all that pages of this server run; it differs when any script, style sheet or library differs."""
+    """Return an identifier of all browser code of this server; it changes with any script, style sheet or library."""
     folder = root().parent / "static"
     files = [*sorted(folder.rglob("*.js")), *sorted(folder.rglob("*.css"))]
     seen = hashlib.sha256(VERSION.encode())

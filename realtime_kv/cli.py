@@ -1,7 +1,7 @@
 """Command line: the parser and the commands of `python3 run.py`.
 
 `run.py` parses the command line with this module before anything is installed, so `--help` and a misspelt option are
-answered at once: at the top, this file imports only the standard library.
+answered at once: the imports at the top of this file need only the standard library.
 """
 
 import argparse
@@ -16,14 +16,14 @@ from realtime_kv.config import Config, ConfigError, cautions, unknown_settings
 from realtime_kv.version import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
-# a file of tests in one process, which shares its server; in this order the long ones do not come last
+# each test file runs in one process, because its tests share a server; without reordering, long files do not run last
 ORDER = ["--dist=loadfile", "--no-loadscope-reorder"]
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Return the command and its options; print help or the error and exit where that is all there is to do."""
+    """Return the command and its options; exit after printing help, the version or a usage error."""
     parser = _parser()
-    # everything after `test` is pytest's own
+    # all arguments after `test` belong to pytest
     if arguments[:1] == ["test"] and not {"-h", "--help"} & set(arguments):
         return argparse.Namespace(command="test", pytest=arguments[1:])
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help", "--version"}):
@@ -50,9 +50,9 @@ def serve(options: argparse.Namespace) -> int:
     config = Config.from_environ(os.environ, host=options.host, port=options.port, data_dir=options.data_dir)
     for sentence in [*unknown_settings(), *cautions(config)]:
         print(f"Warning: {sentence}", file=sys.stderr)
-    # known, and provided for: eventlet is named in a few files only, so that it can be exchanged
+    # accepted: only a few files import eventlet, so it can be replaced
     warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
-    # its own resolver takes a fifth of a second to import, and the server looks no names up
+    # eventlet's resolver takes 0.2 s to import, and the server resolves no names
     os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
     from realtime_kv import server  # noqa: PLC0415 (not before it is installed)
 
@@ -60,8 +60,11 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def test(options: argparse.Namespace) -> int:
-    """Run all tests, in one process more than there are processors because many tests wait, or the chosen ones."""
-    # they start hundreds of processes, each of which would compile the whole package anew
+    """Run all tests, or the chosen ones.
+
+    All tests run in one process more than there are processors, because many of them wait.
+    """
+    # the tests start hundreds of processes, and without cached bytecode each would compile the whole package
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     processes = (os.cpu_count() or 1) + 1
     return _run("-m", "pytest", *(options.pytest or [f"--numprocesses={processes}", *ORDER]))
@@ -73,7 +76,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Run the benchmarks, in other processes."""
+    """Run the benchmarks in separate processes."""
     from bench import command  # noqa: PLC0415 (not before it is installed)
 
     return command.main(options)
@@ -87,7 +90,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def demo(options: argparse.Namespace) -> int:
-    """Show the promises at work on a page."""
+    """Demonstrate the guarantees on a web page."""
     from realtime_kv import demo as demonstration  # noqa: PLC0415 (not before it is installed)
 
     return demonstration.main(options.port, options.seconds, once=options.once, browser=options.browser)

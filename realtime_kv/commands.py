@@ -1,4 +1,4 @@
-"""The commands that look after a data folder: through the running server, or on the folder itself where none runs."""
+"""Administration commands on a data folder: run by the server, or in this process if no server runs on the folder."""
 
 import argparse
 import getpass
@@ -32,21 +32,21 @@ Answer = dict[str, Any]
 Order = Callable[..., Answer]
 
 MIB = 1024 * 1024
-# how long a server that is just starting or stopping is waited for
+# seconds to wait for a server that is starting or stopping
 PATIENCE = 15.0
 
 
 class Refused(Exception):
-    """Why a command is not carried out, as a sentence that says what to do."""
+    """A command that cannot run as given; the message says what to do."""
 
 
 class Declined(Exception):
-    """Somebody was asked, and said no."""
+    """The user was asked for confirmation and declined."""
 
 
 def main(options: argparse.Namespace) -> int:
-    """Carry out one of these commands; the exit code: 0 done, 1 not done, 2 asked for in a wrong way."""
-    # the database, the key and the backups are for this user alone
+    """Run one of these commands and return the exit code: 0 done, 1 not done, 2 wrong usage."""
+    # only this user may read the database, the secret key and the backups
     os.umask(0o077)
     config = Config.from_environ(os.environ, data_dir=options.data_dir)
     try:
@@ -75,12 +75,12 @@ def main(options: argparse.Namespace) -> int:
     else:
         for line in _WORDS[options.command](answer):
             print(line)
-    # a purge that left traces has not done what it is for
+    # a purge that leaves traces has failed
     return 0 if answer.get("clean", True) else 1
 
 
 def create_admin(options: argparse.Namespace, order: Order) -> Answer:
-    """Make somebody a superuser, who is there already or not."""
+    """Make an existing or a new user a superuser."""
     name = options.name or input("User name: ").strip()
     if not name:
         raise Refused("Say who is to be a superuser: run.py create-admin NAME")
@@ -93,32 +93,32 @@ def create_admin(options: argparse.Namespace, order: Order) -> Answer:
 
 
 def reset_link(options: argparse.Namespace, order: Order) -> Answer:
-    """A one-time link for somebody who has forgotten their password."""
+    """Create a one-time link for a user with a forgotten password."""
     return order("reset-link", name=options.name)
 
 
 def invite(options: argparse.Namespace, order: Order) -> Answer:
-    """A one-time link with which somebody signs up."""
+    """Create a one-time link for signing up."""
     return order("invite", note=options.note, days=options.days)
 
 
 def users(options: argparse.Namespace, order: Order) -> Answer:
-    """Who there is."""
+    """List the users and their usage."""
     return order("users", search=options.search)
 
 
 def purge(_: argparse.Namespace, order: Order) -> Answer:
-    """Remove what is past its time."""
+    """Delete data past its retention."""
     return order("purge")
 
 
 def backup(options: argparse.Namespace, order: Order) -> Answer:
-    """Copy everything into one file."""
+    """Copy the whole data set to one file."""
     return order("backup", file=str(Path(options.file).absolute()), force=options.force)
 
 
 def restore(options: argparse.Namespace, order: Order) -> Answer:
-    """Put a backup in the place of everything."""
+    """Replace the whole data set with a backup."""
     if not options.yes:
         print(f"Everything will be as it was in {options.file}. What is there now is kept as a backup.")
         if input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
@@ -139,7 +139,7 @@ def _ask_password() -> str:
 
 
 def _order(config: Config, name: str, /, **arguments: Any) -> Answer:
-    """Have it done by the server, or do it."""
+    """Run a command in the server, or in this process if no server runs."""
     deadline = time.monotonic() + PATIENCE
     while True:
         answer = control.ask(config.data_dir, name, arguments, _progress)
@@ -148,7 +148,7 @@ def _order(config: Config, name: str, /, **arguments: Any) -> Answer:
         try:
             lock = lock_data(config)
         except CannotServe:
-            # it is about to listen, or about to be gone
+            # another process holds the lock: a server that is about to listen or to exit
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
@@ -174,14 +174,14 @@ def _do(config: Config, name: str, arguments: Answer) -> Answer:
 
 
 def _set_damaged_aside(config: Config, database: Path) -> None:
-    """What cannot even be opened must not be in the way of its own backup."""
+    """Move a database that cannot be opened out of the way of the backup that replaces it."""
     if not database.exists():
         return
     try:
         house = create_app(config, Inline()).extensions["realtime_kv"]
     except (sqlite3.Error, DBAPIError, NewerDatabase, Damaged) as error:
         if may_pass(error):
-            # moved away, it would be lost to whoever is using it
+            # another program may be using the database and would lose it
             raise
         folder = config.data_dir / "backups" / f"damaged-{time.strftime('%Y-%m-%dT%H-%M-%SZ', time.gmtime())}"
         folder.mkdir(parents=True)

@@ -1,7 +1,7 @@
-"""Every setting, read once: a frozen dataclass made from `RKV_*` variables.
+"""Settings: one frozen dataclass, read once from the `RKV_*` variables.
 
-This is the only place that reads the environment. A start with bad settings names every one of them at once, so that
-nobody has to fix them one start at a time.
+This is the only module that reads settings from the environment. A start with invalid settings reports all of them at
+once, so they need not be fixed one start at a time.
 """
 
 import difflib
@@ -19,18 +19,18 @@ from realtime_kv.origins import LOOPBACK, canonical_host, canonical_origin, form
 
 PREFIX = "RKV_"
 MIB = 1024 * 1024
-# a message may be 1 MiB, and a value has to fit into one with its key and its envelope
+# a message has at most 1 MiB, and must hold a value together with its key and the envelope
 LARGEST_VALUE = MIB - 4096
 WILDCARDS = {"0.0.0.0", "::", ""}  # noqa: S104 (recognised here, not bound)
 
 
 class ConfigError(Exception):
-    """Settings that cannot be used; the message lists them all, one a line."""
+    """Invalid settings; the message lists all of them, one per line."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """How one server is set up; `Config(data_dir=…)` is a complete one."""
+    """The settings of one server. Each has a default, so `Config(data_dir=…)` is complete."""
 
     host: str = "127.0.0.1"
     port: int = 5000
@@ -71,7 +71,7 @@ class Config:
     keep_alive_seconds: int = 75
 
     def __post_init__(self) -> None:
-        # so that code that builds a Config by hand may say what a variable would say
+        # code that constructs a Config may pass the text that a variable would contain
         object.__setattr__(self, "data_dir", Path(self.data_dir))
         object.__setattr__(self, "origins", _origins(" ".join(self.origins)))
         if self.public_url:
@@ -83,7 +83,7 @@ class Config:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ, **given: Any) -> "Config":
-        """The settings of `environ`, under those `given` (from a command line, as text or as values).
+        """Return the settings of `environ`, overridden by those `given` (from a command line, as text or as values).
 
         Raises ConfigError with one line for each bad setting.
         """
@@ -104,25 +104,25 @@ class Config:
 
     @property
     def database_path(self) -> Path:
-        """The database file; its path may hold any character."""
+        """The database file; its path may contain any character."""
         if self.database_url:
             return Path(self.database_url.removeprefix("sqlite:///")).absolute()
         return self.data_dir.absolute() / "realtime_kv.db"
 
     @property
     def listening_url(self) -> str:
-        """The address that this machine itself reaches the server at."""
+        """The URL at which this machine itself reaches the server."""
         host = "127.0.0.1" if self.host in WILDCARDS else self.host
         return format_origin("http", host, self.port)
 
     @property
     def url(self) -> str:
-        """The address to open: the public one, or the one that is listened on."""
+        """The URL to open: the public one, or else the listening one."""
         return self.public_url or self.listening_url
 
     @cached_property
     def own_hosts(self) -> frozenset[str]:
-        """The names by which this server may be called in `Host`, without port; read once, for every request asks."""
+        """The host names accepted in `Host`, without port; cached because every request is checked against them."""
         named = LOOPBACK | set(self.hosts)
         if self.public_url:
             return named | {str(urlsplit(self.public_url).hostname)}
@@ -132,17 +132,17 @@ class Config:
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can connect."""
+        """True if only this machine can connect."""
         return self.host in LOOPBACK or self.host.startswith("127.")
 
     @property
     def secure(self) -> bool:
-        """Whether people come over TLS, so that cookies may say Secure."""
+        """True if users connect over TLS, so that cookies may be Secure."""
         return self.url.startswith("https://")
 
 
 def unknown_settings(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """A sentence for each variable that looks like a setting and is none, with the one that was perhaps meant."""
+    """Return a sentence for each variable that looks like a setting but is none, with the setting perhaps meant."""
     known = {PREFIX + name.upper() for name in _PARSERS}
     known |= {f"{name}_FILE" for name in known}
     sentences = []
@@ -153,7 +153,7 @@ def unknown_settings(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def cautions(config: Config) -> list[str]:
-    """A sentence for each setting that works and is not safe for others than oneself (docs/security.md)."""
+    """Return a warning for each setting that works but is unsafe if others use the server (docs/security.md)."""
     sentences = []
     by_others = config.secure or not config.is_local
     if by_others and not config.secure:
@@ -171,7 +171,7 @@ def cautions(config: Config) -> list[str]:
 
 
 def secret_key(config: Config) -> str:
-    """The key that signs things: as configured, else made once and kept in the data folder, for its owner only."""
+    """Return the signing key: the configured one, or one created once in the data folder, for its owner only."""
     if config.secret_key:
         return config.secret_key
     config.data_dir.mkdir(parents=True, exist_ok=True)
@@ -185,7 +185,7 @@ def secret_key(config: Config) -> str:
 
 
 def _create(path: Path, text: str) -> None:
-    # written beside and linked into place: another process sees the whole key or none, and the first one wins
+    # write a temporary file and link it into place: another process sees the whole key or none, and the first one wins
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -201,7 +201,7 @@ def _create(path: Path, text: str) -> None:
 
 
 def _read(environ: Mapping[str, str], variable: str) -> str | None:
-    """The text of a setting, from its variable or from the file that `…_FILE` names; an empty one counts as unset."""
+    """Return the text of a setting, from its variable or the file that `…_FILE` names; an empty variable is unset."""
     text, file = environ.get(variable) or None, environ.get(f"{variable}_FILE") or None
     if text is not None and file is not None:
         raise ConfigError(f"{variable} and {variable}_FILE are both set; keep one of them.")
@@ -257,7 +257,7 @@ def _host(text: str) -> str:
 
 
 def _database(text: str) -> str:
-    # the statements are written for SQLite only so far; and each thread holds a connection of its own to one file
+    # the SQL is written for SQLite only so far, and each thread opens its own connection to one file
     if not text.startswith("sqlite:///") or text == "sqlite:///" or ":memory:" in text:
         raise ValueError("must be a SQLite file, such as sqlite:////var/lib/realtime_kv/realtime_kv.db")
     if "?" in text:
@@ -280,7 +280,7 @@ def _hosts(text: str) -> tuple[str, ...]:
 
 
 def _names_of_this_machine() -> set[str]:
-    """Its host name, and the name that multicast DNS gives it in the local network."""
+    """Return this machine's host name and its multicast DNS name in the local network."""
     try:
         name = canonical_host(socket.gethostname())
     except (OSError, ValueError):

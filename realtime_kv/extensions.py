@@ -1,4 +1,4 @@
-"""The Flask extensions, made once; `create_app` connects them to an app."""
+"""The Flask extensions, created once; `create_app` connects them to an app."""
 
 from flask_login import LoginManager
 from flask_socketio import SocketIO

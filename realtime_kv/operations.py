@@ -1,7 +1,7 @@
-"""What keeps a house in order: purge, backup and restore, by the clock or because somebody says so.
+"""Maintenance: purge, backup and restore, scheduled or on request.
 
-One thread does all of it, one thing after the other, and never the edge's. The server's routine, the control socket,
-the command line and the superuser's pages all call this.
+One thread runs all of it, one task after the other, and never the event loop's thread. The server's schedule, the
+control socket, the command line and the superuser's pages all use this module.
 """
 
 import logging
@@ -40,27 +40,27 @@ T = TypeVar("T")
 Progress = Callable[[str], None]
 
 HOUR = 60 * 60 * 1000
-# how often it is looked whether something is due
+# how often to check whether something is due
 LOOK_SECONDS = 300
 LAST_PURGE = "last_purge"
 LAST_EARLY_PURGE = "last_early_purge"
-# how often it is looked whether the disk is nearly full, and how soon one early purge may follow another
+# how often to check whether the disk is nearly full, and the least time between two early purges
 ROOM_SECONDS = 5
 EARLY_AGAIN_SECONDS = 600
 _QUEUE = 8
-# a receipt is good for so many days (protocol §2), whatever the setting
+# a receipt is kept at least this many days (protocol §2), whatever the setting
 _RECEIPT_DAYS = 7
 
 
 class Purged(msgspec.Struct, kw_only=True):
-    """What a purge has removed, when (milliseconds) and how long it took.
+    """The result of a purge: what it removed, when (milliseconds) and how long it took.
 
-    `keys` had been deleted, and with them went `ops` of the log; of `writes` some or all was older than
-    the history goes back.
-    `clean` says that no byte of what was removed is left in the files, for which the file was `rewritten` if it was
-    due. Where it is not clean, a later purge rewrites the file: `needs` is how many bytes of free space that takes when
-    they were missing, 0 when somebody was reading or an early purge has put it off. An `early` purge was not due by
-    time: something was nearly full.
+    `keys` counts the deleted keys and `ops` their ops in the log; `writes` counts the writes of which some or all ops
+    were older than the history's retention.
+    `clean`: no byte of the removed data is left in the files, for which the file was `rewritten` if that was due. If it
+    is not clean, a later purge rewrites the file: `needs` is the number of bytes of free space that this takes if they
+    were missing, 0 if a reader prevented it or an early purge postponed it. An `early` purge was not due by time:
+    something was nearly full.
     """
 
     at: int
@@ -79,7 +79,7 @@ class Purged(msgspec.Struct, kw_only=True):
 
 
 class State(msgspec.Struct, kw_only=True):
-    """What is known of the upkeep; `vacuum_due` says that something was removed since the file was last rewritten."""
+    """The state of the maintenance; `vacuum_due`: something was removed since the file was last rewritten."""
 
     last_purge: Purged | None
     last_early_purge: Purged | None
@@ -87,7 +87,7 @@ class State(msgspec.Struct, kw_only=True):
 
 
 class BackedUp(msgspec.Struct, kw_only=True):
-    """Where a backup is, how large, and how long it took."""
+    """The result of a backup: its file, its size, and how long it took."""
 
     file: str
     bytes: int
@@ -95,7 +95,7 @@ class BackedUp(msgspec.Struct, kw_only=True):
 
 
 class Restored(msgspec.Struct, kw_only=True):
-    """What was restored, and where a copy of what was there before is kept."""
+    """The result of a restore: the restored file, and the copy of the data that was there before."""
 
     file: str
     before: str | None
@@ -103,7 +103,7 @@ class Restored(msgspec.Struct, kw_only=True):
 
 
 class Operations:
-    """The upkeep of one house; every answer is a future. `on_restored` is called on the edge's thread."""
+    """Maintenance of one data set. Results are futures; `on_restored` is called on the event loop's thread."""
 
     def __init__(
         self,
@@ -120,9 +120,9 @@ class Operations:
         self._guard = guard
         self._clock = clock
         self._on_restored = on_restored
-        # when something was last done before its time
+        # when a purge last ran early
         self._early_at = float("-inf")
-        # when the file was last rewritten, and whether that was put off since
+        # when the file was last rewritten, and whether a rewrite was postponed since
         self._rewritten_at = float("-inf")
         self._put_off = False
         self._due: Future[None] | None = None
@@ -130,47 +130,47 @@ class Operations:
         self.folder = config.data_dir / "backups"
 
     def schedule(self) -> None:
-        """Do from now on what is due."""
+        """Start the schedule; remove the leftovers of interrupted backups."""
         for leftover in self.folder.glob(".*.db.*"):
-            # of a backup that a crash has cut short
+            # of a backup that a crash interrupted
             leftover.unlink(missing_ok=True)
         self._runtime.call_later(LOOK_SECONDS / 10, self.look)
         repeat(self._runtime, LOOK_SECONDS, self.look)
         repeat(self._runtime, ROOM_SECONDS, self.look_for_room)
 
     def look(self) -> None:
-        """Do what is due, unless that is being done."""
+        """Run the due tasks, unless they are already running."""
         if self._due is None or self._due.done:
             self._due = self._workers.submit(lambda _: self._do_what_is_due())
 
     def look_for_room(self) -> None:
-        """Do what is due when the disk is nearly full, without waiting for the next look."""
+        """Run the due tasks if the disk is nearly full, without waiting for the next `look`."""
         if self._store.reserve.is_near and time.monotonic() - self._early_at >= EARLY_AGAIN_SECONDS:
             self.look()
 
     def purge(self, doer: Doer = HOUSE, progress: Progress = log.debug) -> Future[Purged]:
-        """Remove everything whose time is over, for good."""
+        """Delete everything past its retention permanently."""
         return self._workers.submit(lambda _: self._purge(doer, progress))
 
     def backup(
         self, file: Path | None = None, doer: Doer = HOUSE, progress: Progress = log.debug, *, force: bool = False
     ) -> Future[BackedUp]:
-        """Copy everything to `file`, or to a new file in the folder of backups.
+        """Copy the whole data set to `file`, or to a new file in the folder of backups.
 
-        Fails with Unusable, also for a file that is there already, unless with `force`.
+        Fails with Unusable, also for an existing file unless `force` is set.
         """
         return self._workers.submit(lambda _: _in_words("backup", lambda: self._backup(file, doer, progress, force)))
 
     def restore(self, file: Path, doer: Doer, progress: Progress = log.debug) -> Future[Restored]:
-        """Put what is in `file` in the place of everything, and keep a copy of that. Fails with Unusable."""
+        """Replace the whole data set with the backup in `file`, and keep a copy of the old one. Fails with Unusable."""
         return self._workers.submit(lambda _: _in_words("restore", lambda: self._restore(file, doer, progress)))
 
     def last_purge(self) -> Future[Purged | None]:
-        """The last purge."""
+        """Return the last purge."""
         return self._read(lambda connection: _purged(connection, LAST_PURGE))
 
     def state(self) -> Future[State]:
-        """What is known of the upkeep."""
+        """Return the state of the maintenance."""
 
         def read(connection: Connection) -> State:
             return State(
@@ -182,7 +182,7 @@ class Operations:
         return self._read(read)
 
     def confirm_time(self, doer: Doer) -> Future[bool]:
-        """The wall clock is right as it is now; whether there was a jump to confirm."""
+        """Confirm that the wall clock is right now. The future tells whether there was a jump to confirm."""
         jump = self._guard.confirm()
         if jump is None:
             return Future.called(lambda: False)
@@ -194,18 +194,18 @@ class Operations:
         return self._store.writer.note(write)
 
     def backups(self) -> list[Path]:
-        """The scheduled backups and those without a name of their own, the oldest first."""
+        """Return the scheduled backups and those without a name of their own, the oldest first."""
         now = self._guard.line_now()
 
         def order(file: Path) -> tuple[int, str]:
-            # one from the future was made while the clock was wrong: it is not the newest
+            # a backup from the future was made while the clock was wrong, so it is not the newest
             at = _made_at(file)
             return (0 if at > now + TOLERANCE else at, file.name)
 
         return sorted(self.folder.glob("backup-*.db"), key=order)
 
     def stop(self) -> None:
-        """End the thread, once it is through with what it does."""
+        """End the thread after its current and queued tasks."""
         self._workers.stop()
 
     def _do_what_is_due(self) -> None:
@@ -227,7 +227,7 @@ class Operations:
             log.error("what was due could not be done, and is tried again: %r", error)
 
     def _is_nearly_full(self) -> bool:
-        """Whether the disk is, or what a user may have in deleted keys."""
+        """Return True if the disk, or a user's allowance for deleted keys, is nearly full."""
         return self._store.reserve.is_near or self._wait(
             self._store.readers.submit(lambda db: has_much_trash(database.driver(db), self._config.trash_bytes))
         )
@@ -236,14 +236,14 @@ class Operations:
         return time.monotonic() - self._rewritten_at < self._config.purge_hours * HOUR / 1000
 
     def _repeat_vacuum(self) -> None:
-        """Rewrite the file for a purge that was interrupted, or had no room for it, as soon as there is room."""
+        """Rewrite the file for a purge that was interrupted or lacked the room for it, once there is room."""
         purge, done = Purge(self._store), Purged(at=self._clock())
         if self._store.reserve.measure() >= purge.vacuum_needs():
             self._rewrite(purge, done, log.debug)
             log.info("the file was rewritten for an earlier purge" if done.clean else "rewriting the file failed")
 
     def _rewrite(self, purge: Purge, done: Purged, progress: Progress) -> None:
-        """VACUUM, if there is room for it. In any case removed values are overwritten where they stood."""
+        """Run VACUUM if there is room for it; without it, removed values are still overwritten in place."""
         needs = purge.vacuum_needs()
         if self._store.reserve.measure() >= needs:
             progress("Rewriting the file …")
@@ -252,7 +252,7 @@ class Operations:
                 if done.rewritten:
                     self._rewritten_at, self._put_off = time.monotonic(), False
             except Unavailable:
-                # the temporary file may be on another disk, which is full
+                # the temporary file may be on another disk that is full
                 done.clean, done.needs = False, needs
         else:
             done.clean, done.needs = False, needs
@@ -293,7 +293,7 @@ class Operations:
             self._write(lambda db: vacuum.mark_due(database.driver(db)))
         if purge.vacuum_due():
             if early and not self._store.reserve.is_near and self._is_rewritten_lately():
-                # all writes wait for a VACUUM: one user's deleted keys bring about none more than the schedule does
+                # all writes wait for a VACUUM: one user's deleted keys must not cause more than the schedule does
                 self._put_off, done.clean = True, False
                 purge.empty_log()
             else:
@@ -309,7 +309,7 @@ class Operations:
             accounts_purge.write_meta(connection, LAST_EARLY_PURGE, text)
         counts = msgspec.structs.asdict(done)
         at = counts.pop("at")
-        # that nothing was to be done is nothing to write down every few hours
+        # a scheduled purge that removed nothing leaves no audit entry
         if doer is not HOUSE or any(counts[name] for name in counts.keys() - {"seconds", "clean", "early"}):
             audit.write(connection, at, doer, "purged", **counts)
 
@@ -330,13 +330,13 @@ class Operations:
                 lambda db: audit.write(db, self._clock(), doer, "backup_made", bytes=made.bytes, seconds=made.seconds)
             )
         except Unavailable:
-            # the backup may be what somebody needs before they make room
+            # an administrator may need the backup before they free space
             log.error("a backup was made, and there is no room for its entry in the audit log")
             progress("There is no room for its entry in the audit log.")
         return made
 
     def _rotate(self) -> None:
-        """Delete the oldest backups; after a jump of the clock only those that were made since."""
+        """Delete the oldest backups; after an unconfirmed jump of the clock only among those made since the jump."""
         jump, made = self._guard.jump(), self.backups()
         if jump is not None:
             made = [file for file in made if jump.line <= _made_at(file) <= self._guard.line_now()]
@@ -351,13 +351,13 @@ class Operations:
             self._bring_up_to_date(path, file)
             progress("Putting it in place …")
             before = self._wait(self._store.replace(lambda live: self._replace(live, path, doer)))
-        # no tab goes on from what is no longer there
+        # no tab may continue from data that is no longer there
         self._runtime.deliver(self._on_restored)
         seconds = round(time.monotonic() - began, 3)
         return Restored(file=str(file), before=None if before is None else str(before), seconds=seconds)
 
     def _bring_up_to_date(self, path: Path, file: Path) -> None:
-        """Make of any backup of ours one that this version has written, with nothing left to flush."""
+        """Migrate a backup of any version to the current schema, with nothing left to flush."""
         with closing(sqlite3.connect(path)) as db:
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not {"alembic_version", "meta", "users", "log"} <= tables:
@@ -377,7 +377,7 @@ class Operations:
             engine.dispose()
 
     def _replace(self, live: sqlite3.Connection, path: Path, doer: Doer) -> Path | None:
-        """On the writer's thread, between two groups: from here on nothing is written to what was there before."""
+        """Replace the live data, on the writer's thread between two groups: nothing more is written to the old data."""
         before = None
         now = self._clock()
         if live.execute("SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM log)").fetchone()[0]:
@@ -399,7 +399,7 @@ class Operations:
         return before
 
     def _writable(self, file: Path, force: bool) -> Path:
-        """Raises Unusable for a name that a backup must not take."""
+        """Return the absolute path of `file`. Raises Unusable for a path that a backup must not take."""
         file = file.absolute()
         if file.is_dir():
             raise backup.Unusable(f"{file} is a folder; say how the file in it is to be called.")
@@ -437,7 +437,7 @@ def _vacuum_is_due(connection: Connection) -> str | None:
 
 
 def _in_words(what: str, fn: Callable[[], T]) -> T:
-    """Trouble with files and disks, as a sentence."""
+    """Call `fn`; turn an error of a file or disk into Unavailable with a sentence for the user."""
     try:
         return fn()
     except Refusal:
@@ -453,17 +453,17 @@ def _not_done(what: str, error: BaseException) -> str:
 
 
 def _is_due(last: int, now: int, hours: int) -> bool:
-    """Whether it is time again; a last time in the future is not believed."""
+    """Return True if `hours` have passed since `last`; a `last` in the future is not trusted."""
     return now - last >= hours * HOUR or last > now + TOLERANCE
 
 
 def _stamp(ms: int) -> str:
-    """A moment as part of a file name, in the order of time."""
+    """Return a time as part of a file name that sorts by time."""
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H-%M-%S}.{ms % 1000:03d}Z"
 
 
 def _made_at(file: Path) -> int:
-    """What `_stamp` said; a file that somebody has named by hand counts as old."""
+    """Return the time that `_stamp` wrote into the name; 0 (old) for a file named by hand."""
     try:
         moment = datetime.strptime(file.stem.removeprefix("backup-"), "%Y-%m-%dT%H-%M-%S.%f%z")
     except ValueError:

@@ -1,6 +1,6 @@
-"""What the command line orders, carried out on a house: words and paths come in, plain data goes out.
+"""Control API: the handlers of the administration commands; names and paths come in, plain data goes out.
 
-The running server takes orders through its control socket; where none runs, the command carries them out itself.
+The running server receives them through its control socket; without a server, the command line calls them itself.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,14 +21,14 @@ from realtime_kv.core.frames import timestamp
 from realtime_kv.core.runtime import Runtime
 from realtime_kv.operations import Operations, Progress
 
-# what is done through a socket is waited for by a person: a password hash or a look at the users
+# seconds; a person waits for these commands: they compute a password hash or read the users
 _PATIENCE = 60
 
 Answer = dict[str, Any]
 
 
 class House(Protocol):
-    """The parts of a house that orders are about."""
+    """The application's services that the handlers use."""
 
     @property
     def config(self) -> Config: ...
@@ -44,7 +44,7 @@ class House(Protocol):
 
 
 def carry_out(house: House, order: str, arguments: Mapping[str, Any], progress: Progress) -> Answer:
-    """The answer to one order; blocks, so never on the edge's thread. Raises a Refusal."""
+    """Return the result of one command. Blocks, so never call it on the event loop's thread. Raises a Refusal."""
     if order not in _ORDERS:
         raise BadRequest(f"There is no command {order!r}; the server may be older than the command line.")
     payload, fn = _ORDERS[order]
@@ -87,7 +87,7 @@ class _Backup(_File, forbid_unknown_fields=True):
 
 
 def create_admin(house: House, _: Progress, *, name: str, password: str | None = None, link: bool = False) -> Answer:
-    """A superuser: somebody who is there already, or a new user with this password or a link to choose one."""
+    """Make an existing user a superuser, or create one with this password or with a link to choose one."""
     administration = house.accounts.administration
     try:
         house.runtime.wait(administration.make_admin(CLI, name), _PATIENCE)
@@ -105,7 +105,7 @@ def create_admin(house: House, _: Progress, *, name: str, password: str | None =
 
 
 def known(house: House, _: Progress, *, name: str) -> Answer:
-    """Whether there is such a user."""
+    """Return whether there is such a user."""
     try:
         house.runtime.wait(house.accounts.administration.user(name), _PATIENCE)
     except NotFound:
@@ -114,13 +114,13 @@ def known(house: House, _: Progress, *, name: str) -> Answer:
 
 
 def reset_link(house: House, _: Progress, *, name: str) -> Answer:
-    """A one-time link with which this user chooses a new password."""
+    """Create a one-time link with which this user chooses a new password."""
     ticket = house.runtime.wait(house.accounts.administration.recovery_link(CLI, name), _PATIENCE)
     return {"name": name, **_shown(house, "recover", ticket)}
 
 
 def invite(house: House, _: Progress, *, note: str = "", days: int = DEFAULT_DAYS) -> Answer:
-    """A one-time link with which somebody signs up."""
+    """Create a one-time link for signing up."""
     made = house.runtime.wait(house.accounts.invitations.create(CLI, note, days), _PATIENCE)
     return {
         "id": made.id,
@@ -132,7 +132,7 @@ def invite(house: House, _: Progress, *, note: str = "", days: int = DEFAULT_DAY
 
 
 def users(house: House, _: Progress, *, search: str = "") -> Answer:
-    """Everybody whose name contains `search`."""
+    """Return all users whose name contains `search`."""
     found: list[Answer] = []
     page = pages = 1
     while page <= pages:
@@ -145,30 +145,30 @@ def users(house: House, _: Progress, *, search: str = "") -> Answer:
 
 
 def purge(house: House, progress: Progress) -> Answer:
-    """Everything whose time is over goes for good."""
+    """Delete everything past its retention permanently."""
     done = house.runtime.wait(house.operations.purge(CLI, progress))
     return {**msgspec.structs.asdict(done), "at": timestamp(done.at)}
 
 
 def backup(house: House, progress: Progress, *, file: str, force: bool = False) -> Answer:
-    """A copy of everything."""
+    """Copy the whole data set to a file."""
     return msgspec.structs.asdict(house.runtime.wait(house.operations.backup(Path(file), CLI, progress, force=force)))
 
 
 def restore(house: House, progress: Progress, *, file: str) -> Answer:
-    """A backup in the place of everything."""
+    """Replace the whole data set with a backup."""
     return msgspec.structs.asdict(house.runtime.wait(house.operations.restore(Path(file), CLI, progress)))
 
 
 def confirm_time(house: House, _: Progress) -> Answer:
-    """The system clock is right, whatever it did before."""
+    """Confirm that the system clock is right after a jump."""
     jump = house.clock_guard.jump()
     confirmed = house.runtime.wait(house.operations.confirm_time(CLI), _PATIENCE)
     return {"time": timestamp(house.clock_guard.retention_now()), "jump": str(jump) if jump and confirmed else None}
 
 
 def setup_address(house: House) -> str | None:
-    """A one-time address that makes the first superuser; None where there is one."""
+    """Return a one-time URL that makes the first superuser; None if there is a superuser."""
     if house.runtime.wait(house.accounts.administration.has_superuser(), _PATIENCE):
         return None
     ticket = house.runtime.wait(house.accounts.administration.setup_link(), _PATIENCE)

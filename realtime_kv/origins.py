@@ -23,9 +23,9 @@ _IGNORED = dict.fromkeys([0xAD, 0x200B, 0x2060, 0xFEFF, *range(0xFE00, 0xFE10)])
 
 
 def canonical_host(text: str) -> str:
-    """The name or address as a browser writes it in a URL; an IPv6 address without its brackets.
+    """Return the name or address as a browser writes it in a URL; an IPv6 address without its brackets.
 
-    Raises ValueError with what a host has to be.
+    Raises ValueError; its message describes a valid host.
     """
     if text.count(":") == 1:
         raise ValueError("must be a host name or an IP address, without a port")
@@ -36,7 +36,7 @@ def canonical_host(text: str) -> str:
     if len(name) > MAX_HOST or not all(map(_LABEL.fullmatch, labels)):
         raise ValueError("must be a host name or an IP address")
     if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
-        # browsers read a host that ends in a number as an IPv4 address, in spellings such as 0x7f.1 too
+        # browsers parse a host that ends in a number as an IPv4 address, including spellings such as 0x7f.1
         try:
             return str(ipaddress.IPv4Address(name))
         except ValueError:
@@ -45,9 +45,9 @@ def canonical_host(text: str) -> str:
 
 
 def canonical_origin(text: str, *, any_scheme: bool = False) -> str:
-    """`scheme://host[:port]` as a browser writes it in `Origin`; with `any_scheme` that of an app or extension too.
+    """Return `scheme://host[:port]` as a browser writes it in `Origin`; `any_scheme` also allows an app or extension.
 
-    Raises ValueError with what an origin has to be.
+    Raises ValueError; its message describes a valid origin.
     """
     text = text.strip()
     if text == "null":
@@ -73,7 +73,7 @@ def canonical_origin(text: str, *, any_scheme: bool = False) -> str:
 
 
 def split_port(text: str) -> tuple[str, int | None]:
-    """The host and the port of `host[:port]`. Raises ValueError."""
+    """Return the host and the port of `host[:port]`. Raises ValueError."""
     match = _HOST_PORT.fullmatch(text)
     if match is None or not match[1]:
         raise ValueError("must be a host, or a host and a port")
@@ -84,14 +84,14 @@ def split_port(text: str) -> tuple[str, int | None]:
 
 
 def format_origin(scheme: str, host: str, port: int | None) -> str:
-    """The origin of a canonical host; a port that the scheme has anyway is left out."""
+    """Return the origin of a canonical host, without the scheme's default port."""
     shown = f"[{host}]" if ":" in host else host
     return f"{scheme}://{shown}" if port in (None, DEFAULT_PORTS.get(scheme)) else f"{scheme}://{shown}:{port}"
 
 
 @lru_cache(maxsize=1024)
 def read_host(header: str) -> tuple[str, int | None]:
-    """The canonical host and the port that a `Host` header names; ("", None) if it names none."""
+    """Return the canonical host and the port that a `Host` header names; ("", None) if it names none."""
     try:
         host, port = split_port(header) if len(header) <= MAX_HOST + 10 else ("", None)
         return (canonical_host(host), port) if host.isascii() else ("", None)
@@ -101,7 +101,7 @@ def read_host(header: str) -> tuple[str, int | None]:
 
 @lru_cache(maxsize=1024)
 def read_origin(header: str) -> str:
-    """The canonical form of an `Origin` header; "" for "null" and for what no browser sends."""
+    """Return the canonical form of an `Origin` header; "" for "null" and for a value that no browser sends."""
     if len(header) > MAX_HOST + 100 or not header.isascii() or header.endswith("/"):
         return ""
     try:
@@ -111,7 +111,7 @@ def read_origin(header: str) -> str:
 
 
 def is_address(host: str) -> bool:
-    """Whether a canonical host is an IP address, which no DNS server can point elsewhere."""
+    """Return True if a canonical host is an IP address, which no DNS server can point elsewhere."""
     return ":" in host or host.replace(".", "").isdecimal()
 
 
@@ -130,7 +130,7 @@ def _ipv6(text: str) -> str:
 
 
 def _to_ascii(name: str) -> str:
-    """The name with international labels in punycode, as UTS #46 (non-transitional) maps them.
+    """Return the name with international labels in punycode, mapped as in UTS #46 (non-transitional).
 
     The standard library's codec follows IDNA 2003, which maps ß and final sigma to other letters than browsers do.
     """

@@ -1,3 +1,3 @@
-"""The version of this program, as `me` tells it."""
+"""The version of this program, as `me` and `identify` report it."""
 
 VERSION = "0.1.0"

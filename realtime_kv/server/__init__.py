@@ -1,7 +1,10 @@
-"""The serving process: real threads for the core, one eventlet hub for everything that waits for the network.
+"""Server process: real threads for the core, one eventlet event loop for everything that waits for the network.
 
-Nothing is monkey-patched: `threading`, `queue` and `time` are the real ones, so whatever blocks belongs into a real
-thread. The hub's thread never blocks, every request has a deadline, and a stop loses nothing that was taken in.
+Invariants:
+1. Nothing is monkey-patched: `threading`, `queue` and `time` are the real ones, so blocking code needs a real thread.
+2. The event loop's thread never blocks.
+3. Every request has a deadline.
+4. A stop loses nothing that was accepted.
 """
 
 import ctypes
@@ -19,7 +22,7 @@ import time
 from functools import partial
 from typing import Any, NoReturn
 
-# nobody resolves names on the hub; eventlet's own resolver costs 0.3 s at every start
+# no name is resolved on the event loop; eventlet's own resolver costs 0.3 s at every start
 os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
 
 import eventlet
@@ -52,18 +55,18 @@ log = logging.getLogger(__name__)
 DRAIN_SECONDS = 7.0
 CLOSE_SECONDS = 1.0
 CONNECTIONS = 20_000
-# from so many below that on, an idle connection is closed for each new one
+# when fewer than this many are free, an idle connection is closed for each new one
 SPARE_CONNECTIONS = 500
 BACKLOG = 4096
 
 
 def main(config: Config) -> int:
-    """Serve until told to stop; the exit code."""
+    """Serve until told to stop; return the exit code."""
     logs.to_standard_error()
-    # the database, the key and the backups are for this user alone, whatever the folder says
+    # only this user may read the database, the secret key and the backups, whatever the folder's permissions
     os.umask(0o077)
-    # a thread that needs the interpreter gets it within 0.5 ms, however busy the other is (5 ms by default): the hub
-    # never waits long for the writer, and they do not hand it to and fro all the time
+    # a thread that needs the interpreter lock gets it within 0.5 ms, however busy the other is (5 ms by default): the
+    # event loop never waits long for the writer, and the two do not pass the lock back and forth all the time
     sys.setswitchinterval(5e-4)
     _raise_file_limit()
     _return_large_blocks()
@@ -79,7 +82,7 @@ def main(config: Config) -> int:
         except CannotServe as error:
             sys.stderr.write(f"{error}\n")
             return 1
-        # with port 0, only now it is known which origins are ours
+        # with port 0, our origins are known only now
         config = dataclasses.replace(config, port=listener.getsockname()[1])
         hub = Hub()
         try:
@@ -117,7 +120,7 @@ def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
         lambda environ: door.credentials(environ, config)[0],
         house.network_budget,
         house.limit_log,
-        # behind proxies every connection comes from one of them
+        # behind proxies, every connection comes from one of the proxies
         connections_per_network=config.connections_per_address if config.rate_limits and not config.proxies else None,
         connections=CONNECTIONS - SPARE_CONNECTIONS,
     )
@@ -150,7 +153,7 @@ def serve(app: Flask, config: Config, hub: Hub, listener: Listener) -> int:
 
 
 def _offer_setup(house: orders.House) -> None:
-    """Print an address that makes the first superuser, if there is none; no reason not to serve where it fails."""
+    """Print a URL that makes the first superuser, if there is none; a failure does not stop the server."""
     try:
         setup = orders.setup_address(house)
     except Refusal as refusal:
@@ -164,7 +167,7 @@ def _offer_setup(house: orders.House) -> None:
 
 
 def stop_at_once(config: Config, error: BaseException) -> NoReturn:
-    """Storage has failed in a way that makes every further acknowledgement a guess."""
+    """Exit at once: storage has failed in a way that makes every further acknowledgement a guess."""
     if is_damage(error):
         log.critical(
             "The database %s is damaged (%s), so the server stops; nothing is acknowledged any more. %s",
@@ -186,13 +189,13 @@ def _warn_of_root() -> None:
 
 
 def listen(host: str, port: int) -> Listener:
-    """Raises CannotServe."""
+    """Open the listening socket. Raises CannotServe."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, kind, protocol)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6 and host == "::":
-            # IPv4 too, whatever the system's default is
+            # accept IPv4 as well, whatever the system's default
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         sock.bind(address)
         sock.listen(BACKLOG)
@@ -205,7 +208,7 @@ def listen(host: str, port: int) -> Listener:
 
 
 def _raise_file_limit() -> None:
-    """Each tab is an open file, and the usual soft limit is 1024."""
+    """Raise the limit of open files: each tab is an open file, and the usual soft limit is 1024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 1 << 20
     try:
@@ -215,7 +218,7 @@ def _raise_file_limit() -> None:
 
 
 def _return_large_blocks() -> None:
-    """Memory of a password hash (19 MiB) goes back to the system as soon as it is done.
+    """Return the memory of a password hash (19 MiB) to the system as soon as it is freed.
 
     glibc raises its threshold for that with the first large block that is freed, and then keeps one such block for each
     thread: 38 MiB for nothing.
@@ -227,11 +230,11 @@ def _return_large_blocks() -> None:
 
 
 def share_a_processor(*threads: int | None) -> None:
-    """Keep these threads, the hub and the writer, on one processor: the one that this happens to be called on.
+    """Pin these threads, the event loop's and the writer's, to the processor that this is called on.
 
-    The interpreter lock lets only one of them run anyway, and each reads what the other has just made: on two
-    processors all of that, and the lock, is carried from cache to cache, a tenth to a fifth of what a write costs.
-    Readers and password hashes, which do most without the lock, stay free to run elsewhere.
+    The interpreter lock lets only one of them run at a time, and each reads data that the other has just written. On
+    two processors this data and the lock move from cache to cache, which costs a tenth to a fifth of a write. Readers
+    and password hashes run mostly without the lock, so they may use every processor.
     """
     current = getattr(ctypes.CDLL(None), "sched_getcpu", None)
     if current is None or not hasattr(os, "sched_setaffinity"):
@@ -246,11 +249,11 @@ def share_a_processor(*threads: int | None) -> None:
 
 
 def _collect_in_portions(runtime: Runtime) -> None:
-    """Collect cycles some thousand objects at a time: a thousand tabs that connect at once make many at once.
+    """Collect reference cycles some thousand objects at a time: a thousand tabs that connect at once create many.
 
-    What was made so far stays and need not be looked at again. To look at all that has grown old takes as long as there
-    are tabs (0.1 s for ten thousand). So that is done every few minutes, and sooner only when much may be garbage (a
-    refusal can hold the connection that was under way with it) and, Python's own rule, a quarter of it is new.
+    Existing objects stay and are excluded from collection. A full collection takes time in proportion to the number
+    of tabs (0.1 s for ten thousand). It therefore runs every few minutes, and sooner only if much may be garbage (a
+    refusal can keep alive the connection being opened) and, Python's own rule, a quarter of the objects is new.
     """
     gc.collect()
     gc.freeze()
@@ -259,7 +262,7 @@ def _collect_in_portions(runtime: Runtime) -> None:
 
 
 def _stop(app: Flask, hub: Hub, listener: Listener, serving: Any) -> None:
-    """Tell the tabs, finish what is queued, close. Polls go on meanwhile: they fetch the last acknowledgements."""
+    """Notify the tabs, finish queued work, close. Polls go on meanwhile to fetch the last acknowledgements."""
     house = app.extensions["realtime_kv"]
     engine = app.extensions["socketio"].server.eio
     house.gateway.say_restart()
@@ -271,7 +274,7 @@ def _stop(app: Flask, hub: Hub, listener: Listener, serving: Any) -> None:
         finally:
             hub.deliver(lambda: stopped.resolve(None))
 
-    # it waits for its threads, and they for us
+    # on a thread: stopping waits for the services' threads, and these wait for the event loop
     hub.start_thread(stop_house, "stop")
     try:
         hub.wait(stopped, DRAIN_SECONDS)

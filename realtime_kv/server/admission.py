@@ -1,13 +1,13 @@
-"""Admission of HTTP requests: in turns, within a network's budget, and with a bound on the bodies held in memory.
+"""Admission control for HTTP requests: fair scheduling, a time budget per network, and bounded memory for bodies.
 
 Invariants:
-1. A request is charged to its credential once that was recognised, and to its network otherwise.
-2. What a network's strangers or a user may hold of the memory for bodies leaves room for others.
+1. A request is charged to its credential if that is recognised, and to its network otherwise.
+2. The memory for bodies that a user, or a network's unrecognised clients, may hold leaves room for others.
 3. Idle connections are closed, the oldest first, when there is no room for a new one.
 
-A credential is a token or the id of a Socket.IO session. It counts as recognised if it was found to be somebody's when
-it was last looked up (`door.RECOGNISED`): that costs no look-up, and decides about nothing but turns and room. Whatever
-else a request brings, such as other cookies, makes no other credential of it.
+A credential is a token or the id of a Socket.IO session. It is recognised if it belonged to a user when it was last
+looked up (`door.RECOGNISED`): that costs no look-up, and decides only about scheduling and memory. Other contents of a
+request, such as further cookies, do not turn it into another credential.
 """
 
 from collections import Counter, OrderedDict, defaultdict
@@ -27,22 +27,22 @@ from realtime_kv.sockets.budgets import BYTE_COST, CONNECTION_COST, REQUEST_COST
 
 MIB = 1024 * 1024
 
-# what part of the event loop's time answers that refuse a credential's requests may take, and how much at once
+# share of the event loop's time that answers refusing a credential's requests may take, and their burst
 REFUSED_SHARE = 0.1
 REFUSED_BURST_SECONDS = 0.2
-# what one network's strangers, and all strangers, may take of the event loop before others are served
+# time of the event loop that one network's unrecognised clients, and all of them, may take before others are served
 STRANGER_SHARE_SECONDS = 0.001
 STRANGER_ROUND_SECONDS = 0.004
-# how long a request may wait for its network's budget
+# the longest wait of a request for its network's budget
 MAX_WAIT_SECONDS = 4.0
 MAX_KNOWN = 20_000
 
-# bodies in memory: of one network's strangers, of one user, and of all; small ones have room of their own
+# bodies in memory: of one network's unrecognised clients, of one user, and of all; small ones have a bound of their own
 LARGE_BODY_BYTES = 64 * 1024
 NETWORK_BODY_BYTES = 8 * MIB
 USER_BODY_BYTES = 32 * MIB
 MAX_BODY_BYTES = 128 * MIB
-# nobody may hold more than this part of what is still free for large bodies
+# no holder may have more than this share of the free memory for large bodies
 SHARE_OF_FREE = 0.25
 
 
@@ -50,12 +50,12 @@ class Idle(Protocol):
     """A connection that waits for a request."""
 
     def end_idle(self) -> None:
-        """Read what has come, and nothing more."""
+        """Stop reading; only data that has already arrived is served."""
 
 
 @dataclass(eq=False)
 class Ticket:
-    """One request that was admitted. `payer` is its credential or its network; `user` is known with the credential."""
+    """An admitted request. `payer` is its credential or its network; `user` is known with the credential."""
 
     payer: str | int
     user: int | None
@@ -67,12 +67,12 @@ class Ticket:
 
     @property
     def holder(self) -> str | int:
-        """Who holds its body."""
+        """The user, or else the payer, that its body is counted for."""
         return self.user or self.payer
 
 
 class Admission:
-    """Decides when and whether a request is served. Everything here runs on the hub's thread; `admit` waits (green)."""
+    """Decides when and whether a request is served. Runs on the event loop's thread; `admit` blocks its greenlet."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Admission:
         self._address = address
         self._token = token
         self._budget = budget
-        # answers that say "too much", by credential: nobody has paid for them
+        # answers that refuse too many requests, by credential: no other budget pays for them
         self._refused = TimeBudget[int](share=REFUSED_SHARE, burst_seconds=REFUSED_BURST_SECONDS)
         self._limit_log = limit_log
         self._per_network = connections_per_network
@@ -99,7 +99,7 @@ class Admission:
         self._open: Counter[str] = Counter()
         self._idle: OrderedDict[Idle, str] = OrderedDict()
         self._idle_of: dict[str, OrderedDict[Idle, None]] = defaultdict(OrderedDict)
-        # whose each credential is; 0 if that is not known
+        # user id of each recognised credential; 0 if that is not known
         self._known: OrderedDict[int, int] = OrderedDict()
         self._turns = Turns(runtime)
         self._stranger_turns = Turns(
@@ -111,7 +111,7 @@ class Admission:
     # connections
 
     def connect(self, network: str) -> bool:
-        """A connection more of this network; False if it may have no more."""
+        """Count one more connection of this network; return False if it may have no more."""
         if self._per_network is not None and self._open[network] >= self._per_network:
             if not self._idle_of.get(network):
                 self._limit_log.record("http_connections", network=network)
@@ -128,19 +128,19 @@ class Admission:
         return True
 
     def disconnect(self, network: str) -> None:
-        """A connection less."""
+        """Count one connection less of this network."""
         self._count -= 1
         self._open[network] -= 1
         if not self._open[network]:
             del self._open[network]
 
     def idle(self, connection: Idle, network: str) -> None:
-        """The connection waits for its next request."""
+        """Note that the connection waits for its next request."""
         self._idle[connection] = network
         self._idle_of[network][connection] = None
 
     def busy(self, connection: Idle) -> None:
-        """A request has begun, or the connection has ended."""
+        """Note that a request has begun, or that the connection has ended."""
         network = self._idle.pop(connection, None)
         if network is not None:
             del self._idle_of[network][connection]
@@ -154,7 +154,7 @@ class Admission:
     # requests
 
     def admit(self, environ: Mapping[str, Any]) -> Ticket:
-        """Wait for this request's turn. Raises RateLimited if its network is too far over its budget."""
+        """Wait until this request may be served. Raises RateLimited if its network is too far over its budget."""
         network = network_of(self._address(environ))
         credential = self._credential(environ)
         user = None if credential is None else self._known.get(credential)
@@ -175,9 +175,9 @@ class Admission:
     def done(
         self, ticket: Ticket, recognised: Recognised | None, *, too_much: bool = False, seconds: float = 0.0
     ) -> None:
-        """The request has been answered, perhaps by 429: `too_much`; for `recognised` see `door.RECOGNISED`.
+        """Release an answered request; `too_much`: it was answered 429. For `recognised` see `door.RECOGNISED`.
 
-        It has taken `seconds` of processor time, of which REQUEST_COST was charged when it was admitted.
+        The request took `seconds` of processor time, of which REQUEST_COST was charged at admission.
         """
         if self._budget is not None and seconds > REQUEST_COST:
             self._turns_of(ticket).use(ticket.payer, seconds - REQUEST_COST)
@@ -206,14 +206,14 @@ class Admission:
                 self._budget.charge(ticket.network, REQUEST_COST)
 
     def reserve(self, ticket: Ticket, size: int) -> None:
-        """Make room for `size` bytes of a body, until the request is done. Raises RateLimited, Unavailable."""
+        """Reserve memory for `size` bytes of a body until the request is done. Raises RateLimited, Unavailable."""
         if self._budget is None:
             return
         held = self._bodies[ticket.holder] + size
         large = size > LARGE_BODY_BYTES or bool(ticket.large_bytes)
         most = USER_BODY_BYTES if ticket.known else NETWORK_BODY_BYTES
         if large:
-            # the fuller it is, the less for each, so that a few cannot fill it
+            # the fuller the memory, the less for each holder, so that a few cannot fill it
             most = min(most, int((MAX_BODY_BYTES - self._large_bytes) * SHARE_OF_FREE))
         if held > max(most, LARGE_BODY_BYTES):
             self._limit_log.record("request_bodies", account=ticket.user, network=ticket.network)
@@ -242,13 +242,13 @@ class Admission:
             raise RateLimited(
                 "Too many requests without a session from this network; wait a moment.", retry_after=ceil(overdue)
             )
-        # charged before it waits, so that several do not all wait for the same moment
+        # charged before the wait, so that several requests do not all wait for the same moment
         if overdue := self._budget.charge(network, REQUEST_COST):
             self._limit_log.record("unauthenticated_work", network=network)
             self._wait(self._after(overdue))
 
     def _credential(self, environ: Mapping[str, Any]) -> int | None:
-        """What a request is recognised by, as a number that nobody outside can compute; None if it brings nothing."""
+        """Return the credential of a request as a number that outsiders cannot compute; None if it has none."""
         if environ["PATH_INFO"].startswith("/socket.io/"):
             brought = _socket_id(environ.get("QUERY_STRING", ""))
         else:
@@ -265,7 +265,7 @@ class Admission:
 
 
 def _socket_id(query: str) -> str:
-    """The id of the Socket.IO session; a query that spells it in another way is one of a stranger."""
+    """Return the id of the Socket.IO session; one spelt in another way is not recognised."""
     for field in query.split("&"):
         if field.startswith("sid="):
             return field[4:]

@@ -1,8 +1,8 @@
-"""The control socket: how the command line reaches the running server, so that what it ends is ended in the tabs too.
+"""Control socket: runs the command line's commands in the running server, so sessions they end also end in open tabs.
 
-A Unix socket in the data folder, for the owner of the folder only. One JSON line comes in, `{"order", "arguments"}`;
-lines go out: `{"progress"}` while it lasts, then `{"ok": true, "answer"}` or `{"ok": false, "error": {code, message}}`.
-Real threads, one for each connection: nothing here touches the hub.
+A Unix socket in the data folder, for the folder's owner only. A request is one JSON line, `{"order", "arguments"}`.
+The response is `{"progress"}` lines while the command runs, then `{"ok": true, "answer"}` or
+`{"ok": false, "error": {code, message}}`. Each connection has a real thread: nothing here touches the event loop.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ from realtime_kv.core.runtime import Runtime
 log = logging.getLogger(__name__)
 
 NAME = "control.sock"
-# a password and a path are what is longest in an order
+# the longest parts of a command are a password and a path
 LINE_BYTES = 64 * 1024
 CONNECTIONS = 8
-# how long somebody who has connected may take to say what they want
+# seconds to wait for the command of a connected client
 PATIENCE = 10.0
 
 Progress = Callable[[str], None]
@@ -39,7 +39,7 @@ class _Order(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Failed(Exception):
-    """What the server answered to an order that it did not carry out."""
+    """The server's error answer to a command that it did not run."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class Failed(Exception):
 
 
 class Control:
-    """Listens in a folder that is locked by this process."""
+    """Listens in a folder that this process has locked."""
 
     def __init__(self, folder: Path, runtime: Runtime, carry_out: CarryOut) -> None:
         self._carry_out = carry_out
@@ -55,7 +55,7 @@ class Control:
         self._path = folder / NAME
         self._places = threading.BoundedSemaphore(CONNECTIONS)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # the folder is ours: what lies there has been left behind by a server that was killed
+        # this process holds the folder's lock, so an existing socket was left by a server that was killed
         self._path.unlink(missing_ok=True)
         with _address(folder) as address:
             self._socket.bind(address)
@@ -64,7 +64,7 @@ class Control:
         runtime.start_thread(self._accept, "control")
 
     def close(self) -> None:
-        """Take no more orders; those that are being carried out are finished by whoever does that."""
+        """Accept no more commands; the application's services finish the running ones."""
         self._path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -83,7 +83,7 @@ class Control:
 
     def _serve(self, connection: socket.socket) -> None:
         def say(**words: Any) -> None:
-            # who has gone away does not stop what they have ordered
+            # a client that disconnects does not stop its command
             with contextlib.suppress(OSError):
                 connection.sendall(msgspec.json.encode(words) + b"\n")
 
@@ -111,7 +111,7 @@ class Control:
 
 
 def ask(folder: Path, order: str, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any] | None:
-    """What the server of this folder answers; None where no server listens. Raises Failed."""
+    """Return the answer of the server of this folder; None if no server listens. Raises Failed."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
             with _address(folder) as address:
@@ -135,7 +135,7 @@ def ask(folder: Path, order: str, arguments: Mapping[str, Any], progress: Progre
 
 @contextmanager
 def _address(folder: Path) -> Iterator[str]:
-    """A short name of the socket: a Unix address has 107 bytes, however deep the folder is."""
+    """Yield a short path of the socket: a Unix address has 107 bytes, however deep the folder is."""
     path = str(folder.absolute() / NAME)
     if len(os.fsencode(path)) < 100:
         yield path

@@ -1,6 +1,6 @@
-"""Data lock: one process at a time for a data folder, and for the database file, wherever that lies.
+"""Data lock: one process at a time for a data folder, and for the database file, wherever that is.
 
-The database file's lock is a file beside it, under its real name: two data folders may be told to use one file. The
+The database file's lock is a file beside it, under its real name, because two data folders may use one file. The
 database itself is never opened here, because closing it would drop the locks that SQLite holds on it in this process.
 """
 
@@ -12,16 +12,16 @@ from pathlib import Path
 
 from realtime_kv.config import Config
 
-# written at the first start; names the file that must not be missing from then on
+# written at the first start; names the database file that must exist from then on
 MARKER = "initialized"
 
 
 class CannotServe(Exception):
-    """Why the server cannot start, as a sentence that says what to do."""
+    """The server cannot start; the message says what to do."""
 
 
 def lock_data(config: Config) -> ExitStack:
-    """Lock the data folder and the database file, for as long as the answer is not closed. Raises CannotServe."""
+    """Lock the data folder and the database file until the returned stack is closed. Raises CannotServe."""
     with ExitStack() as held:
         folder = config.data_dir
         held.enter_context(
@@ -52,7 +52,7 @@ def lock_data(config: Config) -> ExitStack:
 
 
 def require_database(config: Config) -> None:
-    """Raises CannotServe if the database is missing or empty in a data folder that held data."""
+    """Raise CannotServe if the database is missing or empty in a data folder that held data."""
     file, marker = config.database_path, config.data_dir / MARKER
     if not marker.exists() or (file.exists() and file.stat().st_size):
         return
@@ -65,7 +65,7 @@ def require_database(config: Config) -> None:
 
 
 def mark(config: Config) -> None:
-    """Note in the data folder that there is data from now on."""
+    """Write the marker that the data folder holds data from now on."""
     marker = config.data_dir / MARKER
     if marker.exists():
         return
@@ -100,7 +100,7 @@ def _make_folder(folder: Path) -> None:
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in missing:
-        # a name is on the disk when its folder is synced: else a power cut could take all of it away
+        # a new folder is durable only once its parent is synced: otherwise a power failure could remove all of it
         _sync(path.parent)
 
 

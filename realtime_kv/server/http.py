@@ -1,4 +1,4 @@
-"""eventlet's WSGI server, hardened: deadlines, bounded bodies, strict parsing, and admission in turns."""
+"""HTTP server: eventlet's WSGI server, hardened by deadlines, bounded bodies, strict parsing and fair admission."""
 
 import contextlib
 import io
@@ -28,23 +28,23 @@ BODY_BYTES = 1024 * 1024
 HEADER_SECONDS = 30
 BODY_SECONDS = 60
 ACCEPTS_A_ROUND = 2
-# whose bodies may be longer: the app reads them as they come, once it knows who sends them
+# paths with longer bodies: the app reads them as a stream, after it has identified the sender
 STREAMED = frozenset({"/api/v1/import"})
 PIECE_BYTES = 64 * 1024
 PIECE_SECONDS = 30
-# chunks between two turns, of at least so many bytes on average
+# chunks read before other connections are served; they have at least CHUNK_BYTES on average
 CHUNKS_A_TURN = 256
 CHUNK_BYTES = 16
 MAX_TRAILERS = 64
 TRAILER_BYTES = 1024
-# what is read and discarded at full speed behind a request that was refused; then with pauses
+# bytes read and discarded at full speed after a refused request; further ones are read with pauses
 DISCARDED_BYTES = 1024 * 1024
 
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 
 class Listener(greenio.GreenSocket):  # type: ignore[misc]
-    """Accepts whatever happens: eventlet's server ends at the first error of accept()."""
+    """Listening socket that goes on after an error of accept(); eventlet's server ends at the first one."""
 
     _in_a_row = 0
 
@@ -56,22 +56,22 @@ class Listener(greenio.GreenSocket):  # type: ignore[misc]
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._in_a_row += 1
                 if self._in_a_row % ACCEPTS_A_ROUND == 0:
-                    # all tabs at once come back after a restart: those who are in already get their turns in between
+                    # after a restart all tabs reconnect at once; connected ones are served in between
                     eventlet.sleep(0)
                 return client, address
             except OSError as error:
                 if self.fd.fileno() < 0:
                     raise
-                # gone already, or we are out of files: others may close theirs in the meantime
+                # the client has gone, or file descriptors have run out: other connections may close in the meantime
                 log.info("a connection could not be accepted: %s", error)
                 eventlet.sleep(0.05)
 
 
 class Door:
-    """Serves connections as `admission` allows; a WebSocket is no longer one of them."""
+    """Connection limiter: serves connections as `admission` allows; a WebSocket no longer counts as one of them."""
 
     def __init__(self, admission: Admission, origins: Collection[str] = ()) -> None:
-        """`origins`: whose pages may read what is refused here."""
+        """Pages of these `origins` may read the error responses."""
         self._admission = admission
         self._origins = origins
 
@@ -90,16 +90,16 @@ class Door:
 
 
 class Http(wsgi.HttpProtocol):  # type: ignore[misc]
-    """HTTP with a deadline for the headers and one for the body, which is read whole before the app is asked.
+    """HTTP with a deadline for the headers and one for the body, which is read whole before the app is called.
 
-    So the app never meets a body that drips, breaks off or ends where it should not. A body over 1 MiB is not read: the
-    app sees its length, and refuses it in its own words. Where it may be longer, the app reads it, and after such a
-    request the connection is closed. Requests are parsed strictly (RFC 9112): what two servers could read in two ways
-    is refused, and the connection is closed.
+    The app therefore never sees a body that arrives slowly, breaks off or ends in the wrong place. A body over 1 MiB
+    is not read: the app sees its length and refuses it with its own message. On paths with longer bodies the app reads
+    them, and the connection is closed after such a request. Requests are parsed strictly (RFC 9112): a request that two
+    servers could interpret differently is refused, and the connection is closed.
     """
 
     rfile: Any
-    # those of the last request whose header was read
+    # headers of the last request whose header was read
     headers: Any = None
     _deadline: Any = None
     _ticket: Ticket | None = None
@@ -124,13 +124,13 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
         self.rfile = io.BufferedReader(self._reads)
 
     def end_idle(self) -> None:
-        # a request that is already here is still answered
+        # a request that has already arrived is still answered
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RD)
 
     def handle_one_request(self) -> None:
         self.headers = None
-        # until the headers have been read, whatever closes the connection leaves something unread
+        # until the headers have been read, closing the connection leaves bytes unread
         self._unread = True
         self.environ: dict[str, Any] = {}
         try:
@@ -154,7 +154,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
             if not self.rfile.peek(1):
                 return b""
         except OSError:
-            # nobody has asked for anything, so nothing is owed
+            # no request has begun, so no answer is due
             return b""
         finally:
             self._admission.busy(self)
@@ -167,7 +167,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
         return line
 
     def parse_request(self) -> bool:
-        # not eventlet's own limits, which it answers without a word
+        # replaces eventlet's own limits, which it enforces without an explanation
         self.rfile = lines = HeaderLines(self.rfile.fp)
         try:
             if not super().parse_request():
@@ -184,15 +184,15 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
         environ: dict[str, Any] = super().get_environ()
         self._deadline.cancel()
         self._unread = False
-        # of the socket and not of this connection, which would be a cycle for the garbage collector
+        # refers to the socket, not to this connection, which would be a cycle for the garbage collector
         environ[HUNG_UP] = partial(has_hung_up, self.connection.fd)
         self._ticket = ticket = self._admit(environ)
-        # a hook that nobody uses, and a way back to this connection: its buffers would wait for the garbage collector
+        # an unused hook that refers to this connection: its buffers would wait for the garbage collector
         environ.pop("eventlet.set_idle", None)
         if "content-type" not in self.headers:
-            # eventlet would say text/plain for a request that says nothing
+            # eventlet reports text/plain for a request without a type
             environ["CONTENT_TYPE"] = ""
-        # the client's own version, which says whether it knows chunks: eventlet would say 1.0 to all
+        # the client's own version, which tells whether it supports chunks: eventlet reports 1.0 for all
         environ["SERVER_PROTOCOL"] = self.request_version
         source = environ["wsgi.input"]
         body, length = b"", source.content_length or 0
@@ -216,7 +216,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         status = HTTPStatus(code if code < 500 else HTTPStatus.BAD_REQUEST)
-        # what the standard library would say may quote the request
+        # a message of the standard library may quote the request
         fallback = strict.HEADERS if status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE else strict.UNCLEAR
         self._answer(status, BadRequest(message if message in strict.SENTENCES else fallback))
 
@@ -235,7 +235,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
             raise _Refused from None
 
     def _answer(self, status: HTTPStatus, refusal: Refusal) -> None:
-        """Refuse a request that the app is not asked about, as the app would (protocol §5), and close."""
+        """Refuse a request without calling the app, in the app's format (protocol §5), and close the connection."""
         self._leave_unread()
         problem = {
             "type": f"urn:rkv:error:{refusal.code}",
@@ -270,16 +270,16 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
 
     def finish(self) -> None:
         if self._unread:
-            # closed with unread bytes, the kernel would send RST, and our answer could be lost on its way
+            # a socket closed with unread bytes makes the kernel send RST, and our answer could be lost
             with contextlib.suppress(OSError), eventlet.Timeout(2, False):
                 self.wfile.flush()
                 self.connection.shutdown(socket.SHUT_WR)
                 discarded = 0
                 while data := self.connection.recv(65536):
                     discarded += len(data)
-                    # what is here already is read without waiting
+                    # bytes that have already arrived are read without waiting
                     eventlet.sleep(0 if discarded <= DISCARDED_BYTES else PAUSE_SECONDS)
-        # fails when the peer has gone; in eventlet's hands the reading side would then stay open, and so the socket
+        # fails if the peer has gone; eventlet would then leave the reading side open, and with it the socket
         with contextlib.suppress(OSError):
             self.wfile.close()
         super().finish()
@@ -289,7 +289,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
         self.close_connection = True
 
     def _stream(self, source: wsgi.Input) -> Iterator[bytes]:
-        """The pieces of a long body; each of them has its deadline."""
+        """Yield the pieces of a long body; each piece has its own deadline."""
         pieces = self._chunks(source) if source.chunked_input else self._pieces(source)
         while True:
             with eventlet.Timeout(PIECE_SECONDS, TimeoutError("the body did not come")):
@@ -332,7 +332,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
         while size := self._read_chunk_size():
             count, total = count + 1, total + size
             if count % CHUNKS_A_TURN == 0:
-                # many chunks can be in one read
+                # one read can contain many chunks
                 eventlet.sleep(0)
                 if total < count * CHUNK_BYTES:
                     raise _NotAChunk("many chunks with little in them")
@@ -348,7 +348,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
             line = self.rfile.readline(TRAILER_BYTES)
             if line in {b"\r\n", b""}:
                 return
-            # a line that is not read whole would be read as two
+            # a line over the limit is read in part, and its rest would count as another line
             if not strict.is_field(line):
                 break
         raise _NotAChunk("no end of the trailers")
@@ -361,7 +361,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
 
 
 def has_hung_up(sock: socket.socket) -> bool:
-    """Whether the peer has closed its side of the connection; nothing is read.
+    """Return True if the peer has closed its side of the connection; nothing is read.
 
     A peer that only closes its sending side after a request counts as gone, as with other servers.
     """
@@ -374,15 +374,15 @@ def has_hung_up(sock: socket.socket) -> bool:
 
 
 class _Refused(ConnectionError):
-    """The request was refused before the app was asked."""
+    """The request was refused before the app was called."""
 
 
 class _NotAChunk(ConnectionError):
-    """What should be the size of a chunk is not."""
+    """The chunked encoding of a body is malformed."""
 
 
 class _Coming:
-    """A body on its way, as WSGI has it: `read(n)` gives some of it, at most `n` bytes, and nothing at its end."""
+    """A body that is still arriving: WSGI's `read(n)` returns at most `n` bytes, and nothing at the end."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces

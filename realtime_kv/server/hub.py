@@ -1,4 +1,4 @@
-"""The core's runtime on eventlet's hub: deliveries from any thread run on the hub's, in bursts."""
+"""Runtime on eventlet's event loop: deliveries from any thread run on the event loop's thread, in bursts."""
 
 import logging
 import socket
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# a round: so many sockets (eventlet takes up to 1023, which is 0.1 s when they all hang up at once), and deliveries for
-# so long; what is left then comes in the next one
+# limits of one round: this many sockets (eventlet takes up to 1023, which is 0.1 s when they all hang up at once), and
+# deliveries for this long; the rest follows in the next round
 SOCKETS_A_ROUND = 64
 DELIVERY_SECONDS = 0.005
 
 
 class Hub:
-    """Made on the thread that is to run it; implements the core's Runtime."""
+    """Implements the core's Runtime; created on the thread that is to run the event loop."""
 
     def __init__(self) -> None:
         self._hub = hubs.get_hub()
@@ -60,7 +60,10 @@ class Hub:
         self._after.append(fn)
 
     def wait(self, future: Future[T], timeout: float | None = None) -> T:
-        """Green on the hub's thread, blocking on any other. Raises Unavailable after `timeout` seconds."""
+        """Wait for the future's result: on the event loop's thread only the greenlet blocks.
+
+        Raises Unavailable after `timeout` seconds.
+        """
         if threading.get_ident() != self._thread:
             came_out = threading.Event()
             self.deliver(lambda: future.then(lambda _: came_out.set()))
@@ -90,7 +93,7 @@ class Hub:
         return later
 
     def _wait_for_anything(self, seconds: float | None = None) -> None:
-        # in a crowd the bell is one socket among many that wait for their round
+        # among many ready sockets, the one that signals deliveries may have to wait for a later round
         if self._deliveries:
             self._run_deliveries()
             seconds = 0
@@ -98,7 +101,7 @@ class Hub:
 
     def _on_bell(self, _fd: int) -> None:
         self._bell.recv(4096)
-        # before the queue is looked at: whatever is delivered from now on rings again
+        # cleared before the queue is read, so that every later delivery signals again
         self._signalled = False
         self._run_deliveries()
 
@@ -116,7 +119,7 @@ class Hub:
 
 
 class _Later:
-    """A call to come, which can be called off from the hub's thread."""
+    """A scheduled call that can be cancelled on the event loop's thread."""
 
     __slots__ = ("_fn", "_timer")
 

@@ -25,7 +25,7 @@ _Entry._fields_ = [
 
 
 def other_addresses(config: Config) -> list[str]:
-    """A line for each further address at which people can open the server."""
+    """Return a line for each further URL at which users can open the server."""
     if config.public_url:
         return [f"Open it at {config.public_url}"]
     if config.host not in WILDCARDS:
@@ -35,7 +35,7 @@ def other_addresses(config: Config) -> list[str]:
 
 
 def addresses() -> list[str]:
-    """The addresses that other machines can use, IPv4 first; empty where they cannot be read.
+    """Return the addresses that other machines can use, IPv4 first; none if they cannot be read.
 
     Loopback is left out, and so are link-local IPv6 addresses: browsers cannot open these.
     """
@@ -57,7 +57,7 @@ def addresses() -> list[str]:
 
 
 def _read(sockaddr: int | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address in a `struct sockaddr`; None for another family."""
+    """Return the address in a `struct sockaddr`; None for another family."""
     if not sockaddr:
         return None
     # the BSDs put the length before the family, in one byte each

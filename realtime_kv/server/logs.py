@@ -1,8 +1,8 @@
-"""What the server writes to its log (standard error): one record a line, in UTC, and nothing that could be a secret.
+"""Log format of the server (standard error): one record per line, in UTC, without anything that could be a secret.
 
-Whatever a client sent may turn up in a message or in the words of an exception. It cannot begin a record of its own:
-further lines of a record are marked, and control characters are written out. What looks like a token, a one-time
-secret, a recovery code or a password hash is left out, whoever logged it.
+Text from a client may appear in a message or an exception. It cannot start a record of its own: further lines of a
+record are marked, and control characters are escaped. Text that looks like a token, a one-time secret, a recovery code
+or a password hash is left out, whichever module logged it.
 """
 
 import logging
@@ -10,7 +10,7 @@ import re
 import time
 
 _SECRETS = re.compile(
-    # 256 random bits as our tokens, links and keys write them; nothing that is meant to be read is as long in one piece
+    # 256 random bits in the encoding of our tokens, links and keys; no readable text is as long without a break
     r"[A-Za-z0-9_-]{43,}"
     r"|\b(?:[A-Z2-7]{6}-){3}[A-Z2-7]{6}\b"
     r"|\$argon2\S+"
@@ -19,7 +19,7 @@ _CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Records(logging.Formatter):
-    """`2027-01-31T12:00:00.000Z WARNING realtime_kv.server: …`; further lines follow behind `    | `."""
+    """Formats records as `2027-01-31T12:00:00.000Z WARNING realtime_kv.server: …`; further lines begin `    | `."""
 
     converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
@@ -34,7 +34,7 @@ class Records(logging.Formatter):
 
 
 def to_standard_error() -> None:
-    """Write what is logged to standard error, from warnings on."""
+    """Write log records of level warning and above to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(Records())
     logging.basicConfig(handlers=[handler])

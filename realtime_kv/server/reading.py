@@ -7,14 +7,14 @@ from typing import Any
 MAX_LINE_BYTES = 16 * 1024
 MAX_HEADER_BYTES = 64 * 1024
 
-# a read of fewer bytes is short; after so many of them in one request each further one is followed by a pause
+# a read of fewer bytes is short; after SHORT_READS of them in one request, each further one is followed by a pause
 SHORT_READ_BYTES = 512
 SHORT_READS = 32
 PAUSE_SECONDS = 0.02
 
 
 class HeadersTooLong(Exception):
-    """The header block of a request is over its bounds; the message says which."""
+    """The header block of a request exceeds its bounds; the message says which."""
 
 
 class HeaderLines:
@@ -39,7 +39,7 @@ class HeaderLines:
 
 
 class Reads(io.RawIOBase):
-    """A connection's bytes. Reading one byte at a time costs the server as much as reading a block, so it is slowed."""
+    """A connection's bytes. A read of one byte costs the server as much as a block, so short reads are slowed."""
 
     def __init__(self, raw: Any, sleep: Callable[[float], None]) -> None:
         self._raw = raw
@@ -47,7 +47,7 @@ class Reads(io.RawIOBase):
         self._short = 0
 
     def begin(self) -> None:
-        """A request begins."""
+        """Start counting short reads for a new request."""
         self._short = 0
 
     def readable(self) -> bool:

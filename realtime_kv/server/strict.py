@@ -1,4 +1,4 @@
-"""Strict reading of a request's head: what RFC 9112 forbids, or what two servers could read in two ways."""
+"""Strict validation of a request's head: rejects what RFC 9112 forbids or two servers could interpret differently."""
 
 import re
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ Problem = tuple[HTTPStatus, str]
 
 
 def is_field(line: bytes) -> bool:
-    """Whether this is a whole header or trailer line."""
+    """Return True if this is a whole header or trailer line."""
     return _LINE.fullmatch(line) is not None
 
 
 def problem(version: str, lines: Sequence[bytes], headers: "Message[str, str]") -> Problem | None:
-    """What is wrong with a request's head, as a status and a sentence; None if nothing is."""
+    """Return the fault in a request's head, as a status and a sentence; None if there is none."""
     if not lines or lines[-1] not in {b"\r\n", b"\n"}:
         return HTTPStatus.BAD_REQUEST, CUT
     if not all(map(is_field, lines[:-1])):
@@ -40,7 +40,7 @@ def problem(version: str, lines: Sequence[bytes], headers: "Message[str, str]") 
         return HTTPStatus.BAD_REQUEST, HOST
     lengths = headers.get_all("content-length", [])
     codings = [coding.lower() for coding in headers.get_all("transfer-encoding", [])]
-    # two readings of where a request ends are how another one is smuggled in behind it
+    # if two servers disagree about the end of a request, another one can be smuggled in behind it
     if len(lengths + codings) > 1 or codings not in ([], ["chunked"]) or not all(map(_LENGTH.fullmatch, lengths)):
         return HTTPStatus.BAD_REQUEST, LENGTH
     if codings and version != "HTTP/1.1":

@@ -1,7 +1,7 @@
-"""How long the hub keeps things waiting: a real thread asks it for a sign of life, again and again.
+"""Watchdog: measures the delay of the event loop; a real thread asks it for a sign of life again and again.
 
-The hub is one thread, so whatever blocks it is felt by every tab. Each answer is a figure. A long silence is a line in
-the log; the hub's stack at that moment goes to the file `stalls.log` in the data folder, of bounded size.
+The event loop is one thread, so anything that blocks it delays every tab. Each answer is a sample. A long silence is
+logged; the event loop's stack at that moment goes to the file `stalls.log` in the data folder, of bounded size.
 """
 
 import logging
@@ -20,36 +20,36 @@ log = logging.getLogger(__name__)
 ASK_SECONDS = 0.05
 STALL_SECONDS = 0.25
 MINUTE = 60.0
-# a hub that is silent for so long is logged before it answers
+# an event loop that is silent for so long is logged before it answers
 SILENT_SECONDS = 10.0
-# the file for stacks, which is started anew when it has this size; the one before is kept as `stalls.log.1`
+# the file for stacks; when it exceeds this size, it is renamed to `stalls.log.1` and started anew
 STACKS = "stalls.log"
 STACKS_BYTES = 256 * 1024
 
 
 class Watchdog:
-    """Watches from `start()` on; `thread_id` is the thread that `runtime` delivers on. Stacks go into `folder`."""
+    """Measures from `start()` on; `thread_id` is the thread that `runtime` delivers on. Stacks go into `folder`."""
 
     def __init__(self, runtime: Runtime, thread_id: int, folder: Path) -> None:
         self._stacks = folder / STACKS
         self._runtime = runtime
         self._thread_id = thread_id
-        # of the last minute: when each answer came, and after how long
+        # answers of the last minute: the time of each, and its delay
         self._waits: deque[tuple[float, float]] = deque()
         self._lock = threading.Lock()
         self._stalls = 0
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Watch, on a thread of its own."""
+        """Start measuring, on a thread of its own."""
         self._runtime.start_thread(self._watch, "watchdog")
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Stop measuring."""
         self._stopped.set()
 
     def metrics(self) -> dict[str, float]:
-        """How long a delivery has waited for the hub in the last minute, and how often it stalled at all."""
+        """Return the delay of deliveries in the last minute, and the number of stalls since the start."""
         now = time.monotonic()
         with self._lock:
             self._forget(now)
@@ -70,7 +70,7 @@ class Watchdog:
         came = threading.Event()
 
         def answer() -> None:
-            # the hub's own time: that this thread gets its turn late is not the hub's doing
+            # taken on the event loop: a late wake-up of this thread is not the event loop's delay
             answered.append(time.monotonic())
             came.set()
 
@@ -79,7 +79,7 @@ class Watchdog:
         if came.wait(STALL_SECONDS):
             wait = answered[0] - asked
             if wait > STALL_SECONDS:
-                # nor did we notice that the time was up
+                # the timeout of this thread was late as well
                 log.warning("the whole process stood still for %d ms: stopped, or without a processor", wait * 1000)
         else:
             where = self._keep_stack()
@@ -98,7 +98,7 @@ class Watchdog:
     def _note(self, wait: float, now: float) -> None:
         with self._lock:
             self._stalls += wait > STALL_SECONDS
-            # had we gone on asking meanwhile, these would have waited too: a long stall is no single bad sample
+            # samples taken during the stall would have waited as well: a long stall is more than one bad sample
             while wait > 0:
                 self._waits.append((now, wait))
                 wait -= ASK_SECONDS
@@ -109,7 +109,7 @@ class Watchdog:
             self._waits.popleft()
 
     def _keep_stack(self) -> str:
-        """Append the hub's stack to the file; where it is, in words."""
+        """Append the event loop's stack to the file; return a phrase that says where it is."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         try:
             if self._stacks.exists() and self._stacks.stat().st_size > STACKS_BYTES:

@@ -1,6 +1,6 @@
-"""The socket door: `transport` moves messages, fast and bounded; the gateway says what they mean.
+"""Real-time transports: `transport` moves messages, fast and bounded; `gateway` interprets them.
 
-From the wire upwards: `outbox` (what a peer has not taken yet), `websocket` (frames over a TCP connection), `packets`
-(what one message says), `connection` (one of engine.io, polling or WebSocket), `connections` (all of them, and what
-each may take), `transport` (all that, in the place of engine.io's own server).
+Layers, from the wire upwards: `outbox` (bounded send buffer), `websocket` (frames over a TCP connection), `packets`
+(encoding of one message), `connection` (one Engine.IO session, polling or WebSocket), `connections` (the registry of
+sessions and their limits), `transport` (all of it, in place of engine.io's own server).
 """

@@ -1,7 +1,7 @@
-"""Budgets for work that no account pays for: frames that carry nothing, and what clients do before they are signed in.
+"""Budgets for work that no account pays for: frames without content, and the work for clients before they sign in.
 
 Invariants:
-1. A client that does what stock clients do never reaches a budget, also when all tabs of an office reconnect at once.
+1. A client that behaves like stock clients never reaches a budget, even if all tabs of an office reconnect at once.
 2. Durations are monotonic.
 """
 
@@ -10,18 +10,18 @@ import time
 # one connection: frames, packets and short reads that complete no message
 IDLE_FRAMES_PER_SECOND = 20.0
 IDLE_FRAMES_BURST = 400.0
-# what one of them counts before the connection has joined
+# weight of one of them before the connection has joined
 STRANGER_WEIGHT = 8
-# a CONNECT, a DISCONNECT or an upgrade, which each take a look-up or a handshake
+# a CONNECT, a DISCONNECT or an upgrade, each of which takes a look-up or a handshake
 HANDSHAKE_FRAMES = 10
-# a request of long-polling that brings and fetches nothing
+# a long-polling request that neither brings nor fetches a message
 EMPTY_POLL_FRAMES = 5
 
 # one network: seconds of the server's time for clients that are not signed in
 NETWORK_SHARE = 0.2
 NETWORK_BURST_SECONDS = 4.0
 
-# what things cost, in seconds, as measured on a slow core
+# costs in seconds, as measured on a slow core
 REQUEST_COST = 0.001
 CONNECTION_COST = 0.0005
 OPEN_COST = 0.001
@@ -31,7 +31,7 @@ BYTE_COST = 3e-9
 
 
 class FrameBudget:
-    """Token bucket of one connection, as a single number: when the bucket will be full again."""
+    """Token bucket of one connection, stored as one number: the time at which the bucket will be full again."""
 
     __slots__ = ("_full_at",)
 
@@ -39,7 +39,7 @@ class FrameBudget:
         self._full_at = 0.0
 
     def take(self, frames: float) -> bool:
-        """Take `frames`; False if the bucket did not hold as many."""
+        """Take `frames`; return False if the bucket did not hold as many."""
         now = time.monotonic()
         self._full_at = max(self._full_at, now) + frames / IDLE_FRAMES_PER_SECOND
         return self._full_at - now <= IDLE_FRAMES_BURST / IDLE_FRAMES_PER_SECOND

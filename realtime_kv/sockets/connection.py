@@ -1,8 +1,10 @@
-"""One engine.io connection: long-polling at first, WebSocket once it has been upgraded, or WebSocket from the start.
+"""One Engine.IO session: long-polling until it is upgraded to WebSocket, or WebSocket from the start.
 
-Messages are heard in the order in which they were sent, whichever way they come. Under WebSocket nothing is queued
-here; under polling what waits for the next poll is bounded. A connection that has ended hears and sends nothing more,
-and its end is told once, after a CONNECT that was still being answered.
+Invariants:
+1. Messages are handled in the order in which they were sent, over either transport.
+2. Under WebSocket nothing is queued here; under polling the messages that wait for the next poll are bounded.
+3. A session that has ended handles and sends nothing more.
+4. The end is reported once, after a CONNECT that was still being answered.
 """
 
 import logging
@@ -31,29 +33,29 @@ UPGRADING_POLL_SECONDS = 0.1
 
 
 class Receiver(Protocol):
-    """What the gateway offers: it is called on the hub and must not wait."""
+    """The message handler (the gateway): called on the event loop, and must not wait."""
 
     def receive(self, eio_sid: str, ack_id: int | None, body: bytes) -> None:
-        """An event of a connected tab: `body` is its JSON array, UTF-8 but unparsed. In the order of sending."""
+        """Handle an event of a connected tab: `body` is its JSON array, UTF-8 but unparsed. In the order of sending."""
 
     def flush(self) -> None:
-        """Everything that came together has been given to `receive`."""
+        """Note that all events that arrived together have been given to `receive`."""
 
     def account(self, eio_sid: str) -> int | None:
-        """The id of the user whose tab this is, for the limit log; None for a connection that is no tab."""
+        """Return the id of the user whose tab this is, for the limit log; None for a connection that is no tab."""
 
     def busy(self, eio_sid: str) -> bool:
-        """Whether this tab has enough unanswered: nothing more is read from it until `engine.resume(eio_sid)`."""
+        """Return True if nothing more is read from this tab until `engine.resume(eio_sid)`: too much is unanswered."""
 
     def used(self, eio_sid: str, seconds: float) -> None:
-        """What came from this tab has taken so much time."""
+        """Charge the tab's user for the time that handling its data has taken."""
 
     def pause(self, eio_sid: str) -> float:
-        """For how many seconds nothing is read from this tab: handling its user's requests has taken too much time."""
+        """Return for how many seconds nothing is read from this tab: its user's requests have taken too much time."""
 
 
 class Host(Protocol):
-    """What a connection needs of the engine that keeps it."""
+    """The session registry, as a connection uses it."""
 
     limits: Any
     receiver: Receiver
@@ -62,16 +64,16 @@ class Host(Protocol):
     turns: Turns
     stranger_turns: Turns
 
-    # in a greenlet of its own, which may wait
+    # runs a function in a greenlet of its own, which may wait
     spawn: Callable[..., None]
-    # carry out a CONNECT or DISCONNECT
+    # processes a CONNECT or DISCONNECT
     work: Callable[[str, bytes], None]
-    # it has ended, and why
+    # reports that a connection has ended, and why
     left: Callable[[str, str], None]
 
-    # charge seconds of work to a network: for how long it has to wait
+    # charges seconds of work to a network; returns how long it must wait
     def charge(self, network: str, seconds: float) -> float: ...
-    # a limit was reached
+    # records that a limit was reached
     def record(self, limit: str, connection: "Connection") -> None: ...
     def alive(self, connection: "Connection") -> None: ...
     def queued(self, connection: "Connection") -> None: ...
@@ -80,7 +82,7 @@ class Host(Protocol):
 
 
 class Connection:
-    """A client of engine.io; a tab, once it has joined the namespace `/`."""
+    """An Engine.IO session; a tab, once it has joined the namespace `/`."""
 
     __slots__ = (
         "_behind",
@@ -111,56 +113,56 @@ class Connection:
         self._host = host
         self.sid = sid
         self.network = network
-        # who takes turns with the others: its user, or the network of one that has not joined
+        # the unit of fair scheduling: its user, or its network before it has joined
         self.payer: int | str = network
         self.turns = host.stranger_turns
         self.websocket: WebSocket | None = None
         self.probe: WebSocket | None = None
         self.upgrading = False
         self.closed = False
-        # a CONNECT or DISCONNECT is being carried out, in a greenlet of its own
+        # a CONNECT or DISCONNECT is being processed, in a greenlet of its own
         self.working = False
-        # a ping, so far
+        # a ping has not been answered so far
         self.unanswered = False
         self.session: dict[str, Any] | None = None
         self._queued_since = 0.0
-        # when the turn of a POST is over
+        # the end of the time slice of a POST
         self._enough = 0.0
         self._why = ""
         self._queue: list[bytes] = []
-        # bytes, without the first message
+        # queued bytes, without the first message
         self._behind = 0
         self._poll: Future[None] | None = None
         self._posting = False
         self._resumed: Future[None] | None = None
         self._budget = FrameBudget()
-        # packets that carried nothing, until they are charged
+        # packets without content that have not been charged yet
         self._empty = 0
 
     @property
     def joined(self) -> bool:
-        """Whether it is a tab: its CONNECT has been accepted."""
+        """True for a tab: its CONNECT has been accepted."""
         return self.sid in self._host.joined
 
     @property
     def message_bytes(self) -> int:
-        """The longest message or POST that is taken from it now."""
+        """The longest message or POST that is accepted from it now."""
         limits = self._host.limits
         return int(limits.message_bytes if self.joined else min(limits.message_bytes, limits.stranger_bytes))
 
     @property
     def held(self) -> bool:
-        """We do not read from it at the moment, so it cannot show that it is alive."""
+        """True while we do not read from it, so that it cannot show that it is alive."""
         return self.working or self._host.receiver.busy(self.sid)
 
     def stalled(self, seconds: float) -> bool:
-        """Something has waited so long for a poll."""
-        # during an upgrade polls come back empty, and it has a deadline of its own
+        """Return True if a message has waited for a poll for this many seconds."""
+        # during an upgrade polls return empty, and the upgrade has its own deadline
         waits = bool(self._queue) and not self.upgrading
         return waits and time.monotonic() - self._queued_since >= seconds - 0.001
 
     def send(self, frames: Sequence[Frame]) -> None:
-        """All of `frames`, in one piece where the transport allows it. Nothing is said when the client is gone."""
+        """Send all `frames`, in one piece if the transport allows it. Does nothing if the client is gone."""
         if self.closed:
             return
         if self.websocket is not None:
@@ -175,7 +177,7 @@ class Connection:
                 self._enqueue(frame.payload)
 
     def heard(self) -> bool:
-        """Whether anything has come since this was last asked, or since the ping."""
+        """Return True if any data has arrived since the last call, or since the ping."""
         websocket = self.websocket
         if websocket is None or not websocket.heard:
             return False
@@ -183,14 +185,14 @@ class Connection:
         return True
 
     def ping(self) -> None:
-        """Ask for a sign of life."""
+        """Send a ping and expect a sign of life."""
         self.unanswered = True
         if self.websocket is not None:
             self.websocket.heard = False
         self.send([PING])
 
     def resume(self) -> None:
-        """The receiver can take more."""
+        """Resume reading: the receiver can take more."""
         if self._resumed is not None:
             resumed, self._resumed = self._resumed, None
             resumed.resolve(None)
@@ -198,13 +200,13 @@ class Connection:
             self.websocket.go_on()
 
     def spend(self, frames: int) -> None:
-        """Charge work that completes no event, counted in frames. Raises Violation if there was too much of it."""
+        """Charge work that completes no event, counted in frames. Raises Violation if it is too much."""
         if not self._budget.take(frames if self.joined else frames * budgets.STRANGER_WEIGHT):
             self._host.record("empty_frames", self)
             raise Violation("too many frames or packets without content")
 
     def close(self, reason: str, *, code: int = 1000, deliberate: bool = False, explanation: str = "") -> None:
-        """End it behind what is queued; `deliberate` tells the client's socket.io not to come back by itself."""
+        """Close after the queued messages; `deliberate` tells the client's socket.io not to reconnect by itself."""
         if self.closed:
             return
         if deliberate and self.sid in self._host.joined:
@@ -212,24 +214,24 @@ class Connection:
         if self.websocket is not None:
             self.websocket.close(code, reason, explanation)
         elif self._queue or self._poll is not None:
-            # behind a DISCONNECT it would overtake it: the stock client hears of a CLOSE first
+            # no CLOSE after a DISCONNECT: the stock client processes the CLOSE first
             if not (deliberate and self._queue):
                 self._enqueue(packets.CLOSE)
-            # kept until the next poll, which is on its way or will soon be given up
+            # kept until the next poll, or until the deadline for polls
             self._host.queued(self)
             self._depart(reason)
         else:
             self.cut(reason)
 
     def hang_up(self, reason: str, *, code: int = 1000, explanation: str = "") -> None:
-        """End it; the client knows, or has deserved that it does not hear what is queued."""
-        # one that we have ended may still fetch why, though it was sending something at that moment
+        """Close without sending the queue: the client closed first or broke the protocol."""
+        # a client that we have closed may still fetch the reason, even if it was sending at that moment
         if not self.closed:
             self._clear()
         self.close(reason, code=code, explanation=explanation)
 
     def cut(self, reason: str) -> None:
-        """End it now; what it has not taken is lost."""
+        """Close at once; data that was not taken is lost."""
         if self.websocket is not None:
             self.websocket.cut(reason)
         else:
@@ -241,7 +243,10 @@ class Connection:
     # polling
 
     def poll(self) -> bytes:
-        """What has been queued, as soon as there is something; green. Raises Violation for a second poll at a time."""
+        """Return the queued messages, as soon as there are any; blocks the greenlet.
+
+        Raises Violation for a second poll at the same time.
+        """
         if self._poll is not None:
             raise Violation("two polls at a time")
         if not self._queue and not self.upgrading and not self.closed:
@@ -253,20 +258,20 @@ class Connection:
             finally:
                 self._poll = None
         elif self.upgrading:
-            # a client that goes on polling now could do so without pause
+            # slows down a client that keeps polling during the upgrade, which it could do without pause
             self._poll = Future()
             try:
                 self._wait_a_turn(UPGRADING_POLL_SECONDS, self._poll)
             finally:
                 self._poll = None
-        # woken with nothing to take: for an upgrade, which may have failed by now
+        # woken without a message: for an upgrade, which may have failed by now
         if self.upgrading or self.websocket is not None or not (self._queue or self.closed):
             self.spend(budgets.EMPTY_POLL_FRAMES)
             return packets.NOOP
         return packets.SEPARATOR.join(self._take())
 
     def _take(self) -> list[bytes]:
-        """What the next poll fetches; the rest waits for another one."""
+        """Return the messages for one poll; the rest waits for another one."""
         taken, self._queue = self._queue[:MAX_POLL_PACKETS], self._queue[MAX_POLL_PACKETS:]
         if self._queue:
             self._behind -= sum(map(len, taken[1:])) + len(self._queue[0])
@@ -279,7 +284,10 @@ class Connection:
         return taken
 
     def post(self, body: bytes) -> None:
-        """Hear every message of `body`, waiting (green) where the receiver is busy. Raises Violation: not all heard."""
+        """Handle every message of `body`; blocks the greenlet while the receiver is busy.
+
+        Raises Violation; then not all messages have been handled.
+        """
         if self._posting:
             raise Violation("two POSTs at a time")
         packets.check_text(body)
@@ -313,7 +321,10 @@ class Connection:
         self._spend_empty()
 
     def _wait_for_turn(self) -> None:
-        """Go on, by `_enough`, once it is this client's turn; green. The time is taken before it is used."""
+        """Wait for this client's next time slice, which ends at `_enough`; blocks the greenlet.
+
+        The time is charged before it is used.
+        """
         host = self._host
         host.receiver.flush()
         self._spend_empty()
@@ -329,7 +340,7 @@ class Connection:
 
     def _wait_until_resumed(self) -> None:
         resumed = self._resumed = Future()
-        # what it has got so far is what it will be done with
+        # the receiver resumes once it has handled the events that it has received so far
         self._host.receiver.flush()
         if self._host.receiver.busy(self.sid):
             self._host.runtime.wait(resumed)
@@ -405,17 +416,17 @@ class Connection:
             self._host.forget(self)
             self._depart(reason)
         elif websocket is self.probe:
-            # the client stays with polling
+            # the client keeps polling
             self.probe = None
             self.upgrading = False
             if self._queue:
-                # only from now on can a poll take it
+                # polls can take the queue only from now on
                 self._queued_since = time.monotonic()
                 self._host.queued(self)
 
     def on_end(self, websocket: WebSocket) -> None:
         if websocket is self.websocket:
-            # no cycle for the collector to find
+            # breaks the reference cycle, so that the garbage collector has nothing to do
             self.websocket = None
         self._host.on_end(websocket)
 
@@ -423,7 +434,7 @@ class Connection:
         if not self.upgrading and message == packets.PROBE:
             self.upgrading = True
             websocket.send(PROBE_ANSWER.wire)
-            # the client waits for its poll to come back before it says the last word
+            # the client sends UPGRADE only after its poll has returned
             self._wake_poll()
         elif self.upgrading and message == packets.UPGRADE and not self._posting:
             self.websocket, self.probe, self.upgrading = websocket, None, False
@@ -500,7 +511,7 @@ class Connection:
 
 
 def _together(frames: Sequence[Frame]) -> Sequence[Buffer]:
-    """The buffers of all frames, the small ones joined."""
+    """Return the buffers of all frames, joined into one if all frames are small."""
     for frame in frames:
         if frame.rest:
             return [buffer for frame in frames for buffer in frame.buffers]

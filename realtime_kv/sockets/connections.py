@@ -1,7 +1,7 @@
-"""All connections: who is here, what each may take, and what each has to do in time.
+"""Session registry: all Engine.IO sessions, their limits and their deadlines.
 
-A connection that never joins is cut, and so is one that answers no ping, takes nothing of what waits for it, or does
-not finish its upgrade; an address has a bounded number of them.
+A connection is closed if it never joins, answers no ping, takes none of the data that waits for it, or does not finish
+its upgrade. The number of connections of an address is bounded.
 """
 
 from collections import Counter
@@ -25,50 +25,50 @@ MESSAGE_BYTES = MIB
 
 
 def peer_address(environ: Mapping[str, Any]) -> str:
-    """The address of whoever opened the TCP connection."""
+    """Return the address of the peer of the TCP connection."""
     return str(environ.get("REMOTE_ADDR", ""))
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one client may take; times in seconds."""
+    """Limits of one client; times in seconds."""
 
     message_bytes: int = MESSAGE_BYTES
-    # the longest message before a CONNECT has been accepted, which needs no more than a token
+    # the longest message before a CONNECT has been accepted; a CONNECT needs no more than a token
     stranger_bytes: int = 64 * 1024
-    # when more than this waits for a slow tab, behind the frame that it is taking at the moment, the next one cuts it
+    # if more than this waits for a slow tab, behind the frame being sent, the next frame disconnects it
     waiting_bytes: int = 2 * MIB
-    # how long it may take nothing at all of what waits
+    # the longest time in which it takes none of the waiting data
     stall_seconds: float = 10.0
-    # how long it may be connected without having joined
+    # the longest time that it is connected without having joined
     join_seconds: float = 10.0
     ping_interval: float = 25.0
     ping_timeout: float = 20.0
     # None: no cap
     connections_per_address: int | None = None
     address: Callable[[Mapping[str, Any]], str] = peer_address
-    # what clients that are not signed in may cost, by network; None: no limit
+    # time budget of clients that are not signed in, by network; None: no limit
     network_budget: TimeBudget[str] | None = None
     # where reached limits are recorded
     limit_log: LimitLog | None = None
-    # what a page of an origin that is not allowed is told
+    # returns the error message for a page of an origin that is not allowed
     refuse_origin: Callable[[Mapping[str, Any]], str] = lambda _environ: "Not an accepted origin."
 
 
-# what all clients that have not joined may take of the event loop before others are served
+# the event loop's time that all clients that have not joined may take before others are served
 STRANGER_ROUND_SECONDS = 0.004
 
 
 class TooMany(Exception):
-    """This address has as many connections as one may have."""
+    """The address has reached its limit of connections."""
 
 
 class Closing(Exception):
-    """No more connections: the server stops."""
+    """No more connections are accepted: the server stops."""
 
 
 class Connections:
-    """Every connection by its id; `joined` has the ids of those that are tabs."""
+    """All connections by id; `joined` has the ids of those that are tabs."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Connections:
         )
         self.by_sid: dict[str, Connection] = {}
         self.joined: set[str] = set()
-        # WebSockets whose TCP connection is still there, said goodbye to or not
+        # WebSockets whose TCP connection is open, including those that are being closed
         self.open_websockets = 0
         self._closing = False
         self._networks: Counter[str] = Counter()
@@ -103,7 +103,7 @@ class Connections:
         self._polls = Rounds(limits.stall_seconds, self._expect_poll, runtime.call_later)
 
     def open(self, sid: str, environ: Mapping[str, Any]) -> Connection:
-        """A new connection. Raises TooMany, Closing."""
+        """Register a new connection. Raises TooMany, Closing."""
         if self._closing:
             raise Closing
         network = network_of(self.limits.address(environ))
@@ -119,13 +119,13 @@ class Connections:
         return connection
 
     def begin_upgrade(self, connection: Connection, probe: WebSocket) -> None:
-        """`connection` tries whether `probe` works for it."""
+        """Start the upgrade of `connection` to the WebSocket `probe`, with a deadline."""
         probe.message_bytes = min(self.limits.message_bytes, self.limits.stranger_bytes)
         connection.probe = probe
         self._probes.add((connection.sid, probe))
 
     def send(self, sid: str, frames: Sequence[Frame]) -> bool:
-        """Send; whether there was anybody to send to."""
+        """Send; return False if there is no such connection."""
         connection = self.by_sid.get(sid)
         if connection is None:
             return False
@@ -133,34 +133,34 @@ class Connections:
         return True
 
     def resume(self, sid: str) -> None:
-        """The receiver is no longer busy with this one."""
+        """Resume reading: the receiver is no longer busy with this connection."""
         connection = self.by_sid.get(sid)
         if connection is not None:
             connection.resume()
 
     def close_all(self, reason: str) -> None:
-        """Close every one behind what is queued, and take no more; the clients come back by themselves."""
+        """Close every connection after its queued messages, and accept no more; the clients reconnect by themselves."""
         self._closing = True
         self.send_away(reason)
 
     def send_away(self, reason: str) -> None:
-        """Close every one behind what is queued; the clients come back by themselves."""
+        """Close every connection after its queued messages; the clients reconnect by themselves."""
         for connection in list(self.by_sid.values()):
             connection.close(reason, code=1001)
 
     def join(self, sid: str) -> None:
-        """A CONNECT has been accepted."""
+        """Note that a CONNECT has been accepted."""
         self.joined.add(sid)
         self._adjust_limit(sid)
 
     def leave(self, sid: str) -> None:
-        """No longer a tab; if the connection stays, it has to join again soon."""
+        """Note that it is no longer a tab; if the connection stays, it must join again soon."""
         self.joined.discard(sid)
         if sid in self.by_sid:
             self._joins.add(sid)
             self._adjust_limit(sid)
 
-    # what a connection calls
+    # called by a connection
 
     def alive(self, connection: Connection) -> None:
         self._pings.add(connection.sid)
@@ -178,7 +178,7 @@ class Connections:
         self.open_websockets -= 1
 
     def charge(self, network: str, seconds: float) -> float:
-        """Charge work for a client that has not joined; for how long its network is over its budget."""
+        """Charge work for a client that has not joined; return how long its network is over its budget."""
         budget = self.limits.network_budget
         if budget is None:
             return 0.0
@@ -199,7 +199,7 @@ class Connections:
         if connection is not None and connection.websocket is not None:
             connection.websocket.message_bytes = connection.message_bytes
 
-    # what is due
+    # deadlines
 
     def _ping(self, sid: str) -> None:
         connection = self.by_sid.get(sid)

@@ -1,7 +1,7 @@
-"""The socket door: connect → room, event → store, commit → changes and acknowledgements. The only module that emits.
+"""Socket gateway: connect → room, event → store, commit → changes and acknowledgements. The only module that emits.
 
-What one tab gets from one commit leaves together, the change first: frames are gathered per tab while outcomes are
-delivered, and sent once afterwards (`flush`). Nothing here waits, except a connect for its session.
+A tab receives all its messages of one commit together, the change first: frames are collected per tab while outcomes
+are delivered, and sent once afterwards (`flush`). Nothing here waits, except a connect for its session.
 """
 
 import logging
@@ -40,14 +40,14 @@ log = logging.getLogger(__name__)
 
 UNANSWERED = 256
 BOOKMARK_SECONDS = 20
-# a few times in an idle day would do; people look at when a session was last seen
+# users see when a session was last seen; a few times a day would do
 SEEN_SECONDS = 60
-# rooms are told in so many shares, one after the other: all of them at once would hold everybody else up
+# bookmarks are sent to the rooms in this many slices: all rooms at once would delay everyone else
 BOOKMARK_SHARES = 80
-# how long a tab too many is asked to wait
+# seconds after which a tab over the limit may retry
 CLOSE_SOME_SECONDS = 10
 
-# as far as the comma behind a verb can be
+# the comma after a verb is within this many bytes
 _NAME_BYTES = 3 + max(map(len, verbs.VERBS)) + 1
 
 _encode = msgspec.json.Encoder().encode
@@ -56,7 +56,7 @@ _name = msgspec.json.Decoder(str).decode
 
 
 class Gateway:
-    """Every connected tab, and what it is told."""
+    """The connected tabs: handles their events and sends them their messages."""
 
     def __init__(self, config: Config, runtime: Runtime, store: Store, accounts: Accounts, limit_log: LimitLog) -> None:
         self._config = config
@@ -69,7 +69,7 @@ class Gateway:
         self._budget = Budget("tabs", config.connections_per_user) if config.rate_limits else None
         self._server: Server
         self._engine: Engine
-        # read once, before anybody waits for it
+        # computed once and cached, before a request needs it
         browser_files.build()
         self._tabs: dict[str, Tab] = {}
         self._rooms: dict[int, Room] = {}
@@ -91,10 +91,10 @@ class Gateway:
         server.on("connect", self.connect)
         server.on("disconnect", self.disconnect)
 
-    # what the transport calls
+    # called by the transport
 
     def connect(self, sid: str, environ: dict[str, Any], auth: Any) -> None:
-        """A tab wants in: resolve who it is, once. Refused with the error's code as the message."""
+        """Accept a tab: resolve its caller, once. A refusal has the error's code as its message."""
         try:
             token, kind = door.credentials(environ, self._config, auth)
             origin_check.check_origin(environ, self._config, kind)
@@ -104,7 +104,7 @@ class Gateway:
                 caller = self._runtime.wait(
                     self._accounts.caller(token, "socket", address, presented=kind or "bearer"), timeout=10
                 )
-                # a session may have ended while we looked it up: then its end has not found this tab, so look again
+                # a session that ended during the look-up was ended before this tab was in its room, so look again
                 if endings == self._endings:
                     break
             room = self._rooms.get(caller.user_id) or Room(caller.user_id)
@@ -120,7 +120,7 @@ class Gateway:
             raise ConnectionRefusedError(refusal.code, refusal.body()) from None
         except Exception:
             raise ConnectionRefusedError("internal", self._bug("connect").body()) from None
-        # from the last look to the CONNECT packet nothing yields, so the tab hears of its own connection first
+        # nothing yields between the last look-up and the CONNECT packet, so that is the tab's first message
         eio_sid = self._server.manager.eio_sid_from_sid(sid, "/")
         self._rooms[caller.user_id] = room
         tab = Tab(sid, eio_sid, caller, room, self._store.clock())
@@ -132,13 +132,13 @@ class Gateway:
         self._runtime.deliver(partial(self._presence.tell, tab))
 
     def disconnect(self, sid: str, _reason: str = "") -> None:
-        """A tab has gone."""
+        """Remove a tab."""
         eio_sid = self._server.manager.eio_sid_from_sid(sid, "/")
         tab = self._tabs.pop(eio_sid, None)
         if tab is None:
             return
         self._dirty.pop(eio_sid, None)
-        # what it has written is written; what it would have read nobody waits for
+        # its writes stay; its queued reads have no recipient any more
         self._store.abandon(tab.caller)
         tab.room.remove(tab)
         if self._budget is not None:
@@ -149,7 +149,7 @@ class Gateway:
             self._rooms.pop(tab.room.user_id, None)
 
     def receive(self, eio_sid: str, ack_id: int | None, body: bytes) -> None:
-        """An event, `["verb", {…}]`, in the order of arrival; answered when its outcome is there."""
+        """Handle an event, `["verb", {…}]`, in the order of arrival; it is acknowledged when its outcome is known."""
         tab = self._tabs.get(eio_sid)
         if tab is None:
             return
@@ -175,40 +175,40 @@ class Gateway:
                 future.then(lambda _: pulse.note(perf_counter() - began))
 
     def account(self, eio_sid: str) -> int | None:
-        """The id of the user whose tab this is."""
+        """Return the id of the user whose tab this is."""
         tab = self._tabs.get(eio_sid)
         return None if tab is None else tab.caller.user_id
 
     def busy(self, eio_sid: str) -> bool:
-        """Whether this tab has to wait for answers before more is read from it."""
+        """Return True if this tab must wait for answers before more is read from it."""
         tab = self._tabs.get(eio_sid)
         return tab is not None and tab.unanswered >= UNANSWERED
 
     def used(self, eio_sid: str, seconds: float) -> None:
-        """What came from this tab has taken so much time."""
+        """Charge the tab's user for the time that handling its data has taken."""
         tab = self._tabs.get(eio_sid)
         if tab is not None and self._rates is not None and self._rates.used(tab.caller, seconds):
             self._limit_log.record("processor_time", account=tab.caller.user_id, credential=tab.caller.session)
 
     def pause(self, eio_sid: str) -> float:
-        """For how many seconds nothing is read from this tab: handling its user's requests has taken too much time."""
+        """Return for how many seconds nothing is read from this tab: its user's requests have taken too much time."""
         tab = self._tabs.get(eio_sid)
         return 0.0 if tab is None or self._rates is None else self._rates.pause(tab.caller)
 
     def flush(self) -> None:
-        """Send what has been gathered: one send for each tab."""
+        """Send the collected frames: one send per tab."""
         while self._dirty:
             dirty, self._dirty = self._dirty, {}
             for eio_sid, tab in dirty.items():
                 frames, tab.outgoing = tab.outgoing, []
                 self._engine.send(eio_sid, frames)
 
-    # what the store and the accounts call
+    # called by the store and the accounts
 
     def push(self, committed: Sequence[Committed]) -> None:
-        """Tell every tab of every user what this commit did to their space; encoded once for each user.
+        """Send every tab the changes that these commits made to its user's space; encoded once per user.
 
-        (And once for each prefix, where a user has tabs whose token is limited to one.)
+        (And once per prefix, for a user's tabs whose token is limited to a prefix.)
         """
         for news in committed:
             room = self._rooms.get(news.user_id)
@@ -222,7 +222,7 @@ class Gateway:
                 limited.push(room, news, self._send)
 
     def end_session(self, ended: Ended) -> None:
-        """Tell the tabs of a session that it is over, and close them."""
+        """Notify the tabs of a session that it has ended, and close them."""
         self._endings += 1
         room = self._rooms.get(ended.user_id)
         if room is None:
@@ -235,7 +235,7 @@ class Gateway:
                 self._engine.disconnect(tab.eio_sid)
 
     def say_restart(self) -> None:
-        """Tell every tab that the server goes away for a moment."""
+        """Notify every tab that the server restarts."""
         notice = {"kind": "restart", "message": "The server restarts; this tab comes back by itself.", "retry_after": 1}
         frame = event_frame("notice", _encode(notice))
         for room in self._rooms.values():
@@ -243,36 +243,36 @@ class Gateway:
         self.flush()
 
     def see_tabs(self) -> None:
-        """A session with an open tab is in use, even if nothing is asked for."""
+        """Update the last-seen time of sessions: one with an open tab is in use, even if it sends no request."""
         for session_id in {tab.caller.session_id for tab in self._tabs.values()}:
             self._accounts.saw(session_id)
 
     def start_anew(self) -> None:
-        """Every tab comes back, by itself and as if for the first time: other data has taken the place of theirs."""
+        """Disconnect all tabs because other data has replaced theirs; they reconnect by themselves and start anew."""
         self.say_restart()
-        # a tab that is being let in right now is looked at once more, too
+        # a tab that is connecting right now looks its session up again
         self._endings += 1
         self._engine.send_away()
 
     def metrics(self) -> dict[str, float]:
-        """How many tabs are connected, and of how many users."""
+        """Return the number of connected tabs, and of their users."""
         return {"tabs": len(self._tabs), "users_connected": len(self._rooms)}
 
     def open_tabs(self) -> dict[int, int]:
-        """How many tabs each user has open, by the user's id."""
+        """Return the number of open tabs of each user, by user id."""
         return {user_id: len(room.tabs) for user_id, room in self._rooms.items()}
 
     # answering
 
     def _call(self, tab: Tab, body: bytes) -> Future[Any]:
-        # nearly every event is spelt like this: `["set",{…}]`
+        # nearly every event has this form: `["set",{…}]`
         comma = body.find(b",", 2, _NAME_BYTES)
         decode = verbs.decoders_by_json.get(body[1:comma])
         if decode is not None and body.endswith(b"]"):
             try:
                 request = decode(body[comma + 1 : -1])
             except (msgspec.MsgspecError, ValueError, RecursionError):
-                # why not is found out below
+                # `_read` finds the reason
                 request = self._read(tab, body)
         else:
             request = self._read(tab, body)
@@ -282,16 +282,16 @@ class Gateway:
 
     def _read(self, tab: Tab, body: bytes) -> Payload:
         if self._rates is not None:
-            # nonsense is not for nothing
+            # an invalid event is charged as well
             self._rates.verb(tab.caller, 1 + (len(body) >> REQUEST_SHIFT))
         try:
             items = _items(body)
             name = _name(items[0])
         except RecursionError:
-            # deeper than any parser goes: it is the value that nobody can store
+            # deeper than any parser goes: no value of this depth can be stored
             raise verbs.too_deep() from None
         except (msgspec.MsgspecError, ValueError, IndexError):
-            # as it stands in an event: the name, a comma, and the payload
+            # the parts of an event: the name, a comma, and the payload
             refused = surrogates.refusal(body.partition(b",")[2].rstrip().removesuffix(b"]"))
             raise refused or BadRequest("An event is JSON: a verb and one object.") from None
         if len(items) != 2:
@@ -333,7 +333,7 @@ class Gateway:
             self._send(tab, ack_frame(ack_id, *body))
 
     def _tell_in_step(self, tab: Tab, synced: Synced) -> None:
-        """After a sync: where the space stands, and who else is there."""
+        """Send the messages that follow a sync: the position of the space, and the other tabs."""
         if tab.caller.prefix is not None:
             limited.synced(tab, synced, self._send)
             self._send(tab, presence.frame(tab.visible_tabs()))
@@ -343,7 +343,7 @@ class Gateway:
         room = tab.room
         if room.bookmark is None:
             room.bookmark = read
-        # what has been pushed since the sync was read is already on its way to this tab
+        # changes pushed since the sync was read are already on their way to this tab
         latest = max(read, room.bookmark, key=lambda bookmark: bookmark.revision)
         self._send(tab, event_frame("bookmark", _encode(latest)))
         self._send(tab, presence.frame(tab.visible_tabs()))

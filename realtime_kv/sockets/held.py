@@ -1,6 +1,6 @@
-"""An HTTP answer that goes on: its TCP connection, driven by the hub. No greenlet, and no bytes kept while it is idle.
+"""Streaming HTTP response: its TCP connection, driven by the event loop. No greenlet, no buffered bytes while idle.
 
-What the peer does not take is kept up to a bound, and a peer that takes nothing is cut, as with a WebSocket.
+Data that the peer does not take is buffered up to a bound; a peer that takes nothing is cut off, as with a WebSocket.
 """
 
 import socket
@@ -13,52 +13,52 @@ from realtime_kv.sockets.outbox import Outbox
 
 BLOCK = 64 * 1024
 LINGER_SECONDS = 5.0
-# what a client may send behind its request; a read counts as at least READ_BYTES
+# bytes that a client may send after its request; a read counts as at least READ_BYTES
 MAX_HEARD_BYTES = 1024 * 1024
 READ_BYTES = 4096
 
 
 class Line(Protocol):
-    """Where an endless answer goes. Nothing waits and nothing is raised; gone is gone."""
+    """Writer of a streaming response. Nothing waits, and nothing is raised: data to a lost connection is dropped."""
 
     @property
     def empty(self) -> bool:
-        """Whether everything has been taken."""
+        """True if the peer has taken everything."""
 
     def send(self, data: bytes) -> None:
-        """Behind what was sent before."""
+        """Send `data` after the data sent before."""
 
     def close(self) -> None:
-        """End the answer, behind what is still to be sent."""
+        """End the response after the queued data."""
 
 
 class Endless(ABC):
-    """The body of an answer that goes on. Everything is called on the hub and must not wait.
+    """The body of a streaming response. All methods run on the event loop and must not wait.
 
-    Where its connection cannot be kept (a test client), it is iterated: what there is by now, and then the end.
+    If its connection cannot be kept (a test client), it is iterated: the data available now, and then the end.
     """
 
-    # goes out together with the headers
+    # sent together with the headers
     opening: bytes
 
     @abstractmethod
     def begin(self, line: Line) -> None:
-        """The headers are out: from now on to `line`; called once."""
+        """Start writing to `line`, after the headers have been sent; called once."""
 
     @abstractmethod
     def on_taken(self) -> None:
-        """The peer has taken what had to wait for it."""
+        """Continue: the peer has taken the buffered data."""
 
     @abstractmethod
     def on_end(self) -> None:
-        """The TCP connection is closed; called once, last."""
+        """Clean up after the TCP connection is closed; called once, last."""
 
     @abstractmethod
     def __iter__(self) -> Iterator[bytes]: ...
 
 
 class Held:
-    """A Line over TCP; in chunks (RFC 9112 §7.1) where the peer speaks HTTP/1.1, so that an end is seen to be one."""
+    """A Line over TCP; in chunks (RFC 9112 §7.1) if the peer speaks HTTP/1.1, so that the end is recognised as such."""
 
     __slots__ = ("_body", "_chunked", "_closing", "_ended", "_heard", "_hub", "_linger", "_outbox", "_reading", "_sock")
 
@@ -75,13 +75,13 @@ class Held:
         self._heard = 0
 
     def start(self) -> None:
-        """Begin."""
+        """Start watching the socket, and start the body."""
         self._reading = self._hub.add(
             self._hub.READ, self._sock.fileno(), self._on_readable, lambda *_: self._end(), None
         )
         self._body.begin(self)
 
-    # what the body calls
+    # called by the body
 
     @property
     def empty(self) -> bool:
@@ -102,7 +102,7 @@ class Held:
             if self._outbox.empty:
                 self._end()
 
-    # what the outbox calls
+    # called by the send buffer
 
     def on_sent(self) -> None:
         if self._closing:
@@ -114,9 +114,9 @@ class Held:
         self._end()
 
     def cut(self, reason: str) -> None:
-        """End it now; what was not taken is lost."""
+        """Close the connection at once; data that was not taken is lost."""
         if not self._ended:
-            # RST: else the kernel would go on offering what the peer does not take
+            # sends RST: otherwise the kernel would keep offering the data that the peer does not take
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._end()
 
@@ -127,7 +127,7 @@ class Held:
             return
         except OSError:
             said = b""
-        # whoever asked for this has nothing to say; what comes all the same is not heard, and not for ever
+        # the client has nothing to send after its request; further data is discarded, up to a limit
         self._heard += max(len(said), READ_BYTES)
         if not said or self._heard > MAX_HEARD_BYTES:
             self._end()

@@ -1,7 +1,7 @@
-"""The answer to the socket event `identify`: who the server takes this connection for, and which server it is.
+"""Handler of the socket event `identify`: the identity of the connection's caller, and of the server.
 
-A client asks first thing on every connection, and again to find out whether the connection still stands. It reads
-nothing from the disk, so the answer is as fast as the connection.
+A client sends it first on every connection, and again to check whether the connection is still alive. It reads nothing
+from the disk, so the answer is as fast as the connection.
 """
 
 from typing import Any
@@ -23,15 +23,15 @@ EVENT = "identify"
 
 
 class Identify(Payload):
-    """The question, an empty object."""
+    """The payload of `identify`, an empty object."""
 
     def call(self, store: Store, caller: Caller) -> Future[Any]:
-        """What the acknowledgement says, at once."""
+        """Return the content of the acknowledgement, already resolved."""
         return Future.called(lambda: _identity(caller, store))
 
 
 def decode(body: bytes) -> Identify:
-    """The question as it came. Raises BadRequest."""
+    """Decode the payload. Raises BadRequest."""
     try:
         return msgspec.json.decode(body, type=Identify)
     except (msgspec.MsgspecError, ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""What a tab is told whose token is limited to a prefix (protocol §4): the ops on its keys, and nothing of the others.
+"""Fan-out to tabs whose token is limited to a prefix (protocol §4): only the ops on their keys are sent.
 
-It is not told of a change without such ops, so its `from` is the last revision that was sent to it: nothing has
-happened to its keys since. Before it has been sent any, it is the change's own: whoever is further back sees the gap.
+A change without such ops is not sent to the tab, so `from` is the last revision that was sent to it: nothing has
+happened to its keys since. Before the first one, `from` is the change's own: a tab that is further back sees the gap.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def push(room: Room, news: Committed, send: Send) -> None:
-    """Tell the limited tabs of a room what this commit did to their keys; looked at once for each prefix."""
+    """Send the limited tabs of a room the changes of this commit to their keys; evaluated once per prefix."""
     writes: dict[str, list[tuple[int, str]]] = {}
     frames: dict[tuple[str, int], list[Frame]] = {}
     for tab in room.limited.values():
@@ -26,7 +26,7 @@ def push(room: Room, news: Committed, send: Send) -> None:
         assert prefix is not None
         if prefix not in writes:
             writes[prefix] = news.writes_under(prefix)
-        # a sync may have brought it already
+        # a sync may already have contained it
         if not writes[prefix] or (tab.sent is not None and tab.sent >= news.revision):
             continue
         from_ = news.from_ if tab.sent is None else tab.sent
@@ -39,13 +39,13 @@ def push(room: Room, news: Committed, send: Send) -> None:
 
 
 def synced(tab: Tab, answer: Synced, send: Send) -> None:
-    """The last page of a sync has gone to a limited tab."""
-    # what was pushed since the sync was read is already on its way
+    """Note that the last page of a sync has been sent to a limited tab, and send a bookmark."""
+    # changes pushed since the sync was read are already on their way
     tab.sent = answer.revision if tab.sent is None else max(tab.sent, answer.revision)
     bookmark(tab, answer.epoch, send)
 
 
 def bookmark(tab: Tab, epoch: str, send: Send) -> None:
-    """Tell a limited tab how far it has been told; it notices what got lost on the way."""
+    """Send a limited tab the revision up to which it has been told, so that it notices lost messages."""
     if tab.sent is not None:
         send(tab, event_frame("bookmark", _encode(Position(epoch=epoch, revision=tab.sent))))

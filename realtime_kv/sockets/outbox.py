@@ -1,4 +1,4 @@
-"""What a peer has not taken yet: bounded, sent on when it takes more, and given up when it takes nothing."""
+"""Send buffer: bounded, sent on when the peer takes more; a peer that takes nothing is disconnected."""
 
 import socket
 from collections import deque
@@ -7,25 +7,25 @@ from typing import Any, Protocol
 
 from realtime_kv.sockets.packets import Buffer
 
-# what the kernel may hold unsent, so that a peer that stops reading is noticed early
+# bytes that the kernel may hold unsent, so that a peer that stops reading is noticed early
 UNSENT = 128 * 1024
 
 
 class Sender(Protocol):
-    """Whose bytes these are. Everything is called on the hub."""
+    """The owner of a send buffer. Everything is called on the event loop."""
 
     def on_sent(self) -> None:
-        """Nothing is waiting any more."""
+        """The buffer is empty again."""
 
     def on_lost(self) -> None:
-        """The TCP connection is gone."""
+        """The TCP connection is lost."""
 
     def cut(self, reason: str) -> None:
-        """The peer is too slow."""
+        """Close the connection: the peer is too slow."""
 
 
 class Outbox:
-    """Hands to the kernel at once what it takes, and keeps the rest."""
+    """Sends at once as much as the kernel takes, and keeps the rest."""
 
     __slots__ = ("_behind", "_hub", "_limits", "_progress", "_sender", "_sock", "_stall", "_waiting", "_writing")
 
@@ -48,11 +48,11 @@ class Outbox:
         return not self._waiting
 
     def put(self, *data: Buffer) -> None:
-        """Send these buffers as one write, or keep them; may end in any of the sender's calls. Closed, drop them."""
+        """Send these buffers as one write, or keep them; once closed, drop them. May call any method of the sender."""
         if self._sender is None:
             return
         if self._waiting:
-            # one write can be larger than the bound, and has to come through
+            # one write can be larger than the bound, and must still get through
             if self._behind > self._limits.waiting_bytes:
                 self._sender.cut("too slow")
                 return
@@ -69,8 +69,8 @@ class Outbox:
             self._watch_for_stall()
 
     def close(self) -> None:
-        """Keep nothing, and listen no more."""
-        # no cycle for the collector to find
+        """Drop the kept bytes, and stop watching the socket."""
+        # breaks the reference cycle, so that the garbage collector has nothing to do
         self._sender = None
         self._waiting = None
         self._stop_writing()
@@ -98,7 +98,7 @@ class Outbox:
             self._sender.on_sent()
 
     def _try_send(self, data: Sequence[Buffer]) -> Sequence[Buffer] | None:
-        """What the kernel did not take: `data` itself, if it took nothing; None when the connection is lost."""
+        """Return what the kernel did not take: `data` itself if it took nothing; None if the connection is lost."""
         try:
             if len(data) > 1:
                 return _behind(data, self._sock.sendmsg(data))
@@ -130,13 +130,13 @@ class Outbox:
             self._writing = None
 
     def _on_obsolete(self, *_: object) -> None:
-        # the hub saw our file number opened anew: somebody closed it under us
+        # the event loop saw our file descriptor reused: somebody closed it under us
         if self._sender is not None:
             self._sender.on_lost()
 
 
 def _behind(data: Sequence[Buffer], sent: int) -> Sequence[Buffer]:
-    """What comes after the first `sent` bytes."""
+    """Return the data after the first `sent` bytes."""
     if not sent and any(data):
         return data
     for index, buffer in enumerate(data):

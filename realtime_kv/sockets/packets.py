@@ -1,8 +1,8 @@
-"""What travels between a tab and us: ready-made messages going out, packets coming in.
+"""Encoding of messages between a tab and the server: ready-made frames out, strictly parsed packets in.
 
 A message is one engine.io packet. `4` opens those that carry a socket.io packet: `42["set",{…}]` is an event, with an
-acknowledgement id `4217["set",{…}]`, and `4317[{…}]` answers it. What comes in is read strictly: whatever a stock
-client would not send is a Violation, and costs the sender its connection.
+acknowledgement id `4217["set",{…}]`, and `4317[{…}]` answers it. Parsing is strict: input that a stock client would not
+send is a Violation, and the sender is disconnected.
 """
 
 import struct
@@ -20,12 +20,12 @@ SEPARATOR = b"\x1e"
 
 _SHORT_HEADERS = [bytes((0x81, length)) for length in range(126)]
 
-# the largest that JSON and JavaScript keep exact; no client counts that far
+# the longest ids that JSON and JavaScript keep exact; no client counts that far
 ACK_DIGITS = 15
 
 
 class Violation(Exception):
-    """Something came in that no stock client sends; `code` closes a WebSocket (RFC 6455 §7.4)."""
+    """Input that no stock client sends; `code` closes a WebSocket (RFC 6455 §7.4)."""
 
     code = 1008
 
@@ -40,22 +40,22 @@ class NotText(Violation):
 
 
 class Binary(Violation):
-    """Bytes where text belongs: no verb takes any."""
+    """Binary data in place of text: no verb takes any."""
 
     code = 1003
 
 
 class TooLong(Violation):
-    """A message over its limit."""
+    """A message that exceeds its limit."""
 
     code = 1009
 
 
 class Frame:
-    """One ready-made message, with its WebSocket frame: unmasked, as servers send, so the same bytes for every tab.
+    """One ready-made message with its WebSocket frame: unmasked, as servers send, so the same bytes go to every tab.
 
-    `wire` is the frame as far as it stands in one buffer; `rest` are the buffers behind it of a large one, which stays
-    as it came, because each copy would hold the event loop.
+    `wire` is the part of the frame that stands in one buffer; `rest` are the further buffers of a large frame, which
+    are not copied, because each copy would hold the event loop.
     """
 
     __slots__ = ("_start", "rest", "wire")
@@ -68,31 +68,31 @@ class Frame:
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
-        """All of the frame, in order."""
+        """The whole frame, in order."""
         return (self.wire, *self.rest)
 
     @property
     def payload(self) -> bytes:
-        """The message itself, as long-polling carries it."""
+        """The message without its frame, as long-polling transmits it."""
         return b"".join(self.buffers)[self._start :]
 
 
 def event_frame(name: str, json: bytes) -> Frame:
-    """The event `name` with one argument, which is JSON already."""
+    """Return the event `name` with one argument, which is already JSON."""
     if len(json) < LARGE_BYTES:
         return Frame(b'42["%b",%b]' % (name.encode(), json))
     return Frame(b'42["%b",' % name.encode(), json, b"]")
 
 
 def ack_frame(ack_id: int, *json: Buffer) -> Frame:
-    """The answer to the event that came with `ack_id`; in more than one piece, it is large."""
+    """Return the answer to the event with `ack_id`; an answer in several pieces is large."""
     if len(json) == 1 and isinstance(body := json[0], bytes) and len(body) < LARGE_BYTES:
         return Frame(b"43%d[%b]" % (ack_id, body))
     return Frame(b"43%d[" % ack_id, *json, b"]")
 
 
 def opening(sid: str, transport: str, ping_interval: float, ping_timeout: float, max_payload: int) -> bytes:
-    """The first message of a session; times in seconds."""
+    """Return the first message of a session; times in seconds."""
     data = {
         "sid": sid,
         "upgrades": ["websocket"] if transport == "polling" else [],
@@ -104,7 +104,7 @@ def opening(sid: str, transport: str, ping_interval: float, ping_timeout: float,
 
 
 def text_header(length: int) -> bytes:
-    """The head of an unfragmented, unmasked text frame (RFC 6455 §5.2)."""
+    """Return the header of an unfragmented, unmasked text frame (RFC 6455 §5.2)."""
     if length < 126:
         return _SHORT_HEADERS[length]
     if length < 65536:
@@ -113,9 +113,9 @@ def text_header(length: int) -> bytes:
 
 
 def read_event(message: bytes) -> tuple[int | None, bytes]:
-    """The acknowledgement id and the JSON of an event (a message that starts with `42`), unparsed.
+    """Return the acknowledgement id and the JSON of an event (a message that starts with `42`), unparsed.
 
-    Raises Violation for another namespace than `/` and for an id that nobody counts to.
+    Raises Violation for a namespace other than `/` and for an id that no client reaches.
     """
     start = message.find(b"[", 2, 3 + ACK_DIGITS)
     if start == 2:
@@ -127,7 +127,7 @@ def read_event(message: bytes) -> tuple[int | None, bytes]:
 
 
 def read_connect(message: bytes) -> tuple[str, Any]:
-    """The namespace and the `auth` of a CONNECT (a message that starts with `40`)."""
+    """Return the namespace and the `auth` of a CONNECT (a message that starts with `40`)."""
     namespace, body = _split_namespace(message[2:])
     auth = None
     if body:
@@ -139,7 +139,7 @@ def read_connect(message: bytes) -> tuple[str, Any]:
 
 
 def no_such_namespace(namespace: str) -> str:
-    """The CONNECT_ERROR that answers a CONNECT to another namespace than `/`, without its first digit."""
+    """Return the CONNECT_ERROR that answers a CONNECT to a namespace other than `/`, without its first digit."""
     named = namespace.partition("?")[0]
     why = f"There is no namespace {named}; connect to / (the address without a path)."
     error = {"message": "not_found", "data": {"code": "not_found", "message": why}}
@@ -147,13 +147,13 @@ def no_such_namespace(namespace: str) -> str:
 
 
 def read_disconnect(message: bytes) -> None:
-    """Nothing is in a DISCONNECT but its namespace, which must be `/`."""
+    """Check that a DISCONNECT contains only its namespace, which must be `/`. Raises Violation."""
     if _strip_namespace(message[2:]):
         raise Violation("a DISCONNECT carries nothing")
 
 
 def check_text(message: bytes) -> None:
-    """Raises NotText unless `message` is UTF-8."""
+    """Raise NotText unless `message` is UTF-8."""
     if not message.isascii():
         try:
             message.decode()
@@ -162,7 +162,7 @@ def check_text(message: bytes) -> None:
 
 
 def _read_odd_event(message: bytes) -> tuple[int | None, bytes]:
-    # no array where one should be: whoever asked is told so as long as the id can be read
+    # the array is missing: the sender gets an error answer if the id can be read
     body = _strip_namespace(message[2:])
     rest = body.lstrip(b"0123456789")
     digits = body[: len(body) - len(rest)]

@@ -1,7 +1,7 @@
-"""Presence: the tabs that are open, sent when one comes or goes.
+"""Presence: the list of open tabs, sent when one connects or disconnects.
 
-A tab with full access sees all tabs of its user. A tab of a limited token sees the tabs of that token only, and is sent
-nothing when others come or go.
+A tab with full access sees all tabs of its user. A tab of a limited token sees the tabs of that token only, and
+receives nothing when others connect or disconnect.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,18 +13,18 @@ from realtime_kv.core.runtime import Runtime
 from realtime_kv.sockets.rooms import Room, Tab
 from realtime_kv.sockets.transport import Frame, event_frame
 
-# a small room hears of it at once; a large one a few times a second
+# a room of at most AT_ONCE tabs is told at once; a larger one at most once in SECONDS
 AT_ONCE = 8
 SECONDS = 0.5
 
-# those who are told the same: the full tabs of a room (None), or the tabs of one limited token, by its row
+# recipients of the same list: the full tabs of a room (None), or the tabs of one limited token, by its row
 _Audience = tuple[Room, int | None]
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Presence:
-    """Tells rooms; `emit` gathers a frame for some tabs, `flush` sends what has been gathered."""
+    """Sends presence to rooms; `emit` collects a frame for some tabs, `flush` sends the collected frames."""
 
     def __init__(
         self, runtime: Runtime, emit: Callable[[Mapping[str, Tab], Frame], None], flush: Callable[[], None]
@@ -32,11 +32,11 @@ class Presence:
         self._runtime = runtime
         self._emit = emit
         self._flush = flush
-        # told a moment ago; True: something has changed since
+        # large audiences that were told within the last SECONDS; True: something has changed since
         self._crowded: dict[_Audience, bool] = {}
 
     def tell(self, tab: Tab) -> None:
-        """This tab has come or gone."""
+        """Send presence after this tab has connected or disconnected."""
         self._tell((tab.room, None))
         if tab.caller.is_limited:
             self._tell((tab.room, tab.caller.session_id))
@@ -59,5 +59,5 @@ class Presence:
 
 
 def frame(tabs: Mapping[str, Tab]) -> Frame:
-    """The event that shows these tabs."""
+    """Return the event that lists these tabs."""
     return event_frame("presence", _encode({"tabs": [tab.shown() for tab in tabs.values()]}))

@@ -1,4 +1,4 @@
-"""The HTTP around a connection: what a request of engine.io must look like, and what is kept of it."""
+"""HTTP part of an Engine.IO session: parsing of requests and of WebSocket handshakes, and error responses."""
 
 import base64
 import binascii
@@ -22,7 +22,7 @@ MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class BadRequest(Exception):
-    """A request that is not answered as it hoped; `status` is the HTTP status line."""
+    """A request that is refused; `status` is the HTTP status line."""
 
     def __init__(self, sentence: str, status: str = "400 Bad Request") -> None:
         super().__init__(sentence)
@@ -38,14 +38,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`transport` is `polling` or `websocket`; without a `sid` a session is to be opened."""
+    """The query of a request: `transport` is `polling` or `websocket`; without a `sid` a session is to be opened."""
 
     transport: str
     sid: str | None
 
 
 def read_query(environ: Mapping[str, Any]) -> Query:
-    """What a request is about. Raises BadRequest for other versions of engine.io, and for JSONP."""
+    """Parse the query string. Raises BadRequest for other versions of engine.io, and for JSONP."""
     try:
         query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True, max_num_fields=16)
     except ValueError:
@@ -62,7 +62,7 @@ def read_query(environ: Mapping[str, Any]) -> Query:
 
 
 def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
-    """The whole body of a POST, of at most `limit` bytes; green. Raises BadRequest."""
+    """Read the whole body of a POST, of at most `limit` bytes; blocks the greenlet. Raises BadRequest."""
     length = environ.get("CONTENT_LENGTH") or ""
     if length and not (length.isascii() and length.isdigit()):
         raise BadRequest("The Content-Length is not a number.")
@@ -80,7 +80,7 @@ def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
 
 
 def handshake(environ: Mapping[str, Any]) -> bytes:
-    """The whole answer to an opening handshake. Raises BadRequest; no extension is ever agreed to."""
+    """Return the whole response to an opening handshake; no extension is ever accepted. Raises BadRequest."""
     connection = {token.strip().lower() for token in environ.get("HTTP_CONNECTION", "").split(",")}
     if "upgrade" not in connection or environ.get("HTTP_UPGRADE", "").strip().lower() != "websocket":
         raise BadRequest("This address speaks WebSocket.")
@@ -101,14 +101,14 @@ def handshake(environ: Mapping[str, Any]) -> bytes:
 
 
 def refusal(error: BadRequest | Violation) -> Answer:
-    """Why not, as clients of engine.io are told: a JSON string."""
+    """Return an error response in the form of engine.io: a JSON string."""
     status = getattr(error, "status", "400 Bad Request")
     headers = (("Allow", ALLOWED),) if status.startswith("405") else ()
     return Answer(status, msgspec.json.encode(str(error)), headers)
 
 
 def lasting(environ: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a request is kept as long as the connection lives: its words, not its streams, sockets and functions."""
+    """Return the texts of a request, which are kept for the life of its connection; not its streams and functions."""
     return {
         name: value
         for name, value in environ.items()

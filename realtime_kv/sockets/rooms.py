@@ -1,4 +1,4 @@
-"""Who is connected: a tab is one Socket.IO client, a room all tabs of one user."""
+"""Connected clients: a tab is one Socket.IO client, a room is all tabs of one user."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +9,11 @@ from realtime_kv.sockets.transport import Frame
 
 
 class Room:
-    """All tabs of one user, and where their space stood when they were last told.
+    """All tabs of one user, and the last position of their space that was sent to them.
 
-    Of `tabs`, those whose token is limited to a prefix stand in `limited`, the others in `whole`.
+    `tabs` is divided into `limited` (tabs whose token is limited to a prefix) and `whole` (the others).
 
-    `by_token` has the tabs of each limited token (in scope or prefix), by its row; `full` has all others.
+    `by_token` has the tabs of each limited token (in scope or prefix), by its row; `full` has all other tabs.
     """
 
     __slots__ = ("bookmark", "by_token", "full", "limited", "name", "tabs", "user_id", "whole")
@@ -29,7 +29,7 @@ class Room:
         self.bookmark: Bookmark | None = None
 
     def add(self, tab: "Tab") -> None:
-        """A tab has come."""
+        """Add a tab."""
         self.tabs[tab.eio_sid] = tab
         self._kind(tab)[tab.eio_sid] = tab
         if tab.caller.is_limited:
@@ -38,7 +38,7 @@ class Room:
             self.full[tab.eio_sid] = tab
 
     def remove(self, tab: "Tab") -> None:
-        """A tab has gone."""
+        """Remove a tab."""
         del self.tabs[tab.eio_sid]
         del self._kind(tab)[tab.eio_sid]
         if not tab.caller.is_limited:
@@ -54,7 +54,7 @@ class Room:
 
 
 class Tab:
-    """One connected client: who it is was resolved once, at connect.
+    """One connected client; its caller is resolved once, at connect.
 
     `sent` is the last revision that was sent to a limited tab.
     """
@@ -72,13 +72,13 @@ class Tab:
         self.outgoing: list[Frame] = []
 
     def visible_tabs(self) -> Mapping[str, "Tab"]:
-        """The tabs that `presence` shows to this one: all of the user; to a limited token only its own."""
+        """Return the tabs that `presence` shows to this one: all tabs of the user; for a limited token only its own."""
         if self.caller.is_limited:
             return self.room.by_token.get(self.caller.session_id, {})
         return self.room.tabs
 
     def shown(self) -> dict[str, Any]:
-        """The tab as `presence` shows it; `id` is the client's own `socket.id`."""
+        """Return the tab as `presence` shows it; `id` is the client's own `socket.id`."""
         return {
             "id": self.sid,
             "session": self.caller.session,

@@ -1,7 +1,7 @@
-"""What has to be looked at a fixed time after it was put in: one queue and one timer instead of a timer each.
+"""Deadline queue: items that are due a fixed time after they were added, with one timer instead of a timer each.
 
-Ten thousand idle tabs are ten thousand pings every 25 seconds. Whatever is due goes in slices, so that tabs that came
-together (after a restart, say) do not hold the others up together for ever.
+Ten thousand idle tabs are ten thousand pings every 25 seconds. Due items are handled in slices, so that tabs that
+connected together (after a restart, say) do not delay the others together in every round.
 """
 
 import time
@@ -15,7 +15,7 @@ SLICE = 200
 
 
 class Rounds(Generic[T]):
-    """Calls `due(item)` once, `seconds` after `add(item)`, in order."""
+    """Calls `due(item)` once, `seconds` after `add(item)`, in order of addition."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """One stream of server-sent events: a sync first, page by page as the peer takes them, then every change (protocol §3).
 
-`sent` is the revision up to which it has been told. An event carries it as its id only where the peer then holds all of
-it, so that whoever is cut comes back (`Last-Event-ID`) to a position, and never to the middle of a sync.
+`sent` is the revision up to which the peer has been told. An event has it as its id only if the peer then holds all
+data up to it, so a client that reconnects (`Last-Event-ID`) resumes at a position, never in the middle of a sync.
 """
 
 import logging
@@ -21,11 +21,11 @@ from realtime_kv.sockets.held import Endless, Line
 
 log = logging.getLogger(__name__)
 
-# how soon whoever was cut comes back, in milliseconds; a field of the first event: a block without data is an event
-# for some readers
+# the time after which a disconnected client reconnects, in milliseconds; a field of the first event, because some
+# readers take a block without data for an event
 OPENING = b"retry: 1000\n"
 COMMENT = b":\n"
-# what is pushed during a sync is held back up to this; what is more is read by another sync
+# commits during a sync are held back up to this size; beyond it, another sync reads them
 HELD_BYTES = 512 * 1024
 
 _encode = msgspec.json.Encoder().encode
@@ -33,13 +33,13 @@ _position = msgspec.json.Decoder(Position).decode
 
 
 def event(name: str, json: bytes, at: str = "") -> bytes:
-    """One event (HTML Living Standard §9.2). Our JSON has no line breaks, of whichever kind."""
+    """Return one event (HTML Living Standard §9.2). Our JSON contains no line breaks of any kind."""
     data = line_separators.escape(json)
     return b"event: %b\n%bdata: %b\n\n" % (name.encode(), b"id: %b\n" % at.encode() if at else b"", data)
 
 
 class News:
-    """What one commit did to one space, made ready once for all streams that are told the same."""
+    """One commit to one space, encoded once for all streams that receive the same events."""
 
     def __init__(self, committed: Committed) -> None:
         self.epoch = committed.epoch
@@ -56,7 +56,7 @@ class News:
         return self._committed.bookmark()
 
     def since(self, prefix: str | None, sent: int) -> tuple[bytes, int]:
-        """The events for whoever was told up to `sent`, and up to where they tell: nothing, if nothing is new."""
+        """Return the events for a stream at `sent`, and the revision that it is at then; none if nothing is new."""
         if (prefix, sent) not in self._events:
             self._events[prefix, sent] = self._made(prefix, sent)
         return self._events[prefix, sent]
@@ -67,7 +67,7 @@ class News:
             self._under[prefix] = self._committed.writes_under(prefix)
         writes = self._under[prefix]
         if writes and writes[0][0] <= sent:
-            # a sync has brought some of them already
+            # a sync has already contained some of them
             writes = [write for write in writes if write[0] > sent]
         if not writes:
             return b"", sent
@@ -79,7 +79,7 @@ class News:
 
 
 class Host(Protocol):
-    """Who keeps all streams."""
+    """The registry of all streams."""
 
     def admit(self, stream: "Stream") -> bool: ...
     def leave(self, stream: "Stream") -> None: ...
@@ -87,7 +87,7 @@ class Host(Protocol):
 
 
 class Stream(Endless):
-    """The body of one answer that goes on."""
+    """The body of one streaming response."""
 
     opening = OPENING
 
@@ -108,15 +108,15 @@ class Stream(Endless):
         self._epoch, self._since = start
         self._line: Line
         self._admitted = self._over = False
-        # where it stands, once it is in step
+        # its position, once it is in sync
         self._at_epoch, self._sent = "", 0
         self._next: str | None = None
         self._bookmark: Bookmark | None = None
-        # during a sync; None: in step, every change goes out at once
+        # commits held back during a sync; None: in sync, every change is sent at once
         self._held: list[News] | None = []
         self._held_bytes = 0
 
-    # what the connection calls
+    # called by the connection
 
     def begin(self, line: Line) -> None:
         self._line = line
@@ -143,10 +143,10 @@ class Stream(Endless):
         self.on_end()
         return iter([self.opening, *line.parts])
 
-    # what the host calls
+    # called by the registry
 
     def tell(self, news: News) -> None:
-        """A commit."""
+        """Send a commit, or hold it back during a sync."""
         if self._held is None:
             if not self._over:
                 self._pass_on(news)
@@ -158,17 +158,17 @@ class Stream(Endless):
             self._held.clear()
 
     def mark(self) -> None:
-        """It is time for a bookmark; a sign of life during a sync."""
+        """Send a bookmark; during a sync send a comment as a sign of life."""
         if self._held is not None:
             self._line.send(COMMENT)
         elif self._bookmark is not None:
             self._line.send(event("bookmark", _encode(self._bookmark)))
         else:
-            # whoever is limited to a prefix is not told how much there is besides
+            # a token limited to a prefix must not learn how much other data there is
             self._line.send(event("bookmark", _encode(Position(epoch=self._at_epoch, revision=self._sent))))
 
     def end(self, last: bytes = b"") -> None:
-        """Nothing comes behind `last`."""
+        """End the stream after `last`."""
         if not self._over:
             self._over = True
             self._host.leave(self)
@@ -180,7 +180,7 @@ class Stream(Endless):
         try:
             self._store.sync(self.caller, **position).then(self._on_page)
         except Refusal:
-            # the server is too busy: the peer tries again later
+            # the server is overloaded: the peer tries again later
             self.end()
 
     def _on_page(self, future: Future[Synced]) -> None:
@@ -198,7 +198,7 @@ class Stream(Endless):
         if page.next is not None:
             self._line.send(event("sync", verbs.encode(page)))
             self._next = page.next
-            # page by page: what is not taken yet is not read either
+            # page by page: the next page is read only after this one was taken
             if self._line.empty:
                 self.on_taken()
             return
@@ -220,7 +220,7 @@ class Stream(Endless):
 
     def _pass_on(self, news: News) -> None:
         if news.epoch != self._at_epoch:
-            # other data: it comes back, and begins anew
+            # other data has replaced the stream's: the client reconnects and starts anew
             self.end()
         elif news.revision > self._sent:
             events, self._sent = news.since(self.caller.prefix, self._sent)
@@ -231,7 +231,7 @@ class Stream(Endless):
 
 
 class _Kept:
-    """A Line of somebody who reads it afterwards."""
+    """A Line that collects the data for later reading."""
 
     empty = True
 

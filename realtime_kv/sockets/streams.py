@@ -1,7 +1,7 @@
-"""`GET /api/v1/stream`: what a tab is told, as server-sent events, for whoever speaks nothing but HTTP (protocol §3).
+"""`GET /api/v1/stream`: the messages of a tab as server-sent events, for clients that speak only HTTP (protocol §3).
 
-A stream is in its user's room before it syncs, as a tab is, and what is pushed meanwhile is held back; so it gets every
-write once, in order and without gaps. It only listens, so it is no tab: nobody sees it in `presence`.
+A stream joins its user's room before it syncs, as a tab does, and changes pushed meanwhile are held back; so it gets
+every write once, in order and without gaps. It only listens, so it is no tab and does not appear in `presence`.
 """
 
 from collections import Counter, deque
@@ -25,10 +25,10 @@ from realtime_kv.sockets.gateway import BOOKMARK_SECONDS, CLOSE_SOME_SECONDS, SE
 from realtime_kv.sockets.rounds import Rounds
 from realtime_kv.sockets.stream import News, Stream, event
 
-# of so many sessions that ended last it is known which they were, for streams that are being let in
+# this many of the last ended sessions are remembered, for streams that are being admitted
 REMEMBERED = 1000
 
-# said before an end that is not about this stream
+# sent before an end that has nothing to do with the stream itself
 _RESTART = event(
     "notice", b'{"kind":"restart","message":"The server restarts; come back in a moment.","retry_after":1}'
 )
@@ -37,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Streams:
-    """Every open stream, and what it is told."""
+    """Registry of the open streams; sends them their events."""
 
     def __init__(self, config: Config, runtime: Runtime, store: Store, accounts: Accounts, limit_log: LimitLog) -> None:
         self._store = store
@@ -49,7 +49,7 @@ class Streams:
         self._networks: Counter[str] = Counter()
         self._closing = False
         self.count = 0
-        # how many sessions have ended; given to `open`, it notices that the stream's own ended since it was read
+        # counts ended sessions; given to `open`, it shows whether the stream's own session has ended since it was read
         self.endings = 0
         self._ended: deque[int] = deque(maxlen=REMEMBERED)
         store.watch(self.push)
@@ -58,17 +58,17 @@ class Streams:
         repeat(runtime, SEEN_SECONDS, self.see)
 
     def open(self, caller: Caller, address: str, epoch: str | None, since: int | None, endings: int) -> Stream:
-        """The body of an answer, which begins at that position. Raises RateLimited, Unavailable."""
+        """Return the body of a response that begins at that position. Raises RateLimited, Unavailable."""
         if self._closing:
             raise Unavailable("The server restarts; try again in a moment.", retry_after=1)
         if (over := self._exceeded(caller, address)) is not None:
             raise RateLimited(over.message, retry_after=CLOSE_SOME_SECONDS)
         return Stream(self, self._store, caller, address, (epoch, since), endings)
 
-    # what a stream calls
+    # called by a stream
 
     def admit(self, stream: Stream) -> bool:
-        """Into its user's room; False if it may not come in after all: then it comes back, and is looked at anew."""
+        """Add the stream to its user's room; return False if it is refused. Its client then reconnects."""
         caller, address = stream.caller, stream.address
         if self._closing or self._may_be_over(stream) or self._exceeded(caller, address) is not None:
             return False
@@ -81,7 +81,7 @@ class Streams:
         return True
 
     def leave(self, stream: Stream) -> None:
-        """It is told nothing more."""
+        """Remove the stream from its user's room; nothing more is sent to it."""
         room = self._rooms.get(stream.caller.user_id, {})
         if stream not in room:
             return
@@ -92,7 +92,7 @@ class Streams:
             del self._rooms[stream.caller.user_id]
 
     def forget(self, stream: Stream) -> None:
-        """Its connection is gone, too."""
+        """Remove the stream, whose connection is closed, from the counts as well."""
         self.leave(stream)
         self.count -= 1
         network = network_of(stream.address)
@@ -100,10 +100,10 @@ class Streams:
         if not self._networks[network]:
             del self._networks[network]
 
-    # what the store and the accounts call
+    # called by the store and the accounts
 
     def push(self, committed: Sequence[Committed]) -> None:
-        """Tell every stream of every user what this commit did to their space."""
+        """Send every stream the changes that these commits made to its user's space."""
         for one in committed:
             room = self._rooms.get(one.user_id)
             if room:
@@ -112,42 +112,42 @@ class Streams:
                     stream.tell(news)
 
     def end_session(self, ended: Ended) -> None:
-        """Tell the streams of a session that it is over, and end them."""
+        """Notify the streams of a session that it has ended, and end them."""
         self.endings += 1
         self._ended.append(ended.session_id)
         for stream in [*self._rooms.get(ended.user_id, ())]:
             if stream.caller.session_id == ended.session_id:
                 stream.end(event("signed_out", _encode({"reason": ended.reason})))
 
-    # what others call
+    # called by others
 
     def start_anew(self) -> None:
-        """Every stream comes back, by itself: other data has taken the place of theirs."""
-        # a stream that is being let in right now comes back, too, whosever it is
+        """End all streams because other data has replaced theirs; their clients reconnect by themselves."""
+        # streams that are being admitted right now are refused and reconnect as well, whatever their session
         self.endings += 1
         self._ended.clear()
         for stream in self._all():
             stream.end(_RESTART)
 
     def close_all(self) -> None:
-        """End every stream behind what is on its way, and let none in: the server stops."""
+        """End every stream after its queued data, and admit no more: the server stops."""
         self._closing = True
         self.start_anew()
 
     def see(self) -> None:
-        """A session with an open stream is in use."""
+        """Update the last-seen time of sessions: one with an open stream is in use."""
         for session_id in {stream.caller.session_id for stream in self._all()}:
             self._accounts.saw(session_id)
 
     def metrics(self) -> dict[str, float]:
-        """How many streams are open."""
+        """Return the number of open streams."""
         return {"streams": self.count}
 
     def _all(self) -> list[Stream]:
         return [stream for room in self._rooms.values() for stream in room]
 
     def _exceeded(self, caller: Caller, address: str) -> Exceeded | None:
-        """The limit that one more stream of the caller would exceed, which is then recorded."""
+        """Return, and record, the limit that one more stream of the caller would exceed."""
         network = network_of(address)
         over = None if self._budget is None else self._budget.exceeded(caller)
         if over is None and self._per_address is not None and self._networks[network] >= self._per_address:
@@ -158,7 +158,7 @@ class Streams:
         return over
 
     def _may_be_over(self, stream: Stream) -> bool:
-        """Whether its session has ended since it was looked up, as far as we remember."""
+        """Return True if its session has ended since it was looked up, or may have, as older ends are forgotten."""
         since = self.endings - stream.endings
         return since > len(self._ended) or stream.caller.session_id in islice(reversed(self._ended), since)
 

@@ -1,31 +1,31 @@
-"""engine.io's server, exchanged for a fast and bounded one: the one place that knows its insides.
+"""Replacement of engine.io's server, fast and bounded; the only module that knows the internals of python-engineio.
 
-(Those of python-socketio are known here and in manager.py.)
+(The internals of python-socketio are known here and in manager.py.)
 
     engine = install(socketio.server, receiver, Limits(…), runtime)
 
-`receiver` (the gateway; see `connection.Receiver`) is given every event of every connected tab of the namespace `/`:
+`receiver` (the gateway; see `connection.Receiver`) receives every event of every connected tab of the namespace `/`:
 
     receive(eio_sid, ack_id, body)   body: the bytes of the JSON array, in arrival order; must not wait
-    flush()                          after everything that came together
-    busy(eio_sid) -> bool            True: the tab is not read from until engine.resume(eio_sid); False for strangers
+    flush()                          after everything that arrived together
+    busy(eio_sid) -> bool            True: the tab is not read until engine.resume(eio_sid); False if it has not joined
 
-and says, always on the hub:
+and calls, always on the event loop's thread:
 
     engine.send(eio_sid, [event_frame("change", json), ack_frame(17, json)])   together; never waits, never raises
     engine.resume(eio_sid), engine.disconnect(eio_sid)
     engine.connected(eio_sid), engine.count
 
-Coming and going stay python-socketio's: `server.on("connect", fn(sid, environ, auth))`, in a greenlet of its own, which
-may wait and raises `socketio.exceptions.ConnectionRefusedError` to refuse (whatever else it raises is logged, and
-refuses too); and `server.on("disconnect", fn(sid, reason))`, which must not wait. `manager.eio_sid_from_sid(sid, "/")`
-gives the `eio_sid`. No event of a client ever reaches these handlers.
+Connects and disconnects stay python-socketio's: `server.on("connect", fn(sid, environ, auth))` runs in its own
+greenlet, may wait and raises `socketio.exceptions.ConnectionRefusedError` to refuse (any other exception is logged and
+refuses as well); `server.on("disconnect", fn(sid, reason))` must not wait. `manager.eio_sid_from_sid(sid, "/")` returns
+the `eio_sid`. No event of a client ever reaches these handlers.
 
-`socketio.test_client` has no engine.io connection: what it emits goes to the receiver inside the call, what is sent to
-it goes out by `server._send_packet`, which it has replaced.
+`socketio.test_client` has no engine.io connection: its events reach the receiver inside the call, and messages to it
+are sent by `server._send_packet`, which it has replaced.
 
-Written for python-engineio 4.15, python-socketio 5.18 and eventlet 0.41; tests/sockets/test_seams.py fails when another
-version no longer has what is used here.
+Written for python-engineio 4.15, python-socketio 5.18 and eventlet 0.41; tests/sockets/test_seams.py fails if another
+version lacks something that is used here.
 """
 
 import logging
@@ -60,15 +60,15 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def install(server: socketio.Server, receiver: Receiver, limits: Limits, runtime: Runtime) -> "Engine":
-    """Put an Engine in the place of the server's own engine.io; before the first request, and once.
+    """Replace the server's own engine.io by an Engine; call it once, before the first request.
 
-    Of what the server was told about engine.io only `cors_allowed_origins` is taken over.
+    Of the server's settings for engine.io only `cors_allowed_origins` and `cors_credentials` are used.
     """
     return Engine(server, receiver, limits, runtime)
 
 
 def holding(app: Wsgi, limits: Limits) -> Wsgi:
-    """`app`, whose endless answers are taken out of the WSGI server's hands once their headers are out."""
+    """Wrap `app`: take the connections of streaming responses from the WSGI server once their headers are sent."""
 
     def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         write: Callable[[bytes], None]
@@ -84,7 +84,7 @@ def holding(app: Wsgi, limits: Limits) -> Wsgi:
         write(body.opening)
         hub, sock = hubs.get_hub(), _take_socket(environ)[0]
         line = Held(sock, hub, body, limits, chunked=environ["SERVER_PROTOCOL"] == "HTTP/1.1")
-        # from the hub itself: a listener keeps the greenlet alive that it was made in
+        # scheduled on the event loop: a listener keeps alive the greenlet in which it was created
         hub.schedule_call_global(0, line.start)
         WSGI_LOCAL.already_handled = True
         return []
@@ -93,10 +93,10 @@ def holding(app: Wsgi, limits: Limits) -> Wsgi:
 
 
 def _take_socket(environ: dict[str, Any]) -> tuple[socket.socket, bytes]:
-    """The TCP connection of a request, whose greenlet will end; and what has come behind the request already."""
+    """Take the TCP connection of a request, whose greenlet will end, and the data that followed the request."""
     request = environ["eventlet.input"]
     green = request.get_socket()
-    # so that a look at what has been read already does not wait for more
+    # so that reading the buffered data does not wait for more
     green.settimeout(0)
     try:
         early = request.rfile.read1(BLOCK) or b""
@@ -108,7 +108,7 @@ def _take_socket(environ: dict[str, Any]) -> tuple[socket.socket, bytes]:
 
 
 class Engine(engineio.Server):  # type: ignore[misc]
-    """engine.io's server, with all that it does for a connection done over."""
+    """engine.io's server with everything that it does for a connection replaced."""
 
     def __init__(self, server: socketio.Server, receiver: Receiver, limits: Limits, runtime: Runtime) -> None:
         super().__init__(
@@ -131,37 +131,37 @@ class Engine(engineio.Server):  # type: ignore[misc]
         self.sockets = self._connections.by_sid
         self._take_over(server)
 
-    # what the gateway calls
+    # called by the gateway
 
     @property
     def count(self) -> int:
-        """Connections, joined or not."""
+        """The number of connections, joined or not."""
         return len(self.sockets)
 
     @property
     def open_websockets(self) -> int:
-        """WebSockets whose TCP connection is still there, also those that are being closed."""
+        """The number of WebSockets whose TCP connection is open, including those that are being closed."""
         return self._connections.open_websockets
 
     def connected(self, eio_sid: str) -> bool:
-        """Whether this is a tab: its CONNECT has been accepted, and it has not left."""
+        """Return True for a tab: its CONNECT has been accepted, and it has not left."""
         return eio_sid in self._joined
 
     def send(self, eio_sid: str, data: Sequence[Frame] | str) -> None:
-        """Send frames; or, for python-socketio, the text of one packet. Gone is gone: nothing is raised."""
+        """Send frames; or, for python-socketio, the text of one packet. Does nothing if the connection is gone."""
         if isinstance(data, str):
             self._connections.send(eio_sid, [Frame(b"4" + data.encode())])
         elif not self._connections.send(eio_sid, data) and eio_sid in self._joined:
-            # without a connection it is socketio.test_client, which has put itself there
+            # a joined tab without a connection is socketio.test_client, which has registered itself
             for frame in data:
                 self._server._send_packet(eio_sid, StrictPacket(encoded_packet=frame.payload[1:].decode()))
 
     def resume(self, eio_sid: str) -> None:
-        """Read on, after `receiver.busy` had said True."""
+        """Resume reading, after `receiver.busy` returned True."""
         self._connections.resume(eio_sid)
 
     def disconnect(self, eio_sid: str | None = None) -> None:
-        """Close behind what is queued, and tell the client's socket.io not to come back by itself."""
+        """Close after the queued messages, and tell the client's socket.io not to reconnect by itself."""
         if eio_sid is None:
             self.close_all()
         elif eio_sid in self.sockets:
@@ -170,14 +170,14 @@ class Engine(engineio.Server):  # type: ignore[misc]
             self._server.disconnect(sid)
 
     def send_away(self) -> None:
-        """Close every connection behind what is queued; the clients come back by themselves, at once if they like."""
+        """Close every connection after its queued messages; the clients reconnect by themselves, even at once."""
         self._connections.send_away(self.reason.SERVER_DISCONNECT)
 
     def close_all(self) -> None:
-        """Close every connection behind what is queued, and take no more; the clients come back by themselves."""
+        """Close every connection after its queued messages, and accept no more; the clients reconnect by themselves."""
         self._connections.close_all(self.reason.SERVER_DISCONNECT)
 
-    # what the WSGI server calls
+    # called by the WSGI server
 
     def handle_request(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         try:
@@ -188,7 +188,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
             log.exception("a request could not be served")
             answer = Answer("500 Internal Server Error", b'"internal"')
         if answer is None:
-            # the TCP connection is a WebSocket now, and no longer the WSGI server's
+            # the TCP connection is now a WebSocket and no longer belongs to the WSGI server
             WSGI_LOCAL.already_handled = True
             return []
         start_response(answer.status, [*requests.HEADERS, *answer.headers, *self._cors_headers(environ)])
@@ -262,7 +262,7 @@ class Engine(engineio.Server):  # type: ignore[misc]
                 connection.post(requests.read_body(environ, connection.message_bytes))
                 answer = b"ok"
         except Exception:
-            # what was not heard whole must not be followed by more
+            # a POST that was handled in part must not be followed by more
             connection.hang_up(self.reason.TRANSPORT_ERROR)
             raise
         if not answer:
@@ -272,9 +272,9 @@ class Engine(engineio.Server):  # type: ignore[misc]
     def _take_websocket(
         self, environ: dict[str, Any], connection: Connection
     ) -> tuple[WebSocket, Callable[[bytes], None]]:
-        """Take the TCP connection out of the WSGI server's hands: its greenlet ends, and an idle tab needs none.
+        """Take the TCP connection from the WSGI server: its greenlet ends, because an idle tab needs none.
 
-        What comes with the WebSocket sends its first bytes and begins to listen, once `connection` knows of it.
+        The returned function sends the WebSocket's first bytes and starts reading, once `connection` refers to it.
         """
         hub = hubs.get_hub()
         sock, early = _take_socket(environ)
@@ -283,12 +283,12 @@ class Engine(engineio.Server):  # type: ignore[misc]
 
         def begin(first: bytes) -> None:
             websocket.send(first)
-            # from the hub itself: a listener keeps the greenlet alive that it was made in
+            # scheduled on the event loop: a listener keeps alive the greenlet in which it was created
             hub.schedule_call_global(0, websocket.start, early)
 
         return websocket, begin
 
-    # what python-socketio calls
+    # called by python-socketio
 
     def send_packet(self, eio_sid: str, packet: EnginePacket) -> None:
         self._connections.send(eio_sid, [Frame(packet.encode().encode())])
@@ -327,14 +327,14 @@ class Engine(engineio.Server):  # type: ignore[misc]
             except Exception:
                 log.exception("the %s handler failed", event)
                 if event == "connect":
-                    # a TypeError would be taken for a handler without `auth`, which is then asked again without it
+                    # python-socketio takes a TypeError for a handler without `auth`, and would call it again without it
                     raise Refused("internal") from None
                 return None
 
         return trigger_event
 
     def _hear_text(self, eio_sid: str, text: str) -> None:
-        """A message of `socketio.test_client`, which has no connection."""
+        """Handle a message of `socketio.test_client`, which has no connection."""
         try:
             message = b"4" + text.encode()
             if not message.startswith(packets.EVENT):

@@ -1,10 +1,11 @@
-"""One WebSocket over one TCP connection, driven by the hub: no greenlet, no queue, and no bytes kept while it is idle.
+"""One WebSocket over one TCP connection, driven by the event loop: no greenlet, no queue, no buffered bytes while idle.
 
-The common frame (whole, masked, text) is read here, from large blocks, and so are pings and pongs; every other one goes
-through the `websockets` library, which knows the rest of RFC 6455: fragments, limits, the closing handshake. Extensions
-are never agreed on. What the peer does not take is kept up to a bound, and a peer that takes nothing is cut.
+The common frame (unfragmented, masked, text) is parsed here, from large blocks, and so are pings and pongs; all others
+go through the `websockets` library, which implements the rest of RFC 6455: fragments, limits, the closing handshake.
+Extensions are never negotiated. Data that the peer does not take is buffered up to a bound, and a peer that takes
+nothing is disconnected.
 
-Frames are handled as long as the owner gives it a turn; the owner is told how many completed no message.
+Frames are handled while the owner grants a time slice; the owner is told how many of them completed no message.
 """
 
 import logging
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 BLOCK = 64 * 1024
 LINGER_SECONDS = 5.0
-# how much is read and discarded while a closing handshake is under way; a read counts as at least LINGER_READ_BYTES
+# bytes that are read and discarded during a closing handshake; a read counts as at least LINGER_READ_BYTES
 LINGER_BYTES = 1024 * 1024
 LINGER_READ_BYTES = 4096
 # a read of fewer bytes that completes no message counts as a frame
@@ -38,42 +39,42 @@ SHORT_READ_BYTES = 512
 FRAGMENT_BYTES = 1024
 WHOLE_TEXT, PING, PONG = 0x81, 0x89, 0x8A
 
-# what `_next_message` returns for a frame that completes no message
+# `_next_message` returns these for a frame that completes no message
 _NOTHING = b"nothing"
 _FRAGMENT = b"fragment"
 
 
 class Owner(Protocol):
-    """Who listens to a WebSocket. Everything is called on the hub and must not wait."""
+    """The owner of a WebSocket, which receives its messages. All methods run on the event loop and must not wait."""
 
     def turn(self, websocket: "WebSocket") -> float:
-        """For how many seconds it may handle what comes; 0.0: not now, and `go_on()` is called when it may."""
+        """Return the seconds for which it may handle data; 0.0: not now, `go_on()` is called later."""
 
     def used(self, websocket: "WebSocket", seconds: float) -> None:
-        """Handling what came has taken so much time."""
+        """Charge the time that handling data has taken."""
 
     def wait(self, websocket: "WebSocket") -> None:
-        """There is more to handle: call `go_on()` at its next turn."""
+        """Call `go_on()` in the next time slice, because there is more to handle."""
 
     def on_message(self, websocket: "WebSocket", message: bytes) -> bool:
-        """Take one text message; False to be given no more until `go_on()`. Raises Violation."""
+        """Handle one text message; return False to receive no more until `go_on()`. Raises Violation."""
 
     def on_batch(self, websocket: "WebSocket", frames: int, empty: int, size: int) -> float:
-        """Everything that came together has been given: so many frames and bytes.
+        """Note the end of a batch: all frames that arrived together, with their number and bytes.
 
         `empty` of the frames completed no message. Returns for how many seconds to read no more; 0.0 to go on.
         Raises Violation.
         """
 
     def on_gone(self, websocket: "WebSocket", reason: str) -> None:
-        """Nothing comes or goes any more; called once."""
+        """Note that nothing is received or sent any more; called once."""
 
     def on_end(self, websocket: "WebSocket") -> None:
-        """The TCP connection is closed; called once, last."""
+        """Note that the TCP connection is closed; called once, last."""
 
 
 class WebSocket:
-    """Sends at once what it can; hands each message to its owner, in order."""
+    """A server-side WebSocket: sends at once as much as it can, and passes each message to its owner, in order."""
 
     __slots__ = (
         "_closing",
@@ -107,7 +108,7 @@ class WebSocket:
         self._hub = hub
         self._owner = owner
         self._limits = limits
-        # the longest message that is taken, which its owner may change
+        # the longest message that is accepted; the owner may change it
         self.message_bytes: int = limits.message_bytes
         self._inbox = bytearray()
         self._position = 0
@@ -119,13 +120,13 @@ class WebSocket:
         self._outbox = Outbox(sock, hub, self, limits)
         self._reading: Any = None
         self._linger: Any = None
-        # when its turn is over
+        # the end of its time slice
         self._enough = 0.0
         self._handling = self._held = self._closing = self._ended = False
         self.heard = False
 
     def start(self, early: bytes = b"") -> None:
-        """Begin to listen; `early` is what came right behind the opening handshake."""
+        """Start reading; `early` is the data that followed the opening handshake."""
         if not self._closing:
             self._inbox += early
             if self._has_turn():
@@ -134,12 +135,12 @@ class WebSocket:
                     self._handle()
 
     def send(self, *data: Buffer) -> None:
-        """Send whole frames: now as far as the kernel takes them, the rest when it can."""
+        """Send whole frames: at once as much as the kernel takes, the rest when it can."""
         if not self._closing:
             self._outbox.put(*data)
 
     def go_on(self) -> None:
-        """Listen again, after `on_message` answered False or `turn` 0.0."""
+        """Resume reading, after `on_message` returned False or `turn` 0.0."""
         if self._held and not self._closing:
             self._held = False
             if not self._handling and self._has_turn():
@@ -147,7 +148,7 @@ class WebSocket:
                 self._handle()
 
     def close(self, code: int = 1000, reason: str = "server disconnect", explanation: str = "") -> None:
-        """Send a close frame behind what is still to be sent; the peer sees `code` and `explanation`."""
+        """Send a close frame after the queued data; the peer sees `code` and `explanation`."""
         if not self._closing:
             library = self._protocol()
             if library.state is OPEN:
@@ -156,9 +157,9 @@ class WebSocket:
             self._leave(reason)
 
     def cut(self, reason: str) -> None:
-        """End it now; what was not taken is lost."""
+        """Close the connection at once; data that was not taken is lost."""
         if not self._ended:
-            # RST: else the kernel would go on offering what the peer does not take
+            # sends RST: otherwise the kernel would keep offering the data that the peer does not take
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._end(reason)
 
@@ -188,7 +189,7 @@ class WebSocket:
                 self._end("transport close")
 
     def _has_turn(self) -> bool:
-        """Whether it may handle anything now; if not, it does not even read."""
+        """Return True if it may handle data now; otherwise it does not even read."""
         seconds = self._owner.turn(self)
         if seconds:
             self._enough = perf_counter() + seconds
@@ -198,7 +199,7 @@ class WebSocket:
 
     def _handle(self, read: int = 0) -> None:
         self._handling = True
-        # the clock of the thread's processor time would cost as much as a small message (7 % with four in flight)
+        # a clock of the thread's processor time would cost as much as a small message (7 % with four in flight)
         began = perf_counter()
         try:
             while self._handle_batch(read):
@@ -214,7 +215,7 @@ class WebSocket:
             self._owner.used(self, perf_counter() - began)
 
     def _handle_batch(self, read: int) -> bool:
-        """Hand out what has come; True when there is more to do at once. `read` bytes are new."""
+        """Handle the received frames; return True if there is more to do at once. `read` bytes are new."""
         frames = empty = 0
         more = over = False
         while not over and (message := self._next_message()) is not None:
@@ -235,7 +236,8 @@ class WebSocket:
         if self._closing:
             return False
         if pause:
-            # Its next turn would come sooner. And then it takes turns: a crowd whose pauses end together is one round.
+            # The next time slice would come sooner. After the pause it queues for one, so that a crowd whose pauses end
+            # together is one round.
             self._held = True
             self._hub.schedule_call_global(pause, self._owner.wait, self)
         elif over:
@@ -244,7 +246,7 @@ class WebSocket:
         return more and not self._held
 
     def _next_message(self) -> bytes | None:
-        """The message that the next frame completes, `_NOTHING` or `_FRAGMENT`; None if no whole frame is there."""
+        """Return the message that the next frame completes, `_NOTHING` or `_FRAGMENT`; None without a whole frame."""
         inbox, start = self._inbox, self._position
         have = len(inbox) - start
         if have < 2 or self._closing:
@@ -290,7 +292,7 @@ class WebSocket:
         library = self._protocol()
         library.receive_data(data)
         message = _NOTHING
-        # one frame went in, so at most one comes out
+        # one frame went in, so at most one message comes out
         for frame in library.events_received():
             message = self._collect(frame)
         for answer in library.data_to_send():
@@ -329,7 +331,7 @@ class WebSocket:
             self._hub.remove(self._reading)
             self._reading = None
 
-    # what the outbox calls
+    # called by the send buffer
 
     def on_sent(self) -> None:
         if self._closing:
@@ -341,7 +343,7 @@ class WebSocket:
     # ending
 
     def _leave(self, reason: str) -> None:
-        """No more messages; close once the rest is sent and the peer has seen it."""
+        """Stop receiving messages; close once the queued data is sent and the peer has seen it."""
         if self._closing:
             return
         self._closing = True
@@ -351,7 +353,7 @@ class WebSocket:
         self._owner.on_gone(self, reason)
         if not self._ended:
             self._linger = self._hub.schedule_call_global(LINGER_SECONDS, self._end, reason)
-            # closed with unread bytes, the kernel would send RST and take our close frame back
+            # a socket closed with unread bytes makes the kernel send RST and discard our close frame
             self._read_on()
             if self._outbox.empty:
                 self._shut()
@@ -375,10 +377,10 @@ class WebSocket:
         self._owner.on_end(self)
 
     def _on_obsolete(self, *_: object) -> None:
-        # the hub saw our file number opened anew: somebody closed it under us
+        # the event loop saw our file descriptor reused: somebody closed it under us
         self._end("transport error")
 
 
-# what peers do wrong is not ours to warn about
+# errors of peers are no reason for a warning
 _quiet = logging.getLogger(f"{__name__}.protocol")
 _quiet.setLevel(logging.CRITICAL)
