@@ -2,8 +2,8 @@
 
 Invariants:
 1. Users are served by their consumption, in milliseconds of the threads' processor time (fair_queue.py).
-2. Expensive work never occupies all threads: one is kept for cheap work. The pool learns the cost of each user's kinds
-   of work from their last costs.
+2. Expensive work never occupies all of several threads: one is kept for cheap work. The pool learns the cost of each
+   user's kinds of work from their last costs.
 3. Work whose owner has gone, or whose credential has ended, is dropped while it waits.
 
 `submit` may be called from any thread; futures resolve on the event loop's thread. Where the runtime has no threads,

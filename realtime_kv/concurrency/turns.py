@@ -7,7 +7,8 @@ Invariants:
 1. A client that has used up its share of a round is served again once its shares make up for its use. A client with
    some of its share left may take a whole one: work that arrives together is seldom split, which would cost more than
    it helps.
-2. However many clients there are, a round takes little longer than `round_seconds`: clients that come later in it wait.
+2. However many clients there are, a round takes little longer than `round_seconds`, or than `MIN_SHARE_SECONDS` for
+   each waiting client: clients that come later in it wait.
 3. No client waits in a round that no other client takes part in: rounds follow each other immediately while clients
    wait.
 4. Work that waits for the same client keeps its order.
@@ -20,7 +21,7 @@ from collections.abc import Callable, Hashable
 
 from realtime_kv.core.runtime import Future, Runtime
 
-# maximum share of one client: a hundred small requests; a part of the maximum round when many clients wait
+# maximum share of one client: some forty small requests; a part of the maximum round when many clients wait
 SHARE_SECONDS = 0.004
 ROUND_SECONDS = 0.016
 # the time of one small request

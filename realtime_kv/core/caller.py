@@ -42,7 +42,7 @@ class Caller:
         return cls(user_id, "", False, 0, HOUSE, "", label, via, kind="house")
 
     def as_via(self, via: str) -> "Caller":
-        """Return the same caller on another transport: `socket` or `http`."""
+        """Return the same caller on another transport: `socket`, `http` or `import`."""
         return dataclasses.replace(self, via=via)
 
     @cached_property

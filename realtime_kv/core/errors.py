@@ -188,7 +188,7 @@ class RateLimited(Refusal):
 
 
 class QuotaExceeded(Refusal):
-    """The user's keys or bytes are used up."""
+    """A limit of the user is used up: keys, bytes, trash, receipts, or the share of a disk that is nearly full."""
 
     code, status, title = "quota_exceeded", 507, "Quota exceeded"
 

@@ -39,8 +39,8 @@ def exactly_once(_history: History, evidence: Evidence) -> Iterator[str]:
         said = {repr(sorted({**answer, "replayed": None}.items())) for answer in answers}
         if len(said) > 1:
             yield f"{op_id} was answered differently: {sorted(said)}"
-        if sum(not answer.get("replayed") for answer in answers) > 1:
-            yield f"{op_id} was carried out {len(answers)} times"
+        if (times := sum(not answer.get("replayed") for answer in answers)) > 1:
+            yield f"{op_id} was carried out {times} times"
     for op_id, operations in accepted.items():
         if len(operations) > 1:
             yield f"{op_id} was taken for {len(operations)} different writes"

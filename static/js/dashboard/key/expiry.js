@@ -5,7 +5,7 @@ const LONGEST = 100 * 365 * 86_400
 
 export const units = Object.keys(UNITS)
 
-/** Return "in 3 d", "in 2 h 05 min", "in 4 min 12 s", "in 9 s" or "now": exact when the expiry is soon. */
+/** Return "in 3 d", "in 2 h 5 min", "in 4 min 12 s", "in 9 s" or "now": exact when the expiry is soon. */
 export function remaining(at, now) {
   const seconds = Math.ceil((Date.parse(at) - now) / 1_000)
   if (seconds <= 0) return "now"

@@ -43,7 +43,7 @@ export class Announcer {
     if (!waiting) this.#polite.say(() => this.#digest())
   }
 
-  /** Return "app/banner was changed by Firefox on Linux.", or "3 keys changed, the latest app/banner." */
+  /** Return "app/banner was changed: Firefox on Linux.", or "3 keys changed, the latest app/banner." */
   #digest() {
     const { size } = this.#news
     const { key, entry, origin } = [...this.#news.values()].at(-1)
