@@ -28,8 +28,9 @@ _LONG_NUMBER = b"0" * 16
 # bytes that can be spelt in several ways or left out: all but brackets, commas, colons and quotation marks
 _SPELLING = bytes(set(range(256)) - set(b'[]{},:"'))
 _FLOAT = b"0."
-# Compact JSON without a match has no float that is an integer, and so none beyond ±(2^53−1): nothing to fold.
-_INTEGRAL = re.compile(rb"\.0(?![0-9])|[0-9]e[^-]")
+# Compact JSON that matches neither has no float that is an integer, and so none beyond ±(2^53−1): nothing to fold.
+_POINT_ZERO = re.compile(rb"\.0(?![0-9])")
+_LARGE_EXPONENT = re.compile(rb"e(?<=[0-9]e)[^-]")
 # a double of 0, which a number too small for a double becomes
 _ZERO = re.compile(rb"(?<![0-9.])0\.0(?![0-9])")
 # only a number with an exponent like this, or with so many zeros, can be too small for a double
@@ -106,10 +107,16 @@ def check_value(raw: bytes, limit: int = VALUE_BYTES) -> Value:
     if may_be_float and b"0.0" in text and _ZERO.search(text) and (_SMALL_EXPONENT.search(raw) or _MANY_ZEROS in raw):
         _check_underflow(raw)
     # the same for every spelling: sorted names, no white space, 1.0 as 1
-    may_fold = may_be_float and (b".0" in text or b"e" in text) and _INTEGRAL.search(text)
-    folded = _fold_numbers(value) if may_fold else value
+    folded = _fold_numbers(value) if may_be_float and _may_be_integral(text) else value
     canonical = _encode_sorted(folded) if may_be_float or b"[" in outline else text
     return Value(text.decode(), canonical)
+
+
+def _may_be_integral(text: bytes) -> bool:
+    """Return False if no number with a point or exponent in this compact JSON is an integer."""
+    if b".0" in text and _POINT_ZERO.search(text):
+        return True
+    return b"e" in text and _LARGE_EXPONENT.search(text) is not None
 
 
 def _walk(value: Any) -> None:

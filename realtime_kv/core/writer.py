@@ -116,6 +116,7 @@ class _Flush:
 
 
 _Job = Writable | AccountJob | _Maintenance | _Flush
+_NO_WRITES = frozenset({type(None), AccountJob, _Maintenance, _Flush})
 
 
 class Writer:
@@ -305,7 +306,10 @@ class Writer:
                 return
 
     def _sort(self, job: _Job | None) -> None:
-        if job is None:
+        # nearly all are writes
+        if job.__class__ not in _NO_WRITES:
+            self._waiting.add(job)  # type: ignore[arg-type]
+        elif job is None:
             self._stopping = True
         elif isinstance(job, AccountJob):
             dropped = self._account_work.add(job)
@@ -315,8 +319,6 @@ class Writer:
             self._maintenance.append(job)
         elif isinstance(job, _Flush):
             self._flushes.append(job)
-        else:
-            self._waiting.add(job)
 
     def _run_group(self, group: list[Writable]) -> None:
         try:

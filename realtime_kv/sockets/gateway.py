@@ -312,7 +312,7 @@ class Gateway:
         body: Sequence[bytes | memoryview]
         try:
             answer = future.result()
-            body = verbs.encode_in_pieces(answer)
+            body = verbs.encode_in_pieces(answer) if type(answer) in verbs.PAGES else (verbs.encode(answer),)
         except Refusal as refusal:
             body = (self._refused(tab, refusal),)
         except Exception:
