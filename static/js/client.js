@@ -417,7 +417,7 @@ export class Client extends Verbs {
     if (write.quarantined) return this.#outbox.hold(write)
     const { verb, payload, keys, prefixes, epoch, at } = write
     const settled = this.#write(verb, payload, keys, prefixes, epoch, at)
-    settled.catch(() => {}) // the listeners of `adopted` handle a rejection
+    settled.catch(() => {}) // the listeners of adopted handle a rejection
     this.#emit("adopted", { write, settled })
   }
 
@@ -435,7 +435,7 @@ export class Client extends Verbs {
       }
       this.addEventListener("state", settle)
     })
-    ready.catch(() => {}) // a caller that awaits `ready` gets the rejection; one that listens to `state` need not
+    ready.catch(() => {}) // a caller that awaits ready gets the rejection; one that listens to state need not
     return ready
   }
 

@@ -42,8 +42,8 @@ export class Connection {
   #crowded
 
   state = "catching up"
-  tabs = null // of this user, from `presence`; null while unknown
-  reason = null // for `signed out`
+  tabs = null // of this user, from presence; null while unknown
+  reason = null // for signed out
   healed = 0 // number of differences that a bookmark or a sync showed
   proved = null // last proof of equality with the server: {at (this machine's milliseconds), revision, keys}
 

@@ -15,7 +15,7 @@ export class Kept {
   #store
   #parts
   #tab
-  #saved = { epoch: null, revision: null, differences: 0 } // the stored position, which `#changes` follow
+  #saved = { epoch: null, revision: null, differences: 0 } // the stored position, which #changes follow
   #changes = new Map() // key → entry, or undefined once deleted: since the stored position
   #at = Date.now() // when the replica was last known to be complete
   #saving = false

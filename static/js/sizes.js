@@ -3,8 +3,8 @@
 /** Default limits until the server has told its own: a message in bytes, a batch in ops. */
 export const DEFAULT_LIMITS = { message: 1_048_576, batch: 128 }
 
-const ENVELOPE = 96 // bytes around a payload: packet types, acknowledgement id, verb, and `op_id` if not chosen yet
-const SPELLING = 8 // bytes around an op, and the extra length of its options' wire names
+const ENVELOPE = 96 // bytes around a payload: packet types, acknowledgement id, verb, and op_id if not chosen yet
+const SPELLING = 8 // bytes around an op, and the extra length of the wire names of its options
 
 /** Return the size of a request in bytes; an upper bound if that is at most `enough`. */
 export function messageBytes(verb, payload, enough = 0) {

@@ -23,7 +23,7 @@ const NEEDS_SERVER = "/needs-server"
 const KEPT_PAGE_AFTER = 1_500 // milliseconds without an answer until the cached page is shown
 const NO_ANSWER_AFTER = 2_500 // the same for pages that are not cached
 const SILENT_FOR = 5_000 // for this time after a request without an answer, no page waits for the server
-const PATIENT_FOR = 10_000 // for this time after a page's message "patient", the limit for pages is PATIENCE
+const PATIENT_FOR = 10_000 // for this time after the message patient of a page, the limit for pages is PATIENCE
 const PATIENCE = 60_000
 const FILE_WITHIN = 30_000
 const INSTALL_WITHIN = 60_000
@@ -64,7 +64,7 @@ addEventListener("fetch", (event) => {
 
 function answer(event, promise) {
   event.respondWith(promise)
-  work(event, event.handled ?? promise) // older browsers do not have `handled`
+  work(event, event.handled ?? promise) // older browsers do not have handled
 }
 
 /** Keep the worker alive until `promise` is settled. */

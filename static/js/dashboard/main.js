@@ -63,7 +63,7 @@ const pill = new Pill(at("conn"), at("status"), desk)
 const update = new Update(at("update"), desk, () => leaving?.letGo())
 
 let drawnToasts = null
-let wanted = null // the pending focus move {where, key, from}; it waits for its target while the focus is at `from`
+let wanted = null // the pending focus move {where, key, from}; it waits for its target while the focus is at from
 let toShow = null // key of the row to scroll into view, once there are rows
 let place = history.state // the list position to restore once there are rows
 let keeping = 0 // timer until the history entry is updated

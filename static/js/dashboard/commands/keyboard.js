@@ -7,7 +7,7 @@ import { setting } from "../../settings.js"
 export const APPLE = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "")
 
 const HOLD_FOR = 5_000 // milliseconds, after which the field is no longer expected
-const SECOND_WITHIN = 1_500 // milliseconds from `g` to the key that follows it
+const SECOND_WITHIN = 1_500 // milliseconds from g to the key that follows it
 
 /** Run the command for the pressed keys, anywhere on the page. */
 export function listen(commands, desk) {

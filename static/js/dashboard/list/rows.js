@@ -11,12 +11,12 @@ const MAKING = 20 // milliseconds for the texts of values, after which the rows 
 
 export class Rows {
   #all = []
-  #texts = null // see `equip`
+  #texts = null // see equip
   #inOrder = (keys) => keys
   #held // key → entry
   #isOpen
   #view = { prefix: "", q: "", sort: "key", tree: false, only: null }
-  #keys = this.#all // the matching keys, including those hidden in a folder; the same array as `#all` where possible
+  #keys = this.#all // the matching keys, including those hidden in a folder; the same array as #all where possible
   #tree = null
   #stale = false
   #rested = 0 // when the rows may be rebuilt again

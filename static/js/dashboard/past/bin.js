@@ -10,7 +10,7 @@ const AT_MOST_EVERY = 1_000 // milliseconds
 
 export class Bin {
   entries = []
-  next = null // the `after` of the next page; null at the end
+  next = null // the after of the next page; null at the end
   loaded = false
   asking = false
   refusal = null

@@ -13,7 +13,7 @@ const RESTORED = "The server was restored from a backup: nothing was undone."
 export class Undoing {
   #desk
   #made = new Steps()
-  #dataSet = null // the data set of the steps in `#made`
+  #dataSet = null // the data set of the steps in #made
   #turn = Promise.resolve() // serializes undo and redo in the order of the requests
 
   constructor(desk) {
