@@ -105,13 +105,13 @@ OURS = [name for name in MODULES if name.startswith(f"{PACKAGE}.")]
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_every_import_leads_down(name):
+def test_imports_point_only_to_lower_layers(name):
     for other in _imports(name) & set(OURS):
         assert _room(other) == _room(name) or FLOOR[_room(name)] < FLOOR[_room(other)], f"{name} imports {other}"
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_room_knows_only_the_libraries_that_are_its_business(name):
+def test_each_folder_imports_only_its_permitted_libraries(name):
     third_party = {module.split(".")[0] for module in _imports(name)} - set(sys.stdlib_module_names)
     third_party -= {PACKAGE, "bench"}
     assert third_party <= THIRD_PARTY.get(_room(name), third_party)
@@ -121,14 +121,14 @@ def test_a_room_knows_only_the_libraries_that_are_its_business(name):
         assert name in ENGINEIO
 
 
-def test_no_two_modules_import_each_other_not_even_late_or_in_a_round():
+def test_import_graph_has_no_cycles_including_late_imports():
     left = {name: _imports(name) & set(MODULES) - {name} for name in MODULES}
     while leaves := [name for name, others in left.items() if not others]:
         left = {name: others.difference(leaves) for name, others in left.items() if others}
     assert left == {}
 
 
-def test_imports_stand_at_the_top_but_for_the_ones_that_are_listed():
+def test_late_imports_are_exactly_the_listed_ones():
     late = {
         (name, module)
         for name, tree in MODULES.items()
@@ -140,7 +140,7 @@ def test_imports_stand_at_the_top_but_for_the_ones_that_are_listed():
     assert late == LATE
 
 
-def test_the_package_itself_imports_nothing():
+def test_init_modules_of_package_and_core_import_nothing():
     # a parent package is imported before its children: an app factory here would pull Flask into the core
     assert _imports(PACKAGE) == set()
     assert _imports(f"{PACKAGE}.core") == set()

@@ -1,5 +1,5 @@
 from tests.backups import campaign
 
 
-def test_backups_under_load_restore_a_true_prefix_and_tabs_that_were_further_ahead_begin_anew(tmp_path):
+def test_backups_under_load_restore_a_prefix_and_tabs_that_were_ahead_resync(tmp_path):
     assert campaign(tmp_path, 3) > 0

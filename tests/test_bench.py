@@ -31,7 +31,7 @@ def receive(tab, server, data):
     tab.ready(selectors.EVENT_READ)
 
 
-def test_bars_are_as_long_as_their_figures_and_say_them_in_words():
+def test_bar_lengths_match_the_values_and_the_description_lists_them():
     svg = plot.bars(
         "Keys & values", "Words.", ["ours", "peer"], [plot.Group("a", [50.0, 100.0]), plot.Group("b", [25.0, None])]
     )
@@ -42,33 +42,33 @@ def test_bars_are_as_long_as_their_figures_and_say_them_in_words():
     assert page.find(f"{SVG}desc").text == "Words. a: ours 50, peer 100; b: ours 25."
 
 
-def test_lines_rise_with_their_figures_and_leave_out_what_is_not_there():
+def test_line_plot_rises_with_its_values_and_skips_missing_ones():
     page = ElementTree.fromstring(plot.lines("Title", "Words.", ["1", "2", "3"], {"ours": [1.0, float("nan"), 4.0]}))
     dots = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in page.iter(f"{SVG}circle")]
     assert len(dots) == 2
     assert dots[0][0] < dots[1][0] and dots[0][1] > dots[1][1]
 
 
-def test_the_figures_of_one_part_replace_the_old_ones_and_leave_the_others_alone():
+def test_new_figures_replace_their_section_and_leave_the_others_unchanged():
     page = "a\n<!-- load -->\nold\n<!-- end of load -->\nb\n<!-- idle -->\nkept\n<!-- end of idle -->\n"
     new = document.replaced(page, "load", [r"1 \1 2"])
     assert "old" not in new and "kept" in new and r"1 \1 2" in new
     assert document.replaced(new, "load", [r"1 \1 2"]) == new
 
 
-def test_a_part_without_a_place_on_the_page_is_an_error():
+def test_section_missing_from_the_page_is_an_error():
     with pytest.raises(ValueError, match="storm"):
         document.replaced("nothing", "storm", [])
 
 
-def test_a_mark_that_two_reads_cut_in_two_is_counted_once(counting_tab):
+def test_marker_split_across_two_reads_is_counted_once(counting_tab):
     tab, server = counting_tab
     for data in (b'{"sent":1,"se', b'nt":2}{"sent', b'":3}"sent":', b"4"):
         receive(tab, server, data)
     assert tab.counted == 4
 
 
-def test_a_tab_that_only_counts_still_answers_pings_even_in_two_pieces(counting_tab):
+def test_counting_tab_answers_pings_even_split_across_two_reads(counting_tab):
     tab, server = counting_tab
     receive(tab, server, b"\x81\x01")
     receive(tab, server, b"2")
@@ -77,7 +77,7 @@ def test_a_tab_that_only_counts_still_answers_pings_even_in_two_pieces(counting_
     assert len(head) == 7
 
 
-def test_every_plot_of_the_page_is_there():
+def test_every_plot_referenced_by_the_benchmarks_page_exists():
     root = document.Path(document.__file__).parent.parent / "docs"
     named = re.findall(r"!\[[^]]+\]\(([^)]+)\)", (root / "benchmarks.md").read_text())
     assert named and all((root / name).is_file() for name in named)

@@ -50,7 +50,7 @@ def bob(server):
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_file_far_over_the_limit_of_other_bodies_comes_in_and_goes_out(bob, chunked):
+def test_file_over_the_normal_body_limit_can_be_imported_and_exported(bob, chunked):
     values = large(12)
     body = json.dumps(values).encode()
     pieces = (body[at : at + 100_000] for at in range(0, len(body), 100_000))
@@ -64,7 +64,7 @@ def test_a_file_far_over_the_limit_of_other_bodies_comes_in_and_goes_out(bob, ch
     assert (again["unchanged"], again["revisions"]) == (len(values), [])
 
 
-def test_every_tab_sees_an_import_in_order_and_whole(bob):
+def test_tab_receives_every_write_of_an_import_in_order(bob):
     tab = bob.open_tab()
     tab.call("sync")
     done = bring(bob, json.dumps({f"k{n:04}": n for n in range(2_500)})).json()
@@ -79,7 +79,7 @@ def test_every_tab_sees_an_import_in_order_and_whole(bob):
     assert seen == {f"k{n:04}": n for n in range(2_500)}
 
 
-def test_a_large_import_and_export_keep_nobody_waiting(server, bob):
+def test_large_import_and_export_do_not_block_other_users(server, bob):
     other = server.sign_up(fresh_name("eve"))
     over, pauses = threading.Event(), []
 
@@ -101,7 +101,7 @@ def test_a_large_import_and_export_keep_nobody_waiting(server, bob):
     assert len(pauses) > 10 and max(pauses) < 5
 
 
-def test_an_upload_that_breaks_off_writes_nothing_and_is_forgotten(server, bob):
+def test_aborted_upload_writes_nothing_and_does_not_block_the_next_import(server, bob):
     body = json.dumps(large(3)).encode()
     for headers, sent in (
         (f"Content-Length: {len(body)}", body[:-10]),
@@ -121,7 +121,7 @@ def test_an_upload_that_breaks_off_writes_nothing_and_is_forgotten(server, bob):
     assert bring(bob, b'{"a":1}').status_code == 200
 
 
-def test_a_body_is_not_taken_from_somebody_unknown_nor_one_too_large(server, bob):
+def test_import_refuses_unauthenticated_clients_and_oversized_bodies(server, bob):
     body = iter([b"{" + b" " * 20 * MIB])
     refused = requests.post(f"{server.url}/api/v1/import", data=body, timeout=DEADLINE)
     assert refused.status_code == 401
@@ -135,7 +135,7 @@ def test_a_body_is_not_taken_from_somebody_unknown_nor_one_too_large(server, bob
     raw.close()
 
 
-def test_whoever_leaves_while_a_file_is_written_has_it_written_nevertheless(server, bob):
+def test_import_completes_after_its_client_disconnects(server, bob):
     tab = bob.open_tab()
     tab.call("sync")
     body = json.dumps({f"k{n:05}": n for n in range(20_000)}).encode()
@@ -151,7 +151,7 @@ def test_whoever_leaves_while_a_file_is_written_has_it_written_nevertheless(serv
     assert bob.http("get", key="k19999").json()["entry"]["value"] == 19_999
 
 
-def test_a_download_that_is_broken_off_leaves_nothing_behind(server, bob):
+def test_aborted_download_releases_its_slot_and_temporary_file(server, bob):
     bring(bob, json.dumps(large(5)))
     for _ in range(5):
         raw = socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE)
@@ -188,7 +188,7 @@ def test_an_import_takes_little_memory(tmp_path):
         server.close()
 
 
-def test_a_server_that_is_killed_meanwhile_has_whole_parts_and_the_same_file_brings_the_rest(tmp_path):
+def test_interrupted_import_leaves_whole_batches_and_a_rerun_adds_the_rest(tmp_path):
     server = Server(tmp_path / "data").start()
     try:
         account = server.sign_up(fresh_name())

@@ -51,7 +51,7 @@ def own(tmp_path):
     server.close()
 
 
-def test_what_the_command_line_changes_reaches_the_tabs_of_the_running_server_at_once(own):
+def test_command_line_changes_reach_the_running_server_and_its_tabs_at_once(own):
     alice = own.sign_up("Alice")
     tab = alice.open_tab()
     made = answer(own.data_dir, "create-admin", "alice")
@@ -66,7 +66,7 @@ def test_what_the_command_line_changes_reaches_the_tabs_of_the_running_server_at
     alice.close()
 
 
-def test_a_superuser_is_made_before_there_is_a_server_and_can_sign_in_afterwards(tmp_path):
+def test_superuser_created_before_the_first_start_can_sign_in(tmp_path):
     folder = tmp_path / "data"
     made = answer(folder, "create-admin", "Alice", "--password-stdin", typed=f"{PASSWORD}\n")
     assert made == {"name": "Alice", "created": True}
@@ -83,7 +83,7 @@ def test_a_superuser_is_made_before_there_is_a_server_and_can_sign_in_afterwards
         server.close()
 
 
-def test_what_is_not_done_says_what_to_do_and_how_it_ended(tmp_path, own):
+def test_failed_commands_say_what_to_do_and_return_an_exit_code(tmp_path, own):
     for folder in (own.data_dir, tmp_path / "another"):
         for arguments, code, words in (
             (("create-admin", "Nobody", "--password-stdin"), 1, "password"),
@@ -102,7 +102,7 @@ def test_what_is_not_done_says_what_to_do_and_how_it_ended(tmp_path, own):
     assert "--data-dir" in empty.stderr
 
 
-def test_the_first_start_prints_an_address_that_makes_a_superuser_and_later_ones_do_not(tmp_path):
+def test_setup_link_is_printed_at_each_start_until_a_superuser_exists(tmp_path):
     server = Server(tmp_path / "data").start()
     first = _setup(server)
     assert first.startswith(f"{server.url}/setup/")
@@ -130,7 +130,7 @@ def _setup(server: Server) -> str | None:
     return None
 
 
-def test_a_purge_by_command_leaves_no_byte_while_the_server_runs(tmp_path):
+def test_purge_command_leaves_no_deleted_byte_on_disk_while_the_server_runs(tmp_path):
     server = Server(tmp_path / "data").start()
     alice = server.sign_up("Alice")
     gone = [secret() for _ in range(1000)]
@@ -161,7 +161,7 @@ def test_a_purge_by_command_leaves_no_byte_while_the_server_runs(tmp_path):
 
 
 @pytest.mark.parametrize("alive", [True, False], ids=["running", "stopped"])
-def test_a_restore_resets_the_tabs_that_were_further_ahead(own, tmp_path, alive):
+def test_restore_resets_tabs_that_were_ahead_of_the_backup(own, tmp_path, alive):
     alice = own.sign_up("Alice")
     tab = alice.open_tab()
     tab.call("set", key="a", value="before")
@@ -185,7 +185,7 @@ def test_a_restore_resets_the_tabs_that_were_further_ahead(own, tmp_path, alive)
     alice.close()
 
 
-def test_a_restore_ends_every_stream_which_comes_back_to_everything_anew(own, tmp_path):
+def test_restore_ends_every_stream_and_resets_it_on_reconnect(own, tmp_path):
     alice = own.sign_up("Alice")
     alice.http("set", key="a", value="before")
     answer(own.data_dir, "backup", str(tmp_path / "copy.db"))
@@ -219,7 +219,7 @@ def test_a_restore_replaces_a_database_that_cannot_be_opened(own, tmp_path):
     assert alice.http("get", key="a").status_code == 401
 
 
-def test_a_folder_deeper_than_a_socket_address_is_long_and_a_socket_left_behind(tmp_path):
+def test_control_socket_works_with_a_long_path_and_a_stale_socket_file(tmp_path):
     server = Server(tmp_path / ("deep" * 20) / ("er" * 40) / "data").start()
     try:
         assert answer(server.data_dir, "users") == {"users": []}
@@ -234,7 +234,7 @@ def test_a_folder_deeper_than_a_socket_address_is_long_and_a_socket_left_behind(
         server.close()
 
 
-def test_whatever_is_sent_to_the_control_socket_is_answered_and_the_server_goes_on(own):
+def test_malformed_control_requests_get_an_error_and_the_server_keeps_running(own):
     lines = [
         b"\n",
         b"{}\n",
@@ -267,7 +267,7 @@ def test_whatever_is_sent_to_the_control_socket_is_answered_and_the_server_goes_
 
 
 @pytest.mark.parametrize("alive", [True, False], ids=["running", "stopped"])
-def test_an_invitation_is_made_by_command(tmp_path, alive):
+def test_invite_command_creates_a_usable_invitation(tmp_path, alive):
     server = Server(tmp_path / "data", RKV_SIGNUPS="invite").start()
     try:
         if not alive:

@@ -18,7 +18,7 @@ def problems(**environ):
     return str(refused.value).splitlines()
 
 
-def test_without_variables_everything_has_its_default():
+def test_defaults_apply_without_environment_variables():
     assert Config.from_environ({}) == Config()
     assert (Config().host, Config().port, Config().data_dir) == ("127.0.0.1", 5000, Path("data"))
 
@@ -40,7 +40,7 @@ def test_variables_become_settings():
     assert config.rate_limits is False
 
 
-def test_what_is_given_goes_before_the_environment():
+def test_arguments_override_the_environment():
     assert Config.from_environ({"RKV_PORT": "8080", "RKV_HOST": "::1"}, port=0, host=None).port == 0
     assert Config.from_environ({"RKV_PORT": "no"}, port="9").port == 9
 
@@ -49,7 +49,7 @@ def test_an_empty_variable_counts_as_unset():
     assert Config.from_environ({"RKV_PORT": "", "RKV_PUBLIC_URL": ""}) == Config()
 
 
-def test_every_bad_setting_is_named_at_once():
+def test_one_error_names_every_bad_setting():
     lines = problems(PORT="http", QUOTA_KEYS="0", PUBLIC_URL="kv.example.org", RATE_LIMITS="maybe", VALUE_BYTES="1e3")
     assert [line.split(":")[0] for line in lines] == [
         "RKV_PORT",
@@ -62,7 +62,7 @@ def test_every_bad_setting_is_named_at_once():
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "5000.0", " ", "٣", "0x50"])
-def test_a_port_is_a_port(port):
+def test_invalid_ports_are_refused(port):
     assert len(problems(PORT=port)) == 1
 
 
@@ -75,18 +75,18 @@ def test_an_origin_is_scheme_host_and_port_only(url):
     assert problems(PUBLIC_URL=url) and problems(ORIGINS=f"https://fine.example {url}")
 
 
-def test_several_processes_and_other_databases_are_refused_until_they_work():
+def test_multiple_workers_and_other_databases_are_refused():
     assert problems(WORKERS="2", DATABASE_URL="postgresql://u:topsecret@db/kv")
     assert not any("topsecret" in line for line in problems(DATABASE_URL="postgresql://u:topsecret@db/kv"))
 
 
-def test_a_setting_may_stand_in_a_file(tmp_path):
+def test_setting_can_be_read_from_a_file(tmp_path):
     file = tmp_path / "key"
     file.write_text(KEY + "\n")
     assert Config.from_environ({"RKV_SECRET_KEY_FILE": str(file)}).secret_key == KEY
 
 
-def test_a_file_that_cannot_be_read_is_a_bad_setting_like_any_other(tmp_path):
+def test_unusable_setting_file_is_reported_as_a_bad_setting(tmp_path):
     (tmp_path / "empty").touch()
     lines = problems(
         PORT_FILE=str(tmp_path / "none"),
@@ -97,13 +97,13 @@ def test_a_file_that_cannot_be_read_is_a_bad_setting_like_any_other(tmp_path):
     assert len(lines) == 3 and all("_FILE" in line for line in lines)
 
 
-def test_secrets_are_not_shown():
+def test_secrets_appear_in_neither_repr_nor_errors():
     config = Config.from_environ({"RKV_SECRET_KEY": KEY, "RKV_DATABASE_URL": "sqlite:////tmp/somewhere.db"})
     assert KEY not in repr(config) and "somewhere" not in repr(config)
     assert "tooshort" not in problems(SECRET_KEY="tooshort")[0]
 
 
-def test_the_address_to_open_is_the_one_that_is_listened_on():
+def test_url_is_derived_from_host_and_port():
     assert Config(port=5001).url == "http://127.0.0.1:5001"
     assert Config(port=80).url == "http://127.0.0.1"
     assert Config(host="192.0.2.1", port=9).url == "http://192.0.2.1:9"
@@ -111,14 +111,14 @@ def test_the_address_to_open_is_the_one_that_is_listened_on():
     assert Config(host="::1", port=9).url == "http://[::1]:9"
 
 
-def test_with_a_public_url_that_is_the_address_and_cookies_are_secure_under_tls():
+def test_public_url_replaces_the_url_and_https_makes_cookies_secure():
     config = Config.from_environ({"RKV_PUBLIC_URL": "https://KV.example.org:443/"})
     assert config.url == "https://kv.example.org"
     assert config.secure and not Config().secure
     assert Config(public_url="https://kv.example.org/") == config
 
 
-def test_this_machine_s_names_count_only_once_others_can_connect(monkeypatch):
+def test_machine_names_are_own_hosts_only_if_other_machines_can_connect(monkeypatch):
     monkeypatch.setattr(socket, "gethostname", lambda: "Laptop.example")
     assert Config().own_hosts == Config(host="127.0.0.2").own_hosts == {"127.0.0.1", "localhost", "::1"}
     assert Config(host="0.0.0.0").own_hosts >= {"laptop.example", "laptop.local"}
@@ -127,7 +127,7 @@ def test_this_machine_s_names_count_only_once_others_can_connect(monkeypatch):
     assert Config(host="KV.lan").own_hosts == {"127.0.0.1", "localhost", "::1", "kv.lan"}
 
 
-def test_names_are_read_in_the_form_in_which_browsers_send_them():
+def test_hosts_and_origins_are_normalized_as_browsers_send_them():
     config = Config.from_environ(
         {
             "RKV_PUBLIC_URL": "http://Bücher.example.:80",
@@ -148,30 +148,30 @@ def test_names_are_read_in_the_form_in_which_browsers_send_them():
 
 
 @pytest.mark.parametrize("url", ["capacitor://localhost", "chrome-extension://abc", "tauri://localhost"])
-def test_an_app_has_an_origin_but_is_no_address_of_a_server(url):
+def test_app_schemes_are_valid_origins_but_not_public_urls(url):
     assert Config.from_environ({"RKV_ORIGINS": url}).origins == (url,)
     assert problems(PUBLIC_URL=url)
 
 
-def test_what_can_never_be_allowed_says_why():
+def test_origins_and_hosts_that_cannot_be_allowed_are_refused_with_a_reason():
     assert "sandboxed frame" in problems(ORIGINS="https://a.example null")[0]
     assert "no wildcard" in problems(ORIGINS="*")[0]
     assert "without a port" in problems(HOSTS="kv.example:8080")[0]
 
 
-def test_the_database_is_in_the_data_folder_wherever_the_process_goes(tmp_path, monkeypatch):
+def test_database_path_is_absolute_and_defaults_to_the_data_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert Config().database_path == tmp_path / "data" / "realtime_kv.db"
     assert Config(database_url="sqlite:////elsewhere.db").database_path == Path("/elsewhere.db")
 
 
-def test_a_variable_that_is_no_setting_is_named_with_the_one_that_was_meant():
+def test_unknown_variable_is_reported_with_the_closest_setting():
     assert unknown_settings({"RKV_PORTS": "1", "RKV_PORT_FILE": "f", "PATH": "/bin"}) == [
         "RKV_PORTS is not a setting; did you mean RKV_PORT?"
     ]
 
 
-def test_the_secret_key_is_made_once_for_its_owner_only(tmp_path):
+def test_secret_key_is_created_once_and_readable_only_by_its_owner(tmp_path):
     config = Config(data_dir=tmp_path / "data")
     key = secret_key(config)
     assert len(key) >= 32 and secret_key(config) == key
@@ -181,7 +181,7 @@ def test_the_secret_key_is_made_once_for_its_owner_only(tmp_path):
     assert secret_key(Config(data_dir=tmp_path / "data", secret_key=KEY)) == KEY
 
 
-def test_several_that_make_the_secret_key_at_once_get_the_same(tmp_path):
+def test_concurrent_creation_of_the_secret_key_yields_one_key(tmp_path):
     config, keys = Config(data_dir=tmp_path), []
     threads = [threading.Thread(target=lambda: keys.append(secret_key(config))) for _ in range(8)]
     for thread in threads:
@@ -191,7 +191,7 @@ def test_several_that_make_the_secret_key_at_once_get_the_same(tmp_path):
     assert len(keys) == 8 and len(set(keys)) == 1
 
 
-def test_a_damaged_secret_key_is_not_used(tmp_path):
+def test_damaged_secret_key_is_refused(tmp_path):
     (tmp_path / "secret_key").write_text("")
     with pytest.raises(ConfigError, match="secret_key"):
         secret_key(Config(data_dir=tmp_path))
@@ -210,5 +210,5 @@ def test_a_damaged_secret_key_is_not_used(tmp_path):
         ({"host": "10.0.0.7", "rate_limits": False}, ["RKV_HOST", "RKV_RATE_LIMITS"]),
     ],
 )
-def test_what_works_and_is_not_safe_for_others_is_said_at_start(settings, said):
+def test_unsafe_network_settings_cause_a_warning_at_start(settings, said):
     assert [sentence.split()[0] for sentence in cautions(Config(**settings))] == said

@@ -65,7 +65,7 @@ def damage_table(file: Path, table: str) -> None:
         opened.write(os.urandom(PAGE))
 
 
-def test_a_damaged_page_that_a_reader_finds_stops_the_server_and_its_restore_helps(filled):
+def test_corrupt_page_found_by_a_reader_stops_the_server_and_can_be_restored(filled):
     server, alice = filled
     damage_table(database(server), "entries")
     with pytest.raises(OSError):
@@ -84,7 +84,7 @@ def test_a_damaged_page_that_a_reader_finds_stops_the_server_and_its_restore_hel
     assert answer(server.data_dir, "users")["users"][0]["entries"] == 400
 
 
-def test_a_damaged_page_that_the_writer_finds_stops_the_server(filled):
+def test_corrupt_page_found_by_the_writer_stops_the_server(filled):
     server, alice = filled
     tab = alice.open_tab()
     # a table that only the writer reads
@@ -94,7 +94,7 @@ def test_a_damaged_page_that_the_writer_finds_stops_the_server(filled):
     assert server.wait_for("is damaged")
 
 
-def test_a_damaged_header_is_said_in_a_sentence(filled):
+def test_corrupt_header_is_reported_with_advice_to_restore_a_backup(filled):
     server, _ = filled
     server.stop()
     with database(server).open("r+b") as opened:
@@ -105,7 +105,7 @@ def test_a_damaged_header_is_said_in_a_sentence(filled):
         assert done.returncode == 1 and "its beginning is damaged" in done.stderr
 
 
-def test_a_database_that_is_in_use_is_not_taken_for_a_damaged_one(filled):
+def test_locked_database_is_not_mistaken_for_a_corrupt_one(filled):
     server, _ = filled
     server.stop()
     before = sorted(server.data_dir.rglob("*"))
@@ -123,7 +123,7 @@ def test_a_database_that_is_in_use_is_not_taken_for_a_damaged_one(filled):
     assert run(server.data_dir, "restore", "--yes", str(newest)).returncode == 0
 
 
-def test_of_a_large_database_a_part_is_checked(tmp_path, caplog):
+def test_integrity_check_out_of_time_covers_a_part_of_the_database(tmp_path, caplog):
     file = tmp_path / "realtime_kv.db"
     with closing(sqlite3.connect(file)) as db:
         db.execute("CREATE TABLE numbers (n INTEGER PRIMARY KEY, same INTEGER)")
@@ -142,7 +142,7 @@ def test_of_a_large_database_a_part_is_checked(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("lost", ["missing", "empty"])
-def test_a_lost_database_is_not_replaced_by_an_empty_one(filled, lost):
+def test_missing_or_empty_database_is_not_silently_replaced_by_a_new_one(filled, lost):
     server, _ = filled
     server.stop()
     database(server).unlink()
@@ -170,7 +170,7 @@ def test_two_data_folders_cannot_use_one_database(tmp_path):
         server.close()
 
 
-def test_the_lock_is_that_of_the_real_file(tmp_path):
+def test_data_lock_follows_symbolic_links_and_refuses_hard_links(tmp_path):
     config = Config(data_dir=tmp_path / "data")
     config.data_dir.mkdir()
     config.database_path.touch()

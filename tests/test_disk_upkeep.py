@@ -61,7 +61,7 @@ def kill_before_vacuum(home, folder):
     home.open(folder / "data", rate_limits=False)
 
 
-def test_the_next_purge_makes_up_for_a_vacuum_that_a_kill_prevented(home, tmp_path):
+def test_the_next_purge_runs_a_vacuum_that_a_kill_prevented(home, tmp_path):
     gone = [secret() for _ in range(300)]
     trash(home, gone)
     kill_before_vacuum(home, tmp_path)
@@ -74,7 +74,7 @@ def test_the_next_purge_makes_up_for_a_vacuum_that_a_kill_prevented(home, tmp_pa
     assert home.wait(home.operations.purge(CLI)).rewritten is False
 
 
-def test_so_does_the_server_when_it_looks_what_is_due_without_another_purge(home, tmp_path):
+def test_the_maintenance_check_runs_a_missed_vacuum_without_another_purge(home, tmp_path):
     gone = [secret() for _ in range(300)]
     trash(home, gone)
     kill_before_vacuum(home, tmp_path)
@@ -87,7 +87,7 @@ def test_so_does_the_server_when_it_looks_what_is_due_without_another_purge(home
     assert home.wait(home.operations.last_purge()).keys == 0
 
 
-def test_a_trimmed_history_is_rewritten_with_the_next_purge(tmp_path):
+def test_the_next_purge_erases_a_trimmed_history_from_the_disk(tmp_path):
     home = Home(tmp_path / "data", rate_limits=False, history_bytes=100_000)
     alice = home.person(home.sign_up("alice").token)
     gone = [secret() for _ in range(300)]
@@ -102,7 +102,7 @@ def test_a_trimmed_history_is_rewritten_with_the_next_purge(tmp_path):
     home.house.stop()
 
 
-def test_a_purge_starts_early_when_the_disk_is_nearly_full_and_not_again_soon(home):
+def test_a_nearly_full_disk_starts_an_early_purge_but_not_again_soon(home):
     home.wait(home.operations.purge(CLI))
     trash_some(home)
     home.operations.look_for_room()
@@ -116,7 +116,7 @@ def test_a_purge_starts_early_when_the_disk_is_nearly_full_and_not_again_soon(ho
     assert home.wait(home.operations.state()).last_early_purge.at == at
 
 
-def test_a_user_who_fills_the_trash_again_and_again_makes_nobody_wait_for_a_rewriting(tmp_path, monkeypatch):
+def test_early_purges_of_a_full_trash_leave_the_vacuum_to_the_next_full_purge(tmp_path, monkeypatch):
     monkeypatch.setattr("realtime_kv.operations.EARLY_AGAIN_SECONDS", 0)
     home = Home(tmp_path / "data", rate_limits=False, trash_bytes=100_000)
     trash(home, [secret() for _ in range(10)])
@@ -146,7 +146,7 @@ def trash_some(home):
     home.rows("UPDATE entries SET deleted_at = 1 RETURNING key")
 
 
-def test_on_a_disk_that_is_nearly_full_accounts_and_upkeep_go_on_and_the_reason_is_said(home, tmp_path):
+def test_a_nearly_full_disk_is_reported_and_sign_in_and_maintenance_still_work(home, tmp_path):
     token = home.sign_up("alice").token
     alice = home.person(token)
     alice.set("k", 1)

@@ -60,7 +60,7 @@ def paste(readers_server, tmp_path):
     return start
 
 
-def test_every_sample_is_run():
+def test_every_sample_of_the_readme_is_tested():
     alone = [text.strip() for text in blocks("sh") if "curl" not in text and "8000" not in text]
     assert alone == COMMANDS
     assert sum("curl" in text for text in blocks("sh")) == 3
@@ -80,14 +80,14 @@ def test_the_curl_and_python_samples_run_as_pasted(paste, tmp_path):
     assert "Back at one" in exported.read_text()
 
 
-def test_the_curl_that_watches_runs_as_pasted(paste, readers_server):
+def test_the_curl_stream_sample_runs_as_pasted(paste, readers_server):
     with paste(block("sh", "sign_in"), block("sh", "curl -N")) as process:
         said = next(line for line in process.stdout if line.startswith("data:"))
         assert "Back at noon" in said
         process.kill()
 
 
-def test_every_verb_and_every_code_is_described():
+def test_every_verb_and_error_code_is_documented():
     for verb in verbs.VERBS:
         assert f"| `{verb}` |" in PROTOCOL
     codes = {
@@ -97,7 +97,7 @@ def test_every_verb_and_every_code_is_described():
         assert re.search(rf"`{code}`[^|]*\| {status} \|", PROTOCOL), code
 
 
-def test_every_library_that_browsers_get_is_in_the_notices():
+def test_every_vendored_browser_library_is_in_the_notices():
     notices = (ROOT / "NOTICES.md").read_text()
     for file in browser_files.VENDOR.values():
         scope, _, rest = file.partition("/")
@@ -107,14 +107,14 @@ def test_every_library_that_browsers_get_is_in_the_notices():
         assert named, name
 
 
-def test_every_page_of_the_documentation_is_in_its_index():
+def test_every_documentation_page_is_in_the_index():
     index = (ROOT / "docs" / "README.md").read_text()
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
     assert pages == set(re.findall(r"\]\(([a-z-]+\.md)\)", index))
 
 
 @pytest.mark.parametrize("document", PAGES, ids=str)
-def test_links_lead_somewhere(document):
+def test_relative_links_point_to_existing_files(document):
     text = (ROOT / document).read_text()
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         if "://" not in target:

@@ -81,7 +81,7 @@ ACKNOWLEDGES_EARLY = """
 """
 
 
-def test_a_sound_server_is_found_sound_and_left_clean(server):
+def test_doctor_passes_a_healthy_server_and_cleans_up(server):
     done = doctor(server.url, "--seconds", "2", "--tabs", "4")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^[\d ]+ changes, 0 missed, digests equal\.$", done.stdout, re.MULTILINE)
@@ -105,7 +105,7 @@ def test_a_sound_server_is_found_sound_and_left_clean(server):
     ],
     ids=["drops pushes", "wrong digest", "acknowledges before it tells"],
 )
-def test_a_sabotaged_server_is_caught(tmp_path, code, finding):
+def test_doctor_detects_a_sabotaged_server(tmp_path, code, finding):
     server = sabotaged(tmp_path, code).start()
     try:
         done = doctor(server.url, "--seconds", "3", "--tabs", "3")
@@ -117,7 +117,7 @@ def test_a_sabotaged_server_is_caught(tmp_path, code, finding):
 
 
 @pytest.mark.parametrize("end", [Server.kill, Server.stop], ids=["killed", "stopped"])
-def test_a_server_that_is_restarted_meanwhile_is_still_sound(tmp_path, end):
+def test_doctor_passes_a_server_that_restarts_during_the_check(tmp_path, end):
     server = Server(tmp_path / "data").start()
     try:
         examination = begin(server.url, "--seconds", "6", "--tabs", "4")
@@ -133,7 +133,7 @@ def test_a_server_that_is_restarted_meanwhile_is_still_sound(tmp_path, end):
     assert "0 missed, digests equal" in done.stdout
 
 
-def test_a_server_that_goes_away_for_good_is_said_too(tmp_path, monkeypatch, capsys):
+def test_doctor_reports_a_server_that_does_not_come_back(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(member, "AWAY_SECONDS", 0.5)
     server = Server(tmp_path / "data").start()
 
@@ -156,27 +156,27 @@ def test_a_server_that_goes_away_for_good_is_said_too(tmp_path, monkeypatch, cap
     assert "could not be cleaned up" in said
 
 
-def test_nobody_there_is_said_with_what_to_do():
+def test_doctor_suggests_the_start_command_if_no_server_answers():
     done = doctor(NOBODY)
     assert done.returncode == 1
     assert "No server answers at http://127.0.0.1:9" in done.stderr
     assert "python3 run.py" in done.stderr
 
 
-def test_without_an_address_it_is_the_one_of_the_settings(server):
+def test_doctor_uses_the_configured_address_by_default(server):
     done = doctor("--seconds", "0.5", RKV_PORT=str(server.port))
     assert f"Examining {server.url}" in done.stdout
     assert done.returncode == 0
 
 
 @pytest.mark.parametrize("url", ["localhost:5000", "ftp://kv.example.org", "http://", "http://host:x"])
-def test_what_is_not_an_address_is_said(url):
+def test_doctor_rejects_an_invalid_address(url):
     done = doctor(url)
     assert done.returncode == 1
     assert "is not an address" in done.stderr
 
 
-def test_a_refused_sign_up_is_said_in_the_servers_words(tmp_path):
+def test_doctor_reports_a_refused_sign_up_with_the_servers_error(tmp_path):
     server = Server(tmp_path / "data", RKV_RATE_LIMITS="on").start()
     used, over = threading.Event(), threading.Event()
 
@@ -215,7 +215,7 @@ def page(from_, revision, next=None, reset=True, **values):
     return {**change(from_, revision, **values), "reset": reset, "next": next}
 
 
-def test_the_replica_follows_the_clients_rule():
+def test_the_replica_applies_contiguous_changes_and_detects_gaps():
     replica = Replica()
     assert replica.position() == {}
     assert replica.apply(change(0, 1, a=1)) == "gap"
@@ -230,7 +230,7 @@ def test_the_replica_follows_the_clients_rule():
     assert not replica.proves({"epoch": "e", "revision": 4, "keys": 2, "digest": digest ^ 1})
 
 
-def test_the_replica_shows_no_half_of_a_sync_and_drops_what_has_become_useless():
+def test_the_replica_hides_a_partial_sync_and_discards_a_superseded_one():
     replica = Replica()
     replica.take(page(0, 1, a=1))
     assert replica.take(page(0, 5, next="x", b=2)) == "x"
@@ -241,7 +241,7 @@ def test_the_replica_shows_no_half_of_a_sync_and_drops_what_has_become_useless()
     assert replica.entries == {"c": (6, 3), "d": (7, 4)}
 
 
-def test_the_ledger_notices_lost_doubled_and_unknown_writes():
+def test_the_ledger_detects_lost_duplicate_and_unknown_writes():
     ledger = Ledger()
     ledger.acknowledged(1, [{"op": "set", "key": "a", "value": 1}])
     ledger.acknowledged(3, [{"op": "delete", "key": "a"}])
@@ -252,7 +252,7 @@ def test_the_ledger_notices_lost_doubled_and_unknown_writes():
     assert any("missing from the space" in problem for problem in ledger.problems)
 
 
-def test_the_ledger_knows_what_every_copy_has_to_hold():
+def test_the_ledger_computes_the_entries_that_every_replica_must_hold():
     ledger = Ledger()
     ledger.acknowledged(3, [{"op": "delete", "key": "a"}, {"op": "set", "key": "b", "value": 2}])
     ledger.acknowledged(1, [{"op": "set", "key": "a", "value": 1}])

@@ -11,7 +11,7 @@ FILES = sorted(file.name for file in (ROOT / "tests" / "js").glob("*.test.js"))
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_passes_under_node(file):
+def test_javascript_test_file_passes_under_node(file):
     node = shutil.which("node")
     assert node, "Node.js is missing: `python3 run.py test` brings it along"
     # Node's default reporter differs between terminals and pipes
@@ -20,5 +20,5 @@ def test_passes_under_node(file):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_there_are_some():
+def test_javascript_test_files_exist():
     assert FILES

@@ -101,7 +101,7 @@ def _everything(account):
         after = {"after": page["next"]}
 
 
-def test_after_each_kill_everything_is_as_a_plain_model_says_also_what_went_back_or_was_moved(own_server):
+def test_state_after_each_kill_equals_the_model_including_undos_and_moves(own_server):
     """One tab's writes take effect in order, so the space must equal the model at the revision found."""
     account, script = own_server.sign_up("alice"), Script("killed")
     waiting: dict[int, Step] = {}
@@ -165,7 +165,7 @@ def _check_all(account, model, *, at_least):
         assert write.get("undoes") == model.undoes.get(write["revision"])
 
 
-def test_what_expires_around_a_kill_is_gone_once_and_can_be_asked_back(own_server):
+def test_expiry_around_a_kill_deletes_entries_once_and_can_be_undone(own_server):
     account = own_server.sign_up("alice")
     ops = [{"op": "set", "key": f"t/{n}", "value": n, "ttl": 0.5} for n in range(3)]
     revision = account.http("batch", ops=[*ops, {"op": "set", "key": "stays", "value": 0}]).json()["revision"]
@@ -198,7 +198,7 @@ def test_a_second_server_on_the_same_data_folder_refuses_to_start(own_server):
     assert requests.get(f"{own_server.url}/healthz", timeout=DEADLINE).status_code == 200
 
 
-def test_a_graceful_stop_tells_the_tabs_and_loses_nothing(own_server):
+def test_a_graceful_stop_notifies_tabs_and_loses_no_acknowledged_write(own_server):
     account = own_server.sign_up("alice")
     tab = account.open_tab(["websocket"])
     answers = []

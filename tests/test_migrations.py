@@ -44,13 +44,13 @@ def test_foreign_keys_cascade_as_in_the_models(engine):
         } == wanted
 
 
-def test_the_newest_step_is_the_one_a_start_looks_for():
+def test_head_names_the_newest_migration():
     config = AlembicConfig()
     config.set_main_option("script_location", "realtime_kv:migrations")
     assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
 
 
-def test_a_data_set_gets_an_epoch_of_its_own_once(engine, tmp_path):
+def test_a_new_database_gets_a_unique_epoch_that_later_upgrades_keep(engine, tmp_path):
     migrations.upgrade(engine)
     first = epoch(engine)
     migrations.upgrade(engine)
@@ -59,7 +59,7 @@ def test_a_data_set_gets_an_epoch_of_its_own_once(engine, tmp_path):
     assert first and epoch(engine) == first != epoch(other)
 
 
-def test_a_start_that_dies_half_way_has_changed_nothing(engine, monkeypatch):
+def test_an_interrupted_upgrade_changes_nothing(engine, monkeypatch):
     take = steps.take
 
     def die(connection):
@@ -75,7 +75,7 @@ def test_a_start_that_dies_half_way_has_changed_nothing(engine, monkeypatch):
     assert epoch(engine)
 
 
-def test_two_starts_at_once_take_the_steps_once(engine):
+def test_concurrent_upgrades_apply_the_migrations_once(engine):
     errors = []
 
     def start():
@@ -92,7 +92,7 @@ def test_two_starts_at_once_take_the_steps_once(engine):
     assert errors == [] and epoch(engine)
 
 
-def test_a_database_of_a_newer_version_is_left_alone(engine):
+def test_a_database_of_a_newer_version_is_refused(engine):
     migrations.upgrade(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -100,7 +100,7 @@ def test_a_database_of_a_newer_version_is_left_alone(engine):
         migrations.upgrade(engine)
 
 
-def test_an_old_log_becomes_the_frames_that_tabs_were_sent(engine):
+def test_old_log_rows_become_the_frames_that_tabs_received(engine):
     config = AlembicConfig()
     config.set_main_option("script_location", "realtime_kv:migrations")
     with engine.begin() as connection:

@@ -78,7 +78,7 @@ def home(tmp_path):
 # the purge
 
 
-def test_an_account_goes_with_everything_once_its_time_is_over_and_its_id_is_not_used_again(home, tmp_path):
+def test_a_purged_account_leaves_no_data_and_its_id_is_never_reused(home, tmp_path):
     alice, charlie = home.sign_up("Alice"), home.sign_up("Charlie")
     gone = [secret() for _ in range(600)]
     alices, charlies = home.person(alice.token), home.person(charlie.token)
@@ -112,7 +112,7 @@ def test_an_account_goes_with_everything_once_its_time_is_over_and_its_id_is_not
     assert home.sign_up("Alice").user.id == charlie.user.id + 2
 
 
-def test_nobody_gets_an_account_back_once_the_purge_has_begun_with_it(home):
+def test_an_account_that_the_purge_has_claimed_cannot_be_restored(home):
     alice = home.sign_up("Alice")
     home.rows("UPDATE users SET deleted_at = 1, deleted_by = 'purge' RETURNING id")
     with pytest.raises(InvalidCredentials):
@@ -125,7 +125,7 @@ def test_nobody_gets_an_account_back_once_the_purge_has_begun_with_it(home):
     assert alice.user.id == 1
 
 
-def test_sessions_and_links_go_a_month_after_they_were_over_and_audit_entries_after_a_year(home):
+def test_ended_sessions_and_links_are_kept_a_month_and_audit_entries_a_year(home):
     old, new = home.sign_up("Alice"), home.sign_in("Alice")
     home.wait(home.accounts.administration.recovery_link(CLI, "Alice"))
     home.wait(home.accounts.sign_out(old.token))
@@ -145,7 +145,7 @@ def test_sessions_and_links_go_a_month_after_they_were_over_and_audit_entries_af
         home.rows("DELETE FROM audit RETURNING id")
 
 
-def test_a_purge_tells_what_it_has_done_and_says_nothing_where_there_was_nothing(home):
+def test_a_scheduled_purge_is_audited_with_its_counts_unless_all_are_zero(home):
     alice = home.person(home.sign_up("Alice").token)
     alice.set("a", 1)
     alice.delete("a")
@@ -172,7 +172,7 @@ def test_a_purge_tells_what_it_has_done_and_says_nothing_where_there_was_nothing
 # backups
 
 
-def test_a_backup_is_one_whole_file_for_its_owner_only_and_restores_what_there_was(home, tmp_path):
+def test_a_backup_is_one_complete_private_file_and_restores_the_earlier_state(home, tmp_path):
     alice = home.sign_up("Alice")
     person = home.person(alice.token)
     person.set("a", "before")
@@ -203,7 +203,7 @@ def test_a_backup_is_one_whole_file_for_its_owner_only_and_restores_what_there_w
     assert [actor for actor, *_ in home.audit("backup_made")] == ["cli"]
 
 
-def test_what_the_log_alone_knows_is_in_a_backup(home, tmp_path):
+def test_a_backup_includes_unflushed_writes(home, tmp_path):
     person = home.person(home.sign_up("Alice").token)
     for n in range(50):
         person.set("a", n)
@@ -216,7 +216,7 @@ def test_what_the_log_alone_knows_is_in_a_backup(home, tmp_path):
     assert (person.get("a")["value"], person.sync()["revision"]) == (49, 50)
 
 
-def test_a_restore_brings_no_session_link_or_code_back_to_life(home, tmp_path):
+def test_a_restore_revives_no_session_link_or_recovery_code(home, tmp_path):
     admin = home.accounts.administration
     stays, ends = home.sign_up("Alice"), home.sign_in("Alice")
     home.wait(admin.recovery_link(CLI, "Alice"))
@@ -237,7 +237,7 @@ def test_a_restore_brings_no_session_link_or_code_back_to_life(home, tmp_path):
     assert ("sign_up",) in home.rows("SELECT action FROM audit WHERE user_id = ?", charlie.user.id)
 
 
-def test_a_restore_revives_no_invitation_and_gives_nobody_new_guesses(home, tmp_path):
+def test_a_restore_revives_no_invitation_and_keeps_the_wrong_code_count(home, tmp_path):
     alice, invitations = home.sign_up("Alice"), home.accounts.invitations
     made = [home.wait(invitations.create(CLI, note)) for note in ("revoked", "used", "open")]
     home.wait(home.operations.backup(tmp_path / "copy.db", CLI))
@@ -261,7 +261,7 @@ def test_a_restore_revives_no_invitation_and_gives_nobody_new_guesses(home, tmp_
     assert home.wait(invitations.list()) == []
 
 
-def test_a_backup_of_another_house_restores_its_data_and_lets_nobody_in(home, tmp_path):
+def test_a_backup_of_another_server_restores_its_data_and_ends_all_sessions(home, tmp_path):
     there = home.sign_up("Alice")
     home.person(there.token).set("a", 1)
     home.wait(home.operations.backup(tmp_path / "copy.db"))
@@ -276,7 +276,7 @@ def test_a_backup_of_another_house_restores_its_data_and_lets_nobody_in(home, tm
     assert home.person(home.sign_in("Alice").token).get("a")["value"] == 1
 
 
-def test_what_is_no_backup_is_refused_and_nothing_has_happened(home, tmp_path):
+def test_an_invalid_backup_file_is_refused_and_changes_nothing(home, tmp_path):
     person = home.person(home.sign_up("Alice").token)
     person.set("a", 1)
     before = state(person), home.store.epoch
@@ -303,14 +303,14 @@ def test_what_is_no_backup_is_refused_and_nothing_has_happened(home, tmp_path):
     assert [path.name for path in home.operations.folder.iterdir()] == []
 
 
-def test_a_backup_never_takes_the_place_of_the_servers_own_files(home, tmp_path):
+def test_a_backup_never_overwrites_the_servers_own_files(home, tmp_path):
     for name in ("realtime_kv.db", "secret_key", ".", "../data/realtime_kv.db-wal"):
         with pytest.raises(Unusable):
             home.wait(home.operations.backup(home.folder / name, CLI))
     home.sign_up("Alice")
 
 
-def test_backups_are_made_by_the_clock_and_the_oldest_go(tmp_path):
+def test_scheduled_backups_run_once_per_interval_and_the_oldest_are_deleted(tmp_path):
     home = Home(tmp_path / "data", backup_hours=24, backup_keep=3)
     names = []
     for _ in range(5):
@@ -324,7 +324,7 @@ def test_backups_are_made_by_the_clock_and_the_oldest_go(tmp_path):
     home.house.stop()
 
 
-def test_a_backup_replaces_a_file_only_when_it_is_told_to(home, tmp_path):
+def test_a_backup_overwrites_an_existing_file_only_with_force(home, tmp_path):
     file = tmp_path / "copy.db"
     file.write_text("something else")
     with pytest.raises(Unusable, match="exists already"):
@@ -334,7 +334,7 @@ def test_a_backup_replaces_a_file_only_when_it_is_told_to(home, tmp_path):
     assert file.read_bytes().startswith(b"SQLite format 3")
 
 
-def test_a_full_disk_is_not_blamed_on_the_backup(home, tmp_path):
+def test_a_restore_on_a_full_disk_reports_the_disk_and_changes_nothing(home, tmp_path):
     person = home.person(home.sign_up("Alice").token)
     for n in range(30):
         person.set(f"k{n}", "x" * 60_000)

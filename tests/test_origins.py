@@ -26,11 +26,11 @@ from realtime_kv.origins import canonical_host
         ("bücher.example.", "xn--bcher-kva.example"),
     ],
 )
-def test_a_name_has_the_form_of_a_browser(text, expected):
+def test_a_host_name_is_normalised_as_browsers_do(text, expected):
     assert canonical_host(text) == expected
 
 
 @pytest.mark.parametrize("text", ["127.1", "0x7f000001", "0x7f.1", "a.0x1", "example.5", "2130706433", "1.2.3.4.5"])
-def test_a_name_that_browsers_read_as_an_ipv4_address_in_another_spelling_is_refused(text):
+def test_a_host_name_that_browsers_parse_as_an_ipv4_address_is_refused(text):
     with pytest.raises(ValueError, match="must be a host name or an IP address such as"):
         canonical_host(text)

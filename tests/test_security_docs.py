@@ -108,12 +108,12 @@ def rows():
             yield chapter, first, verdict, where
 
 
-def test_the_data_are_whole():
+def test_the_requirement_list_is_complete():
     levels = [level for _, level in wanted()]
     assert (levels.count(1), levels.count(2)) == (70, 183)
 
 
-def test_every_requirement_stands_once_in_its_chapter_with_its_level():
+def test_every_requirement_is_listed_once_in_its_chapter_with_its_level():
     found = []
     for chapter, first, _, _ in rows():
         for bold, number in re.findall(r"(\**)(\d+\.\d+\.\d+)", first):
@@ -122,13 +122,13 @@ def test_every_requirement_stands_once_in_its_chapter_with_its_level():
     assert sorted(found) == sorted(wanted())
 
 
-def test_every_requirement_has_a_verdict_and_what_is_met_says_where():
+def test_every_requirement_has_a_verdict_and_a_place_or_reason():
     for _, first, verdict, where in rows():
         assert verdict in VERDICTS, first
         assert where or verdict == "operator", first
 
 
-def test_every_file_that_is_named_is_there():
+def test_every_named_file_exists():
     named = re.findall(r"`([\w./-]+(?:\.(?:py|js|html|css|txt|json|md)|/))`", TEXT)
     assert len(named) > 100
     for name in named:
@@ -136,7 +136,7 @@ def test_every_file_that_is_named_is_there():
             assert (ROOT / name).exists() or (ROOT / "realtime_kv" / name).exists(), name
 
 
-def test_the_limits_and_words_are_those_of_the_code():
+def test_the_documented_limits_and_words_match_the_code():
     text = " ".join(TEXT.split())
     seconds = {rate: rate.interval // limits.SECOND for rate in (limits.SIGN_UP, limits.RECOVER)}
     for said in (
@@ -154,7 +154,7 @@ def test_the_limits_and_words_are_those_of_the_code():
         assert said in text, said
 
 
-def test_every_place_on_the_page_that_is_pointed_at_is_there():
+def test_every_link_within_the_page_has_its_heading():
     headings = {
         re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-")
         for line in TEXT.splitlines()

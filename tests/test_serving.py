@@ -36,7 +36,7 @@ def serve(*arguments):
     )
 
 
-def test_a_second_server_on_the_same_data_folder_refuses_with_a_sentence(server):
+def test_a_second_server_on_the_same_data_folder_exits_with_a_clear_error(server):
     second = serve("--port=0", f"--data-dir={server.data_dir}")
     assert second.returncode == 1
     assert second.stderr.startswith(f"Another server (process {server.process.pid}) already uses the data folder")
@@ -45,7 +45,7 @@ def test_a_second_server_on_the_same_data_folder_refuses_with_a_sentence(server)
     assert requests.get(f"{server.url}/readyz", timeout=DEADLINE).status_code == 200
 
 
-def test_a_taken_port_is_told_in_a_sentence(tmp_path):
+def test_a_taken_port_is_reported_in_one_line(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         answer = serve(f"--port={port}", f"--data-dir={tmp_path}")
@@ -54,7 +54,7 @@ def test_a_taken_port_is_told_in_a_sentence(tmp_path):
     assert len(answer.stderr.splitlines()) == 1
 
 
-def test_a_data_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
+def test_a_data_folder_that_cannot_be_created_is_reported_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     answer = serve("--port=0", f"--data-dir={tmp_path / 'file' / 'data'}")
     assert answer.returncode == 1
@@ -62,11 +62,11 @@ def test_a_data_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
     assert len(answer.stderr.splitlines()) == 1
 
 
-def test_the_data_folder_is_for_its_owner_only(server):
+def test_the_data_folder_is_accessible_only_to_its_owner(server):
     assert stat.S_IMODE(server.data_dir.stat().st_mode) == 0o700
 
 
-def test_in_a_folder_that_is_open_to_all_the_files_are_not(tmp_path):
+def test_files_in_a_world_readable_data_folder_are_private_to_the_owner(tmp_path):
     (tmp_path / "data").mkdir(mode=0o755)
     server = Server(tmp_path / "data").start()
     try:
@@ -78,14 +78,14 @@ def test_in_a_folder_that_is_open_to_all_the_files_are_not(tmp_path):
         server.close()
 
 
-def test_a_server_that_runs_as_root_warns_of_it(server):
+def test_a_server_that_runs_as_root_prints_a_warning(server):
     server.stop()
     warned = any("Warning: The server runs as root" in line for line in server.output)
     assert warned is (os.geteuid() == 0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_server_that_does_not_run_as_root_warns_of_nothing(capsys):
+def test_a_server_that_does_not_run_as_root_prints_no_warning(capsys):
     _warn_of_root()
     assert "runs as root" in capsys.readouterr().err
     os.seteuid(65_534)
@@ -96,7 +96,7 @@ def test_a_server_that_does_not_run_as_root_warns_of_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_an_idle_connection_is_kept_as_long_as_the_setting_says(tmp_path):
+def test_an_idle_connection_is_kept_for_the_configured_time(tmp_path):
     server = Server(tmp_path / "data", RKV_KEEP_ALIVE_SECONDS="3").start()
     try:
         began = time.monotonic()
@@ -112,7 +112,7 @@ def test_an_idle_connection_is_kept_as_long_as_the_setting_says(tmp_path):
         server.close()
 
 
-def test_the_address_that_was_asked_is_our_own_origin(server):
+def test_only_the_requested_host_and_port_count_as_the_same_origin(server):
     for host in ("127.0.0.1", "localhost"):
         url = f"http://{host}:{server.port}/socket.io/?EIO=4&transport=polling"
         for origin, status in (
@@ -124,7 +124,7 @@ def test_the_address_that_was_asked_is_our_own_origin(server):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_stop_it_tells_the_tabs_and_loses_nothing(server, number):
+def test_stopping_notifies_the_tabs_and_loses_no_acknowledged_write(server, number):
     alice = server.sign_up("alice")
     tabs = [Tab(alice, ["websocket"]), Tab(alice, ["polling"])]
     answers = {}
@@ -145,7 +145,7 @@ def test_told_to_stop_it_tells_the_tabs_and_loses_nothing(server, number):
     assert not [line for line in server.output if "Traceback" in line or "ERROR" in line]
 
 
-def test_after_a_stop_stock_clients_come_back_by_themselves(server):
+def test_stock_clients_reconnect_by_themselves_after_a_restart(server):
     alice = server.sign_up("alice")
     client = socketio.Client(reconnection_delay=0.1, reconnection_delay_max=0.1)
     client.connect(server.url, auth={"token": alice.token}, wait_timeout=DEADLINE)

@@ -98,7 +98,7 @@ def test_a_misspelt_command_is_refused_before_anything_is_installed(checkout):
     assert not (checkout / ".venv").exists()
 
 
-def test_an_old_python_gets_as_far_as_the_sentence_for_it():
+def test_run_py_reaches_its_version_check_under_an_old_python():
     statements = ast.parse((ROOT / "run.py").read_text(), feature_version=(3, 7)).body
     check = next(n for n, statement in enumerate(statements) if isinstance(statement, ast.If))
     assert "version_info" in ast.unparse(statements[check].test)
@@ -106,7 +106,7 @@ def test_an_old_python_gets_as_far_as_the_sentence_for_it():
     assert {ast.unparse(statement) for statement in before} == {"import os", "import sys"}
 
 
-def test_an_active_virtual_environment_is_the_one_that_is_used(small, tmp_path):
+def test_active_virtual_environment_is_used(small, tmp_path):
     subprocess.run([BARE_PYTHON, "-m", "venv", tmp_path / "active"], check=True)
     done = run(small, "check", python=tmp_path / "active" / "bin" / "python")
     assert steps(done) == [INSTALL] and str(tmp_path / "active") in done.stderr
@@ -114,7 +114,7 @@ def test_an_active_virtual_environment_is_the_one_that_is_used(small, tmp_path):
     assert list(tmp_path.glob("active/lib/python*/site-packages/tiny_thing.py"))
 
 
-def test_a_set_up_is_made_once_and_again_whenever_something_of_it_is_not_there(small):
+def test_setup_runs_once_and_again_only_for_missing_parts(small):
     assert steps(run(small, "check")) == ["Making .venv", INSTALL]
     assert steps(run(small, "check", cwd="/")) == []
 
@@ -133,7 +133,7 @@ def test_a_set_up_is_made_once_and_again_whenever_something_of_it_is_not_there(s
     assert steps(run(small, "check")) == []
 
 
-def test_a_failed_step_shows_what_the_tool_said_and_what_to_do(small):
+def test_failed_step_shows_the_output_of_the_tool_and_what_to_do(small):
     require(small, "2.0", digest="0" * 64)
     done = run(small, "check")
     assert done.returncode == 1
@@ -141,7 +141,7 @@ def test_a_failed_step_shows_what_the_tool_said_and_what_to_do(small):
     assert "Traceback" not in done.stderr
 
 
-def test_the_first_command_ends_in_a_working_page_and_the_second_start_installs_nothing(checkout):
+def test_first_start_serves_a_working_page_and_the_second_installs_nothing(checkout):
     assert start(checkout) == ["Making .venv", *steps_of_a_first_start()]
     assert start(checkout) == []
 

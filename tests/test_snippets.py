@@ -54,7 +54,7 @@ def in_python(script, token, monkeypatch, start=""):
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_what_is_said_beside_a_key_reads_and_writes_that_very_key(alice, monkeypatch, key):
+def test_the_snippets_of_a_key_read_and_write_exactly_that_key(alice, monkeypatch, key):
     said = snippets_of(alice.server.url, key, VALUE)
     in_shell(said["curl"]["set"], alice.token)
     assert [entry["key"] for entry in alice.http("list").json()["entries"]] == [key]
@@ -64,7 +64,7 @@ def test_what_is_said_beside_a_key_reads_and_writes_that_very_key(alice, monkeyp
 
 
 @pytest.mark.parametrize("language", ["curl", "python"])
-def test_what_is_said_beside_a_key_watches_it(alice, language):
+def test_the_watch_snippet_of_a_key_reports_only_changes_of_that_key(alice, language):
     key, other = "it's 100%/é", "it's 100%/é/other"
     script = snippets_of(alice.server.url, key, 1)[language]["watch"]
     command = ["bash", "-euc", f"exec {script}"] if language == "curl" else [sys.executable, "-u", "-c", script]
@@ -108,7 +108,7 @@ def samples(server):
 
 
 @pytest.mark.parametrize("verb", list(verbs.VERBS))
-def test_the_samples_of_the_api_work(server, samples, monkeypatch, verb):
+def test_the_samples_of_the_api_page_work(server, samples, monkeypatch, verb):
     for language in ("curl", "python"):
         account = server.sign_up(fresh_name("ada"))
         for value in ("Back at noon", "Back at one"):

@@ -125,7 +125,7 @@ def check_nothing_is_lost(server, account, writers):
     assert not found.keys() & refused
 
 
-def test_a_stop_under_load_loses_nothing_again_and_again(own_server, alice):
+def test_repeated_stops_under_load_lose_no_acknowledged_write(own_server, alice):
     writers = []
     for round_ in range(3):
         busy = [Writer(alice, f"{round_}.{n}") for n in range(3)]
@@ -140,7 +140,7 @@ def test_a_stop_under_load_loses_nothing_again_and_again(own_server, alice):
         check_nothing_is_lost(own_server, alice, writers)
 
 
-def test_what_came_over_http_is_finished_and_answered(own_server, alice):
+def test_http_writes_during_a_stop_are_finished_or_refused(own_server, alice):
     stopping, answers = threading.Event(), {}
 
     def write(number):
@@ -167,7 +167,7 @@ def test_what_came_over_http_is_finished_and_answered(own_server, alice):
     assert found.keys() == {key for key, status in answers.items() if status == 200}
 
 
-def test_whoever_hangs_on_cannot_keep_it_up(own_server, alice):
+def test_unresponsive_clients_cannot_delay_the_stop(own_server, alice):
     writers = [Writer(alice, n) for n in range(2)]
     with contextlib.ExitStack() as stack:
         # a tab that reads nothing of the large amount sent to it
@@ -198,7 +198,7 @@ def test_whoever_hangs_on_cannot_keep_it_up(own_server, alice):
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-def test_the_tabs_are_told_in_words_and_hung_up_on_so_that_they_come_back(own_server, alice, transport):
+def test_tabs_get_a_restart_notice_and_a_disconnect_that_lets_them_reconnect(own_server, alice, transport):
     tab = alice.open_tab([transport])
     tab.call("sync")
     assert stop(own_server) < STOP_SECONDS
@@ -208,7 +208,7 @@ def test_the_tabs_are_told_in_words_and_hung_up_on_so_that_they_come_back(own_se
     assert tab.next("disconnect") != "io server disconnect"
 
 
-def test_idle_tabs_do_not_keep_it_up_and_the_next_start_finds_everything_in_order(own_server, alice):
+def test_idle_tabs_do_not_delay_the_stop_and_the_next_start_is_clean(own_server, alice):
     for n, number in enumerate((signal.SIGTERM, signal.SIGINT)):
         tab = alice.open_tab(["websocket"])
         assert tab.call("set", key=f"{n}", value=n)["revision"] == n + 1
@@ -220,7 +220,7 @@ def test_idle_tabs_do_not_keep_it_up_and_the_next_start_finds_everything_in_orde
     assert alice.http("list").json()["revision"] == 2
 
 
-def test_being_told_twice_changes_nothing(own_server, alice):
+def test_second_stop_signal_changes_nothing(own_server, alice):
     writer = Writer(alice, 0)
     assert writer.busy.wait(DEADLINE)
     own_server.process.send_signal(signal.SIGTERM)
@@ -229,7 +229,7 @@ def test_being_told_twice_changes_nothing(own_server, alice):
     check_nothing_is_lost(own_server, alice, [writer])
 
 
-def test_being_stopped_while_it_starts_leaves_nothing_broken(tmp_path):
+def test_stop_during_startup_leaves_the_data_folder_usable(tmp_path):
     for wait in (0.1, 0.4, 0.8):
         server = Server(tmp_path / "data")
         starting = threading.Thread(target=_start_anyhow, args=(server,), daemon=True)
@@ -251,7 +251,7 @@ def _start_anyhow(server):
         server.start()
 
 
-def test_workers_that_have_stopped_say_so_instead_of_keeping_one_waiting():
+def test_stopped_workers_refuse_new_tasks_instead_of_blocking():
     runtime = Threads()
     workers = Workers(runtime, 1, name="worker")
     assert runtime.wait(workers.submit(lambda _: 1), DEADLINE) == 1
@@ -261,7 +261,7 @@ def test_workers_that_have_stopped_say_so_instead_of_keeping_one_waiting():
     runtime.stop()
 
 
-def test_a_tab_that_comes_while_it_stops_is_sent_away(own_server, alice):
+def test_tabs_that_connect_during_a_stop_are_refused_and_do_not_delay_it(own_server, alice):
     writer = Writer(alice, 0)
     assert writer.busy.wait(DEADLINE)
     own_server.process.send_signal(signal.SIGTERM)

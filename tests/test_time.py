@@ -96,7 +96,7 @@ def start(tmp_path: Path, time: Time) -> Iterator[Callable[..., Running]]:
 # durations
 
 
-def test_nobody_has_to_wait_when_the_clock_is_set_back(start, time):
+def test_setting_the_clock_back_delays_no_sign_in_or_sign_up(start, time):
     app, here = start(), Visit("curl", "192.0.2.7")
     app.wait(app.house.accounts.sign_up("Alice", PASSWORD, here))
     app.wait(app.house.accounts.sign_in("Alice", PASSWORD, here))
@@ -106,7 +106,7 @@ def test_nobody_has_to_wait_when_the_clock_is_set_back(start, time):
         app.wait(app.house.accounts.sign_up(f"Other{-by}", PASSWORD, here))
 
 
-def test_setting_the_clock_forward_ends_no_delay(start, time):
+def test_setting_the_clock_forward_ends_no_rate_limit_delay(start, time):
     app = start()
     limits = app.house.accounts.context.limits
     for _ in range(5):
@@ -116,7 +116,7 @@ def test_setting_the_clock_forward_ends_no_delay(start, time):
         limits.sign_in("192.0.2.7", "alice")
 
 
-def test_what_exports_have_cost_is_paid_by_time_that_passes_and_not_by_a_jump(start, time):
+def test_the_export_budget_refills_by_elapsed_time_and_not_by_clock_jumps(start, time):
     app = start()
     budget = app.house.carrier._budget
     budget.charge("user", 2 * budget._most)
@@ -128,7 +128,7 @@ def test_what_exports_have_cost_is_paid_by_time_that_passes_and_not_by_a_jump(st
     assert budget.wait("user") == 0
 
 
-def test_figures_per_second_do_not_depend_on_the_wall_clock(start, time):
+def test_per_second_metrics_do_not_depend_on_the_wall_clock(start, time):
     app = start()
     chronicle = app.house.chronicle
     time.passes(10_000)
@@ -140,7 +140,7 @@ def test_figures_per_second_do_not_depend_on_the_wall_clock(start, time):
 # jumps
 
 
-def test_after_a_jump_nothing_is_purged_expired_or_ended_until_the_time_is_confirmed(start, time, caplog):
+def test_a_clock_jump_suspends_purge_expiry_and_session_end_until_confirmed(start, time, caplog):
     app = start(backup_hours=24, backup_keep=2)
     alice = app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
     app.wait(app.house.accounts.sign_up("Gone", PASSWORD))
@@ -178,7 +178,7 @@ def test_after_a_jump_nothing_is_purged_expired_or_ended_until_the_time_is_confi
 
 
 @pytest.mark.parametrize("by", [YEAR, -YEAR])
-def test_after_a_jump_backups_rotate_among_themselves_and_those_before_it_stay(start, time, by):
+def test_backups_after_a_jump_rotate_separately_and_keep_the_earlier_ones(start, time, by):
     app = start(backup_hours=1, backup_keep=2)
     for _ in range(3):
         app.work()
@@ -208,7 +208,7 @@ def test_a_restore_after_a_jump_ends_no_session_by_the_new_time(start, time, tmp
     assert app.person(alice.token).caller.session == alice.session
 
 
-def test_a_restore_does_not_bring_back_a_jump_that_was_confirmed(start, time, tmp_path):
+def test_a_restore_does_not_bring_back_a_confirmed_jump(start, time, tmp_path):
     app = start()
     app.wait(app.house.operations.backup(tmp_path / "copy.db", CLI))
     time.is_set(YEAR)
@@ -252,7 +252,7 @@ def test_a_start_with_a_wrong_clock_loses_nothing_and_backups_go_on(start, time,
     assert last is not None and last.at == time.wall
 
 
-def test_a_time_is_confirmed_by_an_hour_for_expiry_and_by_a_day_for_retention(start, time):
+def test_a_jump_is_accepted_after_an_hour_for_expiry_and_a_day_for_retention(start, time):
     guard = start().house.clock_guard
     line = time.wall
     time.is_set(YEAR)
@@ -271,7 +271,7 @@ def test_a_time_is_confirmed_by_an_hour_for_expiry_and_by_a_day_for_retention(st
     assert guard.retention_now() == time.wall and guard.jump() is None
 
 
-def test_a_confirmed_time_counts_at_once(start, time):
+def test_a_confirmed_time_takes_effect_immediately(start, time):
     app = start()
     app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
     time.is_set(YEAR)
@@ -286,7 +286,7 @@ def test_a_confirmed_time_counts_at_once(start, time):
 @pytest.mark.parametrize(
     ("off", "jumps"), [(0, False), (2 * DAY, False), (3 * DAY + MINUTE, True), (21 * DAY, True), (-HOUR, True)]
 )
-def test_after_a_reboot_a_short_downtime_is_believed(start, time, off, jumps):
+def test_a_short_downtime_is_accepted_after_a_reboot(start, time, off, jumps):
     start().stop()
     time.is_set(off)
     time.steady = 10
@@ -297,13 +297,13 @@ def test_after_a_reboot_a_short_downtime_is_believed(start, time, off, jumps):
     assert guard.jump() is None and guard.retention_now() == time.wall
 
 
-def test_a_downtime_of_any_length_is_believed_as_long_as_the_machine_was_running(start, time):
+def test_a_downtime_of_any_length_is_accepted_without_a_reboot(start, time):
     start().stop()
     time.passes(60 * DAY)
     assert start().house.clock_guard.jump() is None
 
 
-def test_a_clock_that_runs_too_fast_is_noticed_and_small_corrections_are_followed(start, time):
+def test_a_fast_clock_is_detected_and_small_corrections_are_accepted(start, time):
     guard = start().house.clock_guard
     for turn in range(1000):
         time.passes(MINUTE)
@@ -316,7 +316,7 @@ def test_a_clock_that_runs_too_fast_is_noticed_and_small_corrections_are_followe
     assert guard.jump() is not None
 
 
-def test_sessions_and_links_from_the_future_are_not_good_for_longer_than_others(start, time):
+def test_sessions_and_links_created_in_the_future_have_no_longer_lifetime(start, time):
     app = start()
     administration = app.house.accounts.administration
     app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
@@ -345,7 +345,7 @@ def test_a_session_used_while_the_clock_is_behind_ends_no_earlier(start, time):
     assert app.person(alice.token).caller.session == alice.session
 
 
-def test_last_times_in_the_future_are_not_believed(start, time):
+def test_future_timestamps_of_the_last_backup_and_purge_are_ignored(start, time):
     app = start(backup_hours=24, backup_keep=2)
     ahead = time.wall + YEAR
     app.house.operations.folder.mkdir(parents=True)
@@ -363,7 +363,7 @@ def test_last_times_in_the_future_are_not_believed(start, time):
 # a real server
 
 
-def test_a_running_server_says_that_its_clock_jumped_and_goes_on_once_that_is_confirmed(tmp_path):
+def test_a_running_server_reports_a_clock_jump_and_resumes_once_confirmed(tmp_path):
     offset = tmp_path / "offset"
     offset.write_text("0")
     server = Server(tmp_path / "data", launcher=ROOT / "tests" / "shifted_clock.py", CLOCK_FILE=str(offset)).start()

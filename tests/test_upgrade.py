@@ -58,7 +58,7 @@ def test_a_copy_is_kept_before_an_upgrade_and_can_be_restored(tmp_path):
     assert len(list((tmp_path / "data" / "backups").glob("before-upgrade-*.db"))) == 1
 
 
-def test_without_room_for_the_copy_nothing_is_upgraded_unless_it_is_not_wanted(tmp_path, monkeypatch):
+def test_upgrade_without_disk_space_for_the_copy_requires_disabling_the_copy(tmp_path, monkeypatch):
     old_database(tmp_path / "data").dispose()
     monkeypatch.setattr(copies, "_SPARE", 1 << 62)
     with pytest.raises(NoRoom, match="RKV_UPGRADE_COPY=off"):
@@ -68,7 +68,7 @@ def test_without_room_for_the_copy_nothing_is_upgraded_unless_it_is_not_wanted(t
     assert stamp(tmp_path / "data" / "realtime_kv.db") == migrations.HEAD
 
 
-def test_only_the_last_copies_are_kept(tmp_path, monkeypatch):
+def test_only_the_newest_upgrade_copies_are_kept(tmp_path, monkeypatch):
     folder = tmp_path / "backups"
     engine = old_database(tmp_path / "data")
     for n in range(copies.KEPT + 2):

@@ -22,7 +22,7 @@ PASSWORD = "correct horse battery"
 DAY = 24 * 60 * 60 * 1000
 
 
-def test_who_signs_up_is_signed_in_and_owns_an_empty_space(town):
+def test_sign_up_creates_a_session_and_an_empty_space(town):
     signed_in = town.sign_up("Alice")
     caller = town.caller(signed_in.token)
     assert (caller.username, caller.is_admin, caller.label, caller.via) == ("Alice", False, "Firefox on Linux", "http")
@@ -32,7 +32,7 @@ def test_who_signs_up_is_signed_in_and_owns_an_empty_space(town):
     assert town.write(lambda db: db.execute(select(Space.revision)).scalars().all()) == [0]
 
 
-def test_a_name_is_taken_whatever_its_case_and_nothing_is_left_of_the_second_try(town):
+def test_a_duplicate_username_in_any_case_is_refused_and_stores_nothing(town):
     town.sign_up("Alice")
     for name in ["Alice", "alice", "ALICE"]:
         with pytest.raises(NameTaken):
@@ -41,7 +41,7 @@ def test_a_name_is_taken_whatever_its_case_and_nothing_is_left_of_the_second_try
     assert town.write(lambda db: len(db.execute(select(UserSession.id)).all())) == 1
 
 
-def test_two_who_want_the_same_name_at_once_do_not_both_get_it(busy_town):
+def test_concurrent_sign_ups_with_the_same_name_create_one_user(busy_town):
     def sign_up(n):
         try:
             return busy_town.sign_up("alice" if n % 2 else "ALICE").user.id
@@ -64,13 +64,13 @@ def test_two_who_want_the_same_name_at_once_do_not_both_get_it(busy_town):
         ("alice", PASSWORD * 100, InvalidPassword),
     ],
 )
-def test_a_name_or_password_outside_the_rules_makes_no_user(town, username, password, refusal):
+def test_an_invalid_name_or_password_creates_no_user(town, username, password, refusal):
     with pytest.raises(refusal):
         town.sign_up(username, password)
     assert town.write(lambda db: db.execute(select(User.id)).all()) == []
 
 
-def test_a_token_is_random_and_only_its_hash_is_kept(town):
+def test_session_tokens_are_random_and_stored_only_as_a_hash(town):
     first, second = town.sign_up("alice"), town.sign_in("alice")
     assert re.fullmatch(r"rks_[A-Za-z0-9_-]{43}", first.token)
     assert first.token != second.token and first.session != second.session
@@ -78,7 +78,7 @@ def test_a_token_is_random_and_only_its_hash_is_kept(town):
     assert kept == [hashlib.sha256(each.token.encode()).digest() for each in (first, second)]
 
 
-def test_signing_in_takes_the_name_in_any_case_and_the_password_exactly(town):
+def test_sign_in_matches_the_name_in_any_case_and_the_password_exactly(town):
     town.sign_up("Alice", "Correct Horse Battery")
     assert town.sign_in("ALICE", "Correct Horse Battery").user.username == "Alice"
     for wrong in ["correct horse battery", "Correct Horse Battery ", "", "x" * 2000, "\ud800" * 8]:
@@ -114,7 +114,7 @@ def test_an_unknown_name_costs_the_same_work_as_a_wrong_password(found, monkeypa
     assert extract_parameters(known) == extract_parameters(unknown)
 
 
-def test_signing_out_ends_the_token_at_once_and_tells_whoever_watches(town):
+def test_sign_out_ends_only_its_own_session_and_notifies_watchers_once(town):
     here, there = town.sign_up("alice"), town.sign_in("alice")
     session_id = town.caller(here.token).session_id
     town.sign_out(here.token)
@@ -128,7 +128,7 @@ def test_signing_out_ends_the_token_at_once_and_tells_whoever_watches(town):
     assert len(town.ended) == 1
 
 
-def test_watchers_hear_of_an_end_after_it_is_durable_and_before_whoever_asked(busy_town):
+def test_watchers_are_called_after_the_commit_and_before_the_caller_is_answered(busy_town):
     town = busy_town
     signed_in = town.sign_up("alice")
     seen = []
@@ -139,7 +139,7 @@ def test_watchers_hear_of_an_end_after_it_is_durable_and_before_whoever_asked(bu
         town.wait(seen[0])
 
 
-def test_a_watcher_that_fails_undoes_nothing(town):
+def test_a_failing_watcher_does_not_undo_the_sign_out(town):
     def fail(_):
         raise RuntimeError("a watcher's bug")
 
@@ -151,7 +151,7 @@ def test_a_watcher_that_fails_undoes_nothing(town):
         town.caller(signed_in.token)
 
 
-def test_signing_in_ends_the_session_that_the_request_came_with(town):
+def test_sign_in_ends_the_previous_session_of_the_request(town):
     old = town.sign_up("alice")
     new = town.sign_in("alice", replacing=old.token)
     with pytest.raises(Unauthenticated):
@@ -160,7 +160,7 @@ def test_signing_in_ends_the_session_that_the_request_came_with(town):
     assert [end.reason for end in town.ended] == ["ended"]
 
 
-def test_a_failed_sign_in_ends_nothing(town):
+def test_a_failed_sign_in_keeps_the_previous_session(town):
     old = town.sign_up("alice")
     with pytest.raises(InvalidCredentials):
         town.sign_in("alice", "the wrong password", replacing=old.token)
@@ -170,7 +170,7 @@ def test_a_failed_sign_in_ends_nothing(town):
 @pytest.mark.parametrize(
     "token", ["", "rks_", "rks_" + "x" * 43, "rkv_" + "x" * 43, "rks_" + "é" * 43, "\ud800", "x" * 10_000]
 )
-def test_a_token_that_nobody_was_given_stands_for_nobody(town, token):
+def test_unknown_tokens_are_unauthenticated_and_end_no_session(town, token):
     town.sign_up("alice")
     with pytest.raises(Unauthenticated):
         town.caller(token)
@@ -179,7 +179,7 @@ def test_a_token_that_nobody_was_given_stands_for_nobody(town, token):
     assert town.ended == []
 
 
-def test_a_session_expires_after_its_days(found):
+def test_sessions_expire_after_the_configured_number_of_days(found):
     town = found(session_days=7)
     signed_in = town.sign_up("alice")
     assert signed_in.expires_at == town.clock.now + 7 * DAY
@@ -190,7 +190,7 @@ def test_a_session_expires_after_its_days(found):
         town.caller(signed_in.token)
 
 
-def test_expired_sessions_are_ended_so_that_their_sockets_close(town):
+def test_expired_sessions_are_ended_and_reported_to_watchers(town):
     old = town.sign_up("alice")
     town.clock.now += 29 * DAY
     young = town.sign_in("alice")
@@ -201,7 +201,7 @@ def test_expired_sessions_are_ended_so_that_their_sockets_close(town):
     assert town.wait(town.accounts.end_expired()) == 0
 
 
-def test_a_disabled_user_is_out_and_stays_out(town):
+def test_a_disabled_user_is_unauthenticated_and_cannot_sign_in(town):
     signed_in = town.sign_up("alice")
     town.write(lambda db: db.execute(update(User).values(disabled_at=town.clock.now)) and None)
     with pytest.raises(Unauthenticated):
@@ -226,7 +226,7 @@ def guess(town, name="alice", address="10.0.0.1", times=1):
             town.sign_in(name, "the wrong password", address=address)
 
 
-def test_guessing_is_slowed_down_but_signing_in_is_not(town):
+def test_failed_sign_ins_are_rate_limited_per_address_and_successes_are_not(town):
     town.sign_up("alice")
     for _ in range(limits.SIGN_IN.burst + 5):
         town.sign_in("alice", address="10.0.0.1")
@@ -239,7 +239,7 @@ def test_guessing_is_slowed_down_but_signing_in_is_not(town):
     guess(town, times=limits.FREE)
 
 
-def test_an_account_is_signed_in_to_so_often_and_then_slowly_and_that_is_told_to_its_owner_only(town):
+def test_sign_in_limit_of_an_account_is_revealed_only_with_the_right_password(town):
     town.sign_up("alice")
     for n in range(limits.ENTER.burst):
         town.sign_in("alice", address=f"10.0.{n}.1")
@@ -251,7 +251,7 @@ def test_an_account_is_signed_in_to_so_often_and_then_slowly_and_that_is_told_to
     town.sign_in("alice", address="10.1.0.3")
 
 
-def test_a_token_that_nobody_was_given_has_nobody_write(town, monkeypatch):
+def test_sign_out_with_an_invalid_token_writes_nothing(town, monkeypatch):
     signed_in = town.sign_up("alice")
     town.sign_out(signed_in.token)
     monkeypatch.setattr(town.store.writer, "run", lambda _: pytest.fail("something was written"))
@@ -259,38 +259,38 @@ def test_a_token_that_nobody_was_given_has_nobody_write(town, monkeypatch):
         town.sign_out(token)
 
 
-def test_who_guesses_at_a_name_never_makes_its_owner_wait(town):
+def test_password_guesses_from_many_networks_do_not_delay_the_owner(town):
     town.sign_up("alice")
     for network in range(limits.ATTACK.burst // limits.FREE + 1):
         guess(town, address=f"10.0.1.{network}", times=limits.FREE_UNDER_ATTACK)
     town.sign_in("alice", address="192.0.2.7")
 
 
-def test_names_that_do_not_exist_are_slowed_down_the_same(town):
+def test_unknown_names_are_rate_limited_like_existing_ones(town):
     guess(town, "nobody", times=limits.FREE)
     with pytest.raises(RateLimited):
         town.sign_in("Nobody", address="10.0.0.1")
 
 
-def test_who_is_to_wait_costs_no_hash(town, monkeypatch):
+def test_a_rate_limited_sign_in_computes_no_password_hash(town, monkeypatch):
     guess(town, "nobody", times=limits.FREE)
     monkeypatch.setattr(passwords, "matches", lambda *_: pytest.fail("a hash was computed"))
     with pytest.raises(RateLimited):
         town.sign_in("nobody", address="10.0.0.1")
 
 
-def test_with_rate_limits_off_nobody_waits(found):
+def test_sign_in_attempts_are_unlimited_with_rate_limits_off(found):
     guess(found(rate_limits=False), "nobody", times=limits.FREE + 1)
 
 
-def test_a_reader_that_looked_somebody_up_still_sees_what_comes_after(busy_town):
+def test_session_lookups_see_later_commits(busy_town):
     town = busy_town
     for n in range(6):
         signed_in = town.sign_up(f"user-{n}")
         assert [town.caller(signed_in.token).username for _ in range(4)] == [f"user-{n}"] * 4
 
 
-def test_who_would_wait_too_long_for_a_hash_is_sent_away(busy_town):
+def test_sign_ups_beyond_the_password_hash_queue_limit_are_refused(busy_town):
     town = busy_town
     futures = [town.accounts.sign_up(f"user-{n}", PASSWORD, Visit("curl", f"10.0.{n}.1")) for n in range(200)]
     outcomes = []

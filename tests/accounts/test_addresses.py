@@ -33,7 +33,7 @@ from realtime_kv.accounts.addresses import network_of, normalize
         ("\u0661.1.1.1", None),
     ],
 )
-def test_an_address_has_one_spelling(text, expected):
+def test_addresses_are_normalized_to_one_spelling(text, expected):
     assert normalize(text) == expected
 
 
@@ -54,5 +54,5 @@ def test_addresses_of_one_network_count_as_one(one, other):
     ("one", "other"),
     [("2001:db8:0:1::1", "2001:db8:0:2::1"), ("203.0.113.9", "203.0.113.8"), ("unknown", "hidden")],
 )
-def test_addresses_of_different_networks_do_not(one, other):
+def test_addresses_of_different_networks_count_separately(one, other):
     assert network_of(one) != network_of(other)

@@ -69,7 +69,7 @@ def api_token(town, signed_in):
 # users
 
 
-def test_users_are_listed_with_what_they_keep_up_to_the_last_write(office, town):
+def test_user_list_shows_usage_up_to_the_last_write(office, town):
     ada = town.sign_up("Ada")
     town.sign_up("bob")
     put(town, ada.token, "a", 1)
@@ -83,7 +83,7 @@ def test_users_are_listed_with_what_they_keep_up_to_the_last_write(office, town)
     assert found.all_bytes == 9 and found.users[2].is_admin is True
 
 
-def test_users_are_ordered_by_what_is_asked_for(office, town):
+def test_user_list_is_sorted_by_the_requested_column(office, town):
     bob, ada = town.sign_up("bob"), town.sign_up("ada")
     town.clock.now += MINUTE
     put(town, bob.token, "small", 1)
@@ -98,7 +98,7 @@ def test_users_are_ordered_by_what_is_asked_for(office, town):
     assert office.users(sort="seen").users[0].username == "late"
 
 
-def test_a_search_takes_what_is_typed_as_text_and_no_page_is_out_of_range(office, town):
+def test_user_search_matches_literal_text_and_page_numbers_are_clamped(office, town):
     town.sign_up("a_b")
     town.sign_up("axb")
     assert [user.username for user in office.users(search="A_B").users] == ["a_b"]
@@ -115,7 +115,7 @@ def create(db, name):
     return users.create(db, name, name, "x", 1)
 
 
-def test_a_user_is_named_by_id_or_by_name_without_case(office, town):
+def test_a_user_is_found_by_id_or_by_case_insensitive_name(office, town):
     ada = town.sign_up("Ada")
     assert office.user("aDA") == office.user(ada.user.id)
     for nobody in ("nobody", 99, -1, 2**70, "", "ad a", "\ud800", "x" * 99):
@@ -126,7 +126,7 @@ def test_a_user_is_named_by_id_or_by_name_without_case(office, town):
 # creating and helping users
 
 
-def test_a_new_user_with_a_temporary_password_has_to_choose_another(office, town):
+def test_a_new_user_with_a_temporary_password_must_change_it(office, town):
     created = office.act("create_user", "Grace")
     assert len(created.password) == 23 and created.link is None
     with pytest.raises(PasswordChangeNeeded):
@@ -141,14 +141,14 @@ def test_a_new_user_with_a_temporary_password_has_to_choose_another(office, town
     )
 
 
-def test_a_new_user_with_a_link_has_no_password_that_anybody_knows(office, town):
+def test_a_new_user_with_a_recovery_link_gets_no_password(office, town):
     created = office.act("create_user", "Grace", link=True)
     assert created.password is None and created.link.kind == "recovery"
     assert created.link.expires_at == town.clock.now + 30 * MINUTE
     assert office.log(user="grace") == ["recovery_link_made", "user_created"]
 
 
-def test_a_new_user_is_judged_like_one_who_signs_up(office, town):
+def test_user_creation_by_a_superuser_enforces_the_sign_up_rules(office, town):
     town.sign_up("Ada")
     with pytest.raises(NameTaken):
         office.act("create_user", "ADA")
@@ -159,7 +159,7 @@ def test_a_new_user_is_judged_like_one_who_signs_up(office, town):
     assert office.users(search="grace").found == 0
 
 
-def test_a_temporary_password_ends_every_session_and_the_old_password(office, town):
+def test_a_temporary_password_ends_all_sessions_and_replaces_the_old_password(office, town):
     ada = town.sign_up("Ada")
     temporary = office.act("temporary_password", "ada")
     assert [(end.user_id, end.reason) for end in town.ended] == [(ada.user.id, "password_changed")]
@@ -172,7 +172,7 @@ def test_a_temporary_password_ends_every_session_and_the_old_password(office, to
     assert office.log(user="ada")[:1] == ["sign_in_failed"] and "temporary_password" in office.log(user="ada")
 
 
-def test_a_recovery_link_is_written_down_and_replaces_the_one_before(office, town):
+def test_a_recovery_link_is_logged_and_replaces_the_previous_one(office, town):
 
     ada = town.sign_up("Ada")
     first, second = office.act("recovery_link", "ada"), office.act("recovery_link", ada.user.id)
@@ -183,7 +183,7 @@ def test_a_recovery_link_is_written_down_and_replaces_the_one_before(office, tow
     assert town.caller(ada.token), "nothing ends before the link is used"
 
 
-def test_who_is_disabled_or_deleted_gets_no_new_password(office, town):
+def test_disabled_and_deleted_users_get_no_recovery_link_or_password(office, town):
     town.sign_up("Ada")
     for act, needs in (("disable", "enabled"), ("delete", "restored")):
         office.act(act, "ada")
@@ -203,7 +203,7 @@ def test_who_is_disabled_or_deleted_gets_no_new_password(office, town):
         ("delete", "restore", "deleted", ("account_deleted", "account_restored")),
     ],
 )
-def test_shutting_an_account_stops_everything_of_it_until_it_is_undone(office, town, act, undo, reason, noted):
+def test_disabling_or_deleting_a_user_blocks_all_access_until_it_is_undone(office, town, act, undo, reason, noted):
     ada = town.sign_up("Ada")
     again = town.sign_in("ada")
     caller = town.caller(ada.token)
@@ -234,7 +234,7 @@ def test_shutting_an_account_stops_everything_of_it_until_it_is_undone(office, t
         town.write(lambda db: links.find(db, link.secret, town.clock.now, "recovery"))
 
 
-def test_who_a_superuser_has_deleted_does_not_come_back_by_signing_in_even_if_they_had_deleted_themselves(office, town):
+def test_deletion_by_a_superuser_overrides_self_deletion_and_blocks_sign_in(office, town):
     ada = town.sign_up("Ada")
 
     town.write(
@@ -247,7 +247,7 @@ def test_who_a_superuser_has_deleted_does_not_come_back_by_signing_in_even_if_th
 
 
 @pytest.mark.parametrize("act", ["disable", "delete", "unmake_admin"])
-def test_the_last_superuser_stays(office, town, act):
+def test_the_last_superuser_cannot_be_disabled_deleted_or_demoted(office, town, act):
     with pytest.raises(Forbidden) as refused:
         office.act(act, office.id)
     assert refused.value.extra == {"needs": "another_superuser"}
@@ -262,7 +262,7 @@ def test_the_last_superuser_stays(office, town, act):
         office.act(act, "ada")
 
 
-def test_who_becomes_a_superuser_signs_in_anew(office, town):
+def test_promotion_to_superuser_ends_existing_sessions(office, town):
     ada = town.sign_up("Ada")
     office.act("make_admin", "ada")
     assert [(end.user_id, end.reason) for end in town.ended] == [(ada.user.id, "ended")]
@@ -273,7 +273,7 @@ def test_who_becomes_a_superuser_signs_in_anew(office, town):
     assert made == ["admin_unmade", "admin_made"]
 
 
-def test_who_has_lost_the_second_step_gets_it_taken_off(office, town):
+def test_a_superuser_can_turn_off_the_second_step_of_a_user(office, town):
     ada = town.sign_up("Ada")
     secret = pyotp.random_base32()
     town.write(lambda db: totp.prepare(db, ada.user.id, secret))
@@ -288,7 +288,7 @@ def test_who_has_lost_the_second_step_gets_it_taken_off(office, town):
     assert office.log(user="ada").count("two_step_off") == 1
 
 
-def test_sessions_can_be_ended_and_the_answer_says_how_many(office, town):
+def test_ending_sessions_returns_the_count_and_keeps_tokens_unless_requested(office, town):
     town.sign_up("Ada")
     town.sign_in("ada")
     assert office.act("end_sessions", "ada") == 2
@@ -303,7 +303,7 @@ def test_sessions_can_be_ended_and_the_answer_says_how_many(office, town):
     assert town.sign_in("ada")
 
 
-def test_a_quota_of_their_own_counts_from_the_next_write(office, town):
+def test_a_per_user_quota_applies_from_the_next_write(office, town):
     ada = town.sign_up("Ada")
     put(town, ada.token, "a", 1)
     office.act("set_quota", "ada", 1, None)
@@ -319,7 +319,7 @@ def test_a_quota_of_their_own_counts_from_the_next_write(office, town):
 
 
 @pytest.mark.parametrize("end", ["disable", "delete", "unmake_admin"])
-def test_who_is_no_superuser_any_more_does_nothing_not_even_with_a_request_that_was_on_its_way(office, town, end):
+def test_former_superusers_cannot_act_even_with_a_request_in_flight(office, town, end):
     town.sign_up("Victim")
     ada = town.sign_up("Ada")
     office.act("make_admin", "ada")
@@ -351,7 +351,7 @@ def test_who_is_no_superuser_any_more_does_nothing_not_even_with_a_request_that_
 # reading
 
 
-def test_every_key_is_listed_with_its_size_in_the_trash_or_not_and_no_value(office, town):
+def test_entry_list_shows_keys_and_sizes_including_trash_but_no_values(office, town):
     ada = town.sign_up("Ada")
     put(town, ada.token, "app/on", True)
     put(town, ada.token, "app/ü", "secret-value")
@@ -371,7 +371,7 @@ def test_every_key_is_listed_with_its_size_in_the_trash_or_not_and_no_value(offi
     assert [entry.key for entry in office.act("entries", "ada", after=page.next, limit=2).entries] == ["z"]
 
 
-def test_that_keys_were_looked_at_is_noted_once_an_hour_whatever_page_it_was(office, town):
+def test_listing_entries_is_logged_once_an_hour_per_superuser(office, town):
     town.sign_up("Ada")
     office.act("entries", "ada", after="x")
     office.act("entries", "ada")
@@ -384,7 +384,7 @@ def test_that_keys_were_looked_at_is_noted_once_an_hour_whatever_page_it_was(off
     assert office.log(user="ada").count("entries_viewed") == 3
 
 
-def test_a_value_is_revealed_and_that_is_written_down_with_its_key(office, town):
+def test_revealing_a_value_is_logged_with_its_key(office, town):
     ada = town.sign_up("Ada")
     put(town, ada.token, "diary", {"dear": "me"})
     revealed = office.act("reveal", "ada", "diary")
@@ -396,7 +396,7 @@ def test_a_value_is_revealed_and_that_is_written_down_with_its_key(office, town)
     assert office.log(user="ada").count("value_revealed") == 1
 
 
-def test_the_log_is_filtered_by_who_whom_what_and_when_and_paged_by_id(office, town):
+def test_audit_log_is_filtered_by_actor_user_action_and_time_and_paged_by_id(office, town):
     ada = town.sign_up("Ada")
     started = town.clock.now
     town.clock.now += HOUR
@@ -420,7 +420,7 @@ def test_the_log_is_filtered_by_who_whom_what_and_when_and_paged_by_id(office, t
     assert pages == sorted(pages, reverse=True) and len(pages) == len(office.log())
 
 
-def test_everybody_who_was_there_sees_that_a_backup_has_left_among_their_own(office, town):
+def test_a_backup_download_appears_in_the_events_of_every_existing_user(office, town):
     ada, bob = (town.caller(town.sign_up(name).token) for name in ("Ada", "Bob"))
     own = town.accounts.own
     town.clock.now += MINUTE
@@ -439,7 +439,7 @@ def test_everybody_who_was_there_sees_that_a_backup_has_left_among_their_own(off
 # re-authentication
 
 
-def test_the_password_again_has_to_be_right_and_guessing_it_is_slow(office, town):
+def test_reauthentication_needs_the_password_and_limits_wrong_guesses(office, town):
     ada = town.sign_up("Ada")
     caller = town.caller(ada.token)
     for _ in range(30):
@@ -456,7 +456,7 @@ def test_the_password_again_has_to_be_right_and_guessing_it_is_slow(office, town
 # the first superuser
 
 
-def test_a_setup_link_makes_the_first_superuser_once(town):
+def test_a_setup_link_creates_the_first_superuser_once(town):
     parts = town.accounts.administration
     assert town.wait(parts.has_superuser()) is False
     old, link = town.wait(parts.setup_link()), town.wait(parts.setup_link())
@@ -477,7 +477,7 @@ def test_a_setup_link_makes_the_first_superuser_once(town):
         town.write(lambda db: links.find(db, link.secret, town.clock.now, "setup"))
 
 
-def test_a_setup_link_is_worth_nothing_once_there_is_a_superuser_and_after_a_day(town):
+def test_a_setup_link_expires_after_a_day_or_once_a_superuser_exists(town):
     parts = town.accounts.administration
     link = town.wait(parts.setup_link())
     town.clock.now += 24 * HOUR + 1
@@ -489,7 +489,7 @@ def test_a_setup_link_is_worth_nothing_once_there_is_a_superuser_and_after_a_day
         town.wait(parts.use_setup(link.secret, "Second", PASSWORD, Visit()))
 
 
-def test_it_works_with_real_threads(busy_town):
+def test_administration_works_with_real_threads(busy_town):
     office = Office(busy_town)
     ada = busy_town.sign_up("Ada")
     put(busy_town, ada.token, "a", 1)

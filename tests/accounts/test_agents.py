@@ -41,5 +41,5 @@ LINUX = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
         ("Mozilla/5.0 (nothing known)", "Unknown client"),
     ],
 )
-def test_a_client_is_called_by_a_name_that_people_know(user_agent, expected):
+def test_user_agents_are_labelled_with_the_client_and_operating_system(user_agent, expected):
     assert label(user_agent) == expected

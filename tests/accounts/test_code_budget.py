@@ -61,7 +61,7 @@ def refuse_codes(town, code, visit=HERE):
     return refusal.value.extra.get("needs") == "recovery_code"
 
 
-def test_after_100_wrong_codes_a_right_one_is_refused_and_a_recovery_code_is_not(town, alice, phone):
+def test_100_wrong_codes_block_authenticator_codes_but_not_recovery_codes(town, alice, phone):
     town.write(lambda db: db.execute(update(User).values(email="alice@example.org")))
     spend(town, 95)
     guess(town, 5)
@@ -77,7 +77,7 @@ def test_after_100_wrong_codes_a_right_one_is_refused_and_a_recovery_code_is_not
     assert second_step(town, first_step(town), phone.fresh_code()).token
 
 
-def test_neither_waiting_nor_a_restart_nor_the_owner_elsewhere_renews_the_budget(town, found, phone):
+def test_neither_time_nor_a_restart_nor_a_sign_in_elsewhere_renews_the_budget(town, found, phone):
     guess(town, 5)
     town.clock.now += 1000 * HOUR
     assert second_step(town, first_step(town), phone.fresh_code(), HERE).token
@@ -88,7 +88,7 @@ def test_neither_waiting_nor_a_restart_nor_the_owner_elsewhere_renews_the_budget
     assert wrong_codes(again) == 5
 
 
-def test_a_right_code_ends_what_its_own_network_has_added(town, phone):
+def test_a_right_code_resets_only_the_failures_of_its_own_network(town, phone):
     spend(town, 7, ELSEWHERE)
     guess(town, 2, HERE)
     assert second_step(town, first_step(town), phone.fresh_code(), HERE).token
@@ -122,7 +122,7 @@ def test_the_owner_and_a_superuser_reset_the_count(town, alice, phone, act):
     assert wrong_codes(town) == 0
 
 
-def test_a_code_that_confirms_an_enrolment_has_few_guesses(town, alice):
+def test_too_many_wrong_codes_cancel_an_enrolment_and_spend_no_budget(town, alice):
     caller, two_step = town.caller(alice.token), town.accounts.two_step
     town.wait(two_step.begin(caller, PASSWORD))
     for _ in range(code_budget.MAX_ENROLMENT_FAILURES):
@@ -136,7 +136,7 @@ def test_a_code_that_confirms_an_enrolment_has_few_guesses(town, alice):
     assert town.write(lambda db: db.scalar(select(SecondStepFailures.count))) is None
 
 
-def test_the_budget_is_not_spent_by_codes_that_come_when_two_step_is_off(town, alice):
+def test_codes_sent_while_two_step_sign_in_is_off_spend_no_budget(town, alice):
     with pytest.raises(InvalidCode):
         town.wait(town.accounts.two_step.confirm(town.caller(alice.token), "123456"))
     assert wrong_codes(town) == 0

@@ -34,11 +34,11 @@ CONFIG = Config(data_dir=Path("unused"), public_url="https://kv.example.org")
         ({"QUERY_STRING": "token=abc&access_token=abc&rkv_session=abc"}, None, ("", None)),
     ],
 )
-def test_of_a_cookie_and_a_bearer_token_the_token_counts(environ, auth, expected):
+def test_bearer_token_takes_precedence_over_the_cookie(environ, auth, expected):
     assert door.credentials(environ, Config(), auth) == expected
 
 
-def test_under_tls_only_the_cookie_counts_that_no_other_host_can_set():
+def test_only_the_host_prefixed_cookie_is_accepted_under_tls():
     both = {"HTTP_COOKIE": "rkv_session=planted; __Host-rkv_session=abc"}
     assert door.credentials(both, CONFIG) == ("abc", "cookie")
     assert door.credentials({"HTTP_COOKIE": "rkv_session=planted"}, CONFIG) == ("", None)
@@ -68,7 +68,7 @@ def test_under_tls_only_the_cookie_counts_that_no_other_host_can_set():
         (1, "1" * 60_000, "9.9.9.9"),
     ],
 )
-def test_a_forwarded_address_counts_for_as_many_proxies_as_are_configured(proxies, forwarded, expected):
+def test_forwarded_address_is_trusted_only_through_the_configured_proxies(proxies, forwarded, expected):
     environ = {"REMOTE_ADDR": "9.9.9.9"} | ({} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded})
     assert door.address(environ, Config(proxies=proxies)) == expected
 
@@ -77,5 +77,5 @@ def test_a_forwarded_address_counts_for_as_many_proxies_as_are_configured(proxie
     ("peer", "expected"),
     [("::ffff:192.0.2.1", "192.0.2.1"), ("fe80::1%eth0", "fe80::1"), ("2001:DB8::1", "2001:db8::1"), ("", "")],
 )
-def test_the_address_of_the_connection_is_normalized_too(peer, expected):
+def test_peer_address_is_normalized(peer, expected):
     assert door.address({"REMOTE_ADDR": peer}, Config()) == expected

@@ -20,14 +20,14 @@ def process():
     process.close()
 
 
-def test_it_does_what_would_be_done_here(process):
+def test_worker_process_hashes_match_in_process_hashes(process):
     for made in (process.digest(PASSWORD), process.judge_and_digest(PASSWORD, "alice"), Here().digest(PASSWORD)):
         assert passwords.matches(made, PASSWORD)
         assert process.matches(made, PASSWORD) is True
         assert process.matches(made, PASSWORD + " ") is False
 
 
-def test_it_says_what_is_wrong_with_a_password_as_would_be_said_here(process):
+def test_worker_process_refuses_weak_passwords_with_the_in_process_error(process):
     refusals = []
     for where in (process, Here()):
         with pytest.raises(InvalidPassword) as refused:
@@ -37,7 +37,7 @@ def test_it_says_what_is_wrong_with_a_password_as_would_be_said_here(process):
     assert process.judge_and_digest(PASSWORD, "alice")
 
 
-def test_one_process_does_it_all_and_lets_the_others_go_first(process):
+def test_one_low_priority_process_serves_all_requests(process):
     process.digest(PASSWORD)
     pid = process._process.pid
     process.digest(PASSWORD)
@@ -45,7 +45,7 @@ def test_one_process_does_it_all_and_lets_the_others_go_first(process):
     assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
 
 
-def test_a_process_that_was_killed_is_replaced_and_nobody_notices(process):
+def test_killed_worker_process_is_replaced_transparently(process):
     made = process.digest(PASSWORD)
     first = process._process.pid
     process._process.kill()
@@ -53,13 +53,13 @@ def test_a_process_that_was_killed_is_replaced_and_nobody_notices(process):
     assert process._process.pid != first
 
 
-def test_when_none_can_do_it_that_is_said(process, monkeypatch):
+def test_worker_process_that_cannot_start_raises_unavailable(process, monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(Unavailable):
         process.digest(PASSWORD)
 
 
-def test_a_stop_of_everything_leaves_it_to_the_server_to_end_it(process):
+def test_worker_process_ignores_sigint_and_sigterm_until_the_server_closes_it(process):
     made = process.digest(PASSWORD)
     pid = process._process.pid
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -69,7 +69,7 @@ def test_a_stop_of_everything_leaves_it_to_the_server_to_end_it(process):
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_a_password_stands_in_no_command_line_and_no_environment(process):
+def test_password_is_absent_from_the_command_line_and_the_environment(process):
     process.digest(PASSWORD)
     about = Path(f"/proc/{process._process.pid}")
     assert b"horse" not in (about / "cmdline").read_bytes() + (about / "environ").read_bytes()

@@ -22,7 +22,7 @@ def drain(attempt, times):
         attempt()
 
 
-def test_a_bucket_gives_its_burst_at_once_and_then_one_each_interval():
+def test_token_bucket_allows_its_burst_and_then_one_per_interval():
     bucket = Buckets(Rate(3, 1000))
     for _ in range(3):
         assert bucket.wait("a", 0) == 0
@@ -33,7 +33,7 @@ def test_a_bucket_gives_its_burst_at_once_and_then_one_each_interval():
     assert bucket.wait("b", 0) == 0
 
 
-def test_buckets_forget_the_quietest_key_first_and_stay_bounded():
+def test_token_buckets_evict_the_least_recently_used_key_and_stay_bounded():
     bucket = Buckets(Rate(1, 1000), size=3)
     for key in ["a", "b", "c", "a", "d"]:
         bucket.take(key, 0)
@@ -51,7 +51,7 @@ def waits(attempt):
     return 0
 
 
-def test_a_few_guesses_at_a_name_are_free_and_then_each_waits_twice_as_long_up_to_15_minutes(clock):
+def test_sign_in_delay_doubles_after_the_free_attempts_up_to_15_minutes(clock):
     gate = Limits(clock)
     drain(lambda: gate.sign_in("10.0.0.1", "alice"), limits.FREE)
     seen = []
@@ -65,7 +65,7 @@ def test_a_few_guesses_at_a_name_are_free_and_then_each_waits_twice_as_long_up_t
     assert seen == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]
 
 
-def test_after_a_quiet_hour_the_guesses_are_forgotten(clock):
+def test_sign_in_attempts_are_forgotten_after_a_quiet_hour(clock):
     gate = Limits(clock)
     drain(lambda: gate.sign_in("10.0.0.1", "alice"), limits.FREE)
     assert waits(lambda: gate.sign_in("10.0.0.1", "alice")) > 0
@@ -73,7 +73,7 @@ def test_after_a_quiet_hour_the_guesses_are_forgotten(clock):
     drain(lambda: gate.sign_in("10.0.0.1", "alice"), limits.FREE)
 
 
-def test_no_stranger_keeps_the_owner_of_a_name_from_signing_in(clock):
+def test_distributed_guessing_does_not_lock_out_the_account_owner(clock):
     gate = Limits(clock)
     for network in range(2000):
         for _ in range(limits.FREE):
@@ -83,7 +83,7 @@ def test_no_stranger_keeps_the_owner_of_a_name_from_signing_in(clock):
     gate.sign_in("192.0.2.7", "alice")
 
 
-def test_a_name_under_attack_leaves_each_network_fewer_free_guesses(clock):
+def test_each_network_gets_fewer_free_attempts_at_a_name_under_attack(clock):
     gate = Limits(clock)
     for network in range(limits.ATTACK.burst):
         gate.sign_in(f"10.1.0.{network}", "alice")
@@ -94,7 +94,7 @@ def test_a_name_under_attack_leaves_each_network_fewer_free_guesses(clock):
     drain(lambda: gate.sign_in("10.2.0.2", "alice"), limits.FREE)
 
 
-def test_guessing_at_many_names_is_slowed_down_from_one_address(clock):
+def test_guessing_at_many_names_from_one_address_is_throttled(clock):
     gate = Limits(clock)
     for n in range(limits.SIGN_IN.burst):
         gate.sign_in("10.0.0.1", f"user{n}")
@@ -102,7 +102,7 @@ def test_guessing_at_many_names_is_slowed_down_from_one_address(clock):
     gate.sign_in("10.0.0.2", "another")
 
 
-def test_an_attempt_that_is_refused_costs_nothing(clock):
+def test_refused_attempts_do_not_count(clock):
     gate = Limits(clock)
     drain(lambda: gate.sign_in("10.0.0.1", "alice"), limits.FREE)
     assert [waits(lambda: gate.sign_in("10.0.0.1", "alice")) for _ in range(100)] == [1] * 100
@@ -110,7 +110,7 @@ def test_an_attempt_that_is_refused_costs_nothing(clock):
     gate.sign_in("10.0.0.1", "alice")
 
 
-def test_honest_attempts_are_given_back(clock):
+def test_successful_attempts_are_refunded(clock):
     gate = Limits(clock)
     for _ in range(500):
         gate.sign_in("10.0.0.1", "alice")
@@ -123,7 +123,7 @@ def test_honest_attempts_are_given_back(clock):
         gate.second_step_done("10.0.0.1", 1)
 
 
-def test_recovering_has_rates_of_its_own(clock):
+def test_account_recovery_has_its_own_rate_limits(clock):
     gate = Limits(clock)
     drain(lambda: gate.recover("10.0.0.1", "alice"), limits.FREE)
     assert waits(lambda: gate.recover("10.0.0.1", "alice")) == 1
@@ -134,7 +134,7 @@ def test_recovering_has_rates_of_its_own(clock):
     assert waits(lambda: gate.recover("10.0.0.1", None)) == 6
 
 
-def test_six_digits_are_guessed_slowly_from_however_many_networks_but_recovery_codes_always_have_a_try(clock):
+def test_totp_guesses_are_limited_per_account_without_blocking_recovery_codes(clock):
     gate = Limits(clock)
     for network in range(limits.FREE_CODES):
         gate.second_step(f"10.0.0.{network}", 1, guessable=True)
@@ -143,14 +143,14 @@ def test_six_digits_are_guessed_slowly_from_however_many_networks_but_recovery_c
     gate.second_step("192.0.2.7", 2, guessable=True)
 
 
-def test_saying_the_password_again_is_slowed_down_for_the_session_that_guesses(clock):
+def test_reauthentication_guesses_are_throttled_per_session(clock):
     gate = Limits(clock)
     drain(lambda: gate.confirm(1), limits.FREE)
     assert waits(lambda: gate.confirm(1)) == 1
     gate.confirm(2)
 
 
-def test_mails_to_one_account_are_few(clock):
+def test_mail_is_rate_limited_per_account_and_kind(clock):
     gate = Limits(clock)
     assert [gate.may_mail("recovery", 1) for _ in range(4)] == [True, True, True, False]
     assert gate.may_mail("recovery", 2) and gate.may_mail("email", 1)
@@ -158,7 +158,7 @@ def test_mails_to_one_account_are_few(clock):
     assert gate.may_mail("recovery", 1)
 
 
-def test_delays_forget_the_quietest_key_first_and_stay_bounded():
+def test_delays_evict_the_least_recently_used_key_and_stay_bounded():
     delays = Delays(size=3)
     for key in ["a", "b", "c", "a", "d"]:
         delays.take((key,), 0)
@@ -167,7 +167,7 @@ def test_delays_forget_the_quietest_key_first_and_stay_bounded():
     assert delays.wait(("a",), 0, free=1) > 0
 
 
-def test_signing_up_has_rates_of_its_own(clock):
+def test_sign_up_has_its_own_rate_limit(clock):
     gate = Limits(clock)
     for _ in range(limits.SIGN_UP.burst):
         gate.sign_up("10.0.0.1")
@@ -176,7 +176,7 @@ def test_signing_up_has_rates_of_its_own(clock):
     gate.sign_in("10.0.0.1", "alice")
 
 
-def test_an_ipv6_client_is_its_whole_network_and_a_mapped_address_is_the_ipv4_one(clock):
+def test_ipv6_addresses_count_per_64_bit_network_and_mapped_ones_as_ipv4(clock):
     gate = Limits(clock)
     for n in range(limits.SIGN_UP.burst):
         gate.sign_up(f"2001:db8:0:1::{n:x}")
@@ -202,7 +202,7 @@ def test_an_ipv6_client_is_its_whole_network_and_a_mapped_address_is_the_ipv4_on
         lambda gate, address, n: gate.mail_elsewhere(address),
     ],
 )
-def test_every_limit_of_a_network_counts_the_addresses_of_one_together(clock, attempt):
+def test_every_network_limit_counts_and_refunds_the_whole_ipv6_network(clock, attempt):
     gate = Limits(clock)
     assert any(waits(lambda n=n: attempt(gate, f"2001:db8:0:1::{n:x}", n)) for n in range(200))
     # and a success gives back to the network of the user
@@ -216,18 +216,18 @@ def test_every_limit_of_a_network_counts_the_addresses_of_one_together(clock, at
         gate.second_step_done(f"2001:db8:0:1::{n + 1:x}", 1)
 
 
-def test_failures_of_one_network_are_written_down_together(clock):
+def test_audit_entries_for_failures_are_limited_per_ipv6_network(clock):
     gate = Limits(clock)
     assert sum(gate.may_note(f"2001:db8:0:1::{n:x}") for n in range(3000)) == limits.LASTING.burst
 
 
-def test_switched_off_nothing_is_counted(clock):
+def test_disabled_limits_refuse_no_attempt(clock):
     gate = Limits(clock, enabled=False)
     drain(lambda: gate.sign_in("10.0.0.1", "alice"), 1000)
     drain(lambda: gate.sign_up(""), 1000)
 
 
-def test_what_leaves_rows_for_months_is_bounded_in_the_long_run(clock):
+def test_account_changes_are_bounded_long_term_and_each_session_keeps_a_few(clock):
     gate, accepted, days = Limits(clock), 0, 2
     for _ in range(days * 24 * 60 * 6):
         clock.now += 10_000
@@ -242,7 +242,7 @@ def test_what_leaves_rows_for_months_is_bounded_in_the_long_run(clock):
     assert not waits(lambda: gate.enter(7))
 
 
-def test_failures_about_nobody_are_written_down_as_long_as_there_are_few(clock):
+def test_audit_entries_for_failures_without_an_account_are_rate_limited(clock):
     gate = Limits(clock)
     noted = sum(gate.may_note("10.0.0.1") for _ in range(5000))
     assert noted == limits.LASTING.burst

@@ -28,7 +28,7 @@ def mail_of(mailbox, **settings):
     return Mail(config, Inline(), smtp(config, spread=0))
 
 
-def test_a_mail_arrives_with_its_link_and_says_that_a_machine_sent_it(open_mailbox):
+def test_recovery_email_contains_the_link_and_is_marked_auto_generated(open_mailbox):
     mailbox = open_mailbox()
     mail_of(mailbox, mail_from="kv@example.org").recovery("ada@example.org", "ada", "s3cret")
     arrived = mailbox.next()
@@ -37,7 +37,7 @@ def test_a_mail_arrives_with_its_link_and_says_that_a_machine_sent_it(open_mailb
         assert f"{header}" in arrived
 
 
-def test_over_the_network_nothing_goes_out_without_tls(open_mailbox):
+def test_email_to_a_remote_mail_server_is_refused_without_tls(open_mailbox):
     elsewhere = open_mailbox("127.0.0.2")
     config = Config(smtp_url=elsewhere.url)
     with pytest.raises(smtplib.SMTPNotSupportedError):
@@ -45,7 +45,7 @@ def test_over_the_network_nothing_goes_out_without_tls(open_mailbox):
     assert elsewhere.is_empty
 
 
-def test_a_mail_server_that_is_not_there_is_noted_and_nobody_hears_of_it(open_mailbox, caplog):
+def test_an_unreachable_mail_server_is_logged_without_user_or_secret(open_mailbox, caplog):
     mailbox = open_mailbox()
     mail = mail_of(mailbox)
     mailbox.close()
@@ -54,6 +54,6 @@ def test_a_mail_server_that_is_not_there_is_noted_and_nobody_hears_of_it(open_ma
     assert "ada" not in caplog.text and "s3cret" not in caplog.text
 
 
-def test_without_a_setting_there_is_no_way_to_send():
+def test_email_is_disabled_without_an_smtp_url():
     assert smtp(Config()) is None
     assert not Mail(Config(), Inline()).enabled

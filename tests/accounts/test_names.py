@@ -5,7 +5,7 @@ from realtime_kv.core.errors import InvalidName
 
 
 @pytest.mark.parametrize("name", ["abc", "A.b_c-9", "...", "x" * 32, "007"])
-def test_a_name_of_the_right_length_and_letters_is_taken_as_it_came(name):
+def test_valid_usernames_are_accepted_unchanged(name):
     assert names.check(name) == name
 
 
@@ -27,16 +27,16 @@ def test_a_name_of_the_right_length_and_letters_is_taken_as_it_came(name):
         "\ud800abc",
     ],
 )
-def test_any_other_name_is_refused_with_a_reason(name):
+def test_invalid_usernames_are_refused_with_a_reason(name):
     with pytest.raises(InvalidName) as refused:
         names.check(name)
     assert refused.value.extra["reason"]
 
 
-def test_names_are_folded_without_regard_to_case():
+def test_usernames_are_folded_to_lower_case():
     assert names.folded("ALICE") == names.folded("alice") == "alice"
 
 
 @pytest.mark.parametrize("name", ["\u212aelvin", "ALİCE", "alice\x00", "", "x" * 33, "\ud800"])
-def test_a_name_that_nobody_can_have_is_not_folded_into_one_that_somebody_has(name):
+def test_invalid_usernames_do_not_fold_to_valid_ones(name):
     assert names.folded(name) is None

@@ -1,7 +1,7 @@
 from realtime_kv.accounts.noticed import MOST, Noticed
 
 
-def test_what_could_be_an_attempt_is_written_down_and_nothing_else(caplog):
+def test_only_forbidden_and_rate_limited_requests_are_logged(caplog):
     noticed = Noticed(lambda: 0)
     noticed.note(403, "POST /signin", "1.2.3.4")
     noticed.note(429, "set", "user 7")
@@ -12,7 +12,7 @@ def test_what_could_be_an_attempt_is_written_down_and_nothing_else(caplog):
     ]
 
 
-def test_a_flood_is_counted_and_not_written_out(caplog):
+def test_refusals_beyond_the_limit_per_minute_are_logged_as_a_count(caplog):
     now = 0
     noticed = Noticed(lambda: now)
     for _ in range(1000):

@@ -34,7 +34,7 @@ def asked(host: str, origin: str | None = None, **more: str) -> dict[str, str]:
         asked("127.0.0.1:5000", OURS),
     ],
 )
-def test_our_own_pages_and_programs_may_come_in(environ, kind):
+def test_same_origin_pages_and_programs_are_allowed(environ, kind):
     origin_check.check_origin(environ, CONFIG, kind)
 
 
@@ -64,13 +64,13 @@ def test_our_own_pages_and_programs_may_come_in(environ, kind):
         asked("kv.example.org", "http://kv.example.org"),
     ],
 )
-def test_a_page_of_another_site_is_kept_out_whatever_it_brings(environ, kind):
+def test_other_origins_are_refused_with_any_credential(environ, kind):
     with pytest.raises(Forbidden):
         origin_check.check_origin(environ, CONFIG, kind)
 
 
 @pytest.mark.parametrize("origin", [PARTNER, APP])
-def test_a_page_on_an_allowed_origin_may_use_a_bearer_token_and_never_a_cookie(origin):
+def test_an_allowed_origin_may_use_a_bearer_token_and_never_a_cookie(origin):
     origin_check.check_origin({"HTTP_ORIGIN": origin, "HTTP_SEC_FETCH_SITE": "cross-site"}, CONFIG, "bearer")
     with pytest.raises(Forbidden):
         origin_check.check_origin({"HTTP_ORIGIN": origin}, CONFIG, "cookie")
@@ -92,7 +92,7 @@ def test_a_page_on_an_allowed_origin_may_use_a_bearer_token_and_never_a_cookie(o
         ("KV.lan.:5000", "http://kv.lan.:5000"),
     ],
 )
-def test_without_a_public_url_a_page_at_the_address_that_was_asked_is_ours(host, origin):
+def test_the_requested_host_is_the_own_origin_without_a_public_url(host, origin):
     origin_check.check_host(asked(host), OPEN)
     origin_check.check_origin(asked(host, origin), OPEN, "cookie")
     assert origin_check.allows(asked(host, origin), OPEN)
@@ -118,13 +118,13 @@ def test_without_a_public_url_a_page_at_the_address_that_was_asked_is_ours(host,
         ("[::1", "http://[::1"),
     ],
 )
-def test_without_a_public_url_no_other_page_is_ours(host, origin):
+def test_no_other_origin_is_allowed_without_a_public_url(host, origin):
     with pytest.raises(OriginRefused):
         origin_check.check_origin(asked(host, origin), OPEN, "cookie")
     assert not origin_check.allows(asked(host, origin), OPEN)
 
 
-def test_beside_a_public_address_in_the_local_network_the_machine_s_own_browser_works():
+def test_loopback_origin_is_allowed_beside_a_lan_public_url_without_a_proxy():
     own = asked("127.0.0.1:5000", "http://127.0.0.1:5000")
     origin_check.check_origin(own, LAN, "cookie")
     origin_check.check_origin(asked("192.168.1.7:5000", LAN.public_url), LAN, "cookie")
@@ -158,7 +158,7 @@ def test_beside_a_public_address_in_the_local_network_the_machine_s_own_browser_
         (CONFIG, asked("kv.example.org", "\x1b[2J\xff<b>"), None, r"\x1b[2J\xff<b>"),
     ],
 )
-def test_a_refused_origin_is_named_with_the_setting_that_would_allow_it(config, environ, setting, words):
+def test_origin_refusal_names_the_origin_and_the_setting_that_allows_it(config, environ, setting, words):
     with pytest.raises(OriginRefused) as refused:
         origin_check.check_origin(environ, config, "cookie")
     assert words in refused.value.message
@@ -169,7 +169,7 @@ def test_a_refused_origin_is_named_with_the_setting_that_would_allow_it(config, 
 @pytest.mark.parametrize(
     "host", ["evil.example:5000", "", "a b", "[::1", "kv.example.org:x", "xn--bcher-kva.example\xff"]
 )
-def test_a_host_name_that_is_not_ours_is_named_with_the_setting_that_would_allow_it(host):
+def test_host_refusal_names_the_setting_that_allows_it_or_the_public_url(host):
     with pytest.raises(HostRefused) as refused:
         origin_check.check_host(asked(host), OPEN)
     assert "RKV_HOSTS" in refused.value.message and refused.value.extra["setting"] == "RKV_HOSTS"
@@ -178,7 +178,7 @@ def test_a_host_name_that_is_not_ours_is_named_with_the_setting_that_would_allow
     assert f"Open it at {OURS}" in refused.value.message
 
 
-def test_an_international_name_is_ours_in_the_form_in_which_browsers_send_it():
+def test_an_international_domain_matches_its_punycode_form():
     config = Config(data_dir=FOLDER, public_url="http://bücher.example", origins=("https://straße.example",))
     origin_check.check_host(asked("xn--bcher-kva.example"), config)
     origin_check.check_origin(asked("xn--bcher-kva.example", "http://xn--bcher-kva.example"), config, "cookie")

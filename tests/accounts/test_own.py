@@ -38,7 +38,7 @@ def actions(person, **more):
     return [event.action for event in person.events(**more)]
 
 
-def test_sessions_are_shown_this_one_first_and_then_the_last_used(town, alice):
+def test_session_list_starts_with_the_current_one_and_then_sorts_by_last_use(town, alice):
     town.clock.now += 1000
     phone = town.sign_in("alice", address="10.0.0.2")
     town.clock.now += 1000
@@ -52,7 +52,7 @@ def test_sessions_are_shown_this_one_first_and_then_the_last_used(town, alice):
     assert shown[2].created_at == shown[2].last_seen_at == town.clock.now - 1000
 
 
-def test_sessions_that_are_over_and_those_of_others_are_not_shown(town, alice):
+def test_session_list_omits_ended_sessions_and_those_of_other_users(town, alice):
     town.sign_up("bob")
     town.sign_out(town.sign_in("alice").token)
     short = town.sign_in("alice", kept=False)
@@ -61,7 +61,7 @@ def test_sessions_that_are_over_and_those_of_others_are_not_shown(town, alice):
     assert [session.current for session in alice.sessions()] == [True]
 
 
-def test_one_session_is_ended_and_told_and_nobody_elses_can_be(town, alice):
+def test_end_session_publishes_the_end_and_rejects_sessions_of_other_users(town, alice):
     phone, bob = town.sign_in("alice"), town.sign_up("bob")
     for wrong in [bob.session, "nonsense", "", "\ud800"]:
         with pytest.raises(NotFound):
@@ -75,7 +75,7 @@ def test_one_session_is_ended_and_told_and_nobody_elses_can_be(town, alice):
     assert town.caller(bob.token) and town.caller(alice.signed_in.token)
 
 
-def test_all_other_sessions_end_but_api_tokens_do_not(town, alice):
+def test_end_other_sessions_keeps_the_current_one_and_api_tokens(town, alice):
     phone, desk = town.sign_in("alice"), town.sign_in("alice")
     made = town.wait(town.accounts.tokens.create(alice.caller, "script", "read", None, None, Visit()))
     assert alice.end_other_sessions() == 2
@@ -86,7 +86,7 @@ def test_all_other_sessions_end_but_api_tokens_do_not(town, alice):
     assert alice.end_other_sessions() == 0
 
 
-def test_a_changed_password_gives_this_session_a_new_token_and_ends_every_other(town, alice):
+def test_password_change_renews_the_current_session_and_ends_every_other(town, alice):
     phone = town.sign_in("alice")
     begun = alice.change_password(PASSWORD, NEW)
     assert begun.token != alice.signed_in.token and begun.session != alice.signed_in.session
@@ -107,14 +107,14 @@ def test_api_tokens_survive_a_changed_password(town, alice):
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_the_new_session_is_kept_as_long_as_the_old_one_would_have_been(town, alice, kept):
+def test_password_change_preserves_whether_the_session_is_persistent(town, alice, kept):
     person = Person(town, town.sign_in("alice", kept=kept))
     begun = person.change_password(PASSWORD, NEW)
     assert begun.kept is kept
     assert begun.limit_at == town.clock.now + (30 * DAY if kept else DAY)
 
 
-def test_a_new_password_has_to_be_a_good_one_and_a_wrong_one_changes_nothing(town, alice):
+def test_password_change_requires_a_strong_password_and_the_current_one(town, alice):
     for new in ["short", "password", "alicealice", "\ud800" * 8]:
         with pytest.raises(InvalidPassword):
             alice.change_password(PASSWORD, new)
@@ -125,7 +125,7 @@ def test_a_new_password_has_to_be_a_good_one_and_a_wrong_one_changes_nothing(tow
     assert "password_refused" in actions(alice)
 
 
-def test_guessing_at_the_password_from_an_open_session_is_slowed_down(town, alice):
+def test_password_guessing_from_an_open_session_is_throttled(town, alice):
     for _ in range(limits.FREE):
         with pytest.raises(InvalidCredentials):
             alice.delete_account("wrong wrong wrong")
@@ -135,7 +135,7 @@ def test_guessing_at_the_password_from_an_open_session_is_slowed_down(town, alic
     other.change_password(PASSWORD, NEW)
 
 
-def test_changes_of_an_account_have_a_rate_of_their_own_for_each_user(town, alice):
+def test_account_changes_are_rate_limited_per_user(town, alice):
     bob = Person(town, town.sign_up("Bob"))
     for _ in range(limits.CHANGE.burst):
         alice.end_other_sessions()
@@ -154,7 +154,7 @@ def test_changes_of_an_account_have_a_rate_of_their_own_for_each_user(town, alic
     alice.end_other_sessions()
 
 
-def test_the_only_superuser_cannot_go(town, alice):
+def test_the_only_superuser_cannot_delete_their_account(town, alice):
     bob = Person(town, town.sign_up("Bob"))
     town.write(lambda db: db.execute(update(User).where(User.username == "Alice").values(is_admin=True)))
     with pytest.raises(Forbidden) as refused:
@@ -166,7 +166,7 @@ def test_the_only_superuser_cannot_go(town, alice):
     alice.delete_account(PASSWORD)
 
 
-def test_a_session_that_has_ended_can_do_nothing_any_more_even_with_the_password(town, alice):
+def test_ended_session_cannot_change_the_account_even_with_the_password(town, alice):
     town.sign_out(alice.signed_in.token)
     for call in [
         lambda: alice.change_password(PASSWORD, NEW),
@@ -180,7 +180,7 @@ def test_a_session_that_has_ended_can_do_nothing_any_more_even_with_the_password
     assert town.sign_in("alice")
 
 
-def test_an_api_token_manages_nothing(town, alice):
+def test_api_token_cannot_manage_the_account(town, alice):
     made = town.wait(town.accounts.tokens.create(alice.caller, "script", "write", None, None, Visit()))
     alice.caller = town.caller(made.token)
     for call in [
@@ -199,7 +199,7 @@ def test_an_api_token_manages_nothing(town, alice):
         assert refused.value.extra == {"needs": "session"}
 
 
-def test_deleting_the_account_ends_everything_at_once_and_signing_in_restores_it(town, alice):
+def test_account_deletion_ends_sessions_and_tokens_and_sign_in_restores_it(town, alice):
     made = town.wait(town.accounts.tokens.create(alice.caller, "script", "read", None, None, Visit()))
     alice.delete_account(PASSWORD)
     assert {end.reason for end in town.ended} == {"deleted"} and len(town.ended) == 2
@@ -214,14 +214,14 @@ def test_deleting_the_account_ends_everything_at_once_and_signing_in_restores_it
             town.caller(token)
 
 
-def test_after_its_days_a_deleted_account_is_answered_like_one_that_never_was(town, alice):
+def test_deleted_account_looks_like_an_unknown_one_after_the_grace_period(town, alice):
     alice.delete_account(PASSWORD)
     town.clock.now += 14 * DAY
     with pytest.raises(InvalidCredentials):
         town.sign_in("alice")
 
 
-def test_what_a_superuser_has_deleted_is_not_restored_by_signing_in(town, alice):
+def test_sign_in_does_not_restore_an_account_deleted_by_a_superuser(town, alice):
     town.write(lambda db: db.execute(update(User).values(deleted_at=town.clock.now, deleted_by="admin")) and None)
     with pytest.raises(InvalidCredentials):
         town.sign_in("alice")
@@ -233,7 +233,7 @@ def test_a_wrong_password_deletes_nothing(town, alice):
     assert town.caller(alice.signed_in.token)
 
 
-def test_users_see_what_was_done_to_their_account_and_to_no_other_page_by_page(town, alice):
+def test_account_events_are_paginated_and_exclude_other_accounts(town, alice):
     town.sign_up("bob")
     with pytest.raises(InvalidCredentials):
         town.sign_in("alice", "wrong wrong wrong", address="10.9.9.9")
@@ -247,7 +247,7 @@ def test_users_see_what_was_done_to_their_account_and_to_no_other_page_by_page(t
     assert actions(alice, before=events[1].id) == ["sign_in_failed", "sign_up"]
 
 
-def test_the_profile_tells_what_there_is(town, alice):
+def test_profile_shows_email_two_factor_state_and_last_password_change(town, alice):
     profile = alice.profile()
     assert (profile.username, profile.email, profile.two_step, profile.codes_left) == ("Alice", None, False, 10)
     assert profile.password_changed_at is None and profile.notice is None
@@ -258,7 +258,7 @@ def test_the_profile_tells_what_there_is(town, alice):
 # lifetime of sessions
 
 
-def test_a_session_that_is_used_goes_on_and_one_that_is_not_idles_out(found):
+def test_active_session_is_extended_and_an_idle_one_expires(found):
     town = found(session_idle_days=2, session_days=5)
     used, idle = town.sign_up("alice"), town.sign_in("alice")
     for _ in range(3):
@@ -272,7 +272,7 @@ def test_a_session_that_is_used_goes_on_and_one_that_is_not_idles_out(found):
     assert [end.reason for end in town.ended] == ["expired"]
 
 
-def test_no_use_carries_a_session_beyond_its_limit(found):
+def test_activity_does_not_extend_a_session_beyond_its_maximum_lifetime(found):
     town = found(session_idle_days=2, session_days=5)
     signed_in = town.sign_up("alice")
     for _ in range(9):
@@ -284,7 +284,7 @@ def test_no_use_carries_a_session_beyond_its_limit(found):
         town.caller(signed_in.token)
 
 
-def test_a_session_that_has_run_out_is_not_brought_back_by_a_tab_that_is_still_there(found):
+def test_open_tab_does_not_revive_an_expired_session(found):
     town = found(session_idle_days=2)
     signed_in = town.sign_up("alice")
     session_id = town.caller(signed_in.token).session_id
@@ -296,7 +296,7 @@ def test_a_session_that_has_run_out_is_not_brought_back_by_a_tab_that_is_still_t
         town.caller(signed_in.token)
 
 
-def test_a_session_that_is_not_to_be_kept_lasts_a_day_however_much_it_is_used(town):
+def test_non_persistent_session_expires_after_a_day_despite_activity(town):
     town.sign_up("alice")
     signed_in = town.sign_in("alice", kept=False)
     town.clock.now += DAY - 1
@@ -308,7 +308,7 @@ def test_a_session_that_is_not_to_be_kept_lasts_a_day_however_much_it_is_used(to
         town.caller(signed_in.token)
 
 
-def test_who_was_seen_last_is_written_down_at_the_stop(town):
+def test_last_seen_times_are_saved_at_shutdown(town):
     signed_in = town.sign_up("alice")
     town.clock.now += 1000
     town.caller(signed_in.token)
@@ -316,7 +316,7 @@ def test_who_was_seen_last_is_written_down_at_the_stop(town):
     assert town.write(lambda db: db.execute(select(UserSession.last_seen_at)).scalar_one()) == town.clock.now
 
 
-def test_being_seen_without_an_address_keeps_the_one_that_was_there(town):
+def test_last_seen_update_without_an_address_keeps_the_known_address(town):
     signed_in = town.sign_up("alice", address="10.0.0.1")
     session_id = town.caller(signed_in.token).session_id
     town.wait(town.accounts.note_seen())

@@ -11,12 +11,12 @@ from realtime_kv.core.errors import InvalidPassword
 
 
 @pytest.mark.parametrize("password", ["12345678", "é" * 4, "x" * 1024, "é" * 512, " leading and trailing "])
-def test_8_to_1024_bytes_are_allowed_as_typed(password):
+def test_passwords_of_8_to_1024_bytes_are_accepted_unchanged(password):
     assert passwords.check(password) == password
 
 
 @pytest.mark.parametrize("password", ["", "1234567", "ééé", "x" * 1025, "é" * 513, "abcdefgh\ud800"])
-def test_shorter_longer_or_broken_text_is_refused(password):
+def test_too_short_too_long_or_malformed_passwords_are_refused(password):
     with pytest.raises(InvalidPassword) as refused:
         passwords.check(password)
     assert refused.value.extra["reason"]
@@ -38,7 +38,7 @@ def test_shorter_longer_or_broken_text_is_refused(password):
         "superuser1",
     ],
 )
-def test_what_is_guessed_easily_is_refused_with_advice(password):
+def test_easily_guessed_passwords_are_refused_with_a_reason(password):
     with pytest.raises(InvalidPassword, match="too easy to guess"):
         passwords.judge(password, "alice-smith")
 
@@ -46,26 +46,26 @@ def test_what_is_guessed_easily_is_refused_with_advice(password):
 @pytest.mark.parametrize(
     "password", ["correct horse battery", "Tr0ub4dour&3x", "пароль-мой-длинный", "\x00\x07zq#8Lp!"]
 )
-def test_what_is_not_guessed_easily_passes(password):
+def test_strong_passwords_are_accepted(password):
     passwords.judge(password, "alice")
 
 
 @given(st.text(min_size=8, max_size=1024), st.text(alphabet="abc.-_9", min_size=3, max_size=32))
 @settings(max_examples=150)
-def test_judging_ends_for_any_text(password, username):
+def test_the_strength_check_terminates_for_any_text(password, username):
     with suppress(InvalidPassword):
         passwords.judge(password, username)
 
 
 @pytest.mark.parametrize("password", ["4@8({[<3691!|0$5+7%2" * 3, "[|<!41@7{9+$5%2036(8" * 3])
-def test_no_crafted_password_keeps_a_thread_busy(password):
+def test_crafted_passwords_do_not_slow_down_the_strength_check(password):
     passwords.judge(password, "alice")
     began = time.process_time()
     passwords.judge(password, "alice")
     assert time.process_time() - began < 0.5
 
 
-def test_a_password_of_many_kinds_of_signs_passes():
+def test_a_password_with_many_leet_substitutions_is_accepted():
     passwords.judge("a4@8({[<3691!|0$5+7%2", "alice")
 
 
@@ -79,7 +79,7 @@ def test_a_hash_is_argon2id_with_19_mib_two_passes_and_one_lane():
     )
 
 
-def test_only_the_very_same_bytes_match():
+def test_a_hash_matches_only_the_identical_bytes():
     kept = passwords.digest("correct horse battéry")
     assert passwords.matches(kept, "correct horse battéry")
     # decomposed: looks the same, but is not the typed password
@@ -87,12 +87,12 @@ def test_only_the_very_same_bytes_match():
     assert not passwords.matches(kept, "correct horse battéry ")
 
 
-def test_the_whole_of_a_long_password_counts():
+def test_a_long_password_is_hashed_without_truncation():
     kept = passwords.digest("x" * 1023 + "y")
     assert not passwords.matches(kept, "x" * 1024)
 
 
-def test_nobodys_hash_costs_what_a_real_one_costs_and_matches_nothing():
+def test_the_dummy_hash_has_the_real_parameters_and_matches_nothing():
     assert extract_parameters(passwords.NOBODYS_HASH) == extract_parameters(passwords.digest("correct horse battery"))
     assert not passwords.matches(passwords.NOBODYS_HASH, "")
     assert not passwords.matches(passwords.NOBODYS_HASH, "correct horse battery")

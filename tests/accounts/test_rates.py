@@ -33,7 +33,7 @@ def token(user, id, *, scope="write", prefix=None):
     return Caller(user, "someone", False, 0, id, f"t{id}", "A program", "http", "token", scope, prefix)
 
 
-def test_processor_time_is_bounded_by_user_and_each_credential_has_some_for_itself(clock):
+def test_processor_time_is_limited_per_user_with_a_share_for_each_credential(clock):
     limit = Rates(100, clock)
     flood, owner = session(1, id=1), session(1, id=2)
     assert not limit.used(flood, 0.25) and limit.pause(flood) == 0.0
@@ -65,7 +65,7 @@ def calls(limit, user, most=1_000_000):
     return most, None
 
 
-def test_ten_seconds_worth_goes_at_once_and_then_so_many_a_second(clock):
+def test_the_burst_is_ten_seconds_of_the_rate_and_refills_at_the_rate(clock):
     limit = Rates(2000, clock)
     assert calls(limit, 1) == (20_000, 1)
     for _ in range(3):
@@ -76,7 +76,7 @@ def test_ten_seconds_worth_goes_at_once_and_then_so_many_a_second(clock):
 
 
 @pytest.mark.parametrize("rate", [1, 7, 49, 50, 99, 100, 333, 2000, 12_345])
-def test_every_rate_is_about_what_it_says(clock, rate):
+def test_the_effective_rate_matches_the_configured_rate(clock, rate):
     limit = Rates(rate, clock)
     assert calls(limit, 1)[0] == pytest.approx(10 * rate, rel=0.1)
     clock.now += 100_000
@@ -88,13 +88,13 @@ def test_every_rate_is_about_what_it_says(clock, rate):
     assert taken / 60 == pytest.approx(rate, rel=0.05)
 
 
-def test_users_do_not_take_from_each_other(clock):
+def test_each_user_has_an_independent_budget(clock):
     limit = Rates(10, clock)
     calls(limit, 1)
     assert calls(limit, 2)[0] == 100
 
 
-def test_a_batch_weighs_its_ops(clock):
+def test_a_batch_is_charged_by_its_number_of_ops(clock):
     limit = Rates(100, clock)
     for _ in range(7):
         limit.verb(session(1), 128)
@@ -104,7 +104,7 @@ def test_a_batch_weighs_its_ops(clock):
     limit.verb(session(1), 128)
 
 
-def test_the_heaviest_batch_is_possible_at_the_lowest_rate(clock):
+def test_the_largest_batch_eventually_succeeds_at_the_lowest_rate(clock):
     limit = Rates(1, clock)
     for _ in range(200):
         try:
@@ -115,7 +115,7 @@ def test_the_heaviest_batch_is_possible_at_the_lowest_rate(clock):
     assert clock.now - Clock.now == pytest.approx(118_000, abs=2_000)
 
 
-def test_a_refusal_costs_nothing(clock):
+def test_a_refused_verb_consumes_no_budget(clock):
     limit = Rates(100, clock)
     calls(limit, 1)
     for _ in range(1_000):
@@ -125,7 +125,7 @@ def test_a_refusal_costs_nothing(clock):
     assert calls(limit, 1)[0] == 100
 
 
-def test_what_is_remembered_is_bounded(clock, monkeypatch):
+def test_the_limiter_state_is_bounded(clock, monkeypatch):
     monkeypatch.setattr(rates, "SIZE", 100)
     limit = Rates(100, clock)
     for user in range(1_000):
@@ -134,7 +134,7 @@ def test_what_is_remembered_is_bounded(clock, monkeypatch):
     assert len(limit._budgets) <= 100
 
 
-def test_it_costs_a_verb_next_to_nothing():
+def test_the_limiter_adds_less_than_two_microseconds_to_a_verb():
     limit = Rates(10**9)
     caller = session(1)
     spent = min(timeit.repeat(lambda: limit.verb(caller), number=10_000, repeat=20)) / 10_000
@@ -142,7 +142,7 @@ def test_it_costs_a_verb_next_to_nothing():
     assert spent < 2e-6
 
 
-def test_tokens_never_use_up_what_a_session_may_do(clock):
+def test_tokens_cannot_exhaust_the_budget_of_a_session(clock):
     limit = Rates(2000, clock)
     flood = [token(1, id, prefix="public/") for id in range(10, 20)] + [token(1, id) for id in range(20, 30)]
     for program in flood:
@@ -156,7 +156,7 @@ def test_tokens_never_use_up_what_a_session_may_do(clock):
         assert calls(limit, session(1))[0] >= 1_000
 
 
-def test_a_limited_token_has_half_the_rate_and_leaves_some_to_other_tokens(clock):
+def test_a_limited_token_has_half_the_rate_and_leaves_budget_for_other_tokens(clock):
     limit = Rates(2000, clock)
     banner, payroll = token(1, 10, scope="read"), token(1, 11)
     assert calls(limit, banner)[0] < 7_000
@@ -167,7 +167,7 @@ def test_a_limited_token_has_half_the_rate_and_leaves_some_to_other_tokens(clock
     assert calls(limit, payroll)[0] >= 5_000
 
 
-def test_a_stolen_session_does_not_use_up_what_the_owners_other_session_may_do(clock):
+def test_a_stolen_session_cannot_exhaust_the_budget_of_another_session(clock):
     limit = Rates(2000, clock)
     calls(limit, session(1, 10))
     assert calls(limit, session(1, 11))[0] >= 5_000
@@ -177,7 +177,7 @@ def test_a_stolen_session_does_not_use_up_what_the_owners_other_session_may_do(c
         assert calls(limit, session(1, 11))[0] >= 900
 
 
-def test_what_was_dearer_than_it_looked_is_paid_before_the_next_verb(clock):
+def test_debt_from_an_expensive_verb_delays_the_next_one(clock):
     limit = Rates(100, clock)
     caller = session(1)
     limit.verb(caller)
@@ -190,7 +190,7 @@ def test_what_was_dearer_than_it_looked_is_paid_before_the_next_verb(clock):
     limit.verb(caller)
 
 
-def test_every_refusal_is_told(clock):
+def test_every_refusal_is_reported_with_its_caller(clock):
     told = []
     limit = Rates(10, clock, told.append)
     calls(limit, 1)

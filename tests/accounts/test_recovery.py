@@ -79,7 +79,7 @@ def reachable(town, alice):
     return alice
 
 
-def test_who_signs_up_gets_ten_codes_each_good_once(town, alice):
+def test_signing_up_gives_ten_recovery_codes_that_work_once_each(town, alice):
     assert len(set(alice.codes)) == 10
     recover(town, alice.codes[0].lower().replace("-", " "))
     with pytest.raises(InvalidCode):
@@ -88,7 +88,7 @@ def test_who_signs_up_gets_ten_codes_each_good_once(town, alice):
     assert town.sign_in("alice", "yet another password")
 
 
-def test_every_recovery_ends_all_sessions_and_open_links_and_is_told_until_it_is_dismissed(town, alice):
+def test_recovery_ends_all_sessions_and_links_and_leaves_a_notice_to_dismiss(town, alice):
     phone, link = town.sign_in("alice"), make_link(town, alice)
     recover(town, alice.codes[0])
     assert [end.reason for end in town.ended] == ["password_changed"] * 2
@@ -137,7 +137,7 @@ def test_known_names_and_unknown_ones_cost_the_same_work(found, monkeypatch):
     assert actions(town)[-2:] == ["recovery_failed"] * 2
 
 
-def test_a_password_that_is_no_good_is_refused_before_anybody_is_looked_up_and_the_code_stays_good(town, alice):
+def test_an_invalid_password_is_refused_before_the_lookup_and_uses_up_no_code(town, alice):
     for username in ("alice", "nobody"):
         for bad in ["short", "password1", "\ud800" * 8]:
             with pytest.raises(InvalidPassword):
@@ -145,7 +145,7 @@ def test_a_password_that_is_no_good_is_refused_before_anybody_is_looked_up_and_t
     recover(town, alice.codes[0])
 
 
-def test_guessing_at_codes_is_slowed_down_for_known_and_unknown_names(town, alice):
+def test_code_guessing_is_throttled_for_known_and_unknown_names(town, alice):
     for username in ("alice", "nobody"):
         for _ in range(limits.FREE):
             with pytest.raises(InvalidCode):
@@ -155,7 +155,7 @@ def test_guessing_at_codes_is_slowed_down_for_known_and_unknown_names(town, alic
     recover(town, alice.codes[0], visit=Visit("curl", "10.0.0.2"))
 
 
-def test_codes_are_renewed_with_the_password_and_the_old_ones_are_gone(town, alice):
+def test_renewing_codes_requires_the_password_and_invalidates_the_old_codes(town, alice):
     caller, recovery = town.caller(alice.token), town.accounts.recovery
     with pytest.raises(InvalidCredentials):
         town.wait(recovery.renew_codes(caller, NEW))
@@ -183,7 +183,7 @@ def test_a_link_sets_a_password_once_and_within_thirty_minutes(town, alice):
 
 
 @pytest.mark.parametrize("secret", ["", "x", "\ud800", "x" * 100_000, "\x00"])
-def test_a_link_that_nobody_was_given_is_no_good(town, alice, secret):
+def test_an_unknown_link_is_refused_as_expired(town, alice, secret):
     with pytest.raises(LinkExpired):
         by_link(town, secret)
     with pytest.raises(LinkExpired):
@@ -196,7 +196,7 @@ def test_a_ticket_of_another_kind_sets_no_password(town, alice):
             by_link(town, make_link(town, alice, kind))
 
 
-def test_a_temporary_password_is_good_for_choosing_another_and_for_nothing_else(town, alice):
+def test_a_temporary_password_allows_only_setting_a_different_password(town, alice):
     town.write(lambda db: db.execute(update(User).values(must_change_password=True)) and None)
     with pytest.raises(PasswordChangeNeeded) as owed:
         town.sign_in("alice")
@@ -209,7 +209,7 @@ def test_a_temporary_password_is_good_for_choosing_another_and_for_nothing_else(
     assert "password_changed" in actions(town)
 
 
-def test_a_disabled_user_is_not_recovered(town, alice):
+def test_a_disabled_user_cannot_recover_the_account(town, alice):
     secret = make_link(town, alice)
     town.write(lambda db: db.execute(update(User).values(disabled_at=town.clock.now)) and None)
     with pytest.raises(InvalidCode):
@@ -221,7 +221,7 @@ def test_a_disabled_user_is_not_recovered(town, alice):
 # mail
 
 
-def test_an_address_counts_once_the_link_that_went_there_has_been_opened(town, alice):
+def test_an_email_address_takes_effect_only_after_its_link_is_opened(town, alice):
     set_email(town, alice)
     caller = town.caller(alice.token)
     assert town.mails[-1]["To"] == "alice@example.org"
@@ -234,7 +234,7 @@ def test_an_address_counts_once_the_link_that_went_there_has_been_opened(town, a
         confirm_email(town)
 
 
-def test_of_two_addresses_the_one_that_was_set_last_can_be_confirmed(town, alice):
+def test_only_the_address_that_was_set_last_can_be_confirmed(town, alice):
     set_email(town, alice, "first@example.org")
     first = re.search(r"/account/email/(\S+)", town.mails[-1].get_content())[1]
     set_email(town, alice, "second@example.org")
@@ -244,7 +244,7 @@ def test_of_two_addresses_the_one_that_was_set_last_can_be_confirmed(town, alice
     assert town.wait(town.accounts.own.profile(town.caller(alice.token))).email == "second@example.org"
 
 
-def test_the_old_address_is_told_of_the_new_one_and_of_none(town, reachable):
+def test_changing_or_removing_the_address_notifies_the_old_address(town, reachable):
     set_email(town, reachable, "new@example.org")
     confirm_email(town)
     assert (town.mails[-1]["To"], town.mails[-1]["Subject"]) == (
@@ -261,19 +261,19 @@ def test_the_old_address_is_told_of_the_new_one_and_of_none(town, reachable):
     ["alice", "@", "a@", "@b", "a b@c.org", "a@b@c", "a@c.org\nBcc: x@y.z", "a@-c.org", "\ud800@c.org", "a" * 300,
      "a@" + "b." * 200, "ä@c.org", "a@c.org,x@y.z", "<a@c.org>", "a@" + "x" * 64],
 )  # fmt: skip
-def test_what_is_no_mail_address_is_refused_and_nothing_is_sent(town, alice, address):
+def test_an_invalid_email_address_is_refused_and_nothing_is_sent(town, alice, address):
     with pytest.raises(BadRequest):
         set_email(town, alice, address)
     assert town.mails == []
 
 
-def test_setting_an_address_takes_the_password(town, alice):
+def test_setting_an_address_requires_the_password(town, alice):
     with pytest.raises(InvalidCredentials):
         set_email(town, alice, password=NEW)
     assert town.mails == []
 
 
-def test_a_mail_link_sets_a_new_password_and_its_user_is_told_by_mail_too(town, reachable):
+def test_an_emailed_link_sets_a_password_and_the_user_is_notified_by_email(town, reachable):
     ask_mail(town, "ALICE")
     message = town.mails[-1]
     assert (message["To"], message["From"]) == ("alice@example.org", "realtime_kv@kv.example.org")
@@ -282,12 +282,12 @@ def test_a_mail_link_sets_a_new_password_and_its_user_is_told_by_mail_too(town, 
     assert town.mails[-1]["Subject"] == "Your password was reset (kv.example.org)"
 
 
-def test_a_link_stands_in_its_mail_in_one_piece_as_it_is_sent(town, reachable):
+def test_a_link_in_an_encoded_email_stays_on_one_line(town, reachable):
     set_email(town, reachable, "new@example.org")
     assert re.search(r"^https://kv\.example\.org/account/email/[\w-]{43}$", town.mails[-1].as_string(), re.MULTILINE)
 
 
-def test_nobody_without_an_address_gets_a_mail_and_the_answer_is_the_same(town, reachable):
+def test_names_without_an_address_get_no_email_but_the_same_answer(town, reachable):
     town.sign_up("bob")
     for username in ["bob", "nobody", "", "\ud800", "x" * 100_000]:
         ask_mail(town, username)
@@ -295,7 +295,7 @@ def test_nobody_without_an_address_gets_a_mail_and_the_answer_is_the_same(town, 
     assert actions(town)[-5:] == ["recovery_failed"] * 5
 
 
-def test_a_stranger_who_asks_for_mails_makes_no_other_link_useless_and_sends_few(town, reachable):
+def test_unauthenticated_recovery_requests_send_few_emails_and_keep_links_valid(town, reachable):
     secret = make_link(town, reachable)
     ask_mail(town)
     first = mailed_secret(town)
@@ -306,7 +306,7 @@ def test_a_stranger_who_asks_for_mails_makes_no_other_link_useless_and_sends_few
     by_link(town, first)
 
 
-def test_asking_for_mails_is_slowed_down_the_same_for_every_name(town, reachable):
+def test_recovery_email_requests_are_throttled_equally_for_every_name(town, reachable):
     for username in ("alice", "nobody"):
         for _ in range(limits.FREE):
             ask_mail(town, username)
@@ -314,7 +314,7 @@ def test_asking_for_mails_is_slowed_down_the_same_for_every_name(town, reachable
             ask_mail(town, username)
 
 
-def test_a_mail_that_cannot_be_sent_is_nobodys_trouble_and_the_log_keeps_its_address_to_itself(found, caplog):
+def test_an_email_failure_is_logged_without_the_address_and_not_raised(found, caplog):
     town = found(smtp_url="smtp://localhost")
     alice = town.sign_up("alice")
 
@@ -327,7 +327,7 @@ def test_a_mail_that_cannot_be_sent_is_nobodys_trouble_and_the_log_keeps_its_add
     assert "alice@example.org" not in caplog.text
 
 
-def test_where_no_mail_can_be_sent_nobody_is_told_that_one_was(found):
+def test_email_requests_fail_with_not_found_without_a_mail_server(found):
     town = found()
     alice = town.sign_up("alice")
     assert not town.accounts.recovery.mail_enabled
@@ -338,14 +338,14 @@ def test_where_no_mail_can_be_sent_nobody_is_told_that_one_was(found):
         set_email(town, alice)
 
 
-def test_links_are_kept_as_hashes_only(town, reachable):
+def test_links_are_stored_only_as_hashes(town, reachable):
     ask_mail(town)
     secret = mailed_secret(town)
     rows = town.write(lambda db: db.execute(select(OneTimeLink.__table__)).all())
     assert all(secret not in str(value) for row in rows for value in row)
 
 
-def test_an_api_token_recovers_nothing(town, alice):
+def test_an_api_token_cannot_renew_codes_or_set_the_address(town, alice):
     made = town.wait(town.accounts.tokens.create(town.caller(alice.token), "script", "write", None, None, Visit()))
     caller, recovery = town.caller(made.token), town.accounts.recovery
     for call in [recovery.renew_codes(caller, PASSWORD), recovery.set_email(caller, PASSWORD, "a@example.org")]:
@@ -353,7 +353,7 @@ def test_an_api_token_recovers_nothing(town, alice):
             town.wait(call)
 
 
-def test_one_network_has_few_mails_sent_to_addresses_of_others_from_however_many_accounts(town):
+def test_confirmation_emails_are_limited_per_network_across_accounts(town):
     visit = Visit("curl", "10.0.0.1")
     people = [town.sign_up(f"user-{n}") for n in range(limits.MAIL_ELSEWHERE.burst + 1)]
 
@@ -369,7 +369,7 @@ def test_one_network_has_few_mails_sent_to_addresses_of_others_from_however_many
     bother(people[-1], Visit("curl", "10.0.0.2"))
 
 
-def test_made_up_links_have_nobody_write_and_are_slowed_down(town, alice, monkeypatch):
+def test_made_up_links_cause_no_write_and_are_throttled(town, alice, monkeypatch):
     monkeypatch.setattr(town.store.writer, "run", lambda _: pytest.fail("something was written"))
     for call in (
         lambda n: town.wait(town.accounts.recovery.confirm_email(f"made up {n}", Visit("curl", "10.0.0.1"))),

@@ -11,7 +11,7 @@ def failed(error):
     return future
 
 
-def test_each_step_gets_the_answer_of_the_one_before():
+def test_each_step_receives_the_result_of_the_previous_step():
     def steps():
         first = yield Future.called(lambda: 1)
         second = yield Future.called(lambda: first + 1)
@@ -20,7 +20,7 @@ def test_each_step_gets_the_answer_of_the_one_before():
     assert walk(Inline(), steps()).result() == 3
 
 
-def test_steps_wait_for_a_future_that_comes_out_later():
+def test_steps_wait_for_a_pending_future():
     later = Future()
 
     def steps():
@@ -32,7 +32,7 @@ def test_steps_wait_for_a_future_that_comes_out_later():
     assert outcome.result() == 42
 
 
-def test_an_error_comes_out_unless_a_step_deals_with_it():
+def test_an_error_propagates_unless_a_step_handles_it():
     def careful():
         try:
             yield failed(NotFound("no"))

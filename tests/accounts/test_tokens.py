@@ -27,7 +27,7 @@ def names(town, caller):
     return [shown.name for shown in town.wait(town.accounts.tokens.list(caller))]
 
 
-def test_a_token_stands_for_its_user_with_its_name_scope_and_prefix(town, alice, create):
+def test_token_authenticates_its_user_with_its_name_scope_and_prefix(town, alice, create):
     made = create("Backup job", "read", "notes/")
     assert re.fullmatch(r"rkv_[A-Za-z0-9_-]{43}", made.token)
     caller = town.caller(made.token)
@@ -36,7 +36,7 @@ def test_a_token_stands_for_its_user_with_its_name_scope_and_prefix(town, alice,
     assert town.caller(create().token).scope == "write"
 
 
-def test_only_its_hash_is_kept(town, create):
+def test_only_the_hash_of_a_token_is_stored(town, create):
     made = create()
     kept = town.write(lambda db: db.execute(select(UserSession.token_hash, UserSession.label)).all())
     assert sessions.token_hash(made.token) in [row.token_hash for row in kept]
@@ -46,7 +46,7 @@ def test_only_its_hash_is_kept(town, create):
     assert not any(made.token in row or made.token[4:] in row for row in dump)
 
 
-def test_the_list_shows_what_is_good_for_something_and_no_token(town, alice, create):
+def test_list_shows_active_tokens_without_their_secrets(town, alice, create):
     made = create("one", "read", "a/", town.clock.now + 60_000)
     create("two")
     shown, other = town.wait(town.accounts.tokens.list(alice))
@@ -57,7 +57,7 @@ def test_the_list_shows_what_is_good_for_something_and_no_token(town, alice, cre
     assert names(town, alice) == ["two"]
 
 
-def test_one_sees_ones_own_tokens_only(town, alice, create):
+def test_users_list_and_revoke_only_their_own_tokens(town, alice, create):
     made = create("hers")
     charlie = town.caller(town.sign_up("charlie").token)
     assert names(town, charlie) == []
@@ -66,7 +66,7 @@ def test_one_sees_ones_own_tokens_only(town, alice, create):
     assert town.caller(made.token).user_id == alice.user_id
 
 
-def test_when_it_was_last_used_is_noted(town, alice, create):
+def test_last_use_of_a_token_is_recorded(town, alice, create):
     made = create()
     town.clock.now += 5_000
     town.caller(made.token)
@@ -77,7 +77,7 @@ def test_when_it_was_last_used_is_noted(town, alice, create):
     assert shown.expires_at is None
 
 
-def test_an_expired_token_is_worth_nothing_and_its_tabs_are_told(town, create):
+def test_expired_token_is_rejected_and_its_tabs_are_notified(town, create):
     made = create("short", "write", None, town.clock.now + 1_000)
     town.clock.now += 1_000
     with pytest.raises(Unauthenticated):
@@ -93,7 +93,7 @@ def test_a_token_that_never_expires_outlives_the_session_that_made_it(town, crea
     assert town.caller(made.token).kind == "token"
 
 
-def test_a_revoked_token_is_worth_nothing_and_its_tabs_are_told(town, alice, create):
+def test_revoked_token_is_rejected_and_its_tabs_are_notified(town, alice, create):
     made, other = create("one"), create("two")
     town.wait(town.accounts.tokens.revoke(alice, made.shown.id))
     with pytest.raises(Unauthenticated):
@@ -110,7 +110,7 @@ def test_a_session_cannot_be_revoked_as_if_it_were_a_token(town, alice):
         town.wait(town.accounts.tokens.revoke(alice, alice.session))
 
 
-def test_a_token_makes_sees_and_revokes_no_tokens(town, alice, create):
+def test_token_cannot_create_list_or_revoke_tokens(town, alice, create):
     program = town.caller(create().token)
     for ask in (
         lambda: create("another", by=program),
@@ -123,7 +123,7 @@ def test_a_token_makes_sees_and_revokes_no_tokens(town, alice, create):
     assert names(town, alice) == ["a program"]
 
 
-def test_a_session_that_ended_meanwhile_makes_and_revokes_none(town, create):
+def test_ended_session_cannot_create_or_revoke_tokens(town, create):
     began = town.sign_up("charlie")
     charlie = town.caller(began.token)
     made = create("kept", by=charlie)
@@ -145,19 +145,19 @@ def test_a_name_is_1_to_64_printable_characters(create, name):
 @pytest.mark.parametrize(
     "name", ["x" * 64, "日" * 64, "👩‍💻 laptop", "<script>alert(1)</script>", 'it\'s "mine" ', "__proto__"]
 )
-def test_any_other_name_is_kept_as_it_is(town, alice, create, name):
+def test_valid_names_are_stored_unchanged(town, alice, create, name):
     assert create(name).shown.name == name
     assert names(town, alice) == [name]
 
 
 @pytest.mark.parametrize("prefix", ["", "a\n", "x" * 513])
-def test_a_prefix_is_one_that_a_key_could_have(create, prefix):
+def test_prefix_that_no_key_can_have_is_refused(create, prefix):
     with pytest.raises(InvalidKey) as refusal:
         create("p", "write", prefix)
     assert refusal.value.extra["field"] == "prefix"
 
 
-def test_scope_and_end_are_checked(town, create):
+def test_invalid_scope_or_expiry_is_refused(town, create):
     for details, field in [
         (("admin",), "scope"),
         (("read", None, town.clock.now), "expires_at"),
@@ -168,7 +168,7 @@ def test_scope_and_end_are_checked(town, create):
         assert refusal.value.extra == {"field": field}
 
 
-def test_a_user_has_a_bounded_number_of_tokens(town, alice, create, monkeypatch):
+def test_number_of_active_tokens_per_user_is_limited(town, alice, create, monkeypatch):
     monkeypatch.setattr(tokens, "MOST", 3)
     made = [create(f"{n}") for n in range(2)] + [create("short", "write", None, town.clock.now + 1_000)]
     with pytest.raises(QuotaExceeded) as refusal:
@@ -180,7 +180,7 @@ def test_a_user_has_a_bounded_number_of_tokens(town, alice, create, monkeypatch)
     create("in the place of one that expired")
 
 
-def test_the_audit_log_tells_of_both_without_names_or_secrets(town, alice, create):
+def test_audit_log_records_create_and_revoke_without_names_or_secrets(town, alice, create):
     made = create("very private name", "read", "very/private/")
     town.wait(town.accounts.tokens.revoke(alice, made.shown.id))
     rows = town.write(lambda db: db.execute(select(AuditRow.action, AuditRow.user_id, AuditRow.detail)).all())

@@ -62,7 +62,7 @@ def phone(town, alice):
     return switch_on(town, alice)[0]
 
 
-def test_it_is_off_until_a_code_has_shown_that_the_app_has_the_secret(town, alice):
+def test_two_step_sign_in_is_off_until_a_code_confirms_the_secret(town, alice):
     caller, two_step = town.caller(alice.token), town.accounts.two_step
     with pytest.raises(InvalidCode):
         town.wait(two_step.confirm(caller, "123456"))
@@ -77,7 +77,7 @@ def test_it_is_off_until_a_code_has_shown_that_the_app_has_the_secret(town, alic
     assert not town.wait(town.accounts.own.profile(caller)).two_step
 
 
-def test_switching_on_and_off_gives_this_session_a_new_token_and_leaves_the_others(town, alice):
+def test_switching_on_or_off_renews_this_sessions_token_and_keeps_the_others(town, alice):
     other = town.sign_in("alice")
     _, on = switch_on(town, alice)
     off = town.wait(town.accounts.two_step.end(town.caller(on.token), PASSWORD))
@@ -96,7 +96,7 @@ def test_signing_in_takes_the_password_and_a_code(town, phone):
         second_step(town, ticket, phone.fresh_code())
 
 
-def test_a_code_is_good_once(town, phone):
+def test_a_code_is_accepted_once(town, phone):
     with pytest.raises(InvalidCode):
         second_step(town, first_step(town), phone.code())
     code = phone.fresh_code()
@@ -105,7 +105,7 @@ def test_a_code_is_good_once(town, phone):
         second_step(town, first_step(town), code)
 
 
-def test_clocks_may_go_wrong_by_a_step_and_no_more(town, phone):
+def test_a_code_may_be_off_by_one_time_step_and_no_more(town, phone):
     town.clock.now += 10 * totp.STEP
     for steps in (-2, 2):
         with pytest.raises(InvalidCode):
@@ -114,13 +114,13 @@ def test_clocks_may_go_wrong_by_a_step_and_no_more(town, phone):
         second_step(town, first_step(town), phone.code(steps))
 
 
-def test_a_recovery_code_is_the_second_way_and_is_used_up(town, alice, phone):
+def test_a_recovery_code_is_accepted_once_as_the_second_step(town, alice, phone):
     assert second_step(town, first_step(town), alice.codes[0])
     with pytest.raises(InvalidCode):
         second_step(town, first_step(town), alice.codes[0])
 
 
-def test_a_ticket_takes_five_wrong_codes(town, phone):
+def test_a_ticket_is_invalid_after_five_wrong_codes(town, phone):
     ticket = first_step(town)
     for n in range(links.MOST_TRIES):
         with pytest.raises(InvalidCode):
@@ -129,7 +129,7 @@ def test_a_ticket_takes_five_wrong_codes(town, phone):
         second_step(town, ticket, phone.fresh_code())
 
 
-def test_guessing_at_codes_is_slow_even_with_the_password_and_from_many_networks(town, alice, phone):
+def test_code_guesses_with_the_password_from_many_networks_are_rate_limited(town, alice, phone):
     for n in range(limits.FREE_CODES):
         address = f"10.4.0.{n}"
         with pytest.raises(InvalidCode):
@@ -140,19 +140,19 @@ def test_guessing_at_codes_is_slow_even_with_the_password_and_from_many_networks
     assert second_step(town, ticket, alice.codes[0], Visit("curl", "10.5.0.1"))
 
 
-def test_the_password_alone_buys_no_endless_tickets(town, phone):
+def test_tickets_without_a_completed_second_step_are_rate_limited(town, phone):
     for _ in range(limits.FREE):
         first_step(town)
     with pytest.raises(RateLimited):
         town.sign_in("alice", address="10.0.0.1")
 
 
-def test_who_always_gets_both_right_never_waits(town, phone):
+def test_successful_sign_ins_are_never_rate_limited(town, phone):
     for _ in range(limits.FREE * 3):
         second_step(town, first_step(town), phone.fresh_code())
 
 
-def test_a_ticket_is_good_for_minutes_and_dies_with_the_password(town, alice, phone):
+def test_a_ticket_expires_after_minutes_and_on_a_password_change(town, alice, phone):
     ticket = first_step(town)
     town.clock.now += links.LIFETIMES["second_step"]
     with pytest.raises(LinkExpired):
@@ -163,26 +163,26 @@ def test_a_ticket_is_good_for_minutes_and_dies_with_the_password(town, alice, ph
         second_step(town, ticket, phone.fresh_code())
 
 
-def test_a_recovered_password_still_owes_the_second_step(town, alice, phone):
+def test_sign_in_after_password_recovery_requires_the_second_step(town, alice, phone):
     town.wait(town.accounts.recovery.by_code("alice", alice.codes[0], "another good password", HERE))
     with pytest.raises(SecondStepNeeded):
         town.sign_in("alice", "another good password")
 
 
-def test_a_temporary_password_owes_the_second_step_first(town, phone):
+def test_a_temporary_password_requires_the_second_step_before_its_change(town, phone):
     town.write(lambda db: db.execute(update(User).values(must_change_password=True)) and None)
     ticket = first_step(town)
     with pytest.raises(PasswordChangeNeeded):
         second_step(town, ticket, phone.fresh_code())
 
 
-def test_a_session_of_the_second_step_is_kept_as_it_asks(town, phone):
+def test_the_second_step_honours_the_requested_session_lifetime(town, phone):
     town.wait(town.accounts.second_step(first_step(town), phone.fresh_code(), HERE, kept=False))
     newest = select(UserSession.limit_at - UserSession.created_at).order_by(UserSession.id.desc()).limit(1)
     assert town.write(lambda db: db.execute(newest).scalar_one()) == sessions.DAY
 
 
-def test_who_has_no_recovery_codes_left_gets_new_ones_with_the_second_step(town, alice):
+def test_enrolment_makes_new_recovery_codes_if_none_are_left(town, alice):
     caller = town.caller(alice.token)
     for code in alice.codes:
         town.wait(town.accounts.recovery.by_code("alice", code, PASSWORD, HERE))
@@ -194,11 +194,11 @@ def test_who_has_no_recovery_codes_left_gets_new_ones_with_the_second_step(town,
     assert second_step(town, first_step(town), on.codes[0])
 
 
-def test_who_has_some_left_keeps_them(town, alice):
+def test_enrolment_keeps_the_remaining_recovery_codes(town, alice):
     assert switch_on(town, alice)[1].codes == ()
 
 
-def test_it_takes_the_password_and_a_session(town, alice):
+def test_enrolment_and_removal_require_the_password_and_a_session(town, alice):
     caller, two_step = town.caller(alice.token), town.accounts.two_step
     made = town.wait(town.accounts.tokens.create(caller, "script", "write", None, None, Visit()))
     for call in (two_step.begin, two_step.end):
@@ -210,14 +210,14 @@ def test_it_takes_the_password_and_a_session(town, alice):
         town.wait(two_step.confirm(town.caller(made.token), "123456"))
 
 
-def test_while_it_is_on_no_second_secret_is_made(town, alice):
+def test_enrolment_is_refused_while_two_step_sign_in_is_on(town, alice):
     phone, on = switch_on(town, alice)
     with pytest.raises(BadRequest):
         town.wait(town.accounts.two_step.begin(town.caller(on.token), PASSWORD))
     assert second_step(town, first_step(town), phone.fresh_code())
 
 
-def test_a_superuser_of_whom_it_is_demanded_cannot_switch_it_off(found):
+def test_a_superuser_cannot_switch_off_required_two_step_sign_in(found):
     town = found(admin_two_step=True)
     town.sign_up("alice")
     town.write(lambda db: db.execute(update(User).values(is_admin=True)) and None)
@@ -227,7 +227,7 @@ def test_a_superuser_of_whom_it_is_demanded_cannot_switch_it_off(found):
     first_step(town)
 
 
-def test_the_log_tells_a_sign_in_with_a_recovery_code_from_one_with_the_authenticator(town, alice):
+def test_the_log_distinguishes_recovery_code_and_authenticator_sign_ins(town, alice):
     phone, _ = switch_on(town, alice)
     second_step(town, first_step(town), phone.fresh_code())
     signed_in = second_step(town, first_step(town), alice.codes[0])

@@ -13,7 +13,7 @@ def server(tmp_path):
     server.close()
 
 
-def test_the_server_does_what_its_openapi_document_says(server):
+def test_server_conforms_to_its_openapi_document(server):
     done = run(server, examples=15, seed=4)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "Tested: 18" in done.stdout

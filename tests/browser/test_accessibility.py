@@ -45,7 +45,7 @@ def _found(page: Page, what: str, rules: dict[str, str | list[str]]) -> list[str
     ]
 
 
-def test_the_forms(make_person, server):
+def test_sign_in_sign_up_and_not_found_pages_pass_axe(make_person, server):
     person = make_person(signed_up=False)
     page = person.new_page()
     for path in ("/signin", "/signup"):
@@ -61,7 +61,7 @@ def test_the_forms(make_person, server):
     person.complaints = [text for text in person.complaints if "status of 4" not in text]
 
 
-def test_the_pages_of_an_account(make_person):
+def test_account_pages_pass_axe(make_person):
     person: Person = make_person(reduced_motion="reduce")
     server_url = person.server.url
     # a second session, so that there is one to sign out
@@ -135,7 +135,7 @@ def test_the_pages_of_an_account(make_person):
     person.complaints = [text for text in person.complaints if "status of 4" not in text]
 
 
-def test_the_dashboard(make_person):
+def test_the_dashboard_passes_axe(make_person):
     person: Person = make_person(reduced_motion="reduce")
     tab = person.open_tab()
     check(tab.page, "empty")
@@ -182,7 +182,7 @@ def test_the_dashboard(make_person):
     check(missing.page, "missing key")
 
 
-def test_the_list(make_person):
+def test_the_key_list_passes_axe(make_person):
     person: Person = make_person(reduced_motion="reduce")
     values = {"app/on": True, "app/deep/text": "some text", "app/deep/n": 1.5, "none": None, "list": [1, 2]}
     person.call("batch", ops=[{"op": "set", "key": key, "value": value} for key, value in values.items()])
@@ -214,7 +214,7 @@ def test_the_list(make_person):
     check(page, "a folder")
 
 
-def test_the_dashboard_without_a_connection(make_person):
+def test_the_offline_dashboard_passes_axe(make_person):
     person: Person = make_person()
     person.expects_outage = True
     person.set("a", 1)
@@ -231,7 +231,7 @@ def test_the_dashboard_without_a_connection(make_person):
     check(tab.page, "signed out")
 
 
-def test_the_past(make_person):
+def test_activity_trash_and_history_pass_axe(make_person):
     person: Person = make_person(reduced_motion="reduce")
     page = person.new_page()
     page.goto(f"{person.server.url}/activity")

@@ -47,7 +47,7 @@ def newcomer(make_person, request) -> Person:
     return person
 
 
-def test_the_recovery_codes_are_kept_as_a_file_and_by_the_clipboard(make_person, server):
+def test_recovery_codes_can_be_copied_and_downloaded(make_person, server):
     person = make_person("codes", signed_up=False, permissions=["clipboard-read", "clipboard-write"])
     page = person.new_page()
     page.goto(server.url + "/signup")
@@ -67,7 +67,7 @@ def test_the_recovery_codes_are_kept_as_a_file_and_by_the_clipboard(make_person,
     assert codes in kept and person.username in kept
 
 
-def test_a_whole_account_by_plain_forms(newcomer):
+def test_the_account_life_cycle_works_with_and_without_javascript(newcomer):
     """Sign up, enable a second step, make a token, recover by a code, delete the account and return."""
     person, page = newcomer, newcomer.new_page()
     codes = sign_up(page, person)
@@ -139,7 +139,7 @@ def test_a_whole_account_by_plain_forms(newcomer):
     expect(page.locator("main")).to_contain_text("Account restored")
 
 
-def test_the_keyboard_is_enough_for_an_account(make_person, server):
+def test_the_account_pages_work_by_keyboard_alone(make_person, server):
     person = make_person("keyboard", signed_up=False)
     page = person.new_page()
     press, kind, focused = page.keyboard.press, page.keyboard.type, page.locator(":focus")
@@ -208,7 +208,7 @@ def test_the_keyboard_is_enough_for_an_account(make_person, server):
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
-def test_a_session_that_is_ended_from_another_browser_says_so_and_keeps_what_was_typed(make_person, server):
+def test_a_remotely_ended_session_shows_the_reason_and_keeps_the_draft(make_person, server):
     laptop, phone = make_person("ada"), make_person("phone", signed_up=False)
     phone.username = laptop.username
     phone.sign_in()
@@ -231,7 +231,7 @@ def test_a_session_that_is_ended_from_another_browser_says_so_and_keeps_what_was
     expect(tab.editor).to_have_value('"not saved yet"')
 
 
-def test_a_changed_password_and_a_deleted_account_are_told_in_other_browsers(make_person, server):
+def test_other_browsers_show_a_changed_password_and_a_deleted_account(make_person, server):
     laptop, phone = make_person("ada"), make_person("phone", signed_up=False)
     phone.username = laptop.username
     page = phone.sign_in().new_page()
@@ -253,7 +253,7 @@ def test_a_changed_password_and_a_deleted_account_are_told_in_other_browsers(mak
             tab.page.close()
 
 
-def test_every_reason_has_a_sentence_of_its_own(ada):
+def test_every_sign_out_reason_has_its_own_message(ada):
     tab = ada.open_tab()
     told = tab.page.evaluate("""async () => {
       const { showSignedOut } = await import("/static/js/dashboard/shell/dialogs.js")
@@ -267,7 +267,7 @@ def test_every_reason_has_a_sentence_of_its_own(ada):
     assert len(set(told)) == 9
 
 
-def test_signing_out_asks_first_when_something_is_not_saved(ada):
+def test_signing_out_with_unsaved_changes_asks_for_confirmation(ada):
     tab = ada.open_tab()
     tab.create("a", "1")
     expect(tab.row("a")).to_be_visible()
@@ -284,7 +284,7 @@ def test_signing_out_asks_first_when_something_is_not_saved(ada):
     tab.page.wait_for_url("**/signin")
 
 
-def test_what_is_wrong_stands_beside_its_field_and_has_the_focus(make_person):
+def test_a_form_error_describes_its_field_and_moves_the_focus_there(make_person):
     person = make_person("wrong")
     page = person.new_page()
     account(page, person, "security")
@@ -296,7 +296,7 @@ def test_what_is_wrong_stands_beside_its_field_and_has_the_focus(make_person):
     refusals_are_fair(person)
 
 
-def test_a_link_leaves_no_secret_in_the_address(make_person, server):
+def test_a_recovery_link_leaves_no_secret_in_the_url(make_person, server):
     person = make_person("linked", signed_up=False)
     page = person.new_page()
     page.goto(server.url + "/recover/" + fresh_name("secret"))

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import expect
 
 
-def test_activity_shows_what_happened_who_did_it_and_takes_it_back(tabs, ada):
+def test_activity_shows_each_write_with_its_origin_and_undoes_it(tabs, ada):
     here, there = tabs
     ada.set("app/banner", "hello")
     ada.call("batch", ops=[{"op": "set", "key": f"devices/{n}", "value": n} for n in range(5)])
@@ -46,7 +46,7 @@ def test_activity_shows_what_happened_who_did_it_and_takes_it_back(tabs, ada):
     expect(page).to_have_url(f"{ada.server.url}/keys?key=app%2Fbanner&tab=history&to=3")
 
 
-def test_activity_is_filtered_by_text_and_writer_and_keeps_that_in_its_address(ada):
+def test_activity_filters_by_text_and_origin_are_kept_in_the_url(ada):
     for n in range(3):
         ada.set(f"app/{n}", f"value {n}")
     tab = ada.open_tab()
@@ -89,7 +89,7 @@ def test_activity_pages_back_to_the_beginning(ada):
     expect(page.get_by_text("Looked through 250 changes")).to_be_visible()
 
 
-def test_what_changed_while_one_was_away_is_marked(ada, make_person):
+def test_changes_since_the_last_visit_are_marked(ada, make_person):
     ada.set("seen", 1)
     page = ada.new_page()
     page.goto(f"{ada.server.url}/activity")
@@ -144,7 +144,7 @@ def test_deleted_keys_are_restored_from_the_trash_one_or_many(ada):
     expect(page.get_by_text("No deleted key matches nothing")).to_be_visible()
 
 
-def test_a_key_that_somebody_has_created_anew_leaves_the_trash(ada):
+def test_recreated_keys_leave_the_trash(ada):
     ada.set("a", "old")
     ada.call("delete", key="a")
     tab = ada.open_tab()
@@ -157,7 +157,7 @@ def test_a_key_that_somebody_has_created_anew_leaves_the_trash(ada):
     assert ada.get("a") == "new"
 
 
-def test_the_past_says_that_it_needs_the_server(ada):
+def test_activity_shows_an_offline_notice_and_refreshes_on_reconnect(ada):
     ada.expects_outage = True
     ada.set("a", 1)
     tab = ada.open_tab()

@@ -96,7 +96,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_a_server_for_the_network_works_at_every_address_that_it_prints(serve, visit):
+def test_server_on_all_interfaces_works_at_every_address_that_it_prints(serve, visit):
     server = serve(RKV_HOST="0.0.0.0")
     for url in {server.url, f"http://{other_address()}:{server.port}"}:
         sign_up_and_write(visit(url), url)
@@ -104,7 +104,7 @@ def test_a_server_for_the_network_works_at_every_address_that_it_prints(serve, v
     assert [line for line in server.output if " on http://" in line] == [f"Ready on {server.url}\n", *also]
 
 
-def test_a_server_on_ipv6_works_at_its_loopback_address_and_by_ipv4(serve, visit):
+def test_dual_stack_server_works_at_its_ipv6_and_ipv4_loopback_addresses(serve, visit):
     server = serve(RKV_HOST="::")
     for url in (f"http://[::1]:{server.port}", server.url):
         sign_up_and_write(visit(url), url)
@@ -115,7 +115,7 @@ def test_a_published_port_works_without_a_setting(publish, visit):
     sign_up_and_write(visit(url), url)
 
 
-def test_beside_a_public_address_in_the_network_the_loopback_address_works(serve, visit):
+def test_loopback_address_works_alongside_a_public_url_on_the_local_network(serve, visit):
     port = free_port()
     public = f"http://{other_address()}:{port}"
     server = serve(port, RKV_HOST="0.0.0.0", RKV_PUBLIC_URL=public)
@@ -123,7 +123,7 @@ def test_beside_a_public_address_in_the_network_the_loopback_address_works(serve
         sign_up_and_write(visit(url), url)
 
 
-def test_an_international_name_works_as_it_is_typed(serve, visit):
+def test_internationalized_host_name_works_as_typed(serve, visit):
     port = free_port()
     serve(port, RKV_PUBLIC_URL=f"http://Bücher.localhost:{port}")
     url = f"http://xn--bcher-kva.localhost:{port}"
@@ -131,7 +131,7 @@ def test_an_international_name_works_as_it_is_typed(serve, visit):
     sign_up_and_write(page, url)
 
 
-def test_at_an_address_that_cannot_work_the_page_says_which_one_does(serve, make_person):
+def test_page_at_an_unusable_address_names_the_public_url(serve, make_person):
     server = serve(RKV_PUBLIC_URL="https://kv.example.org", RKV_PROXIES="1")
     person = make_person(signed_up=False)
     person.expects_outage = True
@@ -143,7 +143,7 @@ def test_at_an_address_that_cannot_work_the_page_says_which_one_does(serve, make
     person.complaints.clear()  # Chromium logs the 403 of the page itself
 
 
-def test_the_settings_fold_names_as_the_browser_does(ada):
+def test_host_names_in_settings_are_canonicalized_as_in_the_browser(ada):
     names = [
         "Bücher.example", "straße.example", "ΟΔΟΣ.example", "οδος.example", "☕.example", "KV.Example.",
         "日本語。example", "ＫＶ．example", "İstanbul.example", "faß\u00ad.example", "ÅNGSTRÖM.example",
@@ -156,7 +156,7 @@ def test_the_settings_fold_names_as_the_browser_does(ada):
     assert [canonical_host(name) for name in names] == [name.strip("[]").removesuffix(".") for name in seen]
 
 
-def test_a_name_that_is_pointed_at_this_machine_gets_nothing(serve):
+def test_dns_rebinding_requests_are_refused(serve):
     server = serve(RKV_HOST="0.0.0.0")
     headers = {"Host": f"evil.example:{server.port}", "Origin": f"http://evil.example:{server.port}"}
     for path in ("/signin", "/api/v1/me"):

@@ -71,7 +71,7 @@ def test_every_page_fits_320_pixels(make_root, office, ada):
         assert page.evaluate("document.documentElement.scrollWidth") == 320, act
 
 
-def test_the_keyboard_alone_disables_a_user(make_root, office, ada):
+def test_a_user_can_be_disabled_by_keyboard_alone(make_root, office, ada):
     tab = ada.open_tab()
     page = make_root().new_page()
     press, kind = page.keyboard.press, page.keyboard.type
@@ -131,7 +131,7 @@ def test_everything_works_without_javascript(make_root, office, ada):
     expect(page.locator("[data-headline=tabs]")).to_be_visible()
 
 
-def test_deleting_wants_the_name_and_is_undone(make_root, office, ada):
+def test_deleting_a_user_requires_the_name_and_can_be_undone(make_root, office, ada):
     page = make_root().new_page()
     open_user(page, office, ada.username)
     page.get_by_role("link", name="Delete", exact=True).click()
@@ -145,7 +145,7 @@ def test_deleting_wants_the_name_and_is_undone(make_root, office, ada):
     expect(page.get_by_role("status")).to_have_text(f"{ada.username} is restored.")
 
 
-def test_a_backup_is_downloaded_and_seen_by_everybody(make_root, make_person, office):
+def test_a_backup_download_appears_in_the_events_of_every_user(make_root, make_person, office):
     page = make_root().new_page()
     somebody = make_person(server=office)
     page.goto(office.url + "/admin/backup")
@@ -158,7 +158,7 @@ def test_a_backup_is_downloaded_and_seen_by_everybody(make_root, make_person, of
     expect(theirs.locator("main")).to_contain_text("Backup downloaded")
 
 
-def test_a_limit_that_is_reached_appears_on_the_diagnostics_and_fits_a_narrow_window(make_root, office, ada):
+def test_diagnostics_list_a_reached_limit_and_fit_a_narrow_window(make_root, office, ada):
     root = make_root()
     page = root.new_page()
     open_user(page, office, ada.username)
@@ -178,7 +178,7 @@ def test_a_limit_that_is_reached_appears_on_the_diagnostics_and_fits_a_narrow_wi
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
-def test_diagnostics_move_live_until_they_are_paused(make_root, office, ada):
+def test_diagnostics_update_live_until_paused(make_root, office, ada):
     page = make_root().new_page()
     page.goto(office.url + "/admin/diagnostics")
     tabs = page.locator("[data-headline=tabs]")

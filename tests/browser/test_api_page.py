@@ -22,7 +22,7 @@ def run(page, script):
     return page.evaluate(f"{told}{body}\nwindow.said = said; return JSON.stringify(said) }}")
 
 
-def test_the_page_is_accessible_and_fits(make_person):
+def test_page_is_accessible_and_fits_narrow_screens(make_person):
     person = make_person(signed_up=False)
     page = person.context.new_page()
     page.goto(f"{person.server.url}/api")
@@ -32,7 +32,7 @@ def test_the_page_is_accessible_and_fits(make_person):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_one_language_is_shown_remembered_and_copied(ada):
+def test_selected_language_is_shown_remembered_and_copied(ada):
     page = ada.context.new_page()
     ada.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{ada.server.url}/api")
@@ -46,7 +46,7 @@ def test_one_language_is_shown_remembered_and_copied(ada):
     assert page.evaluate("navigator.clipboard.readText()") == 'print(call("get", {"key": "app/banner"}))'
 
 
-def test_it_can_be_read_without_javascript(make_person):
+def test_page_is_readable_without_javascript(make_person):
     person = make_person(java_script_enabled=False, signed_up=False)
     page = person.context.new_page()
     page.goto(f"{person.server.url}/api")
@@ -55,7 +55,7 @@ def test_it_can_be_read_without_javascript(make_person):
     expect(page.get_by_role("region", name="Example: get, Python")).to_be_visible()
 
 
-def test_the_javascript_beside_a_key_works_for_that_very_key(ada):
+def test_javascript_snippets_of_a_key_work_for_that_key(ada):
     page = ada.open_tab().page
     for key in KEYS:
         said = snippets_of(ada.server.url, key, VALUE)["javascript"]
@@ -71,7 +71,7 @@ def test_the_javascript_beside_a_key_works_for_that_very_key(ada):
 
 
 @pytest.mark.parametrize("verb", list(verbs.VERBS))
-def test_the_javascript_of_the_api_works(ada, verb):
+def test_javascript_example_of_each_verb_works(ada, verb):
     page = ada.context.new_page()
     page.goto(f"{ada.server.url}/api")
     for value in ("Back at noon", "Back at one"):

@@ -15,7 +15,7 @@ def fair(person):
 
 
 @pytest.mark.parametrize("scripted", [True, False], ids=["with JavaScript", "without"])
-def test_an_export_comes_as_a_file(make_person, scripted):
+def test_export_downloads_a_file_in_each_format(make_person, scripted):
     person = make_person(java_script_enabled=scripted)
     person.set("app/a", {"n": 1})
     person.set("b", 2)
@@ -35,7 +35,7 @@ def test_an_export_comes_as_a_file(make_person, scripted):
     expect(page.get_by_text("needs JavaScript")).to_be_visible(visible=not scripted)
 
 
-def test_a_file_is_tried_imported_and_undone_by_the_keyboard_alone(make_person, tmp_path):
+def test_import_can_be_previewed_run_and_undone_with_the_keyboard_alone(make_person, tmp_path):
     person = make_person(reduced_motion="reduce")
     person.set("mine", 1)
     person.set("app/1", "old")
@@ -83,7 +83,7 @@ def test_a_file_is_tried_imported_and_undone_by_the_keyboard_alone(make_person, 
     fair(person)
 
 
-def test_an_import_that_somebody_has_written_over_is_not_undone(make_person, tmp_path):
+def test_undo_of_an_import_is_refused_after_a_later_write_to_its_keys(make_person, tmp_path):
     person = make_person()
     file = tmp_path / "file.json"
     file.write_text('{"a": 1, "b": 2}')
@@ -100,7 +100,7 @@ def test_an_import_that_somebody_has_written_over_is_not_undone(make_person, tmp
     fair(person)
 
 
-def test_nothing_is_imported_for_who_has_signed_in_after(make_person, tmp_path):
+def test_import_is_refused_after_another_user_signs_in(make_person, tmp_path):
     ada, bob = make_person("ada"), make_person("bob")
     page = ada.new_page()
     page.goto(f"{ada.server.url}/account/data")

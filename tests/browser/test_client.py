@@ -28,7 +28,7 @@ def page(ada):
     return page
 
 
-def test_what_went_in_comes_out(ada, page):
+def test_written_values_are_read_back_unchanged(ada, page):
     @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     @given(st.dictionaries(keys, values, min_size=1, max_size=5))
     def round_trip(entries):
@@ -49,7 +49,7 @@ def test_what_went_in_comes_out(ada, page):
     round_trip()
 
 
-def test_whatever_another_door_wrote_is_what_the_page_holds(ada, page):
+def test_values_written_over_http_reach_the_page_unchanged(ada, page):
     @settings(max_examples=50, suppress_health_check=list(HealthCheck))
     @given(keys, values)
     def round_trip(key, value):
@@ -66,7 +66,7 @@ def test_whatever_another_door_wrote_is_what_the_page_holds(ada, page):
     round_trip()
 
 
-def test_it_is_like_local_storage(page):
+def test_reads_writes_and_listeners_work_like_local_storage(page):
     assert page.evaluate("""async () => {
       const seen = []
       const told = ({key, value, old, mine}) => seen.push([key, value ?? null, old?.value ?? null, mine])
@@ -96,7 +96,7 @@ def test_it_is_like_local_storage(page):
     }
 
 
-def test_the_past_can_be_seen_and_had_back(page):
+def test_history_trash_restore_and_undo_work_from_the_client(page):
     assert page.evaluate("""async () => {
       const refused = async (act) => {
         try { await act(); return null } catch (error) { return [error.code ?? error.name, error.key ?? null] }
@@ -142,7 +142,7 @@ def test_the_past_can_be_seen_and_had_back(page):
     }  # fmt: skip
 
 
-def test_everything_under_a_prefix_moves_and_goes_as_one(page):
+def test_prefix_verbs_move_copy_and_delete_in_one_write(page):
     assert page.evaluate("""async () => {
       const refused = async (act) => {
         try { await act(); return null } catch (error) { return [error.code ?? error.name, error.entry?.key ?? null] }
@@ -196,7 +196,7 @@ def test_everything_under_a_prefix_moves_and_goes_as_one(page):
     }  # fmt: skip
 
 
-def test_what_cannot_be_done_is_said(page):
+def test_invalid_calls_are_rejected_with_an_error_code(page):
     refused = page.evaluate("""async () => {
       const tried = async (act) => {
         try { await act(); return null } catch (error) { return error.code ?? error.name }
@@ -221,7 +221,7 @@ def test_what_cannot_be_done_is_said(page):
     ]  # fmt: skip
 
 
-def test_what_is_handed_out_cannot_be_changed_by_mistake(page):
+def test_returned_values_are_frozen(page):
     assert page.evaluate("""async () => {
       await kv.set("a", {b: [1]})
       "use strict"
@@ -229,7 +229,7 @@ def test_what_is_handed_out_cannot_be_changed_by_mistake(page):
     }""") == ["TypeError", {"b": [1]}]
 
 
-def test_nobody_signed_in_is_said_at_once(make_person, server):
+def test_connect_without_a_session_fails_with_unauthenticated(make_person, server):
     person = make_person(signed_up=False)
     page = person.new_page()
     page.goto(server.url + "/signin")
@@ -240,7 +240,7 @@ def test_nobody_signed_in_is_said_at_once(make_person, server):
     person.complaints = [text for text in person.complaints if "status of 401" not in text]
 
 
-def test_a_token_is_enough(make_person, server):
+def test_connect_with_a_token_works_without_a_session(make_person, server):
     person = make_person(signed_up=False)
     account = server.sign_up(fresh_name("program"))
     page = person.new_page()
@@ -265,7 +265,7 @@ def test_thousands_of_writes_at_once_all_arrive_in_order(ada, page):
     assert {ada.get(f"k{i}") for i in range(7)} == set(range(2993, 3000))
 
 
-def test_polling_is_enough_where_something_on_the_way_refuses_every_websocket(make_person):
+def test_dashboard_works_over_polling_if_every_websocket_is_refused(make_person):
     person = make_person("polling")
     person.context.add_init_script("""window.WebSocket = class {
       constructor() { setTimeout(() => { this.onerror(new Event("error")); this.onclose({}) }) }
@@ -276,7 +276,7 @@ def test_polling_is_enough_where_something_on_the_way_refuses_every_websocket(ma
     expect(here.value_of("a")).to_have_text("1")
 
 
-def test_a_large_space_is_still_quick(ada):
+def test_dashboard_stays_fast_with_20000_keys(ada):
     count = 20_000
     for start in range(0, count, 125):
         ops = [{"op": "set", "key": f"folder-{i % 97}/key-{i}", "value": {"n": i}} for i in range(start, start + 125)]

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests.test_commands import answer
 
 
-def test_offline_and_back(ada):
+def test_offline_writes_are_queued_and_sent_after_reconnecting(ada):
     ada.expects_outage = True
     here, there = ada.open_tab(), ada.open_tab()
     here.create("a", "1")
@@ -31,7 +31,7 @@ def test_offline_and_back(ada):
     assert (ada.get("a"), ada.get("b")) == (2, "new")
 
 
-def test_what_others_wrote_while_one_was_away_is_there_afterwards(ada, server):
+def test_reconnected_tab_shows_changes_made_while_it_was_offline(ada, server):
     ada.expects_outage = True
     tab = ada.open_tab()
     ada.set("gone", 1)
@@ -49,7 +49,7 @@ def test_what_others_wrote_while_one_was_away_is_there_afterwards(ada, server):
     expect(tab.mark_of("a")).to_contain_text("created by")
 
 
-def test_a_server_killed_and_restarted_finds_its_tabs_again_with_nothing_lost(make_person, own_server):
+def test_tabs_reconnect_after_a_server_crash_and_lose_no_write(make_person, own_server):
     ada = make_person("ada", server=own_server)
     ada.expects_outage = True
     here, there = ada.open_tab(), ada.open_tab()
@@ -74,7 +74,7 @@ def test_a_server_killed_and_restarted_finds_its_tabs_again_with_nothing_lost(ma
     assert healed == 0
 
 
-def test_after_a_restore_tabs_show_what_was_restored_and_nothing_else(make_person, own_server, tmp_path):
+def test_tabs_show_exactly_the_restored_data_after_a_restore(make_person, own_server, tmp_path):
     ada = make_person("ada", server=own_server)
     ada.expects_outage = True
     here, there = ada.open_tab(), ada.open_tab()
@@ -94,7 +94,7 @@ def test_after_a_restore_tabs_show_what_was_restored_and_nothing_else(make_perso
     expect(here.value_of("kept")).to_have_text("3")
 
 
-def test_writes_under_way_when_the_server_is_killed_are_written_once(make_person, own_server):
+def test_writes_in_flight_during_a_server_crash_are_applied_once(make_person, own_server):
     ada = make_person("ada", server=own_server)
     ada.expects_outage = True
     page = ada.open_tab().page
@@ -118,7 +118,7 @@ def test_writes_under_way_when_the_server_is_killed_are_written_once(make_person
     assert page.evaluate("kv.entries('k').every(({value, version}) => version === 40)")
 
 
-def test_signing_out_in_one_tab_signs_the_other_out_and_keeps_what_was_typed(tabs, ada):
+def test_sign_out_in_one_tab_signs_out_the_other_and_keeps_unsaved_text(tabs, ada):
     here, there = tabs
     here.create("a", "1")
     there.open("a")
@@ -141,7 +141,7 @@ def test_signing_out_in_one_tab_signs_the_other_out_and_keeps_what_was_typed(tab
     expect(there.value).to_have_text("1")
 
 
-def test_a_tab_never_writes_into_the_space_of_who_signed_in_after(make_person):
+def test_queued_writes_never_reach_the_space_of_the_next_user(make_person):
     ada = make_person("ada")
     ada.expects_outage = True
     tab = ada.open_tab()
@@ -162,7 +162,7 @@ def test_a_tab_never_writes_into_the_space_of_who_signed_in_after(make_person):
     assert bob.call("list")["entries"] == []
 
 
-def test_a_password_changed_in_one_tab_leaves_its_siblings_signed_in(ada):
+def test_password_change_in_one_tab_keeps_sibling_tabs_signed_in(ada):
     # the refusals of old sessions are in the console
     ada.expects_outage = True
     here, sibling = ada.open_tab(), ada.open_tab()

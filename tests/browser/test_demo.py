@@ -19,7 +19,7 @@ def demo():
         process.terminate()
 
 
-def test_devices_that_are_cut_off_and_see_their_server_killed_miss_nothing(browser, demo):
+def test_demo_devices_miss_no_change_despite_disconnects_and_server_kills(browser, demo):
     url = next(found[0] for line in demo.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     problems = []

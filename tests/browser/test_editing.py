@@ -20,7 +20,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("key", VALUES)
-def test_what_is_typed_is_what_is_kept(ada, key):
+def test_the_typed_value_is_the_stored_value(ada, key):
     value = VALUES[key]
     here = ada.open_tab()
     here.create(key, json.dumps(value, ensure_ascii=False))
@@ -36,7 +36,7 @@ def test_what_is_typed_is_what_is_kept(ada, key):
     assert ada.call("list")["entries"] == []
 
 
-def test_keys_stand_in_byte_order_and_can_be_filtered(ada):
+def test_keys_are_listed_in_byte_order_and_can_be_filtered(ada):
     ada.call("batch", ops=[{"op": "set", "key": key, "value": 1} for key in ["b", "a/2", "B", "～", "😀", "a/10", "é"]])
     tab = ada.open_tab()
     tab.click("List")
@@ -54,7 +54,7 @@ def test_keys_stand_in_byte_order_and_can_be_filtered(ada):
     expect(keys).to_have_count(8)
 
 
-def test_text_that_is_no_json_says_where_and_is_not_saved(ada):
+def test_invalid_json_shows_the_error_position_and_is_not_saved(ada):
     ada.set("a", {"b": 1})
     tab = ada.open_tab("a")
     tab.type_value('{\n  "b": 1\n  "c": 2\n}')
@@ -76,7 +76,7 @@ def test_an_integer_that_would_be_rounded_is_refused(ada):
     assert ada.call("list")["entries"] == []
 
 
-def test_the_server_s_refusal_is_shown_and_the_text_kept(ada):
+def test_a_server_error_is_shown_and_the_text_is_kept(ada):
     tab = ada.open_tab()
     text = json.dumps("x" * 70_000)
     tab.create("a", text)
@@ -87,7 +87,7 @@ def test_the_server_s_refusal_is_shown_and_the_text_kept(ada):
     expect(tab.value_of("a")).to_have_text("1")
 
 
-def test_a_draft_is_never_overwritten_keep_mine(tabs, ada):
+def test_a_conflict_blocks_saving_until_the_user_keeps_the_draft(tabs, ada):
     here, there = tabs
     ada.set("a", 1)
     here.open("a")
@@ -114,7 +114,7 @@ def test_a_draft_is_never_overwritten_keep_mine(tabs, ada):
     assert ada.get("a") == "mine"
 
 
-def test_a_draft_is_never_overwritten_take_theirs(tabs, ada):
+def test_the_saved_value_replaces_a_draft_only_by_take_theirs(tabs, ada):
     here, there = tabs
     ada.set("a", 1)
     here.open("a")
@@ -126,7 +126,7 @@ def test_a_draft_is_never_overwritten_take_theirs(tabs, ada):
     assert ada.get("a") == "theirs"
 
 
-def test_a_key_deleted_while_it_was_being_edited(tabs, ada):
+def test_a_key_deleted_during_editing_is_a_conflict_and_can_be_created_again(tabs, ada):
     here, there = tabs
     ada.set("a", 1)
     here.open("a")
@@ -139,7 +139,7 @@ def test_a_key_deleted_while_it_was_being_edited(tabs, ada):
     expect(here.value_of("a")).to_have_text("2")
 
 
-def test_a_save_that_another_overtook_is_a_conflict_and_not_lost(ada):
+def test_an_offline_save_over_a_newer_revision_is_a_conflict_and_not_lost(ada):
     """Two offline edits of the same key: the later save must not win unseen."""
     ada.expects_outage = True
     ada.set("a", 1)
@@ -166,7 +166,7 @@ def test_creating_a_key_that_exists_already_overwrites_nothing(ada):
     expect(tab.value).to_have_text("old")
 
 
-def test_unsaved_text_is_still_there_when_one_comes_back_to_its_key(ada):
+def test_a_draft_is_kept_while_another_key_is_open(ada):
     ada.set("a", 1)
     ada.set("b", 2)
     tab = ada.open_tab()
@@ -181,7 +181,7 @@ def test_unsaved_text_is_still_there_when_one_comes_back_to_its_key(ada):
     expect(tab.value).to_have_text("1")
 
 
-def test_an_address_leads_to_its_key_there_or_not(ada):
+def test_a_key_url_opens_the_key_or_offers_to_create_it(ada):
     ada.set("a/b", {"c": 1})
     tab = ada.open_tab("a/b")
     expect(tab.page).to_have_title("a/b · Keys · realtime_kv")
@@ -200,13 +200,13 @@ def test_an_address_leads_to_its_key_there_or_not(ada):
     expect(impossible.page.locator("#answer")).to_contain_text("A key has at least one character.")
 
 
-def test_the_row_of_an_address_is_in_view(ada):
+def test_the_row_of_the_key_in_the_url_is_in_view(ada):
     for i in range(2):
         ada.call("batch", ops=[{"op": "set", "key": f"k{i}{j:03}", "value": j} for j in range(120)])
     expect(ada.open_tab("k1100").row("k1100")).to_be_in_viewport()
 
 
-def test_back_and_forward(ada):
+def test_back_and_forward_navigate_between_opened_keys(ada):
     ada.set("a", 1)
     ada.set("b", 2)
     tab = ada.open_tab()

@@ -19,7 +19,7 @@ NEXT = """async () => {
 }"""
 
 
-def test_it_goes_on_behind_a_server_that_was_killed(make_person, own_server):
+def test_event_source_resumes_after_the_server_is_killed(make_person, own_server):
     ada = make_person("ada", server=own_server)
     page = ada.new_page()
     page.goto(f"{own_server.url}/api")
@@ -75,7 +75,7 @@ class Proxy(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-def test_the_sample_of_the_docs_opens_it_anew_after_a_502_of_a_proxy(make_person, own_server):
+def test_documented_sample_reopens_the_stream_after_a_502_from_a_proxy(make_person, own_server):
     handler = type("ItsProxy", (Proxy,), {"port": own_server.port, "refused": threading.Event()})
     proxy = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=proxy.serve_forever, daemon=True).start()

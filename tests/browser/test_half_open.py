@@ -82,7 +82,7 @@ def polling(tmp_path: Path) -> Iterator[Place]:
     place.close()
 
 
-def test_a_dead_connection_is_replaced_once_the_tab_is_looked_at(make_person, place):
+def test_focus_visibility_and_online_events_replace_a_dead_connection(make_person, place):
     ada = make_person("ada", server=place.server)
     ada.expects_outage = True
     pages = {event: ada.new_page() for event in ("online", "focus", "pageshow", "visibilitychange", "resume")}
@@ -104,7 +104,7 @@ def test_a_dead_connection_is_replaced_once_the_tab_is_looked_at(make_person, pl
         assert page.evaluate("kv.get('a')") == 1
 
 
-def test_a_write_that_nobody_answers_finds_a_dead_connection_out(make_person, place):
+def test_an_unanswered_write_detects_a_dead_connection_and_is_applied_once(make_person, place):
     ada = make_person("ada", server=place.server)
     page = place.open(ada).page
     page.evaluate(CONNECT)
@@ -114,7 +114,7 @@ def test_a_write_that_nobody_answers_finds_a_dead_connection_out(make_person, pl
     assert page.evaluate("states")[:2] == ["offline", "catching up"]
 
 
-def test_a_network_that_swallows_everything_for_a_while_leaves_nothing_behind(make_person, place):
+def test_writes_during_a_network_blackhole_are_applied_once_afterwards(make_person, place):
     ada = make_person("ada", server=place.server)
     page = place.open(ada).page
     page.evaluate(CONNECT)
@@ -126,7 +126,7 @@ def test_a_network_that_swallows_everything_for_a_while_leaves_nothing_behind(ma
     assert page.evaluate(LIVE_AGAIN)[-1] == "live"
 
 
-def test_ten_tabs_that_poll_leave_the_one_in_front_usable(make_person, polling):
+def test_ten_polling_tabs_leave_the_visible_one_usable(make_person, polling):
     ada = make_person("ada", server=polling.server)
     ada.expects_outage = True
     pages = []

@@ -10,7 +10,7 @@ def history(tab, key, query=""):
     return tab.page.locator(".version")
 
 
-def test_each_version_says_what_it_changed_and_can_be_restored(tabs, ada):
+def test_each_version_shows_its_changes_and_can_be_restored(tabs, ada):
     here, there = tabs
     ada.set("app", {"on": False})
     ada.set("app", {"on": True, "for": ["ada"]})
@@ -38,7 +38,7 @@ def test_each_version_says_what_it_changed_and_can_be_restored(tabs, ada):
     assert ada.get("app") == 1
 
 
-def test_any_two_versions_are_compared_and_have_an_address(ada):
+def test_comparison_of_any_two_versions_has_its_own_url(ada):
     for value in ("one\ntwo", "one\n2", "one\n2\nthree", 4):
         ada.set("a", value)
     tab = ada.open_tab()
@@ -65,7 +65,7 @@ def test_any_two_versions_are_compared_and_have_an_address(ada):
     expect(page.get_by_text("Revision 99 did nothing to this key")).to_be_visible()
 
 
-def test_a_deleted_key_keeps_its_history_and_comes_back(ada):
+def test_deleted_key_keeps_its_history_and_can_be_restored(ada):
     ada.set("a", "text")
     ada.call("delete", key="a")
     tab = ada.open_tab()
@@ -79,7 +79,7 @@ def test_a_deleted_key_keeps_its_history_and_comes_back(ada):
     assert ada.get("a") == "text"
 
 
-def test_a_long_history_comes_in_pages_and_any_version_of_it_by_its_address(ada):
+def test_long_history_is_paged_and_each_version_opens_by_its_url(ada):
     for n in range(60):
         ada.set("a", f"value {n}")
     tab = ada.open_tab()
@@ -96,7 +96,7 @@ def test_a_long_history_comes_in_pages_and_any_version_of_it_by_its_address(ada)
     expect(tab.page.get_by_text("Here it was created.")).to_be_visible()
 
 
-def test_without_a_connection_nothing_is_restored_behind_ones_back(ada):
+def test_restore_is_refused_while_offline(ada):
     ada.expects_outage = True
     ada.set("a", 1)
     ada.set("a", 2)

@@ -40,12 +40,12 @@ def make_mallory(make_person) -> Callable[..., Person]:
     return make
 
 
-def test_there_are_two_hundred():
+def test_the_corpus_has_at_least_two_hundred_strings():
     assert len(STRINGS) >= 200
     assert len(NAMES) >= 200
 
 
-def test_on_the_dashboard(make_mallory):
+def test_hostile_keys_and_values_run_no_script_on_the_dashboard(make_mallory):
     tab = make_mallory().open_tab()
     heading = tab.page.locator("#detail-heading")
     for text in STRINGS:
@@ -55,7 +55,7 @@ def test_on_the_dashboard(make_mallory):
     assert_nothing_ran(tab.page)
 
 
-def test_none_of_them_is_a_user_name(server):
+def test_hostile_strings_are_refused_as_usernames(server):
     for text in STRINGS:
         answer = requests.post(
             f"{server.url}/api/v1/sign_up", json={"username": text, "password": PASSWORD}, timeout=DEADLINE
@@ -64,7 +64,7 @@ def test_none_of_them_is_a_user_name(server):
             assert (answer.status_code, answer.json()["code"]) == (422, "invalid_name"), text
 
 
-def test_on_the_pages_of_an_account(make_mallory, server):
+def test_hostile_names_run_no_script_on_the_account_pages(make_mallory, server):
     """Test names of tokens, and names of programs that signed in."""
     mallory = make_mallory()
     agents = [text for text in STRINGS if text.isascii()]
@@ -85,7 +85,7 @@ def test_on_the_pages_of_an_account(make_mallory, server):
         assert_nothing_ran(page)
 
 
-def test_on_a_superusers_pages(make_mallory, make_root, office):
+def test_hostile_strings_run_no_script_on_the_admin_pages(make_mallory, make_root, office):
     mallory, root = make_mallory(server=office), make_root()
     page = root.new_page()
     page.goto(f"{office.url}/admin/users?search={mallory.username}")

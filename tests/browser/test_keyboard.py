@@ -25,7 +25,7 @@ def press(page: Page, *keys: str) -> None:
         page.keyboard.press(key)
 
 
-def test_from_signing_up_to_signing_out(make_person, server):
+def test_the_keyboard_alone_suffices_from_sign_up_to_sign_out(make_person, server):
     person = make_person("grace", signed_up=False)
     page = person.new_page()
     keyboard = page.keyboard
@@ -101,7 +101,7 @@ def test_from_signing_up_to_signing_out(make_person, server):
     expect(page).to_have_url(f"{server.url}/signin")
 
 
-def test_no_letter_is_lost_on_the_way_to_a_new_key(make_person):
+def test_text_typed_while_the_editor_loads_reaches_the_new_key_field(make_person):
     person = make_person()
     person.set("a", 1)
     page = person.new_page()

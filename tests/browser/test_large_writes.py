@@ -21,7 +21,7 @@ STORE = """async ([user, ops]) => {
 }"""
 
 
-def test_a_write_that_fits_no_message_is_refused_and_what_follows_is_written(ada):
+def test_write_above_the_message_limit_is_refused_and_later_writes_succeed(ada):
     tab = ada.open_tab()
     told = tab.page.evaluate("""async () => {
       const kv = await (await import("/rkv.js")).connect()
@@ -39,7 +39,7 @@ def test_a_write_that_fits_no_message_is_refused_and_what_follows_is_written(ada
     assert told == [refusal, refusal, 1, 0, []]
 
 
-def test_many_large_keys_are_moved_in_as_many_writes_as_it_takes(ada):
+def test_move_of_many_large_keys_is_split_into_several_writes(ada):
     for i in range(24):
         ada.set(f"doc-{i:02}", "x" * 60_000)
     tab = ada.open_tab()
@@ -54,7 +54,7 @@ def test_many_large_keys_are_moved_in_as_many_writes_as_it_takes(ada):
     assert keys == [f"copies/doc-{i:02}" for i in range(24)]
 
 
-def test_a_write_that_an_earlier_version_has_stored_is_refused_if_it_fits_no_message(ada):
+def test_oversized_write_in_the_outbox_of_an_earlier_version_is_refused(ada):
     tab = ada.open_tab()
     tab.page.evaluate(KEPT, 0)
     ops = [{"op": "set", "key": f"b/{i}", "value": "x" * 16_000} for i in range(128)]

@@ -42,7 +42,7 @@ def post(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str]]]:
     server.close()
 
 
-def test_axe_finds_nothing_behind_any_link(make_person, post):
+def test_link_pages_pass_axe_and_remove_the_secret_from_the_url(make_person, post):
     server, made = post
     page = make_person(signed_up=False, server=server).new_page()
     for path, heading in (
@@ -61,7 +61,7 @@ def test_axe_finds_nothing_behind_any_link(make_person, post):
     check(page, "mail sent")
 
 
-def test_axe_finds_nothing_in_the_question_before_signing_out(make_person):
+def test_unsaved_changes_dialog_at_sign_out_passes_axe(make_person):
     tab = make_person().open_tab()
     tab.create("a", "1")
     tab.open("a")

@@ -31,7 +31,7 @@ def tab(ada: Person) -> Tab:
     return ada.open_tab()
 
 
-def test_folders_open_and_close_by_keyboard_and_pointer_and_stay_so(ada, tab):
+def test_folders_toggle_by_keyboard_and_pointer_and_keep_their_state(ada, tab):
     page = tab.page
     press, focused = page.keyboard.press, page.locator(":focus")
     expect(tab.rows).to_have_text(
@@ -77,7 +77,7 @@ def test_folders_open_and_close_by_keyboard_and_pointer_and_stay_so(ada, tab):
     expect(tab.rows).to_have_count(6)
 
 
-def test_tree_or_list_and_their_order_are_kept_in_the_address_and_remembered(ada, tab):
+def test_view_and_sort_order_are_kept_in_the_url_and_remembered(ada, tab):
     page = tab.page
     page.keyboard.press("t")
     expect(page.get_by_role("grid", name="Keys")).to_be_visible()
@@ -98,7 +98,7 @@ def test_tree_or_list_and_their_order_are_kept_in_the_address_and_remembered(ada
     expect(again.page.get_by_label("Filter keys")).to_have_value("a")
 
 
-def test_the_filter_looks_at_keys_and_values_and_marks_what_it_finds(ada, tab):
+def test_filter_searches_keys_and_values_and_highlights_matches(ada, tab):
     page = tab.page
     box = page.get_by_label("Filter keys")
     page.keyboard.press("/")
@@ -128,7 +128,7 @@ def test_the_filter_looks_at_keys_and_values_and_marks_what_it_finds(ada, tab):
     expect(tab.rows).to_have_text(["app/", "banner"])
 
 
-def test_back_and_forward_restore_place_and_selection(make_person):
+def test_back_and_forward_restore_scroll_position_and_selection(make_person):
     ada = make_person("ada", viewport={"width": 1280, "height": 600})
     fill(ada, {f"k{i:03}": i for i in range(300)})
     tab = ada.open_tab()
@@ -156,7 +156,7 @@ def test_back_and_forward_restore_place_and_selection(make_person):
     assert tab.row("k121").bounding_box() == before
 
 
-def test_many_are_ticked_by_keyboard_deleted_and_brought_back_as_one(ada, tab):
+def test_keys_selected_by_keyboard_are_deleted_and_restored_together(ada, tab):
     page = tab.page
     press = page.keyboard.press
     selected = page.locator("#selected")
@@ -193,7 +193,7 @@ def test_many_are_ticked_by_keyboard_deleted_and_brought_back_as_one(ada, tab):
     expect(tab.rows).to_have_text(["devices/", "berlin", "readme"])
 
 
-def test_the_bar_of_what_is_ticked_takes_the_focus_from_nobody(ada):
+def test_selection_bar_does_not_steal_the_focus(ada):
     fill(ada)
     page = ada.new_page()
     bar = Held(page, "**/list/bar.js")
@@ -214,7 +214,7 @@ def test_the_bar_of_what_is_ticked_takes_the_focus_from_nobody(ada):
     expect(trash).to_be_hidden()
 
 
-def test_what_somebody_has_changed_unseen_is_not_deleted_with_the_rest(ada, tab):
+def test_bulk_delete_is_refused_after_an_unseen_change_to_a_selected_key(ada, tab):
     tab.page.keyboard.press("p")
     expect(tab.page.locator("#resume")).to_be_visible()
     ada.set("app/rate", 1)
@@ -227,7 +227,7 @@ def test_what_somebody_has_changed_unseen_is_not_deleted_with_the_rest(ada, tab)
     assert ada.get("readme") == "Shared notes"
 
 
-def test_keys_are_renamed_duplicated_and_moved_and_nothing_is_written_over(ada, tab):
+def test_keys_are_renamed_duplicated_and_moved_without_overwriting_others(ada, tab):
     page = tab.page
     to = page.locator("#move-to")
     tab.act("app/rate", "Rename…")
@@ -265,7 +265,7 @@ def test_keys_are_renamed_duplicated_and_moved_and_nothing_is_written_over(ada, 
     expect(tab.row("app/banner")).to_be_visible()
 
 
-def test_what_is_ticked_goes_out_as_json(ada, tab):
+def test_selected_keys_are_exported_as_json(ada, tab):
     tab.folder("app/flags/").get_by_role("checkbox").check()
     with tab.page.expect_download() as download:
         tab.click("Export")
@@ -274,7 +274,7 @@ def test_what_is_ticked_goes_out_as_json(ada, tab):
     expect(tab.page.locator("#new-key")).to_have_value("app/")
 
 
-def test_the_list_stands_still_while_it_is_paused(ada, tab):
+def test_paused_list_queues_changes_of_other_tabs_until_resumed(ada, tab):
     page = tab.page
     page.keyboard.press("p")
     expect(page.locator("#resume")).to_have_text("Paused · 0 changes waiting")
@@ -293,7 +293,7 @@ def test_the_list_stands_still_while_it_is_paused(ada, tab):
     expect(tab.mark_of("app/new")).to_contain_text("created by")
 
 
-def test_an_order_of_time_waits_while_one_is_at_the_rows(ada, tab):
+def test_list_sorted_by_time_does_not_move_while_a_row_has_the_focus(ada, tab):
     page = tab.page
     tab.click("List")
     page.get_by_label("Sort").select_option("Newest change")
@@ -309,7 +309,7 @@ def test_an_order_of_time_waits_while_one_is_at_the_rows(ada, tab):
     expect(page.locator("#held")).to_have_count(0)
 
 
-def test_what_changed_while_one_was_away_can_be_looked_at_alone(ada):
+def test_keys_changed_while_offline_can_be_listed_alone(ada):
     ada.expects_outage = True
     fill(ada)
     tab = ada.open_tab()
@@ -326,7 +326,7 @@ def test_what_changed_while_one_was_away_can_be_looked_at_alone(ada):
     expect(tab.rows).to_have_count(8)
 
 
-def test_a_finger_that_stays_ticks(make_person):
+def test_long_press_selects_a_row(make_person):
     ada = make_person("ada", viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
     fill(ada)
     tab = ada.open_tab()
@@ -352,7 +352,7 @@ def test_a_finger_that_stays_ticks(make_person):
     expect(tab.page.locator("#detail-heading")).to_have_text("readme")
 
 
-def test_a_new_user_has_three_ways_to_begin(ada):
+def test_empty_list_offers_curl_sample_data_and_a_first_key(ada):
     tab = ada.open_tab()
     expect(tab.page.get_by_role("heading", name="No keys yet")).to_be_visible()
     expect(tab.page.get_by_role("region", name="Write a key with curl")).to_contain_text(f"{ada.server.url}/api/v1/set")
@@ -365,7 +365,7 @@ def test_a_new_user_has_three_ways_to_begin(ada):
     expect(tab.page.locator("#new-key")).to_be_focused()
 
 
-def test_the_divider_moves_and_stays_where_it_was_left(ada, tab):
+def test_divider_moves_and_keeps_its_position_after_a_reload(ada, tab):
     divider = tab.page.get_by_role("separator", name="Width of the key list")
     width = "document.getElementById('list').offsetWidth"
     before = tab.page.evaluate(width)
@@ -377,7 +377,7 @@ def test_the_divider_moves_and_stays_where_it_was_left(ada, tab):
     expect(divider).to_have_attribute("aria-valuenow", str(before + 16))
 
 
-def test_a_rename_that_is_refused_after_its_dialog_was_closed_is_told(ada, tab):
+def test_refused_rename_is_reported_after_its_dialog_is_closed(ada, tab):
     page = tab.page
     expect(page.locator("#main")).to_have_attribute("data-loaded", "all")
     tab.act("readme", "Rename…")

@@ -18,7 +18,7 @@ def fits(page: Page, what: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, what
 
 
-def test_the_menu_and_the_connection_open_below_their_buttons(ada: Person):
+def test_the_menu_and_the_connection_status_open_below_their_buttons(ada: Person):
     for open_page in (lambda: ada.open_tab().page, lambda: goto(ada, "/account/profile")):
         page = open_page()
         for width, height in SIZES.items():
@@ -34,7 +34,7 @@ def test_the_menu_and_the_connection_open_below_their_buttons(ada: Person):
                 page.keyboard.press("Escape")
 
 
-def test_the_menu_of_a_row_stays_on_the_screen_when_that_is_turned(ada: Person):
+def test_the_menu_of_a_row_stays_on_screen_after_a_resize(ada: Person):
     ada.set("app/banner", "text")
     tab = ada.open_tab()
     tab.row("app/banner").hover()
@@ -46,7 +46,7 @@ def test_the_menu_of_a_row_stays_on_the_screen_when_that_is_turned(ada: Person):
         assert 0 <= menu["y"] < menu["y"] + menu["height"] <= height, width
 
 
-def test_the_sheet_of_keys_stands_in_the_middle_also_after_a_key_was_opened(ada: Person):
+def test_the_shortcuts_dialog_is_centred_while_a_key_is_open(ada: Person):
     ada.set("app/banner", "text")
     page = ada.open_tab("app/banner").page
     page.keyboard.press("?")
@@ -59,7 +59,7 @@ def test_the_sheet_of_keys_stands_in_the_middle_also_after_a_key_was_opened(ada:
     assert abs(found["y"] * 2 + found["height"] - 800) <= 2
 
 
-def test_no_row_moves_when_the_connection_goes_and_comes(make_person):
+def test_rows_stay_in_place_when_the_connection_is_lost_and_restored(make_person):
     ada: Person = make_person("ada")
     ada.expects_outage = True
     for n in range(60):
@@ -81,7 +81,7 @@ def test_no_row_moves_when_the_connection_goes_and_comes(make_person):
         assert box(tab.row("key-04")) == before, width
 
 
-def test_what_happened_does_not_move_when_the_connection_goes(make_person):
+def test_activity_rows_stay_in_place_when_the_connection_is_lost(make_person):
     ada: Person = make_person("ada")
     ada.expects_outage = True
     for n in range(40):
@@ -104,7 +104,7 @@ def test_what_happened_does_not_move_when_the_connection_goes(make_person):
         expect(tab.page.locator(".offline")).to_have_count(0)
 
 
-def test_no_row_moves_when_one_filters(ada: Person):
+def test_rows_stay_in_place_while_filtering(ada: Person):
     for n in range(40):
         ada.set(f"key-{n:02}", n)
     tab = ada.open_tab()
@@ -117,14 +117,14 @@ def test_no_row_moves_when_one_filters(ada: Person):
         tab.page.locator("#filter").fill("")
 
 
-def test_a_new_key_fits_the_smallest_screen(make_person):
+def test_the_new_key_form_fits_the_smallest_screen(make_person):
     page = make_person("ada", viewport={"width": 320, "height": 568}).open_tab().page
     page.get_by_role("button", name="New key").click()
     expect(page.get_by_label("Key", exact=True)).to_be_visible()
     fits(page, "a new key")
 
 
-def test_a_user_s_status_and_link_stand_in_their_places(make_root, make_person, office):
+def test_a_users_status_and_recovery_link_fit_their_row_and_card(make_root, make_person, office):
     eve = make_person("eve", server=office)
     page = make_root().new_page()
     for width, height in SIZES.items():

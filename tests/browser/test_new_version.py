@@ -83,7 +83,7 @@ def visitor(make_person: Callable, program: Program) -> Callable:
     return make
 
 
-def test_a_part_that_does_not_fit_offers_a_reload_which_helps_and_keeps_what_was_typed(visitor, program):
+def test_incompatible_module_offers_a_reload_that_fixes_it_and_keeps_drafts(visitor, program):
     ada = visitor(service_workers="block")
     tab = ada.open_tab("a")
     tab.type_value("23")
@@ -107,7 +107,7 @@ def test_a_part_that_does_not_fit_offers_a_reload_which_helps_and_keeps_what_was
     ada.complaints = [text for text in ada.complaints if "blocked by Playwright" not in text]
 
 
-def test_with_the_service_worker_an_open_page_goes_on_with_the_files_of_its_version(visitor, program):
+def test_service_worker_serves_an_open_page_the_files_of_its_own_version(visitor, program):
     ada = visitor()
     tab = ada.open_tab()
     tab.page.evaluate(KEPT, 1)
@@ -130,7 +130,7 @@ def test_with_the_service_worker_an_open_page_goes_on_with_the_files_of_its_vers
     expect(tab.page.locator("html")).to_have_attribute("data-activity", "Version 2")
 
 
-def test_a_new_service_worker_waits_for_what_the_one_before_is_answering(visitor, program):
+def test_new_service_worker_waits_for_requests_in_flight_in_the_old_one(visitor, program):
     ada = visitor()
     tab = ada.open_tab()
     tab.page.evaluate(KEPT, 1)
@@ -154,7 +154,7 @@ def test_a_new_service_worker_waits_for_what_the_one_before_is_answering(visitor
     other.page.wait_for_function("async () => (await navigator.serviceWorker.getRegistration()).installing === null")
 
 
-def test_a_new_version_is_offered_once_the_server_says_that_it_runs_one(visitor, program):
+def test_reload_is_offered_after_the_server_reports_a_new_version(visitor, program):
     ada = visitor()
     tab = ada.open_tab()
     program.upgrade()

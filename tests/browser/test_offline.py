@@ -45,7 +45,7 @@ def away(ada: Person, *tabs: Tab) -> None:
         tab.is_offline()
 
 
-def test_the_page_opens_without_a_network_and_sends_later_what_was_saved_there(ada):
+def test_dashboard_opens_offline_and_sends_saved_writes_on_reconnect(ada):
     ada.set("a", {"n": 1})
     ada.set("b", 2)
     tab = ada.open_tab("a")
@@ -81,7 +81,7 @@ def test_the_page_opens_without_a_network_and_sends_later_what_was_saved_there(a
     assert versions == {"a": 1, "b": 2, "c": 1}
 
 
-def test_what_others_changed_meanwhile_is_a_conflict_and_never_overwritten(ada):
+def test_offline_edits_conflict_with_newer_changes_and_never_overwrite_them(ada):
     ada.set("a", "at first")
     ada.set("b", "at first")
     tab = ada.open_tab()
@@ -111,7 +111,7 @@ def test_what_others_changed_meanwhile_is_a_conflict_and_never_overwritten(ada):
     assert (ada.get("a"), ada.get("b")) == ("mine", "also theirs")
 
 
-def test_what_a_closed_tab_has_left_unsent_is_sent_by_another_once(ada):
+def test_outbox_of_a_closed_tab_is_sent_once_by_another_tab(ada):
     ada.set("a", 1)
     here, there = ada.open_tab(), ada.open_tab()
     for tab in (here, there):
@@ -128,7 +128,7 @@ def test_what_a_closed_tab_has_left_unsent_is_sent_by_another_once(ada):
     assert ada.call("get", key="a")["entry"]["version"] == 2
 
 
-def test_what_is_kept_and_is_not_sound_is_thrown_away(make_person, own_server):
+def test_corrupt_stored_replica_is_discarded_and_resynchronized(make_person, own_server):
     ada = make_person("ada", server=own_server)
     ada.expects_outage = True
     ada.call("batch", ops=[{"op": "set", "key": f"k{i}", "value": i} for i in range(5)])
@@ -166,7 +166,7 @@ def test_what_is_kept_and_is_not_sound_is_thrown_away(make_person, own_server):
     expect(tab.page.locator("#status div", has_text="Differences healed")).to_contain_text("1")
 
 
-def test_nobody_finds_anything_of_somebody_who_has_signed_out(make_person):
+def test_sign_out_deletes_stored_data_and_the_next_user_sees_none_of_it(make_person):
     ada = make_person("ada")
     ada.set("secret/of-ada", 1)
     tab = ada.open_tab()
@@ -189,7 +189,7 @@ def test_nobody_finds_anything_of_somebody_who_has_signed_out(make_person):
     expect(theirs.count).to_have_text("0 keys")
 
 
-def test_caches_that_fail_while_the_browser_clears_them_are_no_complaint(make_person):
+def test_cache_errors_while_the_browser_clears_storage_are_not_reported(make_person):
     ada = make_person("ada")
     page = ada.open_tab().page
     expect(page.locator("#main")).to_have_attribute("data-loaded", "all")
@@ -223,7 +223,7 @@ NOTHING_KEPT = """async () => localStorage.getItem("kept for") === null && !(awa
   && !(await indexedDB.databases()).length && !(await navigator.serviceWorker.getRegistrations()).length"""
 
 
-def test_nothing_is_kept_where_one_does_not_stay_signed_in(make_person):
+def test_session_without_keep_me_signed_in_stores_nothing(make_person):
     person = make_person()
     person.set("secret", "hidden")
     person.call("sign_out")
@@ -233,7 +233,7 @@ def test_nothing_is_kept_where_one_does_not_stay_signed_in(make_person):
     assert tab.page.evaluate(NOTHING_KEPT)
 
 
-def test_what_a_lost_connection_needs_is_there_without_a_service_worker(make_person):
+def test_offline_modules_are_preloaded_without_a_service_worker(make_person):
     person = make_person()
     person.expects_outage = True
     person.set("a", 1)
@@ -259,7 +259,7 @@ def test_what_a_lost_connection_needs_is_there_without_a_service_worker(make_per
     expect(tab.page.locator("#update")).to_be_empty()
 
 
-def test_what_an_earlier_session_kept_is_sent_and_goes_where_one_does_not_stay_signed_in(make_person):
+def test_temporary_session_sends_an_earlier_outbox_and_deletes_stored_data(make_person):
     ada, bob = make_person("ada"), make_person("bob")
     ada.set("a", 1)
     tab = ada.open_tab()
@@ -289,7 +289,7 @@ def test_what_an_earlier_session_kept_is_sent_and_goes_where_one_does_not_stay_s
     theirs.page.wait_for_function(NOTHING_KEPT)
 
 
-def test_somebody_elses_cookie_empties_what_was_kept_and_writes_nothing_for_them(make_person):
+def test_another_users_cookie_clears_the_replica_and_sends_none_of_the_outbox(make_person):
     ada = make_person("ada")
     ada.set("secret/of-ada", 1)
     tab = ada.open_tab()
@@ -319,7 +319,7 @@ def test_somebody_elses_cookie_empties_what_was_kept_and_writes_nothing_for_them
     assert bob.call("list")["entries"] == []
 
 
-def test_what_was_saved_offline_is_sent_after_the_session_was_ended_elsewhere(make_person):
+def test_outbox_survives_a_remote_sign_out_and_is_sent_after_sign_in(make_person):
     ada = make_person("ada")
     ada.set("a", "before")
     elsewhere = ada.server.sign_in(ada.username)
@@ -352,7 +352,7 @@ def test_what_was_saved_offline_is_sent_after_the_session_was_ended_elsewhere(ma
     assert [entry["version"] for entry in ada.call("list")["entries"]] == [2, 1]
 
 
-def test_a_hundred_changes_wait_and_no_more(ada):
+def test_outbox_is_limited_to_100_writes(ada):
     tab = ada.open_tab()
     tab.page.evaluate(KEPT, 0)
     tab.page.evaluate(
@@ -379,7 +379,7 @@ def test_a_hundred_changes_wait_and_no_more(ada):
     expect(tab.count).to_have_text("100 keys")
 
 
-def test_a_network_that_is_back_before_the_connection_has_begun_is_no_second_connection(ada):
+def test_online_events_while_connecting_open_no_second_connection(ada):
     tab = ada.open_tab()
     tab.page.evaluate(KEPT, 0)
     states = tab.page.evaluate(
@@ -398,7 +398,7 @@ def test_a_network_that_is_back_before_the_connection_has_begun_is_no_second_con
     assert states == ["catching up", "live"]
 
 
-def test_a_full_disk_and_a_newer_version_do_not_stand_in_the_way(ada):
+def test_service_worker_serves_its_own_version_and_tolerates_a_full_quota(ada):
     tab = ada.open_tab()
     tab.page.evaluate(KEPT, 0)
     # the files of one version stay together: a page with some of them and some newer ones would not run

@@ -19,7 +19,7 @@ def sign_up(page: Page, person: Person) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without"])
-def test_reloading_the_recovery_codes_leads_to_where_new_ones_are_made(make_person, scripts):
+def test_reloading_shown_recovery_codes_redirects_to_the_security_page(make_person, scripts):
     person = make_person(signed_up=False, java_script_enabled=scripts)
     page = person.new_page()
     sign_up(page, person)
@@ -62,7 +62,7 @@ def test_a_double_click_makes_one_token_and_shows_it(make_person):
     expect(page.locator("tbody tr")).to_have_count(1)
 
 
-def test_axe_finds_nothing_on_the_pages_that_follow(make_person):
+def test_the_two_step_page_passes_axe_after_a_reload(make_person):
     person = make_person()
     page = person.new_page()
     page.goto(person.server.url + "/account/security")

@@ -29,7 +29,7 @@ def write_code(tab: Tab, text: str) -> None:
     tab.page.keyboard.insert_text(text)
 
 
-def test_a_value_is_read_in_colours_and_what_changes_in_it_flashes(ada):
+def test_a_value_is_syntax_highlighted_and_its_changed_lines_flash(ada):
     ada.set("app/flags", FLAGS)
     tab = ada.open_tab("app/flags")
     expect(tab.value).to_have_text(json.dumps(FLAGS, indent=1))
@@ -44,7 +44,7 @@ def test_a_value_is_read_in_colours_and_what_changes_in_it_flashes(ada):
     expect(tab.page.locator(".meta")).to_contain_text("Version2")
 
 
-def test_texts_are_shown_and_edited_as_they_are(ada):
+def test_strings_are_shown_and_edited_as_plain_text(ada):
     ada.set("note", "two\nlines")
     ada.set("raw", "a\r\nb")
     tab = ada.open_tab("note")
@@ -66,7 +66,7 @@ def test_texts_are_shown_and_edited_as_they_are(ada):
     expect(tab.editor).to_have_value('"a\\r\\nb"')
 
 
-def test_a_long_value_is_plain_until_more_is_asked_for(coder):
+def test_a_long_value_is_formatted_and_highlighted_only_on_request(coder):
     coder.set("long", list(range(5_000)))
     tab = coder.open_tab("long")
     expect(tab.value.locator("pre")).to_contain_text("[0,1,2,3")
@@ -78,7 +78,7 @@ def test_a_long_value_is_plain_until_more_is_asked_for(coder):
     expect(code_of(tab)).to_contain_text("[0,1,2")
 
 
-def test_the_editor_in_colours(coder):
+def test_the_code_editor_highlights_json_marks_errors_formats_and_saves(coder):
     coder.set("app/flags", FLAGS)
     tab = coder.open_tab("app/flags")
     asked: list[str] = []
@@ -119,7 +119,7 @@ def test_the_editor_in_colours(coder):
     expect(tab.row("app/flags")).to_be_focused()
 
 
-def test_without_codemirror_a_text_box_does(coder):
+def test_the_editor_falls_back_to_a_text_box_without_codemirror(coder):
     coder.context.route("**/@codemirror/**", lambda route: route.abort())
     coder.expects_outage = True
     coder.set("a", 1)
@@ -133,7 +133,7 @@ def test_without_codemirror_a_text_box_does(coder):
     expect(tab.page.locator("textarea#editor")).to_have_value("21")
 
 
-def test_changes_that_do_not_touch_the_same_place_are_merged(tabs, ada):
+def test_concurrent_edits_that_do_not_overlap_are_merged(tabs, ada):
     here, there = tabs
     ada.set("app/flags", FLAGS)
     here.open("app/flags")
@@ -169,7 +169,7 @@ def test_changes_that_do_not_touch_the_same_place_are_merged(tabs, ada):
     expect(here.button("Done")).to_be_visible()
 
 
-def test_two_tabs_of_one_browser_know_that_both_are_editing(tabs, ada):
+def test_a_tab_shows_that_another_tab_is_editing_the_same_key(tabs, ada):
     here, there = tabs
     ada.set("a", 1)
     here.open("a")
@@ -187,7 +187,7 @@ def test_two_tabs_of_one_browser_know_that_both_are_editing(tabs, ada):
     expect(here.look().page.locator("#elsewhere")).to_have_count(0)
 
 
-def test_the_expiry_is_chosen_counts_down_and_is_kept(ada):
+def test_the_expiry_can_be_set_and_cleared_and_survives_a_save(ada):
     ada.set("a", 1)
     tab = ada.open_tab("a")
     expires = tab.page.locator(".meta div", has_text="Expires").locator("dd")
@@ -211,7 +211,7 @@ def test_the_expiry_is_chosen_counts_down_and_is_kept(ada):
     expect(expires).to_have_text("Never")
 
 
-def test_a_new_key_begins_in_its_folder_with_the_kind_that_one_wants(ada):
+def test_a_new_key_starts_in_the_open_folder_and_takes_every_kind_of_value(ada):
     ada.set("app/a", 1)
     tab = ada.open_tab()
     tab.page.goto(f"{ada.server.url}/keys?prefix=app/")
@@ -238,7 +238,7 @@ def test_a_new_key_begins_in_its_folder_with_the_kind_that_one_wants(ada):
         assert ada.get(f"app/{name}") == value
 
 
-def test_a_deleted_key_can_be_had_back_where_it_was(ada):
+def test_a_deleted_key_can_be_restored_from_its_pane(ada):
     ada.set("a", {"kept": True})
     ada.call("delete", key="a")
     tab = ada.open_tab("a")
@@ -250,7 +250,7 @@ def test_a_deleted_key_can_be_had_back_where_it_was(ada):
     assert ada.get("a") == {"kept": True}
 
 
-def test_what_the_server_refuses_can_be_tried_again(make_person, start_server):
+def test_a_refused_write_can_be_retried(make_person, start_server):
     full = start_server(RKV_QUOTA_KEYS="1")
     person = make_person(server=full)
     person.set("old", 1)
@@ -265,7 +265,7 @@ def test_what_the_server_refuses_can_be_tried_again(make_person, start_server):
     assert person.get("new") == [1]
 
 
-def test_a_value_that_is_too_large_says_so_before_and_after(ada):
+def test_a_too_large_value_is_reported_in_the_editor_and_on_saving(ada):
     tab = ada.open_tab()
     tab.create("a", json.dumps("x" * 70_000))
     expect(tab.page.locator("#refusal")).to_be_visible()
@@ -276,7 +276,7 @@ def test_a_value_that_is_too_large_says_so_before_and_after(ada):
     expect(tab.value_of("a")).to_have_text('"fits"')
 
 
-def test_on_a_phone_what_can_be_done_is_in_a_sheet(make_person):
+def test_key_actions_are_in_a_sheet_on_a_phone(make_person):
     person = make_person("phone", viewport={"width": 390, "height": 844})
     person.set("app/a", 1)
     tab = person.open_tab("app/a")
@@ -321,7 +321,7 @@ def test_axe_finds_nothing_in_the_pane(make_person):
     check(tab.page, "a new key")
 
 
-def test_the_focus_waits_for_what_is_still_being_loaded_and_is_taken_from_nobody(ada):
+def test_a_late_loading_form_takes_the_focus_unless_the_user_moved_it(ada):
     for elsewhere in (False, True):
         page = ada.new_page()
         form = Held(page, "**/key/pane.js")

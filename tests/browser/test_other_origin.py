@@ -97,7 +97,7 @@ class Visit:
         self.page.get_by_role("button", name="Set").click()
 
 
-def test_users_of_a_page_elsewhere_sign_up_there_and_see_their_keys_live_in_all_their_tabs(
+def test_users_of_an_allowed_origin_sign_up_and_see_keys_live_in_every_tab(
     allowed: Elsewhere, keeper: Server, make_person: Callable[..., Person]
 ) -> None:
     visitor = make_person(signed_up=False, server=keeper)
@@ -123,7 +123,7 @@ def test_users_of_a_page_elsewhere_sign_up_there_and_see_their_keys_live_in_all_
     expect(phone.said).to_have_text("live")
 
 
-def test_what_the_server_refuses_is_said_on_the_page_elsewhere(
+def test_a_page_on_another_origin_shows_the_refusals_of_the_server(
     browser: Browser, allowed: Elsewhere, keeper: Server
 ) -> None:
     # Chromium complains of every answer from 400 on
@@ -136,7 +136,7 @@ def test_what_the_server_refuses_is_said_on_the_page_elsewhere(
     context.close()
 
 
-def test_who_signs_in_with_two_steps_is_asked_for_the_code(
+def test_two_step_sign_in_from_another_origin_asks_for_the_code(
     browser: Browser, allowed: Elsewhere, keeper: Server
 ) -> None:
     owner = keeper.sign_up(fresh_name("owner"))
@@ -154,7 +154,7 @@ def test_who_signs_in_with_two_steps_is_asked_for_the_code(
     context.close()
 
 
-def test_a_page_from_anywhere_else_gets_nowhere(
+def test_a_page_on_an_origin_not_allowed_cannot_sign_up_or_connect(
     browser: Browser, open_elsewhere: Callable[[], Elsewhere], keeper: Server
 ) -> None:
     stranger = open_elsewhere()
@@ -194,7 +194,7 @@ def test_a_page_from_anywhere_else_gets_nowhere(
     assert answer.status_code == 401
 
 
-def test_a_program_with_a_prefix_token_is_live_and_follows_its_own_keys(
+def test_a_client_with_a_prefix_token_is_live_and_follows_only_its_keys(
     allowed: Elsewhere, keeper: Server, make_person: Callable[..., Person]
 ) -> None:
     owner = keeper.sign_up(fresh_name("owner"))

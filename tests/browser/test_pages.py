@@ -48,7 +48,7 @@ def test_signing_up_in_and_out_needs_no_javascript(make_person, server):
     person.complaints = [text for text in person.complaints if not re.search(r"status of (401|422)", text)]
 
 
-def test_a_password_can_be_looked_at(make_person, server):
+def test_the_show_password_button_reveals_the_password(make_person, server):
     page = make_person(signed_up=False).new_page()
     page.goto(server.url + "/signin")
     password = page.get_by_label("Password", exact=True)
@@ -59,7 +59,7 @@ def test_a_password_can_be_looked_at(make_person, server):
     expect(password).to_have_attribute("type", "password")
 
 
-def test_the_keyboard_is_enough(make_person, server):
+def test_sign_up_and_the_dashboard_work_by_keyboard_alone(make_person, server):
     person = make_person("keys", signed_up=False)
     page = person.new_page()
     press, kind = page.keyboard.press, page.keyboard.type
@@ -116,7 +116,7 @@ def test_the_keyboard_is_enough(make_person, server):
     expect(page.locator("#new-key")).to_have_count(0)
 
 
-def test_the_theme_is_chosen_once_for_all_tabs(tabs):
+def test_a_theme_chosen_in_one_tab_applies_to_all_tabs(tabs):
     here, there = tabs
     background = "getComputedStyle(document.body).backgroundColor"
     assert here.page.evaluate(background) == "rgb(246, 247, 244)"
@@ -138,9 +138,7 @@ NOTE_LIVE = """new MutationObserver((_, observer) => {
 
 
 @pytest.mark.parametrize(("path", "shows"), [("/signin", "form"), ("/keys", "#start"), ("/keys", "[role=row]")])
-def test_a_first_visit_loads_less_than_60_kb_of_javascript_15_of_css_and_nothing_from_elsewhere(
-    make_person, server, path, shows
-):
+def test_a_first_visit_loads_under_60_kb_of_js_15_of_css_and_no_third_party(make_person, server, path, shows):
     person = make_person(signed_up=path == "/keys")
     if shows == "[role=row]":
         for number in range(20):
@@ -174,7 +172,7 @@ def weights(answers, kind):
 @pytest.mark.parametrize(
     ("path", "lasting"), [("/keys", ".tools"), ("/activity", ".past-head"), ("/trash", ".past-head")]
 )
-def test_what_is_there_before_the_scripts_is_what_they_draw(make_person, path, lasting):
+def test_server_rendered_toolbars_equal_the_ones_that_scripts_draw(make_person, path, lasting):
     person = make_person()
     page = person.new_page()
     scripts = Held(page, "**/dashboard/main.js")
@@ -212,7 +210,7 @@ def test_the_pages_fit_320_pixels(make_person, server):
         assert stranger.evaluate(overflow) == 0
 
 
-def test_a_page_that_is_not_there(make_person, server):
+def test_an_unknown_page_links_to_the_start_page(make_person, server):
     person = make_person(signed_up=False)
     page = person.new_page()
     page.goto(server.url + "/nowhere")
@@ -223,7 +221,7 @@ def test_a_page_that_is_not_there(make_person, server):
 
 
 @pytest.mark.parametrize("path", ["/activity", "/trash"])
-def test_a_page_without_a_list_that_is_opened_first_loads_the_rest_too(ada, path):
+def test_activity_or_trash_as_the_first_page_also_loads_the_key_list(ada, path):
     ada.set("a", 1)
     page = ada.new_page()
     page.goto(ada.server.url + path)

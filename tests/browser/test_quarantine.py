@@ -50,7 +50,7 @@ class Strict:
                     pass
 
 
-def test_a_write_that_ends_every_connection_is_quarantined_and_can_be_sent_again(make_person, start_server):
+def test_write_that_closes_every_connection_is_quarantined_and_can_be_retried(make_person, start_server):
     proxy = Strict()
     server = start_server(RKV_PUBLIC_URL=proxy.url)
     proxy.port = server.port

@@ -9,7 +9,7 @@ from tests.browser.browsing import Person
 from tests.running import Server
 
 
-def test_the_palette_leads_to_any_key_page_or_action(ada):
+def test_the_palette_opens_any_key_page_or_action(ada):
     ada.call(
         "batch", ops=[{"op": "set", "key": key, "value": 1} for key in ("app/feature-flags", "app/banner", "readme")]
     )
@@ -57,7 +57,7 @@ def test_the_palette_leads_to_any_key_page_or_action(ada):
     expect(page.get_by_label("Key", exact=True)).to_have_value("App/New One")
 
 
-def test_the_palette_is_at_hand_without_a_keyboard(make_person):
+def test_the_palette_can_be_opened_by_touch(make_person):
     ada = make_person("ada", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     ada.set("app/banner", "Hello")
     page = ada.open_tab().page
@@ -68,7 +68,7 @@ def test_the_palette_is_at_hand_without_a_keyboard(make_person):
     expect(page.locator("#detail-heading")).to_have_text("app/banner")
 
 
-def test_the_keys_that_are_told_are_the_keys_that_work(make_person):
+def test_keyboard_shortcuts_work_and_are_listed_in_the_shortcuts_dialog(make_person):
     ada = make_person("ada", permissions=["clipboard-read", "clipboard-write"])
     ada.set("app/banner", {"on": True})
     tab = ada.open_tab("app/banner")
@@ -109,7 +109,7 @@ def test_the_keys_that_are_told_are_the_keys_that_work(make_person):
     expect(sheet).to_have_count(0)
 
 
-def test_a_key_counts_at_once_where_a_dialog_has_been_closed(ada):
+def test_a_shortcut_works_immediately_after_a_dialog_closes(ada):
     page = ada.open_tab().page
     page.keyboard.press("Control+k")
     expect(page.locator("#palette-text")).to_be_focused()
@@ -121,7 +121,7 @@ def test_a_key_counts_at_once_where_a_dialog_has_been_closed(ada):
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
 
 
-def test_the_connections_box_proves_what_it_says(make_person, own_server: Server):
+def test_the_connection_panel_verifies_its_facts_and_ends_other_sessions(make_person, own_server: Server):
     ada: Person = make_person("ada", server=own_server, permissions=["clipboard-read", "clipboard-write"])
     phone: Person = make_person("phone", signed_up=False, server=own_server)
     phone.username = ada.username
@@ -165,7 +165,7 @@ def test_the_connections_box_proves_what_it_says(make_person, own_server: Server
     expect(tab.state).to_have_text("Live · 1 tab")
 
 
-def test_preferences_hold_at_once_in_every_tab(ada):
+def test_preferences_apply_immediately_in_every_tab(ada):
     ada.set("a", 1)
     tab = ada.open_tab()
     page = ada.new_page()

@@ -48,7 +48,7 @@ def edit_two_texts(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("path", ["/keys", f"/keys?key={SECRET}/a&tab=history", "/activity", "/trash"])
-def test_no_key_and_no_value_stays_in_the_page(make_person, elsewhere, path):
+def test_ended_session_leaves_no_key_or_value_in_the_page(make_person, elsewhere, path):
     ada = make_person("ada")
     ada.set(f"{SECRET}/a", f"{SECRET} value")
     ada.set(f"{SECRET}/gone", 1)
@@ -63,7 +63,7 @@ def test_no_key_and_no_value_stays_in_the_page(make_person, elsewhere, path):
     assert SECRET not in shown(tab.page).replace("next=", "").replace(f"%3Fkey%3D{SECRET}", "")
 
 
-def test_what_was_being_written_is_there_again_for_the_same_user(make_person, elsewhere):
+def test_unsaved_text_is_restored_after_the_same_user_signs_in(make_person, elsewhere):
     ada = make_person("ada", permissions=["clipboard-read", "clipboard-write"])
     ada.set(f"{SECRET}/a", "before")
     tab = ada.open_tab()
@@ -100,7 +100,7 @@ def ada_again(make_person, ada: Person) -> Person:
     return again.sign_in()
 
 
-def test_somebody_else_does_not_find_it(make_person, elsewhere):
+def test_unsaved_text_is_discarded_after_another_user_signs_in(make_person, elsewhere):
     ada, bob = make_person("ada"), make_person("bob")
     ada.set(f"{SECRET}/a", "before")
     tab = ada.open_tab()
@@ -114,7 +114,7 @@ def test_somebody_else_does_not_find_it(make_person, elsewhere):
     assert tab.page.evaluate("sessionStorage.length") == 0
 
 
-def test_axe_finds_nothing_in_the_dialog(make_person, elsewhere):
+def test_signed_out_dialog_has_no_axe_violations(make_person, elsewhere):
     ada = make_person("ada")
     ada.set(f"{SECRET}/a", "before")
     tab = ada.open_tab()

@@ -50,7 +50,7 @@ def opened(ada: Person, path: str) -> tuple[Page, float]:
     return page, time.monotonic() - began
 
 
-def test_the_keys_open_from_the_cache_at_any_address_of_the_dashboard(ada):
+def test_dashboard_opens_from_the_cache_at_any_of_its_urls(ada):
     with silent(ada.server):
         for path in ("/keys", "/", "/keys?key=k1"):
             page, _ = opened(ada, path)
@@ -63,7 +63,7 @@ def test_the_keys_open_from_the_cache_at_any_address_of_the_dashboard(ada):
         expect(page.locator("h1", has_text="Activity")).to_be_visible()
 
 
-def test_other_pages_say_that_they_need_the_server_and_come_when_it_answers(ada):
+def test_uncached_pages_report_the_outage_and_load_once_the_server_answers(ada):
     with silent(ada.server):
         page, _ = opened(ada, "/account/preferences")
         expect(page.get_by_role("heading", level=1)).to_have_text("The server does not answer")
@@ -82,7 +82,7 @@ def test_other_pages_say_that_they_need_the_server_and_come_when_it_answers(ada)
     expect(page).to_have_url(ada.server.url + "/account/preferences")
 
 
-def test_nobody_finds_keys_there_once_the_session_has_ended(ada):
+def test_cached_keys_are_removed_after_the_session_ends(ada):
     tab = ada.open_tab()
     ada.call("sign_out")
     expect(tab.page.locator("#signed-out")).to_be_visible()
@@ -96,7 +96,7 @@ def test_nobody_finds_keys_there_once_the_session_has_ended(ada):
             page.close()
 
 
-def test_an_answer_that_comes_late_says_that_the_server_is_there_again(ada):
+def test_late_redirect_to_sign_in_clears_the_cache_and_restores_server_pages(ada):
     ada.call("sign_out")
     with silent(ada.server):
         page, _ = opened(ada, "/keys")
@@ -107,7 +107,7 @@ def test_an_answer_that_comes_late_says_that_the_server_is_there_again(ada):
     assert 'name="username"' in answer.text()
 
 
-def test_axe_finds_nothing_on_the_page_that_needs_the_server(make_person):
+def test_outage_page_has_no_axe_violations(make_person):
     person = make_person(signed_up=False)
     page = person.new_page()
     page.goto(person.server.url + "/needs-server")

@@ -17,7 +17,7 @@ ONLY_POLLS = """window.WebSocket = class {
 }"""
 
 
-def test_loading(make_person):
+def test_loading_key_list_shows_a_skeleton_until_the_entries_arrive(make_person):
     person = make_person()
     person.set("a", 1)
     person.context.add_init_script(ONLY_POLLS)
@@ -36,7 +36,7 @@ def test_loading(make_person):
     expect(page.locator(".skeleton")).to_have_count(0)
 
 
-def test_reconnecting(make_person, own_server):
+def test_reconnecting_page_shows_its_state_and_keeps_the_entries_visible(make_person, own_server):
     person = make_person(server=own_server)
     person.expects_outage = True
     tab = person.open_tab()
@@ -52,7 +52,7 @@ def test_reconnecting(make_person, own_server):
     tab.is_live()
 
 
-def test_too_many_verbs(make_person, start_server):
+def test_rate_limited_save_offers_a_retry_and_keeps_the_typed_text(make_person, start_server):
     server = start_server(RKV_RATE_LIMITS="on", RKV_VERBS_PER_SECOND="1")
     person = make_person(server=server)
     program = requests.Session()
@@ -99,7 +99,7 @@ def test_too_many_verbs(make_person, start_server):
     expect(tab.value_of(f"a{n}")).to_have_text("1")
 
 
-def test_only_reading_is_allowed(make_person):
+def test_read_only_token_cannot_save_and_loses_the_edit_button(make_person):
     person = make_person()
     person.set("a", {"on": True})
     token = person.call("create_token", name="a screen in the hall", scope="read")["token"]
@@ -119,7 +119,7 @@ def test_only_reading_is_allowed(make_person):
     check(tab.page, "only reading")
 
 
-def test_a_history_that_does_not_go_back_to_the_beginning(make_person, start_server):
+def test_truncated_history_shows_its_start_date(make_person, start_server):
     server = start_server(RKV_HISTORY_BYTES="2000")
     person = make_person(server=server)
     for n in range(60):
@@ -132,7 +132,7 @@ def test_a_history_that_does_not_go_back_to_the_beginning(make_person, start_ser
         check(page, f"{path}, cut")
 
 
-def test_forced_colours(make_person):
+def test_forced_colours_keep_selected_focused_and_changed_elements_distinct(make_person):
     """With forced colours, chosen, ticked, focused and changed elements still look different."""
     person = make_person(forced_colors="active")
     for key in ("a", "b"):

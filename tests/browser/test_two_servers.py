@@ -36,7 +36,7 @@ def cookies(person: Person) -> set[str]:
     return {cookie["name"] for cookie in person.context.cookies() if "session" in cookie["name"]}
 
 
-def test_who_signs_in_at_a_second_server_stays_signed_in_at_the_first(
+def test_sign_in_at_a_second_server_keeps_the_session_at_the_first(
     neighbours: tuple[Server, Server], make_person: Callable[..., Person]
 ) -> None:
     first, second = neighbours
@@ -61,7 +61,7 @@ def test_who_signs_in_at_a_second_server_stays_signed_in_at_the_first(
     assert cookies(person) == {f"rkv_session_{first.port}"}
 
 
-def test_a_session_of_before_the_names_had_a_port_goes_on_and_a_neighbours_is_left_alone(
+def test_session_cookie_without_a_port_is_migrated_by_its_own_server_only(
     neighbours: tuple[Server, Server], make_person: Callable[..., Person]
 ) -> None:
     first, second = neighbours

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import expect
 
 
-def test_a_key_set_in_one_tab_is_in_the_other_at_once(tabs):
+def test_set_in_one_tab_appears_in_the_other_at_once(tabs):
     here, there = tabs
     here.create("app/colour", '"red"')
     expect(there.value_of("app/colour")).to_have_text('"red"')
@@ -15,7 +15,7 @@ def test_a_key_set_in_one_tab_is_in_the_other_at_once(tabs):
     expect(here.value).to_have_text('{ "r": 255 }')
 
 
-def test_what_another_tab_changed_is_marked_and_what_this_one_did_is_not(tabs):
+def test_changes_of_another_tab_are_marked_and_own_changes_are_not(tabs):
     here, there = tabs
     here.create("a", "1")
     expect(there.row("a")).to_have_class(re.compile("flash new"))
@@ -31,7 +31,7 @@ def test_what_another_tab_changed_is_marked_and_what_this_one_did_is_not(tabs):
     expect(there.mark_of("a")).to_contain_text("changed by")
 
 
-def test_a_key_deleted_in_one_tab_leaves_the_other_and_can_be_brought_back(tabs):
+def test_delete_in_one_tab_reaches_the_other_and_can_be_undone(tabs):
     here, there = tabs
     here.create("a", '{"deep": [1, null]}')
     there.open("a")
@@ -44,7 +44,7 @@ def test_a_key_deleted_in_one_tab_leaves_the_other_and_can_be_brought_back(tabs)
     expect(here.value_of("a")).to_have_text('{"deep":[1,null]}')
 
 
-def test_the_open_key_follows_while_nobody_edits_it(tabs, ada):
+def test_open_key_follows_remote_changes_while_it_is_not_edited(tabs, ada):
     here, _ = tabs
     ada.set("a", 1)
     here.open("a")
@@ -54,7 +54,7 @@ def test_the_open_key_follows_while_nobody_edits_it(tabs, ada):
     expect(here.page.locator(".meta")).to_contain_text(f"Revision{revision}")
 
 
-def test_the_number_of_tabs_is_told(tabs, ada):
+def test_number_of_open_tabs_is_shown(tabs, ada):
     here, there = tabs
     expect(here.state).to_have_text("Live · 2 tabs")
     third = ada.open_tab()
@@ -65,7 +65,7 @@ def test_the_number_of_tabs_is_told(tabs, ada):
     expect(here.state).to_have_text("Live · 1 tab")
 
 
-def test_nobody_else_sees_anything(tabs, ada, make_person):
+def test_tabs_of_another_user_see_no_changes(tabs, ada, make_person):
     here, _ = tabs
     charlie = make_person("charlie").open_tab()
     here.create("secret", '"of ada"')
@@ -79,7 +79,7 @@ def test_nobody_else_sees_anything(tabs, ada, make_person):
     expect(here.count).to_have_text("1 key")
 
 
-def test_a_change_is_painted_in_the_other_tab_within_a_moment(tabs):
+def test_changes_are_painted_in_the_other_tab_with_low_latency(tabs):
     here, there = tabs
     here.create("a", "0")
     expect(there.value_of("a")).to_have_text("0")
@@ -102,7 +102,7 @@ def test_a_change_is_painted_in_the_other_tab_within_a_moment(tabs):
     assert delays[18] < 400, delays  # 100 ms on a quiet machine
 
 
-def test_rows_do_not_move_under_the_reader(ada):
+def test_visible_rows_stay_in_place_while_keys_are_inserted_above(ada):
     for i in range(3):
         ada.call("batch", ops=[{"op": "set", "key": f"k{i}/{j:03}", "value": j} for j in range(100)])
     tab = ada.open_tab()

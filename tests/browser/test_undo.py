@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 
-def test_what_a_tab_has_done_is_undone_one_by_one_and_done_again(tabs):
+def test_a_tab_can_undo_and_redo_its_writes_one_by_one(tabs):
     here, there = tabs
     here.create("app/a", "1")
     here.write("app/a", "2")
@@ -32,7 +32,7 @@ def test_what_a_tab_has_done_is_undone_one_by_one_and_done_again(tabs):
     expect(there.value_of("app/a")).to_have_text("2")
 
 
-def test_what_somebody_wrote_since_is_left_alone(ada):
+def test_undo_never_overwrites_a_later_write_of_another_client(ada):
     tab = ada.open_tab()
     tab.create("a", "1")
     tab.write("a", "2")
@@ -45,7 +45,7 @@ def test_what_somebody_wrote_since_is_left_alone(ada):
     expect(tab.page).to_have_url(f"{ada.server.url}/keys?key=a&tab=history")
 
 
-def test_in_a_text_the_keys_of_undo_are_those_of_the_text(ada):
+def test_the_undo_shortcut_in_the_editor_undoes_typing_and_no_write(ada):
     tab = ada.open_tab()
     tab.create("a", "1")
     tab.is_saved()
@@ -56,7 +56,7 @@ def test_in_a_text_the_keys_of_undo_are_those_of_the_text(ada):
     assert ada.get("a") == 1
 
 
-def test_nothing_is_undone_behind_ones_back_once_the_connection_returns(ada):
+def test_an_undo_while_offline_is_refused_and_not_performed_on_reconnect(ada):
     ada.expects_outage = True
     tab = ada.open_tab()
     tab.create("a", "1")

@@ -16,7 +16,7 @@ SHOW = """async (key) => {
 }"""
 
 
-def test_the_choice_of_a_language_lasts_from_key_to_key(ada):
+def test_the_chosen_snippet_language_is_kept_across_keys_and_reloads(ada):
     page = ada.context.new_page()
     ada.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{ada.server.url}/api")

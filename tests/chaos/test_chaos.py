@@ -10,7 +10,7 @@ from tests.running import ROOT
 SEED = 361
 
 
-def test_no_write_is_lost_without_a_report_or_applied_twice_whatever_goes_wrong():
+def test_faults_cause_no_unreported_loss_and_no_double_application_of_writes():
     command = [sys.executable, "-m", "tests.chaos", "--runs=2", "--lanes=1", f"--seed={SEED}", "--untimed"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr

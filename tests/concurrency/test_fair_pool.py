@@ -46,7 +46,7 @@ class Gate:
         self._opened.set()
 
 
-def test_a_bystander_is_served_before_the_third_of_a_flood(open_pool, runtime):
+def test_another_users_task_runs_before_the_third_task_of_a_flood(open_pool, runtime):
     pool, order = open_pool(), []
     gate = Gate(pool)
     futures = [pool.submit(lambda _, n=n: order.append(f"flood {n}"), Client("flood")) for n in range(250)]
@@ -58,7 +58,7 @@ def test_a_bystander_is_served_before_the_third_of_a_flood(open_pool, runtime):
     assert len(order) == 251
 
 
-def test_cheap_work_goes_on_while_expensive_work_holds_the_other_threads(open_pool, runtime):
+def test_cheap_tasks_run_while_expensive_tasks_hold_the_other_threads(open_pool, runtime):
     pool = open_pool(threads=3)
     gates = [Gate(pool, Client(f"flood {n}"), kind="dear", expected_ms=50) for n in range(5)]
     runtime.wait(pool.submit(lambda _: None, Client("home"), kind="cheap", expected_ms=0.1), DEADLINE)
@@ -68,7 +68,7 @@ def test_cheap_work_goes_on_while_expensive_work_holds_the_other_threads(open_po
         runtime.wait(gate.future, DEADLINE)
 
 
-def test_one_expensive_piece_of_a_user_at_a_time(open_pool, runtime):
+def test_a_user_runs_one_expensive_task_at_a_time(open_pool, runtime):
     pool = open_pool(threads=3)
     first = Gate(pool, Client("flood"), kind="dear", expected_ms=50)
     second = Gate(pool, Client("flood"), kind="dear", expected_ms=50)
@@ -80,7 +80,7 @@ def test_one_expensive_piece_of_a_user_at_a_time(open_pool, runtime):
     runtime.wait(second.future, DEADLINE)
 
 
-def test_what_waits_for_an_owner_who_has_gone_is_never_done(open_pool, runtime):
+def test_queued_tasks_of_an_abandoned_tab_never_run(open_pool, runtime):
     pool, done = open_pool(), []
     gate, tab, other = Gate(pool), object(), object()
     dropped = [pool.submit(lambda _: done.append("tab"), Client("user", 1, tab)) for _ in range(100)]
@@ -94,7 +94,7 @@ def test_what_waits_for_an_owner_who_has_gone_is_never_done(open_pool, runtime):
     assert done == ["other"]
 
 
-def test_what_waits_for_a_credential_that_has_ended_is_refused(open_pool, runtime):
+def test_queued_tasks_of_an_ended_credential_are_refused(open_pool, runtime):
     pool, done = open_pool(), []
     gate = Gate(pool)
     stolen = pool.submit(lambda _: done.append("stolen"), Client("user", 1))
@@ -107,7 +107,7 @@ def test_what_waits_for_a_credential_that_has_ended_is_refused(open_pool, runtim
     assert done == ["owner"]
 
 
-def test_too_much_of_one_user_is_refused_and_told_and_others_are_not(open_pool, runtime):
+def test_only_the_user_over_the_queue_limit_is_refused_and_reported(open_pool, runtime):
     told = []
     pool = open_pool(max_per_user=10, on_limit=told.append)
     gate = Gate(pool)
@@ -123,7 +123,7 @@ def test_too_much_of_one_user_is_refused_and_told_and_others_are_not(open_pool, 
         runtime.wait(future, DEADLINE)
 
 
-def test_in_overload_the_longest_queue_gives_way(open_pool, runtime):
+def test_overflow_drops_the_tail_of_the_longest_queue(open_pool, runtime):
     pool = open_pool(max_total=10)
     gate = Gate(pool)
     assert gate.entered.wait(DEADLINE)
@@ -137,7 +137,7 @@ def test_in_overload_the_longest_queue_gives_way(open_pool, runtime):
         runtime.wait(future, DEADLINE)
 
 
-def test_a_piece_that_fails_hands_its_error_over_and_the_next_is_served(open_pool, runtime):
+def test_a_failing_task_returns_its_error_and_the_next_task_runs(open_pool, runtime):
     pool = open_pool()
     failing = pool.submit(lambda _: 1 // 0, Client("a"))
     fine = pool.submit(lambda _: 7, Client("a"))
@@ -146,7 +146,7 @@ def test_a_piece_that_fails_hands_its_error_over_and_the_next_is_served(open_poo
     assert runtime.wait(fine, DEADLINE) == 7
 
 
-def test_at_a_stop_what_waits_is_told_and_nothing_more_is_taken(runtime):
+def test_stop_settles_queued_tasks_and_refuses_new_ones(runtime):
     pool = FairPool(runtime, "test", threads=1)
     gate = Gate(pool)
     assert gate.entered.wait(DEADLINE)
@@ -159,7 +159,7 @@ def test_at_a_stop_what_waits_is_told_and_nothing_more_is_taken(runtime):
         pool.submit(lambda _: None, Client("a"))
 
 
-def test_without_threads_work_is_done_in_the_caller():
+def test_the_inline_runtime_runs_tasks_in_the_caller():
     pool = FairPool(Inline(), "test", threads=2, resource=lambda: None)
     assert pool.submit(lambda _: 5, Client("a")).result() == 5
     pool.stop()

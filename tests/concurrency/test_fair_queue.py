@@ -30,7 +30,7 @@ def serve(queue, most=None, cost=None):
     return served
 
 
-def test_who_brings_much_keeps_only_themselves_waiting():
+def test_flood_of_one_user_does_not_delay_other_users():
     waiting = queue()
     for n in range(500):
         waiting.push(Work("flood", n))
@@ -39,7 +39,7 @@ def test_who_brings_much_keeps_only_themselves_waiting():
     assert "home" in [work.user for work in serve(waiting, 2)]
 
 
-def test_turns_go_by_what_was_consumed_and_not_by_how_often():
+def test_users_share_by_cost_and_not_by_number_of_requests():
     waiting = queue()
     for n in range(400):
         waiting.push(Work("dear", n))
@@ -48,7 +48,7 @@ def test_turns_go_by_what_was_consumed_and_not_by_how_often():
     assert 15 <= served.count("dear") <= 25
 
 
-def test_idle_time_is_not_saved_up():
+def test_idle_users_accumulate_no_credit():
     waiting = queue()
     for n in range(300):
         waiting.push(Work("busy", n))
@@ -59,7 +59,7 @@ def test_idle_time_is_not_saved_up():
     assert 15 <= served.count("busy") <= 25
 
 
-def test_the_credentials_of_a_user_share_alike_and_each_keeps_its_order():
+def test_credentials_of_a_user_share_equally_and_keep_their_order():
     waiting = queue()
     for n in range(100):
         waiting.push(Work("user", n, "thief"))
@@ -72,7 +72,7 @@ def test_the_credentials_of_a_user_share_alike_and_each_keeps_its_order():
         assert names == sorted(names)
 
 
-def test_a_further_step_comes_before_what_else_waits_for_its_credential():
+def test_continuation_is_served_before_other_work_of_its_credential():
     waiting = queue()
     for n in range(3):
         waiting.push(Work("a", n))
@@ -80,7 +80,7 @@ def test_a_further_step_comes_before_what_else_waits_for_its_credential():
     assert [work.name for work in serve(waiting)] == [9, 0, 1, 2]
 
 
-def test_no_more_of_one_user_than_allowed_is_served_at_once():
+def test_concurrent_work_per_user_is_limited():
     waiting = queue(max_running=2)
     for n in range(5):
         waiting.push(Work("a", n))
@@ -95,7 +95,7 @@ def test_no_more_of_one_user_than_allowed_is_served_at_once():
     assert waiting.pop().name == 3
 
 
-def test_when_too_much_waits_the_last_of_the_longest_queue_is_dropped():
+def test_overflow_drops_the_tail_of_the_longest_queue():
     waiting = queue(max_total=10)
     flood = [Work("flood", n) for n in range(9)]
     assert [waiting.push(work) for work in [*flood, Work("home")]] == [None] * 10
@@ -105,7 +105,7 @@ def test_when_too_much_waits_the_last_of_the_longest_queue_is_dropped():
     assert len(waiting) == 10
 
 
-def test_what_a_user_may_have_waiting_is_bounded_and_the_longest_credential_gives_way():
+def test_overflow_of_one_user_drops_the_tail_of_their_longest_credential():
     waiting = queue(max_per_user=5)
     thief = [Work("user", n, "thief") for n in range(5)]
     for work in thief:
@@ -116,7 +116,7 @@ def test_what_a_user_may_have_waiting_is_bounded_and_the_longest_credential_give
     assert waiting.waiting("user") == 5
 
 
-def test_what_was_taken_out_is_not_served():
+def test_removed_work_is_not_served():
     waiting = queue()
     works = [Work("a", n) for n in range(4)]
     for work in works:
@@ -129,7 +129,7 @@ def test_what_was_taken_out_is_not_served():
 
 @pytest.mark.parametrize("limit", [1, 3])
 @given(st.lists(st.tuples(st.sampled_from(["push", "pop", "finish", "drop"]), st.integers(0, 3), st.integers(0, 2))))
-def test_nothing_is_lost_or_served_twice_whatever_happens(limit, steps):
+def test_no_work_is_lost_or_served_twice_under_any_sequence_of_steps(limit, steps):
     waiting = queue(max_running=limit, max_per_user=6, max_total=12)
     pending, running, n = set(), [], 0
     for step, user, credential in steps:

@@ -49,7 +49,7 @@ def turns(loop):
     return Turns(loop)
 
 
-def test_what_one_client_brings_at_once_is_spread_over_rounds(loop, turns):
+def test_burst_of_one_client_is_spread_over_rounds(loop, turns):
     done = []
     Work(turns, "flood", 100, SHARE_SECONDS / 10, done)()
     assert len(done) == 10
@@ -58,7 +58,7 @@ def test_what_one_client_brings_at_once_is_spread_over_rounds(loop, turns):
     assert done.count("flood") == 20 and done[-1] == "home"
 
 
-def test_many_connections_of_one_client_share_its_turn(loop, turns):
+def test_connections_of_one_client_share_its_time_in_a_round(loop, turns):
     done = []
     for _ in range(200):
         Work(turns, "flood", 5, SHARE_SECONDS / 10, done)()
@@ -69,7 +69,7 @@ def test_many_connections_of_one_client_share_its_turn(loop, turns):
     assert len(done) - before <= 11
 
 
-def test_a_crowd_that_comes_at_once_is_spread_over_rounds(loop, turns):
+def test_burst_of_many_clients_is_spread_over_rounds(loop, turns):
     done = []
     for n in range(50):
         Work(turns, n, 100, SHARE_SECONDS / 10, done)()
@@ -86,7 +86,7 @@ def test_a_crowd_that_comes_at_once_is_spread_over_rounds(loop, turns):
 
 
 @pytest.mark.parametrize("clients", [10, 50, 1000])
-def test_a_round_is_no_longer_for_many_clients(loop, turns, clients):
+def test_shares_shrink_with_many_clients_to_keep_rounds_short(loop, turns, clients):
     done = []
     for n in range(clients):
         turns.use(n, SHARE_SECONDS)
@@ -105,7 +105,7 @@ def test_a_round_is_no_longer_for_many_clients(loop, turns, clients):
     assert counts[0] | counts[1] == counts[2] | counts[3] == set(range(clients))
 
 
-def test_what_took_longer_than_a_turn_is_made_up_for(loop, turns):
+def test_work_longer_than_a_share_is_deducted_from_later_rounds(loop, turns):
     done = []
     Work(turns, "dear", 3, 5 * SHARE_SECONDS, done)()
     rounds = []
@@ -115,7 +115,7 @@ def test_what_took_longer_than_a_turn_is_made_up_for(loop, turns):
     assert rounds[:10] == [1, 1, 1, 1, 2, 2, 2, 2, 2, 3] and done == ["dear"] * 3
 
 
-def test_what_comes_together_is_finished_and_made_up_for(loop, turns):
+def test_client_with_share_left_takes_a_whole_share_and_repays_it_later(loop, turns):
     done = []
     turns.use("busy", 0.9 * SHARE_SECONDS)
     Work(turns, "busy", 15, SHARE_SECONDS / 10, done)()
@@ -127,7 +127,7 @@ def test_what_comes_together_is_finished_and_made_up_for(loop, turns):
     assert rounds == [15]
 
 
-def test_what_waits_keeps_its_order_and_newcomers_wait_behind_it(loop, turns):
+def test_waiting_work_keeps_its_order_and_precedes_new_work(loop, turns):
     served = []
     turns.use("flood", 1.5 * SHARE_SECONDS)
     for n in range(3):
@@ -138,7 +138,7 @@ def test_what_waits_keeps_its_order_and_newcomers_wait_behind_it(loop, turns):
     assert served == [0, 1, 2]
 
 
-def test_a_round_costs_nothing_while_nobody_waits(loop, turns):
+def test_no_round_is_scheduled_while_no_client_waits(loop, turns):
     turns.use("once", SHARE_SECONDS / 2)
     assert not loop.round()
     turns.use("once", SHARE_SECONDS)
@@ -147,7 +147,7 @@ def test_a_round_costs_nothing_while_nobody_waits(loop, turns):
     assert loop.round() and served == ["once"] and not loop.round()
 
 
-def test_of_clients_that_come_and_go_not_much_is_kept(turns):
+def test_number_of_remembered_clients_is_bounded(turns):
     for n in range(2 * MAX_REMEMBERED):
         turns.use(n, SHARE_SECONDS / 2)
     assert len(turns._used) <= MAX_REMEMBERED

@@ -45,7 +45,7 @@ class Held:
         self._opened.set()
 
 
-def test_a_session_ends_before_the_other_account_work_of_a_flood_is_done(busy_house, runtime):
+def test_a_session_end_precedes_the_queued_account_work_of_a_flood(busy_house, runtime):
     store, order = busy_house.open(runtime), []
     writer, held = store.writer, Held(store.writer)
     futures = [writer.note(lambda _: order.append("flood"), Client(1, 1)) for _ in range(200)]
@@ -74,7 +74,7 @@ def test_writes_alternate_with_account_work(busy_house, runtime):
     assert before.count("run") <= 4 and before.count("note") <= 4 * 32
 
 
-def test_users_take_turns_in_account_work(busy_house, runtime):
+def test_account_work_is_scheduled_fairly_across_users(busy_house, runtime):
     store, order = busy_house.open(runtime), []
     writer, held = store.writer, Held(store.writer)
     futures = [writer.note(lambda _: order.append("flood"), Client("flood")) for _ in range(200)]
@@ -85,7 +85,7 @@ def test_users_take_turns_in_account_work(busy_house, runtime):
     assert order.index("home") <= 2
 
 
-def test_notes_that_share_a_transaction_stand_or_fall_alone(busy_house, runtime):
+def test_notes_in_one_transaction_succeed_or_fail_independently(busy_house, runtime):
     store = busy_house.open(runtime)
     writer, held = store.writer, Held(store.writer)
 
@@ -109,7 +109,7 @@ def test_notes_that_share_a_transaction_stand_or_fall_alone(busy_house, runtime)
     assert [name for name in found if name.startswith("n") and name[1:].isdigit()] == ["n0", "n2", "n4"]
 
 
-def test_a_session_that_was_ended_beside_others_writes_nothing_more(busy_house, runtime):
+def test_an_ended_session_cannot_write(busy_house, runtime):
     store = busy_house.open(runtime)
     alice = Person(store, busy_house.add_user("alice"))
     alice.set("k", 1)
@@ -124,7 +124,7 @@ def test_a_session_that_was_ended_beside_others_writes_nothing_more(busy_house, 
         alice.set("k", 2)
 
 
-def test_a_user_who_writes_much_leaves_room_in_a_group(busy_house):
+def test_a_heavy_writer_leaves_capacity_in_a_group_for_other_users(busy_house):
     store = busy_house.open()
     waiting = store.writer._waiting
 

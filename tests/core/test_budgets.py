@@ -23,7 +23,7 @@ def take_all(budget, caller):
     raise AssertionError("there is no limit")
 
 
-def test_one_token_has_a_quarter_and_all_tokens_half():
+def test_one_token_may_use_a_quarter_and_all_tokens_half_of_the_budget():
     budget = Budget("tabs", 20)
     taken, over = take_all(budget, token(2))
     assert (taken, over.limit) == (5, "tabs_per_token")
@@ -38,7 +38,7 @@ def test_one_token_has_a_quarter_and_all_tokens_half():
     assert budget.exceeded(token(9, user_id=2)) is None
 
 
-def test_what_is_given_back_can_be_taken_again_and_leaves_nothing_behind():
+def test_released_budget_is_available_again_and_leaves_no_state_behind():
     budget = Budget("tabs", 8)
     callers = [OWNER, token(2), token(2), token(3)]
     for _ in range(3):
@@ -52,11 +52,11 @@ def test_what_is_given_back_can_be_taken_again_and_leaves_nothing_behind():
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
-def test_the_smallest_budget_has_one_for_a_token(most):
+def test_smallest_budget_still_allows_one_for_a_token(most):
     assert take_all(Budget("tabs", most), token(2))[0] == 1
 
 
-def test_sessions_may_use_all_of_it():
+def test_sessions_may_use_the_whole_budget():
     budget = Budget("tabs", 4)
     assert take_all(budget, OWNER)[0] == 4
     assert budget.exceeded(token(2)).limit == "tabs_per_user"

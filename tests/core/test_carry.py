@@ -53,7 +53,7 @@ def expiries(content):
     return {line["key"]: line["expires_at"] for line in map(json.loads, content.splitlines()) if "key" in line}
 
 
-def test_an_expiry_goes_out_and_comes_in(carrier, alice, charlie):
+def test_expiry_survives_an_export_and_import(carrier, alice, charlie):
     alice.set("soon", 1, ttl=3600)
     alice.set("never", 2)
     out = take(carrier, alice)
@@ -70,7 +70,7 @@ def test_an_expiry_goes_out_and_comes_in(carrier, alice, charlie):
     assert expiries(take(carrier, charlie)) == expiries(out)
 
 
-def test_what_has_expired_neither_goes_out_nor_comes_in(house, carrier, alice, charlie):
+def test_expired_entries_are_neither_exported_nor_imported(house, carrier, alice, charlie):
     alice.set("soon", 1, ttl=60)
     alice.set("stays", 2)
     out = take(carrier, alice)
@@ -100,7 +100,7 @@ class Meddling(io.BytesIO):
 
 
 @pytest.mark.parametrize("format", ["json", "ndjson", "csv"])
-def test_a_file_shows_one_revision_whatever_is_written_meanwhile(house, store, alice, format):
+def test_an_export_shows_one_revision_despite_concurrent_writes(house, store, alice, format):
     keys = [f"k{n:03}" for n in range(exports._STEP * 3 + 1)]
     values = itertools.count()
 
@@ -130,7 +130,7 @@ def test_a_file_shows_one_revision_whatever_is_written_meanwhile(house, store, a
     assert found == dict.fromkeys(keys, 0)
 
 
-def test_an_import_that_a_stop_meets_writes_no_more_and_tells_what_it_has_written(house, tmp_path):
+def test_a_shutdown_stops_an_import_and_reports_the_part_already_written(house, tmp_path):
     runtime = Threads()
     store = house.open(runtime)
     alice = Person(store, house.add_user("alice"))
@@ -158,7 +158,7 @@ def test_an_import_that_a_stop_meets_writes_no_more_and_tells_what_it_has_writte
     runtime.stop()
 
 
-def test_nothing_of_an_export_or_an_import_stays_in_the_folder(carrier, alice, tmp_path):
+def test_exports_and_imports_leave_no_files_in_the_data_folder(carrier, alice, tmp_path):
     before = sorted(file.name for file in tmp_path.iterdir())
     big = json.dumps({f"k{n}": "x" * 60_000 for n in range(50)}).encode()
     bring(carrier, alice, big, "json")
@@ -169,9 +169,7 @@ def test_nothing_of_an_export_or_an_import_stays_in_the_folder(carrier, alice, t
 
 
 @pytest.mark.parametrize("mode", ["merge", "replace"])
-def test_what_a_part_of_an_import_replaces_is_no_more_than_tabs_can_be_told_at_once_when_it_is_undone(
-    store, carrier, alice, mode
-):
+def test_undo_of_each_import_part_stays_within_the_change_size_limit(store, carrier, alice, mode):
     for n in range(40):
         alice.set(f"k{n:02}", f"{n}" + "x" * 60_000)
     lines = [json.dumps({"key": f"k{n:02}", "value": n}) for n in range(0 if mode == "merge" else 39, 40)]
@@ -198,7 +196,7 @@ def token_of(alice, house):
     return Person(alice.store, caller)
 
 
-def test_an_export_or_import_of_a_token_leaves_one_for_the_owner(carrier, alice, token_of):
+def test_token_transfers_are_limited_to_one_and_do_not_block_the_owner(carrier, alice, token_of):
     alice.set("k", 1)
     wait = carrier._runtime.wait
     slow = wait(carrier.export(token_of.caller, "json", ""), 30)
@@ -213,7 +211,7 @@ def test_an_export_or_import_of_a_token_leaves_one_for_the_owner(carrier, alice,
     receiving.close()
 
 
-def test_how_far_an_import_is_concerns_whoever_sent_it(carrier, alice, token_of):
+def test_import_progress_is_visible_only_to_the_credential_that_sent_it(carrier, alice, token_of):
     other = dataclasses.replace(token_of.caller, session_id=99, scope="read")
     mine = carrier.begin_import(alice.caller)
     assert carrier.progress(alice.caller) is mine.progress
@@ -227,7 +225,7 @@ def test_how_far_an_import_is_concerns_whoever_sent_it(carrier, alice, token_of)
     assert carrier.progress(alice.caller) is carrier.progress(token_of.caller) is None
 
 
-def test_a_full_import_is_possible_at_once_and_endless_ones_are_refused_until_the_budget_is_back(house, tmp_path):
+def test_full_imports_fit_the_transfer_budget_and_endless_ones_are_rate_limited(house, tmp_path):
     store = house.open(quota=Quota(keys=200, bytes=1024 * 1024))
     now = [0]
     limits = LimitLog(store.clock)

@@ -80,7 +80,7 @@ class Model:
 
 @settings(max_examples=300)
 @given(writes)
-def test_a_space_is_what_a_dict_and_a_counter_would_be(history):
+def test_space_equals_a_model_of_a_dict_and_a_counter(history):
     memtable, model = a_memtable(), Model()
     space = memtable.spaces[1]
     for now, (verb, batch) in enumerate(history, 1):
@@ -105,7 +105,7 @@ def test_a_space_is_what_a_dict_and_a_counter_would_be(history):
 
 @settings(max_examples=300)
 @given(writes)
-def test_the_log_alone_makes_the_same_space_again(history):
+def test_replaying_the_log_alone_rebuilds_the_same_space(history):
     memtable = a_memtable()
     for now, (verb, batch) in enumerate(history, 1):
         try:
@@ -119,7 +119,7 @@ def test_the_log_alone_makes_the_same_space_again(history):
 
 
 @given(writes)
-def test_replaying_what_watchers_heard_gives_the_space(history):
+def test_replaying_the_published_frames_rebuilds_the_live_entries(history):
     memtable = a_memtable()
     for now, (verb, batch) in enumerate(history, 1):
         try:
@@ -139,7 +139,7 @@ def test_replaying_what_watchers_heard_gives_the_space(history):
     assert copy == live
 
 
-def test_a_session_that_has_ended_writes_nothing():
+def test_ended_session_cannot_write():
     memtable = a_memtable()
     memtable.sessions[7] = 1
     with pytest.raises(Unauthenticated):
@@ -147,7 +147,7 @@ def test_a_session_that_has_ended_writes_nothing():
     assert memtable.spaces[1].revision == 0
 
 
-def test_an_op_id_is_answered_again_and_never_used_for_two_things():
+def test_repeated_op_id_is_replayed_and_refused_for_a_different_request():
     memtable = a_memtable()
     first = decide(Write(CALLER, "set", [Set("a", "1")], "id", "one"), memtable, Quota(), 1, "at")
     again = decide(Write(CALLER, "set", [Set("a", "1")], "id", "one"), memtable, Quota(), 2, "at")
@@ -158,7 +158,7 @@ def test_an_op_id_is_answered_again_and_never_used_for_two_things():
     assert memtable.spaces[1].revision == 1
 
 
-def test_a_refused_batch_leaves_nothing_behind_and_names_the_op():
+def test_refused_batch_changes_nothing_and_names_the_failed_op():
     memtable = a_memtable()
     decide(Write(CALLER, "set", [Set("a", "1")]), memtable, Quota(), 1, "at")
     with pytest.raises(Conflict) as refused:
@@ -169,7 +169,7 @@ def test_a_refused_batch_leaves_nothing_behind_and_names_the_op():
     assert memtable.spaces[1].revision == 1
 
 
-def test_a_quota_holds_for_growth_only():
+def test_quota_limits_growth_only():
     memtable = a_memtable()
     quota = Quota(keys=1, bytes=10)
     decide(Write(CALLER, "set", [Set("a", "1")]), memtable, quota, 1, "at")
@@ -182,7 +182,7 @@ def test_a_quota_holds_for_growth_only():
     assert memtable.spaces[1].keys == 0
 
 
-def test_an_expired_entry_reads_as_none_and_is_created_anew():
+def test_expired_entry_counts_as_missing_and_is_created_anew():
     memtable = a_memtable()
     decide(Write(CALLER, "set", [Set("a", "1")]), memtable, Quota(), 1, "at")
     memtable.spaces[1].entries["a"].expires_at = 10

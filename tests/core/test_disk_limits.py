@@ -65,7 +65,7 @@ def until_refused(write):
         n += 1
 
 
-def test_what_is_counted_is_what_is_there(house):
+def test_usage_counters_match_the_stored_rows(house):
     store = house.open(quota=Quota(history_bytes=60 * KIB))
     alice, chance = Person(store, house.add_user("alice")), random.Random(7)
     for n in range(1200):
@@ -144,7 +144,7 @@ def test_a_history_is_trimmed_as_soon_as_it_exceeds_its_limit(house, charlie):
     assert alice.set("k0", "again")["revision"] == 1001
 
 
-def test_the_file_of_a_user_who_overwrites_all_the_time_stops_growing(house, tmp_path):
+def test_database_file_stops_growing_under_constant_overwrites(house, tmp_path):
     store = house.open(quota=Quota(history_bytes=400 * KIB))
     alice = Person(store, house.add_user("alice"))
     sizes = []
@@ -156,7 +156,7 @@ def test_the_file_of_a_user_who_overwrites_all_the_time_stops_growing(house, tmp
     assert sizes[-1] < 1.1 * sizes[7]
 
 
-def test_a_large_write_of_which_one_key_after_another_is_replaced_is_rewritten_a_few_times_only(house):
+def test_large_write_replaced_key_by_key_is_rewritten_only_a_few_times(house):
     store = house.open(quota=Quota(history_bytes=200 * KIB))
     alice, rewritten = Person(store, house.add_user("alice")), []
     database.driver(store.writer._connection).set_trace_callback(
@@ -177,7 +177,7 @@ def test_a_large_write_of_which_one_key_after_another_is_replaced_is_rewritten_a
     assert held(store, alice) < 20 * KIB
 
 
-def test_receipts_are_limited_by_name_and_writes_without_an_op_id_go_on(house):
+def test_receipt_limit_is_named_and_does_not_block_writes_without_an_op_id(house):
     store = house.open(quota=Quota(receipt_bytes=20_000))
     alice = Person(store, house.add_user("alice"))
     # these count towards no other limit: no key, no history
@@ -203,7 +203,7 @@ def test_receipts_are_limited_by_name_and_writes_without_an_op_id_go_on(house):
     assert alice.set("k", 2, op_id="new")["revision"] == 2
 
 
-def test_deleted_keys_are_limited_and_a_purge_removes_the_oldest_of_them_early(house):
+def test_trash_is_limited_and_a_purge_removes_its_oldest_keys_early(house):
     store = house.open(quota=Quota(trash_bytes=100_000))
     alice = Person(store, house.add_user("alice"))
     written, told = until_refused(lambda n: (alice.set(f"k{n}", "x" * 1000), alice.delete(f"k{n}")))
@@ -257,7 +257,7 @@ def test_below_the_reserve_only_deletes_are_accepted(house, store, alice):
     assert alice.set("a", 2)["ok"]
 
 
-def test_near_the_reserve_those_who_take_most_of_the_disk_are_refused_first():
+def test_heaviest_disk_users_are_refused_first_near_the_reserve():
     near = Room(is_low=False, share=10_000)
     memtable = Memtable()
     memtable.sessions[7] = NEVER
@@ -291,7 +291,7 @@ def test_near_the_reserve_those_who_take_most_of_the_disk_are_refused_first():
         write(small, "delete", Delete("k"), op_id="three")
 
 
-def test_the_default_reserve_covers_a_rewrite_of_what_is_there(house, store, alice):
+def test_default_reserve_covers_a_vacuum_of_the_database(house, store, alice):
     assert store.reserve.wanted == 64 * 1024 * KIB
     for n in range(60):
         alice.batch(*[("set", f"k{n}/{m}", "x" * 20_000) for m in range(40)])

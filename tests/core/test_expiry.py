@@ -20,13 +20,13 @@ def lasts(entry: dict) -> float:
     return (milliseconds(entry["expires_at"]) - milliseconds(entry["updated_at"])) / 1000
 
 
-def test_a_moment_is_read_back_to_the_millisecond():
+def test_a_timestamp_round_trips_to_the_millisecond():
     for ms in (0, 1, 999, 1_800_000_000_123, 253_402_300_799_999):
         assert milliseconds(timestamp(ms)) == ms
 
 
 @pytest.mark.parametrize("ttl", [0.25, 1, 60, 1e3, 100 * YEAR])
-def test_an_entry_expires_so_many_seconds_after_it_was_written(alice, ttl):
+def test_an_entry_expires_ttl_seconds_after_its_write(alice, ttl):
     alice.set("k", 1, ttl=ttl)
     entry = alice.get("k")
     assert lasts(entry) == ttl
@@ -34,19 +34,19 @@ def test_an_entry_expires_so_many_seconds_after_it_was_written(alice, ttl):
     assert alice.sync()["writes"][0]["ops"][0]["expires_at"] == entry["expires_at"]
 
 
-def test_no_ttl_is_too_short_to_see_the_entry_once(alice):
+def test_a_tiny_ttl_is_rounded_up_to_one_millisecond(alice):
     alice.set("k", 1, ttl=1e-9)
     assert lasts(alice.sync()["writes"][0]["ops"][0] | {"updated_at": alice.sync()["writes"][0]["at"]}) == 0.001
 
 
 @pytest.mark.parametrize("ttl", [0, -1, 100 * YEAR + 1, 1e300, float("inf"), float("nan")])
-def test_a_ttl_is_more_than_nothing_and_at_most_a_hundred_years(alice, ttl):
+def test_a_ttl_is_above_zero_and_at_most_a_hundred_years(alice, ttl):
     with pytest.raises(BadRequest) as refused:
         alice.set("k", 1, ttl=ttl)
     assert refused.value.extra == {"field": "ttl"}
 
 
-def test_a_set_without_a_ttl_keeps_the_expiry_and_null_takes_it_away(alice, store):
+def test_a_set_without_a_ttl_keeps_the_expiry_and_null_removes_it(alice, store):
     watcher = Watcher(store)
     alice.set("k", 1, ttl=60)
     expires_at = alice.get("k")["expires_at"]
@@ -69,7 +69,7 @@ def test_a_batch_gives_every_key_its_own_ttl(alice, store):
     assert lasts(alice.get("a")) == 5
 
 
-def test_what_was_deleted_or_has_expired_is_created_anew_and_stays(house, alice):
+def test_a_deleted_or_expired_entry_is_created_anew_without_an_expiry(house, alice):
     alice.set("deleted", 1, ttl=60)
     alice.delete("deleted")
     alice.set("expired", 1, ttl=60)
@@ -81,7 +81,7 @@ def test_what_was_deleted_or_has_expired_is_created_anew_and_stays(house, alice)
 
 
 @pytest.mark.parametrize("flushed", [False, True])
-def test_an_expired_key_reads_as_absent_at_once_but_counts_until_its_delete_is_written(house, alice, flushed):
+def test_an_expired_key_reads_as_absent_but_counts_until_its_delete_is_written(house, alice, flushed):
     alice.set("k", 1, ttl=60)
     if flushed:
         alice.list()
@@ -98,7 +98,7 @@ def test_an_expired_key_reads_as_absent_at_once_but_counts_until_its_delete_is_w
     assert alice.sync() == before and before["keys"] == 1
 
 
-def test_an_op_id_stands_for_its_ttl_too(alice, store):
+def test_an_op_id_reused_with_a_different_ttl_is_refused(alice, store):
     first = alice.set("k", 1, ttl=5, op_id="x")
     assert alice.set("k", 1, ttl=5.0, op_id="x") == {**first, "replayed": True}
     for other in ({}, {"ttl": None}, {"ttl": 5.001}):
@@ -109,7 +109,7 @@ def test_an_op_id_stands_for_its_ttl_too(alice, store):
         alice.set("plain", 1, ttl=None, op_id="y")
 
 
-def test_after_a_crash_everything_expires_when_it_was_to(house):
+def test_expiry_times_survive_a_crash(house):
     alice = Person(house.open(), house.add_user("alice"))
     alice.set("kept", 1, ttl=60)
     alice.set("kept", 2)
@@ -135,7 +135,7 @@ BY_THE_HOUSE = {"session": "", "label": "Expired", "via": "expiry"}
 
 
 @pytest.mark.parametrize("flushed", [False, True])
-def test_the_house_writes_the_delete_of_what_has_expired(house, alice, store, flushed):
+def test_an_expired_entry_is_deleted_by_one_write_of_the_system(house, alice, store, flushed):
     expiry, watcher = Expiry(store), Watcher(store)
     alice.set("k", 1, ttl=60)
     alice.set("other", 1)
@@ -156,7 +156,7 @@ def test_the_house_writes_the_delete_of_what_has_expired(house, alice, store, fl
     assert alice.sync()["revision"] == 3
 
 
-def test_nothing_is_looked_for_before_it_is_due(house, alice, store):
+def test_no_expiry_query_runs_before_an_entry_is_due(house, alice, store):
     expiry = Expiry(store)
     alice.set("k", 1)
     expiry.look()
@@ -167,7 +167,7 @@ def test_nothing_is_looked_for_before_it_is_due(house, alice, store):
     assert looks == []
 
 
-def test_who_writes_again_in_the_last_moment_keeps_the_entry(house, alice, store):
+def test_a_write_just_before_the_expiry_delete_keeps_the_entry(house, alice, store):
     """The entry is found expired, and written again before the writer runs the system's delete."""
     alice.set("k", 1, ttl=60)
     alice.set("longer", 1, ttl=60)
@@ -193,7 +193,7 @@ def test_who_writes_again_in_the_last_moment_keeps_the_entry(house, alice, store
     assert alice.sync()["revision"] == revision + 1
 
 
-def test_many_that_expire_together_are_few_writes(house, alice, charlie, store):
+def test_entries_that_expire_together_are_deleted_in_few_writes(house, alice, charlie, store):
     watcher = Watcher(store)
     for person, count in ((alice, 2500), (charlie, 3)):
         for start in range(0, count, 100):
@@ -208,7 +208,7 @@ def test_many_that_expire_together_are_few_writes(house, alice, charlie, store):
     assert alice.sync()["keys"] == charlie.sync()["keys"] == 0
 
 
-def test_large_ones_that_expire_together_are_more_writes_so_that_each_can_be_undone(house, alice, store):
+def test_large_expired_entries_take_more_writes_so_that_each_can_be_undone(house, alice, store):
     watcher = Watcher(store)
     for n in range(40):
         alice.set(f"{n:02}", "x" * 60_000, ttl=60)
@@ -224,7 +224,7 @@ def test_large_ones_that_expire_together_are_more_writes_so_that_each_can_be_und
     assert max(len(frame) for news in watcher.commits[before:] for _, frame in news.writes) < 1_200_000
 
 
-def test_more_than_one_look_is_for_is_deleted_in_turns(house, alice, store, monkeypatch):
+def test_each_run_deletes_a_limited_number_of_expired_entries(house, alice, store, monkeypatch):
     monkeypatch.setattr("realtime_kv.core.expiry.LOOK_KEYS", 4)
     for n in range(10):
         alice.set(f"{n}", 1, ttl=60 + n)
@@ -236,7 +236,7 @@ def test_more_than_one_look_is_for_is_deleted_in_turns(house, alice, store, monk
     assert left == [6, 2, 0, 0]
 
 
-def test_after_a_restart_what_expired_meanwhile_is_deleted_at_once(house):
+def test_entries_that_expired_during_downtime_are_deleted_after_a_restart(house):
     alice = Person(house.open(), house.add_user("alice"))
     alice.set("k", 1, ttl=60)
     alice.set("later", 1, ttl=600)
@@ -255,7 +255,7 @@ def test_after_a_restart_what_expired_meanwhile_is_deleted_at_once(house):
     assert again.sync()["revision"] == 4
 
 
-def test_what_cannot_be_deleted_now_is_tried_again(house, alice, store):
+def test_a_failed_expiry_delete_is_retried(house, alice, store):
     expiry = Expiry(store)
     alice.set("k", 1, ttl=60)
     expiry.look()
@@ -285,7 +285,7 @@ def test_keys_of_an_account_that_is_being_purged_are_left_to_the_purge(house, al
     assert (alice.sync()["revision"], charlie.sync()["revision"]) == (1, 2)
 
 
-def test_what_is_due_is_found_without_looking_at_the_rest(house):
+def test_the_expiry_queries_use_the_expiry_index_and_never_sort(house):
     with house.engine.connect() as connection:
         for sql in (_DUE, _NEXT):
             plan = connection.execute(text(f"EXPLAIN QUERY PLAN {sql}"), {"now": 1, "most": 1}).fetchall()
@@ -293,7 +293,7 @@ def test_what_is_due_is_found_without_looking_at_the_rest(house):
             assert not any("TEMP B-TREE" in row[3] for row in plan), plan
 
 
-def test_what_nobody_told_of_is_found_within_a_minute_and_after_a_restore_at_once(house, alice, store):
+def test_unannounced_expiries_are_found_in_a_minute_or_right_after_a_restore(house, alice, store):
     """Cover an account that is reactivated, and replaced data."""
     expiry = Expiry(store)
     for key in ("k", "l"):

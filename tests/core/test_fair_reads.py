@@ -92,7 +92,7 @@ def even_costs(monkeypatch):
 
 
 # alice and charlie have also consumed the same before: the pool serves the user with more use later
-def test_a_bystanders_list_is_served_before_the_fourth_of_a_flood_of_syncs(even_costs, people, runtime):
+def test_a_list_is_served_before_the_fourth_sync_of_another_users_flood(even_costs, people, runtime):
     alice, charlie = people
     store, order = alice.store, []
     held = Held(store)
@@ -107,7 +107,7 @@ def test_a_bystanders_list_is_served_before_the_fourth_of_a_flood_of_syncs(even_
     assert order.index("charlie") <= 3
 
 
-def test_who_is_calling_is_answered_while_every_reader_is_held(people, runtime):
+def test_quota_and_usage_are_answered_while_all_readers_are_blocked(people, runtime):
     alice, _ = people
     held = Held(alice.store)
     assert runtime.wait(alice.store.quota_of(alice.caller), DEADLINE) == alice.store.quota
@@ -115,7 +115,7 @@ def test_who_is_calling_is_answered_while_every_reader_is_held(people, runtime):
     held.open()
 
 
-def test_nothing_is_read_any_more_for_a_connection_that_has_closed_and_its_writes_are_done(people, runtime):
+def test_queued_reads_of_a_closed_connection_are_dropped_and_writes_applied(people, runtime):
     alice, charlie = people
     store, held = alice.store, Held(alice.store)
     read = []
@@ -141,7 +141,7 @@ def test_nothing_is_read_any_more_for_a_connection_that_has_closed_and_its_write
     assert runtime.wait(written, DEADLINE).version == 1
 
 
-def test_reads_of_a_session_that_has_ended_are_refused(people, runtime):
+def test_queued_reads_of_an_ended_session_are_refused(people, runtime):
     alice, charlie = people
     store, held = alice.store, Held(alice.store)
     futures = ask(runtime, lambda: store.sync(alice.caller), lambda: store.sync(charlie.caller))
@@ -152,7 +152,7 @@ def test_reads_of_a_session_that_has_ended_are_refused(people, runtime):
     assert runtime.wait(futures[1], DEADLINE).ok
 
 
-def test_whoever_owes_too_much_has_nothing_read_that_still_waits(people, runtime):
+def test_queued_reads_of_a_user_over_budget_are_refused(people, runtime):
     alice, charlie = people
     store = alice.store
     for n in range(300):
@@ -182,7 +182,7 @@ def charged(store):
     return units
 
 
-def test_a_read_is_charged_for_the_rows_and_bytes_that_it_looked_at(alice, charged):
+def test_a_read_is_charged_for_the_rows_and_bytes_it_examines(alice, charged):
     alice.list()
     assert charged == []
     for n in range(12):
@@ -201,7 +201,7 @@ def test_a_read_is_charged_for_the_rows_and_bytes_that_it_looked_at(alice, charg
     assert sum(charged) >= 7 * one
 
 
-def test_bulk_writes_and_their_dry_runs_are_charged_by_what_they_came_to(alice, charged):
+def test_bulk_writes_and_dry_runs_are_charged_for_their_ops_and_bytes(alice, charged):
     for n in range(3):
         alice.batch(*[("set", f"a/{n}/{i:03}", "x" * 1000) for i in range(100)])
     for dry_run in (True, False):
@@ -217,7 +217,7 @@ def test_bulk_writes_and_their_dry_runs_are_charged_by_what_they_came_to(alice, 
     assert sum(charged) >= 1
 
 
-def test_a_refused_bulk_write_is_charged_for_what_measuring_it_cost(alice, charged):
+def test_a_refused_bulk_write_is_charged_for_the_rows_it_examined(alice, charged):
     for n in range(11):
         alice.batch(*[("set", f"{n:02}/{i:03}", i) for i in range(100)])
     with pytest.raises(TooLarge) as refused:
@@ -240,7 +240,7 @@ def test_a_dry_run_does_not_wait_for_the_writer(people, runtime):
 # large reads in steps
 
 
-def test_a_list_behind_many_deleted_keys_is_found_in_steps(alice, monkeypatch):
+def test_a_list_skips_many_deleted_keys_in_steps(alice, monkeypatch):
     monkeypatch.setattr(reads, "LOOK_ROWS", 32)
     monkeypatch.setattr(reads, "SLICE_ROWS", 8)
     monkeypatch.setattr(reads, "FIRST_SLICE_ROWS", 4)
@@ -262,7 +262,7 @@ def test_a_list_behind_many_deleted_keys_is_found_in_steps(alice, monkeypatch):
 
 
 @pytest.mark.parametrize("few", [1, 10_000])
-def test_the_history_under_a_prefix_is_found_in_steps_and_misses_nothing(house, alice, monkeypatch, few):
+def test_history_under_a_prefix_is_read_in_steps_and_is_complete(house, alice, monkeypatch, few):
     monkeypatch.setattr(past, "_STEP_ROWS", 13)
     monkeypatch.setattr(past, "_FEW_ROWS", few)
     limited = Person(alice.store, dataclasses.replace(alice.caller, kind="token", label="program", prefix="p/"))
@@ -281,7 +281,7 @@ def test_the_history_under_a_prefix_is_found_in_steps_and_misses_nothing(house, 
 
 
 @pytest.mark.parametrize("few", [1, 10_000])
-def test_a_sync_in_slices_brings_everything_once(house, alice, monkeypatch, few):
+def test_a_sync_in_slices_delivers_every_entry_once(house, alice, monkeypatch, few):
     monkeypatch.setattr(reads, "SLICE_ROWS", 8)
     monkeypatch.setattr(reads, "_SYNC_ROWS", 64)
     monkeypatch.setattr(reads, "FEW_ROWS", few)
@@ -309,7 +309,7 @@ def test_a_sync_in_slices_brings_everything_once(house, alice, monkeypatch, few)
         assert len(held) == keys and pages > 3
 
 
-def test_the_newest_writes_are_found_without_a_look_at_each_of_their_ops(alice, house):
+def test_history_finds_the_newest_writes_without_reading_each_op(alice, house):
     instructions = []
     for n in range(30):
         alice.batch(*[("set", f"{n}/{i:03}", i) for i in range(100)])
@@ -322,7 +322,7 @@ def test_the_newest_writes_are_found_without_a_look_at_each_of_their_ops(alice, 
     assert sum(instructions) < 30 * 100
 
 
-def test_a_read_whose_connection_closes_while_it_is_done_is_charged_all_the_same(people, runtime):
+def test_a_running_read_is_charged_even_if_its_connection_closes(people, runtime):
     alice, _ = people
     store, charged, settled = alice.store, [], threading.Event()
     store.charge_with(lambda caller, units: (charged.append((caller, units)), settled.set(), 0)[-1])

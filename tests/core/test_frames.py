@@ -10,7 +10,7 @@ from realtime_kv.core.frames import PAGE_BYTES, Committed, digest_of, set_op, ti
     ("entries", "digest"),
     [([], 0), ([("a", 1)], 293912779), ([("a", 1), ("é/b", 2), ("k", 2**40 + 7)], 4037345603)],
 )
-def test_the_digest_is_the_one_of_the_protocol(entries, digest):
+def test_the_digest_matches_the_examples_of_the_protocol(entries, digest):
     assert sum(digest_of(key, revision) for key, revision in entries) % 2**32 == digest
 
 
@@ -19,7 +19,7 @@ def test_times_are_rfc_3339_with_milliseconds():
     assert timestamp(0) == "1970-01-01T00:00:00.000Z"
 
 
-def test_more_than_a_page_of_writes_goes_in_several_changes_split_between_writes():
+def test_a_commit_larger_than_a_page_is_split_into_changes_between_writes():
     value = msgspec.json.encode("x" * 60_000).decode()
     writes = [(n, write_frame(n, "", "{}", [set_op("k", value, n, None)])) for n in range(11, 41)]
     news = Committed(user_id=1, epoch="e", from_=10, writes=writes, keys=1, digest=0)

@@ -50,7 +50,7 @@ names = itertools.count()
 
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(steps)
-def test_whatever_was_done_can_be_undone_and_the_history_tells_of_it(town, history):
+def test_undo_and_restore_match_a_model_after_any_sequence_of_steps(town, history):
     clock = town.clock
     alice = Person(town.open(), town.add_user(f"alice{next(names)}"))
     model, floor = Model(), 0
@@ -136,7 +136,7 @@ def check(alice, model, floor, now):
 
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(steps)
-def test_from_its_floor_on_the_history_is_complete(town, history):
+def test_history_is_complete_from_its_floor_on(town, history):
     alice = Person(town.open(), town.add_user(f"alice{next(names)}"))
     model, clock = Model(), town.clock
     for number, (step, *details) in enumerate(history):

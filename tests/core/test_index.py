@@ -48,7 +48,7 @@ def test_a_commit_writes_nothing_to_the_index(house, store, alice, tmp_path):
     assert indexed(tmp_path) == []
 
 
-def test_when_nothing_is_asked_for_the_index_is_brought_up_to_date(busy_house, runtime, tmp_path, monkeypatch):
+def test_an_idle_writer_brings_the_index_up_to_date(busy_house, runtime, tmp_path, monkeypatch):
     monkeypatch.setattr(index, "STEP_ROWS", 7)
     store = busy_house.open(runtime)
     alice = Person(store, busy_house.add_user("alice"))
@@ -70,7 +70,7 @@ def test_when_nothing_is_asked_for_the_index_is_brought_up_to_date(busy_house, r
     assert len(indexed(tmp_path)) == 31
 
 
-def test_whoever_asks_waits_for_the_steps_and_others_write_in_between(busy_house, runtime, monkeypatch):
+def test_history_requests_wait_for_the_index_while_other_users_write(busy_house, runtime, monkeypatch):
     monkeypatch.setattr(index, "STEP_ROWS", 10)
     store = busy_house.open(runtime)
     alice, charlie = (Person(store, busy_house.add_user(name)) for name in ("alice", "charlie"))
@@ -94,7 +94,7 @@ def test_whoever_asks_waits_for_the_steps_and_others_write_in_between(busy_house
     assert order.index("his") < order.index("undo") < order.index("after")
 
 
-def test_under_a_load_that_never_pauses_the_index_keeps_up(house, store, alice, tmp_path, monkeypatch):
+def test_the_index_backlog_stays_bounded_under_continuous_load(house, store, alice, tmp_path, monkeypatch):
     monkeypatch.setattr("realtime_kv.core.commit.INDEX_BACKLOG", 20)
     monkeypatch.setattr(index, "STEP_ROWS", 10)
     for n in range(100):
@@ -103,7 +103,7 @@ def test_under_a_load_that_never_pauses_the_index_keeps_up(house, store, alice, 
     assert indexed(tmp_path) == logged(tmp_path)[: store._committer.indexed]
 
 
-def test_a_step_is_no_longer_than_its_bytes(house, store, alice, monkeypatch):
+def test_an_index_step_is_limited_in_bytes(house, store, alice, monkeypatch):
     monkeypatch.setattr(index, "STEP_BYTES", 100_000)
     for _ in range(10):
         alice.set("k", "x" * 60_000)
@@ -118,7 +118,7 @@ def test_a_step_is_no_longer_than_its_bytes(house, store, alice, monkeypatch):
     assert steps == [2, 4, 6, 8, 10]
 
 
-def test_a_step_that_fails_is_told_to_whoever_waits_and_is_done_again(house, store, alice, tmp_path):
+def test_a_failed_index_step_is_reported_to_waiting_requests_and_retried(house, store, alice, tmp_path):
     alice.set("k", 1)
     step, fail = store._committer._index.step, True
 
@@ -140,7 +140,7 @@ def test_a_step_that_fails_is_told_to_whoever_waits_and_is_done_again(house, sto
     assert indexed(tmp_path) == logged(tmp_path)
 
 
-def test_after_other_data_were_put_in_place_their_past_is_the_past(house, store, alice, charlie, tmp_path):
+def test_history_after_a_restore_is_the_history_of_the_restored_data(house, store, alice, charlie, tmp_path):
     alice.set("k", 1)
     alice.history()
     with sqlite3.connect(tmp_path / "kv.db") as db:
@@ -159,9 +159,7 @@ def test_after_other_data_were_put_in_place_their_past_is_the_past(house, store,
     assert indexed(tmp_path) == logged(tmp_path)
 
 
-def test_whoever_waits_for_the_past_while_older_data_are_put_in_place_is_answered(
-    busy_house, runtime, tmp_path, monkeypatch
-):
+def test_history_requests_that_wait_during_a_restore_are_answered(busy_house, runtime, tmp_path, monkeypatch):
     monkeypatch.setattr(index, "STEP_ROWS", 10)
     store = busy_house.open(runtime)
     alice = Person(store, busy_house.add_user("alice"))

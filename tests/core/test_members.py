@@ -32,7 +32,7 @@ def read(content):
 
 
 @given(st.lists(st.tuples(texts, values), max_size=40), st.sampled_from([None, 1]), st.booleans())
-def test_the_members_are_found_in_their_order(wanted, indent, ascii):
+def test_members_are_read_in_file_order_and_truncation_is_detected(wanted, indent, ascii):
     spelt = [f"{json.dumps(name, ensure_ascii=ascii)} :\n{_spell(value, indent, ascii)}" for name, value in wanted]
     content = ("{" + " ,\t".join(spelt) + "}\r\n").encode()
     assert read(content) == wanted
@@ -41,7 +41,7 @@ def test_the_members_are_found_in_their_order(wanted, indent, ascii):
         read(content[: (len(content) - 2) // 2])
 
 
-def test_a_line_is_counted_from_the_beginning_of_the_file():
+def test_line_numbers_count_from_the_start_of_the_file():
     text = members.Members(io.BytesIO(b'{\n\n"a": 1,\n"b":\n2}' + b"\n" * 9_000))
     assert [(name, text.line, text.value(), text.line) for name in text.members()] == [
         ("a", 3, b"1", 3), ("b", 4, b"2", 5),
@@ -50,7 +50,7 @@ def test_a_line_is_counted_from_the_beginning_of_the_file():
     assert text.line == 9_005
 
 
-def test_what_is_longer_than_anything_may_be_is_refused_and_nothing_shorter_is():
+def test_values_over_the_length_limit_are_refused_and_values_at_it_are_read():
     for content in (b'"%b"', b"[%b]"):
         inside = b"x" if content.startswith(b'"') else b" "
         assert len(read(b'{"a":' + content % (inside * 2_998) + b',"b":1}')) == 2

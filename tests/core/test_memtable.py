@@ -57,7 +57,9 @@ class Copy:
 
 @settings(max_examples=60)
 @given(history=steps, backlog=st.sampled_from([1, 3, 100]), cached=st.sampled_from([0, 4, 100]))
-def test_whatever_happens_in_between_the_space_is_what_was_written(tmp_path_factory, history, backlog, cached):
+def test_space_matches_its_writes_across_crashes_restarts_and_failed_commits(
+    tmp_path_factory, history, backlog, cached
+):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(commit, "BACKLOG", backlog)
         patch.setattr(memtable, "MOST_CACHED", cached)
@@ -112,7 +114,7 @@ def rows(house: House, sql: str) -> list[tuple]:
         return [tuple(row) for row in connection.execute(text(sql))]
 
 
-def test_a_commit_writes_to_the_log_only_and_a_crash_finds_the_rest_there(house):
+def test_commit_writes_only_the_log_and_crash_recovery_rebuilds_the_tables(house):
     alice = Person(house.open(), house.add_user("alice"))
     first = alice.set("k", {"a": 1}, op_id="x")
     assert len(rows(house, "SELECT * FROM log")) == 1
@@ -124,7 +126,7 @@ def test_a_commit_writes_to_the_log_only_and_a_crash_finds_the_rest_there(house)
     assert again.set("k", {"a": 1}, op_id="x") == {**first, "replayed": True}
 
 
-def test_an_answer_that_changed_nothing_is_remembered_through_a_crash(house):
+def test_receipt_of_a_no_op_write_survives_a_crash(house):
     alice = Person(house.open(), house.add_user("alice"))
     answer = alice.delete("absent", op_id="x")
     alice.set("absent", 1)
@@ -133,7 +135,7 @@ def test_an_answer_that_changed_nothing_is_remembered_through_a_crash(house):
     assert again.get("absent")["value"] == 1
 
 
-def test_times_origins_and_the_trash_are_the_same_after_a_crash(house):
+def test_timestamps_origins_and_trash_survive_a_crash_unchanged(house):
     alice = Person(house.open(), house.add_user("alice"))
     alice.set("kept", "é")
     alice.set("kept", "é2")
@@ -151,7 +153,7 @@ def test_times_origins_and_the_trash_are_the_same_after_a_crash(house):
     assert json.loads(rows(house, "SELECT origin FROM entries")[0][0])["label"] == "A test"
 
 
-def test_what_is_idle_is_flushed(tmp_path):
+def test_idle_memtable_is_flushed(tmp_path):
     house, runtime = House(tmp_path), Threads()
     alice = Person(house.open(runtime), house.add_user("alice"))
     alice.set("k", 1)
@@ -165,7 +167,7 @@ def test_what_is_idle_is_flushed(tmp_path):
     runtime.stop()
 
 
-def test_a_conflict_shows_the_value_wherever_it_is(house):
+def test_conflict_returns_the_current_entry_from_the_memtable_or_the_table(house):
     alice = Person(house.open(), house.add_user("alice"))
     alice.set("k", "in the memtable")
     with pytest.raises(Conflict) as fresh:
@@ -181,7 +183,7 @@ def test_a_conflict_shows_the_value_wherever_it_is(house):
     assert deleted.value.extra["entry"] is None
 
 
-def test_a_job_sees_every_table_and_undoes_nothing_when_it_fails(house):
+def test_job_sees_flushed_tables_and_its_failure_undoes_no_write(house):
     alice = Person(house.open(), house.add_user("alice"))
     alice.set("k", 1)
 
@@ -196,7 +198,7 @@ def test_a_job_sees_every_table_and_undoes_nothing_when_it_fails(house):
     assert [entry["value"] for entry in alice.list()["entries"]] == [2]
 
 
-def test_a_full_disk_refuses_a_read_rather_than_showing_old_entries(house):
+def test_full_disk_fails_a_list_instead_of_returning_stale_entries(house):
     alice = Person(house.open(), house.add_user("alice"))
     alice.set("k", 1)
     alice.store.writer._cursor.execute("PRAGMA query_only=ON")
@@ -210,7 +212,7 @@ def test_a_full_disk_refuses_a_read_rather_than_showing_old_entries(house):
     assert again.list()["entries"][0]["value"] == 1
 
 
-def test_the_log_is_read_from_where_the_tables_end(house):
+def test_flush_watermark_stays_before_the_oldest_unflushed_write(house):
     alice = Person(house.open(), house.add_user("alice"))
     charlie = Person(alice.store, house.add_user("charlie"))
     alice.set("k", 1)
@@ -226,7 +228,7 @@ def test_the_log_is_read_from_where_the_tables_end(house):
     assert rows(house, "SELECT id FROM log ORDER BY id") == [(1,), (2,), (3,), (4,)]
 
 
-def test_what_is_in_the_trash_is_not_looked_up_in_tables_that_do_not_know_it_yet(house):
+def test_unflushed_delete_takes_precedence_over_the_stale_table_row(house):
     alice = Person(house.open(), house.add_user("alice"))
     alice.set("k", 1)
     alice.list()
@@ -234,7 +236,7 @@ def test_what_is_in_the_trash_is_not_looked_up_in_tables_that_do_not_know_it_yet
     assert alice.set("k", 2, if_revision=0) == {"ok": True, "revision": 3, "version": 1}
 
 
-def test_a_receipt_that_its_table_has_is_not_kept_in_memory(house):
+def test_flushed_receipts_are_not_kept_in_memory(house):
     alice = Person(house.open(), house.add_user("alice"))
     space = alice.store._memtable.spaces
     for n in range(20):

@@ -52,7 +52,7 @@ def test_a_limited_token_cannot_occupy_an_op_id_of_the_owner(alice, credential):
     assert alice.get("q/pay")["value"] == 1
 
 
-def test_two_limited_tokens_do_not_share_op_ids_even_with_one_prefix(credential):
+def test_limited_tokens_with_the_same_prefix_do_not_share_op_ids(credential):
     one, other = credential("one", prefix="p/"), credential("other", prefix="p/")
     one.set("p/k", 1, op_id="x")
     assert "replayed" not in other.set("p/k", 2, op_id="x")
@@ -61,7 +61,7 @@ def test_two_limited_tokens_do_not_share_op_ids_even_with_one_prefix(credential)
 
 
 @pytest.mark.parametrize("kind", ["session", "token"])
-def test_a_write_is_repeated_with_another_credential_of_full_access(alice, credential, kind):
+def test_write_is_replayed_to_another_credential_with_full_access(alice, credential, kind):
     first = alice.set("k", 1, op_id="offline-1")
     assert credential("later", kind=kind).set("k", 1, op_id="offline-1") == first | {"replayed": True}
 
@@ -82,7 +82,7 @@ def test_an_undo_of_a_limited_token_is_repeated_safely(alice, credential):
     assert alice.sync()["revision"] == 2
 
 
-def test_permission_is_checked_before_a_replay_also_for_what_only_the_plan_knows(alice, credential, house):
+def test_permission_for_planned_ops_is_checked_before_a_replay(alice, credential, house):
     token = credential("limited", prefix="p/")
     alice.set("q/a", 1)
     alice.undo(1, op_id="u")
@@ -103,7 +103,7 @@ def test_receipts_of_limited_tokens_survive_a_restart(house, credential):
     assert again.set("p/k", 1, op_id="x") == first | {"replayed": True}
 
 
-def test_a_retry_from_before_an_upgrade_is_answered_and_not_applied_again(house, alice, monkeypatch):
+def test_retry_of_a_write_from_before_an_upgrade_is_replayed_not_reapplied(house, alice, monkeypatch):
     first = alice.set("k", 1, op_id="x")
     gone = alice.delete("k", op_id="y")
     monkeypatch.setattr(fingerprints, "VERSION", fingerprints.VERSION + 1)
@@ -117,7 +117,7 @@ def test_a_retry_from_before_an_upgrade_is_answered_and_not_applied_again(house,
         alice.set("k", 3, op_id="z")
 
 
-def test_receipts_without_a_version_are_those_of_an_older_one(house, alice):
+def test_receipts_without_a_fingerprint_version_are_still_replayed(house, alice):
     first = alice.set("k", 1, op_id="x")
     alice.store.stop()
     with house.engine.begin() as connection:

@@ -39,7 +39,7 @@ def refusal(kind, ask, *arguments, **options):
 # history
 
 
-def test_history_is_what_tabs_were_told_newest_first_with_who_wrote_it(store, alice, charlie):
+def test_history_lists_the_pushed_changes_newest_first_with_their_origin(store, alice, charlie):
     heard = Watcher(store)
     alice.set("a", 1)
     alice.batch(("set", "b", {"x": [1.5, "é"]}), ("set", "__proto__", None))
@@ -57,7 +57,7 @@ def test_history_is_what_tabs_were_told_newest_first_with_who_wrote_it(store, al
     assert answer["writes"][0]["origin"] == {"session": "s1", "label": "A test", "via": "socket"}
 
 
-def test_the_history_of_a_key_has_that_key_only_and_survives_its_delete(alice):
+def test_history_of_a_key_contains_only_that_key_and_survives_its_delete(alice):
     alice.batch(("set", "a", 1), ("set", "b", 2))
     alice.set("b", 3)
     alice.delete("a")
@@ -71,7 +71,7 @@ def test_the_history_of_a_key_has_that_key_only_and_survives_its_delete(alice):
     assert alice.history(key="never")["writes"] == []
 
 
-def test_history_comes_in_pages(alice):
+def test_history_is_paged(alice):
     for n in range(25):
         alice.batch(("set", "k", n), ("set", f"other{n}", n))
     for options in ({}, {"key": "k"}):
@@ -83,7 +83,7 @@ def test_history_comes_in_pages(alice):
         assert seen == list(range(25, 0, -1))
 
 
-def test_a_page_of_long_writes_ends_at_its_size_and_the_next_one_goes_on(alice):
+def test_history_pages_are_limited_by_size_and_resume_without_gaps(alice):
     for n in range(30):
         alice.set(f"k{n}", "x" * 60_000)
     first = alice.history(limit=1000)["writes"]
@@ -96,7 +96,7 @@ def test_a_page_of_long_writes_ends_at_its_size_and_the_next_one_goes_on(alice):
 
 
 @pytest.mark.parametrize("sql", [past._FRAME, past._OF_SPACE, past._OF_KEY, restoring._WRITE, restoring._UNDOES])
-def test_a_write_is_found_without_looking_at_all_the_others(house, store, sql):
+def test_history_queries_use_an_index_and_no_sort(house, store, sql):
     wanted = {"user": 1, "before": 9, "key": "a", "start": "a", "end": "b", "limit": 5}
     with house.engine.connect() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", wanted if ":user" in sql else (1, 2)).fetchall()
@@ -107,14 +107,14 @@ def test_a_write_is_found_without_looking_at_all_the_others(house, store, sql):
     assert "TEMP B-TREE" not in told
 
 
-def test_a_write_that_is_not_in_any_table_yet_is_in_the_history(house, alice):
+def test_unflushed_writes_are_in_the_history(house, alice):
     for n in range(1, 20):
         alice.set("k", n)
         assert alice.history(limit=1)["writes"][0]["revision"] == n
         assert alice.history(key="k", limit=1)["writes"][0]["revision"] == n
 
 
-def test_after_a_restart_the_history_is_the_same(house, store, alice):
+def test_history_is_the_same_after_a_restart(house, store, alice):
     for n in range(5):
         alice.set("k", n)
     alice.history()
@@ -126,7 +126,7 @@ def test_after_a_restart_the_history_is_the_same(house, store, alice):
     assert again.history(key="k")["writes"] == before["writes"]
 
 
-def test_a_program_with_a_prefix_sees_of_the_past_what_is_under_it(alice, limited):
+def test_limited_token_sees_only_the_history_under_its_prefix(alice, limited):
     alice.set("b/secret", 1)
     alice.batch(("set", "a/1", 1), ("set", "b/secret", 2))
     alice.set("a/2", 2)
@@ -142,7 +142,7 @@ def test_a_program_with_a_prefix_sees_of_the_past_what_is_under_it(alice, limite
     refusal(InvalidKey, alice.history, key="")
 
 
-def test_many_pages_of_others_do_not_hide_what_a_program_may_see(alice, limited):
+def test_limited_token_finds_its_write_behind_many_others(alice, limited):
     alice.set("a/first", 1)
     for n in range(50):
         alice.set("b", n)
@@ -152,7 +152,7 @@ def test_many_pages_of_others_do_not_hide_what_a_program_may_see(alice, limited)
 # restore
 
 
-def test_a_deleted_key_comes_back_and_goes_on_counting(alice):
+def test_restore_of_a_deleted_key_continues_its_version_count(alice):
     alice.set("k", 1)
     alice.set("k", {"deep": ["é"]})
     alice.delete("k")
@@ -171,7 +171,7 @@ def test_a_deleted_key_comes_back_and_goes_on_counting(alice):
     assert alice.trash()["entries"] == []
 
 
-def test_an_earlier_value_comes_back_on_a_live_key_and_on_a_deleted_one(alice):
+def test_restore_of_an_earlier_revision_works_on_live_and_deleted_keys(alice):
     for n in (1, 2, 3):
         alice.set("k", n)
     assert alice.restore("k", revision=1) == {"ok": True, "revision": 4, "version": 4}
@@ -181,7 +181,7 @@ def test_an_earlier_value_comes_back_on_a_live_key_and_on_a_deleted_one(alice):
     assert alice.get("k")["value"] == 2
 
 
-def test_what_is_restored_never_expires(house, alice):
+def test_restored_entry_never_expires(house, alice):
     alice.set("k", 1, ttl=100)
     alice.delete("k")
     alice.restore("k")
@@ -192,7 +192,7 @@ def test_what_is_restored_never_expires(house, alice):
 
 
 @pytest.mark.parametrize("flushed", [False, True])
-def test_a_restore_finds_the_last_value_wherever_it_stands(alice, flushed):
+def test_restore_finds_the_last_value_before_and_after_a_flush(alice, flushed):
     alice.set("k", "old")
     alice.list()
     alice.set("k", "new")
@@ -206,7 +206,7 @@ def test_a_restore_finds_the_last_value_wherever_it_stands(alice, flushed):
     assert alice.list()["entries"][0]["value"] == "new"
 
 
-def test_what_cannot_be_restored_says_why(alice):
+def test_impossible_restore_is_refused_with_the_reason(alice):
     alice.set("live", 1)
     alice.delete("live")
     alice.set("live", 2)
@@ -220,7 +220,7 @@ def test_what_cannot_be_restored_says_why(alice):
     assert alice.sync()["revision"] == 3
 
 
-def test_a_restore_asks_for_a_revision_as_a_set_does(alice):
+def test_restore_honours_if_revision_like_set(alice):
     alice.set("k", 1)
     alice.set("k", 2)
     conflict = refusal(Conflict, alice.restore, "k", revision=1, if_revision=1)
@@ -242,7 +242,7 @@ def test_a_restore_keeps_to_the_quota(house):
     assert alice.restore("a")["version"] == 2
 
 
-def test_a_retry_of_a_restore_is_answered_again_though_the_key_is_live_by_then(house, store, alice):
+def test_retried_restore_replays_its_answer_although_the_key_is_live(house, store, alice):
     alice.set("k", 1)
     alice.delete("k")
     first = alice.restore("k", op_id="r")
@@ -255,7 +255,7 @@ def test_a_retry_of_a_restore_is_answered_again_though_the_key_is_live_by_then(h
     assert again.sync()["revision"] == 3
 
 
-def test_a_program_restores_within_its_rights_only(alice, limited):
+def test_token_restores_only_within_its_prefix_and_scope(alice, limited):
     for key in ("a/k", "b/k"):
         alice.set(key, 1)
         alice.delete(key)
@@ -271,7 +271,7 @@ def test_a_program_restores_within_its_rights_only(alice, limited):
 # undo
 
 
-def test_undo_puts_back_what_a_write_replaced_in_one_write(store, alice):
+def test_undo_reverts_all_ops_of_a_write_in_one_write(store, alice):
     alice.batch(("set", "changed", "before"), ("set", "deleted", "here"))
     alice.batch(("set", "changed", "after"), ("delete", "deleted"), ("set", "created", 1))
     heard = Watcher(store)
@@ -286,7 +286,7 @@ def test_undo_puts_back_what_a_write_replaced_in_one_write(store, alice):
     assert {entry["key"]: entry["value"] for entry in alice.list()["entries"]} == {"changed": "after", "created": 1}
 
 
-def test_undo_keeps_the_expiry_that_was_replaced_and_lets_nothing_return_that_would_be_gone(house, alice):
+def test_undo_restores_the_replaced_expiry_and_no_value_expired_since(house, alice):
     alice.set("k", 1, ttl=1000)
     before = alice.get("k")["expires_at"]
     alice.set("k", 2, ttl=None)
@@ -308,7 +308,7 @@ def test_undo_keeps_the_expiry_that_was_replaced_and_lets_nothing_return_that_wo
     assert alice.get("gone")["expires_at"] is None
 
 
-def test_undos_follow_one_another_back_and_forth(alice):
+def test_undos_can_be_chained_backward_and_forward(alice):
     """Undo as in a text editor: a value that an undo restored counts as the previous value."""
     for value in (1, 2, 3):
         alice.set("k", value)
@@ -329,7 +329,7 @@ def test_undos_follow_one_another_back_and_forth(alice):
     assert [write.get("undoes") for write in alice.history(limit=8)["writes"]] == [5, 6, 7, 8, 1, 2, 3, 4]
 
 
-def test_undos_that_follow_one_another_stop_where_somebody_else_wrote(alice):
+def test_chained_undos_stop_at_an_intervening_write(alice):
     alice.set("k", 1)
     alice.set("k", 2)
     alice.set("k", "somebody else's")
@@ -339,7 +339,7 @@ def test_undos_that_follow_one_another_stop_where_somebody_else_wrote(alice):
     assert alice.get("k")["value"] == "somebody else's"
 
 
-def test_a_delete_whose_key_was_created_anew_and_taken_back_brings_back_its_own_value(house, alice):
+def test_undo_of_a_delete_restores_its_own_value_after_an_undone_recreation(house, alice):
     alice.set("k", "first", ttl=1000)
     alice.delete("k")
     alice.set("k", "second")
@@ -349,7 +349,7 @@ def test_a_delete_whose_key_was_created_anew_and_taken_back_brings_back_its_own_
     assert (alice.get("k")["value"], alice.get("k")["expires_at"]) == ("first", None)
 
 
-def test_bulk_writes_over_each_other_are_undone_one_by_one(alice):
+def test_overlapping_bulk_writes_are_undone_one_by_one(alice):
     alice.batch(*[("set", f"k{n}", 1) for n in range(100)])
     alice.batch(*[("set", f"k{n}", 2) for n in range(50)])
     alice.batch(*[("delete", f"k{n}") for n in range(25, 75)])
@@ -361,7 +361,7 @@ def test_bulk_writes_over_each_other_are_undone_one_by_one(alice):
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, 1, 2])), max_size=8), st.data())
 @settings(max_examples=40)
-def test_whatever_one_did_can_be_undone_back_to_the_beginning(house, wishes, data):
+def test_any_sequence_of_writes_can_be_undone_back_to_the_beginning(house, wishes, data):
     alice = Person(house.open(), house.add_user(f"alice{next(_numbers)}"))
 
     def state():
@@ -385,7 +385,7 @@ def test_whatever_one_did_can_be_undone_back_to_the_beginning(house, wishes, dat
         assert state() == states[len(done)]
 
 
-def test_undo_is_refused_as_a_whole_where_somebody_wrote_since(alice):
+def test_undo_is_refused_as_a_whole_if_any_of_its_keys_changed_since(alice):
     alice.batch(("set", "a", 1), ("set", "b", 1))
     alice.batch(("set", "a", 2), ("set", "b", 2), ("set", "c", 2))
     alice.set("b", "somebody else's")
@@ -400,7 +400,7 @@ def test_undo_is_refused_as_a_whole_where_somebody_wrote_since(alice):
     assert "'b'" in conflict.message
 
 
-def test_undo_of_a_delete_asks_that_nobody_has_created_the_key_since(alice):
+def test_undo_of_a_delete_is_refused_after_the_key_was_recreated(alice):
     alice.set("k", 1)
     alice.delete("k")
     alice.set("k", "new")
@@ -411,7 +411,7 @@ def test_undo_of_a_delete_asks_that_nobody_has_created_the_key_since(alice):
     assert alice.get("k")["value"] == "new"
 
 
-def test_undo_of_a_restore_deletes_again(alice):
+def test_undo_of_a_restore_returns_to_the_state_before_it(alice):
     alice.set("k", 1)
     alice.delete("k")
     alice.restore("k")
@@ -424,13 +424,13 @@ def test_undo_of_a_restore_deletes_again(alice):
     assert alice.get("j")["value"] == 2
 
 
-def test_an_expired_key_has_moved_on(house, alice):
+def test_undo_of_a_set_conflicts_after_the_key_has_expired(house, alice):
     alice.set("k", 1, ttl=10)
     house.clock.now += 20_000
     assert refusal(Conflict, alice.undo, 1).extra["entry"] is None
 
 
-def test_a_dry_run_is_judged_and_writes_and_remembers_nothing(store, alice):
+def test_undo_dry_run_checks_conflicts_and_stores_no_write_or_receipt(store, alice):
     alice.set("a", 1)
     alice.set("a", 2)
     heard = Watcher(store)
@@ -443,7 +443,7 @@ def test_a_dry_run_is_judged_and_writes_and_remembers_nothing(store, alice):
     assert alice.undo(2, op_id="x") == {"ok": True, "revision": 3, "count": 1, "replayed": True}
 
 
-def test_what_the_history_does_not_know_is_not_found(alice):
+def test_undo_of_an_unknown_revision_is_not_found(alice):
     alice.set("a", 1)
     for revision in (0, 2, 2**53 - 1):
         refusal(NotFound, alice.undo, revision)
@@ -460,7 +460,7 @@ def test_undo_keeps_to_the_quota(house):
     refusal(NotFound, alice.get, "a")
 
 
-def test_a_program_undoes_what_lies_under_its_prefix_and_nothing_else(alice, limited):
+def test_limited_token_undoes_only_writes_entirely_under_its_prefix(alice, limited):
     alice.set("a/1", 1)
     alice.batch(("set", "a/1", 2), ("set", "b", 2))
     refusal(Forbidden, limited.undo, 2)
@@ -469,7 +469,7 @@ def test_a_program_undoes_what_lies_under_its_prefix_and_nothing_else(alice, lim
     assert alice.get("a/1")["value"] == 2
 
 
-def test_a_write_of_two_thousand_ops_is_undone_in_one(store, alice, monkeypatch):
+def test_write_of_2000_ops_is_undone_in_one_write(store, alice, monkeypatch):
     monkeypatch.setattr("realtime_kv.core.store.BATCH_OPS", 2000)
     alice.batch(*[("set", f"k{n}", f"first {n}") for n in range(1500)])
     alice.batch(
@@ -488,7 +488,7 @@ def test_a_write_of_two_thousand_ops_is_undone_in_one(store, alice, monkeypatch)
 
 
 @pytest.mark.parametrize("last", ["restore", "undo", "restore, then more"])
-def test_a_crash_before_the_flush_loses_nothing_of_a_restore_and_an_undo(tmp_path, house, store, alice, last):
+def test_crash_before_the_flush_loses_no_restore_or_undo(tmp_path, house, store, alice, last):
     alice.set("k", 1, ttl=1_000_000)
     alice.set("j", 1, ttl=2_000_000)
     alice.delete("k")
@@ -522,7 +522,7 @@ def state(person):
 # trash
 
 
-def test_the_trash_shows_what_was_deleted_by_whom_and_until_when_it_is_kept(house, alice, charlie):
+def test_trash_lists_deleted_entries_with_origin_and_purge_time(house, alice, charlie):
     alice.set("b", {"x": 1})
     alice.set("a", 1)
     alice.set("live", 1)
@@ -544,7 +544,7 @@ def test_the_trash_shows_what_was_deleted_by_whom_and_until_when_it_is_kept(hous
     assert (answer["next"], answer["revision"]) == (None, 5)
 
 
-def test_the_trash_comes_in_pages(alice):
+def test_trash_is_paged(alice):
     for n in range(25):
         alice.set(f"k{n:02}", "x" * 50_000 if n < 12 else n)
     alice.batch(*[("delete", f"k{n:02}") for n in range(25)])
@@ -560,7 +560,7 @@ def test_the_trash_comes_in_pages(alice):
     assert [entry["key"] for entry in alice.trash(prefix="k1", after="k17")["entries"]] == ["k18", "k19"]
 
 
-def test_a_program_with_a_prefix_sees_its_part_of_the_trash(alice, limited):
+def test_limited_token_sees_only_the_trash_under_its_prefix(alice, limited):
     for key in ("a/1", "b/1"):
         alice.set(key, 1)
         alice.delete(key)

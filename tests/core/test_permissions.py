@@ -28,7 +28,7 @@ def refused(ask):
     return refusal.value
 
 
-def test_a_token_for_reading_reads_and_writes_nothing(alice, program):
+def test_read_scope_token_can_read_and_cannot_write(alice, program):
     alice.set("k", 1)
     reader = program(scope="read")
     assert reader.get("k")["value"] == 1
@@ -45,7 +45,7 @@ def test_a_token_for_reading_reads_and_writes_nothing(alice, program):
     assert alice.sync()["revision"] == 1
 
 
-def test_a_key_outside_the_prefix_is_forbidden_existing_or_not(alice, program):
+def test_key_outside_the_prefix_is_forbidden_whether_or_not_it_exists(alice, program):
     alice.set("b/there", 1)
     alice.set("b/trash", 1)
     alice.delete("b/trash")
@@ -66,7 +66,7 @@ def test_a_key_outside_the_prefix_is_forbidden_existing_or_not(alice, program):
     assert alice.sync()["revision"] == 3
 
 
-def test_on_its_own_keys_a_limited_token_can_do_everything(alice, program):
+def test_limited_token_has_full_access_to_its_own_keys(alice, program):
     limited = program("a/")
     alice.set("b", 1)
     assert limited.set("a/x", 1) == {"ok": True, "revision": 2, "version": 1}
@@ -80,7 +80,7 @@ def test_on_its_own_keys_a_limited_token_can_do_everything(alice, program):
         limited.get("a/never")
 
 
-def test_of_a_batch_with_a_key_outside_nothing_is_written_and_the_op_is_named(alice, program):
+def test_batch_with_a_key_outside_the_prefix_writes_nothing_and_names_the_op(alice, program):
     limited = program("a/")
     assert refused(lambda: limited.batch(("set", "a/x", 1), ("set", "b", 1), ("set", "c", 1))).extra == {"index": 1}
     assert refused(
@@ -91,13 +91,13 @@ def test_of_a_batch_with_a_key_outside_nothing_is_written_and_the_op_is_named(al
     assert alice.list()["entries"] == []
 
 
-def test_a_key_that_no_key_could_be_is_invalid_inside_and_outside(program):
+def test_malformed_key_is_invalid_inside_and_outside_the_prefix(program):
     for key in ("", "a/\n", "b\n"):
         with pytest.raises(InvalidKey):
             program("a/").get(key)
 
 
-def test_a_list_shows_own_keys_only(alice, program):
+def test_list_shows_only_keys_under_the_token_prefix(alice, program):
     for key in ("a", "a/x/1", "a/x/2", "a/y", "a0", "b"):
         alice.set(key, 1)
     limited = program("a/")
@@ -120,7 +120,7 @@ def test_a_list_shows_own_keys_only(alice, program):
     assert limited.list(limit=3)["next"] is None
 
 
-def test_a_sync_gives_the_ops_on_own_keys_and_no_proof(alice, program):
+def test_limited_sync_returns_only_ops_on_own_keys_and_no_digest(alice, program):
     alice.set("b", 1)
     alice.batch(("set", "a/x", 1), ("set", "b", 2), ("set", "a/y", 1))
     alice.set("c", 1)
@@ -133,7 +133,7 @@ def test_a_sync_gives_the_ops_on_own_keys_and_no_proof(alice, program):
     assert "keys" in alice.sync()
 
 
-def test_a_sync_from_a_position_gives_what_happened_to_own_keys_since(alice, program):
+def test_limited_sync_since_a_revision_returns_later_ops_on_own_keys(alice, program):
     limited = program("a/")
     alice.set("a/x", 1)
     alice.set("a/y", 1)
@@ -158,7 +158,7 @@ def pages(person, between=lambda: None):
     return collected
 
 
-def test_a_long_sync_comes_in_pages_that_follow_each_other(alice, program):
+def test_long_limited_sync_is_split_into_consecutive_pages(alice, program):
     for n in range(24):
         alice.set(f"a/{n}", "x" * 60_000)
         alice.set(f"b/{n}", "y" * 60_000)
@@ -172,7 +172,7 @@ def test_a_long_sync_comes_in_pages_that_follow_each_other(alice, program):
     assert seen[-1]["revision"] == alice.list()["revision"]
 
 
-def test_how_much_there_is_besides_does_not_show_in_the_pages(alice, program):
+def test_limited_sync_pages_do_not_reveal_the_amount_of_other_data(alice, program):
     for n in range(24):
         alice.set(f"b/{n}", "y" * 60_000)
     alice.set("a/x", 1)
@@ -180,7 +180,7 @@ def test_how_much_there_is_besides_does_not_show_in_the_pages(alice, program):
     assert len(pages(alice)) > 1
 
 
-def test_the_next_of_another_prefix_is_of_no_use(alice, program):
+def test_sync_cursor_of_another_prefix_causes_a_reset(alice, program):
     for n in range(24):
         alice.set(f"a/{n}", "x" * 60_000)
         alice.set(f"b/{n}", "y" * 60_000)
@@ -195,7 +195,7 @@ def test_the_next_of_another_prefix_is_of_no_use(alice, program):
     assert (fresh["reset"], fresh["from"]) == (True, 0)
 
 
-def test_usage_counts_own_keys_only(alice, program):
+def test_usage_counts_only_keys_under_the_token_prefix(alice, program):
     alice.set("a/é", "ü")
     alice.set("a/gone", 1)
     alice.delete("a/gone")
@@ -204,7 +204,7 @@ def test_usage_counts_own_keys_only(alice, program):
     assert (usage.keys, usage.bytes) == (1, len("a/é".encode()) + len('"ü"'.encode()))
 
 
-def test_a_full_quota_does_not_tell_how_much_is_kept_besides(house):
+def test_quota_error_of_a_limited_token_does_not_reveal_the_usage(house):
     store = house.open(quota=Quota(keys=3))
     alice = Person(store, house.add_user("alice"))
     for n in range(3):
@@ -219,7 +219,7 @@ def test_a_full_quota_does_not_tell_how_much_is_kept_besides(house):
     assert told.value.extra == {"resource": "keys", "limit": 3, "used": 3}
 
 
-def test_a_prefix_that_a_digit_or_a_last_character_could_outgrow(alice, program):
+def test_prefix_range_is_correct_for_any_last_character(alice, program):
     """The range behind a prefix is in byte order for any last character."""
     for prefix in ("\ud7ff", "\uffff", "\U0010ffff", "a\U0010ffff", "é", "😀", "100%_"):
         for key in (prefix, prefix + "x", prefix + "\U0010ffff"):
@@ -231,7 +231,7 @@ def test_a_prefix_that_a_digit_or_a_last_character_could_outgrow(alice, program)
         assert sorted((op["key"] for w in limited.sync()["writes"] for op in w["ops"]), key=str.encode) == expected
 
 
-def test_a_prefix_as_long_as_a_message_costs_no_more_than_another(alice):
+def test_very_long_prefix_is_not_slow_to_process(alice):
     began = time.process_time()
     for last in ("", "a"):
         assert alice.list(prefix=last + "\U0010ffff" * 250_000)["entries"] == []

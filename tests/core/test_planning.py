@@ -62,7 +62,7 @@ PLANS = [delete_prefix, copy, undo_of_what_was_put_back_and_forth, undo_of_what_
 
 
 @pytest.mark.parametrize("prepare", PLANS)
-def test_others_write_between_the_steps_of_a_plan(people, prepare):
+def test_other_users_write_between_the_steps_of_a_plan(people, prepare):
     alice, charlie = people
     store, order, done = alice.store, [], threading.Event()
     plan = prepare(alice)
@@ -87,7 +87,7 @@ def test_others_write_between_the_steps_of_a_plan(people, prepare):
 
 @pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.parametrize("prepare", PLANS)
-def test_a_plan_is_charged_for_what_it_has_looked_at(people, prepare, dry_run):
+def test_a_plan_is_charged_for_the_data_it_examines(people, prepare, dry_run):
     alice, _ = people
     plan = prepare(alice)
     charged = []
@@ -97,7 +97,7 @@ def test_a_plan_is_charged_for_what_it_has_looked_at(people, prepare, dry_run):
     assert sum(charged) >= 6
 
 
-def test_an_undo_that_is_refused_is_charged_too(people):
+def test_a_refused_undo_is_charged(people):
     alice, _ = people
     plan = undo_of_what_was_overwritten_in_long_writes(alice)
     alice.set("k0", 3)
@@ -121,7 +121,7 @@ class Prompting(Clock):
         return super().__call__()
 
 
-def test_a_plan_begins_again_where_other_data_have_taken_their_place(tmp_path, monkeypatch):
+def test_a_plan_restarts_when_the_data_set_is_replaced(tmp_path, monkeypatch):
     monkeypatch.setattr(planning, "STEP_ROWS", 64)
     runtime, house = Threads(), House(tmp_path)
     house.clock = Prompting()

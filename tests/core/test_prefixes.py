@@ -95,7 +95,7 @@ class Model:
 
 @settings(max_examples=150)
 @given(history=steps)
-def test_prefix_verbs_do_what_they_would_to_a_dict(tmp_path_factory, history):
+def test_prefix_verbs_behave_like_a_dict_model(tmp_path_factory, history):
     house = House(tmp_path_factory.mktemp("house"))
     alice, model = Person(house.open(), house.add_user("alice")), Model()
     for step in history:
@@ -135,7 +135,7 @@ def test_prefix_verbs_do_what_they_would_to_a_dict(tmp_path_factory, history):
     house.close()
 
 
-def test_a_folder_moves_as_one_write_and_its_keys_are_new_and_expire_when_they_were_to(house, alice, store):
+def test_folder_move_is_one_write_that_creates_new_entries_and_keeps_expiry(house, alice, store):
     watcher = Watcher(store)
     alice.set("a/x", 1, ttl=60)
     alice.set("a/x", 2)
@@ -160,7 +160,7 @@ def test_a_folder_moves_as_one_write_and_its_keys_are_new_and_expire_when_they_w
     assert [entry["key"] for entry in alice.list()["entries"]] == ["b/y"]
 
 
-def test_a_prefix_is_any_beginning_for_a_delete_and_a_folder_for_a_move(alice):
+def test_delete_prefix_takes_any_prefix_and_move_takes_a_folder(alice):
     for key in ("ab", "abc", "a/", "a/x", "b"):
         alice.set(key, 1)
     assert alice.delete_prefix("ab", dry_run=True) == {"ok": True, "revision": 5, "count": 2}
@@ -170,7 +170,7 @@ def test_a_prefix_is_any_beginning_for_a_delete_and_a_folder_for_a_move(alice):
     assert alice.delete_prefix("")["count"] == 3
 
 
-def test_what_is_there_is_never_written_over(alice):
+def test_move_and_copy_never_overwrite_an_existing_key(alice):
     alice.set("a/x", 1)
     alice.set("a/b/x", 2)
     alice.set("a/b/b/x", 3)
@@ -192,7 +192,7 @@ def test_what_is_there_is_never_written_over(alice):
     assert alice.sync()["revision"] == 4
 
 
-def test_a_folder_is_copied_into_itself_as_it_was_and_never_moved_there(alice):
+def test_folder_can_be_copied_into_itself_but_not_moved(alice):
     alice.set("a/x", 1)
     alice.set("a/y/z", 2)
     assert alice.copy("a/", "a/old/")["count"] == 2
@@ -219,7 +219,7 @@ def test_a_folder_is_copied_into_itself_as_it_was_and_never_moved_there(alice):
         ("a/", "é" * 255 + "/", InvalidKey),
     ],
 )
-def test_what_makes_no_sense_is_refused_and_nothing_is_lost(alice, from_, to, refusal):
+def test_invalid_move_or_copy_is_refused_and_changes_nothing(alice, from_, to, refusal):
     for key in ("a", "a/bc", "gone"):
         alice.set(key, 1)
     alice.delete("gone")
@@ -232,7 +232,7 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_lost(alice, from_, to, re
     assert alice.sync() == before
 
 
-def test_a_thousand_keys_are_one_write_and_one_more_is_too_large(alice, store):
+def test_prefix_write_is_limited_to_1000_keys(alice, store):
     for start in range(0, 1000, 100):
         store.batch(alice.caller, [store.set_op(f"a/{n:04}", b"1") for n in range(start, start + 100)])
     assert alice.copy("a/", "b/") == {"ok": True, "revision": 11, "count": 1000}
@@ -248,7 +248,7 @@ def test_a_thousand_keys_are_one_write_and_one_more_is_too_large(alice, store):
     assert (alice.sync()["revision"], alice.sync()["keys"]) == (13, 1001)
 
 
-def test_eight_mebibytes_are_one_write_and_one_byte_more_is_too_large(alice, monkeypatch):
+def test_prefix_write_is_limited_in_total_bytes(alice, monkeypatch):
     monkeypatch.setattr(prefixes, "MOST_BYTES", 2000)
     alice.set("a/1", "x" * 995)
     alice.set("a/2", "x" * 995)
@@ -270,7 +270,7 @@ def test_a_copy_is_held_to_the_quota(house):
     assert alice.copy("b/x", "c")["count"] == 1
 
 
-def test_an_op_id_is_answered_again_also_when_nothing_is_left_to_move(alice):
+def test_retried_op_id_replays_the_answer_even_if_nothing_is_left_to_move(alice):
     alice.set("a/x", 1)
     first = alice.move("a/", "b/", op_id="m")
     assert alice.move("a/", "b/", op_id="m") == {**first, "replayed": True}
@@ -300,7 +300,7 @@ def test_a_dry_run_leaves_no_receipt(alice):
             dry()
 
 
-def test_a_token_moves_nothing_out_of_its_prefix_or_into_it(house, alice, store):
+def test_prefix_verbs_of_a_limited_token_stay_inside_its_prefix(house, alice, store):
     alice.set("app/x", 1)
     alice.set("apple", 1)
     alice.set("other/x", 1)
@@ -329,7 +329,7 @@ def test_a_token_moves_nothing_out_of_its_prefix_or_into_it(house, alice, store)
         reader.delete_prefix("other/", dry_run=True)
 
 
-def test_a_session_that_has_ended_learns_nothing(alice, store):
+def test_ended_session_gets_unauthenticated_for_every_prefix_verb(alice, store):
     caller = alice.caller
     ended = Person(store, Caller(caller.user_id, "alice", False, 1, 99, "s", "T", "http"))
     alice.set("a/x", 1)
@@ -338,7 +338,7 @@ def test_a_session_that_has_ended_learns_nothing(alice, store):
             call()
 
 
-def test_what_was_written_a_moment_before_is_taken_along(alice):
+def test_prefix_verbs_include_unflushed_writes(alice):
     """The write is only in the log so far."""
     for n in range(3):
         alice.set(f"a/{n}", n)
@@ -349,7 +349,7 @@ def test_what_was_written_a_moment_before_is_taken_along(alice):
     assert alice.delete_prefix("b/")["count"] == 3
 
 
-def test_nobody_waits_for_the_index_of_the_log(alice, store):
+def test_copy_does_not_wait_for_the_history_index(alice, store):
     alice.set("a/x", 1)
     indexed = store._committer.indexed
     alice.copy("a/", "b/")

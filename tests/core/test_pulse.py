@@ -13,7 +13,7 @@ from tests.core.house import House
 
 
 @pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
-def test_a_quantile_is_right_to_within_a_fifth(share):
+def test_latency_quantile_is_accurate_to_within_a_fifth(share):
     pulse, times = Pulse(), [0.0001 * (n + 1) for n in range(1000)]
     for seconds in times:
         pulse.note(seconds)
@@ -22,7 +22,7 @@ def test_a_quantile_is_right_to_within_a_fifth(share):
     assert true <= found <= true * 1.21
 
 
-def test_nothing_timed_is_no_time_and_the_longest_has_a_place():
+def test_quantile_of_no_samples_is_zero_and_outliers_fall_in_the_last_bucket():
     assert quantile([0] * (len(BOUNDS) + 1), 0.99) == 0
     pulse = Pulse()
     pulse.note(10_000)
@@ -30,7 +30,7 @@ def test_nothing_timed_is_no_time_and_the_longest_has_a_place():
     assert pulse.metrics()["latency_p99_seconds"] == BOUNDS[-1]
 
 
-def test_the_last_minute_counts_and_what_was_before_is_forgotten():
+def test_latency_quantiles_cover_the_last_minute_and_drop_older_samples():
     pulse = Pulse(slots=2)
     pulse.note(5)
     assert pulse.turn()["p50"] > 4
@@ -43,7 +43,7 @@ def test_the_last_minute_counts_and_what_was_before_is_forgotten():
     assert pulse.metrics()["latency_p99_seconds"] == 0
 
 
-def test_every_verb_is_timed_while_it_is_quiet_and_some_when_it_is_busy():
+def test_every_verb_is_timed_at_low_load_and_a_sample_at_high_load():
     pulse = Pulse()
     assert pulse.every == 1
     pulse.verbs += QUIET + 1
@@ -69,7 +69,7 @@ class Watched:
         self.chronicle.turn()
 
 
-def test_a_row_tells_what_was_done_a_second_and_what_the_system_says(tmp_path):
+def test_metrics_row_contains_rates_per_second_and_system_figures(tmp_path):
     watched = Watched(tmp_path)
     watched.pass_by(5, 100)
     row = watched.chronicle.rows[0]
@@ -85,7 +85,7 @@ def test_a_row_tells_what_was_done_a_second_and_what_the_system_says(tmp_path):
     assert watched.chronicle.now().result().figures["verbs_per_second"] == 20, "half a second says nothing yet"
 
 
-def test_no_more_than_a_quarter_of_an_hour_is_kept(tmp_path):
+def test_metrics_history_keeps_at_most_a_quarter_of_an_hour(tmp_path):
     watched = Watched(tmp_path)
     for _ in range(ROWS + 20):
         watched.pass_by(5, 1)
@@ -93,7 +93,7 @@ def test_no_more_than_a_quarter_of_an_hour_is_kept(tmp_path):
     assert watched.chronicle.rows[0].at == watched.now - (ROWS - 1) * 5000
 
 
-def test_a_database_that_cannot_be_read_does_not_take_the_figures_of_the_system_along(tmp_path):
+def test_failed_database_query_does_not_hide_the_system_figures(tmp_path):
     watched = Watched(tmp_path)
     with watched.engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE meta")
@@ -103,7 +103,7 @@ def test_a_database_that_cannot_be_read_does_not_take_the_figures_of_the_system_
     assert not set(HELD) & set(figures) and watched.chronicle.metrics() == {}
 
 
-def test_a_database_that_cannot_be_asked_does_not_take_the_other_figures_along(tmp_path):
+def test_missing_database_file_does_not_hide_the_other_figures(tmp_path):
     watched = Watched(tmp_path)
     watched.chronicle._database = tmp_path / "gone" / "some.db"
     watched.pass_by(5, 5)

@@ -44,9 +44,7 @@ def secret(mark: str = "gone") -> str:
     return mark + secrets.token_hex(24)
 
 
-def test_no_byte_of_a_purged_value_is_left_on_the_disk_and_all_others_are_untouched(
-    house, store, alice, charlie, tmp_path
-):
+def test_purged_values_leave_no_bytes_on_disk_and_others_are_untouched(house, store, alice, charlie, tmp_path):
     gone, kept = [], []
     for start in range(0, 1500, 50):
         part = range(start, start + 50)
@@ -75,7 +73,7 @@ def test_no_byte_of_a_purged_value_is_left_on_the_disk_and_all_others_are_untouc
     assert state(charlie) == charlies
 
 
-def test_who_was_there_before_a_purged_delete_starts_from_nothing_and_whoever_saw_it_goes_on(house, store, alice):
+def test_sync_from_before_a_purged_delete_resets_and_a_later_one_resumes(house, store, alice):
     alice.set("a", 1)
     alice.set("b", 2)
     alice.delete("a")
@@ -90,7 +88,7 @@ def test_who_was_there_before_a_purged_delete_starts_from_nothing_and_whoever_sa
     assert [write["revision"] for write in alice.sync()["writes"]] == [2, 4]
 
 
-def test_a_key_that_was_deleted_a_moment_ago_stays_in_the_trash(house, store, alice):
+def test_recently_deleted_keys_stay_in_the_trash(house, store, alice):
     alice.set("old", "o")
     alice.delete("old")
     house.clock.now += 31 * DAY
@@ -101,7 +99,7 @@ def test_a_key_that_was_deleted_a_moment_ago_stays_in_the_trash(house, store, al
     assert floors(store, alice) == (2, 2)
 
 
-def test_a_key_that_was_created_again_keeps_what_it_is_now(house, store, alice):
+def test_key_recreated_during_a_purge_keeps_its_current_value(house, store, alice):
     alice.set("a", "first")
     alice.delete("a")
     house.clock.now += 31 * DAY
@@ -116,7 +114,7 @@ def test_a_key_that_was_created_again_keeps_what_it_is_now(house, store, alice):
     assert purge.keys(house.clock()) == (0, 0)
 
 
-def test_a_write_keeps_its_other_ops_as_they_were(house, store, alice):
+def test_purge_leaves_the_other_ops_of_a_write_unchanged(house, store, alice):
     alice.batch(("set", "gone", 1), ("set", "käse/🧀", {"deep": [1, "x"]}))
     alice.delete("gone")
     frame = rows(store, "SELECT frame FROM log")[0][0]
@@ -127,7 +125,7 @@ def test_a_write_keeps_its_other_ops_as_they_were(house, store, alice):
     ]
 
 
-def test_the_change_log_goes_back_as_far_as_it_should_and_sync_needs_none_of_it(house, store, alice):
+def test_history_purge_trims_the_log_to_its_retention_and_spares_sync(house, store, alice):
     for n in range(6):
         alice.set("old", n)
     house.clock.now += 91 * DAY
@@ -146,7 +144,7 @@ def test_the_change_log_goes_back_as_far_as_it_should_and_sync_needs_none_of_it(
     assert ([write["revision"] for write in answer["writes"]], answer["floor"]) == ([8, 7, 6], 7)
 
 
-def test_of_an_old_write_that_stays_which_was_not_overwritten_by_then(house, store, alice):
+def test_history_purge_keeps_ops_that_were_current_at_the_horizon(house, store, alice):
     alice.batch(("set", "a", 1), ("set", "b", 1), ("set", "c", 1))
     alice.batch(("set", "a", 2), ("delete", "c"))
     house.clock.now += 91 * DAY
@@ -166,7 +164,7 @@ def test_of_an_old_write_that_stays_which_was_not_overwritten_by_then(house, sto
         alice.undo(1)
 
 
-def test_the_history_of_each_user_keeps_to_its_budget_of_bytes(house, store, alice, charlie):
+def test_history_purge_keeps_each_user_within_a_byte_budget(house, store, alice, charlie):
     for n in range(300):
         alice.set(f"k{n % 10}", "x" * 1000)
         if n % 3 == 0:
@@ -185,7 +183,7 @@ def test_the_history_of_each_user_keeps_to_its_budget_of_bytes(house, store, ali
         alice.undo(revision, dry_run=True)
 
 
-def test_a_clock_that_was_wrong_for_a_while_makes_no_write_old_before_its_time(house, store, alice):
+def test_temporary_clock_error_does_not_expire_history_early(house, store, alice):
     alice.set("k", 1)
     alice.set("k", 2)
     now, house.clock.now = house.clock.now, 1000
@@ -197,7 +195,7 @@ def test_a_clock_that_was_wrong_for_a_while_makes_no_write_old_before_its_time(h
     assert Purge(store).history(house.clock() - 90 * DAY, 10**9) == 3
 
 
-def test_no_byte_of_what_is_too_old_is_left_on_the_disk(house, store, alice, tmp_path):
+def test_expired_history_leaves_no_bytes_on_disk(house, store, alice, tmp_path):
     old, later = [secret() for _ in range(700)], [secret("kept") for _ in range(700)]
     alice.batch(*[("set", f"k{n}", secret("kept")) for n in range(60)])
     for start in range(0, 700, 100):
@@ -214,7 +212,7 @@ def test_no_byte_of_what_is_too_old_is_left_on_the_disk(house, store, alice, tmp
     assert [len(write["ops"]) for write in alice.history()["writes"]] == [100] * 7 + [1]
 
 
-def test_no_key_that_was_purged_is_left_in_any_index(house, store, alice, tmp_path):
+def test_purged_keys_are_removed_from_every_index(house, store, alice, tmp_path):
     gone, kept = [secret() for _ in range(100)], [secret("kept") for _ in range(100)]
     alice.batch(*[("set", key, 1) for key in gone[:50]], *[("set", key, 1) for key in kept[:50]])
     alice.history()
@@ -238,7 +236,7 @@ def test_no_key_that_was_purged_is_left_in_any_index(house, store, alice, tmp_pa
     assert alice.trash()["entries"] == []
 
 
-def test_while_a_purge_takes_a_key_away_the_history_goes_on_behind_it(house, store, alice):
+def test_history_skips_ops_removed_by_a_purge_in_progress(house, store, alice):
     alice.set("first", 1)
     for n in range(5):
         alice.batch(("set", "gone", n), ("set", f"kept{n}", n))
@@ -256,7 +254,7 @@ def test_while_a_purge_takes_a_key_away_the_history_goes_on_behind_it(house, sto
         alice.restore("gone", revision=3)
 
 
-def test_what_is_left_of_an_undo_says_what_it_undoes(house, store, alice):
+def test_partially_purged_undo_still_names_the_write_that_it_undoes(house, store, alice):
     alice.batch(("set", "gone", 1), ("set", "kept", 1))
     alice.batch(("set", "gone", 2), ("set", "kept", 2))
     alice.undo(2)
@@ -267,7 +265,7 @@ def test_what_is_left_of_an_undo_says_what_it_undoes(house, store, alice):
     assert (write["undoes"], [op["key"] for op in write["ops"]]) == (2, ["kept"])
 
 
-def test_a_key_that_was_purged_and_created_again_has_no_past(house, store, alice):
+def test_key_recreated_after_a_purge_has_no_earlier_history(house, store, alice):
     alice.set("k", 1)
     alice.delete("k")
     house.clock.now += 31 * DAY
@@ -280,7 +278,7 @@ def test_a_key_that_was_purged_and_created_again_has_no_past(house, store, alice
         alice.get("k")
 
 
-def test_of_a_space_that_is_removed_nothing_is_left(house, store, alice, charlie):
+def test_removed_space_leaves_no_rows(house, store, alice, charlie):
     for person in (alice, charlie):
         for n in range(600):
             person.set(f"k{n}", n)
@@ -291,7 +289,7 @@ def test_of_a_space_that_is_removed_nothing_is_left(house, store, alice, charlie
         assert rows(store, f"SELECT DISTINCT user_id FROM {table}") == [(charlie.caller.user_id,)]
 
 
-def test_an_emptied_log_still_tells_a_restart_where_it_stood(house, store, alice):
+def test_revisions_continue_after_a_restart_with_an_emptied_log(house, store, alice):
     alice.set("a", 1)
     alice.delete("a")
     house.clock.now += 91 * DAY
@@ -305,7 +303,7 @@ def test_an_emptied_log_still_tells_a_restart_where_it_stood(house, store, alice
     assert rows(again.store, "SELECT id, revision FROM log") == [(3, 3)]
 
 
-def test_receipts_are_remembered_for_their_time(house, store, alice):
+def test_receipts_are_kept_for_their_retention_period(house, store, alice):
     alice.set("a", 1, op_id="old")
     house.clock.now += 8 * DAY
     alice.set("b", 1, op_id="new")
@@ -315,7 +313,7 @@ def test_receipts_are_remembered_for_their_time(house, store, alice):
 
 
 @pytest.mark.parametrize("steps", range(1, 6))
-def test_a_purge_that_is_cut_short_has_done_no_harm_and_the_next_one_goes_on(house, store, alice, tmp_path, steps):
+def test_interrupted_purge_loses_no_data_and_is_completed_by_the_next_one(house, store, alice, tmp_path, steps):
     gone = [secret() for _ in range(40)]
     for n, value in enumerate(gone):
         alice.batch(("set", f"t{n}", value), ("set", f"k{n}", n))
@@ -368,7 +366,7 @@ def test_other_writes_go_on_between_the_steps_of_a_purge(house, store, alice, ch
     assert charlie.sync()["keys"] == len(written)
 
 
-def test_maintenance_runs_outside_a_transaction_and_its_failure_harms_nobody(house, store, alice):
+def test_maintenance_runs_outside_a_transaction_and_rolls_back_on_failure(house, store, alice):
     alice.set("a", 1)
 
     def fail(db: sqlite3.Connection):

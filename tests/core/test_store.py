@@ -9,7 +9,7 @@ from realtime_kv.core.models import UserSession
 from tests.core.house import Person, Watcher
 
 
-def test_what_is_set_is_got(alice):
+def test_get_returns_the_value_that_was_set(alice):
     assert alice.set("colour", {"r": 1.5, "g": None}) == {"ok": True, "revision": 1, "version": 1}
     entry = alice.get("colour")
     assert entry["value"] == {"r": 1.5, "g": None}
@@ -17,7 +17,7 @@ def test_what_is_set_is_got(alice):
     assert entry["created_at"] == entry["updated_at"]
 
 
-def test_a_missing_key_is_not_found_and_one_in_the_trash_says_since_when(alice):
+def test_a_missing_key_is_not_found_and_one_in_the_trash_has_a_deletion_time(alice):
     with pytest.raises(NotFound) as never:
         alice.get("colour")
     assert never.value.extra == {}
@@ -28,7 +28,7 @@ def test_a_missing_key_is_not_found_and_one_in_the_trash_says_since_when(alice):
     assert trashed.value.extra["deleted_at"].endswith("Z")
 
 
-def test_versions_count_and_start_anew_after_a_delete(alice):
+def test_versions_count_up_and_restart_after_a_delete(alice):
     alice.set("k", 1)
     assert alice.set("k", 1) == {"ok": True, "revision": 2, "version": 2}
     assert alice.delete("k") == {"ok": True, "revision": 3, "existed": True}
@@ -36,12 +36,12 @@ def test_versions_count_and_start_anew_after_a_delete(alice):
     assert alice.get("k")["created_revision"] == 4
 
 
-def test_deleting_what_is_not_there_takes_no_revision(alice):
+def test_deleting_a_missing_key_takes_no_revision(alice):
     alice.set("k", 1)
     assert alice.delete("nothing") == {"ok": True, "revision": 1, "existed": False}
 
 
-def test_if_revision_writes_only_over_what_the_caller_has_seen(alice):
+def test_a_conditional_write_succeeds_only_at_the_expected_revision(alice):
     alice.set("k", 1, if_revision=0)
     with pytest.raises(Conflict) as conflict:
         alice.set("k", 2, if_revision=0)
@@ -66,7 +66,7 @@ def test_a_retry_with_the_same_op_id_writes_nothing(alice):
     assert alice.delete("absent", op_id="y") == {**nothing, "replayed": True}
 
 
-def test_a_refusal_is_not_remembered(alice):
+def test_a_refused_write_leaves_no_receipt(alice):
     with pytest.raises(Conflict):
         alice.set("k", 1, if_revision=3, op_id="x")
     alice.set("a", 1)
@@ -75,7 +75,7 @@ def test_a_refusal_is_not_remembered(alice):
     assert alice.set("k", 1, if_revision=3, op_id="x")["revision"] == 4
 
 
-def test_op_ids_and_keys_are_each_users_own(alice, charlie):
+def test_op_ids_and_keys_are_separate_for_each_user(alice, charlie):
     alice.set("k", "hers", op_id="x")
     assert charlie.set("k", "his", op_id="x") == {"ok": True, "revision": 1, "version": 1}
     assert alice.get("k")["value"] == "hers"
@@ -108,7 +108,7 @@ def test_a_batch_has_1_to_128_ops_on_different_keys(alice):
     assert len(alice.batch(*(("set", str(n), n) for n in range(128)))["results"]) == 128
 
 
-def test_the_change_reaches_watchers_before_the_outcome(alice):
+def test_a_change_reaches_watchers_before_the_writer_is_answered(alice):
     order = []
     alice.store.watch(lambda _: order.append("change"))
     alice.store.set(alice.caller, "k", b"1").then(lambda _: order.append("answer"))
@@ -154,7 +154,7 @@ def test_lists_come_in_byte_order_page_by_page(alice):
     assert alice.list(prefix="nothing") == {"ok": True, "entries": [], "next": None, "revision": len(keys)}
 
 
-def test_prefixes_know_no_wildcards(alice):
+def test_prefixes_match_literally_without_wildcards(alice):
     for key in ["a%b", "axb", "a_b", "\U0010ffff\U0010ffff", "\ud7ff", "\ue000"]:
         alice.set(key, 1)
     assert [e["key"] for e in alice.list(prefix="a%")["entries"]] == ["a%b"]
@@ -194,7 +194,7 @@ def the_space(alice):
     return {entry["key"]: (entry["value"], entry["revision"], entry["version"]) for entry in entries}
 
 
-def test_a_sync_from_nothing_is_the_whole_space(alice):
+def test_a_sync_without_a_position_returns_the_whole_space(alice):
     alice.set("a", 1)
     alice.batch(("set", "b", "é"), ("set", "a", 2))
     alice.delete("b")
@@ -207,7 +207,7 @@ def test_a_sync_from_nothing_is_the_whole_space(alice):
     assert all(op["op"] == "set" for write in answer["writes"] for op in write["ops"])
 
 
-def test_a_sync_from_a_position_is_the_net_effect_after_it(alice):
+def test_a_sync_from_a_position_returns_the_net_effect_of_later_writes(alice):
     alice.set("a", 1)
     alice.set("b", 1)
     epoch = alice.sync()["epoch"]
@@ -222,14 +222,14 @@ def test_a_sync_from_a_position_is_the_net_effect_after_it(alice):
 
 
 @pytest.mark.parametrize("options", [{}, {"since": 1}, {"epoch": "another", "since": 1}, {"since": 99}])
-def test_a_position_that_is_not_ours_or_not_reachable_is_a_reset(alice, options):
+def test_a_sync_from_an_unknown_or_unreachable_position_is_a_reset(alice, options):
     alice.set("a", 1)
     if options == {"since": 99}:
         options = {"epoch": alice.sync()["epoch"], "since": 99}
     assert alice.sync(**options)["reset"] is True
 
 
-def test_a_long_sync_in_pages_ends_at_the_last_pages_state_whatever_is_written_in_between(alice):
+def test_a_paged_sync_ends_at_the_latest_state_despite_concurrent_writes(alice):
     for n in range(60):
         alice.set(f"{n:02}", "x" * 30_000)
     alice.delete("59")
@@ -270,7 +270,7 @@ def test_writes_are_never_split_between_pages(alice):
     assert revisions == list(range(1, 21))
 
 
-def test_many_small_writes_come_in_pages_too(alice):
+def test_a_sync_of_many_small_writes_is_paged(alice):
     for n in range(70):
         alice.batch(*(("set", f"{n}/{m}", 1) for m in range(128)))
     copy, page = {}, alice.sync()
@@ -284,20 +284,20 @@ def test_many_small_writes_come_in_pages_too(alice):
 
 
 @pytest.mark.parametrize("garbage", ["", "zz", "AAAA", "W10=", "é", "WyJhIiwxLDIsMyw0XQ=="])
-def test_a_next_that_is_garbage_is_a_bad_request(alice, garbage):
+def test_a_malformed_next_is_a_bad_request(alice, garbage):
     with pytest.raises(BadRequest):
         alice.sync(next=garbage)
 
 
 @pytest.mark.parametrize("positions", ["0,9223372036854775808", "9223372036854775808,0", "0,-2", "-1,0"])
-def test_a_next_that_somebody_made_up_is_a_bad_request(alice, positions):
+def test_a_forged_next_is_a_bad_request(alice, positions):
     alice.set("k", 1)
     made_up = f'["{alice.store.epoch}",{positions},true]'
     with pytest.raises(BadRequest):
         alice.sync(next=base64.urlsafe_b64encode(made_up.encode()).decode())
 
 
-def test_everything_is_there_again_after_a_restart(house, alice):
+def test_entries_and_receipts_survive_a_restart(house, alice):
     for n in range(10):
         alice.set(f"{n}", n, op_id=str(n))
     before = alice.sync()

@@ -13,7 +13,7 @@ def test_a_write_is_charged_in_bytes_and_not_in_characters(alice):
     assert one(alice.store, "SELECT count(*) FROM log WHERE charge < length(CAST(frame AS BLOB))") == 0
 
 
-def test_what_a_write_replaced_long_ago_can_be_put_back_though_the_history_was_trimmed(house):
+def test_trimming_keeps_the_last_earlier_op_of_each_key_for_undo(house):
     store = house.open(quota=Quota(history_bytes=200 * KIB))
     alice = Person(store, house.add_user("alice"))
     alice.batch(("set", "kept", 1), ("set", "other", 1))

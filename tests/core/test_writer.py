@@ -60,7 +60,7 @@ def test_writes_from_many_threads_get_gapless_revisions_and_share_commits(busy_h
     assert store.writer.groups < store.writer.writes == 600
 
 
-def test_an_answer_is_on_disk_when_it_comes(busy_house, runtime, tmp_path):
+def test_write_is_committed_before_it_is_acknowledged(busy_house, runtime, tmp_path):
     store = busy_house.open(runtime)
     alice = Person(store, busy_house.add_user("alice"))
     for n in range(20):
@@ -71,7 +71,7 @@ def test_an_answer_is_on_disk_when_it_comes(busy_house, runtime, tmp_path):
             assert json.loads(frame)["ops"] == [{"op": "set", "key": "k", "value": n, "version": n + 1}]
 
 
-def test_a_note_is_on_disk_when_its_answer_comes_and_leaves_everything_else_as_it_is(busy_house, runtime, tmp_path):
+def test_note_is_committed_before_it_is_acknowledged_and_keeps_the_caches(busy_house, runtime, tmp_path):
     store = busy_house.open(runtime)
     alice = Person(store, busy_house.add_user("alice"))
     alice.set("k", 1)
@@ -91,7 +91,7 @@ def test_a_note_is_on_disk_when_its_answer_comes_and_leaves_everything_else_as_i
         assert other.execute("SELECT value FROM meta WHERE name = 'note'").fetchone() == ("here",)
 
 
-def test_users_take_turns_in_a_group(house, monkeypatch):
+def test_group_shares_its_capacity_equally_between_users(house, monkeypatch):
     monkeypatch.setattr("realtime_kv.core.groups.GROUP_WEIGHT", 4)
     store = house.open()
     writer = store.writer
@@ -107,7 +107,7 @@ def test_users_take_turns_in_a_group(house, monkeypatch):
     assert list(itertools.chain(*groups[1:])) == [("a", n) for n in range(2, 10)]
 
 
-def test_what_wants_a_group_of_its_own_gets_one_in_its_turn(house, monkeypatch):
+def test_exclusive_write_gets_its_own_group_in_fair_order(house, monkeypatch):
     monkeypatch.setattr("realtime_kv.core.groups.GROUP_WEIGHT", 4)
     waiting = Waiting()
     for user, n, alone in (
@@ -138,7 +138,7 @@ class _Pending:
         self.alone = alone
 
 
-def test_a_write_that_the_database_refuses_does_not_fail_its_neighbours(busy_house, runtime):
+def test_write_rejected_by_the_database_does_not_fail_the_rest_of_its_group(busy_house, runtime):
     store = busy_house.open(runtime)
     alice = Person(store, busy_house.add_user("alice"))
     with busy_house.engine.begin() as db:
@@ -156,7 +156,7 @@ def test_a_write_that_the_database_refuses_does_not_fail_its_neighbours(busy_hou
         runtime.wait(futures["bad"])
 
 
-def test_a_full_disk_is_unavailable_and_nothing_is_half_written(house):
+def test_full_disk_returns_unavailable_and_leaves_no_partial_write(house):
     store = house.open()
     alice = Person(store, house.add_user("alice"))
     alice.set("small", 1)
@@ -171,7 +171,7 @@ def test_a_full_disk_is_unavailable_and_nothing_is_half_written(house):
     assert "replayed" not in answer
 
 
-def test_the_other_lane_runs_alone_and_what_it_raises_undoes_it(house):
+def test_job_runs_in_its_own_transaction_and_an_exception_rolls_it_back(house):
     store = house.open()
     alice = Person(store, house.add_user("alice"))
 
@@ -186,7 +186,7 @@ def test_the_other_lane_runs_alone_and_what_it_raises_undoes_it(house):
     assert alice.set("k", 1)["revision"] == 1
 
 
-def test_a_store_that_has_stopped_takes_nothing_more(house):
+def test_stopped_store_refuses_writes(house):
     store = house.open()
     alice = Person(store, house.add_user("alice"))
     store.stop()
@@ -194,7 +194,7 @@ def test_a_store_that_has_stopped_takes_nothing_more(house):
         alice.set("k", 1)
 
 
-def test_what_was_queued_is_finished_before_the_writer_stops(busy_house, runtime):
+def test_queued_writes_are_finished_before_the_writer_stops(busy_house, runtime):
     store = busy_house.open(runtime)
     alice = busy_house.add_user("alice")
     futures = [store.set(alice, f"{n}", b"1") for n in range(200)]
@@ -202,7 +202,7 @@ def test_what_was_queued_is_finished_before_the_writer_stops(busy_house, runtime
     assert [runtime.wait(future, timeout=10).revision for future in futures] == list(range(1, 201))
 
 
-def test_a_full_queue_is_unavailable(busy_house, runtime, monkeypatch):
+def test_full_queue_returns_unavailable_but_admits_another_user(busy_house, runtime, monkeypatch):
     monkeypatch.setattr("realtime_kv.core.writer.QUEUE_LIMIT", 4)
     monkeypatch.setattr("realtime_kv.core.writer.CROWDED", 1)
     refused = []
@@ -222,7 +222,7 @@ def test_a_full_queue_is_unavailable(busy_house, runtime, monkeypatch):
     assert runtime.wait(store.set(alice, "again", b"1"), timeout=10).revision == 4
 
 
-def test_the_writing_connection_is_durable_or_there_is_none(house, tmp_path):
+def test_writing_connection_is_durable_or_fails_to_open(house, tmp_path):
     connection = database.writing(house.engine)
     driver = database.driver(connection)
     assert driver.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -242,7 +242,7 @@ def test_a_reading_connection_cannot_write(house):
     connection.close()
 
 
-def test_quotas_hold_in_the_store(house):
+def test_store_enforces_the_key_quota(house):
     store = house.open(quota=Quota(keys=2, bytes=1000))
     alice = Person(store, house.add_user("alice"))
     alice.set("a", 1)

@@ -13,7 +13,7 @@ def reached(attacks):
     return answers[0]["ok"] >= 12 and {"quota_exceeded (receipts)", "quota_exceeded (trash)"} <= refused
 
 
-def test_one_user_at_full_rate_on_a_small_disk_harms_nobody(tmp_path):
+def test_one_user_at_full_rate_on_a_small_disk_does_not_harm_other_users(tmp_path):
     try:
         with small_disk(120 * MIB) as disk:
             outcome = run(

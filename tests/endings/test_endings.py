@@ -16,7 +16,7 @@ def house(tmp_path_factory):
     house.close()
 
 
-def test_a_session_that_ends_while_its_tabs_write_ends_for_good(house):
+def test_session_ended_during_writes_accepts_and_receives_nothing_more(house):
     names = sorted(ENDINGS)
     for number in range(TRIALS):
         outcome = trial(house, random.Random(number), names[number % len(names)])

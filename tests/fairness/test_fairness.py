@@ -41,7 +41,7 @@ def server(template, tmp_path):
 
 
 @pytest.mark.parametrize("name", SHARE)
-def test_an_attacker_is_held_back_and_nobody_else_is(template, server, name):
+def test_attacker_is_throttled_and_other_users_are_not(template, server, name):
     bystander = template.people[-1]
     tab = connections.websocket(server.port, "", bystander.token)
     assert tab is not None
@@ -69,7 +69,7 @@ def test_an_attacker_is_held_back_and_nobody_else_is(template, server, name):
     ended.close()
 
 
-def test_the_catalogue_is_complete_and_every_attack_can_be_named():
+def test_attack_catalogue_is_complete_and_its_names_are_unique():
     assert len(catalogue.ATTACKS) >= 40
     assert len(catalogue.BY_NAME) == len(catalogue.ATTACKS)
     assert set(SHARE) <= set(catalogue.BY_NAME)

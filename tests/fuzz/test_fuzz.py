@@ -29,13 +29,13 @@ def house() -> House:
         yield house
 
 
-def test_what_was_found_once_is_not_found_again(house):
+def test_past_findings_do_not_recur(house):
     for case in CASES.values():
         play(house, case)
 
 
 @pytest.mark.parametrize("said", [b"GET /sig", b"GET /signin HTTP/1.1\r\nHost: x\r\n\r\n"])
-def test_who_hangs_up_before_the_answer_leaves_no_socket_behind(house, said):
+def test_a_client_that_disconnects_before_the_answer_leaks_no_socket(house, said):
     before = house.usage().sockets
     for _ in range(10):
         with socket.create_connection(("127.0.0.1", house.server.port)) as peer:
@@ -45,7 +45,7 @@ def test_who_hangs_up_before_the_answer_leaves_no_socket_behind(house, said):
     assert eventually(lambda: house.usage().sockets <= before)
 
 
-def test_no_input_brings_the_server_out_of_step():
+def test_no_fuzzed_input_breaks_the_server():
     seeds = [FIXED_SEED, random.randrange(10**6)]
     with fresh_house() as house:
         findings = Campaign(house, seeds, INPUTS, patient=False).run()
@@ -67,7 +67,7 @@ def test_a_case_can_be_printed_and_read_again(maker):
     assert case.messages
 
 
-def test_a_case_is_made_smaller_as_long_as_it_is_wrong():
+def test_shrinking_keeps_only_the_failing_part_of_a_case():
     case = Case("raw", (b"harmless", b"some bytes, then poison, then more", b"harmless too"), 3)
     assert shrink(case, lambda smaller: b"poison" in b"".join(smaller.inputs)).inputs == (b"poison",)
 
@@ -81,12 +81,12 @@ def test_a_case_is_made_smaller_as_long_as_it_is_wrong():
         b'43[{"key":"' + CANARY + b'"}]',
     ],
 )
-def test_a_leak_is_noticed(heard):
+def test_leaked_internals_and_canaries_are_detected(heard):
     with pytest.raises(Wrong):
         check_bytes(heard)
 
 
-def test_an_undocumented_5xx_is_noticed_and_so_is_an_internal_error():
+def test_undocumented_5xx_and_internal_errors_are_detected():
     assert statuses(b"HTTP/1.1 400 Bad Request\r\n\r\nHTTP/1.1 507 \r\n") == [b"400", b"507"]
     with pytest.raises(Wrong):
         statuses(b"HTTP/1.1 500 Internal Server Error\r\n")
@@ -94,7 +94,7 @@ def test_an_undocumented_5xx_is_noticed_and_so_is_an_internal_error():
         check_answer(b'{"ok":false,"error":{"code":"internal","message":"!"}}')
 
 
-def test_what_was_typed_and_has_become_part_of_a_page_or_of_the_headers_is_noticed():
+def test_input_injected_into_a_page_or_a_header_is_detected():
     check_page(b"<p>&lt;fuzzed&gt;</p>")
     check_headers({b"location": b"/keys?next=x-fuzzed"})
     with pytest.raises(Wrong):
@@ -120,7 +120,7 @@ AUDIT = "INSERT INTO audit (at, actor, action, ok, address, label, detail) VALUE
         (AUDIT, "audit entries that are no JSON"),
     ],
 )
-def test_what_no_table_may_hold_is_noticed(tmp_path, statement, complaint):
+def test_inconsistent_tables_are_detected(tmp_path, statement, complaint):
     path = tmp_path / "realtime_kv.db"
     prepare(path)
     with closing(sqlite3.connect(path)) as db, db:

@@ -23,13 +23,13 @@ def routes(folder):
     return {f"{method} {rule.rule}" for rule in app.url_map.iter_rules() for method in rule.methods - OWN_METHODS}
 
 
-def test_every_route_and_every_event_has_its_row_and_every_row_its_route(tmp_path):
+def test_matrix_rows_match_the_routes_and_events_exactly(tmp_path):
     assert set(rows.ROUTES) == routes(tmp_path)
     assert set(rows.EVENTS) == set(verbs.VERBS)
 
 
 @pytest.mark.parametrize("route", sorted(rows.ROUTES))
-def test_a_route_gives_everybody_what_they_may_have_and_no_more(town, tmp_path, route):
+def test_a_route_grants_each_identity_exactly_its_permitted_access(town, tmp_path, route):
     method, rule = route.split(" ", 1)
     row = rows.ROUTES[route]
     with town.copy(tmp_path / "copy") as house:
@@ -42,7 +42,7 @@ def test_a_route_gives_everybody_what_they_may_have_and_no_more(town, tmp_path, 
 
 
 @pytest.mark.parametrize("event", sorted(rows.EVENTS))
-def test_an_event_gives_everybody_what_they_may_have_and_no_more(town, tmp_path, event):
+def test_an_event_grants_each_identity_exactly_its_permitted_access(town, tmp_path, event):
     row = rows.EVENTS[event]
     with town.copy(tmp_path / "copy") as house:
         for identity in IDENTITIES:

@@ -4,7 +4,7 @@ from realtime_kv.metrics import limit_log
 from realtime_kv.metrics.limit_log import LimitLog, LimitReached
 
 
-def test_refusals_are_counted_by_limit_and_by_whom_newest_first():
+def test_refusals_are_counted_per_limit_and_source_and_listed_newest_first():
     now = [1000]
     limits = LimitLog(lambda: now[0])
     limits.record("verbs_per_second", account=1, credential="a")
@@ -19,7 +19,7 @@ def test_refusals_are_counted_by_limit_and_by_whom_newest_first():
     assert limits.total == 3
 
 
-def test_the_quietest_row_is_dropped_when_there_are_too_many():
+def test_the_least_recently_reached_row_is_evicted_beyond_the_maximum():
     limits = LimitLog(lambda: 0)
     for account in range(limit_log.MAX_ROWS + 5):
         limits.record("tabs", account=account)

@@ -9,12 +9,12 @@ from tests.robustness.validators import check
 
 
 @pytest.mark.parametrize("sabotage", EXPECTED)
-def test_a_broken_server_is_noticed(sabotage, tmp_path):
+def test_each_injected_defect_is_detected_by_the_guarantee_that_it_breaks(sabotage, tmp_path):
     done = run(broken(sabotage, "tests"), tmp_path)
     assert EXPECTED[sabotage] in {violation.guarantee for violation in check(done.history)}
 
 
-def test_the_server_as_it_is_violates_nothing(tmp_path):
+def test_unmodified_server_violates_no_guarantee(tmp_path):
     done = run(broken("", "tests"), tmp_path)
     assert check(done.history) == []
     assert done.stuck == []

@@ -424,14 +424,14 @@ def test_every_guarantee_has_its_bad_histories():
     [(guarantee, happens) for guarantee, stories in BAD.items() for happens in stories],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
-def test_is_noticed(guarantee, happens):
+def test_a_bad_history_violates_its_guarantee(guarantee, happens):
     told = story()
     assert violated(deepcopy(told)) == set()
     happens(told)
     assert guarantee in violated(told)
 
 
-def test_after_a_purge_a_tab_that_was_away_long_may_be_given_everything():
+def test_a_purge_allows_a_reset_for_a_tab_that_was_away_long():
     told = story()
     for revision in range(2, 20):
         told.set("a", revision, f"alice:{revision}", version=revision)
@@ -454,7 +454,7 @@ def test_an_unknown_outcome_may_take_effect_or_not():
     assert violated(told) == set()
 
 
-def test_a_read_beside_a_write_may_see_either():
+def test_a_read_concurrent_with_a_write_may_return_either_value():
     told = story()
     asked = told.call("a", "get", key=K)
     told.set("a", 2, "alice:2")
@@ -464,7 +464,7 @@ def test_a_read_beside_a_write_may_see_either():
     assert violated(before) == violated(after) == set()
 
 
-def test_a_replica_holds_pushes_back_until_its_sync_is_whole():
+def test_a_replica_buffers_pushes_until_its_sync_is_complete():
     replica = Replica()
     assert replica.begin_sync() == {}
     page = {"epoch": "e", "reset": True, "writes": [write(1, {K: "1"})], "from": 0, "revision": 1, "next": "more"}

@@ -58,7 +58,7 @@ def spent(budget, address="192.0.2.1"):
     return round(budget._full_at.get(address, 0.0) / REQUEST_COST)
 
 
-def test_a_session_is_one_payer_whatever_comes_with_its_cookie(admission, budget):
+def test_a_session_is_one_payer_with_any_other_cookies_or_as_a_bearer_token(admission, budget):
     admission.done(admission.admit(request(**cookie())), (TOKEN, 1))
     others = [admission.admit(request(**cookie(others=f"x={n}; "))) for n in range(4)]
     bearer = admission.admit(request(HTTP_AUTHORIZATION=f"bearer  {TOKEN}"))
@@ -66,7 +66,7 @@ def test_a_session_is_one_payer_whatever_comes_with_its_cookie(admission, budget
     assert spent(budget) == 0
 
 
-def test_a_request_is_known_by_what_was_found_and_by_nothing_else(admission, budget):
+def test_only_the_sid_that_the_server_found_becomes_known(admission, budget):
     """Send two Socket.IO session ids in one query: the server reads only one of them."""
     for n in range(3):
         ticket = admission.admit(request("/socket.io/", f"EIO=4&sid=made-up-{n}&%73id=joined"))
@@ -75,7 +75,7 @@ def test_a_request_is_known_by_what_was_found_and_by_nothing_else(admission, bud
     assert spent(budget) == 4
 
 
-def test_a_file_that_is_for_everybody_does_not_make_a_session_unknown(admission, budget):
+def test_a_session_stays_known_after_requests_for_static_files(admission, budget):
     admission.done(admission.admit(request(**cookie())), (TOKEN, 1))
     for _ in range(50):
         admission.done(admission.admit(request("/static/js/client.js", **cookie())), None)
@@ -90,7 +90,7 @@ def test_a_session_that_has_ended_is_charged_to_its_network(admission, budget):
     assert spent(budget) == 2
 
 
-def test_a_dear_page_is_charged_to_its_network_by_processor_time_and_to_no_session(admission, budget):
+def test_cpu_time_of_a_page_is_charged_to_the_network_or_to_a_known_session(admission, budget):
     ticket = admission.admit(request("/api"))
     admission.done(ticket, None, seconds=20 * REQUEST_COST)
     assert spent(budget) == 20
@@ -104,7 +104,7 @@ def test_a_dear_page_is_charged_to_its_network_by_processor_time_and_to_no_sessi
     assert admission._turns.left(ticket.payer) == 0.0
 
 
-def test_a_user_has_one_share_of_the_room_for_bodies_and_a_few_users_cannot_fill_it(admission):
+def test_a_user_has_one_share_of_body_memory_and_ten_users_cannot_fill_it(admission):
     held = [0] * 10
     for user in range(10):
         for n in range(20):
@@ -120,7 +120,7 @@ def test_a_user_has_one_share_of_the_room_for_bodies_and_a_few_users_cannot_fill
     admission.reserve(admission.admit(request(address="192.0.2.2")), MIB)
 
 
-def test_bodies_of_strangers_are_charged_to_their_network(admission, budget):
+def test_bodies_of_unauthenticated_clients_are_charged_to_their_network(admission, budget):
     admission.reserve(admission.admit(request()), MIB)
     stranger = spent(budget)
     admission.done(admission.admit(request(address="192.0.2.2", **cookie())), (TOKEN, 1))

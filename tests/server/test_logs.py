@@ -22,12 +22,12 @@ def raised(error):
         return sys.exc_info()
 
 
-def test_a_record_says_when_in_utc_how_bad_and_where():
+def test_a_record_has_a_utc_timestamp_a_level_and_a_logger_name():
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ERROR rkv: hello 1", written("hello %d", 1))
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r", "\u2028", "\x85", "\x0b", "\x0c"])
-def test_what_somebody_sent_cannot_begin_a_record_of_its_own(ending):
+def test_line_breaks_in_user_input_cannot_forge_a_log_record(ending):
     forged = f"x{ending}2027-01-31T12:00:00.000Z ERROR rkv: all users deleted"
     for text in (written("GET %s failed", forged), written("failed", exc_info=raised(ValueError(forged)))):
         assert [line for line in text.splitlines()[1:] if not line.startswith("    | ")] == []
@@ -47,7 +47,7 @@ def test_control_characters_do_not_reach_a_terminal():
         "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
     ],
 )
-def test_no_secret_is_written_by_whatever_way_it_came(secret):
+def test_secrets_are_redacted_in_messages_and_tracebacks(secret):
     for text in (
         written("GET /recover/%s failed", secret),
         written("failed: %r", ValueError(secret)),
@@ -56,7 +56,7 @@ def test_no_secret_is_written_by_whatever_way_it_came(secret):
         assert secret not in text and "[left out]" in text
 
 
-def test_what_is_no_secret_stays():
+def test_paths_and_short_ids_are_not_redacted():
     path = 'File "/srv/realtime_kv/realtime_kv/accounts/administration.py", line 12, in end_other_sessions'
     assert path in written("%s [%s]", path, "0123456789abcdef")
     assert "left out" not in written("%s [%s]", path, "0123456789abcdef")

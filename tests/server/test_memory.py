@@ -57,7 +57,7 @@ def come_and_go(server, request):
 
 
 @pytest.mark.parametrize("request_", [NOTHING_THERE, NOT_SIGNED_IN], ids=["nothing there", "not signed in"])
-def test_connections_that_have_gone_are_forgotten(tmp_path, request_):
+def test_closed_connections_leak_no_memory(tmp_path, request_):
     server = Server(tmp_path / "data", RKV_RATE_LIMITS="off").start()
     try:
         for _ in range(3):
@@ -71,6 +71,6 @@ def test_connections_that_have_gone_are_forgotten(tmp_path, request_):
         server.close()
 
 
-def test_what_has_grown_old_is_looked_at_before_it_is_much():
+def test_old_garbage_is_collected_before_it_accumulates():
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", AGING], capture_output=True, text=True, check=True)
     assert 40_000 <= int(done.stdout) < 1_000_000

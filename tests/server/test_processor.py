@@ -10,7 +10,7 @@ from realtime_kv.server import share_a_processor
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux lets a thread be kept")
 
 
-def test_those_named_share_one_processor_and_others_stay_free():
+def test_named_threads_share_one_processor_and_others_are_not_pinned():
     done = threading.Event()
     threads = [threading.Thread(target=done.wait) for _ in range(3)]
     for thread in threads:
@@ -27,7 +27,7 @@ def test_those_named_share_one_processor_and_others_stay_free():
             thread.join()
 
 
-def test_a_thread_that_is_not_there_is_no_reason_not_to_serve(caplog):
+def test_a_missing_thread_is_logged_and_raises_no_error(caplog):
     # above the largest thread id that Linux assigns
     share_a_processor(2**22 + 1)
     assert "could not be kept" in caplog.text

@@ -16,7 +16,7 @@ def burn(seconds):
         pass
 
 
-def test_what_others_use_while_a_request_waits_is_not_counted():
+def test_processor_time_of_others_while_a_request_waits_is_not_counted():
     hub, answer, environs = Hub(), Future(), [{}, {}]
 
     def waiting(environ, start_response):
@@ -37,7 +37,7 @@ def test_what_others_use_while_a_request_waits_is_not_counted():
     assert 0.01 <= used[0] < 0.1 <= used[1]
 
 
-def test_a_request_that_fails_is_counted_too():
+def test_processor_time_of_a_failed_request_is_counted():
     def fails(environ, start_response):
         burn(0.01)
         raise ValueError

@@ -65,7 +65,7 @@ def until(holds):
         time.sleep(ASK_SECONDS)
 
 
-def test_a_blocked_hub_is_measured_and_shown_at_what_it_does(hub, watchdog, caplog, tmp_path):
+def test_a_blocked_hub_is_measured_and_its_stack_is_recorded(hub, watchdog, caplog, tmp_path):
     watchdog.start()
     blocked = threading.Event()
     hub.deliver(lambda: a_slow_query_on_the_hub(blocked))
@@ -90,12 +90,12 @@ def test_the_file_of_stacks_is_bounded(watchdog, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["stalls.log", "stalls.log.1"]
 
 
-def test_a_folder_that_takes_no_file_is_said(watchdog, tmp_path):
+def test_a_stack_file_that_cannot_be_written_is_reported(watchdog, tmp_path):
     (tmp_path / "stalls.log").mkdir()
     assert "could not be written" in watchdog._keep_stack()
 
 
-def test_a_hub_that_has_nothing_to_do_answers_at_once(hub, watchdog):
+def test_an_idle_hub_answers_within_the_stall_limit(hub, watchdog):
     watchdog.start()
     until(lambda: len(watchdog._waits) > 5)
     figures = watchdog.metrics()
@@ -104,7 +104,7 @@ def test_a_hub_that_has_nothing_to_do_answers_at_once(hub, watchdog):
     assert figures["hub_stall_p999_seconds"] <= figures["hub_stall_max_seconds"]
 
 
-def test_a_long_stall_counts_as_all_the_samples_that_it_has_cost(hub, watchdog):
+def test_a_long_stall_counts_as_all_the_samples_missed_during_it(hub, watchdog):
     now = time.monotonic()
     watchdog._note(9.5 * ASK_SECONDS, now)
     assert len(watchdog._waits) == 10
@@ -112,7 +112,7 @@ def test_a_long_stall_counts_as_all_the_samples_that_it_has_cost(hub, watchdog):
     assert len(watchdog._waits) == 11
 
 
-def test_only_the_last_minute_counts(hub, watchdog):
+def test_the_maximum_stall_covers_only_the_last_minute(hub, watchdog):
     now = time.monotonic()
     watchdog._note(1.0, now - MINUTE - 1)
     watchdog._note(0.002, now)
@@ -120,7 +120,7 @@ def test_only_the_last_minute_counts(hub, watchdog):
     assert watchdog.metrics()["hub_stalls_total"] == 1
 
 
-def test_the_figures_are_in_the_metrics_of_a_running_server(server):
+def test_a_running_server_exposes_the_stall_metrics(server):
     def figures():
         text = requests.get(f"{server.url}/metrics", timeout=DEADLINE).text
         return {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if not line.startswith("#")}

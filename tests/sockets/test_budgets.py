@@ -20,14 +20,14 @@ def clock():
     return Clock()
 
 
-def test_a_connection_has_a_burst_of_empty_frames():
+def test_burst_of_empty_frames_per_connection_is_limited():
     budget = FrameBudget()
     assert all(budget.take(1) for _ in range(int(budgets.IDLE_FRAMES_BURST)))
     # the refill since then is less than the burst
     assert not budget.take(budgets.IDLE_FRAMES_BURST)
 
 
-def test_a_network_waits_when_its_burst_is_used_and_others_do_not(clock):
+def test_network_waits_after_its_burst_and_other_networks_do_not(clock):
     budget = TimeBudget(clock, share=0.5, burst_seconds=2.0)
     assert budget.charge("a", 2.0) == 0.0
     assert budget.charge("a", 0.5) == pytest.approx(1.0)
@@ -38,7 +38,7 @@ def test_a_network_waits_when_its_burst_is_used_and_others_do_not(clock):
     assert budget.charge("a", 0.1) == pytest.approx(0.2)
 
 
-def test_what_is_given_back_counts_no_more_and_nobody_gains_by_it(clock):
+def test_refund_restores_the_budget_but_never_exceeds_the_burst(clock):
     budget = TimeBudget(clock, share=0.5, burst_seconds=2.0)
     budget.charge("a", 2.0)
     budget.charge("a", -2.0)
@@ -63,7 +63,7 @@ def test_the_number_of_networks_is_bounded(clock, monkeypatch):
     assert budget.overdue("first") == 0.0
 
 
-def test_an_office_that_reconnects_at_once_is_within_its_budget(clock):
+def test_simultaneous_reconnect_of_200_tabs_fits_the_budget_of_a_network(clock):
     budget = TimeBudget(clock, share=0.5, burst_seconds=2.0)
     for _tab in range(200):
         cost = 4 * budgets.REQUEST_COST + budgets.OPEN_COST + budgets.CONNECT_COST + 20 * budgets.FRAME_COST

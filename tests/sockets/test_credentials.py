@@ -93,7 +93,7 @@ def test_sessions_and_tokens_with_full_access_see_every_tab(home):
         assert {"full", "limited"} < set(everything)
 
 
-def test_a_crowd_of_one_token_is_told_as_a_crowd_and_still_only_of_itself(home):
+def test_coalesced_presence_of_a_limited_token_shows_only_its_own_tabs(home):
     visitors = home.token(name="visitors", prefix="public/")
     tabs = [home.tab(visitors) for _ in range(12)]
     home.tab()
@@ -101,7 +101,7 @@ def test_a_crowd_of_one_token_is_told_as_a_crowd_and_still_only_of_itself(home):
         assert {label for presence in labels(tab) for label in presence} <= {"visitors"}
 
 
-def test_tabs_of_a_token_leave_room_for_the_owner(open_home):
+def test_token_tab_limits_reserve_connections_for_the_owner(open_home):
     home = open_home(connections_per_user=8)
     one, other = home.token(scope="read"), home.token(prefix="p/")
     # kept in a list, so that none of them is closed

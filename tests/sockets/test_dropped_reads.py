@@ -44,7 +44,7 @@ def readers(app):
     opened.set()
 
 
-def test_what_a_tab_would_have_read_is_dropped_when_it_closes_and_the_rest_is_not(app, token, readers):
+def test_queued_reads_of_a_closed_tab_are_dropped_and_those_of_others_are_kept(app, token, readers):
     tab, other = (socketio.test_client(app, auth={"token": token}) for _ in range(2))
     for one in (tab, other):
         for _ in range(3):
@@ -54,7 +54,7 @@ def test_what_a_tab_would_have_read_is_dropped_when_it_closes_and_the_rest_is_no
     assert readers.waiting == 3
 
 
-def test_what_a_stream_would_have_read_is_dropped_when_it_closes(app, token, readers):
+def test_queued_reads_of_a_closed_stream_are_dropped(app, token, readers):
     house = app.extensions["realtime_kv"]
     caller = house.runtime.wait(house.accounts.caller(token, "http", presented="bearer"), DEADLINE)
     stream = house.streams.open(caller, "192.0.2.7", None, None, house.streams.endings)

@@ -55,7 +55,7 @@ def limits_of(server):
         "halves",
     ],
 )
-def test_a_flood_that_carries_nothing_ends_the_connection(server, joined, first, flood):
+def test_flood_of_empty_frames_closes_the_connection(server, joined, first, flood):
     tab = Hostile(server)
     tab = tab.join() if joined else tab.upgrade()
     # far more than the burst, and less than the server reads during the closing handshake
@@ -74,14 +74,14 @@ def test_only_the_last_ping_of_a_batch_is_answered(server):
     assert bytes(heard.data) == b"431[1]"
 
 
-def test_a_tab_that_pings_as_clients_do_is_kept(server):
+def test_tab_with_one_ping_per_message_stays_connected(server):
     tab = Hostile(server).join()
     for n in range(200):
         tab.say(frame(0x89, b"p") + frame(0x81, b'42%d["echo",%d]' % (n, n)))
         assert tab.hear_answer() == f"43{n}[{n}]"
 
 
-def test_a_tab_at_full_rate_is_kept(server):
+def test_tab_sending_events_at_full_rate_stays_connected(server):
     tab = Hostile(server).join()
     for n in range(20_000):
         tab.text(f'42["note",{n}]')
@@ -89,7 +89,7 @@ def test_a_tab_at_full_rate_is_kept(server):
     assert tab.hear() == "431[1]"
 
 
-def test_a_long_message_in_fragments_is_taken(server):
+def test_long_fragmented_message_is_accepted(server):
     tab = Hostile(server).join()
     text = b'421["echo","' + b"x" * (MIB - 20) + b'"]'
     parts = [text[at : at + 1024] for at in range(0, len(text), 1024)]
@@ -97,7 +97,7 @@ def test_a_long_message_in_fragments_is_taken(server):
     assert len(tab.hear()) > MIB - 20
 
 
-def test_one_byte_at_a_time_ends_the_connection(server):
+def test_large_frame_trickled_byte_by_byte_closes_the_connection(server):
     tab = Hostile(server).join()
     tab.say(b"\x81\xfe\xff\xff" + b"mask")
     # the server reads each byte before the next one is sent: it answers another connection in between
@@ -117,7 +117,7 @@ def test_one_byte_at_a_time_ends_the_connection(server):
     assert tab.close_code() == 1008
 
 
-def test_before_connect_a_message_may_have_64_kib(server):
+def test_messages_before_connect_are_limited_to_64_kib(server):
     tab = Hostile(server).upgrade()
     tab.text("40" + json.dumps({"padding": "x" * 70_000}))
     assert tab.close_code() == 1009
@@ -127,7 +127,7 @@ def test_before_connect_a_message_may_have_64_kib(server):
     assert Polling(server).post("40" + json.dumps({"padding": "x" * 70_000})).status_code == 413
 
 
-def test_connects_that_are_refused_again_and_again_end_the_connection(server):
+def test_repeatedly_refused_connects_close_the_connection(server):
     tab = Hostile(server).upgrade()
     for _ in range(20):
         tab.text('40{"refuse":true}')
@@ -136,14 +136,14 @@ def test_connects_that_are_refused_again_and_again_end_the_connection(server):
     assert 1 <= refused < 10
 
 
-def test_coming_and_going_on_one_connection_ends_it(server):
+def test_repeated_disconnects_and_connects_close_the_connection(server):
     tab = Hostile(server).join()
     for _ in range(100):
         tab.text("41").text("40")
     assert tab.close_code() == 1008
 
 
-def test_posts_that_carry_nothing_end_the_session(server):
+def test_flood_of_posts_without_content_ends_the_session(server):
     polling = Polling(server).join()
     statuses = [polling.post("6").status_code for _ in range(200)]
     assert statuses[:20] == [200] * 20
@@ -154,7 +154,7 @@ def test_posts_that_carry_nothing_end_the_session(server):
     assert [polling.post('42["note",1]').status_code for _ in range(200)] == [200] * 200
 
 
-def test_upgrades_that_are_tried_again_and_again_end_the_session(server):
+def test_repeated_upgrade_attempts_end_the_session(server):
     polling = Polling(server).join()
     head = "GET /socket.io/?EIO=4&transport=websocket&sid=" + polling.sid
     upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
@@ -168,7 +168,7 @@ def test_upgrades_that_are_tried_again_and_again_end_the_session(server):
     assert answers[-1] == b"400"
 
 
-def test_bytes_behind_a_close_frame_are_not_read_for_ever(server):
+def test_endless_data_after_a_close_frame_ends_the_connection(server):
     tab = Hostile(server).join()
     tab.say(frame(0x88, b"\x03\xe8"))
     with pytest.raises(ConnectionError):
@@ -176,7 +176,7 @@ def test_bytes_behind_a_close_frame_are_not_read_for_ever(server):
     eventually(server.is_empty)
 
 
-def test_the_connections_of_one_network_wait_together_and_those_of_another_do_not():
+def test_unauthenticated_connections_are_throttled_per_network():
     # a budget of 700 seconds: a request or an opened connection costs 100 of them, a CONNECT 310
     server = EchoServer(proxies=1, budget={"share": 1e-5, "burst_seconds": 0.007}, limits={"join_seconds": 60.0})
     try:

@@ -6,7 +6,7 @@ import time
 from realtime_kv.core.frames import milliseconds
 
 
-def test_a_tab_hears_within_a_second_that_a_key_has_expired(alice):
+def test_a_tab_receives_the_delete_of_an_expired_key_within_a_second(alice):
     tab, other = alice.open_tab(), alice.open_tab()
     due = {}
     for n in range(5):
@@ -27,7 +27,7 @@ def test_a_tab_hears_within_a_second_that_a_key_has_expired(alice):
     assert [entry["key"] for entry in tab.call("list")["entries"]] == ["stays"]
 
 
-def test_a_ttl_that_is_none_is_refused_at_both_doors(alice):
+def test_an_invalid_ttl_is_refused_over_http_and_over_the_socket(alice):
     tab = alice.open_tab()
     for ttl in (0, -1, 3_155_760_001, True, "1", [], 1e300):
         answer = alice.http("set", key="k", value=1, ttl=ttl)

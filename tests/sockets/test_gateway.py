@@ -45,7 +45,7 @@ def changes(tab):
     return [event["args"][0] for event in tab.get_received() if event["name"] == "change"]
 
 
-def test_set_and_get_and_every_tab_hears_of_it(sign_up, open_tab):
+def test_set_reaches_every_tab_of_the_user_and_no_one_else(sign_up, open_tab):
     browser = sign_up("alice")
     first, second, stranger = open_tab(browser), open_tab(browser), open_tab(sign_up("charlie"))
     assert call(first, "set", {"key": "k", "value": {"a": [1, 2.5, None]}}) == {"ok": True, "revision": 1, "version": 1}
@@ -63,12 +63,12 @@ def test_a_tab_joins_its_users_room(sign_up, open_tab):
     assert len(socketio.server.manager.rooms["/"]["user:1"]) == 2
 
 
-def test_signed_out_there_is_no_socket(app):
+def test_an_unauthenticated_client_cannot_open_a_socket(app):
     assert not socketio.test_client(app).is_connected()
     assert not socketio.test_client(app, auth={"token": "rks_nonsense"}).is_connected()
 
 
-def test_signing_out_closes_the_sockets_of_that_session_only(app, sign_up, open_tab):
+def test_sign_out_closes_only_the_sockets_of_that_session(app, sign_up, open_tab):
     browser = sign_up("alice")
     other = app.test_client()
     other.post("/api/v1/sign_in", json={"username": "alice", "password": PASSWORD})
@@ -111,7 +111,7 @@ def test_signing_out_closes_the_sockets_of_that_session_only(app, sign_up, open_
         ("message", [{}], "bad_request"),
     ],
 )
-def test_what_is_wrong_gets_a_clear_error_and_the_tab_goes_on(tab, verb, arguments, code):
+def test_an_invalid_event_gets_an_error_and_the_connection_stays_open(tab, verb, arguments, code):
     answer = call(tab, verb, *arguments)
     assert answer["ok"] is False
     assert answer["error"]["code"] == code
@@ -119,7 +119,7 @@ def test_what_is_wrong_gets_a_clear_error_and_the_tab_goes_on(tab, verb, argumen
     assert call(tab, "set", {"key": "fine", "value": 1})["revision"] == 1
 
 
-def test_an_error_in_a_batch_says_which_op(tab):
+def test_an_error_in_a_batch_contains_the_index_of_the_op(tab):
     ops = [{"op": "set", "key": "a", "value": 1}, {"op": "set", "key": "b\n", "value": 1}]
     assert call(tab, "batch", {"ops": ops})["error"]["index"] == 1
     ops = [{"op": "set", "key": "a", "value": 1}, {"op": "set", "key": "b", "value": 1, "if_revision": 4}]
@@ -127,14 +127,14 @@ def test_an_error_in_a_batch_says_which_op(tab):
     assert (error["code"], error["index"], error["entry"]) == ("conflict", 1, None)
 
 
-def test_a_conflict_carries_the_entry(tab):
+def test_a_conflict_error_contains_the_current_entry(tab):
     call(tab, "set", {"key": "k", "value": {"a": 1}})
     error = call(tab, "set", {"key": "k", "value": 2, "if_revision": 0})["error"]
     assert error["entry"]["value"] == {"a": 1}
     assert error["entry"]["revision"] == 1
 
 
-def test_an_event_that_wants_no_answer_is_done_and_not_answered(tab):
+def test_an_event_without_a_callback_is_executed_and_not_acknowledged(tab):
     tab.emit("set", {"key": "k", "value": 1})
     assert tab.acks is None
     assert call(tab, "get", {"key": "k"})["entry"]["revision"] == 1
@@ -159,7 +159,7 @@ class _Recorder(list):
         super().append(event)
 
 
-def test_presence_is_told_when_tabs_come_and_go(sign_up, open_tab):
+def test_presence_is_sent_when_tabs_connect_and_disconnect(sign_up, open_tab):
     browser = sign_up("alice")
     first = open_tab(browser)
     call(first, "sync", {})
@@ -170,7 +170,7 @@ def test_presence_is_told_when_tabs_come_and_go(sign_up, open_tab):
     assert [len(e["args"][0]["tabs"]) for e in first.get_received() if e["name"] == "presence"] == [1]
 
 
-def test_a_long_change_comes_in_pieces(tab):
+def test_large_changes_are_sent_without_gaps_in_their_revisions(tab):
     for n in range(9):
         ops = [{"op": "set", "key": f"{n}/{m}", "value": "x" * 60_000} for m in range(2)]
         assert call(tab, "batch", {"ops": ops})["ok"]
@@ -181,7 +181,7 @@ def test_a_long_change_comes_in_pieces(tab):
     assert position == 9
 
 
-def test_every_room_is_told_where_it_stands_once_in_a_round_of_shares(app, sign_up, open_tab):
+def test_every_room_receives_one_bookmark_per_round_of_shares(app, sign_up, open_tab):
     tabs = [open_tab(sign_up(name)) for name in ("alice", "charlie", "zoe")]
     for number, tab in enumerate(tabs, 1):
         for n in range(number):
@@ -195,7 +195,7 @@ def test_every_room_is_told_where_it_stands_once_in_a_round_of_shares(app, sign_
         assert (bookmark["revision"], bookmark["keys"]) == (number, number)
 
 
-def test_an_open_tab_keeps_its_session_from_idling_out_and_a_closed_one_does_not(tmp_path):
+def test_sessions_expire_when_idle_only_once_their_tabs_are_no_longer_seen(tmp_path):
     now = [1_800_000_000_000]
     app = create_app(Config(data_dir=tmp_path, session_idle_days=1), clock=lambda: now[0])
     house, hours = app.extensions["realtime_kv"], 60 * 60 * 1000

@@ -42,7 +42,7 @@ def test_a_chunked_body_reaches_the_app_whole_and_with_its_length(server, sizes)
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_a_body_that_is_too_large_is_announced_and_not_read(server, chunked):
+def test_oversized_body_is_reported_to_the_app_but_not_read(server, chunked):
     body = b"x" * (9 * MIB)
     answer = requests.post(f"{server.url}/length", data=iter([body]) if chunked else body, timeout=DEADLINE)
     announced, read = answer.json()
@@ -50,7 +50,7 @@ def test_a_body_that_is_too_large_is_announced_and_not_read(server, chunked):
     assert answer.headers["Connection"] == "close"
 
 
-def test_a_client_that_asks_whether_it_may_send_is_told_to(server):
+def test_expect_100_continue_is_answered(server):
     raw = Hostile(server).request("POST /length", "Content-Length: 5", "Expect: 100-continue")
     assert raw.socket.recv(99).startswith(b"HTTP/1.1 100 Continue")
     raw.say(b"hello")
@@ -75,7 +75,7 @@ def test_a_client_that_asks_whether_it_may_send_is_told_to(server):
         ("Transfer-Encoding: xchunked",),
     ],
 )
-def test_a_length_that_can_be_read_in_two_ways_is_refused(server, headers):
+def test_ambiguous_body_length_is_refused(server, headers):
     smuggled = b"hello" + b"GET /stats HTTP/1.1\r\nHost: x\r\n\r\n"
     answer = Hostile(server).request("POST /length", *headers, body=smuggled).answer()
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
@@ -93,7 +93,7 @@ def test_a_length_that_can_be_read_in_two_ways_is_refused(server, headers):
         b"\r\n",
     ],
 )
-def test_chunks_that_are_none_never_reach_the_app(server, chunks):
+def test_malformed_chunks_never_reach_the_app(server, chunks):
     raw = Hostile(server).request("POST /length", "Transfer-Encoding: chunked", body=chunks)
     raw.stop_saying()
     answer = raw.answer()
@@ -116,7 +116,7 @@ def test_chunks_that_are_none_never_reach_the_app(server, chunks):
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ],
 )
-def test_what_is_no_request_is_refused_without_a_word_about_us(server, request_bytes):
+def test_malformed_request_is_refused_without_revealing_the_server_software(server, request_bytes):
     raw = Hostile(server).say(request_bytes)
     raw.stop_saying()
     answer = raw.answer()
@@ -125,18 +125,18 @@ def test_what_is_no_request_is_refused_without_a_word_about_us(server, request_b
     assert b"Traceback" not in answer and b"Python" not in answer
 
 
-def test_headers_that_drip_are_cut_at_a_total_deadline(strict_server):
+def test_slowly_sent_headers_are_cut_off_at_a_total_deadline(strict_server):
     raw = Hostile(strict_server)
     raw.say(b"GET /stats HTTP/1.1\r\n")
     assert drip_until_cut(raw)
 
 
-def test_a_body_that_drips_is_cut_at_a_total_deadline(strict_server):
+def test_slowly_sent_body_is_cut_off_at_a_total_deadline(strict_server):
     assert drip_until_cut(Hostile(strict_server).request("POST /length", "Content-Length: 100000"))
     assert drip_until_cut(Hostile(strict_server).request("POST /length", "Transfer-Encoding: chunked"))
 
 
-def test_who_says_nothing_is_cut(strict_server):
+def test_silent_connection_is_closed(strict_server):
     assert Hostile(strict_server).answer() == b""
 
 
@@ -147,7 +147,7 @@ def capped_server():
     server.close()
 
 
-def test_a_network_has_a_bounded_number_of_connections_that_are_no_sockets(capped_server):
+def test_plain_http_connections_are_limited_per_network(capped_server):
     def hold():
         # in the middle of a request, so the connection is not idle
         raw = Hostile(capped_server).request("POST /length", "Content-Length: 5", "Expect: 100-continue")
@@ -164,13 +164,13 @@ def test_a_network_has_a_bounded_number_of_connections_that_are_no_sockets(cappe
     assert held[0].answer() == b""
 
 
-def test_silent_connections_give_way_to_new_ones(capped_server):
+def test_oldest_silent_connection_is_closed_to_admit_a_new_one(capped_server):
     silent = [Hostile(capped_server) for _ in range(3)]
     assert b" 200 OK" in Hostile(capped_server).request("GET /stats", "Connection: close").answer()
     assert silent[0].answer() == b""
 
 
-def test_the_deadlines_are_the_ones_we_promise():
+def test_default_deadlines_and_body_limit_are_within_the_promised_bounds():
     assert http.HEADER_SECONDS <= 30 and http.BODY_SECONDS <= 60 and http.BODY_BYTES == MIB
 
 
@@ -237,7 +237,7 @@ CHUNKED = ONE_REQUEST + b"Transfer-Encoding: chunked\r\n\r\n"
         (b"GET /stats HTTP/1.0\r\n\r\n", 200),
     ],
 )
-def test_a_request_is_read_strictly_and_refused_with_a_reason(server, request_bytes, status):
+def test_requests_are_parsed_strictly_and_refused_with_a_reason(server, request_bytes, status):
     raw = Hostile(server).say(request_bytes)
     raw.stop_saying()
     head, _, body = raw.answer().partition(b"\r\n\r\n")
@@ -248,7 +248,7 @@ def test_a_request_is_read_strictly_and_refused_with_a_reason(server, request_by
         assert b"\r\nConnection: close\r\n" in head
 
 
-def test_a_connection_is_kept_as_long_as_the_setting_says():
+def test_keep_alive_setting_determines_the_idle_time_of_a_connection():
     server = EchoServer(keep_alive=1, deadlines={"HEADER_SECONDS": 0.2})
     try:
         raw = Hostile(server).request("GET /stats")
@@ -263,7 +263,7 @@ def test_a_connection_is_kept_as_long_as_the_setting_says():
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH"])
-def test_other_methods_are_refused_and_the_right_ones_named(server, method):
+def test_unsupported_methods_get_405_with_an_allow_header(server, method):
     answer = requests.request(method, f"{server.url}/socket.io/?EIO=4&transport=polling", timeout=DEADLINE)
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET, POST, OPTIONS"
@@ -277,7 +277,7 @@ def limited_server():
     assert server.errors == []
 
 
-def test_the_bodies_of_one_network_are_bounded_and_others_are_served(limited_server):
+def test_request_body_memory_is_limited_per_network(limited_server):
     def begin(address):
         # a mebibyte without its last byte: the server holds the rest
         return Hostile(limited_server).request(
@@ -297,7 +297,7 @@ def test_the_bodies_of_one_network_are_bounded_and_others_are_served(limited_ser
     assert b" 200 OK" in begin("2001:db8::1").say(b"x").socket.recv(999)
 
 
-def test_requests_of_strangers_wait_for_their_network_and_are_refused_in_the_end():
+def test_unauthenticated_requests_are_delayed_and_then_refused_per_network():
     server = EchoServer(proxies=1, budget={"share": 0.0005, "burst_seconds": 0.01})
     try:
 
@@ -320,7 +320,7 @@ def test_requests_of_strangers_wait_for_their_network_and_are_refused_in_the_end
 
 
 @pytest.mark.parametrize("header", ["Content-Length: x", "Cookie: " + "x" * 20_000])
-def test_a_page_on_an_allowed_origin_may_read_why_it_was_refused(server, header):
+def test_allowed_origin_can_read_the_reason_for_a_refusal(server, header):
     def head(origin):
         # the origin of an earlier request must not count for the next one
         raw = Hostile(server).request("POST /length", "Origin: http://ours.example", "Content-Length: 0")
@@ -334,7 +334,7 @@ def test_a_page_on_an_allowed_origin_may_read_why_it_was_refused(server, header)
     assert b"Access-Control" not in head("http://evil.example")
 
 
-def test_many_requests_in_one_read_leave_others_their_turns(limited_server):
+def test_pipelined_requests_are_interleaved_with_other_connections(limited_server):
     crowd, other = Hostile(limited_server), Hostile(limited_server)
     before = limited_server.ask()["requests"]
     one = b"GET /nothing HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.5\r\n\r\n"

@@ -36,7 +36,7 @@ def on_a_hub():
     return run
 
 
-def test_deliveries_of_many_threads_all_run_on_the_hubs_thread_each_threads_in_order(on_a_hub):
+def test_deliveries_run_on_the_hub_thread_in_order_per_sending_thread(on_a_hub):
     def body(hub):
         seen, done = [], Future()
 
@@ -58,7 +58,7 @@ def test_deliveries_of_many_threads_all_run_on_the_hubs_thread_each_threads_in_o
     assert on_a_hub(body) == [list(range(1000))] * 4
 
 
-def test_after_a_burst_of_deliveries_the_hooks_run_once(on_a_hub):
+def test_after_delivery_hooks_run_once_per_burst(on_a_hub):
     def body(hub):
         seen, done = [], Future()
         hub.after_delivery(lambda: seen.append("after"))
@@ -84,7 +84,7 @@ def test_a_delivery_that_fails_is_logged_and_the_next_one_runs(on_a_hub, caplog)
     assert caplog.text.count("ZeroDivisionError") >= 3
 
 
-def test_what_is_delivered_by_a_delivery_runs_in_the_next_burst(on_a_hub):
+def test_nested_delivery_runs_in_the_next_burst(on_a_hub):
     def body(hub):
         seen, done = [], Future()
         hub.after_delivery(lambda: seen.append("after"))
@@ -100,7 +100,7 @@ def test_what_is_delivered_by_a_delivery_runs_in_the_next_burst(on_a_hub):
     assert on_a_hub(body) == ["first", "after", "second"]
 
 
-def test_waiting_is_green_and_hands_out_answers_and_errors(on_a_hub):
+def test_wait_yields_to_other_greenlets_and_returns_results_and_errors(on_a_hub):
     def body(hub):
         slow, failing, seen = Future(), Future(), []
         eventlet.spawn_n(lambda: seen.append(hub.wait(slow, DEADLINE)))
@@ -116,7 +116,7 @@ def test_waiting_is_green_and_hands_out_answers_and_errors(on_a_hub):
     assert on_a_hub(body) == ["slow"]
 
 
-def test_waiting_ends_at_its_timeout_and_a_late_answer_harms_nobody(on_a_hub):
+def test_wait_times_out_and_tolerates_a_late_result(on_a_hub):
     def body(hub):
         late = Future()
         with pytest.raises(Unavailable):
@@ -127,7 +127,7 @@ def test_waiting_ends_at_its_timeout_and_a_late_answer_harms_nobody(on_a_hub):
     assert on_a_hub(body) == "late"
 
 
-def test_the_hub_itself_must_not_wait(on_a_hub):
+def test_wait_inside_a_delivery_raises(on_a_hub):
     def body(hub):
         told = Future()
 
@@ -143,7 +143,7 @@ def test_the_hub_itself_must_not_wait(on_a_hub):
     assert on_a_hub(body) == "the hub itself must not wait"
 
 
-def test_other_threads_wait_too_blocking(on_a_hub):
+def test_wait_blocks_in_other_threads(on_a_hub):
     def body(hub):
         answer, told = Future(), Future()
 
@@ -160,7 +160,7 @@ def test_other_threads_wait_too_blocking(on_a_hub):
     assert on_a_hub(body) == "for a thread"
 
 
-def test_calls_come_later_from_any_thread_unless_they_are_called_off(on_a_hub):
+def test_call_later_works_from_any_thread_and_can_be_cancelled(on_a_hub):
     def body(hub):
         seen, done = [], Future()
         hub.call_later(0.02, lambda: seen.append("second"))
@@ -173,7 +173,7 @@ def test_calls_come_later_from_any_thread_unless_they_are_called_off(on_a_hub):
     assert on_a_hub(body) == ["first", "second"]
 
 
-def test_workers_come_out_on_the_hub(on_a_hub):
+def test_worker_jobs_run_on_worker_threads_and_return_results_to_the_hub(on_a_hub):
     def body(hub):
         workers = Workers(hub, 2, name="worker", resource=threading.get_ident)
         futures = [workers.submit(lambda _: threading.get_ident()) for _ in range(50)]
@@ -183,7 +183,7 @@ def test_workers_come_out_on_the_hub(on_a_hub):
     assert here not in there and 1 <= len(there) <= 2
 
 
-def test_many_deliveries_leave_room_for_others_and_none_is_forgotten(on_a_hub, monkeypatch):
+def test_long_burst_of_deliveries_yields_to_timers_and_loses_none(on_a_hub, monkeypatch):
     monkeypatch.setattr("realtime_kv.server.hub.DELIVERY_SECONDS", 0)
 
     def body(hub):
@@ -200,7 +200,7 @@ def test_many_deliveries_leave_room_for_others_and_none_is_forgotten(on_a_hub, m
     assert seen.index("timer") < 10
 
 
-def test_in_a_crowd_of_sockets_a_delivery_does_not_wait_for_its_bell(on_a_hub, monkeypatch):
+def test_delivery_runs_promptly_while_many_sockets_are_ready(on_a_hub, monkeypatch):
     monkeypatch.setattr("realtime_kv.server.hub.SOCKETS_A_ROUND", 1)
 
     def body(hub):

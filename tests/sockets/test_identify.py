@@ -6,7 +6,7 @@ from realtime_kv.version import VERSION
 from tests.running import DEADLINE
 
 
-def test_a_connection_is_told_who_it_is_for_and_what_the_server_takes(alice):
+def test_identify_returns_the_user_the_session_and_the_server_limits(alice):
     tab = alice.open_tab()
     answer = tab.call("identify")
     assert answer["ok"]
@@ -17,13 +17,13 @@ def test_a_connection_is_told_who_it_is_for_and_what_the_server_takes(alice):
     assert answer["server"]["time"].endswith("Z")
 
 
-def test_it_names_the_same_build_as_me(alice):
+def test_identify_names_the_same_build_as_me(alice):
     told = alice.open_tab().call("identify")["server"]["build"]
     me = requests.get(f"{alice.server.url}/api/v1/me", headers=alice.headers, timeout=DEADLINE)
     assert told == me.json()["server"]["build"]
 
 
-def test_it_takes_an_empty_object_only(alice):
+def test_identify_takes_an_empty_object_over_a_socket_only(alice):
     tab = alice.open_tab()
     for payload in ({"since": 1}, {"user": "someone"}):
         assert tab.call("identify", **payload)["error"]["code"] == "bad_request"
@@ -31,7 +31,7 @@ def test_it_takes_an_empty_object_only(alice):
     assert alice.http("identify").status_code == 404
 
 
-def test_a_token_is_told_its_own_name(alice):
+def test_identify_returns_the_name_of_a_token(alice):
     made = alice.http("create_token", name="reader", scope="read", prefix="app/").json()
     token = type(alice)(alice.server, alice.username, made["token"])
     answer = token.open_tab().call("identify")

@@ -50,7 +50,7 @@ def test_a_write_of_eight_mebibytes_reaches_every_tab_at_once(full, transport):
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-def test_a_sync_carries_such_a_write_whole(full, transport):
+def test_sync_does_not_split_a_write_of_eight_mebibytes(full, transport):
     assert full.http("copy", **{"from": "a/", "to": "b/"}).json()["count"] == KEYS
     tab = full.open_tab([transport])
     page, pages, keys = tab.call("sync"), 0, set()
@@ -72,7 +72,7 @@ def test_a_sync_carries_such_a_write_whole(full, transport):
     assert len(write["ops"]) == KEYS
 
 
-def test_a_stream_of_events_carries_such_a_write_whole(full):
+def test_event_stream_does_not_split_a_write_of_eight_mebibytes(full):
     stream = requests.get(f"{full.server.url}/api/v1/stream", headers=full.headers, stream=True, timeout=DEADLINE)
     lines = stream.iter_lines(chunk_size=1 << 20)
     assert next(line for line in lines if line.startswith(b"event: bookmark"))
@@ -90,7 +90,7 @@ def _changes(lines: Iterator[bytes]) -> Iterator[bytes]:
             yield next(line for line in lines if line.startswith(b"data: "))
 
 
-def test_more_than_eight_mebibytes_are_refused_with_the_numbers(full):
+def test_write_above_eight_mebibytes_is_refused_with_limit_and_actual_size(full):
     assert full.http("set", key="a/more", value="x" * BYTES).json()["ok"]
     assert full.http("set", key="a/yet more", value="x" * BYTES).json()["ok"]
     answer = full.http("move", **{"from": "a/", "to": "b/"})

@@ -10,7 +10,7 @@ def figures(server: Server) -> dict[str, float]:
     return {name: float(value) for name, value in (line.split() for line in lines if not line.startswith("#"))}
 
 
-def test_metrics_tell_how_many_verbs_were_answered_and_how_long_they_took(tmp_path):
+def test_metrics_report_the_count_and_latency_of_verbs(tmp_path):
     server = Server(tmp_path).start()
     try:
         account = server.sign_up("alice")

@@ -42,12 +42,12 @@ def test_a_token_opens_a_socket_on_allowed_origins_only(app, tokens, origin, let
 
 
 @pytest.mark.parametrize(("origin", "lets_in"), [(OURS, True), (PARTNER, False), (STRANGER, False)])
-def test_the_cookie_opens_one_on_our_own_pages_only(app, browser, origin, lets_in):
+def test_the_cookie_opens_a_socket_on_our_own_origin_only(app, browser, origin, lets_in):
     tab = socketio.test_client(app, flask_test_client=browser, headers={"Origin": origin})
     assert tab.is_connected() is lets_in
 
 
-def test_of_a_cookie_and_a_token_the_token_counts(app, browser, tokens):
+def test_token_takes_precedence_over_the_cookie(app, browser, tokens):
     both = {"flask_test_client": browser, "headers": {"Origin": PARTNER}}
     assert socketio.test_client(app, auth={"token": tokens[0]}, **both).is_connected()
     assert not socketio.test_client(app, auth={"token": "rks_wrong"}, **both).is_connected()

@@ -12,13 +12,13 @@ from realtime_kv.sockets.packets import Frame, NotText, Violation, ack_frame, ev
 
 
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 65535, 65536, 100_000])
-def test_a_frame_is_what_the_library_would_have_sent(length):
+def test_a_frame_has_the_same_bytes_as_one_of_the_websockets_library(length):
     payload = b"x" * length
     assert Frame(payload).wire == LibraryFrame(Opcode.TEXT, payload).serialize(mask=False)
     assert Frame(payload).payload == payload
 
 
-def test_a_large_message_stays_in_the_pieces_that_it_came_in():
+def test_a_large_message_is_framed_without_copying_its_parts():
     page = b"x" * LARGE_BYTES
     frame = ack_frame(17, b'{"writes":', memoryview(page), b"}")
     assert [piece.obj for piece in frame.buffers if isinstance(piece, memoryview)] == [page]
@@ -27,7 +27,7 @@ def test_a_large_message_stays_in_the_pieces_that_it_came_in():
 
 
 @given(st.lists(st.binary(max_size=5), max_size=5), st.data())
-def test_what_the_kernel_did_not_take_is_sent_next(buffers, data):
+def test_a_partial_send_leaves_exactly_the_unsent_bytes(buffers, data):
     sent = data.draw(st.integers(0, sum(map(len, buffers))))
     left = outbox._behind(buffers, sent)
     assert b"".join(left) == b"".join(buffers)[sent:]
@@ -36,7 +36,7 @@ def test_what_the_kernel_did_not_take_is_sent_next(buffers, data):
     assert bool(left) == (sent < sum(map(len, buffers)))
 
 
-def test_events_and_acknowledgements_are_spelt_as_socket_io_spells_them():
+def test_events_and_acknowledgements_have_the_socket_io_encoding():
     assert event_frame("change", b'{"a":1}').payload == b'42["change",{"a":1}]'
     assert ack_frame(17, b'{"ok":true}').payload == b'4317[{"ok":true}]'
 
@@ -57,23 +57,23 @@ def test_events_and_acknowledgements_are_spelt_as_socket_io_spells_them():
         ("42\u0661[]".encode(), (None, "\u0661[]".encode())),
     ],
 )
-def test_an_event_is_read_as_far_as_its_id(message, expected):
+def test_an_event_is_parsed_up_to_its_ack_id(message, expected):
     assert packets.read_event(message) == expected
 
 
 @pytest.mark.parametrize("message", [b"42" + b"1" * 16 + b"[]", b"42" + b"1" * 5000, b"42/chat,[]", b"42/chat"])
-def test_events_that_no_client_sends_are_violations(message):
+def test_events_with_an_oversized_ack_id_or_a_namespace_are_violations(message):
     with pytest.raises(Violation):
         packets.read_event(message)
 
 
 @given(st.integers(0, 10**15 - 1), st.binary())
-def test_what_stands_behind_the_id_comes_out_byte_for_byte(ack_id, rest):
+def test_bytes_after_the_ack_id_are_returned_unchanged(ack_id, rest):
     assert packets.read_event(b"42%d[" % ack_id + rest) == (ack_id, b"[" + rest)
 
 
 @given(st.binary())
-def test_no_bytes_raise_anything_but_a_violation(rest):
+def test_arbitrary_bytes_raise_nothing_but_a_violation(rest):
     for read, head in ((packets.read_event, b"42"), (packets.read_connect, b"40"), (packets.read_disconnect, b"41")):
         try:
             read(head + rest)
@@ -91,7 +91,7 @@ def test_no_bytes_raise_anything_but_a_violation(rest):
         (b'40/chat,{"a":1}', ("/chat", {"a": 1})),
     ],
 )
-def test_a_connect_carries_a_namespace_and_an_auth(message, expected):
+def test_a_connect_packet_contains_a_namespace_and_an_auth(message, expected):
     assert packets.read_connect(message) == expected
 
 
@@ -101,7 +101,7 @@ def test_an_auth_that_is_not_json_is_a_violation(auth):
         packets.read_connect(b"40" + auth)
 
 
-def test_text_is_utf8():
+def test_text_that_is_not_utf8_is_refused():
     packets.check_text("ключ \U0001f600".encode())
     for broken in (b"\xff", b"\xed\xa0\x80", b"\xc3"):
         with pytest.raises(NotText):

@@ -88,7 +88,7 @@ def reads(hub):
 
 
 @pytest.mark.parametrize("seconds", [1e-9, 1000.0], ids=["after its whole turn", "within its turn"])
-def test_a_pause_is_kept(peer_of, seconds):
+def test_paused_websocket_is_not_read_until_the_pause_ends(peer_of, seconds):
     hub, owner = Hub(), Owner(seconds, PAUSE_SECONDS)
     receive(hub, peer_of(hub, owner), b"6", b"6")
     assert owner.heard[0] == b"6"
@@ -104,7 +104,7 @@ def test_a_pause_is_kept(peer_of, seconds):
     assert owner.heard == [b"6", b"6"] and reads(hub)
 
 
-def test_without_a_pause_the_rest_waits_for_its_next_turn(peer_of):
+def test_remaining_messages_wait_for_the_next_time_slice_without_a_pause(peer_of):
     hub, owner = Hub(), Owner(1e-9, 0.0)
     receive(hub, peer_of(hub, owner), b"6", b"6")
     assert owner.heard == [b"6"] and owner.waits == 1

@@ -63,7 +63,7 @@ def set_all(tab, *keys):
         assert call(tab, "set", key=key, value=key)["ok"]
 
 
-def test_only_the_ops_on_its_keys_come(alice):
+def test_a_limited_tab_receives_only_the_ops_on_its_keys(alice):
     limited = alice.open_limited("a/")
     call(limited, "sync")
     ops = [{"op": "set", "key": key, "value": 1} for key in ("a/x", "b", "a/y")]
@@ -77,7 +77,7 @@ def test_only_the_ops_on_its_keys_come(alice):
     }
 
 
-def test_nothing_is_sent_for_a_change_without_such_ops_and_from_is_the_last_that_was_sent(alice):
+def test_changes_of_other_keys_are_not_sent_and_from_is_the_last_sent_revision(alice):
     limited = alice.open_limited("a/")
     set_all(alice.tab, "b", "a/before")
     limited.get_received()
@@ -88,7 +88,7 @@ def test_nothing_is_sent_for_a_change_without_such_ops_and_from_is_the_last_that
     assert [(change["from"], change["revision"]) for change in heard(limited, "change")] == [(2, 4), (4, 8)]
 
 
-def test_a_value_that_looks_like_its_key_is_not_its(alice):
+def test_values_that_look_like_a_key_under_the_prefix_do_not_match(alice):
     limited = alice.open_limited("a/")
     call(limited, "sync")
     for value in ({"key": "a/x"}, '"key":"a/x', [{"op": "set", "key": "a/x", "value": 1}]):
@@ -97,7 +97,7 @@ def test_a_value_that_looks_like_its_key_is_not_its(alice):
 
 
 @pytest.mark.parametrize("prefix", ['"', "\\", 'a"b/', "é", "日/", "😀", "</script>", "\x80", "__proto__"])
-def test_a_prefix_of_any_spelling_gets_its_own(alice, prefix):
+def test_prefixes_with_special_characters_match_exactly_their_keys(alice, prefix):
     limited = alice.open_limited(prefix)
     call(limited, "sync")
     set_all(alice.tab, prefix, prefix + "x", "x" + prefix, prefix + "\\")
@@ -105,7 +105,7 @@ def test_a_prefix_of_any_spelling_gets_its_own(alice, prefix):
     assert own == [prefix, prefix + "x", prefix + "\\"]
 
 
-def test_its_bookmarks_say_what_was_sent_to_it_and_prove_nothing(app, alice):
+def test_bookmarks_of_a_limited_tab_have_the_last_sent_revision_and_no_digest(app, alice):
     limited, epoch = alice.open_limited("a/"), call(alice.tab, "sync")["epoch"]
     set_all(alice.tab, "a/x", "b")
     alice.tab.get_received()
@@ -121,7 +121,7 @@ def test_its_bookmarks_say_what_was_sent_to_it_and_prove_nothing(app, alice):
     assert (whole["revision"], whole["keys"]) == (5, 3)
 
 
-def test_a_long_change_comes_in_pieces_that_follow_each_other(alice):
+def test_large_writes_reach_a_limited_tab_as_consecutive_changes(alice):
     limited = alice.open_limited("a/")
     call(limited, "sync")
     for n in range(12):
@@ -134,7 +134,7 @@ def test_a_long_change_comes_in_pieces_that_follow_each_other(alice):
     assert position == 12
 
 
-def test_nothing_of_other_keys_shows_in_anything_it_hears_or_is_answered(app, alice):
+def test_other_keys_never_show_in_the_events_or_answers_of_a_limited_tab(app, alice):
     secret = "hidden"
     limited = alice.open_limited("a/")
     ops = [{"op": "set", "key": key, "value": f"{secret} value"} for key in (f"{secret}/1", f"{secret}/2")]
@@ -162,7 +162,7 @@ def test_nothing_of_other_keys_shows_in_anything_it_hears_or_is_answered(app, al
     assert answers[4]["error"] == call(limited, "get", key="never/there")["error"]
 
 
-def test_a_token_for_reading_writes_at_no_door(app, alice):
+def test_a_read_token_cannot_write_by_socket_or_http(app, alice):
     token = alice.create_token(scope="read")
     tab, http = alice.open(token), app.test_client()
     for verb, payload in [
@@ -179,7 +179,7 @@ def test_a_token_for_reading_writes_at_no_door(app, alice):
     assert len(heard(tab, "change")) == 1
 
 
-def test_a_prefix_holds_over_http_too(app, alice):
+def test_a_prefix_also_limits_http_requests(app, alice):
     set_all(alice.tab, "a/x", "b")
     http, headers = app.test_client(), {"Authorization": f"Bearer {alice.create_token(prefix='a/')}"}
     assert http.get("/api/v1/get?key=a/x", headers=headers).json["entry"]["value"] == "a/x"
@@ -274,9 +274,7 @@ def token(alice):
 @settings(max_examples=150)
 @given(st.lists(_steps, max_size=14))
 @example([("sync", None), ("hear", 1), ("write", [[("set", "a/1")], [("set", "b")], [("set", "a/2")]]), ("lose", 1)])
-def test_whatever_is_written_or_lost_a_limited_tab_ends_with_exactly_the_keys_under_its_prefix(
-    app, alice, token, steps
-):
+def test_a_limited_tab_converges_to_exactly_its_keys_despite_lost_changes(app, alice, token, steps):
     call(alice.tab, "batch", ops=[{"op": "delete", "key": key} for key in KEYS])
     follower = Follower(alice, token)
 
@@ -332,7 +330,7 @@ def pair(server):
         one.close()
 
 
-def test_a_tab_whose_token_is_revoked_hears_why_before_it_is_closed(pair):
+def test_a_tab_of_a_revoked_token_gets_the_reason_before_it_is_closed(pair):
     alice, limited = pair
     tab = limited.open_tab()
     (token,) = requests.get(f"{alice.server.url}/api/v1/tokens", headers=alice.headers, timeout=DEADLINE).json()[
@@ -344,7 +342,7 @@ def test_a_tab_whose_token_is_revoked_hears_why_before_it_is_closed(pair):
     assert limited.http("list").json()["code"] == "unauthenticated"
 
 
-def test_it_stays_in_step_through_syncs_while_a_flood_goes_on(pair):
+def test_a_limited_tab_stays_consistent_through_syncs_under_a_flood_of_writes(pair):
     """Use a real server, which reads syncs in parallel with the pushes of commits."""
     alice, limited = pair
     writer, tab = alice.open_tab(["websocket"]), limited.open_tab(["websocket"])

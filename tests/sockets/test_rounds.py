@@ -32,7 +32,7 @@ def make(seconds=10.0):
     return time, seen, Rounds(seconds, seen.append, time.call_later, time.clock)
 
 
-def test_each_item_is_due_its_own_time_after_it_was_added():
+def test_each_item_is_due_the_full_delay_after_it_was_added():
     time, seen, rounds = make()
     rounds.add("a")
     time.go_to(4)
@@ -50,7 +50,7 @@ def test_each_item_is_due_its_own_time_after_it_was_added():
     assert seen == ["a", "b", "c"]
 
 
-def test_a_thousand_items_that_came_together_go_in_slices():
+def test_a_thousand_simultaneous_items_are_processed_in_slices():
     time, seen, rounds = make()
     for n in range(1000):
         rounds.add(n)
@@ -68,7 +68,7 @@ def test_an_item_may_be_added_again_while_it_is_due():
     assert seen == ["ping"] * 3
 
 
-def test_an_item_that_fails_keeps_nobody_else_from_being_due():
+def test_a_failing_item_does_not_block_the_others():
     time, seen, _ = make()
 
     def due(item):

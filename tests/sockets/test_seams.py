@@ -48,21 +48,21 @@ def server():
 
 
 @pytest.mark.parametrize("name", SERVER)
-def test_python_socketio_still_has(server, name):
+def test_python_socketio_server_has_each_required_attribute(server, name):
     assert hasattr(server, name)
 
 
 @pytest.mark.parametrize("name", ENGINE)
-def test_engineio_still_has(server, name):
+def test_engineio_server_has_each_required_attribute(server, name):
     assert hasattr(server.eio, name)
 
 
 @pytest.mark.parametrize("name", MANAGER)
-def test_the_manager_still_has(server, name):
+def test_socketio_manager_has_each_required_attribute(server, name):
     assert hasattr(server.manager, name)
 
 
-def test_python_socketio_still_calls_the_way_we_answer(server):
+def test_python_socketio_calls_and_signatures_match_our_overrides(server):
     source = inspect.getsource(socketio.Server)
     assert "self.eio.send(eio_sid, " in source
     assert "self.eio.send_packet(eio_sid, " in source
@@ -72,11 +72,11 @@ def test_python_socketio_still_calls_the_way_we_answer(server):
     assert "in self.rooms[namespace].copy().items()" in inspect.getsource(server.manager.basic_disconnect)
 
 
-def test_engineio_still_turns_a_bug_of_ours_into_a_log_line():
+def test_engineio_logs_exceptions_of_event_handlers():
     assert "self.logger.exception(event + ' handler error')" in inspect.getsource(engineio.Server._trigger_event)
 
 
-def test_eventlets_server_still_hands_over_the_connection():
+def test_eventlet_wsgi_server_hands_over_the_connection():
     assert "environ['eventlet.input']" in inspect.getsource(wsgi.HttpProtocol.handle_one_response).replace("self.", "")
     assert "WSGI_LOCAL.already_handled" in inspect.getsource(wsgi.HttpProtocol.handle_one_response)
     parameters = inspect.signature(wsgi.Input).parameters
@@ -88,7 +88,7 @@ def test_eventlets_server_still_hands_over_the_connection():
     assert hasattr(greenio.GreenSocket(), "fd")
 
 
-def test_eventlets_hub_still_takes_listeners_and_timers():
+def test_eventlet_hub_accepts_listeners_and_timers():
     hub = hubs.get_hub()
     assert list(inspect.signature(hub.add).parameters) == ["evtype", "fileno", "cb", "tb", "mac"]
     for name in ("READ", "WRITE", "remove", "schedule_call_global", "clock", "greenlet", "wait"):
@@ -98,7 +98,7 @@ def test_eventlets_hub_still_takes_listeners_and_timers():
     assert "self.poll.poll(seconds)" in inspect.getsource(epolls.Hub.do_poll)
 
 
-def test_the_websockets_library_still_reads_a_frame_at_a_time():
+def test_websockets_library_parses_one_frame_at_a_time():
     protocol = ServerProtocol(state=OPEN, max_size=10)
     assert protocol.current_size is None
     protocol.receive_data(b"\x01\x82\0\0\0\0hi")

@@ -108,7 +108,7 @@ _steps = st.one_of(
 
 @settings(max_examples=200)
 @given(st.lists(_steps, max_size=20), st.sampled_from([None, "a/"]), st.sampled_from([0, 400, 10**6]))
-def test_whatever_happens_during_a_sync_every_write_comes_once_and_in_order(app, home, steps, prefix, held_bytes):
+def test_every_write_during_a_sync_arrives_once_and_in_order(app, home, steps, prefix, held_bytes):
     house = app.extensions["realtime_kv"]
     token, call = home
     call("batch", ops=[{"op": "delete", "key": key} for key in KEYS])
@@ -152,7 +152,7 @@ def test_whatever_happens_during_a_sync_every_write_comes_once_and_in_order(app,
     streams.forget(stream)
 
 
-def test_of_a_commit_of_many_writes_a_stream_is_told_those_that_its_sync_did_not_bring():
+def test_a_stream_gets_only_the_writes_of_a_commit_that_its_sync_lacked():
     writes = [
         (n, f'{{"revision":{n},"at":"","origin":{{}},"ops":[{{"op":"delete","key":"{key}"}}]}}')
         for n, key in enumerate(["a/1", "b", "a/2", "b"], 5)
@@ -171,7 +171,7 @@ def test_of_a_commit_of_many_writes_a_stream_is_told_those_that_its_sync_did_not
     assert told("a/", 7) == ([], 7)
 
 
-def test_a_session_that_ended_while_it_was_looked_up_gets_nothing_and_that_of_others_changes_nothing(app, home):
+def test_a_session_ended_during_lookup_gets_no_stream_and_others_still_do(app, home):
     house, (token, call) = app.extensions["realtime_kv"], home
     streams, (_, call_of_bob) = house.streams, sign_up(app, "bob")
 

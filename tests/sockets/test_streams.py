@@ -35,7 +35,7 @@ def own_server(tmp_path):
     server.close()
 
 
-def test_a_stream_brings_what_is_there_and_then_every_change(alice, listen):
+def test_a_stream_sends_a_sync_and_then_every_change(alice, listen):
     alice.http("set", key="é/1", value={"a": "\n"})
     stream = listen()
     headers = stream.answer.headers
@@ -54,7 +54,7 @@ def test_a_stream_brings_what_is_there_and_then_every_change(alice, listen):
     assert at == f"{page['epoch']}:{revision}"
 
 
-def test_it_goes_on_from_a_position_by_header_or_by_query(alice, listen):
+def test_a_stream_resumes_from_a_position_in_the_header_or_the_query(alice, listen):
     for n in range(3):
         alice.http("set", key=f"k{n}", value=n)
     epoch = alice.http("sync").json()["epoch"]
@@ -71,14 +71,14 @@ def test_it_goes_on_from_a_position_by_header_or_by_query(alice, listen):
 @pytest.mark.parametrize(
     "last", ["other:1", "", "garbage", ":", "a:b", "{epoch}:99", "{epoch}:-1", "{epoch}:1:1", "x" * 5000]
 )
-def test_a_position_that_is_none_brings_everything_anew(alice, listen, last):
+def test_an_invalid_position_starts_a_full_resync(alice, listen, last):
     alice.http("set", key="k", value=1)
     epoch = alice.http("sync").json()["epoch"]
     page = listen(last=last.format(epoch=epoch)).next().data
     assert (page["reset"], page["from"], page["keys"]) == (True, 0, 1)
 
 
-def test_what_a_stream_cannot_understand_is_refused_in_the_words_of_the_api(alice, server):
+def test_an_invalid_stream_request_gets_an_api_error(alice, server):
     def ask(method="GET", query="", **headers):
         url = f"{server.url}/api/v1/stream{query}"
         return requests.request(method, url, headers={**alice.headers, **headers}, timeout=DEADLINE, stream=True)
@@ -92,7 +92,7 @@ def test_what_a_stream_cannot_understand_is_refused_in_the_words_of_the_api(alic
     assert (head.status_code, head.headers["Content-Type"].split(";")[0]) == (200, "text/event-stream")
 
 
-def test_a_thousand_changes_through_forced_cuts_are_all_there_and_once(alice):
+def test_a_thousand_changes_arrive_exactly_once_despite_forced_disconnects(alice):
     follower, last = Follower(alice), 1000
     tab = alice.open_tab(["websocket"])
 
@@ -113,7 +113,7 @@ def test_a_thousand_changes_through_forced_cuts_are_all_there_and_once(alice):
     assert (page["revision"], page["keys"], page["digest"]) == (last, follower.replica.keys, follower.replica.digest)
 
 
-def test_uncut_every_single_write_comes_once_and_in_order(alice):
+def test_an_uninterrupted_stream_delivers_every_write_once_and_in_order(alice):
     follower, last = Follower(alice), 600
     tab = alice.open_tab(["websocket"])
     first = threading.Event()
@@ -131,7 +131,7 @@ def test_uncut_every_single_write_comes_once_and_in_order(alice):
     assert follower.revisions == [*range(1, last + 1)]
 
 
-def test_it_survives_a_server_that_is_killed(own_server):
+def test_a_stream_resumes_without_a_reset_after_a_server_kill(own_server):
     alice = own_server.sign_up("alice")
     alice.http("set", key="a", value=1)
     follower = Follower(alice)
@@ -143,7 +143,7 @@ def test_it_survives_a_server_that_is_killed(own_server):
     assert follower.resets == 1 and follower.replica.keys == 2
 
 
-def test_a_long_sync_comes_in_pages_and_one_that_is_cut_begins_again(alice, listen):
+def test_a_long_sync_is_paged_and_restarts_after_a_disconnect(alice, listen):
     for n in range(30):
         alice.http("set", key=f"k{n}", value="x" * 60_000)
     stream = listen()
@@ -156,7 +156,7 @@ def test_a_long_sync_comes_in_pages_and_one_that_is_cut_begins_again(alice, list
     assert follower.replica.keys == 30
 
 
-def test_a_slow_reader_is_cut_and_comes_back_to_where_it_was(alice, listen):
+def test_a_slow_reader_is_disconnected_and_resumes_from_its_position(alice, listen):
     alice.http("set", key="a", value=0)
     stream = listen(buffer=4096)
     stream.next()
@@ -170,7 +170,7 @@ def test_a_slow_reader_is_cut_and_comes_back_to_where_it_was(alice, listen):
     assert (page["reset"], page["from"], page["revision"]) == (False, [1, *revisions][-1], 81)
 
 
-def test_a_long_sync_waits_for_whoever_reads_slowly(alice, listen):
+def test_a_long_sync_waits_for_a_slow_reader(alice, listen):
     for n in range(80):
         alice.http("set", key=f"k{n}", value="x" * 60_000)
     stream = listen(buffer=4096)
@@ -179,7 +179,7 @@ def test_a_long_sync_waits_for_whoever_reads_slowly(alice, listen):
     assert [page.data["next"] is None for page in pages] == [False] * 8 + [True]
 
 
-def test_a_stream_of_a_revoked_token_hears_why_and_ends(alice, listen):
+def test_a_stream_of_a_revoked_token_receives_the_reason_and_ends(alice, listen):
     made = alice.http("create_token", name="p").json()["token"]
     program = Account(alice.server, alice.username, made)
     stream, other = listen(program), listen()
@@ -192,7 +192,7 @@ def test_a_stream_of_a_revoked_token_hears_why_and_ends(alice, listen):
     assert other.next().name == "change"
 
 
-def test_a_token_with_a_prefix_gets_the_ops_on_its_keys_and_nothing_of_the_others(alice, listen):
+def test_a_token_with_a_prefix_receives_only_the_ops_on_its_keys(alice, listen):
     made = alice.http("create_token", name="p", prefix="a/").json()["token"]
     program = Account(alice.server, alice.username, made)
     alice.http("set", key="secret", value="hidden")
@@ -213,7 +213,7 @@ def test_a_token_with_a_prefix_gets_the_ops_on_its_keys_and_nothing_of_the_other
     assert listen(program, prefix="b").status == 403
 
 
-def test_one_may_ask_for_the_keys_under_a_prefix_alone(alice, listen):
+def test_a_stream_can_be_limited_to_a_prefix(alice, listen):
     stream = listen(prefix="a/")
     assert stream.next().data["writes"] == []
     alice.http("set", key="b", value=1)
@@ -221,7 +221,7 @@ def test_one_may_ask_for_the_keys_under_a_prefix_alone(alice, listen):
     assert stream.next().data["from"] == 0
 
 
-def test_a_stream_is_no_tab_but_it_is_counted_until_it_is_gone(own_server):
+def test_a_stream_is_counted_in_metrics_until_it_closes_but_not_in_presence(own_server):
     alice = own_server.sign_up("alice")
     tab = alice.open_tab()
 
@@ -239,7 +239,7 @@ def test_a_stream_is_no_tab_but_it_is_counted_until_it_is_gone(own_server):
     alice.close()
 
 
-def test_a_user_may_have_so_many_and_a_place_that_is_free_again_is_free(tmp_path):
+def test_streams_per_user_are_limited_and_closing_one_frees_its_slot(tmp_path):
     server = Server(tmp_path / "data", RKV_RATE_LIMITS="on", RKV_CONNECTIONS_PER_USER="2").start()
     try:
         alice, charlie = server.sign_up(fresh_name("alice")), server.sign_up(fresh_name("charlie"))
@@ -254,7 +254,7 @@ def test_a_user_may_have_so_many_and_a_place_that_is_free_again_is_free(tmp_path
         server.close()
 
 
-def test_a_server_that_stops_says_so_and_ends_the_stream_whole(own_server):
+def test_server_shutdown_sends_a_restart_notice_and_completes_the_stream(own_server):
     alice = own_server.sign_up("alice")
     url = f"{own_server.url}/api/v1/stream"
     with requests.get(url, headers=alice.headers, stream=True, timeout=DEADLINE) as answer:
@@ -266,7 +266,7 @@ def test_a_server_that_stops_says_so_and_ends_the_stream_whole(own_server):
     assert b"event: notice" in rest and b'"kind":"restart"' in b"".join(rest)
 
 
-def test_a_client_of_http_1_0_reads_to_the_end(own_server):
+def test_an_http_1_0_client_receives_the_whole_stream_without_chunking(own_server):
     alice = own_server.sign_up("alice")
     with socket.create_connection(("127.0.0.1", own_server.port), timeout=DEADLINE) as sock:
         sock.sendall(
@@ -281,7 +281,7 @@ def test_a_client_of_http_1_0_reads_to_the_end(own_server):
     assert b"\r\n" not in rest
 
 
-def test_streams_are_counted_by_network(tmp_path):
+def test_streams_are_limited_per_network(tmp_path):
     server = Server(tmp_path / "data", RKV_RATE_LIMITS="on", RKV_PROXIES="1", RKV_CONNECTIONS_PER_ADDRESS="2").start()
     try:
         account = server.sign_up(fresh_name())
@@ -319,7 +319,7 @@ def blocks_of(raw):
 SEPARATORS = "a\u2028b\u2029c\u0085d\u000be\u000cf\u001cg\u001dh\u001ei\rj\nk"
 
 
-def test_a_reader_that_knows_more_ends_of_lines_reads_every_event_and_none_is_empty(alice, listen):
+def test_unicode_line_separators_in_keys_and_values_do_not_split_events(alice, listen):
     alice.http("set", key="before", value={SEPARATORS: SEPARATORS})
     with requests.get(
         f"{alice.server.url}/api/v1/stream", headers=alice.headers, stream=True, timeout=DEADLINE
@@ -338,7 +338,7 @@ def test_a_reader_that_knows_more_ends_of_lines_reads_every_event_and_none_is_em
     assert raw.startswith(b"retry: 1000\nevent: sync\n")
 
 
-def test_an_export_as_ndjson_has_one_line_for_each_entry_whatever_a_reader_takes_for_one(alice):
+def test_unicode_line_separators_do_not_split_lines_of_an_ndjson_export(alice):
     alice.http("set", key="é\u2028/1", value={SEPARATORS: SEPARATORS})
     answer = requests.get(
         f"{alice.server.url}/api/v1/export", {"format": "ndjson"}, headers=alice.headers, timeout=DEADLINE
@@ -348,7 +348,7 @@ def test_an_export_as_ndjson_has_one_line_for_each_entry_whatever_a_reader_takes
     assert head["format"] == "realtime_kv" and end["complete"]
 
 
-def test_a_client_that_goes_on_sending_behind_its_request_is_cut(alice, listen):
+def test_a_client_that_keeps_sending_after_its_request_is_disconnected(alice, listen):
     stream = listen()
     assert stream.next().name == "sync"
     with pytest.raises(ConnectionError):

@@ -35,7 +35,7 @@ def test_a_set_in_one_tab_reaches_every_tab_of_that_user_and_no_other(alice, cha
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-def test_a_tab_hears_the_change_before_its_acknowledgement(alice, transport):
+def test_a_tab_receives_its_change_before_the_acknowledgement(alice, transport):
     tab = Wire(alice, transport)
     tab.send(*[f'42{n}["set",{{"key":"k","value":{n}}}]' for n in range(50)])
     position = answered = 0
@@ -54,7 +54,7 @@ def test_a_tab_hears_the_change_before_its_acknowledgement(alice, transport):
     tab.close()
 
 
-def test_writes_over_http_reach_the_tabs_too(alice):
+def test_writes_over_http_reach_the_tabs(alice):
     tab = alice.open_tab()
     assert alice.http("set", key="k", value=1).json()["revision"] == 1
     assert tab.next("change")["writes"][0]["origin"]["via"] == "http"
@@ -95,7 +95,7 @@ def test_charlie_never_sees_alices_keys_by_any_verb_room_or_error(alice, charlie
     assert hers.call("get", key="secret")["entry"]["value"] == "of Alice"
 
 
-def test_after_a_sync_a_tab_is_told_where_the_space_stands_and_who_is_there(alice):
+def test_a_sync_is_followed_by_a_bookmark_and_the_presence_list(alice):
     tab, other = alice.open_tab(), alice.open_tab()
     tab.call("set", key="a", value=1)
     synced = other.call("sync")
@@ -111,7 +111,7 @@ def test_after_a_sync_a_tab_is_told_where_the_space_stands_and_who_is_there(alic
 
 
 @pytest.mark.parametrize("auth", [None, {}, {"token": "rks_wrong"}, {"token": 5}, "text", {"token": None}])
-def test_signed_out_a_socket_is_refused_with_that_word(server, auth):
+def test_a_socket_without_valid_credentials_is_refused_as_unauthenticated(server, auth):
     client = socketio.Client(reconnection=False)
     heard = []
     client.on("connect_error", heard.append)
@@ -151,7 +151,7 @@ def test_a_flood_from_one_tab_is_answered_in_order(alice):
 
 @settings(max_examples=60)
 @given(key=keys, value=json_values)
-def test_what_goes_in_comes_out_by_socket_and_http(alice, key, value):
+def test_any_key_and_value_round_trip_by_socket_and_http(alice, key, value):
     tab = alice._tabs[0] if alice._tabs else alice.open_tab(["websocket"])
     written = tab.call("set", key=key, value=value)
     assert written["ok"], written

@@ -68,7 +68,7 @@ def open_client():
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling"], None])
-def test_a_stock_client_calls_hears_and_leaves(echo, open_client, transports):
+def test_stock_client_calls_receives_events_and_disconnects(echo, open_client, transports):
     client = open_client(echo, transports)
     value = {"ключ": [1, None, "\u2028 \U0001f600"], "deep": {"a": {}}}
     assert client.call("echo", value, timeout=DEADLINE) == value
@@ -104,7 +104,7 @@ def test_an_upgrade_loses_and_reorders_nothing_in_either_direction(echo, open_cl
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling"]])
-def test_nothing_is_heard_from_a_tab_that_is_paused_and_all_of_it_afterwards(start_server, open_client, transports):
+def test_paused_tab_is_not_read_and_all_its_events_arrive_afterwards(start_server, open_client, transports):
     echo = start_server(queue=255)
     client = open_client(echo, transports)
     echo.ask("/pause")
@@ -118,7 +118,7 @@ def test_nothing_is_heard_from_a_tab_that_is_paused_and_all_of_it_afterwards(sta
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling"]])
-def test_ten_thousand_events_are_heard_in_order(echo, open_client, transports):
+def test_ten_thousand_events_arrive_in_order(echo, open_client, transports):
     client = open_client(echo, transports)
     for n in range(10_000):
         client.emit("note", n)
@@ -126,7 +126,7 @@ def test_ten_thousand_events_are_heard_in_order(echo, open_client, transports):
     assert echo.received() == [*(["note", n] for n in range(10_000)), ["echo", "the last"]]
 
 
-def test_an_upgrade_by_hand_carries_over_what_waited(echo):
+def test_upgrade_moves_queued_packets_to_the_websocket(echo):
     polling = Polling(echo).join()
     polling.post('42["push",{"times":2,"bytes":1}]')
     probe = Hostile(echo).upgrade(f"EIO=4&transport=websocket&sid={polling.sid}")
@@ -141,7 +141,7 @@ def test_an_upgrade_by_hand_carries_over_what_waited(echo):
     probe.close()
 
 
-def test_a_broken_upgrade_leaves_the_client_with_polling(echo):
+def test_failed_upgrade_keeps_the_polling_session(echo):
     polling = Polling(echo).join()
     probe = Hostile(echo).upgrade(f"EIO=4&transport=websocket&sid={polling.sid}")
     probe.text("2probe")
@@ -152,7 +152,7 @@ def test_a_broken_upgrade_leaves_the_client_with_polling(echo):
     assert polling.poll().text == "431[7]"
 
 
-def test_who_polls_during_an_upgrade_that_never_ends_is_not_taken_for_stalled(start_server):
+def test_client_polling_during_an_unfinished_upgrade_is_not_stalled(start_server):
     server = start_server(limits={"join_seconds": 1, "stall_seconds": 0.5})
     polling = Polling(server).join()
     probe = Hostile(server).upgrade(f"EIO=4&transport=websocket&sid={polling.sid}")
@@ -164,7 +164,7 @@ def test_who_polls_during_an_upgrade_that_never_ends_is_not_taken_for_stalled(st
     assert answer.text == "431[7]"
 
 
-def test_sent_away_a_client_hears_everything_before_and_does_not_come_back(echo):
+def test_server_disconnect_delivers_queued_events_and_ends_the_session(echo):
     tab, polling = Hostile(echo).join(), Polling(echo).join()
     echo.ask("/disconnect")
     assert tab.hear().startswith('42["news"')
@@ -175,7 +175,7 @@ def test_sent_away_a_client_hears_everything_before_and_does_not_come_back(echo)
     assert polling.poll().status_code == 400
 
 
-def test_who_is_sent_away_while_sending_something_still_hears_why(echo):
+def test_queued_packets_survive_a_post_after_a_server_disconnect(echo):
     polling = Polling(echo).join()
     echo.ask("/disconnect")
     assert polling.post('421["echo",7]').status_code == 400
@@ -187,7 +187,7 @@ def test_who_is_sent_away_while_sending_something_still_hears_why(echo):
 # joining
 
 
-def test_a_bug_in_the_connect_handler_never_lets_anybody_in(start_server):
+def test_errors_in_the_connect_handler_admit_no_client(start_server):
     server = start_server(queue=7)
     for auth in ({}, {"padding": 1}):
         for bug in ("TypeError", "KeyError"):
@@ -202,7 +202,7 @@ def test_a_bug_in_the_connect_handler_never_lets_anybody_in(start_server):
     server.errors.clear()
 
 
-def test_a_refusal_says_why(echo):
+def test_refused_connect_returns_the_reason(echo):
     tab = Hostile(echo).upgrade()
     tab.hear()
     tab.text('40{"refuse":true}')
@@ -210,7 +210,7 @@ def test_a_refusal_says_why(echo):
     assert echo.ask()["tabs"] == 0
 
 
-def test_there_is_no_other_namespace(echo):
+def test_other_namespaces_are_refused(echo):
     tab = Hostile(echo).upgrade()
     tab.hear()
     tab.text("40/chat,")
@@ -234,7 +234,7 @@ def test_events_wait_until_the_connect_handler_has_decided(echo):
     assert [tab.hear(), tab.hear()] == ["431[1]", "432[2]"]
 
 
-def test_who_leaves_while_connecting_is_told_to_have_left(echo):
+def test_client_that_leaves_while_connecting_is_reported_as_disconnected(echo):
     tab = Hostile(echo).upgrade()
     tab.hear()
     tab.text('40{"slow":true}')
@@ -245,7 +245,7 @@ def test_who_leaves_while_connecting_is_told_to_have_left(echo):
     assert echo.ask()["log"] == ["connect", "accepted", "disconnect: transport close"]
 
 
-def test_who_is_closed_while_connecting_leaves_after_it_has_come(start_server):
+def test_server_close_while_connecting_reports_connect_before_disconnect(start_server):
     echo = start_server(queue=5)
     tab = Hostile(echo).upgrade()
     tab.hear()
@@ -271,7 +271,7 @@ def test_clients_cannot_call_the_handlers_by_name(echo):
     tab.close()
 
 
-def test_who_never_joins_is_sent_away(start_server):
+def test_unjoined_connections_are_closed_after_the_join_timeout(start_server):
     server = start_server(limits={"join_seconds": 0.3})
     silent, polling, refused = Hostile(server).upgrade(), Polling(server), Hostile(server).upgrade()
     refused.text('40{"refuse":true}')
@@ -283,7 +283,7 @@ def test_who_never_joins_is_sent_away(start_server):
     assert joined.hear() == "431[1]"
 
 
-def test_a_tab_that_leaves_the_namespace_has_to_join_again(start_server):
+def test_tab_that_leaves_the_namespace_is_closed_after_the_join_timeout(start_server):
     server = start_server(limits={"join_seconds": 0.3})
     tab = Hostile(server).join()
     tab.text("41")
@@ -292,7 +292,7 @@ def test_a_tab_that_leaves_the_namespace_has_to_join_again(start_server):
     eventually(server.is_empty)
 
 
-def test_an_address_has_a_bounded_number_of_connections(start_server):
+def test_connections_per_address_are_limited(start_server):
     server = start_server(limits={"connections_per_address": 2})
     first, _polling = Hostile(server).join(), Polling(server)
     refused = requests.get(f"{server.url}/socket.io/?EIO=4&transport=polling", timeout=DEADLINE)
@@ -354,7 +354,7 @@ def test_connections_are_counted_by_network(start_server):
         (frame(0x88, b"\x03"), 1002),
     ],
 )
-def test_what_no_client_sends_costs_the_connection(echo, sent, code):
+def test_invalid_frames_close_the_connection_with_the_matching_code(echo, sent, code):
     tab = Hostile(echo).join()
     tab.say(sent)
     assert tab.close_code() == code
@@ -370,7 +370,7 @@ def test_a_fragmented_message_is_limited_as_a_whole(echo):
     assert tab.close_code() == 1009
 
 
-def test_a_message_of_a_mebibyte_is_taken_and_one_byte_more_is_not(echo):
+def test_message_of_one_mebibyte_is_accepted_and_a_larger_one_is_refused(echo):
     room = MIB - len('421["echo",""]')
     tab = Hostile(echo).join()
     tab.text('421["echo","' + "x" * room + '"]')
@@ -379,7 +379,7 @@ def test_a_message_of_a_mebibyte_is_taken_and_one_byte_more_is_not(echo):
     assert tab.close_code() == 1009
 
 
-def test_fragments_and_control_frames_between_them_make_one_message(echo):
+def test_control_frames_between_fragments_do_not_break_the_message(echo):
     tab = Hostile(echo).join()
     tab.say(frame(0x01, b'421["ec') + frame(0x89, b"ping") + frame(0x00, b"") + frame(0x80, b'ho",1]'))
     assert bytes(tab.next_frame().data) == b"ping"
@@ -387,7 +387,7 @@ def test_fragments_and_control_frames_between_them_make_one_message(echo):
     tab.close()
 
 
-def test_a_frame_may_come_byte_by_byte(echo):
+def test_frame_received_byte_by_byte_is_accepted(echo):
     tab = Hostile(echo).join()
     for byte in frame(0x81, b'421["echo","' + b"x" * 200 + b'"]'):
         tab.say(bytes([byte]))
@@ -395,7 +395,7 @@ def test_a_frame_may_come_byte_by_byte(echo):
     tab.close()
 
 
-def test_what_comes_right_behind_the_handshake_is_not_lost(echo):
+def test_frames_sent_right_after_the_handshake_are_not_lost(echo):
     tab = Hostile(echo).upgrade(behind=frame(0x81, b"40") + frame(0x81, b'421["echo",1]'))
     assert tab.hear().startswith("0{")
     assert tab.hear().startswith("40{")
@@ -403,7 +403,7 @@ def test_what_comes_right_behind_the_handshake_is_not_lost(echo):
     tab.close()
 
 
-def test_compression_is_never_agreed_on(echo):
+def test_compression_is_never_negotiated(echo):
     url = f"ws://127.0.0.1:{echo.port}/socket.io/?EIO=4&transport=websocket"
     with connect_websocket(url, compression="deflate") as client:
         assert client.protocol.extensions == []
@@ -432,7 +432,7 @@ UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", VERSION, KEY)
         (*UPGRADE, "Origin: http://theirs.example"),
     ],
 )
-def test_a_malformed_handshake_is_a_bad_request_and_leaves_nothing(echo, headers):
+def test_malformed_handshake_is_a_bad_request_and_leaves_no_connection(echo, headers):
     before = echo.ask()["count"]
     raw = Hostile(echo)
     raw.request("GET /socket.io/?EIO=4&transport=websocket", "Connection: close", *headers)
@@ -455,12 +455,12 @@ def test_a_malformed_handshake_is_a_bad_request_and_leaves_nothing(echo, headers
         "EIO=4&transport=polling&sid=%ff%00",
     ],
 )
-def test_a_request_that_makes_no_sense_is_a_bad_one(echo, query):
+def test_invalid_queries_are_bad_requests(echo, query):
     assert requests.get(f"{echo.url}/socket.io/?{query}", timeout=DEADLINE).status_code == 400
     assert requests.post(f"{echo.url}/socket.io/?{query}", data=b"40", timeout=DEADLINE).status_code == 400
 
 
-def test_other_origins_are_refused_and_ours_is_named(echo):
+def test_other_origins_are_refused_and_allowed_ones_get_a_cors_header(echo):
     url = f"{echo.url}/socket.io/?EIO=4&transport=polling&sid=nobody"
     theirs = requests.get(url, headers={"Origin": "http://theirs.example"}, timeout=DEADLINE)
     ours = requests.get(url, headers={"Origin": "http://ours.example"}, timeout=DEADLINE)
@@ -472,7 +472,7 @@ def test_other_origins_are_refused_and_ours_is_named(echo):
 # polling
 
 
-def test_a_post_of_many_packets_is_heard_whole(echo):
+def test_post_of_many_packets_is_processed_completely(echo):
     polling = Polling(echo).join()
     assert polling.post(*[f'42{n}["echo",{n}]' for n in range(3000)]).status_code == 200
     answers = []
@@ -493,14 +493,14 @@ def test_a_post_of_many_packets_is_heard_whole(echo):
         b"",
     ],
 )
-def test_a_post_that_is_not_heard_whole_is_never_answered_200(echo, body):
+def test_partly_invalid_post_is_refused_and_ends_the_session(echo, body):
     polling = Polling(echo).join()
     assert polling.post_raw(body).status_code == 400
     polling.poll()
     assert polling.poll().status_code == 400
 
 
-def test_an_event_before_connect_is_not_answered_200(echo):
+def test_event_posted_before_connect_is_a_bad_request(echo):
     assert Polling(echo).post('421["echo",1]').status_code == 400
 
 
@@ -522,7 +522,7 @@ def test_one_poll_fetches_at_most_sixteen_packets_and_the_next_the_rest(echo):
     assert [message for messages in fetched for message in messages] == [f"43{n}[{n}]" for n in range(40)]
 
 
-def test_what_waits_behind_the_end_is_fetched_by_further_polls(echo):
+def test_packets_queued_before_a_disconnect_are_fetched_by_further_polls(echo):
     polling = Polling(echo).join()
     echo.ask("/push", times=20, bytes=1)
     echo.ask("/disconnect")
@@ -531,7 +531,7 @@ def test_what_waits_behind_the_end_is_fetched_by_further_polls(echo):
     assert polling.poll().status_code == 400
 
 
-def test_what_a_stock_client_over_polling_does_at_once_is_all_answered(echo, open_client):
+def test_burst_of_calls_by_a_stock_polling_client_is_answered_completely(echo, open_client):
     client, answers = open_client(echo, ["polling"]), []
     for n in range(60):
         client.emit("echo", n, callback=answers.append)
@@ -539,20 +539,20 @@ def test_what_a_stock_client_over_polling_does_at_once_is_all_answered(echo, ope
     assert sorted(answers) == list(range(60)) and client.connected
 
 
-def test_what_comes_at_once_for_a_stock_watcher_over_polling_does_not_end_it(echo, open_client):
+def test_burst_of_events_does_not_disconnect_a_stock_polling_client(echo, open_client):
     client = open_client(echo, ["polling"])
     echo.ask("/push", times=60, bytes=10)
     eventually(lambda: len(client.heard) == 60)
     assert sorted(news["n"] for news in client.heard) == list(range(60)) and client.connected
 
 
-def test_a_body_in_chunks_is_heard_whole(echo):
+def test_chunked_body_is_processed_completely(echo):
     polling = Polling(echo).join()
     assert polling.post_raw(iter([b'421["ec', b'ho",1]'])).status_code == 200
     assert polling.poll().text == "431[1]"
 
 
-def test_two_polls_at_a_time_end_the_session(echo):
+def test_concurrent_polls_end_the_session(echo):
     polling = Polling(echo).join()
     answers = queue.SimpleQueue()
     for _ in range(2):
@@ -566,7 +566,7 @@ def test_two_polls_at_a_time_end_the_session(echo):
 # bounds
 
 
-def test_a_tab_with_enough_unanswered_is_not_read_from_until_it_has_its_answers(start_server):
+def test_tab_with_too_many_pending_calls_is_not_read_until_they_are_answered(start_server):
     server = start_server(queue=256)
     tab = Hostile(server).join()
     for n in range(600):
@@ -584,7 +584,7 @@ def test_a_tab_with_enough_unanswered_is_not_read_from_until_it_has_its_answers(
     assert [n for _, n in server.ask()["received"][0]] == list(range(600))
 
 
-def test_a_post_waits_too_and_is_answered_when_all_is_heard(start_server):
+def test_post_waits_for_pending_calls_and_is_answered_after_its_last_packet(start_server):
     server = start_server(queue=10)
     polling = Polling(server).join()
     answers = []
@@ -604,7 +604,7 @@ def test_a_post_waits_too_and_is_answered_when_all_is_heard(start_server):
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-def test_a_tab_behind_its_bound_is_cut_at_once_and_others_do_not_feel_it(start_server, transport):
+def test_tab_over_its_send_buffer_is_disconnected_without_affecting_others(start_server, transport):
     server = start_server(limits={"waiting_bytes": 200_000, "stall_seconds": 60})
     stalled = Hostile(server).join() if transport == "websocket" else Polling(server).join()
     eventually(lambda: server.ask()["tabs"] == 1)
@@ -617,7 +617,7 @@ def test_a_tab_behind_its_bound_is_cut_at_once_and_others_do_not_feel_it(start_s
     assert stalled is not None
 
 
-def test_what_a_poll_has_fetched_is_no_longer_behind(start_server):
+def test_fetched_packets_do_not_count_towards_the_send_buffer(start_server):
     server = start_server(limits={"waiting_bytes": 200_000, "stall_seconds": 60})
     polling = Polling(server).join()
     server.ask("/push", times=20, bytes=8_000)
@@ -628,9 +628,7 @@ def test_what_a_poll_has_fetched_is_no_longer_behind(start_server):
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-def test_what_is_larger_than_the_bound_may_wait_behind_one_that_is_on_its_way_but_nothing_behind_it(
-    start_server, transport
-):
+def test_one_oversized_packet_may_queue_behind_one_in_flight_but_no_more(start_server, transport):
     server = start_server(limits={"waiting_bytes": 200_000, "stall_seconds": 60})
     tab = Hostile(server).join() if transport == "websocket" else Polling(server).join()
     eventually(lambda: server.ask()["tabs"] == 1)
@@ -646,7 +644,7 @@ def test_what_is_larger_than_the_bound_may_wait_behind_one_that_is_on_its_way_bu
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-def test_a_tab_that_takes_nothing_is_cut_and_others_go_on(start_server, transport):
+def test_stalled_tab_is_disconnected_and_others_are_unaffected(start_server, transport):
     server = start_server(limits={"stall_seconds": 1, "waiting_bytes": 64 * MIB})
     stalled = Hostile(server).join() if transport == "websocket" else Polling(server).join()
     server.ask("/push", times=200, bytes=100_000)
@@ -660,7 +658,7 @@ def test_a_tab_that_takes_nothing_is_cut_and_others_go_on(start_server, transpor
     assert stalled is not None
 
 
-def test_a_slow_tab_that_takes_something_is_kept(start_server):
+def test_slow_tab_that_keeps_reading_stays_connected(start_server):
     server = start_server(limits={"stall_seconds": 1, "waiting_bytes": 64 * MIB})
     tab = Hostile(server).join()
     server.ask("/push", times=200, bytes=100_000)
@@ -673,7 +671,7 @@ def test_a_slow_tab_that_takes_something_is_kept(start_server):
     assert tab.hear() == "431[1]"
 
 
-def test_who_does_not_answer_pings_is_cut_and_who_does_stays(start_server):
+def test_tabs_that_miss_pings_are_disconnected_and_responsive_ones_stay(start_server):
     server = start_server(limits={"ping_interval": 0.4, "ping_timeout": 2})
     dead, polling = Hostile(server).join(), Polling(server).join()
     alive = Hostile(server).join()
@@ -689,7 +687,7 @@ def test_who_does_not_answer_pings_is_cut_and_who_does_stays(start_server):
     assert server.ask()["log"].count("disconnect: ping timeout") == 2
 
 
-def test_bad_beginnings_leave_no_zombies(echo):
+def test_invalid_first_packets_leave_no_open_connection(echo):
     for beginning in (b"\x00" * 9, frame(0x82, b"x"), frame(0x81, b"42[]"), frame(0x88, b""), b"\x81", b"\x88\x82mas"):
         for _ in range(10):
             tab = Hostile(echo).upgrade()
@@ -702,7 +700,7 @@ def test_bad_beginnings_leave_no_zombies(echo):
     eventually(echo.is_empty)
 
 
-def test_random_bytes_get_no_500_and_no_traceback_and_leave_nothing(start_server):
+def test_random_bytes_cause_no_500_no_traceback_and_no_leaked_connection(start_server):
     server = start_server(limits={"join_seconds": 1, "stall_seconds": 1})
     rng = random.Random(20261122)
     words = [

@@ -41,7 +41,7 @@ def call(tab, verb, **payload):
     return tab.emit(verb, payload, callback=True)
 
 
-def test_too_many_verbs_are_refused_at_every_door_with_a_time_to_wait(open_app):
+def test_verb_limit_covers_sockets_and_http_and_returns_retry_after(open_app):
     app = open_app()
     browser = sign_up(app, "alice")
     tab = socketio.test_client(app, flask_test_client=browser)
@@ -65,7 +65,7 @@ def test_a_batch_counts_as_many_verbs_as_it_has_ops(open_app):
     assert call(tab, "get", key="0")["error"]["code"] == "rate_limited"
 
 
-def test_nonsense_counts_too(open_app):
+def test_invalid_verbs_over_a_socket_count_towards_the_limit(open_app):
     app = open_app()
     tab = socketio.test_client(app, flask_test_client=sign_up(app, "alice"))
     codes = [call(tab, verb, key=5)["error"]["code"] for verb in ["get", "nothing"] * (ALLOWED // 2)]
@@ -73,7 +73,7 @@ def test_nonsense_counts_too(open_app):
     assert call(tab, "nothing")["error"]["code"] == "rate_limited"
 
 
-def test_the_bytes_of_a_request_count_whether_it_is_understood_or_not(open_app):
+def test_bytes_of_valid_and_invalid_requests_count_towards_the_limit(open_app):
     """The server reads one value far over the limit in the same time as many small ones."""
     app = open_app()
     tab = socketio.test_client(app, flask_test_client=sign_up(app, "alice"))
@@ -82,7 +82,7 @@ def test_the_bytes_of_a_request_count_whether_it_is_understood_or_not(open_app):
     assert call(tab, "nothing", value=large)["error"]["code"] == "rate_limited"
 
 
-def test_nonsense_over_http_counts_too(open_app):
+def test_invalid_requests_over_http_count_towards_the_limit(open_app):
     app = open_app()
     browser = sign_up(app, "alice")
     answers = [browser.post("/api/v1/set", json={"key": 5}).json["code"] for _ in range(ALLOWED // 2)]
@@ -91,7 +91,7 @@ def test_nonsense_over_http_counts_too(open_app):
     assert browser.post("/api/v1/set", json={"key": 5}).json["code"] == "rate_limited"
 
 
-def test_a_tab_too_many_is_refused_until_another_has_gone(open_app):
+def test_excess_tab_is_refused_until_another_one_closes(open_app):
     app = open_app()
     browser = sign_up(app, "alice")
     tabs = [socketio.test_client(app, flask_test_client=browser) for _ in range(3)]
@@ -102,7 +102,7 @@ def test_a_tab_too_many_is_refused_until_another_has_gone(open_app):
     assert socketio.test_client(app, flask_test_client=browser).is_connected()
 
 
-def test_with_the_limits_off_there_is_none(open_app):
+def test_disabled_limits_restrict_neither_tabs_nor_verbs(open_app):
     app = open_app(rate_limits=False)
     browser = sign_up(app, "alice")
     tabs = [socketio.test_client(app, flask_test_client=browser) for _ in range(6)]
@@ -110,7 +110,7 @@ def test_with_the_limits_off_there_is_none(open_app):
     assert all(call(tabs[0], "set", key="k", value=n)["ok"] for n in range(2 * ALLOWED))
 
 
-def test_a_tab_too_many_is_told_why_and_when_to_come_back(tmp_path):
+def test_refusal_of_an_excess_tab_has_a_reason_and_a_retry_after(tmp_path):
     server = Server(tmp_path, RKV_RATE_LIMITS="on", RKV_CONNECTIONS_PER_USER="1").start()
     try:
         alice = server.sign_up("alice")

@@ -7,5 +7,5 @@ from tests.timing.names import area
     ("longer", "shorter", "expected"),
     [([2.0, 3.0], [0.0, 1.0], 1), ([0.0, 1.0], [2.0, 3.0], 0), ([1.0, 1.0], [1.0], 0.5), ([1.0, 3.0], [2.0], 0.5)],
 )
-def test_the_area_says_how_often_the_one_takes_longer_than_the_other(longer, shorter, expected):
+def test_the_area_is_the_probability_that_one_sample_exceeds_the_other(longer, shorter, expected):
     assert area(longer, shorter) == expected

@@ -20,13 +20,13 @@ TRICKY = '"writes":[],"entries":[]'
         lambda page: Synced(epoch=TRICKY, from_=1, revision=7, reset=False, writes=page, next=None),
     ],
 )
-def test_a_page_in_pieces_is_the_same_json(make, size):
+def test_encoding_a_page_in_pieces_gives_the_same_json(make, size):
     answer = make(Raw(b'["%b"]' % (b"x" * size)))
     pieces = verbs.encode_in_pieces(answer)
     assert b"".join(pieces) == verbs.encode(answer)
     assert (len(pieces) == 1) == (size < LARGE_BYTES)
 
 
-def test_every_page_of_json_is_known():
+def test_every_answer_with_a_page_is_listed_for_encoding_in_pieces():
     fields = {kind: {"writes", "entries"} & set(kind.__struct_fields__) for kind in Answer.__subclasses__()}
     assert {kind: names.pop() for kind, names in fields.items() if names} == verbs.PAGES

@@ -22,7 +22,7 @@ def test_a_whole_number_is_accepted_in_every_spelling(verb, body, field, number)
     assert getattr(verbs.decode(verb, body), field) == number
 
 
-def test_the_ops_of_a_batch_are_read_the_same_way_and_values_stay_as_they_were_spelt():
+def test_batch_ops_accept_the_same_spellings_and_values_keep_theirs():
     batch = verbs.decode(
         "batch",
         b'{"ops":[{"op":"set","key":"a","value":2.0,"if_revision":0.0},{"op":"delete","key":"b","if_revision":1e1}]}',
@@ -47,12 +47,12 @@ def test_the_ops_of_a_batch_are_read_the_same_way_and_values_stay_as_they_were_s
         ("undo", b'{"revision":9007199254740992.0}'),
     ],
 )
-def test_what_is_no_whole_number_or_wrong_in_another_way_is_a_bad_request(verb, body):
+def test_fractions_and_other_invalid_fields_are_bad_requests(verb, body):
     with pytest.raises(BadRequest):
         verbs.decode(verb, body)
 
 
-def test_a_query_string_spells_whole_numbers_in_the_same_ways():
+def test_a_query_string_accepts_the_same_spellings_of_whole_numbers():
     assert verbs.decode_query("list", [("limit", "164.0")]).limit == 164
     assert verbs.decode_query("sync", [("epoch", "a"), ("since", "7")]).since == 7
     assert verbs.decode_query("list", [("limit", "9")]).after is UNSET

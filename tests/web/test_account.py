@@ -7,7 +7,7 @@ from realtime_kv.accounts.audit import CLI
 PASSWORD = "correct horse battery"
 
 
-def test_signing_up_answers_who_one_is_and_sets_the_cookie(stranger):
+def test_signing_up_returns_the_user_and_sets_the_cookie(stranger):
     answer = stranger.call("sign_up", username="Alice", password=PASSWORD)
     assert answer.status_code == 201
     assert answer.json.keys() == {"ok", "user", "recovery_codes"}
@@ -19,7 +19,7 @@ def test_signing_up_answers_who_one_is_and_sets_the_cookie(stranger):
     assert stranger.get("/api/v1/me").json["user"] == user
 
 
-def test_signing_in_answers_the_same(site, alice):
+def test_signing_in_returns_the_user_and_sets_the_cookie(site, alice):
     visitor = site.visitor()
     answer = visitor.call("sign_in", username="alice", password=PASSWORD)
     assert answer.status_code == 200
@@ -28,7 +28,7 @@ def test_signing_in_answers_the_same(site, alice):
 
 
 @pytest.mark.parametrize("call", ["sign_up", "sign_in"])
-def test_with_token_true_the_answer_carries_the_token_and_no_cookie_is_set(site, alice, call):
+def test_token_true_returns_a_token_and_sets_no_cookie(site, alice, call):
     visitor = site.visitor()
     username = "Bob" if call == "sign_up" else "Alice"
     answer = visitor.call(call, username=username, password=PASSWORD, token=True)
@@ -39,7 +39,7 @@ def test_with_token_true_the_answer_carries_the_token_and_no_cookie_is_set(site,
     assert site.visitor(answer.json["token"]).get("/api/v1/me").json["user"]["username"] == username
 
 
-def test_me_tells_the_session_the_use_the_limits_and_the_server(open_site):
+def test_me_returns_the_session_the_usage_the_limits_and_the_server(open_site):
     site = open_site(quota_keys=10, quota_bytes=1000, value_bytes=100)
     alice = site.browser("Alice")
     alice.call("set", key="colour", value="red")
@@ -58,7 +58,7 @@ def test_me_tells_the_session_the_use_the_limits_and_the_server(open_site):
     assert answer["server"]["version"]
 
 
-def test_me_tells_a_user_with_a_quota_of_their_own_that_one(open_site):
+def test_me_returns_the_quota_set_for_the_user(open_site):
     site = open_site(quota_keys=10, quota_bytes=1000)
     alice = site.browser("Alice")
     house = site.app.extensions["realtime_kv"]
@@ -67,7 +67,7 @@ def test_me_tells_a_user_with_a_quota_of_their_own_that_one(open_site):
     assert (limits["keys"], limits["bytes"]) == (3, 1000)
 
 
-def test_the_session_is_called_after_the_program_that_signed_in(site, alice):
+def test_the_session_label_names_the_program_that_signed_in(site, alice):
     answer = site.visitor().post(
         "/api/v1/sign_in",
         json={"username": "alice", "password": PASSWORD, "token": True},
@@ -131,19 +131,19 @@ def test_signing_up_against_the_rules_is_refused_with_a_reason(site, alice, user
         ('{"username":"alice","password":"correct horse"}'.encode("utf-16"), None),
     ],
 )
-def test_a_body_that_is_not_what_the_protocol_says_is_a_bad_request(stranger, call, body, field):
+def test_a_body_that_violates_the_protocol_is_a_bad_request(stranger, call, body, field):
     answer = stranger.post(f"/api/v1/{call}", data=body, content_type="application/json")
     assert (answer.status_code, answer.json["code"]) == (400, "bad_request")
     assert field is None or answer.json["field"] == field
 
 
-def test_of_a_repeated_name_the_last_counts(stranger):
+def test_the_last_duplicate_field_wins(stranger):
     body = b'{"username":"first","username":"second","password":"correct horse battery"}'
     answer = stranger.post("/api/v1/sign_up", data=body, content_type="application/json")
     assert answer.json["user"]["username"] == "second"
 
 
-def test_signing_out_ends_the_session_for_cookie_and_bearer_at_once(site, alice):
+def test_signing_out_ends_the_session_for_every_copy_of_its_cookie(site, alice):
     copied = site.visitor()
     copied.client.set_cookie("rkv_session", alice.cookie)
     assert copied.get("/api/v1/me").status_code == 200
@@ -155,7 +155,7 @@ def test_signing_out_ends_the_session_for_cookie_and_bearer_at_once(site, alice)
             assert (answer.status_code, answer.json["code"]) == (401, "unauthenticated")
 
 
-def test_a_dead_cookie_sent_again_is_still_dead(site, alice):
+def test_the_cookie_of_an_ended_session_is_refused(site, alice):
     token = alice.cookie
     alice.post("/api/v1/sign_out")
     again = site.visitor()
@@ -173,31 +173,31 @@ def test_a_bearer_token_signs_out_itself_and_nobody_else(site, alice):
 
 
 @pytest.mark.parametrize("body", [{}, {"json": {}}, {"data": b"", "content_type": "application/json"}])
-def test_signing_out_works_signed_in_or_not_and_with_nothing_to_say(stranger, body):
+def test_signing_out_works_without_a_session_and_with_an_empty_body(stranger, body):
     assert stranger.post("/api/v1/sign_out", **body).status_code == 204
 
 
-def test_signing_out_with_a_body_that_says_something_else_is_a_bad_request(alice):
+def test_signing_out_with_an_unexpected_body_is_a_bad_request(alice):
     assert alice.post("/api/v1/sign_out", json={"everywhere": True}).status_code == 400
     assert alice.post("/api/v1/sign_out", data="x=1", content_type="text/plain").status_code == 400
     assert alice.get("/api/v1/me").status_code == 200
 
 
-def test_a_token_that_is_no_good_is_refused_even_beside_a_good_cookie(alice):
+def test_an_invalid_token_is_refused_even_with_a_valid_cookie(alice):
     for token in ["", "x", "rks_" + "x" * 43, "\xff" * 47]:
         answer = alice.get("/api/v1/me", headers={"Authorization": f"Bearer {token}"})
         assert (answer.status_code, answer.json["code"]) == (401, "unauthenticated")
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_a_token_in_the_url_is_not_looked_at(site, alice):
+def test_a_token_in_the_url_is_ignored(site, alice):
     token = site.program("Alice").token
     for query in [f"token={token}", f"access_token={token}", f"rkv_session={token}"]:
         assert site.visitor().get(f"/api/v1/me?{query}").status_code == 401
         assert site.visitor().get(f"/api/v1/list?{query}").status_code == 401
 
 
-def test_guessing_is_slowed_down_and_says_when_to_try_again(site, alice):
+def test_password_guessing_is_throttled_with_a_retry_after(site, alice):
     answers = [site.visitor().call("sign_in", username="alice", password=f"guess number {n}") for n in range(12)]
     refused = answers[-1]
     assert (refused.status_code, refused.json["code"]) == (429, "rate_limited")
@@ -205,7 +205,7 @@ def test_guessing_is_slowed_down_and_says_when_to_try_again(site, alice):
     assert refused.json["retry_after"] >= 1
 
 
-def test_with_rate_limits_off_nobody_is_slowed_down(open_site):
+def test_password_guessing_is_not_throttled_with_rate_limits_off(open_site):
     site = open_site(rate_limits=False)
     answers = [site.visitor().call("sign_in", username="alice", password="a wrong guess") for _ in range(15)]
     assert {answer.status_code for answer in answers} == {401}

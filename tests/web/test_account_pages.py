@@ -55,7 +55,7 @@ def is_told_at(page, field):
     return told is not None and any(f'id="{name}"' in page.text for name in told[1].split() if "problem" in name)
 
 
-def test_ten_codes_come_with_a_sign_up_and_never_again(site, stranger):
+def test_ten_recovery_codes_are_shown_at_sign_up_and_never_again(site, stranger):
     page = stranger.post("/signup", data={"username": "Alice", "password": PASSWORD, "next": "/keys?key=a"})
     codes = texts(page, "codes")
     assert len(set(codes)) == 10 and 'href="/keys?key=a">I\'ve saved them' in page.text
@@ -67,13 +67,13 @@ def test_ten_codes_come_with_a_sign_up_and_never_again(site, stranger):
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_browser_forgets_the_session_when_it_closes_unless_told_to_keep_it(site, alice, kept):
+def test_session_cookie_persists_only_with_keep_me_signed_in(site, alice, kept):
     assert 'name="kept" value="yes" checked' in site.visitor().get("/signin").text
     answer = sign_in(site.visitor(), **({"kept": "yes"} if kept else {}))
     assert ("Expires=" in cookies(answer)["rkv_session"]) is kept
 
 
-def test_the_second_step_asks_for_a_code_and_leads_to_where_one_wanted_to_go(site, alice):
+def test_second_step_asks_for_a_code_and_redirects_to_the_requested_page(site, alice):
     app, visitor = enrol(alice), site.visitor()
     answer = sign_in(visitor, next="/keys?key=a", kept="yes")
     assert urlsplit(answer.location).path == "/signin/code"
@@ -90,7 +90,7 @@ def test_the_second_step_asks_for_a_code_and_leads_to_where_one_wanted_to_go(sit
     assert visitor.get("/keys").status_code == 200
 
 
-def test_a_recovery_code_stands_in_for_the_authenticator(site, alice):
+def test_recovery_code_is_accepted_instead_of_an_authenticator_code(site, alice):
     codes, _ = codes_of(alice), enrol(alice)
     visitor = site.visitor()
     sign_in(visitor)
@@ -99,7 +99,7 @@ def test_a_recovery_code_stands_in_for_the_authenticator(site, alice):
     assert "9 left" in visitor.get("/account/profile").text
 
 
-def test_too_many_wrong_codes_end_the_sign_in_that_owed_one(site, alice):
+def test_too_many_wrong_codes_end_the_pending_sign_in(site, alice):
     app, visitor = enrol(alice), site.visitor()
     sign_in(visitor)
     answers = [visitor.post("/signin/code", data={"code": "000000"}).status_code for _ in range(6)]
@@ -108,14 +108,14 @@ def test_too_many_wrong_codes_end_the_sign_in_that_owed_one(site, alice):
     assert visitor.get("/keys").status_code == 303
 
 
-def test_without_a_first_step_there_is_no_second(stranger):
+def test_second_step_requires_the_first_one(stranger):
     assert stranger.get("/signin/code").location == "/signin"
     answer = stranger.post("/signin/code", data={"code": "123456"})
     assert answer.status_code == 410 and "Sign in again" in answer.text
 
 
 @pytest.mark.parametrize("tab", [*TABS, "events"])
-def test_the_pages_of_an_account_are_for_who_is_signed_in(alice, stranger, tab):
+def test_account_pages_require_sign_in(alice, stranger, tab):
     assert stranger.get(f"/account/{tab}").location == f"/signin?next=/account/{tab}"
     page = alice.get(f"/account/{tab}")
     assert page.status_code == 200 and page.text.count("<h1") == 1
@@ -124,7 +124,7 @@ def test_the_pages_of_an_account_are_for_who_is_signed_in(alice, stranger, tab):
 
 
 @pytest.mark.parametrize("path", [SECURITY, SESSIONS, TOKENS, DATA])
-def test_a_form_that_is_sent_after_the_session_has_ended_leads_back_to_its_page(alice, path):
+def test_form_sent_after_the_session_ended_leads_to_sign_in_and_back(alice, path):
     token = alice.form_token()
     alice.post("/signout")
     answer = alice.post(path, data={"csrf_token": token, "do": "password"})
@@ -133,11 +133,11 @@ def test_a_form_that_is_sent_after_the_session_has_ended_leads_back_to_its_page(
 
 @pytest.mark.parametrize("path", [SECURITY, SESSIONS, TOKENS, DATA])
 @pytest.mark.parametrize("do", ["", "nothing", "__class__"])
-def test_a_form_that_asks_for_nothing_known_is_a_bad_request(alice, path, do):
+def test_form_with_an_unknown_action_is_a_bad_request(alice, path, do):
     assert alice.post(path, data={"do": do}).status_code == 400
 
 
-def test_a_changed_password_signs_out_everybody_else_and_is_the_one_that_counts(site, alice):
+def test_password_change_ends_other_sessions_and_replaces_the_old_password(site, alice):
     other = site.program("alice")
     form = {"do": "password", "password": PASSWORD, "new_password": "a much better phrase"}
     old = alice.cookie
@@ -159,7 +159,7 @@ def test_a_changed_password_signs_out_everybody_else_and_is_the_one_that_counts(
         ({"do": "confirm", "code": "000000"}, 401, "code", "not valid now"),
     ],
 )
-def test_what_is_refused_is_said_beside_its_field(alice, form, status, field, words):
+def test_security_form_errors_are_shown_beside_their_field(alice, form, status, field, words):
     page = alice.post(SECURITY, data=form)
     assert page.status_code == status and words in page.text and is_told_at(page, field)
     assert "not this one" not in page.text and PASSWORD not in page.text
@@ -185,7 +185,7 @@ def test_new_recovery_codes_replace_the_old_ones(site, alice):
     assert site.visitor().post("/recover/code", data=form | {"code": new[0]}).status_code == 303
 
 
-def test_a_session_is_signed_out_from_the_list_and_so_are_all_others(site, alice):
+def test_one_session_or_all_others_can_be_ended_from_the_list(site, alice):
     phone, tablet = site.program("alice"), site.program("alice")
     page = alice.get(SESSIONS)
     ids = re.findall(r'name="id" value="([^"]+)"', page.text)
@@ -198,14 +198,14 @@ def test_a_session_is_signed_out_from_the_list_and_so_are_all_others(site, alice
     assert [visitor.get("/api/v1/me").status_code for visitor in (phone, tablet, alice)] == [401, 401, 200]
 
 
-def test_nobody_signs_out_somebody_elses_session(site, alice, charlie):
+def test_sessions_of_another_user_cannot_be_ended(site, alice, charlie):
     site.program("alice")
     (other, *_) = re.findall(r'name="id" value="([^"]+)"', alice.get(SESSIONS).text)
     assert charlie.post(SESSIONS, data={"do": "end", "id": other}).status_code == 404
     assert len(re.findall(r'name="id" value="([^"]+)"', alice.get(SESSIONS).text)) == 1
 
 
-def test_a_token_is_shown_once_and_does_what_it_says(site, alice):
+def test_new_token_is_shown_once_has_its_scope_and_can_be_revoked(site, alice):
     form = {"do": "create", "name": "weather <b>station</b>", "scope": "read", "prefix": "app/ü&", "days": "30"}
     page = alice.post(TOKENS, data=form)
     (token,) = texts(page, "token")
@@ -225,14 +225,14 @@ def test_a_token_is_shown_once_and_does_what_it_says(site, alice):
     ("wrong", "field"),
     [({"name": " "}, "name"), ({"name": "a\tb"}, "name"), ({"prefix": "a\nb"}, "prefix"), ({"days": "1e9"}, "days")],
 )
-def test_a_token_that_cannot_be_is_refused_beside_its_field_and_the_rest_stays_typed(alice, wrong, field):
+def test_invalid_token_form_shows_its_error_beside_the_field_and_keeps_input(alice, wrong, field):
     form = {"do": "create", "name": "a name", "scope": "write", "prefix": "app/", "days": "7"} | wrong
     page = alice.post(TOKENS, data=form)
     assert page.status_code in {400, 422} and re.search(rf'id="{field}"[^>]*aria-invalid="true"', page.text)
     assert 'value="write" checked' in page.text
 
 
-def test_a_user_sees_what_happened_page_by_page(alice):
+def test_account_events_are_listed_page_by_page(alice):
     for _ in range(30):
         token = re.findall(r'name="id" value="([^"]+)"', make_token(alice).text + alice.get(TOKENS).text)[-1]
         alice.post(TOKENS, data={"do": "revoke", "id": token})
@@ -245,7 +245,7 @@ def test_a_user_sees_what_happened_page_by_page(alice):
         assert alice.get("/account/events", query_string={"before": before}).status_code == 200
 
 
-def test_an_account_is_deleted_by_name_and_password_and_signing_in_restores_it(site, alice):
+def test_account_is_deleted_by_name_and_password_and_restored_by_sign_in(site, alice):
     alice.call("set", key="a", value=1)
     other, form = site.program("alice"), {"do": "delete", "username": "Alice", "password": PASSWORD}
     nameless = alice.post(DATA, data=form | {"username": "Alicia"})
@@ -260,17 +260,17 @@ def test_an_account_is_deleted_by_name_and_password_and_signing_in_restores_it(s
     assert alice.call("get", key="a").json["entry"]["value"] == 1
 
 
-def test_signing_out_leaves_nothing_in_the_browser(alice):
+def test_sign_out_clears_the_cache_and_storage_of_the_browser(alice):
     assert alice.post("/signout").headers["Clear-Site-Data"] == '"cache", "storage"'
     assert "Clear-Site-Data" not in alice.get("/signin").headers
 
 
-def test_what_a_page_says_was_done_is_one_of_our_sentences(alice):
+def test_done_parameter_cannot_inject_text_into_a_page(alice):
     page = alice.get(f"{SECURITY}?done=<script>alert(1)</script>")
     assert page.status_code == 200 and "alert(1)" not in page.text
 
 
-def test_only_a_superuser_is_shown_the_way_to_the_superusers_pages(site, alice):
+def test_only_a_superuser_sees_the_link_to_the_admin_pages(site, alice):
     assert 'href="/admin"' not in alice.get("/keys").text
     site.app.extensions["realtime_kv"].store.writer.run(lambda db: db.exec_driver_sql("UPDATE users SET is_admin = 1"))
     assert 'href="/admin"' in alice.get("/keys").text

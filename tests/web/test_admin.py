@@ -88,7 +88,7 @@ FORMS = [
 ]
 
 
-def test_every_route_under_admin_stands_in_these_lists(site):
+def test_every_admin_route_is_listed_in_this_file(site):
     rules = {(rule.rule, method) for rule in site.app.url_map.iter_rules() for method in rule.methods}
     under = {(rule, method) for rule, method in rules if rule.startswith("/admin") and method in {"GET", "POST"}}
     known = {re.sub(r"<[^>]*>", "1", rule) for rule, _ in under}
@@ -98,20 +98,20 @@ def test_every_route_under_admin_stands_in_these_lists(site):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_signed_out_every_page_leads_to_signing_in(desk, stranger, path):
+def test_admin_pages_redirect_unauthenticated_clients_to_sign_in(desk, stranger, path):
     answer = stranger.get(path)
     assert answer.status_code == 303 and answer.location.startswith("/signin?next=/admin")
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_others_are_told_nothing(desk, alice, path):
+def test_admin_pages_refuse_ordinary_users_and_reveal_nothing(desk, alice, path):
     answer = alice.get(path)
     assert answer.status_code == 403
     assert "Root" not in answer.text and "/admin" not in answer.text
 
 
 @pytest.mark.parametrize("path", FORMS)
-def test_nobody_else_does_anything(desk, alice, stranger, path):
+def test_admin_forms_do_nothing_for_ordinary_users_and_unauthenticated_clients(desk, alice, stranger, path):
     fields = {"username": "eve", "password": PASSWORD, "name": "Root", "key": "a"}
     before = desk.wait(desk.parts.events(EVERYTHING)).events
     assert alice.post(path, data=fields).status_code == 403
@@ -121,7 +121,7 @@ def test_nobody_else_does_anything(desk, alice, stranger, path):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_no_token_of_a_superuser_opens_a_page_as_a_header_or_as_a_cookie(desk, site, path):
+def test_a_superusers_token_opens_no_admin_page_as_a_header_or_as_a_cookie(desk, site, path):
     bearer = site.program("Root").token
     made = desk.visitor.call("create_token", name="script")
     assert made.status_code == 201
@@ -135,14 +135,14 @@ def test_no_token_of_a_superuser_opens_a_page_as_a_header_or_as_a_cookie(desk, s
 
 
 @pytest.mark.parametrize("path", FORMS)
-def test_a_form_without_its_token_does_nothing(desk, path):
+def test_a_form_with_a_forged_csrf_token_does_nothing(desk, path):
     answer = desk.visitor.post(path, data={"csrf_token": "forged", "password": PASSWORD, "name": "Root"})
     assert answer.status_code == 403 and "out of date" in answer.text
     assert desk.user("Root").status == "active"
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if "audit." not in path and "json" not in path][1:-1])
-def test_every_page_is_there_for_a_superuser_and_every_form_has_its_token(desk, path):
+def test_admin_pages_open_for_a_superuser_and_all_forms_have_a_csrf_token(desk, path):
     answer = desk.get(path)
     assert answer.status_code == 200 and "Admin" in answer.text
     assert answer.headers["Cache-Control"] == "no-store"
@@ -150,18 +150,18 @@ def test_every_page_is_there_for_a_superuser_and_every_form_has_its_token(desk, 
     assert forms and all('name="csrf_token"' in form for form in forms)
 
 
-def test_the_way_to_admin_is_in_the_bar_for_superusers_only(desk, alice):
+def test_the_navigation_bar_links_to_admin_for_superusers_only(desk, alice):
     assert 'href="/admin"' in desk.get("/keys").text
     assert 'href="/admin"' not in alice.get("/keys").text
 
 
 @pytest.mark.parametrize("path", ["/admin/nothing", "/admin/users/99", "/admin/users/x", "/admin/users/99/delete"])
-def test_what_is_not_there_is_not_found(desk, path):
+def test_unknown_admin_pages_and_users_are_not_found(desk, path):
     assert desk.get(path).status_code == 404
     assert desk.get("/admin/users/999999999999999999999999999/entries").status_code == 404
 
 
-def test_where_it_is_demanded_a_superuser_needs_two_steps(open_site):
+def test_required_two_step_sign_in_locks_out_superusers_without_it(open_site):
     desk = Desk(open_site(admin_two_step=True))
     for path in PAGES:
         answer = desk.get(path)
@@ -173,7 +173,7 @@ def test_where_it_is_demanded_a_superuser_needs_two_steps(open_site):
 # users
 
 
-def test_users_are_searched_and_ordered_by_the_address(desk, site, alice):
+def test_the_user_list_is_searched_and_sorted_by_query_parameters(desk, site, alice):
     site.browser("Bob").call("set", key="a", value="x" * 100)
     answer = desk.get("/admin/users?sort=bytes")
     assert answer.text.index(">Bob<") < answer.text.index(">Alice<")
@@ -194,19 +194,19 @@ def test_a_new_user_gets_a_temporary_password_or_a_link(desk, stranger):
     assert desk.log(user="hedy") == ["recovery_link_made", "user_created"]
 
 
-def test_a_name_that_cannot_be_is_said_above_the_form(desk, alice):
+def test_an_invalid_or_taken_username_is_reported_in_the_form(desk, alice):
     answer = desk.post("/admin/users/new", username="alice")
     assert answer.status_code == 409 and "is taken" in answer.text and 'value="alice"' in answer.text
     assert desk.post("/admin/users/new", username="<b>").status_code == 422
 
 
-def test_every_act_is_known_here():
+def test_every_admin_action_is_listed_in_this_file():
     assert set(acts.ACTS) == set(ACTS)
     assert {name for name, act in acts.ACTS.items() if act.asks} == set(DANGEROUS)
 
 
 @pytest.mark.parametrize("act", DANGEROUS)
-def test_what_is_dangerous_asks_for_the_password_again(desk, alice, act):
+def test_dangerous_actions_require_re_authentication(desk, alice, act):
     path = desk.path("alice", f"/{act}")
     assert 'type="password"' in desk.get(path).text
     before = desk.wait(desk.parts.events(EVERYTHING)).events
@@ -218,14 +218,14 @@ def test_what_is_dangerous_asks_for_the_password_again(desk, alice, act):
     assert alice.get("/keys").status_code == 200
 
 
-def test_guessing_the_password_there_is_slow(desk, alice):
+def test_password_guesses_at_re_authentication_are_rate_limited(desk, alice):
     path = desk.path("alice", "/disable")
     answers = [desk.post(path, password="wrong wrong") for _ in range(11)]
     assert answers[-1].status_code == 429 and int(answers[-1].headers["Retry-After"]) > 0
     assert desk.post(path, password=PASSWORD).status_code == 429
 
 
-def test_disabling_ends_everything_at_once_and_is_undone(desk, alice):
+def test_disabling_a_user_ends_access_at_once_and_enabling_restores_it(desk, alice):
     answer = desk.post(desk.path("alice", "/disable"), password=PASSWORD)
     assert (answer.status_code, answer.location) == (303, desk.path("alice", "?done=disable"))
     assert "Alice is disabled." in desk.get(answer.location).text
@@ -236,7 +236,7 @@ def test_disabling_ends_everything_at_once_and_is_undone(desk, alice):
     assert desk.log(user="alice", actor="admin") == ["user_enabled", "user_disabled"]
 
 
-def test_deleting_says_what_goes_and_wants_the_name_typed(desk, alice):
+def test_deletion_shows_what_it_removes_and_requires_the_typed_username(desk, alice):
     alice.call("set", key="a", value=1)
     page = text_of(desk.get(desk.path("alice", "/delete")))
     assert "Deletes Alice, 1 entry, 1 session, 0 tokens. For 14 days it can be restored here" in page
@@ -252,7 +252,7 @@ def test_deleting_says_what_goes_and_wants_the_name_typed(desk, alice):
 
 
 @pytest.mark.parametrize("act", ["disable", "delete", "unmake-admin"])
-def test_the_last_superuser_stays(desk, act):
+def test_the_last_superuser_cannot_be_disabled_deleted_or_demoted(desk, act):
     answer = desk.post(desk.path("root", f"/{act}"), password=PASSWORD, name="Root")
     assert answer.status_code == 403 and "only superuser" in answer.text
     assert desk.get("/admin/users").status_code == 200
@@ -270,7 +270,7 @@ def test_a_temporary_password_and_a_link_are_shown_once(desk, alice, stranger):
     assert desk.log(user="alice", actor="admin") == ["recovery_link_made", "temporary_password"]
 
 
-def test_a_quota_is_a_number_or_nothing(desk, alice):
+def test_a_quota_must_be_a_non_negative_integer_or_empty(desk, alice):
     path = desk.path("alice", "/quota")
     for wrong in ("-1", "1.5", "many", "9" * 40, "١"):
         answer = desk.post(path, password=PASSWORD, keys=wrong)
@@ -282,7 +282,7 @@ def test_a_quota_is_a_number_or_nothing(desk, alice):
     assert alice.call("set", key="a", value=1).status_code == 507
 
 
-def test_a_superuser_is_made_and_unmade(desk, alice):
+def test_superuser_rights_are_granted_and_revoked_at_the_next_sign_in(desk, alice):
     assert desk.post(desk.path("alice", "/make-admin"), password=PASSWORD).status_code == 303
     assert alice.get("/admin/users").status_code == 303, "who was signed in before has to sign in anew"
     alice.call("sign_in", username="alice", password=PASSWORD)
@@ -292,7 +292,7 @@ def test_a_superuser_is_made_and_unmade(desk, alice):
     assert alice.get("/admin/users").status_code == 403
 
 
-def test_ending_sessions_spares_the_tokens_unless_they_are_meant_too(desk, alice):
+def test_ending_the_sessions_of_a_user_signs_the_user_out(desk, alice):
     assert desk.post(desk.path("alice", "/sessions"), password=PASSWORD).status_code == 303
     assert alice.get("/keys").status_code == 303
     assert desk.user("alice").sessions == 0
@@ -301,7 +301,7 @@ def test_ending_sessions_spares_the_tokens_unless_they_are_meant_too(desk, alice
 # entries
 
 
-def test_keys_are_listed_and_no_value_is(desk, alice):
+def test_the_key_list_shows_keys_and_no_values(desk, alice):
     alice.call("set", key="app/<b>", value="the-secret")
     alice.call("set", key="gone", value="old")
     alice.call("delete", key="gone")
@@ -313,7 +313,7 @@ def test_keys_are_listed_and_no_value_is(desk, alice):
     assert desk.log(user="alice").count("entries_viewed") == 1
 
 
-def test_many_keys_come_in_pages(desk, alice):
+def test_the_key_list_is_paginated(desk, alice):
     alice.call("batch", ops=[{"op": "set", "key": f"k{n:03}", "value": n} for n in range(120)])
     first = desk.get(desk.path("alice", "/entries"))
     assert ">k099<" in first.text and ">k100<" not in first.text
@@ -322,7 +322,7 @@ def test_many_keys_come_in_pages(desk, alice):
     assert ">k100<" in second.text and ">k099<" not in second.text and ">Next<" not in second.text
 
 
-def test_a_value_is_shown_once_it_was_asked_for_and_its_owner_sees_that(desk, alice):
+def test_revealing_a_value_requires_the_password_and_is_logged_for_its_owner(desk, alice):
     alice.call("set", key="diary/1", value={"dear": "<script>me</script>"})
     path = desk.path("alice", "/reveal")
     asked = desk.get(f"{path}?key=diary%2F1")
@@ -340,7 +340,7 @@ def test_a_value_is_shown_once_it_was_asked_for_and_its_owner_sees_that(desk, al
 # the audit log
 
 
-def test_the_log_is_filtered_by_the_address(desk, alice):
+def test_the_audit_log_is_filtered_by_query_parameters(desk, alice):
     desk.post(desk.path("alice", "/disable"), password=PASSWORD)
     everything = text_of(desk.get("/admin/audit"))
     assert "User disabled" in everything and "Signed up" in everything
@@ -353,7 +353,7 @@ def test_the_log_is_filtered_by_the_address(desk, alice):
     assert "Nothing of that kind" in desk.get("/admin/audit?until=1999-01-01").text
 
 
-def test_the_log_leaves_as_a_file_whole_and_in_order(desk, alice, monkeypatch):
+def test_the_audit_log_export_is_complete_and_in_order(desk, alice, monkeypatch):
     monkeypatch.setattr(log, "CHUNK", 3)
     alice.call("set", key="=cmd", value=1)
     desk.post(desk.path("alice", "/reveal"), key="=cmd", password=PASSWORD)
@@ -371,7 +371,7 @@ def test_the_log_leaves_as_a_file_whole_and_in_order(desk, alice, monkeypatch):
     assert rows[0]["username"] == "Alice" and msgspec.json.decode(rows[0]["detail"]) == {"key": "=cmd"}
 
 
-def test_no_cell_of_the_file_is_a_formula(desk):
+def test_the_csv_export_contains_no_formula(desk):
     desk.post("/admin/users/new", username="-2-3")
     rows = list(csv.DictReader(io.StringIO(desk.get("/admin/audit.csv").text)))
     assert [row["username"] for row in rows if row["action"] == "user_created"][:1] == ["'-2-3"]
@@ -380,7 +380,7 @@ def test_no_cell_of_the_file_is_a_formula(desk):
 # diagnostics
 
 
-def test_a_jump_of_the_clock_is_shown_and_confirmed_with_the_password(open_site):
+def test_a_clock_jump_is_shown_and_confirmed_with_the_password(open_site):
     ahead = 0
     desk = Desk(open_site(clock=lambda: now_ms() + ahead))
     assert desk.get("/admin/diagnostics.json").json["facts"]["Upkeep"]["System clock"] == "no jump"
@@ -397,7 +397,7 @@ def test_a_jump_of_the_clock_is_shown_and_confirmed_with_the_password(open_site)
     assert desk.log(action="time_confirmed") == ["time_confirmed"]
 
 
-def test_diagnostics_tell_how_the_house_is(desk, alice):
+def test_diagnostics_show_the_state_of_the_server(desk, alice):
     alice.call("set", key="a", value=1)
     desk.house.chronicle.turn()
     desk.house.chronicle.turn()
@@ -411,7 +411,7 @@ def test_diagnostics_tell_how_the_house_is(desk, alice):
     assert "at most" in state["charts"]["rate"]["words"]
 
 
-def test_diagnostics_list_the_limits_that_were_reached_and_by_whom(desk, alice):
+def test_diagnostics_list_reached_limits_with_the_account_or_network(desk, alice):
     assert "No limit was reached" in text_of(desk.get("/admin/diagnostics"))
     assert desk.get("/admin/diagnostics.json").json["limits"] == []
     limits = desk.house.limit_log
@@ -431,7 +431,7 @@ def test_diagnostics_list_the_limits_that_were_reached_and_by_whom(desk, alice):
 # backups
 
 
-def test_a_backup_leaves_whole_after_the_password_and_everybody_sees_it(desk, alice, tmp_path):
+def test_a_backup_download_is_complete_needs_the_password_and_is_logged_for_all(desk, alice, tmp_path):
     alice.call("set", key="a", value="kept")
     before = desk.post("/admin/backup", password="wrong wrong")
     assert before.status_code == 401 and "backup_downloaded" not in desk.log()
@@ -452,7 +452,7 @@ def caller_of(desk, visitor):
     return desk.wait(desk.house.accounts.caller(visitor.cookie, "http", presented="cookie"))
 
 
-def test_the_page_says_which_backups_there_are(desk):
+def test_the_backup_page_lists_the_existing_backups(desk):
     assert "None is made by itself" in desk.get("/admin/backup").text
     made = desk.wait(desk.house.operations.backup())
     assert Path(made.file).name in desk.get("/admin/backup").text
@@ -465,7 +465,7 @@ def test_the_page_says_which_backups_there_are(desk):
 # the first superuser
 
 
-def test_the_setup_link_leaves_the_address_at_once_and_makes_one_superuser(site):
+def test_the_setup_secret_leaves_the_url_at_once_and_creates_one_superuser(site):
     house = site.app.extensions["realtime_kv"]
     parts = house.accounts.administration
     secret = house.runtime.wait(parts.setup_link()).secret
@@ -487,7 +487,7 @@ def test_the_setup_link_leaves_the_address_at_once_and_makes_one_superuser(site)
 
 
 @pytest.mark.parametrize("secret", ["nonsense", "x" * 43, "%00", "%F0%9F%92%A9", "x" * 4000])
-def test_no_other_link_sets_up_anything(site, secret):
+def test_an_invalid_setup_link_creates_no_superuser(site, secret):
     visitor = site.visitor()
     assert visitor.get("/setup").status_code == 410
     assert visitor.get(f"/setup/{secret}").status_code == 303
@@ -495,7 +495,7 @@ def test_no_other_link_sets_up_anything(site, secret):
     assert visitor.post("/setup", data={"username": "Eve", "password": PASSWORD}).status_code == 410
 
 
-def test_asking_what_can_be_done_is_answered_the_same_everywhere_under_admin(stranger, alice):
+def test_options_requests_get_the_same_answer_everywhere_under_admin(stranger, alice):
     for visitor in (stranger, alice):
         for path in ("/admin/users", "/admin/audit", "/admin/nothing"):
             answer = visitor.ask(path, "OPTIONS")

@@ -16,7 +16,7 @@ def problem(answer):
     return answer.status_code, body["code"]
 
 
-def test_what_is_set_is_got_listed_synced_and_deleted(alice):
+def test_entries_are_set_read_listed_synced_and_deleted(alice):
     assert alice.call("set", key="a//b/../é", value={"n": [1, 2.5, None]}).json == {
         "ok": True,
         "revision": 1,
@@ -31,7 +31,7 @@ def test_what_is_set_is_got_listed_synced_and_deleted(alice):
     assert alice.call("delete", key="x").json == {"ok": True, "revision": 3, "existed": True}
 
 
-def test_reading_verbs_take_a_query_string_too(alice):
+def test_reading_verbs_accept_a_query_string(alice):
     alice.call("set", key="a b&c=é", value="red")
     alice.call("set", key="other", value="blue")
     assert alice.get("/api/v1/get?key=a+b%26c%3D%C3%A9").json == alice.call("get", key="a b&c=é").json
@@ -44,7 +44,7 @@ def test_reading_verbs_take_a_query_string_too(alice):
     assert alice.ask("/api/v1/list", "HEAD").status_code == 200
 
 
-def test_the_past_is_read_and_had_back_over_http(alice):
+def test_history_trash_undo_and_restore_work_over_http(alice):
     for value in (1, 2):
         alice.call("set", key="k/é", value=value)
     alice.call("delete", key="k/é")
@@ -94,13 +94,13 @@ def test_the_past_is_read_and_had_back_over_http(alice):
         "sync?next=garbage",
     ],
 )
-def test_a_query_that_is_not_strictly_right_is_a_bad_request(alice, path):
+def test_an_invalid_query_string_is_a_bad_request(alice, path):
     alice.call("set", key="a", value=1)
     assert problem(alice.get(f"/api/v1/{path}")) == (400, "bad_request")
 
 
 @pytest.mark.parametrize("verb", ["get", "set", "delete", "list", "batch", "sync"])
-def test_a_body_that_is_not_the_verbs_object_is_a_bad_request(alice, verb):
+def test_a_body_that_does_not_match_the_verb_is_a_bad_request(alice, verb):
     for body in (b"", b"null", b"[]", b'"x"', b"{", b'{"key":"a"}}', b'{"surprise":1}', b"\xff", b'{"key":NaN}'):
         answer = alice.post(f"/api/v1/{verb}", data=body, content_type="application/json")
         assert problem(answer) == (400, "bad_request"), body
@@ -121,19 +121,19 @@ def test_a_body_that_is_not_the_verbs_object_is_a_bad_request(alice, verb):
         ({"key": "a", "value": 1, "if_revision": 7}, (409, "conflict")),
     ],
 )
-def test_what_the_store_refuses_comes_as_a_problem(alice, payload, expected):
+def test_store_errors_are_returned_as_problem_details(alice, payload, expected):
     assert problem(alice.call("set", **payload)) == expected
 
 
 @pytest.mark.parametrize("value", ["1e400", "[" * 100_000, '{"a":' * 100_000, "[" * 65 + "]" * 65])
-def test_numbers_and_nesting_beyond_any_parser_are_invalid_values(alice, value):
+def test_numbers_and_nesting_beyond_the_parser_limits_are_refused(alice, value):
     body = f'{{"key":"a","value":{value}}}'
     answer = alice.post("/api/v1/set", data=body, content_type="application/json")
     status, code = problem(answer)
     assert (status, code) in {(422, "invalid_value"), (400, "bad_request")}
 
 
-def test_a_conflict_carries_the_entry_that_stands_there(alice):
+def test_a_conflict_contains_the_current_entry(alice):
     alice.call("set", key="a", value="first")
     answer = alice.call("set", key="a", value="second", if_revision=0)
     assert problem(answer) == (409, "conflict")
@@ -151,7 +151,7 @@ def test_a_retry_with_the_same_op_id_writes_nothing(alice):
     assert problem(alice.call("set", key="a", value=2, op_id="once")) == (422, "op_id_reused")
 
 
-def test_charlie_never_sees_what_alice_keeps(alice, charlie):
+def test_a_user_cannot_read_or_change_the_entries_of_another(alice, charlie):
     alice.call("set", key="secret", value="treasure")
     for answer in (
         charlie.call("get", key="secret"),
@@ -171,7 +171,7 @@ def test_charlie_never_sees_what_alice_keeps(alice, charlie):
 
 
 @pytest.mark.parametrize("verb", ["get", "set", "delete", "list", "batch", "sync"])
-def test_signed_out_every_verb_answers_unauthenticated(stranger, verb):
+def test_every_verb_refuses_unauthenticated_clients(stranger, verb):
     # for any other error in the request
     for body in (b"{}", b"garbage", b""):
         answer = stranger.post(f"/api/v1/{verb}", data=body, content_type="application/json")
@@ -184,13 +184,13 @@ def test_signed_out_every_verb_answers_unauthenticated(stranger, verb):
     "content_type",
     [None, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", "json"],
 )
-def test_a_post_has_to_say_that_it_is_json(alice, content_type):
+def test_a_post_requires_a_json_content_type(alice, content_type):
     for path in ("set", "sign_in"):
         answer = alice.post(f"/api/v1/{path}", data=b'{"key":"a","value":1}', content_type=content_type)
         assert problem(answer) == (400, "bad_request")
 
 
-def test_a_charset_beside_the_content_type_is_fine(alice):
+def test_a_charset_in_the_content_type_is_accepted(alice):
     body = b'{"key":"a","value":1}'
     answer = alice.post("/api/v1/set", data=body, content_type="application/json; charset=utf-8")
     assert answer.status_code == 200
@@ -206,7 +206,7 @@ def test_a_body_of_one_mebibyte_is_read_and_one_byte_more_is_too_large(alice):
     assert answer.json["limit"] == MIB
 
 
-def test_a_chunked_body_is_read_and_counted_too(alice):
+def test_a_chunked_body_is_read_under_the_same_size_limit(alice):
     def send(body):
         return alice.post(
             "/api/v1/set",
@@ -220,7 +220,7 @@ def test_a_chunked_body_is_read_and_counted_too(alice):
     assert problem(send(b'{"key":"a","value":1' + b" " * MIB + b"}")) == (413, "too_large")
 
 
-def test_a_body_that_is_shorter_than_it_says_is_a_bad_request(alice):
+def test_a_body_shorter_than_its_content_length_is_a_bad_request(alice):
     answer = alice.post(
         "/api/v1/set",
         input_stream=io.BytesIO(b'{"key"'),
@@ -253,13 +253,13 @@ def test_an_unknown_path_under_api_is_not_found(alice, method):
         ("POST", "me", "GET"),
     ],
 )
-def test_a_wrong_method_is_a_bad_request_that_says_which_are_right(alice, method, path, allowed):
+def test_a_wrong_method_is_refused_with_the_allowed_methods(alice, method, path, allowed):
     answer = alice.ask(f"/api/v1/{path}", method)
     assert problem(answer) == (405, "bad_request")
     assert allowed in answer.headers["Allow"]
 
 
-def test_a_bug_is_logged_under_its_request_id_and_tells_nothing(site, alice, caplog):
+def test_an_internal_error_is_logged_by_request_id_and_reveals_nothing(site, alice, caplog):
     # a real bug: a missing table
     store = site.app.extensions["realtime_kv"].store
     store.writer.run(lambda db: db.exec_driver_sql("DROP TABLE entries") and None)
@@ -270,21 +270,21 @@ def test_a_bug_is_logged_under_its_request_id_and_tells_nothing(site, alice, cap
     assert "entries" not in json.dumps(answer.json)
 
 
-def test_a_bug_is_logged_without_the_path_which_may_hold_a_secret(site, stranger, caplog):
+def test_an_internal_error_is_logged_with_the_route_and_not_the_url(site, stranger, caplog):
     site.app.add_url_rule("/breaks/<secret>", view_func=lambda secret: 1 / 0)
     assert stranger.get("/breaks/one-time?key=telling").status_code == 500
     assert "GET /breaks/<secret> failed" in caplog.text
     assert "one-time" not in caplog.text and "telling" not in caplog.text
 
 
-def test_a_bug_is_logged_without_what_the_statement_was_given(site, stranger, caplog):
+def test_an_internal_error_is_logged_without_sql_parameters(site, stranger, caplog):
     site.app.extensions["realtime_kv"].store.writer.run(lambda db: db.exec_driver_sql("DROP TABLE users") and None)
     answer = stranger.call("sign_in", username="somebodys.name", password="correct horse battery")
     assert problem(answer) == (500, "internal")
     assert "no such table" in caplog.text and "somebodys.name" not in caplog.text
 
 
-def test_who_is_not_known_is_told_whether_a_token_came_and_of_what_kind(stranger):
+def test_an_unauthenticated_error_names_the_kind_of_token_received(stranger):
     for header, words in (
         (None, "Sign in first"),
         ("Bearer rkv_" + "A" * 43, "API token is unknown, has expired or was revoked"),
@@ -296,7 +296,7 @@ def test_who_is_not_known_is_told_whether_a_token_came_and_of_what_kind(stranger
         assert "secret" not in answer.text
 
 
-def test_a_misspelt_call_is_told_which_was_meant_and_where_all_are_listed(alice):
+def test_a_misspelt_call_gets_a_suggestion_and_the_path_of_the_api_page(alice):
     for name, meant in (("gett", "get"), ("signin", "sign_in"), ("export_", "export")):
         answer = alice.call(name)
         assert answer.status_code == 404
@@ -307,7 +307,7 @@ def test_a_misspelt_call_is_told_which_was_meant_and_where_all_are_listed(alice)
     assert alice.call("x" * 5000).json["detail"] == f"There is no call '{'x' * 64}'. The page /api lists all of them."
 
 
-def test_a_byte_order_mark_before_a_request_is_passed_over(alice):
+def test_a_byte_order_mark_before_a_body_is_ignored(alice):
     body = b'\xef\xbb\xbf{"key": "a", "value": 1}'
     assert alice.post("/api/v1/set", data=body, content_type="application/json").status_code == 200
     body = b'\xef\xbb\xbf{"username": "alice", "password": "wrong password"}'

@@ -82,7 +82,7 @@ def lines(answer):
 
 
 @pytest.mark.parametrize("format", ["json", "ndjson"])
-def test_what_goes_out_comes_in_the_same(filled, charlie, format):
+def test_import_of_an_export_restores_the_same_data(filled, charlie, format):
     out = export(filled, format)
     assert counts(bring(charlie, out.data, format)) == [len(HOSTILE), 0, 0, 0]
     again = export(charlie, format)
@@ -96,7 +96,7 @@ def test_what_goes_out_comes_in_the_same(filled, charlie, format):
     assert counts(bring(charlie, out.data, format)) == [0, 0, 0, len(HOSTILE)]
 
 
-def test_every_value_goes_out_byte_for_byte_and_keys_in_their_order(filled):
+def test_export_preserves_values_byte_for_byte_and_lists_keys_in_order(filled):
     out = export(filled).data
     for key in HOSTILE:
         stored = filled.get("/api/v1/get", query_string={"key": key}).data
@@ -107,7 +107,7 @@ def test_every_value_goes_out_byte_for_byte_and_keys_in_their_order(filled):
     assert list(shown) == [line["key"] for line in lines(export(filled, "ndjson"))[1:-1]]
 
 
-def test_an_export_tells_its_revision_and_its_end(filled):
+def test_export_states_its_revision_and_ends_with_a_completeness_marker(filled):
     epoch = filled.get("/api/v1/sync").json["epoch"]
     told = json.loads(export(filled).data)
     head, *found, end = lines(export(filled, "ndjson"))
@@ -122,7 +122,7 @@ def test_an_export_tells_its_revision_and_its_end(filled):
     }  # fmt: skip
 
 
-def test_a_table_holds_every_entry_and_no_formula(filled):
+def test_csv_export_contains_every_entry_and_no_formula(filled):
     answer = export(filled, "csv")
     assert answer.mimetype == "text/csv"
     head, *rows = csv.reader(io.StringIO(answer.data.decode(), newline=""))
@@ -137,7 +137,7 @@ def test_a_table_holds_every_entry_and_no_formula(filled):
         assert not row[1].startswith(("=", "+", "@")) and (row[1][0] != "-" or float(row[1]) < 0)
 
 
-def test_a_table_for_spreadsheets_begins_with_a_byte_order_mark(filled):
+def test_csv_export_begins_with_a_byte_order_mark_on_request(filled):
     plain, marked = export(filled, "csv"), export(filled, "csv", bom="true")
     assert marked.data == b"\xef\xbb\xbf" + plain.data
     assert marked.content_length == len(marked.data)
@@ -146,27 +146,27 @@ def test_a_table_for_spreadsheets_begins_with_a_byte_order_mark(filled):
         assert filled.get(f"/api/v1/export?format={format}&bom={bom}").json["field"] == "bom"
 
 
-def test_a_file_says_by_its_name_whose_it_is_and_what(filled):
+def test_export_file_name_states_the_user_revision_and_number_of_keys(filled):
     name = export(filled, "ndjson", prefix="").headers["Content-Disposition"]
     assert name.startswith('attachment; filename="realtime_kv-Alice-20')
     assert name.endswith(f'-r1-{len(HOSTILE)}-keys.ndjson"')
     assert '-a-b-"\r' not in export(filled, prefix='a//"\r\nb').headers["Content-Disposition"]
 
 
-def test_an_empty_space_is_a_file_too(alice, charlie):
+def test_empty_space_can_be_exported_and_imported(alice, charlie):
     for format in ("json", "ndjson"):
         out = export(alice, format).data
         assert counts(bring(charlie, out, format)) == [0, 0, 0, 0]
     assert export(alice, "csv").data.count(b"\r\n") == 1
 
 
-def test_an_export_of_a_prefix_has_what_is_under_it(alice):
+def test_export_of_a_prefix_contains_only_keys_under_it(alice):
     for key in ("app/a", "app/b", "apq", "app", "b"):
         alice.call("set", key=key, value=key)
     assert list(json.loads(export(alice, prefix="app/").data)["entries"]) == ["app/a", "app/b"]
 
 
-def test_many_keys_go_out_and_in_by_several_writes(alice, charlie):
+def test_large_import_is_split_into_several_writes(alice, charlie):
     many = {f"key/{n:05}": {"n": n} for n in range(2_500)}
     answer = bring(alice, many)
     assert counts(answer) == [2_500, 0, 0, 0]
@@ -175,7 +175,7 @@ def test_many_keys_go_out_and_in_by_several_writes(alice, charlie):
     assert counts(bring(charlie, export(alice, "ndjson").data, "ndjson")) == [2_500, 0, 0, 0]
 
 
-def test_merge_writes_what_is_new_or_other_and_leaves_the_rest(alice):
+def test_merge_writes_new_and_changed_entries_and_keeps_the_rest(alice):
     bring(alice, {"same": 1, "other": 1, "mine": 1})
     before = alice.get("/api/v1/get?key=same").json["entry"]
     answer = bring(alice, {"same": 1.0, "other": 2, "new": 3})
@@ -186,14 +186,14 @@ def test_merge_writes_what_is_new_or_other_and_leaves_the_rest(alice):
     assert alice.get("/api/v1/get?key=same").json["entry"]["version"] == before["version"] + 1
 
 
-def test_skip_writes_only_what_is_not_there(alice):
+def test_skip_writes_only_missing_keys(alice):
     bring(alice, {"same": 1, "other": 1})
     answer = bring(alice, {"same": 1, "other": 2, "new": 3}, mode="skip")
     assert counts(answer, "added", "changed", "removed", "unchanged", "skipped") == [1, 0, 0, 1, 1]
     assert entries(alice) == {"same": 1, "other": 1, "new": 3}
 
 
-def test_replace_deletes_what_the_file_does_not_have_under_its_prefix(alice):
+def test_replace_deletes_keys_under_the_prefix_that_the_file_lacks(alice):
     bring(alice, {"app/a": 1, "app/b": 2, "b": 3})
     answer = bring(alice, {"app/a": 9, "app/c": 4, "c": 5}, mode="replace", prefix="app/")
     assert counts(answer, "added", "changed", "removed", "unchanged", "outside") == [1, 1, 1, 0, 1]
@@ -202,7 +202,7 @@ def test_replace_deletes_what_the_file_does_not_have_under_its_prefix(alice):
     assert entries(alice) == {}
 
 
-def test_a_dry_run_tells_the_same_and_writes_nothing(alice):
+def test_dry_run_reports_the_same_result_and_writes_nothing(alice):
     bring(alice, {"same": 1, "other": 1, "mine": 1})
     for mode in ("merge", "skip", "replace"):
         tried = bring(alice, {"same": 1, "other": 2, "new": 3}, mode=mode, dry_run="true").json
@@ -212,7 +212,7 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(alice):
     assert {**done, "dry_run": True, "revisions": [], "revision": 1} == tried
 
 
-def test_an_import_is_undone_write_by_write_the_newest_first(alice):
+def test_import_can_be_undone_write_by_write_newest_first(alice):
     before = {f"old/{n:04}": n for n in range(1_200)} | {"both": "mine"}
     bring(alice, before)
     done = bring(alice, {f"new/{n:04}": n for n in range(1_200)} | {"both": "theirs"}, mode="replace").json
@@ -223,7 +223,7 @@ def test_an_import_is_undone_write_by_write_the_newest_first(alice):
     assert entries(alice) == before
 
 
-def test_an_import_says_so_in_its_origin(alice):
+def test_import_is_recorded_in_the_origin_of_its_writes(alice):
     bring(alice, {"a": 1})
     (write,) = alice.get("/api/v1/sync").json["writes"]
     assert write["origin"]["via"] == "import"
@@ -294,7 +294,7 @@ WRONG = [
 ]
 
 
-def test_what_is_wrong_with_a_file_is_told_with_its_line_and_nothing_is_written(alice):
+def test_invalid_file_is_refused_with_its_line_number_and_writes_nothing(alice):
     for body, format, code, line in WRONG:
         answer = bring(alice, body, format)
         assert answer.status_code < 500 and answer.json["code"] == code, (body[:99], answer.text[:300])
@@ -315,13 +315,13 @@ def test_what_is_wrong_with_a_file_is_told_with_its_line_and_nothing_is_written(
         (b"\x28\xb5\x2f\xfdrest", "Zstandard"),
     ],
 )
-def test_a_file_in_another_encoding_is_told_which_and_what_to_do(alice, body, words):
+def test_unsupported_encoding_is_refused_with_its_name_and_a_remedy(alice, body, words):
     for format in ("json", "ndjson"):
         answer = bring(alice, body, format)
         assert answer.status_code == 400 and words in answer.json["detail"] and "import" in answer.json["detail"]
 
 
-def test_a_cut_export_is_known_as_one(filled, charlie):
+def test_truncated_export_is_refused(filled, charlie):
     for format in ("json", "ndjson"):
         whole = export(filled, format).data
         for length in (len(whole) - 3, len(whole) - 30, len(whole) // 2, 200, 10):
@@ -329,7 +329,7 @@ def test_a_cut_export_is_known_as_one(filled, charlie):
     assert entries(charlie) == {}
 
 
-def test_a_quota_is_judged_before_the_first_write(open_site):
+def test_quota_is_checked_before_the_first_write(open_site):
     site = open_site(quota_keys=1_500, quota_bytes=300_000)
     alice = site.browser("alice")
     refused = bring(alice, {f"k{n}": 1 for n in range(1_501)})
@@ -342,7 +342,7 @@ def test_a_quota_is_judged_before_the_first_write(open_site):
     assert counts(bring(alice, swapped)) == [2, 6, 0, 0]
 
 
-def test_what_goes_makes_room_for_what_comes(open_site):
+def test_replace_frees_the_quota_of_deleted_keys_for_new_ones(open_site):
     alice = open_site(quota_keys=1_500).browser("alice")
     bring(alice, {f"a/{n:04}": 1 for n in range(1_500)})
     answer = bring(alice, {f"b/{n:04}": 1 for n in range(1_500)}, mode="replace")
@@ -356,7 +356,7 @@ def test_a_body_over_its_limit_is_refused(open_site):
     assert bring(alice, b'{"a":' + b" " * 7_000 + b"1}").status_code == 200
 
 
-def test_a_key_that_somebody_wrote_meanwhile_is_not_overwritten(alice, site):
+def test_key_written_during_an_import_is_not_overwritten(alice, site):
     keys = {f"key/{n:04}": n for n in range(1_500)}
     bring(alice, keys)
     house = site.app.extensions["realtime_kv"]
@@ -380,7 +380,7 @@ def test_a_key_that_somebody_wrote_meanwhile_is_not_overwritten(alice, site):
     assert list(found.values()).count("somebody's") == 1
 
 
-def test_a_second_import_at_the_same_time_is_refused_and_the_first_is_told_of(alice, charlie, site):
+def test_concurrent_import_is_refused_and_progress_of_the_first_is_reported(alice, charlie, site):
     house = site.app.extensions["realtime_kv"]
     store, seen = house.store, []
     carry_in = store.carry_in
@@ -403,7 +403,7 @@ def test_a_second_import_at_the_same_time_is_refused_and_the_first_is_told_of(al
     assert alice.get("/api/v1/import?mode=merge").json["field"] == "mode"
 
 
-def test_only_so_many_exports_of_a_user_are_on_their_way(alice):
+def test_concurrent_exports_are_limited_per_user(alice):
     on_their_way = [alice.client.get("/api/v1/export", buffered=False) for _ in range(2)]
     refused = alice.get("/api/v1/export")
     assert (refused.status_code, refused.json["code"]) == (429, "rate_limited")
@@ -411,7 +411,7 @@ def test_only_so_many_exports_of_a_user_are_on_their_way(alice):
     assert export(alice).status_code == 200
 
 
-def test_tokens_export_and_import_what_they_may(alice, site):
+def test_tokens_export_and_import_within_their_scope_and_prefix(alice, site):
     bring(alice, {"app/a": 1, "b": 2})
     reading = site.visitor(alice.call("create_token", name="r", scope="read").json["token"])
     app = site.visitor(alice.call("create_token", name="a", prefix="app/").json["token"])
@@ -429,7 +429,7 @@ def test_tokens_export_and_import_what_they_may(alice, site):
     assert entries(alice) == {"app/b": 1, "b": 2}
 
 
-def test_a_page_of_another_site_and_a_plain_form_bring_nothing_in(alice):
+def test_cross_site_requests_and_plain_forms_are_refused(alice):
     body = b'{"a":1}'
     evil = {"Origin": "https://evil.example"}
     assert alice.post("/api/v1/import", data=body, content_type="application/json", headers=evil).status_code == 403
@@ -440,7 +440,7 @@ def test_a_page_of_another_site_and_a_plain_form_bring_nothing_in(alice):
     assert entries(alice) == {}
 
 
-def test_a_misspelt_option_is_refused(alice):
+def test_unknown_and_invalid_query_parameters_are_refused(alice):
     for query in (
         "mode=all", "format=csv", "dry_run=1", "dry_run=", "modus=merge", "mode=merge&mode=skip", "prefix=%ff", "mode=",
     ):  # fmt: skip
@@ -451,7 +451,7 @@ def test_a_misspelt_option_is_refused(alice):
     assert entries(alice) == {}
 
 
-def test_nobody_exports_or_imports_signed_out(stranger):
+def test_export_and_import_require_authentication(stranger):
     assert stranger.get("/api/v1/export").status_code == 401
     assert bring(stranger, {"a": 1}).status_code == 401
     assert stranger.call("sign_in", username="x", password=PASSWORD).status_code == 401

@@ -15,7 +15,7 @@ FILES = ["/static/css/base.css", "/static/js/vendor/lit-html/lit-html.js"]
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_scripts_and_styles_travel_compressed_and_arrive_whole(stranger, path):
+def test_scripts_and_styles_are_served_compressed_without_loss(stranger, path):
     plain = stranger.get(path, headers={"Accept-Encoding": "identity"})
     packed = stranger.get(path, headers={"Accept-Encoding": "gzip, deflate, br"})
     assert packed.headers["Content-Encoding"] == "gzip"
@@ -26,7 +26,7 @@ def test_scripts_and_styles_travel_compressed_and_arrive_whole(stranger, path):
     assert len(packed.data) == int(packed.headers["Content-Length"]) < len(plain.data)
 
 
-def test_our_scripts_travel_without_their_comments_and_are_otherwise_the_same(stranger):
+def test_own_scripts_are_served_without_comments_and_with_the_same_tokens(stranger):
     files = {str(file.relative_to(SCRIPTS)): file.read_text() for file in sorted(SCRIPTS.rglob("*.js"))}
     pairs = {name: [text, packed(stranger, f"/static/js/{name}")] for name, text in files.items()}
     comments = compared({name: pair for name, pair in pairs.items() if pair[1] is not None})
@@ -35,7 +35,7 @@ def test_our_scripts_travel_without_their_comments_and_are_otherwise_the_same(st
     assert [comment for comment in left if not QUOTED.search(comment)] == [" global FILES, VERSION "]
 
 
-def test_what_only_looks_like_a_comment_travels():
+def test_comment_markers_inside_strings_are_kept():
     text = """const a = "b // c" // d
 const e = 'f // g', h = `i // j` // it's k
 const l = a / 2 // "m"
@@ -67,7 +67,7 @@ def compared(pairs):
     return json.loads(done.stdout)
 
 
-def test_a_browser_that_has_the_file_gets_a_304(stranger):
+def test_matching_etag_gets_a_304(stranger):
     first = stranger.get("/rkv.js", headers={"Accept-Encoding": "gzip"})
     again = stranger.get("/rkv.js", headers={"Accept-Encoding": "gzip", "If-None-Match": first.headers["ETag"]})
     assert again.status_code == 304
@@ -79,7 +79,7 @@ def test_pages_and_the_api_are_never_compressed(stranger):
         assert "Content-Encoding" not in stranger.get(path, headers={"Accept-Encoding": "gzip"}).headers
 
 
-def test_however_an_address_is_spelt_a_file_is_kept_once(stranger):
+def test_equivalent_paths_share_one_compression_cache_entry(stranger):
     packed = {
         stranger.get(f"/static/{spelt}css/base.css", headers={"Accept-Encoding": "gzip"}).data
         for spelt in ("", *("./" * n for n in range(1, 6)), "js/../", ".//")

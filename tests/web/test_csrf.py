@@ -9,21 +9,21 @@ PASSWORD = "correct horse battery"
 
 @pytest.mark.parametrize("path", ["/signin", "/signup", "/signout"])
 @pytest.mark.parametrize("token", ["", "x", "a.b", "WyJhIiwiYiJd.AAAA"])
-def test_a_form_without_its_token_is_refused_and_does_nothing(alice, path, token):
+def test_form_without_a_valid_token_is_refused_and_has_no_effect(alice, path, token):
     answer = alice.post(path, data={"csrf_token": token, "username": "eve", "password": PASSWORD})
     assert answer.status_code == 403
     assert "load the page again" in answer.text
     assert alice.call("get", key="a").json["code"] == "not_found"
 
 
-def test_a_form_without_any_cookie_says_that_cookies_are_needed(site, stranger):
+def test_refusal_of_a_form_without_cookies_says_that_cookies_are_needed(site, stranger):
     token = stranger.form_token()
     for path in ("/signin", "/signup"):
         answer = site.visitor().client.post(path, data={"csrf_token": token, "username": "eve", "password": PASSWORD})
         assert answer.status_code == 403 and "Allow cookies for this site" in answer.text
 
 
-def test_a_form_that_was_open_before_cookies_had_a_port_still_counts(site):
+def test_form_opened_before_cookie_names_had_a_port_is_still_accepted(site):
     visitor = site.visitor()
     token = visitor.form_token()
     holder = visitor.client.get_cookie("rkv_form").value
@@ -35,7 +35,7 @@ def test_a_form_that_was_open_before_cookies_had_a_port_still_counts(site):
     assert client.post("/signin", data=form, headers=headers).status_code == 403
 
 
-def test_a_token_is_good_for_one_browser_only(site, alice, stranger):
+def test_token_is_valid_for_one_browser_only(site, alice, stranger):
     theirs = stranger.form_token()
     assert alice.post("/signout", data={"csrf_token": theirs}).status_code == 403
     assert site.visitor().post("/signout", data={"csrf_token": theirs}).status_code == 403
@@ -43,7 +43,7 @@ def test_a_token_is_good_for_one_browser_only(site, alice, stranger):
     assert stranger.post("/signout", data={"csrf_token": mine}).status_code == 403
 
 
-def test_a_form_that_was_open_before_signing_in_still_counts(stranger):
+def test_form_opened_before_signing_in_is_still_accepted(stranger):
     before = stranger.form_token()
     assert stranger.post("/signup", data={"username": "alice", "password": PASSWORD}).status_code in {200, 303}
     assert stranger.post("/signout", data={"csrf_token": before}).status_code == 303
@@ -58,7 +58,7 @@ def test_no_two_tokens_are_the_same(alice):
     assert alice.form_token() != alice.form_token()
 
 
-def test_under_tls_the_cookie_of_a_form_is_this_hosts_alone(open_site):
+def test_form_cookie_is_bound_to_the_host_under_tls(open_site):
     visitor = open_site(public_url="https://kv.example.org").visitor()
     (cookie,) = visitor.get("/signin").headers.getlist("Set-Cookie")
     assert cookie.startswith("__Host-rkv_form=")
@@ -67,18 +67,18 @@ def test_under_tls_the_cookie_of_a_form_is_this_hosts_alone(open_site):
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "[::1", "127.0.0.1@evil.example"])
 @pytest.mark.parametrize("path", ["/signin", "/keys", "/api/v1/me", "/rkv.js"])
-def test_a_request_that_calls_the_server_by_another_name_is_refused(alice, host, path):
+def test_requests_with_an_unknown_host_header_are_refused(alice, host, path):
     assert alice.get(path, headers={"Host": host}).status_code == 400
 
 
-def test_its_own_names_any_address_and_those_that_are_configured_will_do(open_site):
+def test_localhost_any_ip_address_and_configured_hosts_are_accepted(open_site):
     visitor = open_site(hosts=("kv", "kv.internal")).visitor()
     for host in ("localhost:5000", "127.0.0.1", "[::1]:5000", "10.0.0.7", "kv:5000", "KV.internal"):
         assert visitor.get("/signin", headers={"Host": host}).status_code == 200
     assert visitor.get("/healthz", headers={"Host": "anything"}).status_code == 200
 
 
-def test_with_a_public_name_only_that_name_counts(open_site):
+def test_hosts_other_than_that_of_the_public_url_are_refused(open_site):
     visitor = open_site(public_url="https://kv.example.org").visitor()
     assert visitor.get("/signin", headers={"Host": "kv.example.org"}).status_code == 200
     assert visitor.get("/signin", headers={"Host": "10.0.0.7"}).status_code == 400

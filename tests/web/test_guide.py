@@ -9,7 +9,7 @@ from realtime_kv.core import errors
 from realtime_kv.web import openapi, reference
 
 
-def test_the_page_shows_every_verb_and_every_error(stranger):
+def test_api_page_shows_every_verb_and_every_error(stranger):
     page = stranger.get("/api").text
     for verb in verbs.VERBS:
         assert f'<h3 id="{verb}">' in page
@@ -17,14 +17,14 @@ def test_the_page_shows_every_verb_and_every_error(stranger):
         assert f"<code>{refusal.code}</code>" in page, refusal.code
 
 
-def test_it_can_be_read_signed_out_and_says_nothing_of_anybody(site, stranger):
+def test_api_page_is_public_and_reveals_no_user_data(site, stranger):
     assert "dora" in site.browser("dora").get("/api").text
     theirs = stranger.get("/api")
     assert theirs.status_code == 200
     assert "dora" not in theirs.text and '<nav aria-label="Primary">' not in theirs.text
 
 
-def test_openapi_knows_every_verb_and_every_reference_leads_somewhere(stranger):
+def test_openapi_document_lists_every_verb_and_its_references_resolve(stranger):
     text = stranger.get("/api/v1/openapi.json").text
     document = stranger.get("/api/v1/openapi.json").json
     assert document["openapi"] == "3.1.0"
@@ -38,7 +38,7 @@ def test_openapi_knows_every_verb_and_every_reference_leads_somewhere(stranger):
 
 
 @pytest.mark.parametrize("verb", list(verbs.VERBS))
-def test_every_answer_is_as_openapi_says(alice, verb):
+def test_every_response_matches_its_openapi_schema(alice, verb):
     for value in ("Back at noon", "Back at one"):
         alice.call("set", key="app/banner", value=value)
     document = alice.get("/api/v1/openapi.json").json

@@ -14,7 +14,7 @@ PATHS = ["/signin", "/signup", "/keys", "/nothing", "/api/v1/me", "/api/v1/nope"
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_answer_says_what_a_browser_may_make_of_it(alice, path):
+def test_every_response_carries_the_security_headers(alice, path):
     headers = alice.get(path).headers
     policy = headers["Content-Security-Policy"].split("; ")
     assert {"default-src 'none'", "frame-ancestors 'none'", "form-action 'self'"} <= set(policy)
@@ -34,7 +34,7 @@ def test_every_answer_says_what_a_browser_may_make_of_it(alice, path):
 @pytest.mark.parametrize(
     "path", ["/static/js/rkv.js", "/static/css/base.css", "/static/js/vendor/fonts/geist-mono.woff2"]
 )
-def test_what_a_page_is_made_of_carries_no_more_than_it_needs(stranger, path):
+def test_static_files_carry_only_the_security_headers_they_need(stranger, path):
     headers = stranger.get(path).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cross-Origin-Resource-Policy"] == ("cross-origin" if ".css" not in path else "same-origin")
@@ -42,12 +42,12 @@ def test_what_a_page_is_made_of_carries_no_more_than_it_needs(stranger, path):
 
 
 @pytest.mark.parametrize("path", ["/static/icon.svg", "/static/js/nothing.js", "/sw.js"])
-def test_what_could_run_scripts_by_itself_has_its_policy(stranger, path):
+def test_svg_service_worker_and_missing_file_responses_have_a_csp(stranger, path):
     assert "default-src 'none'" in stranger.get(path).headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("path", ["/keys", "/activity", "/trash"])
-def test_the_dashboard_s_import_map_is_allowed_by_its_hash_and_says_what_we_serve(alice, path):
+def test_import_map_is_allowed_by_its_csp_hash_and_lists_only_served_files(alice, path):
     answer = alice.get(path)
     (inline,) = re.findall(r'<script type="importmap">(.*?)</script>', answer.text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
@@ -59,12 +59,12 @@ def test_the_dashboard_s_import_map_is_allowed_by_its_hash_and_says_what_we_serv
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path != "/rkv.js"])
-def test_pages_and_answers_are_not_kept_by_anybody(alice, path):
+def test_pages_and_api_responses_are_never_cached(alice, path):
     assert alice.get(path).headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_under_tls_browsers_are_told_to_stay_there(open_site, path):
+def test_hsts_is_sent_under_tls(open_site, path):
     visitor = open_site(public_url="https://kv.example.org").visitor()
     assert visitor.get(path).headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
 
@@ -75,7 +75,7 @@ def test_no_header_comes_twice(alice):
         assert len(names) == len(set(names))
 
 
-def test_no_answer_lets_a_page_elsewhere_send_cookies(open_site):
+def test_cors_never_allows_credentials(open_site):
     partner = "https://app.example.com"
     visitor = open_site(origins=(partner,)).visitor()
     for path in ["/api/v1/me", POLL]:
@@ -84,11 +84,11 @@ def test_no_answer_lets_a_page_elsewhere_send_cookies(open_site):
         assert "Access-Control-Allow-Credentials" not in headers
 
 
-def test_a_request_is_not_sent_back_as_an_answer(alice):
+def test_trace_requests_are_refused(alice):
     assert alice.ask("/signin", "TRACE").status_code == 405
 
 
-def test_the_client_is_for_pages_of_any_origin_and_revalidated(stranger):
+def test_client_script_allows_any_origin_and_is_revalidated(stranger):
     for path in ("/rkv.js", "/static/js/rkv.js"):
         answer = stranger.get(path)
         assert answer.status_code == 200 and "javascript" in answer.mimetype
@@ -98,7 +98,7 @@ def test_the_client_is_for_pages_of_any_origin_and_revalidated(stranger):
         assert again.status_code == 304 and again.data == b""
 
 
-def test_no_other_path_is_for_any_origin(alice):
+def test_pages_and_api_do_not_allow_any_origin(alice):
     for path in ("/keys", "/api/v1/me", "/signin", "/healthz"):
         assert "Access-Control-Allow-Origin" not in alice.get(path).headers
 
@@ -106,7 +106,7 @@ def test_no_other_path_is_for_any_origin(alice):
 @pytest.mark.parametrize(
     "name", ["package.json", "..", "..%2f..%2fREADME.md", "%2e%2e/rkv.js", "socket.io.esm.min.js.map", ""]
 )
-def test_nothing_but_the_listed_browser_files_leaves_node_modules(stranger, name):
+def test_only_listed_browser_files_are_served_from_node_modules(stranger, name):
     assert stranger.get(f"/static/js/vendor/{name}").status_code in {404, 308}
 
 

@@ -6,24 +6,24 @@ from pathlib import Path
 from realtime_kv.version import VERSION
 
 
-def test_alive_and_ready(stranger):
+def test_a_running_server_is_alive_and_ready(stranger):
     assert (stranger.get("/healthz").status_code, stranger.get("/healthz").data) == (200, b"ok\n")
     assert (stranger.get("/readyz").status_code, stranger.get("/readyz").data) == (200, b"ready\n")
 
 
-def test_a_house_that_cannot_write_is_alive_and_not_ready(site, stranger):
+def test_a_server_that_cannot_write_is_alive_and_not_ready(site, stranger):
     site.app.extensions["realtime_kv"].store.writer.stop()
     assert stranger.get("/healthz").status_code == 200
     assert stranger.get("/readyz").status_code == 503
 
 
-def test_a_house_that_cannot_look_sessions_up_is_not_ready(site, stranger):
+def test_a_server_that_cannot_look_up_sessions_is_alive_and_not_ready(site, stranger):
     site.app.extensions["realtime_kv"].store.identity.stop()
     assert stranger.get("/healthz").status_code == 200
     assert stranger.get("/readyz").status_code == 503
 
 
-def test_limits_are_counted_by_name_without_whom_they_concern(site, stranger):
+def test_limit_metrics_are_counted_by_name_without_account_or_network(site, stranger):
     limits = site.app.extensions["realtime_kv"].limit_log
     limits.record("sign_in_attempts", network="192.0.2.7")
     limits.record("sign_in_attempts", account=4711)
@@ -43,6 +43,6 @@ def test_metrics_are_prometheus_text_without_a_user_or_a_key(alice):
         assert word not in answer.text
 
 
-def test_the_version_is_the_one_of_the_package():
+def test_the_version_matches_the_package():
     pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     assert pyproject["project"]["version"] == VERSION

@@ -13,7 +13,7 @@ def settings_named(caplog):
     return [record.getMessage() for record in caplog.records if "RKV_" in record.getMessage()]
 
 
-def test_an_origin_or_a_name_that_is_not_ours_is_logged_once_with_the_setting_that_would_allow_it(site, alice, caplog):
+def test_unknown_origins_and_hosts_are_logged_once_with_the_setting_to_change(site, alice, caplog):
     token = site.program("Alice").token
     for _ in range(3):
         alice.get("/api/v1/me", headers={"Origin": "https://app.example"})
@@ -30,13 +30,13 @@ def test_an_origin_or_a_name_that_is_not_ours_is_logged_once_with_the_setting_th
     assert all(line.isprintable() for line in settings_named(caplog))
 
 
-def test_a_flood_of_names_does_not_fill_the_log(alice, caplog):
+def test_flood_of_host_names_does_not_fill_the_log(alice, caplog):
     for n in range(MAX_MISADDRESSED + 20):
         alice.get("/signin", headers={"Host": f"{n}.evil.example"})
     assert len(settings_named(caplog)) == MAX_MISADDRESSED
 
 
-def test_what_is_forbidden_is_written_down_with_who_and_what(alice, caplog):
+def test_forbidden_requests_are_logged_with_caller_and_action(alice, caplog):
     assert alice.get("/api/v1/me", headers={"Origin": "https://evil.example"}).status_code == 403
     assert alice.post("/signout", data={"csrf_token": "made up"}).status_code == 403
     assert written(caplog) == [
@@ -45,7 +45,7 @@ def test_what_is_forbidden_is_written_down_with_who_and_what(alice, caplog):
     ]
 
 
-def test_a_token_that_asks_for_more_than_it_may_is_named_at_both_doors(site, alice, caplog):
+def test_verbs_beyond_a_token_scope_are_logged_over_http_and_sockets(site, alice, caplog):
     made = alice.post("/api/v1/create_token", json={"name": "reader", "scope": "read"}).json
     program = site.visitor(made["token"])
     assert program.call("set", key="a-telling-key", value=1).status_code == 403
@@ -57,20 +57,20 @@ def test_a_token_that_asks_for_more_than_it_may_is_named_at_both_doors(site, ali
     ]
 
 
-def test_a_socket_of_another_site_is_written_down(site, alice, caplog):
+def test_socket_from_another_origin_is_logged(site, alice, caplog):
     headers = {"Origin": "https://evil.example"}
     socket = socketio.test_client(site.app, headers=headers, auth={"token": site.program("Alice").token})
     assert not socket.is_connected()
     assert written(caplog) == ["forbidden: a socket, by somebody"]
 
 
-def test_who_guesses_too_often_is_written_down(stranger, caplog):
+def test_rate_limited_password_guesses_are_logged(stranger, caplog):
     for _ in range(8):
         stranger.call("sign_in", username="alice", password="not the password")
     assert "rate_limited: POST /api/v1/sign_in, by 127.0.0.1" in written(caplog)
 
 
-def test_what_is_merely_wrong_is_not(alice, caplog):
+def test_ordinary_client_errors_are_not_logged(alice, caplog):
     alice.call("get", key="nothing")
     alice.call("set", key="")
     alice.get("/nothing")

@@ -43,6 +43,6 @@ def root(site):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_number_of_any_length_is_no_bug(root, path):
+def test_numbers_of_any_length_in_urls_cause_no_server_error(root, path):
     for number in NUMBERS:
         assert root.get(path + number).status_code < 500, number

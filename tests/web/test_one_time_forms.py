@@ -173,7 +173,7 @@ def threaded_place(tmp_path):
     runtime.stop()
 
 
-def test_every_form_of_the_site_is_in_one_of_the_two_lists(place):
+def test_every_form_is_either_guarded_or_listed_as_without_a_secret(place):
     rules = {rule.rule for rule in place.site.app.url_map.iter_rules() if "POST" in (rule.methods or ())}
     pages = {re.sub(r"<int:user_id>/<any.*", "<act>", rule) for rule in rules if not rule.startswith("/api/")}
     guarded = {"/signup", "/setup", SECURITY, TOKENS, "/admin/users/new", "/admin/users/<int:user_id>/reveal"}
@@ -202,7 +202,7 @@ def test_a_repeated_request_does_nothing_and_says_what_to_do(place, action):
 
 
 @pytest.mark.parametrize("action", [sign_up, new_token, invitation], ids=lambda action: action.__name__)
-def test_an_action_whose_browser_has_gone_meanwhile_is_not_performed_again(threaded_place, action, monkeypatch):
+def test_an_action_is_not_performed_again_after_its_browser_disconnects(threaded_place, action, monkeypatch):
     """Send a form again while the server is slow: the browser closes the connection of the first request."""
     place, (_, advice) = threaded_place, SECRETS[action]
     visitor, path, fields = action(place)
@@ -216,7 +216,7 @@ def test_an_action_whose_browser_has_gone_meanwhile_is_not_performed_again(threa
     assert place.events() == before
 
 
-def test_the_same_form_sent_with_another_text_is_another_action(place):
+def test_a_form_resent_with_different_fields_is_a_new_action(place):
     visitor, path, fields = new_token(place)
     form = fields | {"csrf_token": visitor.form_token()}
     assert visitor.post(path, data=form).status_code == 200
@@ -224,14 +224,14 @@ def test_the_same_form_sent_with_another_text_is_another_action(place):
     assert visitor.post(path, data=form).status_code == 303
 
 
-def test_a_form_that_was_refused_is_not_used_up(place):
+def test_a_refused_form_can_be_sent_again(place):
     visitor, path, fields = new_codes(place)
     form = fields | {"csrf_token": visitor.form_token()}
     assert visitor.post(path, data=form | {"password": "wrong wrong"}).status_code == 401
     assert visitor.post(path, data=form).status_code == 200
 
 
-def test_two_requests_at_once_perform_one_action(server):
+def test_concurrent_requests_with_the_same_form_perform_one_action(server):
     browser = requests.Session()
     name = fresh_name("alice")
     credentials = {"username": name, "password": PASSWORD}
@@ -266,7 +266,7 @@ def test_a_form_that_is_older_than_the_process_is_refused(site, open_site):
     assert later.post(SECURITY, data={"do": "codes", "password": PASSWORD}).status_code == 200
 
 
-def test_what_is_forgotten_is_refused_and_not_repeated():
+def test_evicted_forms_are_refused_and_not_performed_again():
     ticks = iter(range(100))
     forms = OneTimeForms(clock=lambda: float(next(ticks)), max_remembered=2)
     ids = [forms.new_id() for _ in range(4)]

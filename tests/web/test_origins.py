@@ -38,14 +38,14 @@ def program(site, alice):
 
 
 @pytest.mark.parametrize("headers", ALLOWED)
-def test_the_cookie_counts_for_our_own_pages(alice, headers):
+def test_cookie_is_accepted_from_same_origin_pages(alice, headers):
     assert alice.get("/api/v1/me", headers=headers).status_code == 200
     assert alice.get("/api/v1/list", headers=headers).status_code == 200
     assert alice.post("/api/v1/set", json={"key": "a", "value": 1}, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("headers", [*REFUSED, {"Origin": PARTNER}])
-def test_with_another_origin_the_cookie_is_forbidden_and_does_nothing(alice, headers):
+def test_cookie_from_another_origin_is_forbidden_and_has_no_effect(alice, headers):
     for answer in (
         alice.get("/api/v1/me", headers=headers),
         alice.get("/api/v1/list", headers=headers),
@@ -60,18 +60,18 @@ def test_with_another_origin_the_cookie_is_forbidden_and_does_nothing(alice, hea
 
 
 @pytest.mark.parametrize("headers", [*ALLOWED, {"Origin": PARTNER}])
-def test_a_bearer_token_counts_for_programs_and_allowed_origins(program, headers):
+def test_bearer_token_is_accepted_from_programs_and_allowed_origins(program, headers):
     assert program.get("/api/v1/me", headers=headers).status_code == 200
     assert program.post("/api/v1/set", json={"key": "a", "value": 1}, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("headers", REFUSED)
-def test_a_bearer_token_on_a_page_of_somebody_else_is_forbidden(program, headers):
+def test_bearer_token_from_a_disallowed_origin_is_forbidden(program, headers):
     assert program.get("/api/v1/me", headers=headers).status_code == 403
 
 
 @pytest.mark.parametrize("headers", [*REFUSED, {"Origin": PARTNER}])
-def test_nobody_is_signed_in_by_a_page_of_another_site(site, alice, headers):
+def test_cross_site_page_cannot_sign_a_user_in(site, alice, headers):
     visitor = site.visitor()
     for path in ("/api/v1/sign_in", "/api/v1/sign_up"):
         answer = visitor.post(path, json={"username": "Alice", "password": PASSWORD}, headers=headers)
@@ -83,12 +83,12 @@ def test_nobody_is_signed_in_by_a_page_of_another_site(site, alice, headers):
 
 
 @pytest.mark.parametrize("headers", REFUSED)
-def test_nobody_is_signed_out_by_a_page_of_another_site(alice, headers):
+def test_cross_site_page_cannot_sign_a_user_out(alice, headers):
     assert alice.post("/signout", headers=headers).status_code == 403
     assert alice.get("/api/v1/me").status_code == 200
 
 
-def test_a_page_on_an_allowed_origin_signs_in_for_a_token(site, alice):
+def test_allowed_origin_can_sign_in_for_a_token(site, alice):
     headers = {"Origin": PARTNER}
     body = {"username": "Alice", "password": PASSWORD, "token": True}
     answer = site.visitor().post("/api/v1/sign_in", json=body, headers=headers)
@@ -122,7 +122,7 @@ def test_a_preflight_from_an_allowed_origin_is_answered(stranger):
 
 
 @pytest.mark.parametrize("origin", [STRANGER, "null", OURS + ".evil.example", "*"])
-def test_no_other_origin_gets_to_read_an_answer(program, origin):
+def test_disallowed_origin_cannot_read_a_response(program, origin):
     preflight = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     for answer in (
         program.ask("/api/v1/set", "OPTIONS", headers=preflight),
@@ -132,7 +132,7 @@ def test_no_other_origin_gets_to_read_an_answer(program, origin):
         assert "Origin" in answer.headers["Vary"]
 
 
-def test_an_allowed_origin_reads_refusals_too(site, stranger):
+def test_allowed_origin_can_read_error_responses(site, stranger):
     answer = stranger.get("/api/v1/me", headers={"Origin": PARTNER})
     assert answer.status_code == 401
     assert answer.headers["Access-Control-Allow-Origin"] == PARTNER

@@ -26,7 +26,7 @@ def readable(answer, origin=PARTNER):
     return answer.headers.get("Access-Control-Allow-Origin") == origin
 
 
-def test_the_client_and_every_module_that_it_imports_can_be_loaded_from_anywhere(stranger):
+def test_the_client_and_all_its_modules_can_be_loaded_from_any_origin(stranger):
     waiting, seen = ["/rkv.js"], set()
     while waiting:
         address = waiting.pop()
@@ -44,7 +44,7 @@ def test_the_client_and_every_module_that_it_imports_can_be_loaded_from_anywhere
         assert "Access-Control-Allow-Origin" not in stranger.get(address, headers={"Origin": STRANGER}).headers
 
 
-def test_an_allowed_page_signs_its_users_up_in_and_out_without_a_cookie(site):
+def test_an_allowed_origin_signs_users_up_in_and_out_without_a_cookie(site):
     headers, who = {"Origin": PARTNER}, {"username": "Zoe", "password": PASSWORD, "token": True}
     for path, status in (("sign_up", 201), ("sign_in", 200)):
         answer = site.visitor().post(f"/api/v1/{path}", json=who, headers=headers)
@@ -60,7 +60,7 @@ def test_an_allowed_page_signs_its_users_up_in_and_out_without_a_cookie(site):
     assert readable(answer)
 
 
-def test_every_kind_of_answer_can_be_read_refusals_too(site, partner):
+def test_an_allowed_origin_can_read_every_answer_including_refusals(site, partner):
     headers = {"Origin": PARTNER}
     set_k = {"key": "k", "value": 1}
     answers = {
@@ -85,7 +85,7 @@ def test_every_kind_of_answer_can_be_read_refusals_too(site, partner):
     assert answers[401].headers["X-Request-Id"]
 
 
-def test_a_preflight_is_answered_for_every_call_and_to_allowed_pages_only(site):
+def test_preflights_are_answered_for_every_call_and_only_to_allowed_origins(site):
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
     for call in ("set", "sync", "sign_up", "sign_out", "me", "tokens", "create_token", "revoke_token"):
         answer = site.visitor().ask(f"/api/v1/{call}", "OPTIONS", headers={"Origin": PARTNER, **asked})
@@ -95,7 +95,7 @@ def test_a_preflight_is_answered_for_every_call_and_to_allowed_pages_only(site):
         assert "Access-Control-Allow-Origin" not in refused.headers
 
 
-def test_a_page_that_is_not_allowed_signs_nobody_up(site):
+def test_an_origin_that_is_not_allowed_cannot_sign_users_up(site):
     body = {"username": "Mallory", "password": PASSWORD, "token": True}
     answer = site.visitor().post("/api/v1/sign_up", json=body, headers={"Origin": STRANGER})
     assert (answer.status_code, answer.json["code"]) == (403, "forbidden")

@@ -23,7 +23,7 @@ LISTS = ["account", "sessions", "events"]
 
 
 @pytest.mark.parametrize("call", [*CALLS, *LISTS])
-def test_without_a_session_every_call_is_unauthenticated_and_with_an_api_token_forbidden(site, alice, call):
+def test_every_call_requires_a_session_and_refuses_api_tokens(site, alice, call):
     token = alice.call("create_token", name="script").json["token"]
     for visitor, status, code in [(site.visitor(), 401, "unauthenticated"), (site.visitor(token), 403, "forbidden")]:
         answer = visitor.get(f"/api/v1/{call}") if call in LISTS else visitor.call(call, **CALLS[call])
@@ -34,7 +34,7 @@ def test_without_a_session_every_call_is_unauthenticated_and_with_an_api_token_f
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b'{"unknown":1}', b'{"password":1}', b'{"id":null}'])
-def test_a_body_that_is_not_what_the_protocol_says_is_a_bad_request(alice, call, body):
+def test_malformed_body_is_a_bad_request(alice, call, body):
     answer = alice.post(f"/api/v1/{call}", data=body, content_type="application/json")
     assert (answer.status_code, answer.json["code"]) == (400, "bad_request")
     assert alice.post(f"/api/v1/{call}", data="password=x").status_code == 400
@@ -64,14 +64,14 @@ def test_sessions_are_listed_and_ended_one_by_one_or_all_others_at_once(site, al
     assert other.get("/api/v1/me").status_code == 401
 
 
-def test_ending_ones_own_session_is_signing_out(alice):
+def test_ending_the_current_session_signs_the_user_out(alice):
     own = alice.get("/api/v1/me").json["session"]["id"]
     assert alice.call("end_session", id=own).status_code == 204
     assert alice.cookie is None
     assert alice.get("/api/v1/me").status_code == 401
 
 
-def test_a_changed_password_brings_a_new_cookie_and_the_old_one_is_dead(site, alice):
+def test_password_change_replaces_the_cookie_and_ends_all_old_sessions(site, alice):
     program, old = site.program("Alice"), alice.cookie
     answer = alice.call("change_password", password=PASSWORD, new_password=NEW)
     assert (answer.status_code, answer.json["user"]["username"]) == (200, "Alice")
@@ -81,7 +81,7 @@ def test_a_changed_password_brings_a_new_cookie_and_the_old_one_is_dead(site, al
     assert site.visitor(old).get("/api/v1/me").status_code == 401
 
 
-def test_a_bearer_session_gets_its_new_token_in_the_answer_and_no_cookie(site, alice):
+def test_password_change_gives_a_bearer_session_a_new_token_and_no_cookie(site, alice):
     program = site.program("Alice")
     answer = program.call("change_password", password=PASSWORD, new_password=NEW)
     assert program.cookie is None
@@ -89,7 +89,7 @@ def test_a_bearer_session_gets_its_new_token_in_the_answer_and_no_cookie(site, a
     assert alice.get("/api/v1/me").status_code == 401
 
 
-def test_what_is_wrong_with_a_password_is_said(alice):
+def test_password_change_refuses_wrong_and_weak_passwords_and_limits_attempts(alice):
     wrong = alice.call("change_password", password="wrong wrong wrong", new_password=NEW)
     assert (wrong.status_code, wrong.json["code"]) == (401, "invalid_credentials")
     weak = alice.call("change_password", password=PASSWORD, new_password="password")
@@ -100,14 +100,14 @@ def test_what_is_wrong_with_a_password_is_said(alice):
     assert answers[-1].json["code"] == "rate_limited" and answers[-1].headers["Retry-After"]
 
 
-def test_a_deleted_account_takes_the_cookie_with_it_and_signing_in_brings_it_back(site, alice):
+def test_account_deletion_removes_the_cookie_and_sign_in_restores_the_account(site, alice):
     assert alice.call("delete_account", password="wrong wrong wrong").status_code == 401
     assert alice.call("delete_account", password=PASSWORD).status_code == 204
     assert alice.cookie is None
     assert site.browser_of("Alice").get("/api/v1/me").json["user"]["username"] == "Alice"
 
 
-def test_the_account_tells_what_there_is(alice):
+def test_account_call_returns_all_account_fields(alice):
     answer = alice.get("/api/v1/account").json
     assert answer.pop("created_at").endswith("Z")
     assert answer == {
@@ -123,7 +123,7 @@ def test_the_account_tells_what_there_is(alice):
     }
 
 
-def test_events_come_page_by_page(site, alice):
+def test_events_are_paged(site, alice):
     for _ in range(3):
         site.program("Alice")
     first = alice.get("/api/v1/events?limit=2").json
@@ -141,12 +141,12 @@ def test_events_come_page_by_page(site, alice):
     "query", ["limit=0", "limit=201", "limit=x", "limit=", "limit=-1", "before=1e9", "before=" + "9" * 30, "after=1",
               "limit=1&limit=2", "limit=%ff", "limit=²"],
 )  # fmt: skip
-def test_a_query_that_makes_no_sense_is_a_bad_request(alice, query):
+def test_invalid_query_is_a_bad_request(alice, query):
     answer = alice.get(f"/api/v1/events?{query}")
     assert (answer.status_code, answer.json["code"]) == (400, "bad_request")
 
 
-def test_two_steps_from_the_secret_to_signing_in_and_off_again(site, alice):
+def test_second_step_can_be_enabled_used_at_sign_in_and_disabled(site, alice):
     begun = alice.call("two_step_begin", password=PASSWORD).json
     assert begun.keys() == {"ok", "secret", "uri", "qr_svg"}
     assert alice.call("two_step_confirm", code="000000").json["code"] == "invalid_code"
@@ -171,6 +171,6 @@ def test_two_steps_from_the_secret_to_signing_in_and_off_again(site, alice):
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_browser_that_is_not_to_be_kept_signed_in_gets_a_cookie_without_a_date(site, alice, keep):
+def test_cookie_has_an_expiry_only_if_the_browser_stays_signed_in(site, alice, keep):
     answer = site.visitor().call("sign_in", username="alice", password=PASSWORD, keep=keep)
     assert ("Expires=" in answer.headers["Set-Cookie"]) is keep

@@ -9,7 +9,7 @@ from realtime_kv.web.bodies import FORM, MAX_FIELDS
 PASSWORD = "correct horse battery"
 
 
-def test_signed_out_every_page_leads_to_signing_in(stranger):
+def test_unauthenticated_pages_redirect_to_sign_in(stranger):
     for path, target in [
         ("/", "/signin"),
         ("/keys", "/signin?next=/keys"),
@@ -19,7 +19,7 @@ def test_signed_out_every_page_leads_to_signing_in(stranger):
         assert (answer.status_code, answer.location) == (303, target)
 
 
-def test_signing_up_and_in_leads_to_the_keys(site, stranger):
+def test_sign_up_and_sign_in_lead_to_the_keys(site, stranger):
     assert stranger.get("/signup").status_code == 200
     answer = stranger.post("/signup", data={"username": "Alice", "password": PASSWORD})
     assert answer.status_code == 200 and b'href="/keys">I\'ve saved them' in answer.data
@@ -30,7 +30,7 @@ def test_signing_up_and_in_leads_to_the_keys(site, stranger):
     assert (answer.status_code, answer.location) == (303, "/keys")
 
 
-def test_signed_in_the_door_is_passed_at_once(alice):
+def test_signed_in_user_is_redirected_past_the_sign_in_pages(alice):
     assert alice.get("/").location == "/keys"
     assert alice.get("/signin").location == "/keys"
     assert alice.get("/signup?next=/keys%3Fkey%3Da").location == "/keys?key=a"
@@ -46,7 +46,7 @@ def test_signed_in_the_door_is_passed_at_once(alice):
         ("/keys?key=a&tab=use", "use/use-it.js", "key.css"),
     ],
 )
-def test_a_page_names_at_once_what_its_address_will_show(alice, path, module, sheet):
+def test_page_preloads_the_module_and_stylesheet_of_its_url(alice, path, module, sheet):
     assert (
         f'<link rel="modulepreload" fetchpriority="low" href="/static/js/dashboard/{module}">' in alice.get(path).text
     )
@@ -54,7 +54,7 @@ def test_a_page_names_at_once_what_its_address_will_show(alice, path, module, sh
     assert f"/{module}" not in alice.get("/keys").text and f"/{sheet}" not in alice.get("/keys").text
 
 
-def test_after_signing_in_one_is_where_one_wanted_to_go(site, alice, stranger):
+def test_sign_in_redirects_to_the_requested_page(site, alice, stranger):
     wanted = "/keys?key=app%2Fbanner&tab=use"
     page = stranger.get(f"/signin?next={quote(wanted, safe='')}")
     assert b"/keys?key=app%2Fbanner&amp;tab=use" in page.data
@@ -86,7 +86,7 @@ def test_after_signing_in_one_is_where_one_wanted_to_go(site, alice, stranger):
         "/" + "x" * 10_000,
     ],
 )
-def test_nobody_is_led_to_another_site(site, alice, target):
+def test_sign_in_never_redirects_to_another_site(site, alice, target):
     form = {"username": "alice", "password": PASSWORD, "next": target}
     assert site.visitor().post("/signin", data=form).location == "/keys"
     assert alice.get("/signin", query_string={"next": target}).location == "/keys"
@@ -105,7 +105,7 @@ def test_nobody_is_led_to_another_site(site, alice, target):
         ("/signup", {"next": "/keys"}, 422, b"3 to 32"),
     ],
 )
-def test_what_did_not_work_is_said_and_the_name_is_still_there(alice, stranger, path, form, status, words):
+def test_failed_form_shows_the_error_and_keeps_the_username(alice, stranger, path, form, status, words):
     answer = stranger.post(path, data=form)
     assert answer.status_code == status and answer.mimetype == "text/html"
     assert words in answer.data
@@ -116,14 +116,14 @@ def test_what_did_not_work_is_said_and_the_name_is_still_there(alice, stranger, 
     assert "Set-Cookie" not in answer.headers
 
 
-def test_what_is_typed_comes_back_escaped(stranger):
+def test_form_input_is_escaped(stranger):
     answer = stranger.post("/signup", data={"username": '"><script>alert(1)</script>', "password": PASSWORD})
     assert b"<script>alert" not in answer.data
     answer = stranger.get("/signin", query_string={"next": '/"><script>alert(1)</script>'})
     assert b"<script>alert" not in answer.data
 
 
-def test_a_page_that_was_asked_too_often_says_when_to_try_again(site, alice):
+def test_rate_limited_page_sends_retry_after(site, alice):
     for _ in range(11):
         answer = site.visitor().post("/signin", data={"username": "alice", "password": "a wrong guess"})
     assert answer.status_code == 429
@@ -141,14 +141,14 @@ def test_a_page_that_was_asked_too_often_says_when_to_try_again(site, alice):
         (b"username=alice&password=x", "text/plain"),
     ],
 )
-def test_a_form_that_is_not_strictly_right_is_a_bad_request(stranger, body, content_type):
+def test_malformed_form_is_a_bad_request(stranger, body, content_type):
     for path in ("/signin", "/signup"):
         answer = stranger.post(path, data=body, content_type=content_type)
         assert answer.status_code == 400 and answer.mimetype == "text/html"
 
 
 @pytest.mark.parametrize("path", ["/signin", "/signup", "/keys", "/api/v1/get", "/nowhere"])
-def test_a_query_string_that_is_no_text_is_a_bad_request(stranger, path):
+def test_query_string_that_is_not_utf8_is_a_bad_request(stranger, path):
     # WSGI represents the byte 0x88 this way; no client library would send it
     answer = stranger.get(path, environ_overrides={"QUERY_STRING": "next=\x88"})
     assert answer.status_code == 400
@@ -166,7 +166,7 @@ def test_a_password_is_taken_exactly_as_typed(site, stranger):
         assert site.visitor().call("sign_in", username="alice", password=typed).status_code == status
 
 
-def test_signing_out_ends_the_session_and_leads_to_signing_in(site, alice):
+def test_sign_out_ends_the_session_and_redirects_to_sign_in(site, alice):
     token = alice.cookie
     answer = alice.post("/signout")
     assert (answer.status_code, answer.location) == (303, "/signin")
@@ -181,21 +181,21 @@ def test_a_link_cannot_sign_anybody_out(alice):
     assert alice.get("/api/v1/me").status_code == 200
 
 
-def test_signing_in_by_form_ends_the_session_that_the_browser_had(site, alice):
+def test_sign_in_by_form_ends_the_previous_session_of_the_browser(site, alice):
     old = alice.cookie
     alice.post("/signin", data={"username": "alice", "password": PASSWORD})
     assert alice.cookie != old
     assert site.visitor(old).get("/api/v1/me").status_code == 401
 
 
-def test_an_unknown_page_is_not_found_in_html(stranger, alice):
+def test_unknown_page_is_an_html_404(stranger, alice):
     for visitor in (stranger, alice):
         answer = visitor.get("/nothing/here")
         assert answer.status_code == 404 and answer.mimetype == "text/html"
         assert b"nothing at this address" in answer.data
 
 
-def test_a_page_is_found_with_a_slash_behind_its_address_too(stranger, alice):
+def test_trailing_slash_redirects_to_the_same_page_without_it(stranger, alice):
     for page in ("/keys", "/activity", "/account/tokens"):
         answer = alice.get(f"{page}/?q=%C3%A9&x=1")
         assert (answer.status_code, answer.headers["Location"]) == (308, f"{page}?q=%C3%A9&x=1")
@@ -215,11 +215,11 @@ def test_a_page_is_found_with_a_slash_behind_its_address_too(stranger, alice):
     assert stranger.client.post("/keys/").status_code == 404
 
 
-def test_password_managers_find_the_way(stranger):
+def test_well_known_change_password_url_redirects_to_account_security(stranger):
     assert stranger.get("/.well-known/change-password").headers["Location"] == "/account/security"
 
 
-def test_even_a_page_that_fails_is_a_page_and_tells_nothing(site, alice):
+def test_failed_page_is_an_html_500_without_internal_details(site, alice):
     store = site.app.extensions["realtime_kv"].store
     store.writer.run(lambda db: db.exec_driver_sql("DROP TABLE sessions") and None)
     answer = alice.get("/keys")
@@ -228,7 +228,7 @@ def test_even_a_page_that_fails_is_a_page_and_tells_nothing(site, alice):
 
 
 @pytest.mark.parametrize("path", ["/signin", "/signup"])
-def test_a_form_or_query_of_very_many_fields_is_refused_before_it_is_taken_apart(stranger, path):
+def test_form_or_query_with_too_many_fields_is_refused_before_parsing(stranger, path):
     many = "&".join(f"a{n}=b" for n in range(MAX_FIELDS + 1))
     refused = [stranger.get(f"{path}?{many}"), stranger.post(path, data=many, content_type=FORM)]
     assert [answer.status_code for answer in refused] == [400, 400]

@@ -23,7 +23,7 @@ def program(site, alice):
     return site.program("Alice")
 
 
-def test_a_bearer_token_in_the_cookie_opens_nothing(site, program):
+def test_bearer_token_is_refused_as_a_cookie(site, program):
     thief = with_cookie(site, program.token)
     assert problem(thief.get("/api/v1/me")) == (401, "unauthenticated")
     for page in ("/", "/account/profile", "/admin"):
@@ -34,14 +34,14 @@ def test_a_bearer_token_in_the_cookie_opens_nothing(site, program):
     assert socketio.test_client(site.app, auth={"token": program.token}).is_connected()
 
 
-def test_an_api_token_in_the_cookie_opens_nothing(site, alice):
+def test_api_token_is_refused_as_a_cookie(site, alice):
     token = alice.call("create_token", name="t").json["token"]
     thief = with_cookie(site, token)
     assert problem(thief.get("/api/v1/me")) == (401, "unauthenticated")
     assert not socketio.test_client(site.app, flask_test_client=thief.client).is_connected()
 
 
-def test_the_token_of_a_cookie_is_no_bearer_token(site, alice):
+def test_cookie_token_is_refused_as_a_bearer_token(site, alice):
     thief = site.visitor(alice.cookie)
     assert problem(thief.get("/api/v1/me")) == (401, "unauthenticated")
     assert not socketio.test_client(site.app, auth={"token": alice.cookie}).is_connected()
@@ -49,7 +49,7 @@ def test_the_token_of_a_cookie_is_no_bearer_token(site, alice):
 
 
 @pytest.mark.parametrize("as_token", [False, True])
-def test_a_renewed_session_is_presented_as_it_was_answered(site, alice, as_token):
+def test_renewed_token_is_accepted_only_in_the_way_it_was_issued(site, alice, as_token):
     new = "a-quite-different-passphrase"
     answer = alice.call("change_password", password=PASSWORD, new_password=new, token=as_token)
     assert answer.status_code == 200
@@ -62,13 +62,13 @@ def test_a_renewed_session_is_presented_as_it_was_answered(site, alice, as_token
         assert site.visitor(alice.cookie).get("/api/v1/me").status_code == 401
 
 
-def test_a_bearer_session_that_changes_its_password_goes_on_as_one(site, program):
+def test_bearer_session_stays_a_bearer_session_after_a_password_change(site, program):
     answer = program.call("change_password", password=PASSWORD, new_password="a-quite-different-passphrase")
     assert site.visitor(answer.json["token"]).get("/api/v1/me").status_code == 200
 
 
 @pytest.mark.parametrize("used_as", ["cookie", "bearer"])
-def test_a_session_from_before_the_upgrade_goes_on_in_the_way_in_which_it_is_used(open_site, used_as):
+def test_session_from_before_the_upgrade_is_bound_to_the_way_of_its_first_use(open_site, used_as):
     site = open_site()
     alice = site.browser("Alice")
     program = site.program("Alice")

@@ -40,7 +40,7 @@ def secret_in(mail, path):
     return re.search(rf"{path}/(\S+)", mail.get_content())[1]
 
 
-def test_a_recovery_code_sets_a_password_and_is_told_at_the_next_sign_in(site, stranger):
+def test_recovery_code_sets_a_password_and_the_next_sign_in_reports_it(site, stranger):
     codes = stranger.call("sign_up", username="Alice", password=PASSWORD).json["recovery_codes"]
     answer = recover(site.visitor(), username="alice", code=codes[0])
     assert (answer.status_code, answer.data) == (204, b"")
@@ -54,7 +54,7 @@ def test_a_recovery_code_sets_a_password_and_is_told_at_the_next_sign_in(site, s
     assert "recovered" not in site.visitor().call("sign_in", username="alice", password=NEW).json
 
 
-def test_a_password_that_must_be_changed_is_changed_with_the_ticket_of_the_sign_in(site, alice):
+def test_forced_password_change_uses_the_ticket_from_sign_in(site, alice):
     writer = site.app.extensions["realtime_kv"].store.writer
     writer.run(lambda db: db.execute(update(User).values(must_change_password=True)) and None)
     owed = site.visitor().call("sign_in", username="alice", password=PASSWORD)
@@ -78,12 +78,12 @@ def test_a_password_that_must_be_changed_is_changed_with_the_ticket_of_the_sign_
         {"username": "alice", "code": CODE, "token": True},
     ],
 )
-def test_a_recovery_that_is_not_what_the_protocol_says_is_a_bad_request(stranger, given):
+def test_malformed_recovery_request_is_a_bad_request(stranger, given):
     answer = recover(stranger, **given)
     assert (answer.status_code, answer.json["code"]) == (400, "bad_request")
 
 
-def test_mail_leads_to_a_new_password(mailing, mails):
+def test_recovery_mail_allows_setting_a_new_password(mailing, mails):
     alice = mailing.browser("Alice")
     assert alice.call("set_email", password=PASSWORD, email="alice@example.org").status_code == 204
     ticket = secret_in(mails[-1], "/account/email")
@@ -95,19 +95,19 @@ def test_mail_leads_to_a_new_password(mailing, mails):
     assert signed_in.json["recovered"]["how"] == "mail"
 
 
-def test_what_is_no_mail_address_is_a_bad_request(mailing):
+def test_invalid_email_address_is_a_bad_request(mailing):
     answer = mailing.browser("Alice").call("set_email", password=PASSWORD, email="a@b.c\r\nBcc: x@y.z")
     assert (answer.status_code, answer.json["field"]) == (400, "email")
 
 
-def test_where_no_mail_can_be_sent_the_answer_says_so_to_everybody(site, alice):
+def test_unavailable_mail_is_reported_alike_for_known_and_unknown_names(site, alice):
     answers = [site.visitor().call("ask_recovery_mail", username=name) for name in ("alice", "nobody")]
     assert everything(answers[0]) == everything(answers[1])
     assert answers[0].json["code"] == "not_found"
 
 
 @pytest.mark.parametrize("call", ["recover", "ask_recovery_mail", "confirm_email"])
-def test_a_page_of_another_origin_recovers_nothing(stranger, call):
+def test_cross_origin_page_cannot_use_account_recovery(stranger, call):
     answer = stranger.post(f"/api/v1/{call}", json={}, headers={"Origin": "https://evil.example"})
     assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
 

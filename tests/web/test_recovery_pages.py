@@ -54,7 +54,7 @@ def sign_in(site, password=NEW):
     return visitor, visitor.post("/signin", data={"username": "alice", "password": password})
 
 
-def test_a_recovery_code_sets_a_password_and_signs_everybody_out(site):
+def test_a_recovery_code_sets_a_password_once_and_ends_all_sessions(site):
     code = a_code(site)
     old = site.program("alice")
     form = {"username": "Alice", "code": code, "new_password": NEW}
@@ -66,7 +66,7 @@ def test_a_recovery_code_sets_a_password_and_signs_everybody_out(site):
     assert sign_in(site)[1].location == "/keys"
 
 
-def test_a_wrong_code_is_answered_the_same_for_a_name_that_is_known_and_for_one_that_is_not(site):
+def test_a_wrong_code_gets_the_same_answer_for_known_and_unknown_names(site):
     a_code(site)
     form = {"code": "AAAAAA-BBBBBB-CCCCCC-DDDDDD", "new_password": NEW}
     known, unknown = (site.visitor().post("/recover/code", data=form | {"username": n}) for n in ("alice", "nobod"))
@@ -75,7 +75,7 @@ def test_a_wrong_code_is_answered_the_same_for_a_name_that_is_known_and_for_one_
     assert 'id="code-problem"' in known.text and form["code"] not in known.text
 
 
-def test_a_password_that_is_too_weak_costs_no_code_and_need_not_be_typed_with_it_again(site):
+def test_a_weak_password_keeps_the_recovery_code_valid_and_in_the_form(site):
     code = a_code(site)
     form = {"username": "alice", "code": code, "new_password": "12345678"}
     page = site.visitor().post("/recover/code", data=form)
@@ -83,7 +83,7 @@ def test_a_password_that_is_too_weak_costs_no_code_and_need_not_be_typed_with_it
     assert site.visitor().post("/recover/code", data=form | {"new_password": NEW}).status_code == 303
 
 
-def test_the_secret_of_a_link_is_out_of_the_address_at_once(site, alice):
+def test_a_recovery_link_moves_its_secret_from_the_url_to_a_cookie(site, alice):
     secret, visitor = a_link(site), site.visitor()
     answer = visitor.get(f"/recover/{secret}")
     assert (answer.status_code, answer.location) == (303, "/recover/password")
@@ -95,7 +95,7 @@ def test_the_secret_of_a_link_is_out_of_the_address_at_once(site, alice):
     assert page.headers["Referrer-Policy"] == "same-origin" and page.headers["Cache-Control"] == "no-store"
 
 
-def test_a_link_that_is_only_looked_at_is_not_used_up(site, alice):
+def test_opening_a_recovery_link_does_not_use_it_up(site, alice):
     secret = a_link(site)
     for _ in range(3):
         scanner = site.visitor()
@@ -115,7 +115,7 @@ def test_a_link_that_is_only_looked_at_is_not_used_up(site, alice):
 
 
 @pytest.mark.parametrize("secret", ["x", "%00", "é", "a" * 5000, "%3Cscript%3E", "a%3B%20Path=%2Fx", "%0D%0Aa:b"])
-def test_a_link_that_never_was_is_expired_like_any_other(stranger, secret):
+def test_an_unknown_link_is_answered_like_an_expired_one(stranger, secret):
     for link, page in (("/recover", "/recover/password"), ("/account/email", "/account/email")):
         answer = stranger.get(f"{link}/{secret}")
         if answer.status_code == 404:  # the secret contains a slash
@@ -125,7 +125,7 @@ def test_a_link_that_never_was_is_expired_like_any_other(stranger, secret):
         assert stranger.post(page, data={"new_password": NEW}).status_code == 410
 
 
-def test_a_temporary_password_is_good_for_choosing_another(site, alice):
+def test_a_temporary_password_only_allows_setting_a_new_one(site, alice):
     temporary = house(site).accounts.administration.temporary_password(CLI, "alice").result()
     visitor, answer = sign_in(site, temporary)
     assert answer.location == "/recover/password" and "rkv_session" not in str(answer.headers)
@@ -136,7 +136,7 @@ def test_a_temporary_password_is_good_for_choosing_another(site, alice):
     assert sign_in(site)[1].location == "/keys"
 
 
-def test_a_recovery_is_told_at_the_next_sign_in_until_it_is_dismissed(site):
+def test_a_recovery_notice_is_shown_after_sign_in_until_dismissed(site):
     a_code(site)
     visitor = site.visitor()
     visitor.get(f"/recover/{a_link(site)}")
@@ -152,13 +152,13 @@ def test_a_recovery_is_told_at_the_next_sign_in_until_it_is_dismissed(site):
     assert visitor.post("/account/notice", data={"next": "//evil.example"}).location == "/keys"
 
 
-def test_only_a_server_that_sends_mail_offers_to(site, stranger):
+def test_recovery_by_email_is_not_offered_without_a_mail_server(site, stranger):
     assert "/recover/mail" not in stranger.get("/recover").text
     assert "sends no mail" in stranger.get("/recover/mail").text
     assert stranger.post("/recover/mail", data={"username": "alice"}).status_code == 404
 
 
-def test_asked_for_a_mail_the_answer_is_the_same_for_everybody(mailed):
+def test_a_recovery_email_request_gets_the_same_answer_for_every_name(mailed):
     mailed.browser("Alice")
     assert "/recover/mail" in mailed.visitor().get("/recover").text
     answers = [mailed.visitor().post("/recover/mail", data={"username": name}) for name in ("alice", "nobody", "")]
@@ -166,7 +166,7 @@ def test_asked_for_a_mail_the_answer_is_the_same_for_everybody(mailed):
     assert len({without_tokens(answer) for answer in answers}) == 1
 
 
-def test_a_mail_address_counts_once_its_link_was_opened_and_confirmed(mailed, sent):
+def test_an_email_address_takes_effect_only_after_its_link_is_confirmed(mailed, sent):
     alice = mailed.browser("Alice")
     form = {"do": "email", "email": "ada@example.org", "password": "correct horse battery"}
     answer = alice.post("/account/security", data=form)

@@ -27,7 +27,7 @@ def test_the_cookie_is_the_token_and_nothing_else(stranger):
 @pytest.mark.parametrize(
     ("public_url", "name"), [("https://kv.example.org", "__Host-rkv_session"), ("http://kv.example.org", "rkv_session")]
 )
-def test_under_tls_the_cookie_is_secure_and_this_hosts_alone(open_site, public_url, name):
+def test_the_cookie_is_secure_and_host_only_under_tls(open_site, public_url, name):
     visitor = open_site(public_url=public_url).visitor()
     value, rest = attributes(visitor.call("sign_up", **CREDENTIALS))
     assert value.startswith(f"{name}=rks_")
@@ -37,7 +37,7 @@ def test_under_tls_the_cookie_is_secure_and_this_hosts_alone(open_site, public_u
     assert value == f"{name}=" and ("Secure" in rest) is public_url.startswith("https")
 
 
-def test_under_tls_a_cookie_that_another_host_of_the_domain_could_have_set_is_nobodys(open_site):
+def test_a_cookie_without_the_host_prefix_is_refused_under_tls(open_site):
     site = open_site(public_url="https://kv.example.org")
     value, _ = attributes(site.visitor().call("sign_up", **CREDENTIALS))
     token = value.removeprefix("__Host-rkv_session=")
@@ -60,7 +60,7 @@ def ask(site, path, **cookies):
     return site.app.test_client(use_cookies=False).get(path, headers=AT | {"Cookie": header})
 
 
-def test_a_session_in_a_cookie_without_a_port_goes_on_under_the_name_with_it(site, alice):
+def test_a_session_cookie_without_a_port_is_renamed_to_include_it(site, alice):
     token = alice.cookie
     for path in ("/api/v1/me", "/keys", "/rkv.js"):
         answer = ask(site, path, rkv_session=token)
@@ -70,7 +70,7 @@ def test_a_session_in_a_cookie_without_a_port_goes_on_under_the_name_with_it(sit
     assert sent(ask(site, "/api/v1/me", rkv_session_5000=token)) == {}
 
 
-def test_a_session_that_ends_with_the_browser_still_does_so_under_the_new_name(site, alice):
+def test_a_renamed_cookie_of_a_browser_session_still_has_no_expiry(site, alice):
     short = site.visitor()
     short.call("sign_in", keep=False, **CREDENTIALS)
     answer = ask(site, "/keys", rkv_session=short.cookie)
@@ -92,7 +92,7 @@ def test_the_cookie_of_another_server_on_this_host_is_left_alone(site, alice, th
     assert answer.status_code == 200 and sent(answer).keys() == {"rkv_session_5000"}
 
 
-def test_signing_out_or_in_with_a_cookie_without_a_port_takes_it_away(site, alice):
+def test_signing_in_or_out_deletes_a_session_cookie_without_a_port(site, alice):
     client = site.app.test_client(use_cookies=False)
     headers = AT | {"Cookie": f"rkv_session={alice.cookie}"}
     answer = client.post("/api/v1/sign_in", json=CREDENTIALS, headers=headers)
@@ -115,7 +115,7 @@ def test_signing_out_or_in_with_a_cookie_without_a_port_takes_it_away(site, alic
         ({"public_url": "http://kv.example.org:8080"}, "127.0.0.1:5000", "rkv_session_8080"),
     ],
 )
-def test_the_name_of_the_cookie_holds_the_port_that_the_browser_uses(open_site, settings, host, name):
+def test_the_cookie_name_contains_the_port_that_the_browser_uses(open_site, settings, host, name):
     client = open_site(**settings).app.test_client(use_cookies=False)
     answer = client.post("/api/v1/sign_up", json=CREDENTIALS, headers={"Host": host})
     assert sent(answer).keys() == {name}
@@ -123,7 +123,7 @@ def test_the_name_of_the_cookie_holds_the_port_that_the_browser_uses(open_site, 
     assert document["components"]["securitySchemes"]["session"]["name"] == name
 
 
-def test_no_other_answer_sets_a_cookie(alice):
+def test_requests_within_a_session_set_no_cookie(alice):
     for answer in (
         alice.get("/keys"),
         alice.get("/api/v1/me"),
@@ -165,14 +165,14 @@ def test_signing_up_as_somebody_else_ends_the_old_session_of_that_browser(site, 
     assert site.visitor(old).get("/api/v1/me").status_code == 401
 
 
-def test_signing_out_takes_the_cookie_away(alice):
+def test_signing_out_deletes_the_cookie(alice):
     value, rest = attributes(alice.post("/api/v1/sign_out"))
     assert value == "rkv_session="
     assert parse_date(rest["Expires"]).year == 1970
     assert rest["Path"] == "/"
 
 
-def test_each_session_ends_by_itself(site, alice):
+def test_signing_out_ends_only_its_own_session(site, alice):
     other = site.visitor()
     other.call("sign_in", **CREDENTIALS)
     alice.post("/signout")
@@ -180,7 +180,7 @@ def test_each_session_ends_by_itself(site, alice):
     assert other.get("/api/v1/me").status_code == 200
 
 
-def test_a_remember_cookie_is_nobody(site, alice):
+def test_a_remember_token_cookie_authenticates_nobody(site, alice):
     visitor = site.visitor()
     for value in ["1|x", alice.cookie, f"{alice.cookie}|{'0' * 128}"]:
         visitor.client.set_cookie("remember_token", value)
@@ -188,7 +188,7 @@ def test_a_remember_cookie_is_nobody(site, alice):
 
 
 @pytest.mark.parametrize("value", ["x" * 8000, "rks_" + "\xe9" * 43, '"', ";;;", "rks_" + "x" * 43, "../../etc/passwd"])
-def test_a_cookie_that_makes_no_sense_is_nobody(site, stranger, value):
+def test_a_malformed_or_unknown_session_cookie_authenticates_nobody(site, stranger, value):
     # with its own cookie jar the test client would not send this cookie
     stranger.client = site.app.test_client(use_cookies=False)
     headers = {"Cookie": f"rkv_session={value}"}

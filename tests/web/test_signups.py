@@ -40,12 +40,12 @@ def statuses(root):
     return re.findall(r'data-label="Status"><span class="[\w ]+">(\w+)<', root.get("/admin/invitations").text)
 
 
-def test_with_on_everybody_may(site):
+def test_signups_on_lets_everyone_sign_up(site):
     assert sign_up(site.visitor()) == (201, None, None)
     assert 'href="/signup"' in site.visitor().get("/signin").text
 
 
-def test_with_off_nobody_may_and_the_sign_in_page_has_no_link(open_desk):
+def test_signups_off_refuses_every_sign_up_and_hides_the_sign_up_link(open_desk):
     # the first superuser is set up nevertheless
     site, root = open_desk(signups="off")
     secret = invite(root)
@@ -61,7 +61,7 @@ def test_with_off_nobody_may_and_the_sign_in_page_has_no_link(open_desk):
     assert root.post("/admin/users/new", data={"username": "Dora"}).status_code == 200
 
 
-def test_an_invitation_makes_one_account_by_its_link(open_desk):
+def test_an_invitation_link_creates_exactly_one_account(open_desk):
     site, root = open_desk(signups="invite")
     secret = invite(root)
     stranger = site.visitor()
@@ -85,7 +85,7 @@ def test_an_invitation_makes_one_account_by_its_link(open_desk):
     assert statuses(root) == ["used"] and "Dora" in page and secret not in page
 
 
-def test_an_invitation_makes_one_account_by_the_api(open_desk):
+def test_an_invitation_creates_exactly_one_account_through_the_api(open_desk):
     site, root = open_desk(signups="invite")
     secret = invite(root)
     assert sign_up(site.visitor()) == (403, "forbidden", "invitation")
@@ -100,7 +100,7 @@ def test_an_invitation_makes_one_account_by_the_api(open_desk):
     assert "Invitation created" in log and secret not in log
 
 
-def test_a_revoked_or_expired_invitation_opens_nothing(open_desk):
+def test_a_revoked_or_expired_invitation_is_refused(open_desk):
     site, root = open_desk(signups="invite")
     revoked = invite(root)
     answer = root.post("/admin/invitations/1/revoke")
@@ -128,13 +128,13 @@ def test_a_revoked_or_expired_invitation_opens_nothing(open_desk):
         ({"note": ""}, "Choose for how many days"),
     ],
 )
-def test_a_form_that_is_wrong_says_what_to_do(open_desk, form, words):
+def test_an_invalid_invitation_form_explains_the_error(open_desk, form, words):
     _, root = open_desk(signups="invite")
     page = root.post("/admin/invitations", data=form)
     assert page.status_code == 400 and words in page.text
 
 
-def test_the_notes_of_an_invitation_are_shown_as_text(open_desk):
+def test_invitation_notes_are_html_escaped(open_desk):
     _, root = open_desk(signups="on")
     invite(root, note="Dora")
     root.post("/admin/invitations", data={"note": "<script>alert(1)</script>", "days": "7"})

@@ -40,7 +40,7 @@ def test_a_token_is_shown_once_and_works_as_a_bearer_token(site, alice, create):
     }
 
 
-def test_without_more_a_token_may_all_that_its_user_may_with_keys_for_ever(site, create):
+def test_a_token_has_full_access_to_keys_and_no_expiry_by_default(site, create):
     made = create()
     assert (made["scope"], made["prefix"], made["expires_at"]) == ("write", None, None)
     program = site.visitor(made["token"])
@@ -48,7 +48,7 @@ def test_without_more_a_token_may_all_that_its_user_may_with_keys_for_ever(site,
     assert program.call("list").json["entries"][0]["key"] == "k"
 
 
-def test_me_says_what_a_session_is(alice):
+def test_me_describes_the_session(alice):
     assert (
         alice.get("/api/v1/me").json["session"] | {"kind": "session", "scope": "write", "prefix": None}
         == (alice.get("/api/v1/me").json["session"])
@@ -64,7 +64,7 @@ def test_a_revoked_token_is_unauthenticated(site, alice, create):
     assert alice.call("revoke_token", id=made["id"]).json["code"] == "not_found"
 
 
-def test_a_token_manages_no_tokens(site, alice, create):
+def test_a_token_cannot_manage_tokens(site, alice, create):
     program = site.visitor(create()["token"])
     for answer in (
         program.get("/api/v1/tokens"),
@@ -81,13 +81,13 @@ def test_signing_out_with_a_token_does_not_end_it(site, create):
     assert program.get("/api/v1/me").status_code == 200
 
 
-def test_somebody_elses_token_is_not_there(alice, charlie, create):
+def test_tokens_of_other_users_are_not_found(alice, charlie, create):
     made = create()
     assert charlie.get("/api/v1/tokens").json["tokens"] == []
     assert charlie.call("revoke_token", id=made["id"]).json["code"] == "not_found"
 
 
-def test_signed_out_there_are_no_tokens(stranger):
+def test_unauthenticated_clients_cannot_manage_tokens(stranger):
     assert stranger.get("/api/v1/tokens").json["code"] == "unauthenticated"
     assert stranger.call("create_token", name="x").json["code"] == "unauthenticated"
     assert stranger.call("revoke_token", id="x").json["code"] == "unauthenticated"
@@ -115,7 +115,7 @@ def test_signed_out_there_are_no_tokens(stranger):
         ({"name": "n", "color": "red"}, "bad_request", None),
     ],
 )
-def test_what_cannot_be_a_token_is_refused_with_the_reason(alice, details, code, field):
+def test_an_invalid_token_request_is_refused_with_the_reason(alice, details, code, field):
     answer = alice.call("create_token", **details)
     assert answer.json["code"] == code
     assert answer.json.get("field") == field

@@ -24,7 +24,7 @@ def pair():
     theirs.close()
 
 
-def test_a_peer_that_is_there_is_not_taken_for_gone_and_nothing_is_read(pair):
+def test_disconnect_detection_reports_only_closed_peers_and_consumes_no_data(pair):
     ours, theirs = pair
     assert not has_hung_up(ours)
     theirs.send(b"next")
@@ -43,7 +43,7 @@ def app(tmp_path):
     runtime.stop()
 
 
-def test_a_wait_ends_when_the_client_has_gone(app, pair):
+def test_a_wait_ends_when_the_client_disconnects(app, pair):
     ours, theirs = pair
     with app.test_request_context(environ_overrides={door.HUNG_UP: lambda: has_hung_up(ours)}):
         done, failed, never = Future(), Future(), Future()
@@ -60,7 +60,7 @@ def test_a_wait_ends_when_the_client_has_gone(app, pair):
             house.wait(never)
 
 
-def test_a_request_says_whose_it_is_and_nothing_where_that_could_not_be_found_out(app, monkeypatch):
+def test_a_request_records_its_user_unless_the_lookup_did_not_finish(app, monkeypatch):
     who = {"username": "Alice", "password": PASSWORD, "token": True}
     answer = app.test_client().post("/api/v1/sign_up", json=who).json
     with app.test_request_context() as context:
@@ -78,7 +78,7 @@ def test_a_request_says_whose_it_is_and_nothing_where_that_could_not_be_found_ou
 
 
 @pytest.mark.parametrize("begun", [True, False])
-def test_an_export_that_nobody_waits_for_any_more_counts_no_longer(app, begun):
+def test_an_abandoned_export_no_longer_counts_toward_the_limit(app, begun):
     parts = app.extensions["realtime_kv"]
     runtime, carrier = parts.runtime, parts.carrier
     token = runtime.wait(parts.accounts.sign_up("alice", "correct horse 42 battery", as_token=True), 30).token

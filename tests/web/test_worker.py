@@ -16,7 +16,7 @@ def files_of(script: str) -> list[str]:
     return json.loads(re.search(r"^const FILES = (.*)$", script, re.MULTILINE)[1])
 
 
-def test_the_worker_keeps_files_that_are_served_and_no_page_of_the_account(stranger):
+def test_service_worker_caches_served_files_and_no_account_page(stranger):
     answer = stranger.get("/sw.js")
     assert answer.mimetype == "text/javascript"
     assert answer.headers["Cache-Control"] == "no-cache"
@@ -26,13 +26,13 @@ def test_the_worker_keeps_files_that_are_served_and_no_page_of_the_account(stran
     assert not [name for name in files if name.startswith(("/api", "/static/js/admin", "/static/js/account/"))]
 
 
-def test_the_worker_keeps_every_module_that_the_page_loads_at_once():
+def test_service_worker_caches_every_module_of_the_initial_page_load():
     files = files_of(browser_files.worker(STATIC))
     loaded = browser_files.modules(STATIC / "js", "dashboard/main.js")
     assert {f"/static/js/{name}" for name in loaded} <= set(files)
 
 
-def test_the_worker_is_another_one_when_a_file_has_changed(tmp_path):
+def test_service_worker_changes_when_a_file_changes(tmp_path):
     folder = tmp_path / "static"
     shutil.copytree(STATIC, folder)
     before = browser_files.worker(folder)
@@ -41,7 +41,7 @@ def test_the_worker_is_another_one_when_a_file_has_changed(tmp_path):
     assert browser_files.worker(folder) != before
 
 
-def test_the_worker_is_put_together_once_and_not_for_each_request(stranger):
+def test_service_worker_script_is_built_once_and_not_for_each_request(stranger):
     first = stranger.get("/sw.js")
     looks = pages._worker.cache_info().misses
     assert stranger.get("/sw.js").data == first.data

@@ -47,20 +47,20 @@ def run(library, root, script, lasts=0):
     return disk, done.returncode
 
 
-def test_cuts_of_the_real_server_lose_no_acknowledged_write():
+def test_power_cuts_of_the_real_server_lose_no_acknowledged_write():
     tally = Cuts(random.randrange(10**6), calls=CALLS).run(4)
     assert (tally.lost, tally.problems) == (0, [])
     assert tally.cuts == 4
 
 
-def test_the_first_account_survives_a_cut_in_a_new_data_folder():
+def test_the_first_account_in_a_new_data_folder_survives_a_power_cut():
     # the shortest way to one acknowledged write; the folder, the database and the account are all new
     for _ in range(2):
         tally = Cuts(random.randrange(10**6), calls=400).run(1)
         assert (tally.lost, tally.problems) == (0, [])
 
 
-def test_with_synchronous_normal_some_are_lost():
+def test_synchronous_normal_loses_acknowledged_writes():
     cuts = Cuts(random.randrange(10**6), launcher=RELAXED, calls=CALLS)
     for _ in range(6):
         cuts.run(cuts.tally.cuts + 1)
@@ -69,7 +69,7 @@ def test_with_synchronous_normal_some_are_lost():
     assert cuts.tally.lost > 0
 
 
-def test_what_was_not_synced_is_gone_and_what_was_is_there(library, root):
+def test_a_power_cut_keeps_synced_data_and_loses_unsynced_data(library, root):
     disk, code = run(
         library,
         root,
@@ -86,7 +86,7 @@ def test_what_was_not_synced_is_gone_and_what_was_is_there(library, root):
     assert disk.everything()["old"] == (root / "old").read_bytes()
 
 
-def test_a_name_needs_its_folder_synced(library, root):
+def test_a_file_name_survives_only_after_a_sync_of_its_folder(library, root):
     disk, _ = run(
         library,
         root,
@@ -112,7 +112,7 @@ def test_a_name_needs_its_folder_synced(library, root):
     assert disk.everything() == {"renamed": b"datamore", "lost": b"datamore", "folder/file": b"x"}
 
 
-def test_the_power_goes_before_the_call_it_lasts_to(library, root):
+def test_the_power_cut_happens_before_the_configured_call(library, root):
     script = """
         f = os.open("old", os.O_RDWR)
         for n in range(9):
@@ -126,7 +126,7 @@ def test_the_power_goes_before_the_call_it_lasts_to(library, root):
     assert disk.everything()["old"][:3] == b"01a"
 
 
-def test_torn_writes_arrive_by_the_sector(root):
+def test_torn_writes_persist_each_sector_independently(root):
     disk = Disk(root)
     inode = (root / "old").stat().st_ino
     disk.replay([Record(Kind.WRITE, "", inode, 100, 1900, b"b" * 1900)])
@@ -139,7 +139,7 @@ def test_torn_writes_arrive_by_the_sector(root):
             assert content[start:end] in {b"a" * (end - start), b"b" * (end - start)}
 
 
-def test_an_image_is_written_as_it_is(tmp_path):
+def test_a_disk_image_is_written_out_unchanged(tmp_path):
     image = {"data/file": b"1", "other": b""}
     write_out(image, tmp_path)
     assert {str(p.relative_to(tmp_path)): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == image
