@@ -42,14 +42,15 @@ def metered(app: Wsgi) -> Wsgi:
     """`app`, with the processor time of each call in its environ."""
 
     def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        current = greenlet.getcurrent()
-        meter = current.meter = Meter()
+        meter = Meter()
+        # no variable for the greenlet: the traceback of a refusal would keep it, and all it holds, until a collection
+        greenlet.getcurrent().meter = meter
         meter.start()
         try:
             return app(environ, start_response)
         finally:
             meter.stop()
-            current.meter = None
+            greenlet.getcurrent().meter = None
             environ[PROCESSOR_TIME] = meter.seconds
 
     return wsgi
