@@ -34,12 +34,12 @@ class Meter:
 
 
 def current_meter() -> Meter | None:
-    """The meter of this greenlet, if it has one."""
+    """Return the meter of this greenlet, if it has one."""
     return getattr(greenlet.getcurrent(), "meter", None)
 
 
 def metered(app: Wsgi) -> Wsgi:
-    """`app`, with the processor time of each call in its environ."""
+    """Return `app`, with the processor time of each call stored in its environ."""
 
     def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         meter = Meter()

@@ -190,7 +190,7 @@ def _read(line: Line, counts: Counts) -> bool:
     counts.answers += text.count(b'"ok":true') + text.count(b"HTTP/1.1 2")
     counts.refusals += text.count(b'"ok":false') + text.count(b"HTTP/1.1 4") + text.count(b"HTTP/1.1 5")
     line.tail = data[-9:]
-    # what stands in the tail is not counted twice
+    # the tail is searched again with the next data
     counts.answers -= line.tail.count(b'"ok":true')
     line.finished = bool(line.until) and line.until in text
     return not line.finished

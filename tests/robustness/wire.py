@@ -1,4 +1,4 @@
-"""A tab's connection: WebSocket or long-polling implemented by hand, packet by packet in the order of arrival.
+"""A tab's connection: WebSocket or long-polling implemented here, packet by packet in the order of arrival.
 
 No client library stands between the server and the record, so the record is exactly what was sent. It also implements
 the ways in which connections end badly: cut in the middle of a frame, paused, abandoned without a word.

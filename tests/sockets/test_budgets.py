@@ -1,11 +1,16 @@
 """Budgets of frames and of unauthenticated work, with a clock that the tests set."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from realtime_kv.concurrency import time_budget
 from realtime_kv.concurrency.time_budget import TimeBudget
+from realtime_kv.concurrency.turns import SHARE_SECONDS
+from realtime_kv.core.runtime import Threads
 from realtime_kv.sockets import budgets
 from realtime_kv.sockets.budgets import FrameBudget
+from realtime_kv.sockets.connections import STRANGER_ROUND_SECONDS, Connections, Limits
 
 
 class Clock:
@@ -68,3 +73,22 @@ def test_simultaneous_reconnect_of_200_tabs_fits_the_budget_of_a_network(clock):
     for _tab in range(200):
         cost = 4 * budgets.REQUEST_COST + budgets.OPEN_COST + budgets.CONNECT_COST + 20 * budgets.FRAME_COST
         assert budget.charge("office", cost) == 0.0
+
+
+def test_a_connection_uses_the_time_of_guests_until_it_has_joined():
+    runtime, accounts = Threads(), {}
+    receiver = SimpleNamespace(account=accounts.get, busy=lambda _: False)
+
+    def join_or_leave(sid, message):
+        accounts[sid] = 7 if message == b"40" else None
+
+    connections = Connections(Limits(), receiver, runtime, spawn=None, work=join_or_leave, left=lambda *_: None)
+    connection = connections.open("sid", {"REMOTE_ADDR": "192.0.2.1"})
+    assert (connection.turns, connection.payer) == (connections.stranger_turns, "192.0.2.1")
+    connection._work(b"40")
+    assert (connection.turns, connection.payer) == (connections.turns, 7)
+    # all guests together may take less than one user
+    assert STRANGER_ROUND_SECONDS <= SHARE_SECONDS
+    connection._work(b"41")
+    assert connection.turns is connections.stranger_turns
+    runtime.stop()

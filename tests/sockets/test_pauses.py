@@ -1,4 +1,4 @@
-"""How long a WebSocket is not read from: as long as its owner says, even when it has used up its turn as well."""
+"""Pauses of a WebSocket: it is not read from for as long as its owner demands, even after a whole time slice."""
 
 import socket
 from functools import partial
@@ -14,7 +14,7 @@ PAUSE_SECONDS = 3.0
 
 
 class Hub:
-    """An event loop by hand: what is read from, and what is to be called later."""
+    """Event loop under the test's control: records listeners and scheduled calls."""
 
     READ, WRITE = "read", "write"
 
@@ -81,7 +81,7 @@ def receive(hub, far, *messages):
 
 
 def reads(hub):
-    """Whether it is read from; what is not wanted any more is noticed when something comes."""
+    """Return whether the WebSocket is read from; it stops listening only when data arrives."""
     if "read" in hub.listening:
         hub.listening["read"](0)
     return "read" in hub.listening
