@@ -24,7 +24,7 @@ from realtime_kv.core.expiry import LOOK_SECONDS, Expiry
 from realtime_kv.core.reserve import Reserve
 from realtime_kv.core.runtime import Inline, Runtime, repeat
 from realtime_kv.core.space import Quota
-from realtime_kv.core.store import Store
+from realtime_kv.core.store import READER_SHARE, Store
 from realtime_kv.extensions import db, socketio
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.migrations import copies
@@ -135,6 +135,7 @@ def create_app(
         reserve=Reserve(Path(str(engine.url.database)), config.disk_reserve),
         value_bytes=config.value_bytes,
         trash_days=config.trash_days,
+        reader_share=READER_SHARE if config.rate_limits else None,
         clock=clock,
         on_fatal=on_fatal,
         on_refusal=lambda limit, user_id, session: limit_log.record(limit, account=user_id, credential=session),

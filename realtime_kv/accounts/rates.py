@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from math import ceil
 from time import thread_time
 
-from realtime_kv.concurrency.time_budget import TimeBudget
+from realtime_kv.concurrency.time_budget import UserTime
 from realtime_kv.core.caller import Caller
 from realtime_kv.core.clock import steady_ms
 from realtime_kv.core.cost import UNIT_SECONDS
@@ -26,8 +26,8 @@ from realtime_kv.core.errors import RateLimited
 
 BURST_SECONDS = 10
 # part of the event loop's time for one user's requests, refusals included, and the burst
-TIME_SHARE = 0.2
-TIME_BURST_SECONDS = 0.3
+TIME_SHARE = 0.15
+TIME_BURST_SECONDS = 0.1
 # part that each credential of a user has for itself, whatever the others have taken
 OWN_TIME_SHARE = 0.05
 # part of a user's whole budget that a session, a token and a limited token leave to others
@@ -91,8 +91,7 @@ class Rates:
         self.on_limit = on_limit
         self._rate = float(verbs_per_second)
         # by the user's id, and by the session's
-        self._time = TimeBudget[int](share=TIME_SHARE, burst_seconds=TIME_BURST_SECONDS)
-        self._own_time = TimeBudget[int](share=OWN_TIME_SHARE, burst_seconds=OWN_TIME_SHARE)
+        self._time = UserTime(share=TIME_SHARE, burst_seconds=TIME_BURST_SECONDS, own_share=OWN_TIME_SHARE)
         self._burst = BURST_SECONDS * self._rate
         # larger than a burst, so that a session, which leaves part of it to others, has a whole burst
         self._most = self._burst / (1 - SESSION_LEAVES)
@@ -130,13 +129,11 @@ class Rates:
 
     def used(self, caller: Caller, seconds: float) -> bool:
         """Charge the event loop time of the caller's requests; return whether it exceeds the limit."""
-        mine = self._own_time.charge(caller.session_id, seconds)
-        return self._time.charge(caller.user_id, seconds) > 0.0 < mine
+        return self._time.charge(caller.user_id, caller.session_id, seconds) > 0.0
 
     def pause(self, caller: Caller) -> float:
         """Return the seconds for which no request of this caller is handled; 0.0 for none."""
-        mine = self._own_time.overdue(caller.session_id)
-        return min(mine, self._time.overdue(caller.user_id)) if mine else 0.0
+        return self._time.overdue(caller.user_id, caller.session_id)
 
     def _pay(self, caller: Caller, left: int, weight: int) -> int:
         """Draw enough handfuls to cover the debt `left`; return the remainder. Raises RateLimited."""

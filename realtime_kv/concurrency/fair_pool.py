@@ -5,6 +5,8 @@ Invariants:
 2. Expensive work never occupies all of several threads: one is kept for cheap work. The pool learns the cost of each
    user's kinds of work from their last costs.
 3. Work whose owner has gone, or whose credential has ended, is dropped while it waits.
+4. After expensive work of a user who has taken more than a share of the processor, its thread rests for a moment: the
+   event loop needs the interpreter lock, and other programs the processors.
 
 `submit` may be called from any thread; futures resolve on the event loop's thread. Where the runtime has no threads,
 work runs in the caller.
@@ -19,6 +21,8 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 from realtime_kv.concurrency.fair_queue import FairQueue
+from realtime_kv.concurrency.switching import switch_interval
+from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.core.errors import RateLimited, Refusal, Unavailable
 from realtime_kv.core.runtime import Future, Runtime, carry_out
 
@@ -26,6 +30,12 @@ T = TypeVar("T")
 
 # work with this expected processor time or more counts as expensive, in milliseconds
 EXPENSIVE_MS = 3.0
+# during work with this expected processor time or more, the event loop gets the interpreter lock back sooner
+LONG_MS = 0.5
+# where users have a share of the processor: the burst beyond it, and the longest rest, also as a multiple of the work
+BURST_SECONDS = 0.3
+MAX_REST_SECONDS = 0.05
+MAX_REST = 3.0
 # weight of the last measurement in the learnt cost of a kind of work
 _LEARNING = 0.5
 # dropped jobs that fail in one delivery
@@ -62,7 +72,8 @@ class FairPool:
     """A pool of `threads` real threads for which work waits in fair order.
 
     `on_limit` receives the client whose work was refused because too much of it was waiting, `on_error` the exception
-    that work raised; both may be called on any thread. Work that is not `measured` costs its expected cost: work of a
+    that work raised; both may be called on any thread. `user_share` is the part of a processor that a user may take
+    without rests; None for all. Work that is not `measured` costs its expected cost: work of a
     thread that waits for a process, for example.
     """
 
@@ -77,6 +88,7 @@ class FairPool:
         max_per_user: int = 2_000,
         max_total: int = 20_000,
         measured: bool = True,
+        user_share: float | None = None,
         on_limit: Callable[[Client], None] = lambda _: None,
         on_error: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
@@ -93,13 +105,15 @@ class FairPool:
         self._max_expensive = max(1, threads - 1)
         self._expensive_running = 0
         self._costs: OrderedDict[tuple[Hashable, str], float] = OrderedDict()
+        self._time = None if user_share is None else TimeBudget[Hashable](share=user_share, burst_seconds=BURST_SECONDS)
         self._idle = 0
         self._stopped = False
         self._wake_up: SimpleQueue[None] = SimpleQueue()
-        self._threads = [
+        self._stopping = threading.Event()
+        self.threads = [
             thread for n in range(threads) if (thread := runtime.start_thread(self._work, f"{name}-{n}")) is not None
         ]
-        self._inline: Any = None if self._threads else resource()
+        self._inline: Any = None if self.threads else resource()
         self._inline_lock = threading.RLock()
 
     def submit(
@@ -116,7 +130,7 @@ class FairPool:
         `expected_ms` is the expected cost while none is known for this user and `kind` of work. With `first`, the work
         is served before all other waiting work of its credential: for a further step.
         """
-        if not self._threads:
+        if not self.threads:
             if self._stopped:
                 raise _stopping()
             future: Future[T] = Future()
@@ -164,14 +178,15 @@ class FairPool:
             if self._stopped:
                 return
             self._stopped = True
+            self._stopping.set()
             left = [*self._cheap.clear(), *self._expensive.clear()]
-        for _ in self._threads:
+        for _ in self.threads:
             self._wake_up.put(None)
         for job in left:
             job.future.fail(_stopping())
-        for thread in self._threads:
+        for thread in self.threads:
             thread.join()
-        if not self._threads and self._inline is not None:
+        if not self.threads and self._inline is not None:
             self._inline.close()
 
     def _drop(self, user: Hashable, wanted: Callable[[_Job], bool], error: Callable[[], Refusal]) -> int:
@@ -197,8 +212,16 @@ class FairPool:
         while not self._stopped:
             while (job := self._next()) is not None:
                 before = time.thread_time_ns()
-                carry_out(self._runtime, job.fn, job.future, resource, self._on_error)
-                self._finish(job, (time.thread_time_ns() - before) / 1e6 if self._measured else job.cost)
+                if job.cost < LONG_MS or not self._measured:
+                    carry_out(self._runtime, job.fn, job.future, resource, self._on_error)
+                else:
+                    switch_interval.begin()
+                    carry_out(self._runtime, job.fn, job.future, resource, self._on_error)
+                    switch_interval.end()
+                rest = self._finish(job, (time.thread_time_ns() - before) / 1e6 if self._measured else job.cost)
+                if rest:
+                    self._stopping.wait(rest)
+                    self._end_rest()
             self._wake_up.get()
         if resource is not None:
             resource.close()
@@ -224,15 +247,28 @@ class FairPool:
             self._wake_up.put(None)
         return job
 
-    def _finish(self, job: _Job, spent_ms: float) -> None:
+    def _finish(self, job: _Job, spent_ms: float) -> float:
+        """Account for finished work; return the seconds for which the thread has to rest before `_end_rest`."""
         with self._lock:
-            if job.expensive:
+            rest = self._rest_after(job, spent_ms / 1000)
+            if job.expensive and not rest:
                 self._expensive_running -= 1
             (self._expensive if job.expensive else self._cheap).finish(job, spent_ms)
             learnt = self._costs.pop((job.user, job.kind), None)
             self._costs[job.user, job.kind] = spent_ms if learnt is None else learnt + _LEARNING * (spent_ms - learnt)
             if len(self._costs) > _REMEMBERED:
                 self._costs.popitem(last=False)
+        return rest
+
+    def _rest_after(self, job: _Job, seconds: float) -> float:
+        if self._time is None or job.user == SYSTEM.user:
+            return 0.0
+        overdue = self._time.charge(job.user, seconds)
+        return min(overdue, MAX_REST * seconds, MAX_REST_SECONDS) if job.expensive else 0.0
+
+    def _end_rest(self) -> None:
+        with self._lock:
+            self._expensive_running -= 1
 
 
 def _stopping() -> Unavailable:

@@ -49,3 +49,28 @@ class TimeBudget(Generic[Payer]):
         if len(self._full_at) > MAX_PAYERS:
             self._full_at.popitem(last=False)
         return max(0.0, full_at - now - self._ahead)
+
+
+class UserTime:
+    """Time budgets of users, by id; each credential of a user has a part for itself, whatever the others have taken."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        share: float,
+        burst_seconds: float,
+        own_share: float,
+    ) -> None:
+        self._users = TimeBudget[int](clock, share=share, burst_seconds=burst_seconds)
+        self._credentials = TimeBudget[int](clock, share=own_share, burst_seconds=own_share)
+
+    def charge(self, user: int, credential: int, seconds: float) -> float:
+        """Charge `seconds` of work, and return `overdue`."""
+        mine = self._credentials.charge(credential, seconds)
+        return min(mine, self._users.charge(user, seconds))
+
+    def overdue(self, user: int, credential: int) -> float:
+        """Return the seconds for which no request of this credential should be handled; 0.0 for none."""
+        mine = self._credentials.overdue(credential)
+        return min(mine, self._users.overdue(user)) if mine else 0.0

@@ -9,9 +9,11 @@ Invariants:
    it helps.
 2. However many clients there are, a round takes little longer than `round_seconds`, or than `MIN_SHARE_SECONDS` for
    each waiting client: clients that come later in it wait.
-3. No client waits in a round that no other client takes part in: rounds follow each other immediately while clients
+3. While several clients are active, shares are a quarter of what a single client gets: an answer takes several passes
+   of the event loop, and each is as long as the share of the busiest client.
+4. No client waits in a round that no other client takes part in: rounds follow each other immediately while clients
    wait.
-4. Work that waits for the same client keeps its order.
+5. Work that waits for the same client keeps its order.
 
 Not thread-safe: everything runs on the event loop.
 """
@@ -24,6 +26,9 @@ from realtime_kv.core.runtime import Future, Runtime
 # maximum share of one client: some forty small requests; a part of the maximum round when many clients wait
 SHARE_SECONDS = 0.004
 ROUND_SECONDS = 0.016
+# part of the share while several clients are active, and the rounds for which that is remembered
+SHARED = 0.25
+SHARED_ROUNDS = 50
 # the time of one small request
 MIN_SHARE_SECONDS = 0.0001
 # clients whose use since the last round is remembered
@@ -43,6 +48,9 @@ class Turns:
         self.share = share_seconds
         self._used: dict[Hashable, float] = {}
         self._waiting: dict[Hashable, deque[Callable[[], None]]] = {}
+        # the client that was charged last, and the rounds left in which several clients are assumed to be active
+        self._last: Hashable = None
+        self._shared_rounds = 0
         # time used by all clients since the last round
         self._total = 0.0
         # the client that is being served now
@@ -58,6 +66,11 @@ class Turns:
     def use(self, client: Hashable, seconds: float) -> None:
         """Charge `client` with this much time."""
         self._used[client] = self._used.get(client, 0.0) + seconds
+        if client != self._last:
+            if self._last is not None:
+                self._shared_rounds = SHARED_ROUNDS
+                self.share = min(self.share, SHARED * self._most)
+            self._last = client
         self._total += seconds
         if self._total >= self._round:
             # all clients wait for the next round
@@ -93,7 +106,9 @@ class Turns:
         self._round_is_due = False
         self._total = 0.0
         fair = self._round / max(1, len(self._waiting))
-        share = self.share = max(MIN_SHARE_SECONDS, min(self._most, fair))
+        most = self._most * SHARED if self._shared_rounds else self._most
+        self._shared_rounds = max(0, self._shared_rounds - 1)
+        share = self.share = max(MIN_SHARE_SECONDS, min(most, fair))
         self._used = {client: used - share for client, used in self._used.items() if used > share}
         try:
             for client in list(self._waiting):

@@ -28,7 +28,7 @@ from realtime_kv.core.items import Format
 from realtime_kv.core.ops import Op, Set
 from realtime_kv.core.runtime import Future, Runtime, Workers
 from realtime_kv.core.space import Quota
-from realtime_kv.core.store import Store
+from realtime_kv.core.store import READER_SHARE, Store
 from realtime_kv.core.transfer_budget import TransferBudget
 from realtime_kv.metrics.limit_log import LimitLog
 
@@ -142,6 +142,7 @@ class Carrier:
                 resource=partial(database.reading, engine),
                 max_running=1,
                 max_total=MOST,
+                user_share=None if rate is None else READER_SHARE,
                 on_error=store.check_error,
             )
 

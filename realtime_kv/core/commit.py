@@ -19,11 +19,11 @@ from realtime_kv.core.index import Index
 from realtime_kv.core.memtable import Memtable
 from realtime_kv.core.planning import Plan, Planning
 from realtime_kv.core.reserve import Reserve
-from realtime_kv.core.space import Outcome, Quota, Space
+from realtime_kv.core.space import KIB_WEIGHT, Outcome, Quota, Space
 from realtime_kv.core.write import Write
 
-# how far the log may be ahead of the tables, in ops (and KiB of values): a crash leaves this much to flush at the next
-# start, and an urgent read may have to wait for as much
+# how far the log may be ahead of the tables, by `space.weight_of`: a crash leaves this much to flush at the next start,
+# and an urgent read may have to wait for as much
 BACKLOG = 16384
 # how far the history index may lag under a load without pauses, in rows: indexing this many takes about three seconds
 # when a caller asks for the history; a shorter burst is not slowed down by it
@@ -100,7 +100,7 @@ class Committer:
             if space.log:
                 weight += space.weight
                 memtable.get_ahead(space.user_id, memtable.last_row + 1, space.weight)
-        self._reserve.wrote(weight * 1024)
+        self._reserve.wrote(weight * 1024 // KIB_WEIGHT)
         memtable.last_row = statements.save_log(cursor, self._open, memtable.last_row)
         if memtable.backlog > BACKLOG:
             self.flush(cursor, memtable.longest_ahead(BACKLOG))
@@ -129,7 +129,7 @@ class Committer:
     def index(self, cursor: Cursor) -> None:
         """Index one step of the log."""
         self._recall(cursor)
-        self._index.step(cursor, self.memtable.last_row)
+        self._index.brief_step(cursor, self.memtable.last_row)
 
     def make_ready(self, cursor: sqlite3.Cursor, write: Write, now: int) -> bool:
         """Do one step for a planned write: flush the tables for its plan, then index the log, then plan.
@@ -148,7 +148,7 @@ class Committer:
         last_row = self.memtable.last_row
         # older data, with a shorter log, may have replaced the data that the write was for
         write.until = last_row if write.until is None else min(write.until, last_row)
-        return self._index.row >= write.until or self._index.step(cursor, last_row) >= write.until
+        return self._index.row >= write.until or self._index.brief_step(cursor, last_row) >= write.until
 
     def accept(self) -> None:
         """Publish the results of the transaction, which is now durable."""

@@ -70,13 +70,16 @@ def prepare(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
-def writing(engine: Engine) -> Connection:
-    """Open the one writing connection. Raises NotDurable unless it reads back `WAL` and `FULL`."""
+def writing(engine: Engine, checkpoint_pages: int = CHECKPOINT_PAGES) -> Connection:
+    """Open the one writing connection. Raises NotDurable unless it reads back `WAL` and `FULL`.
+
+    It checkpoints by itself after `checkpoint_pages`; never, if that is 0.
+    """
     connection = engine.connect()
     cursor = driver(connection).cursor()
     # the pages of a busy hour stay in the cache, and are written back once for many commits
     cursor.execute(f"PRAGMA cache_size={-CACHE_KIB}")
-    cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    cursor.execute(f"PRAGMA wal_autocheckpoint={checkpoint_pages}")
     cursor.execute(f"PRAGMA journal_size_limit={WAL_LIMIT_BYTES}")
     journal, synchronous = (cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous"))
     cursor.close()
@@ -89,7 +92,7 @@ def writing(engine: Engine) -> Connection:
 
 
 def reading(engine: Engine) -> Connection:
-    """Open a connection that cannot write; checkpoints are left to the writer as well."""
+    """Open a connection that cannot write; checkpoints are not its work either."""
     connection = engine.connect()
     cursor = driver(connection).cursor()
     cursor.execute("PRAGMA query_only=ON")

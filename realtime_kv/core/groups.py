@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from realtime_kv.core.runtime import Future
 
 # this many bytes of values weigh as much as one op
-WEIGHT_BYTES = 4096
+WEIGHT_BYTES = 1024
 # maximum weight of one transaction, during which others wait
 GROUP_WEIGHT = 2048
 # maximum weight of one user in a transaction, plus one write

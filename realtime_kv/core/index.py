@@ -4,11 +4,18 @@ A commit appends to the log and to nothing else (docs/decisions/0004); reads of 
 date. `meta.indexed` is the last indexed row.
 """
 
+from collections.abc import Callable
+from time import perf_counter
+
 from realtime_kv.core.database import Cursor
 
-# one step: some 20 ms during which all writes wait, and 200 ms once the index is large
+# maximum of one step: some 20 ms during which all writes wait, 200 ms once the index is large, and more for frames that
+# take long to parse
 STEP_ROWS = 4096
 STEP_BYTES = 4 * 1024 * 1024
+# a brief step takes about this long: its size follows from the time of the one before
+BRIEF_SECONDS = 0.008
+MIN_PART, FIRST_PART = 1 / 256, 1 / 16
 
 _INDEXED = "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'indexed'"
 _SAVE_INDEXED = "INSERT OR REPLACE INTO meta (name, value) VALUES ('indexed', CAST(? AS TEXT))"
@@ -34,9 +41,12 @@ FROM log AS l CROSS JOIN json_each(l.frame, '$.ops') AS o WHERE l.id > ? AND l.i
 class Index:
     """Progress of the index; rows that the open transaction has added count once it is accepted."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self.row = 0
         self._until: int | None = None
+        self._clock = clock
+        # the part of a whole step that a brief one does
+        self._part = FIRST_PART
 
     def recall(self, cursor: Cursor) -> None:
         """Load the progress."""
@@ -48,11 +58,23 @@ class Index:
         """The last indexed row, including the open transaction's."""
         return self.row if self._until is None else self._until
 
-    def step(self, cursor: Cursor, last_row: int) -> int:
-        """Index one step, at most up to `last_row`, which is the log's last; return the last indexed row."""
+    def brief_step(self, cursor: Cursor, last_row: int) -> int:
+        """Like `step`, but so little that writes hardly have to wait."""
+        began = self._clock()
+        until = self.step(cursor, last_row, self._part)
+        took = self._clock() - began
+        if took > BRIEF_SECONDS:
+            self._part = max(MIN_PART, self._part * BRIEF_SECONDS / took)
+        elif took < BRIEF_SECONDS / 2:
+            self._part = min(1.0, 2 * self._part)
+        return until
+
+    def step(self, cursor: Cursor, last_row: int, part: float = 1.0) -> int:
+        """Index one step, or a part of one, at most up to `last_row`, the log's last; return the last indexed row."""
         after = self.reached
         until: int | None
-        until = cursor.execute(_END, {"after": after, "rows": STEP_ROWS, "most": STEP_BYTES}).fetchone()[0]
+        most = {"rows": max(1, int(STEP_ROWS * part)), "most": int(STEP_BYTES * part)}
+        until = cursor.execute(_END, {"after": after, **most}).fetchone()[0]
         if until is None:
             until = last_row
         else:

@@ -17,7 +17,7 @@ MOST_CACHED = 50_000
 
 @dataclass(slots=True)
 class Ahead:
-    """Backlog of a space: the first log row that the tables lack, and the weight in ops and KiB."""
+    """Backlog of a space: the first log row that the tables lack, and the weight (`space.weight_of`)."""
 
     row: int
     weight: int = 0

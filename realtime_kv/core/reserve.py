@@ -65,6 +65,8 @@ class Reserve:
         self._looked_at = float("-inf")
         self._written = 0
         self._few_pages = False
+        # pages after which the writer's connection checkpoints by itself while there is room; 0 for never
+        self.checkpoint_pages = CHECKPOINT_PAGES
         self.free = 0
         self.is_low = False
         self.room = AMPLE
@@ -124,7 +126,7 @@ class Reserve:
             self.log_is_long = False
         if self.is_low != self._few_pages:
             self._few_pages = self.is_low
-            pages = LOW_CHECKPOINT_PAGES if self.is_low else CHECKPOINT_PAGES
+            pages = LOW_CHECKPOINT_PAGES if self.is_low else self.checkpoint_pages
             cursor.execute(f"PRAGMA wal_autocheckpoint={pages}")
 
     def metrics(self) -> dict[str, float]:

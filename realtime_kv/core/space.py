@@ -27,6 +27,13 @@ Outcome = Written | Deleted | Batched | Counted
 
 _ANSWERS: dict[str, type[Outcome]] = {"set": Written, "delete": Deleted, "batch": Batched, "restore": Written}
 _encode = msgspec.json.Encoder().encode
+# a KiB of values in the log weighs as much as this many ops: writing it to the tables later takes as long
+KIB_WEIGHT = 4
+
+
+def weight_of(ops: int, frame: str) -> int:
+    """Return the weight of a write in the log, in ops."""
+    return max(ops, KIB_WEIGHT * (len(frame) // 1024))
 
 
 @dataclass(slots=True, frozen=True)
@@ -104,9 +111,9 @@ class Space:
     """A user's totals, and the entries and receipts that have been loaded.
 
     `entries` holds None for a key that has no row. The results of the open transaction are in `touched`, `log`,
-    `weight` (of the log, in ops and KiB) and `passing`. `passing` holds receipts that need not be remembered, because
-    their table has them: receipts of writes that changed nothing, and loaded ones. No entry written expires before
-    `expires_at`. A quota is None if the user has none of their own.
+    `weight` (of the log, see `weight_of`) and `passing`. `passing` holds receipts that need not be
+    remembered, because their table has them: receipts of writes that changed nothing, and loaded ones. No entry written
+    expires before `expires_at`. A quota is None if the user has none of their own.
     """
 
     user_id: int
@@ -274,7 +281,7 @@ class Draft:
             charge = charges.of_write(frame, keys, len(self._ops))
             space.history_bytes += charge
             space.log.append(Logged(self.revision, now, frame, receipt, charge))
-            space.weight += len(self._ops) + len(frame) // 1024
+            space.weight += weight_of(len(self._ops), frame)
         elif receipt is not None:
             space.passing.append(receipt)
         return answer

@@ -21,7 +21,7 @@ from realtime_kv.core.database import Cursor
 from realtime_kv.core.frames import digest_of, read_frame
 from realtime_kv.core.memtable import Ahead, Memtable
 from realtime_kv.core.record import Record
-from realtime_kv.core.space import Logged, Receipt, Space
+from realtime_kv.core.space import Logged, Receipt, Space, weight_of
 from realtime_kv.core.write import Write
 
 # lengths of a VALUES: at most a third of it is padding
@@ -208,7 +208,7 @@ def load_behind(cursor: Cursor, memtable: Memtable) -> Iterator[tuple[Space, lis
     for row, user_id, revision, at, frame, op_id, fingerprint, answer, charge in cursor.execute(_BEHIND, (flushed,)):
         receipt = None if op_id is None else Receipt(op_id, fingerprint, answer, at)
         lacking.setdefault(user_id, []).append(Logged(revision, at, frame, receipt, charge))
-        ahead.setdefault(user_id, Ahead(row)).weight += 1 + len(frame) // 1024
+        ahead.setdefault(user_id, Ahead(row)).weight += weight_of(1, frame)
     memtable.ahead, memtable.backlog = ahead, sum(space.weight for space in ahead.values())
     for user_id, writes in lacking.items():
         space = memtable.spaces[user_id] = Space(*cursor.execute(_SPACE, (user_id,)).fetchone())

@@ -7,6 +7,7 @@ Invariants:
    it.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,6 +20,7 @@ from sqlalchemy import Connection, Engine
 from realtime_kv.concurrency.fair_pool import Client, FairPool
 from realtime_kv.core import database, fingerprints, past, permissions, reads, values
 from realtime_kv.core.caller import Caller
+from realtime_kv.core.checkpointer import Checkpointer
 from realtime_kv.core.clock import now_ms
 from realtime_kv.core.commit import Committer, OnLimit
 from realtime_kv.core.damage import is_damage
@@ -52,8 +54,10 @@ from realtime_kv.core.writer import Writer
 T = TypeVar("T")
 
 BATCH_OPS = 128
-# one reader is kept for cheap reads
-READERS = 3
+# one reader is kept for cheap reads; with two processors, two for expensive reads would slow everything else down
+READERS = 3 if (os.cpu_count() or 1) > 2 else 2
+# the part of a processor that one user's reads may take without rests, if rates are limited
+READER_SHARE = 0.3
 
 
 class Store:
@@ -68,12 +72,15 @@ class Store:
         reserve: Reserve | None = None,
         value_bytes: int = values.VALUE_BYTES,
         trash_days: int = 30,
+        reader_share: float | None = None,
         clock: Callable[[], int] = now_ms,
         on_fatal: Callable[[BaseException], None] = lambda _: None,
         on_limit: Callable[[Client], None] = lambda _: None,
         on_refusal: OnLimit = lambda *_: None,
     ) -> None:
-        """`on_limit` receives the client whose reads were refused because too many were waiting, on any thread.
+        """`reader_share` is the part of a processor that one user's reads may take without rests; None for all.
+
+        `on_limit` receives the client whose reads were refused because too many were waiting, on any thread.
 
         `on_refusal` is called for writes that a limit of the user or the disk refused, on any thread.
         """
@@ -89,7 +96,9 @@ class Store:
             epoch = reads.epoch_of(database.driver(connection))
         self._committer = Committer(epoch, self.quota, self.reserve, on_refusal)
         self._memtable = self._committer.memtable
-        self.writer = Writer(engine, self._committer, runtime, clock, on_fatal)
+        checkpointer = Checkpointer(engine, runtime, on_fatal)
+        self.reserve.checkpoint_pages = checkpointer.automatic_pages
+        self.writer = Writer(engine, self._committer, checkpointer, runtime, clock, on_fatal)
         self._on_fatal = on_fatal
         self._on_refusal = on_refusal
 
@@ -97,7 +106,13 @@ class Store:
             return database.reading(engine)
 
         self.readers = FairPool(
-            runtime, "reader", threads=READERS, resource=reading, on_limit=on_limit, on_error=self.check_error
+            runtime,
+            "reader",
+            threads=READERS,
+            resource=reading,
+            user_share=reader_share,
+            on_limit=on_limit,
+            on_error=self.check_error,
         )
         # for resolving callers, and the few account rows that signing in and out reads: short work only
         self.identity = FairPool(

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from realtime_kv.concurrency.fair_pool import SYSTEM, Client
 from realtime_kv.core import database
 from realtime_kv.core.account_work import AccountJob, AccountWork, Kind
+from realtime_kv.core.checkpointer import Checkpointer
 from realtime_kv.core.damage import is_damage
 from realtime_kv.core.errors import Refusal, Unavailable
 from realtime_kv.core.frames import Committed
@@ -126,14 +127,16 @@ class Writer:
         self,
         engine: Engine,
         committer: Committer,
+        checkpointer: Checkpointer,
         runtime: Runtime,
         clock: Callable[[], int],
         on_fatal: Callable[[BaseException], None],
     ) -> None:
-        self._connection = database.writing(engine)
+        self._connection = database.writing(engine, checkpointer.automatic_pages)
         self._cursor = database.driver(self._connection).cursor()
         self._foreign_keys = True
         self._committer = committer
+        self._checkpointer = checkpointer
         self._runtime = runtime
         self._clock = clock
         self._on_fatal = on_fatal
@@ -366,13 +369,18 @@ class Writer:
             self._committer.forget()
             raise
         self._committer.accept()
-        if self._committer.log_is_long:
-            self._shorten_log()
+        self._checkpointer.wrote()
+        if self._checkpointer.rest_is_due or self._committer.log_is_long:
+            self._checkpoint()
         return answer
 
-    def _shorten_log(self) -> None:
+    def _checkpoint(self) -> None:
         try:
-            self._committer.shorten_log(self._cursor)
+            if self._checkpointer.rest_is_due:
+                self._checkpointer.move_rest(self._cursor)
+            if self._committer.log_is_long:
+                with self._checkpointer.held():
+                    self._committer.shorten_log(self._cursor)
         except sqlite3.Error as error:
             # the commit is durable; an I/O error is fatal here as elsewhere
             log.warning("the write-ahead log could not be shortened: %r", error)
@@ -430,7 +438,8 @@ class Writer:
         answer = None
         try:
             self._transact(self._committer.flush)
-            answer = job.fn(self._cursor.connection)
+            with self._checkpointer.held():
+                answer = job.fn(self._cursor.connection)
         except Exception as error:
             failure = self._failure(error)
         self._roll_back()
@@ -536,6 +545,7 @@ class Writer:
 
     def _close(self) -> None:
         self._flush_all()
+        self._checkpointer.stop()
         self._cursor.close()
         self._connection.close()
 

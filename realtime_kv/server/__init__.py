@@ -33,6 +33,7 @@ from sqlalchemy.exc import DBAPIError
 from realtime_kv import orders
 from realtime_kv.accounts import door
 from realtime_kv.app import House, create_app
+from realtime_kv.concurrency import switching
 from realtime_kv.config import Config
 from realtime_kv.core.damage import Damaged, advice, is_damage
 from realtime_kv.core.database import NotDurable
@@ -65,9 +66,8 @@ def main(config: Config) -> int:
     logs.to_standard_error()
     # only this user may read the database, the secret key and the backups, whatever the folder's permissions
     os.umask(0o077)
-    # a thread that needs the interpreter lock gets it within 0.5 ms, however busy the other is (5 ms by default): the
-    # event loop never waits long for the writer, and the two do not pass the lock back and forth all the time
-    sys.setswitchinterval(5e-4)
+    # the event loop never waits long for the writer, and the two do not pass the lock back and forth all the time
+    sys.setswitchinterval(switching.USUAL_SECONDS)
     _raise_file_limit()
     _return_large_blocks()
     try:
@@ -104,7 +104,10 @@ def main(config: Config) -> int:
             return 1
         _warn_of_root()
         _collect_in_portions(hub)
-        share_a_processor(threading.get_native_id(), app.extensions["realtime_kv"].store.writer.thread_id)
+        store = app.extensions["realtime_kv"].store
+        # identity requests are short, and must not wait for a processor that others have made busy
+        identity = [thread.native_id for thread in store.identity.threads]
+        share_a_processor(threading.get_native_id(), store.writer.thread_id, *identity)
         return serve(app, config, hub, listener)
 
 
@@ -230,10 +233,10 @@ def _return_large_blocks() -> None:
 
 
 def share_a_processor(*threads: int | None) -> None:
-    """Pin these threads, the event loop's and the writer's, to the processor that this is called on.
+    """Pin the threads of the event loop, the writer and identity requests to the processor that this is called on.
 
-    The interpreter lock lets only one of them run at a time, and each reads data that the other has just written. On
-    two processors this data and the lock move from cache to cache, which costs a tenth to a fifth of a write. Readers
+    The interpreter lock lets only one of them run at a time, and each reads data that another has just written. On two
+    processors this data and the lock move from cache to cache, which costs a tenth to a fifth of a write. Readers
     and password hashes run mostly without the lock, so they may use every processor.
     """
     current = getattr(ctypes.CDLL(None), "sched_getcpu", None)

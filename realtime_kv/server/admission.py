@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from realtime_kv.accounts.addresses import network_of
 from realtime_kv.accounts.door import Recognised
-from realtime_kv.concurrency.time_budget import TimeBudget
+from realtime_kv.concurrency.time_budget import TimeBudget, UserTime
 from realtime_kv.concurrency.turns import Turns
 from realtime_kv.core.errors import RateLimited, Unavailable
 from realtime_kv.core.runtime import Future, Runtime
@@ -27,9 +27,15 @@ from realtime_kv.sockets.budgets import BYTE_COST, CONNECTION_COST, REQUEST_COST
 
 MIB = 1024 * 1024
 
-# share of the event loop's time that answers refusing a credential's requests may take, and their burst
-REFUSED_SHARE = 0.1
-REFUSED_BURST_SECONDS = 0.2
+# share of the event loop's time that the requests of one user may take, and their burst; what each credential has of it
+# for itself
+USER_SHARE = 0.2
+USER_BURST_SECONDS = 0.2
+OWN_SHARE = 0.05
+# what reading a request and sending its answer takes, which is not metered
+MIN_REQUEST_SECONDS = 0.0005
+# a request that is answered 429 counts this often: no other budget pays for it
+REFUSED_WEIGHT = 2.0
 # time of the event loop that one network's unrecognised clients, and all of them, may take before others are served
 STRANGER_SHARE_SECONDS = 0.001
 STRANGER_ROUND_SECONDS = 0.004
@@ -90,8 +96,7 @@ class Admission:
         self._address = address
         self._token = token
         self._budget = budget
-        # answers that refuse too many requests, by credential: no other budget pays for them
-        self._refused = TimeBudget[int](share=REFUSED_SHARE, burst_seconds=REFUSED_BURST_SECONDS)
+        self._time = UserTime(share=USER_SHARE, burst_seconds=USER_BURST_SECONDS, own_share=OWN_SHARE)
         self._limit_log = limit_log
         self._per_network = connections_per_network
         self._most = connections
@@ -166,7 +171,7 @@ class Admission:
         if not known:
             self._wait_for_budget(network)
         elif credential is not None:
-            while overdue := self._refused.overdue(credential):
+            while overdue := self._time.overdue(user or credential, credential):
                 self._limit_log.record("processor_time", account=user, network=network)
                 self._wait(self._after(overdue))
         self._turns_of(ticket).take(payer, REQUEST_COST)
@@ -183,8 +188,9 @@ class Admission:
             self._turns_of(ticket).use(ticket.payer, seconds - REQUEST_COST)
             if not ticket.known:
                 self._budget.charge(ticket.network, seconds - REQUEST_COST)
-        if too_much and ticket.known and ticket.credential is not None:
-            self._refused.charge(ticket.credential, REQUEST_COST)
+        if ticket.known and ticket.credential is not None:
+            used = max(seconds, MIN_REQUEST_SECONDS) * (REFUSED_WEIGHT if too_much else 1)
+            self._time.charge(ticket.user or ticket.credential, ticket.credential, used)
         self._bodies[ticket.holder] -= ticket.large_bytes + ticket.small_bytes
         if self._bodies[ticket.holder] <= 0:
             del self._bodies[ticket.holder]

@@ -9,11 +9,12 @@ Invariants:
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any, Protocol
 
+from realtime_kv.concurrency.pauses import Pauses
 from realtime_kv.concurrency.turns import Turns
 from realtime_kv.core.errors import Unavailable
 from realtime_kv.core.runtime import Future, Runtime
@@ -44,6 +45,9 @@ class Receiver(Protocol):
     def account(self, eio_sid: str) -> int | None:
         """Return the id of the user whose tab this is, for the limit log; None for a connection that is no tab."""
 
+    def credential(self, eio_sid: str) -> Hashable:
+        """Return the session or token of this tab: the unit of `pause`."""
+
     def busy(self, eio_sid: str) -> bool:
         """Return True if nothing more is read from this tab until `engine.resume(eio_sid)`: too much is unanswered."""
 
@@ -63,6 +67,7 @@ class Host(Protocol):
     joined: set[str]
     turns: Turns
     stranger_turns: Turns
+    pauses: Pauses
 
     # runs a function in a greenlet of its own, which may wait
     spawn: Callable[..., None]
@@ -388,7 +393,14 @@ class Connection:
     def turn(self, websocket: WebSocket) -> float:
         host = self._host
         if pause := host.receiver.pause(self.sid):
-            host.runtime.call_later(pause, partial(self.wait, websocket))
+            host.pauses.wait(
+                host.receiver.credential(self.sid),
+                pause,
+                self.turns,
+                self.payer,
+                partial(host.receiver.pause, self.sid),
+                websocket.go_on,
+            )
             return 0.0
         seconds = self.turns.left(self.payer)
         if not seconds:

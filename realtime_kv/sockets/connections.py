@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from realtime_kv.accounts.addresses import network_of
+from realtime_kv.concurrency.pauses import Pauses
 from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.concurrency.turns import Turns
 from realtime_kv.core.runtime import Runtime
@@ -90,6 +91,7 @@ class Connections:
         self.stranger_turns = Turns(
             runtime, share_seconds=STRANGER_ROUND_SECONDS / 4, round_seconds=STRANGER_ROUND_SECONDS
         )
+        self.pauses = Pauses(runtime)
         self.by_sid: dict[str, Connection] = {}
         self.joined: set[str] = set()
         # WebSockets whose TCP connection is open, including those that are being closed

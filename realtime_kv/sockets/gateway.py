@@ -38,6 +38,8 @@ from realtime_kv.verbs.payloads import Payload
 
 log = logging.getLogger(__name__)
 
+# a tab with this many unanswered requests is not read from until half of them are answered: resuming for each answer
+# would cost more than the request
 UNANSWERED = 256
 BOOKMARK_SECONDS = 20
 # users see when a session was last seen; a few times a day would do
@@ -178,6 +180,11 @@ class Gateway:
         """Return the id of the user whose tab this is."""
         tab = self._tabs.get(eio_sid)
         return None if tab is None else tab.caller.user_id
+
+    def credential(self, eio_sid: str) -> int | None:
+        """Return the row of the session or token of this tab."""
+        tab = self._tabs.get(eio_sid)
+        return None if tab is None else tab.caller.session_id
 
     def busy(self, eio_sid: str) -> bool:
         """Return True if this tab must wait for answers before more is read from it."""
@@ -320,7 +327,7 @@ class Gateway:
         self._acknowledge(tab, ack_id, *body)
         if isinstance(answer, Synced) and answer.next is None:
             self._tell_in_step(tab, answer)
-        if tab.unanswered == UNANSWERED - 1:
+        if tab.unanswered == UNANSWERED // 2:
             self._engine.resume(tab.eio_sid)
 
     def _refused(self, tab: Tab, refusal: Refusal) -> bytes:

@@ -77,6 +77,7 @@ class WebSocket:
     """A server-side WebSocket: sends at once as much as it can, and passes each message to its owner, in order."""
 
     __slots__ = (
+        "_began",
         "_closing",
         "_discarded",
         "_ended",
@@ -120,8 +121,8 @@ class WebSocket:
         self._outbox = Outbox(sock, hub, self, limits)
         self._reading: Any = None
         self._linger: Any = None
-        # the end of its time slice
-        self._enough = 0.0
+        # the time up to which it has been charged, and the end of its time slice
+        self._began = self._enough = 0.0
         self._handling = self._held = self._closing = self._ended = False
         self.heard = False
 
@@ -144,8 +145,13 @@ class WebSocket:
         if self._held and not self._closing:
             self._held = False
             if not self._handling and self._has_turn():
-                self._read_on()
-                self._handle()
+                # what has been read may be enough for this time slice, and for many more
+                if self._inbox:
+                    self._handle()
+                if not self._held and not self._closing:
+                    self._read_on()
+                    # until the event loop calls back, others may have used up the slice
+                    self._receive()
 
     def close(self, code: int = 1000, reason: str = "server disconnect", explanation: str = "") -> None:
         """Send a close frame after the queued data; the peer sees `code` and `explanation`."""
@@ -171,6 +177,9 @@ class WebSocket:
         if not self._closing and (self._held or not self._has_turn()):
             self._stop_reading()
             return
+        self._receive()
+
+    def _receive(self) -> None:
         try:
             data = self._sock.recv(BLOCK)
         except (BlockingIOError, InterruptedError):
@@ -192,15 +201,15 @@ class WebSocket:
         """Return True if it may handle data now; otherwise it does not even read."""
         seconds = self._owner.turn(self)
         if seconds:
-            self._enough = perf_counter() + seconds
+            # reading counts as well: a system call is long if another thread takes the interpreter lock meanwhile
+            self._began = perf_counter()
+            self._enough = self._began + seconds
             return True
         self._held = True
         return False
 
     def _handle(self, read: int = 0) -> None:
         self._handling = True
-        # a clock of the thread's processor time would cost as much as a small message (7 % with four in flight)
-        began = perf_counter()
         try:
             while self._handle_batch(read):
                 read = 0
@@ -212,7 +221,10 @@ class WebSocket:
             self.close(1011, "transport error")
         finally:
             self._handling = False
-            self._owner.used(self, perf_counter() - began)
+            # a clock of the thread's processor time would cost as much as a small message (7 % with four in flight)
+            now = perf_counter()
+            self._owner.used(self, now - self._began)
+            self._began = now
 
     def _handle_batch(self, read: int) -> bool:
         """Handle the received frames; return True if there is more to do at once. `read` bytes are new."""

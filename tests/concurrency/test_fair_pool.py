@@ -1,10 +1,11 @@
 """The fair worker pool on real threads: a gate blocks its threads while work is queued, then tests check the order."""
 
 import threading
+import time
 
 import pytest
 
-from realtime_kv.concurrency.fair_pool import Client, FairPool
+from realtime_kv.concurrency.fair_pool import MAX_REST_SECONDS, Client, FairPool
 from realtime_kv.core.errors import RateLimited, Unauthenticated, Unavailable
 from realtime_kv.core.runtime import Inline, Threads
 
@@ -163,3 +164,29 @@ def test_the_inline_runtime_runs_tasks_in_the_caller():
     pool = FairPool(Inline(), "test", threads=2, resource=lambda: None)
     assert pool.submit(lambda _: 5, Client("a")).result() == 5
     pool.stop()
+
+
+def test_thread_rests_after_expensive_work_of_a_user_beyond_their_share_and_cheap_work_runs(open_pool, runtime):
+    pool = open_pool(threads=2, user_share=0.1)
+    rests = []
+    wait = pool._stopping.wait
+    pool._stopping.wait = lambda seconds: (rests.append(seconds), wait(seconds))
+
+    def burn(_):
+        end = time.thread_time() + 0.02
+        while time.thread_time() < end:
+            pass
+
+    def work(user, times, ms):
+        for _ in range(times):
+            runtime.wait(pool.submit(burn, Client(user), kind="burn", expected_ms=ms), DEADLINE)
+
+    work("modest", 3, 20)
+    assert rests == []
+    work("flood", 20, 20)
+    # after a burst of 0.3 s
+    assert 2 <= len(rests) <= 8 and all(0.0 < rest <= MAX_REST_SECONDS for rest in rests)
+    work("modest", 3, 20)
+    work("system", 20, 20)
+    assert len(rests) <= 8
+    assert pool._expensive_running == 0

@@ -37,7 +37,7 @@ class Held:
     def __init__(self, store):
         entered = []
         self._opened = []
-        for n in range(len(store.readers._threads)):
+        for n in range(len(store.readers.threads)):
             entered.append(threading.Event())
             self._opened.append(threading.Event())
             store.readers.submit(lambda _, n=n: (entered[n].set(), self._opened[n].wait(DEADLINE)), Client(f"gate {n}"))

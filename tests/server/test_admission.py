@@ -8,7 +8,7 @@ from realtime_kv.config import Config
 from realtime_kv.core.errors import RateLimited
 from realtime_kv.core.runtime import Threads
 from realtime_kv.metrics.limit_log import LimitLog
-from realtime_kv.server.admission import MAX_BODY_BYTES, MIB, Admission
+from realtime_kv.server.admission import MAX_BODY_BYTES, MIB, OWN_SHARE, USER_BURST_SECONDS, Admission
 from realtime_kv.sockets.budgets import REQUEST_COST
 
 TOKEN = "a" * 43
@@ -126,3 +126,31 @@ def test_bodies_of_unauthenticated_clients_are_charged_to_their_network(admissio
     admission.done(admission.admit(request(address="192.0.2.2", **cookie())), (TOKEN, 1))
     admission.reserve(admission.admit(request(address="192.0.2.2", **cookie())), MIB)
     assert stranger == 4 and spent(budget, "192.0.2.2") == 0
+
+
+def test_requests_of_a_user_have_a_share_of_the_time_and_each_credential_some_of_its_own(admission):
+    def known(token):
+        admission.done(admission.admit(request(**cookie(token))), (token, 1))
+        return admission.admit(request(**cookie(token)))
+
+    flood, other = known("f" * 43), known("o" * 43)
+    admission.done(flood, ("f" * 43, 1), seconds=2 * USER_BURST_SECONDS)
+    assert admission._time.overdue(1, flood.credential) > 1.0
+    # the user's other session goes on, up to its own share
+    assert admission._time.overdue(1, other.credential) == 0.0
+    admission.done(other, ("o" * 43, 1), seconds=2 * OWN_SHARE)
+    assert admission._time.overdue(1, other.credential) > 0.0
+    assert [row.limit for row in admission._limit_log.recent()] == []
+    # it waits for as long, and the limit is recorded
+    waited = []
+    admission._wait = lambda future: (waited.append(1), admission._time.charge(1, flood.credential, -1.0))
+    admission.admit(request(**cookie("f" * 43)))
+    assert waited == [1]
+    assert [(row.limit, row.account) for row in admission._limit_log.recent()] == [("processor_time", 1)]
+
+
+def test_an_answer_of_429_counts_more(admission):
+    for token, too_much in (("a" * 43, False), ("b" * 43, True)):
+        admission.done(admission.admit(request(**cookie(token))), (token, 1 + too_much))
+        admission.done(admission.admit(request(**cookie(token))), None, seconds=0.3, too_much=too_much)
+    assert admission._time.overdue(1, hash("a" * 43)) == 0.0 < admission._time.overdue(2, hash("b" * 43))

@@ -88,6 +88,9 @@ class EchoGateway:
     def account(self, eio_sid):
         return None
 
+    def credential(self, eio_sid):
+        return None
+
     def busy(self, eio_sid):
         return len(self._held.get(eio_sid, ())) >= self._queue
 

@@ -36,7 +36,7 @@ def token(app):
 def readers(app):
     """Block all reader threads."""
     readers, opened, entered = app.extensions["realtime_kv"].store.readers, threading.Event(), []
-    for n in range(len(readers._threads)):
+    for n in range(len(readers.threads)):
         entered.append(threading.Event())
         readers.submit(lambda _, n=n: (entered[n].set(), opened.wait(DEADLINE)), Client(f"gate {n}"))
     assert all(event.wait(DEADLINE) for event in entered)

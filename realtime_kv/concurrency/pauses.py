@@ -1,0 +1,63 @@
+"""Pauses: work that waits until its client has made up for the time it has used beyond its budget.
+
+All waiting work of one client has one timer, and stops again as soon as the client has to pause again: two hundred
+connections of one user cost no more than one. Not thread-safe: everything runs on the event loop.
+"""
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
+
+from realtime_kv.concurrency.turns import Turns
+from realtime_kv.core.runtime import Runtime
+
+
+class _Work(NamedTuple):
+    """`overdue` returns the seconds for which it must not continue yet."""
+
+    overdue: Callable[[], float]
+    go_on: Callable[[], None]
+
+
+class Pauses:
+    """The waiting work of all clients; after a pause it also waits for the client's turn."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._waiting: dict[Hashable, deque[_Work]] = {}
+
+    def wait(
+        self,
+        client: Hashable,
+        seconds: float,
+        turns: Turns,
+        payer: Hashable,
+        overdue: Callable[[], float],
+        go_on: Callable[[], None],
+    ) -> None:
+        """Call `go_on` in a turn of `payer` after `seconds`, or later if work of `client` is `overdue` again by then.
+
+        `go_on` may call `wait` again.
+        """
+        work = _Work(overdue, go_on)
+        waiting = self._waiting.get(client)
+        if waiting is not None:
+            waiting.append(work)
+            return
+        self._waiting[client] = deque([work])
+        self._runtime.call_later(seconds, lambda: turns.wait(payer, lambda: self._go_on(client, turns, payer)))
+
+    def _go_on(self, client: Hashable, turns: Turns, payer: Hashable) -> None:
+        waiting = self._waiting[client]
+        # work that is added meanwhile waits for another turn
+        for _ in range(len(waiting)):
+            if seconds := waiting[0].overdue():
+                self._runtime.call_later(seconds, lambda: turns.wait(payer, lambda: self._go_on(client, turns, payer)))
+                return
+            if not turns.left(payer):
+                break
+            waiting.popleft().go_on()
+        if waiting:
+            turns.wait(payer, lambda: self._go_on(client, turns, payer))
+        else:
+            del self._waiting[client]
