@@ -16,6 +16,9 @@ OUTAGE = re.compile(
     r"|error occurred when fetching the script"
 )
 
+# Playwright's own message where a context has no service worker
+NO_WORKER = "Service Worker registration blocked by Playwright"
+
 REPORT_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`))"""
 
@@ -95,6 +98,8 @@ class Person:
         page.on("pageerror", lambda error: self.complaints.append(f"{error}\n{error.stack}"))
 
     def _hear(self, message: ConsoleMessage) -> None:
+        if message.text == NO_WORKER:
+            return
         fair = self.expects_outage and OUTAGE.search(f"{message.text} {message.location['url']}")
         if message.type in {"error", "warning"} and not fair:
             self.complaints.append(f"{message.type}: {message.text} ({message.location})")

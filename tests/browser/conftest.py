@@ -52,18 +52,23 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
 @pytest.fixture
 def make_person(
-    browser: Browser, server: Server, start_server: Callable[..., Server]
+    request: pytest.FixtureRequest, browser: Browser, server: Server, start_server: Callable[..., Server]
 ) -> Iterator[Callable[..., Person]]:
     """Make separate browsers, each signed up unless told otherwise; none may complain.
+
+    A module whose tests depend on the service worker sets `SERVICE_WORKERS = "allow"`: to install it, each new browser
+    loads every file of the dashboard, which takes longer than most tests.
 
     They are closed before the servers of `start_server`: a page that loads a module lazily would complain otherwise.
     """
     people: list[Person] = []
+    service_workers = getattr(request.module, "SERVICE_WORKERS", "block")
 
     def make(
         name: str = "visitor", *, signed_up: bool = True, plain: bool = True, server: Server = server, **options: Any
     ) -> Person:
-        context: BrowserContext = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        usual = {"viewport": {"width": 1280, "height": 800}, "service_workers": service_workers}
+        context: BrowserContext = browser.new_context(**{**usual, **options})
         person = Person(context, server, fresh_name(name), plain=plain)
         people.append(person)
         return person.sign_up() if signed_up else person

@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 
 from tests.running import fresh_name
 
+SERVICE_WORKERS = "allow"
+
 letters = st.characters(exclude_categories=("Cs",))
 keys = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=60)
 numbers = st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(-(2**53) + 1, 2**53 - 1)

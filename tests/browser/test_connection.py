@@ -6,6 +6,8 @@ from playwright.sync_api import expect
 
 from tests.test_commands import answer
 
+SERVICE_WORKERS = "allow"
+
 
 def test_offline_writes_are_queued_and_sent_after_reconnecting(ada):
     ada.expects_outage = True

@@ -10,6 +10,8 @@ from tests.browser.browsing import Person, Tab
 from tests.chaos.relay import Relay
 from tests.running import Server
 
+SERVICE_WORKERS = "allow"
+
 # a page with a client whose states are recorded
 CONNECT = """async () => {
   window.kv = await (await import("/rkv.js")).connect()

@@ -11,6 +11,8 @@ from tests.browser.test_accessibility import check
 from tests.browser.test_offline import KEPT
 from tests.running import ROOT, Server
 
+SERVICE_WORKERS = "allow"
+
 # a request whose query is `held` is not answered while a file of that name exists beside this one
 LAUNCHER = """import os, sys, warnings
 from pathlib import Path

@@ -7,6 +7,8 @@ from playwright.sync_api import expect
 from tests.browser.browsing import Person, Tab
 from tests.running import PASSWORD
 
+SERVICE_WORKERS = "allow"
+
 # waits until everything needed without a network is stored
 KEPT = """async (revision) => {
   const late = new Promise((_, no) => setTimeout(() => no(new Error("there is no worker")), 20_000))

@@ -13,6 +13,8 @@ from tests.browser.test_accessibility import check
 from tests.browser.test_offline import KEPT
 from tests.running import Server
 
+SERVICE_WORKERS = "allow"
+
 # only the worker's own time limits make a page appear: without them a browser waits for minutes
 LIMIT_SECONDS = 30
 

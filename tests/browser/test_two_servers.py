@@ -9,6 +9,8 @@ from playwright.sync_api import expect
 from tests.browser.browsing import Person
 from tests.running import PASSWORD, Server, fresh_name
 
+SERVICE_WORKERS = "allow"
+
 
 @pytest.fixture
 def neighbours(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
