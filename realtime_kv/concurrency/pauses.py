@@ -45,19 +45,28 @@ class Pauses:
             waiting.append(work)
             return
         self._waiting[client] = deque([work])
-        self._runtime.call_later(seconds, lambda: turns.wait(payer, lambda: self._go_on(client, turns, payer)))
+        self._expect(client, seconds, turns, payer)
+
+    def _expect(self, client: Hashable, seconds: float, turns: Turns, payer: Hashable) -> None:
+        def wait() -> None:
+            turns.wait(payer, lambda: self._go_on(client, turns, payer))
+
+        if seconds:
+            self._runtime.call_later(seconds, wait)
+        else:
+            wait()
 
     def _go_on(self, client: Hashable, turns: Turns, payer: Hashable) -> None:
-        waiting = self._waiting[client]
-        # work that is added meanwhile waits for another turn
-        for _ in range(len(waiting)):
-            if seconds := waiting[0].overdue():
-                self._runtime.call_later(seconds, lambda: turns.wait(payer, lambda: self._go_on(client, turns, payer)))
-                return
-            if not turns.left(payer):
-                break
-            waiting.popleft().go_on()
-        if waiting:
-            turns.wait(payer, lambda: self._go_on(client, turns, payer))
-        else:
-            del self._waiting[client]
+        waiting, seconds = self._waiting[client], 0.0
+        try:
+            # work that is added meanwhile waits for another turn
+            for _ in range(len(waiting)):
+                seconds = waiting[0].overdue()
+                if seconds or not turns.left(payer):
+                    break
+                waiting.popleft().go_on()
+        finally:
+            if waiting:
+                self._expect(client, seconds, turns, payer)
+            else:
+                del self._waiting[client]

@@ -6,10 +6,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import eventlet
-from eventlet import event, hubs
+from eventlet import hubs
 from eventlet.hubs import epolls
 
 from realtime_kv.core.errors import Unavailable
@@ -39,6 +40,9 @@ class Hub:
         self._thread = threading.get_ident()
         self._deliveries: deque[Callable[[], None]] = deque()
         self._after: list[Callable[[], None]] = []
+        # greenlets whose futures have come out in this burst of deliveries
+        self._resumed: list[list[Any]] = []
+        self._delivering = False
         self._signalled = False
         self._bell, self._button = socket.socketpair()
         self._bell.setblocking(False)
@@ -71,18 +75,29 @@ class Hub:
         elif not future.done:
             if eventlet.getcurrent() is self._hub.greenlet:
                 raise RuntimeError("the hub itself must not wait")
-            arrival: event.Event = event.Event()
-            future.then(lambda _: arrival.send())
+            # empty once it goes on, which a timeout may cause as well
+            waiting = [eventlet.getcurrent()]
+            future.then(lambda _: self._came_out(waiting))
             meter = current_meter()
             if meter is not None:
                 meter.stop()
-            with eventlet.Timeout(timeout, False):
-                arrival.wait()
+            try:
+                with eventlet.Timeout(timeout, False):
+                    self._hub.switch()
+            finally:
+                waiting.clear()
             if meter is not None:
                 meter.start()
         if not future.done:
             raise Unavailable()
         return future.result()
+
+    def _came_out(self, waiting: list[Any]) -> None:
+        # a greenlet goes on at the end of the burst of deliveries; by an eventlet event it would one round later
+        if self._delivering:
+            self._resumed.append(waiting)
+        else:
+            self._hub.schedule_call_global(0, _resume, waiting)
 
     def call_later(self, seconds: float, fn: Callable[[], None]) -> Handle:
         later = _Later(fn)
@@ -110,12 +125,17 @@ class Hub:
         if not deliveries:
             return
         enough = time.monotonic() + DELIVERY_SECONDS
+        self._delivering = True
         for _ in range(len(deliveries)):
             _run(deliveries.popleft())
             if time.monotonic() > enough:
                 break
         for fn in self._after:
             _run(fn)
+        self._delivering = False
+        resumed, self._resumed = self._resumed, []
+        for waiting in resumed:
+            _run(partial(_resume, waiting))
 
 
 class _Later:
@@ -135,6 +155,11 @@ class _Later:
         self._fn = None
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _resume(waiting: list[Any]) -> None:
+    if waiting:
+        waiting.pop().switch()
 
 
 def _run(fn: Callable[[], None]) -> None:

@@ -171,6 +171,7 @@ class Gateway:
         else:
             tab.unanswered += 1
             if tab.unanswered == UNANSWERED:
+                tab.busy = True
                 self._limit_log.record("unanswered_requests", account=tab.caller.user_id, credential=tab.caller.session)
             future.then(partial(self._answer, tab, ack_id))
             if began is not None:
@@ -189,7 +190,7 @@ class Gateway:
     def busy(self, eio_sid: str) -> bool:
         """Return True if this tab must wait for answers before more is read from it."""
         tab = self._tabs.get(eio_sid)
-        return tab is not None and tab.unanswered >= UNANSWERED
+        return tab is not None and tab.busy
 
     def used(self, eio_sid: str, seconds: float) -> None:
         """Charge the tab's user for the time that handling its data has taken."""
@@ -327,7 +328,8 @@ class Gateway:
         self._acknowledge(tab, ack_id, *body)
         if isinstance(answer, Synced) and answer.next is None:
             self._tell_in_step(tab, answer)
-        if tab.unanswered == UNANSWERED // 2:
+        if tab.busy and tab.unanswered <= UNANSWERED // 2:
+            tab.busy = False
             self._engine.resume(tab.eio_sid)
 
     def _refused(self, tab: Tab, refusal: Refusal) -> bytes:

@@ -59,7 +59,7 @@ class Tab:
     `sent` is the last revision that was sent to a limited tab.
     """
 
-    __slots__ = ("caller", "eio_sid", "outgoing", "room", "sent", "sid", "since", "unanswered")
+    __slots__ = ("busy", "caller", "eio_sid", "outgoing", "room", "sent", "sid", "since", "unanswered")
 
     def __init__(self, sid: str, eio_sid: str, caller: Caller, room: Room, now: int) -> None:
         self.sid = sid
@@ -68,6 +68,8 @@ class Tab:
         self.room = room
         self.since = now
         self.unanswered = 0
+        # too much is unanswered: it is not read from
+        self.busy = False
         self.sent: int | None = None
         self.outgoing: list[Frame] = []
 

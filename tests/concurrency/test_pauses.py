@@ -79,3 +79,17 @@ def test_resumed_work_waits_for_its_turn(client):
     client.loop.run_until(1.0)
     # the other client was served after one share, not after all three
     assert client.done == [0, 1, 2] and others == [[0]]
+
+
+def test_work_that_fails_does_not_keep_the_rest_waiting(client):
+    client.free_at = 1.0
+
+    def fail():
+        raise RuntimeError
+
+    client.pauses.wait("client", 1.0, client.turns, "payer", client.overdue, fail)
+    client.work("next")
+    with pytest.raises(RuntimeError):
+        client.loop.run_until(1.0)
+    client.loop.run_until(1.0)
+    assert client.done == ["next"]

@@ -127,6 +127,46 @@ def test_wait_times_out_and_tolerates_a_late_result(on_a_hub):
     assert on_a_hub(body) == "late"
 
 
+def test_greenlet_goes_on_after_the_burst_that_has_its_result_and_before_later_timers(on_a_hub):
+    def body(hub):
+        seen, result, end = [], Future(), Future()
+        hub.after_delivery(lambda: seen.append("after"))
+        eventlet.spawn_n(lambda: (hub.wait(result, DEADLINE), seen.append("waiter")))
+        eventlet.sleep(0)
+
+        def deliver():
+            hub.call_later(0, lambda: (seen.append("timer"), hub.call_later(0, lambda: end.resolve(None))))
+            result.resolve(None)
+            seen.append("delivery")
+
+        hub.deliver(deliver)
+        hub.wait(end, DEADLINE)
+        return seen
+
+    assert on_a_hub(body) == ["delivery", "after", "waiter", "timer"]
+
+
+def test_greenlet_whose_wait_timed_out_is_not_resumed_by_the_late_result(on_a_hub):
+    def body(hub):
+        late, seen = Future(), []
+
+        def wait():
+            with pytest.raises(Unavailable):
+                hub.wait(late, 0.01)
+            eventlet.sleep(0.1)
+            seen.append("slept")
+
+        sleeper = eventlet.spawn(wait)
+        eventlet.sleep(0.05)
+        hub.deliver(lambda: late.resolve("late"))
+        eventlet.sleep(0.02)
+        before = list(seen)
+        sleeper.wait()
+        return before, seen
+
+    assert on_a_hub(body) == ([], ["slept"])
+
+
 def test_wait_inside_a_delivery_raises(on_a_hub):
     def body(hub):
         told = Future()
