@@ -30,7 +30,7 @@ MIB = 1024 * 1024
 # share of the event loop's time that the requests of one user may take, and their burst; what each credential has of it
 # for itself
 USER_SHARE = 0.2
-USER_BURST_SECONDS = 0.2
+USER_BURST_SECONDS = 0.5
 OWN_SHARE = 0.05
 # what reading a request and sending its answer takes, which is not metered
 MIN_REQUEST_SECONDS = 0.0005

@@ -36,8 +36,9 @@ def token(user, id, *, scope="write", prefix=None):
 def test_processor_time_is_limited_per_user_with_a_share_for_each_credential(clock):
     limit = Rates(100, clock)
     flood, owner = session(1, id=1), session(1, id=2)
-    assert not limit.used(flood, 0.25) and limit.pause(flood) == 0.0
-    assert limit.used(flood, 0.25) and limit.pause(flood) > 0.5
+    burst = rates.TIME_BURST_SECONDS
+    assert not limit.used(flood, 0.9 * burst) and limit.pause(flood) == 0.0
+    assert limit.used(flood, burst) and limit.pause(flood) > 0.5
     # the user's other session continues, up to its own share
     assert limit.pause(owner) == 0.0
     assert not limit.used(owner, rates.OWN_TIME_SHARE * 0.9) and limit.pause(owner) == 0.0

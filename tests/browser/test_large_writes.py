@@ -4,6 +4,8 @@ from playwright.sync_api import expect
 
 from tests.browser.test_offline import KEPT, WAITING
 
+SERVICE_WORKERS = "allow"
+
 STORE = """async ([user, ops]) => {
   const asked = (request) => new Promise((done, failed) => {
     request.onsuccess = () => done(request.result)

@@ -73,8 +73,9 @@ def test_burst_of_many_clients_is_spread_over_rounds(loop, turns):
     done = []
     for n in range(50):
         Work(turns, n, 100, SHARE_SECONDS / 10, done)()
-    # four or five of them have had their whole share; the others wait, and so does who comes now
-    assert len(done) in {40, 50}
+    # the first has had its whole share, and others theirs of what is left of the round; the rest waits, and so does who
+    # comes now
+    assert 40 <= len(done) <= 50
     Work(turns, "home", 1, SHARE_SECONDS / 10, done)()
     assert "home" not in done
     loop.round()

@@ -105,12 +105,14 @@ def test_the_index_backlog_stays_bounded_under_continuous_load(house, store, ali
 
 def test_an_index_step_is_limited_in_bytes(house, store, alice, monkeypatch):
     monkeypatch.setattr(index, "STEP_BYTES", 100_000)
+    monkeypatch.setattr(store._committer._index, "_part", 1.0)
+    monkeypatch.setattr(store._committer._index, "_clock", lambda: 0.0)
     for _ in range(10):
         alice.set("k", "x" * 60_000)
     steps, step = [], store._committer._index.step
 
-    def counted(cursor, last_row):
-        steps.append(step(cursor, last_row))
+    def counted(cursor, last_row, *part):
+        steps.append(step(cursor, last_row, *part))
         return steps[-1]
 
     store._committer._index.step = counted
@@ -122,8 +124,8 @@ def test_a_failed_index_step_is_reported_to_waiting_requests_and_retried(house, 
     alice.set("k", 1)
     step, fail = store._committer._index.step, True
 
-    def failing(cursor, last_row):
-        step(cursor, last_row)
+    def failing(cursor, last_row, *part):
+        step(cursor, last_row, *part)
         if fail:
             raise sqlite3.OperationalError("no")
         return last_row
@@ -176,11 +178,11 @@ def test_history_requests_that_wait_during_a_restore_are_answered(busy_house, ru
 
     step, replaced = store._committer._index.step, []
 
-    def meddling(cursor, last_row):
+    def meddling(cursor, last_row, *part):
         # in the middle of the steps, and only once
         if not replaced:
             replaced.append(store.replace(replace))
-        return step(cursor, last_row)
+        return step(cursor, last_row, *part)
 
     hold = threading.Event()
     store.writer.run(lambda _: hold.wait())
@@ -192,3 +194,29 @@ def test_history_requests_that_wait_during_a_restore_are_answered(busy_house, ru
     with pytest.raises(NotFound):
         runtime.wait(undo, 20)
     assert alice.set("k", 1)["revision"] == 2
+
+
+def test_a_brief_step_is_as_long_as_the_time_of_the_last_one_allows(house, store, alice, monkeypatch):
+    monkeypatch.setattr(index, "STEP_ROWS", 160)
+    for n in range(400):
+        alice.set("k", n)
+    followed, now, seconds = store._committer._index, [0.0], [0.0]
+
+    def clock():
+        now[0] += seconds[0]
+        return now[0]
+
+    followed._clock = clock
+    rows = []
+
+    def step(took):
+        seconds[0] = took
+        before = followed.row
+        store.runtime.wait(store.writer.run(lambda connection: None), 20)
+        store.writer._transact(store._committer.index)
+        rows.append(followed.row - before)
+
+    for took in (0.0, 0.0, 0.0, index.BRIEF_SECONDS, 4 * index.BRIEF_SECONDS, index.BRIEF_SECONDS):
+        step(took)
+    # twice as many after a short step, a quarter after one that took four times too long
+    assert rows == [10, 20, 40, 80, 80, 20]

@@ -13,9 +13,9 @@ from realtime_kv.core import database
 _writing = database.writing
 
 
-def writing(engine: Engine) -> Connection:
+def writing(engine: Engine, *options: int) -> Connection:
     """Return the checked connection, relaxed after the check."""
-    connection = _writing(engine)
+    connection = _writing(engine, *options)
     cursor = database.driver(connection).cursor()
     cursor.execute("PRAGMA synchronous=NORMAL")
     assert cursor.execute("PRAGMA synchronous").fetchone() == (1,)
