@@ -14,6 +14,8 @@ WEIGHT_BYTES = 1024
 GROUP_WEIGHT = 2048
 # maximum weight of one user in a transaction, plus one write
 SHARE_WEIGHT = 512
+# users with so little waiting are served before users with more
+LIGHT_WEIGHT = 64
 
 
 class Writable(Protocol):
@@ -70,14 +72,14 @@ class Waiting:
         self._lines[write.user_id] = line
 
     def next_group(self) -> list[Writable]:
-        """Take a share of each user's writes; users who have to wait come first in the next group.
+        """Take a share of each user's writes, small shares first; users who have to wait come first in the next group.
 
         A write that needs a group of its own ends the group before it, and is next.
         """
         group: list[Writable] = []
         left = GROUP_WEIGHT
         share = max(1, min(SHARE_WEIGHT, GROUP_WEIGHT // max(1, len(self._lines))))
-        for user_id in list(self._lines):
+        for user_id in self._light_first():
             line = self._lines[user_id]
             if line.alone and line.writes[0].alone:
                 if not group:
@@ -95,6 +97,14 @@ class Waiting:
             if left <= 0:
                 break
         return group
+
+    def _light_first(self) -> list[int]:
+        users = list(self._lines)
+        first = self._lines[users[0]]
+        if len(users) == 1 or (first.alone and first.writes[0].alone):
+            return users
+        heavy = [user for user in users if self._lines[user].weight > LIGHT_WEIGHT]
+        return users if not heavy else [*(user for user in users if self._lines[user].weight <= LIGHT_WEIGHT), *heavy]
 
     def _take(self, user_id: int, line: _Line, group: list[Writable], share: int) -> int:
         """Take this user's first writes, of about this weight, and return it; the rest goes to the back."""

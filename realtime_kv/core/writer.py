@@ -454,8 +454,11 @@ class Writer:
             users = {job.user_id for job in jobs if job.user_id is not None}
             everybody = any(job.user_id is None for job in jobs)
             self._transact(lambda cursor: self._committer.flush(cursor, None if everybody else users))
-            self._flushes = self._index_for([job for job in jobs if job.indexed])
-            jobs = [job for job in jobs if job not in self._flushes]
+            indexing = [job for job in jobs if job.indexed]
+            self._flushes = self._index_for(indexing)
+            # there may be thousands
+            unfinished = set(self._flushes)
+            jobs = [job for job in jobs if job not in unfinished]
         except Exception as error:
             failure = self._failure(error)
 

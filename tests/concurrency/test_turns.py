@@ -2,7 +2,15 @@
 
 import pytest
 
-from realtime_kv.concurrency.turns import MAX_REMEMBERED, MIN_SHARE_SECONDS, ROUND_SECONDS, SHARE_SECONDS, Turns
+from realtime_kv.concurrency.turns import (
+    MAX_REMEMBERED,
+    MIN_SHARE_SECONDS,
+    ROUND_SECONDS,
+    SHARE_SECONDS,
+    SHARED,
+    SHARED_ROUNDS,
+    Turns,
+)
 
 
 class Loop:
@@ -146,6 +154,21 @@ def test_no_round_is_scheduled_while_no_client_waits(loop, turns):
     served = []
     turns.wait("once", lambda: served.append("once"))
     assert loop.round() and served == ["once"] and not loop.round()
+
+
+def test_shares_are_a_quarter_while_several_clients_are_active(loop, turns):
+    assert turns.left("flood") == SHARE_SECONDS
+    turns.use("home", SHARE_SECONDS / 100)
+    turns.use("flood", SHARE_SECONDS / 100)
+    assert turns.left("flood") == SHARED * SHARE_SECONDS
+    # remembered for some rounds without the other one
+    for n in range(SHARED_ROUNDS + 1):
+        assert turns.share == SHARED * SHARE_SECONDS, n
+        turns.wait("flood", lambda: turns.use("flood", SHARE_SECONDS / 100))
+        loop.round()
+    assert turns.share == SHARE_SECONDS
+    turns.use("home", SHARE_SECONDS / 100)
+    assert turns.share == SHARED * SHARE_SECONDS
 
 
 def test_number_of_remembered_clients_is_bounded(turns):

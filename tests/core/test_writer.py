@@ -10,7 +10,7 @@ from sqlalchemy import text
 from realtime_kv.core import database
 from realtime_kv.core.database import NotDurable
 from realtime_kv.core.errors import Unavailable
-from realtime_kv.core.groups import Waiting
+from realtime_kv.core.groups import GROUP_WEIGHT, Waiting
 from realtime_kv.core.runtime import Threads
 from realtime_kv.core.space import Quota
 from tests.core.house import House, Person, Watcher
@@ -129,10 +129,22 @@ def test_exclusive_write_gets_its_own_group_in_fair_order(house, monkeypatch):
     assert len(waiting.next_group()) == 4
 
 
-class _Pending:
-    weight = 1
+def test_small_writes_precede_the_large_ones_of_other_users():
+    waiting = Waiting()
+    for user in range(10):
+        for n in range(2):
+            waiting.add(_Pending(user, n, weight=GROUP_WEIGHT))
+    waiting.add(_Pending("home", 0))
+    group = [(write.user_id, write.n) for write in waiting.next_group()]
+    # and a large one, so that these do not wait for ever
+    assert group == [("home", 0), (0, 0)]
+    waiting.add(_Pending("home", 1))
+    assert [(write.user_id, write.n) for write in waiting.next_group()] == [("home", 1), (1, 0)]
 
-    def __init__(self, user_id, n, alone=False):
+
+class _Pending:
+    def __init__(self, user_id, n, alone=False, weight=1):
+        self.weight = weight
         self.user_id = user_id
         self.n = n
         self.alone = alone
