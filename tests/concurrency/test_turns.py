@@ -160,7 +160,7 @@ def test_shares_are_a_quarter_while_several_clients_are_active(loop, turns):
     assert turns.left("flood") == SHARE_SECONDS
     turns.use("home", SHARE_SECONDS / 100)
     turns.use("flood", SHARE_SECONDS / 100)
-    assert turns.left("flood") == SHARED * SHARE_SECONDS
+    assert turns.left("flood") == SHARED * SHARE_SECONDS <= SHARE_SECONDS / 4
     # remembered for some rounds without the other one
     for n in range(SHARED_ROUNDS + 1):
         assert turns.share == SHARED * SHARE_SECONDS, n
