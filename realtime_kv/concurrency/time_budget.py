@@ -12,9 +12,6 @@ from typing import Generic, TypeVar
 
 MAX_DEBT_SECONDS = 5.0
 MAX_PAYERS = 50_000
-# of the event loop's time, for all users who exceed their budgets, and for how long they count as such
-MAX_TOTAL_SHARE = 0.3
-HEAVY_SECONDS = 1.0
 
 Payer = TypeVar("Payer", bound=Hashable)
 
@@ -55,11 +52,7 @@ class TimeBudget(Generic[Payer]):
 
 
 class UserTime:
-    """Time budgets of users, by id; each credential of a user has a part for itself, whatever the others have taken.
-
-    The users who have just exceeded their budgets have at most `MAX_TOTAL_SHARE` together: the more they are, the more
-    their time costs.
-    """
+    """Time budgets of users, by id; each credential of a user has a part for itself, whatever the others have taken."""
 
     def __init__(
         self,
@@ -69,31 +62,13 @@ class UserTime:
         burst_seconds: float,
         own_share: float,
     ) -> None:
-        self._clock = clock
-        self._share = share
-        # users who have exceeded their budgets, with the time when that was noticed last
-        self._heavy: OrderedDict[int, float] = OrderedDict()
-        self._price = 1.0
         self._users = TimeBudget[int](clock, share=share, burst_seconds=burst_seconds)
         self._credentials = TimeBudget[int](clock, share=own_share, burst_seconds=own_share)
 
     def charge(self, user: int, credential: int, seconds: float) -> float:
         """Charge `seconds` of work, and return `overdue`."""
-        if self._heavy:
-            self._forget_heavy()
-            seconds *= self._price
         mine = self._credentials.charge(credential, seconds)
-        overdue = self._users.charge(user, seconds)
-        if overdue:
-            self._heavy[user] = self._clock() + overdue
-            self._heavy.move_to_end(user)
-        return min(mine, overdue)
-
-    def _forget_heavy(self) -> None:
-        long_ago = self._clock() - HEAVY_SECONDS
-        while self._heavy and next(iter(self._heavy.values())) < long_ago:
-            self._heavy.popitem(last=False)
-        self._price = max(1.0, len(self._heavy) * self._share / MAX_TOTAL_SHARE)
+        return min(mine, self._users.charge(user, seconds))
 
     def overdue(self, user: int, credential: int) -> float:
         """Return the seconds for which no request of this credential should be handled; 0.0 for none."""

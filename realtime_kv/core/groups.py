@@ -80,6 +80,8 @@ class Waiting:
         left = GROUP_WEIGHT
         share = max(1, min(SHARE_WEIGHT, GROUP_WEIGHT // max(1, len(self._lines))))
         for user_id in self._light_first():
+            if left <= 0:
+                break
             line = self._lines[user_id]
             if line.alone and line.writes[0].alone:
                 if not group:
@@ -94,17 +96,12 @@ class Waiting:
                 del self._lines[user_id]
             else:
                 left -= self._take(user_id, line, group, share)
-            if left <= 0:
-                break
         return group
 
     def _light_first(self) -> list[int]:
+        """Return the users: first the one who has waited longest, then those with little waiting, then the others."""
         users = list(self._lines)
-        first = self._lines[users[0]]
-        if len(users) == 1 or (first.alone and first.writes[0].alone):
-            return users
-        heavy = [user for user in users if self._lines[user].weight > LIGHT_WEIGHT]
-        return users if not heavy else [*(user for user in users if self._lines[user].weight <= LIGHT_WEIGHT), *heavy]
+        return users[:1] + sorted(users[1:], key=lambda user: self._lines[user].weight > LIGHT_WEIGHT)
 
     def _take(self, user_id: int, line: _Line, group: list[Writable], share: int) -> int:
         """Take this user's first writes, of about this weight, and return it; the rest goes to the back."""

@@ -1,8 +1,8 @@
-"""Time budgets of users: what one credential leaves to another, and many users to the rest."""
+"""Time budgets of users: one user's use neither reduces another's budget nor what each credential has for itself."""
 
 import pytest
 
-from realtime_kv.concurrency.time_budget import HEAVY_SECONDS, MAX_TOTAL_SHARE, UserTime
+from realtime_kv.concurrency.time_budget import UserTime
 
 
 class Clock:
@@ -22,32 +22,27 @@ def times(clock):
     return UserTime(clock, share=0.1, burst_seconds=0.1, own_share=0.02)
 
 
-def used_by(times, clock, users, seconds):
-    """Let these users use as much as they may for this long, by pieces of 1 ms; return the time that they got."""
-    end, got = clock.now + seconds, 0.0
+def got_by(times, clock, callers, seconds):
+    """Let these users and credentials use as much as they may, by pieces of 1 ms; return the part that each one got."""
+    end, got = clock.now + seconds, dict.fromkeys(callers, 0.0)
     while clock.now < end:
-        for user in range(users):
-            if not times.overdue(user, user):
-                times.charge(user, user, 0.001)
-                got += 0.001
+        for user, credential in callers:
+            if not times.overdue(user, credential):
+                times.charge(user, credential, 0.001)
+                got[user, credential] += 0.001
         clock.now += 0.001
-    return got / seconds
+    return {caller: part / seconds for caller, part in got.items()}
 
 
-def test_one_user_gets_the_whole_share_of_a_user(times, clock):
-    used_by(times, clock, 1, 10.0)
-    assert used_by(times, clock, 1, 10.0) == pytest.approx(0.1, rel=0.1)
+def test_each_user_gets_a_whole_share_however_many_exceed_theirs(times, clock):
+    crowd = [(user, user) for user in range(30)]
+    got_by(times, clock, crowd, 10.0)
+    assert got_by(times, clock, crowd, 10.0) == {caller: pytest.approx(0.1, rel=0.1) for caller in crowd}
+    # and somebody new has the whole burst
+    assert times.charge(99, 99, 0.1) == 0.0
 
 
-def test_users_over_their_budgets_have_a_bounded_share_together(times, clock):
-    for users in (3, 10, 30):
-        used_by(times, clock, users, 10.0)
-        assert used_by(times, clock, users, 20.0) <= 1.3 * MAX_TOTAL_SHARE
-
-
-def test_price_returns_to_one_once_the_heavy_users_have_stopped(times, clock):
-    used_by(times, clock, 30, 10.0)
-    # the longest debt, and then some
-    clock.now += 10 + HEAVY_SECONDS
-    used_by(times, clock, 1, 10.0)
-    assert used_by(times, clock, 1, 10.0) == pytest.approx(0.1, rel=0.1)
+def test_a_credential_has_its_own_part_beside_a_flood_of_the_same_user(times, clock):
+    got_by(times, clock, [(1, 1)], 10.0)
+    got = got_by(times, clock, [(1, 1), (1, 2)], 10.0)
+    assert got[1, 2] >= 0.9 * 0.02

@@ -81,8 +81,7 @@ def test_burst_of_many_clients_is_spread_over_rounds(loop, turns):
     done = []
     for n in range(50):
         Work(turns, n, 100, SHARE_SECONDS / 10, done)()
-    # the first has had its whole share, and others theirs of what is left of the round; the rest waits, and so does who
-    # comes now
+    # the round is used up: the remaining clients wait, and so does a new one
     assert 40 <= len(done) <= 50
     Work(turns, "home", 1, SHARE_SECONDS / 10, done)()
     assert "home" not in done

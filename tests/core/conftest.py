@@ -1,7 +1,16 @@
 import pytest
 
+from realtime_kv.core.runtime import Threads
 from realtime_kv.core.store import Store
 from tests.core.house import House, Person
+
+
+@pytest.fixture
+def runtime():
+    """Real threads, for tests of the core at work."""
+    runtime = Threads()
+    yield runtime
+    runtime.stop()
 
 
 @pytest.fixture

@@ -8,17 +8,9 @@ from sqlalchemy import select, text, update
 from realtime_kv.concurrency.fair_pool import Client
 from realtime_kv.core.errors import BadRequest, Unauthenticated
 from realtime_kv.core.models import Meta, UserSession
-from realtime_kv.core.runtime import Threads
 from tests.core.house import House, Person
 
 DEADLINE = 30
-
-
-@pytest.fixture
-def runtime():
-    runtime = Threads()
-    yield runtime
-    runtime.stop()
 
 
 @pytest.fixture

@@ -7,26 +7,11 @@ import pytest
 
 from realtime_kv.core import checkpointer, vacuum
 from realtime_kv.core.checkpointer import count_pages
-from realtime_kv.core.runtime import Threads
 from realtime_kv.core.space import Quota
-from tests.core.house import House, Person
+from tests.core.house import Person
 
 VALUE = "x" * 60_000
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-def runtime():
-    runtime = Threads()
-    yield runtime
-    runtime.stop()
-
-
-@pytest.fixture
-def house(tmp_path):
-    house = House(tmp_path)
-    yield house
-    house.close()
 
 
 @pytest.fixture

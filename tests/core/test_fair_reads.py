@@ -11,17 +11,9 @@ from realtime_kv.concurrency.fair_pool import Client
 from realtime_kv.core import past, reads
 from realtime_kv.core.cost import Cost
 from realtime_kv.core.errors import RateLimited, TooLarge, Unauthenticated, Unavailable
-from realtime_kv.core.runtime import Threads
 from tests.core.house import House, Person
 
 DEADLINE = 30
-
-
-@pytest.fixture
-def runtime():
-    runtime = Threads()
-    yield runtime
-    runtime.stop()
 
 
 @pytest.fixture

@@ -8,15 +8,7 @@ import pytest
 
 from realtime_kv.core import index
 from realtime_kv.core.errors import NotFound, Unavailable
-from realtime_kv.core.runtime import Threads
 from tests.core.house import House, Person
-
-
-@pytest.fixture
-def runtime():
-    runtime = Threads()
-    yield runtime
-    runtime.stop()
 
 
 @pytest.fixture

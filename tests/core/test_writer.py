@@ -10,17 +10,9 @@ from sqlalchemy import text
 from realtime_kv.core import database
 from realtime_kv.core.database import NotDurable
 from realtime_kv.core.errors import Unavailable
-from realtime_kv.core.groups import GROUP_WEIGHT, Waiting
-from realtime_kv.core.runtime import Threads
+from realtime_kv.core.groups import GROUP_WEIGHT, LIGHT_WEIGHT, Waiting
 from realtime_kv.core.space import Quota
 from tests.core.house import House, Person, Watcher
-
-
-@pytest.fixture
-def runtime():
-    runtime = Threads()
-    yield runtime
-    runtime.stop()
 
 
 @pytest.fixture
@@ -133,13 +125,26 @@ def test_small_writes_precede_the_large_ones_of_other_users():
     waiting = Waiting()
     for user in range(10):
         for n in range(2):
-            waiting.add(_Pending(user, n, weight=GROUP_WEIGHT))
+            waiting.add(_Pending(user, n, weight=GROUP_WEIGHT // 2))
     waiting.add(_Pending("home", 0))
-    group = [(write.user_id, write.n) for write in waiting.next_group()]
-    # and a large one, so that these do not wait for ever
-    assert group == [("home", 0), (0, 0)]
+
+    def group():
+        return [(write.user_id, write.n) for write in waiting.next_group()]
+
+    assert group() == [(0, 0), ("home", 0), (1, 0)]
     waiting.add(_Pending("home", 1))
-    assert [(write.user_id, write.n) for write in waiting.next_group()] == [("home", 1), (1, 0)]
+    assert group() == [(2, 0), ("home", 1), (3, 0)]
+
+
+def test_many_users_with_small_writes_do_not_keep_a_large_one_waiting():
+    waiting = Waiting()
+    waiting.add(_Pending("large", 0, weight=GROUP_WEIGHT // 2))
+    served = 0
+    for n in range(3):
+        for user in range(2 * GROUP_WEIGHT):
+            waiting.add(_Pending(user, n, weight=LIGHT_WEIGHT))
+        served += any(write.user_id == "large" for write in waiting.next_group())
+    assert served == 1
 
 
 class _Pending:

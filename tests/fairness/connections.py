@@ -131,7 +131,7 @@ class Line:
 
     @property
     def questions(self) -> int:
-        """How many of what is sent are to be answered."""
+        """The number of requests in `blob` that expect an answer."""
         return max(self.blob.count(b'427["'), self.blob.count(b" HTTP/1.1\r\n"))
 
 
@@ -139,7 +139,7 @@ REOPEN_SECONDS = 0.2
 
 
 def flood(lines: Sequence[Line], until: float) -> Counts:
-    """Send everything as fast as it is taken until `until` (monotonic), and count what comes back."""
+    """Send everything at full speed until `until` (monotonic), and count the answers."""
     counts, selector = Counts(), selectors.DefaultSelector()
     share = {id(line): line.questions / max(1, len(line.blob)) for line in lines}
     while (now := time.monotonic()) < until:
