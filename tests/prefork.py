@@ -1,4 +1,4 @@
-"""Start servers without two seconds of imports: a process that has imported everything forks one on request.
+"""Run commands without two seconds of imports: a process that has imported everything forks one on request.
 
 The child runs the same command as `python -m realtime_kv.cli`, in a process of its own. `python -m tests.prefork` is
 the parent: it takes requests on a Unix socket until the test process, connected to its descriptor 0, has ended.
@@ -14,27 +14,41 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import IO, Any
 
 from realtime_kv import cli
 
 ROOT = Path(__file__).resolve().parent.parent
+# seconds; long, so that a busy machine is not taken for a hang
+DEADLINE = 90
 
 
 class Forked:
-    """A running command: the part of `subprocess.Popen` that tests use. Its stderr goes to `stdout`."""
+    """A running command: the part of `subprocess.Popen` that tests use.
 
-    def __init__(self, arguments: list[str], *, cwd: Path, env: dict[str, str]) -> None:
+    Its stderr goes to `stdout`, unless `files` are its descriptors 0, 1 and 2.
+    """
+
+    def __init__(
+        self, arguments: list[str], *, cwd: Path, env: dict[str, str], files: Sequence[IO[Any]] | None = None
+    ) -> None:
         """Start `realtime_kv.cli` with these arguments."""
-        reading, writing = os.pipe()
         self._order = socket.socket(socket.AF_UNIX)
         self._order.connect(_parent())
         order = json.dumps({"arguments": arguments, "cwd": str(cwd), "env": env}).encode()
-        socket.send_fds(self._order, [len(order).to_bytes(4, "big")], [writing])
-        os.close(writing)
+        head = len(order).to_bytes(4, "big")
+        if files is not None:
+            socket.send_fds(self._order, [head], [file.fileno() for file in files])
+        else:
+            reading, writing = os.pipe()
+            with Path(os.devnull).open() as nothing:
+                socket.send_fds(self._order, [head], [nothing.fileno(), writing, writing])
+            os.close(writing)
+            self.stdout = os.fdopen(reading, encoding="utf-8")
         self._order.sendall(order)
-        self.stdout = os.fdopen(reading, encoding="utf-8")
         self._told = self._order.makefile("r")
         self.pid = int(self._told.readline())
         self.returncode: int | None = None
@@ -65,6 +79,18 @@ class Forked:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+
+def run(arguments: list[str], *, cwd: Path, env: dict[str, str], typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Run `realtime_kv.cli` with these arguments and this input to its end, as `subprocess.run` does."""
+    with contextlib.ExitStack() as stack:
+        given, out, err = files = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(3)]
+        given.write(typed)
+        given.seek(0)
+        code = Forked(arguments, cwd=cwd, env=env, files=files).wait(DEADLINE)
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(arguments, code, out.read(), err.read())
 
 
 @cache
@@ -121,13 +147,14 @@ class _Parent:
 
     def _fork(self) -> None:
         order, _ = self._listener.accept()
-        head, descriptors, _, _ = socket.recv_fds(order, 4, 1)
+        head, descriptors, _, _ = socket.recv_fds(order, 4, 3)
         size = int.from_bytes(head, "big")
         wanted = json.loads(order.recv(size, socket.MSG_WAITALL))
         pid = os.fork()
         if pid == 0:
-            self._become(order, descriptors[0], **wanted)
-        os.close(descriptors[0])
+            self._become(order, descriptors, **wanted)
+        for descriptor in descriptors:
+            os.close(descriptor)
         self._orders[pid] = order
         order.sendall(f"{pid}\n".encode())
 
@@ -142,16 +169,18 @@ class _Parent:
                     order.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
                 order.close()
 
-    def _become(self, order: socket.socket, output: int, arguments: list[str], cwd: str, env: dict[str, str]) -> None:
+    def _become(
+        self, order: socket.socket, descriptors: list[int], arguments: list[str], cwd: str, env: dict[str, str]
+    ) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._selector.close()
         for other in (order, self._listener, self._bell, self._button, *self._orders.values()):
             other.close()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.close(output)
+        for number, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, number)
+        for descriptor in descriptors:
+            os.close(descriptor)
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(env)

@@ -6,7 +6,6 @@ import socket
 import sqlite3
 import stat
 import subprocess
-import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 import requests
 
 from realtime_kv.server import control
+from tests import prefork
 from tests.core.test_purge import on_disk, secret
 from tests.running import DEADLINE, PASSWORD, ROOT, Server
 from tests.sockets.events import Listener
@@ -26,16 +26,7 @@ DAY = 24 * 60 * 60 * 1000
 def run(folder: Path, *arguments: str, typed: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
     command, *rest = arguments
-    return subprocess.run(
-        [sys.executable, "-m", "realtime_kv.cli", command, f"--data-dir={folder}", *rest],
-        cwd=ROOT,
-        env={**environ, **settings},
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
+    return prefork.run([command, f"--data-dir={folder}", *rest], cwd=ROOT, env={**environ, **settings}, typed=typed)
 
 
 def answer(folder: Path, *arguments: str, typed: str = "") -> Any:

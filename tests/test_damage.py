@@ -2,8 +2,6 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.core import damage
 from realtime_kv.server.data_lock import MARKER, CannotServe, lock_data
+from tests import prefork
 from tests.running import DEADLINE, PASSWORD, ROOT, Server
 from tests.test_commands import answer, run
 
@@ -27,15 +26,7 @@ def database(server: Server) -> Path:
 def start_and_fail(folder: Path, **settings: str) -> str:
     """Start a server that fails to start, and return its error output."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "realtime_kv.cli", "serve", "--port=0", f"--data-dir={folder}"],
-        cwd=ROOT,
-        env={**environ, **settings},
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
+    done = prefork.run(["serve", "--port=0", f"--data-dir={folder}"], cwd=ROOT, env={**environ, **settings})
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stderr
     return done.stderr

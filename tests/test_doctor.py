@@ -4,8 +4,6 @@ import itertools
 import os
 import re
 import sqlite3
-import subprocess
-import sys
 import textwrap
 import threading
 import time
@@ -19,6 +17,7 @@ from realtime_kv.core.frames import digest_of
 from realtime_kv.doctor import main, member
 from realtime_kv.doctor.ledger import Ledger
 from realtime_kv.doctor.replica import Replica
+from tests import prefork
 from tests.running import DEADLINE, PASSWORD, ROOT, Server
 
 NOBODY = "http://127.0.0.1:9"
@@ -26,23 +25,12 @@ NOBODY = "http://127.0.0.1:9"
 
 def begin(*arguments, **settings):
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "realtime_kv.cli", "doctor", *arguments],
-        cwd=ROOT,
-        env={**environ, **settings},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process):
-    said, complained = process.communicate(timeout=4 * DEADLINE)
-    return subprocess.CompletedProcess(process.args, process.returncode, said, complained)
+    return prefork.Forked(["doctor", *arguments], cwd=ROOT, env={**environ, **settings})
 
 
 def doctor(*arguments, **settings):
-    return finish(begin(*arguments, **settings))
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
+    return prefork.run(["doctor", *arguments], cwd=ROOT, env={**environ, **settings})
 
 
 def sabotaged(tmp_path, code):
@@ -126,11 +114,11 @@ def test_doctor_passes_a_server_that_restarts_during_the_check(tmp_path, end):
         assert "changes" in examination.stdout.readline()
         end(server)
         server.start()
-        done = finish(examination)
+        said = examination.stdout.read()
+        assert examination.wait(DEADLINE) == 0, said
     finally:
         server.close()
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "0 missed, digests equal" in done.stdout
+    assert "0 missed, digests equal" in said
 
 
 def test_doctor_reports_a_server_that_does_not_come_back(tmp_path, monkeypatch, capsys):

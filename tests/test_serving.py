@@ -14,6 +14,7 @@ import requests
 import socketio
 
 from realtime_kv.server import _warn_of_root
+from tests import prefork
 from tests.running import DEADLINE, ROOT, Server, Tab
 
 
@@ -26,14 +27,7 @@ def server(tmp_path):
 
 def serve(*arguments):
     """Start a server that is expected not to start."""
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "realtime_kv.cli", "serve", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
+    return prefork.run(["serve", *arguments], cwd=ROOT, env=dict(os.environ))
 
 
 def test_a_second_server_on_the_same_data_folder_exits_with_a_clear_error(server):

@@ -91,6 +91,7 @@ class FairPool:
         user_share: float | None = None,
         on_limit: Callable[[Client], None] = lambda _: None,
         on_error: Callable[[BaseException], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._runtime = runtime
         self._resource = resource
@@ -105,7 +106,9 @@ class FairPool:
         self._max_expensive = max(1, threads - 1)
         self._expensive_running = 0
         self._costs: OrderedDict[tuple[Hashable, str], float] = OrderedDict()
-        self._time = None if user_share is None else TimeBudget[Hashable](share=user_share, burst_seconds=BURST_SECONDS)
+        self._time = (
+            None if user_share is None else TimeBudget[Hashable](clock, share=user_share, burst_seconds=BURST_SECONDS)
+        )
         self._idle = 0
         self._stopped = False
         self._wake_up: SimpleQueue[None] = SimpleQueue()

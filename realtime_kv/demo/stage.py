@@ -52,10 +52,11 @@ class Outcome:
     @property
     def sentence(self) -> str:
         """The result, as the page words it."""
+        changes = f"{self.changes:,}".replace(",", " ")
         return (
-            f"{self.changes:,} changes, {self.missed} missed, digest equal on {self.equal} devices"
+            f"{changes} changes, {self.missed} missed, digest equal on {self.equal} devices"
             f"{'' if self.equal == self.devices else f' of {self.devices}'}"
-            f" ({self.kills} kills of the server, {self.cuts} cuts)".replace(",", " ", 1)
+            f" ({self.kills} kills of the server, {self.cuts} cuts)"
         )
 
 

@@ -1,7 +1,6 @@
 """`/rkv.js`, as any page may use it: values come back unchanged, through every call and transport."""
 
 import json
-import math
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -276,30 +275,3 @@ def test_dashboard_works_over_polling_if_every_websocket_is_refused(make_person)
     here, there = person.open_tab(), person.open_tab()
     there.create("a", "1")
     expect(here.value_of("a")).to_have_text("1")
-
-
-def test_dashboard_stays_fast_with_20000_keys(ada):
-    count = 20_000
-    for start in range(0, count, 125):
-        ops = [{"op": "set", "key": f"folder-{i % 97}/key-{i}", "value": {"n": i}} for i in range(start, start + 125)]
-        ada.call("batch", ops=ops)
-    tab = ada.open_tab()
-    expect(tab.count).to_have_text("20,000 keys")
-    assert tab.page.locator("[role=row]").count() <= 150
-    times = tab.page.evaluate("""async () => {
-      const filter = document.getElementById("filter")
-      const times = []
-      for (const text of ["k", "ke", "key-19", "zzz", ""]) {
-        const start = performance.now()
-        filter.value = text
-        filter.dispatchEvent(new Event("input", {bubbles: true}))
-        await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))
-        times.push(performance.now() - start)
-      }
-      return times
-    }""")
-    assert sorted(times)[2] < 150, times  # 50 ms and a frame on a quiet machine, with five times as many
-    tab.click("List")
-    tab.page.locator(".grid").evaluate("(grid) => (grid.scrollTop = grid.scrollHeight)")
-    expect(tab.row("folder-96/key-9990")).to_be_visible()
-    assert not math.isnan(times[0])

@@ -12,8 +12,9 @@ SERVICE_WORKERS = "allow"
 # waits until everything needed without a network is stored
 KEPT = """async (revision) => {
   const late = new Promise((_, no) => setTimeout(() => no(new Error("there is no worker")), 20_000))
-  await Promise.race([navigator.serviceWorker.ready, late])
   const soon = () => new Promise((go) => setTimeout(go, 50))
+  await Promise.race([navigator.serviceWorker.ready, late])
+  while (!navigator.serviceWorker.controller) await Promise.race([soon(), late]) // it is active before it is in control
   const asked = (request) => new Promise((done, failed) => {
     request.onsuccess = () => done(request.result)
     request.onerror = () => failed(request.error)

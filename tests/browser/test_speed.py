@@ -8,12 +8,13 @@ from playwright.sync_api import expect
 from tests.browser import speed
 from tests.browser.browsing import Person, Tab
 
-KEYS = 100_000
+# the command measures 100,000 keys, the limit
+KEYS = 20_000
 
 
 @pytest.fixture(scope="module")
 def large(browser, server) -> Iterator[tuple[Person, Tab]]:
-    """A user with the maximum number of keys, and a tab."""
+    """A user with many keys, and a tab."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     person = Person(context, server, speed.fresh_name("large")).sign_up()
     speed.fill(person, KEYS - 1)
@@ -24,16 +25,16 @@ def large(browser, server) -> Iterator[tuple[Person, Tab]]:
     person.assert_no_complaints()
 
 
-def test_the_filter_finds_keys_and_values_among_100_000_entries(large):
+def test_the_filter_finds_keys_and_values_among_20_000_entries(large):
     _, tab = large
     assert len(speed.filter_times(tab, 1)) == len(speed.TEXTS)
     tab.page.get_by_label("Filter keys").fill("north 88")
-    expect(tab.count).to_contain_text("matches of 99,999 keys")
+    expect(tab.count).to_contain_text("matches of 19,999 keys")
     expect(tab.page.locator("#list mark").first).to_have_text("North 88")
     tab.page.get_by_label("Filter keys").fill("")
 
 
-def test_the_dom_holds_at_most_150_rows_of_100_000_keys(large):
+def test_the_dom_holds_at_most_150_rows_of_20_000_keys(large):
     _, tab = large
     assert speed.most_rows(tab) <= 150
 
