@@ -3,8 +3,8 @@
 // minutes. Uses the document's events only.
 //
 // A test is due when
-// 1. the tab is shown or focused, or the network is reported back: `visibilitychange`, `focus`, `pageshow`, `resume`,
-//    `online`;
+// 1. the tab is shown or focused, or the network is reported lost or back: `visibilitychange`, `focus`, `pageshow`,
+//    `resume`, `offline`, `online`;
 // 2. a timer fires much too late: the machine or the page has slept;
 // 3. a write has waited for its answer for some seconds;
 // 4. no message has arrived for longer than the server is ever silent.
@@ -36,6 +36,7 @@ export class Liveness {
     this.#now = now
     this.#last = now()
     page.addEventListener?.("online", this.#changed)
+    page.addEventListener?.("offline", this.#test)
     page.addEventListener?.("focus", this.#test)
     page.addEventListener?.("pageshow", this.#test)
     document?.addEventListener("resume", this.#test)
@@ -48,6 +49,7 @@ export class Liveness {
   close() {
     clearInterval(this.#timer)
     this.#page.removeEventListener?.("online", this.#changed)
+    this.#page.removeEventListener?.("offline", this.#test)
     this.#page.removeEventListener?.("focus", this.#test)
     this.#page.removeEventListener?.("pageshow", this.#test)
     this.#document?.removeEventListener("resume", this.#test)

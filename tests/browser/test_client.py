@@ -30,7 +30,7 @@ def page(ada):
 
 
 def test_written_values_are_read_back_unchanged(ada, page):
-    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(st.dictionaries(keys, values, min_size=1, max_size=5))
     def round_trip(entries):
         # as text, so that Playwright's own conversion of values is not tested
@@ -51,7 +51,7 @@ def test_written_values_are_read_back_unchanged(ada, page):
 
 
 def test_values_written_over_http_reach_the_page_unchanged(ada, page):
-    @settings(max_examples=50, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck))
     @given(keys, values)
     def round_trip(key, value):
         revision = ada.set(key, value)

@@ -283,7 +283,7 @@ def test_key_actions_are_in_a_sheet_on_a_phone(make_person):
     expect(tab.button("Delete")).to_have_count(0)
     tab.click("Actions")
     sheet = tab.page.get_by_role("dialog", name="app/a")
-    check(tab.page, "sheet", 390)
+    check(tab.page, "sheet")
     resize(tab.page, 390, 844)
     tab.page.keyboard.press("Escape")
     expect(sheet).to_have_count(0)

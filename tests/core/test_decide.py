@@ -78,7 +78,7 @@ class Model:
         return True
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(writes)
 def test_space_equals_a_model_of_a_dict_and_a_counter(history):
     memtable, model = a_memtable(), Model()
@@ -103,7 +103,7 @@ def test_space_equals_a_model_of_a_dict_and_a_counter(history):
     assert [write.revision for write in space.log] == list(range(1, space.revision + 1))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(writes)
 def test_replaying_the_log_alone_rebuilds_the_same_space(history):
     memtable = a_memtable()

@@ -48,7 +48,7 @@ def town(tmp_path_factory):
 names = itertools.count()
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, suppress_health_check=list(HealthCheck))
 @given(steps)
 def test_undo_and_restore_match_a_model_after_any_sequence_of_steps(town, history):
     clock = town.clock

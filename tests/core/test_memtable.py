@@ -55,7 +55,7 @@ class Copy:
         assert synced["digest"] == sum(digest_of(key, e[1]) for key, e in self.entries.items()) % 2**32
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(history=steps, backlog=st.sampled_from([1, 3, 100]), cached=st.sampled_from([0, 4, 100]))
 def test_space_matches_its_writes_across_crashes_restarts_and_failed_commits(
     tmp_path_factory, history, backlog, cached

@@ -93,7 +93,7 @@ class Model:
         assert lasting == {key for key, entry in self.live().items() if entry[1] == float("inf")}
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(history=steps)
 def test_prefix_verbs_behave_like_a_dict_model(tmp_path_factory, history):
     house = House(tmp_path_factory.mktemp("house"))

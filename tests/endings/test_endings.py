@@ -6,7 +6,8 @@ from tests.endings.endings import ENDINGS
 from tests.endings.house import House
 from tests.endings.trial import trial
 
-TRIALS = 50
+# `python3 -m tests.endings` makes any number
+TRIALS = 20
 
 
 @pytest.fixture(scope="module")

@@ -37,17 +37,17 @@ test("a timer that comes much too late means that the machine has slept", () => 
   assert.deepEqual(done.splice(0), ["test"])
 })
 
-test("whoever looks at the tab, and a network that is back, have the connection tested", () => {
+test("whoever looks at the tab, and a network that is lost or back, have the connection tested", () => {
   const { live, page, document, done, show } = liveness()
-  for (const event of ["online", "focus", "pageshow"]) page.dispatchEvent(new Event(event))
+  for (const event of ["online", "offline", "focus", "pageshow"]) page.dispatchEvent(new Event(event))
   document.dispatchEvent(new Event("resume"))
-  assert.equal(done.splice(0).length, 4)
+  assert.equal(done.splice(0).length, 5)
   show("hidden")
   assert.deepEqual(done, [])
   show("visible")
   assert.equal(done.splice(0).length, 1)
   live.close()
-  for (const event of ["online", "focus", "pageshow"]) page.dispatchEvent(new Event(event))
+  for (const event of ["online", "offline", "focus", "pageshow"]) page.dispatchEvent(new Event(event))
   document.dispatchEvent(new Event("resume"))
   show("hidden")
   show("visible")

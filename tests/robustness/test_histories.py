@@ -18,12 +18,12 @@ def _check(plan: Plan, folder) -> None:
 
 @pytest.mark.parametrize("number", [0, 1], ids=["pages as they are", "small pages"])
 def test_history_with_every_fault_violates_no_guarantee(number, tmp_path):
-    _check(every_fault("tests", number, 1000), tmp_path)
+    _check(every_fault("tests", number, 600), tmp_path)
 
 
 def test_kills_at_every_moment_lose_no_acknowledged_write(tmp_path):
-    _check(Plan("tests/kills", 1500, faults=KILLS), tmp_path)
+    _check(Plan("tests/kills", 900, faults=KILLS), tmp_path)
 
 
 def test_constantly_disconnected_tabs_miss_no_change(tmp_path):
-    _check(Plan("tests/cuts", 1000, users=1, tabs=12, faults=[], cut_every=6, pause_every=0, abandon_every=0), tmp_path)
+    _check(Plan("tests/cuts", 600, users=1, tabs=12, faults=[], cut_every=6, pause_every=0, abandon_every=0), tmp_path)

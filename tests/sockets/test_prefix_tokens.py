@@ -271,7 +271,7 @@ def token(alice):
     return alice.create_token(prefix=PREFIX)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.lists(_steps, max_size=14))
 @example([("sync", None), ("hear", 1), ("write", [[("set", "a/1")], [("set", "b")], [("set", "a/2")]]), ("lose", 1)])
 def test_a_limited_tab_converges_to_exactly_its_keys_despite_lost_changes(app, alice, token, steps):
