@@ -34,7 +34,7 @@ from realtime_kv.sockets.budgets import NETWORK_BURST_SECONDS, NETWORK_SHARE
 from realtime_kv.sockets.gateway import Gateway
 from realtime_kv.sockets.streams import Streams
 from realtime_kv.sockets.transport import Limits
-from realtime_kv.web import headers
+from realtime_kv.web import headers, static_files
 
 # an open tab learns at most this late that its session has expired; its writes are refused at once
 EXPIRY_SECONDS = 60
@@ -217,7 +217,7 @@ def create_app(
         refuse_origin=refuse_origin,
     )
     app.wsgi_app = transport.holding(  # type: ignore[method-assign, assignment]
-        headers.everywhere(app.wsgi_app, config), limits
+        headers.everywhere(static_files.from_memory(app.wsgi_app, config, ROOT / "static"), config), limits
     )
     gateway.attach(socketio.server, transport.install(socketio.server, gateway, limits, runtime))
     return app

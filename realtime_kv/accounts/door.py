@@ -21,6 +21,8 @@ NOBODY: Recognised = ("", None)
 HUNG_UP = "realtime_kv.hung_up"
 # In a WSGI environ: the request was refused because its caller exceeded a rate limit.
 TOO_MUCH = "realtime_kv.too_much"
+# In a WSGI environ: the request changes an account, for which the writer makes a transaction.
+ACCOUNT_CHANGE = "realtime_kv.account_change"
 
 Kind = Literal["bearer", "cookie"] | None
 

@@ -34,8 +34,8 @@ EXPENSIVE_MS = 3.0
 LONG_MS = 0.5
 # where users have a share of the processor: the burst beyond it, and the longest rest, also as a multiple of the work
 BURST_SECONDS = 0.3
-MAX_REST_SECONDS = 0.05
-MAX_REST = 3.0
+MAX_REST_SECONDS = 0.1
+MAX_REST = 6.0
 # weight of the last measurement in the learnt cost of a kind of work
 _LEARNING = 0.5
 # dropped jobs that fail in one delivery

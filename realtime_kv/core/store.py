@@ -57,7 +57,7 @@ BATCH_OPS = 128
 # one reader is kept for cheap reads; with two processors, two for expensive reads would slow everything else down
 READERS = 3 if (os.cpu_count() or 1) > 2 else 2
 # the part of a processor that one user's reads may take without rests, if rates are limited
-READER_SHARE = 0.2
+READER_SHARE = 0.15
 
 
 class Store:

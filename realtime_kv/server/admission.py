@@ -29,11 +29,13 @@ MIB = 1024 * 1024
 
 # share of the event loop's time that the requests of one user may take, and their burst; what each credential has of it
 # for itself
-USER_SHARE = 0.2
+USER_SHARE = 0.15
 USER_BURST_SECONDS = 0.5
 OWN_SHARE = 0.05
 # what reading a request and sending its answer takes, which is not metered
 MIN_REQUEST_SECONDS = 0.0005
+# what the transaction of an account change takes in the writer, where the writes of others wait for it
+ACCOUNT_CHANGE_SECONDS = 0.015
 # a request that is answered 429 counts this often: no other budget pays for it
 REFUSED_WEIGHT = 2.0
 # time of the event loop that one network's unrecognised clients, and all of them, may take before others are served
@@ -178,7 +180,13 @@ class Admission:
         return ticket
 
     def done(
-        self, ticket: Ticket, recognised: Recognised | None, *, too_much: bool = False, seconds: float = 0.0
+        self,
+        ticket: Ticket,
+        recognised: Recognised | None,
+        *,
+        too_much: bool = False,
+        account_change: bool = False,
+        seconds: float = 0.0,
     ) -> None:
         """Release an answered request; `too_much`: it was answered 429. For `recognised` see `door.RECOGNISED`.
 
@@ -190,6 +198,7 @@ class Admission:
                 self._budget.charge(ticket.network, seconds - REQUEST_COST)
         if ticket.known and ticket.credential is not None:
             used = max(seconds, MIN_REQUEST_SECONDS) * (REFUSED_WEIGHT if too_much else 1)
+            used += ACCOUNT_CHANGE_SECONDS if account_change else 0.0
             self._time.charge(ticket.user or ticket.credential, ticket.credential, used)
         self._bodies[ticket.holder] -= ticket.large_bytes + ticket.small_bytes
         if self._bodies[ticket.holder] <= 0:

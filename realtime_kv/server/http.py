@@ -15,7 +15,7 @@ import msgspec
 from eventlet import greenio, wsgi
 
 from realtime_kv.accounts.addresses import network_of
-from realtime_kv.accounts.door import HUNG_UP, RECOGNISED, TOO_MUCH
+from realtime_kv.accounts.door import ACCOUNT_CHANGE, HUNG_UP, RECOGNISED, TOO_MUCH
 from realtime_kv.core.errors import BadRequest, Refusal
 from realtime_kv.server import strict
 from realtime_kv.server.admission import Admission, Ticket
@@ -144,6 +144,7 @@ class Http(wsgi.HttpProtocol):  # type: ignore[misc]
                     ticket,
                     self.environ.get(RECOGNISED),
                     too_much=TOO_MUCH in self.environ,
+                    account_change=ACCOUNT_CHANGE in self.environ,
                     seconds=self.environ.get(PROCESSOR_TIME, 0.0),
                 )
 

@@ -17,11 +17,15 @@ from realtime_kv.core.runtime import Future
 from realtime_kv.web import bodies, csrf, sessions
 from realtime_kv.web.house import house
 
+_ACCOUNT_CHANGES = frozenset({"own", "tokens", "account_pages", "security_pages", "token_pages", "recovery_pages"})
+_ENDINGS = frozenset({"own.end_session", "own.end_other_sessions", "account_pages.end_sessions"})
+
 
 def register(app: Flask) -> None:
     """Add the checks of every request to `app`, and the headers of every answer."""
     app.before_request(_check_host)
     app.before_request(sessions.settle)
+    app.before_request(_mark_account_change)
     csrf.register(app)
     app.after_request(_not_kept)
     app.after_request(_notice)
@@ -64,6 +68,12 @@ def _check_host() -> None:
     """Raise HostRefused for a host name that is not this server's. Probes may use any address."""
     if request.path not in {"/healthz", "/readyz", "/metrics"}:
         origin_check.check_host(request.environ, house().config)
+
+
+def _mark_account_change() -> None:
+    """Mark the requests that change an account; ending sessions is never delayed."""
+    if request.method == "POST" and request.blueprint in _ACCOUNT_CHANGES and request.endpoint not in _ENDINGS:
+        request.environ[door.ACCOUNT_CHANGE] = True
 
 
 def _not_kept(response: Response) -> Response:

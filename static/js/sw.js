@@ -4,7 +4,8 @@
 // Rules:
 // 1. Every request to the network has a time limit. If the network drops everything, the cache answers within seconds.
 // 2. A page runs with the files of its own version: from the cache of that version, or from a server that runs it.
-// 3. A worker takes over only when its predecessor is idle: requests in progress there would never be answered.
+// 3. A worker takes over when no page of its predecessor is open, or when the only one asks it to, before a reload.
+//    Chromium never answers a request that reaches the predecessor in that moment, and a page would load for ever.
 // 4. API answers are never cached, and a page made for a user is deleted when the server no longer recognizes the
 //    browser as theirs.
 
@@ -39,7 +40,7 @@ let idleTimer = 0
 const sayIdle = [] // functions to call when there are none
 
 addEventListener("install", (event) => {
-  event.waitUntil(fill().then(idleBefore).then(() => skipWaiting()))
+  event.waitUntil(fill())
 })
 
 addEventListener("activate", (event) => {
@@ -49,6 +50,7 @@ addEventListener("activate", (event) => {
 addEventListener("message", (event) => {
   const { data, ports } = event
   if (data === "patient") patientUntil = Date.now() + PATIENT_FOR
+  if (data === "take over") event.waitUntil(takeOverFrom(ports[0]))
   if (data === ASK_IDLE) event.waitUntil(new Promise((idle) => sayIdle.push(idle)).then(() => ports[0].postMessage("idle")))
   settle()
 })
@@ -82,9 +84,16 @@ function settle() {
   if (working === 0 && sayIdle.length > 0) idleTimer = setTimeout(() => sayIdle.splice(0).forEach((say) => say()), IDLE_FOR)
 }
 
+/** Take over from the previous worker, at the request of a page, if that is its only one. */
+async function takeOverFrom(port) {
+  const pages = await clients.matchAll({ type: "window", includeUncontrolled: true })
+  if (pages.length > 1) return port.postMessage("others are open")
+  await idleBefore()
+  await skipWaiting()
+}
+
 /** Resolve when the previous worker is idle. */
 async function idleBefore() {
-  if (!registration.active) return
   const { port1, port2 } = new MessageChannel()
   const idle = new Promise((done) => (port1.onmessage = done))
   registration.active.postMessage(ASK_IDLE, [port2])

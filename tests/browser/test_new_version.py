@@ -13,35 +13,24 @@ from tests.running import ROOT, Server
 
 SERVICE_WORKERS = "allow"
 
-# a request whose query is `held` is not answered while a file of that name exists beside this one
 LAUNCHER = """import os, sys, warnings
-from pathlib import Path
 
 warnings.simplefilter("ignore")
 os.environ["EVENTLET_NO_GREENDNS"] = "yes"
-import eventlet
 from realtime_kv.cli import main
-from realtime_kv.web import headers
 
-everywhere = headers.everywhere
-
-def holding(app, config):
-    inner = everywhere(app, config)
-    def wsgi(environ, start_response):
-        while environ.get("QUERY_STRING") == "held" and Path(__file__).with_name("held").exists():
-            eventlet.sleep(0.02)
-        return inner(environ, start_response)
-    return wsgi
-
-headers.everywhere = holding
 sys.exit(main(sys.argv[1:]))
 """
 
-# whether another worker takes over within a second in which nothing else prevents that
-TAKEN_OVER = """() => new Promise((done) => {
-  navigator.serviceWorker.addEventListener("controllerchange", () => done(true), { once: true })
-  setTimeout(() => done(false), 1_000)
-})"""
+# resolves once the worker of the new version is installed
+INSTALLED = """async () => {
+  const registration = await navigator.serviceWorker.getRegistration()
+  while (!registration.waiting) await new Promise((later) => setTimeout(later, 20))
+  return true
+}"""
+# marks the worker that controls the page, and tells whether it is still that one
+MARK = "() => { window.worker = navigator.serviceWorker.controller }"
+SAME = "() => window.worker === navigator.serviceWorker.controller"
 
 
 class Program:
@@ -49,6 +38,7 @@ class Program:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.version = 1
         for name in ("realtime_kv", "static", "templates"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "node_modules").symlink_to((ROOT / "node_modules").resolve())
@@ -59,11 +49,18 @@ class Program:
     def upgrade(self) -> None:
         """Install another version: a module that is loaded late needs an export that an early one has only now."""
         self.server.kill()
+        self.version += 1
         scripts = self.folder / "static" / "js" / "dashboard"
         pieces, activity = scripts / "shared" / "pieces.js", scripts / "past" / "activity.js"
-        pieces.write_text(pieces.read_text() + '\nexport const onlyNow = "Version 2"\n')
-        text = 'import { onlyNow } from "../shared/pieces.js"\n' + activity.read_text()
-        activity.write_text(text + "\ndocument.documentElement.dataset.activity = onlyNow\n")
+        if self.version == 2:
+            text = 'import { onlyNow } from "../shared/pieces.js"\n' + activity.read_text()
+            activity.write_text(text + "\ndocument.documentElement.dataset.activity = onlyNow\n")
+            pieces.write_text(pieces.read_text() + '\nexport const onlyNow = "Version 2"\n')
+        pieces.write_text(
+            f"{pieces.read_text()}\nexport const version = {self.version}\n".replace(
+                f"export const version = {self.version - 1}\n", ""
+            )
+        )
         self.server.start()
 
 
@@ -117,43 +114,45 @@ def test_service_worker_serves_an_open_page_the_files_of_its_own_version(visitor
     tab.is_live()
     # another tab brings the new version, and its worker
     other = ada.open_tab()
-    other.page.wait_for_function(
-        "async () => (await caches.keys()).filter((name) => name !== 'realtime_kv pages').length === 2"
-    )
+    assert other.page.evaluate(INSTALLED)
     tab.look().page.get_by_role("link", name="Activity").click()
     expect(tab.page.get_by_role("heading", name="Activity")).to_be_visible()
     expect(tab.page.locator(".write")).to_have_count(1)
     expect(tab.page.locator("html")).not_to_have_attribute("data-activity", "Version 2")
     other.look().page.get_by_role("link", name="Activity").click()
     expect(other.page.locator("html")).to_have_attribute("data-activity", "Version 2")
-    # a reload is all that the first one needs
-    # the worker waits up to 30 s for a file from a busy server
-    tab.look().page.reload(timeout=90_000)
+    # a reload is all that the first one needs, as soon as the new worker is installed
+    tab.look().page.reload()
     expect(tab.page.locator("html")).to_have_attribute("data-activity", "Version 2")
 
 
-def test_new_service_worker_waits_for_requests_in_flight_in_the_old_one(visitor, program):
+def test_new_service_worker_takes_over_from_the_only_page_and_never_while_others_are_open(visitor, program):
     ada = visitor()
-    tab = ada.open_tab()
+    tab, other = ada.open_tab(), ada.open_tab()
     tab.page.evaluate(KEPT, 1)
+    other.page.evaluate(MARK)
     program.upgrade()
+    expect(tab.page.locator("#update")).to_contain_text("The server runs a new version.")
+    tab.look().click("Reload")
     tab.is_live()
-    held = program.folder / "held"
-    held.touch()
-    tab.page.evaluate("navigator.serviceWorker.controller.postMessage('patient')")
-    tab.page.evaluate("setTimeout(() => location.assign('/account?held'))")
-    other = ada.open_tab()
-    other.page.wait_for_function(
-        """async () => {
-          const names = (await caches.keys()).filter((name) => name !== "realtime_kv pages")
-          const sizes = await Promise.all(names.map(async (name) => (await (await caches.open(name)).keys()).length))
-          return sizes.length === 2 && sizes[1] >= sizes[0]
-        }"""
+    expect(tab.page.locator("#update")).to_be_empty()
+    # the new page brings the new worker, which waits, also in the other page's own reload
+    assert tab.page.evaluate(INSTALLED)
+    assert other.page.evaluate(SAME)
+    other.look().page.reload()
+    other.is_live()
+    assert tab.page.evaluate("async () => (await navigator.serviceWorker.getRegistration()).waiting !== null")
+    other.page.close()
+    program.upgrade()
+    expect(tab.look().page.locator("#update")).to_contain_text("The server runs a new version.")
+    tab.page.evaluate(MARK)
+    tab.page.evaluate(
+        "() => { window.changed = 0; navigator.serviceWorker.oncontrollerchange = () => (window.changed += 1) }"
     )
-    assert not other.page.evaluate(TAKEN_OVER)
-    held.unlink()
-    expect(tab.page.get_by_role("heading", name="Profile", level=1)).to_be_visible()
-    other.page.wait_for_function("async () => (await navigator.serviceWorker.getRegistration()).installing === null")
+    tab.page.evaluate("addEventListener('pagehide', () => sessionStorage.setItem('changed', window.changed))")
+    tab.click("Reload")
+    tab.page.wait_for_function("() => sessionStorage.getItem('changed') === '1'")
+    tab.is_live()
 
 
 def test_reload_is_offered_after_the_server_reports_a_new_version(visitor, program):
