@@ -93,6 +93,7 @@ def test_incompatible_module_offers_a_reload_that_fixes_it_and_keeps_drafts(visi
     tab.page.get_by_role("link", name="Activity").click()
     expect(tab.page.locator("#update")).to_contain_text("Reload the page")
     expect(tab.page.locator("#update")).to_contain_text("What you have typed is kept.")
+    expect(tab.page.get_by_role("heading", level=1).and_(tab.page.locator(":visible"))).to_be_visible()
     check(tab.page, "update")
     loads.clear()
     tab.page.locator("#update").get_by_role("button", name="Reload").click()

@@ -18,6 +18,11 @@ SERVICE_WORKERS = "allow"
 # only the worker's own time limits make a page appear: without them a browser waits for minutes
 LIMIT_SECONDS = 30
 
+# resolves once the dashboard's page is not cached; `wait_for_function` does not wait for what a promise resolves to
+NOT_CACHED = """async () => {
+  while (await caches.match("/keys")) await new Promise((later) => setTimeout(later, 20))
+}"""
+
 
 @contextmanager
 def silent(server: Server) -> Iterator[None]:
@@ -88,7 +93,7 @@ def test_cached_keys_are_removed_after_the_session_ends(ada):
     tab = ada.open_tab()
     ada.call("sign_out")
     expect(tab.page.locator("#signed-out")).to_be_visible()
-    tab.page.wait_for_function("async () => !(await caches.match('/keys'))")
+    tab.page.evaluate(NOT_CACHED)
     with silent(ada.server):
         for path in ("/keys", "/"):
             page, _ = opened(ada, path)
@@ -104,7 +109,7 @@ def test_late_redirect_to_sign_in_clears_the_cache_and_restores_server_pages(ada
         page, _ = opened(ada, "/keys")
         expect(Tab(ada, page).value_of("k0")).to_have_text("0")
     # nobody waited for this answer: a redirect to the sign-in page, which clears the stored data
-    page.wait_for_function("async () => !(await caches.match('/keys'))")
+    page.evaluate(NOT_CACHED)
     answer = page.goto(ada.server.url + "/signin", wait_until="commit")
     assert 'name="username"' in answer.text()
 
