@@ -5,8 +5,8 @@ Invariants:
 2. Expensive work never occupies all of several threads: one is kept for cheap work. The pool learns the cost of each
    user's kinds of work from their last costs.
 3. Work whose owner has gone, or whose credential has ended, is dropped while it waits.
-4. After expensive work of a user who has taken more than a share of the processor, its thread rests for a moment: the
-   event loop needs the interpreter lock, and other programs the processors.
+4. Work of a user who has taken more than a share of the processor waits until that is made up for: the event loop needs
+   the interpreter lock, and other programs the processors. The threads serve others meanwhile.
 
 `submit` may be called from any thread; futures resolve on the event loop's thread. Where the runtime has no threads,
 work runs in the caller.
@@ -29,13 +29,12 @@ from realtime_kv.core.runtime import Future, Runtime, carry_out
 T = TypeVar("T")
 
 # work with this expected processor time or more counts as expensive, in milliseconds
-EXPENSIVE_MS = 3.0
+EXPENSIVE_MS = 1.5
 # during work with this expected processor time or more, the event loop gets the interpreter lock back sooner
 LONG_MS = 0.5
-# where users have a share of the processor: the burst beyond it, and the longest rest, also as a multiple of the work
-BURST_SECONDS = 0.3
-MAX_REST_SECONDS = 0.1
-MAX_REST = 6.0
+# where users have a share of the processor: the burst beyond it, and the longest wait for one piece of work
+BURST_SECONDS = 0.5
+MAX_HOLD_SECONDS = 1.0
 # weight of the last measurement in the learnt cost of a kind of work
 _LEARNING = 0.5
 # dropped jobs that fail in one delivery
@@ -72,8 +71,8 @@ class FairPool:
     """A pool of `threads` real threads for which work waits in fair order.
 
     `on_limit` receives the client whose work was refused because too much of it was waiting, `on_error` the exception
-    that work raised; both may be called on any thread. `user_share` is the part of a processor that a user may take
-    without rests; None for all. Work that is not `measured` costs its expected cost: work of a
+    that work raised; both may be called on any thread. `user_share` is the part of a processor that a user may take;
+    None for all. Work that is not `measured` costs its expected cost: work of a
     thread that waits for a process, for example.
     """
 
@@ -109,10 +108,10 @@ class FairPool:
         self._time = (
             None if user_share is None else TimeBudget[Hashable](clock, share=user_share, burst_seconds=BURST_SECONDS)
         )
+        self._held: set[Hashable] = set()
         self._idle = 0
         self._stopped = False
         self._wake_up: SimpleQueue[None] = SimpleQueue()
-        self._stopping = threading.Event()
         self.threads = [
             thread for n in range(threads) if (thread := runtime.start_thread(self._work, f"{name}-{n}")) is not None
         ]
@@ -181,7 +180,6 @@ class FairPool:
             if self._stopped:
                 return
             self._stopped = True
-            self._stopping.set()
             left = [*self._cheap.clear(), *self._expensive.clear()]
         for _ in self.threads:
             self._wake_up.put(None)
@@ -221,10 +219,7 @@ class FairPool:
                     switch_interval.begin()
                     carry_out(self._runtime, job.fn, job.future, resource, self._on_error)
                     switch_interval.end()
-                rest = self._finish(job, (time.thread_time_ns() - before) / 1e6 if self._measured else job.cost)
-                if rest:
-                    self._stopping.wait(rest)
-                    self._end_rest()
+                self._finish(job, (time.thread_time_ns() - before) / 1e6 if self._measured else job.cost)
             self._wake_up.get()
         if resource is not None:
             resource.close()
@@ -250,28 +245,45 @@ class FairPool:
             self._wake_up.put(None)
         return job
 
-    def _finish(self, job: _Job, spent_ms: float) -> float:
-        """Account for finished work; return the seconds for which the thread has to rest before `_end_rest`."""
+    def _finish(self, job: _Job, spent_ms: float) -> None:
+        """Account for finished work; hold back its user if that exceeds their share."""
         with self._lock:
-            rest = self._rest_after(job, spent_ms / 1000)
-            if job.expensive and not rest:
+            held_seconds = self._hold(job.user, spent_ms / 1000)
+            if job.expensive:
                 self._expensive_running -= 1
             (self._expensive if job.expensive else self._cheap).finish(job, spent_ms)
             learnt = self._costs.pop((job.user, job.kind), None)
             self._costs[job.user, job.kind] = spent_ms if learnt is None else learnt + _LEARNING * (spent_ms - learnt)
             if len(self._costs) > _REMEMBERED:
                 self._costs.popitem(last=False)
-        return rest
+        if held_seconds:
+            self._runtime.deliver(partial(self._release_later, job.user, held_seconds))
 
-    def _rest_after(self, job: _Job, seconds: float) -> float:
-        if self._time is None or job.user == SYSTEM.user:
+    def _hold(self, user: Hashable, seconds: float) -> float:
+        """Charge `seconds`; return for how long the user is held back, 0.0 for not at all or for already."""
+        if self._time is None or user == SYSTEM.user:
             return 0.0
-        overdue = self._time.charge(job.user, seconds)
-        return min(overdue, MAX_REST * seconds, MAX_REST_SECONDS) if job.expensive else 0.0
+        overdue = self._time.charge(user, seconds)
+        if not overdue or user in self._held:
+            return 0.0
+        overdue = min(overdue, MAX_HOLD_SECONDS)
+        self._held.add(user)
+        self._cheap.hold(user)
+        self._expensive.hold(user)
+        return overdue
 
-    def _end_rest(self) -> None:
+    def _release_later(self, user: Hashable, seconds: float) -> None:
+        self._runtime.call_later(seconds, partial(self._release, user))
+
+    def _release(self, user: Hashable) -> None:
         with self._lock:
-            self._expensive_running -= 1
+            self._held.discard(user)
+            self._cheap.release(user)
+            self._expensive.release(user)
+            wake = self._idle > 0
+            self._idle -= wake
+        if wake:
+            self._wake_up.put(None)
 
 
 def _stopping() -> Unavailable:

@@ -7,7 +7,8 @@ Invariants:
    the others, so idle time is not saved up.
 2. The same holds between the credentials of one user. Items of one credential keep their order.
 3. At most `max_running` items of one user are being served.
-4. At most `max_per_user` items of one user wait, and `max_total` of all. Beyond that the last item of the longest queue
+4. No item of a held user is served.
+5. At most `max_per_user` items of one user wait, and `max_total` of all. Beyond that the last item of the longest queue
    is dropped, so a flood drops its own items.
 
 Not thread-safe: threads that share it hold a lock.
@@ -96,6 +97,7 @@ class FairQueue(Generic[Item]):
         self._max_total = max_total
         self._users: dict[Hashable, _User[Item]] = {}
         self._finished: OrderedDict[Hashable, float] = OrderedDict()
+        self._held: set[Hashable] = set()
         # users that may be served next: virtual time, number of the entry, user
         self._heap: list[tuple[float, int, _User[Item]]] = []
         self._numbers = itertools.count(1)
@@ -171,6 +173,19 @@ class FairQueue(Generic[Item]):
         else:
             self._forget_if_idle(user)
 
+    def hold(self, user: Hashable) -> None:
+        """Serve no item of this user until `release`."""
+        self._held.add(user)
+        if (found := self._users.get(user)) is not None:
+            found.entry = 0
+
+    def release(self, user: Hashable) -> None:
+        """Serve this user's items again."""
+        self._held.discard(user)
+        found = self._users.get(user)
+        if found is not None and found.count and not found.entry and found.running < self._max_running:
+            self._enter(found)
+
     def remove(self, item: Item) -> bool:
         """Remove `item` if it still waits, and return whether it did."""
         user = self._users.get(item.user)
@@ -202,6 +217,8 @@ class FairQueue(Generic[Item]):
             self._forget_if_idle(user)
 
     def _enter(self, user: _User[Item]) -> None:
+        if user.key in self._held:
+            return
         user.entry = next(self._numbers)
         heapq.heappush(self._heap, (user.virtual_time, user.entry, user))
 

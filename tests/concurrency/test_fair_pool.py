@@ -1,11 +1,12 @@
 """The fair worker pool on real threads: a gate blocks its threads while work is queued, then tests check the order."""
 
+import queue
 import threading
 import time
 
 import pytest
 
-from realtime_kv.concurrency.fair_pool import MAX_REST_SECONDS, Client, FairPool
+from realtime_kv.concurrency.fair_pool import MAX_HOLD_SECONDS, Client, FairPool
 from realtime_kv.core.errors import RateLimited, Unauthenticated, Unavailable
 from realtime_kv.core.runtime import Inline, Threads
 
@@ -166,30 +167,41 @@ def test_the_inline_runtime_runs_tasks_in_the_caller():
     pool.stop()
 
 
-def test_thread_rests_after_expensive_work_of_a_user_beyond_their_share_and_cheap_work_runs(open_pool, runtime):
+def burn(_):
+    end = time.thread_time() + 0.02
+    while time.thread_time() < end:
+        pass
+
+
+@pytest.fixture
+def later(runtime, monkeypatch):
+    """Collect what the runtime would call later, as `(seconds, fn)`."""
+    later = queue.SimpleQueue()
+    monkeypatch.setattr(runtime, "call_later", lambda seconds, fn: later.put((seconds, fn)))
+    return later
+
+
+def spend(pool, runtime, user, times):
+    for _ in range(times):
+        runtime.wait(pool.submit(burn, Client(user), kind="burn", expected_ms=20), DEADLINE)
+        # work is accounted for after its result has been delivered, and before the thread's next work
+        runtime.wait(pool.submit(lambda _: None, Client("probe")), DEADLINE)
+
+
+def test_user_over_their_share_is_held_back_while_others_are_served(open_pool, runtime, later):
     # the clock stands still: on a busy machine, work takes longer than it costs
-    pool = open_pool(threads=2, user_share=0.1, clock=lambda: 0.0)
-    rests = []
-    wait = pool._stopping.wait
-    pool._stopping.wait = lambda seconds: (rests.append(seconds), wait(seconds))
-
-    def burn(_):
-        end = time.thread_time() + 0.02
-        while time.thread_time() < end:
-            pass
-
-    def work(user, times, ms):
-        for _ in range(times):
-            runtime.wait(pool.submit(burn, Client(user), kind="burn", expected_ms=ms), DEADLINE)
-
-    work("modest", 3, 20)
-    assert rests == []
-    work("flood", 20, 20)
-    # after a burst of 0.3 s
-    assert 2 <= len(rests) <= 8 and all(0.0 < rest <= MAX_REST_SECONDS for rest in rests)
-    work("modest", 3, 20)
-    work("system", 20, 20)
-    # the last work is accounted for after its result has been delivered
+    pool = open_pool(threads=1, user_share=0.1, clock=lambda: 0.0)
+    spend(pool, runtime, "modest", 3)
+    while later.empty():
+        spend(pool, runtime, "flood", 1)
+    seconds, release = later.get()
+    assert 0.0 < seconds <= MAX_HOLD_SECONDS
+    held = pool.submit(lambda _: "flood", Client("flood"))
+    spend(pool, runtime, "modest", 3)
+    spend(pool, runtime, "system", 60)
+    assert not held.done
+    assert later.empty()
+    release()
+    assert runtime.wait(held, DEADLINE) == "flood"
     pool.stop()
-    assert len(rests) <= 8
     assert pool._expensive_running == 0

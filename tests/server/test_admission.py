@@ -8,7 +8,14 @@ from realtime_kv.config import Config
 from realtime_kv.core.errors import RateLimited
 from realtime_kv.core.runtime import Threads
 from realtime_kv.metrics.limit_log import LimitLog
-from realtime_kv.server.admission import MAX_BODY_BYTES, MIB, OWN_SHARE, USER_BURST_SECONDS, Admission
+from realtime_kv.server.admission import (
+    ACCOUNT_CHANGE_SECONDS,
+    MAX_BODY_BYTES,
+    MIB,
+    OWN_SHARE,
+    USER_BURST_SECONDS,
+    Admission,
+)
 from realtime_kv.sockets.budgets import REQUEST_COST
 
 TOKEN = "a" * 43
@@ -155,4 +162,12 @@ def test_an_answer_of_429_counts_more(admission):
         admission.done(
             admission.admit(request(**cookie(token))), None, seconds=0.75 * USER_BURST_SECONDS, too_much=too_much
         )
+    assert admission._time.overdue(1, hash("a" * 43)) == 0.0 < admission._time.overdue(2, hash("b" * 43))
+
+
+def test_a_change_of_the_account_counts_as_its_transaction(admission):
+    for token, change in (("a" * 43, False), ("b" * 43, True)):
+        admission.done(admission.admit(request(**cookie(token))), (token, 1 + change))
+        for _ in range(int(USER_BURST_SECONDS / ACCOUNT_CHANGE_SECONDS) + 1):
+            admission.done(admission.admit(request(**cookie(token))), None, account_change=change)
     assert admission._time.overdue(1, hash("a" * 43)) == 0.0 < admission._time.overdue(2, hash("b" * 43))

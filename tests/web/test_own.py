@@ -2,6 +2,9 @@
 
 import pyotp
 import pytest
+from flask import request, request_finished
+
+from realtime_kv.accounts.door import ACCOUNT_CHANGE
 
 PASSWORD = "correct horse battery"
 NEW = "another good password"
@@ -174,3 +177,29 @@ def test_second_step_can_be_enabled_used_at_sign_in_and_disabled(site, alice):
 def test_cookie_has_an_expiry_only_if_the_browser_stays_signed_in(site, alice, keep):
     answer = site.visitor().call("sign_in", username="alice", password=PASSWORD, keep=keep)
     assert ("Expires=" in answer.headers["Set-Cookie"]) is keep
+
+
+def is_marked(visitor, path, **sent):
+    """Return whether the request was marked as a change of the account."""
+    seen = []
+
+    def look(_app, **_):
+        seen.append(ACCOUNT_CHANGE in request.environ)
+
+    with request_finished.connected_to(look, visitor.client.application):
+        visitor.post(path, **sent)
+    return seen[-1]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_calls_that_change_the_account_are_marked_and_endings_of_sessions_are_not(alice, call):
+    marked = is_marked(alice, f"/api/v1/{call}", json=CALLS[call])
+    assert marked == (call not in {"end_session", "end_other_sessions"})
+
+
+@pytest.mark.parametrize(
+    ("form", "marked"), [("security", True), ("tokens", True), ("notice", True), ("sessions", False)]
+)
+def test_forms_that_change_the_account_are_marked_and_endings_of_sessions_are_not(alice, form, marked):
+    sent = {"csrf_token": alice.form_token(), "do": "nothing"}
+    assert is_marked(alice, f"/account/{form}", data=sent) == marked
