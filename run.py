@@ -16,7 +16,8 @@ if os.name != "posix":
     sys.exit("realtime_kv runs on Linux and macOS. On Windows, start it inside WSL.")
 
 # these import nothing that must be installed first
-from realtime_kv import bootstrap, cli
+from realtime_kv.bootstrap import setup as bootstrap
+from realtime_kv.cli import main as cli
 
 
 def main(arguments: list[str]) -> None:

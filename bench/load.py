@@ -191,7 +191,7 @@ class _Moment:
 def _serve(loop: Loop, users: list[User], seconds: float, fill: int = 0) -> None:
     deadline = time.perf_counter() + seconds
     while time.perf_counter() < deadline:
-        loop.turn(0.05)
+        loop.step(0.05)
         for user in users:
             user.flush()
         if fill and all(user.written >= fill for user in users):

@@ -7,8 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from realtime_kv.bootstrap.environment import Environment
-from realtime_kv.bootstrap.steps import SetupError, step
+from realtime_kv.bootstrap.progress import SetupError, step
+from realtime_kv.bootstrap.virtualenv import Environment
 
 _PEER = Path(__file__).resolve().parent / "peer"
 _STAMP = _PEER / "node_modules" / ".realtime_kv"

@@ -88,7 +88,7 @@ def _main() -> None:
             number = tab.take_id()
             sent[number] = time.perf_counter_ns()
             tab.send([f'42{number}["{event}",{payload}]'])
-        loop.turn(max(0.0, due - time.perf_counter()))
+        loop.step(max(0.0, due - time.perf_counter()))
     # calls without an answer count with their age
     took += [time.perf_counter_ns() - began for began in sent.values()]
     print(json.dumps(_times(took)))

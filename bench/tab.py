@@ -216,9 +216,9 @@ class Loop:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"waited {seconds:.0f} s for {what}")
-            self.turn(min(left, 0.1))
+            self.step(min(left, 0.1))
 
-    def turn(self, timeout: float) -> None:
+    def step(self, timeout: float) -> None:
         """Serve ready sockets, waiting up to `timeout` for one."""
         for key, events in self.selector.select(timeout):
             key.data.ready(events)

@@ -8,33 +8,34 @@ from typing import Any
 
 from flask import Flask
 
-from realtime_kv import migrations, web
-from realtime_kv.accounts import door, origin_check
-from realtime_kv.accounts.accounts import Accounts
 from realtime_kv.accounts.context import record_client
 from realtime_kv.accounts.mail import Send
+from realtime_kv.accounts.service import Accounts
+from realtime_kv.clock import now_ms, steady_ms
+from realtime_kv.concurrency.runtime import InlineRuntime, Runtime, repeat
 from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.config import Config, secret_key
-from realtime_kv.core import damage, database
-from realtime_kv.core.carry import Carrier
-from realtime_kv.core.chronicle import Chronicle
-from realtime_kv.core.clock import now_ms, steady_ms
-from realtime_kv.core.clock_guard import ClockGuard
-from realtime_kv.core.expiry import LOOK_SECONDS, Expiry
-from realtime_kv.core.reserve import Reserve
-from realtime_kv.core.runtime import Inline, Runtime, repeat
-from realtime_kv.core.space import Quota
+from realtime_kv.core.domain.space import Quota
+from realtime_kv.core.engine.disk_reserve import DiskReserve
+from realtime_kv.core.retention.clock_guard import ClockGuard
+from realtime_kv.core.retention.expiry import LOOK_SECONDS, Expiry
 from realtime_kv.core.store import READER_SHARE, Store
+from realtime_kv.core.transfer.jobs import TransferService
 from realtime_kv.extensions import db, socketio
+from realtime_kv.maintenance import Maintenance
 from realtime_kv.metrics.limit_log import LimitLog
-from realtime_kv.migrations import copies
-from realtime_kv.operations import Operations
-from realtime_kv.sockets import transport
-from realtime_kv.sockets.budgets import NETWORK_BURST_SECONDS, NETWORK_SHARE
-from realtime_kv.sockets.gateway import Gateway
-from realtime_kv.sockets.streams import Streams
-from realtime_kv.sockets.transport import Limits
-from realtime_kv.web import headers, static_files
+from realtime_kv.metrics_history import MetricsHistory
+from realtime_kv.realtime.engineio import server as transport
+from realtime_kv.realtime.engineio.budgets import NETWORK_BURST_SECONDS, NETWORK_SHARE
+from realtime_kv.realtime.engineio.server import Limits
+from realtime_kv.realtime.gateway import Gateway
+from realtime_kv.realtime.sse.hub import StreamHub
+from realtime_kv.request import authentication, origin_check
+from realtime_kv.storage.migrations import copies
+from realtime_kv.storage.migrations import upgrade as migrations
+from realtime_kv.storage.sqlite import connection, damage
+from realtime_kv.web import blueprints
+from realtime_kv.web.http import security_headers, static_cache
 
 # an open tab learns at most this late that its session has expired; its writes are refused at once
 EXPIRY_SECONDS = 60
@@ -45,7 +46,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
-class House:
+class Services:
     """The services of one running application: `app.extensions["realtime_kv"]`."""
 
     config: Config
@@ -53,10 +54,10 @@ class House:
     store: Store
     accounts: Accounts
     gateway: Gateway
-    streams: Streams
-    operations: Operations
-    carrier: Carrier
-    chronicle: Chronicle
+    streams: StreamHub
+    operations: Maintenance
+    transfer: TransferService
+    metrics_history: MetricsHistory
     expiry: Expiry
     limit_log: LimitLog
     # time budget of clients that are not signed in; None: rate limits are off
@@ -78,7 +79,7 @@ class House:
         self.accounts.stop()
         # these still have writes to finish, so they stop before the store
         self.expiry.stop()
-        self.carrier.stop()
+        self.transfer.stop()
         self.clock_guard.save()
         self.store.stop()
         self.operations.stop()
@@ -100,18 +101,18 @@ def create_app(
     """
     steady = steady or (steady_ms if clock is now_ms else clock)
     config = config or Config.from_environ()
-    runtime = runtime or Inline()
+    runtime = runtime or InlineRuntime()
     app = Flask("realtime_kv", root_path=str(ROOT), template_folder="templates", static_folder="static")
     app.config.update(
         SECRET_KEY=secret_key(config),
-        SQLALCHEMY_DATABASE_URI=database.url(config.database_path),
+        SQLALCHEMY_DATABASE_URI=connection.url(config.database_path),
     )
 
     db.init_app(app)
     with app.app_context():
         engine = db.engine
     damage.check(config.database_path, config.data_dir)
-    database.prepare(engine)
+    connection.prepare(engine)
     if config.upgrade_copy:
         copies.keep_copy(engine, config.data_dir / "backups")
     migrations.upgrade(engine)
@@ -132,7 +133,7 @@ def create_app(
         engine,
         runtime,
         quota=quota,
-        reserve=Reserve(Path(str(engine.url.database)), config.disk_reserve),
+        reserve=DiskReserve(Path(str(engine.url.database)), config.disk_reserve),
         value_bytes=config.value_bytes,
         trash_days=config.trash_days,
         reader_share=READER_SHARE if config.rate_limits else None,
@@ -160,7 +161,7 @@ def create_app(
     accounts.watch(lambda ended: store.end_session(ended.user_id, ended.session_id))
     repeat(runtime, EXPIRY_SECONDS, accounts.end_expired)
     gateway = Gateway(config, runtime, store, accounts, limit_log)
-    streams = Streams(config, runtime, store, accounts, limit_log)
+    streams = StreamHub(config, runtime, store, accounts, limit_log)
     expiry = Expiry(store, clock_guard.expiry_now)
     repeat(runtime, LOOK_SECONDS, expiry.look)
 
@@ -171,16 +172,16 @@ def create_app(
         # the restored data contains the clock line from the time of the backup
         clock_guard.save()
 
-    operations = Operations(config, runtime, store, clock_guard, clock, start_anew)
+    operations = Maintenance(config, runtime, store, clock_guard, clock, start_anew)
     operations.schedule()
     transfer_rate = config.verbs_per_second if config.rate_limits else None
-    carrier = Carrier(engine, runtime, store, config.data_dir, limit_log, transfer_rate, steady)
+    transfer = TransferService(engine, runtime, store, config.data_dir, limit_log, transfer_rate, steady)
     gauges: Gauges = [store.metrics, gateway.metrics, streams.metrics, clock_guard.metrics]
-    chronicle = Chronicle(
-        runtime, store.readers, store.pulse, partial(_figures, gauges), Path(str(engine.url.database)), steady
+    metrics_history = MetricsHistory(
+        runtime, store.readers, store.latency, partial(_figures, gauges), Path(str(engine.url.database)), steady
     )
-    gauges.append(chronicle.metrics)
-    app.extensions["realtime_kv"] = House(
+    gauges.append(metrics_history.metrics)
+    app.extensions["realtime_kv"] = Services(
         config,
         runtime,
         store,
@@ -188,8 +189,8 @@ def create_app(
         gateway,
         streams,
         operations,
-        carrier,
-        chronicle,
+        transfer,
+        metrics_history,
         expiry,
         limit_log,
         network_budget,
@@ -197,7 +198,7 @@ def create_app(
         gauges,
     )
 
-    web.register(app)
+    blueprints.register(app)
 
     def allows_origin(_origin: str | None, environ: dict[str, Any]) -> bool:
         return origin_check.allows(environ, config)
@@ -211,13 +212,13 @@ def create_app(
     socketio.init_app(app, async_mode="eventlet", cors_allowed_origins=allows_origin, cors_credentials=False)
     limits = Limits(
         connections_per_address=config.connections_per_address if config.rate_limits else None,
-        address=partial(door.address, config=config),
+        address=partial(authentication.address, config=config),
         network_budget=network_budget,
         limit_log=limit_log,
         refuse_origin=refuse_origin,
     )
     app.wsgi_app = transport.holding(  # type: ignore[method-assign, assignment]
-        headers.everywhere(static_files.from_memory(app.wsgi_app, config, ROOT / "static"), config), limits
+        security_headers.everywhere(static_cache.from_memory(app.wsgi_app, config, ROOT / "static"), config), limits
     )
     gateway.attach(socketio.server, transport.install(socketio.server, gateway, limits, runtime))
     return app

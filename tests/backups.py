@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from realtime_kv.server import control
+from realtime_kv.server import control_socket
 from tests.running import Account, Server
 
 USERS = 3
@@ -73,7 +73,7 @@ class Writer:
 
 
 def order(server: Server, name: str, **arguments: Any) -> dict[str, Any]:
-    answer = control.ask(server.data_dir, name, arguments, lambda _: None)
+    answer = control_socket.ask(server.data_dir, name, arguments, lambda _: None)
     assert answer is not None
     return answer
 

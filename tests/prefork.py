@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from realtime_kv import cli
+from realtime_kv.cli import main as cli
 
 ROOT = Path(__file__).resolve().parent.parent
 # seconds; long, so that a busy machine is not taken for a hang
@@ -190,6 +190,11 @@ class _Parent:
 
 if __name__ == "__main__":
     # import everything before the first fork
-    for name in ("realtime_kv.app", "realtime_kv.server", "realtime_kv.commands", "realtime_kv.doctor"):
+    for name in (
+        "realtime_kv.app",
+        "realtime_kv.server.serve",
+        "realtime_kv.cli.admin_commands",
+        "realtime_kv.doctor.command",
+    ):
         importlib.import_module(name)
     _Parent(sys.argv[1]).run()

@@ -5,9 +5,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from realtime_kv import cli, server
 from realtime_kv.app import create_app
-from realtime_kv.core.clock import now_ms, steady_ms
+from realtime_kv.cli import main as cli
+from realtime_kv.clock import now_ms, steady_ms
+from realtime_kv.server import serve as server
 
 _file = Path(os.environ["CLOCK_FILE"])
 

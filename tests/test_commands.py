@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import requests
 
-from realtime_kv.server import control
+from realtime_kv.server import control_socket
 from tests import prefork
 from tests.core.test_purge import on_disk, secret
+from tests.realtime.events import Listener
 from tests.running import DEADLINE, PASSWORD, ROOT, Server
-from tests.sockets.events import Listener
 
 DAY = 24 * 60 * 60 * 1000
 
@@ -53,7 +53,7 @@ def test_command_line_changes_reach_the_running_server_and_its_tabs_at_once(own)
     link = answer(own.data_dir, "reset-link", "Alice")["link"]
     assert link.startswith(f"{own.url}/recover/")
     assert requests.get(link, timeout=DEADLINE).status_code == 200
-    assert stat.S_IMODE((own.data_dir / control.NAME).stat().st_mode) == 0o600
+    assert stat.S_IMODE((own.data_dir / control_socket.NAME).stat().st_mode) == 0o600
     alice.close()
 
 
@@ -215,12 +215,12 @@ def test_control_socket_works_with_a_long_path_and_a_stale_socket_file(tmp_path)
     try:
         assert answer(server.data_dir, "users") == {"users": []}
         server.kill()
-        assert (server.data_dir / control.NAME).exists()
+        assert (server.data_dir / control_socket.NAME).exists()
         assert answer(server.data_dir, "users") == {"users": []}
         server.start()
         assert answer(server.data_dir, "users") == {"users": []}
         server.stop()
-        assert not (server.data_dir / control.NAME).exists()
+        assert not (server.data_dir / control_socket.NAME).exists()
     finally:
         server.close()
 
@@ -243,7 +243,7 @@ def test_malformed_control_requests_get_an_error_and_the_server_keeps_running(ow
     ]
     for line in lines:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(own.data_dir / control.NAME))
+            connection.connect(str(own.data_dir / control_socket.NAME))
             try:
                 connection.sendall(line)
                 answered = connection.makefile("rb").read()

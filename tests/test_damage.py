@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from realtime_kv.accounts.audit import CLI
+from realtime_kv.accounts.audit_log import CLI
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
-from realtime_kv.core import damage
-from realtime_kv.server.data_lock import MARKER, CannotServe, lock_data
+from realtime_kv.server.data_lock import MARKER, StartupError, lock_data
+from realtime_kv.storage.sqlite import damage
 from tests import prefork
 from tests.running import DEADLINE, PASSWORD, ROOT, Server
 from tests.test_commands import answer, run
@@ -168,13 +168,13 @@ def test_data_lock_follows_symbolic_links_and_refuses_hard_links(tmp_path):
     link, hard = tmp_path / "link.db", tmp_path / "hard.db"
     link.symlink_to(config.database_path)
     with lock_data(config):
-        with pytest.raises(CannotServe, match="already uses the data folder"):
+        with pytest.raises(StartupError, match="already uses the data folder"):
             lock_data(config)
         for name in (config.database_path, link):
-            with pytest.raises(CannotServe, match="with another data folder"):
+            with pytest.raises(StartupError, match="with another data folder"):
                 lock_data(Config(data_dir=tmp_path / "other", database_url=f"sqlite:///{name}"))
     hard.hardlink_to(config.database_path)
-    with pytest.raises(CannotServe, match="has more than one name"):
+    with pytest.raises(StartupError, match="has more than one name"):
         lock_data(config)
     hard.unlink()
     # a failed attempt keeps no lock
@@ -187,14 +187,14 @@ NAMES = ["kv?one", "a%20b", "a b", "ü#1", "two\nlines", "quote'\"", "file:x", "
 @pytest.mark.parametrize("name", NAMES)
 def test_a_data_folder_may_have_any_name(tmp_path, name):
     folder, copy = tmp_path / name, tmp_path / f"{name}.copy.db"
-    house = create_app(Config(data_dir=folder)).extensions["realtime_kv"]
+    services = create_app(Config(data_dir=folder)).extensions["realtime_kv"]
     try:
-        house.runtime.wait(house.accounts.sign_up("Alice", PASSWORD))
-        house.runtime.wait(house.operations.backup(copy, CLI))
-        house.runtime.wait(house.operations.restore(copy, CLI))
+        services.runtime.wait(services.accounts.sign_up("Alice", PASSWORD))
+        services.runtime.wait(services.operations.backup(copy, CLI))
+        services.runtime.wait(services.operations.restore(copy, CLI))
         assert (folder / "realtime_kv.db").stat().st_size > 0
     finally:
-        house.stop()
+        services.stop()
     damage.check(folder / "realtime_kv.db", folder)
     assert {path.name for path in tmp_path.iterdir()} == {name, f"{name}.copy.db"}
 

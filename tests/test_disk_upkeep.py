@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from realtime_kv.accounts.audit import CLI
-from realtime_kv.core.errors import Unavailable
-from realtime_kv.operations import Purged
+from realtime_kv.accounts.audit_log import CLI
+from realtime_kv.errors import Unavailable
+from realtime_kv.maintenance import PurgeReport
 from tests.core.test_purge import on_disk, secret
 from tests.running import ROOT
-from tests.test_operations import DAY, Home
+from tests.test_maintenance import DAY, Home
 
 ALWAYS_LOW = 10**15
 
@@ -45,15 +45,15 @@ from pathlib import Path
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 
-house = create_app(Config(data_dir=Path(sys.argv[1])), clock=lambda: int(sys.argv[2])).extensions["realtime_kv"]
-house.store.writer.maintain = lambda fn: os.kill(os.getpid(), signal.SIGKILL)
-house.operations.purge()
+services = create_app(Config(data_dir=Path(sys.argv[1])), clock=lambda: int(sys.argv[2])).extensions["realtime_kv"]
+services.store.writer.maintain = lambda fn: os.kill(os.getpid(), signal.SIGKILL)
+services.operations.purge()
 """
 
 
 def kill_before_vacuum(home, folder):
     """Purge the same data in a process that dies between the removal and the rewrite."""
-    home.house.stop()
+    home.services.stop()
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(folder / "data"), str(home.clock.now)], cwd=ROOT, check=False
     )
@@ -79,7 +79,7 @@ def test_the_maintenance_check_runs_a_missed_vacuum_without_another_purge(home, 
     trash(home, gone)
     kill_before_vacuum(home, tmp_path)
     # pretend that the last purge was a moment ago
-    text = msgspec.json.encode(Purged(at=home.clock.now)).decode()
+    text = msgspec.json.encode(PurgeReport(at=home.clock.now)).decode()
     home.rows("INSERT INTO meta (name, value) VALUES ('last_purge', ?) RETURNING name", text)
     home.operations.look()
     assert vacuum_due(home) == []
@@ -99,7 +99,7 @@ def test_the_next_purge_erases_a_trimmed_history_from_the_disk(tmp_path):
     # the kept portion may still hold the last trimmed values
     assert on_disk(tmp_path, gone[:150]) == []
     assert vacuum_due(home) == []
-    home.house.stop()
+    home.services.stop()
 
 
 def test_a_nearly_full_disk_starts_an_early_purge_but_not_again_soon(home):
@@ -117,7 +117,7 @@ def test_a_nearly_full_disk_starts_an_early_purge_but_not_again_soon(home):
 
 
 def test_early_purges_of_a_full_trash_leave_the_vacuum_to_the_next_full_purge(tmp_path, monkeypatch):
-    monkeypatch.setattr("realtime_kv.operations.EARLY_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("realtime_kv.maintenance.EARLY_AGAIN_SECONDS", 0)
     home = Home(tmp_path / "data", rate_limits=False, trash_bytes=100_000)
     trash(home, [secret() for _ in range(10)])
     assert home.wait(home.operations.purge(CLI)).rewritten
@@ -135,7 +135,7 @@ def test_early_purges_of_a_full_trash_leave_the_vacuum_to_the_next_full_purge(tm
         assert vacuum_due(home) == [("purge",)]
     assert home.wait(home.operations.purge(CLI)).rewritten
     assert vacuum_due(home) == []
-    home.house.stop()
+    home.services.stop()
 
 
 def trash_some(home):

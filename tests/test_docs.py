@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from realtime_kv import browser_files, verbs
-from realtime_kv.core import errors
+from realtime_kv import errors, static_assets
+from realtime_kv.verbs import registry as verbs
 from tests.running import DEADLINE, ROOT, Server
 
 README = (ROOT / "README.md").read_text()
@@ -99,7 +99,7 @@ def test_every_verb_and_error_code_is_documented():
 
 def test_every_vendored_browser_library_is_in_the_notices():
     notices = (ROOT / "NOTICES.md").read_text()
-    for file in browser_files.VENDOR.values():
+    for file in static_assets.VENDOR.values():
         scope, _, rest = file.partition("/")
         name = f"{scope}/{rest.partition('/')[0]}" if scope.startswith("@") else scope
         # packages of one scope share a row

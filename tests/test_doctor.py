@@ -13,10 +13,11 @@ from contextlib import closing
 import pytest
 import requests
 
-from realtime_kv.core.frames import digest_of
-from realtime_kv.doctor import main, member
-from realtime_kv.doctor.ledger import Ledger
+from realtime_kv.core.messages import digest_of
+from realtime_kv.doctor import simulated_tab
+from realtime_kv.doctor.command import main
 from realtime_kv.doctor.replica import Replica
+from realtime_kv.doctor.results import Results
 from tests import prefork
 from tests.running import DEADLINE, PASSWORD, ROOT, Server
 
@@ -38,9 +39,9 @@ def sabotaged(tmp_path, code):
     launcher = tmp_path / "sabotaged.py"
     head = """
         import sys
-        from realtime_kv import cli
-        from realtime_kv.core.errors import Unavailable
-        from realtime_kv.sockets import gateway
+        from realtime_kv.cli import main as cli
+        from realtime_kv.errors import Unavailable
+        from realtime_kv.realtime import gateway
 
         turn = iter(range(1, 1 << 60))
     """
@@ -53,7 +54,7 @@ DROPS = """
     gateway.Gateway.push = lambda self, committed: None if next(turn) % 50 == 0 else push(self, committed)
 """
 WRONG_DIGEST = """
-    from realtime_kv.core import reads
+    from realtime_kv.storage.sqlite import reads
     space = reads.space_of
     def wrong(db, user_id):
         *right, digest = space(db, user_id)
@@ -122,7 +123,7 @@ def test_doctor_passes_a_server_that_restarts_during_the_check(tmp_path, end):
 
 
 def test_doctor_reports_a_server_that_does_not_come_back(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(member, "AWAY_SECONDS", 0.5)
+    monkeypatch.setattr(simulated_tab, "AWAY_SECONDS", 0.5)
     server = Server(tmp_path / "data").start()
 
     def kill_under_way():
@@ -230,7 +231,7 @@ def test_the_replica_hides_a_partial_sync_and_discards_a_superseded_one():
 
 
 def test_the_ledger_detects_lost_duplicate_and_unknown_writes():
-    ledger = Ledger()
+    ledger = Results()
     ledger.acknowledged(1, [{"op": "set", "key": "a", "value": 1}])
     ledger.acknowledged(3, [{"op": "delete", "key": "a"}])
     ledger.acknowledged(3, [{"op": "set", "key": "b", "value": 1}])
@@ -241,7 +242,7 @@ def test_the_ledger_detects_lost_duplicate_and_unknown_writes():
 
 
 def test_the_ledger_computes_the_entries_that_every_replica_must_hold():
-    ledger = Ledger()
+    ledger = Results()
     ledger.acknowledged(3, [{"op": "delete", "key": "a"}, {"op": "set", "key": "b", "value": 2}])
     ledger.acknowledged(1, [{"op": "set", "key": "a", "value": 1}])
     ledger.acknowledged(2, [{"op": "set", "key": "b", "value": 1}])

@@ -11,10 +11,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
-from realtime_kv import migrations
-from realtime_kv.core.frames import DeleteOp, read_frame
-from realtime_kv.core.models import Base
-from realtime_kv.migrations import steps
+from realtime_kv.core.messages import DeleteOp, read_frame
+from realtime_kv.storage.migrations import runner
+from realtime_kv.storage.migrations import upgrade as migrations
+from realtime_kv.storage.models import Base
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_foreign_keys_cascade_as_in_the_models(engine):
 
 def test_head_names_the_newest_migration():
     config = AlembicConfig()
-    config.set_main_option("script_location", "realtime_kv:migrations")
+    config.set_main_option("script_location", "realtime_kv:storage/migrations")
     assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
 
 
@@ -60,13 +60,13 @@ def test_a_new_database_gets_a_unique_epoch_that_later_upgrades_keep(engine, tmp
 
 
 def test_an_interrupted_upgrade_changes_nothing(engine, monkeypatch):
-    take = steps.take
+    take = runner.take
 
     def die(connection):
         take(connection)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(steps, "take", die)
+    monkeypatch.setattr(runner, "take", die)
     with pytest.raises(KeyboardInterrupt):
         migrations.upgrade(engine)
     monkeypatch.undo()
@@ -96,13 +96,13 @@ def test_a_database_of_a_newer_version_is_refused(engine):
     migrations.upgrade(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(steps.NewerDatabase, match="newer version"):
+    with pytest.raises(runner.NewerDatabase, match="newer version"):
         migrations.upgrade(engine)
 
 
 def test_old_log_rows_become_the_frames_that_tabs_received(engine):
     config = AlembicConfig()
-    config.set_main_option("script_location", "realtime_kv:migrations")
+    config.set_main_option("script_location", "realtime_kv:storage/migrations")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
@@ -133,7 +133,7 @@ def test_old_log_rows_become_the_frames_that_tabs_received(engine):
 
 def at_version(engine, version):
     config = AlembicConfig()
-    config.set_main_option("script_location", "realtime_kv:migrations")
+    config.set_main_option("script_location", "realtime_kv:storage/migrations")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, version)

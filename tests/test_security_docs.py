@@ -2,7 +2,8 @@
 
 import re
 
-from realtime_kv.accounts import limits, passwords
+from realtime_kv.accounts import rate_limits
+from realtime_kv.accounts.credentials import passwords
 from realtime_kv.config import Config
 from tests.running import ROOT
 
@@ -138,15 +139,15 @@ def test_every_named_file_exists():
 
 def test_the_documented_limits_and_words_match_the_code():
     text = " ".join(TEXT.split())
-    seconds = {rate: rate.interval // limits.SECOND for rate in (limits.SIGN_UP, limits.RECOVER)}
+    seconds = {rate: rate.interval // rate_limits.SECOND for rate in (rate_limits.SIGN_UP, rate_limits.RECOVER)}
     for said in (
-        f"Signing in: {limits.SIGN_IN.burst} attempts at once from a network, then one a second",
-        f"{limits.FREE} free, then waits that double up to {limits.LONGEST // limits.MINUTE} minutes",
-        f"({limits.FREE_UNDER_ATTACK} free while a name is under attack)",
-        f"Six-digit codes: {limits.FREE_CODES} free",
-        f"Signing up: {limits.SIGN_UP.burst} at once, then one in {seconds[limits.SIGN_UP]} s",
-        f"Recovering: {limits.RECOVER.burst}, then one in {seconds[limits.RECOVER]} s",
-        f"{limits.MAIL.burst} mails, then one in {limits.MAIL.interval // limits.MINUTE} minutes",
+        f"Signing in: {rate_limits.SIGN_IN.burst} attempts at once from a network, then one a second",
+        f"{rate_limits.FREE} free, then waits that double up to {rate_limits.LONGEST // rate_limits.MINUTE} minutes",
+        f"({rate_limits.FREE_UNDER_ATTACK} free while a name is under attack)",
+        f"Six-digit codes: {rate_limits.FREE_CODES} free",
+        f"Signing up: {rate_limits.SIGN_UP.burst} at once, then one in {seconds[rate_limits.SIGN_UP]} s",
+        f"Recovering: {rate_limits.RECOVER.burst}, then one in {seconds[rate_limits.RECOVER]} s",
+        f"{rate_limits.MAIL.burst} mails, then one in {rate_limits.MAIL.interval // rate_limits.MINUTE} minutes",
         f"**Passwords** have {passwords.LEAST_BYTES} to {passwords.MOST_BYTES} bytes",
         ", ".join(f"`{word}`" for word in passwords.HOUSE_WORDS),
         f"after {Config.session_idle_days} days unused and {Config.session_days} days at most",

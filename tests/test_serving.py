@@ -13,7 +13,7 @@ import pytest
 import requests
 import socketio
 
-from realtime_kv.server import _warn_of_root
+from realtime_kv.server.serve import _warn_of_root
 from tests import prefork
 from tests.running import DEADLINE, ROOT, Server, Tab
 
@@ -152,7 +152,10 @@ def test_stock_clients_reconnect_by_themselves_after_a_restart(server):
 
 
 def test_a_failing_storage_ends_the_process_at_once():
-    script = "from realtime_kv import config, server; server.stop_at_once(config.Config(), OSError('fsync failed'))"
+    script = (
+        "from realtime_kv import config; from realtime_kv.server import serve; "
+        "serve.stop_at_once(config.Config(), OSError('fsync failed'))"
+    )
     answer = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -13,7 +13,7 @@ import threading
 import pytest
 import requests
 
-from realtime_kv import verbs
+from realtime_kv.verbs import registry as verbs
 from tests.running import DEADLINE, ROOT, fresh_name
 
 KEYS = [
@@ -27,7 +27,7 @@ def snippets_of(origin, key, value):
     node = shutil.which("node")
     assert node, "Node.js is missing: `python3 run.py test` brings it along"
     script = """
-        import { snippets } from "./static/js/dashboard/use/snippets.js"
+        import { snippets } from "./static/js/dashboard/snippets/snippets.js"
         console.log(JSON.stringify(snippets(JSON.parse(process.argv[1]))))
     """
     told = json.dumps({"origin": origin, "key": key, "value": value})

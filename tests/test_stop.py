@@ -10,11 +10,11 @@ import time
 import pytest
 import requests
 
-from realtime_kv.core.errors import Unavailable
-from realtime_kv.core.runtime import Threads, Workers
-from realtime_kv.doctor.site import Refused, Site
+from realtime_kv.concurrency.runtime import ThreadedRuntime, WorkerPool
+from realtime_kv.doctor.site import HttpClient, Refused
 from realtime_kv.doctor.tab import Tab
-from realtime_kv.doctor.wire import Lost
+from realtime_kv.doctor.wire import ConnectionLost
+from realtime_kv.errors import Unavailable
 from tests.running import DEADLINE, Server, Wire
 
 STOP_SECONDS = 10
@@ -56,7 +56,7 @@ class Writer:
         self.told: list[str] = []
         self.busy = threading.Event()
         self._number = number
-        self._tab = Tab(Site(account.server.url), account.token, "websocket", self._on_event)
+        self._tab = Tab(HttpClient(account.server.url), account.token, "websocket", self._on_event)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -65,11 +65,11 @@ class Writer:
         assert not self._thread.is_alive()
 
     def _run(self):
-        with contextlib.suppress(Lost):
+        with contextlib.suppress(ConnectionLost):
             while True:
                 while len(self.sent) - len(self.acknowledged) - len(self.refused) < IN_FLIGHT:
                     self._write()
-                self._tab.turn()
+                self._tab.step()
                 if len(self.acknowledged) > 2 * IN_FLIGHT:
                     self.busy.set()
         self._tab.close()
@@ -92,7 +92,7 @@ class Writer:
             self.told.append(data["kind"])
 
 
-class Narrow(Site):
+class Narrow(HttpClient):
     """The connection of a tab whose kernel, like the tab, takes next to nothing."""
 
     def connect(self):
@@ -252,8 +252,8 @@ def _start_anyhow(server):
 
 
 def test_stopped_workers_refuse_new_tasks_instead_of_blocking():
-    runtime = Threads()
-    workers = Workers(runtime, 1, name="worker")
+    runtime = ThreadedRuntime()
+    workers = WorkerPool(runtime, 1, name="worker")
     assert runtime.wait(workers.submit(lambda _: 1), DEADLINE) == 1
     workers.stop()
     with pytest.raises(Unavailable):
@@ -268,7 +268,7 @@ def test_tabs_that_connect_during_a_stop_are_refused_and_do_not_delay_it(own_ser
     end = time.monotonic() + STOP_SECONDS
     while own_server.process.poll() is None:
         assert time.monotonic() < end
-        with contextlib.suppress(Lost, Refused):
-            Tab(Site(own_server.url), alice.token, "websocket", lambda *_: None).close()
+        with contextlib.suppress(ConnectionLost, Refused):
+            Tab(HttpClient(own_server.url), alice.token, "websocket", lambda *_: None).close()
     assert own_server.process.returncode == 0
     writer.join()

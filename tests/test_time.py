@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from realtime_kv.accounts.audit import CLI
-from realtime_kv.accounts.visit import Visit
-from realtime_kv.app import House, create_app
+from realtime_kv.accounts.audit_log import CLI
+from realtime_kv.app import Services, create_app
 from realtime_kv.config import Config
-from realtime_kv.core import database
-from realtime_kv.core.clock_guard import EXPIRY_HOLD, RETENTION_HOLD, ClockGuard, boot_id
-from realtime_kv.core.errors import LinkExpired, RateLimited, Unauthenticated
-from tests.core.house import Person
+from realtime_kv.core.retention.clock_guard import EXPIRY_HOLD, RETENTION_HOLD, ClockGuard, boot_id
+from realtime_kv.errors import LinkExpired, RateLimited, Unauthenticated
+from realtime_kv.request.client_info import ClientInfo
+from realtime_kv.storage.sqlite import connection
+from tests.core.services import Person
 from tests.core.test_purge import rows
 from tests.running import ROOT, Server
 from tests.test_commands import run
@@ -44,32 +44,32 @@ class Running:
 
     def __init__(self, folder: Path, time: Time, **settings: Any) -> None:
         app = create_app(Config(data_dir=folder, **settings), clock=lambda: time.wall, steady=lambda: time.steady)
-        self.house, self.stopped = app.extensions["realtime_kv"], False
-        assert isinstance(self.house, House)
+        self.services, self.stopped = app.extensions["realtime_kv"], False
+        assert isinstance(self.services, Services)
 
     def wait(self, future: Any) -> Any:
-        return self.house.runtime.wait(future, 10)
+        return self.services.runtime.wait(future, 10)
 
     def stop(self) -> None:
         if not self.stopped:
             self.stopped = True
-            self.house.stop()
+            self.services.stop()
 
     def person(self, token: str) -> Person:
-        return Person(self.house.store, self.wait(self.house.accounts.caller(token, "http", presented="cookie")))
+        return Person(self.services.store, self.wait(self.services.accounts.caller(token, "http", presented="cookie")))
 
     def work(self) -> None:
         """Run all periodic work."""
-        self.house.clock_guard.look()
-        self.house.operations.look()
-        self.house.expiry.look()
-        self.wait(self.house.accounts.end_expired())
+        self.services.clock_guard.look()
+        self.services.operations.look()
+        self.services.expiry.look()
+        self.wait(self.services.accounts.end_expired())
 
     def backups(self) -> list[str]:
-        return [file.name for file in self.house.operations.backups()]
+        return [file.name for file in self.services.operations.backups()]
 
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
-        return rows(self.house.store, sql, *parameters)
+        return rows(self.services.store, sql, *parameters)
 
 
 @pytest.fixture
@@ -97,18 +97,18 @@ def start(tmp_path: Path, time: Time) -> Iterator[Callable[..., Running]]:
 
 
 def test_setting_the_clock_back_delays_no_sign_in_or_sign_up(start, time):
-    app, here = start(), Visit("curl", "192.0.2.7")
-    app.wait(app.house.accounts.sign_up("Alice", PASSWORD, here))
-    app.wait(app.house.accounts.sign_in("Alice", PASSWORD, here))
+    app, here = start(), ClientInfo("curl", "192.0.2.7")
+    app.wait(app.services.accounts.sign_up("Alice", PASSWORD, here))
+    app.wait(app.services.accounts.sign_in("Alice", PASSWORD, here))
     for by in (-HOUR, -YEAR):
         time.is_set(by)
-        app.wait(app.house.accounts.sign_in("Alice", PASSWORD, here))
-        app.wait(app.house.accounts.sign_up(f"Other{-by}", PASSWORD, here))
+        app.wait(app.services.accounts.sign_in("Alice", PASSWORD, here))
+        app.wait(app.services.accounts.sign_up(f"Other{-by}", PASSWORD, here))
 
 
 def test_setting_the_clock_forward_ends_no_rate_limit_delay(start, time):
     app = start()
-    limits = app.house.accounts.context.limits
+    limits = app.services.accounts.context.limits
     for _ in range(5):
         limits.sign_in("192.0.2.7", "alice")
     time.is_set(YEAR)
@@ -118,7 +118,7 @@ def test_setting_the_clock_forward_ends_no_rate_limit_delay(start, time):
 
 def test_the_export_budget_refills_by_elapsed_time_and_not_by_clock_jumps(start, time):
     app = start()
-    budget = app.house.carrier._budget
+    budget = app.services.transfer._budget
     budget.charge("user", 2 * budget._most)
     wait = budget.wait("user")
     for by in (-YEAR, 2 * YEAR):
@@ -130,11 +130,11 @@ def test_the_export_budget_refills_by_elapsed_time_and_not_by_clock_jumps(start,
 
 def test_per_second_metrics_do_not_depend_on_the_wall_clock(start, time):
     app = start()
-    chronicle = app.house.chronicle
+    metrics_history = app.services.metrics_history
     time.passes(10_000)
-    app.house.store.pulse.verbs += 100
+    app.services.store.latency.verbs += 100
     time.is_set(-HOUR)
-    assert app.wait(chronicle.now()).figures["verbs_per_second"] == 10
+    assert app.wait(metrics_history.now()).figures["verbs_per_second"] == 10
 
 
 # jumps
@@ -142,9 +142,9 @@ def test_per_second_metrics_do_not_depend_on_the_wall_clock(start, time):
 
 def test_a_clock_jump_suspends_purge_expiry_and_session_end_until_confirmed(start, time, caplog):
     app = start(backup_hours=24, backup_keep=2)
-    alice = app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
-    app.wait(app.house.accounts.sign_up("Gone", PASSWORD))
-    app.wait(app.house.accounts.administration.delete(CLI, "Gone"))
+    alice = app.wait(app.services.accounts.sign_up("Alice", PASSWORD))
+    app.wait(app.services.accounts.sign_up("Gone", PASSWORD))
+    app.wait(app.services.accounts.administration.delete(CLI, "Gone"))
     person = app.person(alice.token)
     person.set("a", 1)
     person.set("a", 2)
@@ -159,7 +159,7 @@ def test_a_clock_jump_suspends_purge_expiry_and_session_end_until_confirmed(star
     with pytest.raises(Unauthenticated):
         app.person(alice.token)
     app.work()
-    app.wait(app.house.operations.purge(CLI))
+    app.wait(app.services.operations.purge(CLI))
     assert "The system clock jumped forward by 365 d" in caplog.text
     assert app.rows("SELECT deleted_at FROM entries WHERE key = 'short'") == [(None,)]
     assert app.rows("SELECT count(*) FROM users") == [(2,)]
@@ -167,7 +167,7 @@ def test_a_clock_jump_suspends_purge_expiry_and_session_end_until_confirmed(star
     assert app.backups() == backups
     time.is_set(-YEAR)
     app.work()
-    assert app.house.clock_guard.jump() is None
+    assert app.services.clock_guard.jump() is None
     assert [entry["key"] for entry in app.person(alice.token).trash()["entries"]] == ["trashed"]
     assert len(person.history(key="a")["writes"]) == 2
     # elapsed time counts, regardless of clock changes in between
@@ -193,29 +193,29 @@ def test_backups_after_a_jump_rotate_separately_and_keep_the_earlier_ones(start,
         time.passes(HOUR)
     assert set(before) < set(app.backups())
     assert len(made) == 5 and len(app.backups()) == 4
-    app.wait(app.house.operations.confirm_time(CLI))
+    app.wait(app.services.operations.confirm_time(CLI))
     app.work()
     assert len(app.backups()) == 2
 
 
 def test_a_restore_after_a_jump_ends_no_session_by_the_new_time(start, time, tmp_path):
     app = start()
-    alice = app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
-    app.wait(app.house.operations.backup(tmp_path / "copy.db", CLI))
+    alice = app.wait(app.services.accounts.sign_up("Alice", PASSWORD))
+    app.wait(app.services.operations.backup(tmp_path / "copy.db", CLI))
     time.is_set(YEAR)
-    app.wait(app.house.operations.restore(tmp_path / "copy.db", CLI))
+    app.wait(app.services.operations.restore(tmp_path / "copy.db", CLI))
     time.is_set(-YEAR)
     assert app.person(alice.token).caller.session == alice.session
 
 
 def test_a_restore_does_not_bring_back_a_confirmed_jump(start, time, tmp_path):
     app = start()
-    app.wait(app.house.operations.backup(tmp_path / "copy.db", CLI))
+    app.wait(app.services.operations.backup(tmp_path / "copy.db", CLI))
     time.is_set(YEAR)
-    assert app.wait(app.house.operations.confirm_time(CLI)) is True
-    app.wait(app.house.operations.restore(tmp_path / "copy.db", CLI))
+    assert app.wait(app.services.operations.confirm_time(CLI)) is True
+    app.wait(app.services.operations.restore(tmp_path / "copy.db", CLI))
     # the state that a start after a crash would use, in the same boot and in another
-    engine = database.open_engine(tmp_path / "data" / "realtime_kv.db")
+    engine = connection.open_engine(tmp_path / "data" / "realtime_kv.db")
     for boot in (boot_id(), None):
         guard = ClockGuard(engine, lambda: time.wall, lambda: time.steady, lambda boot=boot: boot)
         assert guard.jump() is None
@@ -225,7 +225,7 @@ def test_a_restore_does_not_bring_back_a_confirmed_jump(start, time, tmp_path):
 @pytest.mark.parametrize("by", [YEAR, -YEAR])
 def test_a_start_with_a_wrong_clock_loses_nothing_and_backups_go_on(start, time, by):
     app = start(backup_hours=24)
-    alice = app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
+    alice = app.wait(app.services.accounts.sign_up("Alice", PASSWORD))
     person = app.person(alice.token)
     person.set("trashed", 1)
     person.delete("trashed")
@@ -236,31 +236,31 @@ def test_a_start_with_a_wrong_clock_loses_nothing_and_backups_go_on(start, time,
     time.steady = 100
     app = start(backup_hours=24)
     app.work()
-    assert app.house.clock_guard.jump() is not None
+    assert app.services.clock_guard.jump() is not None
     app.stop()
     time.is_set(-by)
     time.steady = 100
     app = start(backup_hours=24)
     app.work()
-    assert app.house.clock_guard.jump() is None
+    assert app.services.clock_guard.jump() is None
     assert [entry["key"] for entry in app.person(alice.token).trash()["entries"]] == ["trashed"]
     made = app.backups()
     time.passes(DAY + MINUTE)
     app.work()
     assert app.backups()[: len(made)] == made and len(app.backups()) == len(made) + 1
-    last = app.wait(app.house.operations.last_purge())
+    last = app.wait(app.services.operations.last_purge())
     assert last is not None and last.at == time.wall
 
 
 def test_a_jump_is_accepted_after_an_hour_for_expiry_and_a_day_for_retention(start, time):
-    guard = start().house.clock_guard
+    guard = start().services.clock_guard
     line = time.wall
     time.is_set(YEAR)
     assert (guard.expiry_now(), guard.retention_now()) == (line, line)
     time.passes(EXPIRY_HOLD)
     assert (guard.expiry_now(), guard.retention_now()) == (time.wall, line + EXPIRY_HOLD)
     # a restart changes none of this
-    guard = start().house.clock_guard
+    guard = start().services.clock_guard
     assert (guard.expiry_now(), guard.retention_now()) == (time.wall, line + EXPIRY_HOLD)
     # another jump starts the periods again
     time.is_set(DAY)
@@ -273,14 +273,14 @@ def test_a_jump_is_accepted_after_an_hour_for_expiry_and_a_day_for_retention(sta
 
 def test_a_confirmed_time_takes_effect_immediately(start, time):
     app = start()
-    app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
+    app.wait(app.services.accounts.sign_up("Alice", PASSWORD))
     time.is_set(YEAR)
     app.work()
-    assert app.wait(app.house.operations.confirm_time(CLI)) is True
+    assert app.wait(app.services.operations.confirm_time(CLI)) is True
     app.work()
     assert app.rows("SELECT count(*) FROM sessions WHERE ended_at IS NULL") == [(0,)]
     assert app.rows("SELECT detail FROM audit WHERE action = 'time_confirmed'") == [(f'{{"by":{YEAR}}}',)]
-    assert app.wait(app.house.operations.confirm_time(CLI)) is False
+    assert app.wait(app.services.operations.confirm_time(CLI)) is False
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_a_short_downtime_is_accepted_after_a_reboot(start, time, off, jumps):
     start().stop()
     time.is_set(off)
     time.steady = 10
-    guard = start().house.clock_guard
+    guard = start().services.clock_guard
     assert (guard.jump() is not None) is jumps
     # after a day, a long downtime is believed as well
     time.passes(RETENTION_HOLD)
@@ -300,11 +300,11 @@ def test_a_short_downtime_is_accepted_after_a_reboot(start, time, off, jumps):
 def test_a_downtime_of_any_length_is_accepted_without_a_reboot(start, time):
     start().stop()
     time.passes(60 * DAY)
-    assert start().house.clock_guard.jump() is None
+    assert start().services.clock_guard.jump() is None
 
 
 def test_a_fast_clock_is_detected_and_small_corrections_are_accepted(start, time):
-    guard = start().house.clock_guard
+    guard = start().services.clock_guard
     for turn in range(1000):
         time.passes(MINUTE)
         time.is_set(900 if turn % 2 else -300)
@@ -318,15 +318,15 @@ def test_a_fast_clock_is_detected_and_small_corrections_are_accepted(start, time
 
 def test_sessions_and_links_created_in_the_future_have_no_longer_lifetime(start, time):
     app = start()
-    administration = app.house.accounts.administration
-    app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
+    administration = app.services.accounts.administration
+    app.wait(app.services.accounts.sign_up("Alice", PASSWORD))
     time.is_set(YEAR)
-    begun = app.wait(app.house.accounts.sign_in("Alice", PASSWORD))
+    begun = app.wait(app.services.accounts.sign_in("Alice", PASSWORD))
     link = app.wait(administration.recovery_link(CLI, "Alice"))
     time.is_set(-YEAR)
     app.work()
     with pytest.raises(LinkExpired):
-        app.wait(app.house.accounts.recovery.by_link(link.secret, "another long passphrase"))
+        app.wait(app.services.accounts.recovery.by_link(link.secret, "another long passphrase"))
     time.passes(DAY)
     assert app.person(begun.token).caller.session == begun.session
     time.passes(31 * DAY)
@@ -336,10 +336,10 @@ def test_sessions_and_links_created_in_the_future_have_no_longer_lifetime(start,
 
 def test_a_session_used_while_the_clock_is_behind_ends_no_earlier(start, time):
     app = start()
-    alice = app.wait(app.house.accounts.sign_up("Alice", PASSWORD))
+    alice = app.wait(app.services.accounts.sign_up("Alice", PASSWORD))
     time.is_set(-YEAR)
     app.person(alice.token)
-    app.wait(app.house.accounts.note_seen())
+    app.wait(app.services.accounts.note_seen())
     app.work()
     time.is_set(YEAR)
     assert app.person(alice.token).caller.session == alice.session
@@ -348,11 +348,11 @@ def test_a_session_used_while_the_clock_is_behind_ends_no_earlier(start, time):
 def test_future_timestamps_of_the_last_backup_and_purge_are_ignored(start, time):
     app = start(backup_hours=24, backup_keep=2)
     ahead = time.wall + YEAR
-    app.house.operations.folder.mkdir(parents=True)
-    (app.house.operations.folder / "backup-2031-01-01T00-00-00.000Z.db").write_bytes(b"")
+    app.services.operations.folder.mkdir(parents=True)
+    (app.services.operations.folder / "backup-2031-01-01T00-00-00.000Z.db").write_bytes(b"")
     app.rows("INSERT INTO meta VALUES ('last_purge', ?) RETURNING name", f'{{"at":{ahead}}}')
     app.work()
-    last = app.wait(app.house.operations.last_purge())
+    last = app.wait(app.services.operations.last_purge())
     assert last is not None and last.at == time.wall
     for _ in range(3):
         time.passes(DAY)

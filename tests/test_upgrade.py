@@ -9,13 +9,13 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from sqlalchemy import Engine, text
 
-from realtime_kv import migrations
-from realtime_kv.accounts.audit import CLI
+from realtime_kv.accounts.audit_log import CLI
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
-from realtime_kv.core import database
-from realtime_kv.migrations import copies
-from realtime_kv.migrations.copies import NoRoom
+from realtime_kv.storage.migrations import copies
+from realtime_kv.storage.migrations import upgrade as migrations
+from realtime_kv.storage.migrations.copies import NoRoom
+from realtime_kv.storage.sqlite import connection as database
 
 OLD = "0006"
 
@@ -25,7 +25,7 @@ def old_database(folder: Path) -> Engine:
     folder.mkdir()
     engine = database.open_engine(folder / "realtime_kv.db")
     config = AlembicConfig()
-    config.set_main_option("script_location", "realtime_kv:migrations")
+    config.set_main_option("script_location", "realtime_kv:storage/migrations")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, OLD)
@@ -43,17 +43,19 @@ def stamp(file: Path) -> str:
 
 def test_a_copy_is_kept_before_an_upgrade_and_can_be_restored(tmp_path):
     old_database(tmp_path / "data").dispose()
-    house = create_app(Config(data_dir=tmp_path / "data")).extensions["realtime_kv"]
+    services = create_app(Config(data_dir=tmp_path / "data")).extensions["realtime_kv"]
     try:
         (copy,) = (tmp_path / "data" / "backups").glob("before-upgrade-*.db")
         assert copy.name.startswith(f"before-upgrade-{OLD}-to-{migrations.HEAD}-")
         assert (stamp(copy), stamp(tmp_path / "data" / "realtime_kv.db")) == (OLD, migrations.HEAD)
-        house.runtime.wait(house.operations.restore(copy, CLI))
-        assert [user.username for user in house.runtime.wait(house.accounts.administration.users()).users] == ["a"]
+        services.runtime.wait(services.operations.restore(copy, CLI))
+        assert [user.username for user in services.runtime.wait(services.accounts.administration.users()).users] == [
+            "a"
+        ]
         # the copy is unchanged, and the next start has nothing to upgrade
         assert stamp(copy) == OLD
     finally:
-        house.stop()
+        services.stop()
     create_app(Config(data_dir=tmp_path / "data")).extensions["realtime_kv"].stop()
     assert len(list((tmp_path / "data" / "backups").glob("before-upgrade-*.db"))) == 1
 

@@ -37,7 +37,7 @@ def measure(setting: Setting) -> Measured:
             say(f"idle: holding them for {_HOLD:.0f} s")
             held = time.monotonic() + _HOLD
             while time.monotonic() < held:
-                loop.turn(0.1)
+                loop.step(0.1)
         on_server = server.figures("rkv_tabs")["rkv_tabs"]
         not_pinged = sum(tab.pings == 0 for tab in tabs)
         return {

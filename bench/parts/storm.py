@@ -168,7 +168,7 @@ def plots(_measured: Measured) -> dict[str, str]:
 def _until_in_step(loop: Loop, members: list[Member]) -> None:
     deadline = time.monotonic() + _PATIENCE
     while any(member.in_step_at is None for member in members):
-        loop.turn(0.02)
+        loop.step(0.02)
         now = time.monotonic()
         if now > deadline:
             missing = sum(member.in_step_at is None for member in members)

@@ -14,19 +14,19 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from realtime_kv.accounts.addresses import network_of
-from realtime_kv.accounts.hashing import Here, Process
-from realtime_kv.accounts.limits import Limits
-from realtime_kv.accounts.sessions import DAY, Ended
-from realtime_kv.accounts.steps import Steps, walk
-from realtime_kv.accounts.visit import Visit
-from realtime_kv.concurrency.fair_pool import SYSTEM, Client, FairPool
+from realtime_kv.accounts.credentials.hash_workers import InProcessHasher, SubprocessHasher
+from realtime_kv.accounts.credentials.sessions import DAY, SessionEnded
+from realtime_kv.accounts.rate_limits import RateLimiter
+from realtime_kv.caller import Caller
+from realtime_kv.clock import steady_ms
+from realtime_kv.concurrency.coroutines import Steps, run_flow
+from realtime_kv.concurrency.fair_pool import SYSTEM, Client, FairWorkerPool
+from realtime_kv.concurrency.runtime import Future, InlineRuntime, Runtime
 from realtime_kv.config import Config
-from realtime_kv.core.caller import Caller
-from realtime_kv.core.clock import steady_ms
-from realtime_kv.core.errors import Forbidden
-from realtime_kv.core.runtime import Future, Inline, Runtime
+from realtime_kv.errors import Forbidden
 from realtime_kv.metrics.limit_log import LimitLog
+from realtime_kv.request.addresses import network_of
+from realtime_kv.request.client_info import ClientInfo
 
 log = logging.getLogger(__name__)
 
@@ -92,31 +92,31 @@ class Context:
         self.clock = clock
         self.tokens = tokens
         self.random = random
-        self.limits = Limits(steady, enabled=config.rate_limits, limit_log=limit_log)
+        self.limits = RateLimiter(steady, enabled=config.rate_limits, limit_log=limit_log)
         self.check_room = check_room
         self._writer = writer
         self._readers = readers
         self._identity = identity or readers
-        self._hashing = FairPool(
+        self._hashing = FairWorkerPool(
             runtime,
             "password",
             threads=HASHING_THREADS,
-            resource=Here if isinstance(runtime, Inline) else Process,
+            resource=InProcessHasher if isinstance(runtime, InlineRuntime) else SubprocessHasher,
             max_running=HASHING_THREADS,
             max_per_user=MAX_HASHES_WAITING,
             max_total=MAX_HASHES_WAITING,
             measured=False,
             on_limit=lambda client: record_client(limit_log, "passwords_waiting", client),
         )
-        self._watchers: list[Callable[[Ended], None]] = []
+        self._watchers: list[Callable[[SessionEnded], None]] = []
 
-    def watch(self, fn: Callable[[Ended], None]) -> None:
+    def watch(self, fn: Callable[[SessionEnded], None]) -> None:
         """Call `fn` on the event loop's thread for every session that has ended."""
         self._watchers.append(fn)
 
     def walk(self, steps: Steps[T]) -> Future[T]:
         """Run `steps`; return the future of its result or error."""
-        return walk(self.runtime, steps)
+        return run_flow(self.runtime, steps)
 
     def write(self, fn: Callable[[Connection], T], by: Client = SYSTEM) -> Future[T]:
         """Run `fn(connection)` in a transaction of its own; an exception rolls it back.
@@ -130,7 +130,7 @@ class Context:
         return self._writer.note(fn, by)
 
     def end(
-        self, fn: Callable[[Connection], tuple[T, list[Ended]]], by: Client = SYSTEM, *, apart: bool = False
+        self, fn: Callable[[Connection], tuple[T, list[SessionEnded]]], by: Client = SYSTEM, *, apart: bool = False
     ) -> Steps[T]:
         """Like `note`, for functions that end sessions: once that is durable, their tabs are told and closed.
 
@@ -166,10 +166,10 @@ class Context:
         """Return whether this is the password. Fails with RateLimited when too much work of this client is waiting."""
         return self._hash(by, lambda hasher: hasher.matches(known_hash, password))
 
-    def _hash(self, by: Client, fn: Callable[[Here], T]) -> Future[T]:
+    def _hash(self, by: Client, fn: Callable[[InProcessHasher], T]) -> Future[T]:
         return self._hashing.submit(fn, by, kind="hash")
 
-    def tell(self, ended: list[Ended]) -> None:
+    def tell(self, ended: list[SessionEnded]) -> None:
         """Tell the watchers of these sessions, which have ended for good."""
         for end in ended:
             for watcher in self._watchers:
@@ -204,7 +204,7 @@ def require_session(caller: Caller) -> None:
         raise Forbidden("An API token may not do that; sign in.", needs="session")
 
 
-def stranger(visit: Visit) -> Client:
+def stranger(visit: ClientInfo) -> Client:
     """Return an unknown caller as a client of the fair queue: by network."""
     return Client(network_of(visit.address))
 

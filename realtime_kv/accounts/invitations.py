@@ -11,13 +11,13 @@ from typing import Literal
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from realtime_kv.accounts import audit
-from realtime_kv.accounts.audit import Doer
+from realtime_kv.accounts import audit_log
+from realtime_kv.accounts.audit_log import Actor
 from realtime_kv.accounts.context import Context
-from realtime_kv.accounts.sessions import DAY, token_hash
-from realtime_kv.core.errors import BadRequest, Forbidden, LinkExpired, NotFound
-from realtime_kv.core.models import Invitation, User
-from realtime_kv.core.runtime import Future
+from realtime_kv.accounts.credentials.sessions import DAY, token_hash
+from realtime_kv.concurrency.runtime import Future
+from realtime_kv.errors import BadRequest, Forbidden, LinkExpired, NotFound
+from realtime_kv.storage.models import Invitation, User
 
 MAX_NOTE = 200
 MAX_DAYS = 365
@@ -40,7 +40,7 @@ class NewInvitation:
 
 
 @dataclass(frozen=True)
-class InvitationShown:
+class InvitationView:
     """An invitation as superusers see it; times in milliseconds. `used_by` is a user name, None for a purged user."""
 
     id: int
@@ -54,7 +54,7 @@ class InvitationShown:
 
 
 # a method of `Invitations` shadows the name `list`
-ManyShown = list[InvitationShown]
+ManyShown = list[InvitationView]
 
 
 class Invitations:
@@ -63,7 +63,7 @@ class Invitations:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def create(self, doer: Doer, note: str = "", days: int = DEFAULT_DAYS) -> Future[NewInvitation]:
+    def create(self, doer: Actor, note: str = "", days: int = DEFAULT_DAYS) -> Future[NewInvitation]:
         """Create an invitation that is valid for `days`. Raises BadRequest at once."""
         note = note.strip()
         if len(note) > MAX_NOTE or not note.isprintable():
@@ -78,7 +78,7 @@ class Invitations:
             row = {"token_hash": token_hash(secret), "note": note, "created_at": now, "created_by": doer.id}
             made = insert(Invitation).values(**row, expires_at=expires_at).returning(Invitation.id)
             id = connection.execute(made).scalar_one()
-            audit.write(connection, now, doer, "invitation_created", invitation=id)
+            audit_log.write(connection, now, doer, "invitation_created", invitation=id)
             return NewInvitation(id, secret, note, expires_at)
 
         return context.note(write)
@@ -88,7 +88,7 @@ class Invitations:
         now = self._context.clock()
         return self._context.read(lambda connection: _shown(connection, now))
 
-    def revoke(self, doer: Doer, id: int) -> Future[None]:
+    def revoke(self, doer: Actor, id: int) -> Future[None]:
         """Revoke an open invitation. Fails with NotFound."""
         context = self._context
 
@@ -97,7 +97,7 @@ class Invitations:
             is_open = (Invitation.id == id) & Invitation.used_at.is_(None) & Invitation.revoked_at.is_(None)
             if connection.execute(update(Invitation).where(is_open).values(revoked_at=now)).rowcount != 1:
                 raise NotFound("There is no such open invitation.")
-            audit.write(connection, now, doer, "invitation_revoked", invitation=id)
+            audit_log.write(connection, now, doer, "invitation_revoked", invitation=id)
 
         return context.note(write)
 
@@ -164,7 +164,7 @@ def _shown(connection: Connection, now: int) -> ManyShown:
         .limit(MAX_SHOWN)
     )
     return [
-        InvitationShown(
+        InvitationView(
             row.id,
             row.note,
             _status(row.used_at, row.revoked_at, row.expires_at, now),

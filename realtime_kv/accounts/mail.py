@@ -14,9 +14,9 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from urllib.parse import unquote, urlsplit
 
+from realtime_kv.concurrency.runtime import Future, Runtime, WorkerPool
 from realtime_kv.config import Config
-from realtime_kv.core.errors import BadRequest, RateLimited, Refusal
-from realtime_kv.core.runtime import Future, Runtime, Workers
+from realtime_kv.errors import BadRequest, RateLimited, Refusal
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Mail:
     def __init__(self, config: Config, runtime: Runtime, send: Send | None = None) -> None:
         self._config = config
         self._send = send or smtp(config)
-        self._thread = Workers(runtime, 2, name="mail", queue_limit=256, on_full=RateLimited) if self._send else None
+        self._thread = WorkerPool(runtime, 2, name="mail", queue_limit=256, on_full=RateLimited) if self._send else None
 
     @property
     def enabled(self) -> bool:

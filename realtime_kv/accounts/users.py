@@ -6,15 +6,15 @@ from typing import Literal
 from sqlalchemy import Connection, Integer, cast, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from realtime_kv.core.errors import NameTaken
-from realtime_kv.core.models import Meta, Space, User
+from realtime_kv.errors import NameTaken
+from realtime_kv.storage.models import Meta, Space, User
 
 # in `meta`: the highest id of purged users, so that it is not reused
 LAST_PURGED = "last_purged_user"
 
 
 @dataclass(frozen=True)
-class Person:
+class UserIdentity:
     """A user, as they may see themselves; `created_at` in milliseconds."""
 
     id: int
@@ -24,13 +24,13 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class LoginUser:
     """A user who may sign in with the password; `deleted` if they deleted the account, which signing in undoes.
 
     `recovered` is a recovery that they have not been told of: its time (milliseconds) and its way.
     """
 
-    person: Person
+    person: UserIdentity
     password_hash: str
     must_change_password: bool
     two_step: bool
@@ -40,7 +40,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Account:
+class AccountSettings:
     """The settings of an account besides name and password."""
 
     email: str | None
@@ -51,7 +51,7 @@ class Account:
     quota_bytes: int | None
 
 
-def find(connection: Connection, folded: str, restorable: int = 0) -> Candidate | None:
+def find(connection: Connection, folded: str, restorable: int = 0) -> LoginUser | None:
     """Return the user with that name; None if no such user may sign in.
 
     Users who deleted their account after `restorable` (milliseconds) may; others only wait for the purge.
@@ -77,13 +77,13 @@ def find(connection: Connection, folded: str, restorable: int = 0) -> Candidate 
     ).first()
     if row is None:
         return None
-    person = Person(*row[:4])
-    return Candidate(
+    person = UserIdentity(*row[:4])
+    return LoginUser(
         person, row[4], row[5], row[6] is not None, row[7] is not None, _recovered(row[8], row[9]), row[10]
     )
 
 
-def by_id(connection: Connection, user_id: int, restorable: int = 0) -> Candidate | None:
+def by_id(connection: Connection, user_id: int, restorable: int = 0) -> LoginUser | None:
     """Like `find`, by id."""
     folded = connection.execute(select(User.folded).where(User.id == user_id)).scalar_one_or_none()
     return None if folded is None else find(connection, folded, restorable)
@@ -98,7 +98,7 @@ def create(
     *,
     is_admin: bool = False,
     must_change_password: bool = False,
-) -> Person:
+) -> UserIdentity:
     """Create a user with an empty space and an id that was never used before. Raises NameTaken."""
     purged = select(cast(Meta.value, Integer)).where(Meta.name == LAST_PURGED).scalar_subquery()
     highest = select(func.max(func.coalesce(func.max(User.id), 0), func.coalesce(purged, 0)))
@@ -116,7 +116,7 @@ def create(
     except IntegrityError:
         raise NameTaken() from None
     connection.execute(insert(Space).values(user_id=user_id))
-    return Person(user_id, username, is_admin, now)
+    return UserIdentity(user_id, username, is_admin, now)
 
 
 def is_superuser(connection: Connection, user_id: int | None) -> bool:
@@ -155,7 +155,7 @@ def hash_of(connection: Connection, user_id: int) -> str | None:
     return connection.execute(found).scalar_one_or_none()
 
 
-def account(connection: Connection, user_id: int) -> Account | None:
+def account(connection: Connection, user_id: int) -> AccountSettings | None:
     """Return the settings that the user's own pages show."""
     row = connection.execute(
         select(
@@ -170,7 +170,7 @@ def account(connection: Connection, user_id: int) -> Account | None:
     ).first()
     if row is None:
         return None
-    return Account(row[0], row[1] is not None, row[2], _recovered(row[3], row[4]), row[5], row[6])
+    return AccountSettings(row[0], row[1] is not None, row[2], _recovered(row[3], row[4]), row[5], row[6])
 
 
 def recovered(connection: Connection, user_id: int, now: int, how: str) -> None:

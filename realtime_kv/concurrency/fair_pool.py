@@ -21,10 +21,10 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 from realtime_kv.concurrency.fair_queue import FairQueue
-from realtime_kv.concurrency.switching import switch_interval
+from realtime_kv.concurrency.runtime import Future, Runtime, carry_out
+from realtime_kv.concurrency.switch_interval import switch_interval
 from realtime_kv.concurrency.time_budget import TimeBudget
-from realtime_kv.core.errors import RateLimited, Refusal, Unavailable
-from realtime_kv.core.runtime import Future, Runtime, carry_out
+from realtime_kv.errors import RateLimited, Refusal, Unavailable
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class _Job:
         self.future: Future[Any] = Future()
 
 
-class FairPool:
+class FairWorkerPool:
     """A pool of `threads` real threads for which work waits in fair order.
 
     `on_limit` receives the client whose work was refused because too much of it was waiting, `on_error` the exception

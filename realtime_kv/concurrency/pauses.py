@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
-from realtime_kv.concurrency.turns import Turns
-from realtime_kv.core.runtime import Runtime
+from realtime_kv.concurrency.runtime import Runtime
+from realtime_kv.concurrency.time_slices import TimeSlices
 
 
 class _Work(NamedTuple):
@@ -30,7 +30,7 @@ class Pauses:
         self,
         client: Hashable,
         seconds: float,
-        turns: Turns,
+        slices: TimeSlices,
         payer: Hashable,
         overdue: Callable[[], float],
         go_on: Callable[[], None],
@@ -45,28 +45,28 @@ class Pauses:
             waiting.append(work)
             return
         self._waiting[client] = deque([work])
-        self._expect(client, seconds, turns, payer)
+        self._expect(client, seconds, slices, payer)
 
-    def _expect(self, client: Hashable, seconds: float, turns: Turns, payer: Hashable) -> None:
+    def _expect(self, client: Hashable, seconds: float, slices: TimeSlices, payer: Hashable) -> None:
         def wait() -> None:
-            turns.wait(payer, lambda: self._go_on(client, turns, payer))
+            slices.wait(payer, lambda: self._go_on(client, slices, payer))
 
         if seconds:
             self._runtime.call_later(seconds, wait)
         else:
             wait()
 
-    def _go_on(self, client: Hashable, turns: Turns, payer: Hashable) -> None:
+    def _go_on(self, client: Hashable, slices: TimeSlices, payer: Hashable) -> None:
         waiting, seconds = self._waiting[client], 0.0
         try:
             # work that is added meanwhile waits for another turn
             for _ in range(len(waiting)):
                 seconds = waiting[0].overdue()
-                if seconds or not turns.left(payer):
+                if seconds or not slices.left(payer):
                     break
                 waiting.popleft().go_on()
         finally:
             if waiting:
-                self._expect(client, seconds, turns, payer)
+                self._expect(client, seconds, slices, payer)
             else:
                 del self._waiting[client]

@@ -17,39 +17,43 @@ from typing import Any, TypeVar
 from msgspec import UNSET, UnsetType
 from sqlalchemy import Connection, Engine
 
-from realtime_kv.concurrency.fair_pool import Client, FairPool
-from realtime_kv.core import database, fingerprints, past, permissions, reads, values
-from realtime_kv.core.caller import Caller
-from realtime_kv.core.checkpointer import Checkpointer
-from realtime_kv.core.clock import now_ms
-from realtime_kv.core.commit import Committer, OnLimit
-from realtime_kv.core.damage import is_damage
-from realtime_kv.core.errors import BadRequest, TooLarge, Unavailable
-from realtime_kv.core.frames import (
-    Batched,
+from realtime_kv.caller import Caller
+from realtime_kv.clock import now_ms
+from realtime_kv.concurrency.fair_pool import Client, FairWorkerPool
+from realtime_kv.concurrency.runtime import Future, Runtime
+from realtime_kv.core import validation
+from realtime_kv.core.bulk.prefix_operations import Copy, DeletePrefix, Move, measured
+from realtime_kv.core.bulk.restore_undo import RestorePlan, UndoPlan
+from realtime_kv.core.domain import idempotency, permissions
+from realtime_kv.core.domain.operations import Delete, Op, Set
+from realtime_kv.core.domain.space import Quota, Usage
+from realtime_kv.core.domain.write_request import WriteRequest
+from realtime_kv.core.engine.committer import Committer, OnLimit
+from realtime_kv.core.engine.disk_reserve import DiskReserve
+from realtime_kv.core.engine.dry_run import rehearse
+from realtime_kv.core.engine.read_scheduler import Charge, ReadScheduler, Step
+from realtime_kv.core.engine.write_queue import WEIGHT_BYTES
+from realtime_kv.core.engine.writer import Writer
+from realtime_kv.core.messages import (
+    BatchResult,
     Bookmark,
-    Committed,
-    Counted,
-    Deleted,
-    Got,
-    Histories,
-    Listed,
-    Synced,
-    Trashed,
-    Written,
+    CommitEvent,
+    CountResult,
+    DeleteResult,
+    GetResult,
+    HistoryPage,
+    ListPage,
+    SyncPage,
+    TrashPage,
+    WriteResult,
 )
-from realtime_kv.core.groups import WEIGHT_BYTES
-from realtime_kv.core.ops import Delete, Op, Set
-from realtime_kv.core.prefixes import Copy, DeletePrefix, Move, measured
-from realtime_kv.core.pulse import Pulse
-from realtime_kv.core.readings import Charge, Readings, Step
-from realtime_kv.core.rehearsal import rehearse
-from realtime_kv.core.reserve import Reserve
-from realtime_kv.core.restoring import Restoring, Undoing
-from realtime_kv.core.runtime import Future, Runtime
-from realtime_kv.core.space import Quota, Usage
-from realtime_kv.core.write import Write
-from realtime_kv.core.writer import Writer
+from realtime_kv.errors import BadRequest, TooLarge, Unavailable
+from realtime_kv.metrics.latency import LatencyStats
+from realtime_kv.storage.sqlite import connection as database
+from realtime_kv.storage.sqlite import history as past
+from realtime_kv.storage.sqlite import reads
+from realtime_kv.storage.sqlite.checkpointer import Checkpointer
+from realtime_kv.storage.sqlite.damage import is_damage
 
 T = TypeVar("T")
 
@@ -69,8 +73,8 @@ class Store:
         runtime: Runtime,
         *,
         quota: Quota | None = None,
-        reserve: Reserve | None = None,
-        value_bytes: int = values.VALUE_BYTES,
+        reserve: DiskReserve | None = None,
+        value_bytes: int = validation.VALUE_BYTES,
         trash_days: int = 30,
         reader_share: float | None = None,
         clock: Callable[[], int] = now_ms,
@@ -85,13 +89,13 @@ class Store:
         `on_refusal` is called for writes that a limit of the user or the disk refused, on any thread.
         """
         self.runtime = runtime
-        self.reserve = reserve or Reserve(Path(str(engine.url.database)))
+        self.reserve = reserve or DiskReserve(Path(str(engine.url.database)))
         self.quota = quota or Quota()
         self.value_bytes = value_bytes
         self.trash_ms = trash_days * 24 * 60 * 60 * 1000
         self.clock = clock
         # the transports count their answered verbs here
-        self.pulse = Pulse()
+        self.latency = LatencyStats()
         with engine.connect() as connection:
             epoch = reads.epoch_of(database.driver(connection))
         self._committer = Committer(epoch, self.quota, self.reserve, on_refusal)
@@ -105,7 +109,7 @@ class Store:
         def reading() -> Connection:
             return database.reading(engine)
 
-        self.readers = FairPool(
+        self.readers = FairWorkerPool(
             runtime,
             "reader",
             threads=READERS,
@@ -115,7 +119,7 @@ class Store:
             on_error=self.check_error,
         )
         # for resolving callers, and the few account rows that signing in and out reads: short work only
-        self.identity = FairPool(
+        self.identity = FairWorkerPool(
             runtime,
             "identity",
             threads=1,
@@ -124,16 +128,16 @@ class Store:
             on_limit=on_limit,
             on_error=self.check_error,
         )
-        self._readings = Readings(self.readers, self._up_to_date)
+        self._readings = ReadScheduler(self.readers, self._up_to_date)
 
     def check_error(self, error: BaseException) -> None:
         """Report a failed read: a damaged database is fatal, even if writing to it still works."""
         if is_damage(error):
             self._on_fatal(error)
 
-    def get(self, caller: Caller, key: str) -> Future[Got]:
+    def get(self, caller: Caller, key: str) -> Future[GetResult]:
         """Return the entry under `key`. Raises InvalidKey and Forbidden immediately; fails with NotFound."""
-        values.check_key(key)
+        validation.check_key(key)
         permissions.check_key(caller, key)
         user_id, now = caller.user_id, self.clock()
         record = self._memtable.get(user_id, key)
@@ -151,7 +155,7 @@ class Store:
 
     def list(
         self, caller: Caller, *, prefix: str = "", after: str | None = None, limit: int = 100, values: bool = True
-    ) -> Future[Listed]:
+    ) -> Future[ListPage]:
         """Return up to `limit` entries under `prefix` behind `after`, in byte order of their keys.
 
         A caller with a prefix gets only the entries under it. Raises Forbidden immediately.
@@ -168,7 +172,7 @@ class Store:
 
     def sync(
         self, caller: Caller, *, epoch: str | None = None, since: int | None = None, next: str | None = None
-    ) -> Future[Synced]:
+    ) -> Future[SyncPage]:
         """Return the changes that a client at `(epoch, since)` lacks; if they are unknown, all entries, marked `reset`.
 
         For a caller with a prefix, the answer covers the keys under it, without proof (`keys`, `digest`).
@@ -182,13 +186,13 @@ class Store:
 
     def history(
         self, caller: Caller, *, key: str | None = None, before: int | None = None, limit: int = 100
-    ) -> Future[Histories]:
+    ) -> Future[HistoryPage]:
         """Return up to `limit` writes before the revision `before`, newest first: of one key, or of the whole space.
 
         A caller with a prefix gets only the ops on keys under it. Raises InvalidKey, Forbidden immediately.
         """
         if key is not None:
-            permissions.check_key(caller, values.check_key(key))
+            permissions.check_key(caller, validation.check_key(key))
         user_id, prefix = caller.user_id, caller.prefix
         return self._read(
             caller,
@@ -197,7 +201,9 @@ class Store:
             indexed=True,
         )
 
-    def trash(self, caller: Caller, *, prefix: str = "", after: str | None = None, limit: int = 100) -> Future[Trashed]:
+    def trash(
+        self, caller: Caller, *, prefix: str = "", after: str | None = None, limit: int = 100
+    ) -> Future[TrashPage]:
         """Return up to `limit` deleted keys under `prefix` behind `after`, in byte order; narrowed as in `list`."""
         prefix = permissions.narrowed(caller, prefix)
         user_id, kept = caller.user_id, self.trash_ms
@@ -210,7 +216,7 @@ class Store:
     def bookmark(self, user_id: int) -> Future[Bookmark]:
         """Return the bookmark of a user's space, read from the database."""
         return self._readings.submit(
-            Caller.house(user_id, "", "bookmark"), lambda db, _: reads.bookmark(db, user_id), "bookmark"
+            Caller.system(user_id, "", "bookmark"), lambda db, _: reads.bookmark(db, user_id), "bookmark"
         )
 
     def usage(self, caller: Caller) -> Future[Usage]:
@@ -254,7 +260,7 @@ class Store:
         if_revision: int | None = None,
         ttl: float | UnsetType | None = UNSET,
         op_id: str | None = None,
-    ) -> Future[Written]:
+    ) -> Future[WriteResult]:
         """Write `value` (JSON) under `key`; the future resolves once the write is durable.
 
         With `if_revision`, write only if the entry is still at that revision; 0 means "only if new". With a `ttl` the
@@ -263,15 +269,15 @@ class Store:
         Unavailable.
         """
         op = self.set_op(key, value, if_revision, ttl)
-        return self._write(Write(caller, "set", [op], op_id, bytes_weight=len(op.value) // WEIGHT_BYTES))
+        return self._write(WriteRequest(caller, "set", [op], op_id, bytes_weight=len(op.value) // WEIGHT_BYTES))
 
     def delete(
         self, caller: Caller, key: str, *, if_revision: int | None = None, op_id: str | None = None
-    ) -> Future[Deleted]:
+    ) -> Future[DeleteResult]:
         """Delete `key` softly; an absent key is no error and writes nothing."""
-        return self._write(Write(caller, "delete", [Delete(values.check_key(key), if_revision)], op_id))
+        return self._write(WriteRequest(caller, "delete", [Delete(validation.check_key(key), if_revision)], op_id))
 
-    def batch(self, caller: Caller, ops: Sequence[Op], *, op_id: str | None = None) -> Future[Batched]:
+    def batch(self, caller: Caller, ops: Sequence[Op], *, op_id: str | None = None) -> Future[BatchResult]:
         """Write all of `ops` or none, as one write. Make the ops with `set_op` and `delete_op`."""
         check_batch_size(len(ops))
         seen: dict[str, int] = {}
@@ -279,11 +285,11 @@ class Store:
             if op.key in seen:
                 raise BadRequest("A key may stand only once in a batch.", field="ops", index=index)
             seen[op.key] = index
-        return self._write(Write(caller, "batch", list(ops), op_id, bytes_weight=_bytes_weight(ops)))
+        return self._write(WriteRequest(caller, "batch", list(ops), op_id, bytes_weight=_bytes_weight(ops)))
 
-    def carry_in(self, caller: Caller, ops: Sequence[Op]) -> Future[Counted]:
+    def carry_in(self, caller: Caller, ops: Sequence[Op]) -> Future[CountResult]:
         """Write a part of an import as one write; `origin.via` says so. Each key appears once, with `if_revision`."""
-        return self._write(Write(caller.as_via("import"), "import", list(ops), bytes_weight=_bytes_weight(ops)))
+        return self._write(WriteRequest(caller.as_via("import"), "import", list(ops), bytes_weight=_bytes_weight(ops)))
 
     def settled(self, user_id: int) -> Future[None]:
         """Flush this user's acknowledged writes; the future resolves once the tables have them."""
@@ -297,38 +303,40 @@ class Store:
         revision: int | None = None,
         if_revision: int | None = None,
         op_id: str | None = None,
-    ) -> Future[Written]:
+    ) -> Future[WriteResult]:
         """Write an earlier value of `key` again: the last one of a deleted key, or the one that it had at `revision`.
 
         Raises InvalidKey, Forbidden immediately; fails with NotFound, BadRequest, Conflict, QuotaExceeded.
         """
-        permissions.check_key(caller, values.check_key(key))
-        return self._write(Write(caller, "restore", [], op_id, plan=Restoring(key, revision, if_revision)))
+        permissions.check_key(caller, validation.check_key(key))
+        return self._write(WriteRequest(caller, "restore", [], op_id, plan=RestorePlan(key, revision, if_revision)))
 
     def undo(
         self, caller: Caller, revision: int, *, dry_run: bool = False, op_id: str | None = None
-    ) -> Future[Counted]:
+    ) -> Future[CountResult]:
         """Put back what the write of `revision` replaced, as one write; every key must be as that write left it.
 
         Fails with NotFound, Conflict, Forbidden, QuotaExceeded. A dry run is evaluated, but writes and remembers
         nothing.
         """
-        return self._write(Write(caller, "undo", [], op_id, plan=Undoing(revision), dry_run=dry_run, undoes=revision))
+        return self._write(
+            WriteRequest(caller, "undo", [], op_id, plan=UndoPlan(revision), dry_run=dry_run, undoes=revision)
+        )
 
     def delete_prefix(
         self, caller: Caller, prefix: str, *, dry_run: bool = False, op_id: str | None = None
-    ) -> Future[Counted]:
+    ) -> Future[CountResult]:
         """Delete every key that begins with `prefix` (all keys if it is empty), as one write.
 
         Raises InvalidKey, Forbidden immediately; fails with TooLarge. A dry run only counts the keys.
         """
         if prefix:
-            values.check_key(prefix)
+            validation.check_key(prefix)
         return self._write_under(caller, "delete_prefix", DeletePrefix(prefix), prefix, dry_run, op_id)
 
     def move(
         self, caller: Caller, from_: str, to: str, *, dry_run: bool = False, op_id: str | None = None
-    ) -> Future[Counted]:
+    ) -> Future[CountResult]:
         """Move one key, or every key under a prefix that ends in `/`, as one write.
 
         The new keys begin at version 1 and keep the expiry of the old ones. Raises BadRequest, InvalidKey, Forbidden
@@ -338,7 +346,7 @@ class Store:
 
     def copy(
         self, caller: Caller, from_: str, to: str, *, dry_run: bool = False, op_id: str | None = None
-    ) -> Future[Counted]:
+    ) -> Future[CountResult]:
         """Like `move`, but keep the source."""
         return self._write_under(caller, "copy", Copy(from_, to), from_, dry_run, op_id)
 
@@ -346,17 +354,17 @@ class Store:
         self, key: str, value: bytes, if_revision: int | None = None, ttl: float | UnsetType | None = UNSET
     ) -> Set:
         """Return a set for a batch. Raises BadRequest, InvalidKey, InvalidValue, TooLarge."""
-        values.check_key(key)
+        validation.check_key(key)
         if ttl is not UNSET and ttl is not None:
-            ttl = values.check_ttl(ttl)
-        checked = values.check_value(value, self.value_bytes)
+            ttl = validation.check_ttl(ttl)
+        checked = validation.check_value(value, self.value_bytes)
         return Set(key, checked.text, if_revision, checked.canonical, ttl)
 
     def delete_op(self, key: str, if_revision: int | None = None) -> Delete:
         """Return a delete for a batch. Raises InvalidKey."""
-        return Delete(values.check_key(key), if_revision)
+        return Delete(validation.check_key(key), if_revision)
 
-    def watch(self, fn: Callable[[Sequence[Committed]], None]) -> None:
+    def watch(self, fn: Callable[[Sequence[CommitEvent]], None]) -> None:
         """Call `fn` on the event loop's thread after each commit, before the futures resolve."""
         self.writer.watch(fn)
 
@@ -386,7 +394,7 @@ class Store:
             "reads_queued": self.readers.waiting,
             "identity_requests_queued": self.identity.waiting,
             **self.reserve.metrics(),
-            **self.pulse.metrics(),
+            **self.latency.metrics(),
         }
 
     def stop(self) -> None:
@@ -395,17 +403,17 @@ class Store:
         self.identity.stop()
         self.writer.stop()
 
-    def _write(self, write: Write) -> Future[Any]:
+    def _write(self, write: WriteRequest) -> Future[Any]:
         # every writing verb goes through here
         if write.caller.is_limited:
             permissions.check_write(write.caller, write.verb, write.ops)
         if write.op_id is not None:
-            values.check_op_id(write.op_id)
+            validation.check_op_id(write.op_id)
             if write.dry_run:
                 # a dry run leaves nothing behind, so there is nothing to repeat
                 write.op_id = None
             else:
-                write.fingerprint = fingerprints.of(write)
+                write.fingerprint = idempotency.of(write)
                 if write.caller.is_limited:
                     write.op_id = write.caller.receipt_namespace + write.op_id
         if write.plan is not None:
@@ -419,7 +427,7 @@ class Store:
             raise
         return write.future
 
-    def _rehearse(self, write: Write) -> Future[Any]:
+    def _rehearse(self, write: WriteRequest) -> Future[Any]:
         """Plan and evaluate a dry run on a reader."""
         now, plan = self.clock(), write.plan
         return self._read(
@@ -430,7 +438,7 @@ class Store:
             indexed=plan is not None and plan.indexed,
         )
 
-    def _charge_plan(self, write: Write, _: Future[Any]) -> None:
+    def _charge_plan(self, write: WriteRequest, _: Future[Any]) -> None:
         """Charge for a planned write, whose cost is known once it is planned."""
         if write.planning is not None:
             self._readings.charge(write.caller, write.planning.cost.units)
@@ -443,10 +451,10 @@ class Store:
         prefix: str,
         dry_run: bool,
         op_id: str | None,
-    ) -> Future[Counted]:
+    ) -> Future[CountResult]:
         for place in plan.places:
             permissions.check_key(caller, place)
-        written = self._write(Write(caller, verb, [], op_id, plan=plan, dry_run=dry_run))
+        written = self._write(WriteRequest(caller, verb, [], op_id, plan=plan, dry_run=dry_run))
         user_id, now = caller.user_id, self.clock()
         return measured(
             written,

@@ -5,18 +5,18 @@ import time
 from typing import Any
 
 from realtime_kv.doctor.replica import Replica
-from realtime_kv.doctor.site import Refused, Site
+from realtime_kv.doctor.site import HttpClient, Refused
 from realtime_kv.doctor.tab import Tab
-from realtime_kv.doctor.wire import Lost
+from realtime_kv.doctor.wire import ConnectionLost
 
 AGAIN_SECONDS = 0.2
 
 
-class Watcher:
+class ReplicaWatcher:
     """A client that keeps a copy by the client's rule; `shown` may be read from any thread."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._site = Site(url)
+        self._site = HttpClient(url)
         self._token = token
         self._replica = Replica()
         self._held: list[dict[str, Any]] | None = None
@@ -44,8 +44,8 @@ class Watcher:
                 self._tab = Tab(self._site, self._token, "websocket", self._on_event)
                 self._sync(self._tab)
                 while not self._closed:
-                    self._tab.turn()
-            except (Lost, Refused, OSError):
+                    self._tab.step()
+            except (ConnectionLost, Refused, OSError):
                 self._show("offline")
                 time.sleep(AGAIN_SECONDS)
             finally:
@@ -60,7 +60,7 @@ class Watcher:
         while request is not None:
             page = tab.ask("sync", request)
             if not page["ok"]:
-                raise Lost(page["error"]["message"])
+                raise ConnectionLost(page["error"]["message"])
             following = self._replica.take(page)
             request = None if following is None else {"next": following}
         held, self._held = self._held, None
@@ -79,7 +79,7 @@ class Watcher:
 
     def _apply(self, change: dict[str, Any]) -> None:
         if self._replica.apply(change) == "gap":
-            raise Lost("a gap: what is missing comes with the next sync")
+            raise ConnectionLost("a gap: what is missing comes with the next sync")
 
     def _show(self, state: str) -> None:
         replica = self._replica

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from realtime_kv.core.frames import digest_of
+from realtime_kv.core.messages import digest_of
 
 Frame = dict[str, Any]
 

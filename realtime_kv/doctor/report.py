@@ -4,8 +4,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from realtime_kv.doctor.examination import Examination
-from realtime_kv.doctor.ledger import Ledger
+from realtime_kv.doctor.check import Check
+from realtime_kv.doctor.results import Results
 
 NOT_CHECKED = (
     "Not checked: a killed server and a power cut, other users' spaces, signing in and out, expiry, HTTP reads, "
@@ -16,7 +16,7 @@ NOT_CHECKED = (
 class Progress:
     """Progress while tabs write: a line that is redrawn on a terminal, otherwise a line now and then."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Results) -> None:
         self._ledger = ledger
         self._terminal = sys.stdout.isatty()
         self._last = time.monotonic()
@@ -41,7 +41,7 @@ class Progress:
             self._open = False
 
 
-def lines(examination: Examination) -> list[str]:
+def lines(examination: Check) -> list[str]:
     """Return the lines of the report."""
     ledger, counts = examination.ledger, examination.ledger.counts
     digests = "digests equal" if not counts["different"] else f"{counts['different']} DIGESTS DIFFERENT"

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 PATIENCE = 30.0
 
 
-class Trouble(Exception):
+class CheckError(Exception):
     """The check is not possible; the message says what to do."""
 
 
-class Refused(Trouble):
+class Refused(CheckError):
     """The server refused the request; `code` is the protocol's."""
 
     def __init__(self, code: str, sentence: str) -> None:
@@ -23,7 +23,7 @@ class Refused(Trouble):
         self.code = code
 
 
-class Site:
+class HttpClient:
     """The server at `http[s]://host[:port]`. Raises Trouble for any other address."""
 
     def __init__(self, url: str) -> None:
@@ -33,7 +33,9 @@ class Site:
         except ValueError:
             parts, host, port = urlsplit(""), None, None
         if parts.scheme not in {"http", "https"} or not host:
-            raise Trouble(f"{url!r} is not an address; one looks like http://127.0.0.1:5000 or https://kv.example.org.")
+            raise CheckError(
+                f"{url!r} is not an address; one looks like http://127.0.0.1:5000 or https://kv.example.org."
+            )
         self.secure = parts.scheme == "https"
         self.host = host
         self.port = port or (443 if self.secure else 80)
@@ -62,17 +64,17 @@ class Site:
             response = connection.getresponse()
             status, location, text = response.status, response.headers["Location"], response.read()
         except ssl.SSLError as error:
-            raise Trouble(f"{self.url} has no certificate that can be trusted: {error.reason or error}.") from None
+            raise CheckError(f"{self.url} has no certificate that can be trusted: {error.reason or error}.") from None
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise Trouble(
+            raise CheckError(
                 f"No server answers at {self.url} ({why}). Start it with: python3 run.py\n"
                 "If it runs somewhere else, say where: python3 run.py doctor http://host:port"
             ) from None
         finally:
             connection.close()
         if location:
-            raise Trouble(f"{self.url} sends visitors on to {location}: give that address instead.")
+            raise CheckError(f"{self.url} sends visitors on to {location}: give that address instead.")
         return self._read(status, text)
 
     def _read(self, status: int, text: bytes) -> dict[str, Any]:
@@ -84,7 +86,9 @@ class Site:
                 return dict(answer)
             code, detail, wait = answer["code"], answer["detail"], answer.get("retry_after")
         except (ValueError, TypeError, KeyError):
-            raise Trouble(f"What answers at {self.url} is not this product: it said {status} to an API call.") from None
+            raise CheckError(
+                f"What answers at {self.url} is not this product: it said {status} to an API call."
+            ) from None
         if code == "rate_limited" and wait:
             detail = f"{detail.rstrip('.')} (in {wait} s)."
         raise Refused(code, f"{self.url} refuses ({code}): {detail}")

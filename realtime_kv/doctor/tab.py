@@ -1,17 +1,20 @@
 """A minimal Socket.IO client: calls with their answers, and events, handled in the order of arrival.
 
-Everything runs on the thread that calls `turn`; only `wire.cut` may be called from another.
+Everything runs on the thread that calls `step`; only `wire.cut` may be called from another.
 """
 
 import json
 from collections.abc import Callable
 from typing import Any
 
-from realtime_kv.doctor.site import Refused, Site
-from realtime_kv.doctor.wire import Lost, PollingWire, WebSocketWire, Wire
+from realtime_kv.doctor.site import HttpClient, Refused
+from realtime_kv.doctor.wire import ConnectionLost, EngineIOTransport, PollingTransport, WebSocketTransport
 
 Answer = dict[str, Any]
-WIRES: dict[str, Callable[[Site], Wire]] = {"websocket": WebSocketWire, "polling": PollingWire}
+WIRES: dict[str, Callable[[HttpClient], EngineIOTransport]] = {
+    "websocket": WebSocketTransport,
+    "polling": PollingTransport,
+}
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -19,7 +22,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 class Tab:
     """A client, connected and signed in by the constructor. Raises Refused, Lost."""
 
-    def __init__(self, site: Site, token: str, transport: str, on_event: Callable[[str, Any], None]) -> None:
+    def __init__(self, site: HttpClient, token: str, transport: str, on_event: Callable[[str, Any], None]) -> None:
         self._site = site
         self._on_event = on_event
         self._calls: dict[int, Callable[[Answer], None]] = {}
@@ -31,13 +34,13 @@ class Tab:
             # the first packet opens the session; the client may send only after it
             self._hear(self.wire.receive())
             while not self._joined:
-                self.turn()
+                self.step()
         except BaseException:
             self.wire.close()
             raise
 
     def call(self, verb: str, payload: dict[str, Any], then: Callable[[Answer], None]) -> None:
-        """Send a call with the next `turn`; `then(answer)` is called with the answer."""
+        """Send a call with the next `step`; `then(answer)` is called with the answer."""
         self._number += 1
         self._calls[self._number] = then
         self._outgoing.append(f"42{self._number}{_encode([verb, payload])}")
@@ -47,10 +50,10 @@ class Tab:
         answers: list[Answer] = []
         self.call(verb, payload, answers.append)
         while not answers:
-            self.turn()
+            self.step()
         return answers[0]
 
-    def turn(self) -> None:
+    def step(self) -> None:
         """Send queued packets, then wait for packets and handle them. Raises Lost."""
         self._say()
         self._hear(self.wire.receive())
@@ -81,7 +84,7 @@ class Tab:
                 reason = json.loads(packet[2:]).get("message", "")
                 if reason == "unavailable":
                     # the server stops or is overloaded: it may be back in a moment
-                    raise Lost(reason)
+                    raise ConnectionLost(reason)
                 raise Refused(reason, f"{self._site.url} refuses the connection: {reason}.")
             elif kind in {"41", "1"}:
-                raise Lost("the server closed the connection")
+                raise ConnectionLost("the server closed the connection")

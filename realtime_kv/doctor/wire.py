@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
-from realtime_kv.doctor.site import Site
+from realtime_kv.doctor.site import HttpClient
 
 BLOCK = 256 * 1024
 # a change holds at most about 512 KiB and one more write, which has up to 8 MiB of keys and values
@@ -23,11 +23,11 @@ MESSAGE_BYTES = 16 * 1024 * 1024
 PATH = "/socket.io/?EIO=4&transport="
 
 
-class Lost(Exception):
+class ConnectionLost(Exception):
     """The connection is lost; packets in transit may have arrived or not."""
 
 
-class Wire(Protocol):
+class EngineIOTransport(Protocol):
     """A transport of Engine.IO packets."""
 
     def send(self, packets: Sequence[str]) -> None:
@@ -43,29 +43,29 @@ class Wire(Protocol):
         """Close the connection."""
 
 
-class WebSocketWire:
+class WebSocketTransport:
     """A WebSocket, without a polling phase before it."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: HttpClient) -> None:
         self._protocol = ClientProtocol(parse_uri(f"ws{site.url[4:]}{PATH}websocket"), max_size=MESSAGE_BYTES)
         self._partial = b""
         try:
             self._sock = site.connect()
         except OSError as error:
-            raise Lost(str(error)) from None
+            raise ConnectionLost(str(error)) from None
         try:
             self._protocol.send_request(self._protocol.connect())
             self._send_bytes()
             self._waiting = self._read()
             if self._protocol.handshake_exc is not None:
-                raise Lost(f"no WebSocket: {self._protocol.handshake_exc}")
+                raise ConnectionLost(f"no WebSocket: {self._protocol.handshake_exc}")
         except BaseException:
             self._sock.close()
             raise
 
     def send(self, packets: Sequence[str]) -> None:
         if self._protocol.state is not OPEN:
-            raise Lost("the server closed the connection")
+            raise ConnectionLost("the server closed the connection")
         for packet in packets:
             self._protocol.send_text(packet.encode())
         self._send_bytes()
@@ -80,7 +80,7 @@ class WebSocketWire:
         _cut(self._sock)
 
     def close(self) -> None:
-        with contextlib.suppress(Lost):
+        with contextlib.suppress(ConnectionLost):
             if self._protocol.state is OPEN:
                 self._protocol.send_close()
             self._send_bytes()
@@ -90,9 +90,9 @@ class WebSocketWire:
         try:
             data = self._sock.recv(BLOCK)
         except OSError as error:
-            raise Lost(str(error)) from None
+            raise ConnectionLost(str(error)) from None
         if not data:
-            raise Lost("the connection was closed")
+            raise ConnectionLost("the connection was closed")
         self._protocol.receive_data(data)
         # pongs, and the answer to a close
         self._send_bytes()
@@ -111,13 +111,13 @@ class WebSocketWire:
         try:
             self._sock.sendall(b"".join(self._protocol.data_to_send()))
         except OSError as error:
-            raise Lost(str(error)) from None
+            raise ConnectionLost(str(error)) from None
 
 
-class PollingWire:
+class PollingTransport:
     """Long-polling: one pending GET to receive, and a POST for each send."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: HttpClient) -> None:
         self._path = f"{PATH}polling"
         self._down, self._up, self._last = site.http(), site.http(), site.http()
         self._is_cut = False
@@ -144,7 +144,7 @@ class PollingWire:
     def close(self) -> None:
         self._is_cut = False
         # the server cannot see that a poller left: it would keep the session until its ping times out
-        with contextlib.suppress(Lost):
+        with contextlib.suppress(ConnectionLost):
             self._ask(self._last, "POST", "1")
         for connection in (self._down, self._up, self._last):
             connection.close()
@@ -155,13 +155,13 @@ class PollingWire:
             if connection.sock is not None:
                 connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._is_cut:
-                raise Lost("the connection was cut")
+                raise ConnectionLost("the connection was cut")
             response = connection.getresponse()
             text = response.read().decode()
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise Lost(str(error)) from None
+            raise ConnectionLost(str(error)) from None
         if response.status != 200:
-            raise Lost(f"polling was answered {response.status}: {text[:200]}")
+            raise ConnectionLost(f"polling was answered {response.status}: {text[:200]}")
         return text
 
 

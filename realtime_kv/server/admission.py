@@ -6,8 +6,8 @@ Invariants:
 3. Idle connections are closed, the oldest first, when there is no room for a new one.
 
 A credential is a token or the id of a Socket.IO session. It is recognised if it belonged to a user when it was last
-looked up (`door.RECOGNISED`): that costs no look-up, and decides only about scheduling and memory. Other contents of a
-request, such as further cookies, do not turn it into another credential.
+looked up (`authentication.RECOGNISED`): that costs no look-up, and decides only about scheduling and memory. Other
+contents of a request, such as further cookies, do not turn it into another credential.
 """
 
 from collections import Counter, OrderedDict, defaultdict
@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, Protocol
 
-from realtime_kv.accounts.addresses import network_of
-from realtime_kv.accounts.door import Recognised
+from realtime_kv.concurrency.runtime import Future, Runtime
 from realtime_kv.concurrency.time_budget import TimeBudget, UserTime
-from realtime_kv.concurrency.turns import Turns
-from realtime_kv.core.errors import RateLimited, Unavailable
-from realtime_kv.core.runtime import Future, Runtime
+from realtime_kv.concurrency.time_slices import TimeSlices
+from realtime_kv.errors import RateLimited, Unavailable
 from realtime_kv.metrics.limit_log import LimitLog
-from realtime_kv.sockets.budgets import BYTE_COST, CONNECTION_COST, REQUEST_COST
+from realtime_kv.realtime.engineio.budgets import BYTE_COST, CONNECTION_COST, REQUEST_COST
+from realtime_kv.request.addresses import network_of
+from realtime_kv.request.authentication import Recognised
 
 MIB = 1024 * 1024
 
@@ -108,8 +108,8 @@ class Admission:
         self._idle_of: dict[str, OrderedDict[Idle, None]] = defaultdict(OrderedDict)
         # user id of each recognised credential; 0 if that is not known
         self._known: OrderedDict[int, int] = OrderedDict()
-        self._turns = Turns(runtime)
-        self._stranger_turns = Turns(
+        self._slices = TimeSlices(runtime)
+        self._stranger_slices = TimeSlices(
             runtime, share_seconds=STRANGER_SHARE_SECONDS, round_seconds=STRANGER_ROUND_SECONDS
         )
         self._bodies: Counter[str | int] = Counter()
@@ -176,7 +176,7 @@ class Admission:
             while overdue := self._time.overdue(user or credential, credential):
                 self._limit_log.record("processor_time", account=user, network=network)
                 self._wait(self._after(overdue))
-        self._turns_of(ticket).take(payer, REQUEST_COST)
+        self._slices_of(ticket).take(payer, REQUEST_COST)
         return ticket
 
     def done(
@@ -188,12 +188,12 @@ class Admission:
         account_change: bool = False,
         seconds: float = 0.0,
     ) -> None:
-        """Release an answered request; `too_much`: it was answered 429. For `recognised` see `door.RECOGNISED`.
+        """Release an answered request. `too_much`: it was answered 429; `recognised`: see `authentication.RECOGNISED`.
 
         The request took `seconds` of processor time, of which REQUEST_COST was charged at admission.
         """
         if self._budget is not None and seconds > REQUEST_COST:
-            self._turns_of(ticket).use(ticket.payer, seconds - REQUEST_COST)
+            self._slices_of(ticket).use(ticket.payer, seconds - REQUEST_COST)
             if not ticket.known:
                 self._budget.charge(ticket.network, seconds - REQUEST_COST)
         if ticket.known and ticket.credential is not None:
@@ -246,8 +246,8 @@ class Admission:
             self._small_bytes += size
             ticket.small_bytes += size
 
-    def _turns_of(self, ticket: Ticket) -> Turns:
-        return self._turns if ticket.known else self._stranger_turns
+    def _slices_of(self, ticket: Ticket) -> TimeSlices:
+        return self._slices if ticket.known else self._stranger_slices
 
     def _wait_for_budget(self, network: str) -> None:
         assert self._budget is not None

@@ -16,7 +16,7 @@ from realtime_kv.config import Config
 MARKER = "initialized"
 
 
-class CannotServe(Exception):
+class StartupError(Exception):
     """The server cannot start; the message says what to do."""
 
 
@@ -35,7 +35,7 @@ def lock_data(config: Config) -> ExitStack:
         )
         file = config.database_path.resolve()
         if file.exists() and file.stat().st_nlink > 1:
-            raise CannotServe(
+            raise StartupError(
                 f"The database {file} has more than one name (a hard link), and could be opened under both at once, "
                 "which damages it. Make the other one a copy instead."
             )
@@ -57,7 +57,7 @@ def require_database(config: Config) -> None:
     if not marker.exists() or (file.exists() and file.stat().st_size):
         return
     state = "is empty" if file.exists() else "is missing"
-    raise CannotServe(
+    raise StartupError(
         f"The database {file} {state}, although this data folder held data. "
         f"Restore a backup: python3 run.py restore FILE --data-dir {config.data_dir}. "
         f"To start anew with nothing, remove {marker} first."
@@ -82,14 +82,14 @@ def _lock(what: str, folder: Path, name: str, otherwise: str) -> io.TextIOWrappe
         _make_folder(folder)
         lock = (folder / name).open("a+")
     except OSError as error:
-        raise CannotServe(f"Cannot use the {what} {folder}: {error.strerror}.") from None
+        raise StartupError(f"Cannot use the {what} {folder}: {error.strerror}.") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         lock.seek(0)
         holder = lock.read().strip() or "unknown"
         lock.close()
-        raise CannotServe(f"Another server (process {holder}) {otherwise}") from None
+        raise StartupError(f"Another server (process {holder}) {otherwise}") from None
     lock.truncate(0)
     lock.write(f"{os.getpid()}\n")
     lock.flush()

@@ -13,7 +13,7 @@ import traceback
 from collections import deque
 from pathlib import Path
 
-from realtime_kv.core.runtime import Runtime
+from realtime_kv.concurrency.runtime import Runtime
 
 log = logging.getLogger(__name__)
 

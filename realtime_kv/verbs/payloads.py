@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from realtime_kv.core.caller import Caller
-from realtime_kv.core.errors import BadRequest, Refusal
-from realtime_kv.core.ops import Op
-from realtime_kv.core.runtime import Future
+from realtime_kv.caller import Caller
+from realtime_kv.concurrency.runtime import Future
+from realtime_kv.core.domain.operations import Op
 from realtime_kv.core.store import BATCH_OPS, Store, check_batch_size
-from realtime_kv.core.values import KEY_BYTES, SAFE_INTEGER, TTL_SECONDS
+from realtime_kv.core.validation import KEY_BYTES, SAFE_INTEGER, TTL_SECONDS
+from realtime_kv.errors import BadRequest, Refusal
 
 Revision = Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
 OpId = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"pattern": "^[ -~]*$"})]

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from realtime_kv.core.errors import InvalidKey, InvalidValue, Refusal
+from realtime_kv.errors import InvalidKey, InvalidValue, Refusal
 
 _ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")

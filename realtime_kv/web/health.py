@@ -12,10 +12,10 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, select, update
 
 from realtime_kv.concurrency.fair_pool import Client
-from realtime_kv.core.errors import Refusal, Unavailable
-from realtime_kv.core.models import Meta
-from realtime_kv.core.runtime import Future
-from realtime_kv.web.house import House, house, wait
+from realtime_kv.concurrency.runtime import Future
+from realtime_kv.errors import Refusal, Unavailable
+from realtime_kv.services import Services, services, wait
+from realtime_kv.storage.models import Meta
 
 health = Blueprint("health", __name__)
 
@@ -37,9 +37,9 @@ def readyz() -> Response:
     The probes wait in the same queues as users, so the check fails when users cannot be served.
     """
     try:
-        for probe in _probes_of(house()):
+        for probe in _probes_of(services()):
             wait(probe, _PATIENCE)
-        house().store.reserve.check()
+        services().store.reserve.check()
     except Refusal as refusal:
         return _text(refusal.message, Unavailable.status)
     return _text("ready")
@@ -49,13 +49,13 @@ def readyz() -> Response:
 def metrics() -> Response:
     """Return figures of the whole server; no label contains a user or a key."""
     registry = CollectorRegistry()
-    registry.register(_Figures(house()))
+    registry.register(_Figures(services()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 class _Figures(Collector):
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, services: Services) -> None:
+        self._house = services
 
     def collect(self) -> Iterator[Metric]:
         for name, value in self._house.metrics().items():
@@ -70,22 +70,22 @@ class _Figures(Collector):
 Probes = list[Future[Any]]
 
 # the last probes of each running app, and when they were sent
-_sent: "WeakKeyDictionary[House, tuple[float, Probes]]" = WeakKeyDictionary()
+_sent: "WeakKeyDictionary[Services, tuple[float, Probes]]" = WeakKeyDictionary()
 # queues like any other client
 _PROBE = Client("probe")
 
 
-def _probes_of(house: House) -> Probes:
+def _probes_of(services: Services) -> Probes:
     now = time.monotonic()
-    at, probes = _sent.get(house, (now - _FRESH, Probes()))
+    at, probes = _sent.get(services, (now - _FRESH, Probes()))
     if not probes or (all(probe.done for probe in probes) and now - at >= _FRESH):
-        store = house.store
+        store = services.store
         probes = [
             store.identity.submit(_look, _PROBE, kind="probe", expected_ms=0.2),
             store.readers.submit(_look, _PROBE, kind="probe", expected_ms=0.2),
             store.writer.note(_touch, _PROBE),
         ]
-        _sent[house] = (now, probes)
+        _sent[services] = (now, probes)
     return probes
 
 

@@ -10,13 +10,13 @@
 // shows once it is durable. Until then it is in `pending`, which lives as long as the page: the browser stores nothing.
 // (The dashboard does persist, by `kv.keep()`, for the user of its own cookie.)
 
-import { Client } from "/static/js/client.js"
+import { Client } from "/static/js/client/client.js"
 
 export { Client }
-export { secondStep, signIn, signOut, signUp } from "/static/js/accounts.js"
-export { Refusal } from "/static/js/outbox.js"
-export { InvalidValue } from "/static/js/values.js"
-export { compareKeys, problemWithKey } from "/static/js/keys.js"
+export { secondStep, signIn, signOut, signUp } from "/static/js/client/auth.js"
+export { Refusal } from "/static/js/client/outbox.js"
+export { InvalidValue } from "/static/js/client/json-values.js"
+export { compareKeys, problemWithKey } from "/static/js/client/keys.js"
 
 /**
  * Connect. Resolves once the tab is in sync with the server; rejects with a Refusal (`unauthenticated`) if nobody is

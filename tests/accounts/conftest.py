@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from realtime_kv import migrations
-from realtime_kv.accounts.accounts import Accounts
-from realtime_kv.accounts.sessions import API_PREFIX, Ended, Presented, SignedIn
-from realtime_kv.accounts.visit import Visit
+from realtime_kv.accounts.credentials.sessions import API_PREFIX, NewSession, Presented, SessionEnded
+from realtime_kv.accounts.service import Accounts
+from realtime_kv.caller import Caller
+from realtime_kv.concurrency.runtime import Future, InlineRuntime, Runtime, ThreadedRuntime
 from realtime_kv.config import Config
-from realtime_kv.core import database
-from realtime_kv.core.caller import Caller
-from realtime_kv.core.runtime import Future, Inline, Runtime, Threads
 from realtime_kv.core.store import Store
+from realtime_kv.request.client_info import ClientInfo
+from realtime_kv.storage.migrations import upgrade as migrations
+from realtime_kv.storage.sqlite import connection
 
 PASSWORD = "correct horse battery"
 DAY = 24 * 60 * 60 * 1000
@@ -41,17 +41,17 @@ class Town:
     store: Store
     accounts: Accounts
     clock: Clock
-    ended: list[Ended] = field(default_factory=list)
+    ended: list[SessionEnded] = field(default_factory=list)
     mails: list[EmailMessage] = field(default_factory=list)
 
     def wait(self, future: Future[Any]) -> Any:
         return self.runtime.wait(future, 10)
 
-    def sign_up(self, username: str, password: str = PASSWORD, address: str = "", **more: Any) -> SignedIn:
-        return self.wait(self.accounts.sign_up(username, password, Visit("Firefox on Linux", address), **more))
+    def sign_up(self, username: str, password: str = PASSWORD, address: str = "", **more: Any) -> NewSession:
+        return self.wait(self.accounts.sign_up(username, password, ClientInfo("Firefox on Linux", address), **more))
 
-    def sign_in(self, username: str, password: str = PASSWORD, address: str = "", **more: Any) -> SignedIn:
-        return self.wait(self.accounts.sign_in(username, password, Visit("curl", address), **more))
+    def sign_in(self, username: str, password: str = PASSWORD, address: str = "", **more: Any) -> NewSession:
+        return self.wait(self.accounts.sign_in(username, password, ClientInfo("curl", address), **more))
 
     def sign_out(self, token: str) -> None:
         self.wait(self.accounts.sign_out(token))
@@ -67,7 +67,7 @@ class Town:
 
 def build(data_dir: Path, runtime: Runtime, **settings: Any) -> Town:
     config, clock = Config(data_dir=data_dir, **settings), Clock()
-    engine = database.open_engine(config.database_path)
+    engine = connection.open_engine(config.database_path)
     migrations.upgrade(engine)
     store = Store(engine, runtime, clock=clock)
     mails: list[EmailMessage] = []
@@ -84,7 +84,7 @@ def found(tmp_path: Path) -> Iterator[Callable[..., Town]]:
     towns: list[Town] = []
 
     def make(runtime: Runtime | None = None, **settings: Any) -> Town:
-        towns.append(build(tmp_path, runtime or Inline(), **settings))
+        towns.append(build(tmp_path, runtime or InlineRuntime(), **settings))
         return towns[-1]
 
     yield make
@@ -101,6 +101,6 @@ def town(found: Callable[..., Town]) -> Town:
 @pytest.fixture
 def busy_town(found: Callable[..., Town]) -> Iterator[Town]:
     """Accounts whose writer, readers and password threads are real threads."""
-    runtime = Threads()
+    runtime = ThreadedRuntime()
     yield found(runtime)
     runtime.stop()

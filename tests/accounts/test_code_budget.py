@@ -3,14 +3,14 @@
 import pytest
 from sqlalchemy import select, update
 
-from realtime_kv.accounts import code_budget
-from realtime_kv.accounts.audit import CLI
-from realtime_kv.accounts.visit import Visit
-from realtime_kv.core.errors import InvalidCode
-from realtime_kv.core.models import AuditRow, SecondStepFailures, User
-from tests.accounts.test_two_step import PASSWORD, first_step, second_step, switch_on
+from realtime_kv.accounts.audit_log import CLI
+from realtime_kv.accounts.credentials import code_budget
+from realtime_kv.errors import InvalidCode
+from realtime_kv.request.client_info import ClientInfo
+from realtime_kv.storage.models import AuditRow, SecondStepFailures, User
+from tests.accounts.test_two_factor import PASSWORD, first_step, second_step, switch_on
 
-HERE, ELSEWHERE = Visit("curl", "10.0.0.1"), Visit("curl", "203.0.113.9")
+HERE, ELSEWHERE = ClientInfo("curl", "10.0.0.1"), ClientInfo("curl", "203.0.113.9")
 HOUR = 60 * 60 * 1000
 
 
@@ -94,8 +94,8 @@ def test_a_right_code_resets_only_the_failures_of_its_own_network(town, phone):
     assert second_step(town, first_step(town), phone.fresh_code(), HERE).token
     assert wrong_codes(town) == 7
     # an IPv6 client counts by its /64
-    guess(town, 1, Visit("curl", "2001:db8::1"))
-    assert second_step(town, first_step(town), phone.fresh_code(), Visit("curl", "2001:db8::2")).token
+    guess(town, 1, ClientInfo("curl", "2001:db8::1"))
+    assert second_step(town, first_step(town), phone.fresh_code(), ClientInfo("curl", "2001:db8::2")).token
     assert wrong_codes(town) == 7
 
 

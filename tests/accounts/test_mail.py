@@ -5,8 +5,8 @@ import smtplib
 import pytest
 
 from realtime_kv.accounts.mail import Mail, smtp
+from realtime_kv.concurrency.runtime import InlineRuntime
 from realtime_kv.config import Config
-from realtime_kv.core.runtime import Inline
 from tests.timing.mailbox import Mailbox
 
 
@@ -25,7 +25,7 @@ def open_mailbox():
 
 def mail_of(mailbox, **settings):
     config = Config(smtp_url=mailbox.url, public_url="https://kv.example.org", **settings)
-    return Mail(config, Inline(), smtp(config, spread=0))
+    return Mail(config, InlineRuntime(), smtp(config, spread=0))
 
 
 def test_recovery_email_contains_the_link_and_is_marked_auto_generated(open_mailbox):
@@ -56,4 +56,4 @@ def test_an_unreachable_mail_server_is_logged_without_user_or_secret(open_mailbo
 
 def test_email_is_disabled_without_an_smtp_url():
     assert smtp(Config()) is None
-    assert not Mail(Config(), Inline()).enabled
+    assert not Mail(Config(), InlineRuntime()).enabled

@@ -6,8 +6,8 @@ from argon2 import PasswordHasher, extract_parameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime_kv.accounts import passwords
-from realtime_kv.core.errors import InvalidPassword
+from realtime_kv.accounts.credentials import passwords
+from realtime_kv.errors import InvalidPassword
 
 
 @pytest.mark.parametrize("password", ["12345678", "é" * 4, "x" * 1024, "é" * 512, " leading and trailing "])

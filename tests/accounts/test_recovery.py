@@ -3,9 +3,9 @@ import re
 import pytest
 from sqlalchemy import select, update
 
-from realtime_kv.accounts import limits, links, passwords
-from realtime_kv.accounts.visit import Visit
-from realtime_kv.core.errors import (
+from realtime_kv.accounts import rate_limits as limits
+from realtime_kv.accounts.credentials import one_time_tokens, passwords
+from realtime_kv.errors import (
     BadRequest,
     Forbidden,
     InvalidCode,
@@ -17,12 +17,13 @@ from realtime_kv.core.errors import (
     RateLimited,
     Unauthenticated,
 )
-from realtime_kv.core.models import AuditRow, OneTimeLink, User
+from realtime_kv.request.client_info import ClientInfo
+from realtime_kv.storage.models import AuditRow, OneTimeLink, User
 
 PASSWORD = "correct horse battery"
 NEW = "another good password"
 MINUTE = 60 * 1000
-HERE = Visit("curl", "10.0.0.1")
+HERE = ClientInfo("curl", "10.0.0.1")
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def by_link(town, secret, password=NEW):
 
 def make_link(town, signed_in, kind="recovery"):
     return town.write(
-        lambda db: links.make(db, kind, signed_in.user.id, town.clock.now, town.accounts.context.tokens)
+        lambda db: one_time_tokens.make(db, kind, signed_in.user.id, town.clock.now, town.accounts.context.tokens)
     ).secret
 
 
@@ -110,7 +111,7 @@ def test_recovery_ends_all_sessions_and_links_and_leaves_a_notice_to_dismiss(tow
 
 
 def test_api_tokens_survive_a_recovery(town, alice):
-    made = town.wait(town.accounts.tokens.create(town.caller(alice.token), "script", "read", None, None, Visit()))
+    made = town.wait(town.accounts.tokens.create(town.caller(alice.token), "script", "read", None, None, ClientInfo()))
     recover(town, alice.codes[0])
     assert town.caller(made.token).kind == "token"
 
@@ -119,7 +120,7 @@ def test_api_tokens_survive_a_recovery(town, alice):
 def test_an_unknown_name_is_answered_like_a_wrong_code(town, alice, username):
     for code in [alice.codes[0], "AAAAAA-AAAAAA-AAAAAA-AAAAAA", "", "\ud800", "x" * 100_000]:
         with pytest.raises(InvalidCode) as unknown:
-            recover(town, code, username, visit=Visit("curl", f"10.1.0.{len(code) % 250}"))
+            recover(town, code, username, visit=ClientInfo("curl", f"10.1.0.{len(code) % 250}"))
     with pytest.raises(InvalidCode) as wrong:
         recover(town, "AAAAAA-AAAAAA-AAAAAA-AAAAAA")
     assert unknown.value.body() == wrong.value.body()
@@ -141,7 +142,7 @@ def test_an_invalid_password_is_refused_before_the_lookup_and_uses_up_no_code(to
     for username in ("alice", "nobody"):
         for bad in ["short", "password1", "\ud800" * 8]:
             with pytest.raises(InvalidPassword):
-                recover(town, alice.codes[0], username, bad, Visit("curl", f"10.2.{len(bad)}.1"))
+                recover(town, alice.codes[0], username, bad, ClientInfo("curl", f"10.2.{len(bad)}.1"))
     recover(town, alice.codes[0])
 
 
@@ -152,7 +153,7 @@ def test_code_guessing_is_throttled_for_known_and_unknown_names(town, alice):
                 recover(town, "wrong", username)
         with pytest.raises(RateLimited):
             recover(town, alice.codes[0], username)
-    recover(town, alice.codes[0], visit=Visit("curl", "10.0.0.2"))
+    recover(town, alice.codes[0], visit=ClientInfo("curl", "10.0.0.2"))
 
 
 def test_renewing_codes_requires_the_password_and_invalidates_the_old_codes(town, alice):
@@ -300,7 +301,7 @@ def test_unauthenticated_recovery_requests_send_few_emails_and_keep_links_valid(
     ask_mail(town)
     first = mailed_secret(town)
     for n in range(10):
-        ask_mail(town, visit=Visit("curl", f"10.3.0.{n}"))
+        ask_mail(town, visit=ClientInfo("curl", f"10.3.0.{n}"))
     assert len(town.mails) == limits.MAIL.burst
     assert town.wait(town.accounts.recovery.who(secret)) == "Alice"
     by_link(town, first)
@@ -346,7 +347,7 @@ def test_links_are_stored_only_as_hashes(town, reachable):
 
 
 def test_an_api_token_cannot_renew_codes_or_set_the_address(town, alice):
-    made = town.wait(town.accounts.tokens.create(town.caller(alice.token), "script", "write", None, None, Visit()))
+    made = town.wait(town.accounts.tokens.create(town.caller(alice.token), "script", "write", None, None, ClientInfo()))
     caller, recovery = town.caller(made.token), town.accounts.recovery
     for call in [recovery.renew_codes(caller, PASSWORD), recovery.set_email(caller, PASSWORD, "a@example.org")]:
         with pytest.raises(Forbidden):
@@ -354,7 +355,7 @@ def test_an_api_token_cannot_renew_codes_or_set_the_address(town, alice):
 
 
 def test_confirmation_emails_are_limited_per_network_across_accounts(town):
-    visit = Visit("curl", "10.0.0.1")
+    visit = ClientInfo("curl", "10.0.0.1")
     people = [town.sign_up(f"user-{n}") for n in range(limits.MAIL_ELSEWHERE.burst + 1)]
 
     def bother(signed_in, visit):
@@ -366,14 +367,14 @@ def test_confirmation_emails_are_limited_per_network_across_accounts(town):
     with pytest.raises(RateLimited):
         bother(people[-1], visit)
     assert len(town.mails) == limits.MAIL_ELSEWHERE.burst
-    bother(people[-1], Visit("curl", "10.0.0.2"))
+    bother(people[-1], ClientInfo("curl", "10.0.0.2"))
 
 
 def test_made_up_links_cause_no_write_and_are_throttled(town, alice, monkeypatch):
     monkeypatch.setattr(town.store.writer, "run", lambda _: pytest.fail("something was written"))
     for call in (
-        lambda n: town.wait(town.accounts.recovery.confirm_email(f"made up {n}", Visit("curl", "10.0.0.1"))),
-        lambda n: town.wait(town.accounts.recovery.by_link(f"made up {n}", NEW, Visit("curl", "10.0.0.2"))),
+        lambda n: town.wait(town.accounts.recovery.confirm_email(f"made up {n}", ClientInfo("curl", "10.0.0.1"))),
+        lambda n: town.wait(town.accounts.recovery.by_link(f"made up {n}", NEW, ClientInfo("curl", "10.0.0.2"))),
     ):
         for n in range(limits.RECOVER.burst):
             with pytest.raises(LinkExpired):

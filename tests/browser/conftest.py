@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
-from realtime_kv.accounts.audit import CLI
+from realtime_kv.accounts.audit_log import CLI
 from realtime_kv.app import create_app
-from realtime_kv.bootstrap.browser import find
+from realtime_kv.bootstrap.chromium import find
 from realtime_kv.config import Config
 from tests.browser.browsing import Person, Tab
 from tests.running import PASSWORD, Server, fresh_name
@@ -101,10 +101,10 @@ def own_server(start_server: Callable[..., Server]) -> Server:
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that has a superuser, called root."""
     folder: Path = tmp_path_factory.mktemp("office")
-    house = create_app(Config(data_dir=folder)).extensions["realtime_kv"]
-    made = house.accounts.administration.create_user(CLI, "root", password=PASSWORD, is_admin=True)
-    house.runtime.wait(made)
-    house.stop()
+    services = create_app(Config(data_dir=folder)).extensions["realtime_kv"]
+    made = services.accounts.administration.create_user(CLI, "root", password=PASSWORD, is_admin=True)
+    services.runtime.wait(made)
+    services.stop()
     server = Server(folder).start()
     yield server
     server.close()

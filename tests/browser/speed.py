@@ -12,7 +12,7 @@ from typing import Any
 
 from playwright.sync_api import expect, sync_playwright
 
-from realtime_kv.bootstrap.browser import find
+from realtime_kv.bootstrap.chromium import find
 from tests.browser.browsing import Person, Tab
 from tests.browser.conftest import FLAGS
 from tests.running import Server, fresh_name

@@ -10,7 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from realtime_kv.demo.cable import Cable
+from realtime_kv.demo.proxy import CuttableProxy
 from realtime_kv.origins import canonical_host
 from realtime_kv.server import interfaces
 from tests.browser.browsing import Person
@@ -37,15 +37,15 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 @pytest.fixture
 def publish(serve: Callable[..., Server]) -> Iterator[Callable[..., str]]:
     """Forward another port to the server, as a container does. It is closed after the browsers."""
-    cables: list[Cable] = []
+    proxies: list[CuttableProxy] = []
 
     def start(**settings: str) -> str:
-        cables.append(Cable("published", serve(**settings).port))
-        return cables[-1].url
+        proxies.append(CuttableProxy("published", serve(**settings).port))
+        return proxies[-1].url
 
     yield start
-    for cable in cables:
-        cable.close()
+    for proxy in proxies:
+        proxy.close()
 
 
 @pytest.fixture

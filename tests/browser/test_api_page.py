@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from realtime_kv import verbs
+from realtime_kv.verbs import registry as verbs
 from tests.browser.browsing import resize
 from tests.browser.test_accessibility import check
 from tests.test_snippets import KEYS, VALUE, snippets_of

@@ -28,7 +28,7 @@ def test_demo_devices_miss_no_change_despite_disconnects_and_server_kills(browse
     page.get_by_role("button", name="Kill the server").click()
     expect(page.locator(".server")).to_have_attribute("data-alive", "false")
     expect(page.locator(".server")).to_have_attribute("data-alive", "true", timeout=30_000)
-    page.locator("[data-device='2']").get_by_role("button", name="Cut the cable").click()
+    page.locator("[data-device='2']").get_by_role("button", name="Cut the connection").click()
     expect(page.locator("[data-device='2']")).to_have_attribute("data-state", "offline")
     # the second device's unsaved edit conflicts with the first one's
     page.locator("#merge").click(timeout=60_000)

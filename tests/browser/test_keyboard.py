@@ -105,7 +105,7 @@ def test_text_typed_while_the_editor_loads_reaches_the_new_key_field(make_person
     person = make_person()
     person.set("a", 1)
     page = person.new_page()
-    parts = Held(page, "**/dashboard/key/opened.js")
+    parts = Held(page, "**/dashboard/key/model/open-key.js")
     page.goto(person.server.url + "/keys")
     expect(page.locator("#list [role=row]")).to_have_count(1)
     page.keyboard.press("n")

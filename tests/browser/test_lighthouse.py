@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from realtime_kv.bootstrap.browser import find
+from realtime_kv.bootstrap.chromium import find
 from tests.running import ROOT
 
 LIGHTHOUSE = ROOT / "node_modules" / "lighthouse" / "cli" / "index.js"

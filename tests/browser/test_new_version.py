@@ -17,7 +17,7 @@ LAUNCHER = """import os, sys, warnings
 
 warnings.simplefilter("ignore")
 os.environ["EVENTLET_NO_GREENDNS"] = "yes"
-from realtime_kv.cli import main
+from realtime_kv.cli.main import main
 
 sys.exit(main(sys.argv[1:]))
 """
@@ -51,9 +51,9 @@ class Program:
         self.server.kill()
         self.version += 1
         scripts = self.folder / "static" / "js" / "dashboard"
-        pieces, activity = scripts / "shared" / "pieces.js", scripts / "past" / "activity.js"
+        pieces, activity = scripts / "shared" / "view-helpers.js", scripts / "history" / "activity-page.js"
         if self.version == 2:
-            text = 'import { onlyNow } from "../shared/pieces.js"\n' + activity.read_text()
+            text = 'import { onlyNow } from "../shared/view-helpers.js"\n' + activity.read_text()
             activity.write_text(text + "\ndocument.documentElement.dataset.activity = onlyNow\n")
             pieces.write_text(pieces.read_text() + '\nexport const onlyNow = "Version 2"\n')
         pieces.write_text(

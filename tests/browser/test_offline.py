@@ -408,10 +408,10 @@ def test_service_worker_serves_its_own_version_and_tolerates_a_full_quota(ada):
     held = tab.page.evaluate("""async () => {
       const name = (await caches.keys()).find((name) => name !== "realtime_kv pages")
       const cache = await caches.open(name)
-      const text = await (await cache.match("/static/js/keys.js")).text()
+      const text = await (await cache.match("/static/js/client/keys.js")).text()
       const headers = { "Content-Type": "text/javascript" }
-      await cache.put("/static/js/keys.js", new Response(`${text}\n// of this version`, { headers }))
-      return (await fetch("/static/js/keys.js")).text()
+      await cache.put("/static/js/client/keys.js", new Response(`${text}\n// of this version`, { headers }))
+      return (await fetch("/static/js/client/keys.js")).text()
     }""")
     assert "compareKeys" in held and held.endswith("// of this version")
     quota = {"origin": ada.server.url, "quotaSize": 1}

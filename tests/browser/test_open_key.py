@@ -324,7 +324,7 @@ def test_axe_finds_nothing_in_the_pane(make_person):
 def test_a_late_loading_form_takes_the_focus_unless_the_user_moved_it(ada):
     for elsewhere in (False, True):
         page = ada.new_page()
-        form = Held(page, "**/key/pane.js")
+        form = Held(page, "**/key/key-view.js")
         page.clock.install()
         page.goto(ada.server.url + "/keys")
         Tab(ada, page).is_live()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright
 
-from realtime_kv.bootstrap.browser import find
+from realtime_kv.bootstrap.chromium import find
 from tests.browser.conftest import FLAGS
 from tests.chaos.lane import FAULTS, Lane, Result
 

@@ -4,7 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from realtime_kv import cli, version
+from realtime_kv import version
+from realtime_kv.cli import main as cli
 
 if __name__ == "__main__":
     version.VERSION = Path(os.environ["CHAOS_VERSION"]).read_text()

@@ -6,16 +6,16 @@ import time
 
 import pytest
 
-from realtime_kv.concurrency.fair_pool import MAX_HOLD_SECONDS, Client, FairPool
-from realtime_kv.core.errors import RateLimited, Unauthenticated, Unavailable
-from realtime_kv.core.runtime import Inline, Threads
+from realtime_kv.concurrency.fair_pool import MAX_HOLD_SECONDS, Client, FairWorkerPool
+from realtime_kv.concurrency.runtime import InlineRuntime, ThreadedRuntime
+from realtime_kv.errors import RateLimited, Unauthenticated, Unavailable
 
 DEADLINE = 30
 
 
 @pytest.fixture
 def runtime():
-    runtime = Threads()
+    runtime = ThreadedRuntime()
     yield runtime
     runtime.stop()
 
@@ -25,7 +25,7 @@ def open_pool(runtime):
     pools = []
 
     def open_pool(**options):
-        pools.append(FairPool(runtime, "test", **{"threads": 1, **options}))
+        pools.append(FairWorkerPool(runtime, "test", **{"threads": 1, **options}))
         return pools[-1]
 
     yield open_pool
@@ -149,7 +149,7 @@ def test_a_failing_task_returns_its_error_and_the_next_task_runs(open_pool, runt
 
 
 def test_stop_settles_queued_tasks_and_refuses_new_ones(runtime):
-    pool = FairPool(runtime, "test", threads=1)
+    pool = FairWorkerPool(runtime, "test", threads=1)
     gate = Gate(pool)
     assert gate.entered.wait(DEADLINE)
     waiting = pool.submit(lambda _: None, Client("a"))
@@ -162,7 +162,7 @@ def test_stop_settles_queued_tasks_and_refuses_new_ones(runtime):
 
 
 def test_the_inline_runtime_runs_tasks_in_the_caller():
-    pool = FairPool(Inline(), "test", threads=2, resource=lambda: None)
+    pool = FairWorkerPool(InlineRuntime(), "test", threads=2, resource=lambda: None)
     assert pool.submit(lambda _: 5, Client("a")).result() == 5
     pool.stop()
 

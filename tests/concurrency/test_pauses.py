@@ -1,9 +1,9 @@
-"""A client's paused work: one timer for all of it, in turns, and in its order."""
+"""A client's paused work: one timer for all of it, in slices, and in its order."""
 
 import pytest
 
 from realtime_kv.concurrency.pauses import Pauses
-from realtime_kv.concurrency.turns import SHARE_SECONDS, Turns
+from realtime_kv.concurrency.time_slices import SHARE_SECONDS, TimeSlices
 
 
 class Loop:
@@ -27,7 +27,7 @@ class Client:
     """Work that uses time, and is overdue until `free_at`."""
 
     def __init__(self, loop):
-        self.loop, self.turns = loop, Turns(loop)
+        self.loop, self.slices = loop, TimeSlices(loop)
         self.pauses, self.free_at, self.done, self.checks = Pauses(loop), 0.0, [], 0
 
     def overdue(self):
@@ -37,10 +37,10 @@ class Client:
     def work(self, name, seconds=0.0, pause=0.0):
         def go_on():
             self.done.append(name)
-            self.turns.use("payer", seconds)
+            self.slices.use("payer", seconds)
             self.free_at = self.loop.now + pause
 
-        self.pauses.wait("client", self.free_at - self.loop.now, self.turns, "payer", self.overdue, go_on)
+        self.pauses.wait("client", self.free_at - self.loop.now, self.slices, "payer", self.overdue, go_on)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_resumed_work_waits_for_its_turn(client):
     for n in range(3):
         client.work(n, seconds=SHARE_SECONDS)
     others = []
-    client.loop.call_later(1.0, lambda: client.turns.wait("other", lambda: others.append(list(client.done))))
+    client.loop.call_later(1.0, lambda: client.slices.wait("other", lambda: others.append(list(client.done))))
     client.loop.run_until(1.0)
     # the other client was served after one share, not after all three
     assert client.done == [0, 1, 2] and others == [[0]]
@@ -87,7 +87,7 @@ def test_work_that_fails_does_not_keep_the_rest_waiting(client):
     def fail():
         raise RuntimeError
 
-    client.pauses.wait("client", 1.0, client.turns, "payer", client.overdue, fail)
+    client.pauses.wait("client", 1.0, client.slices, "payer", client.overdue, fail)
     client.work("next")
     with pytest.raises(RuntimeError):
         client.loop.run_until(1.0)

@@ -1,35 +1,35 @@
 import pytest
 
-from realtime_kv.core.runtime import Threads
+from realtime_kv.concurrency.runtime import ThreadedRuntime
 from realtime_kv.core.store import Store
-from tests.core.house import House, Person
+from tests.core.services import Person, Services
 
 
 @pytest.fixture
 def runtime():
     """Real threads, for tests of the core at work."""
-    runtime = Threads()
+    runtime = ThreadedRuntime()
     yield runtime
     runtime.stop()
 
 
 @pytest.fixture
-def house(tmp_path):
-    house = House(tmp_path)
-    yield house
-    house.close()
+def services(tmp_path):
+    services = Services(tmp_path)
+    yield services
+    services.close()
 
 
 @pytest.fixture
-def store(house) -> Store:
-    return house.open()
+def store(services) -> Store:
+    return services.open()
 
 
 @pytest.fixture
-def alice(house, store) -> Person:
-    return Person(store, house.add_user("alice"))
+def alice(services, store) -> Person:
+    return Person(store, services.add_user("alice"))
 
 
 @pytest.fixture
-def charlie(house, store) -> Person:
-    return Person(store, house.add_user("charlie"))
+def charlie(services, store) -> Person:
+    return Person(store, services.add_user("charlie"))

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from realtime_kv.core.errors import BadRequest, Conflict, NotFound
+from realtime_kv.errors import BadRequest, Conflict, NotFound
 
 
 class Row(NamedTuple):

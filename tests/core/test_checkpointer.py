@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from realtime_kv.core import checkpointer, vacuum
-from realtime_kv.core.checkpointer import count_pages
-from realtime_kv.core.space import Quota
-from tests.core.house import Person
+from realtime_kv.core.domain.space import Quota
+from realtime_kv.storage.sqlite import checkpointer, vacuum
+from realtime_kv.storage.sqlite.checkpointer import count_pages
+from tests.core.services import Person
 
 VALUE = "x" * 60_000
 MIB = 1024 * 1024
 
 
 @pytest.fixture
-def alice(house, runtime):
-    store = house.open(runtime, quota=Quota(history_bytes=10**9))
-    return Person(store, house.add_user("alice"))
+def alice(services, runtime):
+    store = services.open(runtime, quota=Quota(history_bytes=10**9))
+    return Person(store, services.add_user("alice"))
 
 
 def write(person, mib):
@@ -45,14 +45,14 @@ def test_pages_are_counted_as_sqlite_counts_them(tmp_path):
     db.close()
 
 
-def test_under_load_the_log_starts_again_and_no_commit_checkpoints(house, alice, monkeypatch):
+def test_under_load_the_log_starts_again_and_no_commit_checkpoints(services, alice, monkeypatch):
     (pages,) = alice.store.runtime.wait(
         alice.store.writer.maintain(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()), 10
     )
     assert pages == 0
     # the way out of a log that is far too long
     monkeypatch.setattr(alice.store._committer, "shorten_log", lambda _: pytest.fail("the log became too long"))
-    file = Path(house.engine.url.database)
+    file = Path(services.engine.url.database)
     log = Path(f"{file}-wal")
     starts, before = 0, 0
     for _ in range(100):
@@ -71,8 +71,8 @@ def test_maintenance_finds_the_log_free_while_the_thread_checkpoints_all_the_tim
         assert alice.store.runtime.wait(alice.store.writer.maintain(vacuum.empty_log), 10)
 
 
-def test_without_threads_sqlite_checkpoints_by_itself(house):
-    store = house.open()
+def test_without_threads_sqlite_checkpoints_by_itself(services):
+    store = services.open()
     (pages,) = store.runtime.wait(
         store.writer.maintain(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()), 10
     )

@@ -5,18 +5,19 @@ import random
 
 import pytest
 
-from realtime_kv.core import charges, database
-from realtime_kv.core.caller import Caller
-from realtime_kv.core.decide import decide
-from realtime_kv.core.errors import BadRequest, Conflict, NotFound, QuotaExceeded, Unavailable
-from realtime_kv.core.frames import NEVER
-from realtime_kv.core.memtable import Memtable
-from realtime_kv.core.ops import Delete, Set
-from realtime_kv.core.purge import Purge
-from realtime_kv.core.reserve import Room
-from realtime_kv.core.space import Quota, Space
-from realtime_kv.core.write import Write
-from tests.core.house import Person
+from realtime_kv.caller import Caller
+from realtime_kv.core.domain import charges
+from realtime_kv.core.domain.operations import Delete, Set
+from realtime_kv.core.domain.space import Quota, Space
+from realtime_kv.core.domain.write_request import WriteRequest
+from realtime_kv.core.engine.disk_reserve import DiskSpace
+from realtime_kv.core.engine.evaluate import evaluate
+from realtime_kv.core.engine.memtable import Memtable
+from realtime_kv.core.messages import NEVER
+from realtime_kv.core.retention.purge import Purge
+from realtime_kv.errors import BadRequest, Conflict, NotFound, QuotaExceeded, Unavailable
+from realtime_kv.storage.sqlite import connection as database
+from tests.core.services import Person
 
 DAY = 24 * 60 * 60 * 1000
 KIB = 1024
@@ -65,9 +66,9 @@ def until_refused(write):
         n += 1
 
 
-def test_usage_counters_match_the_stored_rows(house):
-    store = house.open(quota=Quota(history_bytes=60 * KIB))
-    alice, chance = Person(store, house.add_user("alice")), random.Random(7)
+def test_usage_counters_match_the_stored_rows(services):
+    store = services.open(quota=Quota(history_bytes=60 * KIB))
+    alice, chance = Person(store, services.add_user("alice")), random.Random(7)
     for n in range(1200):
         key, op_id = f"{chance.choice('aé𝄞')}/{chance.randrange(30)}", chance.choice([None, f"w{n}"])
         options = {} if op_id is None else {"op_id": op_id}
@@ -99,23 +100,23 @@ def test_usage_counters_match_the_stored_rows(house):
         alice.set("new", n, op_id=f"new{n}")
     alice.delete("nothing", op_id="nothing")
     store.stop()
-    store = house.open(quota=Quota(history_bytes=60 * KIB))
+    store = services.open(quota=Quota(history_bytes=60 * KIB))
     alice = Person(store, alice.caller)
     assert (counted := counted_and_found(store, alice))[0] == counted[1]
     # and after a purge
-    house.clock.now += 31 * DAY
+    services.clock.now += 31 * DAY
     alice.set("later", 1, op_id="later")
     purge = Purge(store)
-    purge.keys(house.clock() - 30 * DAY)
-    purge.receipts(house.clock() - 7 * DAY)
+    purge.keys(services.clock() - 30 * DAY)
+    purge.receipts(services.clock() - 7 * DAY)
     assert (counted := counted_and_found(store, alice))[0] == counted[1]
-    purge.history(house.clock() - 1 * DAY, 10**9)
+    purge.history(services.clock() - 1 * DAY, 10**9)
     assert (counted := counted_and_found(store, alice))[0] == counted[1]
 
 
-def test_a_history_is_trimmed_as_soon_as_it_exceeds_its_limit(house, charlie):
-    store = house.open(quota=Quota(history_bytes=400 * KIB))
-    alice, charlie = Person(store, house.add_user("alice2")), Person(store, charlie.caller)
+def test_a_history_is_trimmed_as_soon_as_it_exceeds_its_limit(services, charlie):
+    store = services.open(quota=Quota(history_bytes=400 * KIB))
+    alice, charlie = Person(store, services.add_user("alice2")), Person(store, charlie.caller)
     charlie.set("k", "charlie's")
     for n in range(1000):
         alice.set(f"k{n % 17}", f"{n}" * 500)
@@ -139,14 +140,14 @@ def test_a_history_is_trimmed_as_soon_as_it_exceeds_its_limit(house, charlie):
     # also after a restart
     before = alice.list()
     store.stop()
-    alice = Person(house.open(quota=Quota(history_bytes=400 * KIB)), alice.caller)
+    alice = Person(services.open(quota=Quota(history_bytes=400 * KIB)), alice.caller)
     assert alice.list() == before
     assert alice.set("k0", "again")["revision"] == 1001
 
 
-def test_database_file_stops_growing_under_constant_overwrites(house, tmp_path):
-    store = house.open(quota=Quota(history_bytes=400 * KIB))
-    alice = Person(store, house.add_user("alice"))
+def test_database_file_stops_growing_under_constant_overwrites(services, tmp_path):
+    store = services.open(quota=Quota(history_bytes=400 * KIB))
+    alice = Person(store, services.add_user("alice"))
     sizes = []
     for n in range(3000):
         alice.set(f"k{n % 17}", f"{n:04}" * 500)
@@ -156,9 +157,9 @@ def test_database_file_stops_growing_under_constant_overwrites(house, tmp_path):
     assert sizes[-1] < 1.1 * sizes[7]
 
 
-def test_large_write_replaced_key_by_key_is_rewritten_only_a_few_times(house):
-    store = house.open(quota=Quota(history_bytes=200 * KIB))
-    alice, rewritten = Person(store, house.add_user("alice")), []
+def test_large_write_replaced_key_by_key_is_rewritten_only_a_few_times(services):
+    store = services.open(quota=Quota(history_bytes=200 * KIB))
+    alice, rewritten = Person(store, services.add_user("alice")), []
     database.driver(store.writer._connection).set_trace_callback(
         lambda sql: rewritten.append(sql[:40]) if sql.startswith("UPDATE log SET frame") else None
     )
@@ -177,9 +178,9 @@ def test_large_write_replaced_key_by_key_is_rewritten_only_a_few_times(house):
     assert held(store, alice) < 20 * KIB
 
 
-def test_receipt_limit_is_named_and_does_not_block_writes_without_an_op_id(house):
-    store = house.open(quota=Quota(receipt_bytes=20_000))
-    alice = Person(store, house.add_user("alice"))
+def test_receipt_limit_is_named_and_does_not_block_writes_without_an_op_id(services):
+    store = services.open(quota=Quota(receipt_bytes=20_000))
+    alice = Person(store, services.add_user("alice"))
     # these count towards no other limit: no key, no history
     written, told = until_refused(lambda n: alice.delete("nothing", op_id=f"{n:064}"))
     assert 60 < written < 90
@@ -195,17 +196,17 @@ def test_receipt_limit_is_named_and_does_not_block_writes_without_an_op_id(house
         limited.set("a/x", 1, op_id="new")
     assert told.value.extra == {"resource": "receipts", "limit": 20_000}
     store.stop()
-    alice = Person(house.open(quota=Quota(receipt_bytes=20_000)), alice.caller)
+    alice = Person(services.open(quota=Quota(receipt_bytes=20_000)), alice.caller)
     with pytest.raises(QuotaExceeded):
         alice.set("k", 2, op_id="new")
-    house.clock.now += 8 * DAY
-    assert Purge(alice.store).receipts(house.clock() - 7 * DAY) == written
+    services.clock.now += 8 * DAY
+    assert Purge(alice.store).receipts(services.clock() - 7 * DAY) == written
     assert alice.set("k", 2, op_id="new")["revision"] == 2
 
 
-def test_trash_is_limited_and_a_purge_removes_its_oldest_keys_early(house):
-    store = house.open(quota=Quota(trash_bytes=100_000))
-    alice = Person(store, house.add_user("alice"))
+def test_trash_is_limited_and_a_purge_removes_its_oldest_keys_early(services):
+    store = services.open(quota=Quota(trash_bytes=100_000))
+    alice = Person(store, services.add_user("alice"))
     written, told = until_refused(lambda n: (alice.set(f"k{n}", "x" * 1000), alice.delete(f"k{n}")))
     assert 80 < written < 100
     assert told.extra["resource"] == "trash" and "RKV_TRASH_BYTES" in told.message
@@ -217,7 +218,7 @@ def test_trash_is_limited_and_a_purge_removes_its_oldest_keys_early(house):
     # writes that add nothing to the trash still succeed
     assert alice.restore("k1")["version"] == 2
     assert alice.set("k1", 2)["version"] == 3
-    keys, _ = Purge(store).keys(house.clock() - 30 * DAY, 100_000)
+    keys, _ = Purge(store).keys(services.clock() - 30 * DAY, 100_000)
     assert written // 3 < keys < written * 2 // 3
     assert alice.set("new", 1)["version"] == 1
     # the latest deleted keys can be restored, the oldest cannot
@@ -227,7 +228,7 @@ def test_trash_is_limited_and_a_purge_removes_its_oldest_keys_early(house):
     assert (counted := counted_and_found(store, alice))[0] == counted[1]
 
 
-def test_below_the_reserve_only_deletes_are_accepted(house, store, alice):
+def test_below_the_reserve_only_deletes_are_accepted(services, store, alice):
     alice.set("a", 1, op_id="first")
     alice.batch(("set", "b", 1), ("set", "c", 1))
     alice.set("b", 2)
@@ -258,7 +259,7 @@ def test_below_the_reserve_only_deletes_are_accepted(house, store, alice):
 
 
 def test_heaviest_disk_users_are_refused_first_near_the_reserve():
-    near = Room(is_low=False, share=10_000)
+    near = DiskSpace(is_low=False, share=10_000)
     memtable = Memtable()
     memtable.sessions[7] = NEVER
     for user_id, held_bytes in ((1, 0), (2, 9_000)):
@@ -268,7 +269,7 @@ def test_heaviest_disk_users_are_refused_first_near_the_reserve():
     small, large = (Caller(user_id, "", False, 0, 7, "s", "", "socket") for user_id in (1, 2))
 
     def write(caller, verb, *ops, **options):
-        return decide(Write(caller, verb, list(ops), **options), memtable, Quota(), 1000, "", room=near)
+        return evaluate(WriteRequest(caller, verb, list(ops), **options), memtable, Quota(), 1000, "", room=near)
 
     assert write(small, "set", Set("k", "1")).revision == 6
     with pytest.raises(QuotaExceeded) as told:
@@ -291,7 +292,7 @@ def test_heaviest_disk_users_are_refused_first_near_the_reserve():
         write(small, "delete", Delete("k"), op_id="three")
 
 
-def test_default_reserve_covers_a_vacuum_of_the_database(house, store, alice):
+def test_default_reserve_covers_a_vacuum_of_the_database(services, store, alice):
     assert store.reserve.wanted == 64 * 1024 * KIB
     for n in range(60):
         alice.batch(*[("set", f"k{n}/{m}", "x" * 20_000) for m in range(40)])

@@ -4,13 +4,13 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from realtime_kv.core.caller import Caller
-from realtime_kv.core.errors import BadRequest, Conflict, NotFound, OpIdReused, Unauthenticated
-from realtime_kv.core.expiry import _DUE, _NEXT, Expiry
-from realtime_kv.core.frames import digest_of, milliseconds, timestamp
-from realtime_kv.core.ops import Expire
-from realtime_kv.core.write import Write
-from tests.core.house import Person, Watcher
+from realtime_kv.caller import Caller
+from realtime_kv.core.domain.operations import Expire
+from realtime_kv.core.domain.write_request import WriteRequest
+from realtime_kv.core.messages import digest_of, milliseconds, timestamp
+from realtime_kv.core.retention.expiry import _DUE, _NEXT, Expiry
+from realtime_kv.errors import BadRequest, Conflict, NotFound, OpIdReused, Unauthenticated
+from tests.core.services import Person, Watcher
 
 YEAR = 365.25 * 24 * 60 * 60
 
@@ -69,11 +69,11 @@ def test_a_batch_gives_every_key_its_own_ttl(alice, store):
     assert lasts(alice.get("a")) == 5
 
 
-def test_a_deleted_or_expired_entry_is_created_anew_without_an_expiry(house, alice):
+def test_a_deleted_or_expired_entry_is_created_anew_without_an_expiry(services, alice):
     alice.set("deleted", 1, ttl=60)
     alice.delete("deleted")
     alice.set("expired", 1, ttl=60)
-    house.clock.now += 60_000
+    services.clock.now += 60_000
     for key in ("deleted", "expired"):
         assert alice.set(key, 2)["version"] == 1
         entry = alice.get(key)
@@ -81,12 +81,12 @@ def test_a_deleted_or_expired_entry_is_created_anew_without_an_expiry(house, ali
 
 
 @pytest.mark.parametrize("flushed", [False, True])
-def test_an_expired_key_reads_as_absent_but_counts_until_its_delete_is_written(house, alice, flushed):
+def test_an_expired_key_reads_as_absent_but_counts_until_its_delete_is_written(services, alice, flushed):
     alice.set("k", 1, ttl=60)
     if flushed:
         alice.list()
     before = alice.sync()
-    house.clock.now += 60_000
+    services.clock.now += 60_000
     with pytest.raises(NotFound) as missing:
         alice.get("k")
     assert missing.value.extra == {}
@@ -109,18 +109,18 @@ def test_an_op_id_reused_with_a_different_ttl_is_refused(alice, store):
         alice.set("plain", 1, ttl=None, op_id="y")
 
 
-def test_expiry_times_survive_a_crash(house):
-    alice = Person(house.open(), house.add_user("alice"))
+def test_expiry_times_survive_a_crash(services):
+    alice = Person(services.open(), services.add_user("alice"))
     alice.set("kept", 1, ttl=60)
     alice.set("kept", 2)
     alice.set("for ever", 1, ttl=60)
     alice.set("for ever", 2, ttl=None)
     alice.set("again", 1, ttl=1)
-    house.clock.now += 2_000
+    services.clock.now += 2_000
     alice.set("again", 2, ttl=60)
     before = {key: alice.get(key) for key in ("kept", "for ever", "again")}
     assert lasts(before["again"]) == 60
-    again = Person(house.open(), alice.caller)
+    again = Person(services.open(), alice.caller)
     assert {key: again.get(key) for key in before} == before
     assert msgspec.json.encode(again.sync()).count(b"expires_at") == 2
 
@@ -135,14 +135,14 @@ BY_THE_HOUSE = {"session": "", "label": "Expired", "via": "expiry"}
 
 
 @pytest.mark.parametrize("flushed", [False, True])
-def test_an_expired_entry_is_deleted_by_one_write_of_the_system(house, alice, store, flushed):
+def test_an_expired_entry_is_deleted_by_one_write_of_the_system(services, alice, store, flushed):
     expiry, watcher = Expiry(store), Watcher(store)
     alice.set("k", 1, ttl=60)
     alice.set("other", 1)
     if flushed:
         alice.list()
     expiry.look()
-    house.clock.now += 60_000
+    services.clock.now += 60_000
     expiry.look()
     assert expired(watcher.changes[-1]) == (BY_THE_HOUSE, [{"op": "delete", "key": "k"}])
     with pytest.raises(NotFound) as trashed:
@@ -151,33 +151,33 @@ def test_an_expired_entry_is_deleted_by_one_write_of_the_system(house, alice, st
     synced = alice.sync()
     assert (synced["revision"], synced["keys"], synced["digest"]) == (3, 1, digest_of("other", 2))
     for _ in range(3):
-        house.clock.now += 60_000
+        services.clock.now += 60_000
         expiry.look()
     assert alice.sync()["revision"] == 3
 
 
-def test_no_expiry_query_runs_before_an_entry_is_due(house, alice, store):
+def test_no_expiry_query_runs_before_an_entry_is_due(services, alice, store):
     expiry = Expiry(store)
     alice.set("k", 1)
     expiry.look()
-    house.clock.now += 30_000
+    services.clock.now += 30_000
     looks = []
     store.readers.submit = lambda fn: looks.append(fn)
     expiry.look()
     assert looks == []
 
 
-def test_a_write_just_before_the_expiry_delete_keeps_the_entry(house, alice, store):
+def test_a_write_just_before_the_expiry_delete_keeps_the_entry(services, alice, store):
     """The entry is found expired, and written again before the writer runs the system's delete."""
     alice.set("k", 1, ttl=60)
     alice.set("longer", 1, ttl=60)
     alice.set("gone", 1, ttl=60)
-    house.clock.now += 60_000
+    services.clock.now += 60_000
     submit, late = store.writer.submit, []
     store.writer.submit = late.append
     expiry = Expiry(store)
     with pytest.raises(RuntimeError, match="not come out"):
-        expiry._work(None, house.clock.now)
+        expiry._work(None, services.clock.now)
     store.writer.submit = submit
     alice.set("k", 2)
     alice.set("longer", 2, ttl=60)
@@ -188,19 +188,19 @@ def test_a_write_just_before_the_expiry_delete_keeps_the_entry(house, alice, sto
     assert alice.sync()["revision"] == revision + 1
     assert [entry["key"] for entry in alice.list()["entries"]] == ["k", "longer"]
     # none of these keys is due any more: nothing is written
-    again = Write(write.caller, "expire", write.ops)
+    again = WriteRequest(write.caller, "expire", write.ops)
     submit(again)
     assert alice.sync()["revision"] == revision + 1
 
 
-def test_entries_that_expire_together_are_deleted_in_few_writes(house, alice, charlie, store):
+def test_entries_that_expire_together_are_deleted_in_few_writes(services, alice, charlie, store):
     watcher = Watcher(store)
     for person, count in ((alice, 2500), (charlie, 3)):
         for start in range(0, count, 100):
             keys = [f"{n:04}" for n in range(start, min(start + 100, count))]
             store.batch(person.caller, [store.set_op(key, b"1", None, 60) for key in keys])
     before = len(watcher.changes)
-    house.clock.now += 61_000
+    services.clock.now += 61_000
     expiry = Expiry(store)
     expiry.look()
     deletes = [len(write["ops"]) for change in watcher.changes[before:] for write in change["writes"]]
@@ -208,12 +208,12 @@ def test_entries_that_expire_together_are_deleted_in_few_writes(house, alice, ch
     assert alice.sync()["keys"] == charlie.sync()["keys"] == 0
 
 
-def test_large_expired_entries_take_more_writes_so_that_each_can_be_undone(house, alice, store):
+def test_large_expired_entries_take_more_writes_so_that_each_can_be_undone(services, alice, store):
     watcher = Watcher(store)
     for n in range(40):
         alice.set(f"{n:02}", "x" * 60_000, ttl=60)
     before = len(watcher.commits)
-    house.clock.now += 61_000
+    services.clock.now += 61_000
     Expiry(store).look()
     deletes = [write for news in watcher.commits[before:] for write in news.writes]
     assert 3 <= len(deletes) < 10 and alice.sync()["keys"] == 0
@@ -224,11 +224,11 @@ def test_large_expired_entries_take_more_writes_so_that_each_can_be_undone(house
     assert max(len(frame) for news in watcher.commits[before:] for _, frame in news.writes) < 1_200_000
 
 
-def test_each_run_deletes_a_limited_number_of_expired_entries(house, alice, store, monkeypatch):
-    monkeypatch.setattr("realtime_kv.core.expiry.LOOK_KEYS", 4)
+def test_each_run_deletes_a_limited_number_of_expired_entries(services, alice, store, monkeypatch):
+    monkeypatch.setattr("realtime_kv.core.retention.expiry.LOOK_KEYS", 4)
     for n in range(10):
         alice.set(f"{n}", 1, ttl=60 + n)
-    house.clock.now += 100_000
+    services.clock.now += 100_000
     expiry, left = Expiry(store), []
     for _ in range(4):
         expiry.look()
@@ -236,48 +236,48 @@ def test_each_run_deletes_a_limited_number_of_expired_entries(house, alice, stor
     assert left == [6, 2, 0, 0]
 
 
-def test_entries_that_expired_during_downtime_are_deleted_after_a_restart(house):
-    alice = Person(house.open(), house.add_user("alice"))
+def test_entries_that_expired_during_downtime_are_deleted_after_a_restart(services):
+    alice = Person(services.open(), services.add_user("alice"))
     alice.set("k", 1, ttl=60)
     alice.set("later", 1, ttl=600)
-    house.clock.now += 60_000
+    services.clock.now += 60_000
     # a crash: nothing was flushed
-    store = house.open()
+    store = services.open()
     expiry, watcher = Expiry(store), Watcher(store)
     expiry.look()
     assert expired(watcher.changes[0]) == (BY_THE_HOUSE, [{"op": "delete", "key": "k"}])
-    house.clock.now += 540_000
+    services.clock.now += 540_000
     expiry.look()
     assert [op["key"] for op in expired(watcher.changes[1])[1]] == ["later"]
     # and replaying the log gives the same state
-    again = Person(house.open(), alice.caller)
+    again = Person(services.open(), alice.caller)
     assert again.sync()["keys"] == 0
     assert again.sync()["revision"] == 4
 
 
-def test_a_failed_expiry_delete_is_retried(house, alice, store):
+def test_a_failed_expiry_delete_is_retried(services, alice, store):
     expiry = Expiry(store)
     alice.set("k", 1, ttl=60)
     expiry.look()
-    house.clock.now += 60_000
+    services.clock.now += 60_000
     store.writer._cursor.execute("PRAGMA query_only=ON")
     expiry.look()
     store.writer._cursor.execute("PRAGMA query_only=OFF")
     assert alice.sync()["keys"] == 1
-    house.clock.now += 5_000
+    services.clock.now += 5_000
     expiry.look()
     assert alice.sync()["keys"] == 0
 
 
-def test_keys_of_an_account_that_is_being_purged_are_left_to_the_purge(house, alice, charlie, store):
+def test_keys_of_an_account_that_is_being_purged_are_left_to_the_purge(services, alice, charlie, store):
     for person in (alice, charlie):
         person.set("k", 1, ttl=60)
         person.list()
     purge = text("UPDATE users SET deleted_at = 1, deleted_by = 'purge' WHERE username = 'alice'")
     store.writer.run(lambda connection: connection.execute(purge))
-    house.clock.now += 60_000
+    services.clock.now += 60_000
     # found before the purge began
-    write = Write(Caller.house(alice.caller.user_id, "Expired", "expiry"), "expire", [Expire("k")])
+    write = WriteRequest(Caller.system(alice.caller.user_id, "Expired", "expiry"), "expire", [Expire("k")])
     store.writer.submit(write)
     with pytest.raises(Unauthenticated):
         write.future.result()
@@ -285,15 +285,15 @@ def test_keys_of_an_account_that_is_being_purged_are_left_to_the_purge(house, al
     assert (alice.sync()["revision"], charlie.sync()["revision"]) == (1, 2)
 
 
-def test_the_expiry_queries_use_the_expiry_index_and_never_sort(house):
-    with house.engine.connect() as connection:
+def test_the_expiry_queries_use_the_expiry_index_and_never_sort(services):
+    with services.engine.connect() as connection:
         for sql in (_DUE, _NEXT):
             plan = connection.execute(text(f"EXPLAIN QUERY PLAN {sql}"), {"now": 1, "most": 1}).fetchall()
             assert any("entries_by_expiry (expires_at" in row[3] for row in plan), plan
             assert not any("TEMP B-TREE" in row[3] for row in plan), plan
 
 
-def test_unannounced_expiries_are_found_in_a_minute_or_right_after_a_restore(house, alice, store):
+def test_unannounced_expiries_are_found_in_a_minute_or_right_after_a_restore(services, alice, store):
     """Cover an account that is reactivated, and replaced data."""
     expiry = Expiry(store)
     for key in ("k", "l"):
@@ -306,10 +306,10 @@ def test_unannounced_expiries_are_found_in_a_minute_or_right_after_a_restore(hou
         store.writer.run(lambda connection: connection.execute(change))
 
     expires("k")
-    house.clock.now += 30_000
+    services.clock.now += 30_000
     expiry.look()
     assert alice.sync()["keys"] == 2
-    house.clock.now += 31_000
+    services.clock.now += 31_000
     expiry.look()
     assert alice.sync()["keys"] == 1
     expires("l")

@@ -8,19 +8,20 @@ import pytest
 
 from realtime_kv.concurrency import fair_pool
 from realtime_kv.concurrency.fair_pool import Client
-from realtime_kv.core import past, reads
-from realtime_kv.core.cost import Cost
-from realtime_kv.core.errors import RateLimited, TooLarge, Unauthenticated, Unavailable
-from tests.core.house import House, Person
+from realtime_kv.core.domain.cost import Cost
+from realtime_kv.errors import RateLimited, TooLarge, Unauthenticated, Unavailable
+from realtime_kv.storage.sqlite import history as past
+from realtime_kv.storage.sqlite import reads
+from tests.core.services import Person, Services
 
 DEADLINE = 30
 
 
 @pytest.fixture
 def busy_house(tmp_path, runtime):
-    house = House(tmp_path)
-    yield house
-    house.close()
+    services = Services(tmp_path)
+    yield services
+    services.close()
 
 
 class Held:
@@ -254,7 +255,7 @@ def test_a_list_skips_many_deleted_keys_in_steps(alice, monkeypatch):
 
 
 @pytest.mark.parametrize("few", [1, 10_000])
-def test_history_under_a_prefix_is_read_in_steps_and_is_complete(house, alice, monkeypatch, few):
+def test_history_under_a_prefix_is_read_in_steps_and_is_complete(services, alice, monkeypatch, few):
     monkeypatch.setattr(past, "_STEP_ROWS", 13)
     monkeypatch.setattr(past, "_FEW_ROWS", few)
     limited = Person(alice.store, dataclasses.replace(alice.caller, kind="token", label="program", prefix="p/"))
@@ -273,7 +274,7 @@ def test_history_under_a_prefix_is_read_in_steps_and_is_complete(house, alice, m
 
 
 @pytest.mark.parametrize("few", [1, 10_000])
-def test_a_sync_in_slices_delivers_every_entry_once(house, alice, monkeypatch, few):
+def test_a_sync_in_slices_delivers_every_entry_once(services, alice, monkeypatch, few):
     monkeypatch.setattr(reads, "SLICE_ROWS", 8)
     monkeypatch.setattr(reads, "_SYNC_ROWS", 64)
     monkeypatch.setattr(reads, "FEW_ROWS", few)
@@ -301,12 +302,12 @@ def test_a_sync_in_slices_delivers_every_entry_once(house, alice, monkeypatch, f
         assert len(held) == keys and pages > 3
 
 
-def test_history_finds_the_newest_writes_without_reading_each_op(alice, house):
+def test_history_finds_the_newest_writes_without_reading_each_op(alice, services):
     instructions = []
     for n in range(30):
         alice.batch(*[("set", f"{n}/{i:03}", i) for i in range(100)])
     alice.history()
-    db = sqlite3.connect(house.engine.url.database)
+    db = sqlite3.connect(services.engine.url.database)
     db.set_progress_handler(lambda: instructions.append(100) and 0, 100)
     past.history(db, Cost(), alice.caller.user_id, key=None, before=None, limit=30, prefix=None)
     db.close()

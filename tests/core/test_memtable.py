@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from realtime_kv.core import commit, memtable
-from realtime_kv.core.errors import Conflict, NotFound, Unavailable
-from realtime_kv.core.frames import digest_of
-from realtime_kv.core.runtime import Threads
-from tests.core.house import House, Person
+from realtime_kv.concurrency.runtime import ThreadedRuntime
+from realtime_kv.core.engine import committer, memtable
+from realtime_kv.core.messages import digest_of
+from realtime_kv.errors import Conflict, NotFound, Unavailable
+from tests.core.services import Person, Services
 
 KEYS = ["a", "b", "c/é", "d"]
 
@@ -61,10 +61,10 @@ def test_space_matches_its_writes_across_crashes_restarts_and_failed_commits(
     tmp_path_factory, history, backlog, cached
 ):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(commit, "BACKLOG", backlog)
+        patch.setattr(committer, "BACKLOG", backlog)
         patch.setattr(memtable, "MOST_CACHED", cached)
-        house = House(tmp_path_factory.mktemp("house"))
-        alice = Person(house.open(), house.add_user("alice"))
+        services = Services(tmp_path_factory.mktemp("services"))
+        alice = Person(services.open(), services.add_user("alice"))
         copy = Copy()
         for step in history:
             match step:
@@ -80,10 +80,10 @@ def test_space_matches_its_writes_across_crashes_restarts_and_failed_commits(
                     copy.write(ops)
                 case ("crash",):
                     # the file as it is, and nothing that was in memory
-                    alice = Person(house.open(), alice.caller)
+                    alice = Person(services.open(), alice.caller)
                 case ("stop",):
                     alice.store.stop()
-                    alice = Person(house.open(), alice.caller)
+                    alice = Person(services.open(), alice.caller)
                 case ("read",):
                     copy.is_shown_by(alice)
                 case ("job",):
@@ -98,7 +98,7 @@ def test_space_matches_its_writes_across_crashes_restarts_and_failed_commits(
                     with pytest.raises(NotFound):
                         alice.get(key)
         copy.is_shown_by(alice)
-        house.close()
+        services.close()
 
 
 def fail_a_commit(alice: Person) -> None:
@@ -109,34 +109,34 @@ def fail_a_commit(alice: Person) -> None:
     alice.store.writer._cursor.execute("PRAGMA query_only=OFF")
 
 
-def rows(house: House, sql: str) -> list[tuple]:
-    with house.engine.connect() as connection:
+def rows(services: Services, sql: str) -> list[tuple]:
+    with services.engine.connect() as connection:
         return [tuple(row) for row in connection.execute(text(sql))]
 
 
-def test_commit_writes_only_the_log_and_crash_recovery_rebuilds_the_tables(house):
-    alice = Person(house.open(), house.add_user("alice"))
+def test_commit_writes_only_the_log_and_crash_recovery_rebuilds_the_tables(services):
+    alice = Person(services.open(), services.add_user("alice"))
     first = alice.set("k", {"a": 1}, op_id="x")
-    assert len(rows(house, "SELECT * FROM log")) == 1
-    assert rows(house, "SELECT * FROM entries") == rows(house, "SELECT * FROM receipts") == []
-    assert rows(house, "SELECT revision FROM spaces") == [(0,)]
-    again = Person(house.open(), alice.caller)
-    assert rows(house, "SELECT key, value, revision FROM entries") == [("k", '{"a":1}', 1)]
-    assert rows(house, "SELECT revision, keys FROM spaces") == [(1, 1)]
+    assert len(rows(services, "SELECT * FROM log")) == 1
+    assert rows(services, "SELECT * FROM entries") == rows(services, "SELECT * FROM receipts") == []
+    assert rows(services, "SELECT revision FROM spaces") == [(0,)]
+    again = Person(services.open(), alice.caller)
+    assert rows(services, "SELECT key, value, revision FROM entries") == [("k", '{"a":1}', 1)]
+    assert rows(services, "SELECT revision, keys FROM spaces") == [(1, 1)]
     assert again.set("k", {"a": 1}, op_id="x") == {**first, "replayed": True}
 
 
-def test_receipt_of_a_no_op_write_survives_a_crash(house):
-    alice = Person(house.open(), house.add_user("alice"))
+def test_receipt_of_a_no_op_write_survives_a_crash(services):
+    alice = Person(services.open(), services.add_user("alice"))
     answer = alice.delete("absent", op_id="x")
     alice.set("absent", 1)
-    again = Person(house.open(), alice.caller)
+    again = Person(services.open(), alice.caller)
     assert again.delete("absent", op_id="x") == {**answer, "replayed": True}
     assert again.get("absent")["value"] == 1
 
 
-def test_timestamps_origins_and_trash_survive_a_crash_unchanged(house):
-    alice = Person(house.open(), house.add_user("alice"))
+def test_timestamps_origins_and_trash_survive_a_crash_unchanged(services):
+    alice = Person(services.open(), services.add_user("alice"))
     alice.set("kept", "é")
     alice.set("kept", "é2")
     alice.set("gone", "its last value")
@@ -144,31 +144,31 @@ def test_timestamps_origins_and_trash_survive_a_crash_unchanged(house):
     before = alice.get("kept")
     with pytest.raises(NotFound) as trashed:
         alice.get("gone")
-    again = Person(house.open(), alice.caller)
+    again = Person(services.open(), alice.caller)
     assert again.get("kept") == before == again.list()["entries"][0]
     with pytest.raises(NotFound) as trashed_again:
         again.get("gone")
     assert trashed_again.value.extra == trashed.value.extra
-    assert rows(house, "SELECT value FROM entries WHERE deleted_at IS NOT NULL") == [('"its last value"',)]
-    assert json.loads(rows(house, "SELECT origin FROM entries")[0][0])["label"] == "A test"
+    assert rows(services, "SELECT value FROM entries WHERE deleted_at IS NOT NULL") == [('"its last value"',)]
+    assert json.loads(rows(services, "SELECT origin FROM entries")[0][0])["label"] == "A test"
 
 
 def test_idle_memtable_is_flushed(tmp_path):
-    house, runtime = House(tmp_path), Threads()
-    alice = Person(house.open(runtime), house.add_user("alice"))
+    services, runtime = Services(tmp_path), ThreadedRuntime()
+    alice = Person(services.open(runtime), services.add_user("alice"))
     alice.set("k", 1)
     writer = alice.store.writer
     # an empty job would flush as well, so only read
     given_up = time.monotonic() + 30
     while writer._committer.ahead and time.monotonic() < given_up:
         runtime.wait(alice.store.readers.submit(lambda _: None), timeout=30)
-    assert rows(house, "SELECT key, value FROM entries") == [("k", "1")]
-    house.close()
+    assert rows(services, "SELECT key, value FROM entries") == [("k", "1")]
+    services.close()
     runtime.stop()
 
 
-def test_conflict_returns_the_current_entry_from_the_memtable_or_the_table(house):
-    alice = Person(house.open(), house.add_user("alice"))
+def test_conflict_returns_the_current_entry_from_the_memtable_or_the_table(services):
+    alice = Person(services.open(), services.add_user("alice"))
     alice.set("k", "in the memtable")
     with pytest.raises(Conflict) as fresh:
         alice.set("k", 2, if_revision=7)
@@ -183,8 +183,8 @@ def test_conflict_returns_the_current_entry_from_the_memtable_or_the_table(house
     assert deleted.value.extra["entry"] is None
 
 
-def test_job_sees_flushed_tables_and_its_failure_undoes_no_write(house):
-    alice = Person(house.open(), house.add_user("alice"))
+def test_job_sees_flushed_tables_and_its_failure_undoes_no_write(services):
+    alice = Person(services.open(), services.add_user("alice"))
     alice.set("k", 1)
 
     def look_and_fail(db):
@@ -198,46 +198,46 @@ def test_job_sees_flushed_tables_and_its_failure_undoes_no_write(house):
     assert [entry["value"] for entry in alice.list()["entries"]] == [2]
 
 
-def test_full_disk_fails_a_list_instead_of_returning_stale_entries(house):
-    alice = Person(house.open(), house.add_user("alice"))
+def test_full_disk_fails_a_list_instead_of_returning_stale_entries(services):
+    alice = Person(services.open(), services.add_user("alice"))
     alice.set("k", 1)
     alice.store.writer._cursor.execute("PRAGMA query_only=ON")
     with pytest.raises(Unavailable):
         alice.list()
     assert alice.get("k")["value"] == 1
     # a start cannot flush either
-    again = Person(house.open(), alice.caller)
+    again = Person(services.open(), alice.caller)
     assert again.get("k")["value"] == 1
     alice.store.writer._cursor.execute("PRAGMA query_only=OFF")
     assert again.list()["entries"][0]["value"] == 1
 
 
-def test_flush_watermark_stays_before_the_oldest_unflushed_write(house):
-    alice = Person(house.open(), house.add_user("alice"))
-    charlie = Person(alice.store, house.add_user("charlie"))
+def test_flush_watermark_stays_before_the_oldest_unflushed_write(services):
+    alice = Person(services.open(), services.add_user("alice"))
+    charlie = Person(alice.store, services.add_user("charlie"))
     alice.set("k", 1)
     charlie.set("k", 1)
     alice.set("k", 2)
     charlie.list()
     # alice's first write is still needed
-    assert rows(house, "SELECT value FROM meta WHERE name = 'flushed'") == [("0",)]
+    assert rows(services, "SELECT value FROM meta WHERE name = 'flushed'") == [("0",)]
     alice.list()
-    assert rows(house, "SELECT value FROM meta WHERE name = 'flushed'") == [("3",)]
-    again = Person(house.open(), charlie.caller)
+    assert rows(services, "SELECT value FROM meta WHERE name = 'flushed'") == [("3",)]
+    again = Person(services.open(), charlie.caller)
     again.set("k", 2)
-    assert rows(house, "SELECT id FROM log ORDER BY id") == [(1,), (2,), (3,), (4,)]
+    assert rows(services, "SELECT id FROM log ORDER BY id") == [(1,), (2,), (3,), (4,)]
 
 
-def test_unflushed_delete_takes_precedence_over_the_stale_table_row(house):
-    alice = Person(house.open(), house.add_user("alice"))
+def test_unflushed_delete_takes_precedence_over_the_stale_table_row(services):
+    alice = Person(services.open(), services.add_user("alice"))
     alice.set("k", 1)
     alice.list()
     alice.delete("k")
     assert alice.set("k", 2, if_revision=0) == {"ok": True, "revision": 3, "version": 1}
 
 
-def test_flushed_receipts_are_not_kept_in_memory(house):
-    alice = Person(house.open(), house.add_user("alice"))
+def test_flushed_receipts_are_not_kept_in_memory(services):
+    alice = Person(services.open(), services.add_user("alice"))
     space = alice.store._memtable.spaces
     for n in range(20):
         alice.delete("absent", op_id=f"nothing {n}")

@@ -6,9 +6,9 @@ import time
 import msgspec
 import pytest
 
-from realtime_kv.core.errors import Conflict, Forbidden, InvalidKey, NotFound, QuotaExceeded
-from realtime_kv.core.space import Quota
-from tests.core.house import Person
+from realtime_kv.core.domain.space import Quota
+from realtime_kv.errors import Conflict, Forbidden, InvalidKey, NotFound, QuotaExceeded
+from tests.core.services import Person
 
 
 @pytest.fixture
@@ -204,9 +204,9 @@ def test_usage_counts_only_keys_under_the_token_prefix(alice, program):
     assert (usage.keys, usage.bytes) == (1, len("a/é".encode()) + len('"ü"'.encode()))
 
 
-def test_quota_error_of_a_limited_token_does_not_reveal_the_usage(house):
-    store = house.open(quota=Quota(keys=3))
-    alice = Person(store, house.add_user("alice"))
+def test_quota_error_of_a_limited_token_does_not_reveal_the_usage(services):
+    store = services.open(quota=Quota(keys=3))
+    alice = Person(store, services.add_user("alice"))
     for n in range(3):
         alice.set(f"b/{n}", 1)
     limited = Person(store, dataclasses.replace(alice.caller, kind="token", prefix="a/"))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from realtime_kv.core.errors import NotFound, Unavailable
-from realtime_kv.core.purge import Purge
-from tests.core.house import Person
+from realtime_kv.core.retention.purge import Purge
+from realtime_kv.errors import NotFound, Unavailable
+from tests.core.services import Person
 
 DAY = 24 * 60 * 60 * 1000
 
@@ -44,7 +44,7 @@ def secret(mark: str = "gone") -> str:
     return mark + secrets.token_hex(24)
 
 
-def test_purged_values_leave_no_bytes_on_disk_and_others_are_untouched(house, store, alice, charlie, tmp_path):
+def test_purged_values_leave_no_bytes_on_disk_and_others_are_untouched(services, store, alice, charlie, tmp_path):
     gone, kept = [], []
     for start in range(0, 1500, 50):
         part = range(start, start + 50)
@@ -61,10 +61,10 @@ def test_purged_values_leave_no_bytes_on_disk_and_others_are_untouched(house, st
         alice.batch(*[("delete", f"trash/{n}") for n in range(start, start + 100)])
     before, charlies = alice.list(limit=1000)["entries"], state(charlie)
     proof = alice.sync()["digest"]
-    house.clock.now += 31 * DAY
+    services.clock.now += 31 * DAY
     assert len(on_disk(tmp_path, gone)) == 3000
     purge = Purge(store)
-    assert purge.keys(house.clock() - 30 * DAY) == (1500, 4500)
+    assert purge.keys(services.clock() - 30 * DAY) == (1500, 4500)
     assert purge.vacuum()
     assert on_disk(tmp_path, gone) == []
     assert len(on_disk(tmp_path, kept)) == 1500
@@ -73,36 +73,36 @@ def test_purged_values_leave_no_bytes_on_disk_and_others_are_untouched(house, st
     assert state(charlie) == charlies
 
 
-def test_sync_from_before_a_purged_delete_resets_and_a_later_one_resumes(house, store, alice):
+def test_sync_from_before_a_purged_delete_resets_and_a_later_one_resumes(services, store, alice):
     alice.set("a", 1)
     alice.set("b", 2)
     alice.delete("a")
     alice.set("c", 3)
     epoch = alice.sync()["epoch"]
     assert alice.sync(epoch=epoch, since=2)["reset"] is False
-    house.clock.now += 31 * DAY
-    Purge(store).keys(house.clock() - 30 * DAY)
+    services.clock.now += 31 * DAY
+    Purge(store).keys(services.clock() - 30 * DAY)
     assert floors(store, alice) == (3, 3)
     assert alice.sync(epoch=epoch, since=2)["reset"] is True
     assert alice.sync(epoch=epoch, since=3)["reset"] is False
     assert [write["revision"] for write in alice.sync()["writes"]] == [2, 4]
 
 
-def test_recently_deleted_keys_stay_in_the_trash(house, store, alice):
+def test_recently_deleted_keys_stay_in_the_trash(services, store, alice):
     alice.set("old", "o")
     alice.delete("old")
-    house.clock.now += 31 * DAY
+    services.clock.now += 31 * DAY
     alice.set("new", "n")
     alice.delete("new")
-    assert Purge(store).keys(house.clock() - 30 * DAY) == (1, 2)
+    assert Purge(store).keys(services.clock() - 30 * DAY) == (1, 2)
     assert rows(store, "SELECT key FROM entries") == [("new",)]
     assert floors(store, alice) == (2, 2)
 
 
-def test_key_recreated_during_a_purge_keeps_its_current_value(house, store, alice):
+def test_key_recreated_during_a_purge_keeps_its_current_value(services, store, alice):
     alice.set("a", "first")
     alice.delete("a")
-    house.clock.now += 31 * DAY
+    services.clock.now += 31 * DAY
     trashed = {alice.caller.user_id: {"a": 2}}
     alice.set("a", "second")
     purge = Purge(store)
@@ -111,27 +111,27 @@ def test_key_recreated_during_a_purge_keeps_its_current_value(house, store, alic
     assert purge._remove_entries(trashed) == 0
     assert alice.get("a")["value"] == "second"
     assert [frame.count("second") for (frame,) in rows(store, "SELECT frame FROM log")] == [1]
-    assert purge.keys(house.clock()) == (0, 0)
+    assert purge.keys(services.clock()) == (0, 0)
 
 
-def test_purge_leaves_the_other_ops_of_a_write_unchanged(house, store, alice):
+def test_purge_leaves_the_other_ops_of_a_write_unchanged(services, store, alice):
     alice.batch(("set", "gone", 1), ("set", "käse/🧀", {"deep": [1, "x"]}))
     alice.delete("gone")
     frame = rows(store, "SELECT frame FROM log")[0][0]
-    house.clock.now += 31 * DAY
-    Purge(store).keys(house.clock() - 30 * DAY)
+    services.clock.now += 31 * DAY
+    Purge(store).keys(services.clock() - 30 * DAY)
     assert rows(store, "SELECT frame FROM log") == [
         (frame.replace('{"op":"set","key":"gone","value":1,"version":1},', ""),)
     ]
 
 
-def test_history_purge_trims_the_log_to_its_retention_and_spares_sync(house, store, alice):
+def test_history_purge_trims_the_log_to_its_retention_and_spares_sync(services, store, alice):
     for n in range(6):
         alice.set("old", n)
-    house.clock.now += 91 * DAY
+    services.clock.now += 91 * DAY
     alice.set("old", "new")
     epoch, before = alice.sync()["epoch"], alice.sync()
-    assert Purge(store).history(house.clock() - 90 * DAY, 10**9) == 5
+    assert Purge(store).history(services.clock() - 90 * DAY, 10**9) == 5
     assert floors(store, alice) == (0, 6)
     # the purge keeps the values at the horizon: the last write can still be undone
     assert rows(store, "SELECT revision FROM log") == rows(store, "SELECT revision FROM history") == [(6,), (7,)]
@@ -144,19 +144,19 @@ def test_history_purge_trims_the_log_to_its_retention_and_spares_sync(house, sto
     assert ([write["revision"] for write in answer["writes"]], answer["floor"]) == ([8, 7, 6], 7)
 
 
-def test_history_purge_keeps_ops_that_were_current_at_the_horizon(house, store, alice):
+def test_history_purge_keeps_ops_that_were_current_at_the_horizon(services, store, alice):
     alice.batch(("set", "a", 1), ("set", "b", 1), ("set", "c", 1))
     alice.batch(("set", "a", 2), ("delete", "c"))
-    house.clock.now += 91 * DAY
+    services.clock.now += 91 * DAY
     alice.set("b", 3)
     alice.restore("c")
-    assert Purge(store).history(house.clock() - 90 * DAY, 10**9) == 1
+    assert Purge(store).history(services.clock() - 90 * DAY, 10**9) == 1
     assert [sorted(op["key"] for op in write["ops"]) for write in alice.history()["writes"]] == [
         ["c"], ["b"], ["a", "c"], ["b"],
     ]  # fmt: skip
     assert alice.history(key="a")["writes"][0]["ops"][0]["value"] == 2
     # nothing is left to do
-    assert Purge(store).history(house.clock() - 90 * DAY, 10**9) == 0
+    assert Purge(store).history(services.clock() - 90 * DAY, 10**9) == 0
     assert alice.undo(4)["count"] == alice.undo(3)["count"] == 1
     assert alice.get("b")["value"] == 1
     # an old write of which only a part is left cannot be undone
@@ -164,7 +164,7 @@ def test_history_purge_keeps_ops_that_were_current_at_the_horizon(house, store, 
         alice.undo(1)
 
 
-def test_history_purge_keeps_each_user_within_a_byte_budget(house, store, alice, charlie):
+def test_history_purge_keeps_each_user_within_a_byte_budget(services, store, alice, charlie):
     for n in range(300):
         alice.set(f"k{n % 10}", "x" * 1000)
         if n % 3 == 0:
@@ -183,19 +183,19 @@ def test_history_purge_keeps_each_user_within_a_byte_budget(house, store, alice,
         alice.undo(revision, dry_run=True)
 
 
-def test_temporary_clock_error_does_not_expire_history_early(house, store, alice):
+def test_temporary_clock_error_does_not_expire_history_early(services, store, alice):
     alice.set("k", 1)
     alice.set("k", 2)
-    now, house.clock.now = house.clock.now, 1000
+    now, services.clock.now = services.clock.now, 1000
     alice.set("k", 3)
-    house.clock.now = now
+    services.clock.now = now
     alice.set("k", 4)
-    assert Purge(store).history(house.clock() - 90 * DAY, 10**9) == 0
-    house.clock.now += 91 * DAY
-    assert Purge(store).history(house.clock() - 90 * DAY, 10**9) == 3
+    assert Purge(store).history(services.clock() - 90 * DAY, 10**9) == 0
+    services.clock.now += 91 * DAY
+    assert Purge(store).history(services.clock() - 90 * DAY, 10**9) == 3
 
 
-def test_expired_history_leaves_no_bytes_on_disk(house, store, alice, tmp_path):
+def test_expired_history_leaves_no_bytes_on_disk(services, store, alice, tmp_path):
     old, later = [secret() for _ in range(700)], [secret("kept") for _ in range(700)]
     alice.batch(*[("set", f"k{n}", secret("kept")) for n in range(60)])
     for start in range(0, 700, 100):
@@ -203,25 +203,25 @@ def test_expired_history_leaves_no_bytes_on_disk(house, store, alice, tmp_path):
     alice.history()
     for start in range(0, 700, 100):
         alice.batch(*[("set", f"k{n}", later[n]) for n in range(start, start + 100)])
-    house.clock.now += 91 * DAY
+    services.clock.now += 91 * DAY
     purge = Purge(store)
-    assert purge.history(house.clock() - 90 * DAY, 10**9) == 8
+    assert purge.history(services.clock() - 90 * DAY, 10**9) == 8
     assert purge.vacuum()
     assert on_disk(tmp_path, old) == []
     assert len(on_disk(tmp_path, later)) == 700
     assert [len(write["ops"]) for write in alice.history()["writes"]] == [100] * 7 + [1]
 
 
-def test_purged_keys_are_removed_from_every_index(house, store, alice, tmp_path):
+def test_purged_keys_are_removed_from_every_index(services, store, alice, tmp_path):
     gone, kept = [secret() for _ in range(100)], [secret("kept") for _ in range(100)]
     alice.batch(*[("set", key, 1) for key in gone[:50]], *[("set", key, 1) for key in kept[:50]])
     alice.history()
     alice.batch(*[("set", key, 1) for key in gone[50:]], *[("set", key, 1) for key in kept[50:]])
     alice.batch(*[("delete", key) for key in gone])
-    house.clock.now += 31 * DAY
+    services.clock.now += 31 * DAY
     purge = Purge(store)
     assert len(on_disk(tmp_path, gone)) == 100
-    purge.keys(house.clock() - 30 * DAY)
+    purge.keys(services.clock() - 30 * DAY)
     assert purge.vacuum()
     assert on_disk(tmp_path, gone) == []
     assert len(on_disk(tmp_path, kept)) == 100
@@ -236,7 +236,7 @@ def test_purged_keys_are_removed_from_every_index(house, store, alice, tmp_path)
     assert alice.trash()["entries"] == []
 
 
-def test_history_skips_ops_removed_by_a_purge_in_progress(house, store, alice):
+def test_history_skips_ops_removed_by_a_purge_in_progress(services, store, alice):
     alice.set("first", 1)
     for n in range(5):
         alice.batch(("set", "gone", n), ("set", f"kept{n}", n))
@@ -244,7 +244,7 @@ def test_history_skips_ops_removed_by_a_purge_in_progress(house, store, alice):
         alice.set("gone", n)
     alice.delete("gone")
     alice.history()
-    house.clock.now += 31 * DAY
+    services.clock.now += 31 * DAY
     purge = Purge(store)
     purge._remove_ops({alice.caller.user_id: {"gone": 12}})
     assert alice.history(key="gone", limit=2)["writes"] == []
@@ -254,22 +254,22 @@ def test_history_skips_ops_removed_by_a_purge_in_progress(house, store, alice):
         alice.restore("gone", revision=3)
 
 
-def test_partially_purged_undo_still_names_the_write_that_it_undoes(house, store, alice):
+def test_partially_purged_undo_still_names_the_write_that_it_undoes(services, store, alice):
     alice.batch(("set", "gone", 1), ("set", "kept", 1))
     alice.batch(("set", "gone", 2), ("set", "kept", 2))
     alice.undo(2)
     alice.delete("gone")
-    house.clock.now += 31 * DAY
-    Purge(store).keys(house.clock() - 30 * DAY)
+    services.clock.now += 31 * DAY
+    Purge(store).keys(services.clock() - 30 * DAY)
     write = alice.history()["writes"][0]
     assert (write["undoes"], [op["key"] for op in write["ops"]]) == (2, ["kept"])
 
 
-def test_key_recreated_after_a_purge_has_no_earlier_history(house, store, alice):
+def test_key_recreated_after_a_purge_has_no_earlier_history(services, store, alice):
     alice.set("k", 1)
     alice.delete("k")
-    house.clock.now += 31 * DAY
-    Purge(store).keys(house.clock() - 30 * DAY)
+    services.clock.now += 31 * DAY
+    Purge(store).keys(services.clock() - 30 * DAY)
     alice.set("k", 2)
     answer = alice.history(key="k")
     assert ([write["revision"] for write in answer["writes"]], answer["floor"]) == ([3], 3)
@@ -278,7 +278,7 @@ def test_key_recreated_after_a_purge_has_no_earlier_history(house, store, alice)
         alice.get("k")
 
 
-def test_removed_space_leaves_no_rows(house, store, alice, charlie):
+def test_removed_space_leaves_no_rows(services, store, alice, charlie):
     for person in (alice, charlie):
         for n in range(600):
             person.set(f"k{n}", n)
@@ -289,37 +289,37 @@ def test_removed_space_leaves_no_rows(house, store, alice, charlie):
         assert rows(store, f"SELECT DISTINCT user_id FROM {table}") == [(charlie.caller.user_id,)]
 
 
-def test_revisions_continue_after_a_restart_with_an_emptied_log(house, store, alice):
+def test_revisions_continue_after_a_restart_with_an_emptied_log(services, store, alice):
     alice.set("a", 1)
     alice.delete("a")
-    house.clock.now += 91 * DAY
-    assert Purge(store).keys(house.clock() - 30 * DAY) == (1, 2)
+    services.clock.now += 91 * DAY
+    assert Purge(store).keys(services.clock() - 30 * DAY) == (1, 2)
     assert rows(store, "SELECT id FROM log") == []
     store.stop()
-    again = Person(house.open(), alice.caller)
+    again = Person(services.open(), alice.caller)
     assert again.set("a", 2)["revision"] == 3
     assert again.get("a")["value"] == 2
     assert again.history(key="a")["writes"][0]["revision"] == 3
     assert rows(again.store, "SELECT id, revision FROM log") == [(3, 3)]
 
 
-def test_receipts_are_kept_for_their_retention_period(house, store, alice):
+def test_receipts_are_kept_for_their_retention_period(services, store, alice):
     alice.set("a", 1, op_id="old")
-    house.clock.now += 8 * DAY
+    services.clock.now += 8 * DAY
     alice.set("b", 1, op_id="new")
-    assert Purge(store).receipts(house.clock() - 7 * DAY) == 1
+    assert Purge(store).receipts(services.clock() - 7 * DAY) == 1
     assert alice.set("b", 1, op_id="new")["replayed"] is True
     assert "replayed" not in alice.set("a", 1, op_id="old")
 
 
 @pytest.mark.parametrize("steps", range(1, 6))
-def test_interrupted_purge_loses_no_data_and_is_completed_by_the_next_one(house, store, alice, tmp_path, steps):
+def test_interrupted_purge_loses_no_data_and_is_completed_by_the_next_one(services, store, alice, tmp_path, steps):
     gone = [secret() for _ in range(40)]
     for n, value in enumerate(gone):
         alice.batch(("set", f"t{n}", value), ("set", f"k{n}", n))
     alice.batch(*[("delete", f"t{n}") for n in range(40)])
     before = alice.list(limit=1000)["entries"]
-    house.clock.now += 31 * DAY
+    services.clock.now += 31 * DAY
     left = steps
     run = store.writer.run
 
@@ -334,12 +334,12 @@ def test_interrupted_purge_loses_no_data_and_is_completed_by_the_next_one(house,
     # the steps: flush, floors, log, entries
     if steps < 4:
         with pytest.raises(Unavailable):
-            Purge(store).keys(house.clock() - 30 * DAY)
+            Purge(store).keys(services.clock() - 30 * DAY)
     store.stop()
-    store = house.open()
+    store = services.open()
     alice = Person(store, alice.caller)
     assert alice.list(limit=1000)["entries"] == before
-    Purge(store).keys(house.clock() - 30 * DAY)
+    Purge(store).keys(services.clock() - 30 * DAY)
     Purge(store).vacuum()
     assert on_disk(tmp_path, gone) == []
     assert alice.list(limit=1000)["entries"] == before
@@ -347,12 +347,12 @@ def test_interrupted_purge_loses_no_data_and_is_completed_by_the_next_one(house,
     assert alice.sync()["keys"] == 40
 
 
-def test_other_writes_go_on_between_the_steps_of_a_purge(house, store, alice, charlie):
+def test_other_writes_go_on_between_the_steps_of_a_purge(services, store, alice, charlie):
     for n in range(600):
         alice.set(f"t{n}", n)
     for start in range(0, 600, 100):
         alice.batch(*[("delete", f"t{n}") for n in range(start, start + 100)])
-    house.clock.now += 31 * DAY
+    services.clock.now += 31 * DAY
     run, written = store.writer.run, []
 
     def run_and_write(fn):
@@ -360,13 +360,13 @@ def test_other_writes_go_on_between_the_steps_of_a_purge(house, store, alice, ch
         return run(fn)
 
     store.writer.run = run_and_write
-    assert Purge(store).keys(house.clock() - 30 * DAY)[0] == 600
+    assert Purge(store).keys(services.clock() - 30 * DAY)[0] == 600
     assert written == list(range(1, len(written) + 1))
     assert len(written) > 4
     assert charlie.sync()["keys"] == len(written)
 
 
-def test_maintenance_runs_outside_a_transaction_and_rolls_back_on_failure(house, store, alice):
+def test_maintenance_runs_outside_a_transaction_and_rolls_back_on_failure(services, store, alice):
     alice.set("a", 1)
 
     def fail(db: sqlite3.Connection):

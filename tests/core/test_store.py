@@ -3,10 +3,10 @@ import base64
 import pytest
 from sqlalchemy import update
 
-from realtime_kv.core.errors import BadRequest, Conflict, NotFound, OpIdReused, TooLarge, Unauthenticated
-from realtime_kv.core.frames import digest_of
-from realtime_kv.core.models import UserSession
-from tests.core.house import Person, Watcher
+from realtime_kv.core.messages import digest_of
+from realtime_kv.errors import BadRequest, Conflict, NotFound, OpIdReused, TooLarge, Unauthenticated
+from realtime_kv.storage.models import UserSession
+from tests.core.services import Person, Watcher
 
 
 def test_get_returns_the_value_that_was_set(alice):
@@ -125,9 +125,9 @@ def test_a_watcher_that_fails_cannot_undo_a_write(alice):
     assert heard.changes[0]["revision"] == 1
 
 
-def test_a_session_that_has_ended_may_not_write(house, alice):
+def test_a_session_that_has_ended_may_not_write(services, alice):
     alice.set("k", 1)
-    alice.store.writer.run(lambda db: db.execute(update(UserSession).values(ended_at=house.clock())))
+    alice.store.writer.run(lambda db: db.execute(update(UserSession).values(ended_at=services.clock())))
     with pytest.raises(Unauthenticated):
         alice.set("k", 2)
     assert alice.get("k")["value"] == 1
@@ -297,12 +297,12 @@ def test_a_forged_next_is_a_bad_request(alice, positions):
         alice.sync(next=base64.urlsafe_b64encode(made_up.encode()).decode())
 
 
-def test_entries_and_receipts_survive_a_restart(house, alice):
+def test_entries_and_receipts_survive_a_restart(services, alice):
     for n in range(10):
         alice.set(f"{n}", n, op_id=str(n))
     before = alice.sync()
     alice.store.stop()
-    again = Person(house.open(), alice.caller)
+    again = Person(services.open(), alice.caller)
     assert again.sync() == before
     assert again.set("3", 3, op_id="3")["replayed"] is True
     assert again.set("k", 1)["revision"] == 11

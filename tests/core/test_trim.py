@@ -1,7 +1,7 @@
 """Trimming of a history: what a write is charged, and which parts must stay."""
 
-from realtime_kv.core.space import Quota
-from tests.core.house import Person
+from realtime_kv.core.domain.space import Quota
+from tests.core.services import Person
 from tests.core.test_disk_limits import KIB, one
 
 
@@ -13,9 +13,9 @@ def test_a_write_is_charged_in_bytes_and_not_in_characters(alice):
     assert one(alice.store, "SELECT count(*) FROM log WHERE charge < length(CAST(frame AS BLOB))") == 0
 
 
-def test_trimming_keeps_the_last_earlier_op_of_each_key_for_undo(house):
-    store = house.open(quota=Quota(history_bytes=200 * KIB))
-    alice = Person(store, house.add_user("alice"))
+def test_trimming_keeps_the_last_earlier_op_of_each_key_for_undo(services):
+    store = services.open(quota=Quota(history_bytes=200 * KIB))
+    alice = Person(store, services.add_user("alice"))
     alice.batch(("set", "kept", 1), ("set", "other", 1))
     alice.set("other", 2)
     for n in range(300):

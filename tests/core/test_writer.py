@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from realtime_kv.core import database
-from realtime_kv.core.database import NotDurable
-from realtime_kv.core.errors import Unavailable
-from realtime_kv.core.groups import GROUP_WEIGHT, LIGHT_WEIGHT, Waiting
-from realtime_kv.core.space import Quota
-from tests.core.house import House, Person, Watcher
+from realtime_kv.core.domain.space import Quota
+from realtime_kv.core.engine.write_queue import GROUP_WEIGHT, LIGHT_WEIGHT, WriteQueue
+from realtime_kv.errors import Unavailable
+from realtime_kv.storage.sqlite import connection as database
+from realtime_kv.storage.sqlite.connection import NotDurable
+from tests.core.services import Person, Services, Watcher
 
 
 @pytest.fixture
 def busy_house(tmp_path, runtime):
-    house = House(tmp_path)
-    yield house
-    house.close()
+    services = Services(tmp_path)
+    yield services
+    services.close()
 
 
 def test_writes_from_many_threads_get_gapless_revisions_and_share_commits(busy_house, runtime):
@@ -83,11 +83,11 @@ def test_note_is_committed_before_it_is_acknowledged_and_keeps_the_caches(busy_h
         assert other.execute("SELECT value FROM meta WHERE name = 'note'").fetchone() == ("here",)
 
 
-def test_group_shares_its_capacity_equally_between_users(house, monkeypatch):
-    monkeypatch.setattr("realtime_kv.core.groups.GROUP_WEIGHT", 4)
-    store = house.open()
+def test_group_shares_its_capacity_equally_between_users(services, monkeypatch):
+    monkeypatch.setattr("realtime_kv.core.engine.write_queue.GROUP_WEIGHT", 4)
+    store = services.open()
     writer = store.writer
-    alice, charlie = house.add_user("alice"), house.add_user("charlie")
+    alice, charlie = services.add_user("alice"), services.add_user("charlie")
     names = {alice.user_id: "a", charlie.user_id: "c"}
     for caller, count in ((alice, 10), (charlie, 2)):
         for n in range(count):
@@ -99,9 +99,9 @@ def test_group_shares_its_capacity_equally_between_users(house, monkeypatch):
     assert list(itertools.chain(*groups[1:])) == [("a", n) for n in range(2, 10)]
 
 
-def test_exclusive_write_gets_its_own_group_in_fair_order(house, monkeypatch):
-    monkeypatch.setattr("realtime_kv.core.groups.GROUP_WEIGHT", 4)
-    waiting = Waiting()
+def test_exclusive_write_gets_its_own_group_in_fair_order(services, monkeypatch):
+    monkeypatch.setattr("realtime_kv.core.engine.write_queue.GROUP_WEIGHT", 4)
+    waiting = WriteQueue()
     for user, n, alone in (
         ("a", 0, False),
         ("a", 1, True),
@@ -122,7 +122,7 @@ def test_exclusive_write_gets_its_own_group_in_fair_order(house, monkeypatch):
 
 
 def test_small_writes_precede_the_large_ones_of_other_users():
-    waiting = Waiting()
+    waiting = WriteQueue()
     for user in range(10):
         for n in range(2):
             waiting.add(_Pending(user, n, weight=GROUP_WEIGHT // 2))
@@ -137,7 +137,7 @@ def test_small_writes_precede_the_large_ones_of_other_users():
 
 
 def test_many_users_with_small_writes_do_not_keep_a_large_one_waiting():
-    waiting = Waiting()
+    waiting = WriteQueue()
     waiting.add(_Pending("large", 0, weight=GROUP_WEIGHT // 2))
     served = 0
     for n in range(3):
@@ -173,9 +173,9 @@ def test_write_rejected_by_the_database_does_not_fail_the_rest_of_its_group(busy
         runtime.wait(futures["bad"])
 
 
-def test_full_disk_returns_unavailable_and_leaves_no_partial_write(house):
-    store = house.open()
-    alice = Person(store, house.add_user("alice"))
+def test_full_disk_returns_unavailable_and_leaves_no_partial_write(services):
+    store = services.open()
+    alice = Person(store, services.add_user("alice"))
     alice.set("small", 1)
     pages = database.driver(store.writer._connection).execute("PRAGMA page_count").fetchone()[0]
     database.driver(store.writer._connection).execute(f"PRAGMA max_page_count={pages}")
@@ -188,9 +188,9 @@ def test_full_disk_returns_unavailable_and_leaves_no_partial_write(house):
     assert "replayed" not in answer
 
 
-def test_job_runs_in_its_own_transaction_and_an_exception_rolls_it_back(house):
-    store = house.open()
-    alice = Person(store, house.add_user("alice"))
+def test_job_runs_in_its_own_transaction_and_an_exception_rolls_it_back(services):
+    store = services.open()
+    alice = Person(store, services.add_user("alice"))
 
     def spoil(db):
         db.exec_driver_sql("UPDATE users SET username = 'spoilt'")
@@ -203,9 +203,9 @@ def test_job_runs_in_its_own_transaction_and_an_exception_rolls_it_back(house):
     assert alice.set("k", 1)["revision"] == 1
 
 
-def test_stopped_store_refuses_writes(house):
-    store = house.open()
-    alice = Person(store, house.add_user("alice"))
+def test_stopped_store_refuses_writes(services):
+    store = services.open()
+    alice = Person(store, services.add_user("alice"))
     store.stop()
     with pytest.raises(Unavailable):
         alice.set("k", 1)
@@ -220,8 +220,8 @@ def test_queued_writes_are_finished_before_the_writer_stops(busy_house, runtime)
 
 
 def test_full_queue_returns_unavailable_but_admits_another_user(busy_house, runtime, monkeypatch):
-    monkeypatch.setattr("realtime_kv.core.writer.QUEUE_LIMIT", 4)
-    monkeypatch.setattr("realtime_kv.core.writer.CROWDED", 1)
+    monkeypatch.setattr("realtime_kv.core.engine.writer.QUEUE_LIMIT", 4)
+    monkeypatch.setattr("realtime_kv.core.engine.writer.CROWDED", 1)
     refused = []
     store = busy_house.open(runtime, on_refusal=lambda *limit: refused.append(limit))
     alice, charlie = busy_house.add_user("alice"), busy_house.add_user("charlie")
@@ -239,8 +239,8 @@ def test_full_queue_returns_unavailable_but_admits_another_user(busy_house, runt
     assert runtime.wait(store.set(alice, "again", b"1"), timeout=10).revision == 4
 
 
-def test_writing_connection_is_durable_or_fails_to_open(house, tmp_path):
-    connection = database.writing(house.engine)
+def test_writing_connection_is_durable_or_fails_to_open(services, tmp_path):
+    connection = database.writing(services.engine)
     driver = database.driver(connection)
     assert driver.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert driver.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -252,16 +252,16 @@ def test_writing_connection_is_durable_or_fails_to_open(house, tmp_path):
         database.writing(memory)
 
 
-def test_a_reading_connection_cannot_write(house):
-    connection = database.reading(house.engine)
+def test_a_reading_connection_cannot_write(services):
+    connection = database.reading(services.engine)
     with pytest.raises(sqlite3.OperationalError):
         database.driver(connection).execute("DELETE FROM users")
     connection.close()
 
 
-def test_store_enforces_the_key_quota(house):
-    store = house.open(quota=Quota(keys=2, bytes=1000))
-    alice = Person(store, house.add_user("alice"))
+def test_store_enforces_the_key_quota(services):
+    store = services.open(quota=Quota(keys=2, bytes=1000))
+    alice = Person(store, services.add_user("alice"))
     alice.set("a", 1)
     alice.set("b", 1)
     with pytest.raises(Exception, match="may keep 2"):

@@ -6,14 +6,15 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from realtime_kv.core import database, memtable
+from realtime_kv.core.engine import memtable
+from realtime_kv.storage.sqlite import connection
 from tests.fuzz import calls, forms, frames, messages, packets, streams
 from tests.fuzz.bystander import Bystander
 from tests.fuzz.case import Case, Wrong
 from tests.fuzz.dice import Dice
-from tests.fuzz.house import House, Usage
 from tests.fuzz.lines import Ended
 from tests.fuzz.plays import PLAYS, Target
+from tests.fuzz.services import Services, Usage
 
 WORKERS = 8
 # a user's space stays small, so that a sync is quick
@@ -22,7 +23,7 @@ WARM_UP = 0.1
 # heap that the allocator keeps after the peak
 MEMORY_MARGIN = 48 * 2**20
 # memory that is kept on purpose, and its growth per input: the database's pages, and the memtable's cache
-KEPT = database.CACHE_KIB * 1024 + memtable.MOST_CACHED * 512
+KEPT = connection.CACHE_KIB * 1024 + memtable.MOST_CACHED * 512
 KEPT_AN_INPUT = 512
 
 # the makers of cases, and their weights
@@ -66,14 +67,14 @@ def make(seed: int, index: int) -> Case:
 
 
 class Campaign:
-    """`inputs` messages, from all `seeds` in turn, against `house`.
+    """`inputs` messages, from all `seeds` in turn, against `services`.
 
     With `patient`, the end waits until silently abandoned sessions of long-polling have timed out (45 s).
     """
 
     def __init__(
         self,
-        house: House,
+        services: Services,
         seeds: Sequence[int],
         inputs: int,
         *,
@@ -81,7 +82,7 @@ class Campaign:
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.findings = Findings()
-        self._house = house
+        self._house = services
         self._seeds = seeds
         self._patient = patient
         self._wanted = inputs
@@ -92,16 +93,16 @@ class Campaign:
 
     def run(self) -> Findings:
         """Run it all, and check at the end that every resource was released and the database is sound."""
-        findings, house = self.findings, self._house
+        findings, services = self.findings, self._house
         try:
             asyncio.run(self._run())
         except Wrong as wrong:
             findings.problems.append(str(wrong))
-        findings.stalls = house.stalls
+        findings.stalls = services.stalls
         if not findings.problems:
             try:
                 self._compare()
-                house.stop()
+                services.stop()
             except Wrong as wrong:
                 findings.problems.append(str(wrong))
         return findings

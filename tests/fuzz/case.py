@@ -10,7 +10,7 @@ SID = b"SSSSSSSSSSSSSSSSSSSS"
 # API tokens of the same user: one that may only read, and one that sees only `folder/`
 READER = b"rkv_" + b"R" * 43
 LIMITED = b"rkv_" + b"L" * 43
-# a form of ours: the cookie of the browser that it was shown to, and the token in it (web/csrf.py)
+# a form of ours: the cookie of the browser that it was shown to, and the token in it (web/http/csrf.py)
 VISITOR = b"V" * 32
 FORM = b"F" * 147
 # the superuser's session

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tests.fuzz.campaign import Campaign, Findings
 from tests.fuzz.case import Case, Wrong
-from tests.fuzz.narrow import fresh_house, narrow, play
+from tests.fuzz.narrow import fresh_services, narrow, play
 
 
 def main(arguments: list[str]) -> int:
@@ -25,8 +25,8 @@ def main(arguments: list[str]) -> int:
         return _replay(eval(options.replay, {"Case": Case}))
     seed = random.randrange(10**6) if options.seed is None else options.seed
     _say(f"seed {seed}")
-    with fresh_house() as house:
-        findings = Campaign(house, [seed], options.inputs, say=_say).run()
+    with fresh_services() as services:
+        findings = Campaign(services, [seed], options.inputs, say=_say).run()
     for problem in findings.problems:
         print(problem)
     if findings.suspects:
@@ -62,10 +62,10 @@ def summary(seeds: Sequence[int], findings: Findings) -> str:
 
 
 def _replay(case: Case) -> int:
-    with fresh_house() as house:
+    with fresh_services() as services:
         try:
-            play(house, case)
-            house.stop()
+            play(services, case)
+            services.stop()
         except Wrong as wrong:
             print(wrong)
             return 1

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.fuzz.case import Case, Wrong
-from tests.fuzz.house import House
 from tests.fuzz.lines import Ended
 from tests.fuzz.plays import PLAYS, Target
+from tests.fuzz.services import Services
 
 TRIES = 80
 # two complaints are the same if they begin with the same characters
@@ -22,18 +22,18 @@ S = TypeVar("S", bytes, tuple[bytes, ...])
 
 
 @contextmanager
-def fresh_house() -> Iterator[House]:
+def fresh_services() -> Iterator[Services]:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
-        house = House(Path(folder) / "data")
+        services = Services(Path(folder) / "data")
         try:
-            yield house
+            yield services
         finally:
-            house.close()
+            services.close()
 
 
-def play(house: House, case: Case) -> None:
+def play(services: Services, case: Case) -> None:
     """Play one case by itself. Raises Wrong."""
-    target = Target(house)
+    target = Target(services)
     try:
         target.be_ready_for(case)
         asyncio.run(PLAYS[case.kind](target, case))
@@ -42,14 +42,14 @@ def play(house: House, case: Case) -> None:
     finally:
         # the server's log has to come through a pipe
         time.sleep(0.05)
-        house.check_log()
+        services.check_log()
 
 
 def complaint(case: Case) -> str:
     """Play this case against a new server; return the beginning of the complaint, `""` if nothing is wrong."""
-    with fresh_house() as house:
+    with fresh_services() as services:
         try:
-            play(house, case)
+            play(services, case)
         except Wrong as wrong:
             return str(wrong)[:ALIKE]
     return ""

@@ -30,8 +30,8 @@ from tests.fuzz.case import (
     VISITOR,
 )
 from tests.fuzz.typed import MARKUP
+from tests.realtime.tools import eventually
 from tests.running import DEADLINE, PASSWORD, Account, Server
-from tests.sockets.tools import eventually
 
 _FIELD = re.compile(r'name="csrf_token" value="([^"]+)"')
 _SETUP = re.compile(r"http\S+/setup/\S+")

@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.fuzz import oracles, packets
 from tests.fuzz.case import PAWNS, SID, Case, Wrong
-from tests.fuzz.house import House
 from tests.fuzz.lines import DEADLINE, Ended, Line, Response, SocketLine
+from tests.fuzz.services import Services
 from tests.fuzz.streams import sees_all
 
 # if no answer is due, we close our half of a connection after this much silence
@@ -25,10 +25,10 @@ Judged = tuple[int, Counter[str]]
 class Target:
     """The server's port, and the real values of the placeholders: of the users, and of the long-polling sessions."""
 
-    def __init__(self, house: House) -> None:
-        self.port = house.server.port
-        self._people = house.people
-        self._real = house.people.user()
+    def __init__(self, services: Services) -> None:
+        self.port = services.server.port
+        self._people = services.people
+        self._real = services.people.user()
         self._pawn: dict[bytes, bytes] = {}
 
     def be_ready_for(self, case: Case) -> None:

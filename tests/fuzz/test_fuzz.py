@@ -12,43 +12,43 @@ from tests.fuzz.campaign import MAKERS, Campaign, make
 from tests.fuzz.case import Case, Wrong
 from tests.fuzz.command import summary
 from tests.fuzz.dice import Dice
-from tests.fuzz.house import House, check_tables, prepare
-from tests.fuzz.narrow import fresh_house, play, shrink
+from tests.fuzz.narrow import fresh_services, play, shrink
 from tests.fuzz.oracles import CANARY, check_answer, check_bytes, check_headers, check_page, statuses
 from tests.fuzz.plays import PLAYS
 from tests.fuzz.regressions import CASES
-from tests.sockets.tools import eventually
+from tests.fuzz.services import Services, check_tables, prepare
+from tests.realtime.tools import eventually
 
 INPUTS = 2_500
 FIXED_SEED = 20
 
 
 @pytest.fixture(scope="module")
-def house() -> House:
-    with fresh_house() as house:
-        yield house
+def services() -> Services:
+    with fresh_services() as services:
+        yield services
 
 
-def test_past_findings_do_not_recur(house):
+def test_past_findings_do_not_recur(services):
     for case in CASES.values():
-        play(house, case)
+        play(services, case)
 
 
 @pytest.mark.parametrize("said", [b"GET /sig", b"GET /signin HTTP/1.1\r\nHost: x\r\n\r\n"])
-def test_a_client_that_disconnects_before_the_answer_leaks_no_socket(house, said):
-    before = house.usage().sockets
+def test_a_client_that_disconnects_before_the_answer_leaks_no_socket(services, said):
+    before = services.usage().sockets
     for _ in range(10):
-        with socket.create_connection(("127.0.0.1", house.server.port)) as peer:
+        with socket.create_connection(("127.0.0.1", services.server.port)) as peer:
             peer.sendall(said)
             # hang up with RST, so that the server has no peer to answer
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    assert eventually(lambda: house.usage().sockets <= before)
+    assert eventually(lambda: services.usage().sockets <= before)
 
 
 def test_no_fuzzed_input_breaks_the_server():
     seeds = [FIXED_SEED, random.randrange(10**6)]
-    with fresh_house() as house:
-        findings = Campaign(house, seeds, INPUTS, patient=False).run()
+    with fresh_services() as services:
+        findings = Campaign(services, seeds, INPUTS, patient=False).run()
     told = summary(seeds, findings)
     print(told)
     assert not findings.problems, f"{told}\n{findings.problems}\n{findings.suspects!r}"

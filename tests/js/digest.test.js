@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { crc32, digest, share } from "../../static/js/digest.js"
+import { crc32, digest, share } from "../../static/js/client/digest.js"
 
 test("the protocol's three examples", () => {
   assert.equal(digest([]), 0)

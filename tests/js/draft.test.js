@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { Draft } from "../../static/js/dashboard/key/draft.js"
+import { Draft } from "../../static/js/dashboard/key/model/draft.js"
 
 const entry = (revision, value) => ({ key: "k", value, revision, version: revision })
 

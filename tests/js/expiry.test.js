@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { chosenExpiry, inAnHour, remaining } from "../../static/js/dashboard/key/expiry.js"
+import { chosenExpiry, inAnHour, remaining } from "../../static/js/dashboard/key/model/expiry.js"
 
 const NOW = Date.parse("2026-11-23T10:00:00.000Z")
 const inSeconds = (seconds) => remaining(new Date(NOW + seconds * 1_000).toISOString(), NOW)

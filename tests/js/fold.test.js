@@ -1,10 +1,10 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import * as finding from "../../static/js/dashboard/list/finding.js"
-import { Rows } from "../../static/js/dashboard/list/rows.js"
-import { found } from "../../static/js/dashboard/list/search.js"
-import { mentions } from "../../static/js/dashboard/past/filters.js"
+import * as finding from "../../static/js/dashboard/list/model/search-bundle.js"
+import { Rows } from "../../static/js/dashboard/list/model/row-index.js"
+import { found } from "../../static/js/dashboard/list/model/text-index.js"
+import { mentions } from "../../static/js/dashboard/history/filters.js"
 
 const COMPOSED = "Caf\u00e9"
 const DECOMPOSED = "Cafe\u0301"

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { compareKeys, place, problemWithKey, sortKeys } from "../../static/js/keys.js"
+import { compareKeys, place, problemWithKey, sortKeys } from "../../static/js/client/keys.js"
 import { randomness } from "./space.js"
 
 const byBytes = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))

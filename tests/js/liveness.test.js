@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { Liveness } from "../../static/js/liveness.js"
+import { Liveness } from "../../static/js/client/liveness.js"
 
 function liveness(connection = {}) {
   const page = new EventTarget()

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { NewKey } from "../../static/js/dashboard/key/new-key.js"
+import { NewKey } from "../../static/js/dashboard/key/model/new-key.js"
 
 const typed = (kind, text) => {
   const fresh = new NewKey("app/a")

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { createServer } from "node:http"
 import { test } from "node:test"
-import { originRefused } from "../../static/js/origin.js"
+import { originRefused } from "../../static/js/client/origin.js"
 
 const HERE = "https://page.example"
 

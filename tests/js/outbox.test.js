@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { Outbox, Refusal } from "../../static/js/outbox.js"
+import { Outbox, Refusal } from "../../static/js/client/outbox.js"
 
 function outbox(options = {}) {
   const wire = []

@@ -16,8 +16,8 @@ globalThis.reportError ??= (error) => queueMicrotask(() => { throw error })
 
 register(`data:text/javascript,${encodeURIComponent(hooks)}`)
 
-const { Client } = await import("../../static/js/client.js")
-const { Desk } = await import("../../static/js/dashboard/desk.js")
+const { Client } = await import("../../static/js/client/client.js")
+const { Desk } = await import("../../static/js/dashboard/dashboard-model.js")
 const { NOTHING } = await import("../../static/js/dashboard/route.js")
 
 /** Resolve when all promises that can settle now have settled. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { Replica } from "../../static/js/replica.js"
+import { Replica } from "../../static/js/client/replica.js"
 import { Space, randomness } from "./space.js"
 
 function follower(space) {

@@ -4,7 +4,7 @@ import { test } from "node:test"
 import { Space } from "./space.js"
 import { client, dashboard, pushed, settled, sync } from "./page.js"
 
-const { Feed } = await import("../../static/js/dashboard/past/feed.js")
+const { Feed } = await import("../../static/js/dashboard/history/activity-model.js")
 
 /** Create the space of a server restored from a backup: another epoch, in which the same revisions are other writes. */
 function restored(keys) {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { Folders } from "../../static/js/dashboard/list/folders.js"
-import { Range } from "../../static/js/dashboard/list/range.js"
-import { Rows } from "../../static/js/dashboard/list/rows.js"
-import { Selection } from "../../static/js/dashboard/list/selection.js"
-import { folderRow } from "../../static/js/dashboard/list/tree.js"
+import { Folders } from "../../static/js/dashboard/list/model/folder-state.js"
+import { Range } from "../../static/js/dashboard/list/model/range-selection.js"
+import { Rows } from "../../static/js/dashboard/list/model/row-index.js"
+import { Selection } from "../../static/js/dashboard/list/model/selection.js"
+import { folderRow } from "../../static/js/dashboard/list/model/tree.js"
 
 function listed(keys) {
   const rows = new Rows()

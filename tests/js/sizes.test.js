@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { messageBytes, parts } from "../../static/js/sizes.js"
+import { messageBytes, parts } from "../../static/js/client/sizes.js"
 
 test("batches are cut by count and by bytes, in order, and what belongs together stays together", () => {
   const items = Array.from({ length: 50 }, (_, i) => ({ key: `k${i}`, value: "é".repeat(i * 4) }))

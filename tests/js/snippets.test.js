@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { execFileSync } from "node:child_process"
 import { test } from "node:test"
 
-import { LANGUAGES, TASKS, snippets } from "../../static/js/dashboard/use/snippets.js"
+import { LANGUAGES, TASKS, snippets } from "../../static/js/dashboard/snippets/snippets.js"
 
 const origin = "https://kv.example.org"
 const HOSTILE = ["a", "it's", 'say "hi"', "100%", "$HOME `id` $(id)", "!!", "a\\b", "😀 é", "a&b=c#d?e+f", "__proto__", "*", "{x}", "${x}", "\u2028", "'''", '"""']

@@ -1,7 +1,7 @@
 // One user's space in memory, as the protocol describes it: the reference for a replica. It answers `sync` in small
 // pages, groups its writes into changes, and can be restored from a backup (a new epoch).
 
-import { digest } from "../../static/js/digest.js"
+import { digest } from "../../static/js/client/digest.js"
 
 export class Space {
   constructor({ pageSize = 3, epoch = "e1" } = {}) {

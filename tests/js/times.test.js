@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 
 globalThis.localStorage = { getItem: (name) => (name === "times" ? "absolute" : null) }
-const { age, ago } = await import("../../static/js/dashboard/shared/clock.js")
+const { age, ago } = await import("../../static/js/dashboard/shared/time-format.js")
 
 test("times are told by the clock to those who have chosen so", () => {
   const now = new Date(2026, 10, 22, 12, 0, 0).getTime()

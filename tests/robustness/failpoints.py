@@ -16,8 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from realtime_kv.app import House
-from realtime_kv.core.clock import now_ms
+from realtime_kv.app import Services
+from realtime_kv.clock import now_ms
 
 POINTS = ("before_begin", "before_commit", "after_commit", "before_push")
 
@@ -35,10 +35,10 @@ class Clock:
 class Failpoints:
     """The action at each armed point, and how many passes are left until then."""
 
-    def __init__(self, house: House, proofs: Path) -> None:
+    def __init__(self, services: Services, proofs: Path) -> None:
         self._proofs = proofs
         self._armed: dict[str, dict[str, Any]] = {}
-        writer = house.store.writer
+        writer = services.store.writer
         writer._cursor = _Cursor(writer._cursor, self.reach)
         writer._watchers.insert(0, lambda _committed: self.reach("before_push"))
 
@@ -87,10 +87,10 @@ class _Cursor:
 class Orders:
     """Takes orders from a Unix socket: one line of JSON each, answered with one."""
 
-    def __init__(self, house: House, clock: Clock, proofs: Path) -> None:
-        self._house = house
+    def __init__(self, services: Services, clock: Clock, proofs: Path) -> None:
+        self._house = services
         self._clock = clock
-        self._failpoints = Failpoints(house, proofs)
+        self._failpoints = Failpoints(services, proofs)
 
     def listen(self, path: str) -> None:
         """Listen at `path` on a separate thread."""

@@ -16,11 +16,13 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from realtime_kv import cli, server
-from realtime_kv.app import House, create_app
-from realtime_kv.core import frames, reads
-from realtime_kv.core.runtime import Future
-from realtime_kv.sockets.transport import event_frame
+from realtime_kv.app import Services, create_app
+from realtime_kv.cli import main as cli
+from realtime_kv.concurrency.runtime import Future
+from realtime_kv.core import messages
+from realtime_kv.realtime.engineio.server import event_frame
+from realtime_kv.server import serve as server
+from realtime_kv.storage.sqlite import reads
 from tests.robustness.failpoints import Clock, Orders
 
 # the guarantee that has to notice each defect
@@ -64,15 +66,15 @@ class _Every:
         return self._count % self._every == 0
 
 
-def drop(house: House, now: _Every) -> None:
+def drop(services: Services, now: _Every) -> None:
     """Drop a change for one tab."""
-    send = house.gateway._send
-    house.gateway._send = lambda tab, frame: None if _is_change(frame) and now() else send(tab, frame)
+    send = services.gateway._send
+    services.gateway._send = lambda tab, frame: None if _is_change(frame) and now() else send(tab, frame)
 
 
-def reorder(house: House, now: _Every) -> None:
+def reorder(services: Services, now: _Every) -> None:
     """Send a change to one tab after the next one."""
-    send = house.gateway._send
+    send = services.gateway._send
     held: dict[str, Any] = {}
 
     def send_late(tab: Any, frame: Any) -> None:
@@ -83,24 +85,24 @@ def reorder(house: House, now: _Every) -> None:
         if _is_change(frame) and tab.eio_sid in held:
             send(tab, held.pop(tab.eio_sid))
 
-    house.gateway._send = send_late
+    services.gateway._send = send_late
 
 
-def twice(house: House, now: _Every) -> None:
+def twice(services: Services, now: _Every) -> None:
     """Send a change to one tab twice."""
-    send = house.gateway._send
+    send = services.gateway._send
 
     def send_twice(tab: Any, frame: Any) -> None:
         send(tab, frame)
         if _is_change(frame) and now():
             send(tab, frame)
 
-    house.gateway._send = send_twice
+    services.gateway._send = send_twice
 
 
-def early_ack(house: House, now: _Every) -> None:
+def early_ack(services: Services, now: _Every) -> None:
     """Acknowledge writes some time before they are committed."""
-    committer = house.store.writer._committer
+    committer = services.store.writer._committer
     commit = committer.commit
 
     def acknowledge_first(cursor: Any, writes: list[Any], at: int) -> Any:
@@ -108,16 +110,16 @@ def early_ack(house: House, now: _Every) -> None:
         if now():
             for write, outcome in zip(writes, outcomes, strict=True):
                 if not isinstance(outcome, Exception):
-                    house.runtime.deliver(lambda write=write, outcome=outcome: write.future.resolve(outcome))
+                    services.runtime.deliver(lambda write=write, outcome=outcome: write.future.resolve(outcome))
             time.sleep(0.2)
         return outcomes, committed
 
     committer.commit = acknowledge_first
 
 
-def wrong_room(house: House, now: _Every) -> None:
+def wrong_room(services: Services, now: _Every) -> None:
     """Send a change to another user's tabs as well."""
-    gateway = house.gateway
+    gateway = services.gateway
     push = gateway.push
 
     def push_wide(committed: Any) -> None:
@@ -127,12 +129,12 @@ def wrong_room(house: House, now: _Every) -> None:
             if strangers and now():
                 push([replace(news, user_id=strangers[0].user_id)])
 
-    house.store.writer._watchers[:] = [push_wide]
+    services.store.writer._watchers[:] = [push_wide]
 
 
-def stale_read(house: House, now: _Every) -> None:
+def stale_read(services: Services, now: _Every) -> None:
     """Answer a read with the result of an earlier one."""
-    get = house.store.get
+    get = services.store.get
     found: dict[Any, Future[Any]] = {}
 
     def get_stale(caller: Any, key: str) -> Future[Any]:
@@ -140,24 +142,24 @@ def stale_read(house: House, now: _Every) -> None:
         earlier = found.setdefault((caller.user_id, key), future)
         return earlier if earlier.done and now() else future
 
-    house.store.get = get_stale
+    services.store.get = get_stale
 
 
-def retry_applied(house: House, now: _Every) -> None:
+def retry_applied(services: Services, now: _Every) -> None:
     """Forget an `op_id`."""
-    write = house.store._write
+    write = services.store._write
 
     def write_again(request: Any) -> Future[Any]:
         if now():
             request.op_id = None
         return write(request)
 
-    house.store._write = write_again
+    services.store._write = write_again
 
 
-def wrong_digest(house: House, now: _Every) -> None:
+def wrong_digest(services: Services, now: _Every) -> None:
     """Flip one bit of a bookmark's digest."""
-    send = house.gateway._send
+    send = services.gateway._send
 
     def send_wrong(tab: Any, frame: Any) -> None:
         if frame.payload.startswith(b'42["bookmark"') and now():
@@ -166,14 +168,14 @@ def wrong_digest(house: House, now: _Every) -> None:
             frame = event_frame("bookmark", msgspec.json.encode(bookmark))
         send(tab, frame)
 
-    house.gateway._send = send_wrong
+    services.gateway._send = send_wrong
 
 
-def half_pushed(house: House, now: _Every) -> None:
+def half_pushed(services: Services, now: _Every) -> None:
     """Push a batch as two writes."""
 
     def push_halves(committed: Any) -> None:
-        house.gateway.push([replace(news, writes=list(halves(news.writes))) for news in committed])
+        services.gateway.push([replace(news, writes=list(halves(news.writes))) for news in committed])
 
     def halves(writes: Any) -> Any:
         for revision, frame in writes:
@@ -186,12 +188,12 @@ def half_pushed(house: House, now: _Every) -> None:
             else:
                 yield revision, frame
 
-    house.store.writer._watchers[:] = [push_halves]
+    services.store.writer._watchers[:] = [push_halves]
 
 
-def half_committed(house: House, now: _Every) -> None:
+def half_committed(services: Services, now: _Every) -> None:
     """Commit a batch as two writes."""
-    batch = house.store.batch
+    batch = services.store.batch
 
     def batch_twice(caller: Any, ops: Any, *, op_id: str | None = None) -> Future[Any]:
         middle = len(ops) // 2
@@ -200,12 +202,12 @@ def half_committed(house: House, now: _Every) -> None:
             ops = ops[middle:]
         return batch(caller, ops, op_id=op_id)
 
-    house.store.batch = batch_twice
+    services.store.batch = batch_twice
 
 
-def skipping_resume(house: House, now: _Every) -> None:
+def skipping_resume(services: Services, now: _Every) -> None:
     """Leave out a few writes when a tab resumes."""
-    sync = house.store.sync
+    sync = services.store.sync
 
     def sync_later(caller: Any, *, since: int | None = None, **rest: Any) -> Future[Any]:
         if since is None or not now():
@@ -215,7 +217,7 @@ def skipping_resume(house: House, now: _Every) -> None:
         read.then(lambda _: answer.resolve(replace(read.result(), from_=0 if read.result().reset else since)))
         return answer
 
-    house.store.sync = sync_later
+    services.store.sync = sync_later
 
 
 def forget(file: Path) -> None:
@@ -228,7 +230,7 @@ def forget(file: Path) -> None:
     db.close()
 
 
-SABOTAGES: dict[str, Callable[[House, _Every], None]] = {
+SABOTAGES: dict[str, Callable[[Services, _Every], None]] = {
     fn.__name__: fn
     for fn in (
         drop, reorder, twice, early_ack, wrong_room, stale_read, retry_applied, wrong_digest, half_pushed,
@@ -246,15 +248,15 @@ def main() -> int:
         if setup.sabotage == "forget" and file.exists():
             forget(file)
         app = create_app(config, runtime, clock=clock, **options)
-        house = app.extensions["realtime_kv"]
+        services = app.extensions["realtime_kv"]
         if setup.sabotage in SABOTAGES:
-            SABOTAGES[setup.sabotage](house, _Every(setup.every))
+            SABOTAGES[setup.sabotage](services, _Every(setup.every))
         if setup.orders:
-            Orders(house, clock, Path(setup.proofs)).listen(setup.orders)
+            Orders(services, clock, Path(setup.proofs)).listen(setup.orders)
         return app
 
     if setup.page_bytes:
-        frames.PAGE_BYTES = reads.PAGE_BYTES = setup.page_bytes
+        messages.PAGE_BYTES = reads.PAGE_BYTES = setup.page_bytes
     server.create_app = create
     return cli.main(sys.argv[1:])
 

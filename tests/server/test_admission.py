@@ -2,12 +2,13 @@
 
 import pytest
 
-from realtime_kv.accounts import door
+from realtime_kv.concurrency.runtime import ThreadedRuntime
 from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.config import Config
-from realtime_kv.core.errors import RateLimited
-from realtime_kv.core.runtime import Threads
+from realtime_kv.errors import RateLimited
 from realtime_kv.metrics.limit_log import LimitLog
+from realtime_kv.realtime.engineio.budgets import REQUEST_COST
+from realtime_kv.request import authentication
 from realtime_kv.server.admission import (
     ACCOUNT_CHANGE_SECONDS,
     MAX_BODY_BYTES,
@@ -16,7 +17,6 @@ from realtime_kv.server.admission import (
     USER_BURST_SECONDS,
     Admission,
 )
-from realtime_kv.sockets.budgets import REQUEST_COST
 
 TOKEN = "a" * 43
 
@@ -29,11 +29,11 @@ def budget():
 
 @pytest.fixture
 def admission(tmp_path, budget):
-    runtime, config = Threads(), Config(data_dir=tmp_path)
+    runtime, config = ThreadedRuntime(), Config(data_dir=tmp_path)
     yield Admission(
         runtime,
-        lambda environ: door.address(environ, config),
-        lambda environ: door.credentials(environ, config)[0],
+        lambda environ: authentication.address(environ, config),
+        lambda environ: authentication.credentials(environ, config)[0],
         budget,
         LimitLog(lambda: 0),
         connections_per_network=None,
@@ -85,14 +85,14 @@ def test_only_the_sid_that_the_server_found_becomes_known(admission, budget):
 def test_a_session_stays_known_after_requests_for_static_files(admission, budget):
     admission.done(admission.admit(request(**cookie())), (TOKEN, 1))
     for _ in range(50):
-        admission.done(admission.admit(request("/static/js/client.js", **cookie())), None)
+        admission.done(admission.admit(request("/static/js/client/client.js", **cookie())), None)
     assert admission.admit(request(**cookie())).known
     assert spent(budget) == 0
 
 
 def test_a_session_that_has_ended_is_charged_to_its_network(admission, budget):
     admission.done(admission.admit(request(**cookie())), (TOKEN, 1))
-    admission.done(admission.admit(request(**cookie())), door.NOBODY)
+    admission.done(admission.admit(request(**cookie())), authentication.NOBODY)
     assert not admission.admit(request(**cookie())).known
     assert spent(budget) == 2
 
@@ -108,7 +108,7 @@ def test_cpu_time_of_a_page_is_charged_to_the_network_or_to_a_known_session(admi
     admission.done(ticket, (TOKEN, 7), seconds=20 * REQUEST_COST)
     assert spent(budget) == before
     # it took its time from the next rounds instead
-    assert admission._turns.left(ticket.payer) == 0.0
+    assert admission._slices.left(ticket.payer) == 0.0
 
 
 def test_a_user_has_one_share_of_body_memory_and_ten_users_cannot_fill_it(admission):

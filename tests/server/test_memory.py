@@ -16,7 +16,7 @@ NOT_SIGNED_IN = b"GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\nAuthorization: B
 # objects that are old when they become garbage: only a full collection finds them
 AGING = """
 from collections import deque
-from realtime_kv import server
+from realtime_kv.server import serve as server
 
 class Nothing:
     def call_later(self, seconds, fn):

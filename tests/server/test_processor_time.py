@@ -5,8 +5,8 @@ import time
 import eventlet
 import pytest
 
-from realtime_kv.core.runtime import Future
-from realtime_kv.server.hub import Hub
+from realtime_kv.concurrency.runtime import Future
+from realtime_kv.server.eventlet_runtime import EventletRuntime
 from realtime_kv.server.processor_time import PROCESSOR_TIME, metered
 
 
@@ -17,7 +17,7 @@ def burn(seconds):
 
 
 def test_processor_time_of_others_while_a_request_waits_is_not_counted():
-    hub, answer, environs = Hub(), Future(), [{}, {}]
+    hub, answer, environs = EventletRuntime(), Future(), [{}, {}]
 
     def waiting(environ, start_response):
         burn(0.01)

@@ -11,7 +11,7 @@ import pytest
 import requests
 from eventlet import event
 
-from realtime_kv.server.hub import Hub
+from realtime_kv.server.eventlet_runtime import EventletRuntime
 from realtime_kv.server.watchdog import ASK_SECONDS, MINUTE, STACKS_BYTES, STALL_SECONDS, Watchdog
 from tests.running import DEADLINE
 
@@ -24,7 +24,7 @@ def hub_and_thread():
     made, parts = threading.Event(), []
 
     def run():
-        hub = Hub()
+        hub = EventletRuntime()
         told = event.Event()
         parts.extend([hub, told])
         made.set()

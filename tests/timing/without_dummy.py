@@ -2,17 +2,17 @@
 
 import sys
 
-from realtime_kv import cli
-from realtime_kv.accounts import passwords
-from realtime_kv.accounts.hashing import Process
+from realtime_kv.accounts.credentials import passwords
+from realtime_kv.accounts.credentials.hash_workers import SubprocessHasher
+from realtime_kv.cli import main as cli
 
-_matches = Process.matches
+_matches = SubprocessHasher.matches
 
 
-def _hasty(self: Process, password_hash: str, password: str) -> bool:
+def _hasty(self: SubprocessHasher, password_hash: str, password: str) -> bool:
     return password_hash != passwords.NOBODYS_HASH and _matches(self, password_hash, password)
 
 
 if __name__ == "__main__":
-    Process.matches = _hasty
+    SubprocessHasher.matches = _hasty
     sys.exit(cli.main(sys.argv[1:]))

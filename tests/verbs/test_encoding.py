@@ -3,8 +3,8 @@
 import pytest
 from msgspec import Raw
 
-from realtime_kv import verbs
-from realtime_kv.core.frames import LARGE_BYTES, Answer, Histories, Listed, Synced, Trashed
+from realtime_kv.core.messages import LARGE_BYTES, HistoryPage, ListPage, Result, SyncPage, TrashPage
+from realtime_kv.verbs import registry as verbs
 
 TRICKY = '"writes":[],"entries":[]'
 
@@ -13,11 +13,13 @@ TRICKY = '"writes":[],"entries":[]'
 @pytest.mark.parametrize(
     "make",
     [
-        lambda page: Histories(writes=page, floor=7),
-        lambda page: Trashed(entries=page, next=TRICKY, revision=7),
-        lambda page: Listed(entries=page, next=TRICKY, revision=7),
-        lambda page: Synced(epoch=TRICKY, from_=1, revision=7, reset=True, writes=page, next=TRICKY, keys=1, digest=2),
-        lambda page: Synced(epoch=TRICKY, from_=1, revision=7, reset=False, writes=page, next=None),
+        lambda page: HistoryPage(writes=page, floor=7),
+        lambda page: TrashPage(entries=page, next=TRICKY, revision=7),
+        lambda page: ListPage(entries=page, next=TRICKY, revision=7),
+        lambda page: SyncPage(
+            epoch=TRICKY, from_=1, revision=7, reset=True, writes=page, next=TRICKY, keys=1, digest=2
+        ),
+        lambda page: SyncPage(epoch=TRICKY, from_=1, revision=7, reset=False, writes=page, next=None),
     ],
 )
 def test_encoding_a_page_in_pieces_gives_the_same_json(make, size):
@@ -28,5 +30,5 @@ def test_encoding_a_page_in_pieces_gives_the_same_json(make, size):
 
 
 def test_every_answer_with_a_page_is_listed_for_encoding_in_pieces():
-    fields = {kind: {"writes", "entries"} & set(kind.__struct_fields__) for kind in Answer.__subclasses__()}
+    fields = {kind: {"writes", "entries"} & set(kind.__struct_fields__) for kind in Result.__subclasses__()}
     assert {kind: names.pop() for kind, names in fields.items() if names} == verbs.PAGES

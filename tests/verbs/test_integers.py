@@ -3,8 +3,8 @@
 import pytest
 from msgspec import UNSET
 
-from realtime_kv import verbs
-from realtime_kv.core.errors import BadRequest
+from realtime_kv.errors import BadRequest
+from realtime_kv.verbs import registry as verbs
 
 
 @pytest.mark.parametrize(

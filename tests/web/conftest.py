@@ -9,11 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from realtime_kv.accounts import cookies
 from realtime_kv.accounts.mail import Send
 from realtime_kv.app import create_app
+from realtime_kv.clock import Clock, now_ms, steady_ms
 from realtime_kv.config import Config
-from realtime_kv.core.clock import Clock, now_ms, steady_ms
+from realtime_kv.request import cookies
 
 PASSWORD = "correct horse battery"
 

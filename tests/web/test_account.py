@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from realtime_kv.accounts.audit import CLI
+from realtime_kv.accounts.audit_log import CLI
 
 PASSWORD = "correct horse battery"
 
@@ -61,8 +61,8 @@ def test_me_returns_the_session_the_usage_the_limits_and_the_server(open_site):
 def test_me_returns_the_quota_set_for_the_user(open_site):
     site = open_site(quota_keys=10, quota_bytes=1000)
     alice = site.browser("Alice")
-    house = site.app.extensions["realtime_kv"]
-    house.runtime.wait(house.accounts.administration.set_quota(CLI, "Alice", 3, None))
+    services = site.app.extensions["realtime_kv"]
+    services.runtime.wait(services.accounts.administration.set_quota(CLI, "Alice", 3, None))
     limits = alice.get("/api/v1/me").json["limits"]
     assert (limits["keys"], limits["bytes"]) == (3, 1000)
 

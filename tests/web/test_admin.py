@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from realtime_kv.accounts.audit import CLI
-from realtime_kv.accounts.events import EVERYTHING, Filters
-from realtime_kv.core.clock import now_ms
-from realtime_kv.web.admin import acts, log
+from realtime_kv.accounts.admin.audit_queries import EVERYTHING, Filters
+from realtime_kv.accounts.audit_log import CLI
+from realtime_kv.clock import now_ms
+from realtime_kv.web.admin import audit_log, user_actions
 
 PASSWORD = "correct horse battery"
 
@@ -23,14 +23,14 @@ class Desk:
 
     def __init__(self, site):
         self.site = site
-        self.house = site.app.extensions["realtime_kv"]
-        self.parts = self.house.accounts.administration
+        self.services = site.app.extensions["realtime_kv"]
+        self.parts = self.services.accounts.administration
         self.wait(self.parts.create_user(CLI, "Root", password=PASSWORD, is_admin=True))
         self.visitor = site.visitor()
         assert self.visitor.call("sign_in", username="Root", password=PASSWORD).status_code == 200
 
     def wait(self, future):
-        return self.house.runtime.wait(future)
+        return self.services.runtime.wait(future)
 
     def get(self, path):
         return self.visitor.get(path)
@@ -201,8 +201,8 @@ def test_an_invalid_or_taken_username_is_reported_in_the_form(desk, alice):
 
 
 def test_every_admin_action_is_listed_in_this_file():
-    assert set(acts.ACTS) == set(ACTS)
-    assert {name for name, act in acts.ACTS.items() if act.asks} == set(DANGEROUS)
+    assert set(user_actions.ACTS) == set(ACTS)
+    assert {name for name, act in user_actions.ACTS.items() if act.asks} == set(DANGEROUS)
 
 
 @pytest.mark.parametrize("act", DANGEROUS)
@@ -354,7 +354,7 @@ def test_the_audit_log_is_filtered_by_query_parameters(desk, alice):
 
 
 def test_the_audit_log_export_is_complete_and_in_order(desk, alice, monkeypatch):
-    monkeypatch.setattr(log, "CHUNK", 3)
+    monkeypatch.setattr(audit_log, "CHUNK", 3)
     alice.call("set", key="=cmd", value=1)
     desk.post(desk.path("alice", "/reveal"), key="=cmd", password=PASSWORD)
     expected = desk.wait(desk.parts.events(EVERYTHING)).events
@@ -390,17 +390,17 @@ def test_a_clock_jump_is_shown_and_confirmed_with_the_password(open_site):
     assert "The system clock jumped forward by 2 h" in page and "Confirm the time…" in page
     assert "Confirm the time" in text_of(desk.get("/admin/diagnostics/confirm-time"))
     assert desk.post("/admin/diagnostics/confirm-time", password="wrong").status_code == 401
-    assert desk.house.clock_guard.jump() is not None
+    assert desk.services.clock_guard.jump() is not None
     assert desk.post("/admin/diagnostics/confirm-time", password=PASSWORD).status_code == 303
-    assert desk.house.clock_guard.jump() is None
+    assert desk.services.clock_guard.jump() is None
     assert "jumped" not in text_of(desk.get("/admin/diagnostics"))
     assert desk.log(action="time_confirmed") == ["time_confirmed"]
 
 
 def test_diagnostics_show_the_state_of_the_server(desk, alice):
     alice.call("set", key="a", value=1)
-    desk.house.chronicle.turn()
-    desk.house.chronicle.turn()
+    desk.services.metrics_history.sample()
+    desk.services.metrics_history.sample()
     page = text_of(desk.get("/admin/diagnostics"))
     for label in ("Open tabs", "Operations per second", "Latency", "Writes waiting", "Memory", "Database", "Version"):
         assert label in page
@@ -414,7 +414,7 @@ def test_diagnostics_show_the_state_of_the_server(desk, alice):
 def test_diagnostics_list_reached_limits_with_the_account_or_network(desk, alice):
     assert "No limit was reached" in text_of(desk.get("/admin/diagnostics"))
     assert desk.get("/admin/diagnostics.json").json["limits"] == []
-    limits = desk.house.limit_log
+    limits = desk.services.limit_log
     limits.record("verbs_per_token", account=2, credential="tok-1")
     limits.record("sign_in_attempts", network="192.0.2.7")
     limits.record("sign_in_attempts", network="192.0.2.7")
@@ -443,22 +443,22 @@ def test_a_backup_download_is_complete_needs_the_password_and_is_logged_for_all(
     with closing(sqlite3.connect(file)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert "kept" in db.execute("SELECT frame FROM log").fetchone()[0]
-    assert list(desk.house.operations.folder.iterdir()) == [], "no copy stays"
-    own = desk.wait(desk.house.accounts.own.events(caller_of(desk, alice)))
+    assert list(desk.services.operations.folder.iterdir()) == [], "no copy stays"
+    own = desk.wait(desk.services.accounts.own.events(caller_of(desk, alice)))
     assert own[0].action == "backup_downloaded" and own[0].actor == "admin"
 
 
 def caller_of(desk, visitor):
-    return desk.wait(desk.house.accounts.caller(visitor.cookie, "http", presented="cookie"))
+    return desk.wait(desk.services.accounts.caller(visitor.cookie, "http", presented="cookie"))
 
 
 def test_the_backup_page_lists_the_existing_backups(desk):
     assert "None is made by itself" in desk.get("/admin/backup").text
-    made = desk.wait(desk.house.operations.backup())
+    made = desk.wait(desk.services.operations.backup())
     assert Path(made.file).name in desk.get("/admin/backup").text
     facts = desk.get("/admin/diagnostics.json").json["facts"]["Upkeep"]
     assert facts["Last purge"] == "not yet" and facts["Last backup on the server"].endswith(" ago")
-    desk.wait(desk.house.operations.purge())
+    desk.wait(desk.services.operations.purge())
     assert desk.get("/admin/diagnostics.json").json["facts"]["Upkeep"]["Last purge"].endswith(" ago")
 
 
@@ -466,9 +466,9 @@ def test_the_backup_page_lists_the_existing_backups(desk):
 
 
 def test_the_setup_secret_leaves_the_url_at_once_and_creates_one_superuser(site):
-    house = site.app.extensions["realtime_kv"]
-    parts = house.accounts.administration
-    secret = house.runtime.wait(parts.setup_link()).secret
+    services = site.app.extensions["realtime_kv"]
+    parts = services.accounts.administration
+    secret = services.runtime.wait(parts.setup_link()).secret
     visitor, other = site.visitor(), site.visitor()
     arrived = visitor.get(f"/setup/{secret}")
     assert (arrived.status_code, arrived.location) == (303, "/setup")
@@ -483,7 +483,7 @@ def test_the_setup_secret_leaves_the_url_at_once_and_creates_one_superuser(site)
     for late in (visitor, other):
         assert late.get("/setup").status_code == 410
         assert late.post("/setup", data={"username": "Eve", "password": PASSWORD}).status_code == 410
-    assert house.runtime.wait(parts.users(search="eve")).found == 0
+    assert services.runtime.wait(parts.users(search="eve")).found == 0
 
 
 @pytest.mark.parametrize("secret", ["nonsense", "x" * 43, "%00", "%F0%9F%92%A9", "x" * 4000])

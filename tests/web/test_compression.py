@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime_kv.web import compression
+from realtime_kv.web.http import compression
 
 SCRIPTS = Path(__file__).parent.parent.parent / "static" / "js"
 QUOTED = re.compile("[\"'`]")

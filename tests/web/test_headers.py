@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from realtime_kv import browser_files
+from realtime_kv import static_assets
 
 POLL = "/socket.io/?EIO=4&transport=polling"
 PATHS = ["/signin", "/signup", "/keys", "/nothing", "/api/v1/me", "/api/v1/nope", "/healthz", "/rkv.js", POLL]
@@ -54,7 +54,7 @@ def test_import_map_is_allowed_by_its_csp_hash_and_lists_only_served_files(alice
     assert f"script-src 'self' 'sha256-{digest}'; " in answer.headers["Content-Security-Policy"]
     # a browser applies an import map only to modules that it has not begun to load
     assert answer.text.index("importmap") < answer.text.index("modulepreload")
-    served = {f"/static/js/vendor/{name}" for name in browser_files.VENDOR}
+    served = {f"/static/js/vendor/{name}" for name in static_assets.VENDOR}
     assert set(json.loads(inline)["imports"].values()) <= served
 
 
@@ -110,9 +110,9 @@ def test_only_listed_browser_files_are_served_from_node_modules(stranger, name):
     assert stranger.get(f"/static/js/vendor/{name}").status_code in {404, 308}
 
 
-@pytest.mark.parametrize("name", list(browser_files.VENDOR))
+@pytest.mark.parametrize("name", list(static_assets.VENDOR))
 def test_the_listed_browser_files_are_served(stranger, name):
-    if name in browser_files.missing():
+    if name in static_assets.missing():
         pytest.skip("the browser libraries are not installed")
     answer = stranger.get(f"/static/js/vendor/{name}")
     assert answer.status_code == 200

@@ -2,7 +2,7 @@
 
 import pytest
 
-from realtime_kv.accounts.audit import CLI
+from realtime_kv.accounts.audit_log import CLI
 
 PASSWORD = "correct horse battery"
 NUMBERS = [
@@ -35,8 +35,8 @@ PATHS = [
 
 @pytest.fixture
 def root(site):
-    house = site.app.extensions["realtime_kv"]
-    house.runtime.wait(house.accounts.administration.create_user(CLI, "Root", password=PASSWORD, is_admin=True))
+    services = site.app.extensions["realtime_kv"]
+    services.runtime.wait(services.accounts.administration.create_user(CLI, "Root", password=PASSWORD, is_admin=True))
     visitor = site.visitor()
     visitor.call("sign_in", username="Root", password=PASSWORD)
     return visitor

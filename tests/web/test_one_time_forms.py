@@ -10,14 +10,14 @@ import pytest
 import requests
 from flask import g
 
-from realtime_kv.accounts import cookies, door
-from realtime_kv.accounts.audit import CLI
-from realtime_kv.accounts.events import Filters
+from realtime_kv import services
+from realtime_kv.accounts.admin.audit_queries import Filters
+from realtime_kv.accounts.audit_log import CLI
 from realtime_kv.app import create_app
+from realtime_kv.concurrency.runtime import ThreadedRuntime
 from realtime_kv.config import Config
-from realtime_kv.core.runtime import Threads
-from realtime_kv.web import house
-from realtime_kv.web.one_time_forms import OneTimeForms
+from realtime_kv.request import authentication, cookies
+from realtime_kv.web.pages.one_time_forms import OneTimeForms
 from tests.running import DEADLINE, fresh_name
 from tests.web.conftest import PASSWORD, Site, Visitor
 
@@ -29,9 +29,9 @@ class Place:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.house = site.app.extensions["realtime_kv"]
-        self.administration = self.house.accounts.administration
-        self.wait = self.house.runtime.wait
+        self.services = site.app.extensions["realtime_kv"]
+        self.administration = self.services.accounts.administration
+        self.wait = self.services.runtime.wait
 
     @property
     def stranger(self) -> Visitor:
@@ -166,7 +166,7 @@ def place(site):
 @pytest.fixture
 def threaded_place(tmp_path):
     """A place with requests that wait for the store, as in a server; elsewhere the request itself does everything."""
-    runtime = Threads()
+    runtime = ThreadedRuntime()
     app = create_app(Config(data_dir=tmp_path), runtime)
     yield Place(Site(app))
     app.extensions["realtime_kv"].stop()
@@ -207,8 +207,8 @@ def test_an_action_is_not_performed_again_after_its_browser_disconnects(threaded
     place, (_, advice) = threaded_place, SECRETS[action]
     visitor, path, fields = action(place)
     form = fields | {"csrf_token": visitor.form_token()}
-    monkeypatch.setattr(house, "LOOK_SECONDS", 0.0)
-    gone = {door.HUNG_UP: lambda: g.get("form_claimed", False)}
+    monkeypatch.setattr(services, "LOOK_SECONDS", 0.0)
+    gone = {authentication.HUNG_UP: lambda: g.get("form_claimed", False)}
     visitor.post(path, data=form, environ_overrides=gone)
     before = place.events()
     again = visitor.post(path, data=form, follow_redirects=True)

@@ -38,7 +38,11 @@ def test_the_client_and_all_its_modules_can_be_loaded_from_any_origin(stranger):
         assert "javascript" in answer.content_type
         imported = {urljoin(address, path) for path in IMPORTED.findall(answer.text)}
         waiting += imported - seen - set(waiting)
-    assert {"/static/js/client.js", "/static/js/accounts.js", "/static/js/vendor/socket.io.esm.min.js"} <= seen
+    assert {
+        "/static/js/client/client.js",
+        "/static/js/client/auth.js",
+        "/static/js/vendor/socket.io.esm.min.js",
+    } <= seen
     # other origins may load nothing else of ours
     for address in ("/static/css/base.css", "/signin"):
         assert "Access-Control-Allow-Origin" not in stranger.get(address, headers={"Origin": STRANGER}).headers

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from realtime_kv.web.bodies import FORM, MAX_FIELDS
+from realtime_kv.web.http.parsing import FORM, MAX_FIELDS
 
 PASSWORD = "correct horse battery"
 
@@ -39,11 +39,11 @@ def test_signed_in_user_is_redirected_past_the_sign_in_pages(alice):
 @pytest.mark.parametrize(
     ("path", "module", "sheet"),
     [
-        ("/activity", "past/activity.js", "past.css"),
-        ("/trash", "past/trash.js", "past.css"),
-        ("/keys?key=a", "key/pane.js", "key.css"),
-        ("/keys?key=a&tab=history", "past/history.js", "past.css"),
-        ("/keys?key=a&tab=use", "use/use-it.js", "key.css"),
+        ("/activity", "history/activity-page.js", "past.css"),
+        ("/trash", "history/trash-page.js", "past.css"),
+        ("/keys?key=a", "key/key-view.js", "key.css"),
+        ("/keys?key=a&tab=history", "history/history-tab.js", "past.css"),
+        ("/keys?key=a&tab=use", "snippets/snippets-tab.js", "key.css"),
     ],
 )
 def test_page_preloads_the_module_and_stylesheet_of_its_url(alice, path, module, sheet):

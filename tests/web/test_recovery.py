@@ -5,7 +5,7 @@ import re
 import pytest
 from sqlalchemy import update
 
-from realtime_kv.core.models import User
+from realtime_kv.storage.models import User
 
 PASSWORD = "correct horse battery"
 NEW = "another good password"

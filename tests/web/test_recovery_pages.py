@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from realtime_kv.accounts.audit import CLI
+from realtime_kv.accounts.audit_log import CLI
 
 PASSWORD, NEW = "correct horse battery", "another fine phrase"
 
@@ -27,7 +27,7 @@ def path_in(mail):
     return re.search(r"http://[^/\s]+(/(?:recover|account)/\S+)", mail.get_content())[1]
 
 
-def house(site):
+def services(site):
     return site.app.extensions["realtime_kv"]
 
 
@@ -37,7 +37,7 @@ def a_code(site):
 
 
 def a_link(site, name="alice"):
-    return house(site).accounts.administration.recovery_link(CLI, name).result().secret
+    return services(site).accounts.administration.recovery_link(CLI, name).result().secret
 
 
 def held(answer, name="rkv_recovery"):
@@ -126,7 +126,7 @@ def test_an_unknown_link_is_answered_like_an_expired_one(stranger, secret):
 
 
 def test_a_temporary_password_only_allows_setting_a_new_one(site, alice):
-    temporary = house(site).accounts.administration.temporary_password(CLI, "alice").result()
+    temporary = services(site).accounts.administration.temporary_password(CLI, "alice").result()
     visitor, answer = sign_in(site, temporary)
     assert answer.location == "/recover/password" and "rkv_session" not in str(answer.headers)
     assert visitor.get("/keys").status_code == 303

@@ -18,8 +18,8 @@ def open_desk(open_site):
 
     def open_desk(**settings):
         site = open_site(**settings)
-        house = site.app.extensions["realtime_kv"]
-        link = house.runtime.wait(house.accounts.administration.setup_link(), 10)
+        services = site.app.extensions["realtime_kv"]
+        link = services.runtime.wait(services.accounts.administration.setup_link(), 10)
         visitor = site.visitor()
         visitor.get(f"/setup/{link.secret}")
         made = visitor.post("/setup", data={"username": "Root", "password": PASSWORD})
@@ -110,10 +110,10 @@ def test_a_revoked_or_expired_invitation_is_refused(open_desk):
     # already revoked, or unknown
     for number in ("1", "99"):
         assert root.post(f"/admin/invitations/{number}/revoke").status_code == 404
-    house = site.app.extensions["realtime_kv"]
+    services = site.app.extensions["realtime_kv"]
     expired = invite(root, days="1")
-    now = house.accounts.context.clock
-    house.accounts.context.clock = lambda: now() + 25 * 60 * 60 * 1000
+    now = services.accounts.context.clock
+    services.accounts.context.clock = lambda: now() + 25 * 60 * 60 * 1000
     assert sign_up(site.visitor(), invitation=expired) == (410, "link_expired", None)
     assert statuses(root) == ["expired", "revoked"]
 

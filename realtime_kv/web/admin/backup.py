@@ -10,10 +10,10 @@ from typing import BinaryIO
 from flask import Response, stream_with_context
 from werkzeug.wrappers import Response as AnyResponse
 
-from realtime_kv.core.errors import Refusal
-from realtime_kv.web import security
-from realtime_kv.web.admin.gate import admin, administration, confirm, doer, page
-from realtime_kv.web.house import house, wait
+from realtime_kv.errors import Refusal
+from realtime_kv.services import services, wait
+from realtime_kv.web.admin.blueprint import admin, administration, confirm, doer, page
+from realtime_kv.web.http import request_auth
 
 # copying and checking a large file takes long
 PATIENCE = 600.0
@@ -37,15 +37,15 @@ def backup() -> AnyResponse:
 @admin.post("/backup")
 def download() -> AnyResponse:
     """Send a new backup and keep no copy; the download is in the audit log before its first byte is sent."""
-    form = security.form()
+    form = request_auth.form()
     try:
         confirm(form)
         # hidden, and deleted at the next start if the server stops in between
-        file = house().operations.folder / f".download.db.{secrets.token_hex(8)}"
-        asked_for = house().operations.backup(file, doer())
+        file = services().operations.folder / f".download.db.{secrets.token_hex(8)}"
+        asked_for = services().operations.backup(file, doer())
         try:
             made = wait(asked_for, PATIENCE)
-            content = wait(house().store.readers.submit(lambda _: _take(file)))
+            content = wait(services().store.readers.submit(lambda _: _take(file)))
         except BaseException:
             # the client may disconnect before the backup is made
             asked_for.then(lambda _: file.unlink(missing_ok=True))
@@ -56,14 +56,14 @@ def download() -> AnyResponse:
     response = Response(stream_with_context(_chunks(content)), mimetype="application/vnd.sqlite3")
     response.call_on_close(content.close)
     response.content_length = made.bytes
-    day = datetime.fromtimestamp(house().store.clock() / 1000, UTC)
+    day = datetime.fromtimestamp(services().store.clock() / 1000, UTC)
     response.headers["Content-Disposition"] = f'attachment; filename="realtime_kv-{day:%Y-%m-%d-%H%M}.db"'
     return response
 
 
 def kept() -> list[Kept]:
     """Return the backups in the folder, the latest first."""
-    operations = house().operations
+    operations = services().operations
 
     def look(_: object) -> list[Kept]:
         found = []
@@ -75,11 +75,11 @@ def kept() -> list[Kept]:
             found.append(Kept(file.name, known.st_size, int(known.st_mtime * 1000)))
         return found
 
-    return wait(house().store.readers.submit(look))
+    return wait(services().store.readers.submit(look))
 
 
 def _page(problem: Refusal | None = None) -> AnyResponse:
-    return page("backup.html", problem, kept=kept(), config=house().config)
+    return page("backup.html", problem, kept=kept(), config=services().config)
 
 
 def _take(file: Path) -> BinaryIO:
@@ -91,5 +91,5 @@ def _take(file: Path) -> BinaryIO:
 
 def _chunks(content: BinaryIO) -> Iterator[bytes]:
     # read on a thread, because a disk may block
-    while chunk := wait(house().store.readers.submit(lambda _: content.read(CHUNK))):
+    while chunk := wait(services().store.readers.submit(lambda _: content.read(CHUNK))):
         yield chunk

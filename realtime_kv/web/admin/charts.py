@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from realtime_kv.core.chronicle import ROWS, SECONDS, Row
+from realtime_kv.metrics_history import ROWS, SECONDS, MetricsSample
 
 WIDTH, HEIGHT = ROWS, 48
 # keeps the line clear of the edges, which would clip half of its width
@@ -19,7 +19,9 @@ class Chart:
     words: str
 
 
-def chart(rows: Sequence[Row], now: int, figures: Sequence[str], words: str, show: Callable[[float], str]) -> Chart:
+def chart(
+    rows: Sequence[MetricsSample], now: int, figures: Sequence[str], words: str, show: Callable[[float], str]
+) -> Chart:
     """Draw the figures of a quarter of an hour, from 0 up to the highest."""
     values = [row.figures.get(name, 0.0) for row in rows for name in figures]
     most, latest = max(values, default=0.0), [row.figures.get(figures[-1], 0.0) for row in rows[-1:]]
@@ -31,7 +33,7 @@ def chart(rows: Sequence[Row], now: int, figures: Sequence[str], words: str, sho
     return Chart({name: _path(rows, now, name, most) for name in figures}, most, said)
 
 
-def _path(rows: Sequence[Row], now: int, name: str, most: float) -> str:
+def _path(rows: Sequence[MetricsSample], now: int, name: str, most: float) -> str:
     """Return a path with one step for each row, and a gap for missing rows."""
     steps, before = [], None
     for row in rows:

@@ -9,19 +9,20 @@ from typing import Any
 from flask import redirect
 from werkzeug.wrappers import Response as AnyResponse
 
-from realtime_kv.core.chronicle import Figures, Row
-from realtime_kv.core.errors import Refusal
-from realtime_kv.core.frames import timestamp
-from realtime_kv.operations import State
+from realtime_kv.core.messages import timestamp
+from realtime_kv.errors import Refusal
+from realtime_kv.maintenance import State
+from realtime_kv.metrics_history import Figures, MetricsSample
+from realtime_kv.services import services, wait
 from realtime_kv.version import VERSION
-from realtime_kv.web import bodies, security, shown
 from realtime_kv.web.admin import backup, charts, limits
-from realtime_kv.web.admin.gate import admin, confirm, doer, page
-from realtime_kv.web.house import house, wait
+from realtime_kv.web.admin.blueprint import admin, confirm, doer, page
+from realtime_kv.web.http import parsing, request_auth
+from realtime_kv.web.pages import rendering
 
 
 @dataclass(frozen=True)
-class Line:
+class MetricRow:
     """A figure with a chart: its name, its label, its format, and the figures that the chart draws."""
 
     name: str
@@ -49,26 +50,26 @@ def _time(seconds: float) -> str:
 
 
 def _bytes(value: float) -> str:
-    return shown.size(round(value))
+    return rendering.size(round(value))
 
 
 LINES = (
-    Line("tabs", "Open tabs", _whole, ("tabs",)),
-    Line("rate", "Operations per second", _rate, ("verbs_per_second",)),
-    Line("latency", "Latency, 99th percentile", _time, ("p50", "p99"), "The lower line is the median."),
-    Line("queue", "Writes waiting", _whole, ("writes_queued",)),
-    Line("memory", "Memory", _bytes, ("memory_bytes",)),
-    Line("wal", "Write-ahead log", _bytes, ("wal_bytes",)),
+    MetricRow("tabs", "Open tabs", _whole, ("tabs",)),
+    MetricRow("rate", "Operations per second", _rate, ("verbs_per_second",)),
+    MetricRow("latency", "Latency, 99th percentile", _time, ("p50", "p99"), "The lower line is the median."),
+    MetricRow("queue", "Writes waiting", _whole, ("writes_queued",)),
+    MetricRow("memory", "Memory", _bytes, ("memory_bytes",)),
+    MetricRow("wal", "Write-ahead log", _bytes, ("wal_bytes",)),
 )
 
 
 @admin.get("/diagnostics")
 def diagnostics() -> AnyResponse:
-    now = wait(house().chronicle.now())
+    now = wait(services().metrics_history.now())
     return page(
         "diagnostics.html",
-        jump=house().clock_guard.jump(),
-        now=house().store.clock(),
+        jump=services().clock_guard.jump(),
+        now=services().store.clock(),
         lines=LINES,
         width=charts.WIDTH,
         height=charts.HEIGHT,
@@ -86,28 +87,28 @@ def ask_to_confirm_time() -> AnyResponse:
 def confirm_time() -> AnyResponse:
     """Confirm that the system clock is right after a jump: purge and expiry then go by it."""
     try:
-        confirm(security.form())
+        confirm(request_auth.form())
     except Refusal as refusal:
         return _confirm_page(refusal)
-    wait(house().operations.confirm_time(doer()))
+    wait(services().operations.confirm_time(doer()))
     return redirect("/admin/diagnostics", 303)
 
 
 def _confirm_page(problem: Refusal | None = None) -> AnyResponse:
-    jump, now = house().clock_guard.jump(), house().store.clock()
+    jump, now = services().clock_guard.jump(), services().store.clock()
     return page("confirm_time.html", problem, jump=jump, now=now)
 
 
 @admin.get("/diagnostics.json")
 def as_json() -> AnyResponse:
     """Return the contents of the page, for its script to update the page."""
-    return bodies.answer(_state(wait(house().chronicle.now())))
+    return parsing.answer(_state(wait(services().metrics_history.now())))
 
 
-def _state(now: Row) -> dict[str, Any]:
+def _state(now: MetricsSample) -> dict[str, Any]:
     """Return all changing contents, formatted: by line, and by the name of the fact."""
-    chronicle = house().chronicle
-    rows, figures = list(chronicle.rows), now.figures
+    metrics_history = services().metrics_history
+    rows, figures = list(metrics_history.rows), now.figures
     drawn = {line.name: charts.chart(rows, now.at, line.figures, line.label, line.show) for line in LINES}
     headlines = {
         "tabs": _whole(figures["tabs"]),
@@ -118,10 +119,10 @@ def _state(now: Row) -> dict[str, Any]:
         "wal": _bytes(figures["wal_bytes"]),
     }
     return {
-        "at": timestamp(house().store.clock()),
+        "at": timestamp(services().store.clock()),
         "headlines": headlines,
-        "facts": _facts(figures, now.at - chronicle.started_at) | {"Upkeep": _upkeep(house().store.clock())},
-        "limits": limits.recent(house().store.clock()),
+        "facts": _facts(figures, now.at - metrics_history.started_at) | {"Upkeep": _upkeep(services().store.clock())},
+        "limits": limits.recent(services().store.clock()),
         "charts": {
             name: {"paths": chart.paths, "words": chart.words, "most": _of(name).show(chart.most)}
             for name, chart in drawn.items()
@@ -129,7 +130,7 @@ def _state(now: Row) -> dict[str, Any]:
     }
 
 
-def _of(name: str) -> Line:
+def _of(name: str) -> MetricRow:
     return next(line for line in LINES if line.name == name)
 
 
@@ -178,7 +179,7 @@ def _reserve(figures: Figures) -> str:
 
 def _upkeep(now: int) -> dict[str, str]:
     """Return the facts about the last purge, the last backup and the system clock."""
-    state, kept = wait(house().operations.state()), backup.kept()
+    state, kept = wait(services().operations.state()), backup.kept()
     purged, early = state.last_purge, state.last_early_purge
     return {
         "Last purge": "not yet" if purged is None else _ago(now - purged.at),
@@ -188,7 +189,7 @@ def _upkeep(now: int) -> dict[str, str]:
         "Last early purge": "none" if early is None else _ago(now - early.at),
         "The file is to be rewritten": _vacuum(state),
         "Last backup on the server": _ago(now - kept[0].at) if kept else "none",
-        "System clock": house().clock_guard.explain() or "no jump",
+        "System clock": services().clock_guard.explain() or "no jump",
     }
 
 

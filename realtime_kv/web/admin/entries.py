@@ -6,10 +6,11 @@ import msgspec
 from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
-from realtime_kv.core.errors import NotFound, Refusal
-from realtime_kv.web import one_time_forms, security
-from realtime_kv.web.admin.gate import admin, administration, confirm, doer, page
-from realtime_kv.web.house import wait
+from realtime_kv.errors import NotFound, Refusal
+from realtime_kv.services import wait
+from realtime_kv.web.admin.blueprint import admin, administration, confirm, doer, page
+from realtime_kv.web.http import request_auth
+from realtime_kv.web.pages import one_time_forms
 
 
 @admin.get("/users/<int:user_id>/entries")
@@ -34,7 +35,7 @@ def ask_to_reveal(user_id: int) -> AnyResponse:
 @one_time_forms.guard
 def reveal(user_id: int) -> AnyResponse:
     """Show the value, in this answer and nowhere else; its owner sees that it was revealed."""
-    form = security.form()
+    form = request_auth.form()
     key, user = form.get("key", ""), wait(administration().user(user_id))
     try:
         one_time_forms.claim()

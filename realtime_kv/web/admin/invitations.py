@@ -4,10 +4,11 @@ from flask import redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv.accounts.invitations import Invitations
-from realtime_kv.core.errors import BadRequest, NotFound, Refusal
-from realtime_kv.web import one_time_forms, security
-from realtime_kv.web.admin.gate import admin, doer, number, page
-from realtime_kv.web.house import house, wait
+from realtime_kv.errors import BadRequest, NotFound, Refusal
+from realtime_kv.services import services, wait
+from realtime_kv.web.admin.blueprint import admin, doer, number, page
+from realtime_kv.web.http import request_auth
+from realtime_kv.web.pages import one_time_forms
 
 HERE = "/admin/invitations"
 DAYS = {1: "1 day", 7: "7 days", 30: "30 days", 90: "90 days"}
@@ -29,7 +30,7 @@ def list_invitations() -> AnyResponse:
 @one_time_forms.guard
 def create_invitation() -> AnyResponse:
     """Create an invitation; its link is in this answer and nowhere else."""
-    form = security.form()
+    form = request_auth.form()
     note, days = form.get("note", ""), number(form.get("days", ""))
     try:
         one_time_forms.claim()
@@ -38,14 +39,14 @@ def create_invitation() -> AnyResponse:
         made = wait(_invitations().create(doer(), note, days))
     except Refusal as refusal:
         return _page(refusal, note=note[:200], days=days)
-    base = house().config.public_url or request.host_url.rstrip("/")
+    base = services().config.public_url or request.host_url.rstrip("/")
     shown = page("invitation.html", link=f"{base}/invite/{made.secret}", invitation=made)
     return one_time_forms.secret_page(shown, f"{HERE}?done=created")
 
 
 @admin.post("/invitations/<int:id>/revoke")
 def revoke_invitation(id: int) -> AnyResponse:
-    security.form()
+    request_auth.form()
     try:
         wait(_invitations().revoke(doer(), id))
     except NotFound as refusal:
@@ -54,11 +55,11 @@ def revoke_invitation(id: int) -> AnyResponse:
 
 
 def _invitations() -> Invitations:
-    return house().accounts.invitations
+    return services().accounts.invitations
 
 
 def _page(problem: Refusal | None = None, *, note: str = "", days: int | None = 7, done: str = "") -> AnyResponse:
-    found, signups = wait(_invitations().list()), house().config.signups
+    found, signups = wait(_invitations().list()), services().config.signups
     return page(
         "invitations.html", problem, invitations=found, note=note, days=days, choices=DAYS, done=done, signups=signups
     )

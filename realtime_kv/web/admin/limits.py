@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from realtime_kv.metrics.limit_log import LimitReached
-from realtime_kv.web.house import house, wait
+from realtime_kv.services import services, wait
 
 MAX_SHOWN = 50
 
@@ -56,7 +56,7 @@ TITLES = {
 
 def recent(now: int) -> list[dict[str, Any]]:
     """Return the limits that were reached last, the latest first, as the page and its JSON show them."""
-    rows = house().limit_log.recent()[:MAX_SHOWN]
+    rows = services().limit_log.recent()[:MAX_SHOWN]
     names = _names({row.account for row in rows if row.account is not None})
     return [_row(row, names, now) for row in rows]
 
@@ -86,4 +86,4 @@ def _ago(ms: int) -> str:
 
 def _names(accounts: Iterable[int]) -> dict[int, str]:
     wanted = sorted(accounts)
-    return wait(house().accounts.administration.names(wanted)) if wanted else {}
+    return wait(services().accounts.administration.names(wanted)) if wanted else {}

@@ -5,13 +5,14 @@ from typing import cast
 from flask import redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from realtime_kv.accounts import census
-from realtime_kv.accounts.census import Sort
-from realtime_kv.core.errors import Refusal
-from realtime_kv.web import one_time_forms, security
-from realtime_kv.web.admin.acts import ACTS, actions_for, secret_page
-from realtime_kv.web.admin.gate import admin, administration, doer, number, page
-from realtime_kv.web.house import house, wait
+from realtime_kv.accounts.admin import user_queries
+from realtime_kv.accounts.admin.user_queries import Sort
+from realtime_kv.errors import Refusal
+from realtime_kv.services import services, wait
+from realtime_kv.web.admin.blueprint import admin, administration, doer, number, page
+from realtime_kv.web.admin.user_actions import ACTS, actions_for, secret_page
+from realtime_kv.web.http import request_auth
+from realtime_kv.web.pages import one_time_forms
 
 SORTS = {
     "username": "Name",
@@ -21,7 +22,7 @@ SORTS = {
     "tabs": "Most open tabs",
     "created": "Newest",
 }
-assert tuple(SORTS) == census.SORTS
+assert tuple(SORTS) == user_queries.SORTS
 
 
 @admin.get("")
@@ -35,7 +36,7 @@ def users() -> AnyResponse:
     search, sort = request.args.get("search", "")[:64], request.args.get("sort", "")
     sort = sort if sort in SORTS else "username"
     wanted = number(request.args.get("page", "")) or 1
-    found = wait(administration().users(search=search, sort=cast(Sort, sort), page=wanted, tabs=house().open_tabs()))
+    found = wait(administration().users(search=search, sort=cast(Sort, sort), page=wanted, tabs=services().open_tabs()))
     return page("users.html", found=found, search=search, sort=sort, sorts=SORTS)
 
 
@@ -48,7 +49,7 @@ def new_user() -> AnyResponse:
 @one_time_forms.guard
 def create_user() -> AnyResponse:
     """Create a user; their temporary password or link is in this answer and nowhere else."""
-    form = security.form()
+    form = request_auth.form()
     username, link = form.get("username", ""), form.get("how") == "link"
     try:
         one_time_forms.claim()
@@ -62,7 +63,7 @@ def create_user() -> AnyResponse:
 
 @admin.get("/users/<int:user_id>")
 def user(user_id: int) -> AnyResponse:
-    shown = wait(administration().user(user_id, house().open_tabs()))
+    shown = wait(administration().user(user_id, services().open_tabs()))
     sessions = wait(administration().sessions(user_id))
     done = ACTS.get(request.args.get("done", ""))
     return page(
@@ -70,6 +71,6 @@ def user(user_id: int) -> AnyResponse:
         user=shown,
         sessions=sessions,
         actions=actions_for(shown),
-        config=house().config,
+        config=services().config,
         done=done.done.format(name=shown.username) if done else "",
     )

@@ -2,22 +2,22 @@
 // belongs to the page: its address, title and focus.
 
 import { html, render } from "../vendor/lit-html/lit-html.js"
-import { Client } from "../client.js"
+import { Client } from "../client/client.js"
 import { COMMANDS, loadPalette } from "./commands/registry.js"
 import { listen, perform } from "./commands/keyboard.js"
-import { Desk } from "./desk.js"
-import { List } from "./list/list.js"
+import { Desk } from "./dashboard-model.js"
+import { List } from "./list/list-view.js"
 import { NOTHING, read, write } from "./route.js"
 import { keepDrafts, takeDrafts } from "./shell/kept-drafts.js"
-import { empty } from "./shell/ended.js"
-import { call, later, once } from "./shared/later.js"
-import { onSetting, setting } from "../settings.js"
-import { Pill } from "./shell/pill.js"
+import { empty } from "./shell/session-ended.js"
+import { call, later, once } from "./shared/lazy.js"
+import { onSetting, setting } from "../lib/settings.js"
+import { Pill } from "./shell/connection-badge.js"
 import { Update, isFailedImport } from "./shell/update.js"
 
 const TITLES = { keys: "Keys", activity: "Activity", trash: "Trash" }
 // Lazily loaded pages; each module exports `view(desk, route)`.
-const LATER = { activity: () => import("./past/activity.js"), trash: () => import("./past/trash.js") }
+const LATER = { activity: () => import("./history/activity-page.js"), trash: () => import("./history/trash-page.js") }
 
 const NOTHING_OPEN = html`
   <div class="nothing-open">
@@ -29,7 +29,7 @@ const at = (id) => document.getElementById(id)
 const made = JSON.parse(at("page").textContent)
 const kv = new Client({ user: made.username, keep: kept() === made.username, build: made.build })
 const announcer = once(async () => {
-  const { Announcer } = await import("./shell/announce.js")
+  const { Announcer } = await import("./shell/live-announcer.js")
   return new Announcer(at("polite"), at("assertive"), () => setting("announcements"))
 })
 const toasts = once(async () => {
@@ -60,7 +60,7 @@ const page = {
 const desk = new Desk(kv, page)
 const list = new List(at("list"), desk)
 const pill = new Pill(at("conn"), at("status"), desk)
-const update = new Update(at("update"), desk, () => leaving?.letGo())
+const update = new Update(at("update"), desk, (kept) => leaving?.letGo(kept))
 
 let drawnToasts = null
 let wanted = null // the pending focus move {where, key, from}; it waits for its target while the focus is at from
@@ -100,16 +100,16 @@ function draw() {
 // --- modules not needed for the first draw ---
 
 const SOON = 1_500
-const detail = later(() => import("./key/detail.js"), redraw, failed)
-const clipboard = () => import("../clipboard.js")
+const detail = later(() => import("./key/detail-pane.js"), redraw, failed)
+const clipboard = () => import("../lib/clipboard.js")
 let hint = () => {}
 let leaving = null
 let over = false // the session has ended
 
 /** Load the remaining modules a little later, so that they are available without a network. */
 const rest = once(() => {
-  const ours = [import("./shell/leaving.js"), import("./shell/offline.js"), import("./commands/hints.js"), import("./shell/status.js")]
-  const others = [loadPalette(), clipboard(), announcer(), toasts(), list.loadRest(), desk.undo.load(), desk.opened.load?.(), import("./key/detail.js").then(({ prepare }) => prepare(desk))]
+  const ours = [import("./shell/unload-guard.js"), import("./shell/offline.js"), import("./commands/shortcut-hints.js"), import("./shell/connection-panel.js")]
+  const others = [loadPalette(), clipboard(), announcer(), toasts(), list.loadRest(), desk.undo.load(), desk.opened.load?.(), import("./key/detail-pane.js").then(({ prepare }) => prepare(desk))]
   return Promise.all([...ours, ...others]).then(begin)
 })
 const loadRest = () => rest().catch(failed)
@@ -132,7 +132,7 @@ async function signedOut(pending) {
   const records = desk.opened.records ?? []
   // continue after the client knows which writes it keeps
   await null
-  leaving ??= await import("./shell/leaving.js").then(({ Leaving }) => new Leaving(desk, at("signout")), () => null)
+  leaving ??= await import("./shell/unload-guard.js").then(({ Leaving }) => new Leaving(desk, at("signout")), () => null)
   if (leaving) return leaving.signedOut(pending, records)
   // the dialog with the reason could not be loaded
   keepDrafts(made.username, records)

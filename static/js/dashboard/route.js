@@ -3,7 +3,7 @@
 
 export const PAGES = ["keys", "activity", "trash"]
 export const TABS = ["value", "history", "use"]
-export const WHO = ["all", "tab", "device", "others", "api", "house"]
+export const WHO = ["all", "tab", "device", "others", "api", "system"]
 export const SORTS = ["key", "-key", "updated", "-updated"]
 
 /** The route of an address without parameters. `view` null: the view from the user's settings. */
@@ -31,7 +31,8 @@ export function read(address) {
     q: searchParams.get("q") ?? "",
     sort: one("sort", SORTS, NOTHING.sort),
     view: one("view", ["tree", "list"], null),
-    who: one("who", WHO, NOTHING.who),
+    // addresses of earlier versions have `house`
+    who: searchParams.get("who") === "house" ? "system" : one("who", WHO, NOTHING.who),
     away: one("away", ["1"], null),
   }
 }

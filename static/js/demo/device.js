@@ -1,7 +1,7 @@
 // A device of the demonstration: a client with its own connection that writes continuously. It records its acknowledged
 // writes, so that at the end every device can be checked for missed changes.
 
-import { Client } from "../client.js"
+import { Client } from "../client/client.js"
 
 export const CELLS = 60
 const MOST_WAITING = 30

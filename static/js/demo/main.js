@@ -2,7 +2,7 @@
 
 import { render } from "../vendor/lit-html/lit-html.js"
 import { Device } from "./device.js"
-import { Director } from "./director.js"
+import { Director } from "./scenario-runner.js"
 import { stageView } from "./view.js"
 
 const LOOK_EVERY = 250
@@ -31,7 +31,7 @@ class Stage {
 }
 
 const stage = await new Stage().look()
-const devices = stage.cables.map(({ name, url }, number) => new Device(number, { name, url, token: stage.token }))
+const devices = stage.proxies.map(({ name, url }, number) => new Device(number, { name, url, token: stage.token }))
 await Promise.all(devices.map(({ kv }) => kv.ready))
 const director = new Director(devices, stage)
 const act = { kill: () => stage.kill(), cut: (number) => stage.cut(number), again: () => location.reload() }

@@ -12,7 +12,7 @@ export function stageView({ devices, stage, director, act }) {
   return html`
     <section class="intro">
       <h1>Nothing is missed</h1>
-      <p>Three devices of one user paint the same board. Their cables are cut, and their server is killed, again and again. Whoever was away catches up and proves it by a digest.</p>
+      <p>Three devices of one user paint the same board. Their connections are cut, and their server is killed, again and again. Whoever was away catches up and proves it by a digest.</p>
     </section>
     ${director.outcome ? verdict(director.outcome, stage, act) : score(latest, stage, director)}
     <div class="server" data-alive=${String(stage.server.pid !== null)}>
@@ -20,40 +20,40 @@ export function stageView({ devices, stage, director, act }) {
       <button type="button" class="danger" ?disabled=${director.phase !== "playing" || stage.server.pid === null} @click=${act.kill}>Kill the server</button>
     </div>
     <div class="devices">
-      ${devices.map((device, number) => deviceCard(device, number, stage.cables[number], latest, director, act))}
+      ${devices.map((device, number) => deviceCard(device, number, stage.proxies[number], latest, director, act))}
       ${program(stage.watcher, latest)}
     </div>
     ${storyView(director.story)}`
 }
 
-function score(latest, { server, cables }, { remaining, phase }) {
-  const cuts = cables.reduce((sum, cable) => sum + cable.cuts, 0)
+function score(latest, { server, proxies }, { remaining, phase }) {
+  const cuts = proxies.reduce((sum, proxy) => sum + proxy.cuts, 0)
   const figure = (value, words) => html`<div><dt>${words}</dt><dd>${value}</dd></div>`
   return html`
     <dl class="score">
-      ${figure(count(latest), "changes")} ${figure(server.kills, "kills of the server")} ${figure(cuts, "cables cut")}
+      ${figure(count(latest), "changes")} ${figure(server.kills, "kills of the server")} ${figure(cuts, "connections cut")}
       ${figure(phase === "playing" ? `${Math.ceil(remaining / 1000)} s` : "…", phase === "playing" ? "to go" : "settling")}
     </dl>`
 }
 
-function verdict({ changes, missed, equal, devices }, { server, cables }, act) {
+function verdict({ changes, missed, equal, devices }, { server, proxies }, act) {
   const good = missed === 0 && equal === devices
-  const cuts = cables.reduce((sum, cable) => sum + cable.cuts, 0)
+  const cuts = proxies.reduce((sum, proxy) => sum + proxy.cuts, 0)
   return html`
     <section class=${`verdict ${good ? "good" : "bad"}`}>
       <p id="verdict">${count(changes)} changes, ${count(missed)} missed, digest equal on ${equal}${equal === devices ? nothing : html` of ${devices}`} devices</p>
-      <p class="dim">through ${server.kills} kills of the server and ${cuts} cut cables</p>
+      <p class="dim">through ${server.kills} kills of the server and ${cuts} cut connections</p>
       <button type="button" class="primary" @click=${act.again}>Again</button>
     </section>`
 }
 
-function deviceCard(device, number, cable, latest, director, act) {
+function deviceCard(device, number, proxy, latest, director, act) {
   const { kv, name } = device
   const waiting = kv.pending.length
   const behind = latest - kv.position.revision
   return html`
     <section class="device" data-device=${number} data-state=${kv.state} aria-label=${name}>
-      <header><h2>${name}</h2><p class="conn" data-state=${kv.state}><span class="dot" aria-hidden="true"></span>${cable.cut ? "Cable cut" : STATES[kv.state]}</p></header>
+      <header><h2>${name}</h2><p class="conn" data-state=${kv.state}><span class="dot" aria-hidden="true"></span>${proxy.cut ? "Connection cut" : STATES[kv.state]}</p></header>
       <div class="board" role="img" aria-label=${`The board as ${name} knows it`}>
         ${device.board.map(({ by }) => html`<i data-by=${by ?? ""}></i>`)}
       </div>
@@ -62,7 +62,7 @@ function deviceCard(device, number, cable, latest, director, act) {
         <div><dt>Digest</dt><dd class="mono">${hex(kv.digest)}</dd></div>
         <div><dt>Unsent</dt><dd class="mono">${kv.state === "live" ? 0 : waiting}</dd></div>
       </dl>
-      <button type="button" ?disabled=${cable.cut || director.phase !== "playing"} @click=${() => act.cut(number)}>Cut the cable</button>
+      <button type="button" ?disabled=${proxy.cut || director.phase !== "playing"} @click=${() => act.cut(number)}>Cut the connection</button>
     </section>`
 }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from realtime_kv.doctor.replica import Replica
-from realtime_kv.doctor.site import Site, Trouble
+from realtime_kv.doctor.site import CheckError, HttpClient
 from tests.robustness.powercut.disk import Disk, write_out
 from tests.robustness.powercut.inspection import DATABASE, Finding, inspect
 from tests.robustness.powercut.layer import Mains, build
@@ -190,7 +190,7 @@ class Cuts:
 
     def _compare_online(self, server: Server, ledger: Ledger) -> None:
         """Check that the restarted server reports the same content to every user."""
-        site = Site(server.url)
+        site = HttpClient(server.url)
         for words in ledger.users.values():
             replica, request = Replica(), {}
             try:
@@ -200,7 +200,7 @@ class Cuts:
                     if following is None:
                         break
                     request = {"next": following}
-            except Trouble as trouble:
+            except CheckError as trouble:
                 if server.process is not None and server.process.poll() is not None:
                     return
                 self.tally.problems.append(f"{words.username} cannot read: {trouble}")

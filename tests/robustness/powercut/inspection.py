@@ -5,7 +5,7 @@ from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
 
-from realtime_kv.core.frames import SetOp, digest_of, read_frame
+from realtime_kv.core.messages import SetOp, digest_of, read_frame
 from tests.robustness.powercut.ledger import Ledger, Words
 
 DATABASE = "realtime_kv.db"

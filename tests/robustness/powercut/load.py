@@ -4,9 +4,9 @@ import json
 import random
 import threading
 
-from realtime_kv.doctor.site import Refused, Site, Trouble
+from realtime_kv.doctor.site import CheckError, HttpClient, Refused
 from realtime_kv.doctor.tab import Answer, Tab
-from realtime_kv.doctor.wire import Lost
+from realtime_kv.doctor.wire import ConnectionLost
 from tests.robustness.powercut.ledger import Ledger, Ops, Words
 from tests.running import PASSWORD
 
@@ -19,7 +19,7 @@ class Load:
     """Signs up missing users, then writes from several tabs at once."""
 
     def __init__(self, url: str, ledger: Ledger, chance: random.Random) -> None:
-        self._site = Site(url)
+        self._site = HttpClient(url)
         self._ledger = ledger
         self._chance = chance
 
@@ -28,7 +28,7 @@ class Load:
         try:
             while len(self._ledger.users) < USERS:
                 self._sign_up(f"user{len(self._ledger.users)}-{self._chance.randrange(10**6)}")
-        except Trouble:
+        except CheckError:
             # the power went during the sign-up: nobody was told that the account exists
             return []
         threads = []
@@ -49,7 +49,7 @@ class Load:
 class Writer:
     """One tab with a number of writes in flight, as fast as they are answered."""
 
-    def __init__(self, site: Site, words: Words, chance: random.Random, in_flight: int) -> None:
+    def __init__(self, site: HttpClient, words: Words, chance: random.Random, in_flight: int) -> None:
         self._site = site
         self._words = words
         self._chance = chance
@@ -63,8 +63,8 @@ class Writer:
             while True:
                 while self._unanswered < self._in_flight:
                     self._write(tab)
-                tab.turn()
-        except (Lost, Refused):
+                tab.step()
+        except (ConnectionLost, Refused):
             # a lost session is found when the server has started again
             pass
         finally:

@@ -7,8 +7,8 @@ import sys
 
 from sqlalchemy import Connection, Engine
 
-from realtime_kv import cli
-from realtime_kv.core import database
+from realtime_kv.cli import main as cli
+from realtime_kv.storage.sqlite import connection as database
 
 _writing = database.writing
 

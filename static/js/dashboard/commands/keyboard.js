@@ -1,7 +1,7 @@
 // Maps key presses to commands, including sequences of two. Single keys apply only outside of text fields, and can be
 // switched off (WCAG 2.1.4).
 
-import { setting } from "../../settings.js"
+import { setting } from "../../lib/settings.js"
 
 /** Whether this is an Apple machine, where Cmd replaces Ctrl. */
 export const APPLE = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "")

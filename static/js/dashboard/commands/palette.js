@@ -2,8 +2,8 @@
 // `aria-activedescendant` names the active option.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
-import { problemWithKey } from "../../keys.js"
-import { preview } from "../shared/pieces.js"
+import { problemWithKey } from "../../client/keys.js"
+import { preview } from "../shared/view-helpers.js"
 import { places, score, search } from "./fuzzy.js"
 import { nameOf, perform } from "./keyboard.js"
 import { printed } from "./printed.js"

@@ -39,8 +39,8 @@ export const COMMANDS = [
   { name: "back", group: "List", keys: ["Escape"], title: "Back to the list, or close" },
 
   { name: "new", group: "Keys", keys: ["n"], leads: "new-key", title: "New key", run: (desk) => desk.opened.startNew() },
-  { name: "rename", group: "Keys", keys: [], title: "Rename the key", when: entryHere, run: async (desk) => (await import("../list/move.js")).rename(desk, here(desk)) },
-  { name: "duplicate", group: "Keys", keys: ["Shift+D"], title: "Duplicate the key", when: entryHere, run: async (desk) => (await import("../list/move.js")).duplicate(desk, here(desk)) },
+  { name: "rename", group: "Keys", keys: [], title: "Rename the key", when: entryHere, run: async (desk) => (await import("../list/move-dialog.js")).rename(desk, here(desk)) },
+  { name: "duplicate", group: "Keys", keys: ["Shift+D"], title: "Duplicate the key", when: entryHere, run: async (desk) => (await import("../list/move-dialog.js")).duplicate(desk, here(desk)) },
   { name: "copy-key", group: "Keys", keys: ["c"], title: "Copy the key", when: here, run: (desk) => desk.page.copy(here(desk), "Key") },
   { name: "copy-value", group: "Keys", keys: ["v"], title: "Copy the value", when: entryHere, run: (desk) => desk.page.copy(JSON.stringify(entryHere(desk).value, null, 2), "Value") },
   { name: "copy-link", group: "Keys", keys: ["l"], title: "Copy a link to the key", when: here, run: (desk) => desk.page.copy(`${location.origin}/keys?key=${encodeURIComponent(here(desk))}`, "Link") },
@@ -52,7 +52,7 @@ export const COMMANDS = [
   { name: "undo", group: "Everywhere", keys: ["Ctrl+Z"], outside: true, title: "Undo the last change", run: (desk) => desk.undo.last(), when: (desk) => desk.undo.possible },
   { name: "redo", group: "Everywhere", keys: ["Ctrl+Shift+Z", "Ctrl+Y"], outside: true, title: "Do it again", run: (desk) => desk.undo.redo(), when: (desk) => desk.undo.repeatable },
   { name: "resync", group: "Everywhere", keys: ["Shift+R"], title: "Fetch everything anew", run: (desk) => desk.kv.resync() },
-  { name: "help", group: "Everywhere", keys: ["?"], title: "These shortcuts", run: async (desk) => (await import("./sheet.js")).showSheet(desk.page.dialogs, COMMANDS) },
+  { name: "help", group: "Everywhere", keys: ["?"], title: "These shortcuts", run: async (desk) => (await import("./shortcuts-dialog.js")).showSheet(desk.page.dialogs, COMMANDS) },
 ]
 
 let palette = null // its module, once loaded: then it opens before the next letter is typed
@@ -86,7 +86,7 @@ function onKeys(desk) {
 }
 
 function step(by) {
-  return async (desk) => (await import("../past/history.js")).step(desk, by)
+  return async (desk) => (await import("../history/history-tab.js")).step(desk, by)
 }
 
 function inHistory(desk) {

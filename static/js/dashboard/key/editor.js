@@ -1,9 +1,9 @@
 // The editor of an open key: the text, a note about it, its expiry, and the actions.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
-import { expiresView } from "./expires.js"
-import { modeView, noteView } from "./note.js"
-import { askForCode, couldBeCode, surfaceView } from "./surface.js"
+import { expiresView } from "./expiry-field.js"
+import { modeView, noteView } from "./validation-hint.js"
+import { askForCode, couldBeCode, surfaceView } from "./editor-input.js"
 
 export function editorView(desk, open) {
   const { key, draft } = open

@@ -2,7 +2,7 @@
 // Loaded when first needed.
 
 import { html, render } from "../../vendor/lit-html/lit-html.js"
-import { count, keyText } from "../shared/pieces.js"
+import { count, keyText } from "../shared/view-helpers.js"
 
 const BATCH = 128 // ops in one write
 const WRITE = 1_000 // keys in one write under a prefix

@@ -1,6 +1,6 @@
 // Times of day, for views outside the first draw.
 
-import { sameDay, stamp } from "./clock.js"
+import { sameDay, stamp } from "./time-format.js"
 
 const hourAndMinute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" })
 

@@ -1,7 +1,7 @@
 // The dialogs "signed out" and "sign out?", both with the unsaved texts.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
-import { copy } from "../../clipboard.js"
+import { copy } from "../../lib/clipboard.js"
 
 const REASONS = {
   signed_out: "You signed out in another tab.",

@@ -2,9 +2,9 @@
 // automatically.
 
 import { html, render } from "../../vendor/lit-html/lit-html.js"
-import { copy } from "../../clipboard.js"
+import { copy } from "../../lib/clipboard.js"
 import { show } from "./dialogs.js"
-import { waiting } from "./leaving.js"
+import { waiting } from "./unload-guard.js"
 
 export function showQuarantine(desk) {
   const { kv, page } = desk

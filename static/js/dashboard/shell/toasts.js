@@ -2,7 +2,7 @@
 // pointer or the focus is on it.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
-import { drawKeyed } from "../shared/keyed.js"
+import { drawKeyed } from "../shared/keyed-list.js"
 
 const STAYS = 10_000
 const MOST = 3

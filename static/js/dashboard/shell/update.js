@@ -4,8 +4,7 @@ import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { keepDrafts } from "./kept-drafts.js"
 
 const NEW_VERSION = "The server runs a new version."
-const REPLACED_WITHIN = 3_000 // milliseconds
-const PART_MISSING = "A part of this page could not be loaded. The server may run a new version."
+const PART_MISSING = "A part of this page could not be loaded."
 
 /** Whether this error says that a module could not be imported; each browser words it differently. */
 export function isFailedImport(error) {
@@ -18,7 +17,7 @@ export class Update {
   #reason = null
   #letGo
 
-  /** Rendered in `place`. `letGo()` is called before a reload: the unsaved text is stored. */
+  /** Rendered in `place`. `letGo(kept)` prepares a reload; `kept`: the unsaved text is stored. */
   constructor(place, desk, letGo) {
     this.#place = place
     this.#desk = desk
@@ -47,21 +46,7 @@ export class Update {
 
   async #reload() {
     const { page, opened } = this.#desk
-    if (keepDrafts(page.username, opened.records ?? [])) this.#letGo()
-    await replaceWorker().catch(() => {})
+    await this.#letGo(keepDrafts(page.username, opened.records ?? []))
     location.reload()
   }
-}
-
-/** Let the service worker of the new version take over, if it is installed and this page is the only one. */
-async function replaceWorker() {
-  const waiting = (await navigator.serviceWorker?.getRegistration())?.waiting
-  if (!waiting) return
-  const { port1, port2 } = new MessageChannel()
-  await new Promise((done) => {
-    port1.onmessage = done
-    navigator.serviceWorker.addEventListener("controllerchange", done, { once: true })
-    setTimeout(done, REPLACED_WITHIN)
-    waiting.postMessage("take over", [port2])
-  })
 }

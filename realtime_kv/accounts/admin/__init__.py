@@ -1,0 +1,1 @@
+"""What superusers may do with accounts, and what they may see."""

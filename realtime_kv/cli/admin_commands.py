@@ -1,0 +1,288 @@
+"""Administration commands on a data folder: run by the server, or in this process if no server runs on the folder."""
+
+import argparse
+import getpass
+import json
+import os
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from realtime_kv import control_api
+from realtime_kv.app import create_app
+from realtime_kv.concurrency.runtime import InlineRuntime
+from realtime_kv.config import Config, ConfigError
+from realtime_kv.errors import Refusal
+from realtime_kv.server import control_socket
+from realtime_kv.server.control_socket import ControlError
+from realtime_kv.server.data_lock import StartupError, lock_data, mark, require_database
+from realtime_kv.storage.migrations.copies import NoRoom
+from realtime_kv.storage.migrations.runner import NewerDatabase
+from realtime_kv.storage.sqlite.damage import Damaged, may_pass
+
+Answer = dict[str, Any]
+Order = Callable[..., Answer]
+
+MIB = 1024 * 1024
+# seconds to wait for a server that is starting or stopping
+PATIENCE = 15.0
+
+
+class UsageError(Exception):
+    """A command that cannot run as given; the message says what to do."""
+
+
+class Declined(Exception):
+    """The user was asked for confirmation and declined."""
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run one of these commands and return the exit code: 0 done, 1 not done, 2 wrong usage."""
+    # only this user may read the database, the secret key and the backups
+    os.umask(0o077)
+    config = Config.from_environ(os.environ, data_dir=options.data_dir)
+    try:
+        answer = COMMANDS[options.command](options, partial(_order, config))
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (ControlError, Refusal, Declined, StartupError, NewerDatabase, NoRoom, Damaged) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (sqlite3.Error, DBAPIError) as error:
+        if not may_pass(error):
+            raise
+        cause = getattr(error, "orig", None) or error
+        print(
+            f"{config.database_path} cannot be used now: {cause}. Nothing was changed. End other programs that use it, "
+            "make room on the disk or correct the permissions, and try again.",
+            file=sys.stderr,
+        )
+        return 1
+    except (EOFError, ConfigError) as error:
+        print(error or "Nothing was typed, and nothing was done.", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(answer, ensure_ascii=False))
+    else:
+        for line in _WORDS[options.command](answer):
+            print(line)
+    # a purge that leaves traces has failed
+    return 0 if answer.get("clean", True) else 1
+
+
+def create_admin(options: argparse.Namespace, order: Order) -> Answer:
+    """Make an existing or a new user a superuser."""
+    name = options.name or input("User name: ").strip()
+    if not name:
+        raise UsageError("Say who is to be a superuser: run.py create-admin NAME")
+    password = None
+    if options.password_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    elif not options.link and not order("known", name=name)["known"]:
+        password = _ask_password()
+    return order("create-admin", name=name, password=password, link=options.link)
+
+
+def reset_link(options: argparse.Namespace, order: Order) -> Answer:
+    """Create a one-time link for a user with a forgotten password."""
+    return order("reset-link", name=options.name)
+
+
+def invite(options: argparse.Namespace, order: Order) -> Answer:
+    """Create a one-time link for signing up."""
+    return order("invite", note=options.note, days=options.days)
+
+
+def users(options: argparse.Namespace, order: Order) -> Answer:
+    """List the users and their usage."""
+    return order("users", search=options.search)
+
+
+def purge(_: argparse.Namespace, order: Order) -> Answer:
+    """Delete data past its retention."""
+    return order("purge")
+
+
+def backup(options: argparse.Namespace, order: Order) -> Answer:
+    """Copy the whole data set to one file."""
+    return order("backup", file=str(Path(options.file).absolute()), force=options.force)
+
+
+def restore(options: argparse.Namespace, order: Order) -> Answer:
+    """Replace the whole data set with a backup."""
+    if not options.yes:
+        print(f"Everything will be as it was in {options.file}. What is there now is kept as a backup.")
+        if input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
+            raise Declined("Nothing was done.")
+    return order("restore", file=str(Path(options.file).absolute()))
+
+
+def confirm_time(_: argparse.Namespace, order: Order) -> Answer:
+    """Confirm the system time after a jump of the clock."""
+    return order("confirm-time")
+
+
+def _ask_password() -> str:
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Once more: ") != password:
+        raise UsageError("These were two different passwords, and nothing was done; try again.")
+    return password
+
+
+def _order(config: Config, name: str, /, **arguments: Any) -> Answer:
+    """Run a command in the server, or in this process if no server runs."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        answer = control_socket.ask(config.data_dir, name, arguments, _progress)
+        if answer is not None:
+            return answer
+        try:
+            lock = lock_data(config)
+        except StartupError:
+            # another process holds the lock: a server that is about to listen or to exit
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+            continue
+        with lock:
+            return _do(config, name, arguments)
+
+
+def _do(config: Config, name: str, arguments: Answer) -> Answer:
+    database = config.database_path
+    if name == "restore":
+        _set_damaged_aside(config, database)
+    elif name == "backup" and not database.exists():
+        raise UsageError(f"There is nothing in {config.data_dir} to make a backup of; say where with --data-dir.")
+    else:
+        require_database(config)
+    services = create_app(config, InlineRuntime()).extensions["realtime_kv"]
+    mark(config)
+    try:
+        return control_api.carry_out(services, name, arguments, _progress)
+    finally:
+        services.stop()
+
+
+def _set_damaged_aside(config: Config, database: Path) -> None:
+    """Move a database that cannot be opened out of the way of the backup that replaces it."""
+    if not database.exists():
+        return
+    try:
+        services = create_app(config, InlineRuntime()).extensions["realtime_kv"]
+    except (sqlite3.Error, DBAPIError, NewerDatabase, Damaged) as error:
+        if may_pass(error):
+            # another program may be using the database and would lose it
+            raise
+        folder = config.data_dir / "backups" / f"damaged-{time.strftime('%Y-%m-%dT%H-%M-%SZ', time.gmtime())}"
+        folder.mkdir(parents=True)
+        for end in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                shutil.move(f"{database}{end}", folder)
+        _progress(f"The database there could not be opened ({error}); it is kept in {folder}.")
+    else:
+        services.stop()
+
+
+def _progress(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def _create_admin_words(answer: Answer) -> list[str]:
+    done = "is a new superuser" if answer["created"] else "is a superuser, and has to sign in anew"
+    return [f"{answer['name']} {done}.", *_link_words(answer)]
+
+
+def _link_words(answer: Answer) -> list[str]:
+    if "link" not in answer:
+        return []
+    return [f"This link is good once, until {answer['expires_at']}; hand it to {answer['name']}:", answer["link"]]
+
+
+def _invite_words(answer: Answer) -> list[str]:
+    lines = [f"This link creates one account, until {answer['expires_at']}; it is shown only now:", answer["link"]]
+    if answer["signups"] != "invite":
+        lines.append(f"It has no effect while RKV_SIGNUPS is {answer['signups']}; set RKV_SIGNUPS=invite.")
+    return lines
+
+
+def _users_words(answer: Answer) -> list[str]:
+    if not answer["users"]:
+        return ["There is nobody."]
+    lines = [f"{'name':<32}  {'status':<8}  {'entries':>8}  {'bytes':>12}  {'tabs':>4}  last seen"]
+    for user in answer["users"]:
+        seen = (user["seen_at"] or "never")[:16].replace("T", " ")
+        who = f"{user['name']:<32}  {user['status']:<8}  {user['entries']:>8}  {user['bytes']:>12}  {user['tabs']:>4}"
+        lines.append(f"{who}  {seen}{'  superuser' if user['is_admin'] else ''}")
+    return lines
+
+
+def _purge_words(answer: Answer) -> list[str]:
+    parts = [f"{answer[name]} {words}" for name, words in _PURGED.items() if answer[name]]
+    removed = ", ".join(parts) if parts else "nothing: all of it is young enough"
+    lines = [f"Removed {removed}; {answer['seconds']} s."]
+    if answer["rewritten"] and not parts:
+        lines.append("The file was rewritten, because an earlier purge could not do it, or a history had been trimmed.")
+    if answer["needs"]:
+        lines.append(
+            f"The file was not rewritten, so traces of what has been removed may be left in it: that needs "
+            f"{answer['needs'] // MIB + 1} MiB of free space. It is repeated once there is room."
+        )
+    elif not answer["clean"]:
+        lines.append("Somebody was reading all the time, so traces may be left in the files: run it again.")
+    return lines
+
+
+def _backup_words(answer: Answer) -> list[str]:
+    return [f"{answer['file']}: {answer['bytes']} bytes, checked; {answer['seconds']} s."]
+
+
+def _restore_words(answer: Answer) -> list[str]:
+    kept = f" What was there before is in {answer['before']}." if answer["before"] else ""
+    return [f"Everything is as it was in {answer['file']}.{kept}", "Tabs start anew by themselves."]
+
+
+def _confirm_time_words(answer: Answer) -> list[str]:
+    if answer["jump"] is None:
+        return [f"The system clock has not jumped; nothing was held. It is {answer['time']}."]
+    return [f"{answer['jump']}; the time is confirmed, and nothing is held any more. It is {answer['time']}."]
+
+
+_PURGED = {
+    "keys": "deleted keys",
+    "ops": "of their writes",
+    "writes": "old writes",
+    "receipts": "receipts",
+    "users": "accounts",
+    "sessions": "sessions and links",
+    "audit": "audit entries",
+}
+COMMANDS: dict[str, Callable[[argparse.Namespace, Order], Answer]] = {
+    "create-admin": create_admin,
+    "reset-link": reset_link,
+    "invite": invite,
+    "users": users,
+    "purge": purge,
+    "backup": backup,
+    "restore": restore,
+    "confirm-time": confirm_time,
+}
+_WORDS: dict[str, Callable[[Answer], list[str]]] = {
+    "create-admin": _create_admin_words,
+    "reset-link": _link_words,
+    "invite": _invite_words,
+    "users": _users_words,
+    "purge": _purge_words,
+    "backup": _backup_words,
+    "restore": _restore_words,
+    "confirm-time": _confirm_time_words,
+}

@@ -1,0 +1,189 @@
+"""Prefix operations: delete, move or copy every key under a prefix as one write.
+
+The writer itself looks up the keys, and the keys that already exist at the target, so that no recent write is missed
+and none is overwritten. `from` is one key or, if it ends in `/`, all keys that begin with it.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from functools import partial
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from realtime_kv.concurrency.runtime import Future
+from realtime_kv.core import validation
+from realtime_kv.core.domain.operations import Delete, Op, Set
+from realtime_kv.core.domain.space import Usage
+from realtime_kv.core.engine import planner
+from realtime_kv.core.engine.planner import Lookup
+from realtime_kv.core.messages import CountResult, Entry, milliseconds
+from realtime_kv.errors import BadRequest, Conflict, InvalidKey, TooLarge, Unavailable
+from realtime_kv.storage.sqlite import reads
+
+# maximum of one write: keys, and bytes of their keys and values
+MOST_KEYS = 1000
+MOST_BYTES = 8 * 1024 * 1024
+
+_SIZE = "length(CAST(key AS BLOB)) + length(CAST(value AS BLOB))"
+# the live rows of a step, most of which may be deleted; and the number of its rows, with the last key
+_UNDER = f"""
+SELECT key, CASE WHEN :values THEN value END, expires_at, {_SIZE} FROM (
+    SELECT key, value, expires_at, deleted_at FROM entries
+    WHERE user_id = :user AND key >= :start AND key < :end ORDER BY key LIMIT :rows
+) WHERE {reads.LIVE}
+"""
+_REACH = """
+SELECT count(*), max(key) FROM (
+    SELECT key FROM entries WHERE user_id = :user AND key >= :start AND key < :end ORDER BY key LIMIT :rows
+)
+"""
+_TAKEN = f"""
+WITH wanted (place, wanted) AS (SELECT key, value FROM json_each(:keys))
+SELECT key, {reads.ENTRY} FROM wanted CROSS JOIN entries ON user_id = :user AND key = wanted
+WHERE {reads.LIVE} ORDER BY place LIMIT 1
+"""
+
+# a key, its value (JSON text) if wanted, and its expiry
+_Found = tuple[str, str, int | None]
+_Ops = Generator[None, None, list[Op]]
+
+
+class DeletePrefix(Struct, frozen=True):
+    """Delete every key that begins with `prefix`."""
+
+    indexed: ClassVar[bool] = False
+
+    prefix: str
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return (self.prefix,)
+
+    def ops(self, lookup: Lookup, user_id: int, now: int) -> _Ops:
+        """Return the deletes. Raises TooLarge."""
+        found = yield from _under(lookup, user_id, self.prefix, now, values=False)
+        return [Delete(key) for key, _, _ in found]
+
+
+class Copy(Struct, frozen=True):
+    """Write the entries under `source` under `target` as well, with their remaining time."""
+
+    indexed: ClassVar[bool] = False
+
+    source: str
+    target: str
+
+    def __post_init__(self) -> None:
+        """Check source and target. Raises BadRequest, InvalidKey."""
+        validation.check_key(self.source)
+        validation.check_key(self.target)
+        if self.source.endswith("/") != self.target.endswith("/"):
+            raise BadRequest("`from` and `to` are both a prefix, with a `/` at the end, or both one key.", field="to")
+        if self.source == self.target:
+            raise BadRequest("`from` and `to` are the same; choose another place.", field="to")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return (self.source, self.target)
+
+    def ops(self, lookup: Lookup, user_id: int, now: int) -> _Ops:
+        """Return the sets. Raises NotFound (one key that does not exist), TooLarge, InvalidKey, Conflict."""
+        found = yield from self._found(lookup, user_id, now)
+        return self._written(lookup, user_id, now, found)
+
+    def _found(self, lookup: Lookup, user_id: int, now: int) -> Generator[None, None, list[_Found]]:
+        if self.source.endswith("/"):
+            return (yield from _under(lookup, user_id, self.source, now, values=True))
+        entry = msgspec.json.decode(reads.get(lookup.cursor, user_id, self.source, now).entry, type=Entry)
+        expires_at = None if entry.expires_at is None else milliseconds(entry.expires_at)
+        assert isinstance(entry.value, Raw)
+        return [(self.source, bytes(entry.value).decode(), expires_at)]
+
+    def _written(self, lookup: Lookup, user_id: int, now: int, found: list[_Found]) -> list[Op]:
+        start = len(self.source)
+        targets = [_checked(self.target + key[start:]) for key, _, _ in found]
+        parameters = {"user": user_id, "now": now, "values": True, "keys": msgspec.json.encode(targets).decode()}
+        lookup.count(lookups=len(targets))
+        if (taken := lookup.cursor.execute(_TAKEN, parameters).fetchone()) is not None:
+            key, entry = taken
+            raise Conflict(f"{key!r} exists already; delete it or choose another place.", entry=Raw(entry.encode()))
+        return [
+            Set(target, value, expires_at=expires_at)
+            for target, (_, value, expires_at) in zip(targets, found, strict=True)
+        ]
+
+
+class Move(Copy, frozen=True):
+    """Write the entries under `source` under `target` instead, with their remaining time."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.source.endswith("/") and self.target.startswith(self.source):
+            raise BadRequest("Nothing can be moved into itself; choose another place.", field="to")
+
+    def ops(self, lookup: Lookup, user_id: int, now: int) -> _Ops:
+        found = yield from self._found(lookup, user_id, now)
+        # no target existed, so no key is both set and deleted
+        return [*self._written(lookup, user_id, now, found), *(Delete(key) for key, _, _ in found)]
+
+
+def measured(written: Future[CountResult], measure: Callable[[], Future[Usage]]) -> Future[CountResult]:
+    """Return `written`, but with the actual size in a TooLarge: the writer looks no further than its limit."""
+    answer: Future[CountResult] = Future()
+
+    def tell(refusal: TooLarge, measuring: Future[Usage]) -> None:
+        if not measuring.failed:
+            usage = measuring.result()
+            refusal.extra["actual"] = usage.keys if refusal.extra["limit"] == MOST_KEYS else usage.bytes
+        answer.fail(refusal)
+
+    def came_out(_: Future[CountResult]) -> None:
+        try:
+            answer.resolve(written.result())
+        except TooLarge as refusal:
+            try:
+                measure().then(partial(tell, refusal))
+            except Unavailable:
+                answer.fail(refusal)
+        except BaseException as error:  # passed to the waiting caller
+            answer.fail(error)
+
+    written.then(came_out)
+    return answer
+
+
+def _under(lookup: Lookup, user_id: int, prefix: str, now: int, *, values: bool) -> Generator[None, None, list[_Found]]:
+    # a request for too much costs the writer no more than a request for just enough
+    found: list[_Found] = []
+    size = 0
+    wanted: dict[str, Any] = {"user": user_id, "start": prefix, "end": reads.behind(prefix), "rows": planner.STEP_ROWS}
+    while True:
+        looked, last = lookup.cursor.execute(_REACH, wanted).fetchone()
+        lookup.count(rows=looked)
+        # closed even if there is too much: an open reader would keep seeing its old snapshot
+        with closing(lookup.cursor.connection.cursor()) as rows:
+            for key, value, expires_at, bytes_ in rows.execute(_UNDER, {**wanted, "now": now, "values": values}):
+                size += bytes_
+                if len(found) == MOST_KEYS:
+                    raise _too_large("keys", MOST_KEYS)
+                if size > MOST_BYTES:
+                    raise _too_large("bytes", MOST_BYTES)
+                found.append((key, value, expires_at))
+        if looked < planner.STEP_ROWS:
+            return found
+        # a key has no control characters, so this is the smallest text after it
+        wanted["start"] = last + "\0"
+        yield
+
+
+def _too_large(unit: str, limit: int) -> TooLarge:
+    return TooLarge(f"More than {limit} {unit} lie there; take a smaller part at a time.", limit=limit)
+
+
+def _checked(target: str) -> str:
+    try:
+        return validation.check_key(target)
+    except InvalidKey as refusal:
+        raise InvalidKey(f"{target[:80]!r}… is what it would be called, and that is too long") from refusal

@@ -1,0 +1,1 @@
+"""Operations, entries and spaces as values: no threads, no clock, no network."""

@@ -1,0 +1,1 @@
+"""The write path: the queue, the writer thread, evaluation, commit and the memtable."""

@@ -1,0 +1,137 @@
+"""Reads of a user's space: first brought up to date, then done in steps, and charged for when they are done.
+
+A read of more than one step is queued again for each step, so that others are served in between. A waiting read is
+dropped when its caller has gone, its session has ended, or its caller owes too much.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from realtime_kv.caller import Caller
+from realtime_kv.concurrency.fair_pool import Client, FairWorkerPool
+from realtime_kv.concurrency.runtime import Future
+from realtime_kv.core.domain.cost import Cost
+from realtime_kv.errors import RateLimited, Refusal, Unauthenticated, Unavailable
+from realtime_kv.storage.sqlite import connection as database
+
+# a step, called with the driver's connection and the counter of its cost
+Step = Callable[[Any, Cost], Any]
+# charges a caller for units; returns the seconds until they may continue, if they owe too much
+Charge = Callable[[Caller, int], int]
+
+
+class Unfinished:
+    """Result of a step that has found nothing yet; `go_on` is the next step."""
+
+    __slots__ = ("go_on",)
+
+    def __init__(self, go_on: Step) -> None:
+        self.go_on = go_on
+
+
+class UpToDate(Protocol):
+    """Brings a user's tables up to date; returns None if they are."""
+
+    def __call__(self, user_id: int, *, indexed: bool) -> Future[None] | None: ...
+
+
+class _Reading:
+    __slots__ = ("answer", "caller", "cost", "expected_ms", "kind", "over")
+
+    def __init__(self, caller: Caller, kind: str, expected_ms: float) -> None:
+        self.caller = caller
+        self.kind = kind
+        self.expected_ms = expected_ms
+        self.cost = Cost()
+        self.answer: Future[Any] = Future()
+        self.over = False
+
+
+class ReadScheduler:
+    """All open reads. Called on the event loop's thread."""
+
+    def __init__(self, pool: FairWorkerPool, up_to_date: UpToDate) -> None:
+        self._pool = pool
+        self._up_to_date = up_to_date
+        self._open: dict[_Reading, None] = {}
+        self.charge: Charge = lambda _caller, _units: 0
+
+    def submit(
+        self, caller: Caller, step: Step, kind: str, *, expected_ms: float = 1.0, indexed: bool = False
+    ) -> Future[Any]:
+        """Run `step` and its further steps; the future gets the last answer. Raises RateLimited, Unavailable."""
+        reading = _Reading(caller, kind, expected_ms)
+        flush = self._up_to_date(caller.user_id, indexed=indexed)
+        self._open[reading] = None
+        reading.answer.then(lambda _: self._open.pop(reading, None))
+        if flush is None:
+            try:
+                self._take(reading, step)
+            except Refusal:
+                self._open.pop(reading, None)
+                raise
+        else:
+            flush.then(lambda flushed: self._flushed(reading, step, flushed))
+        return reading.answer
+
+    def abandon(self, caller: Caller) -> None:
+        """Drop the reads of this caller, whose connection has closed."""
+        self._pool.abandon(Client(caller.user_id, caller.session_id, caller))
+        for reading in [reading for reading in self._open if reading.caller is caller]:
+            self._end(reading, Unavailable("The connection that asked for this has closed."))
+
+    def end_session(self, user_id: int, session_id: int) -> None:
+        """Refuse the waiting reads of a session that has ended."""
+        over = Unauthenticated("Your session has ended; sign in again.")
+        self._pool.drop(user_id, session_id, lambda: over)
+        for reading in [reading for reading in self._open if reading.caller.session_id == session_id]:
+            self._end(reading, over)
+
+    def _flushed(self, reading: _Reading, step: Step, flushed: Future[None]) -> None:
+        try:
+            flushed.result()
+            if not reading.over:
+                self._take(reading, step)
+        except BaseException as error:  # passed to the waiting caller
+            self._end(reading, error)
+
+    def _take(self, reading: _Reading, step: Step, *, first: bool = False) -> None:
+        caller, cost = reading.caller, reading.cost
+        self._pool.submit(
+            lambda connection: step(database.driver(connection), cost),
+            Client(caller.user_id, caller.session_id, caller),
+            kind=reading.kind,
+            expected_ms=reading.expected_ms,
+            first=first,
+        ).then(lambda taken: self._taken(reading, taken))
+
+    def _taken(self, reading: _Reading, taken: Future[Any]) -> None:
+        # a step that has run is charged, even if its caller has gone meanwhile
+        self._settle(reading)
+        if reading.over:
+            return
+        try:
+            answer = taken.result()
+            if isinstance(answer, Unfinished):
+                self._take(reading, answer.go_on, first=True)
+                return
+        except BaseException as error:  # passed to the waiting caller
+            self._end(reading, error)
+        else:
+            reading.over = True
+            reading.answer.resolve(answer)
+
+    def _end(self, reading: _Reading, error: BaseException) -> None:
+        if not reading.over:
+            reading.over = True
+            reading.answer.fail(error)
+
+    def _settle(self, reading: _Reading) -> None:
+        """Charge for the rows and bytes read. Waiting reads of a caller who owes too much are dropped."""
+        units, reading.cost = reading.cost.units, Cost()
+        caller = reading.caller
+        if units and (seconds := self.charge(caller, units)):
+            error = RateLimited(
+                f"Your reads have looked at too much at once; go on in {seconds} s.", retry_after=seconds
+            )
+            self._pool.drop(caller.user_id, caller.session_id, lambda: error)

@@ -1,0 +1,1 @@
+"""What is removed with time: expired entries, trash, old history, receipts; the disk reserve."""

@@ -1,0 +1,1 @@
+"""The Engine.IO transport, in place of the engineio package's server."""

@@ -1,0 +1,1 @@
+"""Server-sent events: the change stream over plain HTTP."""

@@ -1,0 +1,1 @@
+"""The database: its models, migrations and statements."""

@@ -1,0 +1,1 @@
+"""SQLite: connections, statements, reads, history index, checkpoints, backup, checks."""

@@ -1,0 +1,1 @@
+"""The HTTP API: verbs, accounts, transfer, change stream, OpenAPI and its page."""

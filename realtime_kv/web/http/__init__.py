@@ -1,0 +1,1 @@
+"""What all HTTP requests share: authentication, CSRF, parsing, errors, headers, compression."""

@@ -1,0 +1,1 @@
+"""The pages: dashboard, sign-in, account, security, recovery."""

@@ -1,0 +1,35 @@
+// Socket.IO's long polling. Loads the module that makes its requests on first use: most networks allow WebSocket.
+
+import { Fetch } from "../vendor/socket.io.esm.min.js"
+
+export class Polling extends Fetch {
+  #requests = null
+
+  doOpen() {
+    import("./requests.js").then(
+      ({ Requests }) => {
+        if (this.readyState !== "opening") return
+        this.#requests = new Requests(this)
+        super.doOpen()
+      },
+      (error) => this.onError("polling could not be loaded", error),
+    )
+  }
+
+  doPoll() {
+    this.#requests.poll()
+  }
+
+  doWrite(data, written) {
+    this.#requests.write(data, written)
+  }
+
+  doClose() {
+    this.#requests?.close()
+  }
+
+  /** Abort every request under way. */
+  abort() {
+    this.#requests?.abort()
+  }
+}

@@ -1,0 +1,45 @@
+// Undo and redo for the desk. The implementation, undoing.js with the same methods, is loaded with the first undoable
+// action. No DOM.
+
+import { call, once } from "../shared/lazy.js"
+
+const DEEDS = ["last", "redo", "take"]
+
+export class Undo {
+  #desk
+  #undoing = null
+  #offered = []
+
+  constructor(desk) {
+    this.#desk = desk
+    const failed = (error) => {
+      desk.page.failedToLoad(error)
+      desk.page.toast("Nothing was undone: this part of the page could not be loaded. Try again when the connection is back.")
+    }
+    for (const name of DEEDS) this[name] = call(this.load, name, failed)
+  }
+
+  get possible() {
+    return this.#undoing?.possible ?? false
+  }
+  get repeatable() {
+    return this.#undoing?.repeatable ?? false
+  }
+
+  /** Queue an undoable action until undoing.js is loaded. */
+  offer(...done) {
+    this.#offered.push(done)
+    this.load().catch(() => {})
+  }
+
+  load = async () => {
+    const undoing = await this.#loaded()
+    for (const done of this.#offered.splice(0)) undoing.offer(...done)
+    return undoing
+  }
+
+  #loaded = once(async () => {
+    const { Undoing } = await import("./undo.js")
+    return (this.#undoing = new Undoing(this.#desk))
+  })
+}

@@ -1,0 +1,37 @@
+// The detail pane: shows the open key, or a placeholder until pane.js is loaded, with the first open key at the latest.
+
+import { html } from "../../vendor/lit-html/lit-html.js"
+
+let pane = null // the module pane.js
+let loading = false
+let failed = null // when loading failed, in milliseconds
+
+const AGAIN = 5_000
+
+/** Return a template, or null when nothing is open. */
+export function detailView(desk) {
+  const { open, fresh } = desk.opened
+  pane?.tellOthers(desk)
+  if (!open && !fresh) return null
+  if (pane) return fresh ? pane.freshView(desk) : pane.openView(desk)
+  prepare(desk)
+  return failed !== null ? withoutPane(desk) : html`<div class="nothing-open" aria-busy="true"></div>`
+}
+
+/** Load the module that shows an open key. */
+export async function prepare(desk) {
+  if (loading || (failed !== null && (desk.kv.state !== "live" || Date.now() - failed < AGAIN))) return
+  loading = true
+  pane = await import("./key-view.js").catch((error) => desk.page.failedToLoad(error) ?? null)
+  failed = pane ? null : Date.now()
+  loading = false
+  desk.redraw()
+}
+
+function withoutPane({ opened, kv }) {
+  const entry = opened.open && kv.entry(opened.open.key)
+  return html`
+    <h2 tabindex="-1" id="detail-heading" class="mono">${opened.open?.key ?? "New key"}</h2>
+    <p class="hint">The editor could not be loaded. It comes with the connection.</p>
+    ${entry ? html`<pre class="plain-value">${JSON.stringify(entry.value, null, 2)}</pre>` : ""}`
+}

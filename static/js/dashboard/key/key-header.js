@@ -1,0 +1,51 @@
+// The header of an open key: its name, and the actions on the whole key; on a narrow screen they are behind one button.
+
+import { html, nothing } from "../../vendor/lit-html/lit-html.js"
+import { keyText, signs } from "../shared/view-helpers.js"
+
+export function backButton(desk) {
+  return html`<button type="button" class="back quiet" @click=${() => desk.opened.close()}>${signs.back}All keys</button>`
+}
+
+export function headView(desk) {
+  const { key, draft } = desk.opened.open
+  const acts = draft.base ? actsOn(desk) : []
+  return html`
+    <div class="detail-head">
+      <h2 tabindex="-1" id="detail-heading" class="mono">${keyText(key)}</h2>
+      ${acts.length === 0
+        ? nothing
+        : html`
+            <div class="acts">${acts.map(button)}</div>
+            <button type="button" class="sheet-opener" aria-haspopup="dialog" @click=${openSheet}>Actions</button>
+            <dialog class="from-below" id="acts" aria-labelledby="acts-title" @click=${closeSheet} @keydown=${(event) => event.stopPropagation()}>
+              <h3 id="acts-title" class="mono">${keyText(key)}</h3>
+              ${acts.map(button)}
+              <button type="button" class="quiet">Cancel</button>
+            </dialog>`}
+    </div>`
+}
+
+function button({ name, command, run, danger }) {
+  return html`<button type="button" data-command=${command} class=${danger ? "danger" : ""} @click=${run}>${name}</button>`
+}
+
+function actsOn(desk) {
+  const { key, draft } = desk.opened.open
+  return [
+    { name: "Copy", command: "copy-value", run: () => desk.page.copy(draft.text, "Value") },
+    { name: "Link", command: "copy-link", run: () => desk.page.copy(location.href, "Link") },
+    { name: "Rename…", command: "rename", run: () => desk.page.run("rename") },
+    { name: "Duplicate", command: "duplicate", run: () => desk.page.run("duplicate") },
+    { name: "Delete", command: "delete", danger: true, run: () => desk.opened.remove(key) },
+  ].filter(({ command }) => desk.page.can(command))
+}
+
+function openSheet({ currentTarget }) {
+  currentTarget.nextElementSibling.showModal()
+}
+
+/** Close the sheet after a choice in it, or on a click beside it. */
+function closeSheet({ target, currentTarget: sheet }) {
+  if (target === sheet || target.closest("button")) sheet.close()
+}

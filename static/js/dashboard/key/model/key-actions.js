@@ -1,0 +1,36 @@
+// Actions on a key as a whole, from any view. No DOM.
+
+import { html } from "../../../vendor/lit-html/lit-html.js"
+import { keyText } from "../../shared/view-helpers.js"
+
+/** Delete the `entry` that is shown, and nothing newer; the user can undo it. Resolve to whether it was deleted. */
+export async function remove(desk, key, entry = desk.kv.entry(key)) {
+  const { kv, page } = desk
+  if (!entry) return false
+  if (desk.browse.unsent.has(key)) {
+    page.toast(`The last change of ${key} is still on its way.`)
+    return false
+  }
+  let revision
+  try {
+    ;({ revision } = await kv.delete(key, { ifRevision: entry.revision }))
+  } catch (refusal) {
+    const changed = refusal.code === "conflict"
+    page.toast(changed ? `Not deleted: ${key} has just changed in another tab.` : refusal.message)
+    return false
+  }
+  desk.undo.offer(html`Deleted <b class="mono">${keyText(key)}</b>`, [revision])
+  return true
+}
+
+/** Restore the value of a deleted key, unless the key has been created again. */
+export async function restore(desk, key) {
+  try {
+    const { revision } = await desk.kv.restore(key, { ifRevision: 0 })
+    desk.undo.offer(html`Restored <b class="mono">${keyText(key)}</b>`, [revision], { toast: false })
+    desk.page.say(`${key} is back`)
+  } catch (refusal) {
+    const taken = refusal.code === "conflict"
+    desk.page.toast(taken ? `${key} has been created again meanwhile; it was left as it is.` : refusal.message)
+  }
+}

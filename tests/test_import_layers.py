@@ -1,0 +1,147 @@
+"""The imports of the package point one way, including late ones; the imports are read from the sources.
+
+run → cli → server, app → web, realtime → services → verbs, control_api → maintenance → accounts → core, storage
+"""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "realtime_kv"
+
+# the layers of the package from top to bottom: a module imports from lower layers and from its own folder
+LAYERS = [
+    {"cli", "bootstrap"},
+    {"demo"},
+    {"server", "doctor"},
+    {"app"},
+    {"web", "realtime"},
+    {"services"},
+    {"extensions", "verbs", "control_api"},
+    {"maintenance", "metrics_history"},
+    {"accounts"},
+    {"request"},
+    {"core", "static_assets"},
+    {"metrics"},
+    {"concurrency", "config"},
+    {"caller", "clock", "errors", "line_separators", "origins", "version"},
+]
+LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
+
+# the third-party packages that a folder may import, if that is limited
+THIRD_PARTY = {
+    "run": set(),
+    "bootstrap": set(),
+    "config": set(),
+    "origins": set(),
+    "static_assets": set(),
+    # works from outside, like a third-party program
+    "doctor": {"websockets"},
+    "core": {"sqlalchemy", "msgspec", "alembic"},
+    "accounts": {"sqlalchemy", "msgspec", "argon2", "zxcvbn", "pyotp", "segno"},
+    "concurrency": set(),
+    "errors": set(),
+    "verbs": {"msgspec"},
+}
+
+# every module that may name eventlet, which is to be replaced one day
+EVENTLET = {
+    "realtime_kv.server.serve",
+    "realtime_kv.server.http_server",
+    "realtime_kv.server.eventlet_runtime",
+    "realtime_kv.realtime.engineio.server",
+}
+ENGINEIO = {"realtime_kv.realtime.engineio.server"}
+
+# imports below the top of a file, each with a comment there that gives the reason
+LATE = {
+    ("realtime_kv.cli.main", "bench.command"),
+    ("realtime_kv.cli.main", "realtime_kv.cli.admin_commands"),
+    ("realtime_kv.cli.main", "realtime_kv.demo.command"),
+    ("realtime_kv.cli.main", "realtime_kv.doctor.command"),
+    ("realtime_kv.cli.main", "realtime_kv.server.serve"),
+    ("realtime_kv.storage.migrations.upgrade", "realtime_kv.storage.migrations.runner"),
+}
+
+
+def _modules():
+    files = [ROOT / "run.py", *sorted((ROOT / PACKAGE).rglob("*.py"))]
+    found = {}
+    for file in files:
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(file.read_text())
+    return found
+
+
+MODULES = _modules()
+
+
+def _imported(node):
+    """Yield the modules that this statement names."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are written in full"
+        for alias in node.names:
+            inner = f"{node.module}.{alias.name}"
+            ours = inner in MODULES or (ROOT / Path(*inner.split("."))).with_suffix(".py").is_file()
+            yield inner if ours else node.module
+
+
+def _imports(name):
+    return {module for node in ast.walk(MODULES[name]) for module in _imported(node)}
+
+
+def _layer(name):
+    first, *inner = name.split(".")
+    # the statements of `storage` are called by `core`, and use its types
+    inner = ["core" if part == "storage" else part for part in inner]
+    return inner[0] if first == PACKAGE and inner else first
+
+
+OURS = [name for name in MODULES if name.startswith(f"{PACKAGE}.")]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_imports_point_only_to_lower_layers(name):
+    for other in _imports(name) & set(OURS):
+        assert _layer(other) == _layer(name) or LAYER[_layer(name)] < LAYER[_layer(other)], f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_folder_imports_only_its_permitted_libraries(name):
+    third_party = {module.split(".")[0] for module in _imports(name)} - set(sys.stdlib_module_names)
+    third_party -= {PACKAGE, "bench"}
+    assert third_party <= THIRD_PARTY.get(_layer(name), third_party)
+    if "eventlet" in third_party:
+        assert name in EVENTLET
+    if "engineio" in third_party:
+        assert name in ENGINEIO
+
+
+def test_import_graph_has_no_cycles_including_late_imports():
+    left = {name: _imports(name) & set(MODULES) - {name} for name in MODULES}
+    while leaves := [name for name, others in left.items() if not others]:
+        left = {name: others.difference(leaves) for name, others in left.items() if others}
+    assert left == {}
+
+
+def test_late_imports_are_exactly_the_listed_ones():
+    late = {
+        (name, module)
+        for name, tree in MODULES.items()
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        for module in _imported(node)
+    }
+    assert late == LATE
+
+
+def test_init_modules_of_package_and_core_import_nothing():
+    # a parent package is imported before its children: an app factory here would pull Flask into the core
+    assert _imports(PACKAGE) == set()
+    assert _imports(f"{PACKAGE}.core") == set()
