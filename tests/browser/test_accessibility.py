@@ -17,7 +17,7 @@ SIZES = {1280: 800, 320: 568}
 def check(page: Page, what: str, *, dark: bool = True) -> None:
     """Check that axe finds nothing on a desk in light colours, and on a narrow phone in dark ones.
 
-    The layout changes between these two widths; `test_look.py` looks at those in between.
+    The layout changes between these two widths; `test_layout.py` looks at those in between.
     """
     # wait for the styles
     page.wait_for_load_state()

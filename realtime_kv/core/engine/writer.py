@@ -2,7 +2,7 @@
 
 Without load a write is committed immediately; under load the groups grow by themselves and share one fsync. No write
 waits for a timer. The writer knows nothing of keys: the committer decides what a group does and what is left to flush.
-Groups of writes alternate with account work (account_work.py), in which session endings come first.
+Groups of writes alternate with account work (account_queue.py), in which session endings come first.
 """
 
 import itertools

@@ -1,6 +1,6 @@
 """JSON object reader: reads an object of any length member by member, with a moving window of the file in memory.
 
-A value is only measured here, at C speed; values.py decides whether it may be stored.
+A value is only measured here, at C speed; validation.py decides whether it may be stored.
 """
 
 import codecs

@@ -1,6 +1,6 @@
 """Replacement of engine.io's server, fast and bounded; the only module that knows the internals of python-engineio.
 
-(The internals of python-socketio are known here and in manager.py.)
+(The internals of python-socketio are known here and in socketio_manager.py.)
 
     engine = install(socketio.server, receiver, Limits(…), runtime)
 

@@ -1,6 +1,6 @@
 """History and trash: `history` returns past writes, `trash` the deleted keys that can be restored.
 
-The log's frames are the answer unchanged; the history index (index.py) selects them.
+The log's frames are the answer unchanged; the history index (history_index.py) selects them.
 """
 
 import sqlite3

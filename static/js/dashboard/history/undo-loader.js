@@ -1,4 +1,4 @@
-// Undo and redo for the desk. The implementation, undoing.js with the same methods, is loaded with the first undoable
+// Undo and redo for the desk. The implementation, undo.js with the same methods, is loaded with the first undoable
 // action. No DOM.
 
 import { call, once } from "../shared/lazy.js"
@@ -26,7 +26,7 @@ export class Undo {
     return this.#undoing?.repeatable ?? false
   }
 
-  /** Queue an undoable action until undoing.js is loaded. */
+  /** Queue an undoable action until undo.js is loaded. */
   offer(...done) {
     this.#offered.push(done)
     this.load().catch(() => {})

@@ -1,8 +1,8 @@
-// The detail pane: shows the open key, or a placeholder until pane.js is loaded, with the first open key at the latest.
+// The detail pane: shows the open key, or a placeholder until key-view.js is loaded, with the first open key at the latest.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 
-let pane = null // the module pane.js
+let pane = null // the module key-view.js
 let loading = false
 let failed = null // when loading failed, in milliseconds
 

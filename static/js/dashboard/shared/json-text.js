@@ -145,7 +145,7 @@ class Scanner {
   }
 }
 
-// The rule of values.js, which cannot detect a number so small that it was parsed as 0.
+// The rule of json-values.js, which cannot detect a number so small that it was parsed as 0.
 function checkNumber(text, at) {
   const number = Number(text)
   if (!Number.isFinite(number)) throw new Fault(at, "this number is too large")

@@ -1,4 +1,4 @@
-// Stand-in for opened.js until the first key is opened: nothing is open, and every action loads opened.js. No DOM.
+// Stand-in for open-key.js until the first key is opened: nothing is open, and every action loads open-key.js. No DOM.
 
 import { call, once } from "../../shared/lazy.js"
 
@@ -31,12 +31,12 @@ export class Closed {
   begin() {}
   close() {}
 
-  /** Load opened.js if the address names a key. */
+  /** Load open-key.js if the address names a key. */
   follow({ key }) {
     if (key !== null) this.load().catch(() => {})
   }
 
-  /** Load opened.js and replace this object by an `Opened`. */
+  /** Load open-key.js and replace this object by an `Opened`. */
   load = once(async () => {
     const { Opened } = await import("./open-key.js")
     this.#desk.opened = new Opened(this.#desk)

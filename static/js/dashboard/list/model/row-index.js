@@ -30,7 +30,7 @@ export class Rows {
     this.#isOpen = isOpen
   }
 
-  /** Enable search in values and sorting, with the exports of finding.js; before, keys are in byte order. */
+  /** Enable search in values and sorting, with the exports of search-bundle.js; before, keys are in byte order. */
   equip({ Texts, inOrder }) {
     this.#texts = new Texts()
     this.#inOrder = inOrder
