@@ -188,6 +188,8 @@ def test_the_key_list_passes_axe(make_person):
     tab = person.open_tab()
     page = tab.page
     page.keyboard.press("p")
+    # from now on changes wait
+    expect(page.locator("#resume")).to_be_visible()
     person.set("none", 1)
     expect(page.locator("#resume")).to_contain_text("1 change")
     tab.row("app/on").focus()
