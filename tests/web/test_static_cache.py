@@ -78,3 +78,15 @@ def test_a_changed_file_is_read_again_and_a_removed_one_is_gone(tmp_path):
     assert len(asked) == 2
     shutil.rmtree(tmp_path / "js")
     assert client.get("/static/js/a.js").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "unusual", ["gzip;q=1.0", "GZIP ;q=0.5", "*", "br;q=1.0, *;q=0.1", "gzip, gzip;q=0", "gzip;q=0"]
+)
+def test_unusual_requests_do_not_decide_what_others_get(site, unusual):
+    for path in PATHS:
+        asker, plain, packed = site.visitor(), site.visitor(), site.visitor()
+        asker.get(path, headers={"Accept-Encoding": unusual})
+        assert "Content-Encoding" not in plain.get(path, headers={"Accept-Encoding": "identity"}).headers
+        coding = packed.get(path, headers={"Accept-Encoding": "gzip"}).headers.get("Content-Encoding")
+        assert coding == (None if path.endswith("woff2") else "gzip")

@@ -42,11 +42,14 @@ def from_memory(answer: Wsgi, config: Config, folder: Path) -> Wsgi:
         if file is None or environ["REQUEST_METHOD"] != "GET" or any(name in environ for name in _OF_FLASK):
             return answer(environ, start_response)
         conditions = environ.get("HTTP_IF_NONE_MATCH", "")
-        if not conditions and "HTTP_IF_MODIFIED_SINCE" in environ:
+        if (not conditions and "HTTP_IF_MODIFIED_SINCE" in environ) or "*" in conditions:
             return answer(environ, start_response)
         state = _state(file)
-        # browsers send it like this; other ways to ask for gzip are left to Flask
-        packed = "gzip" in [coding.strip() for coding in environ.get("HTTP_ACCEPT_ENCODING", "").split(",")]
+        codings = [coding.strip() for coding in environ.get("HTTP_ACCEPT_ENCODING", "").lower().split(",")]
+        packed = "gzip" in codings
+        # with weights or wildcards, Flask decides, and an answer for others must not depend on that
+        if any(coding != "gzip" and ("gzip" in coding or "*" in coding) for coding in codings):
+            return answer(environ, start_response)
         found = kept.get((path, packed))
         if state is None or not _is_own_host(environ, config):
             return answer(environ, start_response)
