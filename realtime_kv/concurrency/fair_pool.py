@@ -6,7 +6,8 @@ Invariants:
    user's kinds of work from their last costs.
 3. Work whose owner has gone, or whose credential has ended, is dropped while it waits.
 4. Work of a user who has taken more than a share of the processor waits until that is made up for: the event loop needs
-   the interpreter lock, and other programs the processors. The threads serve others meanwhile.
+   the interpreter lock, and other programs the processors. Each credential has a part for itself, so that a token does
+   not use up its owner's share. The threads serve others meanwhile.
 
 `submit` may be called from any thread; futures resolve on the event loop's thread. Where the runtime has no threads,
 work runs in the caller.
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple, TypeVar
 from realtime_kv.concurrency.fair_queue import FairQueue
 from realtime_kv.concurrency.runtime import Future, Runtime, carry_out
 from realtime_kv.concurrency.switch_interval import switch_interval
-from realtime_kv.concurrency.time_budget import TimeBudget
+from realtime_kv.concurrency.time_budget import UserTime
 from realtime_kv.errors import RateLimited, Refusal, Unavailable
 
 T = TypeVar("T")
@@ -35,6 +36,8 @@ LONG_MS = 0.5
 # where users have a share of the processor: the burst beyond it, and the longest wait for one piece of work
 BURST_SECONDS = 0.5
 MAX_HOLD_SECONDS = 1.0
+# the part that each credential has for itself
+OWN_SHARE = 0.02
 # weight of the last measurement in the learnt cost of a kind of work
 _LEARNING = 0.5
 # dropped jobs that fail in one delivery
@@ -106,9 +109,11 @@ class FairWorkerPool:
         self._expensive_running = 0
         self._costs: OrderedDict[tuple[Hashable, str], float] = OrderedDict()
         self._time = (
-            None if user_share is None else TimeBudget[Hashable](clock, share=user_share, burst_seconds=BURST_SECONDS)
+            None
+            if user_share is None
+            else UserTime(clock, share=user_share, burst_seconds=BURST_SECONDS, own_share=OWN_SHARE)
         )
-        self._held: set[Hashable] = set()
+        self._held: set[tuple[Hashable, Hashable]] = set()
         self._idle = 0
         self._stopped = False
         self._wake_up: SimpleQueue[None] = SimpleQueue()
@@ -246,9 +251,9 @@ class FairWorkerPool:
         return job
 
     def _finish(self, job: _Job, spent_ms: float) -> None:
-        """Account for finished work; hold back its user if that exceeds their share."""
+        """Account for finished work; hold back its credential if that exceeds the user's share."""
         with self._lock:
-            held_seconds = self._hold(job.user, spent_ms / 1000)
+            held_seconds = self._hold(job.user, job.credential, spent_ms / 1000)
             if job.expensive:
                 self._expensive_running -= 1
             (self._expensive if job.expensive else self._cheap).finish(job, spent_ms)
@@ -257,29 +262,29 @@ class FairWorkerPool:
             if len(self._costs) > _REMEMBERED:
                 self._costs.popitem(last=False)
         if held_seconds:
-            self._runtime.deliver(partial(self._release_later, job.user, held_seconds))
+            self._runtime.deliver(partial(self._release_later, job.user, job.credential, held_seconds))
 
-    def _hold(self, user: Hashable, seconds: float) -> float:
-        """Charge `seconds`; return for how long the user is held back, 0.0 for not at all or for already."""
+    def _hold(self, user: Hashable, credential: Hashable, seconds: float) -> float:
+        """Charge `seconds`; return for how long the credential is held back, 0.0 for not at all or for already."""
         if self._time is None or user == SYSTEM.user:
             return 0.0
-        overdue = self._time.charge(user, seconds)
-        if not overdue or user in self._held:
+        overdue = self._time.charge(user, (user, credential), seconds)
+        if not overdue or (user, credential) in self._held:
             return 0.0
         overdue = min(overdue, MAX_HOLD_SECONDS)
-        self._held.add(user)
-        self._cheap.hold(user)
-        self._expensive.hold(user)
+        self._held.add((user, credential))
+        self._cheap.hold(user, credential)
+        self._expensive.hold(user, credential)
         return overdue
 
-    def _release_later(self, user: Hashable, seconds: float) -> None:
-        self._runtime.call_later(seconds, partial(self._release, user))
+    def _release_later(self, user: Hashable, credential: Hashable, seconds: float) -> None:
+        self._runtime.call_later(seconds, partial(self._release, user, credential))
 
-    def _release(self, user: Hashable) -> None:
+    def _release(self, user: Hashable, credential: Hashable) -> None:
         with self._lock:
-            self._held.discard(user)
-            self._cheap.release(user)
-            self._expensive.release(user)
+            self._held.discard((user, credential))
+            self._cheap.release(user, credential)
+            self._expensive.release(user, credential)
             wake = self._idle > 0
             self._idle -= wake
         if wake:

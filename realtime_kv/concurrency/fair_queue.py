@@ -7,7 +7,7 @@ Invariants:
    the others, so idle time is not saved up.
 2. The same holds between the credentials of one user. Items of one credential keep their order.
 3. At most `max_running` items of one user are being served.
-4. No item of a held user is served.
+4. No item of a held credential is served.
 5. At most `max_per_user` items of one user wait, and `max_total` of all. Beyond that the last item of the longest queue
    is dropped, so a flood drops its own items.
 
@@ -67,8 +67,9 @@ class _User(Generic[Item]):
             credential.items.move_to_end(item, last=False)
         self.count += 1
 
-    def take(self) -> Item:
-        name, credential = min(self.credentials.items(), key=lambda named: named[1].virtual_time)
+    def take(self, held: set[tuple[Hashable, Hashable]]) -> Item:
+        free = [named for named in self.credentials.items() if (self.key, named[0]) not in held]
+        name, credential = min(free, key=lambda named: named[1].virtual_time)
         item, _ = credential.items.popitem(last=False)
         credential.virtual_time += item.cost
         if not credential.items:
@@ -97,7 +98,7 @@ class FairQueue(Generic[Item]):
         self._max_total = max_total
         self._users: dict[Hashable, _User[Item]] = {}
         self._finished: OrderedDict[Hashable, float] = OrderedDict()
-        self._held: set[Hashable] = set()
+        self._held: set[tuple[Hashable, Hashable]] = set()
         # users that may be served next: virtual time, number of the entry, user
         self._heap: list[tuple[float, int, _User[Item]]] = []
         self._numbers = itertools.count(1)
@@ -150,7 +151,9 @@ class FairQueue(Generic[Item]):
             if user.entry != number:
                 continue
             user.entry = 0
-            item = user.take()
+            if not self._may_serve(user):
+                continue
+            item = user.take(self._held)
             self._total -= 1
             self._clock = max(self._clock, user.virtual_time)
             user.virtual_time += item.cost
@@ -173,15 +176,13 @@ class FairQueue(Generic[Item]):
         else:
             self._forget_if_idle(user)
 
-    def hold(self, user: Hashable) -> None:
-        """Serve no item of this user until `release`."""
-        self._held.add(user)
-        if (found := self._users.get(user)) is not None:
-            found.entry = 0
+    def hold(self, user: Hashable, credential: Hashable) -> None:
+        """Serve no item of this credential until `release`."""
+        self._held.add((user, credential))
 
-    def release(self, user: Hashable) -> None:
-        """Serve this user's items again."""
-        self._held.discard(user)
+    def release(self, user: Hashable, credential: Hashable) -> None:
+        """Serve this credential's items again."""
+        self._held.discard((user, credential))
         found = self._users.get(user)
         if found is not None and found.count and not found.entry and found.running < self._max_running:
             self._enter(found)
@@ -216,8 +217,11 @@ class FairQueue(Generic[Item]):
             user.entry = 0
             self._forget_if_idle(user)
 
+    def _may_serve(self, user: _User[Item]) -> bool:
+        return not self._held or any((user.key, name) not in self._held for name in user.credentials)
+
     def _enter(self, user: _User[Item]) -> None:
-        if user.key in self._held:
+        if not self._may_serve(user):
             return
         user.entry = next(self._numbers)
         heapq.heappush(self._heap, (user.virtual_time, user.entry, user))

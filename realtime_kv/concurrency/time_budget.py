@@ -52,7 +52,7 @@ class TimeBudget(Generic[Payer]):
 
 
 class UserTime:
-    """Time budgets of users, by id; each credential of a user has a part for itself, whatever the others have taken."""
+    """Time budgets of users; each credential of a user has a part for itself, whatever the others have taken."""
 
     def __init__(
         self,
@@ -62,15 +62,15 @@ class UserTime:
         burst_seconds: float,
         own_share: float,
     ) -> None:
-        self._users = TimeBudget[int](clock, share=share, burst_seconds=burst_seconds)
-        self._credentials = TimeBudget[int](clock, share=own_share, burst_seconds=own_share)
+        self._users = TimeBudget[Hashable](clock, share=share, burst_seconds=burst_seconds)
+        self._credentials = TimeBudget[Hashable](clock, share=own_share, burst_seconds=own_share)
 
-    def charge(self, user: int, credential: int, seconds: float) -> float:
+    def charge(self, user: Hashable, credential: Hashable, seconds: float) -> float:
         """Charge `seconds` of work, and return `overdue`."""
         mine = self._credentials.charge(credential, seconds)
         return min(mine, self._users.charge(user, seconds))
 
-    def overdue(self, user: int, credential: int) -> float:
+    def overdue(self, user: Hashable, credential: Hashable) -> float:
         """Return the seconds for which no request of this credential should be handled; 0.0 for none."""
         mine = self._credentials.overdue(credential)
         return min(mine, self._users.overdue(user)) if mine else 0.0

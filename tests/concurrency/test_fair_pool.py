@@ -197,6 +197,8 @@ def test_user_over_their_share_is_held_back_while_others_are_served(open_pool, r
     seconds, release = later.get()
     assert 0.0 < seconds <= MAX_HOLD_SECONDS
     held = pool.submit(lambda _: "flood", Client("flood"))
+    # a token of the user's does not use up what the session has for itself
+    assert runtime.wait(pool.submit(lambda _: "owner", Client("flood", "session")), DEADLINE) == "owner"
     spend(pool, runtime, "modest", 3)
     spend(pool, runtime, "system", 60)
     assert not held.done

@@ -153,21 +153,22 @@ def test_no_work_is_lost_or_served_twice_under_any_sequence_of_steps(limit, step
     assert set(waiting.clear()) == pending
 
 
-def test_work_of_a_held_user_waits_until_the_release():
+def test_work_of_a_held_credential_waits_until_the_release():
     waiting = queue(max_running=2)
     for n in range(3):
         waiting.push(Work("held", n))
     running = waiting.pop()
-    waiting.hold("held")
+    waiting.hold("held", "")
     waiting.push(Work("held", 3))
     waiting.push(Work("home"))
+    waiting.push(Work("held", 9, credential="another"))
     waiting.finish(running, 1.0)
-    assert [work.user for work in serve(waiting)] == ["home"]
-    waiting.release("held")
+    assert sorted((work.user, work.name) for work in serve(waiting)) == [("held", 9), ("home", 0)]
+    waiting.release("held", "")
     assert [work.name for work in serve(waiting)] == [1, 2, 3]
-    # a user who is held while nothing waits
-    waiting.hold("held")
+    # a credential that is held while nothing waits
+    waiting.hold("held", "")
     waiting.push(Work("held", 4))
     assert serve(waiting) == []
-    waiting.release("held")
+    waiting.release("held", "")
     assert [work.name for work in serve(waiting)] == [4]
