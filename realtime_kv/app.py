@@ -16,7 +16,6 @@ from realtime_kv.concurrency.runtime import InlineRuntime, Runtime, repeat
 from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.config import Config, secret_key
 from realtime_kv.core.domain.space import Quota
-from realtime_kv.core.engine.disk_reserve import DiskReserve
 from realtime_kv.core.retention.clock_guard import ClockGuard
 from realtime_kv.core.retention.expiry import LOOK_SECONDS, Expiry
 from realtime_kv.core.store import READER_SHARE, Store
@@ -33,7 +32,9 @@ from realtime_kv.realtime.sse.hub import StreamHub
 from realtime_kv.request import authentication, origin_check
 from realtime_kv.storage.migrations import copies
 from realtime_kv.storage.migrations import upgrade as migrations
-from realtime_kv.storage.sqlite import connection, damage
+from realtime_kv.storage.sqlite import connections
+from realtime_kv.storage.sqlite.backend import SqliteBackend
+from realtime_kv.storage.sqlite.files import damage
 from realtime_kv.web import blueprints
 from realtime_kv.web.http import security_headers, static_cache
 
@@ -105,19 +106,20 @@ def create_app(
     app = Flask("realtime_kv", root_path=str(ROOT), template_folder="templates", static_folder="static")
     app.config.update(
         SECRET_KEY=secret_key(config),
-        SQLALCHEMY_DATABASE_URI=connection.url(config.database_path),
+        SQLALCHEMY_DATABASE_URI=connections.url(config.database_path),
     )
 
     db.init_app(app)
     with app.app_context():
         engine = db.engine
     damage.check(config.database_path, config.data_dir)
-    connection.prepare(engine)
+    connections.prepare(engine)
     if config.upgrade_copy:
         copies.keep_copy(engine, config.data_dir / "backups")
     migrations.upgrade(engine)
 
-    clock_guard = ClockGuard(engine, clock, steady)
+    backend = SqliteBackend(engine, config.disk_reserve)
+    clock_guard = ClockGuard(backend, clock, steady)
     limit_log = LimitLog(clock)
     quota = Quota(
         config.quota_keys,
@@ -130,10 +132,9 @@ def create_app(
         TimeBudget[str](share=NETWORK_SHARE, burst_seconds=NETWORK_BURST_SECONDS) if config.rate_limits else None
     )
     store = Store(
-        engine,
+        backend,
         runtime,
         quota=quota,
-        reserve=DiskReserve(Path(str(engine.url.database)), config.disk_reserve),
         value_bytes=config.value_bytes,
         trash_days=config.trash_days,
         reader_share=READER_SHARE if config.rate_limits else None,
@@ -141,6 +142,7 @@ def create_app(
         on_fatal=on_fatal,
         on_refusal=lambda limit, user_id, session: limit_log.record(limit, account=user_id, credential=session),
         on_limit=partial(record_client, limit_log, "requests_waiting"),
+        on_hold=partial(record_client, limit_log, "reader_time"),
     )
     accounts = Accounts(
         store.writer,
@@ -175,7 +177,7 @@ def create_app(
     operations = Maintenance(config, runtime, store, clock_guard, clock, start_anew)
     operations.schedule()
     transfer_rate = config.verbs_per_second if config.rate_limits else None
-    transfer = TransferService(engine, runtime, store, config.data_dir, limit_log, transfer_rate, steady)
+    transfer = TransferService(runtime, store, config.data_dir, limit_log, transfer_rate, steady)
     gauges: Gauges = [store.metrics, gateway.metrics, streams.metrics, clock_guard.metrics]
     metrics_history = MetricsHistory(
         runtime, store.readers, store.latency, partial(_figures, gauges), Path(str(engine.url.database)), steady

@@ -26,14 +26,17 @@ from realtime_kv.accounts.credentials.sessions import DAY
 from realtime_kv.clock import TOLERANCE
 from realtime_kv.concurrency.runtime import Future, InlineRuntime, Runtime, WorkerPool, repeat
 from realtime_kv.config import Config
+from realtime_kv.core.backend import BackendReader
 from realtime_kv.core.retention.clock_guard import ClockGuard
-from realtime_kv.core.retention.purge import Purge, has_much_trash
+from realtime_kv.core.retention.purge import Purge
 from realtime_kv.core.store import Store
 from realtime_kv.errors import RateLimited, Refusal, Unavailable
+from realtime_kv.storage import meta
 from realtime_kv.storage.migrations import upgrade as migrations
 from realtime_kv.storage.migrations.runner import NewerDatabase
-from realtime_kv.storage.sqlite import backup, vacuum
-from realtime_kv.storage.sqlite import connection as database
+from realtime_kv.storage.sqlite import connections
+from realtime_kv.storage.sqlite.backend import SqliteBackend
+from realtime_kv.storage.sqlite.files import backup, vacuum
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +180,7 @@ class Maintenance:
             return State(
                 last_purge=_purged(connection, LAST_PURGE),
                 last_early_purge=_purged(connection, LAST_EARLY_PURGE),
-                vacuum_due=vacuum.due(database.driver(connection)) is not None,
+                vacuum_due=vacuum.due(connections.driver(connection)) is not None,
             )
 
         return self._read(read)
@@ -218,7 +221,7 @@ class Maintenance:
                 self._early_at = time.monotonic()
                 self._purge(SYSTEM, log.debug, early=True)
             elif not (self._put_off and self._is_rewritten_lately()) and (
-                self._wait(self._store.readers.submit(_vacuum_is_due)) == vacuum.BY_PURGE
+                Purge(self._store).rewrite_due() == vacuum.BY_PURGE
             ):
                 self._repeat_vacuum()
             hours, made = self._config.backup_hours, self.backups()
@@ -230,7 +233,9 @@ class Maintenance:
     def _is_nearly_full(self) -> bool:
         """Return True if the disk, or a user's allowance for deleted keys, is nearly full."""
         return self._store.reserve.is_near or self._wait(
-            self._store.readers.submit(lambda db: has_much_trash(database.driver(db), self._config.trash_bytes))
+            self._store.readers.submit(
+                lambda reader: bool(reader.retention.users_with_much_trash(self._config.trash_bytes))
+            )
         )
 
     def _is_rewritten_lately(self) -> bool:
@@ -239,17 +244,17 @@ class Maintenance:
     def _repeat_vacuum(self) -> None:
         """Rewrite the file for a purge that was interrupted or lacked the room for it, once there is room."""
         purge, done = Purge(self._store), PurgeReport(at=self._clock())
-        if self._store.reserve.measure() >= purge.vacuum_needs():
+        if self._store.reserve.measure() >= purge.rewrite_needs():
             self._rewrite(purge, done, log.debug)
             log.info("the file was rewritten for an earlier purge" if done.clean else "rewriting the file failed")
 
     def _rewrite(self, purge: Purge, done: PurgeReport, progress: Progress) -> None:
         """Run VACUUM if there is room for it; without it, removed values are still overwritten in place."""
-        needs = purge.vacuum_needs()
+        needs = purge.rewrite_needs()
         if self._store.reserve.measure() >= needs:
             progress("Rewriting the file …")
             try:
-                done.rewritten = done.clean = purge.vacuum()
+                done.rewritten = done.clean = purge.rewrite()
                 if done.rewritten:
                     self._rewritten_at, self._put_off = time.monotonic(), False
             except Unavailable:
@@ -291,8 +296,8 @@ class Maintenance:
         while gone := self._write(lambda db: accounts_purge.remove_audit(db, now - config.audit_days * DAY)):
             done.audit += gone
         if done.users or done.sessions or done.audit:
-            self._write(lambda db: vacuum.mark_due(database.driver(db)))
-        if purge.vacuum_due():
+            self._write(lambda db: vacuum.mark_due(connections.driver(db)))
+        if purge.rewrite_due():
             if early and not self._store.reserve.is_near and self._is_rewritten_lately():
                 # all writes wait for a VACUUM: one user's deleted keys must not cause more than the schedule does
                 self._put_off, done.clean = True, False
@@ -305,9 +310,9 @@ class Maintenance:
 
     def _note(self, connection: Connection, done: PurgeReport, doer: Actor) -> None:
         text = msgspec.json.encode(done).decode()
-        accounts_purge.write_meta(connection, LAST_PURGE, text)
+        meta.write(connection, LAST_PURGE, text)
         if done.early:
-            accounts_purge.write_meta(connection, LAST_EARLY_PURGE, text)
+            meta.write(connection, LAST_EARLY_PURGE, text)
         counts = msgspec.structs.asdict(done)
         at = counts.pop("at")
         # a scheduled purge that removed nothing leaves no audit entry
@@ -365,10 +370,10 @@ class Maintenance:
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not {"alembic_version", "meta", "users", "log"} <= tables:
             raise backup.InvalidBackup(f"{file} is not a backup of realtime_kv; choose another file.")
-        engine = database.open_engine(path)
+        engine = connections.open_engine(path)
         try:
             migrations.upgrade(engine)
-            Store(engine, InlineRuntime()).stop()
+            Store(SqliteBackend(engine), InlineRuntime()).stop()
         except NewerDatabase as error:
             raise backup.InvalidBackup(str(error)) from None
         except (DBAPIError, AssertionError, msgspec.MsgspecError) as error:
@@ -386,7 +391,7 @@ class Maintenance:
         if live.execute("SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM log)").fetchone()[0]:
             before = self.folder / f"before-restore-{_stamp(now)}.db"
             backup.copy(live, before)
-        engine = database.open_engine(path)
+        engine = connections.open_engine(path)
         try:
             with engine.connect() as connection:
                 restore_reconciliation.settle(
@@ -394,8 +399,8 @@ class Maintenance:
                 )
                 with connection.begin():
                     audit_log.write(connection, now, doer, "restored")
-                backup.replace(live, database.driver(connection))
-        except (sqlite3.Error, DBAPIError, OSError) as error:
+                backup.replace(live, connections.driver(connection))
+        except (*connections.ERRORS, OSError) as error:
             if not backup.is_full(error):
                 raise
             raise Unavailable(_not_done("restore", error)) from error
@@ -421,9 +426,9 @@ class Maintenance:
         return self._wait(self._store.writer.run(fn))
 
     def _read(self, fn: Callable[[Connection], T]) -> Future[T]:
-        def read(connection: Connection) -> T:
-            with connection.begin():
-                return fn(connection)
+        def read(reader: BackendReader) -> T:
+            with reader.sql.begin():
+                return fn(reader.sql)
 
         return self._store.readers.submit(read)
 
@@ -432,13 +437,8 @@ class Maintenance:
 
 
 def _purged(connection: Connection, name: str) -> PurgeReport | None:
-    text = accounts_purge.read_meta(connection, name)
+    text = meta.read(connection, name)
     return None if text is None else msgspec.json.decode(text, type=PurgeReport)
-
-
-def _vacuum_is_due(connection: Connection) -> str | None:
-    with connection.begin():
-        return vacuum.due(database.driver(connection))
 
 
 def _in_words(what: str, fn: Callable[[], T]) -> T:
@@ -447,7 +447,7 @@ def _in_words(what: str, fn: Callable[[], T]) -> T:
         return fn()
     except Refusal:
         raise
-    except (sqlite3.Error, DBAPIError, OSError) as error:
+    except (*connections.ERRORS, OSError) as error:
         raise Unavailable(_not_done(what, error)) from error
 
 

@@ -4,23 +4,23 @@ It shows how the server reached its present state; nothing of it survives a rest
 """
 
 import contextlib
+import logging
 import os
 import shutil
-import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from realtime_kv.concurrency.fair_pool import FairWorkerPool
 from realtime_kv.concurrency.runtime import Future, Runtime, repeat
+from realtime_kv.core.backend import BackendReader
+from realtime_kv.core.statements import RetentionStatements
 from realtime_kv.errors import Unavailable
 from realtime_kv.metrics.latency import LatencyStats
-from realtime_kv.storage.sqlite import connection as database
-from realtime_kv.storage.sqlite import vacuum
+
+log = logging.getLogger(__name__)
 
 SECONDS = 5
 ROWS = 15 * 60 // SECONDS
@@ -29,10 +29,6 @@ ROWS = 15 * 60 // SECONDS
 HELD = ("history_bytes", "receipt_bytes", "trash_bytes", "vacuum_due")
 
 Figures = Mapping[str, float]
-
-_HELD = """
-SELECT coalesce(sum(history_bytes), 0), coalesce(sum(receipt_bytes), 0), coalesce(sum(trash_bytes), 0) FROM spaces
-"""
 
 
 @dataclass(frozen=True)
@@ -98,12 +94,13 @@ class MetricsHistory:
         def complete(asked: Future[Figures]) -> None:
             answer.resolve(MetricsSample(at, {**figures, **({} if asked.failed else asked.result())}))
 
-        def ask(connection: Connection) -> Figures:
+        def ask(reader: BackendReader) -> Figures:
             figures = _of_system(self._database)
-            # the system's figures are needed most while the database cannot be read
-            with contextlib.suppress(sqlite3.Error):
-                figures = {**figures, **_of_spaces(database.driver(connection))}
-            return figures
+            try:
+                return {**figures, **_of_spaces(reader.retention)}
+            except Exception as error:  # the system's figures are needed most while the database cannot be read
+                log.warning("the disk use of the spaces is unknown: %r", error)
+                return figures
 
         self._readers.submit(ask).then(complete)
         return answer
@@ -120,14 +117,14 @@ def _of_system(database: Path) -> Figures:
     }
 
 
-def _of_spaces(db: sqlite3.Connection) -> Figures:
+def _of_spaces(db: RetentionStatements) -> Figures:
     """Return all users' disk use besides live keys, and whether the file has to be rewritten."""
-    history, receipts, trash = db.execute(_HELD).fetchone()
+    history, receipts, trash = db.held_bytes()
     return {
         "history_bytes": history,
         "receipt_bytes": receipts,
         "trash_bytes": trash,
-        "vacuum_due": float(vacuum.due(db) is not None),
+        "vacuum_due": float(db.rewrite_due() is not None),
     }
 
 

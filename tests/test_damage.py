@@ -11,7 +11,7 @@ from realtime_kv.accounts.audit_log import CLI
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.server.data_lock import MARKER, StartupError, lock_data
-from realtime_kv.storage.sqlite import damage
+from realtime_kv.storage.sqlite.files import damage
 from tests import prefork
 from tests.running import DEADLINE, PASSWORD, ROOT, Server
 from tests.test_commands import answer, run

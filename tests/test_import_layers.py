@@ -1,9 +1,10 @@
 """The imports of the package point one way, including late ones; the imports are read from the sources.
 
-run → cli → server, app → web, realtime → services → verbs, control_api → maintenance → accounts → core, storage
+run → cli → server, app → web, realtime → services → verbs, control_api → maintenance → accounts → storage → core
 """
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -24,6 +25,8 @@ LAYERS = [
     {"maintenance", "metrics_history"},
     {"accounts"},
     {"request"},
+    # a backend implements core/backend.py: the core knows the interface only
+    {"storage"},
     {"core", "static_assets"},
     {"metrics"},
     {"concurrency", "config"},
@@ -40,12 +43,20 @@ THIRD_PARTY = {
     "static_assets": set(),
     # works from outside, like a third-party program
     "doctor": {"websockets"},
-    "core": {"sqlalchemy", "msgspec", "alembic"},
+    "storage": {"sqlalchemy", "msgspec", "alembic"},
+    "core": {"sqlalchemy", "msgspec"},
     "accounts": {"sqlalchemy", "msgspec", "argon2", "zxcvbn", "pyotp", "segno"},
     "concurrency": set(),
     "errors": set(),
     "verbs": {"msgspec"},
 }
+
+# every module outside storage/sqlite/ that may use the driver: the commands that work on the files of a data folder
+SQLITE3 = {"realtime_kv.maintenance"}
+# the beginning of a statement
+SQL = re.compile(
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|PRAGMA|BEGIN|COMMIT|VACUUM|CREATE|DROP|ALTER|ATTACH)\b(?! [a-z])"
+)
 
 # every module that may name eventlet, which is to be replaced one day
 EVENTLET = {
@@ -97,8 +108,6 @@ def _imports(name):
 
 def _layer(name):
     first, *inner = name.split(".")
-    # the statements of `storage` are called by `core`, and use its types
-    inner = ["core" if part == "storage" else part for part in inner]
     return inner[0] if first == PACKAGE and inner else first
 
 
@@ -120,6 +129,25 @@ def test_each_folder_imports_only_its_permitted_libraries(name):
         assert name in EVENTLET
     if "engineio" in third_party:
         assert name in ENGINEIO
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if _layer(name) == "core"])
+def test_the_core_contains_no_sql(name):
+    docstrings = {
+        ast.get_docstring(node, clean=False)
+        for node in ast.walk(MODULES[name])
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+    }
+    texts = {node.value for node in ast.walk(MODULES[name]) if isinstance(node, ast.Constant)} - docstrings
+    assert not [text for text in texts if isinstance(text, str) and SQL.match(text)]
+    imported = {alias for node in ast.walk(MODULES[name]) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    # connections are passed on to account work
+    assert {alias.name for alias in imported if alias.name in {"text", "select", "insert", "Engine"}} == set()
+
+
+def test_only_the_sqlite_backend_and_the_data_folder_commands_use_the_driver():
+    users = {name for name in OURS if "sqlite3" in _imports(name)}
+    assert {name for name in users if not name.startswith("realtime_kv.storage.sqlite")} == SQLITE3
 
 
 def test_import_graph_has_no_cycles_including_late_imports():

@@ -19,7 +19,7 @@ from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.errors import InvalidCredentials, Unauthenticated, Unavailable
 from realtime_kv.request.client_info import ClientInfo
-from realtime_kv.storage.sqlite.backup import InvalidBackup
+from realtime_kv.storage.sqlite.files.backup import InvalidBackup
 from tests.core.services import Person
 from tests.core.test_purge import on_disk, rows, secret, state
 

@@ -14,7 +14,8 @@ from realtime_kv.config import Config
 from realtime_kv.core.retention.clock_guard import EXPIRY_HOLD, RETENTION_HOLD, ClockGuard, boot_id
 from realtime_kv.errors import LinkExpired, RateLimited, Unauthenticated
 from realtime_kv.request.client_info import ClientInfo
-from realtime_kv.storage.sqlite import connection
+from realtime_kv.storage.sqlite import connections
+from realtime_kv.storage.sqlite.backend import SqliteBackend
 from tests.core.services import Person
 from tests.core.test_purge import rows
 from tests.running import ROOT, Server
@@ -215,9 +216,9 @@ def test_a_restore_does_not_bring_back_a_confirmed_jump(start, time, tmp_path):
     assert app.wait(app.services.operations.confirm_time(CLI)) is True
     app.wait(app.services.operations.restore(tmp_path / "copy.db", CLI))
     # the state that a start after a crash would use, in the same boot and in another
-    engine = connection.open_engine(tmp_path / "data" / "realtime_kv.db")
+    engine = connections.open_engine(tmp_path / "data" / "realtime_kv.db")
     for boot in (boot_id(), None):
-        guard = ClockGuard(engine, lambda: time.wall, lambda: time.steady, lambda boot=boot: boot)
+        guard = ClockGuard(SqliteBackend(engine), lambda: time.wall, lambda: time.steady, lambda boot=boot: boot)
         assert guard.jump() is None
     engine.dispose()
 

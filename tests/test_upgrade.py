@@ -15,7 +15,7 @@ from realtime_kv.config import Config
 from realtime_kv.storage.migrations import copies
 from realtime_kv.storage.migrations import upgrade as migrations
 from realtime_kv.storage.migrations.copies import NoRoom
-from realtime_kv.storage.sqlite import connection as database
+from realtime_kv.storage.sqlite import connections
 
 OLD = "0006"
 
@@ -23,7 +23,7 @@ OLD = "0006"
 def old_database(folder: Path) -> Engine:
     """Create a data folder of schema version 0006 with one user."""
     folder.mkdir()
-    engine = database.open_engine(folder / "realtime_kv.db")
+    engine = connections.open_engine(folder / "realtime_kv.db")
     config = AlembicConfig()
     config.set_main_option("script_location", "realtime_kv:storage/migrations")
     with engine.begin() as connection:

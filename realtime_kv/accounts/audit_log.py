@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, func, insert, select
-from sqlalchemy.dialects import sqlite
 
 from realtime_kv.request.client_info import ClientInfo
+from realtime_kv.storage import meta
 from realtime_kv.storage.models import AuditRow, Meta, User
 
 # `house`, as it is stored, is the server itself
@@ -131,8 +131,7 @@ def write_for_all(connection: Connection, now: int, doer: Actor, action: str, **
     # Searching the entries without an account for them would take as long as strangers can make it.
     known = [*_for_all(connection), written][-MOST_FOR_ALL:]
     text = msgspec.json.encode(known).decode()
-    statement = sqlite.insert(Meta).values(name=FOR_ALL, value=text)
-    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": text}))
+    meta.write(connection, FOR_ALL, text)
 
 
 def of_user(connection: Connection, user_id: int, before: int | None, limit: int) -> list[AuditEntry]:

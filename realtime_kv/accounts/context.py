@@ -23,6 +23,7 @@ from realtime_kv.concurrency.coroutines import Steps, run_flow
 from realtime_kv.concurrency.fair_pool import SYSTEM, Client, FairWorkerPool
 from realtime_kv.concurrency.runtime import Future, InlineRuntime, Runtime
 from realtime_kv.config import Config
+from realtime_kv.core.backend import BackendReader
 from realtime_kv.errors import Forbidden
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.request.addresses import network_of
@@ -60,7 +61,7 @@ class Readers(Protocol):
     """A fair pool of reading threads."""
 
     def submit(
-        self, fn: Callable[[Connection], T], client: Client = ..., *, kind: str = ..., expected_ms: float = ...
+        self, fn: Callable[[BackendReader], T], client: Client = ..., *, kind: str = ..., expected_ms: float = ...
     ) -> Future[T]:
         """Run `fn` with a read-only connection."""
 
@@ -214,10 +215,10 @@ def member(caller: Caller) -> Client:
     return Client(caller.user_id, caller.session_id, caller)
 
 
-def _reading(fn: Callable[[Connection], T]) -> Callable[[Connection], T]:
-    def read(connection: Connection) -> T:
+def _reading(fn: Callable[[Connection], T]) -> Callable[[BackendReader], T]:
+    def read(reader: BackendReader) -> T:
         # A transaction left open would keep this connection on an old snapshot.
-        with connection.begin():
-            return fn(connection)
+        with reader.sql.begin():
+            return fn(reader.sql)
 
     return read

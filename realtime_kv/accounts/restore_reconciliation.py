@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, text
 from realtime_kv.accounts.retention import AUDIT_HORIZON, raise_to
 from realtime_kv.accounts.users import LAST_PURGED
 from realtime_kv.storage.models import AuditRow, Base, UserSession
-from realtime_kv.storage.sqlite import connection as database
+from realtime_kv.storage.sqlite import connections
 
 # an id alone could be another user's, in a backup of another server
 _SAME = """
@@ -61,13 +61,13 @@ _HORIZON = f"SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM present.meta W
 def settle(connection: Connection, present: Path, now: int, epoch: str) -> None:
     """Make the restored data set on `connection` the successor of the `present` one, under the epoch `epoch`."""
     # must run outside a transaction
-    database.driver(connection).execute("ATTACH ? AS present", (str(present),))
+    connections.driver(connection).execute("ATTACH ? AS present", (str(present),))
     try:
         with connection.begin():
             _settle(connection, now)
             connection.execute(text("UPDATE main.meta SET value = :epoch WHERE name = 'epoch'"), {"epoch": epoch})
     finally:
-        database.driver(connection).execute("DETACH present")
+        connections.driver(connection).execute("DETACH present")
 
 
 def _settle(connection: Connection, now: int) -> None:

@@ -6,13 +6,13 @@ The core removes the contents of the users' spaces, between `condemn` and `remov
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from realtime_kv.accounts import audit_log, invitations
 from realtime_kv.accounts.audit_log import Actor
 from realtime_kv.accounts.credentials.sessions import DAY
 from realtime_kv.accounts.users import LAST_PURGED
-from realtime_kv.storage.models import AuditRow, Meta, OneTimeLink, User, UserSession
+from realtime_kv.storage import meta
+from realtime_kv.storage.models import AuditRow, OneTimeLink, User, UserSession
 
 # in `users.deleted_by`: the purge has begun, and the account cannot be restored
 CONDEMNED = "purge"
@@ -66,16 +66,5 @@ def remove_audit(connection: Connection, before: int) -> int:
 
 def raise_to(connection: Connection, name: str, value: int) -> None:
     """Raise a number in `meta` to `value`; it never decreases."""
-    known = connection.execute(select(Meta.value).where(Meta.name == name)).scalar_one_or_none()
-    write_meta(connection, name, str(max(value, int(known or 0))))
-
-
-def write_meta(connection: Connection, name: str, text: str) -> None:
-    """Write `text` to `meta` under this name."""
-    statement = insert(Meta).values(name=name, value=text)
-    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": text}))
-
-
-def read_meta(connection: Connection, name: str) -> str | None:
-    """Return the text in `meta` under this name."""
-    return connection.execute(select(Meta.value).where(Meta.name == name)).scalar_one_or_none()
+    known = meta.read(connection, name)
+    meta.write(connection, name, str(max(value, int(known or 0))))

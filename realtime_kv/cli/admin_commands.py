@@ -5,7 +5,6 @@ import getpass
 import json
 import os
 import shutil
-import sqlite3
 import sys
 import time
 from collections.abc import Callable
@@ -13,8 +12,6 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from sqlalchemy.exc import DBAPIError
 
 from realtime_kv import control_api
 from realtime_kv.app import create_app
@@ -26,7 +23,8 @@ from realtime_kv.server.control_socket import ControlError
 from realtime_kv.server.data_lock import StartupError, lock_data, mark, require_database
 from realtime_kv.storage.migrations.copies import NoRoom
 from realtime_kv.storage.migrations.runner import NewerDatabase
-from realtime_kv.storage.sqlite.damage import Damaged, may_pass
+from realtime_kv.storage.sqlite import connections
+from realtime_kv.storage.sqlite.files.damage import Damaged, may_pass
 
 Answer = dict[str, Any]
 Order = Callable[..., Answer]
@@ -57,7 +55,7 @@ def main(options: argparse.Namespace) -> int:
     except (ControlError, Refusal, Declined, StartupError, NewerDatabase, NoRoom, Damaged) as error:
         print(error, file=sys.stderr)
         return 1
-    except (sqlite3.Error, DBAPIError) as error:
+    except connections.ERRORS as error:
         if not may_pass(error):
             raise
         cause = getattr(error, "orig", None) or error
@@ -179,7 +177,7 @@ def _set_damaged_aside(config: Config, database: Path) -> None:
         return
     try:
         services = create_app(config, InlineRuntime()).extensions["realtime_kv"]
-    except (sqlite3.Error, DBAPIError, NewerDatabase, Damaged) as error:
+    except (*connections.ERRORS, NewerDatabase, Damaged) as error:
         if may_pass(error):
             # another program may be using the database and would lose it
             raise

@@ -73,10 +73,12 @@ class _Job:
 class FairWorkerPool:
     """A pool of `threads` real threads for which work waits in fair order.
 
-    `on_limit` receives the client whose work was refused because too much of it was waiting, `on_error` the exception
-    that work raised; both may be called on any thread. `user_share` is the part of a processor that a user may take;
-    None for all. Work that is not `measured` costs its expected cost: work of a
-    thread that waits for a process, for example.
+    `user_share` is the part of a processor that a user may take; None for all. Work that is not `measured` costs its
+    expected cost: work of a thread that waits for a process, for example.
+
+    Called on any thread: `on_limit` with the client whose work was refused because too much of it was waiting,
+    `on_hold` with the client whose work is held back because of their share, `on_error` with the exception that work
+    raised.
     """
 
     def __init__(
@@ -92,12 +94,14 @@ class FairWorkerPool:
         measured: bool = True,
         user_share: float | None = None,
         on_limit: Callable[[Client], None] = lambda _: None,
+        on_hold: Callable[[Client], None] = lambda _: None,
         on_error: Callable[[BaseException], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._runtime = runtime
         self._resource = resource
         self._on_limit = on_limit
+        self._on_hold = on_hold
         self._on_error = on_error
         self._measured = measured
         self._lock = threading.Lock()
@@ -262,6 +266,7 @@ class FairWorkerPool:
             if len(self._costs) > _REMEMBERED:
                 self._costs.popitem(last=False)
         if held_seconds:
+            self._on_hold(Client(job.user, job.credential, job.owner))
             self._runtime.deliver(partial(self._release_later, job.user, job.credential, held_seconds))
 
     def _hold(self, user: Hashable, credential: Hashable, seconds: float) -> float:

@@ -8,30 +8,28 @@ Invariants:
 """
 
 import os
-import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
-from sqlalchemy import Connection, Engine
 
 from realtime_kv.caller import Caller
 from realtime_kv.clock import now_ms
 from realtime_kv.concurrency.fair_pool import Client, FairWorkerPool
 from realtime_kv.concurrency.runtime import Future, Runtime
 from realtime_kv.core import validation
+from realtime_kv.core.backend import Backend, BackendReader, Fault, ReadStep
 from realtime_kv.core.bulk.prefix_operations import Copy, DeletePrefix, Move, measured
 from realtime_kv.core.bulk.restore_undo import RestorePlan, UndoPlan
 from realtime_kv.core.domain import idempotency, permissions
 from realtime_kv.core.domain.operations import Delete, Op, Set
+from realtime_kv.core.domain.record import get_result
 from realtime_kv.core.domain.space import Quota, Usage
 from realtime_kv.core.domain.write_request import WriteRequest
 from realtime_kv.core.engine.committer import Committer, OnLimit
-from realtime_kv.core.engine.disk_reserve import DiskReserve
 from realtime_kv.core.engine.dry_run import rehearse
-from realtime_kv.core.engine.read_scheduler import Charge, ReadScheduler, Step
+from realtime_kv.core.engine.read_scheduler import Charge, ReadScheduler
 from realtime_kv.core.engine.write_queue import WEIGHT_BYTES
 from realtime_kv.core.engine.writer import Writer
 from realtime_kv.core.messages import (
@@ -49,11 +47,6 @@ from realtime_kv.core.messages import (
 )
 from realtime_kv.errors import BadRequest, TooLarge, Unavailable
 from realtime_kv.metrics.latency import LatencyStats
-from realtime_kv.storage.sqlite import connection as database
-from realtime_kv.storage.sqlite import history as past
-from realtime_kv.storage.sqlite import reads
-from realtime_kv.storage.sqlite.checkpointer import Checkpointer
-from realtime_kv.storage.sqlite.damage import is_damage
 
 T = TypeVar("T")
 
@@ -69,53 +62,49 @@ class Store:
 
     def __init__(
         self,
-        engine: Engine,
+        backend: Backend,
         runtime: Runtime,
         *,
         quota: Quota | None = None,
-        reserve: DiskReserve | None = None,
         value_bytes: int = validation.VALUE_BYTES,
         trash_days: int = 30,
         reader_share: float | None = None,
         clock: Callable[[], int] = now_ms,
         on_fatal: Callable[[BaseException], None] = lambda _: None,
         on_limit: Callable[[Client], None] = lambda _: None,
+        on_hold: Callable[[Client], None] = lambda _: None,
         on_refusal: OnLimit = lambda *_: None,
     ) -> None:
         """`reader_share` is the part of a processor that one user's reads may take without rests; None for all.
 
-        `on_limit` receives the client whose reads were refused because too many were waiting, on any thread.
-
-        `on_refusal` is called for writes that a limit of the user or the disk refused, on any thread.
+        Called on any thread: `on_limit` with the client whose reads were refused because too many were waiting,
+        `on_hold` with the client whose reads are held back because of their share, `on_refusal` for writes that a
+        limit of the user or the disk refused.
         """
         self.runtime = runtime
-        self.reserve = reserve or DiskReserve(Path(str(engine.url.database)))
+        self.backend = backend
+        self.reserve = backend.reserve
         self.quota = quota or Quota()
         self.value_bytes = value_bytes
         self.trash_ms = trash_days * 24 * 60 * 60 * 1000
         self.clock = clock
         # the transports count their answered verbs here
         self.latency = LatencyStats()
-        with engine.connect() as connection:
-            epoch = reads.epoch_of(database.driver(connection))
-        self._committer = Committer(epoch, self.quota, self.reserve, on_refusal)
+        db = backend.open_writer(runtime, on_fatal)
+        self._committer = Committer(db, backend.epoch(), self.quota, self.reserve, on_refusal)
         self._memtable = self._committer.memtable
-        checkpointer = Checkpointer(engine, runtime, on_fatal)
-        self.reserve.checkpoint_pages = checkpointer.automatic_pages
-        self.writer = Writer(engine, self._committer, checkpointer, runtime, clock, on_fatal)
+        self.writer = Writer(backend, db, self._committer, runtime, clock, on_fatal)
         self._on_fatal = on_fatal
         self._on_refusal = on_refusal
-
-        def reading() -> Connection:
-            return database.reading(engine)
 
         self.readers = FairWorkerPool(
             runtime,
             "reader",
             threads=READERS,
-            resource=reading,
+            resource=backend.open_reader,
             user_share=reader_share,
             on_limit=on_limit,
+            on_hold=on_hold,
             on_error=self.check_error,
         )
         # for resolving callers, and the few account rows that signing in and out reads: short work only
@@ -123,7 +112,7 @@ class Store:
             runtime,
             "identity",
             threads=1,
-            resource=reading,
+            resource=backend.open_reader,
             max_running=1,
             on_limit=on_limit,
             on_error=self.check_error,
@@ -132,7 +121,7 @@ class Store:
 
     def check_error(self, error: BaseException) -> None:
         """Report a failed read: a damaged database is fatal, even if writing to it still works."""
-        if is_damage(error):
+        if self.backend.fault(error) is Fault.DAMAGED:
             self._on_fatal(error)
 
     def get(self, caller: Caller, key: str) -> Future[GetResult]:
@@ -146,12 +135,12 @@ class Store:
         if record is None or (value is None and record.deleted_at is None):
             client = Client(user_id, caller.session_id, caller)
             return self.readers.submit(
-                lambda connection: reads.get(database.driver(connection), user_id, key, now),
+                lambda reader: reader.get(user_id, key, now),
                 client,
                 kind="get",
                 expected_ms=0.1,
             )
-        return Future.called(lambda: reads.shown(record, value, now))
+        return Future.called(lambda: get_result(record, value, now))
 
     def list(
         self, caller: Caller, *, prefix: str = "", after: str | None = None, limit: int = 100, values: bool = True
@@ -164,9 +153,7 @@ class Store:
         user_id, now = caller.user_id, self.clock()
         return self._read(
             caller,
-            lambda db, cost: reads.list_entries(
-                db, cost, user_id, now, prefix=prefix, after=after, limit=limit, values=values
-            ),
+            lambda db, cost: db.list_page(cost, user_id, now, prefix=prefix, after=after, limit=limit, values=values),
             "list",
         )
 
@@ -180,7 +167,7 @@ class Store:
         user_id, prefix = caller.user_id, caller.prefix
         return self._read(
             caller,
-            lambda db, cost: reads.sync(db, cost, user_id, epoch=epoch, since=since, next=next, prefix=prefix),
+            lambda db, cost: db.sync_page(cost, user_id, epoch=epoch, since=since, next=next, prefix=prefix),
             "sync",
         )
 
@@ -196,7 +183,7 @@ class Store:
         user_id, prefix = caller.user_id, caller.prefix
         return self._read(
             caller,
-            lambda db, cost: past.history(db, cost, user_id, key=key, before=before, limit=limit, prefix=prefix),
+            lambda db, cost: db.history_page(cost, user_id, key=key, before=before, limit=limit, prefix=prefix),
             "history",
             indexed=True,
         )
@@ -209,35 +196,35 @@ class Store:
         user_id, kept = caller.user_id, self.trash_ms
         return self._read(
             caller,
-            lambda db, cost: past.trash(db, cost, user_id, kept, prefix=prefix, after=after, limit=limit),
+            lambda db, cost: db.trash_page(cost, user_id, kept, prefix=prefix, after=after, limit=limit),
             "trash",
         )
 
     def bookmark(self, user_id: int) -> Future[Bookmark]:
         """Return the bookmark of a user's space, read from the database."""
         return self._readings.submit(
-            Caller.system(user_id, "", "bookmark"), lambda db, _: reads.bookmark(db, user_id), "bookmark"
+            Caller.system(user_id, "", "bookmark"), lambda db, _: db.bookmark(user_id), "bookmark"
         )
 
     def usage(self, caller: Caller) -> Future[Usage]:
         """Return how much of their quota the caller uses; for a caller with a prefix, only the keys under it."""
         user_id, prefix = caller.user_id, caller.prefix
         if prefix is not None:
-            return self._read(caller, lambda db, cost: reads.usage_under(db, cost, user_id, prefix), "measure")
+            return self._read(caller, lambda db, cost: db.usage_under(cost, user_id, prefix), "measure")
         usage: Future[Usage] = Future()
 
         def flushed(flush: Future[None]) -> None:
             if flush.failed:
                 usage.become(flush)  # type: ignore[arg-type]
             else:
-                usage.become(self._identify(caller, lambda db: reads.usage(db, user_id)))
+                usage.become(self._identify(caller, lambda db: db.usage(user_id)))
 
         self.settled(user_id).then(flushed)
         return usage
 
     def quota_of(self, caller: Caller) -> Future[Quota]:
         """Return the quota of the caller."""
-        return self._identify(caller, lambda db: self.quota.with_exceptions(*reads.quota(db, caller.user_id)))
+        return self._identify(caller, lambda db: self.quota.with_exceptions(*db.quota(caller.user_id)))
 
     def charge_with(self, charge: Charge) -> None:
         """Set the function that charges for reads, bulk writes and dry runs once their cost is known."""
@@ -373,15 +360,15 @@ class Store:
         """The name of this data set."""
         return self._committer.epoch
 
-    def replace(self, fn: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Let `fn`, given the writer's connection, replace the data set."""
+    def replace(self, fn: Callable[[Any], T]) -> Future[T]:
+        """Let `fn`, given the driver's writing connection, replace the data set."""
 
-        def replace(db: sqlite3.Connection) -> T:
+        def replace(db: Any) -> T:
             try:
                 return fn(db)
             finally:
                 # even if `fn` failed: later commits must name the data set that they belong to
-                self._committer.epoch = reads.epoch_of(db)
+                self._committer.epoch = self.backend.epoch()
 
         return self.writer.maintain(replace)
 
@@ -459,12 +446,12 @@ class Store:
         return measured(
             written,
             lambda: self._read(
-                caller, lambda db, cost: reads.measure(db, cost, user_id, prefix, now), "measure", expected_ms=5.0
+                caller, lambda db, cost: db.measure(cost, user_id, prefix, now), "measure", expected_ms=5.0
             ),
         )
 
     def _read(
-        self, caller: Caller, step: Step, kind: str, *, expected_ms: float = 1.0, indexed: bool = False
+        self, caller: Caller, step: ReadStep, kind: str, *, expected_ms: float = 1.0, indexed: bool = False
     ) -> Future[Any]:
         """Read a user's tables after bringing them up to date; with `indexed`, the history index too."""
         return self._readings.submit(caller, step, kind, expected_ms=expected_ms, indexed=indexed)
@@ -475,9 +462,9 @@ class Store:
             return None
         return self.writer.flush(user_id, indexed=indexed)
 
-    def _identify(self, caller: Caller, fn: Callable[[Any], T]) -> Future[T]:
+    def _identify(self, caller: Caller, fn: Callable[[BackendReader], T]) -> Future[T]:
         return self.identity.submit(
-            lambda connection: fn(database.driver(connection)),
+            fn,
             Client(caller.user_id, caller.session_id, caller),
             kind="identity",
             expected_ms=0.2,

@@ -15,7 +15,6 @@ import os
 import resource
 import signal
 import socket
-import sqlite3
 import sys
 import threading
 import time
@@ -28,14 +27,12 @@ os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
 import eventlet
 from eventlet import event, wsgi
 from flask import Flask
-from sqlalchemy.exc import DBAPIError
 
 from realtime_kv import control_api
 from realtime_kv.app import Services, create_app
 from realtime_kv.concurrency import switch_interval
 from realtime_kv.concurrency.runtime import Future, Runtime, repeat
 from realtime_kv.config import Config
-from realtime_kv.core.engine.disk_reserve import is_disk_full
 from realtime_kv.errors import Refusal, Unavailable
 from realtime_kv.request import authentication
 from realtime_kv.server import interfaces, logs
@@ -48,8 +45,10 @@ from realtime_kv.server.processor_time import metered
 from realtime_kv.server.watchdog import Watchdog
 from realtime_kv.storage.migrations.copies import NoRoom
 from realtime_kv.storage.migrations.runner import NewerDatabase
-from realtime_kv.storage.sqlite.connection import NotDurable
-from realtime_kv.storage.sqlite.damage import Damaged, advice, is_damage
+from realtime_kv.storage.sqlite import connections
+from realtime_kv.storage.sqlite.connections import NotDurable
+from realtime_kv.storage.sqlite.files.damage import Damaged, advice, is_damage
+from realtime_kv.storage.sqlite.files.disk_reserve import is_disk_full
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +90,7 @@ def main(config: Config) -> int:
         except (Damaged, NewerDatabase, NoRoom, NotDurable) as error:
             sys.stderr.write(f"{error}\n")
             return 1
-        except (DBAPIError, sqlite3.Error, OSError) as error:
+        except (*connections.ERRORS, OSError) as error:
             if not is_disk_full(error):
                 if is_damage(error):
                     sys.stderr.write(f"The database {config.database_path} is damaged. {advice(config.data_dir)}\n")

@@ -9,10 +9,11 @@ from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from realtime_kv.concurrency.fair_pool import Client
 from realtime_kv.concurrency.runtime import Future
+from realtime_kv.core.backend import BackendReader
 from realtime_kv.errors import Refusal, Unavailable
 from realtime_kv.services import Services, services, wait
 from realtime_kv.storage.models import Meta
@@ -89,9 +90,8 @@ def _probes_of(services: Services) -> Probes:
     return probes
 
 
-def _look(connection: Connection) -> None:
-    with connection.begin():
-        connection.execute(select(Meta.value).where(Meta.name == "epoch")).first()
+def _look(reader: BackendReader) -> None:
+    reader.epoch()
 
 
 def _touch(connection: Connection) -> None:

@@ -17,7 +17,8 @@ from realtime_kv.config import Config
 from realtime_kv.core.store import Store
 from realtime_kv.request.client_info import ClientInfo
 from realtime_kv.storage.migrations import upgrade as migrations
-from realtime_kv.storage.sqlite import connection
+from realtime_kv.storage.sqlite import connections
+from realtime_kv.storage.sqlite.backend import SqliteBackend
 
 PASSWORD = "correct horse battery"
 DAY = 24 * 60 * 60 * 1000
@@ -67,9 +68,9 @@ class Town:
 
 def build(data_dir: Path, runtime: Runtime, **settings: Any) -> Town:
     config, clock = Config(data_dir=data_dir, **settings), Clock()
-    engine = connection.open_engine(config.database_path)
+    engine = connections.open_engine(config.database_path)
     migrations.upgrade(engine)
-    store = Store(engine, runtime, clock=clock)
+    store = Store(SqliteBackend(engine), runtime, clock=clock)
     mails: list[EmailMessage] = []
     send = mails.append if config.smtp_url else None
     accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send, steady=clock)

@@ -190,12 +190,14 @@ def spend(pool, runtime, user, times):
 
 def test_user_over_their_share_is_held_back_while_others_are_served(open_pool, runtime, later):
     # the clock stands still: on a busy machine, work takes longer than it costs
-    pool = open_pool(threads=1, user_share=0.1, clock=lambda: 0.0)
+    told = []
+    pool = open_pool(threads=1, user_share=0.1, clock=lambda: 0.0, on_hold=told.append)
     spend(pool, runtime, "modest", 3)
     while later.empty():
         spend(pool, runtime, "flood", 1)
     seconds, release = later.get()
     assert 0.0 < seconds <= MAX_HOLD_SECONDS
+    assert told == [Client("flood")]
     held = pool.submit(lambda _: "flood", Client("flood"))
     # a token of the user's does not use up what the session has for itself
     assert runtime.wait(pool.submit(lambda _: "owner", Client("flood", "session")), DEADLINE) == "owner"

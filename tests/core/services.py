@@ -13,7 +13,8 @@ from realtime_kv.core.messages import CommitEvent
 from realtime_kv.core.store import Store
 from realtime_kv.storage.migrations import upgrade as migrations
 from realtime_kv.storage.models import Space, User, UserSession
-from realtime_kv.storage.sqlite import connection as database
+from realtime_kv.storage.sqlite import connections
+from realtime_kv.storage.sqlite.backend import SqliteBackend
 
 FAR_AWAY = 4_000_000_000_000
 
@@ -88,14 +89,14 @@ class Services:
     """A data set that a test can open any number of times."""
 
     def __init__(self, folder: Path) -> None:
-        self.engine: Engine = database.open_engine(folder / "kv.db")
+        self.engine: Engine = connections.open_engine(folder / "kv.db")
         migrations.upgrade(self.engine)
         self.clock = Clock()
         self._ids = itertools.count(1)
         self._stores: list[Store] = []
 
     def open(self, runtime: Runtime | None = None, **options: Any) -> Store:
-        store = Store(self.engine, runtime or InlineRuntime(), clock=self.clock, **options)
+        store = Store(SqliteBackend(self.engine), runtime or InlineRuntime(), clock=self.clock, **options)
         self._stores.append(store)
         return store
 

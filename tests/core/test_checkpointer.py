@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from realtime_kv.core.domain.space import Quota
-from realtime_kv.storage.sqlite import checkpointer, vacuum
-from realtime_kv.storage.sqlite.checkpointer import count_pages
+from realtime_kv.storage.sqlite import connections
+from realtime_kv.storage.sqlite.files import checkpointer, vacuum
+from realtime_kv.storage.sqlite.files.checkpointer import count_pages
 from tests.core.services import Person
 
 VALUE = "x" * 60_000
@@ -51,7 +52,7 @@ def test_under_load_the_log_starts_again_and_no_commit_checkpoints(services, ali
     )
     assert pages == 0
     # the way out of a log that is far too long
-    monkeypatch.setattr(alice.store._committer, "shorten_log", lambda _: pytest.fail("the log became too long"))
+    monkeypatch.setattr(connections, "shorten_log", lambda _: pytest.fail("the log became too long"))
     file = Path(services.engine.url.database)
     log = Path(f"{file}-wal")
     starts, before = 0, 0

@@ -6,35 +6,36 @@ import random
 import pytest
 
 from realtime_kv.caller import Caller
-from realtime_kv.core.domain import charges
+from realtime_kv.core.domain.disk_space import DiskSpace
 from realtime_kv.core.domain.operations import Delete, Set
 from realtime_kv.core.domain.space import Quota, Space
 from realtime_kv.core.domain.write_request import WriteRequest
-from realtime_kv.core.engine.disk_reserve import DiskSpace
 from realtime_kv.core.engine.evaluate import evaluate
 from realtime_kv.core.engine.memtable import Memtable
 from realtime_kv.core.messages import NEVER
 from realtime_kv.core.retention.purge import Purge
 from realtime_kv.errors import BadRequest, Conflict, NotFound, QuotaExceeded, Unavailable
-from realtime_kv.storage.sqlite import connection as database
+from realtime_kv.storage.sqlite import connections, expressions
 from tests.core.services import Person
 
 DAY = 24 * 60 * 60 * 1000
 KIB = 1024
 
 LOG = f"""
-SELECT coalesce(sum({charges.LOG_CHARGE}), 0) FROM log WHERE user_id = :user
+SELECT coalesce(sum({expressions.LOG_CHARGE}), 0) FROM log WHERE user_id = :user
     AND revision > (SELECT trimmed FROM spaces WHERE user_id = :user)
 """
-RECEIPTS = f"SELECT coalesce(sum({charges.RECEIPT_CHARGE}), 0) FROM receipts WHERE user_id = :user"
-TRASH = f"SELECT coalesce(sum({charges.TRASH_CHARGE}), 0) FROM entries WHERE user_id = :user AND deleted_at IS NOT NULL"
+RECEIPTS = f"SELECT coalesce(sum({expressions.RECEIPT_CHARGE}), 0) FROM receipts WHERE user_id = :user"
+TRASH = (
+    f"SELECT coalesce(sum({expressions.TRASH_CHARGE}), 0) FROM entries WHERE user_id = :user AND deleted_at IS NOT NULL"
+)
 COUNTED = "SELECT history_bytes, receipt_bytes, trash_bytes FROM spaces WHERE user_id = :user"
 
 
 def query(store, sql, **parameters):
     """Run a query in the writer, with the tables up to date."""
     return store.runtime.wait(
-        store.writer.run(lambda connection: database.driver(connection).execute(sql, parameters).fetchall()), 10
+        store.writer.run(lambda connection: connections.driver(connection).execute(sql, parameters).fetchall()), 10
     )
 
 
@@ -160,7 +161,7 @@ def test_database_file_stops_growing_under_constant_overwrites(services, tmp_pat
 def test_large_write_replaced_key_by_key_is_rewritten_only_a_few_times(services):
     store = services.open(quota=Quota(history_bytes=200 * KIB))
     alice, rewritten = Person(store, services.add_user("alice")), []
-    database.driver(store.writer._connection).set_trace_callback(
+    connections.driver(store.writer._db.sql).set_trace_callback(
         lambda sql: rewritten.append(sql[:40]) if sql.startswith("UPDATE log SET frame") else None
     )
     for _ in range(3):
@@ -298,4 +299,4 @@ def test_default_reserve_covers_a_vacuum_of_the_database(services, store, alice)
         alice.batch(*[("set", f"k{n}/{m}", "x" * 20_000) for m in range(40)])
     store.reserve._looked_at = 0
     alice.set("k", 1)
-    assert store.reserve.wanted > Purge(store).vacuum_needs() - 1024 * KIB > 80 * 1024 * KIB
+    assert store.reserve.wanted > Purge(store).rewrite_needs() - 1024 * KIB > 80 * 1024 * KIB

@@ -8,8 +8,9 @@ from realtime_kv.caller import Caller
 from realtime_kv.core.domain.operations import Expire
 from realtime_kv.core.domain.write_request import WriteRequest
 from realtime_kv.core.messages import digest_of, milliseconds, timestamp
-from realtime_kv.core.retention.expiry import _DUE, _NEXT, Expiry
+from realtime_kv.core.retention.expiry import Expiry
 from realtime_kv.errors import BadRequest, Conflict, NotFound, OpIdReused, Unauthenticated
+from realtime_kv.storage.sqlite.retention import _DUE, _NEXT
 from tests.core.services import Person, Watcher
 
 YEAR = 365.25 * 24 * 60 * 60
@@ -260,9 +261,9 @@ def test_a_failed_expiry_delete_is_retried(services, alice, store):
     alice.set("k", 1, ttl=60)
     expiry.look()
     services.clock.now += 60_000
-    store.writer._cursor.execute("PRAGMA query_only=ON")
+    store.writer._db.db.execute("PRAGMA query_only=ON")
     expiry.look()
-    store.writer._cursor.execute("PRAGMA query_only=OFF")
+    store.writer._db.db.execute("PRAGMA query_only=OFF")
     assert alice.sync()["keys"] == 1
     services.clock.now += 5_000
     expiry.look()

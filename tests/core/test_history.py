@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime_kv.core.bulk import restore_undo
 from realtime_kv.core.domain.space import Quota
 from realtime_kv.errors import BadRequest, Conflict, Forbidden, InvalidKey, NotFound, OpIdReused, QuotaExceeded
-from realtime_kv.storage.sqlite import backup
 from realtime_kv.storage.sqlite import history as past
+from realtime_kv.storage.sqlite import plan_reads
+from realtime_kv.storage.sqlite.files import backup
 from tests.core.services import Person, Services, Watcher
 
 DAY = 24 * 60 * 60 * 1000
@@ -97,7 +97,7 @@ def test_history_pages_are_limited_by_size_and_resume_without_gaps(alice):
     assert [write["revision"] for write in first + rest] == list(range(30, 0, -1))
 
 
-@pytest.mark.parametrize("sql", [past._FRAME, past._OF_SPACE, past._OF_KEY, restore_undo._WRITE, restore_undo._UNDOES])
+@pytest.mark.parametrize("sql", [past._FRAME, past._OF_SPACE, past._OF_KEY, plan_reads._WRITE, plan_reads._UNDOES])
 def test_history_queries_use_an_index_and_no_sort(services, store, sql):
     wanted = {"user": 1, "before": 9, "key": "a", "start": "a", "end": "b", "limit": 5}
     with services.engine.connect() as connection:

@@ -101,34 +101,34 @@ def test_an_index_step_is_limited_in_bytes(services, store, alice, monkeypatch):
     monkeypatch.setattr(store._committer._index, "_clock", lambda: 0.0)
     for _ in range(10):
         alice.set("k", "x" * 60_000)
-    steps, step = [], store._committer._index.step
+    steps, step = [], store._committer._index._step
 
-    def counted(cursor, last_row, *part):
-        steps.append(step(cursor, last_row, *part))
+    def counted(last_row, part):
+        steps.append(step(last_row, part))
         return steps[-1]
 
-    store._committer._index.step = counted
+    store._committer._index._step = counted
     assert [write["revision"] for write in alice.history(limit=3)["writes"]] == [10, 9, 8]
     assert steps == [2, 4, 6, 8, 10]
 
 
 def test_a_failed_index_step_is_reported_to_waiting_requests_and_retried(services, store, alice, tmp_path):
     alice.set("k", 1)
-    step, fail = store._committer._index.step, True
+    step, fail = store._committer._index._step, True
 
-    def failing(cursor, last_row, *part):
-        step(cursor, last_row, *part)
+    def failing(last_row, part):
+        step(last_row, part)
         if fail:
             raise sqlite3.OperationalError("no")
         return last_row
 
-    store._committer._index.step = failing
+    store._committer._index._step = failing
     with pytest.raises((Unavailable, sqlite3.OperationalError)):
         alice.history()
     with pytest.raises((Unavailable, sqlite3.OperationalError)):
         alice.undo(1)
     fail = False
-    store._committer._index.step = step
+    store._committer._index._step = step
     assert alice.set("k", 2)["revision"] == 2
     assert len(alice.history(key="k")["writes"]) == 2
     assert indexed(tmp_path) == logged(tmp_path)
@@ -168,19 +168,19 @@ def test_history_requests_that_wait_during_a_restore_are_answered(busy_house, ru
         with sqlite3.connect(tmp_path / "copy.db") as copy:
             copy.backup(db)
 
-    step, replaced = store._committer._index.step, []
+    step, replaced = store._committer._index._step, []
 
-    def meddling(cursor, last_row, *part):
+    def meddling(last_row, part):
         # in the middle of the steps, and only once
         if not replaced:
             replaced.append(store.replace(replace))
-        return step(cursor, last_row, *part)
+        return step(last_row, part)
 
     hold = threading.Event()
     store.writer.run(lambda _: hold.wait())
     history = store.history(alice.caller)
     undo = store.undo(alice.caller, 101)
-    store._committer._index.step = meddling
+    store._committer._index._step = meddling
     hold.set()
     assert len(msgspec.json.decode(runtime.wait(history, 20).writes)) == 1
     with pytest.raises(NotFound):

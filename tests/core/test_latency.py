@@ -8,7 +8,7 @@ from realtime_kv.concurrency.fair_pool import FairWorkerPool
 from realtime_kv.concurrency.runtime import InlineRuntime
 from realtime_kv.metrics.latency import BOUNDS, EVERY, QUIET, LatencyStats, quantile
 from realtime_kv.metrics_history import HELD, ROWS, MetricsHistory
-from realtime_kv.storage.sqlite import connection as database
+from realtime_kv.storage.sqlite.backend import SqliteBackend
 from tests.core.services import Services
 
 
@@ -60,7 +60,7 @@ class Watched:
     def __init__(self, folder):
         self.now, self.latency, self.file = 1_000_000, LatencyStats(), folder / "kv.db"
         self.engine = Services(folder).engine
-        readers = FairWorkerPool(InlineRuntime(), "reader", threads=1, resource=lambda: database.reading(self.engine))
+        readers = FairWorkerPool(InlineRuntime(), "reader", threads=1, resource=SqliteBackend(self.engine).open_reader)
         self.metrics_history = MetricsHistory(
             InlineRuntime(), readers, self.latency, lambda: {"tabs": 3}, self.file, lambda: self.now
         )

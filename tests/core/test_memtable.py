@@ -103,10 +103,10 @@ def test_space_matches_its_writes_across_crashes_restarts_and_failed_commits(
 
 def fail_a_commit(alice: Person) -> None:
     """Attempt a write that fails because the storage refuses it."""
-    alice.store.writer._cursor.execute("PRAGMA query_only=ON")
+    alice.store.writer._db.db.execute("PRAGMA query_only=ON")
     with pytest.raises(Unavailable):
         alice.set("a", "never")
-    alice.store.writer._cursor.execute("PRAGMA query_only=OFF")
+    alice.store.writer._db.db.execute("PRAGMA query_only=OFF")
 
 
 def rows(services: Services, sql: str) -> list[tuple]:
@@ -201,14 +201,14 @@ def test_job_sees_flushed_tables_and_its_failure_undoes_no_write(services):
 def test_full_disk_fails_a_list_instead_of_returning_stale_entries(services):
     alice = Person(services.open(), services.add_user("alice"))
     alice.set("k", 1)
-    alice.store.writer._cursor.execute("PRAGMA query_only=ON")
+    alice.store.writer._db.db.execute("PRAGMA query_only=ON")
     with pytest.raises(Unavailable):
         alice.list()
     assert alice.get("k")["value"] == 1
     # a start cannot flush either
     again = Person(services.open(), alice.caller)
     assert again.get("k")["value"] == 1
-    alice.store.writer._cursor.execute("PRAGMA query_only=OFF")
+    alice.store.writer._db.db.execute("PRAGMA query_only=OFF")
     assert again.list()["entries"][0]["value"] == 1
 
 

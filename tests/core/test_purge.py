@@ -65,7 +65,7 @@ def test_purged_values_leave_no_bytes_on_disk_and_others_are_untouched(services,
     assert len(on_disk(tmp_path, gone)) == 3000
     purge = Purge(store)
     assert purge.keys(services.clock() - 30 * DAY) == (1500, 4500)
-    assert purge.vacuum()
+    assert purge.rewrite()
     assert on_disk(tmp_path, gone) == []
     assert len(on_disk(tmp_path, kept)) == 1500
     assert alice.list(limit=1000)["entries"] == before
@@ -206,7 +206,7 @@ def test_expired_history_leaves_no_bytes_on_disk(services, store, alice, tmp_pat
     services.clock.now += 91 * DAY
     purge = Purge(store)
     assert purge.history(services.clock() - 90 * DAY, 10**9) == 8
-    assert purge.vacuum()
+    assert purge.rewrite()
     assert on_disk(tmp_path, old) == []
     assert len(on_disk(tmp_path, later)) == 700
     assert [len(write["ops"]) for write in alice.history()["writes"]] == [100] * 7 + [1]
@@ -222,7 +222,7 @@ def test_purged_keys_are_removed_from_every_index(services, store, alice, tmp_pa
     purge = Purge(store)
     assert len(on_disk(tmp_path, gone)) == 100
     purge.keys(services.clock() - 30 * DAY)
-    assert purge.vacuum()
+    assert purge.rewrite()
     assert on_disk(tmp_path, gone) == []
     assert len(on_disk(tmp_path, kept)) == 100
     assert len(alice.history(limit=1000)["writes"]) == 2
@@ -340,7 +340,7 @@ def test_interrupted_purge_loses_no_data_and_is_completed_by_the_next_one(servic
     alice = Person(store, alice.caller)
     assert alice.list(limit=1000)["entries"] == before
     Purge(store).keys(services.clock() - 30 * DAY)
-    Purge(store).vacuum()
+    Purge(store).rewrite()
     assert on_disk(tmp_path, gone) == []
     assert alice.list(limit=1000)["entries"] == before
     assert alice.sync(epoch=store.epoch, since=40)["reset"] is True

@@ -18,13 +18,12 @@ from realtime_kv.core.transfer.jobs import TransferService
 from realtime_kv.errors import RateLimited, Unavailable
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.storage.models import UserSession
-from realtime_kv.storage.sqlite import connection as database
 from tests.core.services import FAR_AWAY, Person, Watcher
 
 
 @pytest.fixture
 def transfer(services, store, tmp_path):
-    transfer = TransferService(services.engine, store.runtime, store, tmp_path, LimitLog(store.clock))
+    transfer = TransferService(store.runtime, store, tmp_path, LimitLog(store.clock))
     yield transfer
     transfer.stop()
 
@@ -102,7 +101,7 @@ class Meddling(io.BytesIO):
 
 @pytest.mark.parametrize("format", ["json", "ndjson", "csv"])
 def test_an_export_shows_one_revision_despite_concurrent_writes(services, store, alice, format):
-    keys = [f"k{n:03}" for n in range(exporter._STEP * 3 + 1)]
+    keys = [f"k{n:03}" for n in range(exporter.EXPORT_STEP * 3 + 1)]
     values = itertools.count()
 
     def write():
@@ -114,10 +113,8 @@ def test_an_export_shows_one_revision_despite_concurrent_writes(services, store,
 
     write()
     file = Meddling(write)
-    with contextlib.closing(database.reading(services.engine)) as connection:
-        made = exporter.write(
-            database.driver(connection), alice.caller.user_id, services.clock(), format=format, prefix="", file=file
-        )
+    with contextlib.closing(store.backend.open_reader()) as reader:
+        made = exporter.write(reader, alice.caller.user_id, services.clock(), format=format, prefix="", file=file)
     # the writes did happen
     assert next(values) > 3
     assert (made.count, made.revision) == (len(keys), 4)
@@ -135,7 +132,7 @@ def test_a_shutdown_stops_an_import_and_reports_the_part_already_written(service
     runtime = ThreadedRuntime()
     store = services.open(runtime)
     alice = Person(store, services.add_user("alice"))
-    transfer = TransferService(services.engine, runtime, store, tmp_path, LimitLog(store.clock))
+    transfer = TransferService(runtime, store, tmp_path, LimitLog(store.clock))
     carry_in = store.carry_in
     stopping = []
 
@@ -230,7 +227,7 @@ def test_full_imports_fit_the_transfer_budget_and_endless_ones_are_rate_limited(
     store = services.open(quota=Quota(keys=200, bytes=1024 * 1024))
     now = [0]
     limits = LimitLog(store.clock)
-    transfer = TransferService(services.engine, store.runtime, store, tmp_path, limits, rate=100, steady=lambda: now[0])
+    transfer = TransferService(store.runtime, store, tmp_path, limits, rate=100, steady=lambda: now[0])
     person, other = Person(store, services.add_user("ed")), Person(store, services.add_user("di"))
     for n in range(2):
         content = "".join(f'{{"key": "k{i}", "value": {n}}}\n' for i in range(200)).encode()

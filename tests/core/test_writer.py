@@ -10,8 +10,8 @@ from sqlalchemy import text
 from realtime_kv.core.domain.space import Quota
 from realtime_kv.core.engine.write_queue import GROUP_WEIGHT, LIGHT_WEIGHT, WriteQueue
 from realtime_kv.errors import Unavailable
-from realtime_kv.storage.sqlite import connection as database
-from realtime_kv.storage.sqlite.connection import NotDurable
+from realtime_kv.storage.sqlite import connections
+from realtime_kv.storage.sqlite.connections import NotDurable
 from tests.core.services import Person, Services, Watcher
 
 
@@ -177,12 +177,12 @@ def test_full_disk_returns_unavailable_and_leaves_no_partial_write(services):
     store = services.open()
     alice = Person(store, services.add_user("alice"))
     alice.set("small", 1)
-    pages = database.driver(store.writer._connection).execute("PRAGMA page_count").fetchone()[0]
-    database.driver(store.writer._connection).execute(f"PRAGMA max_page_count={pages}")
+    pages = connections.driver(store.writer._db.sql).execute("PRAGMA page_count").fetchone()[0]
+    connections.driver(store.writer._db.sql).execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(Unavailable):
         alice.batch(*(("set", f"{n}", "x" * 60_000) for n in range(5)), op_id="big")
     assert alice.sync()["revision"] == 1
-    database.driver(store.writer._connection).execute("PRAGMA max_page_count=1000000")
+    connections.driver(store.writer._db.sql).execute("PRAGMA max_page_count=1000000")
     answer = alice.batch(*(("set", f"{n}", "x" * 60_000) for n in range(5)), op_id="big")
     assert answer["revision"] == 2
     assert "replayed" not in answer
@@ -240,22 +240,22 @@ def test_full_queue_returns_unavailable_but_admits_another_user(busy_house, runt
 
 
 def test_writing_connection_is_durable_or_fails_to_open(services, tmp_path):
-    connection = database.writing(services.engine)
-    driver = database.driver(connection)
+    connection = connections.writing(services.engine)
+    driver = connections.driver(connection)
     assert driver.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert driver.execute("PRAGMA synchronous").fetchone() == (2,)
     assert driver.execute("PRAGMA secure_delete").fetchone() == (1,)
     connection.close()
     # a database in memory has no write-ahead log
-    memory = database.open_engine(Path(":memory:"))
+    memory = connections.open_engine(Path(":memory:"))
     with pytest.raises(NotDurable):
-        database.writing(memory)
+        connections.writing(memory)
 
 
 def test_a_reading_connection_cannot_write(services):
-    connection = database.reading(services.engine)
+    connection = connections.reading(services.engine)
     with pytest.raises(sqlite3.OperationalError):
-        database.driver(connection).execute("DELETE FROM users")
+        connections.driver(connection).execute("DELETE FROM users")
     connection.close()
 
 

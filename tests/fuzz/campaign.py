@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from realtime_kv.core.engine import memtable
-from realtime_kv.storage.sqlite import connection
+from realtime_kv.storage.sqlite import connections
 from tests.fuzz import calls, forms, frames, messages, packets, streams
 from tests.fuzz.bystander import Bystander
 from tests.fuzz.case import Case, Wrong
@@ -23,7 +23,7 @@ WARM_UP = 0.1
 # heap that the allocator keeps after the peak
 MEMORY_MARGIN = 48 * 2**20
 # memory that is kept on purpose, and its growth per input: the database's pages, and the memtable's cache
-KEPT = connection.CACHE_KIB * 1024 + memtable.MOST_CACHED * 512
+KEPT = connections.CACHE_KIB * 1024 + memtable.MOST_CACHED * 512
 KEPT_AN_INPUT = 512
 
 # the makers of cases, and their weights

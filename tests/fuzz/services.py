@@ -11,7 +11,7 @@ import requests
 import sqlalchemy
 
 from realtime_kv.storage.migrations import upgrade as migrations
-from realtime_kv.storage.sqlite import connection as database
+from realtime_kv.storage.sqlite import connections
 from tests.fuzz.case import EPOCH, Wrong
 from tests.fuzz.people import People
 from tests.running import Server
@@ -180,7 +180,7 @@ def prepare(path: Path) -> None:
     """Make a data set with a known epoch, since the epoch occurs in the cursors of a sync."""
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = sqlalchemy.create_engine(f"sqlite:///{path}")
-    database.prepare(engine)
+    connections.prepare(engine)
     migrations.upgrade(engine)
     with engine.begin() as connection:
         connection.execute(

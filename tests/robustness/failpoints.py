@@ -39,7 +39,8 @@ class Failpoints:
         self._proofs = proofs
         self._armed: dict[str, dict[str, Any]] = {}
         writer = services.store.writer
-        writer._cursor = _Cursor(writer._cursor, self.reach)
+        db = writer._db
+        db._cursor = _Cursor(db._cursor, self.reach)
         writer._watchers.insert(0, lambda _committed: self.reach("before_push"))
 
     def arm(self, point: str, action: str, after: int, seconds: float = 0.0) -> None:

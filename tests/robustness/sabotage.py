@@ -105,8 +105,8 @@ def early_ack(services: Services, now: _Every) -> None:
     committer = services.store.writer._committer
     commit = committer.commit
 
-    def acknowledge_first(cursor: Any, writes: list[Any], at: int) -> Any:
-        outcomes, committed = commit(cursor, writes, at)
+    def acknowledge_first(writes: list[Any], at: int) -> Any:
+        outcomes, committed = commit(writes, at)
         if now():
             for write, outcome in zip(writes, outcomes, strict=True):
                 if not isinstance(outcome, Exception):

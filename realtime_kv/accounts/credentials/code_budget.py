@@ -12,9 +12,9 @@ Invariants:
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from realtime_kv.storage.models import SecondStepFailures
+from realtime_kv.storage.upsert import insert
 
 MAX_FAILURES = 100
 # wrong codes during the setup of two-step sign-in; after them it starts again, with the password

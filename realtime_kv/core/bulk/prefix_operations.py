@@ -5,45 +5,25 @@ and none is overwritten. `from` is one key or, if it ends in `/`, all keys that 
 """
 
 from collections.abc import Callable, Generator
-from contextlib import closing
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 from msgspec import Raw, Struct
 
 from realtime_kv.concurrency.runtime import Future
 from realtime_kv.core import validation
+from realtime_kv.core.domain.key_ranges import next_text
 from realtime_kv.core.domain.operations import Delete, Op, Set
 from realtime_kv.core.domain.space import Usage
 from realtime_kv.core.engine import planner
 from realtime_kv.core.engine.planner import Lookup
 from realtime_kv.core.messages import CountResult, Entry, milliseconds
 from realtime_kv.errors import BadRequest, Conflict, InvalidKey, TooLarge, Unavailable
-from realtime_kv.storage.sqlite import reads
 
 # maximum of one write: keys, and bytes of their keys and values
 MOST_KEYS = 1000
 MOST_BYTES = 8 * 1024 * 1024
-
-_SIZE = "length(CAST(key AS BLOB)) + length(CAST(value AS BLOB))"
-# the live rows of a step, most of which may be deleted; and the number of its rows, with the last key
-_UNDER = f"""
-SELECT key, CASE WHEN :values THEN value END, expires_at, {_SIZE} FROM (
-    SELECT key, value, expires_at, deleted_at FROM entries
-    WHERE user_id = :user AND key >= :start AND key < :end ORDER BY key LIMIT :rows
-) WHERE {reads.LIVE}
-"""
-_REACH = """
-SELECT count(*), max(key) FROM (
-    SELECT key FROM entries WHERE user_id = :user AND key >= :start AND key < :end ORDER BY key LIMIT :rows
-)
-"""
-_TAKEN = f"""
-WITH wanted (place, wanted) AS (SELECT key, value FROM json_each(:keys))
-SELECT key, {reads.ENTRY} FROM wanted CROSS JOIN entries ON user_id = :user AND key = wanted
-WHERE {reads.LIVE} ORDER BY place LIMIT 1
-"""
 
 # a key, its value (JSON text) if wanted, and its expiry
 _Found = tuple[str, str, int | None]
@@ -96,7 +76,7 @@ class Copy(Struct, frozen=True):
     def _found(self, lookup: Lookup, user_id: int, now: int) -> Generator[None, None, list[_Found]]:
         if self.source.endswith("/"):
             return (yield from _under(lookup, user_id, self.source, now, values=True))
-        entry = msgspec.json.decode(reads.get(lookup.cursor, user_id, self.source, now).entry, type=Entry)
+        entry = msgspec.json.decode(lookup.db.get(user_id, self.source, now).entry, type=Entry)
         expires_at = None if entry.expires_at is None else milliseconds(entry.expires_at)
         assert isinstance(entry.value, Raw)
         return [(self.source, bytes(entry.value).decode(), expires_at)]
@@ -104,9 +84,8 @@ class Copy(Struct, frozen=True):
     def _written(self, lookup: Lookup, user_id: int, now: int, found: list[_Found]) -> list[Op]:
         start = len(self.source)
         targets = [_checked(self.target + key[start:]) for key, _, _ in found]
-        parameters = {"user": user_id, "now": now, "values": True, "keys": msgspec.json.encode(targets).decode()}
         lookup.count(lookups=len(targets))
-        if (taken := lookup.cursor.execute(_TAKEN, parameters).fetchone()) is not None:
+        if (taken := lookup.db.first_live(user_id, targets, now)) is not None:
             key, entry = taken
             raise Conflict(f"{key!r} exists already; delete it or choose another place.", entry=Raw(entry.encode()))
         return [
@@ -158,23 +137,21 @@ def _under(lookup: Lookup, user_id: int, prefix: str, now: int, *, values: bool)
     # a request for too much costs the writer no more than a request for just enough
     found: list[_Found] = []
     size = 0
-    wanted: dict[str, Any] = {"user": user_id, "start": prefix, "end": reads.behind(prefix), "rows": planner.STEP_ROWS}
+    start, rows = prefix, planner.STEP_ROWS
     while True:
-        looked, last = lookup.cursor.execute(_REACH, wanted).fetchone()
+        looked, last = lookup.db.reach(user_id, start, prefix, rows)
         lookup.count(rows=looked)
-        # closed even if there is too much: an open reader would keep seeing its old snapshot
-        with closing(lookup.cursor.connection.cursor()) as rows:
-            for key, value, expires_at, bytes_ in rows.execute(_UNDER, {**wanted, "now": now, "values": values}):
+        with lookup.db.live_under(user_id, start, prefix, now, rows, values=values) as live:
+            for key, value, expires_at, bytes_ in live:
                 size += bytes_
                 if len(found) == MOST_KEYS:
                     raise _too_large("keys", MOST_KEYS)
                 if size > MOST_BYTES:
                     raise _too_large("bytes", MOST_BYTES)
                 found.append((key, value, expires_at))
-        if looked < planner.STEP_ROWS:
+        if looked < rows or last is None:
             return found
-        # a key has no control characters, so this is the smallest text after it
-        wanted["start"] = last + "\0"
+        start = next_text(last)
         yield
 
 

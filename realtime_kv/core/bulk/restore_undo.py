@@ -3,7 +3,6 @@
 from collections.abc import Generator, Iterable, Iterator
 from typing import ClassVar
 
-import msgspec
 from msgspec import Struct
 
 from realtime_kv.core.domain.operations import Op, Restore, UndoOp
@@ -14,42 +13,6 @@ from realtime_kv.errors import BadRequest, NotFound
 
 # keys that one statement looks up
 _STEP = 256
-
-_encode = msgspec.json.Encoder().encode
-
-_ENTRY = """
-SELECT value, deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?) FROM entries WHERE user_id = ? AND key = ?
-"""
-_WRITE_TO_KEY = """
-SELECT l.frame FROM history AS h JOIN log AS l ON l.id = h.row WHERE h.user_id = ? AND h.key = ? AND h.revision = ?
-"""
-# (by default SQLite would search everything that the user has done)
-_WRITE = """
-SELECT l.frame FROM history AS h INDEXED BY history_by_revision JOIN log AS l ON l.id = h.row
-WHERE h.user_id = ? AND h.revision = ? LIMIT 1
-"""
-_FLOOR = "SELECT history_floor FROM spaces WHERE user_id = ?"
-# the previous write to each key
-_BEFORE = """
-SELECT w.value, (
-    SELECT row FROM history WHERE user_id = ? AND key = w.value AND revision < ? ORDER BY revision DESC LIMIT 1
-) FROM json_each(?) AS w
-"""
-_FRAME = "SELECT frame FROM log WHERE id = ?"
-# the last write to each key
-_LAST = """
-SELECT w.value, (SELECT max(revision) FROM history WHERE user_id = ? AND key = w.value) FROM json_each(?) AS w
-"""
-_UNDOES = """
-SELECT json_extract(l.frame, '$.undoes')
-FROM history AS h INDEXED BY history_by_revision JOIN log AS l ON l.id = h.row
-WHERE h.user_id = ? AND h.revision = ? LIMIT 1
-"""
-_REVISION_BEFORE = "SELECT max(revision) FROM history WHERE user_id = ? AND key = ? AND revision < ?"
-_TRASHED = """
-SELECT key, value, expires_at FROM entries
-WHERE user_id = ? AND key IN (SELECT value FROM json_each(?)) AND deleted_at IS NOT NULL
-"""
 
 
 class RestorePlan(Struct):
@@ -65,7 +28,7 @@ class RestorePlan(Struct):
         """Return the op. Raises NotFound, and BadRequest if there is no earlier value to write."""
         # a single step
         yield from ()
-        entry = lookup.cursor.execute(_ENTRY, (now, user_id, self.key)).fetchone()
+        entry = lookup.db.last_value(user_id, self.key, now)
         if entry is None:
             raise NotFound("There is no such key, and none in the trash.")
         value, live = entry
@@ -76,9 +39,9 @@ class RestorePlan(Struct):
         return [Restore(self.key, value, self.if_revision)]
 
     def _value_at(self, lookup: Lookup, user_id: int, revision: int) -> str:
-        row = lookup.cursor.execute(_WRITE_TO_KEY, (user_id, self.key, revision)).fetchone()
-        lookup.count(bytes=len(row[0]) if row else 0)
-        op = None if row is None else next((op for op in read_frame(row[0]).ops if op.key == self.key), None)
+        frame = lookup.db.write_to_key(user_id, self.key, revision)
+        lookup.count(bytes=0 if frame is None else len(frame))
+        op = None if frame is None else next((op for op in read_frame(frame).ops if op.key == self.key), None)
         if op is None:
             raise NotFound(f"The history of that key has nothing at revision {revision}.")
         if not isinstance(op, SetOp):
@@ -98,13 +61,13 @@ class UndoPlan(Struct):
 
     def ops(self, lookup: Lookup, user_id: int, now: int) -> Generator[None, None, list[Op]]:
         """Return one op for each op of that write. Raises NotFound if the history does not reach back that far."""
-        row = lookup.cursor.execute(_WRITE, (user_id, self.revision)).fetchone()
-        (floor,) = lookup.cursor.execute(_FLOOR, (user_id,)).fetchone()
+        frame = lookup.db.write_at(user_id, self.revision)
+        floor = lookup.db.history_floor(user_id)
         # an older write may have lost some keys, and putting back the others would be half an undo
-        if row is None or self.revision <= floor:
+        if frame is None or self.revision <= floor:
             raise _forgotten(self.revision)
-        written = read_frame(row[0]).ops
-        lookup.count(bytes=len(row[0]))
+        written = read_frame(frame).ops
+        lookup.count(bytes=len(frame))
         at: dict[str, int] = {}
         for keys in _steps(op.key for op in written):
             at |= yield from self._again(lookup, user_id, keys)
@@ -123,22 +86,21 @@ class UndoPlan(Struct):
         undoes: dict[int, int | None] = {}
         again: dict[str, int] = {}
         lookup.count(lookups=len(keys))
-        for key, last in lookup.cursor.execute(_LAST, (user_id, _encode(keys).decode())).fetchall():
-            like = last
+        for key, last in lookup.db.last_revisions(user_id, keys):
+            like: int | None = last
             # an undo puts a key back to its state before the write that it undoes
             while like is not None and like > self.revision:
                 if lookup.is_step_over:
                     # keys that were undone and redone many times
                     yield
                 if like not in undoes:
-                    row = lookup.cursor.execute(_UNDOES, (user_id, like)).fetchone()
-                    undoes[like] = None if row is None else row[0]
+                    undoes[like] = lookup.db.undone_by(user_id, like)
                 undone = undoes[like]
                 like = None
                 if undone is not None:
                     lookup.count(lookups=1)
-                    (like,) = lookup.cursor.execute(_REVISION_BEFORE, (user_id, key, undone)).fetchone()
-            if like == self.revision != last:
+                    like = lookup.db.revision_before(user_id, key, undone)
+            if last is not None and like == self.revision != last:
                 again[key] = last
         return again
 
@@ -149,7 +111,7 @@ class UndoPlan(Struct):
         if lookup.is_step_over:
             yield
         lookup.count(lookups=len(keys))
-        rows = lookup.cursor.execute(_TRASHED, (user_id, _encode(keys).decode())).fetchall()
+        rows = lookup.db.trashed_values(user_id, keys)
         return {
             key: (value, None if expires_at is None or expires_at <= now else expires_at)
             for key, value, expires_at in rows
@@ -165,7 +127,7 @@ class UndoPlan(Struct):
         found: dict[str, tuple[str, int | None] | None] = {}
         rows: dict[int, set[str]] = {}
         lookup.count(lookups=len(keys))
-        for key, row in lookup.cursor.execute(_BEFORE, (user_id, self.revision, _encode(keys).decode())).fetchall():
+        for key, row in lookup.db.rows_before(user_id, keys, self.revision):
             if row is None:
                 raise _forgotten(self.revision)
             rows.setdefault(row, set()).add(key)
@@ -173,10 +135,10 @@ class UndoPlan(Struct):
         for row, wanted in rows.items():
             if lookup.is_step_over:
                 yield
-            frame = lookup.cursor.execute(_FRAME, (row,)).fetchone()
+            frame = lookup.db.frame_of_row(row)
             if frame is not None:
-                lookup.count(bytes=len(frame[0]))
-                found |= {op.key: _stood(op, now, lasting) for op in read_frame(frame[0]).ops if op.key in wanted}
+                lookup.count(bytes=len(frame))
+                found |= {op.key: _stood(op, now, lasting) for op in read_frame(frame).ops if op.key in wanted}
         if len(found) < len(keys):
             raise _forgotten(self.revision)
         return found

@@ -11,11 +11,6 @@ OP_BYTES = 64
 # a receipt's row and that of its index; the op_id is in both
 RECEIPT_BYTES = 64
 
-# SQL: the charge of a log row (rows from before charges were stored have none), of a receipt, of a deleted entry
-LOG_CHARGE = f"coalesce(charge, length(CAST(frame AS BLOB)) + {ROW_BYTES})"
-RECEIPT_CHARGE = f"2 * length(op_id) + length(fingerprint) + length(answer) + {RECEIPT_BYTES}"
-TRASH_CHARGE = f"length(CAST(key AS BLOB)) + length(CAST(value AS BLOB)) + {ROW_BYTES}"
-
 
 def of_write(frame: str, keys: int, ops: int) -> int:
     """Return the charge of a write in the change log; `keys` is the total length of its keys, in characters."""

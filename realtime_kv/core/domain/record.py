@@ -1,8 +1,10 @@
 """An entry as the writer holds it."""
 
+import msgspec
 from msgspec import Raw, Struct
 
-from realtime_kv.core.messages import Entry, timestamp
+from realtime_kv.core.messages import Entry, GetResult, timestamp
+from realtime_kv.errors import NotFound
 
 
 class EntryState(Struct, gc=False):
@@ -42,3 +44,16 @@ class EntryState(Struct, gc=False):
             updated_at=timestamp(self.updated_at),
             expires_at=None if self.expires_at is None else timestamp(self.expires_at),
         )
+
+
+def get_result(record: EntryState, value: str | None, now: int) -> GetResult:
+    """Return the answer of `get` for a record with this value. Raises NotFound if it is not live."""
+    if value is None or not record.is_live(now):
+        raise not_found(record.deleted_at)
+    return GetResult(entry=Raw(msgspec.json.encode(record.shown(value))))
+
+
+def not_found(deleted_at: int | None) -> NotFound:
+    """Return the refusal for a key without a live entry; `deleted_at` if it is in the trash."""
+    extra = {} if deleted_at is None else {"deleted_at": timestamp(deleted_at)}
+    return NotFound("There is no such key.", **extra)

@@ -1,7 +1,5 @@
 """Write request."""
 
-import sqlite3
-
 from msgspec import Struct, field
 
 from realtime_kv.caller import Caller
@@ -11,6 +9,7 @@ from realtime_kv.core.domain.cost import Cost
 from realtime_kv.core.domain.operations import Op
 from realtime_kv.core.domain.space import Outcome
 from realtime_kv.core.engine.planner import Plan, Planning
+from realtime_kv.core.statements import PlanStatements
 from realtime_kv.errors import Refusal
 
 
@@ -52,11 +51,11 @@ class WriteRequest(Struct, eq=False):
     def weight(self) -> int:
         return len(self.ops) + self.bytes_weight
 
-    def make_plan(self, cursor: sqlite3.Cursor, cost: Cost | None = None) -> bool:
+    def make_plan(self, db: PlanStatements, cost: Cost | None = None) -> bool:
         """Do one step of planning; return whether it was the last, after which there are ops or a refusal."""
         assert self.planning is not None
         try:
-            ops = self.planning.step(cursor, cost)
+            ops = self.planning.step(db, cost)
             if ops is None:
                 return False
             self.ops = ops

@@ -6,22 +6,18 @@ Invariants:
 3. The results of a transaction count once `accept` says that it is durable; after `forget` all state is read again.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable
 
+from realtime_kv.core.backend import BackendWriter, DiskReserve
 from realtime_kv.core.domain.space import KIB_WEIGHT, Outcome, Quota, Space
 from realtime_kv.core.domain.write_request import WriteRequest
-from realtime_kv.core.engine import trim
-from realtime_kv.core.engine.disk_reserve import DiskReserve
+from realtime_kv.core.engine import loader
 from realtime_kv.core.engine.evaluate import evaluate, replay
 from realtime_kv.core.engine.memtable import Memtable
 from realtime_kv.core.engine.planner import Plan, Planning
 from realtime_kv.core.messages import CommitEvent, timestamp
+from realtime_kv.core.statements import MIN_TRIM_BYTES
 from realtime_kv.errors import QuotaExceeded, Refusal, Unauthenticated, Unavailable
-from realtime_kv.storage.sqlite import connection, vacuum, write_statements
-from realtime_kv.storage.sqlite.connection import Cursor
-from realtime_kv.storage.sqlite.history_index import STEP_BYTES as INDEX_STEP_BYTES
-from realtime_kv.storage.sqlite.history_index import HistoryIndex
 
 # how far the log may be ahead of the tables, by `space.weight_of`: a crash leaves this much to flush at the next start,
 # and an urgent read may have to wait for as much
@@ -32,19 +28,20 @@ INDEX_BACKLOG = 262_144
 # the limit's short name, the user's id, and the public id of the session or token
 OnLimit = Callable[[str, int, str | None], None]
 
-_FLUSHED_REVISION = "SELECT revision FROM spaces WHERE user_id = ?"
-
 
 class Committer:
-    """TimeSlices groups of writes into rows of the log, and the log into the tables."""
+    """Turns groups of writes into rows of the log, and the log into the tables."""
 
-    def __init__(self, epoch: str, quota: Quota, reserve: DiskReserve, on_limit: OnLimit = lambda *_: None) -> None:
+    def __init__(
+        self, db: BackendWriter, epoch: str, quota: Quota, reserve: DiskReserve, on_limit: OnLimit = lambda *_: None
+    ) -> None:
         self.epoch = epoch
         self.quota = quota
+        self._db = db
         self._reserve = reserve
         self._on_limit = on_limit
         self.memtable = Memtable()
-        self._index = HistoryIndex()
+        self._index = db.index
         self._complete = True
         self._open: list[Space] = []
         self._flushed: list[int] = []
@@ -64,29 +61,16 @@ class Committer:
         """The last row of the log that is indexed."""
         return self._index.row
 
-    @property
-    def log_is_long(self) -> bool:
-        """Return whether the write-ahead log has grown so long that it should be restarted."""
-        return self._reserve.log_is_long
-
-    def shorten_log(self, cursor: Cursor) -> None:
-        """Restart the write-ahead log as soon as its readers allow; outside a transaction."""
-        self._reserve.log_is_long = False
-        connection.shorten_log(cursor)
-
-    def recover(self, cursor: Cursor) -> None:
+    def recover(self) -> None:
         """Load the writes that the tables lack from the log."""
         self._complete = False
-        self._recall(cursor)
+        self._recall()
 
-    def commit(
-        self, cursor: Cursor, writes: list[WriteRequest], now: int
-    ) -> tuple[list[Outcome | Refusal], list[CommitEvent]]:
+    def commit(self, writes: list[WriteRequest], now: int) -> tuple[list[Outcome | Refusal], list[CommitEvent]]:
         """Log a group; return the outcomes in its order, and the events for watchers. A refused write fails alone."""
-        self._recall(cursor)
-        self._reserve.look(cursor)
-        memtable, room = self.memtable, self._reserve.room
-        write_statements.load(cursor, memtable, writes, now)
+        self._recall()
+        db, memtable, room = self._db, self.memtable, self._db.measure_disk()
+        loader.load(db, memtable, writes, now)
         at = timestamp(now)
         outcomes: list[Outcome | Refusal] = []
         for write in writes:
@@ -97,26 +81,26 @@ class Committer:
                 self._note_limit(write, refusal)
         spaces = memtable.spaces
         self._open = [spaces[user_id] for user_id in {write.caller.user_id for write in writes} if user_id in spaces]
-        write_statements.save_passing(cursor, self._open)
+        loader.save_passing(db, self._open)
         weight = 0
         for space in self._open:
             if space.log:
                 weight += space.weight
                 memtable.get_ahead(space.user_id, memtable.last_row + 1, space.weight)
         self._reserve.wrote(weight * 1024 // KIB_WEIGHT)
-        memtable.last_row = write_statements.save_log(cursor, self._open, memtable.last_row)
+        memtable.last_row = db.append_log(self._open, memtable.last_row)
         if memtable.backlog > BACKLOG:
-            self.flush(cursor, memtable.longest_ahead(BACKLOG))
+            self.flush(memtable.longest_ahead(BACKLOG))
         if memtable.last_row - self._index.row > INDEX_BACKLOG:
-            self._index.step(cursor, memtable.last_row)
+            self._index.step(memtable.last_row)
         for space in self._open:
             if space.history_bytes > self.quota.history_bytes and space.log:
-                self._trim(cursor, space)
+                self._trim(space)
         return outcomes, [space.committed(self.epoch) for space in self._open if space.log]
 
-    def flush(self, cursor: Cursor, users: Iterable[int] | None = None) -> None:
+    def flush(self, users: Iterable[int] | None = None) -> None:
         """Bring the tables of these users, or of all, up to date."""
-        self._recall(cursor)
+        self._recall()
         memtable = self.memtable
         self._flushed = [
             user_id for user_id in (memtable.ahead if users is None else users) if user_id in memtable.ahead
@@ -124,38 +108,35 @@ class Committer:
         if not self._flushed:
             return
         spaces = [memtable.spaces[user_id] for user_id in self._flushed]
-        write_statements.save_entries(
-            cursor, [(space, record) for space in spaces for record in memtable.unflushed(space)]
-        )
-        write_statements.save_receipts(
-            cursor, [(space, receipt) for space in spaces for receipt in space.receipts.values()]
-        )
-        write_statements.save_spaces(cursor, spaces)
-        write_statements.save_flushed(cursor, memtable.first_row_left(set(self._flushed)) - 1)
+        db = self._db
+        db.save_entries([(space, record) for space in spaces for record in memtable.unflushed(space)])
+        db.save_receipts([(space, receipt) for space in spaces for receipt in space.receipts.values()])
+        db.save_spaces(spaces)
+        db.save_flushed_row(memtable.first_row_left(set(self._flushed)) - 1)
 
-    def index(self, cursor: Cursor) -> None:
+    def index(self) -> None:
         """Index one step of the log."""
-        self._recall(cursor)
-        self._index.brief_step(cursor, self.memtable.last_row)
+        self._recall()
+        self._index.brief_step(self.memtable.last_row)
 
-    def make_ready(self, cursor: sqlite3.Cursor, write: WriteRequest, now: int) -> bool:
+    def make_ready(self, write: WriteRequest, now: int) -> bool:
         """Do one step for a planned write: flush the tables for its plan, then index the log, then plan.
 
         Return whether that was the last step. Other users' writes between the steps do not matter: no plan reads them.
         """
-        self.flush(cursor, [write.user_id])
+        self.flush([write.user_id])
         if write.plan is None:
             return True
-        if write.plan.indexed and not self._index_for(cursor, write):
+        if write.plan.indexed and not self._index_for(write):
             return False
-        return self._make_plan(cursor, write, write.plan, now)
+        return self._make_plan(write, write.plan, now)
 
-    def _index_for(self, cursor: Cursor, write: WriteRequest) -> bool:
+    def _index_for(self, write: WriteRequest) -> bool:
         """Index one step; return whether the index has all rows that the log had when the write arrived."""
         last_row = self.memtable.last_row
         # older data, with a shorter log, may have replaced the data that the write was for
         write.until = last_row if write.until is None else min(write.until, last_row)
-        return self._index.row >= write.until or self._index.brief_step(cursor, last_row) >= write.until
+        return self._index.row >= write.until or self._index.brief_step(last_row) >= write.until
 
     def accept(self) -> None:
         """Publish the results of the transaction, which is now durable."""
@@ -178,13 +159,13 @@ class Committer:
         """Forget a session whose end is durable: none of its writes is accepted any more."""
         self.memtable.sessions.pop(session_id, None)
 
-    def _make_plan(self, cursor: sqlite3.Cursor, write: WriteRequest, plan: Plan, now: int) -> bool:
+    def _make_plan(self, write: WriteRequest, plan: Plan, now: int) -> bool:
         """Do one step of the plan, unless the write is a repetition, which `decide` answers from its receipt.
 
         The plan of a limited token is always made, because only its ops show whether the token may see the answer.
         """
         if write.planning is None or write.planning.epoch != self.epoch:
-            write_statements.load(cursor, self.memtable, [write], now)
+            loader.load(self._db, self.memtable, [write], now)
             space = self.memtable.spaces.get(write.user_id)
             if space is None:
                 write.refusal = Unauthenticated("Your session has ended; sign in again.")
@@ -192,7 +173,7 @@ class Committer:
             if write.op_id in space.receipts and not write.caller.is_limited:
                 return True
             write.planning = Planning(plan, write.user_id, now, self.epoch)
-        return write.make_plan(cursor)
+        return write.make_plan(self._db)
 
     def _note_limit(self, write: WriteRequest, refusal: Refusal) -> None:
         if isinstance(refusal, QuotaExceeded):
@@ -202,36 +183,34 @@ class Committer:
         elif isinstance(refusal, Unavailable):
             self._on_limit("disk_reserve", write.user_id, None)
 
-    def _trim(self, cursor: Cursor, space: Space) -> None:
+    def _trim(self, space: Space) -> None:
         """Remove about twice as much of this user's history as this transaction adds, oldest first.
 
         It goes no further than the tables and the index; both follow the log closely enough.
         """
         limit, wanted = self.quota.history_bytes, 2 * sum(write.charge for write in space.log)
         # not one step per write: other users' writes since then may have to be indexed first
-        steps = 1 + wanted // INDEX_STEP_BYTES
-        (flushed,) = cursor.execute(_FLUSHED_REVISION, (space.user_id,)).fetchone()
+        steps = 1 + wanted // self._index.step_bytes
+        flushed = self._db.flushed_revision(space.user_id)
         while wanted > 0 and space.history_bytes > limit:
-            done = trim.trim(cursor, space.user_id, space.trimmed, flushed, wanted)
+            done = self._db.trim_history(space.user_id, space.trimmed, flushed, wanted)
             if done is not None:
-                wanted -= max(done.bytes, trim.PORTION_BYTES)
+                wanted -= max(done.bytes, MIN_TRIM_BYTES)
                 space.trimmed = done.until
                 space.history_bytes -= done.bytes
-                if done.rows:
-                    vacuum.mark_due(cursor, vacuum.BY_TRIM)
             elif steps and self._index.reached < self.memtable.last_row:
                 steps -= 1
-                self._index.step(cursor, self.memtable.last_row)
+                self._index.step(self.memtable.last_row)
             else:
                 break
 
-    def _recall(self, cursor: Cursor) -> None:
+    def _recall(self) -> None:
         """Load the spaces whose tables lag behind the log, and replay the writes that they lack."""
         if self._complete:
             return
-        for space, writes in write_statements.load_behind(cursor, self.memtable):
+        for space, writes in loader.load_lagging(self._db, self.memtable):
             for write in writes:
                 replay(write, space)
             self.memtable.publish(space)
-        self._index.recall(cursor)
+        self._index.load()
         self._complete = True

@@ -2,11 +2,10 @@
 
 from realtime_kv.caller import SYSTEM_SESSION, Caller
 from realtime_kv.core.domain import charges, permissions
+from realtime_kv.core.domain.disk_space import AMPLE, DiskSpace, disk_low
 from realtime_kv.core.domain.operations import adds, repeat
 from realtime_kv.core.domain.space import LogRecord, Outcome, PendingWrite, Quota, Space
 from realtime_kv.core.domain.write_request import WriteRequest
-from realtime_kv.core.engine import disk_reserve
-from realtime_kv.core.engine.disk_reserve import AMPLE, DiskSpace
 from realtime_kv.core.engine.memtable import Memtable
 from realtime_kv.core.messages import read_frame
 from realtime_kv.errors import Forbidden, QuotaExceeded, Refusal, Unauthenticated
@@ -36,7 +35,7 @@ def evaluate(
         raise _receipts_full(caller, space, quota.receipt_bytes)
     if room is not AMPLE and not write.dry_run and any(adds(op) for op in write.ops):
         if room.is_low:
-            raise disk_reserve.refusal()
+            raise disk_low()
         if space.disk_bytes > room.share:
             raise _share_taken(caller, space, room)
     draft = PendingWrite(space, caller.origin, write.undoes)

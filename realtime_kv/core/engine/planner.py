@@ -6,12 +6,12 @@ Invariants:
    The results of a step are therefore still true at the last one.
 """
 
-import sqlite3
 from collections.abc import Generator
 from typing import ClassVar, Protocol
 
 from realtime_kv.core.domain.cost import Cost
 from realtime_kv.core.domain.operations import Op
+from realtime_kv.core.statements import PlanStatements
 
 # a few milliseconds of the writer
 STEP_ROWS = 4096
@@ -21,13 +21,13 @@ LOOKUP_ROWS = 8
 
 
 class Lookup:
-    """Read access of a plan: the cursor of the present step, and the counter of its cost."""
+    """Read access of a plan: the statements of the present step, and the counter of its cost."""
 
-    __slots__ = ("_bytes", "_cost", "_rows", "cursor")
+    __slots__ = ("_bytes", "_cost", "_rows", "db")
 
-    def begin(self, cursor: sqlite3.Cursor, cost: Cost) -> None:
+    def begin(self, db: PlanStatements, cost: Cost) -> None:
         """Begin a step."""
-        self.cursor, self._cost = cursor, cost
+        self.db, self._cost = db, cost
         self._rows = self._bytes = 0
 
     def count(self, *, rows: int = 0, lookups: int = 0, bytes: int = 0) -> None:
@@ -67,13 +67,13 @@ class Planning:
         self._lookup = Lookup()
         self._steps = plan.ops(self._lookup, user_id, now)
 
-    def step(self, cursor: sqlite3.Cursor, cost: Cost | None = None) -> list[Op] | None:
+    def step(self, db: PlanStatements, cost: Cost | None = None) -> list[Op] | None:
         """Do one step; return the ops if it was the last. Raises Refusal.
 
         The step counts in `cost`, or in its own cost if none is given.
         """
         cost = cost or self.cost
-        self._lookup.begin(cursor, cost)
+        self._lookup.begin(db, cost)
         try:
             next(self._steps)
         except StopIteration as stop:

@@ -10,23 +10,12 @@ from typing import Any, Protocol
 from realtime_kv.caller import Caller
 from realtime_kv.concurrency.fair_pool import Client, FairWorkerPool
 from realtime_kv.concurrency.runtime import Future
+from realtime_kv.core.backend import ReadStep, Unfinished
 from realtime_kv.core.domain.cost import Cost
 from realtime_kv.errors import RateLimited, Refusal, Unauthenticated, Unavailable
-from realtime_kv.storage.sqlite import connection as database
 
-# a step, called with the driver's connection and the counter of its cost
-Step = Callable[[Any, Cost], Any]
 # charges a caller for units; returns the seconds until they may continue, if they owe too much
 Charge = Callable[[Caller, int], int]
-
-
-class Unfinished:
-    """Result of a step that has found nothing yet; `go_on` is the next step."""
-
-    __slots__ = ("go_on",)
-
-    def __init__(self, go_on: Step) -> None:
-        self.go_on = go_on
 
 
 class UpToDate(Protocol):
@@ -57,7 +46,7 @@ class ReadScheduler:
         self.charge: Charge = lambda _caller, _units: 0
 
     def submit(
-        self, caller: Caller, step: Step, kind: str, *, expected_ms: float = 1.0, indexed: bool = False
+        self, caller: Caller, step: ReadStep, kind: str, *, expected_ms: float = 1.0, indexed: bool = False
     ) -> Future[Any]:
         """Run `step` and its further steps; the future gets the last answer. Raises RateLimited, Unavailable."""
         reading = _Reading(caller, kind, expected_ms)
@@ -87,7 +76,7 @@ class ReadScheduler:
         for reading in [reading for reading in self._open if reading.caller.session_id == session_id]:
             self._end(reading, over)
 
-    def _flushed(self, reading: _Reading, step: Step, flushed: Future[None]) -> None:
+    def _flushed(self, reading: _Reading, step: ReadStep, flushed: Future[None]) -> None:
         try:
             flushed.result()
             if not reading.over:
@@ -95,10 +84,10 @@ class ReadScheduler:
         except BaseException as error:  # passed to the waiting caller
             self._end(reading, error)
 
-    def _take(self, reading: _Reading, step: Step, *, first: bool = False) -> None:
+    def _take(self, reading: _Reading, step: ReadStep, *, first: bool = False) -> None:
         caller, cost = reading.caller, reading.cost
         self._pool.submit(
-            lambda connection: step(database.driver(connection), cost),
+            lambda reader: step(reader, cost),
             Client(caller.user_id, caller.session_id, caller),
             kind=reading.kind,
             expected_ms=reading.expected_ms,
@@ -113,7 +102,7 @@ class ReadScheduler:
         try:
             answer = taken.result()
             if isinstance(answer, Unfinished):
-                self._take(reading, answer.go_on, first=True)
+                self._take(reading, answer.next_step, first=True)
                 return
         except BaseException as error:  # passed to the waiting caller
             self._end(reading, error)

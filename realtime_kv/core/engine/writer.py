@@ -8,25 +8,21 @@ Groups of writes alternate with account work (account_queue.py), in which sessio
 import itertools
 import logging
 import queue
-import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
 
 from realtime_kv.concurrency.fair_pool import SYSTEM, Client
 from realtime_kv.concurrency.runtime import Future, Runtime
+from realtime_kv.core.backend import Backend, BackendWriter, own_error
 from realtime_kv.core.engine.account_queue import AccountJob, AccountQueue, Kind
 from realtime_kv.core.engine.write_queue import QueuedWrite, WriteQueue
 from realtime_kv.core.messages import CommitEvent
 from realtime_kv.errors import Refusal, Unavailable
-from realtime_kv.storage.sqlite import connection as database
-from realtime_kv.storage.sqlite.checkpointer import Checkpointer
-from realtime_kv.storage.sqlite.damage import is_damage
 
 log = logging.getLogger(__name__)
 
@@ -56,28 +52,19 @@ class Committer(Protocol):
     def indexed(self) -> int:
         """The last row of the log that is indexed."""
 
-    @property
-    def log_is_long(self) -> bool:
-        """Return whether the write-ahead log should be restarted."""
-
-    def shorten_log(self, cursor: sqlite3.Cursor, /) -> None:
-        """Restart the write-ahead log; outside a transaction."""
-
-    def recover(self, cursor: sqlite3.Cursor, /) -> None:
+    def recover(self) -> None:
         """Load the state from the log; called once, before everything else."""
 
-    def commit(
-        self, cursor: sqlite3.Cursor, writes: list[Any], now: int, /
-    ) -> tuple[list[Any | Refusal], list[CommitEvent]]:
+    def commit(self, writes: list[Any], now: int, /) -> tuple[list[Any | Refusal], list[CommitEvent]]:
         """Commit a group; return its outcomes and the events for the watchers."""
 
-    def flush(self, cursor: sqlite3.Cursor, users: Iterable[int] | None = None, /) -> None:
+    def flush(self, users: Iterable[int] | None = None, /) -> None:
         """Bring the tables of these users, or of all, up to date."""
 
-    def index(self, cursor: sqlite3.Cursor, /) -> None:
+    def index(self) -> None:
         """Index one step of the log."""
 
-    def make_ready(self, cursor: sqlite3.Cursor, write: Any, now: int, /) -> bool:
+    def make_ready(self, write: Any, now: int, /) -> bool:
         """Do one step of flushing, indexing and planning for this write; return whether it was the last."""
 
     def accept(self) -> None:
@@ -90,7 +77,7 @@ class Committer(Protocol):
         """Forget a session whose end is durable."""
 
 
-class WriterStopped(Protocol):
+class EndedSession(Protocol):
     """A session that a job has ended."""
 
     @property
@@ -101,7 +88,7 @@ class WriterStopped(Protocol):
 class _MaintenanceJob:
     """A call of `fn` outside any transaction, with all tables up to date."""
 
-    fn: Callable[[sqlite3.Connection], Any]
+    fn: Callable[[Any], Any]
     future: Future[Any] = field(default_factory=Future)
 
 
@@ -125,18 +112,16 @@ class Writer:
 
     def __init__(
         self,
-        engine: Engine,
+        backend: Backend,
+        db: BackendWriter,
         committer: Committer,
-        checkpointer: Checkpointer,
         runtime: Runtime,
         clock: Callable[[], int],
         on_fatal: Callable[[BaseException], None],
     ) -> None:
-        self._connection = database.writing(engine, checkpointer.automatic_pages)
-        self._cursor = database.driver(self._connection).cursor()
-        self._foreign_keys = True
+        self._backend = backend
+        self._db = db
         self._committer = committer
-        self._checkpointer = checkpointer
         self._runtime = runtime
         self._clock = clock
         self._on_fatal = on_fatal
@@ -181,12 +166,12 @@ class Writer:
         return self._submit_job(fn, "note", client)
 
     def end(
-        self, fn: Callable[[Connection], tuple[T, Sequence[WriterStopped]]], client: Client = SYSTEM
-    ) -> Future[tuple[T, Sequence[WriterStopped]]]:
+        self, fn: Callable[[Connection], tuple[T, Sequence[EndedSession]]], client: Client = SYSTEM
+    ) -> Future[tuple[T, Sequence[EndedSession]]]:
         """Like `note`, for work that may also end sessions, which `fn` returns as well. Runs before other jobs."""
         return self._submit_job(fn, "end", client)
 
-    def maintain(self, fn: Callable[[sqlite3.Connection], T]) -> Future[T]:
+    def maintain(self, fn: Callable[[Any], T]) -> Future[T]:
         """Run `fn(connection)` alone between two groups and outside any transaction, as VACUUM and a restore need it.
 
         All tables are up to date when it runs, and all cached state is read again after it: `fn` may replace the data
@@ -261,11 +246,11 @@ class Writer:
         return bool(self._waiting or self._flushes or self._account_work or self._maintenance)
 
     def _recover(self) -> None:
-        self._cursor.execute("BEGIN")
+        self._db.begin()
         try:
-            self._committer.recover(self._cursor)
+            self._committer.recover()
         finally:
-            self._roll_back()
+            self._db.roll_back()
         self._flush_all()
 
     def _work(self) -> None:
@@ -325,14 +310,12 @@ class Writer:
 
     def _run_group(self, group: list[QueuedWrite]) -> None:
         try:
-            if group[0].alone and not self._transact(
-                lambda cursor: self._committer.make_ready(cursor, group[0], self._clock())
-            ):
+            if group[0].alone and not self._transact(lambda: self._committer.make_ready(group[0], self._clock())):
                 self._waiting.put_back(group[0])
                 return
-            outcomes, committed = self._transact(lambda cursor: self._committer.commit(cursor, group, self._clock()))
+            outcomes, committed = self._transact(lambda: self._committer.commit(group, self._clock()))
         except Exception as error:
-            if len(group) == 1 or _is_storage(error):
+            if len(group) == 1 or self._backend.fault(error) is not None:
                 self._refuse(group, error)
             else:
                 # a write that SQL rejects (or a bug) must not fail the rest of its group
@@ -357,40 +340,22 @@ class Writer:
             if own := self._of_users.get(write.user_id):
                 self._of_users[write.user_id] = own - 1
 
-    def _transact(self, work: Callable[[sqlite3.Cursor], T]) -> T:
-        cursor = self._cursor
-        self._check_foreign_keys(False)
-        cursor.execute("BEGIN IMMEDIATE")
+    def _transact(self, work: Callable[[], T]) -> T:
+        self._db.begin()
         try:
-            answer = work(cursor)
-            cursor.execute("COMMIT")
+            answer = work()
+            self._db.commit()
         except BaseException:
-            self._roll_back()
+            self._db.roll_back()
             self._committer.forget()
             raise
         self._committer.accept()
-        self._checkpointer.wrote()
-        if self._checkpointer.rest_is_due or self._committer.log_is_long:
-            self._checkpoint()
-        return answer
-
-    def _checkpoint(self) -> None:
         try:
-            if self._checkpointer.rest_is_due:
-                self._checkpointer.move_rest(self._cursor)
-            if self._committer.log_is_long:
-                with self._checkpointer.held():
-                    self._committer.shorten_log(self._cursor)
-        except sqlite3.Error as error:
-            # the commit is durable; an I/O error is fatal here as elsewhere
-            log.warning("the write-ahead log could not be shortened: %r", error)
+            self._db.after_commit()
+        except Exception as error:  # the commit is durable, so its callers get their outcomes
+            log.warning("the work that follows a commit failed: %r", error)
             self._failure(error)
-
-    def _check_foreign_keys(self, on: bool) -> None:
-        # a group writes only for users that it has just loaded, and the check doubles the cost of a row
-        if on != self._foreign_keys:
-            self._cursor.execute(f"PRAGMA foreign_keys={'ON' if on else 'OFF'}")
-            self._foreign_keys = on
+        return answer
 
     def _run_together(self, jobs: list[AccountJob]) -> None:
         """Run endings or notes in one transaction; a job that raises is rolled back alone."""
@@ -398,19 +363,17 @@ class Writer:
             return
         outcomes: list[tuple[Any, BaseException | None]] = []
         try:
-            self._check_foreign_keys(True)
-            with self._connection.begin():
+            with self._db.sql_transaction() as connection:
                 for job in jobs:
                     try:
-                        with self._connection.begin_nested():
-                            outcomes.append((job.fn(self._connection), None))
+                        with connection.begin_nested():
+                            outcomes.append((job.fn(connection), None))
                     except Exception as error:
-                        refused = error.orig if isinstance(error, DBAPIError) else error
-                        if refused is None or _is_storage(refused):
+                        if self._backend.fault(error) is not None:
                             raise
-                        outcomes.append((None, refused))
+                        outcomes.append((None, own_error(error)))
         except Exception as error:
-            failed = self._failure(error.orig if isinstance(error, DBAPIError) else error)
+            failed = self._failure(own_error(error))
             outcomes = [(None, failed)] * len(jobs)
         for job, (answer, failure) in zip(jobs, outcomes, strict=True):
             if job.kind == "end" and failure is None:
@@ -422,13 +385,12 @@ class Writer:
         failure: BaseException | None = None
         answer = None
         try:
-            self._check_foreign_keys(True)
-            with self._connection.begin():
-                self._committer.flush(self._cursor)
-                answer = job.fn(self._connection)
+            with self._db.sql_transaction() as connection:
+                self._committer.flush()
+                answer = job.fn(connection)
             self._committer.accept()
         except Exception as error:
-            failure = self._failure(error.orig if isinstance(error, DBAPIError) else error)
+            failure = self._failure(own_error(error))
         # all state that the job may have changed is read again
         self._committer.forget()
         self._runtime.deliver(lambda: _settle([job], [(answer, failure)]))
@@ -438,11 +400,10 @@ class Writer:
         answer = None
         try:
             self._transact(self._committer.flush)
-            with self._checkpointer.held():
-                answer = job.fn(self._cursor.connection)
+            answer = self._db.maintain(job.fn)
         except Exception as error:
             failure = self._failure(error)
-        self._roll_back()
+        self._db.roll_back()
         self._committer.forget()
         self._recover()
         self._runtime.deliver(lambda: job.future.resolve(answer) if failure is None else job.future.fail(failure))
@@ -453,7 +414,7 @@ class Writer:
         try:
             users = {job.user_id for job in jobs if job.user_id is not None}
             everybody = any(job.user_id is None for job in jobs)
-            self._transact(lambda cursor: self._committer.flush(cursor, None if everybody else users))
+            self._transact(lambda: self._committer.flush(None if everybody else users))
             indexing = [job for job in jobs if job.indexed]
             self._flushes = self._index_for(indexing)
             # there may be thousands
@@ -497,7 +458,7 @@ class Writer:
             if not self._catch_up(self._committer.index):
                 return
 
-    def _catch_up(self, work: Callable[[sqlite3.Cursor], None]) -> bool:
+    def _catch_up(self, work: Callable[[], None]) -> bool:
         try:
             self._transact(work)
             self._flush_after = IDLE_SECONDS
@@ -508,10 +469,6 @@ class Writer:
             self._failure(error)
             return False
         return True
-
-    def _roll_back(self) -> None:
-        if self._cursor.connection.in_transaction:
-            self._cursor.execute("ROLLBACK")
 
     def _refuse(self, group: list[QueuedWrite], error: Exception) -> None:
         log.error("a group of %d writes was not committed: %r", len(group), error)
@@ -524,14 +481,14 @@ class Writer:
 
         self._runtime.deliver(refuse)
 
-    def _failure(self, error: BaseException | None) -> BaseException:
-        """Return the error for the waiting callers: Unavailable for a storage error, a refusal or a bug unchanged."""
-        assert error is not None
-        if database.error_code(error) == sqlite3.SQLITE_IOERR or is_damage(error):
-            # after a failed fsync lost pages may look clean, and data written to a damaged file may never be readable
-            # again: nothing more may be acknowledged
+    def _failure(self, error: BaseException) -> BaseException:
+        """Return the error for the waiting callers: Unavailable for a fault, a refusal or a bug unchanged."""
+        fault = self._backend.fault(error)
+        if fault is None:
+            return error
+        if fault.is_fatal:
             self._on_fatal(error)
-        return Unavailable() if _is_storage(error) else error
+        return Unavailable()
 
     def _tell(self, group: list[QueuedWrite], outcomes: list[Any | Refusal], committed: list[CommitEvent]) -> None:
         self._count_out(group)
@@ -548,9 +505,7 @@ class Writer:
 
     def _close(self) -> None:
         self._flush_all()
-        self._checkpointer.stop()
-        self._cursor.close()
-        self._connection.close()
+        self._db.close()
 
 
 def _settle(jobs: list[AccountJob], outcomes: list[tuple[Any, BaseException | None]]) -> None:
@@ -559,15 +514,3 @@ def _settle(jobs: list[AccountJob], outcomes: list[tuple[Any, BaseException | No
             job.future.resolve(answer)
         else:
             job.future.fail(failure)
-
-
-def _is_storage(error: BaseException) -> bool:
-    return database.error_code(error) in (
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-    )

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Connection, Engine, text
 
 from realtime_kv.clock import TOLERANCE, Clock
 from realtime_kv.concurrency.runtime import Future, Runtime, repeat
+from realtime_kv.core.backend import Backend
 from realtime_kv.core.engine.writer import Writer
 from realtime_kv.errors import Unavailable
 
@@ -38,12 +38,6 @@ SAVE_MS = 5 * MINUTE
 # the line follows corrections by at most one part in this many of the time that passes
 _SLEW = 50
 _NAME = "clock"
-_READ = text("SELECT value FROM meta WHERE name = :name")
-_WRITE = text("INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value")
-_NEWEST = text("""
-SELECT max(coalesce((SELECT at FROM log ORDER BY id DESC LIMIT 1), 0),
-    coalesce((SELECT at FROM audit ORDER BY id DESC LIMIT 1), 0))
-""")
 
 
 @dataclass(frozen=True)
@@ -70,8 +64,9 @@ class ClockGuard:
     """The guard of one data set; may be called from any thread."""
 
     def __init__(
-        self, engine: Engine, wall: Clock, steady: Clock, boot: Callable[[], str | None] | None = None
+        self, backend: Backend, wall: Clock, steady: Clock, boot: Callable[[], str | None] | None = None
     ) -> None:
+        self._backend = backend
         self._wall, self._steady = wall, steady
         self._boot = (boot or boot_id)()
         self._lock = threading.Lock()
@@ -82,8 +77,7 @@ class ClockGuard:
         self._unsaved = True
         self._saved_at = self._seen
         self._writer: Writer | None = None
-        with engine.connect() as connection:
-            self._resume(connection)
+        self._resume()
         with self._lock:
             self._observe()
 
@@ -151,13 +145,9 @@ class ClockGuard:
             self._observe()
             saved = _Saved(line=self._line, steady=self._seen, boot=self._boot, jump=self._jump, agreed=self._agreed)
             self._unsaved, self._saved_at = False, self._seen
-        parameters = {"name": _NAME, "value": msgspec.json.encode(saved).decode()}
-
-        def write(connection: Connection) -> None:
-            connection.execute(_WRITE, parameters)
-
+        value = msgspec.json.encode(saved).decode()
         try:
-            return self._writer.note(write)
+            return self._writer.note(lambda connection: self._backend.write_meta(connection, _NAME, value))
         except Unavailable:
             # the server is stopping
             return None
@@ -211,15 +201,15 @@ class ClockGuard:
         self._jump, self._agreed, self._line, self._unsaved = None, 0, wall, True
         log.warning("The system clock is %s.", how)
 
-    def _resume(self, connection: Connection) -> None:
+    def _resume(self) -> None:
         """Continue from the saved line, or from the newest time in a database that has none yet."""
-        found = connection.execute(_READ, {"name": _NAME}).scalar_one_or_none()
+        found = self._backend.read_meta(_NAME)
         try:
             saved = None if found is None else msgspec.json.decode(found, type=_Saved)
         except msgspec.MsgspecError:
             saved = None
         if saved is None:
-            saved = _Saved(line=connection.execute(_NEWEST).scalar_one() or self._line, steady=0)
+            saved = _Saved(line=self._backend.newest_time() or self._line, steady=0)
         wall = self._line
         if saved.boot is not None and saved.boot == self._boot and self._seen >= saved.steady:
             self._line = saved.line + self._seen - saved.steady

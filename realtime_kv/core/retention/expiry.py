@@ -6,20 +6,17 @@ transaction decides whether an entry is still expired: an earlier write that ren
 
 import itertools
 import logging
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
-
-import msgspec
 
 from realtime_kv.caller import Caller
 from realtime_kv.concurrency.runtime import Future, WorkerPool
 from realtime_kv.core.domain.operations import Expire
 from realtime_kv.core.domain.write_request import WriteRequest
 from realtime_kv.core.messages import NEVER, CommitEvent
+from realtime_kv.core.statements import RetentionStatements
 from realtime_kv.core.store import Store
 from realtime_kv.errors import Unauthenticated
-from realtime_kv.storage.sqlite import connection as database
 
 log = logging.getLogger(__name__)
 
@@ -35,24 +32,11 @@ RESCAN = 60_000
 # a failed look (a full disk) is retried after this time (ms)
 RETRY = 5_000
 
-# the keys of an account that is being purged belong to no user any more
-_DUE = """
-SELECT json_group_array(json_array(user_id, key, size)) FROM (
-    SELECT e.user_id, e.key, length(CAST(e.value AS BLOB)) AS size
-    FROM entries AS e CROSS JOIN users AS u ON u.id = e.user_id
-    WHERE e.expires_at <= :now AND e.deleted_at IS NULL AND u.deleted_by IS NOT 'purge'
-    ORDER BY e.expires_at LIMIT :most
-)
-"""
-_NEXT = "SELECT min(expires_at) FROM entries WHERE expires_at > :now AND deleted_at IS NULL"
-
 # the time of the next look, and the users whose entries were deleted, which their tables may lack
 _Looked = tuple[int, set[int]]
 
 # user, key, and size of the value in bytes
 _Due = tuple[int, str, int]
-
-_decode_due = msgspec.json.Decoder(list[_Due]).decode
 
 
 class Expiry:
@@ -115,9 +99,7 @@ class Expiry:
 
     def _work(self, behind: set[int] | None, now: int) -> _Looked:
         self._flush(behind)
-        soonest, due = self._wait(
-            self._store.readers.submit(lambda connection: _find(database.driver(connection), now))
-        )
+        soonest, due = self._wait(self._store.readers.submit(lambda reader: _find(reader.retention, now)))
         writes = [
             WriteRequest(Caller.system(user_id, "Expired", "expiry"), "expire", [Expire(key) for _, key, _ in part])
             for user_id, keys in itertools.groupby(sorted(due), key=lambda entry: entry[0])
@@ -143,10 +125,9 @@ class Expiry:
         return self._store.runtime.wait(future)
 
 
-def _find(db: sqlite3.Connection, now: int) -> tuple[int, list[_Due]]:
+def _find(db: RetentionStatements, now: int) -> tuple[int, list[_Due]]:
     """Return the next expiry after `now`, and some of the expired entries; `now` itself while there may be more."""
-    due = _decode_due(db.execute(_DUE, {"now": now, "most": LOOK_KEYS}).fetchone()[0])
-    soonest = db.execute(_NEXT, {"now": now}).fetchone()[0]
+    due, soonest = db.expired(now, LOOK_KEYS), db.next_expiry(now)
     return now if len(due) == LOOK_KEYS else NEVER if soonest is None else soonest, due
 
 

@@ -1,21 +1,12 @@
 """History trimmer: removes old history from the log, by time, and by a budget of bytes for each user.
 
-Of the history older than the horizon, the last op on each key is kept (trim.py). The writer enforces the budget itself
-as it commits; this module does the rest, and compacts the rows that trimming has left.
+Of the history older than the horizon, the last op on each key is kept. The writer enforces the budget itself as it
+commits; this module does the rest, and compacts the rows that trimming has left.
 """
 
-import sqlite3
 from dataclasses import dataclass
 
-from realtime_kv.core.engine import trim
 from realtime_kv.core.retention.stepwise import LOOK_ROWS, StepwiseJob
-from realtime_kv.storage.sqlite import vacuum
-
-_LAST = "SELECT coalesce(max(id), 0) FROM log"
-_FIRST = "SELECT coalesce(min(id), 1) FROM log"
-_TIMES = "SELECT user_id, revision, at FROM log WHERE id <= :last AND id > :last - :rows ORDER BY id DESC"
-_OVER_BUDGET = "SELECT user_id FROM spaces WHERE history_bytes > :most"
-_SPACE = "SELECT revision, trimmed, history_bytes FROM spaces WHERE user_id = ?"
 
 
 @dataclass(slots=True)
@@ -41,22 +32,22 @@ class HistoryTrimmer(StepwiseJob):
         """Remove history from before that time, and beyond `most` bytes of each user; return the number of writes."""
         self._wait(self._store.writer.flush(None, indexed=True))
         horizons = {user_id: held.horizon for user_id, held in self._look_through(before).items()}
-        for (user_id,) in self._read(_OVER_BUDGET, {"most": most}):
+        for user_id in self._look(lambda db: db.users_over_history(most)):
             horizons.setdefault(user_id, 0)
         rows: set[int] = set()
         for user_id, horizon in horizons.items():
-            while (changed := self._write(_trim, user_id, horizon, most, self._step_bytes)) is not None:
+            while (changed := self._trim(user_id, horizon, most)) is not None:
                 rows |= changed
-        last: int | None = 0
-        while last is not None:
-            last = self._write(_compact, last, self._step_bytes)
+        last = 0
+        while (reached := self._compact(last)) is not None:
+            last = reached
         return len(rows)
 
     def _look_through(self, before: int) -> dict[int, _Held]:
         found: dict[int, _Held] = {}
-        first, last = self._read(_FIRST)[0][0], self._read(_LAST)[0][0]
-        while last >= first:
-            for user_id, revision, at in self._read(_TIMES, {"last": last, "rows": LOOK_ROWS}):
+        before_first, last = self._look(lambda db: db.log_range())
+        while last > before_first:
+            for user_id, revision, at in self._look(lambda db: db.log_times(last, LOOK_ROWS)):
                 held = found.get(user_id)
                 if held is None:
                     held = found[user_id] = _Held(newest=revision)
@@ -65,28 +56,8 @@ class HistoryTrimmer(StepwiseJob):
             last -= LOOK_ROWS
         return found
 
+    def _trim(self, user_id: int, horizon: int, most: int) -> set[int] | None:
+        return self._write(lambda db: db.trim_history(user_id, horizon, most, self._step_bytes))
 
-def _trim(db: sqlite3.Connection, user_id: int, horizon: int, most: int, portion: int) -> set[int] | None:
-    """Trim one portion; return the log rows that were changed, None if the history is within its limits."""
-    space = db.execute(_SPACE, (user_id,)).fetchone()
-    if space is None:
-        return None
-    revision, trimmed, history_bytes = space
-    if trimmed < horizon:
-        done = trim.trim(db, user_id, trimmed, horizon, portion)
-    elif history_bytes > most:
-        done = trim.trim(db, user_id, trimmed, revision, min(portion, history_bytes - most))
-    else:
-        return None
-    if done is None:
-        return None
-    if done.rows:
-        vacuum.mark_due(db)
-    return done.rows
-
-
-def _compact(db: sqlite3.Connection, after: int, portion: int) -> int | None:
-    last = trim.compact_some(db, after, portion)
-    if last is not None:
-        vacuum.mark_due(db)
-    return last
+    def _compact(self, after: int) -> int | None:
+        return self._write(lambda db: db.compact_log(after, self._step_bytes))

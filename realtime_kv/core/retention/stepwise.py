@@ -1,12 +1,11 @@
 """Base of maintenance in small steps, between which other writes run; never on the event loop's thread."""
 
-import sqlite3
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from realtime_kv.concurrency.runtime import Future
+from realtime_kv.core.statements import RetentionStatements
 from realtime_kv.core.store import Store
-from realtime_kv.storage.sqlite import connection as database
 
 T = TypeVar("T")
 
@@ -28,20 +27,14 @@ class StepwiseJob:
         """The bytes that one step changes at most; few on a full disk, where the write-ahead log can hardly grow."""
         return LOW_STEP_BYTES if self._store.reserve.is_low else STEP_BYTES
 
-    def _write(self, fn: Callable[..., T], *args: Any) -> T:
-        """Run `fn(connection, …)` in a transaction of its own."""
-        return self._wait(self._store.writer.run(lambda connection: fn(database.driver(connection), *args)))
+    def _write(self, fn: Callable[[RetentionStatements], T]) -> T:
+        """Run `fn(statements)` in a transaction of its own."""
+        backend = self._store.backend
+        return self._wait(self._store.writer.run(lambda connection: fn(backend.retention(connection))))
 
-    def _look(self, fn: Callable[..., T], *args: Any) -> T:
-        """Run `fn(connection, …)` with a read-only connection."""
-        return self._wait(self._store.readers.submit(lambda connection: fn(database.driver(connection), *args)))
-
-    def _read(self, sql: str, parameters: dict[str, Any] | None = None) -> list[Any]:
-        return self._look(_rows, sql, parameters or {})
+    def _look(self, fn: Callable[[RetentionStatements], T]) -> T:
+        """Run `fn(statements)` on a reader."""
+        return self._wait(self._store.readers.submit(lambda reader: fn(reader.retention)))
 
     def _wait(self, future: Future[T]) -> T:
         return self._store.runtime.wait(future)
-
-
-def _rows(db: sqlite3.Connection, sql: str, parameters: dict[str, Any]) -> list[Any]:
-    return db.execute(sql, parameters).fetchall()

@@ -5,21 +5,21 @@ whose result is within it. Every op has the revision that it was planned against
 unseen.
 """
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal, get_args
+from typing import BinaryIO, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from realtime_kv.core.backend import COMPARE_STEP, BackendReader
+from realtime_kv.core.domain.key_ranges import next_text
 from realtime_kv.core.domain.operations import Delete, Op, Set
 from realtime_kv.core.domain.space import Quota
 from realtime_kv.core.transfer import import_reader
 from realtime_kv.core.transfer.import_reader import ImportEntry
 from realtime_kv.core.validation import TTL_SECONDS
 from realtime_kv.errors import BadRequest, Forbidden, QuotaExceeded
-from realtime_kv.storage.sqlite import reads
 
 Mode = Literal["merge", "skip", "replace"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -28,26 +28,6 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 # because undoing it is a write as well) and one entry more; tabs receive larger changes every day
 WRITE_OPS = 1000
 WRITE_BYTES = 1024 * 1024
-
-# entries that one statement looks up
-_STEP = 128
-
-_STANDING = f"""
-WITH wanted (n, key, value) AS (VALUES {", ".join(["(?, ?, ?)"] * _STEP)})
-SELECT json_group_array(json_array(n, e.revision, length(CAST(e.key AS BLOB)) + length(CAST(e.value AS BLOB)),
-    e.value = wanted.value, e.expires_at))
-FROM wanted CROSS JOIN entries AS e ON e.user_id = ? AND e.key = wanted.key WHERE e.deleted_at IS NULL
-"""
-
-_KEYS = f"""
-SELECT json_group_array(json_array(key, revision, size)) FROM (
-    SELECT key, revision, length(CAST(key AS BLOB)) + length(CAST(value AS BLOB)) AS size FROM entries
-    WHERE user_id = :user AND key >= :start AND key < :end AND {reads.LIVE} ORDER BY key LIMIT {WRITE_OPS}
-)
-"""
-
-_decode_standing = msgspec.json.Decoder(list[tuple[int, int, int, int, int | None]]).decode
-_decode_keys = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
 
 
 class Counts(Struct, kw_only=True):
@@ -137,7 +117,7 @@ class ImportOptions:
 class ImportPlanner:
     """Reads a file against one snapshot of the space, and fills a plan."""
 
-    def __init__(self, db: sqlite3.Connection, user_id: int, now: int, asked: ImportOptions, plan: ImportPlan) -> None:
+    def __init__(self, db: BackendReader, user_id: int, now: int, asked: ImportOptions, plan: ImportPlan) -> None:
         self._db = db
         self._user_id = user_id
         self._now = now
@@ -151,10 +131,10 @@ class ImportPlanner:
 
     def make(self, file: BinaryIO, value_bytes: int, quota: Quota) -> None:
         """Fill the plan. Raises as `items.read` does, BadRequest for a duplicate key, Forbidden, QuotaExceeded."""
-        with reads.ReadSnapshot(self._db):
-            self._plan.revision = reads.space_of(self._db, self._user_id)[0]
-            usage = reads.usage(self._db, self._user_id)
-            quota = quota.with_exceptions(*reads.quota(self._db, self._user_id))
+        with self._db.snapshot():
+            self._plan.revision = self._db.revision(self._user_id)
+            usage = self._db.usage(self._user_id)
+            quota = quota.with_exceptions(*self._db.quota(self._user_id))
             most = max(quota.keys, usage.keys)
             some: list[ImportEntry] = []
             for item in import_reader.read(file, self._asked.format, value_bytes):
@@ -162,7 +142,7 @@ class ImportPlanner:
                     some.append(item)
                 if len(self._seen) > most:
                     raise QuotaExceeded(f"The file has more keys than the {most} that you may keep.", limit=quota.keys)
-                if len(some) == _STEP:
+                if len(some) == COMPARE_STEP:
                     self._compare(some)
                     some.clear()
             self._compare(some)
@@ -188,12 +168,10 @@ class ImportPlanner:
         return not over
 
     def _compare(self, some: list[ImportEntry]) -> None:
-        rows: list[Any] = [cell for n, item in enumerate(some) for cell in (n, item.key, item.value)]
-        rows += [None] * (3 * _STEP - len(rows))
-        found = self._db.execute(_STANDING, (*rows, self._user_id)).fetchone()[0]
-        standing = {row[0]: row[1:] for row in _decode_standing(found)}
+        found = self._db.compare(self._user_id, [(item.key, item.value) for item in some])
+        existing = {row[0]: row[1:] for row in found}
         for n, item in enumerate(some):
-            revision, size, same, expires_at = standing.get(n, (0, 0, 0, None))
+            revision, size, same, expires_at = existing.get(n, (0, 0, 0, None))
             live = bool(revision) and (expires_at is None or expires_at > self._now)
             self._judge(item, revision if live else 0, size, bool(same) and item.expires_at in (UNSET, expires_at))
 
@@ -219,8 +197,7 @@ class ImportPlanner:
     def _remove_others(self) -> None:
         prefix, start = self._asked.prefix, self._asked.prefix
         while True:
-            wanted = {"user": self._user_id, "now": self._now, "start": start, "end": reads.behind(prefix)}
-            found = _decode_keys(self._db.execute(_KEYS, wanted).fetchone()[0])
+            found = self._db.keys_under(self._user_id, self._now, start, prefix, WRITE_OPS)
             for key, revision, size in found:
                 if not self._seen.get(key):
                     self._keys -= 1
@@ -229,7 +206,7 @@ class ImportPlanner:
                     self._plan.add(Step("removed", key, None, revision, size), grows=False)
             if len(found) < WRITE_OPS:
                 return
-            start = found[-1][0] + "\0"
+            start = next_text(found[-1][0])
 
     def _check_quota(self, quota: Quota, keys: int, size: int) -> None:
         if self._plan.counts.added and keys + self._keys > quota.keys:

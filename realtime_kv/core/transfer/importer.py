@@ -4,13 +4,13 @@ It continues if its client disconnects. After an interruption the written parts 
 more adds the rest.
 """
 
-import sqlite3
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
 from msgspec import Struct, structs
 
 from realtime_kv.caller import Caller
+from realtime_kv.core.backend import BackendReader
 from realtime_kv.core.domain import permissions
 from realtime_kv.core.domain.operations import Op
 from realtime_kv.core.domain.space import Quota
@@ -71,7 +71,7 @@ class Importer:
         self._plan = plan
         self._progress = progress
 
-    def run(self, db: sqlite3.Connection, file: BinaryIO, target: ImportTarget, *, dry_run: bool) -> ImportReport:
+    def run(self, db: BackendReader, file: BinaryIO, target: ImportTarget, *, dry_run: bool) -> ImportReport:
         """Run the import. Raises the errors of the file, with `line` and `key`, and QuotaExceeded.
 
         Once it has begun to write, Conflict, Unavailable and all other refusals contain the changes `written` by then.

@@ -7,16 +7,14 @@ ends. The number of jobs at once is limited, for each user and in all.
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
-
-from sqlalchemy import Engine
+from typing import BinaryIO, TypeVar, cast
 
 from realtime_kv.caller import Caller
 from realtime_kv.clock import steady_ms
 from realtime_kv.concurrency.fair_pool import Client, FairWorkerPool
 from realtime_kv.concurrency.runtime import Future, Runtime, WorkerPool
+from realtime_kv.core.backend import BackendReader, ExportFormat
 from realtime_kv.core.domain import permissions
 from realtime_kv.core.domain.cost import Cost
 from realtime_kv.core.domain.credential_budgets import Budget, Exceeded
@@ -32,7 +30,6 @@ from realtime_kv.core.transfer.import_reader import Format
 from realtime_kv.core.transfer.importer import Importer, ImportReport, Progress
 from realtime_kv.errors import Forbidden, RateLimited, Unavailable
 from realtime_kv.metrics.limit_log import LimitLog
-from realtime_kv.storage.sqlite import connection as database
 
 T = TypeVar("T")
 
@@ -116,7 +113,6 @@ class TransferService:
 
     def __init__(
         self,
-        engine: Engine,
         runtime: Runtime,
         store: Store,
         folder: Path,
@@ -141,10 +137,11 @@ class TransferService:
                 runtime,
                 name,
                 threads=THREADS,
-                resource=partial(database.reading, engine),
+                resource=store.backend.open_reader,
                 max_running=1,
                 max_total=MOST,
                 user_share=None if rate is None else READER_SHARE,
+                on_hold=self._record_hold,
                 on_error=store.check_error,
             )
 
@@ -158,7 +155,11 @@ class TransferService:
         for workers in (self._exporters, self._importers, self.files):
             workers.stop()
 
-    def export(self, caller: Caller, format: exporter.Format, prefix: str) -> Future[ExportFile]:
+    def _record_hold(self, client: Client) -> None:
+        if isinstance(client.owner, Caller):
+            self._limit_log.record("transfer_time", account=client.owner.user_id, credential=client.owner.session)
+
+    def export(self, caller: Caller, format: ExportFormat, prefix: str) -> Future[ExportFile]:
         """Write the caller's entries under `prefix` to a file. Raises Forbidden, RateLimited, Unavailable at once."""
         prefix, user_id = permissions.narrowed(caller, prefix), caller.user_id
         if (over := self._exports.exceeded(caller)) is not None:
@@ -171,11 +172,11 @@ class TransferService:
         def gone() -> None:
             self._exports.give_back(caller)
 
-        def write(connection: Any) -> ExportFile:
+        def write(reader: BackendReader) -> ExportFile:
             self.settle(user_id)
             with _on_disk():
-                file, db, now = self._new_file(), database.driver(connection), self._store.clock()
-                made = exporter.write(db, user_id, now, format=format, prefix=prefix, file=file)
+                file, now = self._new_file(), self._store.clock()
+                made = exporter.write(reader, user_id, now, format=format, prefix=prefix, file=file)
                 return ExportFile(made, file, self.files, gone)
 
         def written(made: Future[ExportFile]) -> None:
@@ -222,14 +223,14 @@ class TransferService:
     ) -> Future[ImportReport]:
         """Run the import of an Incoming."""
 
-        def work(connection: Any) -> ImportReport:
+        def work(reader: BackendReader) -> ImportReport:
             with _on_disk(), self._new_file() as smaller, self._new_file() as larger:
                 file.seek(0)
                 importer = Importer(caller, asked, ImportPlan(smaller, larger), progress)
-                return importer.run(database.driver(connection), file, self, dry_run=dry_run)
+                return importer.run(reader, file, self, dry_run=dry_run)
 
         self._budget.charge(_lane(caller), Cost(bytes=progress.done).units)
-        return self._importers.submit(work, Client(caller.user_id, caller.session_id))
+        return self._importers.submit(work, Client(caller.user_id, caller.session_id, caller))
 
     def forget(self, caller: Caller) -> None:
         """Release the place of an Incoming."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from realtime_kv.storage.migrations import upgrade as migrations
-from realtime_kv.storage.sqlite import backup
+from realtime_kv.storage.sqlite.files import backup
 
 log = logging.getLogger(__name__)
 

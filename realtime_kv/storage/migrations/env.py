@@ -5,7 +5,7 @@ from sqlalchemy import Connection, create_engine
 
 from realtime_kv.config import Config
 from realtime_kv.storage.models import Base
-from realtime_kv.storage.sqlite import connection as database
+from realtime_kv.storage.sqlite import connections
 
 
 def run(connection: Connection) -> None:
@@ -19,5 +19,5 @@ def run(connection: Connection) -> None:
 if (given := context.config.attributes.get("connection")) is not None:
     run(given)
 else:  # the `alembic` command, when a new migration is written
-    with create_engine(database.url(Config.from_environ().database_path)).connect() as connection:
+    with create_engine(connections.url(Config.from_environ().database_path)).connect() as connection:
         run(connection)

@@ -3,17 +3,19 @@
 The log's frames are the answer unchanged; the history index (history_index.py) selects them.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from realtime_kv.core.backend import Unfinished
 from realtime_kv.core.domain.cost import Cost
-from realtime_kv.core.engine.read_scheduler import Unfinished
+from realtime_kv.core.domain.key_ranges import end_of, first_after
 from realtime_kv.core.messages import PAGE_BYTES, HistoryPage, Op, TrashPage, read_frame
-from realtime_kv.storage.sqlite.reads import ReadSnapshot, behind, behind_key, page_sql, read_page, rfc3339, space_of
+from realtime_kv.storage.sqlite.connections import Cursor
+from realtime_kv.storage.sqlite.expressions import rfc3339
+from realtime_kv.storage.sqlite.reads import ReadSnapshot, page_sql, read_page, space_of
 
 # a page may consist of small parts of many long writes: this many bytes are read for it, and one write more
 _LOOK_BYTES = 1024 * 1024
@@ -83,7 +85,7 @@ SELECT count(*), count(*) FROM (
 
 
 def history(
-    db: sqlite3.Connection,
+    db: Cursor,
     cost: Cost,
     user_id: int,
     *,
@@ -99,10 +101,10 @@ def history(
     wanted = {"user": user_id, "before": 2**63 - 1 if before is None else before, "limit": limit, "key": key}
     narrow: Callable[[Op], bool] | None = None
     if key is not None:
-        narrow = lambda op: op.key == key  # noqa: E731
+        narrow = _of_key(key)
     elif prefix is not None:
-        narrow = lambda op: op.key.startswith(prefix)  # noqa: E731
-        wanted |= {"start": prefix, "end": behind(prefix), "few": _FEW_ROWS, "rows": _STEP_ROWS}
+        narrow = _under(prefix)
+        wanted |= {"start": prefix, "end": end_of(prefix), "few": _FEW_ROWS, "rows": _STEP_ROWS}
     # as bytes: a page is large, and every copy of it holds the interpreter lock
     writes: list[bytes] = []
     size = looked = 0
@@ -123,13 +125,13 @@ def history(
         # nothing under the prefix so far; or a purge has removed the write, and not yet its index rows
         going_on = reached
         return Unfinished(
-            lambda db, cost: history(db, cost, user_id, key=key, before=going_on, limit=limit, prefix=prefix)
+            lambda reader, cost: history(reader.db, cost, user_id, key=key, before=going_on, limit=limit, prefix=prefix)
         )
     return HistoryPage(writes=Raw(b"".join((b"[", *_joined(writes), b"]"))), floor=floor + 1)
 
 
 def _revisions(
-    db: sqlite3.Connection, cost: Cost, wanted: dict[str, Any], *, of_key: bool, under: bool
+    db: Cursor, cost: Cost, wanted: dict[str, Any], *, of_key: bool, under: bool
 ) -> tuple[list[int], int | None]:
     """Return the newest wanted writes, and the revision down to which they were searched; None: to the first."""
     if not of_key and under and db.execute(_ARE_FEW, wanted).fetchone()[0] >= _FEW_ROWS:
@@ -144,15 +146,21 @@ def _revisions(
     return revisions, None
 
 
-def trash(
-    db: sqlite3.Connection, cost: Cost, user_id: int, kept: int, *, prefix: str, after: str | None, limit: int
-) -> TrashPage:
+def trash(db: Cursor, cost: Cost, user_id: int, kept: int, *, prefix: str, after: str | None, limit: int) -> TrashPage:
     """Return one page of the deleted keys under `prefix` and after `after`, in byte order; `kept`: retention in ms."""
-    wanted = {"user": user_id, "start": behind_key(prefix, after), "end": behind(prefix), "kept": kept}
+    wanted = {"user": user_id, "start": first_after(prefix, after), "end": end_of(prefix), "kept": kept}
     with ReadSnapshot(db):
         page = read_page(db, cost, _TRASH, _MORE, wanted, limit)
         revision = space_of(db, user_id)[0]
     return TrashPage(entries=Raw(page.text), next=page.next, revision=revision)
+
+
+def _of_key(key: str) -> Callable[[Op], bool]:
+    return lambda op: op.key == key
+
+
+def _under(prefix: str) -> Callable[[Op], bool]:
+    return lambda op: op.key.startswith(prefix)
 
 
 def _joined(writes: list[bytes]) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ date. `meta.indexed` is the last indexed row.
 from collections.abc import Callable
 from time import perf_counter
 
-from realtime_kv.storage.sqlite.connection import Cursor
+from realtime_kv.storage.sqlite.connections import Cursor
 
 # maximum of one step: some 20 ms during which all writes wait, 200 ms once the index is large, and more for frames that
 # take long to parse
@@ -39,18 +39,21 @@ FROM log AS l CROSS JOIN json_each(l.frame, '$.ops') AS o WHERE l.id > ? AND l.i
 
 
 class HistoryIndex:
-    """Progress of the index; rows that the open transaction has added count once it is accepted."""
+    """The core's HistoryIndex; rows that the open transaction has added count once it is accepted."""
 
-    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+    step_bytes = STEP_BYTES
+
+    def __init__(self, db: Cursor, clock: Callable[[], float] = perf_counter) -> None:
+        self._db = db
         self.row = 0
         self._until: int | None = None
         self._clock = clock
         # the part of a whole step that a brief one does
         self._part = FIRST_PART
 
-    def recall(self, cursor: Cursor) -> None:
+    def load(self) -> None:
         """Load the progress."""
-        self.row = cursor.execute(_INDEXED).fetchone()[0]
+        self.row = self._db.execute(_INDEXED).fetchone()[0]
         self._until = None
 
     @property
@@ -58,10 +61,10 @@ class HistoryIndex:
         """The last indexed row, including the open transaction's."""
         return self.row if self._until is None else self._until
 
-    def brief_step(self, cursor: Cursor, last_row: int) -> int:
+    def brief_step(self, last_row: int) -> int:
         """Like `step`, but so little that writes hardly have to wait."""
         began = self._clock()
-        until = self.step(cursor, last_row, self._part)
+        until = self._step(last_row, self._part)
         took = self._clock() - began
         if took > BRIEF_SECONDS:
             self._part = max(MIN_PART, self._part * BRIEF_SECONDS / took)
@@ -69,17 +72,20 @@ class HistoryIndex:
             self._part = min(1.0, 2 * self._part)
         return until
 
-    def step(self, cursor: Cursor, last_row: int, part: float = 1.0) -> int:
-        """Index one step, or a part of one, at most up to `last_row`, the log's last; return the last indexed row."""
+    def step(self, last_row: int) -> int:
+        """Index one step, at most up to `last_row`, the log's last; return the last indexed row."""
+        return self._step(last_row, 1.0)
+
+    def _step(self, last_row: int, part: float) -> int:
         after = self.reached
         until: int | None
         most = {"rows": max(1, int(STEP_ROWS * part)), "most": int(STEP_BYTES * part)}
-        until = cursor.execute(_END, {"after": after, **most}).fetchone()[0]
+        until = self._db.execute(_END, {"after": after, **most}).fetchone()[0]
         if until is None:
             until = last_row
         else:
-            cursor.execute(_INDEX, (after, until))
-        cursor.execute(_SAVE_INDEXED, (until,))
+            self._db.execute(_INDEX, (after, until))
+        self._db.execute(_SAVE_INDEXED, (until,))
         self._until = until
         return until
 

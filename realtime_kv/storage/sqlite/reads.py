@@ -6,23 +6,22 @@ unchanged. Keys are ordered by their bytes, which is SQLite's order for UTF-8 te
 
 import base64
 import binascii
-import sqlite3
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, Raw
 
+from realtime_kv.core.backend import Unfinished
 from realtime_kv.core.domain.cost import Cost
-from realtime_kv.core.domain.record import EntryState
+from realtime_kv.core.domain.key_ranges import end_of, first_after, next_text
+from realtime_kv.core.domain.record import not_found
 from realtime_kv.core.domain.space import Usage
-from realtime_kv.core.engine.read_scheduler import Unfinished
-from realtime_kv.core.messages import PAGE_BYTES, Bookmark, GetResult, ListPage, SyncPage, timestamp
+from realtime_kv.core.messages import PAGE_BYTES, Bookmark, GetResult, ListPage, SyncPage
 from realtime_kv.core.validation import SAFE_INTEGER
-from realtime_kv.errors import BadRequest, NotFound
-from realtime_kv.storage.sqlite.connection import Cursor
+from realtime_kv.errors import BadRequest
+from realtime_kv.storage.sqlite.connections import Cursor
+from realtime_kv.storage.sqlite.expressions import ENTRY, LIVE, rfc3339, size_of
 
-# the last code point, more often than it fits into a key: every key is smaller than this
-_AFTER_ALL_KEYS = "\U0010ffff" * 129
 # rows that one page of a sync reads; more than a write can have, so that a page holds at least one whole write
 _SYNC_ROWS = 4096
 # rows of a slice, which bounds the excess read where values are large; the first slice of a page is smaller
@@ -34,18 +33,6 @@ MEASURE_ROWS = 512
 # under a prefix with fewer keys, the keys are sorted; otherwise the space is scanned by revision
 FEW_ROWS = 256
 
-
-def rfc3339(column: str) -> str:
-    """Return SQL for the time in that column, in the protocol's format."""
-    return f"strftime('%Y-%m-%dT%H:%M:%S', {column} / 1000, 'unixepoch') || printf('.%03dZ', {column} % 1000)"
-
-
-LIVE = "deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
-
-ENTRY = f"""'{{"key":' || json_quote(key) || CASE WHEN :values THEN ',"value":' || value ELSE '' END
-    || ',"revision":' || revision || ',"created_revision":' || created_revision || ',"version":' || version
-    || ',"created_at":"' || {rfc3339("created_at")} || '","updated_at":"' || {rfc3339("updated_at")}
-    || '","expires_at":' || coalesce('"' || {rfc3339("expires_at")} || '"', 'null') || '}}'"""
 
 _GET = f"SELECT {ENTRY} FROM entries WHERE user_id = :user AND key = :key AND {LIVE}"
 
@@ -127,15 +114,15 @@ _ARE_FEW = f"SELECT count(*) FROM (SELECT 1 FROM entries WHERE user_id = :user {
 # a step of measuring: (rows, how many of them are wanted, their bytes, the last key)
 _MEASURE = """
 SELECT count(*), count(size), coalesce(sum(size), 0), max(key) FROM (
-    SELECT key, CASE WHEN {wanted} THEN length(CAST(key AS BLOB)) + length(CAST(value AS BLOB)) END AS size FROM (
+    SELECT key, CASE WHEN {wanted} THEN {size} END AS size FROM (
         SELECT key, value, deleted_at, expires_at FROM entries
         WHERE user_id = :user AND key >= :start AND key < :end ORDER BY key LIMIT :rows
     )
 )
 """
-_MEASURE_LIVE = _MEASURE.format(wanted=LIVE)
+_MEASURE_LIVE = _MEASURE.format(wanted=LIVE, size=size_of())
 # the entries that count for the quota: expired ones too, until their delete is written
-_MEASURE_KEPT = _MEASURE.format(wanted="deleted_at IS NULL")
+_MEASURE_KEPT = _MEASURE.format(wanted="deleted_at IS NULL", size=size_of())
 
 
 def get(db: Cursor, user_id: int, key: str, now: int) -> GetResult:
@@ -143,19 +130,12 @@ def get(db: Cursor, user_id: int, key: str, now: int) -> GetResult:
     row = db.execute(_GET, {"user": user_id, "key": key, "now": now, "values": True}).fetchone()
     if row is None:
         trashed = db.execute(_TRASHED, {"user": user_id, "key": key}).fetchone()
-        raise _not_found(trashed[0] if trashed else None)
+        raise not_found(trashed[0] if trashed else None)
     return GetResult(entry=Raw(row[0].encode()))
 
 
-def shown(record: EntryState, value: str | None, now: int) -> GetResult:
-    """Return the answer of `get` for a record, with this value, that is newer than the tables. Raises NotFound."""
-    if value is None or not record.is_live(now):
-        raise _not_found(record.deleted_at)
-    return GetResult(entry=Raw(msgspec.json.encode(record.shown(value))))
-
-
 def list_entries(
-    db: sqlite3.Connection,
+    db: Cursor,
     cost: Cost,
     user_id: int,
     now: int,
@@ -166,7 +146,7 @@ def list_entries(
     values: bool,
 ) -> ListPage | Unfinished:
     """Return one page of the live entries whose keys start with `prefix` and follow `after`, in byte order."""
-    wanted = {"user": user_id, "now": now, "start": behind_key(prefix, after), "end": behind(prefix), "values": values}
+    wanted = {"user": user_id, "now": now, "start": first_after(prefix, after), "end": end_of(prefix), "values": values}
     with ReadSnapshot(db):
         page = read_page(db, cost, _LIST, _MORE, wanted, limit)
         revision = space_of(db, user_id)[0]
@@ -174,8 +154,8 @@ def list_entries(
         # only deleted keys so far
         going_on = page.next
         return Unfinished(
-            lambda db, cost: list_entries(
-                db, cost, user_id, now, prefix=prefix, after=going_on, limit=limit, values=values
+            lambda reader, cost: list_entries(
+                reader.db, cost, user_id, now, prefix=prefix, after=going_on, limit=limit, values=values
             )
         )
     return ListPage(entries=Raw(page.text), next=page.next, revision=revision)
@@ -189,9 +169,7 @@ class Page(NamedTuple):
     next: str | None
 
 
-def read_page(
-    db: sqlite3.Connection, cost: Cost, slice_sql: str, more_sql: str, wanted: dict[str, Any], limit: int
-) -> Page:
+def read_page(db: Cursor, cost: Cost, slice_sql: str, more_sql: str, wanted: dict[str, Any], limit: int) -> Page:
     """Read up to `limit` documents, or a page's worth of bytes and one more, or the documents in LOOK_ROWS rows."""
     parts: list[str] = []
     shown = size = looked = 0
@@ -207,8 +185,7 @@ def read_page(
             last = None
             break
         if at is not None:
-            # a key has no control characters, so this is the smallest text after it
-            start = at + "\0"
+            start = next_text(at)
         if shown >= limit or size >= PAGE_BYTES:
             more, seen = db.execute(more_sql, {**wanted, "start": start, "rows": SLICE_ROWS}).fetchone()
             cost.add(rows=seen)
@@ -236,7 +213,7 @@ class _Next(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 def sync(
-    db: sqlite3.Connection,
+    db: Cursor,
     cost: Cost,
     user_id: int,
     *,
@@ -274,7 +251,7 @@ def sync(
             _Next(our_epoch, until, at.seen, at.reset, prefix, at.since if at.told is None else at.told)
         )
         return Unfinished(
-            lambda db, cost: sync(db, cost, user_id, epoch=None, since=None, next=going_on, prefix=prefix)
+            lambda reader, cost: sync(reader.db, cost, user_id, epoch=None, since=None, next=going_on, prefix=prefix)
         )
     # a caller with a prefix must not learn the size of the rest of the space
     proved = last and prefix is None
@@ -290,52 +267,47 @@ def sync(
     )
 
 
-def epoch_of(db: sqlite3.Connection) -> str:
+def epoch_of(db: Cursor) -> str:
     """Return the name of the data set."""
     name: str = db.execute(_EPOCH).fetchone()[0]
     return name
 
 
-def usage(db: sqlite3.Connection, user_id: int) -> Usage:
+def usage(db: Cursor, user_id: int) -> Usage:
     """Return the totals of the user's space."""
     return Usage(*db.execute("SELECT keys, bytes FROM spaces WHERE user_id = ?", (user_id,)).fetchone())
 
 
-def quota(db: sqlite3.Connection, user_id: int) -> tuple[int | None, int | None]:
+def quota(db: Cursor, user_id: int) -> tuple[int | None, int | None]:
     """Return the keys and bytes that this user may keep; None for the default."""
     row: tuple[int | None, int | None]
     row = db.execute("SELECT quota_keys, quota_bytes FROM users WHERE id = ?", (user_id,)).fetchone()
     return row
 
 
-def usage_under(db: sqlite3.Connection, cost: Cost, user_id: int, prefix: str) -> Usage | Unfinished:
+def usage_under(db: Cursor, cost: Cost, user_id: int, prefix: str) -> Usage | Unfinished:
     """Return how much of the quota the keys with this prefix take."""
     return _measure(db, cost, _MEASURE_KEPT, {"user": user_id, "now": 0}, prefix, prefix, Usage(0, 0))
 
 
-def measure(db: sqlite3.Connection, cost: Cost, user_id: int, prefix: str, now: int) -> Usage | Unfinished:
+def measure(db: Cursor, cost: Cost, user_id: int, prefix: str, now: int) -> Usage | Unfinished:
     """Return how many live keys and bytes are under a prefix."""
     return _measure(db, cost, _MEASURE_LIVE, {"user": user_id, "now": now}, prefix, prefix, Usage(0, 0))
 
 
 def _measure(
-    db: sqlite3.Connection, cost: Cost, sql: str, wanted: dict[str, int], prefix: str, start: str, sum: Usage
+    db: Cursor, cost: Cost, sql: str, wanted: dict[str, int], prefix: str, start: str, sum: Usage
 ) -> Usage | Unfinished:
-    parameters = {**wanted, "start": start, "end": behind(prefix), "rows": MEASURE_ROWS}
+    parameters = {**wanted, "start": start, "end": end_of(prefix), "rows": MEASURE_ROWS}
     looked, keys, size, last = db.execute(sql, parameters).fetchone()
     cost.add(rows=looked, bytes=size)
     sum = Usage(sum.keys + keys, sum.bytes + size)
     if looked < MEASURE_ROWS:
         return sum
-    return Unfinished(lambda db, cost: _measure(db, cost, sql, wanted, prefix, last + "\0", sum))
+    return Unfinished(lambda reader, cost: _measure(reader.db, cost, sql, wanted, prefix, next_text(last), sum))
 
 
-def _not_found(deleted_at: int | None) -> NotFound:
-    extra = {} if deleted_at is None else {"deleted_at": timestamp(deleted_at)}
-    return NotFound("There is no such key.", **extra)
-
-
-def bookmark(db: sqlite3.Connection, user_id: int) -> Bookmark:
+def bookmark(db: Cursor, user_id: int) -> Bookmark:
     """Return the bookmark of the space."""
     with ReadSnapshot(db):
         epoch = epoch_of(db)
@@ -343,14 +315,14 @@ def bookmark(db: sqlite3.Connection, user_id: int) -> Bookmark:
     return Bookmark(epoch=epoch, revision=revision, keys=keys, digest=digest)
 
 
-def _sync_sql(db: sqlite3.Connection, user_id: int, at: _Next) -> tuple[str, str]:
+def _sync_sql(db: Cursor, user_id: int, at: _Next) -> tuple[str, str]:
     if at.prefix is None:
         return _SYNC
-    wanted = {"user": user_id, "start": at.prefix, "end": behind(at.prefix), "rows": FEW_ROWS}
+    wanted = {"user": user_id, "start": at.prefix, "end": end_of(at.prefix), "rows": FEW_ROWS}
     return _SYNC_FEW if db.execute(_ARE_FEW, wanted).fetchone()[0] < FEW_ROWS else _SYNC_MANY
 
 
-def _end_of_page(db: sqlite3.Connection, cost: Cost, sql: str, user_id: int, at: _Next, revision: int) -> int:
+def _end_of_page(db: Cursor, cost: Cost, sql: str, user_id: int, at: _Next, revision: int) -> int:
     wanted = _range(user_id, at)
     fits = last = None
     size = looked = 0
@@ -372,33 +344,17 @@ def _end_of_page(db: sqlite3.Connection, cost: Cost, sql: str, user_id: int, at:
 
 def _range(user_id: int, at: _Next) -> dict[str, Any]:
     page = {"user": user_id, "since": at.since, "seen": at.seen}
-    return page if at.prefix is None else {**page, "start": at.prefix, "end": behind(at.prefix)}
+    return page if at.prefix is None else {**page, "start": at.prefix, "end": end_of(at.prefix)}
 
 
 def _reachable(since: int, floor: int, revision: int, reset: bool) -> bool:
     return (floor <= since or (reset and since == 0)) and since <= revision
 
 
-def space_of(db: sqlite3.Connection, user_id: int) -> tuple[int, int, int, int]:
+def space_of(db: Cursor, user_id: int) -> tuple[int, int, int, int]:
     """Return the space's revision, floor, keys and digest."""
     row = db.execute(_SPACE, {"user": user_id}).fetchone()
     return row or (0, 0, 0, 0)
-
-
-def behind_key(prefix: str, after: str | None) -> str:
-    """Return the smallest text under `prefix` after `after`."""
-    return prefix if after is None else max(prefix, after + "\0")
-
-
-def behind(prefix: str) -> str:
-    """Return the smallest text after every key with this prefix; UTF-8 keeps the order of code points."""
-    # nothing follows the last code point
-    prefix = prefix.rstrip("\U0010ffff")
-    if not prefix:
-        return _AFTER_ALL_KEYS
-    following = ord(prefix[-1]) + 1
-    # surrogates are not characters: the next character follows them
-    return prefix[:-1] + chr(0xE000 if following == 0xD800 else following)
 
 
 def _encode_next(at: _Next) -> str:
@@ -415,7 +371,7 @@ def _decode_next(text: str) -> _Next:
 class ReadSnapshot:
     """Read-only transaction: all statements inside see the space at one revision."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Cursor) -> None:
         self._db = db
 
     def __enter__(self) -> None:

@@ -1,7 +1,6 @@
 """/admin/diagnostics: the state of the server in figures, with a line chart where that tells more than a number."""
 
 import platform
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from realtime_kv.errors import Refusal
 from realtime_kv.maintenance import State
 from realtime_kv.metrics_history import Figures, MetricsSample
 from realtime_kv.services import services, wait
+from realtime_kv.storage.sqlite import connections
 from realtime_kv.version import VERSION
 from realtime_kv.web.admin import backup, charts, limits
 from realtime_kv.web.admin.blueprint import admin, confirm, doer, page
@@ -160,7 +160,7 @@ def _facts(figures: Figures, uptime: int) -> dict[str, dict[str, str]]:
             "Running for": _duration(uptime),
             "Processor time": _duration(round(figures["cpu_seconds_total"] * 1000)),
             "Python": platform.python_version(),
-            "SQLite": sqlite3.sqlite_version,
+            "SQLite": connections.VERSION,
         },
     }
 

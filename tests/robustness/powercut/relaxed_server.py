@@ -8,22 +8,22 @@ import sys
 from sqlalchemy import Connection, Engine
 
 from realtime_kv.cli import main as cli
-from realtime_kv.storage.sqlite import connection as database
+from realtime_kv.storage.sqlite import connections
 
-_writing = database.writing
+_writing = connections.writing
 
 
 def writing(engine: Engine, *options: int) -> Connection:
     """Return the checked connection, relaxed after the check."""
     connection = _writing(engine, *options)
-    cursor = database.driver(connection).cursor()
+    cursor = connections.driver(connection).cursor()
     cursor.execute("PRAGMA synchronous=NORMAL")
     assert cursor.execute("PRAGMA synchronous").fetchone() == (1,)
     cursor.close()
     return connection
 
 
-database.writing = writing
+connections.writing = writing
 
 if __name__ == "__main__":
     sys.exit(cli.main(sys.argv[1:]))

@@ -21,9 +21,9 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from realtime_kv.concurrency.runtime import Runtime
-from realtime_kv.storage.sqlite import connection as database
-from realtime_kv.storage.sqlite.connection import CHECKPOINT_PAGES, Cursor
-from realtime_kv.storage.sqlite.damage import is_damage
+from realtime_kv.storage.sqlite import connections
+from realtime_kv.storage.sqlite.connections import CHECKPOINT_PAGES, Cursor
+from realtime_kv.storage.sqlite.files.damage import is_damage
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +91,8 @@ class Checkpointer:
             self._thread.join()
 
     def _work(self) -> None:
-        connection = database.reading(self._engine)
-        cursor = database.driver(connection).cursor()
+        connection = connections.reading(self._engine)
+        cursor = connections.driver(connection).cursor()
         try:
             moved = 0
             while not self._stopped.is_set():
@@ -122,7 +122,7 @@ class Checkpointer:
                 moved = pages
                 self.rest_is_due = True
         except (sqlite3.Error, OSError) as error:
-            if database.error_code(error) == sqlite3.SQLITE_IOERR or is_damage(error):
+            if connections.error_code(error) == sqlite3.SQLITE_IOERR or is_damage(error):
                 self._on_fatal(error)
             log.warning("the write-ahead log could not be moved to the database file: %r", error)
             self._stopped.wait(RETRY_SECONDS)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 BUSY_SECONDS = 10
@@ -21,6 +22,11 @@ class Cursor(Protocol):
 
     def execute(self, sql: str, parameters: Any = ..., /) -> Any: ...
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> Any: ...
+
+
+# what a statement raises, by the driver or through SQLAlchemy
+ERRORS = (sqlite3.Error, DBAPIError)
+VERSION = sqlite3.sqlite_version
 
 
 class NotDurable(RuntimeError):

@@ -11,12 +11,11 @@ import errno
 import os
 import sqlite3
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from realtime_kv.errors import Unavailable
-from realtime_kv.storage.sqlite import vacuum
-from realtime_kv.storage.sqlite.connection import CHECKPOINT_PAGES, WAL_LIMIT_BYTES, Cursor
+from realtime_kv.core.domain.disk_space import AMPLE, DiskSpace, disk_low
+from realtime_kv.storage.sqlite.connections import CHECKPOINT_PAGES, WAL_LIMIT_BYTES, Cursor
+from realtime_kv.storage.sqlite.files import vacuum
 
 MIB = 1024 * 1024
 MIN_RESERVE_BYTES = 64 * MIB
@@ -27,28 +26,10 @@ LONG_WAL_BYTES = 2 * WAL_LIMIT_BYTES
 EARLY = 1.25
 # the part of the disk from which on a user is refused
 SHARE = 1 / 4
-# the part of the receipts limit that remains then
-RECEIPTS = 1 / 16
 LOOK_SECONDS = 0.1
 LOOK_BYTES = 4 * MIB
 # below the reserve, a checkpoint follows after this many pages, so that the write-ahead log needs no more room
 LOW_CHECKPOINT_PAGES = 256
-RETRY_AFTER_SECONDS = 30
-
-
-@dataclass(frozen=True)
-class DiskSpace:
-    """Room for writes: below the reserve for deletes only; near it not for users who take more than `share` bytes."""
-
-    is_low: bool
-    share: int
-
-    def receipts(self, limit: int) -> int:
-        """Return the receipts limit for a write that frees nothing, such as the delete of a missing key."""
-        return limit if self is AMPLE else int(limit * RECEIPTS)
-
-
-AMPLE = DiskSpace(is_low=False, share=0)
 
 
 class DiskReserve:
@@ -105,7 +86,7 @@ class DiskReserve:
         """Raise Unavailable if there is less space than the reserve."""
         self.measure()
         if self.is_low:
-            raise refusal()
+            raise disk_low()
 
     def wrote(self, size: int) -> None:
         """Note that about this many bytes have been written."""
@@ -139,12 +120,3 @@ def is_disk_full(error: BaseException) -> bool:
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlite_errorcode", None)
     return code == sqlite3.SQLITE_FULL or getattr(cause, "errno", None) == errno.ENOSPC
-
-
-def refusal() -> Unavailable:
-    """Return the refusal of writes that add data."""
-    return Unavailable(
-        "The server's disk is nearly full, so nothing was written: only deletes are possible until its administrator "
-        "has made room.",
-        retry_after=RETRY_AFTER_SECONDS,
-    )

@@ -9,7 +9,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from realtime_kv.storage.sqlite import connection
+from realtime_kv.storage.sqlite import connections
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +38,15 @@ class Damaged(Exception):
 
 def is_damage(error: BaseException) -> bool:
     """Return whether SQLite has found the file to be damaged, or to be no database."""
-    return connection.error_code(error) in _DAMAGE
+    return connections.error_code(error) in _DAMAGE
 
 
 def may_pass(error: BaseException) -> bool:
     """Return whether an error says nothing about the file: it is in use, the disk is full, or it may not be opened."""
-    if connection.error_code(error) == sqlite3.SQLITE_IOERR:
+    if connections.error_code(error) == sqlite3.SQLITE_IOERR:
         code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
         return code not in _CANNOT_READ
-    return connection.error_code(error) in _PASSING
+    return connections.error_code(error) in _PASSING
 
 
 def advice(folder: Path) -> str:
@@ -93,7 +93,7 @@ def _quick_check(file: Path, seconds: float) -> str | None:
         try:
             found: str = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         except sqlite3.OperationalError as error:
-            if connection.error_code(error) != sqlite3.SQLITE_INTERRUPT:
+            if connections.error_code(error) != sqlite3.SQLITE_INTERRUPT:
                 raise
             log.info("only a part of the database was checked, because it is large")
             return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from realtime_kv.storage.sqlite.connection import WAL_LIMIT_BYTES, Cursor
+from realtime_kv.storage.sqlite.connections import WAL_LIMIT_BYTES, Cursor
 
 # the cause of a removal: a purge, or the writer that trims a history
 BY_PURGE = "purge"

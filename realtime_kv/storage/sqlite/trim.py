@@ -8,16 +8,14 @@ Invariants:
    follows it on its key, and a row that loses only some ops is rewritten when half of it is dead (`log_garbage`).
 """
 
-from dataclasses import dataclass, field
-
 import msgspec
 
-from realtime_kv.core.domain.charges import LOG_CHARGE
 from realtime_kv.core.messages import read_frame
-from realtime_kv.storage.sqlite.connection import Cursor
+from realtime_kv.core.statements import MIN_TRIM_BYTES, TrimReport
+from realtime_kv.storage.sqlite.connections import Cursor
+from realtime_kv.storage.sqlite.expressions import LOG_CHARGE
 
-# the minimum that one portion passes, so that its statements are worth it, and the maximum
-PORTION_BYTES = 64 * 1024
+# the maximum that one portion passes
 MAX_PORTION_BYTES = 4 * 1024 * 1024
 MAX_PORTION_OPS = 2048
 MAX_PORTION_WRITES = 512
@@ -65,22 +63,13 @@ WHERE user_id = ?3
 _GARBAGE = "SELECT row, user_id, total FROM log_garbage WHERE row > ? ORDER BY row LIMIT 512"
 
 
-@dataclass(slots=True)
-class TrimReport:
-    """Result of a portion: the revision reached, the bytes passed, and the rows that have lost ops."""
-
-    until: int
-    bytes: int = 0
-    rows: set[int] = field(default_factory=set)
-
-
 def trim(db: Cursor, user_id: int, after: int, until: int, wanted: int) -> TrimReport | None:
     """Pass at least `wanted` bytes of writes after the revision `after`, at most up to `until` or one portion.
 
     Returns None if there is nothing to pass: no write so old, or none that is indexed. The caller has a transaction
     open, and the tables have everything up to `until`.
     """
-    wanted = min(max(wanted, PORTION_BYTES), MAX_PORTION_BYTES)
+    wanted = min(max(wanted, MIN_TRIM_BYTES), MAX_PORTION_BYTES)
     done, ops = TrimReport(after), 0
     for revision, count, charge in db.execute(_WRITES, (user_id, after, until)):
         done.until, ops = revision, ops + count

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from realtime_kv.core.engine.disk_reserve import is_disk_full
 from realtime_kv.errors import BadRequest
+from realtime_kv.storage.sqlite.files.disk_reserve import is_disk_full
 
 
 class InvalidBackup(BadRequest):

@@ -1,0 +1,5 @@
+"""INSERT with ON CONFLICT, which SQLAlchemy offers for each dialect separately."""
+
+from sqlalchemy.dialects.sqlite import insert
+
+__all__ = ["insert"]
