@@ -27,9 +27,12 @@ from realtime_kv.errors import RateLimited
 BURST_SECONDS = 10
 # part of the event loop's time for one user's requests, refusals included, and the burst
 TIME_SHARE = 0.15
-TIME_BURST_SECONDS = 0.1
-# part that each credential of a user has for itself, whatever the others have taken
-OWN_TIME_SHARE = 0.05
+TIME_BURST_SECONDS = 0.05
+# part that each credential of a user has for itself, whatever the others have taken, and the burst
+OWN_TIME_SHARE = 0.03
+OWN_TIME_BURST_SECONDS = 0.01
+# part of all users together, for what their credentials take beyond that: answers and pushes take as much again
+COMMON_TIME_SHARE = 0.2
 # part of a user's whole budget that a session, a token and a limited token leave to others
 SESSION_LEAVES = 0.25
 TOKEN_LEAVES = 0.5
@@ -91,7 +94,13 @@ class VerbRateLimiter:
         self.on_limit = on_limit
         self._rate = float(verbs_per_second)
         # by the user's id, and by the session's
-        self._time = UserTime(share=TIME_SHARE, burst_seconds=TIME_BURST_SECONDS, own_share=OWN_TIME_SHARE)
+        self._time = UserTime(
+            share=TIME_SHARE,
+            burst_seconds=TIME_BURST_SECONDS,
+            own_share=OWN_TIME_SHARE,
+            own_burst_seconds=OWN_TIME_BURST_SECONDS,
+            common_share=COMMON_TIME_SHARE,
+        )
         self._burst = BURST_SECONDS * self._rate
         # larger than a burst, so that a session, which leaves part of it to others, has a whole burst
         self._most = self._burst / (1 - SESSION_LEAVES)

@@ -34,10 +34,13 @@ EXPENSIVE_MS = 1.5
 # during work with this expected processor time or more, the event loop gets the interpreter lock back sooner
 LONG_MS = 0.5
 # where users have a share of the processor: the burst beyond it, and the longest wait for one piece of work
-BURST_SECONDS = 0.5
+BURST_SECONDS = 0.25
 MAX_HOLD_SECONDS = 1.0
-# the part that each credential has for itself
+# the part that each credential has for itself, and the burst
 OWN_SHARE = 0.02
+OWN_BURST_SECONDS = 0.02
+# the part of all users together, for what their credentials take beyond that
+COMMON_SHARE = 0.3
 # weight of the last measurement in the learnt cost of a kind of work
 _LEARNING = 0.5
 # dropped jobs that fail in one delivery
@@ -115,7 +118,14 @@ class FairWorkerPool:
         self._time = (
             None
             if user_share is None
-            else UserTime(clock, share=user_share, burst_seconds=BURST_SECONDS, own_share=OWN_SHARE)
+            else UserTime(
+                clock,
+                share=user_share,
+                burst_seconds=BURST_SECONDS,
+                own_share=OWN_SHARE,
+                own_burst_seconds=OWN_BURST_SECONDS,
+                common_share=COMMON_SHARE,
+            )
         )
         self._held: set[tuple[Hashable, Hashable]] = set()
         self._idle = 0

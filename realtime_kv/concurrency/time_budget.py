@@ -52,7 +52,10 @@ class TimeBudget(Generic[Payer]):
 
 
 class UserTime:
-    """Time budgets of users; each credential of a user has a part for itself, whatever the others have taken."""
+    """Time budgets of users, together at most `common_share`.
+
+    Each credential of a user has a part for itself, which counts for neither: others cannot take it away.
+    """
 
     def __init__(
         self,
@@ -61,16 +64,20 @@ class UserTime:
         share: float,
         burst_seconds: float,
         own_share: float,
+        own_burst_seconds: float,
+        common_share: float,
     ) -> None:
         self._users = TimeBudget[Hashable](clock, share=share, burst_seconds=burst_seconds)
-        self._credentials = TimeBudget[Hashable](clock, share=own_share, burst_seconds=own_share)
+        self._credentials = TimeBudget[Hashable](clock, share=own_share, burst_seconds=own_burst_seconds)
+        self._common = TimeBudget[None](clock, share=common_share, burst_seconds=own_burst_seconds)
 
     def charge(self, user: Hashable, credential: Hashable, seconds: float) -> float:
         """Charge `seconds` of work, and return `overdue`."""
         mine = self._credentials.charge(credential, seconds)
-        return min(mine, self._users.charge(user, seconds))
+        common = self._common.charge(None, seconds) if mine else 0.0
+        return min(mine, max(common, self._users.charge(user, seconds)))
 
     def overdue(self, user: Hashable, credential: Hashable) -> float:
         """Return the seconds for which no request of this credential should be handled; 0.0 for none."""
         mine = self._credentials.overdue(credential)
-        return min(mine, self._users.overdue(user)) if mine else 0.0
+        return min(mine, max(self._common.overdue(None), self._users.overdue(user))) if mine else 0.0

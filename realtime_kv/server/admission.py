@@ -27,11 +27,13 @@ from realtime_kv.request.authentication import Recognised
 
 MIB = 1024 * 1024
 
-# share of the event loop's time that the requests of one user may take, and their burst; what each credential has of it
-# for itself
+# share of the event loop's time that the requests of one user may take, and their burst; what each credential has for
+# itself; and what all users together may take beyond that
 USER_SHARE = 0.15
-USER_BURST_SECONDS = 0.5
-OWN_SHARE = 0.05
+USER_BURST_SECONDS = 0.3
+OWN_SHARE = 0.03
+OWN_BURST_SECONDS = 0.05
+COMMON_SHARE = 0.3
 # what reading a request and sending its answer takes, which is not metered
 MIN_REQUEST_SECONDS = 0.0005
 # what the transaction of an account change takes in the writer, where the writes of others wait for it
@@ -98,7 +100,13 @@ class Admission:
         self._address = address
         self._token = token
         self._budget = budget
-        self._time = UserTime(share=USER_SHARE, burst_seconds=USER_BURST_SECONDS, own_share=OWN_SHARE)
+        self._time = UserTime(
+            share=USER_SHARE,
+            burst_seconds=USER_BURST_SECONDS,
+            own_share=OWN_SHARE,
+            own_burst_seconds=OWN_BURST_SECONDS,
+            common_share=COMMON_SHARE,
+        )
         self._limit_log = limit_log
         self._per_network = connections_per_network
         self._most = connections

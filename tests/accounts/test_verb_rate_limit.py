@@ -36,14 +36,14 @@ def token(user, id, *, scope="write", prefix=None):
 def test_processor_time_is_limited_per_user_with_a_share_for_each_credential(clock):
     limit = VerbRateLimiter(100, clock)
     flood, owner = session(1, id=1), session(1, id=2)
-    burst = verb_rate_limit.TIME_BURST_SECONDS
+    burst = verb_rate_limit.OWN_TIME_BURST_SECONDS
     assert not limit.used(flood, 0.9 * burst) and limit.pause(flood) == 0.0
-    assert limit.used(flood, burst) and limit.pause(flood) > 0.5
+    assert limit.used(flood, 0.1) and limit.pause(flood) > 0.25
     # the user's other session continues, up to its own share
     assert limit.pause(owner) == 0.0
-    assert not limit.used(owner, verb_rate_limit.OWN_TIME_SHARE * 0.9) and limit.pause(owner) == 0.0
+    assert not limit.used(owner, burst * 0.9) and limit.pause(owner) == 0.0
     assert limit.used(owner, 0.1) and limit.pause(owner) > 0.0
-    assert limit.pause(session(2)) == 0.0
+    assert limit.pause(session(2, id=3)) == 0.0
 
 
 def test_the_processor_time_of_a_large_request_is_charged(clock):

@@ -4,6 +4,8 @@ import pytest
 
 from realtime_kv.concurrency.time_budget import UserTime
 
+COMMON = 0.4
+
 
 class Clock:
     now = 1000.0
@@ -19,7 +21,7 @@ def clock():
 
 @pytest.fixture
 def times(clock):
-    return UserTime(clock, share=0.1, burst_seconds=0.1, own_share=0.02)
+    return UserTime(clock, share=0.1, burst_seconds=0.1, own_share=0.02, own_burst_seconds=0.02, common_share=COMMON)
 
 
 def got_by(times, clock, callers, seconds):
@@ -34,12 +36,20 @@ def got_by(times, clock, callers, seconds):
     return {caller: part / seconds for caller, part in got.items()}
 
 
-def test_each_user_gets_a_whole_share_however_many_exceed_theirs(times, clock):
+def test_each_user_gets_a_whole_share_while_few_exceed_theirs(times, clock):
+    few = [(user, user) for user in range(3)]
+    got_by(times, clock, few, 10.0)
+    assert got_by(times, clock, few, 10.0) == {caller: pytest.approx(0.1, rel=0.1) for caller in few}
+    # and somebody new has a burst for themselves
+    assert times.charge(99, 99, 0.02) == 0.0
+
+
+def test_all_users_together_take_the_common_share_beside_what_each_has_for_itself(times, clock):
     crowd = [(user, user) for user in range(30)]
     got_by(times, clock, crowd, 10.0)
-    assert got_by(times, clock, crowd, 10.0) == {caller: pytest.approx(0.1, rel=0.1) for caller in crowd}
-    # and somebody new has the whole burst
-    assert times.charge(99, 99, 0.1) == 0.0
+    got = got_by(times, clock, crowd, 10.0)
+    assert min(got.values()) >= 0.9 * 0.02
+    assert sum(got.values()) <= 1.1 * (COMMON + 30 * 0.02)
 
 
 def test_a_credential_has_its_own_part_beside_a_flood_of_the_same_user(times, clock):

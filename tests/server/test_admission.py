@@ -13,7 +13,7 @@ from realtime_kv.server.admission import (
     ACCOUNT_CHANGE_SECONDS,
     MAX_BODY_BYTES,
     MIB,
-    OWN_SHARE,
+    OWN_BURST_SECONDS,
     USER_BURST_SECONDS,
     Admission,
 )
@@ -145,7 +145,7 @@ def test_requests_of_a_user_have_a_share_of_the_time_and_each_credential_some_of
     assert admission._time.overdue(1, flood.credential) > 0.5
     # the user's other session goes on, up to its own share
     assert admission._time.overdue(1, other.credential) == 0.0
-    admission.done(other, ("o" * 43, 1), seconds=2 * OWN_SHARE)
+    admission.done(other, ("o" * 43, 1), seconds=2 * OWN_BURST_SECONDS)
     assert admission._time.overdue(1, other.credential) > 0.0
     assert [row.limit for row in admission._limit_log.recent()] == []
     # it waits for as long, and the limit is recorded
@@ -160,7 +160,7 @@ def test_an_answer_of_429_counts_more(admission):
     for token, too_much in (("a" * 43, False), ("b" * 43, True)):
         admission.done(admission.admit(request(**cookie(token))), (token, 1 + too_much))
         admission.done(
-            admission.admit(request(**cookie(token))), None, seconds=0.75 * USER_BURST_SECONDS, too_much=too_much
+            admission.admit(request(**cookie(token))), None, seconds=0.75 * OWN_BURST_SECONDS, too_much=too_much
         )
     assert admission._time.overdue(1, hash("a" * 43)) == 0.0 < admission._time.overdue(2, hash("b" * 43))
 

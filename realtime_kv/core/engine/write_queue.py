@@ -11,7 +11,7 @@ from realtime_kv.concurrency.runtime import Future
 # this many bytes of values weigh as much as one op
 WEIGHT_BYTES = 1024
 # maximum weight of one transaction, during which others wait
-GROUP_WEIGHT = 2048
+GROUP_WEIGHT = 1024
 # maximum weight of one user in a transaction, plus one write
 SHARE_WEIGHT = 512
 # users with so little waiting are served before users with more

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -27,6 +28,9 @@ from realtime_kv.errors import Refusal, Unavailable
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+# outcomes of one delivery: the event loop serves others between two
+TOGETHER = 16
 
 # maximum of waiting writes; beyond `CROWDED`, a user's further writes count twice, which leaves room for others
 QUEUE_LIMIT = 20_000
@@ -324,7 +328,10 @@ class Writer:
             return
         self.groups += 1
         self.writes += len(group)
-        self._runtime.deliver(lambda: self._tell(group, outcomes, committed))
+        self._runtime.deliver(lambda: self._tell(group[:TOGETHER], outcomes[:TOGETHER], committed))
+        for start in range(TOGETHER, len(group), TOGETHER):
+            part = slice(start, start + TOGETHER)
+            self._runtime.deliver(partial(self._tell, group[part], outcomes[part], []))
 
     def _count_out(self, group: list[QueuedWrite]) -> None:
         """Count these writes as finished. Not on the writer's thread, because submitting threads would wait for it."""
@@ -423,14 +430,15 @@ class Writer:
         except Exception as error:
             failure = self._failure(error)
 
-        def tell() -> None:
-            for job in jobs:
+        def tell(some: list[_FlushJob]) -> None:
+            for job in some:
                 if failure is None:
                     job.future.resolve(None)
                 else:
                     job.future.fail(failure)
 
-        self._runtime.deliver(tell)
+        for start in range(0, len(jobs), TOGETHER):
+            self._runtime.deliver(partial(tell, jobs[start : start + TOGETHER]))
 
     def _index_for(self, jobs: list[_FlushJob]) -> list[_FlushJob]:
         """Index one step for flushes that need the index of the present log; return those that need more steps."""
@@ -492,7 +500,7 @@ class Writer:
 
     def _tell(self, group: list[QueuedWrite], outcomes: list[Any | Refusal], committed: list[CommitEvent]) -> None:
         self._count_out(group)
-        for watcher in self._watchers:
+        for watcher in self._watchers if committed else ():
             try:
                 watcher(committed)
             except Exception:
