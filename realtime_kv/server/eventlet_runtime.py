@@ -24,7 +24,7 @@ T = TypeVar("T")
 # limits of one round: this many sockets (eventlet takes up to 1023, which is 0.1 s when they all hang up at once), and
 # deliveries for this long; the rest follows in the next round
 SOCKETS_A_ROUND = 64
-DELIVERY_SECONDS = 0.002
+DELIVERY_SECONDS = 0.005
 
 
 class EventletRuntime:

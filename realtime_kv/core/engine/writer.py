@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# outcomes of one delivery: the event loop serves others between two
-TOGETHER = 16
+# outcomes of writes, and flushes (each is followed by a read), of one delivery: the event loop serves others between two
+TOGETHER = 128
+FLUSHES_TOGETHER = 16
 
 # maximum of waiting writes; beyond `CROWDED`, a user's further writes count twice, which leaves room for others
 QUEUE_LIMIT = 20_000
@@ -437,8 +438,8 @@ class Writer:
                 else:
                     job.future.fail(failure)
 
-        for start in range(0, len(jobs), TOGETHER):
-            self._runtime.deliver(partial(tell, jobs[start : start + TOGETHER]))
+        for start in range(0, len(jobs), FLUSHES_TOGETHER):
+            self._runtime.deliver(partial(tell, jobs[start : start + FLUSHES_TOGETHER]))
 
     def _index_for(self, jobs: list[_FlushJob]) -> list[_FlushJob]:
         """Index one step for flushes that need the index of the present log; return those that need more steps."""
