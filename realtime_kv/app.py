@@ -167,14 +167,14 @@ def create_app(
     expiry = Expiry(store, clock_guard.expiry_now)
     repeat(runtime, LOOK_SECONDS, expiry.look)
 
-    def start_anew() -> None:
-        gateway.start_anew()
-        streams.start_anew()
-        expiry.start_anew()
+    def after_restore() -> None:
+        gateway.after_restore()
+        streams.after_restore()
+        expiry.after_restore()
         # the restored data contains the clock line from the time of the backup
         clock_guard.save()
 
-    operations = Maintenance(config, runtime, store, clock_guard, clock, start_anew)
+    operations = Maintenance(config, runtime, store, clock_guard, clock, after_restore)
     operations.schedule()
     transfer_rate = config.verbs_per_second if config.rate_limits else None
     transfer = TransferService(runtime, store, config.data_dir, limit_log, transfer_rate, steady)

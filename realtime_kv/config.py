@@ -2,6 +2,8 @@
 
 This is the only module that reads settings from the environment. A start with invalid settings reports all of them at
 once, so they need not be fixed one start at a time.
+
+Longer than 320 lines: one entry for each setting.
 """
 
 import difflib

@@ -44,7 +44,7 @@ class InvalidCredentials(Refusal):
 
     code, status, title = "invalid_credentials", 401, "Wrong name or password"
 
-    def __init__(self, message: str = "That user name and password do not go together.") -> None:
+    def __init__(self, message: str = "Wrong user name or password.") -> None:
         super().__init__(message)
 
 

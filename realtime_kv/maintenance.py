@@ -2,6 +2,8 @@
 
 One thread runs all of it, one task after the other, and never the event loop's thread. The server's schedule, the
 control socket, the command line and the superuser's pages all use this module.
+
+Longer than 320 lines: purge, backup and restore share a thread and its schedule.
 """
 
 import logging
@@ -152,22 +154,22 @@ class Maintenance:
         if self._store.reserve.is_near and time.monotonic() - self._early_at >= EARLY_AGAIN_SECONDS:
             self.look()
 
-    def purge(self, doer: Actor = SYSTEM, progress: Progress = log.debug) -> Future[PurgeReport]:
+    def purge(self, actor: Actor = SYSTEM, progress: Progress = log.debug) -> Future[PurgeReport]:
         """Delete everything past its retention permanently."""
-        return self._workers.submit(lambda _: self._purge(doer, progress))
+        return self._workers.submit(lambda _: self._purge(actor, progress))
 
     def backup(
-        self, file: Path | None = None, doer: Actor = SYSTEM, progress: Progress = log.debug, *, force: bool = False
+        self, file: Path | None = None, actor: Actor = SYSTEM, progress: Progress = log.debug, *, force: bool = False
     ) -> Future[BackupReport]:
         """Copy the whole data set to `file`, or to a new file in the folder of backups.
 
         Fails with Unusable, also for an existing file unless `force` is set.
         """
-        return self._workers.submit(lambda _: _in_words("backup", lambda: self._backup(file, doer, progress, force)))
+        return self._workers.submit(lambda _: _in_words("backup", lambda: self._backup(file, actor, progress, force)))
 
-    def restore(self, file: Path, doer: Actor, progress: Progress = log.debug) -> Future[RestoreReport]:
+    def restore(self, file: Path, actor: Actor, progress: Progress = log.debug) -> Future[RestoreReport]:
         """Replace the whole data set with the backup in `file`, and keep a copy of the old one. Fails with Unusable."""
-        return self._workers.submit(lambda _: _in_words("restore", lambda: self._restore(file, doer, progress)))
+        return self._workers.submit(lambda _: _in_words("restore", lambda: self._restore(file, actor, progress)))
 
     def last_purge(self) -> Future[PurgeReport | None]:
         """Return the last purge."""
@@ -185,14 +187,14 @@ class Maintenance:
 
         return self._read(read)
 
-    def confirm_time(self, doer: Actor) -> Future[bool]:
+    def confirm_time(self, actor: Actor) -> Future[bool]:
         """Confirm that the wall clock is right now. The future tells whether there was a jump to confirm."""
         jump = self._guard.confirm()
         if jump is None:
             return Future.called(lambda: False)
 
         def write(connection: Connection) -> bool:
-            audit_log.write(connection, self._clock(), doer, "time_confirmed", by=jump.by)
+            audit_log.write(connection, self._clock(), actor, "time_confirmed", by=jump.by)
             return True
 
         return self._store.writer.note(write)
@@ -266,16 +268,16 @@ class Maintenance:
             with suppress(Unavailable):
                 purge.empty_log()
 
-    def _purge(self, doer: Actor, progress: Progress, *, early: bool = False) -> PurgeReport:
+    def _purge(self, actor: Actor, progress: Progress, *, early: bool = False) -> PurgeReport:
         try:
-            return self._purge_all(doer, progress, early=early)
+            return self._purge_all(actor, progress, early=early)
         except Unavailable as error:
             raise Unavailable(
                 f"The purge was interrupted: {error.message} What it has removed stays removed; run it again "
                 "when there is room on the disk."
             ) from error
 
-    def _purge_all(self, doer: Actor, progress: Progress, *, early: bool) -> PurgeReport:
+    def _purge_all(self, actor: Actor, progress: Progress, *, early: bool) -> PurgeReport:
         config, now, began = self._config, self._guard.retention_now(), time.monotonic()
         if (held := self._guard.explain()) is not None:
             progress(held)
@@ -286,10 +288,10 @@ class Maintenance:
         done.writes = purge.history(now - config.history_days * DAY, config.history_bytes)
         done.receipts = purge.receipts(now - max(_RECEIPT_DAYS, config.receipt_days) * DAY)
         progress("Looking for deleted accounts …")
-        users = self._write(lambda db: accounts_purge.condemn(db, now - config.account_days * DAY))
+        users = self._write(lambda db: accounts_purge.mark_for_purge(db, now - config.account_days * DAY))
         purge.spaces(users)
         for user_id in users:
-            self._write(partial(accounts_purge.remove, user_id=user_id, now=now, doer=doer))
+            self._write(partial(accounts_purge.remove, user_id=user_id, now=now, actor=actor))
         done.users = len(users)
         while gone := self._write(lambda db: accounts_purge.remove_sessions(db, now)):
             done.sessions += gone
@@ -305,10 +307,10 @@ class Maintenance:
             else:
                 self._rewrite(purge, done, progress)
         done.seconds = round(time.monotonic() - began, 3)
-        self._write(lambda db: self._note(db, done, doer))
+        self._write(lambda db: self._note(db, done, actor))
         return done
 
-    def _note(self, connection: Connection, done: PurgeReport, doer: Actor) -> None:
+    def _note(self, connection: Connection, done: PurgeReport, actor: Actor) -> None:
         text = msgspec.json.encode(done).decode()
         meta.write(connection, LAST_PURGE, text)
         if done.early:
@@ -316,10 +318,10 @@ class Maintenance:
         counts = msgspec.structs.asdict(done)
         at = counts.pop("at")
         # a scheduled purge that removed nothing leaves no audit entry
-        if doer is not SYSTEM or any(counts[name] for name in counts.keys() - {"seconds", "clean", "early"}):
-            audit_log.write(connection, at, doer, "purged", **counts)
+        if actor is not SYSTEM or any(counts[name] for name in counts.keys() - {"seconds", "clean", "early"}):
+            audit_log.write(connection, at, actor, "purged", **counts)
 
-    def _backup(self, file: Path | None, doer: Actor, progress: Progress, force: bool = False) -> BackupReport:
+    def _backup(self, file: Path | None, actor: Actor, progress: Progress, force: bool = False) -> BackupReport:
         began, chosen = time.monotonic(), file is not None
         file = (
             self._writable(file, force)
@@ -334,7 +336,7 @@ class Maintenance:
         try:
             self._write(
                 lambda db: audit_log.write(
-                    db, self._clock(), doer, "backup_made", bytes=made.bytes, seconds=made.seconds
+                    db, self._clock(), actor, "backup_made", bytes=made.bytes, seconds=made.seconds
                 )
             )
         except Unavailable:
@@ -351,14 +353,14 @@ class Maintenance:
         for old in made[: -self._config.backup_keep]:
             old.unlink()
 
-    def _restore(self, file: Path, doer: Actor, progress: Progress) -> RestoreReport:
+    def _restore(self, file: Path, actor: Actor, progress: Progress) -> RestoreReport:
         began = time.monotonic()
         progress(f"Checking {file} …")
         with backup.draft(self.folder / "restoring.db") as path:
             backup.fetch(file, path)
             self._bring_up_to_date(path, file)
             progress("Putting it in place …")
-            before = self._wait(self._store.replace(lambda live: self._replace(live, path, doer)))
+            before = self._wait(self._store.replace(lambda live: self._replace(live, path, actor)))
         # no tab may continue from data that is no longer there
         self._runtime.deliver(self._on_restored)
         seconds = round(time.monotonic() - began, 3)
@@ -384,7 +386,7 @@ class Maintenance:
         finally:
             engine.dispose()
 
-    def _replace(self, live: sqlite3.Connection, path: Path, doer: Actor) -> Path | None:
+    def _replace(self, live: sqlite3.Connection, path: Path, actor: Actor) -> Path | None:
         """Replace the live data, on the writer's thread between two groups: nothing more is written to the old data."""
         before = None
         now = self._clock()
@@ -398,7 +400,7 @@ class Maintenance:
                     connection, self._database(), self._guard.retention_now(), secrets.token_urlsafe(9)
                 )
                 with connection.begin():
-                    audit_log.write(connection, now, doer, "restored")
+                    audit_log.write(connection, now, actor, "restored")
                 backup.replace(live, connections.driver(connection))
         except (*connections.ERRORS, OSError) as error:
             if not backup.is_full(error):

@@ -22,7 +22,7 @@ from realtime_kv.request import authentication
 T = TypeVar("T")
 
 # longer than the database's own busy timeout: a request that takes this long has an unknown outcome
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 # how often a waiting request checks whether its client is still connected
 LOOK_SECONDS = 0.5
 
@@ -82,7 +82,7 @@ def services() -> Services:
     return cast(Services, current_app.extensions["realtime_kv"])
 
 
-def wait(future: Future[T], seconds: float = PATIENCE) -> T:
+def wait(future: Future[T], seconds: float = TIMEOUT_SECONDS) -> T:
     """Return the future's result. Raises its error; Unavailable after `seconds`, or when the client disconnects."""
     hung_up = request.environ.get(authentication.HUNG_UP) if has_request_context() else None
     if hung_up is None:

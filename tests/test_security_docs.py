@@ -140,15 +140,16 @@ def test_every_named_file_exists():
 def test_the_documented_limits_and_words_match_the_code():
     text = " ".join(TEXT.split())
     seconds = {rate: rate.interval // rate_limits.SECOND for rate in (rate_limits.SIGN_UP, rate_limits.RECOVER)}
+    longest = rate_limits.MAX_DELAY // rate_limits.MINUTE
     for said in (
         f"Signing in: {rate_limits.SIGN_IN.burst} attempts at once from a network, then one a second",
-        f"{rate_limits.FREE} free, then waits that double up to {rate_limits.LONGEST // rate_limits.MINUTE} minutes",
+        f"{rate_limits.FREE_ATTEMPTS} free, then waits that double up to {longest} minutes",
         f"({rate_limits.FREE_UNDER_ATTACK} free while a name is under attack)",
         f"Six-digit codes: {rate_limits.FREE_CODES} free",
         f"Signing up: {rate_limits.SIGN_UP.burst} at once, then one in {seconds[rate_limits.SIGN_UP]} s",
         f"Recovering: {rate_limits.RECOVER.burst}, then one in {seconds[rate_limits.RECOVER]} s",
         f"{rate_limits.MAIL.burst} mails, then one in {rate_limits.MAIL.interval // rate_limits.MINUTE} minutes",
-        f"**Passwords** have {passwords.LEAST_BYTES} to {passwords.MOST_BYTES} bytes",
+        f"**Passwords** have {passwords.MIN_BYTES} to {passwords.MAX_BYTES} bytes",
         ", ".join(f"`{word}`" for word in passwords.HOUSE_WORDS),
         f"after {Config.session_idle_days} days unused and {Config.session_days} days at most",
     ):

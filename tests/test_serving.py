@@ -154,7 +154,7 @@ def test_stock_clients_reconnect_by_themselves_after_a_restart(server):
 def test_a_failing_storage_ends_the_process_at_once():
     script = (
         "from realtime_kv import config; from realtime_kv.server import serve; "
-        "serve.stop_at_once(config.Config(), OSError('fsync failed'))"
+        "serve.fail_stop(config.Config(), OSError('fsync failed'))"
     )
     answer = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False

@@ -340,7 +340,7 @@ def test_a_session_used_while_the_clock_is_behind_ends_no_earlier(start, time):
     alice = app.wait(app.services.accounts.sign_up("Alice", PASSWORD))
     time.is_set(-YEAR)
     app.person(alice.token)
-    app.wait(app.services.accounts.note_seen())
+    app.wait(app.services.accounts.flush_last_seen())
     app.work()
     time.is_set(YEAR)
     assert app.person(alice.token).caller.session == alice.session

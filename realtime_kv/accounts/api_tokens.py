@@ -23,7 +23,7 @@ from realtime_kv.request.client_info import NOWHERE, ClientInfo
 from realtime_kv.storage.models import UserSession
 
 NAME_LENGTH = 64
-MOST = 100
+MAX_TOKENS = 100
 SCOPES = ("read", "write")
 
 # control characters, and line separators
@@ -105,11 +105,11 @@ class Tokens:
         def write(connection: Connection) -> None:
             sessions.check(connection, caller, now)
             used = connection.scalar(select(func.count()).where(*_live(caller, now))) or 0
-            if used >= MOST:
-                raise QuotaExceeded(f"You have {used} tokens; revoke one first.", limit=MOST, used=used)
+            if used >= MAX_TOKENS:
+                raise QuotaExceeded(f"You have {used} tokens; revoke one first.", limit=MAX_TOKENS, used=used)
             _insert(connection, caller.user_id, made)
-            doer = Actor("user", caller.user_id, visit)
-            audit_log.write(connection, now, doer, "token_created", caller.user_id, token=made.shown.id, scope=scope)
+            actor = Actor("user", caller.user_id, visit)
+            audit_log.write(connection, now, actor, "token_created", caller.user_id, token=made.shown.id, scope=scope)
 
         yield context.note(write, member(caller))
         return made
@@ -130,7 +130,7 @@ class Tokens:
             is_theirs = select(UserSession.id).where(*_live(caller, now), UserSession.public_id == id)
             if connection.execute(is_theirs).first() is None:
                 raise NotFound("You have no such token.")
-            ended = sessions.end_one(connection, caller.user_id, id, now, "revoked")
+            ended = sessions.end_session_row(connection, caller.user_id, id, now, "revoked")
             audit_log.write(
                 connection, now, Actor("user", caller.user_id, visit), "token_revoked", caller.user_id, token=id
             )

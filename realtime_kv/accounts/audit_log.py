@@ -81,14 +81,14 @@ class AuditEntry:
 
 # in `meta`: ids of the entries that every user sees
 FOR_ALL = "audit_for_all"
-MOST_FOR_ALL = 100
+MAX_FOR_ALL = 100
 
 
 @dataclass(frozen=True)
 class Actor:
     """The actor of an action, and its client; `id` is None for nobody, the command line and the server itself."""
 
-    actor: ActorKind
+    kind: ActorKind
     id: int | None
     visit: ClientInfo
 
@@ -100,7 +100,7 @@ CLI = Actor("cli", None, ClientInfo())
 def write(
     connection: Connection,
     now: int,
-    doer: Actor,
+    actor: Actor,
     action: str,
     user_id: int | None = None,
     *,
@@ -113,23 +113,23 @@ def write(
         insert(AuditRow).values(
             at=now,
             user_id=user_id,
-            actor_id=doer.id,
-            actor=doer.actor,
+            actor_id=actor.id,
+            actor=actor.kind,
             action=action,
             ok=ok,
-            address=doer.visit.address,
-            label=doer.visit.label,
+            address=actor.visit.address,
+            label=actor.visit.label,
             detail=msgspec.json.encode(detail).decode() if detail else None,
         )
     )
 
 
-def write_for_all(connection: Connection, now: int, doer: Actor, action: str, **detail: Any) -> None:
+def write_for_all(connection: Connection, now: int, actor: Actor, action: str, **detail: Any) -> None:
     """Append one entry about the server that every user sees among their own."""
-    write(connection, now, doer, action, None, **detail)
+    write(connection, now, actor, action, None, **detail)
     written = connection.execute(select(func.max(AuditRow.id))).scalar_one()
     # Searching the entries without an account for them would take as long as strangers can make it.
-    known = [*_for_all(connection), written][-MOST_FOR_ALL:]
+    known = [*_for_all(connection), written][-MAX_FOR_ALL:]
     text = msgspec.json.encode(known).decode()
     meta.write(connection, FOR_ALL, text)
 

@@ -63,7 +63,7 @@ class Invitations:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def create(self, doer: Actor, note: str = "", days: int = DEFAULT_DAYS) -> Future[NewInvitation]:
+    def create(self, actor: Actor, note: str = "", days: int = DEFAULT_DAYS) -> Future[NewInvitation]:
         """Create an invitation that is valid for `days`. Raises BadRequest at once."""
         note = note.strip()
         if len(note) > MAX_NOTE or not note.isprintable():
@@ -75,10 +75,10 @@ class Invitations:
         def write(connection: Connection) -> NewInvitation:
             now, secret = context.clock(), context.tokens(32)
             expires_at = now + days * DAY
-            row = {"token_hash": token_hash(secret), "note": note, "created_at": now, "created_by": doer.id}
+            row = {"token_hash": token_hash(secret), "note": note, "created_at": now, "created_by": actor.id}
             made = insert(Invitation).values(**row, expires_at=expires_at).returning(Invitation.id)
             id = connection.execute(made).scalar_one()
-            audit_log.write(connection, now, doer, "invitation_created", invitation=id)
+            audit_log.write(connection, now, actor, "invitation_created", invitation=id)
             return NewInvitation(id, secret, note, expires_at)
 
         return context.note(write)
@@ -88,7 +88,7 @@ class Invitations:
         now = self._context.clock()
         return self._context.read(lambda connection: _shown(connection, now))
 
-    def revoke(self, doer: Actor, id: int) -> Future[None]:
+    def revoke(self, actor: Actor, id: int) -> Future[None]:
         """Revoke an open invitation. Fails with NotFound."""
         context = self._context
 
@@ -97,7 +97,7 @@ class Invitations:
             is_open = (Invitation.id == id) & Invitation.used_at.is_(None) & Invitation.revoked_at.is_(None)
             if connection.execute(update(Invitation).where(is_open).values(revoked_at=now)).rowcount != 1:
                 raise NotFound("There is no such open invitation.")
-            audit_log.write(connection, now, doer, "invitation_revoked", invitation=id)
+            audit_log.write(connection, now, actor, "invitation_revoked", invitation=id)
 
         return context.note(write)
 

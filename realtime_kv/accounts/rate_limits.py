@@ -51,13 +51,13 @@ OWN_CHANGES = Rate(20, HOUR)
 # attempts at one name, from all networks, after which the name counts as under attack
 ATTACK = Rate(50, MINUTE)
 
-FREE = 5
+FREE_ATTEMPTS = 5
 # at a name under attack: each network still has some first attempts
 FREE_UNDER_ATTACK = 2
 # six-digit codes for one account, from all networks; their senders know its password
 FREE_CODES = 10
-LONGEST = 15 * MINUTE
-QUIET = HOUR
+MAX_DELAY = 15 * MINUTE
+RESET_AFTER = HOUR
 
 
 class TokenBuckets:
@@ -109,12 +109,12 @@ class Backoff:
     def __len__(self) -> int:
         return len(self._tries)
 
-    def wait(self, key: Key, now: int, free: int = FREE) -> int:
+    def wait(self, key: Key, now: int, free: int = FREE_ATTEMPTS) -> int:
         """Return the milliseconds until `key` may try; 0 means now."""
         tries = self._recent(key, now)
         if tries is None or tries.count < free:
             return 0
-        delay = min(LONGEST, SECOND << min(tries.count - free, 20))
+        delay = min(MAX_DELAY, SECOND << min(tries.count - free, 20))
         return max(0, tries.last + delay - now)
 
     def take(self, key: Key, now: int) -> None:
@@ -129,7 +129,7 @@ class Backoff:
 
     def _recent(self, key: Key, now: int) -> _Tries | None:
         tries = self._tries.get(key)
-        return tries if tries is not None and now - tries.last < QUIET else None
+        return tries if tries is not None and now - tries.last < RESET_AFTER else None
 
 
 class RateLimiter:
@@ -198,7 +198,7 @@ class RateLimiter:
         if not self._enabled:
             return
         network, now = network_of(address), self._clock()
-        free: dict[Key, int] = {(user_id, network): FREE}
+        free: dict[Key, int] = {(user_id, network): FREE_ATTEMPTS}
         if guessable:
             free[(user_id,)] = FREE_CODES
         wait = max(self._sign_ins.wait(network, now), *(self._codes.wait(key, now, free[key]) for key in free))
@@ -289,7 +289,7 @@ class RateLimiter:
         waits = [rate.wait(who, now)]
         if key is not None:
             attacked = name is not None and self._attacks.wait(name, now) > 0
-            waits.append(self._delays.wait(key, now, FREE_UNDER_ATTACK if attacked else FREE))
+            waits.append(self._delays.wait(key, now, FREE_UNDER_ATTACK if attacked else FREE_ATTEMPTS))
         self._refuse(max(waits), limit, account=account, network=network)
         rate.take(who, now)
         if key is not None:

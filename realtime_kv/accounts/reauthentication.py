@@ -23,8 +23,8 @@ def confirm(context: Context, caller: Caller, password: str, visit: ClientInfo =
     found: LoginUser | None = yield context.look_up(lambda db: users.by_id(db, caller.user_id), by)
     right = yield context.verify(found.password_hash if found else passwords.NOBODYS_HASH, password, by)
     if not (right and found):
-        now, doer = context.clock(), Actor("user", caller.user_id, visit)
-        context.note(lambda db: audit_log.write(db, now, doer, "password_refused", caller.user_id, ok=False), by)
+        now, actor = context.clock(), Actor("user", caller.user_id, visit)
+        context.note(lambda db: audit_log.write(db, now, actor, "password_refused", caller.user_id, ok=False), by)
         raise _wrong()
     context.limits.confirmed(caller.session_id)
     context.limits.change(caller.user_id, caller.session_id)

@@ -114,8 +114,8 @@ class Recovery:
             found = users.find(connection, folded or "", context.restorable())
             user_id = found.person.id if found else None
             if not recovery_codes.use(connection, user_id or _NOBODY, code, now) or found is None:
-                doer = Actor("nobody", None, visit)
-                audit_log.write(connection, now, doer, "recovery_failed", user_id, ok=False)
+                actor = Actor("nobody", None, visit)
+                audit_log.write(connection, now, actor, "recovery_failed", user_id, ok=False)
                 return None, []
             return found, self._recover(connection, found, password_hash, "code", visit)
 
@@ -166,12 +166,12 @@ class Recovery:
         email = found.email if found and context.limits.may_mail("recovery", found.person.id) else None
 
         def write(connection: Connection) -> Callable[[], None]:
-            now, doer = context.clock(), Actor("nobody", None, visit)
+            now, actor = context.clock(), Actor("nobody", None, visit)
             if found is None or email is None:
-                audit_log.write(connection, now, doer, "recovery_failed", user_id, ok=False)
+                audit_log.write(connection, now, actor, "recovery_failed", user_id, ok=False)
                 return lambda: None
             link = one_time_tokens.make(connection, "recovery", user_id, now, context.tokens, _BY_MAIL, beside=True)
-            audit_log.write(connection, now, doer, "recovery_mail_sent", user_id)
+            audit_log.write(connection, now, actor, "recovery_mail_sent", user_id)
             return partial(self._mail.recovery, email, found.person.username, link.secret)
 
         send: Callable[[], None] = yield context.note(write, stranger(visit))
@@ -258,7 +258,7 @@ class Recovery:
         audit_log.write(connection, now, Actor("user", user_id, visit), action, user_id, **detail)
         # API tokens stay: each was made on purpose for one program, manages no account, is listed with its last use and
         # can be revoked. Ending them would break programs that are unrelated to a forgotten password.
-        return sessions.end_all(connection, user_id, now, "password_changed")
+        return sessions.end_sessions(connection, user_id, now, "password_changed")
 
     def _tell(self, recovered: LoginUser | None) -> None:
         if recovered is not None and recovered.email is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Table, text
 
-from realtime_kv.accounts.retention import AUDIT_HORIZON, raise_to
+from realtime_kv.accounts.retention import AUDIT_HORIZON, set_meta_max
 from realtime_kv.accounts.users import LAST_PURGED
 from realtime_kv.storage.models import AuditRow, Base, UserSession
 from realtime_kv.storage.sqlite import connections
@@ -90,7 +90,7 @@ def _settle(connection: Connection, now: int) -> None:
     whose = f"(user_id IS NULL OR {known} OR user_id NOT IN (SELECT id FROM main.users))"
     run(_copy(AuditRow, f"{since} AND {whose} AND EXISTS (SELECT 1 FROM same)"))
     for name, sql in ((LAST_PURGED, _HIGHEST), (AUDIT_HORIZON, _HORIZON)):
-        raise_to(connection, name, connection.execute(text(sql)).scalar_one())
+        set_meta_max(connection, name, connection.execute(text(sql)).scalar_one())
     run("DROP TABLE alive")
     run("DROP TABLE same")
 

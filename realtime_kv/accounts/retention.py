@@ -24,7 +24,7 @@ KEPT = 30 * DAY
 STEP = 1000
 
 
-def condemn(connection: Connection, before: int) -> list[int]:
+def mark_for_purge(connection: Connection, before: int) -> list[int]:
     """Mark users deleted before that time for the purge, which is final; return their ids."""
     rows = connection.execute(
         update(User).where(User.deleted_at < before).values(deleted_by=CONDEMNED).returning(User.id)
@@ -32,13 +32,13 @@ def condemn(connection: Connection, before: int) -> list[int]:
     return sorted(rows.scalars())
 
 
-def remove(connection: Connection, user_id: int, now: int, doer: Actor) -> None:
+def remove(connection: Connection, user_id: int, now: int, actor: Actor) -> None:
     """Remove a user's remaining rows and the audit log about them; their id is never used again."""
     # the foreign keys delete sessions, links, codes and the space
     connection.execute(delete(User).where(User.id == user_id))
     connection.execute(delete(AuditRow).where(AuditRow.user_id == user_id))
-    raise_to(connection, LAST_PURGED, user_id)
-    audit_log.write(connection, now, doer, "account_purged", user_id)
+    set_meta_max(connection, LAST_PURGED, user_id)
+    audit_log.write(connection, now, actor, "account_purged", user_id)
 
 
 def remove_sessions(connection: Connection, now: int) -> int:
@@ -53,7 +53,7 @@ def remove_sessions(connection: Connection, now: int) -> int:
 
 def remove_audit(connection: Connection, before: int) -> int:
     """Remove some audit log entries from before that time; return their number, 0 when none are left."""
-    raise_to(connection, AUDIT_HORIZON, before)
+    set_meta_max(connection, AUDIT_HORIZON, before)
     old: Sequence[int] = (
         connection.execute(select(AuditRow.id).where(AuditRow.at < before).order_by(AuditRow.id).limit(STEP))
         .scalars()
@@ -64,7 +64,7 @@ def remove_audit(connection: Connection, before: int) -> int:
     return connection.execute(delete(AuditRow).where(AuditRow.id.in_(old))).rowcount
 
 
-def raise_to(connection: Connection, name: str, value: int) -> None:
+def set_meta_max(connection: Connection, name: str, value: int) -> None:
     """Raise a number in `meta` to `value`; it never decreases."""
     known = meta.read(connection, name)
     meta.write(connection, name, str(max(value, int(known or 0))))

@@ -142,7 +142,7 @@ class SelfService:
         def write(connection: Connection) -> tuple[None, list[SessionEnded]]:
             sessions.check(connection, caller, now)
             reason: sessions.Reason = "signed_out" if id == caller.session else "ended"
-            ended = sessions.end_one(connection, caller.user_id, id, now, reason, kind="session")
+            ended = sessions.end_session_row(connection, caller.user_id, id, now, reason, kind="session")
             if not ended:
                 raise NotFound("There is no such session; it may have ended already.")
             audit_log.write(connection, now, Actor("user", caller.user_id, visit), "session_ended", caller.user_id)
@@ -155,9 +155,9 @@ class SelfService:
 
         def write(connection: Connection) -> tuple[int, list[SessionEnded]]:
             sessions.check(connection, caller, now)
-            ended = sessions.end_all(connection, caller.user_id, now, "ended", but=caller.session_id)
-            doer = Actor("user", caller.user_id, visit)
-            audit_log.write(connection, now, doer, "sessions_ended", caller.user_id, sessions=len(ended))
+            ended = sessions.end_sessions(connection, caller.user_id, now, "ended", but=caller.session_id)
+            actor = Actor("user", caller.user_id, visit)
+            audit_log.write(connection, now, actor, "sessions_ended", caller.user_id, sessions=len(ended))
             return len(ended), ended
 
         return (yield from context.end(write, member(caller)))
@@ -176,7 +176,7 @@ class SelfService:
             users.set_password(connection, user_id, password_hash, now)
             # links issued under the old password must not give access any more
             one_time_tokens.cancel(connection, user_id, now)
-            ended = sessions.end_all(connection, user_id, now, "password_changed")
+            ended = sessions.end_sessions(connection, user_id, now, "password_changed")
             audit_log.write(connection, now, Actor("user", user_id, visit), "password_changed", user_id)
             presented: sessions.Presented = "bearer" if as_token else "cookie"
             return sessions.renew(connection, caller, visit, now, context.config, context.tokens, presented), ended
@@ -194,7 +194,7 @@ class SelfService:
                 raise Forbidden("You are the only superuser. Make somebody else one first.", needs="another_superuser")
             users.delete(connection, user_id, now, by="self")
             one_time_tokens.cancel(connection, user_id, now)
-            ended = sessions.end_all(connection, user_id, now, "deleted", tokens=True)
+            ended = sessions.end_sessions(connection, user_id, now, "deleted", tokens=True)
             audit_log.write(connection, now, Actor("user", user_id, visit), "account_deleted", user_id)
             return None, ended
 

@@ -2,6 +2,8 @@
 
 `own`, `tokens`, `recovery` and `two_step` hold what users do with their own accounts, `administration` what superusers
 do. Watchers are told that a session has ended once that is durable.
+
+Longer than 320 lines: one method for each call, most of them a few lines.
 """
 
 import dataclasses
@@ -108,7 +110,7 @@ class Accounts:
         self._seen: dict[int, tuple[int, str]] = {}
         # sessions of an older version: how their token was presented when first used after the upgrade
         self._bound: dict[int, Presented] = {}
-        repeat(runtime, SEEN_SECONDS, self.note_seen)
+        repeat(runtime, SEEN_SECONDS, self.flush_last_seen)
 
     @staticmethod
     def require_session(caller: Caller) -> None:
@@ -215,7 +217,7 @@ class Accounts:
         before = self._seen.get(session_id)
         self._seen[session_id] = (self.context.clock(), address or (before[1] if before else ""))
 
-    def note_seen(self) -> Future[None]:
+    def flush_last_seen(self) -> Future[None]:
         """Write the last use of the sessions used since the last call."""
         seen, self._seen = self._seen, {}
         if not seen:
@@ -224,7 +226,7 @@ class Accounts:
 
     def stop(self) -> None:
         """Write the last use of sessions, and end the threads."""
-        self.note_seen()
+        self.flush_last_seen()
         self.context.stop()
         self._mail.stop()
 
@@ -378,11 +380,11 @@ class Accounts:
         if found.must_change_password:
             return self._ticket(connection, "password", found), []
         now, user_id = self.context.clock(), found.person.id
-        doer = Actor("user", user_id, visit)
+        actor = Actor("user", user_id, visit)
         if found.deleted:
             users.undelete(connection, user_id)
-            audit_log.write(connection, now, doer, "account_restored", user_id)
-        audit_log.write(connection, now, doer, "sign_in", user_id, **detail)
+            audit_log.write(connection, now, actor, "account_restored", user_id)
+        audit_log.write(connection, now, actor, "sign_in", user_id, **detail)
         return self._start(connection, found, visit, replacing, kept, as_token)
 
     def _start(
@@ -407,11 +409,11 @@ class Accounts:
         return one_time_tokens.make(connection, kind, found.person.id, self.context.clock(), self.context.tokens)
 
     def _note_failure(self, action: str, user_id: int | None, visit: ClientInfo) -> None:
-        now, doer = self.context.clock(), Actor("nobody", None, visit)
+        now, actor = self.context.clock(), Actor("nobody", None, visit)
         # failures on one account are few, because each waits longer than the one before
         if user_id is None and not self.context.limits.may_note(visit.address):
             return
-        self.context.note(lambda db: audit_log.write(db, now, doer, action, user_id, ok=False), stranger(visit))
+        self.context.note(lambda db: audit_log.write(db, now, actor, action, user_id, ok=False), stranger(visit))
 
     def _sign_out(self, token: str, visit: ClientInfo) -> Steps[None]:
         # without a session nothing is written: the writer's time is shared by all users

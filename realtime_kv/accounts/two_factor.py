@@ -150,4 +150,4 @@ class TwoFactor:
         context = self._context
         presented: sessions.Presented = "bearer" if as_token else "cookie"
         begun = sessions.renew(connection, caller, visit, now, context.config, context.tokens, presented, codes=made)
-        return begun, sessions.end_one(connection, caller.user_id, caller.session, now, "password_changed")
+        return begun, sessions.end_session_row(connection, caller.user_id, caller.session, now, "password_changed")

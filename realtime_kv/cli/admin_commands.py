@@ -31,7 +31,7 @@ Order = Callable[..., Answer]
 
 MIB = 1024 * 1024
 # seconds to wait for a server that is starting or stopping
-PATIENCE = 15.0
+TIMEOUT_SECONDS = 15.0
 
 
 class UsageError(Exception):
@@ -138,7 +138,7 @@ def _ask_password() -> str:
 
 def _order(config: Config, name: str, /, **arguments: Any) -> Answer:
     """Run a command in the server, or in this process if no server runs."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         answer = control_socket.ask(config.data_dir, name, arguments, _progress)
         if answer is not None:
@@ -226,7 +226,7 @@ def _users_words(answer: Answer) -> list[str]:
 
 def _purge_words(answer: Answer) -> list[str]:
     parts = [f"{answer[name]} {words}" for name, words in _PURGED.items() if answer[name]]
-    removed = ", ".join(parts) if parts else "nothing: all of it is young enough"
+    removed = ", ".join(parts) if parts else "nothing"
     lines = [f"Removed {removed}; {answer['seconds']} s."]
     if answer["rewritten"] and not parts:
         lines.append("The file was rewritten, because an earlier purge could not do it, or a history had been trimmed.")

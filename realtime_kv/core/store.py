@@ -5,6 +5,8 @@ Invariants:
    order.
 2. Watchers are called after a write is durable and before its caller gets the outcome; a failing watcher cannot undo
    it.
+
+Longer than 320 lines: one method for each verb, with its contract.
 """
 
 import os

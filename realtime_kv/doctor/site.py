@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 # longer than the server holds a poll
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 class CheckError(Exception):
@@ -46,12 +46,12 @@ class HttpClient:
     def http(self) -> http.client.HTTPConnection:
         """Return a connection for requests, opened by the first one."""
         if self._tls is not None:
-            return http.client.HTTPSConnection(self.host, self.port, timeout=PATIENCE, context=self._tls)
-        return http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
+            return http.client.HTTPSConnection(self.host, self.port, timeout=TIMEOUT_SECONDS, context=self._tls)
+        return http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_SECONDS)
 
     def connect(self) -> socket.socket:
         """Open a TCP connection, with TLS if the address says so."""
-        sock = socket.create_connection((self.host, self.port), timeout=PATIENCE)
+        sock = socket.create_connection((self.host, self.port), timeout=TIMEOUT_SECONDS)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock if self._tls is None else self._tls.wrap_socket(sock, server_hostname=self.host)
 

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 # by HTTP status, which socket errors have as well
 NOTICED = {403: "forbidden", 429: "rate_limited"}
 MINUTE = 60 * 1000
-MOST = 30
+MAX_LINES = 30
 # origins and host names that are refused and logged once each
 MAX_MISADDRESSED = 100
 
@@ -34,11 +34,11 @@ class SecurityLog:
             return
         minute = self._steady() // MINUTE
         if minute != self._minute:
-            if self._count > MOST:
-                log.warning("%d more refusals in that minute", self._count - MOST)
+            if self._count > MAX_LINES:
+                log.warning("%d more refusals in that minute", self._count - MAX_LINES)
             self._minute, self._count = minute, 0
         self._count += 1
-        if self._count <= MOST:
+        if self._count <= MAX_LINES:
             log.warning("%s: %s, by %s", NOTICED[status], what, who)
 
     def note_misaddressed(self, refusal: Refusal) -> None:

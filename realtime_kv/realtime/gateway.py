@@ -2,6 +2,8 @@
 
 A tab receives all its messages of one commit together, the change first: frames are collected per tab while outcomes
 are delivered, and sent once afterwards (`flush`). Nothing here waits, except a connect for its session.
+
+Longer than 320 lines: one handler for each kind of event, over one table of tabs.
 """
 
 import logging
@@ -83,8 +85,8 @@ class Gateway:
         runtime.after_delivery(self.flush)
         self._unmarked: list[Room] = []
         self._shares_left = 0
-        repeat(runtime, BOOKMARK_SECONDS / BOOKMARK_SHARES, self._bookmark_a_share)
-        repeat(runtime, SEEN_SECONDS, self.see_tabs)
+        repeat(runtime, BOOKMARK_SECONDS / BOOKMARK_SHARES, self._send_bookmark_slice)
+        repeat(runtime, SEEN_SECONDS, self.touch_sessions)
         self._presence = Presence(runtime, self._emit, self.flush)
 
     def attach(self, server: Server, engine: EngineIOServer) -> None:
@@ -243,7 +245,7 @@ class Gateway:
                 self.flush()
                 self._engine.disconnect(tab.eio_sid)
 
-    def say_restart(self) -> None:
+    def announce_restart(self) -> None:
         """Notify every tab that the server restarts."""
         notice = {"kind": "restart", "message": "The server restarts; this tab comes back by itself.", "retry_after": 1}
         frame = event_frame("notice", _encode(notice))
@@ -251,17 +253,17 @@ class Gateway:
             self._emit(room.tabs, frame)
         self.flush()
 
-    def see_tabs(self) -> None:
+    def touch_sessions(self) -> None:
         """Update the last-seen time of sessions: one with an open tab is in use, even if it sends no request."""
         for session_id in {tab.caller.session_id for tab in self._tabs.values()}:
             self._accounts.saw(session_id)
 
-    def start_anew(self) -> None:
+    def after_restore(self) -> None:
         """Disconnect all tabs because other data has replaced theirs; they reconnect by themselves and start anew."""
-        self.say_restart()
+        self.announce_restart()
         # a tab that is connecting right now looks its session up again
         self._endings += 1
-        self._engine.send_away()
+        self._engine.close_all_for_reconnect()
 
     def metrics(self) -> dict[str, float]:
         """Return the number of connected tabs, and of their users."""
@@ -328,7 +330,7 @@ class Gateway:
             body = (verbs.encode_refusal(self._bug("answer")),)
         self._acknowledge(tab, ack_id, *body)
         if isinstance(answer, SyncPage) and answer.next is None:
-            self._tell_in_step(tab, answer)
+            self._after_sync(tab, answer)
         if tab.busy and tab.unanswered <= UNANSWERED // 2:
             tab.busy = False
             self._engine.resume(tab.eio_sid)
@@ -342,7 +344,7 @@ class Gateway:
         if ack_id is not None:
             self._send(tab, ack_frame(ack_id, *body))
 
-    def _tell_in_step(self, tab: Tab, synced: SyncPage) -> None:
+    def _after_sync(self, tab: Tab, synced: SyncPage) -> None:
         """Send the messages that follow a sync: the position of the space, and the other tabs."""
         if tab.caller.prefix is not None:
             prefix_fanout.synced(tab, synced, self._send)
@@ -360,7 +362,7 @@ class Gateway:
 
     # telling
 
-    def _bookmark_a_share(self) -> None:
+    def _send_bookmark_slice(self) -> None:
         if not self._shares_left:
             self._unmarked, self._shares_left = list(self._rooms.values()), BOOKMARK_SHARES
         share = -(-len(self._unmarked) // self._shares_left)

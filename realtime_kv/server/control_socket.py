@@ -27,7 +27,7 @@ NAME = "control.sock"
 LINE_BYTES = 64 * 1024
 CONNECTIONS = 8
 # seconds to wait for the command of a connected client
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 
 Progress = Callable[[str], None]
 CarryOut = Callable[[str, Mapping[str, Any], Progress], dict[str, Any]]
@@ -89,7 +89,7 @@ class ControlSocket:
 
         try:
             with connection:
-                connection.settimeout(PATIENCE)
+                connection.settimeout(TIMEOUT_SECONDS)
                 say(**self._answer(_first_line(connection), lambda words: say(progress=words)))
         except OSError:
             log.debug("somebody at the control socket has gone away")

@@ -1,4 +1,7 @@
-"""HTTP server: eventlet's WSGI server, hardened by deadlines, bounded bodies, strict parsing and fair admission."""
+"""HTTP server: eventlet's WSGI server, hardened by deadlines, bounded bodies, strict parsing and fair admission.
+
+Longer than 320 lines: the overrides of eventlet's server, which depend on each other.
+"""
 
 import contextlib
 import io

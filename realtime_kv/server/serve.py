@@ -85,7 +85,7 @@ def main(config: Config) -> int:
         config = dataclasses.replace(config, port=listener.getsockname()[1])
         hub = EventletRuntime()
         try:
-            app = create_app(config, hub, on_fatal=partial(stop_at_once, config))
+            app = create_app(config, hub, on_fatal=partial(fail_stop, config))
             mark(config)
         except (Damaged, NewerDatabase, NoRoom, NotDurable) as error:
             sys.stderr.write(f"{error}\n")
@@ -102,11 +102,11 @@ def main(config: Config) -> int:
             )
             return 1
         _warn_of_root()
-        _collect_in_portions(hub)
+        _tune_gc(hub)
         store = app.extensions["realtime_kv"].store
         # identity requests are short, and must not wait for a processor that others have made busy
         identity = [thread.native_id for thread in store.identity.threads]
-        share_a_processor(threading.get_native_id(), store.writer.thread_id, *identity)
+        pin_to_one_cpu(threading.get_native_id(), store.writer.thread_id, *identity)
         return serve(app, config, hub, listener)
 
 
@@ -168,7 +168,7 @@ def _offer_setup(services: control_api.ControlServices) -> None:
             sys.stdout.write(f"Nobody is a superuser yet. This address makes one, once, within a day:\n{setup}\n")
 
 
-def stop_at_once(config: Config, error: BaseException) -> NoReturn:
+def fail_stop(config: Config, error: BaseException) -> NoReturn:
     """Exit at once: storage has failed in a way that makes every further acknowledgement a guess."""
     if is_damage(error):
         log.critical(
@@ -231,7 +231,7 @@ def _return_large_blocks() -> None:
         mallopt(m_mmap_threshold, 1 << 20)
 
 
-def share_a_processor(*threads: int | None) -> None:
+def pin_to_one_cpu(*threads: int | None) -> None:
     """Pin the threads of the event loop, the writer and identity requests to the processor that this is called on.
 
     The interpreter lock lets only one of them run at a time, and each reads data that another has just written. On two
@@ -250,7 +250,7 @@ def share_a_processor(*threads: int | None) -> None:
         log.warning("the threads could not be kept on one processor")
 
 
-def _collect_in_portions(runtime: Runtime) -> None:
+def _tune_gc(runtime: Runtime) -> None:
     """Collect reference cycles some thousand objects at a time: a thousand tabs that connect at once create many.
 
     Existing objects stay and are excluded from collection. A full collection takes time in proportion to the number
@@ -267,17 +267,17 @@ def _stop(app: Flask, hub: EventletRuntime, listener: Listener, serving: Any) ->
     """Notify the tabs, finish queued work, close. Polls go on meanwhile to fetch the last acknowledgements."""
     services = app.extensions["realtime_kv"]
     engine = app.extensions["socketio"].server.eio
-    services.gateway.say_restart()
+    services.gateway.announce_restart()
     stopped: Future[None] = Future()
 
-    def stop_house() -> None:
+    def stop_services() -> None:
         try:
             services.stop()
         finally:
             hub.deliver(lambda: stopped.resolve(None))
 
     # on a thread: stopping waits for the services' threads, and these wait for the event loop
-    hub.start_thread(stop_house, "stop")
+    hub.start_thread(stop_services, "stop")
     try:
         hub.wait(stopped, DRAIN_SECONDS)
     except Unavailable:

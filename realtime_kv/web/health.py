@@ -56,14 +56,14 @@ def metrics() -> Response:
 
 class _Figures(Collector):
     def __init__(self, services: Services) -> None:
-        self._house = services
+        self._services = services
 
     def collect(self) -> Iterator[Metric]:
-        for name, value in self._house.metrics().items():
+        for name, value in self._services.metrics().items():
             family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
             yield family(f"rkv_{name}", name.removesuffix("_total").replace("_", " ").capitalize(), value)
         limits = CounterMetricFamily("rkv_limits_reached", "Refusals and disconnections by limit", labels=["limit"])
-        for name, count in sorted(self._house.limit_log.totals().items()):
+        for name, count in sorted(self._services.limit_log.totals().items()):
             limits.add_metric([name], count)
         yield limits
 

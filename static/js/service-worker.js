@@ -169,16 +169,22 @@ const isOurs = ({ headers }) => headers.get("Content-Security-Policy")?.includes
 async function heard(pathname, answer) {
   silentUntil = 0
   const cache = await caches.open(CACHE)
-  if (pathname === "/signin" && answer.ok) await cache.delete(PAGE)
+  if (pathname === "/signin" && answer.ok) await forgetPage()
   if (!PAGES.includes(pathname)) return
   newest = answer.headers.get(VERSION_HEADER) ?? newest
   await keepPage(cache, answer)
   if (newest !== VERSION) await registration.update()
 }
 
+/** Delete the page that was made for a user: also the copy of a newer worker, which may wait for days. */
+async function forgetPage() {
+  const names = (await caches.keys()).filter((name) => name.startsWith(NAME))
+  await Promise.all(names.map(async (name) => (await caches.open(name)).delete(PAGE)))
+}
+
 /** Cache the page that belongs to these files. A redirect to the sign-in page means that nobody is signed in. */
 async function keepPage(cache, answer) {
-  if (answer.type === "opaqueredirect" || answer.redirected) await cache.delete(PAGE)
+  if (answer.type === "opaqueredirect" || answer.redirected) await forgetPage()
   else if (answer.ok && answer.headers.get(VERSION_HEADER) === VERSION) await cache.put(PAGE, answer)
 }
 

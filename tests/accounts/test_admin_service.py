@@ -40,14 +40,14 @@ class Office:
         self.parts = town.accounts.administration
         created = town.wait(self.parts.create_user(CLI, "Root", password=PASSWORD, is_admin=True))
         self.id = created.user.id
-        self.doer = Actor("admin", self.id, ClientInfo("Firefox on Linux", "10.0.0.1"))
+        self.actor = Actor("admin", self.id, ClientInfo("Firefox on Linux", "10.0.0.1"))
 
     def __getattr__(self, name):
         method = getattr(self.parts, name)
         return lambda *args, **more: self.town.wait(method(*args, **more))
 
     def act(self, name, *args, **more):
-        return self.town.wait(getattr(self.parts, name)(self.doer, *args, **more))
+        return self.town.wait(getattr(self.parts, name)(self.actor, *args, **more))
 
     def log(self, **filters):
         return [event.action for event in self.events(Filters(**filters)).events]
@@ -327,7 +327,7 @@ def test_former_superusers_cannot_act_even_with_a_request_in_flight(office, town
     town.sign_up("Victim")
     ada = town.sign_up("Ada")
     office.act("make_admin", "ada")
-    doer = Actor("admin", ada.user.id, ClientInfo())
+    actor = Actor("admin", ada.user.id, ClientInfo())
     office.act(end, "ada")
     before = office.events().events
     for act, *more in (
@@ -347,7 +347,7 @@ def test_former_superusers_cannot_act_even_with_a_request_in_flight(office, town
         ("restore", "ada"),
     ):
         with pytest.raises(Forbidden) as refused:
-            town.wait(getattr(office.parts, act)(doer, *more))
+            town.wait(getattr(office.parts, act)(actor, *more))
         assert refused.value.extra == {"needs": "admin"}, act
     assert office.events().events == before
 
@@ -428,7 +428,7 @@ def test_a_backup_download_appears_in_the_events_of_every_existing_user(office, 
     ada, bob = (town.caller(town.sign_up(name).token) for name in ("Ada", "Bob"))
     own = town.accounts.own
     town.clock.now += MINUTE
-    town.wait(office.parts.note_download(office.doer, 4096))
+    town.wait(office.parts.note_download(office.actor, 4096))
     town.clock.now += MINUTE
     late = town.caller(town.sign_up("Late").token)
     for caller in (ada, bob):

@@ -71,7 +71,7 @@ def test_last_use_of_a_token_is_recorded(town, alice, create):
     made = create()
     town.clock.now += 5_000
     town.caller(made.token)
-    town.wait(town.accounts.note_seen())
+    town.wait(town.accounts.flush_last_seen())
     (shown,) = town.wait(town.accounts.tokens.list(alice))
     assert shown.last_used_at == town.clock.now
     # use does not change the expiry
@@ -170,7 +170,7 @@ def test_invalid_scope_or_expiry_is_refused(town, create):
 
 
 def test_number_of_active_tokens_per_user_is_limited(town, alice, create, monkeypatch):
-    monkeypatch.setattr(api_tokens, "MOST", 3)
+    monkeypatch.setattr(api_tokens, "MAX_TOKENS", 3)
     made = [create(f"{n}") for n in range(2)] + [create("short", "write", None, town.clock.now + 1_000)]
     with pytest.raises(QuotaExceeded) as refusal:
         create("one more")

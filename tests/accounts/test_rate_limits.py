@@ -53,7 +53,7 @@ def waits(attempt):
 
 def test_sign_in_delay_doubles_after_the_free_attempts_up_to_15_minutes(clock):
     gate = RateLimiter(clock)
-    drain(lambda: gate.sign_in("10.0.0.1", "alice"), rate_limits.FREE)
+    drain(lambda: gate.sign_in("10.0.0.1", "alice"), rate_limits.FREE_ATTEMPTS)
     seen = []
     for _ in range(13):
         wait = waits(lambda: gate.sign_in("10.0.0.1", "alice"))
@@ -67,16 +67,16 @@ def test_sign_in_delay_doubles_after_the_free_attempts_up_to_15_minutes(clock):
 
 def test_sign_in_attempts_are_forgotten_after_a_quiet_hour(clock):
     gate = RateLimiter(clock)
-    drain(lambda: gate.sign_in("10.0.0.1", "alice"), rate_limits.FREE)
+    drain(lambda: gate.sign_in("10.0.0.1", "alice"), rate_limits.FREE_ATTEMPTS)
     assert waits(lambda: gate.sign_in("10.0.0.1", "alice")) > 0
-    clock.now += rate_limits.QUIET
-    drain(lambda: gate.sign_in("10.0.0.1", "alice"), rate_limits.FREE)
+    clock.now += rate_limits.RESET_AFTER
+    drain(lambda: gate.sign_in("10.0.0.1", "alice"), rate_limits.FREE_ATTEMPTS)
 
 
 def test_distributed_guessing_does_not_lock_out_the_account_owner(clock):
     gate = RateLimiter(clock)
     for network in range(2000):
-        for _ in range(rate_limits.FREE):
+        for _ in range(rate_limits.FREE_ATTEMPTS):
             waits(lambda network=network: gate.sign_in(f"10.1.{network // 256}.{network % 256}", "alice"))
     drain(lambda: gate.sign_in("192.0.2.7", "alice"), rate_limits.FREE_UNDER_ATTACK)
     gate.signed_in("192.0.2.7", "alice")
@@ -89,9 +89,9 @@ def test_each_network_gets_fewer_free_attempts_at_a_name_under_attack(clock):
         gate.sign_in(f"10.1.0.{network}", "alice")
     drain(lambda: gate.sign_in("10.2.0.1", "alice"), rate_limits.FREE_UNDER_ATTACK)
     assert waits(lambda: gate.sign_in("10.2.0.1", "alice")) == 1
-    drain(lambda: gate.sign_in("10.2.0.1", "bob"), rate_limits.FREE)
+    drain(lambda: gate.sign_in("10.2.0.1", "bob"), rate_limits.FREE_ATTEMPTS)
     clock.now += rate_limits.ATTACK.burst * rate_limits.ATTACK.interval
-    drain(lambda: gate.sign_in("10.2.0.2", "alice"), rate_limits.FREE)
+    drain(lambda: gate.sign_in("10.2.0.2", "alice"), rate_limits.FREE_ATTEMPTS)
 
 
 def test_guessing_at_many_names_from_one_address_is_throttled(clock):
@@ -104,7 +104,7 @@ def test_guessing_at_many_names_from_one_address_is_throttled(clock):
 
 def test_refused_attempts_do_not_count(clock):
     gate = RateLimiter(clock)
-    drain(lambda: gate.sign_in("10.0.0.1", "alice"), rate_limits.FREE)
+    drain(lambda: gate.sign_in("10.0.0.1", "alice"), rate_limits.FREE_ATTEMPTS)
     assert [waits(lambda: gate.sign_in("10.0.0.1", "alice")) for _ in range(100)] == [1] * 100
     clock.now += 1000
     gate.sign_in("10.0.0.1", "alice")
@@ -125,11 +125,11 @@ def test_successful_attempts_are_refunded(clock):
 
 def test_account_recovery_has_its_own_rate_limits(clock):
     gate = RateLimiter(clock)
-    drain(lambda: gate.recover("10.0.0.1", "alice"), rate_limits.FREE)
+    drain(lambda: gate.recover("10.0.0.1", "alice"), rate_limits.FREE_ATTEMPTS)
     assert waits(lambda: gate.recover("10.0.0.1", "alice")) == 1
     gate.recover("10.0.0.2", "alice")
     gate.sign_in("10.0.0.1", "alice")
-    for _ in range(rate_limits.RECOVER.burst - rate_limits.FREE):
+    for _ in range(rate_limits.RECOVER.burst - rate_limits.FREE_ATTEMPTS):
         gate.recover("10.0.0.1", None)
     assert waits(lambda: gate.recover("10.0.0.1", None)) == 6
 
@@ -145,7 +145,7 @@ def test_totp_guesses_are_limited_per_account_without_blocking_recovery_codes(cl
 
 def test_reauthentication_guesses_are_throttled_per_session(clock):
     gate = RateLimiter(clock)
-    drain(lambda: gate.confirm(1), rate_limits.FREE)
+    drain(lambda: gate.confirm(1), rate_limits.FREE_ATTEMPTS)
     assert waits(lambda: gate.confirm(1)) == 1
     gate.confirm(2)
 

@@ -148,7 +148,7 @@ def test_an_invalid_password_is_refused_before_the_lookup_and_uses_up_no_code(to
 
 def test_code_guessing_is_throttled_for_known_and_unknown_names(town, alice):
     for username in ("alice", "nobody"):
-        for _ in range(limits.FREE):
+        for _ in range(limits.FREE_ATTEMPTS):
             with pytest.raises(InvalidCode):
                 recover(town, "wrong", username)
         with pytest.raises(RateLimited):
@@ -309,7 +309,7 @@ def test_unauthenticated_recovery_requests_send_few_emails_and_keep_links_valid(
 
 def test_recovery_email_requests_are_throttled_equally_for_every_name(town, reachable):
     for username in ("alice", "nobody"):
-        for _ in range(limits.FREE):
+        for _ in range(limits.FREE_ATTEMPTS):
             ask_mail(town, username)
         with pytest.raises(RateLimited):
             ask_mail(town, username)

@@ -1,4 +1,4 @@
-from realtime_kv.metrics.security_log import MOST, SecurityLog
+from realtime_kv.metrics.security_log import MAX_LINES, SecurityLog
 
 
 def test_only_forbidden_and_rate_limited_requests_are_logged(caplog):
@@ -17,10 +17,10 @@ def test_refusals_beyond_the_limit_per_minute_are_logged_as_a_count(caplog):
     noticed = SecurityLog(lambda: now)
     for _ in range(1000):
         noticed.note(403, "set", "user 7")
-    assert len(caplog.records) == MOST
+    assert len(caplog.records) == MAX_LINES
     now = 60_000
     noticed.note(403, "set", "user 7")
-    assert [record.getMessage() for record in caplog.records[MOST:]] == [
-        f"{1000 - MOST} more refusals in that minute",
+    assert [record.getMessage() for record in caplog.records[MAX_LINES:]] == [
+        f"{1000 - MAX_LINES} more refusals in that minute",
         "forbidden: set, by user 7",
     ]

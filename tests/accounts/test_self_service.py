@@ -127,7 +127,7 @@ def test_password_change_requires_a_strong_password_and_the_current_one(town, al
 
 
 def test_password_guessing_from_an_open_session_is_throttled(town, alice):
-    for _ in range(rate_limits.FREE):
+    for _ in range(rate_limits.FREE_ATTEMPTS):
         with pytest.raises(InvalidCredentials):
             alice.delete_account("wrong wrong wrong")
     with pytest.raises(RateLimited):
@@ -265,7 +265,7 @@ def test_active_session_is_extended_and_an_idle_one_expires(found):
     for _ in range(3):
         town.clock.now += DAY
         town.caller(used.token)
-        town.wait(town.accounts.note_seen())
+        town.wait(town.accounts.flush_last_seen())
     assert town.caller(used.token)
     with pytest.raises(Unauthenticated):
         town.caller(idle.token)
@@ -279,7 +279,7 @@ def test_activity_does_not_extend_a_session_beyond_its_maximum_lifetime(found):
     for _ in range(9):
         town.clock.now += DAY // 2
         town.caller(signed_in.token)
-        town.wait(town.accounts.note_seen())
+        town.wait(town.accounts.flush_last_seen())
     town.clock.now += DAY // 2
     with pytest.raises(Unauthenticated):
         town.caller(signed_in.token)
@@ -289,10 +289,10 @@ def test_open_tab_does_not_revive_an_expired_session(found):
     town = found(session_idle_days=2)
     signed_in = town.sign_up("alice")
     session_id = town.caller(signed_in.token).session_id
-    town.wait(town.accounts.note_seen())
+    town.wait(town.accounts.flush_last_seen())
     town.clock.now += 2 * DAY
     town.accounts.saw(session_id)
-    town.wait(town.accounts.note_seen())
+    town.wait(town.accounts.flush_last_seen())
     with pytest.raises(Unauthenticated):
         town.caller(signed_in.token)
 
@@ -302,7 +302,7 @@ def test_non_persistent_session_expires_after_a_day_despite_activity(town):
     signed_in = town.sign_in("alice", kept=False)
     town.clock.now += DAY - 1
     town.caller(signed_in.token)
-    town.wait(town.accounts.note_seen())
+    town.wait(town.accounts.flush_last_seen())
     assert town.caller(signed_in.token)
     town.clock.now += 1
     with pytest.raises(Unauthenticated):
@@ -320,10 +320,10 @@ def test_last_seen_times_are_saved_at_shutdown(town):
 def test_last_seen_update_without_an_address_keeps_the_known_address(town):
     signed_in = town.sign_up("alice", address="10.0.0.1")
     session_id = town.caller(signed_in.token).session_id
-    town.wait(town.accounts.note_seen())
+    town.wait(town.accounts.flush_last_seen())
     town.accounts.saw(session_id, "10.0.0.2")
     town.accounts.saw(session_id)
-    town.wait(town.accounts.note_seen())
+    town.wait(town.accounts.flush_last_seen())
     town.accounts.saw(session_id)
-    town.wait(town.accounts.note_seen())
+    town.wait(town.accounts.flush_last_seen())
     assert town.write(lambda db: db.execute(select(UserSession.address)).scalar_one()) == "10.0.0.2"

@@ -231,13 +231,13 @@ def test_failed_sign_ins_are_rate_limited_per_address_and_successes_are_not(town
     town.sign_up("alice")
     for _ in range(limits.SIGN_IN.burst + 5):
         town.sign_in("alice", address="10.0.0.1")
-    guess(town, times=limits.FREE)
+    guess(town, times=limits.FREE_ATTEMPTS)
     with pytest.raises(RateLimited):
         town.sign_in("alice", address="10.0.0.1")
     town.sign_in("alice", address="10.0.0.2")
     town.clock.now += 1000
     town.sign_in("alice", address="10.0.0.1")
-    guess(town, times=limits.FREE)
+    guess(town, times=limits.FREE_ATTEMPTS)
 
 
 def test_sign_in_limit_of_an_account_is_revealed_only_with_the_right_password(town):
@@ -262,26 +262,26 @@ def test_sign_out_with_an_invalid_token_writes_nothing(town, monkeypatch):
 
 def test_password_guesses_from_many_networks_do_not_delay_the_owner(town):
     town.sign_up("alice")
-    for network in range(limits.ATTACK.burst // limits.FREE + 1):
+    for network in range(limits.ATTACK.burst // limits.FREE_ATTEMPTS + 1):
         guess(town, address=f"10.0.1.{network}", times=limits.FREE_UNDER_ATTACK)
     town.sign_in("alice", address="192.0.2.7")
 
 
 def test_unknown_names_are_rate_limited_like_existing_ones(town):
-    guess(town, "nobody", times=limits.FREE)
+    guess(town, "nobody", times=limits.FREE_ATTEMPTS)
     with pytest.raises(RateLimited):
         town.sign_in("Nobody", address="10.0.0.1")
 
 
 def test_a_rate_limited_sign_in_computes_no_password_hash(town, monkeypatch):
-    guess(town, "nobody", times=limits.FREE)
+    guess(town, "nobody", times=limits.FREE_ATTEMPTS)
     monkeypatch.setattr(passwords, "matches", lambda *_: pytest.fail("a hash was computed"))
     with pytest.raises(RateLimited):
         town.sign_in("nobody", address="10.0.0.1")
 
 
 def test_sign_in_attempts_are_unlimited_with_rate_limits_off(found):
-    guess(found(rate_limits=False), "nobody", times=limits.FREE + 1)
+    guess(found(rate_limits=False), "nobody", times=limits.FREE_ATTEMPTS + 1)
 
 
 def test_session_lookups_see_later_commits(busy_town):

@@ -191,7 +191,7 @@ def test_the_account_pages_work_by_keyboard_alone(make_person, server):
     tab_to("Preferences")
     press("Enter")
     page.wait_for_url("**/account/preferences")
-    tab_to("As the system")
+    tab_to("Follow system")
     press("ArrowDown")
     press("ArrowDown")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
@@ -223,7 +223,7 @@ def test_a_remotely_ended_session_shows_the_reason_and_keeps_the_draft(make_pers
     page.get_by_role("button", name="Sign out all others").click()
     expect(page.get_by_text("All other sessions are signed out.")).to_be_visible()
     dialog = tab.page.get_by_role("dialog", name="You were signed out")
-    expect(dialog).to_contain_text("This session was ended")
+    expect(dialog).to_contain_text("You were signed out of this session")
     expect(dialog).to_contain_text(f"Sign in again as {laptop.username} in this tab to go on with it.")
     dialog.get_by_role("link", name="Sign in again").click()
     sign_in(tab.page, laptop)
@@ -301,7 +301,7 @@ def test_a_recovery_link_leaves_no_secret_in_the_url(make_person, server):
     page = person.new_page()
     page.goto(server.url + "/recover/" + fresh_name("secret"))
     expect(page).to_have_url(server.url + "/recover/password")
-    expect(page.get_by_role("heading")).to_have_text("This link is no good any more")
+    expect(page.get_by_role("heading")).to_have_text("This link has expired or was already used")
     refusals_are_fair(person)
 
 

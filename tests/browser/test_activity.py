@@ -82,7 +82,7 @@ def test_activity_pages_back_to_the_beginning(ada):
     page.get_by_role("button", name="Show older").click()
     expect(rows).to_have_count(250)
     expect(rows.last).to_contain_text("created k0 0")
-    expect(page.get_by_text("Before this there was nothing.")).to_be_visible()
+    expect(page.get_by_text("This is the beginning.")).to_be_visible()
     # a filter that few writes pass searches the older ones by itself
     page.goto(f"{ada.server.url}/activity?q=created")
     expect(page.get_by_text("No change matches.")).to_be_visible()

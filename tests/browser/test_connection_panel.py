@@ -136,7 +136,7 @@ def test_the_connection_panel_verifies_its_facts_and_ends_other_sessions(make_pe
     expect(fact("Round trip")).to_have_text(re.compile(r"^[\d.]+ ms$"))
     expect(fact("Position")).to_have_text(re.compile(r"^[\w-]+:1$"))
     expect(fact("Digest")).to_have_text(re.compile("^Equal, "))
-    expect(fact("Differences healed")).to_have_text("0")
+    expect(fact("Repairs")).to_have_text("0")
     expect(box.get_by_role("listitem")).to_have_count(2)
 
     box.get_by_role("button", name="Copy diagnostics").click()
@@ -145,7 +145,7 @@ def test_the_connection_panel_verifies_its_facts_and_ends_other_sessions(make_pe
     assert (told["state"], told["transport"], told["keys"], told["healed"]) == ("live", "websocket", 1, 0)
     assert told["proved"]["keys"] in (0, 1)
     # a full fetch is a proof as well
-    box.get_by_role("button", name="Fetch anew").click()
+    box.get_by_role("button", name="Reload data").click()
     tab.is_live()
     expect(fact("Digest")).to_have_text("Equal, just now")
 

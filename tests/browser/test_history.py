@@ -19,7 +19,7 @@ def test_each_version_shows_its_changes_and_can_be_restored(tabs, ada):
     expect(rows).to_have_count(2)
     expect(rows.nth(0)).to_contain_text(re.compile(r"2.*changed.*Chrome on Linux.*API.*\+4.*−1", re.DOTALL))
     expect(rows.nth(1)).to_contain_text(re.compile(r"1.*created.*\+3 lines", re.DOTALL))
-    expect(page.get_by_text("Here it was created.")).to_be_visible()
+    expect(page.get_by_text("Created here.")).to_be_visible()
     # the last two are compared
     difference = page.get_by_role("region", name="What changed from revision 1 to 2")
     expect(difference).to_contain_text('Removed: "on": false')
@@ -93,7 +93,7 @@ def test_long_history_is_paged_and_each_version_opens_by_its_url(ada):
     expect(rows).to_have_count(50)
     tab.click("Show older")
     expect(rows).to_have_count(60)
-    expect(tab.page.get_by_text("Here it was created.")).to_be_visible()
+    expect(tab.page.get_by_text("Created here.")).to_be_visible()
 
 
 def test_restore_is_refused_while_offline(ada):

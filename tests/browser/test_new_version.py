@@ -164,3 +164,20 @@ def test_reload_is_offered_after_the_server_reports_a_new_version(visitor, progr
     tab.click("Reload")
     tab.is_live()
     expect(tab.page.locator("#update")).to_be_empty()
+
+
+def test_signing_out_deletes_the_page_that_a_waiting_service_worker_has_cached(visitor, program):
+    ada = visitor()
+    tab = ada.open_tab()
+    tab.page.evaluate(KEPT, 1)
+    program.upgrade()
+    tab.is_live()
+    page = ada.open_tab().page
+    assert page.evaluate(INSTALLED)
+    cached = "async () => !!(await caches.match('/keys'))"
+    assert page.evaluate(cached)
+    # the session ends elsewhere, and the browser learns of it by a redirect only
+    ada.call("sign_out")
+    page.goto(program.server.url + "/keys")
+    page.wait_for_url("**/signin*")
+    page.evaluate(f"async () => {{ while (await ({cached})()) await new Promise((later) => setTimeout(later, 20)) }}")

@@ -166,7 +166,7 @@ def test_corrupt_stored_replica_is_discarded_and_resynchronized(make_person, own
     tab.is_live()
     expect(tab.count).to_have_text("5 keys")
     tab.state.click()
-    expect(tab.page.locator("#status div", has_text="Differences healed")).to_contain_text("1")
+    expect(tab.page.locator("#status div", has_text="Repairs")).to_contain_text("1")
 
 
 def test_sign_out_deletes_stored_data_and_the_next_user_sees_none_of_it(make_person):
@@ -417,7 +417,7 @@ def test_service_worker_serves_its_own_version_and_tolerates_a_full_quota(ada):
     quota = {"origin": ada.server.url, "quotaSize": 1}
     ada.context.new_cdp_session(tab.page).send("Storage.overrideQuotaForOrigin", quota)
     tab.page.goto(f"{ada.server.url}/account/data")
-    expect(tab.button("Try it")).to_be_visible()
+    expect(tab.button("Preview")).to_be_visible()
     tab.page.goto(f"{ada.server.url}/keys")
     tab.is_live()
     tab.create("a", "1")

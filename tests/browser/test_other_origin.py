@@ -132,7 +132,7 @@ def test_a_page_on_another_origin_shows_the_refusals_of_the_server(
     visit.enter("x", "Sign up")
     expect(visit.said).to_contain_text("3")
     visit.enter(fresh_name("nobody"), "Sign in")
-    expect(visit.said).to_have_text("That user name and password do not go together.")
+    expect(visit.said).to_have_text("Wrong user name or password.")
     context.close()
 
 

@@ -31,7 +31,7 @@ def test_export_downloads_a_file_in_each_format(make_person, scripted):
     with page.expect_download() as started:
         page.locator("#export-prefix").press("Enter")
     assert json.loads(started.value.path().read_text())["entries"] == {"app/a": {"n": 1}}
-    expect(page.get_by_role("button", name="Try it")).to_have_count(1 if scripted else 0)
+    expect(page.get_by_role("button", name="Preview")).to_have_count(1 if scripted else 0)
     expect(page.get_by_text("needs JavaScript")).to_be_visible(visible=not scripted)
 
 
@@ -45,12 +45,12 @@ def test_import_can_be_previewed_run_and_undone_with_the_keyboard_alone(make_per
 
     broken = tmp_path / "broken.json"
     broken.write_text('{"a": 1,\n"b": tru}')
-    page.get_by_role("button", name="Try it").press("Enter")
+    page.get_by_role("button", name="Preview").press("Enter")
     expect(page.locator("#import-problem")).to_have_text("Choose a file first.")
     expect(page.locator("#file")).to_be_focused()
     page.locator("#file").set_input_files(broken)
     expect(page.locator("#import-problem")).to_be_hidden()
-    page.get_by_role("button", name="Try it").press("Enter")
+    page.get_by_role("button", name="Preview").press("Enter")
     expect(page.locator("#import-problem")).to_have_text("Line 2: this is not JSON.")
     check(page, "a broken file")
 
@@ -60,8 +60,8 @@ def test_import_can_be_previewed_run_and_undone_with_the_keyboard_alone(make_per
     page.locator("#mode-merge").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
-    expect(page.get_by_label("Take what the file says, and delete all others")).to_be_checked()
-    page.get_by_role("button", name="Try it").press("Enter")
+    expect(page.get_by_label("Overwrite with the file, and delete everything else")).to_be_checked()
+    page.get_by_role("button", name="Preview").press("Enter")
     expect(page.locator("#import-heading")).to_have_text("1,499 keys would be added, 1 changed, 1 removed")
     expect(said).to_contain_text("Nothing is written yet.")
     assert person.get("mine") == 1
@@ -90,7 +90,7 @@ def test_undo_of_an_import_is_refused_after_a_later_write_to_its_keys(make_perso
     page = person.new_page()
     page.goto(f"{person.server.url}/account/data")
     page.locator("#file").set_input_files(file)
-    page.get_by_role("button", name="Try it").click()
+    page.get_by_role("button", name="Preview").click()
     page.get_by_role("button", name="Import 2 keys").click()
     expect(page.locator("#import-heading")).to_have_text("2 keys were added")
     person.set("b", "since then")
@@ -107,7 +107,7 @@ def test_import_is_refused_after_another_user_signs_in(make_person, tmp_path):
     file = tmp_path / "file.json"
     file.write_text('{"of ada": 1}')
     page.locator("#file").set_input_files(file)
-    page.get_by_role("button", name="Try it").click()
+    page.get_by_role("button", name="Preview").click()
     page.get_by_role("button", name="Import 1 key").wait_for()
     ada.context.clear_cookies()
     ada.context.add_cookies(bob.context.cookies())

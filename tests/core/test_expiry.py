@@ -314,6 +314,6 @@ def test_unannounced_expiries_are_found_in_a_minute_or_right_after_a_restore(ser
     expiry.look()
     assert alice.sync()["keys"] == 1
     expires("l")
-    expiry.start_anew()
+    expiry.after_restore()
     expiry.look()
     assert alice.sync()["keys"] == 0

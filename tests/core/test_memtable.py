@@ -62,7 +62,7 @@ def test_space_matches_its_writes_across_crashes_restarts_and_failed_commits(
 ):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(committer, "BACKLOG", backlog)
-        patch.setattr(memtable, "MOST_CACHED", cached)
+        patch.setattr(memtable, "MAX_CACHED", cached)
         services = Services(tmp_path_factory.mktemp("services"))
         alice = Person(services.open(), services.add_user("alice"))
         copy = Copy()

@@ -249,7 +249,7 @@ def test_prefix_write_is_limited_to_1000_keys(alice, store):
 
 
 def test_prefix_write_is_limited_in_total_bytes(alice, monkeypatch):
-    monkeypatch.setattr(prefix_operations, "MOST_BYTES", 2000)
+    monkeypatch.setattr(prefix_operations, "MAX_BYTES", 2000)
     alice.set("a/1", "x" * 995)
     alice.set("a/2", "x" * 995)
     assert alice.move("a/", "b/")["count"] == 2

@@ -23,7 +23,7 @@ WARM_UP = 0.1
 # heap that the allocator keeps after the peak
 MEMORY_MARGIN = 48 * 2**20
 # memory that is kept on purpose, and its growth per input: the database's pages, and the memtable's cache
-KEPT = connections.CACHE_KIB * 1024 + memtable.MOST_CACHED * 512
+KEPT = connections.CACHE_KIB * 1024 + memtable.MAX_CACHED * 512
 KEPT_AN_INPUT = 512
 
 # the makers of cases, and their weights

@@ -140,7 +140,7 @@ class Line:
                 return
             yield chunk[:-2]
 
-    def hang_up(self) -> None:
+    def close_discarding(self) -> None:
         self._writer.transport.abort()
 
 
@@ -159,11 +159,11 @@ class SocketLine:
         try:
             head = await line.hear_until(b"\r\n\r\n")
         except BaseException:
-            line.hang_up()
+            line.close_discarding()
             raise
         if not head.startswith(b"HTTP/1.1 101 "):
             oracles.statuses(head)
-            line.hang_up()
+            line.close_discarding()
             raise Ended
         return cls(line)
 

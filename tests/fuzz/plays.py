@@ -109,7 +109,7 @@ async def raw(target: Target, case: Case) -> Judged:
         line.stop_saying()
         statuses = oracles.statuses(await line.hear_all())
     finally:
-        line.hang_up()
+        line.close_discarding()
     return max(1, min(case.messages, len(statuses))), Counter(status.decode() for status in statuses)
 
 
@@ -132,7 +132,7 @@ async def api(target: Target, case: Case) -> Judged:
             if response.last:
                 break
     finally:
-        line.hang_up()
+        line.close_discarding()
     return answered, codes
 
 
@@ -177,8 +177,8 @@ async def streams(target: Target, case: Case) -> Judged:
     except (Ended, StopAsyncIteration):
         raise Wrong(f"a stream has ended: {first[:300]!r}") from None
     finally:
-        line.hang_up()
-        beside.hang_up()
+        line.close_discarding()
+        beside.close_discarding()
     return len(case.inputs), Counter(stream=1)
 
 
@@ -222,7 +222,7 @@ async def events(target: Target, case: Case) -> Judged:
         if await _listen(tab, ear):
             return len(case.inputs), ear.codes
     finally:
-        tab.line.hang_up()
+        tab.line.close_discarding()
     return min(len(case.inputs), ear.answers + 1), ear.codes + Counter(closed=1)
 
 
@@ -242,7 +242,7 @@ async def frames(target: Target, case: Case) -> Judged:
         finally:
             hearing.cancel()
     finally:
-        tab.line.hang_up()
+        tab.line.close_discarding()
     return case.messages if ear.finished else min(case.messages, ear.answers + 1), ear.codes
 
 
@@ -280,7 +280,7 @@ async def polling(target: Target, case: Case) -> Judged:
                 await take(target.fill(data))
         await session.finish()
     finally:
-        session.hang_up()
+        session.close_discarding()
     ear = session.ear
     whole = ear.done and session.sound
     return case.messages if whole else min(case.messages, ear.answers + 1), ear.codes + Counter(closed=not whole)
@@ -315,7 +315,7 @@ class Session:
             await session.post(target.join(case))
             session._polling = asyncio.ensure_future(session._poll_on())
         except BaseException:
-            session.hang_up()
+            session.close_discarding()
             raise
         return session
 
@@ -344,7 +344,7 @@ class Session:
                         self.ear.hear(packet)
         if self._others and len(words) % 4:
             # otherwise it stays open, and the session waits for the upgrade's end
-            self._others[-1].hang_up()
+            self._others[-1].close_discarding()
 
     async def poll_twice(self, _: bytes) -> None:
         """Poll while another poll waits: either the session is over, or the first poll was answered just now."""
@@ -368,11 +368,11 @@ class Session:
             # some sessions disconnect, some just stop
             await self.post(b"1")
 
-    def hang_up(self) -> None:
+    def close_discarding(self) -> None:
         if self._polling is not None:
             self._polling.cancel()
         for line in (self._post, self._poll, *self._others):
-            line.hang_up()
+            line.close_discarding()
 
     async def _poll_on(self) -> None:
         with contextlib.suppress(Ended):

@@ -189,7 +189,7 @@ def test_every_room_receives_one_bookmark_per_round_of_shares(app, sign_up, open
         tab.get_received()
     gateway = app.extensions["realtime_kv"].gateway
     for _ in range(BOOKMARK_SHARES):
-        gateway._bookmark_a_share()
+        gateway._send_bookmark_slice()
     for number, tab in enumerate(tabs, 1):
         (bookmark,) = [event["args"][0] for event in tab.get_received() if event["name"] == "bookmark"]
         assert (bookmark["revision"], bookmark["keys"]) == (number, number)
@@ -204,8 +204,8 @@ def test_sessions_expire_when_idle_only_once_their_tabs_are_no_longer_seen(tmp_p
     tab = socketio.test_client(app, flask_test_client=browser)
     for _ in range(3):
         now[0] += 20 * hours
-        services.gateway.see_tabs()
-        services.accounts.note_seen()
+        services.gateway.touch_sessions()
+        services.accounts.flush_last_seen()
     services.accounts.end_expired()
     assert call(tab, "list", {})["ok"]
     assert tab.is_connected()

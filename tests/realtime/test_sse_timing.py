@@ -187,7 +187,7 @@ def test_a_session_ended_during_lookup_gets_no_stream_and_others_still_do(app, h
 
     assert is_let_in(lambda: None)
     assert is_let_in(lambda: call_of_bob("sign_out"))
-    assert not is_let_in(streams.start_anew)
+    assert not is_let_in(streams.after_restore)
     assert is_let_in(lambda: sign_up(app, "carol")[1]("sign_out"))
     with patch.object(streams, "_ended", deque(maxlen=0)):
         # the server no longer knows which session ended

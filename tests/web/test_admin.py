@@ -453,7 +453,7 @@ def caller_of(desk, visitor):
 
 
 def test_the_backup_page_lists_the_existing_backups(desk):
-    assert "None is made by itself" in desk.get("/admin/backup").text
+    assert "No automatic backups" in desk.get("/admin/backup").text
     made = desk.wait(desk.services.operations.backup())
     assert Path(made.file).name in desk.get("/admin/backup").text
     facts = desk.get("/admin/diagnostics.json").json["facts"]["Upkeep"]

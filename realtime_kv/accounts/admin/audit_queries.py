@@ -65,14 +65,14 @@ class Events:
 
 def page(connection: Connection, filters: Filters, *, before: int | None, limit: int) -> Events:
     """Return up to `limit` entries older than the one with the id `before`."""
-    doer, concerned = aliased(User), aliased(User)
+    actor, concerned = aliased(User), aliased(User)
     statement = (
         select(
             AuditRow.id,
             AuditRow.at,
             AuditRow.actor,
             AuditRow.actor_id,
-            doer.username,
+            actor.username,
             AuditRow.user_id,
             concerned.username,
             AuditRow.action,
@@ -81,7 +81,7 @@ def page(connection: Connection, filters: Filters, *, before: int | None, limit:
             AuditRow.label,
             AuditRow.detail,
         )
-        .outerjoin(doer, doer.id == AuditRow.actor_id)
+        .outerjoin(actor, actor.id == AuditRow.actor_id)
         .outerjoin(concerned, concerned.id == AuditRow.user_id)
         .order_by(AuditRow.id.desc())
         .limit(limit + 1)
@@ -104,13 +104,13 @@ def page(connection: Connection, filters: Filters, *, before: int | None, limit:
     return Events(events[:limit], events[limit - 1].id if len(events) > limit else None)
 
 
-def was_noted(connection: Connection, action: str, doer: Actor, user_id: int, since: int, now: int) -> bool:
+def was_noted(connection: Connection, action: str, actor: Actor, user_id: int, since: int, now: int) -> bool:
     """Return whether the log has this action of the actor on the account after `since`; future entries do not count."""
     noted = select(AuditRow.id).where(
         AuditRow.user_id == user_id,
         AuditRow.action == action,
-        AuditRow.actor == doer.actor,
-        AuditRow.actor_id == doer.id,
+        AuditRow.actor == actor.kind,
+        AuditRow.actor_id == actor.id,
         AuditRow.at > since,
         AuditRow.at <= now + TOLERANCE,
     )

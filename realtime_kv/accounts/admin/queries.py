@@ -57,21 +57,21 @@ class AdminQueries:
         )
 
     def entries(
-        self, doer: Actor, who: Who, *, prefix: str = "", after: str | None = None, limit: int = ENTRIES_PAGE
+        self, actor: Actor, who: Who, *, prefix: str = "", after: str | None = None, limit: int = ENTRIES_PAGE
     ) -> Future[Entries]:
         """Return the user's keys, including the trash. The access is logged once an hour."""
-        return self._context.walk(self._entries(doer, who, prefix, after, limit))
+        return self._context.walk(self._entries(actor, who, prefix, after, limit))
 
-    def reveal(self, doer: Actor, who: Who, key: str) -> Future[Revealed]:
+    def reveal(self, actor: Actor, who: Who, key: str) -> Future[Revealed]:
         """Return one value of another user, and log that in their own log. Fails with NotFound."""
 
         def write(connection: Connection) -> Revealed:
             user_id = user_queries.find(connection, who)
             revealed = user_queries.value(connection, user_id, key)
-            audit_log.write(connection, self._context.clock(), doer, "value_revealed", user_id, key=key)
+            audit_log.write(connection, self._context.clock(), actor, "value_revealed", user_id, key=key)
             return revealed
 
-        return self._write(doer, write)
+        return self._write(actor, write)
 
     def events(
         self, filters: Filters = EVERYTHING, *, before: int | None = None, limit: int = EVENTS_PAGE
@@ -79,10 +79,10 @@ class AdminQueries:
         """Return the audit log of the whole server, newest first."""
         return self._context.read(lambda db: audit_queries.page(db, filters, before=before, limit=limit), kind="audit")
 
-    def note_export(self, doer: Actor) -> Future[None]:
+    def note_export(self, actor: Actor) -> Future[None]:
         """Record that the audit log is about to be exported as a file."""
         now = self._context.clock()
-        return self._write(doer, lambda db: audit_log.write(db, now, doer, "audit_exported"))
+        return self._write(actor, lambda db: audit_log.write(db, now, actor, "audit_exported"))
 
     def names(self, ids: Sequence[int]) -> Future[dict[int, str]]:
         """Return the user names of these accounts, as far as they exist."""
@@ -94,16 +94,16 @@ class AdminQueries:
         of_caller = select(User.totp_confirmed_at).where(User.id == caller.user_id)
         return self._context.look_up(lambda db: db.execute(of_caller).scalar_one_or_none() is not None, member(caller))
 
-    def _write(self, doer: Actor, fn: Callable[[Connection], T]) -> Future[T]:
+    def _write(self, actor: Actor, fn: Callable[[Connection], T]) -> Future[T]:
         """Run `fn` in a transaction. Fails with Forbidden if the actor is no superuser any more."""
 
-        return self._context.write(self._if_able(doer, fn), Client(doer.id))
+        return self._context.write(self._if_able(actor, fn), Client(actor.id))
 
     @staticmethod
-    def _if_able(doer: Actor, fn: Callable[[Connection], T]) -> Callable[[Connection], T]:
+    def _if_able(actor: Actor, fn: Callable[[Connection], T]) -> Callable[[Connection], T]:
         def write(connection: Connection) -> T:
             # the right may have been withdrawn after the request was authenticated
-            if doer.actor == "admin" and not users.is_superuser(connection, doer.id):
+            if actor.kind == "admin" and not users.is_superuser(connection, actor.id):
                 raise Forbidden("Only superusers can do that.", needs="admin")
             return fn(connection)
 
@@ -119,13 +119,15 @@ class AdminQueries:
 
         return self._context.walk(steps())
 
-    def _entries(self, doer: Actor, who: Who, prefix: str, after: str | None, limit: int) -> Steps[Entries]:
+    def _entries(self, actor: Actor, who: Who, prefix: str, after: str | None, limit: int) -> Steps[Entries]:
         context, now = self._context, self._context.clock()
         user_id = yield context.read(lambda db: user_queries.find(db, who))
         if not (
-            yield context.read(lambda db: audit_queries.was_noted(db, "entries_viewed", doer, user_id, now - HOUR, now))
+            yield context.read(
+                lambda db: audit_queries.was_noted(db, "entries_viewed", actor, user_id, now - HOUR, now)
+            )
         ):
-            yield self._write(doer, lambda db: audit_log.write(db, now, doer, "entries_viewed", user_id))
+            yield self._write(actor, lambda db: audit_log.write(db, now, actor, "entries_viewed", user_id))
         yield context.flush(user_id)
         found: Entries = yield context.read(
             lambda db: user_queries.entries(db, user_id, prefix=prefix, after=after, limit=limit)

@@ -26,7 +26,7 @@ LIFETIMES: dict[Kind, int] = {
     "setup": 24 * 60 * MINUTE,
 }
 # wrong codes that one sign-in may send
-MOST_TRIES = 5
+MAX_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def use(connection: Connection, link: OneTimeToken, now: int) -> None:
 
 def tried(connection: Connection, link: OneTimeToken, now: int) -> None:
     """Count a wrong code sent with this ticket; after `MOST_TRIES` the ticket is used up."""
-    used_at = now if link.tries + 1 >= MOST_TRIES else None
+    used_at = now if link.tries + 1 >= MAX_TRIES else None
     connection.execute(
         update(OneTimeLink).where(OneTimeLink.id == link.id).values(tries=link.tries + 1, used_at=used_at)
     )

@@ -11,15 +11,15 @@ from zxcvbn import zxcvbn
 
 from realtime_kv.errors import InvalidPassword
 
-LEAST_BYTES, MOST_BYTES = 8, 1024
-LEAST_SCORE = 2
+MIN_BYTES, MAX_BYTES = 8, 1024
+MIN_SCORE = 2
 # guesses that an attacker of this server tries first, besides the user's name (docs/security.md lists them)
 HOUSE_WORDS = ("realtime_kv", "realtimekv", "realtime", "keyvalue", "keyvaluestore", "rkv", "superuser")
 # zxcvbn's time grows steeply with crafted input. It tries every way to read such signs as letters (p@$$w0rd), so each
 # kind of sign in the text doubles it: 2 s for all of them in 48 characters, 0.1 s for eight kinds. No word has nine.
 _JUDGED = 48
 _DISGUISES = "4@8({[<3691!|0$5+7%2"
-_MOST_DISGUISES = 8
+_MAX_DISGUISES = 8
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
@@ -41,17 +41,17 @@ def check(password: str) -> str:
     size = _size(password)
     if size is None:
         raise InvalidPassword("That password is not valid text.")
-    if size < LEAST_BYTES:
-        raise InvalidPassword(f"A password has at least {LEAST_BYTES} characters.")
-    if size > MOST_BYTES:
-        raise InvalidPassword(f"A password has at most {MOST_BYTES} bytes.")
+    if size < MIN_BYTES:
+        raise InvalidPassword(f"A password has at least {MIN_BYTES} characters.")
+    if size > MAX_BYTES:
+        raise InvalidPassword(f"A password has at most {MAX_BYTES} bytes.")
     return password
 
 
 def judge(password: str, username: str) -> None:
     """Raise InvalidPassword, with advice, for a password that is guessed easily. Slow: for a real thread."""
     verdict = zxcvbn(_judged(password), user_inputs=[username, *HOUSE_WORDS])
-    if verdict["score"] < LEAST_SCORE:
+    if verdict["score"] < MIN_SCORE:
         feedback = verdict["feedback"]
         advice = [feedback["warning"], *feedback["suggestions"]]
         sentences = [sentence.rstrip(".") + "." for sentence in advice if sentence]
@@ -62,7 +62,7 @@ def _judged(password: str) -> str:
     """Return the part of the password that is judged."""
     start = password[:_JUDGED]
     kinds = [sign for sign in dict.fromkeys(start) if sign in _DISGUISES]
-    return start.translate({ord(sign): "~" for sign in kinds[_MOST_DISGUISES:]})
+    return start.translate({ord(sign): "~" for sign in kinds[_MAX_DISGUISES:]})
 
 
 def digest(password: str) -> str:
@@ -86,7 +86,7 @@ def is_outdated(password_hash: str) -> bool:
 def could_be(password: str) -> bool:
     """Return whether a user can have this password. It says nothing about any user, so it may be told at once."""
     size = _size(password)
-    return size is not None and LEAST_BYTES <= size <= MOST_BYTES
+    return size is not None and MIN_BYTES <= size <= MAX_BYTES
 
 
 def _size(password: str) -> int | None:

@@ -1,6 +1,8 @@
 """Sessions and API tokens: one row each. The client holds a random token, the server its SHA-256; `public_id` names it.
 
 A token is valid until its session ends or expires, and then invalid on every transport at once.
+
+Longer than 320 lines: all rules about the rows of one table.
 """
 
 import dataclasses
@@ -239,7 +241,7 @@ def goes_on(connection: Connection, token: str) -> bool:
     return connection.execute(wanted).first() is not None
 
 
-def end_one(
+def end_session_row(
     connection: Connection, user_id: int, public_id: str, now: int, reason: Reason, *, kind: str | None = None
 ) -> list[SessionEnded]:
     """End this session or token of the user's, if it is of that `kind`."""
@@ -251,7 +253,7 @@ def end_one(
     return _end(connection, now, reason, *which)
 
 
-def end_all(
+def end_sessions(
     connection: Connection,
     user_id: int,
     now: int,

@@ -22,8 +22,8 @@ from realtime_kv.core.messages import CountResult, Entry, milliseconds
 from realtime_kv.errors import BadRequest, Conflict, InvalidKey, TooLarge, Unavailable
 
 # maximum of one write: keys, and bytes of their keys and values
-MOST_KEYS = 1000
-MOST_BYTES = 8 * 1024 * 1024
+MAX_KEYS = 1000
+MAX_BYTES = 8 * 1024 * 1024
 
 # a key, its value (JSON text) if wanted, and its expiry
 _Found = tuple[str, str, int | None]
@@ -115,7 +115,7 @@ def measured(written: Future[CountResult], measure: Callable[[], Future[Usage]])
     def tell(refusal: TooLarge, measuring: Future[Usage]) -> None:
         if not measuring.failed:
             usage = measuring.result()
-            refusal.extra["actual"] = usage.keys if refusal.extra["limit"] == MOST_KEYS else usage.bytes
+            refusal.extra["actual"] = usage.keys if refusal.extra["limit"] == MAX_KEYS else usage.bytes
         answer.fail(refusal)
 
     def came_out(_: Future[CountResult]) -> None:
@@ -144,10 +144,10 @@ def _under(lookup: Lookup, user_id: int, prefix: str, now: int, *, values: bool)
         with lookup.db.live_under(user_id, start, prefix, now, rows, values=values) as live:
             for key, value, expires_at, bytes_ in live:
                 size += bytes_
-                if len(found) == MOST_KEYS:
-                    raise _too_large("keys", MOST_KEYS)
-                if size > MOST_BYTES:
-                    raise _too_large("bytes", MOST_BYTES)
+                if len(found) == MAX_KEYS:
+                    raise _too_large("keys", MAX_KEYS)
+                if size > MAX_BYTES:
+                    raise _too_large("bytes", MAX_BYTES)
                 found.append((key, value, expires_at))
         if looked < rows or last is None:
             return found

@@ -64,11 +64,11 @@ class Committer:
     def recover(self) -> None:
         """Load the writes that the tables lack from the log."""
         self._complete = False
-        self._recall()
+        self._replay_log()
 
     def commit(self, writes: list[WriteRequest], now: int) -> tuple[list[Outcome | Refusal], list[CommitEvent]]:
         """Log a group; return the outcomes in its order, and the events for watchers. A refused write fails alone."""
-        self._recall()
+        self._replay_log()
         db, memtable, room = self._db, self.memtable, self._db.measure_disk()
         loader.load(db, memtable, writes, now)
         at = timestamp(now)
@@ -86,11 +86,11 @@ class Committer:
         for space in self._open:
             if space.log:
                 weight += space.weight
-                memtable.get_ahead(space.user_id, memtable.last_row + 1, space.weight)
+                memtable.mark_unflushed(space.user_id, memtable.last_row + 1, space.weight)
         self._reserve.wrote(weight * 1024 // KIB_WEIGHT)
         memtable.last_row = db.append_log(self._open, memtable.last_row)
         if memtable.backlog > BACKLOG:
-            self.flush(memtable.longest_ahead(BACKLOG))
+            self.flush(memtable.oldest_unflushed(BACKLOG))
         if memtable.last_row - self._index.row > INDEX_BACKLOG:
             self._index.step(memtable.last_row)
         for space in self._open:
@@ -100,7 +100,7 @@ class Committer:
 
     def flush(self, users: Iterable[int] | None = None) -> None:
         """Bring the tables of these users, or of all, up to date."""
-        self._recall()
+        self._replay_log()
         memtable = self.memtable
         self._flushed = [
             user_id for user_id in (memtable.ahead if users is None else users) if user_id in memtable.ahead
@@ -112,14 +112,14 @@ class Committer:
         db.save_entries([(space, record) for space in spaces for record in memtable.unflushed(space)])
         db.save_receipts([(space, receipt) for space in spaces for receipt in space.receipts.values()])
         db.save_spaces(spaces)
-        db.save_flushed_row(memtable.first_row_left(set(self._flushed)) - 1)
+        db.save_flushed_row(memtable.flush_low_watermark(set(self._flushed)) - 1)
 
     def index(self) -> None:
         """Index one step of the log."""
-        self._recall()
+        self._replay_log()
         self._index.brief_step(self.memtable.last_row)
 
-    def make_ready(self, write: WriteRequest, now: int) -> bool:
+    def prepare_plan(self, write: WriteRequest, now: int) -> bool:
         """Do one step for a planned write: flush the tables for its plan, then index the log, then plan.
 
         Return whether that was the last step. Other users' writes between the steps do not matter: no plan reads them.
@@ -204,7 +204,7 @@ class Committer:
             else:
                 break
 
-    def _recall(self) -> None:
+    def _replay_log(self) -> None:
         """Load the spaces whose tables lag behind the log, and replay the writes that they lack."""
         if self._complete:
             return

@@ -21,7 +21,7 @@ def evaluate(
     run is answered, and also changes nothing. A write that the disk has no `room` for is refused with Unavailable.
     """
     caller = write.caller
-    if memtable.sessions.get(caller.session_id, 0) <= now and not _is_house(caller, memtable):
+    if memtable.sessions.get(caller.session_id, 0) <= now and not _is_system(caller, memtable):
         raise Unauthenticated("Your session has ended; sign in again.")
     space = memtable.spaces[caller.user_id]
     if write.refusal is not None and isinstance(write.refusal, Forbidden):
@@ -87,7 +87,7 @@ def _share_taken(caller: Caller, space: Space, room: DiskSpace) -> QuotaExceeded
     return refusal
 
 
-def _is_house(caller: Caller, memtable: Memtable) -> bool:
+def _is_system(caller: Caller, memtable: Memtable) -> bool:
     # a space that is being purged is not loaded for the server itself
     return caller.session_id == SYSTEM_SESSION and caller.user_id in memtable.spaces
 

@@ -12,7 +12,7 @@ from realtime_kv.core.domain.record import EntryState
 from realtime_kv.core.domain.space import Space
 
 # maximum of cached records, spaces and sessions: half a KiB each, or less
-MOST_CACHED = 50_000
+MAX_CACHED = 50_000
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Memtable:
         records = self._records.get(user_id)
         return None if records is None else records.get(key)
 
-    def get_ahead(self, user_id: int, row: int, weight: int) -> None:
+    def mark_unflushed(self, user_id: int, row: int, weight: int) -> None:
         """Note that the log is ahead of the tables by this much more, from this row on."""
         ahead = self.ahead.get(user_id)
         if ahead is None:
@@ -58,7 +58,7 @@ class Memtable:
         ahead.weight += weight
         self.backlog += weight
 
-    def longest_ahead(self, most: int) -> list[int]:
+    def oldest_unflushed(self, most: int) -> list[int]:
         """Return the users whose spaces must be flushed to reduce the backlog to `most`."""
         users, left = [], self.backlog
         for user_id, ahead in self.ahead.items():
@@ -68,7 +68,7 @@ class Memtable:
             left -= ahead.weight
         return users
 
-    def first_row_left(self, flushed: Collection[int]) -> int:
+    def flush_low_watermark(self, flushed: Collection[int]) -> int:
         """Return the first log row that the tables lack once these users' spaces are flushed."""
         left = (ahead.row for user_id, ahead in self.ahead.items() if user_id not in flushed)
         return next(left, self.last_row + 1)
@@ -99,7 +99,7 @@ class Memtable:
 
     def make_room(self) -> None:
         """Evict cached state that the tables have as well, once there is too much."""
-        if self.cached > MOST_CACHED:
+        if self.cached > MAX_CACHED:
             self.sessions.clear()
             self.spaces = {user_id: space for user_id, space in self.spaces.items() if user_id in self.ahead}
             for user_id, space in self.spaces.items():

@@ -3,6 +3,8 @@
 Without load a write is committed immediately; under load the groups grow by themselves and share one fsync. No write
 waits for a timer. The writer knows nothing of keys: the committer decides what a group does and what is left to flush.
 Groups of writes alternate with account work (account_queue.py), in which session endings come first.
+
+Longer than 320 lines: the kinds of work of one thread share its state.
 """
 
 import itertools
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# outcomes of writes, and flushes (each is followed by a read), of one delivery: the event loop serves others between two
+# outcomes of writes, and flushes (a read follows each), in one delivery: the event loop serves others between two
 TOGETHER = 128
 FLUSHES_TOGETHER = 16
 
@@ -69,7 +71,7 @@ class Committer(Protocol):
     def index(self) -> None:
         """Index one step of the log."""
 
-    def make_ready(self, write: Any, now: int, /) -> bool:
+    def prepare_plan(self, write: Any, now: int, /) -> bool:
         """Do one step of flushing, indexing and planning for this write; return whether it was the last."""
 
     def accept(self) -> None:
@@ -315,7 +317,7 @@ class Writer:
 
     def _run_group(self, group: list[QueuedWrite]) -> None:
         try:
-            if group[0].alone and not self._transact(lambda: self._committer.make_ready(group[0], self._clock())):
+            if group[0].alone and not self._transact(lambda: self._committer.prepare_plan(group[0], self._clock())):
                 self._waiting.put_back(group[0])
                 return
             outcomes, committed = self._transact(lambda: self._committer.commit(group, self._clock()))

@@ -71,7 +71,7 @@ class Expiry:
         self._looking = self._workers.submit(lambda _: self._work(behind, now))
         self._looking.then(lambda looked: self._looked(looked, behind, now))
 
-    def start_anew(self) -> None:
+    def after_restore(self) -> None:
         """Start again after the data set has been replaced."""
         self._behind, self._next = None, 0
 

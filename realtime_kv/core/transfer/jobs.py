@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 THREADS = 2
 # maximum of exports, and of imports, at once
-MOST = 32
+MAX_JOBS = 32
 EXPORTS_OF_A_USER = 2
 # smaller files need no disk
 _IN_MEMORY = 1024 * 1024
@@ -139,7 +139,7 @@ class TransferService:
                 threads=THREADS,
                 resource=store.backend.open_reader,
                 max_running=1,
-                max_total=MOST,
+                max_total=MAX_JOBS,
                 user_share=None if rate is None else READER_SHARE,
                 on_hold=self._record_hold,
                 on_error=store.check_error,
@@ -164,7 +164,7 @@ class TransferService:
         prefix, user_id = permissions.narrowed(caller, prefix), caller.user_id
         if (over := self._exports.exceeded(caller)) is not None:
             raise self._limited(caller, over)
-        if self._exports.total() >= MOST:
+        if self._exports.total() >= MAX_JOBS:
             raise Unavailable("Too many exports are on their way; try again in a moment.", retry_after=5)
         self._check_budget(caller)
         self._exports.take(caller)
@@ -205,7 +205,7 @@ class TransferService:
             raise self._limited(
                 caller, Exceeded("imports", f"Another import by {who} is under way; wait until it is complete.")
             )
-        if len(self._imports) >= MOST:
+        if len(self._imports) >= MAX_JOBS:
             raise Unavailable("Too many imports are under way; try again in a moment.", retry_after=30)
         self._check_budget(caller)
         incoming = self._imports[lane] = ImportJob(self, caller, self._new_file())

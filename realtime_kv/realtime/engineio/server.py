@@ -26,6 +26,8 @@ are sent by `server._send_packet`, which it has replaced.
 
 Written for python-engineio 4.15, python-socketio 5.18 and eventlet 0.41; tests/realtime/test_library_versions.py fails
 if another version lacks something that is used here.
+
+Longer than 320 lines: the only module that knows the internals of python-engineio.
 """
 
 import logging
@@ -180,9 +182,9 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
         elif (sid := self._server.manager.sid_from_eio_sid(eio_sid, "/")) is not None:
             self._server.disconnect(sid)
 
-    def send_away(self) -> None:
+    def close_all_for_reconnect(self) -> None:
         """Close every connection after its queued messages; the clients reconnect by themselves, even at once."""
-        self._connections.send_away(self.reason.SERVER_DISCONNECT)
+        self._connections.close_all_for_reconnect(self.reason.SERVER_DISCONNECT)
 
     def close_all(self) -> None:
         """Close every connection after its queued messages, and accept no more; the clients reconnect by themselves."""
@@ -274,7 +276,7 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
                 answer = b"ok"
         except Exception:
             # a POST that was handled in part must not be followed by more
-            connection.hang_up(self.reason.TRANSPORT_ERROR)
+            connection.close_discarding(self.reason.TRANSPORT_ERROR)
             raise
         if not answer:
             raise HandshakeError("Session ID unknown.")

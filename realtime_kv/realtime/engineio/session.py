@@ -5,6 +5,8 @@ Invariants:
 2. Under WebSocket nothing is queued here; under polling the messages that wait for the next poll are bounded.
 3. A session that has ended handles and sends nothing more.
 4. The end is reported once, after a CONNECT that was still being answered.
+
+Longer than 320 lines: the state machine of a session, which both transports share.
 """
 
 import logging
@@ -224,11 +226,11 @@ class EngineIOSession:
                 self._enqueue(packets.CLOSE)
             # kept until the next poll, or until the deadline for polls
             self._host.queued(self)
-            self._depart(reason)
+            self._mark_closed(reason)
         else:
             self.cut(reason)
 
-    def hang_up(self, reason: str, *, code: int = 1000, explanation: str = "") -> None:
+    def close_discarding(self, reason: str, *, code: int = 1000, explanation: str = "") -> None:
         """Close without sending the queue: the client closed first or broke the protocol."""
         # a client that we have closed may still fetch the reason, even if it was sending at that moment
         if not self.closed:
@@ -242,7 +244,7 @@ class EngineIOSession:
         else:
             self._clear()
             self._host.forget(self)
-            self._depart(reason)
+            self._mark_closed(reason)
             self._wake_poll()
 
     # polling
@@ -426,7 +428,7 @@ class EngineIOSession:
     def on_gone(self, websocket: WebSocket, reason: str) -> None:
         if websocket is self.websocket:
             self._host.forget(self)
-            self._depart(reason)
+            self._mark_closed(reason)
         elif websocket is self.probe:
             # the client keeps polling
             self.probe = None
@@ -468,7 +470,7 @@ class EngineIOSession:
             else:
                 self._empty += 1
         elif message == packets.CLOSE:
-            self.hang_up("client disconnect")
+            self.close_discarding("client disconnect")
         elif message == packets.NOOP:
             self._empty += 1
         elif message.startswith((b"b", packets.BINARY_EVENT, packets.BINARY_ACK)):
@@ -490,10 +492,10 @@ class EngineIOSession:
                 self._host.work(self.sid, message)
         except Violation as violation:
             log.info("a connection is closed: %s", violation)
-            self.hang_up("transport error", code=violation.code, explanation=str(violation))
+            self.close_discarding("transport error", code=violation.code, explanation=str(violation))
         except Exception:
             log.exception("a connection could not be served")
-            self.hang_up("transport error", code=1011)
+            self.close_discarding("transport error", code=1011)
         finally:
             self.working = False
             self._find_payer()
@@ -509,7 +511,7 @@ class EngineIOSession:
         else:
             self.payer, self.slices = account, self._host.slices
 
-    def _depart(self, reason: str) -> None:
+    def _mark_closed(self, reason: str) -> None:
         if self.closed:
             return
         self.closed = True

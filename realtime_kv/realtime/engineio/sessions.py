@@ -143,9 +143,9 @@ class SessionRegistry:
     def close_all(self, reason: str) -> None:
         """Close every connection after its queued messages, and accept no more; the clients reconnect by themselves."""
         self._closing = True
-        self.send_away(reason)
+        self.close_all_for_reconnect(reason)
 
-    def send_away(self, reason: str) -> None:
+    def close_all_for_reconnect(self, reason: str) -> None:
         """Close every connection after its queued messages; the clients reconnect by themselves."""
         for connection in list(self.by_sid.values()):
             connection.close(reason, code=1001)

@@ -6,6 +6,8 @@ Extensions are never negotiated. Data that the peer does not take is buffered up
 nothing is disconnected.
 
 Frames are handled while the owner grants a time slice; the owner is told how many of them completed no message.
+
+Longer than 320 lines: the state machine of a connection, with its budget.
 """
 
 import logging

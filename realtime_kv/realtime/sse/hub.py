@@ -121,7 +121,7 @@ class StreamHub:
 
     # called by others
 
-    def start_anew(self) -> None:
+    def after_restore(self) -> None:
         """End all streams because other data has replaced theirs; their clients reconnect by themselves."""
         # streams that are being admitted right now are refused and reconnect as well, whatever their session
         self.endings += 1
@@ -132,7 +132,7 @@ class StreamHub:
     def close_all(self) -> None:
         """End every stream after its queued data, and admit no more: the server stops."""
         self._closing = True
-        self.start_anew()
+        self.after_restore()
 
     def see(self) -> None:
         """Update the last-seen time of sessions: one with an open stream is in use."""

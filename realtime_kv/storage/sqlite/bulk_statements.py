@@ -15,7 +15,7 @@ from realtime_kv.storage.sqlite.connections import Cursor
 
 # lengths of a VALUES: at most a third of it is padding
 _LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-MOST_ROWS = _LENGTHS[-1]
+MAX_ROWS = _LENGTHS[-1]
 
 
 def values(columns: int, rows: int) -> str:
@@ -26,14 +26,14 @@ def values(columns: int, rows: int) -> str:
 def query(cursor: Cursor, sql: Callable[[int], str], rows: Sequence[tuple[Any, ...]], decoder: Any) -> list[Any]:
     """Run a query for `rows`; SQL gathers its result into one JSON text, so that there is one step."""
     found: list[Any] = []
-    for start in range(0, len(rows), MOST_ROWS):
-        found += decoder.decode(_execute(cursor, sql, rows[start : start + MOST_ROWS]).fetchone()[0])
+    for start in range(0, len(rows), MAX_ROWS):
+        found += decoder.decode(_execute(cursor, sql, rows[start : start + MAX_ROWS]).fetchone()[0])
     return found
 
 
 def execute(cursor: Cursor, sql: Callable[[int], str], rows: Sequence[tuple[Any, ...]]) -> None:
-    for start in range(0, len(rows), MOST_ROWS):
-        _execute(cursor, sql, rows[start : start + MOST_ROWS])
+    for start in range(0, len(rows), MAX_ROWS):
+        _execute(cursor, sql, rows[start : start + MAX_ROWS])
 
 
 def _execute(cursor: Cursor, sql: Callable[[int], str], rows: Sequence[tuple[Any, ...]]) -> Any:

@@ -15,7 +15,7 @@ from realtime_kv.accounts.admin.audit_queries import ACTORS, Event, Filters
 from realtime_kv.accounts.audit_log import ACTIONS
 from realtime_kv.core.messages import timestamp
 from realtime_kv.services import wait
-from realtime_kv.web.admin.blueprint import admin, administration, doer, number, page
+from realtime_kv.web.admin.blueprint import actor, admin, administration, number, page
 
 # entries per read for a file
 CHUNK = 1000
@@ -111,7 +111,7 @@ def _cell(value: Any) -> Any:
 
 def _file(kind: str, mimetype: str, lines: Callable[[list[Event]], str], head: str = "") -> AnyResponse:
     filters = _filters(_asked())
-    wait(administration().note_export(doer()))
+    wait(administration().note_export(actor()))
 
     def chunks() -> Iterator[str]:
         yield head

@@ -12,11 +12,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv.errors import Refusal
 from realtime_kv.services import services, wait
-from realtime_kv.web.admin.blueprint import admin, administration, confirm, doer, page
+from realtime_kv.web.admin.blueprint import actor, admin, administration, confirm, page
 from realtime_kv.web.http import request_auth
 
 # copying and checking a large file takes long
-PATIENCE = 600.0
+TIMEOUT_SECONDS = 600.0
 CHUNK = 256 * 1024
 
 
@@ -42,15 +42,15 @@ def download() -> AnyResponse:
         confirm(form)
         # hidden, and deleted at the next start if the server stops in between
         file = services().operations.folder / f".download.db.{secrets.token_hex(8)}"
-        asked_for = services().operations.backup(file, doer())
+        asked_for = services().operations.backup(file, actor())
         try:
-            made = wait(asked_for, PATIENCE)
+            made = wait(asked_for, TIMEOUT_SECONDS)
             content = wait(services().store.readers.submit(lambda _: _take(file)))
         except BaseException:
             # the client may disconnect before the backup is made
             asked_for.then(lambda _: file.unlink(missing_ok=True))
             raise
-        wait(administration().note_download(doer(), made.bytes))
+        wait(administration().note_download(actor(), made.bytes))
     except Refusal as refusal:
         return _page(refusal)
     response = Response(stream_with_context(_chunks(content)), mimetype="application/vnd.sqlite3")

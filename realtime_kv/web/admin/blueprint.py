@@ -55,7 +55,7 @@ def caller() -> Caller:
     return found
 
 
-def doer() -> Actor:
+def actor() -> Actor:
     """Return the actor of this request, for the audit log."""
     return Actor("admin", caller().user_id, auth.visit())
 

@@ -16,7 +16,7 @@ from realtime_kv.services import services, wait
 from realtime_kv.storage.sqlite import connections
 from realtime_kv.version import VERSION
 from realtime_kv.web.admin import backup, charts, limits
-from realtime_kv.web.admin.blueprint import admin, confirm, doer, page
+from realtime_kv.web.admin.blueprint import actor, admin, confirm, page
 from realtime_kv.web.http import parsing, request_auth
 from realtime_kv.web.pages import rendering
 
@@ -90,7 +90,7 @@ def confirm_time() -> AnyResponse:
         confirm(request_auth.form())
     except Refusal as refusal:
         return _confirm_page(refusal)
-    wait(services().operations.confirm_time(doer()))
+    wait(services().operations.confirm_time(actor()))
     return redirect("/admin/diagnostics", 303)
 
 
@@ -144,7 +144,7 @@ def _facts(figures: Figures, uptime: int) -> dict[str, dict[str, str]]:
             "Commits since the start": _whole(figures["commits_total"]),
             "Latency, median": _time(figures["latency_p50_seconds"]),
             "Latency, 95th percentile": _time(figures["latency_p95_seconds"]),
-            "Longest pause of the loop in a minute": _time(figures.get("hub_stall_max_seconds", 0.0)),
+            "Longest stall (1 min)": _time(figures.get("hub_stall_max_seconds", 0.0)),
         },
         "Storage": {
             "Database": _bytes(figures["database_bytes"]),
@@ -183,9 +183,9 @@ def _upkeep(now: int) -> dict[str, str]:
     purged, early = state.last_purge, state.last_early_purge
     return {
         "Last purge": "not yet" if purged is None else _ago(now - purged.at),
-        "Keys that it removed": "–" if purged is None else _whole(purged.keys),
+        "Keys removed": "–" if purged is None else _whole(purged.keys),
         "Accounts that it removed": "–" if purged is None else _whole(purged.users),
-        "It took": "–" if purged is None else _time(purged.seconds),
+        "Duration": "–" if purged is None else _time(purged.seconds),
         "Last early purge": "none" if early is None else _ago(now - early.at),
         "The file is to be rewritten": _vacuum(state),
         "Last backup on the server": _ago(now - kept[0].at) if kept else "none",

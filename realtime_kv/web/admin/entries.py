@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv.errors import NotFound, Refusal
 from realtime_kv.services import wait
-from realtime_kv.web.admin.blueprint import admin, administration, confirm, doer, page
+from realtime_kv.web.admin.blueprint import actor, admin, administration, confirm, page
 from realtime_kv.web.http import request_auth
 from realtime_kv.web.pages import one_time_forms
 
@@ -17,7 +17,7 @@ from realtime_kv.web.pages import one_time_forms
 def entries(user_id: int) -> AnyResponse:
     prefix, after = request.args.get("prefix", "")[:512], request.args.get("after")
     user = wait(administration().user(user_id))
-    found = wait(administration().entries(doer(), user_id, prefix=prefix, after=after))
+    found = wait(administration().entries(actor(), user_id, prefix=prefix, after=after))
     here = f"/admin/users/{user_id}/entries"
     further = f"{here}?{urlencode({'prefix': prefix, 'after': found.next})}" if found.next is not None else None
     return page(
@@ -40,7 +40,7 @@ def reveal(user_id: int) -> AnyResponse:
     try:
         one_time_forms.claim()
         confirm(form)
-        revealed = wait(administration().reveal(doer(), user_id, key))
+        revealed = wait(administration().reveal(actor(), user_id, key))
     except NotFound:
         raise
     except Refusal as refusal:

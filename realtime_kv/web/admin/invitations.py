@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from realtime_kv.accounts.invitations import Invitations
 from realtime_kv.errors import BadRequest, NotFound, Refusal
 from realtime_kv.services import services, wait
-from realtime_kv.web.admin.blueprint import admin, doer, number, page
+from realtime_kv.web.admin.blueprint import actor, admin, number, page
 from realtime_kv.web.http import request_auth
 from realtime_kv.web.pages import one_time_forms
 
@@ -36,7 +36,7 @@ def create_invitation() -> AnyResponse:
         one_time_forms.claim()
         if days is None:
             raise BadRequest("Choose for how many days the invitation is good.", field="days")
-        made = wait(_invitations().create(doer(), note, days))
+        made = wait(_invitations().create(actor(), note, days))
     except Refusal as refusal:
         return _page(refusal, note=note[:200], days=days)
     base = services().config.public_url or request.host_url.rstrip("/")
@@ -48,7 +48,7 @@ def create_invitation() -> AnyResponse:
 def revoke_invitation(id: int) -> AnyResponse:
     request_auth.form()
     try:
-        wait(_invitations().revoke(doer(), id))
+        wait(_invitations().revoke(actor(), id))
     except NotFound as refusal:
         return _page(refusal)
     return redirect(f"{HERE}?done=revoked", 303)

@@ -15,7 +15,7 @@ from realtime_kv.accounts.users import UserIdentity
 from realtime_kv.concurrency.runtime import Future
 from realtime_kv.errors import BadRequest, NotFound, Refusal
 from realtime_kv.services import services, wait
-from realtime_kv.web.admin.blueprint import admin, administration, confirm, doer, number, page
+from realtime_kv.web.admin.blueprint import actor, admin, administration, confirm, number, page
 from realtime_kv.web.http import request_auth
 from realtime_kv.web.pages import one_time_forms
 
@@ -73,11 +73,11 @@ ACTS: dict[str, UserAction] = {
         "Make recovery link",
         lambda user: (
             f"Makes a link with which whoever has it chooses a new password for {user.username}: once, within 30 "
-            "minutes. Using it ends every session. Older links are no good any more."
+            "minutes. Using it ends every session. Earlier links stop working."
         ),
         "This was done already, and the link for {name} was shown once. If you did not pass it on, make a new one: the "
         "old one then stops working.",
-        lambda to, doer, user, _: to.recovery_link(doer, user.id),
+        lambda to, actor, user, _: to.recovery_link(actor, user.id),
         _is_open,
     ),
     "password": UserAction(
@@ -89,7 +89,7 @@ ACTS: dict[str, UserAction] = {
         ),
         "This was done already, and the temporary password of {name} was shown once. If you did not pass it on, set a "
         "new one.",
-        lambda to, doer, user, _: to.temporary_password(doer, user.id),
+        lambda to, actor, user, _: to.temporary_password(actor, user.id),
         _is_open,
     ),
     "end-two-step": UserAction(
@@ -100,7 +100,7 @@ ACTS: dict[str, UserAction] = {
             "authenticator and the recovery codes, and make sure that it is really them who ask."
         ),
         "Two-step sign-in of {name} is off.",
-        lambda to, doer, user, _: to.end_two_step(doer, user.id),
+        lambda to, actor, user, _: to.end_two_step(actor, user.id),
         lambda user: user.two_step,
         danger=True,
     ),
@@ -109,7 +109,7 @@ ACTS: dict[str, UserAction] = {
         "End sessions",
         lambda user: f"Ends {_count(user.sessions, 'session')} of {user.username} at once, open tabs included.",
         "All sessions of {name} are over.",
-        lambda to, doer, user, form: to.end_sessions(doer, user.id, tokens="tokens" in form),
+        lambda to, actor, user, form: to.end_sessions(actor, user.id, tokens="tokens" in form),
         lambda user: user.sessions + user.tokens > 0,
     ),
     "quota": UserAction(
@@ -119,7 +119,7 @@ ACTS: dict[str, UserAction] = {
             f"How much {user.username} may keep. It counts from the next write on; nothing that is there is taken away."
         ),
         "The quota of {name} is changed.",
-        lambda to, doer, user, form: to.set_quota(doer, user.id, _whole(form, "keys"), _whole(form, "bytes")),
+        lambda to, actor, user, form: to.set_quota(actor, user.id, _whole(form, "keys"), _whole(form, "bytes")),
     ),
     "make-admin": UserAction(
         "Make superuser",
@@ -129,7 +129,7 @@ ACTS: dict[str, UserAction] = {
             f"ends {_count(user.sessions, 'session')}."
         ),
         "{name} is a superuser.",
-        lambda to, doer, user, _: to.make_admin(doer, user.id),
+        lambda to, actor, user, _: to.make_admin(actor, user.id),
         lambda user: _is_open(user) and not user.is_admin,
         danger=True,
     ),
@@ -138,7 +138,7 @@ ACTS: dict[str, UserAction] = {
         "Revoke superuser",
         lambda user: f"{user.username} will be a user like any other: ends {_count(user.sessions, 'session')}.",
         "{name} is no superuser any more.",
-        lambda to, doer, user, _: to.unmake_admin(doer, user.id),
+        lambda to, actor, user, _: to.unmake_admin(actor, user.id),
         lambda user: user.is_admin,
         danger=True,
     ),
@@ -150,7 +150,7 @@ ACTS: dict[str, UserAction] = {
             f"in to it. Nothing of {_count(user.entries, 'entry')} is lost."
         ),
         "{name} is disabled.",
-        lambda to, doer, user, _: to.disable(doer, user.id),
+        lambda to, actor, user, _: to.disable(actor, user.id),
         lambda user: user.disabled_at is None and user.deleted_at is None,
         danger=True,
     ),
@@ -159,7 +159,7 @@ ACTS: dict[str, UserAction] = {
         "Enable user",
         lambda user: f"{user.username} can sign in again. What has ended stays ended.",
         "{name} is enabled.",
-        lambda to, doer, user, _: to.enable(doer, user.id),
+        lambda to, actor, user, _: to.enable(actor, user.id),
         lambda user: user.disabled_at is not None,
         asks=False,
     ),
@@ -168,7 +168,7 @@ ACTS: dict[str, UserAction] = {
         "Delete user",
         _delete_says,
         "{name} is deleted.",
-        lambda to, doer, user, form: to.delete(doer, user.id),
+        lambda to, actor, user, form: to.delete(actor, user.id),
         lambda user: user.deleted_at is None or user.deleted_by != "admin",
         danger=True,
     ),
@@ -177,7 +177,7 @@ ACTS: dict[str, UserAction] = {
         "Restore user",
         lambda user: f"The account of {user.username} is there again, with {_count(user.entries, 'entry')}.",
         "{name} is restored.",
-        lambda to, doer, user, _: to.restore(doer, user.id),
+        lambda to, actor, user, _: to.restore(actor, user.id),
         lambda user: user.deleted_at is not None,
         asks=False,
     ),
@@ -213,7 +213,7 @@ def carry_out(user_id: int, name: str) -> AnyResponse:
             one_time_forms.claim()
         if act.asks:
             confirm(form)
-        answer = wait(act.call(administration(), doer(), user, form))
+        answer = wait(act.call(administration(), actor(), user, form))
     except NotFound:
         raise
     except Refusal as refusal:

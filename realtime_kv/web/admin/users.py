@@ -9,7 +9,7 @@ from realtime_kv.accounts.admin import user_queries
 from realtime_kv.accounts.admin.user_queries import Sort
 from realtime_kv.errors import Refusal
 from realtime_kv.services import services, wait
-from realtime_kv.web.admin.blueprint import admin, administration, doer, number, page
+from realtime_kv.web.admin.blueprint import actor, admin, administration, number, page
 from realtime_kv.web.admin.user_actions import ACTS, actions_for, secret_page
 from realtime_kv.web.http import request_auth
 from realtime_kv.web.pages import one_time_forms
@@ -53,7 +53,7 @@ def create_user() -> AnyResponse:
     username, link = form.get("username", ""), form.get("how") == "link"
     try:
         one_time_forms.claim()
-        created = wait(administration().create_user(doer(), username, link=link))
+        created = wait(administration().create_user(actor(), username, link=link))
     except Refusal as refusal:
         return page("new_user.html", refusal, username=username[:64], link=link)
     made = created.link or created.password

@@ -17,7 +17,7 @@ from realtime_kv.web.http import login, parsing, request_auth
 
 own = Blueprint("own", __name__, url_prefix="/api/v1")
 
-MOST_EVENTS = 200
+MAX_EVENTS = 200
 
 
 class Which(Struct, forbid_unknown_fields=True):
@@ -85,7 +85,7 @@ def list_sessions() -> Response:
 def list_events() -> Response:
     """Return the account's audit log, newest first, page by page."""
     caller = request_auth.caller()
-    asked = _whole_numbers({"before": 2**63 - 1, "limit": MOST_EVENTS})
+    asked = _whole_numbers({"before": 2**63 - 1, "limit": MAX_EVENTS})
     limit = asked.get("limit", 50)
     shown = wait(services().accounts.own.events(caller, asked.get("before"), limit))
     more = shown[-1].id if len(shown) == limit else None

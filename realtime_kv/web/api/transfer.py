@@ -23,12 +23,12 @@ T = TypeVar("T", bound=str)
 NDJSON = "application/x-ndjson"
 MIMETYPES = {"json": parsing.JSON, "ndjson": NDJSON, "csv": "text/csv"}
 # an export takes seconds; a large import on a busy server takes minutes
-PATIENCE = 1800.0
+TIMEOUT_SECONDS = 1800.0
 CHUNK = 64 * 1024
 # without it, spreadsheet programs read UTF-8 as the system's legacy encoding
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # bytes a second; a transfer that is GRACE seconds behind this rate is aborted
-SLOWEST = 16 * 1024
+MIN_BYTES_PER_SECOND = 16 * 1024
 GRACE = 60.0
 
 
@@ -43,7 +43,7 @@ def export() -> Response:
     mark = BYTE_ORDER_MARK if with_mark else b""
     asked_for = services().transfer.export(caller, format, prefix)
     try:
-        outgoing = wait(asked_for, PATIENCE)
+        outgoing = wait(asked_for, TIMEOUT_SECONDS)
     except BaseException:
         services().transfer.abandon(caller, asked_for)
         raise
@@ -86,7 +86,7 @@ def import_() -> Response:
     except BaseException:
         incoming.close()
         raise
-    return parsing.answer(wait(future, PATIENCE))
+    return parsing.answer(wait(future, TIMEOUT_SECONDS))
 
 
 def _caller() -> Caller:
@@ -119,7 +119,7 @@ def _chunks(mark: bytes, outgoing: ExportFile, runtime: Runtime) -> Iterator[byt
     try:
         if mark:
             yield mark
-        while chunk := runtime.wait(outgoing.read(CHUNK), PATIENCE):
+        while chunk := runtime.wait(outgoing.read(CHUNK), TIMEOUT_SECONDS):
             yield chunk
             sent += len(chunk)
             if _too_slow(began, sent):
@@ -130,7 +130,7 @@ def _chunks(mark: bytes, outgoing: ExportFile, runtime: Runtime) -> Iterator[byt
 
 
 def _too_slow(began: float, bytes: int) -> bool:
-    return time.monotonic() - began > GRACE + bytes / SLOWEST
+    return time.monotonic() - began > GRACE + bytes / MIN_BYTES_PER_SECOND
 
 
 def _name(caller: Caller, outgoing: ExportFile, prefix: str) -> str:

@@ -31,7 +31,7 @@ DONE = {
         "The QR code and the secret were shown once. If your authenticator app has them, type its code; if not, "
         "start again."
     ),
-    "deleted": "The account is deleted. Until it is purged, signing in brings it back.",
+    "deleted": "The account is deleted. Sign in before it is purged to restore it.",
 }
 
 # a local path and nothing else: browsers read `//` and `/\` as another host, and drop tabs and line ends

@@ -1,4 +1,5 @@
 // The client: combines replica, outbox and connection, and exposes them as values, promises and events.
+// Longer than 320 lines: the methods of one object, each with its contract.
 
 import { Connection } from "./connection.js"
 import { Fact, visible } from "./key-change.js"

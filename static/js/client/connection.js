@@ -1,6 +1,7 @@
 // The connection to the server, on the official Socket.IO client: keeps a Replica in sync and sends the writes of an
 // Outbox, through lost connections and restarted servers. Its state is always one of `catching up`, `live`, `offline`,
 // `signed out`; it is `live` only while the replica is known to be in sync. Does not touch the DOM.
+// Longer than 320 lines: the state machine of one connection.
 
 import { Refusal } from "./outbox.js"
 

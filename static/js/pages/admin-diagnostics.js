@@ -15,7 +15,7 @@ async function refresh() {
     const answer = await fetch("/admin/diagnostics.json", { redirect: "error", cache: "no-store" })
     if (answer.status === 401 || answer.status === 403) return location.reload()
     show(await answer.json())
-    tell("Moving live")
+    tell("Live")
   } catch {
     tell("No answer from the server; trying again")
   }
@@ -87,7 +87,7 @@ button.hidden = false
 button.addEventListener("click", () => {
   paused = !paused
   button.setAttribute("aria-pressed", String(paused))
-  tell(paused ? "Paused" : "Moving live")
+  tell(paused ? "Paused" : "Live")
   refresh()
 })
 document.addEventListener("visibilitychange", refresh)

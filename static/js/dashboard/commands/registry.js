@@ -27,7 +27,7 @@ export const COMMANDS = [
   { name: "save", group: "Editing", keys: ["Ctrl+S", "Ctrl+Enter"], title: "Save and stay", run: (desk) => desk.opened.save(), when: (desk) => Boolean(desk.opened.open ?? desk.opened.fresh) },
   { name: "format", group: "Editing", keys: ["Shift+F"], title: "Format the JSON", run: (desk) => desk.opened.format(), when: (desk) => desk.opened.open !== null },
 
-  { name: "filter", group: "List", keys: ["/"], title: "Filter; Esc clears, then leaves", run: (desk) => desk.page.focus(onKeys(desk) ? "filter" : "past-filter") },
+  { name: "filter", group: "List", keys: ["/"], title: "Filter keys", run: (desk) => desk.page.focus(onKeys(desk) ? "filter" : "past-filter") },
   { name: "move", group: "List", keys: ["ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"], title: "Move" },
   { name: "branch", group: "List", keys: ["ArrowRight", "ArrowLeft"], title: "Open or close a folder" },
   { name: "open", group: "List", keys: ["Enter"], title: "Open the key, or show only the folder" },
@@ -50,9 +50,9 @@ export const COMMANDS = [
   { name: "newer", group: "History", keys: ["]"], title: "Newer version", run: step(-1), when: inHistory },
 
   { name: "undo", group: "Everywhere", keys: ["Ctrl+Z"], outside: true, title: "Undo the last change", run: (desk) => desk.undo.last(), when: (desk) => desk.undo.possible },
-  { name: "redo", group: "Everywhere", keys: ["Ctrl+Shift+Z", "Ctrl+Y"], outside: true, title: "Do it again", run: (desk) => desk.undo.redo(), when: (desk) => desk.undo.repeatable },
-  { name: "resync", group: "Everywhere", keys: ["Shift+R"], title: "Fetch everything anew", run: (desk) => desk.kv.resync() },
-  { name: "help", group: "Everywhere", keys: ["?"], title: "These shortcuts", run: async (desk) => (await import("./shortcuts-dialog.js")).showSheet(desk.page.dialogs, COMMANDS) },
+  { name: "redo", group: "Everywhere", keys: ["Ctrl+Shift+Z", "Ctrl+Y"], outside: true, title: "Redo", run: (desk) => desk.undo.redo(), when: (desk) => desk.undo.repeatable },
+  { name: "resync", group: "Everywhere", keys: ["Shift+R"], title: "Reload all data", run: (desk) => desk.kv.resync() },
+  { name: "help", group: "Everywhere", keys: ["?"], title: "Keyboard shortcuts", run: async (desk) => (await import("./shortcuts-dialog.js")).showSheet(desk.page.dialogs, COMMANDS) },
 ]
 
 let palette = null // its module, once loaded: then it opens before the next letter is typed

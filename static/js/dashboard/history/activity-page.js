@@ -37,7 +37,7 @@ export function view(desk, route) {
       <div class="past-head">
         <h1>Activity</h1>
         <a class="button" href="/trash">Trash</a>
-        <p>Every change of your keys, by whichever device.</p>
+        <p>Every change to your keys, from any device.</p>
       </div>
       ${tools(desk, feed, route, items)} ${troubles(desk, feed, "Activity")}
       <div class="chip-place" role="status">${fresh(desk, feed)}</div>

@@ -33,7 +33,7 @@ export function historyView(desk, key, route) {
       <div class="versions" tabindex="-1">
         <h3 class="vh">Versions</h3>
         <ol>${list.map((version) => row(desk, versions, version, pair))}</ol>
-        ${older(writes)} ${endOf(writes, list.at(-1).op.version === 1 ? "Here it was created." : null)}
+        ${older(writes)} ${endOf(writes, list.at(-1).op.version === 1 ? "Created here." : null)}
       </div>
       ${comparison(desk, versions, pair)}
     </div>`

@@ -69,7 +69,7 @@ function table(desk, bin, items) {
     <div class="bin" role="table" aria-label="Deleted keys">
       <div class="bin-row bin-head" role="row">
         <span role="columnheader" class="pick"><label><input type="checkbox" .checked=${all} .indeterminate=${some} @change=${({ target }) => choose(desk, bin, keys, target.checked)}><span class="vh">Select all</span></label></span>
-        <span role="columnheader" class="k">Key</span><span role="columnheader" class="v">Value</span><span role="columnheader" class="by">Deleted</span><span role="columnheader" class="left">Kept for</span><span role="columnheader" class="act"><span class="vh">Restore</span></span>
+        <span role="columnheader" class="k">Key</span><span role="columnheader" class="v">Value</span><span role="columnheader" class="by">Deleted</span><span role="columnheader" class="left">Deleted for good in</span><span role="columnheader" class="act"><span class="vh">Restore</span></span>
       </div>
       ${repeat(items.slice(0, bin.visible), ({ key }) => key, (entry) => row(desk, bin, entry))}
     </div>`

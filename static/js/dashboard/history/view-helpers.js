@@ -39,7 +39,7 @@ export function older(writes, hidden = false, show = () => writes.older()) {
 /** Render how far back the history goes, once its end is loaded; `beginning` states that nothing came before. */
 export function endOf(writes, beginning) {
   if (!writes.ended || writes.list.length === 0) return nothing
-  if (beginning || writes.floor <= 1) return html`<p class="end-of-past">${beginning ?? "Before this there was nothing."}</p>`
+  if (beginning || writes.floor <= 1) return html`<p class="end-of-past">${beginning ?? "This is the beginning."}</p>`
   const since = writes.list.findLast(({ revision }) => revision >= writes.floor)
   return html`<p class="end-of-past">The history is complete since ${since ? moment(since.at) : `revision ${writes.floor}`}. What is older has been cleared away.</p>`
 }

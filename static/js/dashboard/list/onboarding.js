@@ -20,7 +20,7 @@ export function startView(desk) {
       </section>
       <section>
         <h3>Look around first</h3>
-        <p class="hint">Ten keys in a few folders, which one click takes away again.</p>
+        <p class="hint">Ten example keys. One click removes them.</p>
         <button type="button" @click=${async () => (await import("./actions.js")).loadSample(desk)}>Load sample data</button>
       </section>
     </div>`

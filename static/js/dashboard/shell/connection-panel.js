@@ -54,7 +54,7 @@ export class StatusView {
       ${this.#problem ? html`<p class="bad" role="alert">${this.#problem}</p>` : nothing}
       <div class="row-of-buttons">
         <button type="button" @click=${() => desk.page.copy(this.#diagnostics(), "Diagnostics")}>Copy diagnostics</button>
-        <button type="button" data-command="resync" ?disabled=${kv.state !== "live"} @click=${() => kv.resync()}>Fetch anew</button>
+        <button type="button" data-command="resync" ?disabled=${kv.state !== "live"} @click=${() => kv.resync()}>Reload data</button>
       </div>`
   }
 
@@ -70,13 +70,13 @@ export class StatusView {
       ["Last change", kv.lastChange ? ago(kv.lastChange, this.#desk.now()) : "–"],
       ["Position", html`<span class="mono">${epoch ?? "–"}:${revision}</span>`],
       ["Digest", kv.proved ? html`<span id="proof">Equal, ${ago(new Date(kv.proved.at).toISOString(), now)}</span>` : "Not compared yet"],
-      ["Differences healed", kv.healed],
+      ["Repairs", kv.healed],
       ["Unsent writes", waiting],
     ]
   }
 
   #sessionsView() {
-    if (!this.#sessions) return html`<p class="dim">${this.#desk.kv.state === "live" ? "…" : "Known when the connection is back."}</p>`
+    if (!this.#sessions) return html`<p class="dim">${this.#desk.kv.state === "live" ? "…" : "Unknown while offline."}</p>`
     return html`<ul class="status-sessions">${this.#sessions.map((session) => this.#session(session))}</ul>`
   }
 

@@ -5,7 +5,7 @@ import { copy } from "../../lib/clipboard.js"
 
 const REASONS = {
   signed_out: "You signed out in another tab.",
-  ended: "This session was ended: from the list of sessions, by whoever runs this server, or by a new sign-in in this browser.",
+  ended: "You were signed out of this session.",
   expired: "Your session has expired.",
   password_changed: "The password, or the way of signing in, was changed.",
   disabled: "This account has been disabled. Ask whoever runs this server.",
