@@ -14,7 +14,6 @@ from time import perf_counter
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 from socketio import Server
 from socketio.exceptions import ConnectionRefusedError
 
@@ -27,7 +26,7 @@ from realtime_kv.core.domain.cost import BYTES_PER_UNIT, REQUEST_SHIFT
 from realtime_kv.core.domain.credential_budgets import Budget
 from realtime_kv.core.messages import Bookmark, CommitEvent, SyncPage
 from realtime_kv.core.store import Store
-from realtime_kv.errors import BadRequest, Internal, NotFound, RateLimited, Refusal
+from realtime_kv.errors import Internal, RateLimited, Refusal
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.realtime import identity, prefix_fanout, presence
 from realtime_kv.realtime.engineio.server import EngineIOServer, Frame, ack_frame, event_frame
@@ -36,8 +35,6 @@ from realtime_kv.realtime.rooms import Room, Tab
 from realtime_kv.request import authentication, origin_check
 from realtime_kv.request.addresses import network_of
 from realtime_kv.verbs import registry as verbs
-from realtime_kv.verbs import surrogates
-from realtime_kv.verbs.payloads import Payload
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +49,10 @@ BOOKMARK_SHARES = 80
 # seconds after which a tab over the limit may retry
 CLOSE_SOME_SECONDS = 10
 
-# the comma after a verb is within this many bytes
-_NAME_BYTES = 3 + max(map(len, verbs.VERBS)) + 1
+# events that are no verbs
+_OTHERS = {identity.EVENT: identity.decode}
 
 _encode = msgspec.json.Encoder().encode
-_items = msgspec.json.Decoder(list[Raw]).decode
-_name = msgspec.json.Decoder(str).decode
 
 
 class Gateway:
@@ -276,44 +271,15 @@ class Gateway:
     # answering
 
     def _call(self, tab: Tab, body: bytes) -> Future[Any]:
-        # nearly every event has this form: `["set",{…}]`
-        comma = body.find(b",", 2, _NAME_BYTES)
-        decode = verbs.decoders_by_json.get(body[1:comma])
-        if decode is not None and body.endswith(b"]"):
-            try:
-                request = decode(body[comma + 1 : -1])
-            except (msgspec.MsgspecError, ValueError, RecursionError):
-                # `_read` finds the reason
-                request = self._read(tab, body)
-        else:
-            request = self._read(tab, body)
+        request = verbs.decode_event(body, partial(self._charge_unusual, tab, body), _OTHERS)
         if self._rates is not None:
             self._rates.verb(tab.caller, request.weight + (len(body) >> REQUEST_SHIFT))
         return request.call(self._store, tab.caller)
 
-    def _read(self, tab: Tab, body: bytes) -> Payload:
+    def _charge_unusual(self, tab: Tab, body: bytes) -> None:
         if self._rates is not None:
             # an invalid event is charged as well
             self._rates.verb(tab.caller, 1 + (len(body) >> REQUEST_SHIFT))
-        try:
-            items = _items(body)
-            name = _name(items[0])
-        except RecursionError:
-            # deeper than any parser goes: no value of this depth can be stored
-            raise verbs.too_deep() from None
-        except (msgspec.MsgspecError, ValueError, IndexError):
-            # the parts of an event: the name, a comma, and the payload
-            refused = surrogates.refusal(body.partition(b",")[2].rstrip().removesuffix(b"]"))
-            raise refused or BadRequest("An event is JSON: a verb and one object.") from None
-        if len(items) != 2:
-            raise BadRequest(f"A verb takes exactly one object; {len(items) - 1} arguments came.")
-        if name == identity.EVENT:
-            return identity.decode(bytes(items[1]))
-        try:
-            return verbs.decode(name, bytes(items[1]))
-        except NotFound as refusal:
-            # over a socket an unknown verb is an unknown event, which is a bad request (protocol §5)
-            raise BadRequest(refusal.message) from None
 
     def _answer(self, tab: Tab, ack_id: int | None, future: Future[Any]) -> None:
         tab.unanswered -= 1

@@ -186,7 +186,8 @@ def test_signing_out_deletes_the_page_that_a_waiting_service_worker_has_cached(v
     page.goto(program.server.url + "/keys")
     expect(page).to_have_title("Sign in · realtime_kv")
     gone = f"""async () => {{
-        for (let times = 0; times < 1000 && await ({cached})(); times += 1) await new Promise((go) => setTimeout(go, 20))
+        for (let times = 0; times < 1000 && await ({cached})(); times += 1)
+            await new Promise((go) => setTimeout(go, 20))
         return !(await ({cached})())
     }}"""
     assert page.evaluate(gone)

@@ -17,11 +17,11 @@ def page() -> str:
     origin = config.public_url or request.host_url.rstrip("/")
     caller = login.visitor()
     return render_template(
-        "api.html", caller=caller, origin=origin, verbs=reference.shown(origin), refusals=reference.refusals()
+        "api.html", caller=caller, origin=origin, verbs=reference.verb_docs(origin), refusals=reference.refusals()
     )
 
 
 @guide.get("/api/v1/openapi.json")
 def document() -> Response:
     config = services().config
-    return parsing.answer(openapi.document(config, cookies.cookie_name(request.environ, config), reference.SUMMARIES))
+    return parsing.answer(openapi.document(config, cookies.cookie_name(request.environ, config)))

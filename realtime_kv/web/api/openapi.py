@@ -5,27 +5,10 @@ from typing import Any
 import msgspec
 
 from realtime_kv.config import Config
-from realtime_kv.core import messages
 from realtime_kv.core.validation import SAFE_INTEGER
-from realtime_kv.verbs import registry as verbs
 from realtime_kv.verbs.payloads import Stream
+from realtime_kv.verbs.registry import VERBS, Verb
 from realtime_kv.version import VERSION
-
-ANSWERS: dict[str, type[messages.Result]] = {
-    "get": messages.GetResult,
-    "set": messages.WriteResult,
-    "delete": messages.DeleteResult,
-    "list": messages.ListPage,
-    "batch": messages.BatchResult,
-    "delete_prefix": messages.CountResult,
-    "move": messages.CountResult,
-    "copy": messages.CountResult,
-    "restore": messages.WriteResult,
-    "undo": messages.CountResult,
-    "history": messages.HistoryPage,
-    "trash": messages.TrashPage,
-    "sync": messages.SyncPage,
-}
 
 _REF = "#/components/schemas/{name}"
 _PROBLEM = {
@@ -69,12 +52,13 @@ _REFUSED = {
 }
 
 
-def document(config: Config, cookie: str, summaries: dict[str, str]) -> dict[str, Any]:
-    """Return the whole document; `summaries` describe each verb in one sentence."""
+def document(config: Config, cookie: str) -> dict[str, Any]:
+    """Return the whole document; `cookie` is the name of the session's cookie."""
     _, schemas = msgspec.json.schema_components(
-        [*verbs.VERBS.values(), Stream, *dict.fromkeys(ANSWERS.values())], ref_template=_REF
+        [verb.payload for verb in VERBS.values()] + [Stream, *dict.fromkeys(verb.result for verb in VERBS.values())],
+        ref_template=_REF,
     )
-    paths = {f"/api/v1/{name}": _path(name, summaries[name], schemas) for name in verbs.VERBS}
+    paths = {f"/api/v1/{name}": _path(name, verb, schemas) for name, verb in VERBS.items()}
     paths["/api/v1/stream"] = {"get": _stream(schemas)}
     # the parameters of a query are listed one by one instead
     del schemas["Stream"]
@@ -96,15 +80,15 @@ def document(config: Config, cookie: str, summaries: dict[str, str]) -> dict[str
     }
 
 
-def _path(name: str, summary: str, schemas: dict[str, Any]) -> dict[str, Any]:
+def _path(name: str, verb: Verb, schemas: dict[str, Any]) -> dict[str, Any]:
     said: dict[str, Any] = {
-        "summary": summary,
-        "responses": {"200": _json(ANSWERS[name], description="Done."), "default": _REFUSED},
+        "summary": verb.summary,
+        "responses": {"200": _json(verb.result, description="Done."), "default": _REFUSED},
     }
-    body = _json(verbs.VERBS[name], required=True)
+    body = _json(verb.payload, required=True)
     path: dict[str, Any] = {"post": {"operationId": name, **said, "requestBody": body}}
-    if name in verbs.READING:
-        parameters = _parameters(schemas[verbs.VERBS[name].__name__])
+    if verb.reads:
+        parameters = _parameters(schemas[verb.payload.__name__])
         path["get"] = {"operationId": f"{name}_by_query", **said, "parameters": parameters}
     return path
 

@@ -1,4 +1,4 @@
-"""Verbs and errors on the API page: the tables of docs/protocol.md, and an example of each verb."""
+"""Verbs and errors on the API page: the tables of docs/protocol.md, and the examples of the verb registry."""
 
 import json
 import re
@@ -9,72 +9,12 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
+from realtime_kv.verbs.registry import VERBS
+
 PROTOCOL = Path(__file__).resolve().parent.parent.parent.parent / "docs" / "protocol.md"
 
-# of each verb: its summary, an example of its payload, and the same in JavaScript
-_VERBS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "get": ("Reads one key.", {"key": "app/banner"}, 'kv.get("app/banner")'),
-    "set": (
-        "Writes one key. With ttl it expires after so many seconds.",
-        {"key": "app/banner", "value": "Back at noon", "ttl": 3600},
-        'await kv.set("app/banner", "Back at noon", { ttl: 3600 })',
-    ),
-    "delete": (
-        "Deletes one key. It lies in the trash for a while; an absent key is no error.",
-        {"key": "app/banner"},
-        'await kv.delete("app/banner")',
-    ),
-    "list": (
-        "Reads all keys under a prefix, page by page, in byte order.",
-        {"prefix": "app/", "limit": 100},
-        'kv.entries("app/")',
-    ),
-    "batch": (
-        "Several sets and deletes as one write: all of them or nothing.",
-        {"ops": [{"op": "set", "key": "app/theme", "value": "dark"}, {"op": "delete", "key": "app/banner"}]},
-        'await kv.batch([{ op: "set", key: "app/theme", value: "dark" }, { op: "delete", key: "app/banner" }])',
-    ),
-    "delete_prefix": (
-        "Deletes all keys under a prefix as one write. With dry_run it only counts them.",
-        {"prefix": "app/", "dry_run": True},
-        'await kv.deletePrefix("app/", { dryRun: true })',
-    ),
-    "move": (
-        "Renames a key, or everything under a prefix that ends in a slash, as one write.",
-        {"from": "app/", "to": "archive/app/"},
-        'await kv.move("app/", "archive/app/")',
-    ),
-    "copy": (
-        "Copies a key, or everything under a prefix that ends in a slash, as one write.",
-        {"from": "app/banner", "to": "app/banner-2"},
-        'await kv.copy("app/banner", "app/banner-2")',
-    ),
-    "restore": (
-        "Writes an earlier value again: that of a deleted key, or that of a revision in the history.",
-        {"key": "app/banner", "revision": 1},
-        'await kv.restore("app/banner", { revision: 1 })',
-    ),
-    "undo": (
-        "Puts back what the write of a revision replaced, as long as nobody has written there since.",
-        {"revision": 2},
-        "await kv.undo(2)",
-    ),
-    "history": (
-        "Who wrote what and when, newest first: of one key, or of all.",
-        {"key": "app/banner", "limit": 10},
-        'await kv.history({ key: "app/banner", limit: 10 })',
-    ),
-    "trash": ("What has been deleted and can be restored.", {"limit": 10}, "await kv.trash({ limit: 10 })"),
-    "sync": (
-        "What has changed since a position, or everything; for programs that keep a copy.",
-        {},
-        "kv.position",
-    ),
-}
-SUMMARIES = {name: summary for name, (summary, _, _) in _VERBS.items()}
 
-
-class Verb(NamedTuple):
+class DocumentedVerb(NamedTuple):
     """A verb on the page; `samples` are by language."""
 
     name: str
@@ -93,12 +33,12 @@ class Error(NamedTuple):
     when: Markup
 
 
-def shown(origin: str) -> list[Verb]:
+def verb_docs(origin: str) -> list[DocumentedVerb]:
     """Return every verb, with samples that are right for the server at `origin`."""
     signatures = {name.strip("`"): (inline(payload), inline(answer)) for name, payload, answer in _table("| verb |")}
     return [
-        Verb(name, summary, *signatures[name], _samples(origin, name, payload, script))
-        for name, (summary, payload, script) in _VERBS.items()
+        DocumentedVerb(name, verb.summary, *signatures[name], _samples(origin, name, verb.example, verb.javascript))
+        for name, verb in VERBS.items()
     ]
 
 
