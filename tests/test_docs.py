@@ -125,3 +125,13 @@ def _family(kind):
     for child in kind.__subclasses__():
         yield child
         yield from _family(child)
+
+
+def test_the_example_of_adding_a_verb_shows_the_code():
+    diff = (ROOT / "docs" / "development.md").read_text().split("```diff\n")[1].split("```")[0]
+    files = diff.split("--- ")[1:]
+    assert len(files) == 5
+    for part in files:
+        head, _, added = part.partition("\n")
+        code = "".join(f"{line[1:]}\n" for line in added.splitlines())
+        assert code in (ROOT / head.split(":")[0]).read_text(), head

@@ -167,10 +167,10 @@ def test_a_scheduled_purge_is_audited_with_its_counts_unless_all_are_zero(home):
     last = home.wait(home.operations.last_purge())
     assert (last.at, last.keys, last.ops) == (home.clock.now, 1, 2)
     ((actor, user_id, detail),) = home.audit("purged")
-    assert (actor, user_id) == ("house", None)
+    assert (actor, user_id) == ("system", None)
     assert '"keys":1,"ops":2' in detail
     home.wait(home.operations.purge(CLI))
-    assert [actor for actor, _, _ in home.audit("purged")] == ["house", "cli"]
+    assert [actor for actor, _, _ in home.audit("purged")] == ["system", "cli"]
 
 
 # backups

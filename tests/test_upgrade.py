@@ -33,6 +33,9 @@ def old_database(folder: Path) -> Engine:
             text("INSERT INTO users (id, username, folded, password_hash, created_at) VALUES (1, 'a', 'a', '-', 1)")
         )
         connection.execute(text("INSERT INTO spaces VALUES (1, 0, 0, 0, 0, 0, 0)"))
+        connection.execute(
+            text("INSERT INTO audit (at, actor, action, ok, address, label) VALUES (1, 'house', 'purged', 1, '', '')")
+        )
     return engine
 
 
@@ -58,6 +61,15 @@ def test_a_copy_is_kept_before_an_upgrade_and_can_be_restored(tmp_path):
         services.stop()
     create_app(Config(data_dir=tmp_path / "data")).extensions["realtime_kv"].stop()
     assert len(list((tmp_path / "data" / "backups").glob("before-upgrade-*.db"))) == 1
+
+
+def test_the_former_name_of_the_system_actor_is_replaced_and_the_audit_log_is_protected_again(tmp_path):
+    old_database(tmp_path / "data").dispose()
+    create_app(Config(data_dir=tmp_path / "data")).extensions["realtime_kv"].stop()
+    with closing(sqlite3.connect(tmp_path / "data" / "realtime_kv.db")) as db:
+        assert db.execute("SELECT actor FROM audit WHERE action = 'purged'").fetchall() == [("system",)]
+        with pytest.raises(sqlite3.IntegrityError, match="appended"):
+            db.execute("UPDATE audit SET actor = 'user'")
 
 
 def test_upgrade_without_disk_space_for_the_copy_requires_disabling_the_copy(tmp_path, monkeypatch):

@@ -15,8 +15,7 @@ from realtime_kv.request.client_info import ClientInfo
 from realtime_kv.storage import meta
 from realtime_kv.storage.models import AuditRow, Meta, User
 
-# `house`, as it is stored, is the server itself
-ActorKind = Literal["user", "admin", "nobody", "cli", "house"]
+ActorKind = Literal["user", "admin", "nobody", "cli", "system"]
 
 # all actions in the log, so that pages can name them and filters offer them
 ACTIONS = {
@@ -93,7 +92,7 @@ class Actor:
     visit: ClientInfo
 
 
-SYSTEM = Actor("house", None, ClientInfo("The server itself"))
+SYSTEM = Actor("system", None, ClientInfo("The server itself"))
 CLI = Actor("cli", None, ClientInfo())
 
 

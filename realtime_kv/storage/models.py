@@ -269,7 +269,7 @@ class AuditRow(Base):
     """Audit log: actions on an account or on the server; append-only, which triggers enforce.
 
     `user_id` is the account concerned, `actor_id` the user who acted; NULL is nobody, the command line or the server
-    itself (`actor`: `user`, `admin`, `nobody`, `cli`, `house`). `detail` is JSON. Names are not stored: ids are never
+    itself (`actor`: `user`, `admin`, `nobody`, `cli`, `system`). `detail` is JSON. Names are not stored: ids are never
     reused, and a text typed as a name may have been a password.
     """
 

@@ -24,8 +24,8 @@ const NEEDS_SERVER = "/needs-server"
 const KEPT_PAGE_AFTER = 1_500 // milliseconds without an answer until the cached page is shown
 const NO_ANSWER_AFTER = 2_500 // the same for pages that are not cached
 const SILENT_FOR = 5_000 // for this time after a request without an answer, no page waits for the server
-const PATIENT_FOR = 10_000 // for this time after the message patient of a page, the limit for pages is PATIENCE
-const PATIENCE = 60_000
+const WAIT_LONGER_FOR = 10_000 // for this time after the message "wait longer" of a page, the limit for pages is LONG_WAIT
+const LONG_WAIT = 60_000
 const FILE_WITHIN = 30_000
 const INSTALL_WITHIN = 60_000
 const IDLE_WITHIN = 10_000 // after this time the previous worker is assumed not to report that it is idle
@@ -34,7 +34,7 @@ const ASK_IDLE = "idle?"
 
 let newest = VERSION // the version that the server runs, as far as this worker knows
 let silentUntil = 0
-let patientUntil = 0
+let waitLongerUntil = 0
 let working = 0 // requests being answered, and answers being stored
 let idleTimer = 0
 const sayIdle = [] // functions to call when there are none
@@ -49,7 +49,7 @@ addEventListener("activate", (event) => {
 
 addEventListener("message", (event) => {
   const { data, ports } = event
-  if (data === "patient") patientUntil = Date.now() + PATIENT_FOR
+  if (data === "wait longer") waitLongerUntil = Date.now() + WAIT_LONGER_FOR
   if (data === "take over") event.waitUntil(takeOverFrom(ports[0]))
   if (data === ASK_IDLE) event.waitUntil(new Promise((idle) => sayIdle.push(idle)).then(() => ports[0].postMessage("idle")))
   settle()
@@ -157,7 +157,7 @@ async function fromServer(event, pathname, kept) {
 }
 
 function limit(kept) {
-  if (Date.now() < patientUntil) return PATIENCE
+  if (Date.now() < waitLongerUntil) return LONG_WAIT
   if (Date.now() < silentUntil) return 0
   return kept ? KEPT_PAGE_AFTER : NO_ANSWER_AFTER
 }

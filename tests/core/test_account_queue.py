@@ -14,7 +14,7 @@ DEADLINE = 30
 
 
 @pytest.fixture
-def busy_house(tmp_path, runtime):
+def busy_services(tmp_path, runtime):
     services = Services(tmp_path)
     yield services
     services.close()
@@ -37,8 +37,8 @@ class Held:
         self._opened.set()
 
 
-def test_a_session_end_precedes_the_queued_account_work_of_a_flood(busy_house, runtime):
-    store, order = busy_house.open(runtime), []
+def test_a_session_end_precedes_the_queued_account_work_of_a_flood(busy_services, runtime):
+    store, order = busy_services.open(runtime), []
     writer, held = store.writer, Held(store.writer)
     futures = [writer.note(lambda _: order.append("flood"), Client(1, 1)) for _ in range(200)]
     futures += [writer.run(lambda _: order.append("flood"), Client(1, 1)) for _ in range(20)]
@@ -49,9 +49,9 @@ def test_a_session_end_precedes_the_queued_account_work_of_a_flood(busy_house, r
     assert order[0] == "end"
 
 
-def test_writes_alternate_with_account_work(busy_house, runtime):
-    store, order = busy_house.open(runtime), []
-    alice = Person(store, busy_house.add_user("alice"))
+def test_writes_alternate_with_account_work(busy_services, runtime):
+    store, order = busy_services.open(runtime), []
+    alice = Person(store, busy_services.add_user("alice"))
     alice.set("k", 0)
     writer, held = store.writer, Held(store.writer)
     store.watch(lambda _: order.append("write"))
@@ -66,8 +66,8 @@ def test_writes_alternate_with_account_work(busy_house, runtime):
     assert before.count("run") <= 4 and before.count("note") <= 4 * 32
 
 
-def test_account_work_is_scheduled_fairly_across_users(busy_house, runtime):
-    store, order = busy_house.open(runtime), []
+def test_account_work_is_scheduled_fairly_across_users(busy_services, runtime):
+    store, order = busy_services.open(runtime), []
     writer, held = store.writer, Held(store.writer)
     futures = [writer.note(lambda _: order.append("flood"), Client("flood")) for _ in range(200)]
     futures.append(writer.note(lambda _: order.append("home"), Client("home")))
@@ -77,8 +77,8 @@ def test_account_work_is_scheduled_fairly_across_users(busy_house, runtime):
     assert order.index("home") <= 2
 
 
-def test_notes_in_one_transaction_succeed_or_fail_independently(busy_house, runtime):
-    store = busy_house.open(runtime)
+def test_notes_in_one_transaction_succeed_or_fail_independently(busy_services, runtime):
+    store = busy_services.open(runtime)
     writer, held = store.writer, Held(store.writer)
 
     def put(name, fails=False):
@@ -101,14 +101,14 @@ def test_notes_in_one_transaction_succeed_or_fail_independently(busy_house, runt
     assert [name for name in found if name.startswith("n") and name[1:].isdigit()] == ["n0", "n2", "n4"]
 
 
-def test_an_ended_session_cannot_write(busy_house, runtime):
-    store = busy_house.open(runtime)
-    alice = Person(store, busy_house.add_user("alice"))
+def test_an_ended_session_cannot_write(busy_services, runtime):
+    store = busy_services.open(runtime)
+    alice = Person(store, busy_services.add_user("alice"))
     alice.set("k", 1)
     session = alice.caller.session_id
 
     def end(db):
-        db.execute(update(UserSession).where(UserSession.id == session).values(ended_at=busy_house.clock()))
+        db.execute(update(UserSession).where(UserSession.id == session).values(ended_at=busy_services.clock()))
         return None, [Over(session)]
 
     runtime.wait(store.writer.end(end), DEADLINE)
@@ -116,8 +116,8 @@ def test_an_ended_session_cannot_write(busy_house, runtime):
         alice.set("k", 2)
 
 
-def test_a_heavy_writer_leaves_capacity_in_a_group_for_other_users(busy_house):
-    store = busy_house.open()
+def test_a_heavy_writer_leaves_capacity_in_a_group_for_other_users(busy_services):
+    store = busy_services.open()
     waiting = store.writer._waiting
 
     class Pending:

@@ -18,7 +18,7 @@ DEADLINE = 30
 
 
 @pytest.fixture
-def busy_house(tmp_path, runtime):
+def busy_services(tmp_path, runtime):
     services = Services(tmp_path)
     yield services
     services.close()
@@ -57,9 +57,9 @@ class EvenTime(threading.local):
 
 
 @pytest.fixture
-def people(busy_house, runtime):
-    store = busy_house.open(runtime)
-    alice, charlie = (Person(store, busy_house.add_user(name)) for name in ("alice", "charlie"))
+def people(busy_services, runtime):
+    store = busy_services.open(runtime)
+    alice, charlie = (Person(store, busy_services.add_user(name)) for name in ("alice", "charlie"))
     for person in (alice, charlie):
         person.set("k", 1)
         person.list()

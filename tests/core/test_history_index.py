@@ -12,7 +12,7 @@ from tests.core.services import Person, Services
 
 
 @pytest.fixture
-def busy_house(tmp_path, runtime):
+def busy_services(tmp_path, runtime):
     services = Services(tmp_path)
     yield services
     services.close()
@@ -40,10 +40,10 @@ def test_a_commit_writes_nothing_to_the_index(services, store, alice, tmp_path):
     assert indexed(tmp_path) == []
 
 
-def test_an_idle_writer_brings_the_index_up_to_date(busy_house, runtime, tmp_path, monkeypatch):
+def test_an_idle_writer_brings_the_index_up_to_date(busy_services, runtime, tmp_path, monkeypatch):
     monkeypatch.setattr(history_index, "STEP_ROWS", 7)
-    store = busy_house.open(runtime)
-    alice = Person(store, busy_house.add_user("alice"))
+    store = busy_services.open(runtime)
+    alice = Person(store, busy_services.add_user("alice"))
     stepped = threading.Event()
     accept = store._committer._index.accept
 
@@ -62,10 +62,10 @@ def test_an_idle_writer_brings_the_index_up_to_date(busy_house, runtime, tmp_pat
     assert len(indexed(tmp_path)) == 31
 
 
-def test_history_requests_wait_for_the_index_while_other_users_write(busy_house, runtime, monkeypatch):
+def test_history_requests_wait_for_the_index_while_other_users_write(busy_services, runtime, monkeypatch):
     monkeypatch.setattr(history_index, "STEP_ROWS", 10)
-    store = busy_house.open(runtime)
-    alice, charlie = (Person(store, busy_house.add_user(name)) for name in ("alice", "charlie"))
+    store = busy_services.open(runtime)
+    alice, charlie = (Person(store, busy_services.add_user(name)) for name in ("alice", "charlie"))
     for n in range(200):
         alice.set("k", n)
     order: list[str] = []
@@ -153,10 +153,10 @@ def test_history_after_a_restore_is_the_history_of_the_restored_data(services, s
     assert indexed(tmp_path) == logged(tmp_path)
 
 
-def test_history_requests_that_wait_during_a_restore_are_answered(busy_house, runtime, tmp_path, monkeypatch):
+def test_history_requests_that_wait_during_a_restore_are_answered(busy_services, runtime, tmp_path, monkeypatch):
     monkeypatch.setattr(history_index, "STEP_ROWS", 10)
-    store = busy_house.open(runtime)
-    alice = Person(store, busy_house.add_user("alice"))
+    store = busy_services.open(runtime)
+    alice = Person(store, busy_services.add_user("alice"))
     alice.set("k", 0)
     alice.history()
     with sqlite3.connect(tmp_path / "kv.db") as db:

@@ -16,15 +16,15 @@ from tests.core.services import Person, Services, Watcher
 
 
 @pytest.fixture
-def busy_house(tmp_path, runtime):
+def busy_services(tmp_path, runtime):
     services = Services(tmp_path)
     yield services
     services.close()
 
 
-def test_writes_from_many_threads_get_gapless_revisions_and_share_commits(busy_house, runtime):
-    store = busy_house.open(runtime)
-    people = [Person(store, busy_house.add_user(name)) for name in ("alice", "charlie", "zoe")]
+def test_writes_from_many_threads_get_gapless_revisions_and_share_commits(busy_services, runtime):
+    store = busy_services.open(runtime)
+    people = [Person(store, busy_services.add_user(name)) for name in ("alice", "charlie", "zoe")]
     heard = Watcher(store)
     futures = {id(person): [] for person in people}
     gate = threading.Barrier(6)
@@ -52,9 +52,9 @@ def test_writes_from_many_threads_get_gapless_revisions_and_share_commits(busy_h
     assert store.writer.groups < store.writer.writes == 600
 
 
-def test_write_is_committed_before_it_is_acknowledged(busy_house, runtime, tmp_path):
-    store = busy_house.open(runtime)
-    alice = Person(store, busy_house.add_user("alice"))
+def test_write_is_committed_before_it_is_acknowledged(busy_services, runtime, tmp_path):
+    store = busy_services.open(runtime)
+    alice = Person(store, busy_services.add_user("alice"))
     for n in range(20):
         alice.set("k", n)
         # another connection sees committed rows only
@@ -63,9 +63,9 @@ def test_write_is_committed_before_it_is_acknowledged(busy_house, runtime, tmp_p
             assert json.loads(frame)["ops"] == [{"op": "set", "key": "k", "value": n, "version": n + 1}]
 
 
-def test_note_is_committed_before_it_is_acknowledged_and_keeps_the_caches(busy_house, runtime, tmp_path):
-    store = busy_house.open(runtime)
-    alice = Person(store, busy_house.add_user("alice"))
+def test_note_is_committed_before_it_is_acknowledged_and_keeps_the_caches(busy_services, runtime, tmp_path):
+    store = busy_services.open(runtime)
+    alice = Person(store, busy_services.add_user("alice"))
     alice.set("k", 1)
     ahead, spaces = store.writer._committer.ahead, store.writer._committer.memtable.spaces
     known = dict(spaces)
@@ -155,10 +155,10 @@ class _Pending:
         self.alone = alone
 
 
-def test_write_rejected_by_the_database_does_not_fail_the_rest_of_its_group(busy_house, runtime):
-    store = busy_house.open(runtime)
-    alice = Person(store, busy_house.add_user("alice"))
-    with busy_house.engine.begin() as db:
+def test_write_rejected_by_the_database_does_not_fail_the_rest_of_its_group(busy_services, runtime):
+    store = busy_services.open(runtime)
+    alice = Person(store, busy_services.add_user("alice"))
+    with busy_services.engine.begin() as db:
         db.exec_driver_sql(
             "CREATE TRIGGER picky BEFORE INSERT ON log WHEN instr(new.frame, '\"bad\"')"
             " BEGIN SELECT raise(ABORT, 'no'); END"
@@ -211,20 +211,20 @@ def test_stopped_store_refuses_writes(services):
         alice.set("k", 1)
 
 
-def test_queued_writes_are_finished_before_the_writer_stops(busy_house, runtime):
-    store = busy_house.open(runtime)
-    alice = busy_house.add_user("alice")
+def test_queued_writes_are_finished_before_the_writer_stops(busy_services, runtime):
+    store = busy_services.open(runtime)
+    alice = busy_services.add_user("alice")
     futures = [store.set(alice, f"{n}", b"1") for n in range(200)]
     store.stop()
     assert [runtime.wait(future, timeout=10).revision for future in futures] == list(range(1, 201))
 
 
-def test_full_queue_returns_unavailable_but_admits_another_user(busy_house, runtime, monkeypatch):
+def test_full_queue_returns_unavailable_but_admits_another_user(busy_services, runtime, monkeypatch):
     monkeypatch.setattr("realtime_kv.core.engine.writer.QUEUE_LIMIT", 4)
     monkeypatch.setattr("realtime_kv.core.engine.writer.CROWDED", 1)
     refused = []
-    store = busy_house.open(runtime, on_refusal=lambda *limit: refused.append(limit))
-    alice, charlie = busy_house.add_user("alice"), busy_house.add_user("charlie")
+    store = busy_services.open(runtime, on_refusal=lambda *limit: refused.append(limit))
+    alice, charlie = busy_services.add_user("alice"), busy_services.add_user("charlie")
     hold = threading.Event()
     store.writer.run(lambda _: hold.wait())
     futures = [store.set(alice, f"{n}", b"1") for n in range(3)]

@@ -82,7 +82,7 @@ class Campaign:
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.findings = Findings()
-        self._house = services
+        self._services = services
         self._seeds = seeds
         self._patient = patient
         self._wanted = inputs
@@ -93,7 +93,7 @@ class Campaign:
 
     def run(self) -> Findings:
         """Run it all, and check at the end that every resource was released and the database is sound."""
-        findings, services = self.findings, self._house
+        findings, services = self.findings, self._services
         try:
             asyncio.run(self._run())
         except Wrong as wrong:
@@ -109,16 +109,16 @@ class Campaign:
 
     async def _run(self) -> None:
         findings = self.findings
-        bystander = await Bystander.join(self._house.server.port, self._house.people.sign_up().token)
+        bystander = await Bystander.join(self._services.server.port, self._services.people.sign_up().token)
         try:
-            before = self._house.usage()
+            before = self._services.usage()
             await self._play_until(int(self._wanted * WARM_UP), bystander)
             # memory reaches its usual size only with use
-            findings.before = replace(before, memory=self._house.usage().memory)
+            findings.before = replace(before, memory=self._services.usage().memory)
             await self._play_until(self._wanted, bystander)
             findings.bystander_writes, findings.bystander_slowest = bystander.writes, bystander.slowest
             if not findings.problems:
-                findings.after = await asyncio.to_thread(self._house.quiet, tabs=1, patient=self._patient)
+                findings.after = await asyncio.to_thread(self._services.quiet, tabs=1, patient=self._patient)
                 self._check(bystander)
         finally:
             bystander.leave()
@@ -136,7 +136,7 @@ class Campaign:
         target, left = None, 0
         while self.findings.inputs.total() < inputs and not self.findings.problems:
             if target is None or left <= 0:
-                target, left = await asyncio.to_thread(Target, self._house), INPUTS_A_USER
+                target, left = await asyncio.to_thread(Target, self._services), INPUTS_A_USER
             case = self._next()
             self._recent.append(case)
             try:
@@ -166,10 +166,10 @@ class Campaign:
             if time.monotonic() - said > 10:
                 said = time.monotonic()
                 total = self.findings.inputs.total()
-                self._say(f"{total} inputs, {total / (said - self._began):.0f} a second, {self._house.usage()}")
+                self._say(f"{total} inputs, {total / (said - self._began):.0f} a second, {self._services.usage()}")
 
     def _check(self, bystander: Bystander) -> None:
-        self._house.check_log()
+        self._services.check_log()
         if bystander.trouble is not None:
             raise Wrong(f"the bystander: {bystander.trouble}")
 

@@ -106,7 +106,7 @@ def test_input_injected_into_a_page_or_a_header_is_detected():
 USER = "INSERT INTO users (id, username, folded, password_hash, is_admin, created_at) VALUES (1, 'a', 'a', '', 1, 0)"
 SESSION = """INSERT INTO sessions (user_id, public_id, token_hash, label, created_at, expires_at, limit_at, kind)
 VALUES (1, 'a', '', '', 0, 1, 1, 'session')"""
-AUDIT = "INSERT INTO audit (at, actor, action, ok, address, label, detail) VALUES (0, 'house', '', 1, '', '', '{')"
+AUDIT = "INSERT INTO audit (at, actor, action, ok, address, label, detail) VALUES (0, 'system', '', 1, '', '', '{')"
 
 
 @pytest.mark.parametrize(

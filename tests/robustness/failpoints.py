@@ -89,7 +89,7 @@ class Orders:
     """Takes orders from a Unix socket: one line of JSON each, answered with one."""
 
     def __init__(self, services: Services, clock: Clock, proofs: Path) -> None:
-        self._house = services
+        self._services = services
         self._clock = clock
         self._failpoints = Failpoints(services, proofs)
 
@@ -114,7 +114,7 @@ class Orders:
 
     def _jump(self, offset: int) -> dict[str, Any]:
         self._clock.offset = offset
-        return {"now": self._house.store.clock()}
+        return {"now": self._services.store.clock()}
 
     def _purge(self, keep: int) -> dict[str, Any]:
         """Do what a purge does, to all but the last `keep` revisions of each user."""
@@ -142,4 +142,4 @@ class Orders:
         return {"most": self._run(limit)}
 
     def _run(self, fn: Callable[[Connection], int]) -> int:
-        return self._house.runtime.wait(self._house.store.writer.run(fn), 30)
+        return self._services.runtime.wait(self._services.store.writer.run(fn), 30)

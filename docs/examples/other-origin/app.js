@@ -3,19 +3,19 @@
 
 const server = document.querySelector("meta[name=rkv-server]").content
 const element = (id) => document.getElementById(id)
-const [said, door, home, kept, codes] = ["said", "door", "home", "kept", "codes"].map(element)
+const [said, form, home, kept, codes] = ["said", "form", "home", "kept", "codes"].map(element)
 const [keys, write, leave] = ["keys", "write", "leave"].map(element)
 
 const rkv = await import(`${server}/rkv.js`).catch(() => null)
 if (rkv) meet("Sign in, or sign up.")
 else say(`${server} does not answer.`)
 
-door.addEventListener("submit", async (event) => {
+form.addEventListener("submit", async (event) => {
   event.preventDefault()
   try {
-    const who = { url: server, ...Object.fromEntries(new FormData(door)) }
+    const who = { url: server, ...Object.fromEntries(new FormData(form)) }
     const { token, recovery_codes } = event.submitter.value === "signUp" ? await rkv.signUp(who) : await signIn(who)
-    door.reset()
+    form.reset()
     list(codes, recovery_codes ?? [])
     kept.hidden = !recovery_codes
     await live(token)
@@ -47,7 +47,7 @@ async function live(token) {
     )
   }
   leave.onclick = () => rkv.signOut({ url: server, token }).catch((refusal) => say(refusal.message))
-  door.hidden = true
+  form.hidden = true
   home.hidden = false
 }
 
@@ -73,7 +73,7 @@ function meet(sentence) {
   list(keys, [])
   list(codes, [])
   home.hidden = true
-  door.hidden = false
+  form.hidden = false
   say(sentence)
 }
 

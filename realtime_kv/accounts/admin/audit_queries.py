@@ -12,7 +12,7 @@ from realtime_kv.accounts.audit_log import ACTIONS, Actor
 from realtime_kv.clock import TOLERANCE
 from realtime_kv.storage.models import AuditRow, User
 
-ACTORS = ("user", "admin", "nobody", "cli", "house")
+ACTORS = ("user", "admin", "nobody", "cli", "system")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ async function answers() {
 
 /** Load the requested page, with a longer time limit. */
 function load() {
-  navigator.serviceWorker?.controller?.postMessage("patient")
+  navigator.serviceWorker?.controller?.postMessage("wait longer")
   location.reload()
 }
 
