@@ -1,12 +1,12 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { Steps } from "../../static/js/dashboard/history/undo-stack.js"
+import { UndoStack } from "../../static/js/dashboard/history/undo-stack.js"
 
 const step = (...revisions) => ({ what: `step ${revisions}`, revisions })
 
 test("what was done last is undone first, and what was undone last is done again first", () => {
-  const steps = new Steps()
+  const steps = new UndoStack()
   const [one, two] = [step(1), step(2, 3)]
   steps.did(one)
   steps.did(two)
@@ -22,7 +22,7 @@ test("what was done last is undone first, and what was undone last is done again
 })
 
 test("what was undone cannot be done again on top of something new", () => {
-  const steps = new Steps()
+  const steps = new UndoStack()
   steps.did(step(1))
   steps.undid(steps.last, step(2))
   steps.did(step(3))
@@ -30,7 +30,7 @@ test("what was undone cannot be done again on top of something new", () => {
 })
 
 test("nothing is undone twice, wherever it was undone", () => {
-  const steps = new Steps()
+  const steps = new UndoStack()
   const mine = step(1, 2)
   steps.did(mine)
   assert.ok(steps.isDone(mine))
@@ -40,7 +40,7 @@ test("nothing is undone twice, wherever it was undone", () => {
 })
 
 test("what can never be undone is forgotten", () => {
-  const steps = new Steps()
+  const steps = new UndoStack()
   const lost = step(2)
   steps.did(step(1))
   steps.did(lost)
@@ -49,7 +49,7 @@ test("what can never be undone is forgotten", () => {
 })
 
 test("fifty steps are remembered", () => {
-  const steps = new Steps()
+  const steps = new UndoStack()
   for (let revision = 1; revision <= 60; revision++) steps.did(step(revision))
   let count = 0
   for (; steps.last; count++) steps.undid(steps.last)

@@ -22,37 +22,37 @@ function accept({ line, space }) {
 }
 
 async function edit(page, key, text) {
-  page.desk.opened.openKey(key)
-  page.desk.opened.edit()
-  page.desk.opened.type(text)
+  page.model.opened.openKey(key)
+  page.model.opened.edit()
+  page.model.opened.type(text)
   await settled()
 }
 
 test("a save is written, and then there is nothing unsaved", async () => {
   const page = await on({ a: 1 })
   await edit(page, "a", "2")
-  page.desk.opened.save()
+  page.model.opened.save()
   await accept(page)
   assert.equal(page.kv.get("a"), 2)
-  assert.equal(page.desk.opened.hasDraft("a"), false)
+  assert.equal(page.model.opened.hasDraft("a"), false)
 })
 
 test("a save that is acknowledged while a sync holds its change back is no conflict with what one typed on", async () => {
   const page = await on({ a: 1 })
-  const { line, space, kv, desk } = page
+  const { line, space, kv, model } = page
   await edit(page, "a", "2")
   // A lost change causes a sync.
   space.set("b", 1)
   space.set("c", 1)
   pushed(line, space)
   const before = space.sync(line.sent.find(({ verb }) => verb === "sync").payload)
-  desk.opened.save()
+  model.opened.save()
   await accept(page)
-  desk.opened.type("23")
+  model.opened.type("23")
   line.answer("sync", before)
   await sync(line, space)
   assert.equal(kv.get("a"), 2)
-  const { draft } = desk.opened.open
+  const { draft } = model.opened.open
   assert.equal(draft.conflict, null)
   assert.deepEqual([draft.text, draft.ifRevision, draft.saving], ["23", 4, null])
 })
@@ -63,7 +63,7 @@ test("saving what was deleted meanwhile creates it again", async () => {
   await edit(page, "a", "2")
   space.delete("a")
   pushed(line, space)
-  page.desk.opened.save()
+  page.model.opened.save()
   assert.equal(line.sent.find(({ verb }) => verb === "set").payload.if_revision, 0)
 })
 
@@ -75,90 +75,90 @@ test("what somebody wrote again as it was is no conflict; a save goes on top of 
     write()
     pushed(line, space)
   }
-  assert.deepEqual([page.desk.opened.open.draft.conflict, page.desk.opened.open.draft.text], [null, "2"])
-  page.desk.opened.save()
+  assert.deepEqual([page.model.opened.open.draft.conflict, page.model.opened.open.draft.text], [null, "2"])
+  page.model.opened.save()
   assert.equal(line.sent.find(({ verb }) => verb === "set").payload.if_revision, 3)
 })
 
 test("what one answers to a conflict counts for that one only, not for what came meanwhile", async () => {
   const page = await on({ a: { x: 1, y: 1 } })
-  const { line, space, desk } = page
+  const { line, space, model } = page
   await edit(page, "a", '{"x": 2, "y": 1}')
   space.set("a", { x: 1, y: 2 })
   pushed(line, space)
-  const seen = desk.opened.open.draft.conflict
+  const seen = model.opened.open.draft.conflict
   space.set("a", { x: 1, y: 3 })
   pushed(line, space)
-  desk.opened.takeMerged({ x: 2, y: 2 }, seen)
-  desk.opened.keepMine(seen)
-  desk.opened.takeTheirs(seen)
+  model.opened.takeMerged({ x: 2, y: 2 }, seen)
+  model.opened.keepMine(seen)
+  model.opened.takeTheirs(seen)
   assert.deepEqual(line.waiting.filter((verb) => verb === "set"), [])
-  assert.equal(desk.opened.open.draft.text, '{"x": 2, "y": 1}')
-  assert.equal(desk.opened.open.draft.conflict.entry.revision, 3)
+  assert.equal(model.opened.open.draft.text, '{"x": 2, "y": 1}')
+  assert.equal(model.opened.open.draft.conflict.entry.revision, 3)
 })
 
 test("a new key does not take the place of unsaved text of that name", async () => {
   const page = await on({ a: 1 })
-  const { desk } = page
+  const { model } = page
   await edit(page, "a", "12")
-  desk.opened.startNew("a")
-  desk.opened.fresh.draft.type("3")
-  desk.opened.save()
-  assert.match(desk.opened.fresh.problem, /unsaved text/)
-  desk.opened.openKey("a")
-  assert.equal(desk.opened.open.draft.text, "12")
+  model.opened.startNew("a")
+  model.opened.fresh.draft.type("3")
+  model.opened.save()
+  assert.match(model.opened.fresh.problem, /unsaved text/)
+  model.opened.openKey("a")
+  assert.equal(model.opened.open.draft.text, "12")
 })
 
 test("what was typed for a new key is still there when one comes back from another one", async () => {
   const page = await on({ a: 1 })
-  const { desk } = page
-  desk.opened.startNew()
-  desk.opened.fresh.rename("b")
-  desk.opened.fresh.draft.type("3")
-  desk.opened.openKey("a")
-  assert.deepEqual(desk.opened.unsaved, [{ key: "b", text: "3" }])
-  desk.opened.startNew()
-  assert.deepEqual([desk.opened.fresh.key, desk.opened.fresh.draft.text], ["b", "3"])
-  desk.opened.cancel()
-  assert.deepEqual(desk.opened.unsaved, [])
-  desk.opened.startNew()
-  assert.deepEqual([desk.opened.fresh.key, desk.opened.fresh.draft.text], ["", ""])
+  const { model } = page
+  model.opened.startNew()
+  model.opened.fresh.rename("b")
+  model.opened.fresh.draft.type("3")
+  model.opened.openKey("a")
+  assert.deepEqual(model.opened.unsaved, [{ key: "b", text: "3" }])
+  model.opened.startNew()
+  assert.deepEqual([model.opened.fresh.key, model.opened.fresh.draft.text], ["b", "3"])
+  model.opened.cancel()
+  assert.deepEqual(model.opened.unsaved, [])
+  model.opened.startNew()
+  assert.deepEqual([model.opened.fresh.key, model.opened.fresh.draft.text], ["", ""])
 })
 
 const left = (key, value, if_revision, before) => ({ verb: "set", payload: { key, value, if_revision }, before })
 
 test("what a closed tab has left does not overwrite what is typed here, and is not lost when it is refused", async () => {
   const page = await on({ a: 1 })
-  const { desk, line, space } = page
+  const { model, line, space } = page
   const before = page.kv.entry("a")
   await edit(page, "a", "12")
   space.set("a", 5)
   pushed(line, space)
   const refusal = Object.assign(new Error("'a' is already at revision 2"), { code: "conflict", entry: page.kv.entry("a") })
-  await desk.opened.adopt(left("a", 3, 1, before), Promise.reject(refusal))
-  assert.equal(desk.opened.open.draft.text, "12")
-  assert.deepEqual(desk.opened.unsaved, [{ key: "a", text: "12" }, { key: "a", text: "3" }])
+  await model.opened.adopt(left("a", 3, 1, before), Promise.reject(refusal))
+  assert.equal(model.opened.open.draft.text, "12")
+  assert.deepEqual(model.opened.unsaved, [{ key: "a", text: "12" }, { key: "a", text: "3" }])
   // The second draft follows when the first is resolved.
-  desk.opened.takeTheirs(desk.opened.open.draft.conflict)
-  assert.equal(desk.opened.open.draft.text, "3")
-  assert.equal(desk.opened.open.draft.conflict.entry.value, 5)
+  model.opened.takeTheirs(model.opened.open.draft.conflict)
+  assert.equal(model.opened.open.draft.text, "3")
+  assert.equal(model.opened.open.draft.conflict.entry.value, 5)
 })
 
 test("what two closed tabs have left of one key is both there when both are refused", async () => {
   const page = await on({ a: 1 })
-  const { desk, line, space } = page
+  const { model, line, space } = page
   const before = page.kv.entry("a")
   space.set("a", 5)
   pushed(line, space)
   const refusal = Object.assign(new Error("'a' is already at revision 2"), { code: "conflict", entry: page.kv.entry("a") })
   const answers = [new Promise((_, no) => setImmediate(no, refusal)), new Promise((_, no) => setImmediate(no, refusal))]
-  await Promise.all(answers.map((answer, i) => desk.opened.adopt(left("a", 7 + i, 1, before), answer)))
-  assert.deepEqual(desk.opened.unsaved, [{ key: "a", text: "7" }, { key: "a", text: "8" }])
+  await Promise.all(answers.map((answer, i) => model.opened.adopt(left("a", 7 + i, 1, before), answer)))
+  assert.deepEqual(model.opened.unsaved, [{ key: "a", text: "7" }, { key: "a", text: "8" }])
 })
 
 test("what is being written goes along when its key gets another name", async () => {
   const page = await on({ a: 1 })
-  const { desk, line, space, told } = page
+  const { model, line, space, told } = page
   await edit(page, "a", "12")
   const moved = page.kv.move("a", "b")
   line.answer("move", () => {
@@ -167,24 +167,24 @@ test("what is being written goes along when its key gets another name", async ()
     return { revision: space.revision, count: 1 }
   })
   await moved
-  desk.opened.moved("a", "b")
-  desk.opened.openKey("b")
-  const { draft } = desk.opened.open
-  assert.deepEqual([draft.text, draft.ifRevision, draft.conflict, desk.opened.hasDraft("a")], ["12", 2, null, false])
+  model.opened.moved("a", "b")
+  model.opened.openKey("b")
+  const { draft } = model.opened.open
+  assert.deepEqual([draft.text, draft.ifRevision, draft.conflict, model.opened.hasDraft("a")], ["12", 2, null, false])
   assert.deepEqual(told, [])
 })
 
 test("a value that is held stays in sight when the server is too busy to say more about it", async () => {
   const page = await on({ a: 1 })
-  page.desk.opened.openKey("a")
+  page.model.opened.openKey("a")
   page.line.refuse("get", { code: "rate_limited", message: "Too many requests." })
   await settled()
-  assert.equal(page.desk.opened.open.answer.refusal, undefined)
+  assert.equal(page.model.opened.open.answer.refusal, undefined)
 })
 
 test("what was typed and no row leads to is found again", async () => {
   const page = await on({ a: 1, b: 2 })
-  const { opened } = page.desk
+  const { opened } = page.model
   const strays = () => opened.strays.map(({ key }) => key)
   opened.startNew("c")
   opened.fresh.draft.type("3")

@@ -17,7 +17,7 @@ globalThis.reportError ??= (error) => queueMicrotask(() => { throw error })
 register(`data:text/javascript,${encodeURIComponent(hooks)}`)
 
 const { Client } = await import("../../static/js/client/client.js")
-const { Desk } = await import("../../static/js/dashboard/dashboard-model.js")
+const { DashboardModel } = await import("../../static/js/dashboard/dashboard-model.js")
 const { NOTHING } = await import("../../static/js/dashboard/route.js")
 
 /** Resolve when all promises that can settle now have settled. */
@@ -43,24 +43,24 @@ export function pushed(line, space) {
   line.push("change", space.change(space.revision - 1))
 }
 
-/** Create a client with a dashboard: {desk, kv, line, space, told}; `told`: the page's announcements and toasts. */
+/** Create a client with a dashboard: {model, kv, line, space, told}; `told`: the page's announcements and toasts. */
 export async function dashboard(space) {
   const page = await client(space, (kv) => {
     const told = []
-    return { told, desk: new Desk(kv, pageOf(told, () => page.desk)) }
+    return { told, model: new DashboardModel(kv, pageOf(told, () => page.model)) }
   })
-  await page.desk.opened.load()
-  await page.desk.undo.load()
+  await page.model.opened.load()
+  await page.model.undo.load()
   return page
 }
 
-function pageOf(told, desk) {
+function pageOf(told, model) {
   const page = {
     username: "ada",
     route: { ...NOTHING },
     go(changes) {
       page.route = { ...page.route, ...changes }
-      desk().follow(page.route)
+      model().follow(page.route)
     },
     say: (text) => told.push(text),
     alert: (text) => told.push(text),

@@ -4,7 +4,7 @@ import { test } from "node:test"
 import { Space } from "./space.js"
 import { client, dashboard, pushed, settled, sync } from "./page.js"
 
-const { Feed } = await import("../../static/js/dashboard/history/activity-model.js")
+const { ActivityModel } = await import("../../static/js/dashboard/history/activity-model.js")
 
 /** Create the space of a server restored from a backup: another epoch, in which the same revisions are other writes. */
 function restored(keys) {
@@ -45,7 +45,7 @@ test("a write that relies on a revision goes on after a lost connection to the s
 test("nothing that was done in another data set is undone, or taken for what this tab wrote", async () => {
   const space = new Space()
   space.set("a", 1)
-  const { kv, line, desk } = await dashboard(space)
+  const { kv, line, model } = await dashboard(space)
   const write = kv.set("a", 2)
   line.answer("set", () => {
     space.set("a", 2)
@@ -53,20 +53,20 @@ test("nothing that was done in another data set is undone, or taken for what thi
     return { revision: 2, version: 2 }
   })
   const { revision } = await write
-  desk.undo.offer("Saved a", [revision])
-  await desk.undo.load()
-  assert.ok(desk.undo.possible && kv.wrote(2))
+  model.undo.offer("Saved a", [revision])
+  await model.undo.load()
+  assert.ok(model.undo.possible && kv.wrote(2))
   line.breaks()
   line.opens()
   await sync(line, restored([["a", "theirs"], ["b", "theirs too"]]))
-  assert.deepEqual([desk.undo.possible, kv.wrote(2)], [false, false])
-  await desk.undo.last()
+  assert.deepEqual([model.undo.possible, kv.wrote(2)], [false, false])
+  await model.undo.last()
   assert.deepEqual(line.waiting, [])
 })
 
 test("where one looked last is forgotten with the data set that it was in", async () => {
-  const { desk, line } = await dashboard()
-  const feed = new Feed(desk)
+  const { model, line } = await dashboard()
+  const feed = new ActivityModel(model)
   const looks = async () => {
     feed.look(false)
     line.answer("history", { writes: [], floor: 1 })

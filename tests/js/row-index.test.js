@@ -3,13 +3,13 @@ import { test } from "node:test"
 
 import { compareKeys, sortKeys } from "../../static/js/client/keys.js"
 import * as finding from "../../static/js/dashboard/list/model/search-bundle.js"
-import { Rows, inView, scrollFor } from "../../static/js/dashboard/list/model/row-index.js"
+import { RowIndex, inView, scrollFor } from "../../static/js/dashboard/list/model/row-index.js"
 import { folderOf, folderRow, parentOf } from "../../static/js/dashboard/list/model/tree.js"
 import { randomness } from "./space.js"
 
 const all = (rows) => Array.from({ length: rows.length }, (_, i) => rows.at(i))
 const listed = (keys, view = {}, held = () => undefined, isOpen = undefined) => {
-  const rows = new Rows(held, isOpen)
+  const rows = new RowIndex(held, isOpen)
   rows.equip(finding)
   rows.replace([...keys])
   rows.show(view)
@@ -19,7 +19,7 @@ const listed = (keys, view = {}, held = () => undefined, isOpen = undefined) => 
 test("keys stand in byte order, filtered or not, whatever comes and goes", () => {
   const random = randomness(3)
   const pool = ["a", "A", "ab", "b/a", "b/B", "～", "😀", "__proto__", "é"]
-  const rows = new Rows()
+  const rows = new RowIndex()
   rows.equip(finding)
   const expected = new Set()
   for (let step = 0; step < 2_000; step++) {
@@ -156,7 +156,7 @@ test("a row is scrolled into view by the smallest move", () => {
 test("100 000 keys are sorted, filtered, folded and added to in no time to speak of", () => {
   const keys = Array.from({ length: 100_000 }, (_, i) => `folder-${i % 97}/key-${(i * 7919) % 100_000}`)
   const values = new Map(keys.map((key, i) => [key, { revision: i, value: { name: `Number ${i}`, on: true, tags: ["a", "b"] } }]))
-  const rows = new Rows((key) => values.get(key))
+  const rows = new RowIndex((key) => values.get(key))
   rows.equip(finding)
   rows.replace([...keys])
   while (!rows.prepare(50));

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { Folders } from "../../static/js/dashboard/list/model/folder-state.js"
-import { Range } from "../../static/js/dashboard/list/model/range-selection.js"
-import { Rows } from "../../static/js/dashboard/list/model/row-index.js"
+import { FolderState } from "../../static/js/dashboard/list/model/folder-state.js"
+import { RangeSelection } from "../../static/js/dashboard/list/model/range-selection.js"
+import { RowIndex } from "../../static/js/dashboard/list/model/row-index.js"
 import { Selection } from "../../static/js/dashboard/list/model/selection.js"
 import { folderRow } from "../../static/js/dashboard/list/model/tree.js"
 
 function listed(keys) {
-  const rows = new Rows()
+  const rows = new RowIndex()
   rows.replace([...keys])
   rows.show({ tree: true })
   return rows
@@ -16,7 +16,7 @@ function listed(keys) {
 
 test("a folder is ticked by ticking all in it, and half ticked by some", () => {
   const selection = new Selection()
-  const range = new Range(selection)
+  const range = new RangeSelection(selection)
   range.toggle(["a/1", "a/2"], folderRow("a/"))
   assert.deepEqual([selection.size, selection.state(["a/1", "a/2"]), selection.ticked.has("a/2")], [2, "true", true])
   range.toggle(["a/1"], "a/1")
@@ -29,7 +29,7 @@ test("a folder is ticked by ticking all in it, and half ticked by some", () => {
 test("a range grows and shrinks again, and leaves alone what was ticked before", () => {
   const rows = listed(["a/1", "a/2", "b", "c", "d", "e"])
   const selection = new Selection()
-  const range = new Range(selection)
+  const range = new RangeSelection(selection)
   const to = (row) => range.extend(rows, "b", rows.indexOf(row))
   range.toggle(["e"], "e")
   range.toggle(["b"], "b")
@@ -44,7 +44,7 @@ test("a range grows and shrinks again, and leaves alone what was ticked before",
 test("a range without a beginning begins at the row one came from", () => {
   const rows = listed(["a", "b", "c"])
   const selection = new Selection()
-  const range = new Range(selection)
+  const range = new RangeSelection(selection)
   range.extend(rows, "a", 1)
   assert.deepEqual(selection.keys, ["a", "b"])
   selection.drop("a")
@@ -56,12 +56,12 @@ test("a range without a beginning begins at the row one came from", () => {
 })
 
 test("small folders are open, large ones closed, and what was chosen counts more and is remembered", () => {
-  const folders = new Folders()
+  const folders = new FolderState()
   assert.deepEqual([folders.isOpen("a/", 3, 500), folders.isOpen("b/", 300, 500), folders.isOpen("c/", 5, 100_000), folders.isOpen("all/", 9_000, 9_000)], [true, false, false, true])
   assert.equal(folders.isOpen("a/", 5_000, 9_000), true, "what comes into it closes nothing")
   folders.choose("a/", false)
   folders.choose("b/", true)
   assert.deepEqual([folders.isOpen("a/", 3, 500), folders.isOpen("b/", 300, 500)], [false, true])
-  const again = new Folders(JSON.parse(JSON.stringify(folders.chosen)))
+  const again = new FolderState(JSON.parse(JSON.stringify(folders.chosen)))
   assert.deepEqual([again.isOpen("a/", 3, 500), again.isOpen("b/", 300, 500)], [false, true])
 })

@@ -17,9 +17,9 @@ async function answered(line, done, answer) {
 }
 
 test("of several writes, those that could not be undone for now can be undone later", async () => {
-  const { desk, line } = await dashboard()
-  desk.undo.offer("Deleted 300 keys", [1, 2, 3])
-  await desk.undo.load()
+  const { model, line } = await dashboard()
+  model.undo.offer("Deleted 300 keys", [1, 2, 3])
+  await model.undo.load()
   const undone = []
   let busy = true
   const answer = ({ revision, dry_run }) => {
@@ -28,9 +28,9 @@ test("of several writes, those that could not be undone for now can be undone la
     undone.push(revision)
     return { revision: 10 + revision, count: 1 }
   }
-  await answered(line, desk.undo.last(), answer)
-  assert.deepEqual([undone, desk.undo.possible], [[3], true])
+  await answered(line, model.undo.last(), answer)
+  assert.deepEqual([undone, model.undo.possible], [[3], true])
   busy = false
-  await answered(line, desk.undo.last(), answer)
-  assert.deepEqual([undone, desk.undo.possible, desk.undo.repeatable], [[3, 2, 1], false, true])
+  await answered(line, model.undo.last(), answer)
+  assert.deepEqual([undone, model.undo.possible, model.undo.repeatable], [[3, 2, 1], false, true])
 })

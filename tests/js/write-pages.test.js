@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { Writes } from "../../static/js/dashboard/history/write-pages.js"
+import { WritePages } from "../../static/js/dashboard/history/write-pages.js"
 import { randomness } from "./space.js"
 
 /** A history like the server's: writes can be added, and pages are cut short as long values would. */
@@ -31,7 +31,7 @@ const down = (from, to) => Array.from({ length: from - to + 1 }, (_, i) => from 
 test("the newest page comes first, then older ones, until there are no more", async () => {
   const log = new Log()
   log.write(25)
-  const writes = new Writes(log.ask, () => {}, 10)
+  const writes = new WritePages(log.ask, () => {}, 10)
   await writes.older()
   assert.deepEqual(revisions(writes), down(25, 16))
   await writes.older()
@@ -47,7 +47,7 @@ test("the newest page comes first, then older ones, until there are no more", as
 test("a page that long values cut short is not taken for the last", async () => {
   const log = new Log(3)
   log.write(9)
-  const writes = new Writes(log.ask, () => {}, 10)
+  const writes = new WritePages(log.ask, () => {}, 10)
   await writes.older()
   assert.ok(!writes.ended)
   while (!writes.ended) await writes.older()
@@ -57,7 +57,7 @@ test("a page that long values cut short is not taken for the last", async () => 
 test("what is new joins what is known without a gap, or begins anew", async () => {
   const log = new Log()
   log.write(5)
-  const writes = new Writes(log.ask, () => {}, 10)
+  const writes = new WritePages(log.ask, () => {}, 10)
   await writes.newer()
   log.write(15)
   await writes.newer()
@@ -75,7 +75,7 @@ test("whatever is asked for in whatever order, there is never a gap and never on
   for (let round = 0; round < 50; round++) {
     const log = new Log(random.pick([1, 3, Infinity]))
     log.write(random.pick([0, 1, 7, 40]))
-    const writes = new Writes(log.ask, () => {}, random.pick([2, 5, 20]))
+    const writes = new WritePages(log.ask, () => {}, random.pick([2, 5, 20]))
     for (let step = 0; step < 20; step++) {
       if (random.chance(0.4)) log.write(random.pick([1, 2, 30]))
       await Promise.all([random.chance(0.5) ? writes.newer() : writes.older(), random.chance(0.5) && writes.newer()])
@@ -90,7 +90,7 @@ test("whatever is asked for in whatever order, there is never a gap and never on
 test("a refusal is told and changes nothing; asking again mends it", async () => {
   const log = new Log()
   log.write(3)
-  const writes = new Writes(log.ask, () => {}, 10)
+  const writes = new WritePages(log.ask, () => {}, 10)
   await writes.older()
   log.refusal = new Error("busy")
   log.write()
@@ -106,7 +106,7 @@ test("a refusal is told and changes nothing; asking again mends it", async () =>
 test("an answer that belongs to another data set is dropped", async () => {
   const log = new Log()
   log.write(3)
-  const writes = new Writes(log.ask, () => {}, 10)
+  const writes = new WritePages(log.ask, () => {}, 10)
   const late = writes.older()
   writes.reset()
   await late
@@ -115,7 +115,7 @@ test("an answer that belongs to another data set is dropped", async () => {
 
 test("a flood does not fill the memory: what is oldest is let go, and asked for again", async () => {
   const log = new Log()
-  const writes = new Writes(log.ask, () => {}, 100)
+  const writes = new WritePages(log.ask, () => {}, 100)
   for (let n = 0; n < 25; n++) {
     log.write(100)
     await writes.newer()

@@ -2,11 +2,11 @@
 // Longer than 320 lines: the methods of one object, each with its contract.
 
 import { Connection } from "./connection.js"
-import { Fact, visible } from "./key-change.js"
+import { KeyChange, visible } from "./key-change.js"
 import { sortKeys } from "./keys.js"
 import { Liveness } from "./liveness.js"
 import { Outbox, Refusal } from "./outbox.js"
-import { Own } from "./own-writes.js"
+import { OwnWrites } from "./own-writes.js"
 import { Polling } from "./polling.js"
 import { Replica } from "./replica.js"
 import { parts } from "./sizes.js"
@@ -83,7 +83,7 @@ export class Client extends Verbs {
       held: this.#replica,
       now: () => Date.now() - this.clockAhead,
     })
-    this.#own = new Own(this.#replica, this.#outbox)
+    this.#own = new OwnWrites(this.#replica, this.#outbox)
     this.#connection = new Connection({
       socket,
       replica: this.#replica,
@@ -139,8 +139,8 @@ export class Client extends Verbs {
   async keep() {
     // The store holds one user's entries: opening it without a user would delete theirs.
     if (this.#user === null) throw new TypeError("keep: for which user?")
-    this.#keeping ??= import("./offline/persistence.js").then(({ Kept }) =>
-      Kept.open({
+    this.#keeping ??= import("./offline/persistence.js").then(({ Persistence }) =>
+      Persistence.open({
         user: this.#user,
         tab: makeId(),
         replica: this.#replica,
@@ -390,7 +390,7 @@ export class Client extends Verbs {
 
   #changed(facts) {
     this.#kept?.changed(facts)
-    const told = facts.map((fact) => new Fact(fact, this.#own.has(fact)))
+    const told = facts.map((fact) => new KeyChange(fact, this.#own.has(fact)))
     this.#emit("change", { facts: told })
     for (const { matches, fn } of [...this.#watchers])
       for (const fact of told) if (matches(fact.key)) guarded(fn, fact)

@@ -3,7 +3,7 @@
 
 import { frozen } from "./json-values.js"
 
-export class Fact {
+export class KeyChange {
   #fact
 
   constructor(fact, mine) {

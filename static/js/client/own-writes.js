@@ -4,7 +4,7 @@ import { same } from "./json-values.js"
 
 const MOST = 1_000 // remembered writes
 
-export class Own {
+export class OwnWrites {
   /** This tab's session, {id, label}, once known. */
   session = null
 

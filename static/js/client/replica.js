@@ -11,7 +11,7 @@ const MOST_HELD = 1000
 /**
  * The entries of this tab and the revision that they are at.
  * Entry: {key, value, revision, version, updated_at, expires_at, origin, crc}.
- * Fact, the change of one key: {key, entry, old, origin, revision, resync}; `entry` is undefined once deleted, `old` if
+ * KeyChange, the change of one key: {key, entry, old, origin, revision, resync}; `entry` is undefined once deleted, `old` if
  * the key did not exist.
  */
 export class Replica {

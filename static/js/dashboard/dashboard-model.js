@@ -2,14 +2,14 @@
 // client's events on to them. It never touches the document except through the page object that it is given; the views
 // draw from it and call it.
 
-import { Closed } from "./key/model/open-key-loader.js"
-import { Browse } from "./list/model/list-model.js"
+import { OpenKeyStub } from "./key/model/open-key-loader.js"
+import { ListModel } from "./list/model/list-model.js"
 import { Undo } from "./history/undo-loader.js"
 
 const RECENT = 20
 const BURST = 250 // milliseconds
 
-export class Desk {
+export class DashboardModel {
   synced = false // whether this tab has ever held the whole space
   wasOffline = false
   lastLive = null // when the connection was last live, in milliseconds
@@ -30,8 +30,8 @@ export class Desk {
   constructor(kv, page) {
     this.#kv = kv
     this.#page = page
-    this.browse = new Browse(this)
-    this.opened = new Closed(this)
+    this.browse = new ListModel(this)
+    this.opened = new OpenKeyStub(this)
     this.undo = new Undo(this)
     kv.addEventListener("change", ({ detail }) => this.#changed(detail.facts))
     kv.addEventListener("state", () => this.#stateChanged())

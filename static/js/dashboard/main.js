@@ -1,4 +1,4 @@
-// The dashboard's page: creates the client and the desk, draws at most once per frame, and manages the state that
+// The dashboard's page: creates the client and the model, draws at most once per frame, and manages the state that
 // belongs to the page: its address, title and focus.
 // Longer than 320 lines: it connects every part of the page.
 
@@ -6,18 +6,18 @@ import { html, render } from "../vendor/lit-html/lit-html.js"
 import { Client } from "../client/client.js"
 import { COMMANDS, loadPalette } from "./commands/registry.js"
 import { listen, perform } from "./commands/keyboard.js"
-import { Desk } from "./dashboard-model.js"
+import { DashboardModel } from "./dashboard-model.js"
 import { List } from "./list/list-view.js"
 import { NOTHING, read, write } from "./route.js"
 import { keepDrafts, takeDrafts } from "./shell/kept-drafts.js"
 import { empty } from "./shell/session-ended.js"
 import { call, later, once } from "./shared/lazy.js"
 import { onSetting, setting } from "../lib/settings.js"
-import { Pill } from "./shell/connection-badge.js"
+import { ConnectionBadge } from "./shell/connection-badge.js"
 import { Update, isFailedImport } from "./shell/update.js"
 
 const TITLES = { keys: "Keys", activity: "Activity", trash: "Trash" }
-// Lazily loaded pages; each module exports `view(desk, route)`.
+// Lazily loaded pages; each module exports `view(model, route)`.
 const LATER = { activity: () => import("./history/activity-page.js"), trash: () => import("./history/trash-page.js") }
 
 const NOTHING_OPEN = html`
@@ -52,16 +52,16 @@ const page = {
   focus: (where, key) => (wanted = { where, key, from: document.activeElement }),
   copy: async (text, what) => page.toast((await (await clipboard()).copy(text)) ? `${what} copied` : "The browser did not let us copy"),
   can: (name) => COMMANDS.some((command) => command.name === name),
-  run: (name) => perform(COMMANDS.find((command) => command.name === name), desk),
+  run: (name) => perform(COMMANDS.find((command) => command.name === name), model),
   dialogs: at("dialogs"),
   trashDays: made.trash_days,
   signedOut: () => signedOut(kv.pending),
   failedToLoad: failed,
 }
-const desk = new Desk(kv, page)
-const list = new List(at("list"), desk)
-const pill = new Pill(at("conn"), at("status"), desk)
-const update = new Update(at("update"), desk, (kept) => leaving?.letGo(kept))
+const model = new DashboardModel(kv, page)
+const list = new List(at("list"), model)
+const pill = new ConnectionBadge(at("conn"), at("status"), model)
+const update = new Update(at("update"), model, (kept) => leaving?.letGo(kept))
 
 let drawnToasts = null
 let wanted = null // the pending focus move {where, key, from}; it waits for its target while the focus is at from
@@ -89,7 +89,7 @@ function draw() {
   if (over) return pill.draw()
   const { route } = page
   at("main").dataset.page = route.page
-  at("main").dataset.pane = desk.opened.open || desk.opened.fresh ? "key" : "list"
+  at("main").dataset.pane = model.opened.open || model.opened.fresh ? "key" : "list"
   if (route.page === "keys") drawKeys()
   else drawOther(route)
   drawnToasts?.draw(at("toasts"))
@@ -110,14 +110,14 @@ let over = false // the session has ended
 /** Load the remaining modules a little later, so that they are available without a network. */
 const rest = once(() => {
   const ours = [import("./shell/unload-guard.js"), import("./shell/offline.js"), import("./commands/shortcut-hints.js"), import("./shell/connection-panel.js")]
-  const others = [loadPalette(), clipboard(), announcer(), toasts(), list.loadRest(), desk.undo.load(), desk.opened.load?.(), import("./key/detail-pane.js").then(({ prepare }) => prepare(desk))]
+  const others = [loadPalette(), clipboard(), announcer(), toasts(), list.loadRest(), model.undo.load(), model.opened.load?.(), import("./key/detail-pane.js").then(({ prepare }) => prepare(model))]
   return Promise.all([...ours, ...others]).then(begin)
 })
 const loadRest = () => rest().catch(failed)
 
-function begin([{ Leaving }, { keepHere, keepNothing }, hints]) {
+function begin([{ UnloadGuard }, { keepHere, keepNothing }, hints]) {
   if (leaving) return
-  leaving = new Leaving(desk, at("signout"))
+  leaving = new UnloadGuard(model, at("signout"))
   hint = () => hints.hint(COMMANDS)
   at("main").dataset.loaded = "all"
   redraw()
@@ -130,17 +130,17 @@ async function signedOut(pending) {
   over = true
   empty(at)
   // read before queued writes are rejected: rejected writes become drafts again, but the client keeps them anyway
-  const records = desk.opened.records ?? []
+  const records = model.opened.records ?? []
   // continue after the client knows which writes it keeps
   await null
-  leaving ??= await import("./shell/unload-guard.js").then(({ Leaving }) => new Leaving(desk, at("signout")), () => null)
+  leaving ??= await import("./shell/unload-guard.js").then(({ UnloadGuard }) => new UnloadGuard(model, at("signout")), () => null)
   if (leaving) return leaving.signedOut(pending, records)
   // the dialog with the reason could not be loaded
   keepDrafts(made.username, records)
   return location.assign("/signin")
 }
 
-/** Hold back a sign-out until `Leaving`, which asks about unsaved text, is loaded. */
+/** Hold back a sign-out until `UnloadGuard`, which asks about unsaved text, is loaded. */
 async function holdUp(event) {
   if (leaving) return
   event.preventDefault()
@@ -167,16 +167,16 @@ for (const begun of ["restored", "state"])
 function drawKeys() {
   list.draw()
   render(detailView(), at("detail"))
-  if (!desk.synced) return
+  if (!model.synced) return
   if (place?.ticked) list.place = place
   else if (toShow !== null) showRow()
   place = toShow = null
 }
 
 function detailView() {
-  const { open, fresh, load } = desk.opened
+  const { open, fresh, load } = model.opened
   // nothing can be open while the stub that has `load` is in place
-  const view = load ? null : detail()?.detailView(desk)
+  const view = load ? null : detail()?.detailView(model)
   return view ?? (open || fresh ? html`<div class="nothing-open" aria-busy="true"></div>` : NOTHING_OPEN)
 }
 
@@ -185,7 +185,7 @@ function drawOther(route) {
   const view = views[route.page]
   if (view) {
     at("other").querySelector(":scope > .awaited")?.remove()
-    render(view(desk, route), at("other"))
+    render(view(model, route), at("other"))
   } else if (view === undefined) loadOther(route.page)
 }
 
@@ -221,13 +221,13 @@ function moveFocus() {
 async function restoreDrafts(records) {
   if (records.length === 0) return
   try {
-    await desk.opened.load?.()
+    await model.opened.load?.()
   } catch (error) {
     // keep the drafts for the next page of this tab
     keepDrafts(made.username, records)
     return page.failedToLoad(error)
   }
-  desk.opened.resume(records)
+  model.opened.resume(records)
 }
 
 // --- the address ---
@@ -270,7 +270,7 @@ function follow(route) {
     if (link.pathname === `/${name}`) link.setAttribute("aria-current", "page")
     else link.removeAttribute("aria-current")
   }
-  desk.follow(page.route)
+  model.follow(page.route)
 }
 
 /** Navigate between the pages of the dashboard without loading a document. */
@@ -284,18 +284,18 @@ document.addEventListener("click", (event) => {
 
 // --- keys ---
 
-listen(COMMANDS, desk)
+listen(COMMANDS, model)
 for (const button of document.querySelectorAll("[data-run]")) {
   button.parentElement.hidden = false
   button.addEventListener("click", () => {
     at("menu").hidePopover()
-    perform(COMMANDS.find(({ name }) => name === button.dataset.run), desk)
+    perform(COMMANDS.find(({ name }) => name === button.dataset.run), model)
   })
 }
 
 at("detail").addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.defaultPrevented || event.isComposing) return
-  desk.opened.close()
+  model.opened.close()
   // draw at once, because the next key press is for the list
   drawNow()
 })
@@ -317,7 +317,7 @@ follow(page.route)
 redraw()
 // Update the ages on the page, and drop expired change highlights.
 setInterval(() => {
-  desk.browse.marks.sweep(Date.now())
+  model.browse.marks.sweep(Date.now())
   if (!document.hidden) redraw()
 }, 1_000)
 document.addEventListener("visibilitychange", redraw)

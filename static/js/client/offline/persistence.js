@@ -11,7 +11,7 @@ const LOOK_EVERY = 15_000 // interval of looking for writes of closed tabs
 const NOBODY = "" // a tab id that no tab has: the next tab takes over its writes
 const SENT_SOON = 300 // a write that is acknowledged within this time need not be stored
 
-export class Kept {
+export class Persistence {
   #store
   #parts
   #tab
@@ -32,7 +32,7 @@ export class Kept {
    * empty replica with the stored entries, if they match their digest.
    */
   static async open(parts) {
-    const kept = new Kept(await Store.open(parts.user), parts)
+    const kept = new Persistence(await Store.open(parts.user), parts)
     try {
       await kept.#fill()
       await kept.#announce()

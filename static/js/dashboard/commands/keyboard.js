@@ -10,7 +10,7 @@ const HOLD_FOR = 5_000 // milliseconds, after which the field is no longer expec
 const SECOND_WITHIN = 1_500 // milliseconds from g to the key that follows it
 
 /** Run the command for the pressed keys, anywhere on the page. */
-export function listen(commands, desk) {
+export function listen(commands, model) {
   let first = null // {key, at}: the key that begins a sequence
   let held = null // a Held, while the field that a command leads to does not exist yet
   document.addEventListener("focusin", ({ target }) => {
@@ -29,7 +29,7 @@ export function listen(commands, desk) {
     if (!command || (writing && command.outside && !unwritten(event.composedPath()[0]))) return
     event.preventDefault()
     held = command.leads ? new Held(command.leads, event.timeStamp) : null
-    perform(command, desk)
+    perform(command, model)
   })
 }
 
@@ -66,11 +66,11 @@ class Held {
 }
 
 /** Run the command, if it is available now. */
-export function perform(command, desk) {
-  if (command.when && !command.when(desk)) return
-  command.run(desk)
+export function perform(command, model) {
+  if (command.when && !command.when(model)) return
+  command.run(model)
   // Draw at once: the next letter may be for the field that the command leads to.
-  desk.page.draw()
+  model.page.draw()
 }
 
 export function commandFor(keys, commands) {

@@ -11,12 +11,12 @@ import { printed } from "./printed.js"
 const MOST = 40
 
 /** Open the palette over the page; `commands` is the registry. */
-export function openPalette(desk, commands) {
-  new Palette(desk, commands).open()
+export function openPalette(model, commands) {
+  new Palette(model, commands).open()
 }
 
 class Palette {
-  #desk
+  #model
   #commands
   #keys
   #lower = null // the keys in lower case, once the user types
@@ -25,14 +25,14 @@ class Palette {
   #options = []
   #active = 0
 
-  constructor(desk, commands) {
-    this.#desk = desk
-    this.#commands = commands.filter(({ name, run, when }) => run && name !== "palette" && (!when || when(desk)))
-    this.#keys = desk.kv.keys()
+  constructor(model, commands) {
+    this.#model = model
+    this.#commands = commands.filter(({ name, run, when }) => run && name !== "palette" && (!when || when(model)))
+    this.#keys = model.kv.keys()
   }
 
   get #place() {
-    return this.#desk.page.dialogs
+    return this.#model.page.dialogs
   }
   get #dialog() {
     return this.#place.querySelector("#palette")
@@ -54,7 +54,7 @@ class Palette {
 
   /** Return the recently opened keys, then all available commands. */
   #atFirst() {
-    const recent = this.#desk.recent.filter((key) => this.#desk.kv.entry(key)).slice(0, 5)
+    const recent = this.#model.recent.filter((key) => this.#model.kv.entry(key)).slice(0, 5)
     return [...recent.map((key) => ({ key, places: [] })), ...this.#commands.map((command) => ({ command, places: [] }))]
   }
 
@@ -63,7 +63,7 @@ class Palette {
     const narrower = needle.startsWith(this.#last.needle) ? this.#last.matching : null
     const { best, matching } = search(needle, this.#lower, { most: MOST, among: narrower })
     this.#last = { needle, matching }
-    const { recent } = this.#desk
+    const { recent } = this.#model
     const keys = best.map(([points, i]) => {
       const key = this.#keys[i]
       return { key, points: points + (recent.includes(key) ? 50 : 0), places: marks(needle, key) }
@@ -75,7 +75,7 @@ class Palette {
     })
     const all = [...keys, ...commands].sort((a, b) => b.points - a.points).slice(0, MOST)
     const fresh = this.#text.trim()
-    if (!problemWithKey(fresh) && !this.#desk.kv.entry(fresh)) all.push({ fresh, places: [] })
+    if (!problemWithKey(fresh) && !this.#model.kv.entry(fresh)) all.push({ fresh, places: [] })
     return all
   }
 
@@ -109,7 +109,7 @@ class Palette {
   #inside({ key, command, fresh, places }) {
     if (fresh !== undefined) return html`<span class="palette-name">New key <span class="mono">${fresh}</span></span>`
     if (command) return html`<span class="palette-name">${marked(titleOf(command), places)}</span><span class="palette-keys" aria-hidden="true">${command.keys.slice(0, 1).flatMap((keys) => printed(keys)).map((one) => html`<kbd>${one}</kbd>`)}</span>`
-    const entry = this.#desk.kv.entry(key)
+    const entry = this.#model.kv.entry(key)
     return html`<span class="palette-name mono"><bdi>${marked(key, places)}</bdi></span><span class="palette-value mono">${entry ? preview(entry.value) : nothing}</span>`
   }
 
@@ -135,9 +135,9 @@ class Palette {
   /** Close the palette, which restores the focus, and then run the option from there. */
   #take({ key, command, fresh }) {
     this.#dialog.close()
-    if (command) perform(command, this.#desk)
-    else if (fresh !== undefined) this.#desk.opened.startNew(fresh)
-    else this.#desk.opened.openKey(key)
+    if (command) perform(command, this.#model)
+    else if (fresh !== undefined) this.#model.opened.startNew(fresh)
+    else this.#model.opened.openKey(key)
   }
 }
 

@@ -2,9 +2,9 @@
 
 import { kindsOf, standsStill } from "./change-kinds.js"
 import { isBy, mentions } from "./filters.js"
-import { Follower } from "./write-follower.js"
+import { WriteFollower } from "./write-follower.js"
 import { lastLook, rememberLook } from "./last-visit.js"
-import { Writes } from "./write-pages.js"
+import { WritePages } from "./write-pages.js"
 
 const PAGE = 100
 const LOOK_THROUGH = 1_000 // writes that a filter with few matches searches before it asks the user to continue
@@ -14,14 +14,14 @@ const MOST_ASKED = 100 // keys of a write that are checked before an undo is off
 const AWAY = 60_000 // after so long without a look the user counts as away
 const REMEMBER_EVERY = 5_000
 
-export class Feed {
+export class ActivityModel {
   /** The position of this browser's last look, {epoch, revision, at}, or null; kept while the page is shown. */
   before = null
   opened = new Set() // revisions of bulk writes whose keys are shown
   tokens = new Set() // ids of the user's API tokens
   visible = STEP // rows that are drawn
 
-  #desk
+  #model
   #writes
   #follower
   #looked = -Infinity
@@ -31,10 +31,10 @@ export class Feed {
   #made = {}
   #still = { at: null, known: new Map() }
 
-  constructor(desk) {
-    this.#desk = desk
-    this.#writes = new Writes((page) => desk.kv.history(page), () => desk.redraw(), PAGE)
-    this.#follower = new Follower(desk.kv, this.#writes, () => this.#forget())
+  constructor(model) {
+    this.#model = model
+    this.#writes = new WritePages((page) => model.kv.history(page), () => model.redraw(), PAGE)
+    this.#follower = new WriteFollower(model.kv, this.#writes, () => this.#forget())
   }
 
   get writes() {
@@ -43,7 +43,7 @@ export class Feed {
 
   /** The number of writes newer than the loaded ones. */
   get fresh() {
-    return this.#writes.loaded ? Math.max(0, this.#desk.kv.position.revision - this.#writes.newest) : 0
+    return this.#writes.loaded ? Math.max(0, this.#model.kv.position.revision - this.#writes.newest) : 0
   }
 
   /** Whether the search has reached its limit, and can be continued. */
@@ -55,7 +55,7 @@ export class Feed {
   look(held) {
     const now = performance.now()
     // the data set is known once the tab has caught up
-    const { dataSet } = this.#desk.kv
+    const { dataSet } = this.#model.kv
     if (dataSet !== null && now - this.#looked > AWAY) this.before = this.#lastLook()
     if (dataSet !== null) this.#looked = now
     this.#follower.look(() => !held && this.fresh > 0)
@@ -75,7 +75,7 @@ export class Feed {
   showOlder() {
     this.visible += STEP
     if (this.visible > this.#writes.list.length) this.#writes.older()
-    this.#desk.redraw()
+    this.#model.redraw()
   }
 
   lookFurther() {
@@ -106,7 +106,7 @@ export class Feed {
 
   /** Whether an undo of this write is worth offering: its keys have not been written since. */
   standsStill(write) {
-    const { kv } = this.#desk
+    const { kv } = this.#model
     if (this.#still.at !== kv.position.revision) this.#still = { at: kv.position.revision, known: new Map() }
     const { known } = this.#still
     if (!known.has(write)) known.set(write, standsStill({ ...write, ops: write.ops.slice(0, MOST_ASKED) }, (key) => kv.entry(key)))
@@ -120,7 +120,7 @@ export class Feed {
   }
 
   #select(route) {
-    const { kv } = this.#desk
+    const { kv } = this.#model
     const us = { session: kv.session?.id, wrote: (revision) => kv.wrote(revision), tokens: this.tokens }
     const kinds = kindsOf(this.#writes.list)
     return this.#writes.list.flatMap((write, i) => {
@@ -131,17 +131,17 @@ export class Feed {
   }
 
   #isNews({ revision, origin }) {
-    return this.before !== null && revision > this.before.revision && origin.session !== this.#desk.kv.session?.id
+    return this.before !== null && revision > this.before.revision && origin.session !== this.#model.kv.session?.id
   }
 
   #lastLook() {
-    const look = lastLook(this.#desk.page.username)
-    return look?.epoch === this.#desk.kv.dataSet ? look : null
+    const look = lastLook(this.#model.page.username)
+    return look?.epoch === this.#model.kv.dataSet ? look : null
   }
 
   #remember(now) {
     this.#remembered = now
-    rememberLook(this.#desk.page.username, { epoch: this.#desk.kv.dataSet, revision: this.#writes.newest, at: this.#desk.now() })
+    rememberLook(this.#model.page.username, { epoch: this.#model.kv.dataSet, revision: this.#writes.newest, at: this.#model.now() })
   }
 }
 

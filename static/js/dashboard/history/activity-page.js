@@ -9,7 +9,7 @@ import { keyText, preview } from "../shared/view-helpers.js"
 import { stylesheet } from "../shared/load-stylesheet.js"
 import { authorOf } from "./authors.js"
 import { folderOf, summaryOf } from "./change-kinds.js"
-import { Feed, isFiltered } from "./activity-model.js"
+import { ActivityModel, isFiltered } from "./activity-model.js"
 import { WHO } from "./filters.js"
 import { historyPath } from "./links.js"
 import { kindView, endOf, older, troubles } from "./view-helpers.js"
@@ -20,16 +20,16 @@ const MOST_KEYS = 100 // keys of one write that are shown at once
 
 const feeds = new WeakMap()
 
-function feedOf(desk) {
-  if (!feeds.has(desk)) {
-    feeds.set(desk, new Feed(desk))
-    learnTokens(feeds.get(desk), desk)
+function feedOf(model) {
+  if (!feeds.has(model)) {
+    feeds.set(model, new ActivityModel(model))
+    learnTokens(feeds.get(model), model)
   }
-  return feeds.get(desk)
+  return feeds.get(model)
 }
 
-export function view(desk, route) {
-  const feed = feedOf(desk)
+export function view(model, route) {
+  const feed = feedOf(model)
   feed.look(isHeld())
   const items = feed.items(route)
   return html`
@@ -39,9 +39,9 @@ export function view(desk, route) {
         <a class="button" href="/trash">Trash</a>
         <p>Every change to your keys, from any device.</p>
       </div>
-      ${tools(desk, feed, route, items)} ${troubles(desk, feed, "Activity")}
-      <div class="chip-place" role="status">${fresh(desk, feed)}</div>
-      <div class="feed" aria-busy=${String(feed.writes.asking !== null)} @pointerleave=${() => desk.redraw()}>${days(desk, feed, items.slice(0, feed.visible))}</div>
+      ${tools(model, feed, route, items)} ${troubles(model, feed, "Activity")}
+      <div class="chip-place" role="status">${fresh(model, feed)}</div>
+      <div class="feed" aria-busy=${String(feed.writes.asking !== null)} @pointerleave=${() => model.redraw()}>${days(model, feed, items.slice(0, feed.visible))}</div>
       ${ending(feed, route, items)}
     </div>`
 }
@@ -53,11 +53,11 @@ function isHeld() {
   return scrolled || (feed?.matches(":hover, :focus-within") ?? false)
 }
 
-function tools(desk, feed, route, items) {
-  const go = (changes) => desk.page.go(changes, { replace: true })
+function tools(model, feed, route, items) {
+  const go = (changes) => model.page.go(changes, { replace: true })
   const typed = ({ target }) => {
     go({ q: target.value })
-    if (target.value) desk.page.say(items.length === 1 ? "1 change matches" : `${feed.items(desk.route).length} changes match`)
+    if (target.value) model.page.say(items.length === 1 ? "1 change matches" : `${feed.items(model.route).length} changes match`)
   }
   const { away, before } = feed
   return html`
@@ -75,7 +75,7 @@ function tools(desk, feed, route, items) {
     </div>`
 }
 
-function fresh(desk, feed) {
+function fresh(model, feed) {
   if (feed.fresh === 0 || !isHeld()) return nothing
   const show = () => {
     document.getElementById("other").scrollTo({ top: 0 })
@@ -85,7 +85,7 @@ function fresh(desk, feed) {
   return html`<button type="button" class="primary small" @click=${show}>${feed.fresh.toLocaleString("en")} new<span class="vh"> changes</span> · show</button>`
 }
 
-function days(desk, feed, items) {
+function days(model, feed, items) {
   const days = []
   for (const item of items) {
     const day = new Date(item.write.at).toDateString()
@@ -96,12 +96,12 @@ function days(desk, feed, items) {
   const isNew = items[0]?.write.revision !== border
   return days.map(
     ({ day, items }) => html`
-      <h2 class="day">${dayName(day, desk.now())}</h2>
+      <h2 class="day">${dayName(day, model.now())}</h2>
       <ol class="writes">
         ${repeat(
           items,
           ({ write }) => write.revision,
-          (item) => html`${isNew && item.write.revision === border ? html`<li class="seen"><span>You looked here ${ago(new Date(feed.before.at).toISOString(), desk.now())}</span></li>` : nothing}${row(desk, feed, item)}`,
+          (item) => html`${isNew && item.write.revision === border ? html`<li class="seen"><span>You looked here ${ago(new Date(feed.before.at).toISOString(), model.now())}</span></li>` : nothing}${row(model, feed, item)}`,
         )}
       </ol>`,
   )
@@ -113,18 +113,18 @@ function dayName(day, now) {
   return new Date(day).toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" })
 }
 
-function row(desk, feed, { write, kinds, matching }) {
+function row(model, feed, { write, kinds, matching }) {
   const { revision, at, undoes } = write
-  const { name, note } = authorOf(desk.kv, write)
-  const can = feed.standsStill(write) && desk.kv.state === "live"
+  const { name, note } = authorOf(model.kv, write)
+  const can = feed.standsStill(write) && model.kv.state === "live"
   const one = kinds.length === 1
   return html`
     <li class="write">
       <span class="no mono"><span class="vh">Revision </span>${revision}</span>
-      <div class="done">${one ? changeLine(kinds[0], revision) : bulkLine(desk, feed, write, kinds)}${undoes ? html` <span class="dim undoes">undo of ${undoes}</span>` : nothing}</div>
+      <div class="done">${one ? changeLine(kinds[0], revision) : bulkLine(model, feed, write, kinds)}${undoes ? html` <span class="dim undoes">undo of ${undoes}</span>` : nothing}</div>
       <span class="by">${name}${note ? html` <span class="dim">${note}</span>` : nothing}</span>
       <time datetime=${at} title=${moment(at)}>${timeOfDay(Date.parse(at))}</time>
-      <span class="act">${can ? html`<button type="button" class="small" @click=${() => desk.undo.take(nameOf(kinds), [revision])}>Undo<span class="vh"> revision ${revision}</span></button>` : nothing}</span>
+      <span class="act">${can ? html`<button type="button" class="small" @click=${() => model.undo.take(nameOf(kinds), [revision])}>Undo<span class="vh"> revision ${revision}</span></button>` : nothing}</span>
       ${!one && feed.opened.has(revision) ? opened(matching, kinds, revision) : nothing}
     </li>`
 }
@@ -133,12 +133,12 @@ function changeLine({ op, kind }, revision) {
   return html`${kindView(kind)} <a class="mono" href=${historyPath(op.key, revision)}>${keyText(op.key)}</a> ${op.op === "set" ? html`<span class="v mono">${preview(op.value)}</span>` : nothing}`
 }
 
-function bulkLine(desk, feed, { revision }, kinds) {
+function bulkLine(model, feed, { revision }, kinds) {
   const open = feed.opened.has(revision)
   const folder = folderOf(kinds.map(({ op }) => op.key))
   const toggle = () => {
     if (!feed.opened.delete(revision)) feed.opened.add(revision)
-    desk.redraw()
+    model.redraw()
   }
   return html`<button type="button" class="opener" aria-expanded=${String(open)} aria-controls=${`keys-${revision}`} @click=${toggle}>${summaryOf(kinds)}</button>${folder ? html` <span class="dim">in</span> <span class="mono folder">${folder}</span>` : nothing}`
 }
@@ -176,11 +176,11 @@ function ending(feed, route, items) {
 /**
  * Load the ids of the user's API tokens. Writes of deleted tokens count as other devices, unless they came over HTTP.
  */
-async function learnTokens(feed, desk) {
+async function learnTokens(feed, model) {
   try {
     const { tokens } = await (await fetch("/api/v1/tokens", { headers: { Accept: "application/json" } })).json()
     feed.tokens = new Set(tokens.map(({ id }) => id))
-    desk.redraw()
+    model.redraw()
   } catch {
     // then only writes over HTTP are attributed to tokens
   }

@@ -13,54 +13,54 @@ import { Versions, textsOf } from "./versions.js"
 
 await stylesheet("/static/css/past.css")
 
-const shown = new WeakMap() // desk → the Versions of the key that was shown last
+const shown = new WeakMap() // model → the Versions of the key that was shown last
 
-function versionsFor(desk, key) {
-  if (shown.get(desk)?.key !== key) shown.set(desk, new Versions(desk, key))
-  return shown.get(desk)
+function versionsFor(model, key) {
+  if (shown.get(model)?.key !== key) shown.set(model, new Versions(model, key))
+  return shown.get(model)
 }
 
-export function historyView(desk, key, route) {
-  const versions = versionsFor(desk, key)
+export function historyView(model, key, route) {
+  const versions = versionsFor(model, key)
   versions.look()
   const { list, writes } = versions
-  if (!writes.loaded) return html`<div class="history" aria-busy=${String(!writes.refusal)}>${troubles(desk, versions, "The history")}</div>`
+  if (!writes.loaded) return html`<div class="history" aria-busy=${String(!writes.refusal)}>${troubles(model, versions, "The history")}</div>`
   if (list.length === 0) return html`<div class="history"><p class="hint">Nothing is known of this key: it was never written, or longer ago than the history reaches.</p></div>`
   const pair = versions.pair(route)
   return html`
     <div class="history">
-      ${troubles(desk, versions, "The history")} ${deletedNotice(desk, versions)}
+      ${troubles(model, versions, "The history")} ${deletedNotice(model, versions)}
       <div class="versions" tabindex="-1">
         <h3 class="vh">Versions</h3>
-        <ol>${list.map((version) => row(desk, versions, version, pair))}</ol>
+        <ol>${list.map((version) => row(model, versions, version, pair))}</ol>
         ${older(writes)} ${endOf(writes, list.at(-1).op.version === 1 ? "Created here." : null)}
       </div>
-      ${comparison(desk, versions, pair)}
+      ${comparison(model, versions, pair)}
     </div>`
 }
 
 /** Show the version before (1) or after (-1) the current one. */
-export function step(desk, by) {
-  const versions = shown.get(desk)
-  const next = versions?.key === desk.route.key ? versions.step(desk.route, by) : null
-  if (next) desk.page.go(next, { replace: true })
-  else desk.page.say(by > 0 ? "This is the oldest version that is shown." : "This is the newest version.")
+export function step(model, by) {
+  const versions = shown.get(model)
+  const next = versions?.key === model.route.key ? versions.step(model.route, by) : null
+  if (next) model.page.go(next, { replace: true })
+  else model.page.say(by > 0 ? "This is the oldest version that is shown." : "This is the newest version.")
 }
 
-function row(desk, versions, version, pair) {
+function row(model, versions, version, pair) {
   const { revision, at, op, kind, like, lines } = version
-  const { name, note } = authorOf(desk.kv, version)
+  const { name, note } = authorOf(model.kv, version)
   const current = revision === pair.to
   const standing = revision === versions.writes.newest
   return html`
     <li class=${`version${current ? " shown" : ""}`}>
       <a class="rev mono" href=${historyPath(versions.key, revision)} aria-current=${current ? "true" : nothing}><span class="vh">Revision </span>${revision}</a>
-      <time datetime=${at} title=${moment(at)}>${ago(at, desk.now())}</time>
+      <time datetime=${at} title=${moment(at)}>${ago(at, model.now())}</time>
       <span class="what">${kindView(kind)}${version.undoes ? html` <span class="dim">undo of ${version.undoes}</span>` : like ? html` <span class="dim">as in ${like}</span>` : nothing}</span>
       <span class="by">${name}${note ? html` <span class="dim">${note}</span>` : nothing}</span>
       <span class="line-count mono">${changedLines(lines)}</span>
       <span class="act">${op.op === "set" && !standing
-        ? html`<button type="button" class="small" @click=${() => restore(desk, versions, version)}>Restore<span class="vh"> revision ${revision}</span></button>`
+        ? html`<button type="button" class="small" @click=${() => restore(model, versions, version)}>Restore<span class="vh"> revision ${revision}</span></button>`
         : standing && op.op === "set" ? html`<span class="dim">now</span>` : nothing}</span>
     </li>`
 }
@@ -71,43 +71,43 @@ function changedLines(lines) {
   return html`${added ? html`<span class="added">+${added}<span class="vh"> lines</span></span>` : nothing} ${gone ? html`<span class="gone">−${gone}<span class="vh"> lines</span></span>` : nothing}`
 }
 
-function deletedNotice(desk, versions) {
+function deletedNotice(model, versions) {
   const [last, before] = versions.list
-  if (last.op.op !== "delete" || desk.kv.entry(versions.key)) return nothing
-  const { name } = authorOf(desk.kv, last)
+  if (last.op.op !== "delete" || model.kv.entry(versions.key)) return nothing
+  const { name } = authorOf(model.kv, last)
   return html`
     <div class="was-deleted">
-      <p><strong>${last.kind === "expired" ? "Expired" : "Deleted"}</strong> ${ago(last.at, desk.now())}${last.kind === "expired" ? nothing : html` by ${name}`}.</p>
-      ${before?.op.op === "set" ? html`<button type="button" @click=${() => restore(desk, versions, before)}>Restore the last value</button>` : nothing}
+      <p><strong>${last.kind === "expired" ? "Expired" : "Deleted"}</strong> ${ago(last.at, model.now())}${last.kind === "expired" ? nothing : html` by ${name}`}.</p>
+      ${before?.op.op === "set" ? html`<button type="button" @click=${() => restore(model, versions, before)}>Restore the last value</button>` : nothing}
     </div>`
 }
 
-async function restore(desk, versions, { revision }) {
+async function restore(model, versions, { revision }) {
   const { key } = versions
-  const { kv, page } = desk
+  const { kv, page } = model
   if (kv.state === "offline") return page.toast("There is no connection: nothing was restored. Try again when it is back.")
   try {
     const answer = await kv.restore(key, { revision, ifRevision: kv.entry(key)?.revision ?? 0 })
-    desk.undo.offer(html`Restored <b class="mono">${keyText(key)}</b> as of ${revision}`, [answer.revision])
+    model.undo.offer(html`Restored <b class="mono">${keyText(key)}</b> as of ${revision}`, [answer.revision])
     page.go({ from: null, to: null }, { replace: true })
   } catch (refusal) {
     page.toast(refusal.code === "conflict" ? `Not restored: ${key} has just changed. Look at its newest version first.` : refusal.message)
   }
 }
 
-function comparison(desk, versions, { from, to }) {
+function comparison(model, versions, { from, to }) {
   const side = setting("difference") === "side"
   return html`
     <section class="compare" aria-labelledby="compare-title">
       <h3 class="vh" id="compare-title">Difference</h3>
       <div class="compare-bar">
-        <label>Compare ${choice(desk, versions, "from", from)}</label>
-        <label>with ${choice(desk, versions, "to", to)}</label>
+        <label>Compare ${choice(model, versions, "from", from)}</label>
+        <label>with ${choice(model, versions, "to", to)}</label>
         <div class="row-of-buttons">
-          <button type="button" class="small" data-command="older" aria-disabled=${String(!versions.step(desk.route, 1))} @click=${() => step(desk, 1)}>Older</button>
-          <button type="button" class="small" data-command="newer" aria-disabled=${String(!versions.step(desk.route, -1))} @click=${() => step(desk, -1)}>Newer</button>
+          <button type="button" class="small" data-command="older" aria-disabled=${String(!versions.step(model.route, 1))} @click=${() => step(model, 1)}>Older</button>
+          <button type="button" class="small" data-command="newer" aria-disabled=${String(!versions.step(model.route, -1))} @click=${() => step(model, -1)}>Newer</button>
         </div>
-        <fieldset class="segments" @change=${({ target }) => lay(desk, target.value)}>
+        <fieldset class="segments" @change=${({ target }) => lay(model, target.value)}>
           <legend class="vh">Layout</legend>
           <label><input type="radio" name="difference" value="unified" .checked=${!side}><span>Unified</span></label>
           <label><input type="radio" name="difference" value="side" .checked=${side}><span>Side by side</span></label>
@@ -117,17 +117,17 @@ function comparison(desk, versions, { from, to }) {
     </section>`
 }
 
-function lay(desk, how) {
+function lay(model, how) {
   choose("difference", how)
-  desk.redraw()
+  model.redraw()
 }
 
-function choice(desk, versions, name, chosen = null) {
+function choice(model, versions, name, chosen = null) {
   const known = versions.list.map(({ revision }) => revision)
   const revisions = chosen === null || known.includes(chosen) ? known : [...known, chosen].sort((a, b) => b - a)
   const changed = ({ target }) => {
-    const now = versions.pair(desk.route)
-    desk.page.go({ ...now, [name]: target.value === "" ? null : Number(target.value) }, { replace: true })
+    const now = versions.pair(model.route)
+    model.page.go({ ...now, [name]: target.value === "" ? null : Number(target.value) }, { replace: true })
   }
   return html`
     <select class="mono" aria-label=${name === "from" ? "Compare revision" : "with revision"} @change=${changed}>

@@ -8,7 +8,7 @@ const LOOK_THROUGH = 5_000
 const STEP = 200 // rows
 const AT_MOST_EVERY = 1_000 // milliseconds
 
-export class Bin {
+export class TrashModel {
   entries = []
   next = null // the after of the next page; null at the end
   loaded = false
@@ -17,14 +17,14 @@ export class Bin {
   chosen = new Set() // keys
   visible = STEP // rows that are drawn
 
-  #desk
+  #model
   #stale = true // whether keys have been deleted since the last request
   #epoch = null
   #asked = -Infinity
 
-  constructor(desk) {
-    this.#desk = desk
-    desk.kv.addEventListener("change", ({ detail: { facts } }) => (this.#stale ||= facts.some(({ entry }) => !entry)))
+  constructor(model) {
+    this.#model = model
+    model.kv.addEventListener("change", ({ detail: { facts } }) => (this.#stale ||= facts.some(({ entry }) => !entry)))
   }
 
   /** This object itself: the shared views read `source.writes`. */
@@ -34,7 +34,7 @@ export class Bin {
 
   /** Keep the trash up to date. Call with every draw. */
   look() {
-    const { position, state } = this.#desk.kv
+    const { position, state } = this.#model.kv
     if (state !== "live") return (this.#stale = true)
     if (position.epoch !== this.#epoch) this.#stale = true
     this.#epoch = position.epoch
@@ -62,7 +62,7 @@ export class Bin {
   showMore() {
     this.visible += STEP
     if (this.visible >= this.entries.length) this.more()
-    this.#desk.redraw()
+    this.#model.redraw()
   }
 
   more() {
@@ -75,9 +75,9 @@ export class Bin {
 
   /** Return the entries whose key contains `text`, without keys that were created again or purged meanwhile. */
   items(text) {
-    const now = this.#desk.now()
+    const now = this.#model.now()
     const needle = fold(text)
-    const stays = ({ key, purge_at }) => fold(key).includes(needle) && !this.#desk.kv.entry(key) && Date.parse(purge_at) > now
+    const stays = ({ key, purge_at }) => fold(key).includes(needle) && !this.#model.kv.entry(key) && Date.parse(purge_at) > now
     const items = this.entries.filter(stays).sort((a, b) => (a.deleted_at < b.deleted_at ? 1 : -1))
     if (text !== "" && items.length < PAGE && this.entries.length < LOOK_THROUGH && !this.refusal) this.more()
     return items
@@ -85,9 +85,9 @@ export class Bin {
 
   /** Restore these keys: {revisions, refusals}. */
   async restore(keys) {
-    const answers = await Promise.allSettled(keys.map((key) => this.#desk.kv.restore(key, { ifRevision: 0 })))
+    const answers = await Promise.allSettled(keys.map((key) => this.#model.kv.restore(key, { ifRevision: 0 })))
     for (const key of keys) this.chosen.delete(key)
-    this.#desk.redraw()
+    this.#model.redraw()
     return {
       revisions: answers.flatMap(({ value }) => value?.revision ?? []).sort((a, b) => a - b),
       refusals: answers.flatMap(({ reason }) => reason ?? []),
@@ -95,7 +95,7 @@ export class Bin {
   }
 
   #page(after) {
-    return this.#desk.kv.trash({ limit: PAGE, ...(after === null ? {} : { after }) })
+    return this.#model.kv.trash({ limit: PAGE, ...(after === null ? {} : { after }) })
   }
 
   async #asks(work) {
@@ -109,6 +109,6 @@ export class Bin {
       this.refusal = refusal
     }
     this.asking = false
-    this.#desk.redraw()
+    this.#model.redraw()
   }
 }

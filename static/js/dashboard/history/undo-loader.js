@@ -1,4 +1,4 @@
-// Undo and redo for the desk. The implementation, undo.js with the same methods, is loaded with the first undoable
+// Undo and redo for the model. The implementation, undo.js with the same methods, is loaded with the first undoable
 // action. No DOM.
 
 import { call, once } from "../shared/lazy.js"
@@ -6,15 +6,15 @@ import { call, once } from "../shared/lazy.js"
 const DEEDS = ["last", "redo", "take"]
 
 export class Undo {
-  #desk
+  #model
   #undoing = null
   #offered = []
 
-  constructor(desk) {
-    this.#desk = desk
+  constructor(model) {
+    this.#model = model
     const failed = (error) => {
-      desk.page.failedToLoad(error)
-      desk.page.toast("Nothing was undone: this part of the page could not be loaded. Try again when the connection is back.")
+      model.page.failedToLoad(error)
+      model.page.toast("Nothing was undone: this part of the page could not be loaded. Try again when the connection is back.")
     }
     for (const name of DEEDS) this[name] = call(this.load, name, failed)
   }
@@ -39,7 +39,7 @@ export class Undo {
   }
 
   #loaded = once(async () => {
-    const { Undoing } = await import("./undo.js")
-    return (this.#undoing = new Undoing(this.#desk))
+    const { UndoManager } = await import("./undo.js")
+    return (this.#undoing = new UndoManager(this.#model))
   })
 }

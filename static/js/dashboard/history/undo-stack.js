@@ -3,7 +3,7 @@
 const MOST = 50
 
 /** Steps are {what, revisions}: a description, and the writes that the step made, in their order. */
-export class Steps {
+export class UndoStack {
   #done = []
   #undone = []
 

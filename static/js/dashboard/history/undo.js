@@ -5,19 +5,19 @@ import { html } from "../../vendor/lit-html/lit-html.js"
 import { keyText } from "../shared/view-helpers.js"
 import { whoWrote } from "../shared/authors.js"
 import { historyPath } from "./links.js"
-import { Steps } from "./undo-stack.js"
+import { UndoStack } from "./undo-stack.js"
 
 const NO_CONNECTION = "There is no connection: nothing was undone. Try again when it is back."
 const RESTORED = "The server was restored from a backup: nothing was undone."
 
-export class Undoing {
-  #desk
-  #made = new Steps()
+export class UndoManager {
+  #model
+  #made = new UndoStack()
   #dataSet = null // the data set of the steps in #made
   #turn = Promise.resolve() // serializes undo and redo in the order of the requests
 
-  constructor(desk) {
-    this.#desk = desk
+  constructor(model) {
+    this.#model = model
   }
 
   /** Whether there is anything to undo, or to redo. */
@@ -55,8 +55,8 @@ export class Undoing {
 
   /** The steps, reset for another data set: in a restored backup the revisions belong to other writes. */
   get #steps() {
-    const { dataSet } = this.#desk.kv
-    if (dataSet !== this.#dataSet) this.#made = new Steps()
+    const { dataSet } = this.#model.kv
+    if (dataSet !== this.#dataSet) this.#made = new UndoStack()
     this.#dataSet = dataSet
     return this.#made
   }
@@ -66,7 +66,7 @@ export class Undoing {
     if (!revisions) return
     const back = { what: step.what, revisions }
     this.#steps.undid(step, back)
-    this.#desk.page.toast(html`Undone: ${step.what}`, { label: "Redo", run: () => this.#inTurn(() => this.#steps.isUndone(back) && this.#redo(back)) })
+    this.#model.page.toast(html`Undone: ${step.what}`, { label: "Redo", run: () => this.#inTurn(() => this.#steps.isUndone(back) && this.#redo(back)) })
   }
 
   async #redo(step) {
@@ -78,12 +78,12 @@ export class Undoing {
   }
 
   #offerUndo(step, text) {
-    this.#desk.page.toast(text, { label: "Undo", run: () => this.#inTurn(() => this.#steps.isDone(step) && this.#undo(step)) })
+    this.#model.page.toast(text, { label: "Undo", run: () => this.#inTurn(() => this.#steps.isDone(step) && this.#undo(step)) })
   }
 
   #inTurn(work) {
     // do not queue it for later, when the user is no longer watching
-    if (this.#desk.kv.state === "offline") return this.#desk.page.toast(NO_CONNECTION)
+    if (this.#model.kv.state === "offline") return this.#model.page.toast(NO_CONNECTION)
     this.#turn = this.#turn.then(work).catch(reportError)
     return this.#turn
   }
@@ -93,7 +93,7 @@ export class Undoing {
    */
   async #back(step, lost) {
     const { revisions } = step
-    const { kv, page } = this.#desk
+    const { kv, page } = this.#model
     const { dataSet } = kv
     if (!(await this.#settled()) || kv.dataSet !== dataSet) {
       page.toast(kv.dataSet === dataSet ? NO_CONNECTION : RESTORED)
@@ -115,14 +115,14 @@ export class Undoing {
 
   /** Wait for the responses to earlier writes, since those are to be undone first; false without a connection. */
   async #settled() {
-    const { kv } = this.#desk
+    const { kv } = this.#model
     const answered = () => new Promise((done) => kv.addEventListener("pending", () => setTimeout(done), { once: true }))
     while (kv.pending.length > 0 && kv.state !== "offline") await answered()
     return kv.state !== "offline"
   }
 
   async #tell(refusal, made, all) {
-    const { page } = this.#desk
+    const { page } = this.#model
     if (refusal.code !== "conflict" || !refusal.key) return page.toast(refusal.message)
     const rest = made > 0 ? `only ${made} of ${all} parts were undone` : "nothing was undone"
     const since = await this.#whatCameSince(refusal.key)
@@ -131,7 +131,7 @@ export class Undoing {
 
   async #whatCameSince(key) {
     try {
-      const [{ origin }] = (await this.#desk.kv.history({ key, limit: 1 })).writes
+      const [{ origin }] = (await this.#model.kv.history({ key, limit: 1 })).writes
       return origin.via === "expiry" ? "has expired since" : `was changed by ${whoWrote(origin)} since`
     } catch {
       return "was changed since"

@@ -4,8 +4,8 @@ import { same } from "../../client/json-values.js"
 import { countLines, diffLines } from "../shared/diff.js"
 import { formatJson } from "../shared/json-text.js"
 import { kindsOf } from "./change-kinds.js"
-import { Follower } from "./write-follower.js"
-import { Writes } from "./write-pages.js"
+import { WriteFollower } from "./write-follower.js"
+import { WritePages } from "./write-pages.js"
 
 const PAGE = 25
 const MOST_COUNTED = 200_000 // characters of two texts, above which the changed lines are not counted
@@ -17,12 +17,12 @@ export class Versions {
   #apart = new Map() // revision → {version, before}: versions beyond the loaded ones; undefined while requested
   #made = { list: null, versions: [] }
 
-  constructor(desk, key) {
+  constructor(model, key) {
     this.key = key
-    this.#kv = desk.kv
-    const ask = (page) => desk.kv.history({ key, ...page })
-    this.#writes = new Writes(ask, () => desk.redraw(), PAGE)
-    this.#follower = new Follower(desk.kv, this.#writes, () => this.#apart.clear())
+    this.#kv = model.kv
+    const ask = (page) => model.kv.history({ key, ...page })
+    this.#writes = new WritePages(ask, () => model.redraw(), PAGE)
+    this.#follower = new WriteFollower(model.kv, this.#writes, () => this.#apart.clear())
   }
 
   get writes() {

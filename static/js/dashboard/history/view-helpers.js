@@ -11,9 +11,9 @@ export function kindView(kind) {
 }
 
 /** Explain why nothing is loaded or new: loading, offline, refused. `source` has `writes` and `again()`. */
-export function troubles(desk, source, what) {
+export function troubles(model, source, what) {
   const { writes } = source
-  const { state } = desk.kv
+  const { state } = model.kv
   if (state === "offline" || state === "signed out")
     return html`<p class="offline"><strong>Offline.</strong> ${what} needs the server. ${writes.loaded ? "This is what was known when the connection was lost." : "It is shown as soon as the connection is back."}</p>`
   if (writes.refusal)

@@ -3,7 +3,7 @@
 
 const AT_MOST_EVERY = 500 // milliseconds
 
-export class Follower {
+export class WriteFollower {
   #kv
   #writes
   #forget

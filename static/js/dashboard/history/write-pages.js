@@ -4,7 +4,7 @@
 const CATCH_UP = 2 // pages; a list further behind starts over
 const MOST = 2_000 // when new writes arrive, older ones beyond this number are dropped
 
-export class Writes {
+export class WritePages {
   list = []
   floor = 1 // the history is complete from this revision on
   ended = false // there are no older writes

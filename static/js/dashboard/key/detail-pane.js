@@ -9,23 +9,23 @@ let failed = null // when loading failed, in milliseconds
 const AGAIN = 5_000
 
 /** Return a template, or null when nothing is open. */
-export function detailView(desk) {
-  const { open, fresh } = desk.opened
-  pane?.tellOthers(desk)
+export function detailView(model) {
+  const { open, fresh } = model.opened
+  pane?.tellOthers(model)
   if (!open && !fresh) return null
-  if (pane) return fresh ? pane.freshView(desk) : pane.openView(desk)
-  prepare(desk)
-  return failed !== null ? withoutPane(desk) : html`<div class="nothing-open" aria-busy="true"></div>`
+  if (pane) return fresh ? pane.freshView(model) : pane.openView(model)
+  prepare(model)
+  return failed !== null ? withoutPane(model) : html`<div class="nothing-open" aria-busy="true"></div>`
 }
 
 /** Load the module that shows an open key. */
-export async function prepare(desk) {
-  if (loading || (failed !== null && (desk.kv.state !== "live" || Date.now() - failed < AGAIN))) return
+export async function prepare(model) {
+  if (loading || (failed !== null && (model.kv.state !== "live" || Date.now() - failed < AGAIN))) return
   loading = true
-  pane = await import("./key-view.js").catch((error) => desk.page.failedToLoad(error) ?? null)
+  pane = await import("./key-view.js").catch((error) => model.page.failedToLoad(error) ?? null)
   failed = pane ? null : Date.now()
   loading = false
-  desk.redraw()
+  model.redraw()
 }
 
 function withoutPane({ opened, kv }) {

@@ -12,12 +12,12 @@ let code = null // the promise that loads CodeMirror; then true, or false when i
 let composing = false // an input method is active: its box must not be replaced now
 
 /** Render the input area. `typed(text)` is called with every change; `caret`: the initial position, if known. */
-export function surfaceView(desk, { draft, label, typed, caret = null, placeholder = "" }) {
+export function surfaceView(model, { draft, label, typed, caret = null, placeholder = "" }) {
   const { text, reading, mode } = draft
   const problem = text === "" && !draft.base ? undefined : reading.problem
   // an existing value is read from the top; a new text continues at its end
   const what = { text, mode, problem, label, typed, caret: caret ?? (draft.base ? 0 : text.length), placeholder }
-  return repeat([draft], (draft) => draft, () => (isCode(desk, draft) ? codeView(what) : boxView(what)))
+  return repeat([draft], (draft) => draft, () => (isCode(model, draft) ? codeView(what) : boxView(what)))
 }
 
 /** Whether the text is in a plain box only because it is long. */
@@ -25,30 +25,30 @@ export function couldBeCode(draft) {
   return wanted() && code !== false && kinds.get(draft) === "plain"
 }
 
-export function askForCode(desk, draft) {
+export function askForCode(model, draft) {
   kinds.set(draft, "code")
-  desk.redraw()
+  model.redraw()
 }
 
 const wanted = () => setting("plainEditor") === "off" && !matchMedia("(pointer: coarse)").matches
 
-function isCode(desk, draft) {
+function isCode(model, draft) {
   if (!kinds.has(draft)) kinds.set(draft, draft.text.length > LONG ? "plain" : "code")
   if (kinds.get(draft) === "plain" || !wanted()) return false
-  if (code === null) load(desk)
+  if (code === null) load(model)
   return code === true && !composing
 }
 
-async function load(desk) {
+async function load(model) {
   code = import("./code-editor.js")
   try {
     await code
     code = true
   } catch (error) {
-    desk.page.failedToLoad(error)
+    model.page.failedToLoad(error)
     code = false
   }
-  desk.redraw()
+  model.redraw()
 }
 
 function codeView({ text, mode, problem, label, typed, caret, placeholder }) {

@@ -6,14 +6,14 @@ import { chosenExpiry, inAnHour, remaining, units } from "./model/expiry.js"
 const choices = new WeakMap() // draft → {choice, amount, unit, at}: the content of the fields
 
 /** Render the field. `choose(expires)` is called with the new `expires` of the draft. */
-export function expiresView(desk, draft, choose) {
-  const now = desk.now()
+export function expiresView(model, draft, choose) {
+  const now = model.now()
   const fields = fieldsOf(draft)
   const { expires_at } = draft.base ?? {}
   const change = (changes) => {
     const all = { ...fields, ...changes }
     choices.set(draft, all)
-    choose(chosenExpiry(all, desk.now()))
+    choose(chosenExpiry(all, model.now()))
   }
   return html`
     <div class="expires">

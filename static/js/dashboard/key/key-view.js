@@ -5,7 +5,7 @@ import { ago } from "../shared/time-format.js"
 import { stylesheet } from "../shared/load-stylesheet.js"
 import { conflictBanner } from "./conflict-banner.js"
 import { editorView } from "./editor.js"
-import { Elsewhere } from "./model/editing-presence.js"
+import { EditingPresence } from "./model/editing-presence.js"
 import { backButton, headView } from "./key-header.js"
 import { metaView } from "./metadata-view.js"
 import { valueView } from "./value-view.js"
@@ -15,7 +15,7 @@ export { freshView } from "./new-key-form.js"
 await stylesheet("/static/css/key.css")
 
 const TABS = { value: "Value", history: "History", use: "Use it" }
-// Lazily loaded tabs: (desk, key, route) → view.
+// Lazily loaded tabs: (model, key, route) → view.
 const LATER = {
   history: async () => (await import("../history/history-tab.js")).historyView,
   use: async () => {
@@ -28,87 +28,87 @@ const panels = {} // the loaded views, or "failed"
 let elsewhere = null
 
 /** Tell other tabs which keys are being edited here, independent of the current view. */
-export function tellOthers(desk) {
-  elsewhere ??= new Elsewhere(desk.page.username, () => desk.redraw())
-  elsewhere.editing(desk.opened.edited)
+export function tellOthers(model) {
+  elsewhere ??= new EditingPresence(model.page.username, () => model.redraw())
+  elsewhere.editing(model.opened.edited)
 }
 
-export function openView(desk) {
-  const { open } = desk.opened
-  const { tab } = desk.route
-  if (open.answer.refusal) return html`${backButton(desk)}${headView(desk)}<p class="problem" id="answer">${open.answer.refusal.message}</p>`
+export function openView(model) {
+  const { open } = model.opened
+  const { tab } = model.route
+  if (open.answer.refusal) return html`${backButton(model)}${headView(model)}<p class="problem" id="answer">${open.answer.refusal.message}</p>`
   return html`
-    ${backButton(desk)} ${headView(desk)} ${tabList(desk, tab)}
+    ${backButton(model)} ${headView(model)} ${tabList(model, tab)}
     <div role="tabpanel" id="panel" aria-labelledby=${`tab-${tab}`} class=${`panel of-${tab}`}>
-      ${tab === "value" ? valuePanel(desk) : laterPanel(desk, tab)}
+      ${tab === "value" ? valuePanel(model) : laterPanel(model, tab)}
     </div>`
 }
 
-function tabList(desk, current) {
-  const { version } = desk.opened.open.draft.base ?? {}
+function tabList(model, current) {
+  const { version } = model.opened.open.draft.base ?? {}
   return html`
-    <div class="tabs" role="tablist" aria-label="About this key" @keydown=${(event) => arrowed(event, desk)}>
+    <div class="tabs" role="tablist" aria-label="About this key" @keydown=${(event) => arrowed(event, model)}>
       ${Object.entries(TABS).map(
         ([tab, title]) => html`
           <button type="button" role="tab" id=${`tab-${tab}`} aria-controls="panel" aria-selected=${String(tab === current)} tabindex=${tab === current ? 0 : -1}
-            @click=${() => show(desk, tab)}>${title}${tab === "history" && version > 1 ? html` <span class="count">${version.toLocaleString("en")}<span class="vh"> versions</span></span>` : nothing}</button>`,
+            @click=${() => show(model, tab)}>${title}${tab === "history" && version > 1 ? html` <span class="count">${version.toLocaleString("en")}<span class="vh"> versions</span></span>` : nothing}</button>`,
       )}
     </div>`
 }
 
-function show(desk, tab) {
-  desk.page.go({ tab, from: null, to: null })
+function show(model, tab) {
+  model.page.go({ tab, from: null, to: null })
 }
 
 /** Move from tab to tab with the arrow keys, as the APG describes. */
-function arrowed(event, desk) {
+function arrowed(event, model) {
   const names = Object.keys(TABS)
-  const at = names.indexOf(desk.route.tab)
+  const at = names.indexOf(model.route.tab)
   const to = { ArrowRight: (at + 1) % names.length, ArrowLeft: (at + names.length - 1) % names.length, Home: 0, End: names.length - 1 }[event.key]
   if (to === undefined || event.ctrlKey || event.altKey || event.metaKey) return
   event.preventDefault()
-  show(desk, names[to])
-  desk.page.focus(`tab-${names[to]}`)
+  show(model, names[to])
+  model.page.focus(`tab-${names[to]}`)
 }
 
-function laterPanel(desk, tab) {
+function laterPanel(model, tab) {
   const view = panels[tab]
-  if (typeof view === "function") return view(desk, desk.opened.open.key, desk.route)
-  if (view === undefined) loadPanel(desk, tab)
+  if (typeof view === "function") return view(model, model.opened.open.key, model.route)
+  if (view === undefined) loadPanel(model, tab)
   if (view !== "failed") return html`<p class="hint late">Loading…</p>`
-  return html`<p class="problem">This could not be loaded. <button type="button" class="link" @click=${() => loadPanel(desk, tab)}>Try again</button></p>`
+  return html`<p class="problem">This could not be loaded. <button type="button" class="link" @click=${() => loadPanel(model, tab)}>Try again</button></p>`
 }
 
-async function loadPanel(desk, tab) {
+async function loadPanel(model, tab) {
   panels[tab] = null
   try {
     panels[tab] = await LATER[tab]()
   } catch (error) {
-    desk.page.failedToLoad(error)
+    model.page.failedToLoad(error)
     panels[tab] = "failed"
   }
-  desk.redraw()
+  model.redraw()
 }
 
-function valuePanel(desk) {
-  const { open } = desk.opened
+function valuePanel(model) {
+  const { open } = model.opened
   const { key, draft, answer } = open
   const exists = draft.base !== null
-  if (!exists && answer.asking && !desk.synced) return nothing
+  if (!exists && answer.asking && !model.synced) return nothing
   const editing = open.editing || !exists
   return html`
-    ${conflictBanner(desk)} ${missing(desk, open)}
+    ${conflictBanner(model)} ${missing(model, open)}
     ${elsewhere.has(key) ? html`<p class="elsewhere" id="elsewhere">Also open for editing in another tab of this browser.</p>` : nothing}
-    ${editing ? editorView(desk, open) : valueView(desk, open)}
-    ${exists ? metaView(desk, open) : nothing}`
+    ${editing ? editorView(model, open) : valueView(model, open)}
+    ${exists ? metaView(model, open) : nothing}`
 }
 
-function missing(desk, { key, draft, answer }) {
+function missing(model, { key, draft, answer }) {
   if (!answer.missing || draft.base !== null || draft.conflict) return nothing
   if (!answer.deleted_at) return html`<p class="answer" id="answer">There is no such key. Saving a value creates it.</p>`
   return html`
     <div class="answer gone" id="answer">
-      <p>There is no such key. It was deleted ${ago(answer.deleted_at, desk.now())}.</p>
-      <button type="button" @click=${() => desk.opened.restore(key)}>Restore</button>
+      <p>There is no such key. It was deleted ${ago(answer.deleted_at, model.now())}.</p>
+      <button type="button" @click=${() => model.opened.restore(key)}>Restore</button>
     </div>`
 }

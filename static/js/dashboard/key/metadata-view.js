@@ -6,9 +6,9 @@ import { sizeOf } from "../shared/json-text.js"
 import { whoWrote } from "../shared/authors.js"
 import { remaining } from "./model/expiry.js"
 
-export function metaView(desk, { draft, created }) {
+export function metaView(model, { draft, created }) {
   const { value, revision, version, updated_at, expires_at, origin } = draft.base
-  const now = desk.now()
+  const now = model.now()
   return html`
     <dl class="meta">
       <div><dt>Revision</dt><dd class="mono">${revision}</dd></div>

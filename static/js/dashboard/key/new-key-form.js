@@ -11,23 +11,23 @@ import { surfaceView } from "./editor-input.js"
 
 const TITLES = { json: "JSON", text: "Text", number: "Number", boolean: "true / false" }
 
-export function freshView(desk) {
-  const { fresh } = desk.opened
+export function freshView(model) {
+  const { fresh } = model.opened
   const change = (fn) => {
     fn(fresh)
-    desk.redraw()
+    model.redraw()
   }
   return html`
-    ${backButton(desk)}
+    ${backButton(model)}
     <div class="detail-head"><h2 tabindex="-1" id="detail-heading">New key</h2></div>
-    <form class="editor-form" novalidate @submit=${submitted(desk)}>
-      ${keyField(desk, fresh, change)}
+    <form class="editor-form" novalidate @submit=${submitted(model)}>
+      ${keyField(model, fresh, change)}
       <div class="field">
         <label for="editor">Value</label>
-        ${valueField(desk, fresh, change)}
+        ${valueField(model, fresh, change)}
       </div>
       <div class="foot">
-        ${noteView(desk, fresh.draft, fresh.kind === "number" ? aboutNumber(fresh) : null)}
+        ${noteView(model, fresh.draft, fresh.kind === "number" ? aboutNumber(fresh) : null)}
         <div class="segments" role="radiogroup" aria-label="Kind of value">
           ${KINDS.map(
             (kind) => html`<label><input type="radio" name="kind" value=${kind} .checked=${fresh.kind === kind} @change=${() => change(() => fresh.become(kind))}><span>${TITLES[kind]}</span></label>`,
@@ -35,18 +35,18 @@ export function freshView(desk) {
         </div>
       </div>
       <div class="foot">
-        ${expiresView(desk, fresh.draft, (expires) => change(({ draft }) => (draft.expires = expires)))}
+        ${expiresView(model, fresh.draft, (expires) => change(({ draft }) => (draft.expires = expires)))}
         <div class="row-of-buttons">
-          <button type="button" @click=${() => desk.opened.cancel()}>Cancel</button>
+          <button type="button" @click=${() => model.opened.cancel()}>Cancel</button>
           <button type="submit" class="primary" data-command="save">Create <kbd aria-hidden="true" data-command="save">Ctrl S</kbd></button>
         </div>
       </div>
     </form>`
 }
 
-function keyField(desk, fresh, change) {
-  const taken = desk.kv.entry(fresh.key) !== undefined || desk.opened.hasDraft(fresh.key)
-  const open = html`<button type="button" class="link" @click=${() => desk.opened.openKey(fresh.key)}>Open it</button>`
+function keyField(model, fresh, change) {
+  const taken = model.kv.entry(fresh.key) !== undefined || model.opened.hasDraft(fresh.key)
+  const open = html`<button type="button" class="link" @click=${() => model.opened.openKey(fresh.key)}>Open it</button>`
   return html`
     <div class="field">
       <label for="new-key">Key</label>
@@ -70,7 +70,7 @@ function aboutNumber(fresh) {
 const LABELS = { text: "Value, text", number: "Value, a number", json: "Value, JSON" }
 const EXAMPLES = { text: "", json: '"text", 42, true, null, [ ], { }' }
 
-function valueField(desk, { draft, kind }, change) {
+function valueField(model, { draft, kind }, change) {
   const typed = (text) => change(() => draft.type(text))
   if (kind === "number")
     return html`<input id="editor" class="mono" inputmode="decimal" autocomplete="off" aria-label=${LABELS.number} aria-describedby="editor-note" .value=${live(draft.text)}
@@ -80,5 +80,5 @@ function valueField(desk, { draft, kind }, change) {
       <div class="segments words" role="radiogroup" aria-label="Value, true or false" id="editor" tabindex="-1">
         ${["true", "false"].map((word) => html`<label><input type="radio" name="word" .checked=${draft.text === word} @change=${() => typed(word)}><span>${word}</span></label>`)}
       </div>`
-  return surfaceView(desk, { draft, label: LABELS[kind], typed, placeholder: EXAMPLES[kind] })
+  return surfaceView(model, { draft, label: LABELS[kind], typed, placeholder: EXAMPLES[kind] })
 }

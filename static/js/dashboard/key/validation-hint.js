@@ -9,16 +9,16 @@ const ALMOST = 0.75 // the share of the limit from which on the size is compared
 /**
  * Render the note. `instead` replaces it, whatever the text is. The element stays the same: the editor refers to it.
  */
-export function noteView(desk, draft, instead = null) {
-  return html`<p id="editor-note">${instead ?? said(desk, draft)}</p>`
+export function noteView(model, draft, instead = null) {
+  return html`<p id="editor-note">${instead ?? said(model, draft)}</p>`
 }
 
-function said(desk, { base, text, mode, reading }) {
+function said(model, { base, text, mode, reading }) {
   if (base === null && text === "") return mode === "text" ? "Any text; or none." : "Any JSON value."
   const { value, problem } = reading
   if (problem) return html`<span class="bad">Line ${problem.line}, column ${problem.column}:</span> ${problem.message}`
   const kind = mode === "text" ? html`<span class="good">Text</span>` : html`<span class="good">Valid JSON</span> · ${kindOf(value)}`
-  return html`${kind} · ${size(sizeOf(value), desk.page.limits?.value)}`
+  return html`${kind} · ${size(sizeOf(value), model.page.limits?.value)}`
 }
 
 function size(bytes, limit) {

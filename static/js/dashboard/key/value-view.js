@@ -7,27 +7,27 @@ import { LONG, formatJson, isPlain, sizeOf } from "../shared/json-text.js"
 import { kindOf } from "../shared/preview.js"
 import { linesOf } from "./line-numbers.js"
 
-export function valueView(desk, open) {
+export function valueView(model, open) {
   const { key, draft } = open
   const shown = shownOf(open)
   return html`
     <div class="value" id="value" role="group" tabindex="0" aria-label=${`Value of ${key}, ${kindOf(draft.base.value)}`}
-      @dblclick=${(event) => desk.opened.edit({ caret: caretAt(event) })} @keydown=${(event) => entered(event, desk)}>${shown.element}</div>
+      @dblclick=${(event) => model.opened.edit({ caret: caretAt(event) })} @keydown=${(event) => entered(event, model)}>${shown.element}</div>
     <div class="foot">
       <p id="value-note">${shown.note}</p>
       <div class="row-of-buttons">
-        ${isPlain(draft.base.value) ? waysToShow(desk, open) : nothing}
-        ${shown.plain ? html`<button type="button" data-command="format" @click=${() => desk.opened.format()}>Format</button>` : nothing}
-        ${open.readOnly ? nothing : html`<button type="button" class="primary" id="edit" data-command="edit" @click=${() => desk.opened.edit()}>Edit <kbd aria-hidden="true" data-command="edit">e</kbd></button>`}
+        ${isPlain(draft.base.value) ? waysToShow(model, open) : nothing}
+        ${shown.plain ? html`<button type="button" data-command="format" @click=${() => model.opened.format()}>Format</button>` : nothing}
+        ${open.readOnly ? nothing : html`<button type="button" class="primary" id="edit" data-command="edit" @click=${() => model.opened.edit()}>Edit <kbd aria-hidden="true" data-command="edit">e</kbd></button>`}
       </div>
     </div>
     ${open.readOnly ? html`<p class="hint">It can only be read: ${open.refusal?.message ?? "this session may not write here."}</p>` : nothing}`
 }
 
-function waysToShow(desk, open) {
+function waysToShow(model, open) {
   const choose = (asJson) => () => {
     open.asJson = asJson
-    desk.redraw()
+    model.redraw()
   }
   return html`
     <div class="segments" role="group" aria-label="Show as">
@@ -75,10 +75,10 @@ function noteOn(value, whole) {
 
 const counted = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`
 
-function entered(event, desk) {
+function entered(event, model) {
   if (event.key !== "Enter" || event.ctrlKey || event.metaKey || event.altKey) return
   event.preventDefault()
-  desk.opened.edit()
+  model.opened.edit()
 }
 
 /** Return the position of the pointer in the text. */

@@ -16,11 +16,11 @@ export function nameOf({ keys, folder = null }) {
 /**
  * Delete the entries that are shown, and nothing newer. `what`: {keys, folder}; `folder` if these are all of its keys.
  */
-export async function remove(desk, what) {
-  const { kv, browse, opened, undo, page } = desk
+export async function remove(model, what) {
+  const { kv, browse, opened, undo, page } = model
   const { keys, folder = null } = what
   if (keys.length === 1 && folder === null) return opened.remove(keys[0], browse.entry(keys[0]))
-  if (keys.length > WRITE && !(await agreed(desk, what))) return
+  if (keys.length > WRITE && !(await agreed(model, what))) return
   const focused = browse.rows.indexOf(browse.current)
   // with the revisions as shown: a later write may wait for a connection
   const ops = keys.filter((key) => browse.entry(key)).map((key) => ({ op: "delete", key, ifRevision: browse.entry(key).revision }))
@@ -33,12 +33,12 @@ export async function remove(desk, what) {
     browse.current = browse.rows.at(Math.min(Math.max(0, focused), browse.rows.length - 1)) ?? null
     page.focus("list")
   }
-  tell(desk, done, "deleted")
+  tell(model, done, "deleted")
 }
 
 /** Ask before deleting this many keys: undoing it takes a while. */
-function agreed(desk, what) {
-  const place = desk.page.dialogs
+function agreed(model, what) {
+  const place = model.page.dialogs
   return new Promise((resolve) => {
     const close = (yes) => (event) => {
       resolve(yes)
@@ -61,10 +61,10 @@ function agreed(desk, what) {
 }
 
 /** Move or copy; `to(key)` is the new key, `from` and `into` are the same for a folder or a single key. */
-export async function transfer(desk, { keys, folder = null, copying, to, from, into }) {
-  const { kv, browse, opened, undo, page } = desk
+export async function transfer(model, { keys, folder = null, copying, to, from, into }) {
+  const { kv, browse, opened, undo, page } = model
   const single = from !== undefined && keys.length <= WRITE
-  const expiry = ({ expires_at }) => (expires_at ? Math.max(1, (Date.parse(expires_at) - desk.now()) / 1_000) : undefined)
+  const expiry = ({ expires_at }) => (expires_at ? Math.max(1, (Date.parse(expires_at) - model.now()) / 1_000) : undefined)
   const ops = (key) => {
     const entry = kv.entry(key)
     if (!entry) return []
@@ -84,14 +84,14 @@ export async function transfer(desk, { keys, folder = null, copying, to, from, i
 }
 
 /** Return the target keys that exist already. Nothing is ever overwritten. */
-export function taken(desk, keys, to) {
-  return keys.map(to).filter((key) => desk.kv.held(key))
+export function taken(model, keys, to) {
+  return keys.map(to).filter((key) => model.kv.held(key))
 }
 
-export function tell(desk, { refusal, revisions }, verb) {
+export function tell(model, { refusal, revisions }, verb) {
   if (!refusal) return
   const moved = refusal.code === "conflict" ? "something has just changed in another tab" : refusal.message
-  desk.page.toast(revisions.length > 0 ? `Only a part was ${verb}: ${moved}` : `Nothing was ${verb}: ${moved}`)
+  model.page.toast(revisions.length > 0 ? `Only a part was ${verb}: ${moved}` : `Nothing was ${verb}: ${moved}`)
 }
 
 /** Perform the writes one after the other, until one is rejected: {revisions, refusal}. */
@@ -112,14 +112,14 @@ function* inBatches(kv, items, ops = (op) => [op]) {
 }
 
 /** Download these keys and their values as a JSON file that can be imported. */
-export function download(desk, keys, name = "keys") {
+export function download(model, keys, name = "keys") {
   const values = Object.create(null)
-  for (const key of keys) values[key] = desk.kv.held(key)?.value
+  for (const key of keys) values[key] = model.kv.held(key)?.value
   const url = URL.createObjectURL(new Blob([JSON.stringify(values, null, 2), "\n"], { type: "application/json" }))
   const link = Object.assign(document.createElement("a"), { href: url, download: `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^-+|-+$/g, "") || "keys"}.json` })
   link.click()
   setTimeout(() => URL.revokeObjectURL(url), 60_000)
-  desk.page.toast(html`Exported ${nameOf({ keys })}`)
+  model.page.toast(html`Exported ${nameOf({ keys })}`)
 }
 
 const SAMPLE = {
@@ -136,10 +136,10 @@ const SAMPLE = {
 }
 
 /** Write sample data: a small tree, in one write. */
-export async function loadSample(desk) {
-  const done = await inWrites([() => desk.kv.batch(Object.entries(SAMPLE).map(([key, value]) => ({ op: "set", key, value, ifRevision: 0 })))])
-  if (done.refusal) return tell(desk, done, "written")
-  desk.undo.offer("Loaded the sample data", done.revisions)
-  desk.page.focus("list")
+export async function loadSample(model) {
+  const done = await inWrites([() => model.kv.batch(Object.entries(SAMPLE).map(([key, value]) => ({ op: "set", key, value, ifRevision: 0 })))])
+  if (done.refusal) return tell(model, done, "written")
+  model.undo.offer("Loaded the sample data", done.revisions)
+  model.page.focus("list")
 }
 

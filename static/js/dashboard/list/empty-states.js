@@ -21,8 +21,8 @@ export function crumbs({ browse, page }) {
     </ol></nav>`
 }
 
-export function emptyNotice(desk) {
-  const { browse, opened, page } = desk
+export function emptyNotice(model) {
+  const { browse, opened, page } = model
   const { q, prefix } = browse.rows.view
   const key = q.startsWith(prefix) ? q : prefix + q
   return html`
@@ -40,8 +40,8 @@ export function emptyNotice(desk) {
  * Render notices above the rows, in a place that moves no row. `toTop()` sorts the held rows, and shows the changed
  * ones.
  */
-export function news(desk, toTop) {
-  const { browse, opened } = desk
+export function news(model, toTop) {
+  const { browse, opened } = model
   const { rows, marks, unsent } = browse
   return html`
     ${opened.strays.map(({ key, open }) => html`<button type="button" class="chip warn stray" @click=${open}>${signs.draft}Unsaved: ${key ? html`<span class="mono">${keyText(key)}</span>` : "a new key"}</button>`)}
@@ -50,14 +50,14 @@ export function news(desk, toTop) {
     ${browse.away.size > 0 ? awayChip(browse) : nothing}
     ${marks.bursting(Date.now()) ? html`<span class="chip">${marks.rate(Date.now())} changes/s</span>` : nothing}
     ${unsent.size > 0 ? html`<span class="chip warn" id="unsent">${count(unsent.size, "unsent change", "unsent changes")}</span>` : nothing}
-    ${quarantineChip(desk)}`
+    ${quarantineChip(model)}`
 }
 
 /** Render the number of writes that are no longer sent automatically; the dialog offers what can be done. */
-function quarantineChip(desk) {
-  const { length } = desk.kv.quarantined
+function quarantineChip(model) {
+  const { length } = model.kv.quarantined
   if (length === 0) return nothing
-  const open = async () => (await import("../shell/quarantine.js")).showQuarantine(desk)
+  const open = async () => (await import("../shell/quarantine.js")).showQuarantine(model)
   return html`<button type="button" class="chip warn" id="quarantined" @click=${open}>${count(length, "change was", "changes were")} not sent</button>`
 }
 

@@ -3,20 +3,20 @@
 import { setting } from "../../lib/settings.js"
 import { divide } from "./splitter.js"
 import { LongPress } from "./long-press.js"
-import { Range } from "./model/range-selection.js"
+import { RangeSelection } from "./model/range-selection.js"
 import { step } from "./model/keyboard-navigation.js"
 import { folderOf } from "./model/tree.js"
 
 export class ListInput {
   #list
-  #desk
+  #model
   #range
   #press = new LongPress((row) => this.#tick(row.rowId))
 
-  constructor(list, desk) {
+  constructor(list, model) {
     this.#list = list
-    this.#desk = desk
-    this.#range = new Range(desk.browse.selection)
+    this.#model = model
+    this.#range = new RangeSelection(model.browse.selection)
     divide(document.getElementById("divider"), list.root)
     const { grid } = list
     this.#press.listen(grid)
@@ -28,7 +28,7 @@ export class ListInput {
   click(event) {
     const row = event.target.closest("[role=row]")
     if (!row || this.#press.swallows()) return
-    const { browse, opened } = this.#desk
+    const { browse, opened } = this.#model
     const before = browse.current
     const id = (browse.current = row.rowId)
     if (event.target.closest(".more")) return this.#openMenu(row)
@@ -44,14 +44,14 @@ export class ListInput {
 
   #clickedTwice(event) {
     const folder = folderOf(event.target.closest("[role=row]")?.rowId ?? "")
-    if (folder !== null && event.target.closest(".k, .v")) this.#desk.page.go({ prefix: folder })
+    if (folder !== null && event.target.closest(".k, .v")) this.#model.page.go({ prefix: folder })
   }
 
   keydown(event) {
     if (event.target.id === "filter") return this.#filterKey(event)
     // Key events queued while this module was loading apply to the row that has the focus by now.
     const row = (document.activeElement ?? event.target).closest("[role=row]")
-    const { browse, page } = this.#desk
+    const { browse, page } = this.#model
     if (!row || event.altKey) return
     if ((event.ctrlKey || event.metaKey) && event.key === "a") {
       event.preventDefault()
@@ -75,14 +75,14 @@ export class ListInput {
       else if (done.tick) this.#tick(id)
       else if (done.remove) this.#remove(id)
       else if (folderOf(id) !== null) page.go({ prefix: folderOf(id) })
-      else this.#desk.opened.openKey(id)
+      else this.#model.opened.openKey(id)
     }
     event.preventDefault()
-    this.#desk.redraw()
+    this.#model.redraw()
   }
 
   #filterKey(event) {
-    const { browse, opened, kv } = this.#desk
+    const { browse, opened, kv } = this.#model
     if (event.key === "Escape" && browse.filter === "") event.target.blur()
     else if (event.key === "Escape") browse.setFilter("")
     else if (event.key === "Enter" && kv.held(browse.filter)) opened.openKey(browse.filter)
@@ -92,28 +92,28 @@ export class ListInput {
   }
 
   #tick(id) {
-    const { rows } = this.#desk.browse
+    const { rows } = this.#model.browse
     this.#range.toggle(rows.keysAt(rows.indexOf(id)), id)
     this.#list.ticked()
   }
 
   #extend(from, to) {
-    this.#range.extend(this.#desk.browse.rows, from, to)
+    this.#range.extend(this.#model.browse.rows, from, to)
     this.#list.moveTo(to)
     this.#list.ticked()
   }
 
   async #remove(id) {
-    const { browse, kv } = this.#desk
+    const { browse, kv } = this.#model
     const { rows, selection } = browse
     const folder = rows.filtering ? null : folderOf(id)
     const keys = selection.size > 0 ? selection.keys : folder === null ? rows.keysAt(rows.indexOf(id)) : kv.keys(folder)
     const { remove } = await import("./actions.js")
-    remove(this.#desk, { keys, folder: selection.size > 0 ? null : folder })
+    remove(this.#model, { keys, folder: selection.size > 0 ? null : folder })
   }
 
   async #openMenu(row) {
     const { openMenu } = await import("./row-menu.js")
-    openMenu(this.#desk, row.rowId, row.querySelector(".more"), () => this.#list.focusRow(row.rowId))
+    openMenu(this.#model, row.rowId, row.querySelector(".more"), () => this.#list.focusRow(row.rowId))
   }
 }

@@ -1,5 +1,5 @@
 // The virtual list of keys: only the rows in view are drawn, rows do not move under the pointer or the focus, and a
-// focused row keeps the focus. Order and contents come from the desk.
+// focused row keeps the focus. Order and contents come from the model.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { drawKeyed } from "../shared/keyed-list.js"
@@ -11,7 +11,7 @@ import { folderOf } from "./model/tree.js"
 
 export class List {
   #root
-  #desk
+  #model
   #grid = null
   #anchor = null // the position to keep: {ids: the rows from here on, offset: where the first of them is}
   #view = null // the view at the last draw
@@ -25,29 +25,29 @@ export class List {
   #asides
   #start
 
-  constructor(root, desk) {
+  constructor(root, model) {
     this.#root = root
-    this.#desk = desk
-    const arrived = () => desk.redraw()
-    const failed = (error) => desk.page.failedToLoad(error)
+    this.#model = model
+    const arrived = () => model.redraw()
+    const failed = (error) => model.page.failedToLoad(error)
     this.#marking = later(() => import("./match-highlights.js"), arrived, failed)
     this.#bar = later(() => import("./selection-bar.js"), arrived, failed)
     this.#start = later(() => import("./onboarding.js"), arrived, failed)
     this.#asides = later(() => import("./empty-states.js"), arrived, failed)
     root.replaceChildren()
-    addEventListener("resize", () => desk.redraw())
+    addEventListener("resize", () => model.redraw())
   }
 
   /** Load the modules that will be needed eventually, so that they are available without a network. */
   async loadRest() {
     const ours = [import("./match-highlights.js"), import("./empty-states.js"), import("./selection-bar.js"), import("./row-menu.js"), import("./model/paused-changes.js"), import("../shell/quarantine.js")]
     this.#soon = true
-    await Promise.all([this.#grid ? this.#grasp() : import("./input.js"), this.#desk.browse.loadRest(), ...ours])
+    await Promise.all([this.#grid ? this.#grasp() : import("./input.js"), this.#model.browse.loadRest(), ...ours])
     for (const have of [this.#marking, this.#asides, this.#bar]) have()
   }
 
   draw() {
-    const { browse } = this.#desk
+    const { browse } = this.#model
     browse.settle(this.#used)
     const { rows } = browse
     const focused = this.#focusedRow()
@@ -56,20 +56,20 @@ export class List {
     if (this.#grid) this.#rowHeight = parseInt(getComputedStyle(this.#grid).getPropertyValue("--row"), 10)
     if (this.#view === rows.view) this.#keepAnchor()
     else this.#begin(rows.view)
-    this.#root.ariaBusy = String(!this.#desk.synced)
+    this.#root.ariaBusy = String(!this.#model.synced)
     render(this.#template(), this.#root)
     if (!this.#grid) {
       this.#grid = this.#adopt(this.#root.querySelector(".grid"))
       if (this.#soon) this.#grasp().catch(() => {})
     }
-    drawKeyed(this.#grid.firstElementChild, this.#visible(), ({ id }) => id, (row) => rowView(this.#desk, row))
+    drawKeyed(this.#grid.firstElementChild, this.#visible(), ({ id }) => id, (row) => rowView(this.#model, row))
     if (orphaned) this.#refocus(focused)
     this.#rememberAnchor()
   }
 
   /** Focus the row of a key; without it, the row with the tab stop. */
   focusRow(key) {
-    const { rows, current } = this.#desk.browse
+    const { rows, current } = this.#model.browse
     const index = [key, current].map((id) => (id ? rows.indexOf(id) : -1)).find((index) => index >= 0)
     if (rows.length > 0) this.moveTo(index ?? 0)
     else this.#root.querySelector("#filter").focus({ preventScroll: true })
@@ -90,7 +90,7 @@ export class List {
   /** Handle a change of the selection, before it is drawn. */
   ticked() {
     this.#bar()
-    this.#desk.browse.ticked()
+    this.#model.browse.ticked()
   }
 
   /** The number of rows on a page of the list. */
@@ -100,19 +100,19 @@ export class List {
 
   /** Scroll the row of a key into view, without the focus. */
   show(key) {
-    this.#desk.browse.current = key
-    this.#scrollTo(this.#desk.browse.rows.indexOf(key))
+    this.#model.browse.current = key
+    this.#scrollTo(this.#model.browse.rows.indexOf(key))
   }
 
   /** The state of the list that a history entry stores, so that Back returns to it. */
   get place() {
-    return { top: this.#grid?.scrollTop ?? 0, current: this.#desk.browse.current, ...this.#desk.browse.place }
+    return { top: this.#grid?.scrollTop ?? 0, current: this.#model.browse.current, ...this.#model.browse.place }
   }
 
   set place({ top, current, ...place }) {
-    this.#desk.browse.place = place
-    this.#desk.browse.current = current
-    this.#view = this.#desk.browse.rows.view
+    this.#model.browse.place = place
+    this.#model.browse.current = current
+    this.#view = this.#model.browse.rows.view
     this.#anchor = null
     this.draw()
     this.#grid.scrollTop = top
@@ -120,13 +120,13 @@ export class List {
   }
 
   #template() {
-    const desk = this.#desk
-    const { browse } = desk
+    const model = this.#model
+    const { browse } = model
     const { rows, selection } = browse
     const { tree, q, prefix } = rows.view
     const empty = rows.length === 0
     if (q === "") this.#marked = null
-    else if (this.#marked?.filter !== q && this.#marking()) this.#marked = new (this.#marking().Marked)(q)
+    else if (this.#marked?.filter !== q && this.#marking()) this.#marked = new (this.#marking().MatchHighlights)(q)
     return html`
       <div class="tools">
         <div class="search">
@@ -135,38 +135,38 @@ export class List {
             data-command="filter" .value=${q} @focus=${() => browse.prepareSearch()} @input=${this.#filterTyped} @keydown=${this.#hand}>
           <kbd aria-hidden="true">/</kbd>
         </div>
-        <button type="button" class="primary" data-command="new" @click=${() => desk.opened.startNew()}>New key</button>
+        <button type="button" class="primary" data-command="new" @click=${() => model.opened.startNew()}>New key</button>
       </div>
-      ${prefix ? this.#asides()?.crumbs(desk) : nothing} ${listNotices(desk)}
+      ${prefix ? this.#asides()?.crumbs(model) : nothing} ${listNotices(model)}
       ${empty ? this.#insteadOfRows() : nothing}
       <div class=${`grid${selection.size ? " ticking" : ""}`} role=${tree ? "treegrid" : "grid"} aria-label="Keys" aria-multiselectable="true" aria-rowcount=${rows.length}
         ?hidden=${empty} @scroll=${this.#scrolled} @click=${this.#hand} @keydown=${this.#hand}>
         <div class="rows" role="rowgroup" .style=${`block-size:${rows.length * this.#rowHeight}px`}></div>
       </div>
-      <div class="chips">${this.#news ? this.#asides()?.news(desk, this.#toTop) : nothing}</div>
-      ${desk.kv.state === "offline" ? this.#asides()?.offlineNotice(desk) : nothing}
+      <div class="chips">${this.#news ? this.#asides()?.news(model, this.#toTop) : nothing}</div>
+      ${model.kv.state === "offline" ? this.#asides()?.offlineNotice(model) : nothing}
       <p class="list-foot"><a href="/trash">Trash</a></p>
-      ${selection.size > 0 ? this.#bar()?.barView(desk) : nothing}`
+      ${selection.size > 0 ? this.#bar()?.barView(model) : nothing}`
   }
 
   /** Whether there are notices to show. */
   get #news() {
-    const { opened, browse, kv } = this.#desk
+    const { opened, browse, kv } = this.#model
     const { paused, held, away, unsent, marks } = browse
     const kept = [opened.strays, kv.quarantined].some(({ length }) => length > 0)
     return kept || paused || [held, away, unsent].some(({ size }) => size > 0) || marks.bursting(Date.now())
   }
 
   #insteadOfRows() {
-    const desk = this.#desk
-    const { rows } = desk.browse
-    if (!desk.synced) return placeholder
-    return rows.total === 0 && !rows.filtering && rows.view.prefix === "" ? this.#start()?.startView(desk) : this.#asides()?.emptyNotice(desk)
+    const model = this.#model
+    const { rows } = model.browse
+    if (!model.synced) return placeholder
+    return rows.total === 0 && !rows.filtering && rows.view.prefix === "" ? this.#start()?.startView(model) : this.#asides()?.emptyNotice(model)
   }
 
   /** The rows in view, and the current row wherever it is, since it has the focus or the tab stop. */
   #visible() {
-    const { rows, current } = this.#desk.browse
+    const { rows, current } = this.#model.browse
     const scrollTop = this.#grid?.scrollTop ?? 0
     const height = this.#grid?.clientHeight || 800
     const { first, end } = inView({ scrollTop, height, rowHeight: this.#rowHeight, count: rows.length })
@@ -184,9 +184,9 @@ export class List {
   // --- the filter ---
 
   #filterTyped = ({ target }) => {
-    this.#desk.browse.setFilter(target.value)
-    const { length } = this.#desk.browse.rows.keys
-    if (target.value) this.#desk.page.say(length === 1 ? "1 key matches" : `${length} keys match`)
+    this.#model.browse.setFilter(target.value)
+    const { length } = this.#model.browse.rows.keys
+    if (target.value) this.#model.page.say(length === 1 ? "1 key matches" : `${length} keys match`)
   }
 
   /** Pass pointer and keyboard events to the method of their name. */
@@ -203,26 +203,26 @@ export class List {
    */
   #grasp = once(async () => {
     const { ListInput } = await import("./input.js")
-    this.#input = new ListInput(this, this.#desk)
+    this.#input = new ListInput(this, this.#model)
   })
 
   // --- position ---
 
   #scrolled = () => {
     this.#rememberAnchor()
-    this.#desk.page.moved()
-    this.#desk.redraw()
+    this.#model.page.moved()
+    this.#model.redraw()
   }
 
   #toTop = () => {
-    this.#desk.browse.showHeld()
+    this.#model.browse.showHeld()
     this.#anchor = null
-    this.#grid.scrollTop = this.#desk.browse.rows.view.sort === "updated" ? this.#grid.scrollHeight : 0
+    this.#grid.scrollTop = this.#model.browse.rows.view.sort === "updated" ? this.#grid.scrollHeight : 0
   }
 
   /** Scroll to a row by its number, and focus it. */
   moveTo(index) {
-    const { browse } = this.#desk
+    const { browse } = this.#model
     browse.current = browse.rows.at(index)
     this.#scrollTo(index)
     this.draw()
@@ -250,13 +250,13 @@ export class List {
 
   /** Return the row that replaces a removed one. */
   #survivor(gone) {
-    const { rows } = this.#desk.browse
+    const { rows } = this.#model.browse
     const ids = this.#anchor?.ids ?? []
     return ids.slice(ids.indexOf(gone) + 1).find((id) => rows.indexOf(id) >= 0) ?? rows.at(rows.length - 1) ?? null
   }
 
   #refocus(gone) {
-    if (folderOf(gone) === null) this.#desk.page.say(`${gone} was deleted`)
+    if (folderOf(gone) === null) this.#model.page.say(`${gone} was deleted`)
     this.focusRow()
   }
 
@@ -268,14 +268,14 @@ export class List {
     if (!this.#grid) return
     this.#setHeight()
     this.#grid.scrollTop = 0
-    const { current, rows } = this.#desk.browse
+    const { current, rows } = this.#model.browse
     if (same && current !== null) this.#scrollTo(rows.indexOf(current))
   }
 
   /** Keep the visible rows in place when rows above come and go; at the very top, new keys may appear. */
   #keepAnchor() {
     if (!this.#grid || !this.#anchor) return
-    const { rows } = this.#desk.browse
+    const { rows } = this.#model.browse
     const { ids, offset } = this.#anchor
     const stays = ids.findIndex((id) => rows.indexOf(id) >= 0)
     if (stays < 0) return
@@ -287,11 +287,11 @@ export class List {
 
   /** Set the final height of the rows first, or the browser clamps the scroll position. */
   #setHeight() {
-    this.#grid.firstElementChild.style.blockSize = `${this.#desk.browse.rows.length * this.#rowHeight}px`
+    this.#grid.firstElementChild.style.blockSize = `${this.#model.browse.rows.length * this.#rowHeight}px`
   }
 
   #rememberAnchor() {
-    const { rows } = this.#desk.browse
+    const { rows } = this.#model.browse
     const { scrollTop, clientHeight } = this.#grid
     const focused = this.#focusedRow()
     if (rows.length === 0 || (scrollTop === 0 && !this.#used)) return (this.#anchor = null)
@@ -301,7 +301,7 @@ export class List {
   }
 
   #adopt(grid) {
-    new ResizeObserver(() => this.#desk.redraw()).observe(grid)
+    new ResizeObserver(() => this.#model.redraw()).observe(grid)
     return grid
   }
 }

@@ -8,7 +8,7 @@ import { found } from "./model/text-index.js"
 const BEFORE = 8 // characters of a value before the match, if it is far from the start
 const LONG = 120
 
-export class Marked {
+export class MatchHighlights {
   #filter
   #values = new Map() // key → {entry, shown}
 

@@ -9,28 +9,28 @@ import { nameOf, taken, tell, transfer } from "./actions.js"
 const SHOWN = 3 // existing target keys that are listed
 
 /** Rename a key. */
-export const rename = (desk, key) => ask(desk, { keys: [key], from: key, title: "Rename", label: "New key", verb: "Rename", suggestion: key })
+export const rename = (model, key) => ask(model, { keys: [key], from: key, title: "Rename", label: "New key", verb: "Rename", suggestion: key })
 
 /** Copy a value to another key. */
-export const duplicate = (desk, key) => ask(desk, { keys: [key], from: key, copying: true, title: "Duplicate", label: "New key", verb: "Duplicate", suggestion: freeName(desk, key) })
+export const duplicate = (model, key) => ask(model, { keys: [key], from: key, copying: true, title: "Duplicate", label: "New key", verb: "Duplicate", suggestion: freeName(model, key) })
 
 /** Move or copy a folder with all its keys, shown or not. */
-export function moveFolder(desk, folder, { copying = false } = {}) {
-  const keys = desk.kv.keys(folder)
-  return ask(desk, { keys, folder, from: folder, copying, title: copying ? "Copy" : "Rename or move", label: "New folder", verb: copying ? "Copy" : "Move", suggestion: folder })
+export function moveFolder(model, folder, { copying = false } = {}) {
+  const keys = model.kv.keys(folder)
+  return ask(model, { keys, folder, from: folder, copying, title: copying ? "Copy" : "Rename or move", label: "New folder", verb: copying ? "Copy" : "Move", suggestion: folder })
 }
 
 /** Move or copy keys into another folder, which replaces their common one. */
-export function moveKeys(desk, keys, { copying = false } = {}) {
+export function moveKeys(model, keys, { copying = false } = {}) {
   const common = commonFolder(keys)
-  return ask(desk, { keys, common, copying, title: copying ? "Copy" : "Move", label: "Into the folder", verb: copying ? "Copy" : "Move", suggestion: common })
+  return ask(model, { keys, common, copying, title: copying ? "Copy" : "Move", label: "Into the folder", verb: copying ? "Copy" : "Move", suggestion: common })
 }
 
-function ask(desk, what) {
-  const place = desk.page.dialogs
+function ask(model, what) {
+  const place = model.page.dialogs
   const state = { text: what.suggestion, busy: false, refusal: null }
   const draw = () => {
-    render(dialog(desk, what, state, draw), place)
+    render(dialog(model, what, state, draw), place)
     return place.querySelector("dialog")
   }
   place.querySelector("dialog[open]")?.close()
@@ -44,8 +44,8 @@ function ask(desk, what) {
   field.setSelectionRange(what.folder || what.common !== undefined ? 0 : state.text.lastIndexOf("/") + 1, state.text.length)
 }
 
-function dialog(desk, what, state, draw) {
-  const { problem, note, to, into } = reading(desk, what, state.text)
+function dialog(model, what, state, draw) {
+  const { problem, note, to, into } = reading(model, what, state.text)
   const typed = ({ target }) => {
     state.text = target.value
     state.refusal = null
@@ -58,15 +58,15 @@ function dialog(desk, what, state, draw) {
     if (problem || state.busy) return box.querySelector("input").focus()
     state.busy = true
     draw()
-    const done = await transfer(desk, { ...what, to, into })
+    const done = await transfer(model, { ...what, to, into })
     // without a connection the user does not wait, and may have closed the dialog
-    if (!box.open) return tell(desk, done, what.copying ? "copied" : "moved")
+    if (!box.open) return tell(model, done, what.copying ? "copied" : "moved")
     state.busy = false
     state.refusal = done.refusal && done.revisions.length === 0 ? done.refusal : null
     draw()
     if (state.refusal) return box.querySelector("input").focus()
     box.close()
-    tell(desk, done, what.copying ? "copied" : "moved")
+    tell(model, done, what.copying ? "copied" : "moved")
   }
   const wrong = state.refusal ? state.refusal.message : problem
   return html`
@@ -88,7 +88,7 @@ function dialog(desk, what, state, draw) {
 }
 
 /** Interpret the typed target: {to(key), into, problem}, or with a `note` that describes the effect. */
-function reading(desk, { keys, folder, common, from, copying }, text) {
+function reading(model, { keys, folder, common, from, copying }, text) {
   const many = folder !== undefined || common !== undefined
   // The target is a folder, except at the top.
   const into = many && text !== "" && !text.endsWith("/") ? `${text}/` : text
@@ -99,16 +99,16 @@ function reading(desk, { keys, folder, common, from, copying }, text) {
   if (folder !== undefined && !copying && into.startsWith(folder)) return { to, into, problem: "A folder cannot go into itself." }
   const problem = keys.map((key) => problemWithKey(to(key))).find(Boolean)
   if (problem) return { to, into, problem }
-  const full = taken(desk, keys, to)
+  const full = taken(model, keys, to)
   if (full.length === 0) return { to, into, note: html`${count(keys.length, "key goes", "keys go")} to <b class="mono">${keyText(keys.length === 1 ? to(keys[0]) : into || "the top")}</b>.` }
   const names = full.slice(0, SHOWN).map((key, i) => html`${i ? ", " : nothing}<b class="mono">${key}</b>`)
   return { to, into, problem: html`${names}${full.length > SHOWN ? ` and ${full.length - SHOWN} more` : ""} ${full.length === 1 ? "exists" : "exist"} already. Nothing is ever written over.` }
 }
 
-function freeName(desk, key) {
+function freeName(model, key) {
   for (let n = 1; ; n++) {
     const name = `${key}-copy${n === 1 ? "" : `-${n}`}`
-    if (!desk.kv.held(name)) return name
+    if (!model.kv.held(name)) return name
   }
 }
 

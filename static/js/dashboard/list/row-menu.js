@@ -6,12 +6,12 @@ import { duplicate, moveFolder, rename } from "./move-dialog.js"
 import { folderOf, folderRow } from "./model/tree.js"
 
 /** Open the menu beside `button`; `back()` restores the focus unless an action has moved it. */
-export function openMenu(desk, id, button, back) {
+export function openMenu(model, id, button, back) {
   const folder = folderOf(id)
   const menu = Object.assign(document.createElement("div"), { className: "menu", popover: "auto" })
   menu.setAttribute("role", "menu")
   menu.setAttribute("aria-label", folder ?? id)
-  const items = folder === null ? ofKey(desk, id) : ofFolder(desk, folder)
+  const items = folder === null ? ofKey(model, id) : ofFolder(model, folder)
   const chosen = (run) => () => {
     menu.hidePopover()
     run()
@@ -31,21 +31,21 @@ export function openMenu(desk, id, button, back) {
   menu.firstElementChild.focus({ preventScroll: true })
 }
 
-function ofKey(desk, key) {
-  const { opened, page, kv } = desk
+function ofKey(model, key) {
+  const { opened, page, kv } = model
   return [
     ["Open", () => opened.openKey(key)],
-    ["Rename…", () => rename(desk, key)],
-    ["Duplicate…", () => duplicate(desk, key)],
+    ["Rename…", () => rename(model, key)],
+    ["Duplicate…", () => duplicate(model, key)],
     ["Copy key", () => page.copy(key, "Key")],
     ["Copy value", () => page.copy(JSON.stringify(kv.held(key)?.value ?? null, null, 2), "Value")],
     ["Copy link", () => page.copy(`${location.origin}/keys?key=${encodeURIComponent(key)}`, "Link")],
-    ["Delete", () => remove(desk, { keys: [key] }), "danger"],
+    ["Delete", () => remove(model, { keys: [key] }), "danger"],
   ]
 }
 
-function ofFolder(desk, folder) {
-  const { opened, page, kv, browse } = desk
+function ofFolder(model, folder) {
+  const { opened, page, kv, browse } = model
   const { rows } = browse
   // Keys that a filter hides are not included.
   const keys = rows.filtering ? rows.keysAt(rows.indexOf(folderRow(folder))) : kv.keys(folder)
@@ -53,10 +53,10 @@ function ofFolder(desk, folder) {
   return [
     ["Show only this folder", () => page.go({ prefix: folder })],
     ["New key here", () => opened.startNew(folder)],
-    ["Rename or move…", () => moveFolder(desk, folder)],
-    ["Copy…", () => moveFolder(desk, folder, { copying: true })],
-    [`Export${these}`, () => download(desk, keys, folder)],
-    [`Delete${these}`, () => remove(desk, { keys, folder: rows.filtering ? null : folder }), "danger"],
+    ["Rename or move…", () => moveFolder(model, folder)],
+    ["Copy…", () => moveFolder(model, folder, { copying: true })],
+    [`Export${these}`, () => download(model, keys, folder)],
+    [`Delete${these}`, () => remove(model, { keys, folder: rows.filtering ? null : folder }), "danger"],
   ]
 }
 

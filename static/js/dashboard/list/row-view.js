@@ -4,9 +4,9 @@ import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { keyText, preview, signs, time } from "../shared/view-helpers.js"
 import { folderOf, parentOf } from "./model/tree.js"
 
-/** Render the row of `id`, number `index`; `place` is the result of `Rows.where`. */
-export function rowView(desk, { id, index, place, tabStop, rowHeight, marked }) {
-  const { browse, opened } = desk
+/** Render the row of `id`, number `index`; `place` is the result of `RowIndex.where`. */
+export function rowView(model, { id, index, place, tabStop, rowHeight, marked }) {
+  const { browse, opened } = model
   const folder = folderOf(id)
   const mark = folder === null ? browse.marks.of(id, Date.now()) : undefined
   const open = folder === null && opened.open?.key === id
@@ -20,7 +20,7 @@ export function rowView(desk, { id, index, place, tabStop, rowHeight, marked }) 
       aria-expanded=${folder === null ? nothing : browse.rows.shows(index)}
       tabindex=${tabStop ? 0 : -1} .rowId=${id} .rowKey=${folder === null ? id : null} .style=${`transform:translateY(${index * rowHeight}px);--level:${Math.min(place.level, 12) - 1}`}>
       <span role="gridcell" class="c"><input type="checkbox" tabindex="-1" aria-label=${`Select ${name}`} .checked=${ticked === "true"} .indeterminate=${ticked === "mixed"}></span>
-      ${folder === null ? keyCells(desk, id, mark, tree, marked) : folderCells(folder, place.count, marked)}
+      ${folder === null ? keyCells(model, id, mark, tree, marked) : folderCells(folder, place.count, marked)}
     </div>`
 }
 
@@ -32,11 +32,11 @@ function folderCells(folder, count, marked) {
     <span role="gridcell" class="t">${more(folder)}</span>`
 }
 
-function keyCells(desk, key, mark, tree, marked) {
-  const { browse } = desk
+function keyCells(model, key, mark, tree, marked) {
+  const { browse } = model
   const entry = browse.entry(key)
   const unsent = browse.unsent.has(key)
-  const edited = desk.opened.hasDraft(key)
+  const edited = model.opened.hasDraft(key)
   const cut = key.lastIndexOf("/") + 1
   const leaf = key.slice(cut)
   const shown = tree && leaf !== "" ? html`<bdi><span class="leaf">${marked?.text(leaf) ?? leaf}</span></bdi>` : marked ? marked.key(key) : keyText(key)
@@ -47,7 +47,7 @@ function keyCells(desk, key, mark, tree, marked) {
     <span role="gridcell" class="v">${entry ? (marked?.value(key, entry) ?? preview(entry.value)) : html`<span class="dim">${unsent ? "not saved yet" : "deleted"}</span>`}</span>
     <span role="gridcell" class="t">
       ${mark ? html`<span class="by" title=${`${news(mark)} ${mark.who}`}>${signs.otherTab}<span class="vh">${news(mark)} </span><span class="who">${mark.who}</span></span>` : nothing}
-      ${unsent ? html`<span class="unsent">${signs.unsent}unsent</span>` : entry ? time(entry.updated_at, desk.now()) : nothing}
+      ${unsent ? html`<span class="unsent">${signs.unsent}unsent</span>` : entry ? time(entry.updated_at, model.now()) : nothing}
       ${more(key)}
     </span>`
 }

@@ -8,14 +8,14 @@ const LEAST = 260
  * Make `divider` resize `list`. The width is set as `--list-width` on the parent of both, initially to the stored one.
  */
 export function divide(divider, list) {
-  const desk = divider.parentElement
-  const most = () => Math.max(LEAST, desk.clientWidth - 360)
+  const model = divider.parentElement
+  const most = () => Math.max(LEAST, model.clientWidth - 360)
   const tell = () => {
     divider.ariaValueMax = most()
     divider.ariaValueNow = Math.round(list.offsetWidth)
   }
   const set = (width) => {
-    desk.style.setProperty("--list-width", `${Math.round(Math.min(most(), Math.max(LEAST, width)))}px`)
+    model.style.setProperty("--list-width", `${Math.round(Math.min(most(), Math.max(LEAST, width)))}px`)
     tell()
   }
   const keep = (width = list.offsetWidth) => {
@@ -27,7 +27,7 @@ export function divide(divider, list) {
   }
   const dragged = (event) => {
     const { left, right } = list.getBoundingClientRect()
-    set(getComputedStyle(desk).direction === "rtl" ? right - event.clientX : event.clientX - left)
+    set(getComputedStyle(model).direction === "rtl" ? right - event.clientX : event.clientX - left)
   }
   divider.addEventListener("pointerdown", (event) => {
     divider.setPointerCapture(event.pointerId)
@@ -38,10 +38,10 @@ export function divide(divider, list) {
   divider.addEventListener("lostpointercapture", () => {
     divider.classList.remove("dragged")
     divider.removeEventListener("pointermove", dragged)
-    if (desk.style.getPropertyValue("--list-width")) keep()
+    if (model.style.getPropertyValue("--list-width")) keep()
   })
   divider.addEventListener("dblclick", () => {
-    desk.style.removeProperty("--list-width")
+    model.style.removeProperty("--list-width")
     keep("")
   })
   divider.addEventListener("keydown", (event) => {
@@ -52,7 +52,7 @@ export function divide(divider, list) {
     keep()
   })
   const width = recall()
-  if (width >= LEAST) desk.style.setProperty("--list-width", `min(${width}px, 100% - 360px)`)
+  if (width >= LEAST) model.style.setProperty("--list-width", `min(${width}px, 100% - 360px)`)
   new ResizeObserver(tell).observe(list)
 }
 

@@ -5,14 +5,14 @@ import { count, signs } from "../shared/view-helpers.js"
 
 const SORTS = { key: "Key, A–Z", "-key": "Key, Z–A", "-updated": "Newest change", updated: "Oldest change" }
 
-export function listNotices(desk) {
-  const { rows } = desk.browse
+export function listNotices(model) {
+  const { rows } = model.browse
   const some = rows.filtering ? "match" : rows.view.prefix
   const total = count(rows.total, "key", "keys")
   return html`
     <div class="sub">
-      <span id="count">${!desk.synced ? "Loading…" : rows.filtering ? html`${count(rows.keys.length, "match", "matches")}<span class="of"> of ${total}</span>` : some ? `${rows.keys.length.toLocaleString("en")} of ${total}` : total}${rows.partial ? ", still searching…" : ""}</span>
-      ${rows.total > 0 ? order(desk) : nothing}
+      <span id="count">${!model.synced ? "Loading…" : rows.filtering ? html`${count(rows.keys.length, "match", "matches")}<span class="of"> of ${total}</span>` : some ? `${rows.keys.length.toLocaleString("en")} of ${total}` : total}${rows.partial ? ", still searching…" : ""}</span>
+      ${rows.total > 0 ? order(model) : nothing}
     </div>`
 }
 

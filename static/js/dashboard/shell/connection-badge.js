@@ -3,31 +3,31 @@
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { look } from "./connection-status.js"
 
-export class Pill {
+export class ConnectionBadge {
   #button
   #box
-  #desk
+  #model
   #view = null // the view of the panel, once loaded
 
-  constructor(button, box, desk) {
+  constructor(button, box, model) {
     this.#button = button
     this.#box = box
-    this.#desk = desk
+    this.#model = model
     button.querySelector("span:last-child").replaceChildren()
     box.addEventListener("toggle", ({ newState }) => newState === "open" && this.#opened())
   }
 
   draw() {
-    const { look: shown, text, more } = look(this.#desk, Date.now(), navigator.onLine)
-    this.#button.dataset.state = this.#desk.kv.state
+    const { look: shown, text, more } = look(this.#model, Date.now(), navigator.onLine)
+    this.#button.dataset.state = this.#model.kv.state
     this.#button.dataset.look = shown
     render(html`${text}${more ? html`<span class="conn-more">${more}</span>` : nothing}`, this.#button.querySelector("span:last-child"))
     this.#view?.draw()
   }
 
   async #opened() {
-    const { StatusView } = await import("./connection-panel.js")
-    this.#view ??= new StatusView(this.#box, this.#desk)
+    const { ConnectionPanel } = await import("./connection-panel.js")
+    this.#view ??= new ConnectionPanel(this.#box, this.#model)
     this.#view.opened()
   }
 }

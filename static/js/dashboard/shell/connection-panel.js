@@ -12,17 +12,17 @@ const MEANING = {
   "signed out": "Nothing more is saved from here.",
 }
 
-export class StatusView {
+export class ConnectionPanel {
   #box
-  #desk
+  #model
   #latency = null // round trip to the server in milliseconds; null while unknown
   #pinged = -Infinity
   #sessions = null // [{id, label, current, last_seen_at, address}] once loaded
   #problem = null
 
-  constructor(box, desk) {
+  constructor(box, model) {
     this.#box = box
-    this.#desk = desk
+    this.#model = model
   }
 
   opened() {
@@ -39,13 +39,13 @@ export class StatusView {
 
   async #ping() {
     this.#pinged = performance.now()
-    this.#latency = await this.#desk.kv.ping().catch(() => null)
-    this.#desk.redraw()
+    this.#latency = await this.#model.kv.ping().catch(() => null)
+    this.#model.redraw()
   }
 
   #template() {
-    const desk = this.#desk
-    const { kv } = desk
+    const model = this.#model
+    const { kv } = model
     return html`
       <p class="status-meaning">${MEANING[kv.state]}</p>
       <dl class="status-facts">${this.#facts().map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
@@ -53,13 +53,13 @@ export class StatusView {
       ${this.#sessionsView()}
       ${this.#problem ? html`<p class="bad" role="alert">${this.#problem}</p>` : nothing}
       <div class="row-of-buttons">
-        <button type="button" @click=${() => desk.page.copy(this.#diagnostics(), "Diagnostics")}>Copy diagnostics</button>
+        <button type="button" @click=${() => model.page.copy(this.#diagnostics(), "Diagnostics")}>Copy diagnostics</button>
         <button type="button" data-command="resync" ?disabled=${kv.state !== "live"} @click=${() => kv.resync()}>Reload data</button>
       </div>`
   }
 
   #facts() {
-    const { kv } = this.#desk
+    const { kv } = this.#model
     const latency = this.#latency
     const now = Date.now()
     const { epoch, revision } = kv.position
@@ -67,7 +67,7 @@ export class StatusView {
     return [
       ["Transport", TRANSPORTS[kv.transport] ?? "–"],
       ["Round trip", latency === null ? "–" : `${latency < 10 ? latency.toFixed(1) : Math.round(latency)} ms`],
-      ["Last change", kv.lastChange ? ago(kv.lastChange, this.#desk.now()) : "–"],
+      ["Last change", kv.lastChange ? ago(kv.lastChange, this.#model.now()) : "–"],
       ["Position", html`<span class="mono">${epoch ?? "–"}:${revision}</span>`],
       ["Digest", kv.proved ? html`<span id="proof">Equal, ${ago(new Date(kv.proved.at).toISOString(), now)}</span>` : "Not compared yet"],
       ["Repairs", kv.healed],
@@ -76,14 +76,14 @@ export class StatusView {
   }
 
   #sessionsView() {
-    if (!this.#sessions) return html`<p class="dim">${this.#desk.kv.state === "live" ? "…" : "Unknown while offline."}</p>`
+    if (!this.#sessions) return html`<p class="dim">${this.#model.kv.state === "live" ? "…" : "Unknown while offline."}</p>`
     return html`<ul class="status-sessions">${this.#sessions.map((session) => this.#session(session))}</ul>`
   }
 
   #session({ id, label, current, last_seen_at }) {
-    const { kv } = this.#desk
+    const { kv } = this.#model
     const tabs = (kv.tabs ?? []).filter(({ session }) => session === id).length
-    const open = tabs > 0 ? `${tabs} ${tabs === 1 ? "tab" : "tabs"}` : `seen ${ago(last_seen_at, this.#desk.now())}`
+    const open = tabs > 0 ? `${tabs} ${tabs === 1 ? "tab" : "tabs"}` : `seen ${ago(last_seen_at, this.#model.now())}`
     return html`
       <li>
         <span><strong>${label}</strong>${current ? html` <span class="chip">this one</span>` : nothing}<br><span class="dim">${open}</span></span>
@@ -94,7 +94,7 @@ export class StatusView {
   async #ask() {
     const response = await fetch("/api/v1/sessions").catch(() => null)
     if (response?.ok) this.#sessions = (await response.json()).sessions
-    this.#desk.redraw()
+    this.#model.redraw()
   }
 
   async #end(id) {
@@ -107,7 +107,7 @@ export class StatusView {
   }
 
   #diagnostics() {
-    const { kv } = this.#desk
+    const { kv } = this.#model
     const { state, transport, tabs, healed, position, proved, lastChange, clockAhead, size } = kv
     const facts = {
       at: new Date().toISOString(),

@@ -6,8 +6,8 @@ import { copy } from "../../lib/clipboard.js"
 import { show } from "./dialogs.js"
 import { waiting } from "./unload-guard.js"
 
-export function showQuarantine(desk) {
-  const { kv, page } = desk
+export function showQuarantine(model) {
+  const { kv, page } = model
   const place = page.dialogs
   const retry = (write) => {
     kv.retry(write.payload.op_id).then(
@@ -21,7 +21,7 @@ export function showQuarantine(desk) {
     redraw()
   }
   const redraw = () => {
-    desk.redraw()
+    model.redraw()
     if (kv.quarantined.length === 0) place.querySelector("dialog[open]")?.close()
     else render(dialog(kv.quarantined, { retry, discard }), place)
   }

@@ -10,15 +10,15 @@ import { forgetHere } from "./offline.js"
 // continues in this tab
 const NOT_KEPT = ["signed_out", "deleted", "another_user"]
 
-export class Leaving {
-  #desk
+export class UnloadGuard {
+  #model
   #form
   #asked = false // the user has confirmed that the page may close
   #keptDrafts = false // drafts are stored beyond this page
 
   /** `form` is the sign-out form. */
-  constructor(desk, form) {
-    this.#desk = desk
+  constructor(model, form) {
+    this.#model = model
     this.#form = form
     form.addEventListener("submit", this.#signingOut)
     addEventListener("beforeunload", this.#closing)
@@ -26,7 +26,7 @@ export class Leaving {
 
   /** Handle the end of the session, with these waiting writes and the `records` of the drafts. */
   async signedOut(pending, records) {
-    const { kv, page } = this.#desk
+    const { kv, page } = this.#model
     const { reason } = kv
     const texts = this.#unsaved(pending)
     const queued = pending.length > 0 && kv.keepsAfterSignOut
@@ -43,7 +43,7 @@ export class Leaving {
   }
 
   #closing = (event) => {
-    const { kv, opened } = this.#desk
+    const { kv, opened } = this.#model
     const waiting = kv.pending.length > 0 && !kv.keepsPending
     if ((waiting || (opened.typed && !this.#keptDrafts)) && kv.state !== "signed out" && !this.#asked) event.preventDefault()
   }
@@ -51,7 +51,7 @@ export class Leaving {
   #signingOut = (event) => {
     if (this.#asked) return
     event.preventDefault()
-    const { kv, page } = this.#desk
+    const { kv, page } = this.#model
     const losing = this.#unsaved(kv.pending)
     if (losing.length === 0 || kv.state === "signed out") this.#signOut()
     else askBeforeSigningOut(page.dialogs, losing, () => this.#signOut())
@@ -63,13 +63,13 @@ export class Leaving {
    */
   async #signOut() {
     this.#asked = true
-    await forgetHere(this.#desk.kv).catch(() => {})
+    await forgetHere(this.#model.kv).catch(() => {})
     this.#form.requestSubmit()
   }
 
   /** Return the texts that this tab would lose: drafts, and writes that wait to be sent or acknowledged. */
   #unsaved(pending) {
-    const edited = this.#desk.opened.unsaved
+    const edited = this.#model.opened.unsaved
     return [...edited, ...waiting(pending).filter(({ key }) => !edited.some((other) => other.key === key))]
   }
 }

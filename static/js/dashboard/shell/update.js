@@ -13,29 +13,29 @@ export function isFailedImport(error) {
 
 export class Update {
   #place
-  #desk
+  #model
   #reason = null
   #letGo
 
   /** Rendered in `place`. `letGo(kept)` prepares a reload; `kept`: the unsaved text is stored. */
-  constructor(place, desk, letGo) {
+  constructor(place, model, letGo) {
     this.#place = place
-    this.#desk = desk
+    this.#model = model
     this.#letGo = letGo
-    desk.kv.addEventListener("outdated", () => this.#offer(NEW_VERSION))
-    if (desk.kv.outdated) this.#offer(NEW_VERSION)
+    model.kv.addEventListener("outdated", () => this.#offer(NEW_VERSION))
+    if (model.kv.outdated) this.#offer(NEW_VERSION)
   }
 
   /** Handle a failed import. Without a connection that is expected, and a later attempt helps. */
   failedToLoad(error) {
     // a module that was loaded and does not match stays in memory: only a reload helps
-    if (error instanceof SyntaxError || this.#desk.kv.state === "live") this.#offer(this.#reason ?? PART_MISSING)
+    if (error instanceof SyntaxError || this.#model.kv.state === "live") this.#offer(this.#reason ?? PART_MISSING)
   }
 
   #offer(reason) {
-    if (this.#desk.kv.state === "signed out") return
+    if (this.#model.kv.state === "signed out") return
     this.#reason = reason
-    const { typed } = this.#desk.opened
+    const { typed } = this.#model.opened
     render(
       html`
         <p>${reason} Reload the page to use it.${typed ? " What you have typed is kept." : nothing}</p>
@@ -45,7 +45,7 @@ export class Update {
   }
 
   async #reload() {
-    const { page, opened } = this.#desk
+    const { page, opened } = this.#model
     await this.#letGo(keepDrafts(page.username, opened.records ?? []))
     location.reload()
   }

@@ -8,13 +8,13 @@ import { Draft } from "./draft.js"
 import { DraftStore } from "./draft-store.js"
 
 export class Drafts {
-  #desk
+  #model
   #store = new DraftStore()
   #opened
 
   /** `opened` has the `open` key, whose draft is on the screen. */
-  constructor(desk, opened) {
-    this.#desk = desk
+  constructor(model, opened) {
+    this.#model = model
     this.#opened = opened
   }
 
@@ -52,14 +52,14 @@ export class Drafts {
   /** Save the draft of the `open` key; an error is stored with it. */
   async save(open) {
     const { key, draft } = open
-    const { value, ...options } = draft.send(this.#desk.now())
+    const { value, ...options } = draft.send(this.#model.now())
     open.refusal = null
-    await this.#settle(open, this.#desk.kv.set(key, value, options))
+    await this.#settle(open, this.#model.kv.set(key, value, options))
   }
 
   /** Take over a write that a closed tab has left behind. A save is a draft again until the server has it. */
   async adopt({ verb, payload, before }, settled) {
-    const { page } = this.#desk
+    const { page } = this.#model
     if (verb !== "set") return settled.catch((refusal) => page.toast(`Something that was done without a connection was refused: ${refusal.message}`))
     const { key } = payload
     const draft = new Draft(key, before)
@@ -73,7 +73,7 @@ export class Drafts {
 
   /** Move the draft of a key that this tab has renamed. */
   moved(from, to) {
-    const { kv } = this.#desk
+    const { kv } = this.#model
     const draft = this.of(from)
     const entry = kv.entry(to)
     if (!draft || draft.saving !== null || this.of(to) || kv.entry(from) || !entry) return
@@ -84,7 +84,7 @@ export class Drafts {
 
   /** Update a draft to its current entry. */
   learn(draft, entry, origin) {
-    if (draft.entryIs(entry, origin) === "conflict") this.#desk.page.alert(conflictText(draft))
+    if (draft.entryIs(entry, origin) === "conflict") this.#model.page.alert(conflictText(draft))
   }
 
   /** Handle a change of a key, reported by the client. */
@@ -111,11 +111,11 @@ export class Drafts {
   #show(draft) {
     if (!draft) return
     this.#openOf(draft)
-    this.learn(draft, this.#desk.kv.entry(draft.key) ?? null)
+    this.learn(draft, this.#model.kv.entry(draft.key) ?? null)
   }
 
   async #settle(open, answer) {
-    const { kv, page, undo } = this.#desk
+    const { kv, page, undo } = this.#model
     const { key, draft } = open
     this.keep(draft)
     page.redraw()
@@ -142,10 +142,10 @@ export class Drafts {
       await answer
     } catch (refusal) {
       draft.saving = null
-      draft.entryIs(refusal.entry ?? this.#desk.kv.entry(draft.key) ?? null)
+      draft.entryIs(refusal.entry ?? this.#model.kv.entry(draft.key) ?? null)
       this.keep(draft)
       if (this.of(draft.key) === draft) this.#openOf(draft)
-      this.#desk.redraw()
+      this.#model.redraw()
     }
   }
 
@@ -153,6 +153,6 @@ export class Drafts {
     open.refusal = refusal
     open.retryAt = Date.now() + (refusal.retry_after ?? 0) * 1_000
     open.readOnly = refusal.code === "forbidden"
-    this.#desk.page.alert(refusal.message)
+    this.#model.page.alert(refusal.message)
   }
 }

@@ -1,7 +1,7 @@
 // Tracks the keys that other tabs of this browser are editing. Each tab announces when it begins and ends, and other
 // tabs that edit the same key reply to a begin.
 
-export class Elsewhere {
+export class EditingPresence {
   #channel
   #mine = new Set()
   #theirs = new Map() // key → the tabs that edit it

@@ -4,10 +4,10 @@ import { html } from "../../../vendor/lit-html/lit-html.js"
 import { keyText } from "../../shared/view-helpers.js"
 
 /** Delete the `entry` that is shown, and nothing newer; the user can undo it. Resolve to whether it was deleted. */
-export async function remove(desk, key, entry = desk.kv.entry(key)) {
-  const { kv, page } = desk
+export async function remove(model, key, entry = model.kv.entry(key)) {
+  const { kv, page } = model
   if (!entry) return false
-  if (desk.browse.unsent.has(key)) {
+  if (model.browse.unsent.has(key)) {
     page.toast(`The last change of ${key} is still on its way.`)
     return false
   }
@@ -19,18 +19,18 @@ export async function remove(desk, key, entry = desk.kv.entry(key)) {
     page.toast(changed ? `Not deleted: ${key} has just changed in another tab.` : refusal.message)
     return false
   }
-  desk.undo.offer(html`Deleted <b class="mono">${keyText(key)}</b>`, [revision])
+  model.undo.offer(html`Deleted <b class="mono">${keyText(key)}</b>`, [revision])
   return true
 }
 
 /** Restore the value of a deleted key, unless the key has been created again. */
-export async function restore(desk, key) {
+export async function restore(model, key) {
   try {
-    const { revision } = await desk.kv.restore(key, { ifRevision: 0 })
-    desk.undo.offer(html`Restored <b class="mono">${keyText(key)}</b>`, [revision], { toast: false })
-    desk.page.say(`${key} is back`)
+    const { revision } = await model.kv.restore(key, { ifRevision: 0 })
+    model.undo.offer(html`Restored <b class="mono">${keyText(key)}</b>`, [revision], { toast: false })
+    model.page.say(`${key} is back`)
   } catch (refusal) {
     const taken = refusal.code === "conflict"
-    desk.page.toast(taken ? `${key} has been created again meanwhile; it was left as it is.` : refusal.message)
+    model.page.toast(taken ? `${key} has been created again meanwhile; it was left as it is.` : refusal.message)
   }
 }

@@ -4,7 +4,7 @@ import { call, once } from "../../shared/lazy.js"
 
 const DEEDS = ["openKey", "startNew", "remove", "adopt"]
 
-export class Closed {
+export class OpenKeyStub {
   open = null
   fresh = null
   unsaved = []
@@ -12,13 +12,13 @@ export class Closed {
   edited = []
   typed = false
 
-  #desk
+  #model
 
-  constructor(desk) {
-    this.#desk = desk
+  constructor(model) {
+    this.#model = model
     const failed = (error) => {
-      desk.page.failedToLoad(error)
-      desk.page.toast("The editor could not be loaded. Try again when the connection is back.")
+      model.page.failedToLoad(error)
+      model.page.toast("The editor could not be loaded. Try again when the connection is back.")
     }
     for (const name of DEEDS) this[name] = call(this.load, name, failed)
   }
@@ -36,12 +36,12 @@ export class Closed {
     if (key !== null) this.load().catch(() => {})
   }
 
-  /** Load open-key.js and replace this object by an `Opened`. */
+  /** Load open-key.js and replace this object by an `OpenKey`. */
   load = once(async () => {
-    const { Opened } = await import("./open-key.js")
-    this.#desk.opened = new Opened(this.#desk)
-    this.#desk.opened.follow(this.#desk.route)
-    this.#desk.redraw()
-    return this.#desk.opened
+    const { OpenKey } = await import("./open-key.js")
+    this.#model.opened = new OpenKey(this.#model)
+    this.#model.opened.follow(this.#model.route)
+    this.#model.redraw()
+    return this.#model.opened
   })
 }

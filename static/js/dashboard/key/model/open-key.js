@@ -6,7 +6,7 @@ import { Draft } from "./draft.js"
 import { Drafts } from "./drafts.js"
 import { NewKey } from "./new-key.js"
 
-export class Opened {
+export class OpenKey {
   /**
    * The open key: {key, draft, answer, created, editing, caret, formatted, refusal, retryAt, readOnly}.
    * - `answer`: the server's response to `get`: {asking}, {known}, {missing, deleted_at} or {refusal}.
@@ -20,19 +20,19 @@ export class Opened {
   /** The NewKey of the new key form. */
   fresh = null
 
-  #desk
+  #model
   #kv
   #drafts
   #aside = [] // new key forms that were left with text in them
 
-  constructor(desk) {
-    this.#desk = desk
-    this.#kv = desk.kv
-    this.#drafts = new Drafts(desk, this)
+  constructor(model) {
+    this.#model = model
+    this.#kv = model.kv
+    this.#drafts = new Drafts(model, this)
   }
 
   get #page() {
-    return this.#desk.page
+    return this.#model.page
   }
 
   /** Unsaved text, for a page that is about to close: [{key, text}]. */
@@ -63,7 +63,7 @@ export class Opened {
    * Unsaved texts without a row in the list: [{key, open()}], of keys that do not exist and of new keys that were left.
    */
   get strays() {
-    const drafts = this.#drafts.edited.filter(({ key }) => key !== this.open?.key && !this.#desk.browse.rows.has(key))
+    const drafts = this.#drafts.edited.filter(({ key }) => key !== this.open?.key && !this.#model.browse.rows.has(key))
     const begun = this.fresh ? [] : this.#aside.slice(-1)
     return [...drafts.map(({ key }) => ({ key, open: () => this.openKey(key) })), ...begun.map(({ key }) => ({ key, open: () => this.startNew() }))]
   }
@@ -102,7 +102,7 @@ export class Opened {
    */
   startNew(key = null) {
     this.#page.go({ page: "keys", key: null, tab: "value", from: null, to: null })
-    this.fresh ??= (key === null && this.#aside.pop()) || new NewKey(this.#desk.route.prefix)
+    this.fresh ??= (key === null && this.#aside.pop()) || new NewKey(this.#model.route.prefix)
     if (key !== null) this.fresh.rename(key)
     this.#page.focus("new")
     this.#page.redraw()
@@ -230,14 +230,14 @@ export class Opened {
 
   /** Delete a key if it still holds the `entry` that is shown; the user can undo it. */
   async remove(key, entry) {
-    if (!(await remove(this.#desk, key, entry))) return
+    if (!(await remove(this.#model, key, entry))) return
     this.#drafts.drop(key)
     if (this.open?.key === key) this.close()
   }
 
   /** Restore the value of a deleted key. */
   restore(key) {
-    return restore(this.#desk, key)
+    return restore(this.#model, key)
   }
 
   /** See Drafts. */

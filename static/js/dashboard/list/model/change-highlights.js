@@ -6,7 +6,7 @@ export const NEWS = 10_000
 export const LEAVING = 600
 const BURST = 20 // changes a second
 
-export class Marks {
+export class ChangeHighlights {
   #marks = new Map() // key → {kind, who, at, flashed}
   #recent = [] // times of the changes within the last second
 

@@ -6,7 +6,7 @@ const FEW = 1_000 // keys in total up to which that applies
 const MOST = 500 // remembered choices
 const NAME = "rkv-folders"
 
-export class Folders {
+export class FolderState {
   #open = new Map() // folder → whether it is open, by default at first sight or as chosen
   #chosen
 

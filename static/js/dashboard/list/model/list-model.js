@@ -2,9 +2,9 @@
 
 import { choose, setting } from "../../../lib/settings.js"
 import { whoWrote } from "../../shared/authors.js"
-import { Folders, recall, remember } from "./folder-state.js"
-import { LEAVING, Marks } from "./change-highlights.js"
-import { Rows } from "./row-index.js"
+import { FolderState, recall, remember } from "./folder-state.js"
+import { LEAVING, ChangeHighlights } from "./change-highlights.js"
+import { RowIndex } from "./row-index.js"
 import { Selection } from "./selection.js"
 import { folderRow } from "./tree.js"
 
@@ -12,19 +12,19 @@ const MANY = 500 // facts at once, above which the rows are rebuilt
 const FEW = 5_000 // matches up to which folders are unfolded
 const SLICE = 10 // milliseconds of search preparation before other work gets a turn
 
-export class Browse {
-  rows = new Rows(
+export class ListModel {
+  rows = new RowIndex(
     (key) => this.entry(key),
     (folder, count, of) => (this.#unfolds(of) ? !this.#closed.has(folder) : this.#folders.isOpen(folder, count, of)),
   )
-  marks = new Marks()
+  marks = new ChangeHighlights()
   selection = new Selection()
   current = null // the row with the tab stop
   unsent = new Set() // keys of waiting writes
   away = new Set() // keys that others changed while this tab was offline
   held = new Set() // keys that others changed since the rows were last sorted
 
-  #desk
+  #model
   #folders
   #closed = new Set() // folders that the user closed among the matches of this filter
   #leaving = new Set() // deleted keys whose rows are fading out
@@ -33,15 +33,15 @@ export class Browse {
   #making = false // whether the texts for a search are being created
   #due = null // timer until the rows may be rebuilt
 
-  constructor(desk) {
-    this.#desk = desk
-    this.#folders = new Folders(recall(desk.page.username))
+  constructor(model) {
+    this.#model = model
+    this.#folders = new FolderState(recall(model.page.username))
   }
 
   /** Return the entry of a key as the list shows it. */
   entry(key) {
     const waiting = this.#still?.facts.get(key)
-    return waiting ? waiting.old : this.#desk.kv.held(key)
+    return waiting ? waiting.old : this.#model.kv.held(key)
   }
 
   // --- what is shown ---
@@ -51,20 +51,20 @@ export class Browse {
   }
 
   setFilter(q) {
-    this.#desk.page.go({ q }, { replace: true, soon: true })
+    this.#model.page.go({ q }, { replace: true, soon: true })
   }
 
   /** Set the view, "tree" or "list", now and as the default. */
   setView(view) {
     choose("view", view)
-    this.#desk.page.go({ view }, { replace: true })
+    this.#model.page.go({ view }, { replace: true })
   }
 
   /** Show only the keys that changed while this tab was offline, or all keys again. */
   showAway(only) {
     if (!only) this.away.clear()
     this.rows.show({ only: only ? this.away : null })
-    this.#desk.redraw()
+    this.#model.redraw()
   }
 
   follow({ page, prefix, q, sort, view }) {
@@ -85,7 +85,7 @@ export class Browse {
       await this.loadRest()
       while (!this.rows.prepare(SLICE)) await new Promise((resolve) => setTimeout(resolve))
       if (this.rows.partial) this.rows.make()
-      this.#desk.redraw()
+      this.#model.redraw()
     } catch {
       // without a connection; the next search tries again
     }
@@ -103,11 +103,11 @@ export class Browse {
   toggle(folder, open = !this.rows.shows(this.rows.indexOf(folderRow(folder)))) {
     if (!this.#unfolds(this.rows.keys.length)) {
       this.#folders.choose(folder, open)
-      remember(this.#desk.page.username, this.#folders.chosen)
+      remember(this.#model.page.username, this.#folders.chosen)
     } else if (open) this.#closed.delete(folder)
     else this.#closed.add(folder)
     this.rows.make()
-    this.#desk.redraw()
+    this.#model.redraw()
   }
 
   selectAll() {
@@ -117,8 +117,8 @@ export class Browse {
 
   /** Handle a change of the selection. */
   ticked() {
-    this.#desk.page.say(`${this.selection.size} selected`)
-    this.#desk.redraw()
+    this.#model.page.say(`${this.selection.size} selected`)
+    this.#model.redraw()
   }
 
   /** Whether this number of matches is shown with all folders unfolded. */
@@ -146,7 +146,7 @@ export class Browse {
 
   pendingChanged() {
     const before = this.unsent
-    this.unsent = new Set(this.#desk.kv.pending.flatMap(({ keys }) => keys))
+    this.unsent = new Set(this.#model.kv.pending.flatMap(({ keys }) => keys))
     for (const key of this.unsent) this.rows.add(key)
     for (const key of before) if (!this.unsent.has(key) && !this.#leaving.has(key)) this.#dropRow(key)
     this.rows.settle(Infinity)
@@ -160,14 +160,14 @@ export class Browse {
     else
       this.#due ??= setTimeout(() => {
         this.#due = null
-        this.#desk.redraw()
+        this.#model.redraw()
       }, wait)
   }
 
   showHeld() {
     this.held.clear()
     this.rows.make()
-    this.#desk.redraw()
+    this.#model.redraw()
   }
 
   // --- pausing ---
@@ -183,12 +183,12 @@ export class Browse {
 
   /** Pause the list, or resume it and apply the held changes. */
   async pause() {
-    const { Still } = await import("./paused-changes.js")
+    const { PausedChanges } = await import("./paused-changes.js")
     const still = this.#still
-    this.#still = still ? null : new Still()
+    this.#still = still ? null : new PausedChanges()
     if (still) this.#apply([...still.facts.values()], false)
-    this.#desk.page.say(still ? "The list is live again" : "The list stands still")
-    this.#desk.redraw()
+    this.#model.page.say(still ? "The list is live again" : "The list stands still")
+    this.#model.redraw()
   }
 
   #apply(facts, first) {
@@ -206,7 +206,7 @@ export class Browse {
   }
 
   #replaceRows() {
-    this.rows.replace([...new Set([...this.#desk.kv.keys(), ...this.unsent])])
+    this.rows.replace([...new Set([...this.#model.kv.keys(), ...this.unsent])])
   }
 
   #placeRow({ key, entry, mine }) {
@@ -221,7 +221,7 @@ export class Browse {
   #dropRow(key) {
     if (this.entry(key) || this.unsent.has(key)) return
     this.rows.remove(key)
-    this.#desk.redraw()
+    this.#model.redraw()
   }
 
   #mark({ key, entry, old, origin, resync }, now) {

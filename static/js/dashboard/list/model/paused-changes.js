@@ -1,6 +1,6 @@
 // The changes held back while the list is paused: per key its last shown entry and its current one. No DOM.
 
-export class Still {
+export class PausedChanges {
   facts = new Map()
 
   /** Hold back changes by others, and return this tab's own changes: they are shown at once. */

@@ -1,6 +1,6 @@
 // Row selection: one row, or a range. No DOM.
 
-export class Range {
+export class RangeSelection {
   #selection
   #base = new Set() // the selection before the current range
   #from = null // the row where that range begins

@@ -9,7 +9,7 @@ import { endOf, flatten } from "./tree.js"
 const REST = 10 // pause between two rebuilds, as a multiple of the duration of the last one
 const MAKING = 20 // milliseconds for the texts of values, after which the rows are shown without them
 
-export class Rows {
+export class RowIndex {
   #all = []
   #texts = null // see equip
   #inOrder = (keys) => keys
@@ -31,8 +31,8 @@ export class Rows {
   }
 
   /** Enable search in values and sorting, with the exports of search-bundle.js; before, keys are in byte order. */
-  equip({ Texts, inOrder }) {
-    this.#texts = new Texts()
+  equip({ TextIndex, inOrder }) {
+    this.#texts = new TextIndex()
     this.#inOrder = inOrder
     this.make()
   }

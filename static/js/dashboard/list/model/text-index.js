@@ -5,7 +5,7 @@ import { fold } from "../../shared/fold.js"
 
 const SLICE = 256
 
-export class Texts {
+export class TextIndex {
   #texts = [] // by the position of the key among all keys
   #made = 0 // every key before this position has a text
 
