@@ -134,8 +134,8 @@ def test_the_connection_panel_verifies_its_facts_and_ends_other_sessions(make_pe
     fact = lambda name: box.locator("div").filter(has=tab.page.locator("dt", has_text=name)).locator("dd")  # noqa: E731
     expect(fact("Transport")).to_have_text("WebSocket")
     expect(fact("Round trip")).to_have_text(re.compile(r"^[\d.]+ ms$"))
-    expect(fact("Position")).to_have_text(re.compile(r"^[\w-]+:1$"))
-    expect(fact("Digest")).to_have_text(re.compile("^Equal, "))
+    expect(fact("Revision")).to_have_text(re.compile(r"^[\w-]+:1$"))
+    expect(fact("Verified")).to_have_text(re.compile(r"^(just now|\d+ s ago)"))
     expect(fact("Repairs")).to_have_text("0")
     expect(box.get_by_role("listitem")).to_have_count(2)
 
@@ -147,7 +147,7 @@ def test_the_connection_panel_verifies_its_facts_and_ends_other_sessions(make_pe
     # a full fetch is a proof as well
     box.get_by_role("button", name="Reload data").click()
     tab.is_live()
-    expect(fact("Digest")).to_have_text("Equal, just now")
+    expect(fact("Verified")).to_have_text("just now")
 
     # the other session is signed out from here, and its page says so
     box.get_by_role("listitem").filter(has_not_text="this one").get_by_role("button", name="Sign out").click()

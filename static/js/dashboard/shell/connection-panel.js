@@ -68,8 +68,8 @@ export class ConnectionPanel {
       ["Transport", TRANSPORTS[kv.transport] ?? "–"],
       ["Round trip", latency === null ? "–" : `${latency < 10 ? latency.toFixed(1) : Math.round(latency)} ms`],
       ["Last change", kv.lastChange ? ago(kv.lastChange, this.#model.now()) : "–"],
-      ["Position", html`<span class="mono">${epoch ?? "–"}:${revision}</span>`],
-      ["Digest", kv.proved ? html`<span id="proof">Equal, ${ago(new Date(kv.proved.at).toISOString(), now)}</span>` : "Not compared yet"],
+      ["Revision", html`<span class="mono">${epoch ?? "–"}:${revision}</span>`],
+      ["Verified", kv.proved ? html`<span id="proof">${ago(new Date(kv.proved.at).toISOString(), now)}</span>` : "not yet"],
       ["Repairs", kv.healed],
       ["Unsent writes", waiting],
     ]
