@@ -11,7 +11,6 @@ from realtime_kv.core.domain.operations import Delete, Set
 from realtime_kv.core.domain.space import Quota, Space
 from realtime_kv.core.domain.write_request import WriteRequest
 from realtime_kv.core.engine.evaluate import evaluate
-from realtime_kv.core.engine.memtable import Memtable
 from realtime_kv.core.messages import NEVER
 from realtime_kv.core.retention.purge import Purge
 from realtime_kv.errors import BadRequest, Conflict, NotFound, QuotaExceeded, Unavailable
@@ -261,16 +260,15 @@ def test_below_the_reserve_only_deletes_are_accepted(services, store, alice):
 
 def test_heaviest_disk_users_are_refused_first_near_the_reserve():
     near = DiskSpace(is_low=False, share=10_000)
-    memtable = Memtable()
-    memtable.sessions[7] = NEVER
-    for user_id, held_bytes in ((1, 0), (2, 9_000)):
-        memtable.spaces[user_id] = Space(
-            user_id, 5, 1, 600, 0, history_bytes=held_bytes, trash_bytes=500, entries={"k": None}
-        )
+    spaces = {
+        user_id: Space(user_id, 5, 1, 600, 0, history_bytes=held_bytes, trash_bytes=500, entries={"k": None})
+        for user_id, held_bytes in ((1, 0), (2, 9_000))
+    }
     small, large = (Caller(user_id, "", False, 0, 7, "s", "", "socket") for user_id in (1, 2))
 
     def write(caller, verb, *ops, **options):
-        return evaluate(WriteRequest(caller, verb, list(ops), **options), memtable, Quota(), 1000, "", room=near)
+        request, space = WriteRequest(caller, verb, list(ops), **options), spaces[caller.user_id]
+        return evaluate(request, space, NEVER, Quota(), 1000, "", room=near)
 
     assert write(small, "set", Set("k", "1")).revision == 6
     with pytest.raises(QuotaExceeded) as told:
@@ -281,14 +279,14 @@ def test_heaviest_disk_users_are_refused_first_near_the_reserve():
     assert told.value.extra == {"resource": "disk", "limit": 10_000}
     assert write(large, "delete", Delete("k")).existed is False
     # and only a part of the limit of receipts is left, except for a delete that frees space
-    memtable.spaces[1].receipt_bytes = Quota().receipt_bytes // 16
+    spaces[1].receipt_bytes = Quota().receipt_bytes // 16
     assert write(small, "delete", Delete("k"), op_id="one").existed is True
     with pytest.raises(QuotaExceeded) as told:
         write(small, "delete", Delete("k"), op_id="two")
     assert told.value.extra["resource"] == "receipts"
-    memtable.spaces[1].receipt_bytes = 0
+    spaces[1].receipt_bytes = 0
     write(small, "set", Set("k", "1"))
-    memtable.spaces[1].receipt_bytes = Quota().receipt_bytes
+    spaces[1].receipt_bytes = Quota().receipt_bytes
     with pytest.raises(QuotaExceeded):
         write(small, "delete", Delete("k"), op_id="three")
 

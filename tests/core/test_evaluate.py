@@ -9,7 +9,6 @@ from realtime_kv.core.domain.operations import Delete, Restore, Set
 from realtime_kv.core.domain.space import Quota, Space
 from realtime_kv.core.domain.write_request import WriteRequest
 from realtime_kv.core.engine.evaluate import evaluate, replay
-from realtime_kv.core.engine.memtable import Memtable
 from realtime_kv.core.messages import digest_of, read_frame, timestamp
 from realtime_kv.errors import Conflict, NotFound, OpIdReused, QuotaExceeded, Refusal, Unauthenticated
 
@@ -37,11 +36,12 @@ writes = st.lists(
 )
 
 
-def a_memtable() -> Memtable:
-    memtable = Memtable()
-    memtable.spaces[1] = Space(1, 0, 0, 0, 0, entries=dict.fromkeys(KEYS))
-    memtable.sessions[7] = 1000
-    return memtable
+# end of the caller's session
+END = 1000
+
+
+def a_space() -> Space:
+    return Space(1, 0, 0, 0, 0, entries=dict.fromkeys(KEYS))
 
 
 class Model:
@@ -81,11 +81,10 @@ class Model:
 @settings(max_examples=150)
 @given(writes)
 def test_space_equals_a_model_of_a_dict_and_a_counter(history):
-    memtable, model = a_memtable(), Model()
-    space = memtable.spaces[1]
+    space, model = a_space(), Model()
     for now, (verb, batch) in enumerate(history, 1):
         try:
-            evaluate(WriteRequest(CALLER, verb, batch), memtable, Quota(), now, "at")
+            evaluate(WriteRequest(CALLER, verb, batch), space, END, Quota(), now, "at")
             accepted = True
         except (Conflict, NotFound):
             accepted = False
@@ -106,28 +105,28 @@ def test_space_equals_a_model_of_a_dict_and_a_counter(history):
 @settings(max_examples=150)
 @given(writes)
 def test_replaying_the_log_alone_rebuilds_the_same_space(history):
-    memtable = a_memtable()
+    space = a_space()
     for now, (verb, batch) in enumerate(history, 1):
         try:
-            evaluate(WriteRequest(CALLER, verb, batch), memtable, Quota(), now, timestamp(now))
+            evaluate(WriteRequest(CALLER, verb, batch), space, END, Quota(), now, timestamp(now))
         except Refusal:
             continue
-    first, again = memtable.spaces[1], Space(1, 0, 0, 0, 0, entries=dict.fromkeys(KEYS))
-    for logged in first.log:
+    again = a_space()
+    for logged in space.log:
         replay(logged, again)
-    assert again == first
+    assert again == space
 
 
 @given(writes)
 def test_replaying_the_published_frames_rebuilds_the_live_entries(history):
-    memtable = a_memtable()
+    space = a_space()
     for now, (verb, batch) in enumerate(history, 1):
         try:
-            evaluate(WriteRequest(CALLER, verb, batch), memtable, Quota(), now, "at")
+            evaluate(WriteRequest(CALLER, verb, batch), space, END, Quota(), now, "at")
         except Refusal:
             continue
     copy: dict[str, bytes] = {}
-    for logged in memtable.spaces[1].log:
+    for logged in space.log:
         write = read_frame(logged.frame)
         assert len({op.key for op in write.ops}) == len(write.ops)
         for op in write.ops:
@@ -135,60 +134,61 @@ def test_replaying_the_published_frames_rebuilds_the_live_entries(history):
                 copy[op.key] = bytes(op.value)
             else:
                 del copy[op.key]
-    live = {key: r.value.encode() for key, r in memtable.spaces[1].entries.items() if r and r.deleted_at is None}
+    live = {key: r.value.encode() for key, r in space.entries.items() if r and r.deleted_at is None}
     assert copy == live
 
 
 def test_ended_session_cannot_write():
-    memtable = a_memtable()
-    memtable.sessions[7] = 1
+    space = a_space()
+    for end, now in ((1, 1), (0, 1)):
+        with pytest.raises(Unauthenticated):
+            evaluate(WriteRequest(CALLER, "set", [Set("a", "1")]), space, end, Quota(), now, "at")
     with pytest.raises(Unauthenticated):
-        evaluate(WriteRequest(CALLER, "set", [Set("a", "1")]), memtable, Quota(), 1, "at")
-    assert memtable.spaces[1].revision == 0
+        evaluate(WriteRequest(CALLER, "set", [Set("a", "1")]), None, END, Quota(), 1, "at")
+    assert space.revision == 0
 
 
 def test_repeated_op_id_is_replayed_and_refused_for_a_different_request():
-    memtable = a_memtable()
-    first = evaluate(WriteRequest(CALLER, "set", [Set("a", "1")], "id", "one"), memtable, Quota(), 1, "at")
-    again = evaluate(WriteRequest(CALLER, "set", [Set("a", "1")], "id", "one"), memtable, Quota(), 2, "at")
+    space = a_space()
+    first = evaluate(WriteRequest(CALLER, "set", [Set("a", "1")], "id", "one"), space, END, Quota(), 1, "at")
+    again = evaluate(WriteRequest(CALLER, "set", [Set("a", "1")], "id", "one"), space, END, Quota(), 2, "at")
     assert (again.revision, again.version, again.replayed) == (first.revision, first.version, True)
-    assert memtable.spaces[1].revision == 1
+    assert space.revision == 1
     with pytest.raises(OpIdReused):
-        evaluate(WriteRequest(CALLER, "set", [Set("a", "2")], "id", "two"), memtable, Quota(), 3, "at")
-    assert memtable.spaces[1].revision == 1
+        evaluate(WriteRequest(CALLER, "set", [Set("a", "2")], "id", "two"), space, END, Quota(), 3, "at")
+    assert space.revision == 1
 
 
 def test_refused_batch_changes_nothing_and_names_the_failed_op():
-    memtable = a_memtable()
-    evaluate(WriteRequest(CALLER, "set", [Set("a", "1")]), memtable, Quota(), 1, "at")
+    space = a_space()
+    evaluate(WriteRequest(CALLER, "set", [Set("a", "1")]), space, END, Quota(), 1, "at")
     with pytest.raises(Conflict) as refused:
         evaluate(
-            WriteRequest(CALLER, "batch", [Set("b", "1"), Set("a", "2", if_revision=9)]), memtable, Quota(), 2, "at"
+            WriteRequest(CALLER, "batch", [Set("b", "1"), Set("a", "2", if_revision=9)]), space, END, Quota(), 2, "at"
         )
     assert refused.value.extra["index"] == 1
     assert refused.value.extra["entry"].revision == 1
-    assert memtable.spaces[1].entries["b"] is None
-    assert memtable.spaces[1].revision == 1
+    assert space.entries["b"] is None
+    assert space.revision == 1
 
 
 def test_quota_limits_growth_only():
-    memtable = a_memtable()
+    space = a_space()
     quota = Quota(keys=1, bytes=10)
-    evaluate(WriteRequest(CALLER, "set", [Set("a", "1")]), memtable, quota, 1, "at")
+    evaluate(WriteRequest(CALLER, "set", [Set("a", "1")]), space, END, quota, 1, "at")
     for grows in (Set("b", "1"), Set("a", '"0123456789"')):
         with pytest.raises(QuotaExceeded) as refused:
-            evaluate(WriteRequest(CALLER, "set", [grows]), memtable, quota, 2, "at")
+            evaluate(WriteRequest(CALLER, "set", [grows]), space, END, quota, 2, "at")
         assert {"limit", "used"} <= refused.value.extra.keys()
     quota = Quota(keys=0, bytes=0)
-    evaluate(WriteRequest(CALLER, "delete", [Delete("a")]), memtable, quota, 3, "at")
-    assert memtable.spaces[1].keys == 0
+    evaluate(WriteRequest(CALLER, "delete", [Delete("a")]), space, END, quota, 3, "at")
+    assert space.keys == 0
 
 
 def test_expired_entry_counts_as_missing_and_is_created_anew():
-    memtable = a_memtable()
-    evaluate(WriteRequest(CALLER, "set", [Set("a", "1")]), memtable, Quota(), 1, "at")
-    memtable.spaces[1].entries["a"].expires_at = 10
-    answer = evaluate(WriteRequest(CALLER, "set", [Set("a", "2", if_revision=0)]), memtable, Quota(), 20, "at")
+    space = a_space()
+    evaluate(WriteRequest(CALLER, "set", [Set("a", "1")]), space, END, Quota(), 1, "at")
+    space.entries["a"].expires_at = 10
+    answer = evaluate(WriteRequest(CALLER, "set", [Set("a", "2", if_revision=0)]), space, END, Quota(), 20, "at")
     assert answer.version == 1
-    space = memtable.spaces[1]
     assert (space.keys, space.digest, space.entries["a"].expires_at) == (1, digest_of("a", 2), None)

@@ -75,7 +75,9 @@ class Committer:
         outcomes: list[Outcome | Refusal] = []
         for write in writes:
             try:
-                outcomes.append(evaluate(write, memtable, self.quota, now, at, room=room))
+                caller = write.caller
+                space, session_end = memtable.spaces.get(caller.user_id), memtable.sessions.get(caller.session_id, 0)
+                outcomes.append(evaluate(write, space, session_end, self.quota, now, at, room=room))
             except Refusal as refusal:
                 outcomes.append(refusal)
                 self._note_limit(write, refusal)

@@ -21,4 +21,5 @@ def rehearse(db: BackendReader, cost: Cost, write: WriteRequest, quota: Quota, n
             if not write.make_plan(db, cost):
                 return Unfinished(lambda db, cost: rehearse(db, cost, write, quota, now))
             loader.load(db, memtable, [write], now)
-        return evaluate(write, memtable, quota, now, timestamp(now))
+        space, session_end = memtable.spaces.get(write.user_id), memtable.sessions.get(write.caller.session_id, 0)
+        return evaluate(write, space, session_end, quota, now, timestamp(now))

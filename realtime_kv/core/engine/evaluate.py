@@ -6,24 +6,31 @@ from realtime_kv.core.domain.disk_space import AMPLE, DiskSpace, disk_low
 from realtime_kv.core.domain.operations import adds, repeat
 from realtime_kv.core.domain.space import LogRecord, Outcome, PendingWrite, Quota, Space
 from realtime_kv.core.domain.write_request import WriteRequest
-from realtime_kv.core.engine.memtable import Memtable
 from realtime_kv.core.messages import read_frame
 from realtime_kv.errors import Forbidden, QuotaExceeded, Refusal, Unauthenticated
 
 
 def evaluate(
-    write: WriteRequest, memtable: Memtable, quota: Quota, now: int, at: str, *, room: DiskSpace = AMPLE
+    write: WriteRequest,
+    space: Space | None,
+    session_end: int,
+    quota: Quota,
+    now: int,
+    at: str,
+    *,
+    room: DiskSpace = AMPLE,
 ) -> Outcome:
-    """Apply `write` to `memtable` and return its answer; `now` in milliseconds, `at` is `now` in the protocol's format.
+    """Apply `write` to its user's `space` and return its answer; `at` is `now` in the protocol's format.
+
+    `space` is None if it may not be written to; the caller's session ends at `session_end` (0: it has ended).
 
     Raises Unauthenticated, Forbidden, OpIdReused, Conflict, QuotaExceeded, or the refusal that planning the write
-    produced, and leaves `memtable` unchanged. In a batch the refusal has the `index` of the op that caused it. A dry
+    produced, and leaves `space` unchanged. In a batch the refusal has the `index` of the op that caused it. A dry
     run is answered, and also changes nothing. A write that the disk has no `room` for is refused with Unavailable.
     """
     caller = write.caller
-    if memtable.sessions.get(caller.session_id, 0) <= now and not _is_system(caller, memtable):
+    if space is None or (session_end <= now and caller.session_id != SYSTEM_SESSION):
         raise Unauthenticated("Your session has ended; sign in again.")
-    space = memtable.spaces[caller.user_id]
     if write.refusal is not None and isinstance(write.refusal, Forbidden):
         # before the receipt: a replay must not show an answer that the caller may not see
         raise write.refusal
@@ -85,11 +92,6 @@ def _share_taken(caller: Caller, space: Space, room: DiskSpace) -> QuotaExceeded
     if caller.prefix is not None:
         permissions.withhold(refusal)
     return refusal
-
-
-def _is_system(caller: Caller, memtable: Memtable) -> bool:
-    # a space that is being purged is not loaded for the server itself
-    return caller.session_id == SYSTEM_SESSION and caller.user_id in memtable.spaces
 
 
 def replay(logged: LogRecord, space: Space) -> None:
