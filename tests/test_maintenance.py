@@ -324,7 +324,7 @@ def test_scheduled_backups_run_once_per_interval_and_the_oldest_are_deleted(tmp_
         home.clock.now += DAY
     assert [path.name for path in home.operations.backups()] == names[-3:]
     assert len(set(names)) == 5
-    assert home.audit("backup_made")[0][0] == SYSTEM.actor
+    assert home.audit("backup_made")[0][0] == SYSTEM.kind
     home.services.stop()
 
 

@@ -46,7 +46,7 @@ def test_the_palette_opens_any_key_page_or_action(ada):
     page.keyboard.press("Enter")
     page.wait_for_url("**/activity")
     page.keyboard.press("Control+k")
-    page.keyboard.type("these short")
+    page.keyboard.type("keyboard short")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     page.keyboard.press("Escape")
@@ -175,7 +175,7 @@ def test_preferences_apply_immediately_in_every_tab(ada):
     expect(row.locator("time")).to_have_text(re.compile(r"^now$|^\d+ s$"))
 
     page.get_by_label("Compact").check()
-    page.get_by_label("When: ").check()
+    page.get_by_label("Exact time: ").check()
     page.get_by_label("For all keys").check()
     page.get_by_label("Single-key shortcuts").uncheck()
     page.get_by_label("Plain editor").check()
@@ -193,6 +193,6 @@ def test_preferences_apply_immediately_in_every_tab(ada):
 
     page.bring_to_front()
     page.reload()
-    for label in ("Compact", "When: ", "For all keys", "Plain editor"):
+    for label in ("Compact", "Exact time: ", "For all keys", "Plain editor"):
         expect(page.get_by_label(label)).to_be_checked()
     expect(page.get_by_label("Single-key shortcuts")).not_to_be_checked()

@@ -196,7 +196,7 @@ def test_keys_selected_by_keyboard_are_deleted_and_restored_together(ada, tab):
 def test_selection_bar_does_not_steal_the_focus(ada):
     fill(ada)
     page = ada.new_page()
-    bar = Held(page, "**/list/bar.js")
+    bar = Held(page, "**/list/selection-bar.js")
     page.goto(ada.server.url + "/keys")
     tab = Tab(ada, page)
     tab.row("readme").focus()

@@ -32,7 +32,7 @@ class Circle:
     def __del__(self):
         Circle.alive -= 1
 
-server._collect_in_portions(Nothing())
+server._tune_gc(Nothing())
 under_way = deque(maxlen=40_000)
 for _ in range(1_500_000):
     under_way.append(Circle())
