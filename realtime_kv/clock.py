@@ -8,8 +8,14 @@ from collections.abc import Callable
 
 Clock = Callable[[], int]
 
+# in milliseconds
+SECOND = 1000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
 # how far ahead a stored time may be, and the largest change of the wall clock that is a correction and not a jump (ms)
-TOLERANCE = 15 * 60 * 1000
+TOLERANCE = 15 * MINUTE
 # CLOCK_MONOTONIC stops on Linux while the machine is suspended, CLOCK_BOOTTIME does not
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 

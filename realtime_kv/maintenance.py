@@ -24,8 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from realtime_kv.accounts import audit_log, restore_reconciliation
 from realtime_kv.accounts import retention as accounts_purge
 from realtime_kv.accounts.audit_log import SYSTEM, Actor
-from realtime_kv.accounts.credentials.sessions import DAY
-from realtime_kv.clock import TOLERANCE
+from realtime_kv.clock import DAY, HOUR, TOLERANCE
 from realtime_kv.concurrency.runtime import Future, InlineRuntime, Runtime, WorkerPool, repeat
 from realtime_kv.config import Config
 from realtime_kv.core.backend import BackendReader
@@ -45,7 +44,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Progress = Callable[[str], None]
 
-HOUR = 60 * 60 * 1000
 # how often to check whether something is due
 LOOK_SECONDS = 300
 LAST_PURGE = "last_purge"

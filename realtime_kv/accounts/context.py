@@ -15,10 +15,10 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from realtime_kv.accounts.credentials.hash_workers import InProcessHasher, SubprocessHasher
-from realtime_kv.accounts.credentials.sessions import DAY, SessionEnded
+from realtime_kv.accounts.credentials.sessions import SessionEnded
 from realtime_kv.accounts.rate_limits import RateLimiter
 from realtime_kv.caller import Caller
-from realtime_kv.clock import steady_ms
+from realtime_kv.clock import DAY, steady_ms
 from realtime_kv.concurrency.coroutines import Steps, run_flow
 from realtime_kv.concurrency.fair_pool import SYSTEM, Client, FairWorkerPool
 from realtime_kv.concurrency.runtime import Future, InlineRuntime, Runtime

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from realtime_kv.accounts import audit_log
 from realtime_kv.accounts.audit_log import Actor
 from realtime_kv.accounts.context import Context
-from realtime_kv.accounts.credentials.sessions import DAY, token_hash
+from realtime_kv.accounts.credentials.sessions import token_hash
+from realtime_kv.clock import DAY
 from realtime_kv.concurrency.runtime import Future
 from realtime_kv.errors import BadRequest, Forbidden, LinkExpired, NotFound
 from realtime_kv.storage.models import Invitation, User

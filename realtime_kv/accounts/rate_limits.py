@@ -14,15 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
+from realtime_kv.clock import HOUR, MINUTE, SECOND
 from realtime_kv.errors import RateLimited
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.request.addresses import network_of
 
 Key = tuple[str | int, ...]
-
-SECOND = 1000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
 
 
 @dataclass(frozen=True)

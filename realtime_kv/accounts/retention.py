@@ -9,8 +9,8 @@ from sqlalchemy import Connection, delete, select, update
 
 from realtime_kv.accounts import audit_log, invitations
 from realtime_kv.accounts.audit_log import Actor
-from realtime_kv.accounts.credentials.sessions import DAY
 from realtime_kv.accounts.users import LAST_PURGED
+from realtime_kv.clock import DAY
 from realtime_kv.storage import meta
 from realtime_kv.storage.models import AuditRow, OneTimeLink, User, UserSession
 

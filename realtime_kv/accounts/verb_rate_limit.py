@@ -19,7 +19,7 @@ from math import ceil
 from time import thread_time
 
 from realtime_kv.caller import Caller
-from realtime_kv.clock import steady_ms
+from realtime_kv.clock import SECOND, steady_ms
 from realtime_kv.concurrency.time_budget import UserTime
 from realtime_kv.core.domain.cost import UNIT_SECONDS
 from realtime_kv.errors import RateLimited
@@ -41,7 +41,6 @@ LIMITED_TOKEN_LEAVES = 0.75
 OWN_SHARE = 0.5
 # a handful: the verbs allowed in this time, in milliseconds
 HANDFUL = 20
-SECOND = 1000
 # users and credentials that are remembered
 SIZE = 50_000
 # credentials of one user that are remembered

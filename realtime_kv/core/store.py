@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from msgspec import UNSET, UnsetType
 
 from realtime_kv.caller import Caller
-from realtime_kv.clock import now_ms
+from realtime_kv.clock import DAY, now_ms
 from realtime_kv.concurrency.fair_pool import Client, FairWorkerPool
 from realtime_kv.concurrency.runtime import Future, Runtime
 from realtime_kv.core import validation
@@ -88,7 +88,7 @@ class Store:
         self.reserve = backend.reserve
         self.quota = quota or Quota()
         self.value_bytes = value_bytes
-        self.trash_ms = trash_days * 24 * 60 * 60 * 1000
+        self.trash_ms = trash_days * DAY
         self.clock = clock
         # the transports count their answered verbs here
         self.latency = LatencyStats()

@@ -7,13 +7,13 @@ ones of a minute are logged, and then the number of the others.
 import logging
 from collections.abc import Callable
 
+from realtime_kv.clock import MINUTE
 from realtime_kv.errors import HostRefused, OriginRefused, Refusal
 
 log = logging.getLogger(__name__)
 
 # by HTTP status, which socket errors have as well
 NOTICED = {403: "forbidden", 429: "rate_limited"}
-MINUTE = 60 * 1000
 MAX_LINES = 30
 # origins and host names that are refused and logged once each
 MAX_MISADDRESSED = 100

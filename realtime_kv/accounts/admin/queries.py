@@ -15,6 +15,7 @@ from realtime_kv.accounts.admin.user_queries import AdminSessionView, AdminUserV
 from realtime_kv.accounts.audit_log import Actor
 from realtime_kv.accounts.context import Context, member
 from realtime_kv.caller import Caller
+from realtime_kv.clock import HOUR
 from realtime_kv.concurrency.coroutines import Steps
 from realtime_kv.concurrency.fair_pool import Client
 from realtime_kv.concurrency.runtime import Future
@@ -26,7 +27,6 @@ T = TypeVar("T")
 PAGE = 50
 ENTRIES_PAGE = 100
 EVENTS_PAGE = 100
-HOUR = 60 * 60 * 1000
 
 
 class AdminQueries:

@@ -10,13 +10,12 @@ from typing import Literal, cast
 from sqlalchemy import Connection, insert, select, update
 
 from realtime_kv.accounts.credentials.sessions import token_hash
-from realtime_kv.clock import TOLERANCE
+from realtime_kv.clock import MINUTE, TOLERANCE
 from realtime_kv.errors import LinkExpired
 from realtime_kv.storage.models import OneTimeLink
 
 Kind = Literal["recovery", "password", "second_step", "email", "setup"]
 
-MINUTE = 60 * 1000
 # how long each kind is valid
 LIFETIMES: dict[Kind, int] = {
     "recovery": 30 * MINUTE,

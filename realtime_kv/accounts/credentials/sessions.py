@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, tex
 
 from realtime_kv.accounts.users import UserIdentity
 from realtime_kv.caller import Caller
-from realtime_kv.clock import TOLERANCE
+from realtime_kv.clock import DAY, TOLERANCE
 from realtime_kv.config import Config
 from realtime_kv.errors import Unauthenticated
 from realtime_kv.request.client_info import ClientInfo
@@ -25,7 +25,6 @@ from realtime_kv.storage.models import User, UserSession
 
 PREFIX = "rks_"
 API_PREFIX = "rkv_"
-DAY = 24 * 60 * 60 * 1000
 # for a browser that is not kept signed in
 SHORT = DAY
 # for a token that does not expire: the last time with a four-digit year

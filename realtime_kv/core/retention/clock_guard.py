@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from realtime_kv.clock import TOLERANCE, Clock
+from realtime_kv.clock import DAY, HOUR, MINUTE, SECOND, TOLERANCE, Clock
 from realtime_kv.concurrency.runtime import Future, Runtime, repeat
 from realtime_kv.core.backend import Backend
 from realtime_kv.core.engine.writer import Writer
@@ -25,7 +25,6 @@ from realtime_kv.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 
 # a machine that was off for up to this long is believed without confirmation
 DOWNTIME = 3 * DAY

@@ -14,8 +14,9 @@ from flask import Flask, Request, Response, g, request, session
 from flask.sessions import SessionInterface, SessionMixin
 from flask_login import UserMixin, current_user, login_user, logout_user
 
-from realtime_kv.accounts.credentials.sessions import DAY, NewSession, is_session_token
+from realtime_kv.accounts.credentials.sessions import NewSession, is_session_token
 from realtime_kv.caller import Caller
+from realtime_kv.clock import DAY
 from realtime_kv.errors import Unauthenticated
 from realtime_kv.extensions import login_manager
 from realtime_kv.request import authentication, cookies

@@ -6,12 +6,11 @@ from typing import Any
 from flask import Flask, Response, render_template
 from markupsafe import Markup
 
+from realtime_kv.clock import DAY, HOUR, MINUTE
 from realtime_kv.core.messages import timestamp
 from realtime_kv.errors import Refusal
 from realtime_kv.services import services
 from realtime_kv.web.http import error_handlers
-
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 # the form field that an error is about, by the error's code
 _FIELDS = {

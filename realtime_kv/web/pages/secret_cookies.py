@@ -11,6 +11,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from realtime_kv.accounts.credentials import one_time_tokens
+from realtime_kv.clock import DAY
 from realtime_kv.request import cookies
 from realtime_kv.services import services
 
@@ -53,4 +54,4 @@ STEP = SecretCookie("rkv_step", one_time_tokens.LIFETIMES["second_step"])
 RECOVERY = SecretCookie("rkv_recovery", one_time_tokens.LIFETIMES["recovery"])
 EMAIL = SecretCookie("rkv_email", one_time_tokens.LIFETIMES["email"])
 # an invitation to sign up: for a day, after which its link can be opened again
-INVITATION = SecretCookie("rkv_invitation", 24 * 60 * 60 * 1000)
+INVITATION = SecretCookie("rkv_invitation", DAY)

@@ -5,8 +5,8 @@ from urllib.parse import quote
 from flask import Blueprint, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from realtime_kv.accounts.credentials.sessions import DAY
 from realtime_kv.caller import Caller
+from realtime_kv.clock import DAY
 from realtime_kv.errors import BadRequest
 from realtime_kv.services import services, wait
 from realtime_kv.web.http import login
