@@ -1,7 +1,6 @@
 """Application factory: create the services of one running application and connect them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from realtime_kv.realtime.engineio.server import Limits
 from realtime_kv.realtime.gateway import Gateway
 from realtime_kv.realtime.sse.hub import StreamHub
 from realtime_kv.request import authentication, origin_check
+from realtime_kv.services import Gauges, Services, figures
 from realtime_kv.storage.migrations import copies
 from realtime_kv.storage.migrations import upgrade as migrations
 from realtime_kv.storage.sqlite import connections
@@ -41,49 +41,8 @@ from realtime_kv.web.http import security_headers, static_cache
 # an open tab learns at most this late that its session has expired; its writes are refused at once
 EXPIRY_SECONDS = 60
 
-Gauges = list[Callable[[], dict[str, float]]]
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@dataclass(frozen=True)
-class Services:
-    """The services of one running application: `app.extensions["realtime_kv"]`."""
-
-    config: Config
-    runtime: Runtime
-    store: Store
-    accounts: Accounts
-    gateway: Gateway
-    streams: StreamHub
-    operations: Maintenance
-    transfer: TransferService
-    metrics_history: MetricsHistory
-    expiry: Expiry
-    limit_log: LimitLog
-    # time budget of clients that are not signed in; None: rate limits are off
-    network_budget: TimeBudget[str] | None
-    clock_guard: ClockGuard
-    # metrics of the services; the serving process adds its own
-    gauges: Gauges = field(compare=False)
-
-    def metrics(self) -> dict[str, float]:
-        """Return the metrics of the store, of the sockets and of the process around them."""
-        return _figures(self.gauges)
-
-    def open_tabs(self) -> dict[int, int]:
-        """Return the number of open tabs of each user, by user id."""
-        return self.gateway.open_tabs()
-
-    def stop(self) -> None:
-        """Write everything queued to disk and stop; nothing is accepted afterwards."""
-        self.accounts.stop()
-        # these still have writes to finish, so they stop before the store
-        self.expiry.stop()
-        self.transfer.stop()
-        self.clock_guard.save()
-        self.store.stop()
-        self.operations.stop()
 
 
 def create_app(
@@ -180,7 +139,7 @@ def create_app(
     transfer = TransferService(runtime, store, config.data_dir, limit_log, transfer_rate, steady)
     gauges: Gauges = [store.metrics, gateway.metrics, streams.metrics, clock_guard.metrics]
     metrics_history = MetricsHistory(
-        runtime, store.readers, store.latency, partial(_figures, gauges), Path(str(engine.url.database)), steady
+        runtime, store.readers, store.latency, partial(figures, gauges), Path(str(engine.url.database)), steady
     )
     gauges.append(metrics_history.metrics)
     app.extensions["realtime_kv"] = Services(
@@ -224,7 +183,3 @@ def create_app(
     )
     gateway.attach(socketio.server, transport.install(socketio.server, gateway, limits, runtime))
     return app
-
-
-def _figures(gauges: Gauges) -> dict[str, float]:
-    return {name: value for gauge in gauges for name, value in gauge().items()}

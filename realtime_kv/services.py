@@ -1,7 +1,8 @@
-"""The application's services that the web layer needs, as the app has connected them."""
+"""Services: the parts of a running application, declared once, and how a request reaches them."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast
 
 from flask import current_app, has_request_context, request
@@ -9,8 +10,10 @@ from flask import current_app, has_request_context, request
 from realtime_kv.accounts.service import Accounts
 from realtime_kv.caller import Caller
 from realtime_kv.concurrency.runtime import Future, Runtime
+from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.config import Config
 from realtime_kv.core.retention.clock_guard import ClockGuard
+from realtime_kv.core.retention.expiry import Expiry
 from realtime_kv.core.store import Store
 from realtime_kv.core.transfer.jobs import TransferService
 from realtime_kv.errors import Unavailable
@@ -27,54 +30,79 @@ TIMEOUT_SECONDS = 30.0
 LOOK_SECONDS = 0.5
 
 
+class Tabs(Protocol):
+    """All tabs that are connected over Socket.IO."""
+
+    def announce_restart(self) -> None:
+        """Tell every tab that the server is about to restart."""
+
+    def open_tabs(self) -> dict[int, int]:
+        """Return the number of open tabs of each user, by user id."""
+
+
 class Streams(Protocol):
-    """Streaming answers: the messages that are pushed to a user's tabs."""
+    """All event streams."""
 
     # passed to `open`, which then notices if the caller's session has ended since this was read
     endings: int
 
+    @property
+    def count(self) -> int: ...
+
     def open(self, caller: Caller, address: str, epoch: str | None, since: int | None, endings: int) -> Iterable[bytes]:
         """Return the body of an answer that begins at that position. Raises RateLimited, Unavailable."""
 
+    def close_all(self) -> None:
+        """End every stream; its client connects again."""
 
-class Services(Protocol):
-    """The application's services, as `create_app` connects them."""
 
-    @property
-    def config(self) -> Config: ...
+# functions that return metrics by name
+Gauges = list[Callable[[], dict[str, float]]]
 
-    @property
-    def runtime(self) -> Runtime: ...
 
-    @property
-    def store(self) -> Store: ...
+@dataclass(frozen=True)
+class Services:
+    """The services of one running application, as `create_app` connects them: `app.extensions["realtime_kv"]`."""
 
-    @property
-    def accounts(self) -> Accounts: ...
-
-    @property
-    def operations(self) -> Maintenance: ...
-
-    @property
-    def clock_guard(self) -> ClockGuard: ...
-
-    @property
-    def transfer(self) -> TransferService: ...
-
-    @property
-    def streams(self) -> Streams: ...
-
-    @property
-    def metrics_history(self) -> MetricsHistory: ...
-
-    @property
-    def limit_log(self) -> LimitLog: ...
-
-    def open_tabs(self) -> dict[int, int]:
-        """Return the number of tabs that each user has open, by user id."""
+    config: Config
+    runtime: Runtime
+    store: Store
+    accounts: Accounts
+    gateway: Tabs
+    streams: Streams
+    operations: Maintenance
+    transfer: TransferService
+    metrics_history: MetricsHistory
+    expiry: Expiry
+    limit_log: LimitLog
+    # time budget of clients that are not signed in; None: rate limits are off
+    network_budget: TimeBudget[str] | None
+    clock_guard: ClockGuard
+    # metrics of the services; the serving process adds its own
+    gauges: Gauges = field(compare=False)
 
     def metrics(self) -> dict[str, float]:
         """Return figures of the whole server, by name; a figure whose name ends in `_total` only grows."""
+        return figures(self.gauges)
+
+    def open_tabs(self) -> dict[int, int]:
+        """Return the number of open tabs of each user, by user id."""
+        return self.gateway.open_tabs()
+
+    def stop(self) -> None:
+        """Write everything queued to disk and stop; nothing is accepted afterwards."""
+        self.accounts.stop()
+        # these still have writes to finish, so they stop before the store
+        self.expiry.stop()
+        self.transfer.stop()
+        self.clock_guard.save()
+        self.store.stop()
+        self.operations.stop()
+
+
+def figures(gauges: Gauges) -> dict[str, float]:
+    """Return the metrics of all gauges."""
+    return {name: value for gauge in gauges for name, value in gauge().items()}
 
 
 def services() -> Services:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from realtime_kv.accounts.audit_log import CLI
-from realtime_kv.app import Services, create_app
+from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.core.retention.clock_guard import EXPIRY_HOLD, RETENTION_HOLD, ClockGuard, boot_id
 from realtime_kv.errors import LinkExpired, RateLimited, Unauthenticated
 from realtime_kv.request.client_info import ClientInfo
+from realtime_kv.services import Services
 from realtime_kv.storage.sqlite import connections
 from realtime_kv.storage.sqlite.backend import SqliteBackend
 from tests.core.services import Person

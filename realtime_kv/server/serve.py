@@ -29,7 +29,7 @@ from eventlet import event, wsgi
 from flask import Flask
 
 from realtime_kv import control_api
-from realtime_kv.app import Services, create_app
+from realtime_kv.app import create_app
 from realtime_kv.concurrency import switch_interval
 from realtime_kv.concurrency.runtime import Future, Runtime, repeat
 from realtime_kv.config import Config
@@ -43,6 +43,7 @@ from realtime_kv.server.eventlet_runtime import EventletRuntime
 from realtime_kv.server.http_server import ConnectionLimiter, Listener
 from realtime_kv.server.processor_time import metered
 from realtime_kv.server.watchdog import Watchdog
+from realtime_kv.services import Services
 from realtime_kv.storage.migrations.copies import NoRoom
 from realtime_kv.storage.migrations.runner import NewerDatabase
 from realtime_kv.storage.sqlite import connections

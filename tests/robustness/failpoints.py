@@ -16,8 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from realtime_kv.app import Services
 from realtime_kv.clock import now_ms
+from realtime_kv.services import Services
 
 POINTS = ("before_begin", "before_commit", "after_commit", "before_push")
 

@@ -16,12 +16,13 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from realtime_kv.app import Services, create_app
+from realtime_kv.app import create_app
 from realtime_kv.cli import main as cli
 from realtime_kv.concurrency.runtime import Future
 from realtime_kv.core import messages
 from realtime_kv.realtime.engineio.server import event_frame
 from realtime_kv.server import serve as server
+from realtime_kv.services import Services
 from realtime_kv.storage.sqlite import reads
 from tests.robustness.failpoints import Clock, Orders
 
