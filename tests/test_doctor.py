@@ -51,7 +51,7 @@ def sabotaged(tmp_path, code):
 
 DROPS = """
     push = gateway.Gateway.push
-    gateway.Gateway.push = lambda self, committed: None if next(turn) % 50 == 0 else push(self, committed)
+    gateway.Gateway.push = lambda self, committed: None if next(turn) % 10 == 0 else push(self, committed)
 """
 WRONG_DIGEST = """
     from realtime_kv.storage.sqlite import reads
