@@ -28,9 +28,9 @@ const STRIKES = 2
 const STRIKE_WITHIN = 2_000 // a connection that ends later than this after a write ended for another reason
 const TOO_OLD = 6 * 86_400_000 // the server knows an op_id for seven days
 const RESTORED = "The server was restored from a backup since this was asked for. Look at what is there now, and do it again if it is still right."
-const QUARANTINED = "The connection ended twice when this was sent, so it is not sent again by itself. It may have been written. Look at what is there now, then try again or discard it."
+const QUARANTINED = "The connection ended twice when this was sent. It may have been written: look, then try again or discard it."
 const UNKNOWN = "This was asked for more than six days ago, and it is not known whether it was written. Look at what is there now, and do it again if it is still missing."
-const NOT_SENT = "This waited for more than six days and was not sent. Do it again if it is still right."
+const NOT_SENT = "This waited for over six days and was not sent. Repeat it if it is still right."
 
 export class Outbox {
   /** The server's limits, as far as they are known: {message, batch}. */
