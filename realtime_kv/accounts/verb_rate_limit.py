@@ -31,7 +31,7 @@ TIME_BURST_SECONDS = 0.05
 # part that each credential of a user has for itself, whatever the others have taken, and the burst
 OWN_TIME_SHARE = 0.03
 OWN_TIME_BURST_SECONDS = 0.01
-# part of all users together, for what their credentials take beyond that: answers and pushes take as much again
+# part that busy users share equally: answers and pushes take as much again
 COMMON_TIME_SHARE = 0.2
 # part of a user's whole budget that a session, a token and a limited token leave to others
 SESSION_LEAVES = 0.25

@@ -34,12 +34,12 @@ EXPENSIVE_MS = 1.5
 # during work with this expected processor time or more, the event loop gets the interpreter lock back sooner
 LONG_MS = 0.5
 # where users have a share of the processor: the burst beyond it, and the longest wait for one piece of work
-BURST_SECONDS = 0.25
+BURST_SECONDS = 0.1
 MAX_HOLD_SECONDS = 1.0
 # the part that each credential has for itself, and the burst
 OWN_SHARE = 0.02
 OWN_BURST_SECONDS = 0.02
-# the part of all users together, for what their credentials take beyond that
+# the part that busy users share equally
 COMMON_SHARE = 0.3
 # weight of the last measurement in the learnt cost of a kind of work
 _LEARNING = 0.5

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 MAX_DEBT_SECONDS = 5.0
 MAX_PAYERS = 50_000
+BUSY_SECONDS = 1.0
 
 Payer = TypeVar("Payer", bound=Hashable)
 
@@ -52,9 +53,11 @@ class TimeBudget(Generic[Payer]):
 
 
 class UserTime:
-    """Time budgets of users, together at most `common_share`.
+    """Time budgets of users, who share `common_share` equally while several of them take much.
 
-    Each credential of a user has a part for itself, which counts for neither: others cannot take it away.
+    Each credential of a user has a part for itself, whatever the user and others have taken. A user is busy for
+    `BUSY_SECONDS` after a credential has exceeded its own part. No user can use up another's time: with more busy users
+    than `common_share` suffices for, each one's work costs them more.
     """
 
     def __init__(
@@ -67,17 +70,29 @@ class UserTime:
         own_burst_seconds: float,
         common_share: float,
     ) -> None:
+        self._clock = clock
         self._users = TimeBudget[Hashable](clock, share=share, burst_seconds=burst_seconds)
         self._credentials = TimeBudget[Hashable](clock, share=own_share, burst_seconds=own_burst_seconds)
-        self._common = TimeBudget[None](clock, share=common_share, burst_seconds=own_burst_seconds)
+        # the number of busy users from which on they have to share
+        self._many = common_share / share
+        # until when each user is busy, in this order
+        self._busy: OrderedDict[Hashable, float] = OrderedDict()
 
     def charge(self, user: Hashable, credential: Hashable, seconds: float) -> float:
         """Charge `seconds` of work, and return `overdue`."""
         mine = self._credentials.charge(credential, seconds)
-        common = self._common.charge(None, seconds) if mine else 0.0
-        return min(mine, max(common, self._users.charge(user, seconds)))
+        if mine:
+            self._note_busy(user)
+        return min(mine, self._users.charge(user, seconds * max(1.0, len(self._busy) / self._many)))
 
     def overdue(self, user: Hashable, credential: Hashable) -> float:
         """Return the seconds for which no request of this credential should be handled; 0.0 for none."""
         mine = self._credentials.overdue(credential)
-        return min(mine, max(self._common.overdue(None), self._users.overdue(user))) if mine else 0.0
+        return min(mine, self._users.overdue(user)) if mine else 0.0
+
+    def _note_busy(self, user: Hashable) -> None:
+        now, busy = self._clock(), self._busy
+        busy[user] = now + BUSY_SECONDS
+        busy.move_to_end(user)
+        while next(iter(busy.values())) <= now:
+            busy.popitem(last=False)

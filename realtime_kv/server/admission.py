@@ -28,7 +28,7 @@ from realtime_kv.request.authentication import Recognised
 MIB = 1024 * 1024
 
 # share of the event loop's time that the requests of one user may take, and their burst; what each credential has for
-# itself; and what all users together may take beyond that
+# itself; and what busy users share equally
 USER_SHARE = 0.15
 USER_BURST_SECONDS = 0.3
 OWN_SHARE = 0.03

@@ -44,12 +44,29 @@ def test_each_user_gets_a_whole_share_while_few_exceed_theirs(times, clock):
     assert times.charge(99, 99, 0.02) == 0.0
 
 
-def test_all_users_together_take_the_common_share_beside_what_each_has_for_itself(times, clock):
-    crowd = [(user, user) for user in range(30)]
+def test_busy_users_share_equally_and_take_no_more_than_the_common_share(times, clock):
+    crowd = [(user, user) for user in range(10)]
     got_by(times, clock, crowd, 10.0)
     got = got_by(times, clock, crowd, 10.0)
-    assert min(got.values()) >= 0.9 * 0.02
-    assert sum(got.values()) <= 1.1 * (COMMON + 30 * 0.02)
+    assert sum(got.values()) <= 1.1 * COMMON
+    assert min(got.values()) >= 0.9 * COMMON / 10
+
+
+def test_a_crowd_cannot_use_up_the_time_of_another_user(times, clock):
+    crowd = [(user, user) for user in range(9)]
+    got_by(times, clock, crowd, 10.0)
+    got = got_by(times, clock, [*crowd, ("late", "late")], 10.0)
+    assert got["late", "late"] >= 0.9 * COMMON / 10
+    # and afterwards nobody is busy any more
+    clock.now += 10
+    times.charge("late", "late", 1.0)
+    assert list(times._busy) == ["late"]
+
+
+def test_each_credential_keeps_its_own_part_in_a_crowd(times, clock):
+    crowd = [(user, user) for user in range(100)]
+    got_by(times, clock, crowd, 10.0)
+    assert min(got_by(times, clock, crowd, 10.0).values()) >= 0.9 * 0.02
 
 
 def test_a_credential_has_its_own_part_beside_a_flood_of_the_same_user(times, clock):

@@ -160,7 +160,7 @@ def test_an_answer_of_429_counts_more(admission):
     for token, too_much in (("a" * 43, False), ("b" * 43, True)):
         admission.done(admission.admit(request(**cookie(token))), (token, 1 + too_much))
         admission.done(
-            admission.admit(request(**cookie(token))), None, seconds=0.75 * OWN_BURST_SECONDS, too_much=too_much
+            admission.admit(request(**cookie(token))), None, seconds=0.75 * USER_BURST_SECONDS, too_much=too_much
         )
     assert admission._time.overdue(1, hash("a" * 43)) == 0.0 < admission._time.overdue(2, hash("b" * 43))
 
