@@ -1,4 +1,4 @@
-"""Sizes of files and folders: what is too long for one reading says why, and a folder can be taken in at a glance."""
+"""Sizes of files and folders: a long file gives the reason, and a folder has a limited number of modules."""
 
 from collections import Counter
 from pathlib import Path

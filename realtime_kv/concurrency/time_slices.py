@@ -10,7 +10,8 @@ Invariants:
    it helps.
 2. However many clients there are, a round takes little longer than `round_seconds`, or than `MIN_SHARE_SECONDS` for
    each waiting client, and a pass little longer than `pass_seconds`: what arrives later waits for the next pass.
-3. A client that has used nothing lately is served in the next pass, and does not wait for the next round.
+3. A client that has used nothing lately is served in the next pass, and does not wait for the next round. Nevertheless,
+   each pass serves at least one of the clients that do.
 4. While several clients are active, shares are a quarter of what a single client gets: an answer takes several passes
    of the event loop, and each is as long as the share of the busiest client.
 5. No client waits in a round that no other client takes part in: rounds follow each other immediately while clients
@@ -127,8 +128,13 @@ class TimeSlices:
         if not self._left:
             self._begin_round()
         try:
-            while self._total < self._pass and (clients := self._first or self._left):
-                self._serve(clients.popleft())
+            while self._first and self._total < self._pass:
+                self._serve(self._first.popleft())
+            # one in any case: those that wait must not starve because new clients keep arriving
+            if self._left:
+                self._serve(self._left.popleft())
+            while self._left and self._total < self._pass:
+                self._serve(self._left.popleft())
         finally:
             self._served = None
             if self._waiting:
@@ -140,7 +146,8 @@ class TimeSlices:
         self._shared_rounds = max(0, self._shared_rounds - 1)
         share = self.share = max(MIN_SHARE_SECONDS, min(most, fair))
         self._used = {client: used - share for client, used in self._used.items() if used > share}
-        self._left.extend(self._waiting)
+        first = set(self._first)
+        self._left.extend(client for client in self._waiting if client not in first)
 
     def _serve(self, client: Hashable) -> None:
         line = self._waiting.get(client)

@@ -112,6 +112,18 @@ def test_a_client_that_used_nothing_lately_does_not_wait_for_the_round(loop, sli
     assert done[before : before + 2] == ["first", "second"]
 
 
+def test_a_stream_of_new_clients_does_not_starve_those_that_wait(loop, slices):
+    done = []
+    slices.use("waiting", SHARE_SECONDS)
+    Work(slices, "waiting", 1, SHARE_SECONDS, done)()
+    for n in range(500):
+        for i in range(5):
+            # more than a pass of new work in each pass
+            Work(slices, (n, i), 1, PASS_SECONDS / 4, done)()
+        loop.round()
+    assert "waiting" in done
+
+
 @pytest.mark.parametrize("clients", [10, 50, 1000])
 def test_shares_shrink_with_many_clients_to_keep_rounds_short(loop, slices, clients):
     done = []

@@ -162,7 +162,7 @@ class Committer:
         self.memtable.sessions.pop(session_id, None)
 
     def _make_plan(self, write: WriteRequest, plan: Plan, now: int) -> bool:
-        """Do one step of the plan, unless the write is a repetition, which `decide` answers from its receipt.
+        """Do one step of the plan, unless the write is a repetition, which `evaluate` answers from its receipt.
 
         The plan of a limited token is always made, because only its ops show whether the token may see the answer.
         """

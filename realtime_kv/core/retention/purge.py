@@ -4,7 +4,7 @@ Invariants:
 1. It works in small steps, between which other writes run.
 2. Floors are raised before anything is removed, and a deleted key's row, which marks the work to do, is removed last:
    an interrupted purge has done no harm, and the next one continues.
-3. `vacuum` has to follow, once everything else is done.
+3. `rewrite` has to follow, once everything else is done.
 """
 
 from collections.abc import Collection, Iterator
