@@ -81,18 +81,20 @@ class UserTime:
     def charge(self, user: Hashable, credential: Hashable, seconds: float) -> float:
         """Charge `seconds` of work, and return `overdue`."""
         mine = self._credentials.charge(credential, seconds)
-        if mine:
-            self._note_busy(user)
-        return min(mine, self._users.charge(user, seconds * max(1.0, len(self._busy) / self._many)))
+        crowd = self._count_busy(user if mine else None)
+        return min(mine, self._users.charge(user, seconds * max(1.0, crowd / self._many)))
 
     def overdue(self, user: Hashable, credential: Hashable) -> float:
         """Return the seconds for which no request of this credential should be handled; 0.0 for none."""
         mine = self._credentials.overdue(credential)
         return min(mine, self._users.overdue(user)) if mine else 0.0
 
-    def _note_busy(self, user: Hashable) -> None:
+    def _count_busy(self, also: Hashable | None) -> int:
+        """Return the number of busy users; the user `also` is busy from now on."""
         now, busy = self._clock(), self._busy
-        busy[user] = now + BUSY_SECONDS
-        busy.move_to_end(user)
-        while next(iter(busy.values())) <= now:
+        if also is not None:
+            busy[also] = now + BUSY_SECONDS
+            busy.move_to_end(also)
+        while busy and next(iter(busy.values())) <= now:
             busy.popitem(last=False)
+        return len(busy)

@@ -31,7 +31,7 @@ export const COMMANDS = [
   { name: "move", group: "List", keys: ["ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"], title: "Move" },
   { name: "branch", group: "List", keys: ["ArrowRight", "ArrowLeft"], title: "Open or close folder" },
   { name: "open", group: "List", keys: ["Enter"], title: "Open key or folder" },
-  { name: "select", group: "List", keys: ["Space", "x"], title: "Select; Shift and arrows: a range" },
+  { name: "select", group: "List", keys: ["Space", "x"], title: "Select; with Shift a range" },
   { name: "select-all", group: "List", keys: ["Ctrl+A"], title: "Select all matches", elsewhere: true, run: (model) => model.browse.selectAll(), when: onKeys },
   { name: "actions", group: "List", keys: ["Shift+F10"], title: "Actions of a key or folder" },
   { name: "view", group: "List", keys: ["t"], title: "Tree or list", run: ({ browse }) => browse.setView(browse.rows.view.tree ? "list" : "tree"), when: onKeys },
