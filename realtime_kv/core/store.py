@@ -119,7 +119,7 @@ class Store:
             on_limit=on_limit,
             on_error=self.check_error,
         )
-        self._readings = ReadScheduler(self.readers, self._up_to_date)
+        self._readings = ReadScheduler(runtime, self.readers, self._up_to_date)
 
     def check_error(self, error: BaseException) -> None:
         """Report a failed read: a damaged database is fatal, even if writing to it still works."""

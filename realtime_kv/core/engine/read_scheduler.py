@@ -1,18 +1,23 @@
 """Reads of a user's space: first brought up to date, then done in steps, and charged for when they are done.
 
 A read of more than one step is queued again for each step, so that others are served in between. A waiting read is
-dropped when its caller has gone, its session has ended, or its caller owes too much.
+dropped when its caller has gone, its session has ended, or its caller owes too much. Reads that arrive during a flush
+of their user's tables share the next one.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from realtime_kv.caller import Caller
 from realtime_kv.concurrency.fair_pool import Client, FairWorkerPool
-from realtime_kv.concurrency.runtime import Future
+from realtime_kv.concurrency.runtime import Future, Runtime
 from realtime_kv.core.backend import ReadStep, Unfinished
 from realtime_kv.core.domain.cost import Cost
 from realtime_kv.errors import RateLimited, Refusal, Unauthenticated, Unavailable
+
+# reads that start in one delivery, so that the event loop serves others in between
+STARTED_TOGETHER = 16
 
 # charges a caller for units; returns the seconds until they may continue, if they owe too much
 Charge = Callable[[Caller, int], int]
@@ -25,10 +30,11 @@ class UpToDate(Protocol):
 
 
 class _Reading:
-    __slots__ = ("answer", "caller", "cost", "expected_ms", "kind", "over")
+    __slots__ = ("answer", "caller", "cost", "expected_ms", "kind", "over", "step")
 
-    def __init__(self, caller: Caller, kind: str, expected_ms: float) -> None:
+    def __init__(self, caller: Caller, step: ReadStep, kind: str, expected_ms: float) -> None:
         self.caller = caller
+        self.step = step
         self.kind = kind
         self.expected_ms = expected_ms
         self.cost = Cost()
@@ -39,28 +45,30 @@ class _Reading:
 class ReadScheduler:
     """All open reads. Called on the event loop's thread."""
 
-    def __init__(self, pool: FairWorkerPool, up_to_date: UpToDate) -> None:
+    def __init__(self, runtime: Runtime, pool: FairWorkerPool, up_to_date: UpToDate) -> None:
+        self._runtime = runtime
         self._pool = pool
         self._up_to_date = up_to_date
         self._open: dict[_Reading, None] = {}
+        # by user, and whether with the history index: the reads that arrived during the running flush
+        self._next: dict[tuple[int, bool], list[_Reading]] = {}
         self.charge: Charge = lambda _caller, _units: 0
 
     def submit(
         self, caller: Caller, step: ReadStep, kind: str, *, expected_ms: float = 1.0, indexed: bool = False
     ) -> Future[Any]:
         """Run `step` and its further steps; the future gets the last answer. Raises RateLimited, Unavailable."""
-        reading = _Reading(caller, kind, expected_ms)
-        flush = self._up_to_date(caller.user_id, indexed=indexed)
-        self._open[reading] = None
-        reading.answer.then(lambda _: self._open.pop(reading, None))
-        if flush is None:
-            try:
-                self._take(reading, step)
-            except Refusal:
-                self._open.pop(reading, None)
-                raise
+        reading = _Reading(caller, step, kind, expected_ms)
+        waiting = self._next.get((caller.user_id, indexed))
+        if waiting is not None:
+            waiting.append(reading)
+        elif (flush := self._up_to_date(caller.user_id, indexed=indexed)) is not None:
+            self._wait_for(flush, (caller.user_id, indexed), [reading])
         else:
-            flush.then(lambda flushed: self._flushed(reading, step, flushed))
+            self._take(reading, step)
+        if not reading.over:
+            self._open[reading] = None
+            reading.answer.then(lambda _: self._open.pop(reading, None))
         return reading.answer
 
     def abandon(self, caller: Caller) -> None:
@@ -76,12 +84,42 @@ class ReadScheduler:
         for reading in [reading for reading in self._open if reading.caller.session_id == session_id]:
             self._end(reading, over)
 
-    def _flushed(self, reading: _Reading, step: ReadStep, flushed: Future[None]) -> None:
+    def _wait_for(self, flush: Future[None], key: tuple[int, bool], readings: list[_Reading]) -> None:
+        self._next[key] = []
+        flush.then(lambda flushed: self._flushed(key, readings, flushed))
+
+    def _flushed(self, key: tuple[int, bool], readings: list[_Reading], flushed: Future[None]) -> None:
+        arrived = self._next.pop(key)
         try:
             flushed.result()
+        except BaseException as error:  # passed to the waiting callers
+            self._end_all(readings, error)
+        else:
+            self._start(readings)
+        if not arrived:
+            return
+        try:
+            flush = self._up_to_date(key[0], indexed=key[1])
+        except Refusal as error:
+            self._end_all(arrived, error)
+            return
+        if flush is None:
+            self._start(arrived)
+        else:
+            self._wait_for(flush, key, arrived)
+
+    def _start(self, readings: list[_Reading]) -> None:
+        for reading in readings[:STARTED_TOGETHER]:
             if not reading.over:
-                self._take(reading, step)
-        except BaseException as error:  # passed to the waiting caller
+                try:
+                    self._take(reading, reading.step)
+                except Refusal as error:
+                    self._end(reading, error)
+        if len(readings) > STARTED_TOGETHER:
+            self._runtime.deliver(partial(self._start, readings[STARTED_TOGETHER:]))
+
+    def _end_all(self, readings: list[_Reading], error: BaseException) -> None:
+        for reading in readings:
             self._end(reading, error)
 
     def _take(self, reading: _Reading, step: ReadStep, *, first: bool = False) -> None:
