@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from realtime_kv.doctor.replica import Replica
+from realtime_kv_client import Replica
 from tests.running import DEADLINE, Account
 
 

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from realtime_kv.doctor.replica import Replica
-from realtime_kv.doctor.site import CheckError, HttpClient
+from realtime_kv_client import ClientError, HttpClient, Replica
 from tests.robustness.powercut.disk import Disk, write_out
 from tests.robustness.powercut.inspection import DATABASE, Finding, inspect
 from tests.robustness.powercut.layer import Mains, build
@@ -200,7 +199,7 @@ class Cuts:
                     if following is None:
                         break
                     request = {"next": following}
-            except CheckError as trouble:
+            except ClientError as trouble:
                 if server.process is not None and server.process.poll() is not None:
                     return
                 self.tally.problems.append(f"{words.username} cannot read: {trouble}")

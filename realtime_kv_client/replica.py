@@ -1,10 +1,10 @@
-"""A copy of a user's space, kept by the client's rule of the protocol (§3), with verification."""
+"""A copy of a user's space, kept by the client's rule of docs/protocol.md ("Synchronization"), with verification."""
 
-from typing import Any
-
-from realtime_kv.core.messages import digest_of
+import zlib
+from typing import Any, Literal
 
 Frame = dict[str, Any]
+Effect = Literal["applied", "repeated", "gap"]
 
 
 class Replica:
@@ -20,7 +20,7 @@ class Replica:
         """Return the sync request that asks for only the missing changes."""
         return {} if self.epoch is None else {"epoch": self.epoch, "since": self.revision}
 
-    def apply(self, change: Frame) -> str:
+    def apply(self, change: Frame) -> Effect:
         """Apply a pushed change: `applied`, `repeated` (already known, dropped) or `gap` (needs a sync)."""
         if change["epoch"] != self.epoch or change["from"] > self.revision:
             return "gap"
@@ -74,3 +74,12 @@ class Replica:
                     self.entries[op["key"]] = (write["revision"], op["value"])
                 else:
                     self.entries.pop(op["key"], None)
+
+
+def digest_of(key: str, revision: int) -> int:
+    """Return one live key's part of the digest of its space; the sum is taken modulo 2^32."""
+    h = zlib.crc32(key.encode()) + revision * 0x9E3779B1 & 0xFFFFFFFF
+    # fmix32, the finalizer of MurmurHash3
+    h = (h ^ h >> 16) * 0x85EBCA6B & 0xFFFFFFFF
+    h = (h ^ h >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
+    return h ^ h >> 16
