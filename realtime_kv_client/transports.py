@@ -76,8 +76,9 @@ class WebSocketTransport:
         if not data:
             raise ConnectionLost("the connection was closed")
         packets = self._framing.receive(data)
-        # answers to pings and to a close
-        self._send_bytes()
+        # answers to pings and to a close; if they cannot be sent, the next read fails, and these packets are not lost
+        with contextlib.suppress(ConnectionLost):
+            self._send_bytes()
         return packets
 
     def _send_bytes(self) -> None:
