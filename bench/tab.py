@@ -1,7 +1,9 @@
 """A minimal Socket.IO tab, as cheap as Python allows: a non-blocking socket, large reads, no JSON parsing.
 
 The load must cost far less than the server that it measures. So this implements just the parts of WebSocket, Engine.IO
-and Socket.IO that the servers of the benchmark need, and nothing else should use it.
+and Socket.IO that the servers of the benchmark need, and nothing else should use it: everything else uses
+`realtime_kv_client`. With that client's framing and decoding, the load takes up to twice the processor time, and on two
+cores the measured rate falls by 5 to 30 %.
 """
 
 import errno

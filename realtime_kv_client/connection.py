@@ -6,7 +6,9 @@ Everything runs on the thread that calls `step`; only `cut` may be called from a
 from collections.abc import Callable
 from typing import Any
 
+from realtime_kv_client.errors import ConnectionLost
 from realtime_kv_client.http import HttpClient
+from realtime_kv_client.replica import Replica
 from realtime_kv_client.socketio import Answer, SocketIOProtocol
 from realtime_kv_client.transports import TRANSPORTS
 
@@ -38,6 +40,19 @@ class Connection:
         while not answers:
             self.step()
         return answers[0]
+
+    def sync(self, replica: Replica) -> Answer:
+        """Bring `replica` up to date, except for the changes that it holds back; return the last page, a bookmark.
+
+        Raises ConnectionLost, also if the server refuses: the next connection tries again.
+        """
+        request: dict[str, Any] | None = replica.begin_sync()
+        while request is not None:
+            page = self.ask("sync", request)
+            if not page["ok"]:
+                raise ConnectionLost(page["error"]["message"])
+            request = replica.take(page)
+        return page
 
     def step(self) -> None:
         """Send queued calls, then wait for packets and handle them. Raises ConnectionLost, and what callbacks raise."""

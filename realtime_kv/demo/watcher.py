@@ -16,7 +16,6 @@ class ReplicaWatcher:
         self._server = HttpClient(url)
         self._token = token
         self._replica = Replica()
-        self._held: list[dict[str, Any]] | None = None
         self._connection: Connection | None = None
         self._closed = False
         self._shown: dict[str, Any] = {"state": "offline", "revision": 0, "keys": 0, "digest": 0}
@@ -38,6 +37,8 @@ class ReplicaWatcher:
     def _watch(self) -> None:
         while not self._closed:
             try:
+                # changes may be pushed before the sync is requested
+                self._replica.begin_sync()
                 self._connection = Connection(self._server, self._token, "websocket", self._on_event)
                 self._sync(self._connection)
                 while not self._closed:
@@ -51,28 +52,16 @@ class ReplicaWatcher:
 
     def _sync(self, connection: Connection) -> None:
         self._show("catching up")
-        self._held = []
-        self._replica.drop_pages()
-        request: dict[str, Any] | None = self._replica.position()
-        while request is not None:
-            page = connection.ask("sync", request)
-            if not page["ok"]:
-                raise ConnectionLost(page["error"]["message"])
-            following = self._replica.take(page)
-            request = None if following is None else {"next": following}
-        held, self._held = self._held, None
-        for change in held:
+        connection.sync(self._replica)
+        for change in self._replica.end_sync():
             self._apply(change)
         self._show("live")
 
     def _on_event(self, name: str, data: Any) -> None:
-        if name != "change":
-            return
-        if self._held is None:
+        if name == "change":
             self._apply(data)
-            self._show("live")
-        else:
-            self._held.append(data)
+            if not self._replica.is_syncing:
+                self._show("live")
 
     def _apply(self, change: dict[str, Any]) -> None:
         if self._replica.apply(change) == "gap":

@@ -49,7 +49,6 @@ class SimulatedTab:
         self._said = 0
         self._heard = 0.0
         self._unanswered: dict[str, Saying] = {}
-        self._held: list[dict[str, Any]] | None = None
         self._bookmarks: list[dict[str, Any]] = []
 
     def write_until(self, end: float) -> None:
@@ -63,7 +62,7 @@ class SimulatedTab:
                 if self._unanswered:
                     connection.step()
             except ConnectionLost:
-                self._leave()
+                self.close()
                 if time.monotonic() - self._heard > AWAY_SECONDS:
                     raise
                 time.sleep(0.02)
@@ -81,7 +80,7 @@ class SimulatedTab:
                     # a request keeps `step` from blocking forever if the change does not come
                     connection.ask("get", {"key": "doctor/none"})
             except ConnectionLost:
-                self._leave()
+                self.close()
 
     def prove(self) -> bool:
         """Return whether this copy matches the server's digest."""
@@ -90,7 +89,7 @@ class SimulatedTab:
                 answer = self._connected().ask("sync", self.replica.position())
                 return bool(answer["ok"]) and not answer["writes"] and self.replica.proves(answer)
             except ConnectionLost:
-                self._leave()
+                self.close()
         raise ConnectionLost("nobody answers")
 
     def cut(self) -> None:
@@ -108,7 +107,8 @@ class SimulatedTab:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            self._held = []
+            # changes may be pushed before the sync is requested
+            self.replica.begin_sync()
             connection = Connection(self._server, self._token, self._transport, self._on_event)
             self._connection = connection
             self._ledger.count("connections")
@@ -118,26 +118,9 @@ class SimulatedTab:
                 self._send(connection, saying)
         return self._connection
 
-    def _leave(self) -> None:
-        self.close()
-        self._held = None
-
     def _sync(self, connection: Connection) -> None:
-        """Sync, and hold back changes that are pushed meanwhile."""
-        self._held = []
-        self.replica.drop_pages()
-        request = self.replica.position()
-        while True:
-            page = connection.ask("sync", request)
-            if not page["ok"]:
-                raise ConnectionLost(page["error"]["message"])
-            following = self.replica.take(page)
-            if following is None:
-                break
-            request = {"next": following}
-        self._check(page)
-        held, self._held = self._held, None
-        for change in held:
+        self._check(connection.sync(self.replica))
+        for change in self.replica.end_sync():
             self._apply(change)
 
     # received changes
@@ -145,11 +128,8 @@ class SimulatedTab:
     def _on_event(self, name: str, data: Any) -> None:
         if name == "change":
             self._ledger.count("changes", len(data["writes"]))
-            if self._held is None:
-                self._apply(data)
-            else:
-                self._held.append(data)
-        elif name == "bookmark" and data["revision"] == self.replica.revision and self._held is None:
+            self._apply(data)
+        elif name == "bookmark" and data["revision"] == self.replica.revision and not self.replica.is_syncing:
             self._ledger.count("bookmarks")
             self._check(data)
 
@@ -231,5 +211,5 @@ class SimulatedTab:
         elif (sent := self._ledger.sent.get(saying.op_id)) is not None:
             self._ledger.ack_seconds.append(time.perf_counter() - sent)
             # a retry may be answered before its change is synced; a first request may not
-            if self._held is None and self.replica.revision < answer["revision"]:
+            if not self.replica.is_syncing and self.replica.revision < answer["revision"]:
                 self._ledger.complain("wrong", f"{self.name} was acknowledged a write before it was told of it.")

@@ -33,12 +33,29 @@ def test_the_replica_applies_contiguous_changes_and_detects_gaps():
 def test_the_replica_hides_a_partial_sync_and_discards_a_superseded_one():
     replica = Replica()
     replica.take(page(0, 1, a=1))
-    assert replica.take(page(0, 5, next="x", b=2)) == "x"
+    assert replica.take(page(0, 5, next="x", b=2)) == {"next": "x"}
     assert replica.entries == {"a": (1, 1)}
     # a new first page replaces the second
-    assert replica.take(page(0, 6, next="y", c=3)) == "y"
+    assert replica.take(page(0, 6, next="y", c=3)) == {"next": "y"}
     assert replica.take(page(6, 7, d=4)) is None
     assert replica.entries == {"c": (6, 3), "d": (7, 4)}
+
+
+def test_changes_during_a_sync_are_applied_after_its_last_page():
+    replica = Replica()
+    replica.begin_sync()
+    assert replica.apply(change(0, 1, early=1)) == "held"
+    # the answer to a request that is sent after a change contains it
+    assert replica.begin_sync() == {}
+    assert replica.apply(change(3, 4, d=4)) == "held"
+    assert replica.is_syncing
+    assert replica.take(page(0, 3, a=1)) is None
+    assert replica.entries == {"a": (3, 1)}
+    held = replica.end_sync()
+    assert held == [change(3, 4, d=4)]
+    assert [replica.apply(each) for each in held] == ["applied"]
+    assert replica.position() == {"epoch": "e", "since": 4}
+    assert not replica.is_syncing
 
 
 @pytest.mark.parametrize(("key", "revision"), [("a", 1), ("é/b", 2), ("k", 2**40 + 7), ("", 0), ("\U0001f600", 2**53)])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from realtime_kv_client import ClientError, HttpClient, Replica
 from tests.robustness.powercut.disk import Disk, write_out
@@ -191,14 +192,12 @@ class Cuts:
         """Check that the restarted server reports the same content to every user."""
         site = HttpClient(server.url)
         for words in ledger.users.values():
-            replica, request = Replica(), {}
+            replica = Replica()
+            request: dict[str, Any] | None = replica.position()
             try:
-                while True:
+                while request is not None:
                     page = site.post("sync", request, words.token)
-                    following = replica.take(page)
-                    if following is None:
-                        break
-                    request = {"next": following}
+                    request = replica.take(page)
             except ClientError as trouble:
                 if server.process is not None and server.process.poll() is not None:
                     return
