@@ -2,8 +2,8 @@
 
 The load must cost far less than the server that it measures. So this implements just the parts of WebSocket, Engine.IO
 and Socket.IO that the servers of the benchmark need, and nothing else should use it: everything else uses
-`realtime_kv_client`. With that client's framing and decoding, the load takes up to twice the processor time, and on two
-cores the measured rate falls by 5 to 30 %.
+`realtime_kv_client`. With the framing and decoding of that client, the load takes 1.5 to 3 times the processor time for
+each write, which would show in the measured rates.
 """
 
 import errno

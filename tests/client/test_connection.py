@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from realtime_kv_client import Connection, ConnectionLost, HttpClient, Refused, Replica
+from tests.realtime.tools import EchoServer
 from tests.running import DEADLINE
 
 TRANSPORTS = ["websocket", "polling"]
@@ -71,6 +72,20 @@ def test_a_cut_from_another_thread_ends_a_waiting_step(connection):
     connection.cut()
     assert lost.wait(DEADLINE)
     thread.join()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_connection_that_answers_its_pings_stays(transport):
+    server = EchoServer(limits={"ping_interval": 0.2, "ping_timeout": 1})
+    try:
+        connection = Connection(HttpClient(server.url), "", transport, print)
+        # nothing but pings arrives; without answers, the server disconnects before the last one
+        for _ in range(8):
+            connection.step()
+        assert connection.ask("echo", {"ok": True}) == {"ok": True}
+        connection.close()
+    finally:
+        server.close()
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
