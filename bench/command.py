@@ -14,6 +14,7 @@ from bench import document, node
 from bench.parts import fanout, growth, idle, load, stall, storm
 from bench.servers import ROOT
 from bench.setting import Measured, Setting
+from realtime_kv_client import ClientError
 
 PARTS: dict[str, Any] = {
     "load": load,
@@ -56,7 +57,7 @@ def main(options: argparse.Namespace) -> int:
         for name in names:
             try:
                 everything[name] = PARTS[name].measure(setting)
-            except (RuntimeError, OSError) as error:
+            except (RuntimeError, OSError, ClientError) as error:
                 print(f"The benchmark cannot go on: {error}", file=sys.stderr)
                 return 1
             tables[name] = PARTS[name].rows(everything[name])

@@ -1,7 +1,6 @@
 """The measured servers: each a process of its own, with a free port and a data folder on the same disk."""
 
 import http.client
-import json
 import os
 import secrets
 import signal
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bench import processes
+from realtime_kv_client import HttpClient
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -140,7 +140,7 @@ class Ours(Server):
 
     def call(self, auth: Auth, verb: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Call one verb over HTTP."""
-        return self._post(verb, payload, 200, {"Authorization": f"Bearer {auth['token']}"})
+        return self._client().post(verb, payload, auth["token"])
 
     def figures(self, prefix: str) -> dict[str, float]:
         """Return the metrics with this name prefix, by name and labels."""
@@ -153,19 +153,10 @@ class Ours(Server):
 
     def _sign_up(self, number: int) -> Auth:
         user = {"username": f"bench-{number}", "password": secrets.token_urlsafe(16), "token": True}
-        return {"token": self._post("sign_up", user, 201, {})["token"]}
+        return {"token": self._client().post("sign_up", user)["token"]}
 
-    def _post(self, path: str, payload: dict[str, Any], status: int, headers: dict[str, str]) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
-        body = json.dumps(payload)
-        connection.request("POST", f"/api/v1/{path}", body, {"Content-Type": "application/json", **headers})
-        response = connection.getresponse()
-        answer = response.read().decode()
-        connection.close()
-        if response.status != status:
-            raise RuntimeError(f"{path} was answered {response.status}: {answer[:300]}")
-        read: dict[str, Any] = json.loads(answer)
-        return read
+    def _client(self) -> HttpClient:
+        return HttpClient(f"http://127.0.0.1:{self.port}", timeout=_PATIENCE)
 
 
 class Tutorial(Server):

@@ -15,8 +15,9 @@ from typing import Any, Self
 import engineio
 import requests
 import socketio
-import websocket
 
+from realtime_kv_client import HttpClient
+from realtime_kv_client.transports import TRANSPORTS
 from tests.prefork import Forked
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -209,40 +210,25 @@ class Wire:
     """A tab that sends and reads raw packets in the order in which they come; no client library reorders them."""
 
     def __init__(self, account: Account, transport: str) -> None:
-        self._url = f"{account.server.url}/socket.io/?EIO=4&transport={transport}"
+        self._transport = TRANSPORTS[transport](HttpClient(account.server.url, timeout=DEADLINE))
         self._waiting: list[str] = []
-        self._http = requests.Session()
-        self._socket = None
-        if transport == "websocket":
-            self._socket = websocket.create_connection("ws" + self._url.removeprefix("http"), timeout=DEADLINE)
-        opening = self.receive()
-        self._url += f"&sid={json.loads(opening[1:])['sid']}"
+        assert self.receive().startswith("0")
         self.send("40" + json.dumps({"token": account.token}))
         assert self.receive().startswith("40")
 
     def send(self, *packets: str) -> None:
         """Send Engine.IO packets, together if the transport can."""
-        if self._socket is not None:
-            for packet in packets:
-                self._socket.send(packet)
-        else:
-            answer = self._http.post(self._url, data="\x1e".join(packets).encode(), timeout=DEADLINE)
-            assert answer.status_code == 200, answer.text
+        self._transport.send(packets)
 
     def receive(self) -> str:
-        """Return the next Engine.IO packet; answer and skip pings."""
+        """Return the next Engine.IO packet; answer and skip pings. Raises ConnectionLost."""
         while True:
-            if self._socket is not None:
-                packet = self._socket.recv()
-            else:
-                if not self._waiting:
-                    self._waiting = self._http.get(self._url, timeout=DEADLINE).text.split("\x1e")
-                packet = self._waiting.pop(0)
+            if not self._waiting:
+                self._waiting = self._transport.receive()
+            packet = self._waiting.pop(0)
             if packet != "2":
                 return packet
             self.send("3")
 
     def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-        self._http.close()
+        self._transport.close()

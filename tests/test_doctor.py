@@ -13,10 +13,8 @@ from contextlib import closing
 import pytest
 import requests
 
-from realtime_kv.core.messages import digest_of
 from realtime_kv.doctor import simulated_tab
 from realtime_kv.doctor.command import main
-from realtime_kv.doctor.replica import Replica
 from realtime_kv.doctor.results import Results
 from tests import prefork
 from tests.running import DEADLINE, PASSWORD, ROOT, Server
@@ -193,41 +191,6 @@ def test_doctor_reports_a_refused_sign_up_with_the_servers_error(tmp_path):
     assert done.returncode == 1
     assert "rate_limited" in done.stderr
     assert "Wait, and run it again" in done.stderr
-
-
-def change(from_, revision, **values):
-    ops = [{"op": "set", "key": key, "value": value} for key, value in values.items()]
-    return {"epoch": "e", "from": from_, "revision": revision, "writes": [{"revision": revision, "ops": ops}]}
-
-
-def page(from_, revision, next=None, reset=True, **values):
-    return {**change(from_, revision, **values), "reset": reset, "next": next}
-
-
-def test_the_replica_applies_contiguous_changes_and_detects_gaps():
-    replica = Replica()
-    assert replica.position() == {}
-    assert replica.apply(change(0, 1, a=1)) == "gap"
-    assert replica.take(page(0, 3, a=1)) is None
-    assert replica.apply(change(2, 3, a=9)) == "repeated"
-    assert replica.apply(change(4, 5, a=9)) == "gap"
-    assert replica.apply(change(3, 4, b=2)) == "applied"
-    assert replica.apply({**change(4, 5), "epoch": "other"}) == "gap"
-    assert replica.entries == {"a": (3, 1), "b": (4, 2)}
-    digest = (digest_of("a", 3) + digest_of("b", 4)) & 0xFFFFFFFF
-    assert replica.proves({"epoch": "e", "revision": 4, "keys": 2, "digest": digest})
-    assert not replica.proves({"epoch": "e", "revision": 4, "keys": 2, "digest": digest ^ 1})
-
-
-def test_the_replica_hides_a_partial_sync_and_discards_a_superseded_one():
-    replica = Replica()
-    replica.take(page(0, 1, a=1))
-    assert replica.take(page(0, 5, next="x", b=2)) == "x"
-    assert replica.entries == {"a": (1, 1)}
-    # a new first page replaces the second
-    assert replica.take(page(0, 6, next="y", c=3)) == "y"
-    assert replica.take(page(6, 7, d=4)) is None
-    assert replica.entries == {"c": (6, 3), "d": (7, 4)}
 
 
 def test_the_ledger_detects_lost_duplicate_and_unknown_writes():

@@ -1,4 +1,4 @@
-"""The imports of the package point one way, including late ones; the imports are read from the sources.
+"""The imports of the packages point one way, including late ones; the imports are read from the sources.
 
 run → cli → server, app → web, realtime → services → verbs, control_api → maintenance → accounts → storage → core
 """
@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "realtime_kv"
+CLIENT = "realtime_kv_client"
 
 # the layers of the package from top to bottom: a module imports from lower layers and from its own folder
 LAYERS = [
@@ -31,6 +32,8 @@ LAYERS = [
     {"metrics"},
     {"concurrency", "config"},
     {"caller", "clock", "errors", "line_separators", "origins", "version"},
+    # a package of its own, which imports nothing of the server
+    {CLIENT},
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
@@ -41,8 +44,10 @@ THIRD_PARTY = {
     "config": set(),
     "origins": set(),
     "static_assets": set(),
-    # works from outside, like a third-party program
-    "doctor": {"websockets"},
+    # work from outside, like a third-party program
+    "doctor": set(),
+    "demo": set(),
+    CLIENT: {"websockets"},
     "storage": {"sqlalchemy", "msgspec", "alembic"},
     "core": {"sqlalchemy", "msgspec"},
     "accounts": {"sqlalchemy", "msgspec", "argon2", "zxcvbn", "pyotp", "segno"},
@@ -50,6 +55,9 @@ THIRD_PARTY = {
     "errors": set(),
     "verbs": {"msgspec"},
 }
+
+# the folders that may use the client; the server itself does not
+CLIENT_USERS = {"doctor", "demo"}
 
 # every module outside storage/sqlite/ that may use the driver: the commands that work on the files of a data folder
 SQLITE3 = {"realtime_kv.maintenance"}
@@ -79,7 +87,7 @@ LATE = {
 
 
 def _modules():
-    files = [ROOT / "run.py", *sorted((ROOT / PACKAGE).rglob("*.py"))]
+    files = [ROOT / "run.py", *sorted((ROOT / PACKAGE).rglob("*.py")), *sorted((ROOT / CLIENT).rglob("*.py"))]
     found = {}
     for file in files:
         parts = file.relative_to(ROOT).with_suffix("").parts
@@ -111,7 +119,7 @@ def _layer(name):
     return inner[0] if first == PACKAGE and inner else first
 
 
-OURS = [name for name in MODULES if name.startswith(f"{PACKAGE}.")]
+OURS = [name for name in MODULES if name.startswith((f"{PACKAGE}.", CLIENT))]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -123,7 +131,7 @@ def test_imports_point_only_to_lower_layers(name):
 @pytest.mark.parametrize("name", MODULES)
 def test_each_folder_imports_only_its_permitted_libraries(name):
     third_party = {module.split(".")[0] for module in _imports(name)} - set(sys.stdlib_module_names)
-    third_party -= {PACKAGE, "bench"}
+    third_party -= {PACKAGE, CLIENT, "bench"}
     assert third_party <= THIRD_PARTY.get(_layer(name), third_party)
     if "eventlet" in third_party:
         assert name in EVENTLET
@@ -148,6 +156,16 @@ def test_the_core_contains_no_sql(name):
 def test_only_the_sqlite_backend_and_the_data_folder_commands_use_the_driver():
     users = {name for name in OURS if "sqlite3" in _imports(name)}
     assert {name for name in users if not name.startswith("realtime_kv.storage.sqlite")} == SQLITE3
+
+
+def test_only_the_programs_that_work_from_outside_use_the_client():
+    users = {_layer(name) for name in MODULES if any(_layer(module) == CLIENT for module in _imports(name))}
+    assert users - {CLIENT} == CLIENT_USERS
+
+
+def test_the_clients_protocol_does_no_io():
+    for name in ("engineio", "socketio", "replica", "errors"):
+        assert not _imports(f"{CLIENT}.{name}") & {"socket", "ssl", "http.client", "threading", "asyncio", "time"}, name
 
 
 def test_import_graph_has_no_cycles_including_late_imports():

@@ -11,10 +11,8 @@ import pytest
 import requests
 
 from realtime_kv.concurrency.runtime import ThreadedRuntime, WorkerPool
-from realtime_kv.doctor.site import HttpClient, Refused
-from realtime_kv.doctor.tab import Tab
-from realtime_kv.doctor.wire import ConnectionLost
 from realtime_kv.errors import Unavailable
+from realtime_kv_client import Connection, ConnectionLost, HttpClient, Refused
 from tests.running import DEADLINE, Server, Wire
 
 STOP_SECONDS = 10
@@ -56,7 +54,7 @@ class Writer:
         self.told: list[str] = []
         self.busy = threading.Event()
         self._number = number
-        self._tab = Tab(HttpClient(account.server.url), account.token, "websocket", self._on_event)
+        self._tab = Connection(HttpClient(account.server.url), account.token, "websocket", self._on_event)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -95,7 +93,7 @@ class Writer:
 class Narrow(HttpClient):
     """The connection of a tab whose kernel, like the tab, takes next to nothing."""
 
-    def connect(self):
+    def open_socket(self):
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.connect((self.host, self.port))
@@ -171,7 +169,7 @@ def test_unresponsive_clients_cannot_delay_the_stop(own_server, alice):
     writers = [Writer(alice, n) for n in range(2)]
     with contextlib.ExitStack() as stack:
         # a tab that reads nothing of the large amount sent to it
-        stack.enter_context(contextlib.closing(Tab(Narrow(own_server.url), alice.token, "websocket", print)))
+        stack.enter_context(contextlib.closing(Connection(Narrow(own_server.url), alice.token, "websocket", print)))
         for n in range(12):
             assert alice.http("set", key=f"big{n}", value="x" * 60_000).json()["ok"]
         # one poller with a poll in progress, another without one, and a tab that answers nothing
@@ -269,6 +267,6 @@ def test_tabs_that_connect_during_a_stop_are_refused_and_do_not_delay_it(own_ser
     while own_server.process.poll() is None:
         assert time.monotonic() < end
         with contextlib.suppress(ConnectionLost, Refused):
-            Tab(HttpClient(own_server.url), alice.token, "websocket", lambda *_: None).close()
+            Connection(HttpClient(own_server.url), alice.token, "websocket", lambda *_: None).close()
     assert own_server.process.returncode == 0
     writer.join()

@@ -18,7 +18,7 @@ from realtime_kv.demo.proxy import CuttableProxy
 from realtime_kv.demo.server_process import ServerProcess
 from realtime_kv.demo.watcher import ReplicaWatcher
 from realtime_kv.demo.web import DemoServer
-from realtime_kv.doctor.site import HttpClient
+from realtime_kv_client import HttpClient
 
 __all__ = ["main"]
 

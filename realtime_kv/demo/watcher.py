@@ -4,10 +4,7 @@ import threading
 import time
 from typing import Any
 
-from realtime_kv.doctor.replica import Replica
-from realtime_kv.doctor.site import HttpClient, Refused
-from realtime_kv.doctor.tab import Tab
-from realtime_kv.doctor.wire import ConnectionLost
+from realtime_kv_client import Connection, ConnectionLost, HttpClient, Refused, Replica
 
 AGAIN_SECONDS = 0.2
 
@@ -16,11 +13,10 @@ class ReplicaWatcher:
     """A client that keeps a copy by the client's rule; `shown` may be read from any thread."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._site = HttpClient(url)
+        self._server = HttpClient(url)
         self._token = token
         self._replica = Replica()
-        self._held: list[dict[str, Any]] | None = None
-        self._tab: Tab | None = None
+        self._connection: Connection | None = None
         self._closed = False
         self._shown: dict[str, Any] = {"state": "offline", "revision": 0, "keys": 0, "digest": 0}
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -34,48 +30,38 @@ class ReplicaWatcher:
     def close(self) -> None:
         """Close the connection permanently."""
         self._closed = True
-        if (tab := self._tab) is not None:
-            tab.wire.cut()
+        if (connection := self._connection) is not None:
+            connection.cut()
         self._thread.join(5)
 
     def _watch(self) -> None:
         while not self._closed:
             try:
-                self._tab = Tab(self._site, self._token, "websocket", self._on_event)
-                self._sync(self._tab)
+                # changes may be pushed before the sync is requested
+                self._replica.begin_sync()
+                self._connection = Connection(self._server, self._token, "websocket", self._on_event)
+                self._sync(self._connection)
                 while not self._closed:
-                    self._tab.step()
+                    self._connection.step()
             except (ConnectionLost, Refused, OSError):
                 self._show("offline")
                 time.sleep(AGAIN_SECONDS)
             finally:
-                if self._tab is not None:
-                    self._tab.close()
+                if self._connection is not None:
+                    self._connection.close()
 
-    def _sync(self, tab: Tab) -> None:
+    def _sync(self, connection: Connection) -> None:
         self._show("catching up")
-        self._held = []
-        self._replica.drop_pages()
-        request: dict[str, Any] | None = self._replica.position()
-        while request is not None:
-            page = tab.ask("sync", request)
-            if not page["ok"]:
-                raise ConnectionLost(page["error"]["message"])
-            following = self._replica.take(page)
-            request = None if following is None else {"next": following}
-        held, self._held = self._held, None
-        for change in held:
+        connection.sync(self._replica)
+        for change in self._replica.end_sync():
             self._apply(change)
         self._show("live")
 
     def _on_event(self, name: str, data: Any) -> None:
-        if name != "change":
-            return
-        if self._held is None:
+        if name == "change":
             self._apply(data)
-            self._show("live")
-        else:
-            self._held.append(data)
+            if not self._replica.is_syncing:
+                self._show("live")
 
     def _apply(self, change: dict[str, Any]) -> None:
         if self._replica.apply(change) == "gap":

@@ -8,37 +8,39 @@ from collections.abc import Callable
 
 from realtime_kv.doctor.results import Results
 from realtime_kv.doctor.simulated_tab import SimulatedTab
-from realtime_kv.doctor.site import CheckError, HttpClient
-from realtime_kv.doctor.tab import Tab
-from realtime_kv.doctor.wire import ConnectionLost
+from realtime_kv_client import Connection, ConnectionLost, HttpClient
 
 CUT_SECONDS = 0.15
 
 
-class ScratchUser:
-    """The scratch user, signed up by the constructor. Raises Trouble."""
+class CheckError(Exception):
+    """The check is not possible; the message says what to do."""
 
-    def __init__(self, site: HttpClient) -> None:
-        self.site = site
+
+class ScratchUser:
+    """The scratch user, signed up by the constructor. Raises ClientError."""
+
+    def __init__(self, server: HttpClient) -> None:
+        self.server = server
         self.username = f"doctor-{secrets.token_hex(4)}"
         self._password = secrets.token_urlsafe(24)
-        answer = site.post("sign_up", {"username": self.username, "password": self._password, "token": True})
+        answer = server.post("sign_up", {"username": self.username, "password": self._password, "token": True})
         self.token: str = answer["token"]
 
     def clean_up(self) -> int:
-        """Delete every key and then the account; return the number of keys left. Raises Trouble."""
+        """Delete every key and then the account; return the number of keys left. Raises ClientError."""
         try:
             while keys := self._keys():
                 ops = [{"op": "delete", "key": key} for key in keys]
-                self.site.post("batch", {"ops": ops}, self.token)
-            return len(self.site.post("list", {"limit": 1}, self.token)["entries"])
+                self.server.post("batch", {"ops": ops}, self.token)
+            return len(self.server.post("list", {"limit": 1}, self.token)["entries"])
         finally:
             # even if its keys could not be deleted, for instance on a full disk: the purge removes them with the
             # account
-            self.site.post("delete_account", {"password": self._password}, self.token)
+            self.server.post("delete_account", {"password": self._password}, self.token)
 
     def _keys(self) -> list[str]:
-        page = self.site.post("list", {"limit": 128, "values": False}, self.token)
+        page = self.server.post("list", {"limit": 128, "values": False}, self.token)
         return [entry["key"] for entry in page["entries"]]
 
 
@@ -54,12 +56,12 @@ class Check:
         self._failure: Exception | None = None
         self._members = [
             # every third tab stands for a client behind a proxy without WebSocket support
-            SimulatedTab(number, user.site, user.token, "polling" if number % 3 == 2 else "websocket", self.ledger)
+            SimulatedTab(number, user.server, user.token, "polling" if number % 3 == 2 else "websocket", self.ledger)
             for number in range(tabs)
         ]
 
     def run(self, say: Callable[[float], None]) -> None:
-        """Run the check; call `say(seconds)` about twice a second while tabs write. Raises Trouble."""
+        """Run the check; call `say(seconds)` about twice a second while tabs write. Raises CheckError, ClientError."""
         begin = time.monotonic()
         end = begin + self._seconds
         try:
@@ -76,7 +78,7 @@ class Check:
             self._raise()
             self._compare()
         except ConnectionLost as error:
-            raise CheckError(f"The connection to {self._user.site.url} was lost for good: {error}.") from None
+            raise CheckError(f"The connection to {self._user.server.url} was lost for good: {error}.") from None
         finally:
             for member in self._members:
                 member.close()
@@ -104,11 +106,11 @@ class Check:
             self.ledger.count("cuts")
 
     def _server_revision(self) -> int:
-        tab = Tab(self._user.site, self._user.token, "websocket", lambda *_: None)
+        connection = Connection(self._user.server, self._user.token, "websocket", lambda *_: None)
         try:
-            revision = int(tab.ask("list", {"limit": 1})["revision"])
+            revision = int(connection.ask("list", {"limit": 1})["revision"])
         finally:
-            tab.close()
+            connection.close()
         return revision
 
     def _compare(self) -> None:

@@ -9,11 +9,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from realtime_kv.doctor.replica import Replica
 from realtime_kv.doctor.results import Results
-from realtime_kv.doctor.site import HttpClient
-from realtime_kv.doctor.tab import Answer, Tab
-from realtime_kv.doctor.wire import ConnectionLost
+from realtime_kv_client import Connection, ConnectionLost, HttpClient, Replica
+from realtime_kv_client.socketio import Answer
 
 KEYS = 48
 IN_FLIGHT = 4
@@ -38,20 +36,19 @@ class Saying:
 class SimulatedTab:
     """A tab that reconnects when its connection is lost."""
 
-    def __init__(self, number: int, site: HttpClient, token: str, transport: str, ledger: Results) -> None:
+    def __init__(self, number: int, server: HttpClient, token: str, transport: str, ledger: Results) -> None:
         self.name = f"tab {number} ({transport})"
         self.replica = Replica()
         self._number = number
-        self._site = site
+        self._server = server
         self._token = token
         self._transport = transport
         self._ledger = ledger
         self._random = random.Random()  # noqa: S311 (nothing secret is drawn)
-        self._tab: Tab | None = None
+        self._connection: Connection | None = None
         self._said = 0
         self._heard = 0.0
         self._unanswered: dict[str, Saying] = {}
-        self._held: list[dict[str, Any]] | None = None
         self._bookmarks: list[dict[str, Any]] = []
 
     def write_until(self, end: float) -> None:
@@ -59,13 +56,13 @@ class SimulatedTab:
         self._heard = time.monotonic()
         while time.monotonic() < end or self._unanswered:
             try:
-                tab = self._connected()
+                connection = self._connected()
                 while len(self._unanswered) < IN_FLIGHT and time.monotonic() < end:
-                    self._say(tab, self._invent())
+                    self._say(connection, self._invent())
                 if self._unanswered:
-                    tab.step()
+                    connection.step()
             except ConnectionLost:
-                self._leave()
+                self.close()
                 if time.monotonic() - self._heard > AWAY_SECONDS:
                     raise
                 time.sleep(0.02)
@@ -78,12 +75,12 @@ class SimulatedTab:
                 self._ledger.complain("missed", f"{self.name} was never told what came after {self.replica.revision}.")
                 return
             try:
-                tab = self._connected()
+                connection = self._connected()
                 if self.replica.revision < revision:
                     # a request keeps `step` from blocking forever if the change does not come
-                    tab.ask("get", {"key": "doctor/none"})
+                    connection.ask("get", {"key": "doctor/none"})
             except ConnectionLost:
-                self._leave()
+                self.close()
 
     def prove(self) -> bool:
         """Return whether this copy matches the server's digest."""
@@ -92,54 +89,38 @@ class SimulatedTab:
                 answer = self._connected().ask("sync", self.replica.position())
                 return bool(answer["ok"]) and not answer["writes"] and self.replica.proves(answer)
             except ConnectionLost:
-                self._leave()
+                self.close()
         raise ConnectionLost("nobody answers")
 
     def cut(self) -> None:
         """Cut the connection; may be called from another thread."""
-        if (tab := self._tab) is not None:
-            tab.wire.cut()
+        if (connection := self._connection) is not None:
+            connection.cut()
 
     def close(self) -> None:
         """Close the connection."""
-        if self._tab is not None:
-            self._tab.close()
-            self._tab = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     # connection
 
-    def _connected(self) -> Tab:
-        if self._tab is None:
-            self._held = []
-            tab = Tab(self._site, self._token, self._transport, self._on_event)
-            self._tab = tab
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            # changes may be pushed before the sync is requested
+            self.replica.begin_sync()
+            connection = Connection(self._server, self._token, self._transport, self._on_event)
+            self._connection = connection
             self._ledger.count("connections")
-            self._sync(tab)
+            self._sync(connection)
             for saying in self._unanswered.values():
                 self._ledger.sent.pop(saying.op_id, None)
-                self._send(tab, saying)
-        return self._tab
+                self._send(connection, saying)
+        return self._connection
 
-    def _leave(self) -> None:
-        self.close()
-        self._held = None
-
-    def _sync(self, tab: Tab) -> None:
-        """Sync, and hold back changes that are pushed meanwhile."""
-        self._held = []
-        self.replica.drop_pages()
-        request = self.replica.position()
-        while True:
-            page = tab.ask("sync", request)
-            if not page["ok"]:
-                raise ConnectionLost(page["error"]["message"])
-            following = self.replica.take(page)
-            if following is None:
-                break
-            request = {"next": following}
-        self._check(page)
-        held, self._held = self._held, None
-        for change in held:
+    def _sync(self, connection: Connection) -> None:
+        self._check(connection.sync(self.replica))
+        for change in self.replica.end_sync():
             self._apply(change)
 
     # received changes
@@ -147,11 +128,8 @@ class SimulatedTab:
     def _on_event(self, name: str, data: Any) -> None:
         if name == "change":
             self._ledger.count("changes", len(data["writes"]))
-            if self._held is None:
-                self._apply(data)
-            else:
-                self._held.append(data)
-        elif name == "bookmark" and data["revision"] == self.replica.revision and self._held is None:
+            self._apply(data)
+        elif name == "bookmark" and data["revision"] == self.replica.revision and not self.replica.is_syncing:
             self._ledger.count("bookmarks")
             self._check(data)
 
@@ -204,14 +182,14 @@ class SimulatedTab:
         words = "·" * self._random.randrange(60)
         return {"op": "set", "key": key, "value": {"by": self._number, "id": op_id, "words": words}}
 
-    def _say(self, tab: Tab, saying: Saying) -> None:
+    def _say(self, connection: Connection, saying: Saying) -> None:
         self._unanswered[saying.op_id] = saying
         self._ledger.sent[saying.op_id] = time.perf_counter()
-        self._send(tab, saying)
+        self._send(connection, saying)
 
-    def _send(self, tab: Tab, saying: Saying) -> None:
+    def _send(self, connection: Connection, saying: Saying) -> None:
         payload = {**saying.payload, "op_id": saying.op_id}
-        tab.call(saying.verb, payload, lambda answer: self._answered(saying, answer))
+        connection.call(saying.verb, payload, lambda answer: self._answered(saying, answer))
 
     def _answered(self, saying: Saying, answer: Answer) -> None:
         del self._unanswered[saying.op_id]
@@ -233,5 +211,5 @@ class SimulatedTab:
         elif (sent := self._ledger.sent.get(saying.op_id)) is not None:
             self._ledger.ack_seconds.append(time.perf_counter() - sent)
             # a retry may be answered before its change is synced; a first request may not
-            if self._held is None and self.replica.revision < answer["revision"]:
+            if not self.replica.is_syncing and self.replica.revision < answer["revision"]:
                 self._ledger.complain("wrong", f"{self.name} was acknowledged a write before it was told of it.")

@@ -8,8 +8,8 @@ from typing import Any
 
 import requests
 
-from tests.disk.line import Line
-from tests.running import Account
+from realtime_kv_client import Connection, HttpClient
+from tests.running import DEADLINE, Account
 
 Call = tuple[str, dict[str, Any]]
 
@@ -57,11 +57,13 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        tab = Line(self._account)
+        server = HttpClient(self._account.server.url, timeout=DEADLINE)
+        # pushes are read and ignored
+        tab = Connection(server, self._account.token, "websocket", lambda *_: None)
         for verb, payload in self._calls:
             if self._stop.is_set():
                 break
-            self._note(verb, payload, tab.call(verb, **payload))
+            self._note(verb, payload, tab.ask(verb, payload))
             self._stop.wait(self._pause)
         tab.close()
 

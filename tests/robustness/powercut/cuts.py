@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from realtime_kv.doctor.replica import Replica
-from realtime_kv.doctor.site import CheckError, HttpClient
+from realtime_kv_client import ClientError, HttpClient, Replica
 from tests.robustness.powercut.disk import Disk, write_out
 from tests.robustness.powercut.inspection import DATABASE, Finding, inspect
 from tests.robustness.powercut.layer import Mains, build
@@ -192,15 +192,13 @@ class Cuts:
         """Check that the restarted server reports the same content to every user."""
         site = HttpClient(server.url)
         for words in ledger.users.values():
-            replica, request = Replica(), {}
+            replica = Replica()
+            request: dict[str, Any] | None = replica.position()
             try:
-                while True:
+                while request is not None:
                     page = site.post("sync", request, words.token)
-                    following = replica.take(page)
-                    if following is None:
-                        break
-                    request = {"next": following}
-            except CheckError as trouble:
+                    request = replica.take(page)
+            except ClientError as trouble:
                 if server.process is not None and server.process.poll() is not None:
                     return
                 self.tally.problems.append(f"{words.username} cannot read: {trouble}")

@@ -4,9 +4,8 @@ import json
 import random
 import threading
 
-from realtime_kv.doctor.site import CheckError, HttpClient, Refused
-from realtime_kv.doctor.tab import Answer, Tab
-from realtime_kv.doctor.wire import ConnectionLost
+from realtime_kv_client import ClientError, Connection, ConnectionLost, HttpClient, Refused
+from realtime_kv_client.socketio import Answer
 from tests.robustness.powercut.ledger import Ledger, Ops, Words
 from tests.running import PASSWORD
 
@@ -28,7 +27,7 @@ class Load:
         try:
             while len(self._ledger.users) < USERS:
                 self._sign_up(f"user{len(self._ledger.users)}-{self._chance.randrange(10**6)}")
-        except CheckError:
+        except ClientError:
             # the power went during the sign-up: nobody was told that the account exists
             return []
         threads = []
@@ -59,7 +58,7 @@ class Writer:
     def run(self) -> None:
         tab = None
         try:
-            tab = Tab(self._site, self._words.token, "websocket", lambda *_: None)
+            tab = Connection(self._site, self._words.token, "websocket", lambda *_: None)
             while True:
                 while self._unanswered < self._in_flight:
                     self._write(tab)
@@ -71,7 +70,7 @@ class Writer:
             if tab is not None:
                 tab.close()
 
-    def _write(self, tab: Tab) -> None:
+    def _write(self, tab: Connection) -> None:
         op_id = f"{self._chance.getrandbits(64):x}"
         draw = self._chance.random()
         if draw < 0.8:

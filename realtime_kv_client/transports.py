@@ -1,4 +1,4 @@
-"""Engine.IO transports over own sockets: WebSocket or long-polling, which can be cut at any moment.
+"""Engine.IO transports over blocking sockets: WebSocket and long-polling, either of which can be cut at any moment.
 
 One thread sends and receives; `cut` may be called from any other and simulates a lost network.
 """
@@ -7,34 +7,24 @@ import contextlib
 import http.client
 import socket
 import struct
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
-from websockets.protocol import OPEN
-from websockets.uri import parse_uri
+from realtime_kv_client.engineio import CLOSE, PATH, Handshake, WebSocketFraming, join_payload, split_payload
+from realtime_kv_client.errors import ConnectionLost
+from realtime_kv_client.http import HttpClient
 
-from realtime_kv.doctor.site import HttpClient
-
-BLOCK = 256 * 1024
-# a change holds at most about 512 KiB and one more write, which has up to 8 MiB of keys and values
-MESSAGE_BYTES = 16 * 1024 * 1024
-PATH = "/socket.io/?EIO=4&transport="
-
-
-class ConnectionLost(Exception):
-    """The connection is lost; packets in transit may have arrived or not."""
+_READ_BYTES = 256 * 1024
 
 
 class EngineIOTransport(Protocol):
-    """A transport of Engine.IO packets."""
+    """A transport of Engine.IO packets, opened by the constructor. Raises ConnectionLost."""
 
     def send(self, packets: Sequence[str]) -> None:
-        """Send these packets in order. Raises Lost."""
+        """Send these packets in order. Raises ConnectionLost."""
 
     def receive(self) -> list[str]:
-        """Wait for the next packets and return them. Raises Lost."""
+        """Wait for the next packets and return them. Raises ConnectionLost."""
 
     def cut(self) -> None:
         """Cut the connection without telling the server. May be called from any thread."""
@@ -46,28 +36,21 @@ class EngineIOTransport(Protocol):
 class WebSocketTransport:
     """A WebSocket, without a polling phase before it."""
 
-    def __init__(self, site: HttpClient) -> None:
-        self._protocol = ClientProtocol(parse_uri(f"ws{site.url[4:]}{PATH}websocket"), max_size=MESSAGE_BYTES)
-        self._partial = b""
+    def __init__(self, server: HttpClient) -> None:
+        self._framing = WebSocketFraming(server.url)
         try:
-            self._sock = site.connect()
+            self._sock = server.open_socket()
         except OSError as error:
             raise ConnectionLost(str(error)) from None
         try:
-            self._protocol.send_request(self._protocol.connect())
             self._send_bytes()
             self._waiting = self._read()
-            if self._protocol.handshake_exc is not None:
-                raise ConnectionLost(f"no WebSocket: {self._protocol.handshake_exc}")
         except BaseException:
             self._sock.close()
             raise
 
     def send(self, packets: Sequence[str]) -> None:
-        if self._protocol.state is not OPEN:
-            raise ConnectionLost("the server closed the connection")
-        for packet in packets:
-            self._protocol.send_text(packet.encode())
+        self._framing.send(packets)
         self._send_bytes()
 
     def receive(self) -> list[str]:
@@ -81,35 +64,26 @@ class WebSocketTransport:
 
     def close(self) -> None:
         with contextlib.suppress(ConnectionLost):
-            if self._protocol.state is OPEN:
-                self._protocol.send_close()
+            self._framing.close()
             self._send_bytes()
         self._sock.close()
 
     def _read(self) -> list[str]:
         try:
-            data = self._sock.recv(BLOCK)
+            data = self._sock.recv(_READ_BYTES)
         except OSError as error:
             raise ConnectionLost(str(error)) from None
         if not data:
             raise ConnectionLost("the connection was closed")
-        self._protocol.receive_data(data)
-        # pongs, and the answer to a close
-        self._send_bytes()
-        return [text for event in self._protocol.events_received() if (text := self._collect(event)) is not None]
-
-    def _collect(self, event: Any) -> str | None:
-        if not isinstance(event, Frame) or event.opcode not in {Opcode.TEXT, Opcode.CONT}:
-            return None
-        self._partial += event.data
-        if not event.fin:
-            return None
-        message, self._partial = self._partial, b""
-        return message.decode()
+        packets = self._framing.receive(data)
+        # answers to pings and to a close; if they cannot be sent, the next read fails, and these packets are not lost
+        with contextlib.suppress(ConnectionLost):
+            self._send_bytes()
+        return packets
 
     def _send_bytes(self) -> None:
         try:
-            self._sock.sendall(b"".join(self._protocol.data_to_send()))
+            self._sock.sendall(self._framing.take_bytes())
         except OSError as error:
             raise ConnectionLost(str(error)) from None
 
@@ -117,20 +91,19 @@ class WebSocketTransport:
 class PollingTransport:
     """Long-polling: one pending GET to receive, and a POST for each send."""
 
-    def __init__(self, site: HttpClient) -> None:
+    def __init__(self, server: HttpClient) -> None:
         self._path = f"{PATH}polling"
-        self._down, self._up, self._last = site.http(), site.http(), site.http()
+        self._down, self._up, self._last = (server.http_connection() for _ in range(3))
         self._is_cut = False
-        self._waiting = self._ask(self._down, "GET").split("\x1e")
-        sid = self._waiting[0].partition('"sid":"')[2].partition('"')[0]
-        self._path += f"&sid={sid}"
+        self._waiting = split_payload(self._ask(self._down, "GET"))
+        self._path += f"&sid={Handshake.from_packet(self._waiting[0]).sid}"
 
     def send(self, packets: Sequence[str]) -> None:
         if packets:
-            self._ask(self._up, "POST", "\x1e".join(packets))
+            self._ask(self._up, "POST", join_payload(packets))
 
     def receive(self) -> list[str]:
-        packets = self._waiting or self._ask(self._down, "GET").split("\x1e")
+        packets = self._waiting or split_payload(self._ask(self._down, "GET"))
         self._waiting = []
         return packets
 
@@ -145,24 +118,30 @@ class PollingTransport:
         self._is_cut = False
         # the server cannot see that a poller left: it would keep the session until its ping times out
         with contextlib.suppress(ConnectionLost):
-            self._ask(self._last, "POST", "1")
+            self._ask(self._last, "POST", CLOSE.encode())
         for connection in (self._down, self._up, self._last):
             connection.close()
 
-    def _ask(self, connection: http.client.HTTPConnection, method: str, body: str | None = None) -> str:
+    def _ask(self, connection: http.client.HTTPConnection, method: str, body: bytes | None = None) -> bytes:
         try:
-            connection.request(method, self._path, None if body is None else body.encode())
+            connection.request(method, self._path, body)
             if connection.sock is not None:
                 connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._is_cut:
                 raise ConnectionLost("the connection was cut")
             response = connection.getresponse()
-            text = response.read().decode()
+            answer = response.read()
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ConnectionLost(str(error)) from None
         if response.status != 200:
-            raise ConnectionLost(f"polling was answered {response.status}: {text[:200]}")
-        return text
+            raise ConnectionLost(f"polling was answered {response.status}: {answer[:200].decode(errors='replace')}")
+        return answer
+
+
+TRANSPORTS: dict[str, Callable[[HttpClient], EngineIOTransport]] = {
+    "websocket": WebSocketTransport,
+    "polling": PollingTransport,
+}
 
 
 def _cut(sock: socket.socket) -> None:
