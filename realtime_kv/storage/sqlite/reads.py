@@ -234,13 +234,9 @@ def sync(
     with ReadSnapshot(db):
         our_epoch = epoch_of(db)
         revision, floor, keys, digest = space_of(db, user_id)
-        if at is not None and (
-            (at.epoch, at.prefix) != (our_epoch, prefix) or not _reachable(at.since, floor, revision, at.reset)
-        ):
-            at = None
-        elif next is None and epoch == our_epoch and since is not None and _reachable(since, floor, revision, False):
+        if next is None and epoch == our_epoch and since is not None:
             at = _Next(our_epoch, since, -1, False, prefix)
-        if at is None:
+        if at is None or (at.epoch, at.prefix) != (our_epoch, prefix) or not _reachable(at, floor, revision):
             # a client that starts from nothing never had what was deleted before now
             at = _Next(our_epoch, 0, revision, True, prefix)
         end, page = _sync_sql(db, user_id, at)
@@ -349,8 +345,9 @@ def _range(user_id: int, at: _Next) -> dict[str, Any]:
     return page if at.prefix is None else {**page, "start": at.prefix, "end": end_of(at.prefix)}
 
 
-def _reachable(since: int, floor: int, revision: int, reset: bool) -> bool:
-    return (floor <= since or (reset and since == 0)) and since <= revision
+def _reachable(at: _Next, floor: int, revision: int) -> bool:
+    # deletes up to `floor` have been purged: a client that began from nothing at `seen` needs none up to there
+    return floor <= (max(at.since, at.seen) if at.reset else at.since) and at.since <= revision
 
 
 def space_of(db: Cursor, user_id: int) -> tuple[int, int, int, int]:
