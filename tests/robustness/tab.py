@@ -23,6 +23,8 @@ STUCK_SECONDS = 90
 ATTEMPTS = 600
 RETRY_SECONDS = 0.05
 MOST_HEALS = 50
+# a sync with more pages begins anew for ever
+MAX_SYNC_PAGES = 2_000
 EXTRA_SECONDS = 0.02
 
 _encode = msgspec.json.Encoder().encode
@@ -79,6 +81,7 @@ class Tab:
         self._reading.set()
         self._delayed = 0
         self._heals = 0
+        self._pages = 0
         self._closing = False
         self._settled = False
         self._stall_at = spec.operations // 3 if spec.stall_seconds else None
@@ -204,6 +207,7 @@ class Tab:
 
     def _sync(self) -> None:
         if not self.replica.syncing:
+            self._pages = 0
             self._ask("sync", self.replica.begin_sync())
 
     def _misbehave(self) -> None:
@@ -254,6 +258,9 @@ class Tab:
         verb, payload = self._asked.pop(id)
         if body["ok"]:
             if verb == "sync" and (following := self.replica.on_page(body)) is not None:
+                self._pages += 1
+                if self._pages > MAX_SYNC_PAGES:
+                    raise Stuck(f"{self._spec.tab} gets page after page of one sync")
                 self._ask("sync", following)
         elif verb == "sync":
             self._wire.cut()
