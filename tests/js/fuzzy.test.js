@@ -41,5 +41,14 @@ test("a longer needle finds among what the shorter one left just what it finds i
 test("the letters found are where they are said to be", () => {
   assert.deepEqual(places("ag", "flag"), [2, 3])
   assert.deepEqual(places("ff", "a/f-f"), [2, 4])
-  for (const [needle, text] of [["afl", "app/feature-flags"], ["-", "a-b"]]) assert.equal(places(needle, text).map((at) => text[at]).join(""), needle)
+  for (const [needle, text] of [
+    ["afl", "app/feature-flags"],
+    ["-", "a-b"],
+  ])
+    assert.equal(
+      places(needle, text)
+        .map((at) => text[at])
+        .join(""),
+      needle,
+    )
 })

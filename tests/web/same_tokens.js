@@ -10,7 +10,11 @@ function partsOf(source) {
   const comments = []
   const onComment = (block, content) => comments.push(content)
   const options = { ecmaVersion: "latest", sourceType: "module", onComment }
-  parse(source, { ...options, onToken: ({ type, value }) => tokens.push([type.label, value instanceof RegExp ? String(value) : (value?.pattern ?? value)]) })
+  parse(source, {
+    ...options,
+    onToken: ({ type, value }) =>
+      tokens.push([type.label, value instanceof RegExp ? String(value) : (value?.pattern ?? value)]),
+  })
   return { tokens, comments }
 }
 

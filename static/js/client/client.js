@@ -1,6 +1,7 @@
 // The client: combines replica, outbox and connection, and exposes them as values, promises and events.
 // Longer than 320 lines: the methods of one object, each with its contract.
 
+import { io, WebSocket } from "../vendor/socket.io.esm.min.js"
 import { Connection } from "./connection.js"
 import { KeyChange, visible } from "./key-change.js"
 import { sortKeys } from "./keys.js"
@@ -11,7 +12,6 @@ import { Polling } from "./polling.js"
 import { Replica } from "./replica.js"
 import { parts } from "./sizes.js"
 import { Verbs } from "./verbs.js"
-import { WebSocket, io } from "../vendor/socket.io.esm.min.js"
 
 const STORAGE_WITHIN = 3_000
 // Maximum of tabs of one browser that poll at once: a browser opens six connections to a server, and pages need some.
@@ -54,7 +54,11 @@ export class Client extends Verbs {
    * from, if known; default: that of the first server connected to.
    */
   constructor({ url, token, user, keep = false, build = null } = {}) {
-    super({ put: (...write) => this.#put(...write), ask: (verb, payload) => this.#ask(verb, payload), keys: (prefix) => this.keys(prefix) })
+    super({
+      put: (...write) => this.#put(...write),
+      ask: (verb, payload) => this.#ask(verb, payload),
+      keys: (prefix) => this.keys(prefix),
+    })
     this.#base = new URL(url ?? import.meta.url).origin
     this.#user = user ?? null
     this.#build = build
@@ -111,7 +115,10 @@ export class Client extends Verbs {
   async #checkOrigin() {
     if (this.#checking || this.#own.session !== null || globalThis.location?.origin === this.#base) return
     this.#checking = true
-    const refusal = await import("./origin.js").then(({ originRefused }) => originRefused(this.#base), () => null)
+    const refusal = await import("./origin.js").then(
+      ({ originRefused }) => originRefused(this.#base),
+      () => null,
+    )
     this.#checking = false
     if (refusal && this.#own.session === null) this.#fail(refusal)
   }
@@ -367,7 +374,10 @@ export class Client extends Verbs {
   async #put(verb, payload, keys, prefixes) {
     if (this.state === "signed out") throw new Refusal({ code: "unauthenticated", message: "You are signed out." })
     if (this.#kept && this.state !== "live" && this.#outbox.pending.length >= MOST_KEPT)
-      throw new Refusal({ code: "unavailable", message: `${MOST_KEPT} changes wait for the connection, which is as many as are kept. Save again when it is back.` })
+      throw new Refusal({
+        code: "unavailable",
+        message: `${MOST_KEPT} changes wait for the connection, which is as many as are kept. Save again when it is back.`,
+      })
     return this.#write(verb, payload, keys, prefixes)
   }
 
@@ -392,8 +402,7 @@ export class Client extends Verbs {
     this.#kept?.changed(facts)
     const told = facts.map((fact) => new KeyChange(fact, this.#own.has(fact)))
     this.#emit("change", { facts: told })
-    for (const { matches, fn } of [...this.#watchers])
-      for (const fact of told) if (matches(fact.key)) guarded(fn, fact)
+    for (const { matches, fn } of [...this.#watchers]) for (const fact of told) if (matches(fact.key)) guarded(fn, fact)
   }
 
   #told(name, detail) {
@@ -406,7 +415,8 @@ export class Client extends Verbs {
       this.forget({ keepWrites }).catch(() => {})
     }
     this.#emit(name, detail)
-    if (ended && this.keepsAfterSignOut) this.#outbox.fail(new Refusal({ code: "unauthenticated", message: KEPT, kept: true }))
+    if (ended && this.keepsAfterSignOut)
+      this.#outbox.fail(new Refusal({ code: "unauthenticated", message: KEPT, kept: true }))
     if (name === "state" && this.state === "live") {
       this.#kept?.adopt().catch(() => {})
       // Load it now: without a network it cannot be loaded.
@@ -432,7 +442,9 @@ export class Client extends Verbs {
         if (this.state === "live") resolve(this)
         if (this.#failed) reject(this.#failed)
         if (this.state === "signed out")
-          reject(new Refusal({ code: "unauthenticated", message: "Sign in first: the server does not know this caller." }))
+          reject(
+            new Refusal({ code: "unauthenticated", message: "Sign in first: the server does not know this caller." }),
+          )
       }
       this.addEventListener("state", settle)
     })
@@ -471,5 +483,8 @@ function cancellable(timer) {
 /** Return 128 random bits. (`crypto.randomUUID` is missing on plain HTTP to an address that is not localhost.) */
 function makeId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "")
 }

@@ -27,9 +27,12 @@ const RETRY_AFTER = 1
 const STRIKES = 2
 const STRIKE_WITHIN = 2_000 // a connection that ends later than this after a write ended for another reason
 const TOO_OLD = 6 * 86_400_000 // the server knows an op_id for seven days
-const RESTORED = "The server was restored from a backup since this was asked for. Look at what is there now, and do it again if it is still right."
-const QUARANTINED = "The connection ended twice when this was sent. It may have been written: look, then try again or discard it."
-const UNKNOWN = "This was asked for more than six days ago, and it is not known whether it was written. Look at what is there now, and do it again if it is still missing."
+const RESTORED =
+  "The server was restored from a backup since this was asked for. Look at what is there now, and do it again if it is still right."
+const QUARANTINED =
+  "The connection ended twice when this was sent. It may have been written: look, then try again or discard it."
+const UNKNOWN =
+  "This was asked for more than six days ago, and it is not known whether it was written. Look at what is there now, and do it again if it is still missing."
 const NOT_SENT = "This waited for over six days and was not sent. Repeat it if it is still right."
 
 export class Outbox {
@@ -83,12 +86,28 @@ export class Outbox {
 
   /** The writes that are not acknowledged yet, oldest first: {verb, payload, keys, prefixes, epoch, at, sent}. */
   get pending() {
-    return this.#writes.map(({ verb, payload, keys, prefixes, epoch, at, sent }) => ({ verb, payload, keys, prefixes, epoch, at, sent }))
+    return this.#writes.map(({ verb, payload, keys, prefixes, epoch, at, sent }) => ({
+      verb,
+      payload,
+      keys,
+      prefixes,
+      epoch,
+      at,
+      sent,
+    }))
   }
 
   /** The quarantined writes, in the shape of `pending`. */
   get quarantined() {
-    return [...this.#quarantined.values()].map(({ verb, payload, keys, prefixes, epoch, at }) => ({ verb, payload, keys, prefixes, epoch, at, sent: false }))
+    return [...this.#quarantined.values()].map(({ verb, payload, keys, prefixes, epoch, at }) => ({
+      verb,
+      payload,
+      keys,
+      prefixes,
+      epoch,
+      at,
+      sent: false,
+    }))
   }
 
   /** Return for how many milliseconds the oldest write in flight has waited for its answer; 0 if there is none. */
@@ -110,7 +129,22 @@ export class Outbox {
   put(verb, payload, keys, prefixes = [], epoch = this.#held.dataSet, at = null) {
     return new Promise((resolve, reject) => {
       const op_id = payload.op_id ?? this.#makeId()
-      const write = { verb, payload: { ...payload, op_id }, keys, prefixes, epoch, at: at ?? this.#now(), sent: false, everSent: at !== null, sentAt: 0, attempt: 0, tries: 0, strikes: 0, resolve, reject }
+      const write = {
+        verb,
+        payload: { ...payload, op_id },
+        keys,
+        prefixes,
+        epoch,
+        at: at ?? this.#now(),
+        sent: false,
+        everSent: at !== null,
+        sentAt: 0,
+        attempt: 0,
+        tries: 0,
+        strikes: 0,
+        resolve,
+        reject,
+      }
       const refusal = this.#tooLarge(write)
       if (refusal) return reject(refusal)
       this.#writes.push(write)
@@ -143,7 +177,8 @@ export class Outbox {
    */
   connected() {
     const { dataSet } = this.#held
-    for (const write of this.#writes.filter(({ epoch, sent }) => !sent && epoch !== null && epoch !== dataSet)) if (relies(write)) this.#outdated(write)
+    for (const write of this.#writes.filter(({ epoch, sent }) => !sent && epoch !== null && epoch !== dataSet))
+      if (relies(write)) this.#outdated(write)
     this.#connected = true
     this.#sendMore()
   }
@@ -192,7 +227,9 @@ export class Outbox {
     write.strikes += 1
     if (write.strikes < STRIKES) return
     this.#quarantined.set(write.payload.op_id, write)
-    this.#settle(write, () => write.reject(new Refusal({ code: "quarantined", message: QUARANTINED, op_id: write.payload.op_id })))
+    this.#settle(write, () =>
+      write.reject(new Refusal({ code: "quarantined", message: QUARANTINED, op_id: write.payload.op_id })),
+    )
     this.#quarantines(write)
   }
 
@@ -205,7 +242,9 @@ export class Outbox {
 
   #outdated(write) {
     const { crc: _, ...entry } = this.#held.entries.get(write.payload.key) ?? {}
-    this.#settle(write, () => write.reject(new Refusal({ code: "conflict", message: RESTORED, entry: entry.key === undefined ? null : entry })))
+    this.#settle(write, () =>
+      write.reject(new Refusal({ code: "conflict", message: RESTORED, entry: entry.key === undefined ? null : entry })),
+    )
     this.#changed()
   }
 
@@ -285,7 +324,10 @@ export class Outbox {
 
 /** Return whether the effect of a write depends on a revision that it names. */
 function relies({ verb, payload }) {
-  return verb === "undo" || [payload, ...(payload.ops ?? [])].some(({ if_revision, revision }) => if_revision > 0 || revision !== undefined)
+  return (
+    verb === "undo" ||
+    [payload, ...(payload.ops ?? [])].some(({ if_revision, revision }) => if_revision > 0 || revision !== undefined)
+  )
 }
 
 /**

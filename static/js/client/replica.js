@@ -93,12 +93,24 @@ export class Replica {
       entries.set(entry.key, { ...entry, crc })
       if (this.newest === null || entry.updated_at > this.newest) this.newest = entry.updated_at
     }
-    if (entries.size !== state.keys || digest !== state.digest || kept.some(({ revision }) => revision > state.revision)) return false
+    if (
+      entries.size !== state.keys ||
+      digest !== state.digest ||
+      kept.some(({ revision }) => revision > state.revision)
+    )
+      return false
     this.#entries = entries
     this.#epoch = this.#dataSet = state.epoch
     this.#revision = state.revision
     this.#digest = digest
-    const facts = kept.map(({ key, origin, revision }) => ({ key, entry: entries.get(key), old: undefined, origin, revision, resync: true }))
+    const facts = kept.map(({ key, origin, revision }) => ({
+      key,
+      entry: entries.get(key),
+      old: undefined,
+      origin,
+      revision,
+      resync: true,
+    }))
     if (facts.length > 0) this.#tell(facts)
     return true
   }

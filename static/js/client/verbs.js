@@ -1,8 +1,8 @@
 // The verbs of the protocol as methods: builds their payloads and names the keys that a write touches, as far as known.
 
+import { copyOf } from "./json-values.js"
 import { problemWithKey } from "./keys.js"
 import { Refusal } from "./outbox.js"
-import { copyOf } from "./json-values.js"
 
 export class Verbs extends EventTarget {
   #put
@@ -26,7 +26,9 @@ export class Verbs extends EventTarget {
    * `ttl` is in seconds. While there is no connection the write waits in `pending`.
    */
   async set(key, value, options = {}) {
-    return this.#put("set", { key: sound(key), value: copyOf(value), ...wireOptions(options, ["ifRevision", "ttl"]) }, [key])
+    return this.#put("set", { key: sound(key), value: copyOf(value), ...wireOptions(options, ["ifRevision", "ttl"]) }, [
+      key,
+    ])
   }
 
   /** Delete `key`. Resolves to {revision, existed}. Deleting a missing key is no error. */

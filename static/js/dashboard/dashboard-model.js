@@ -2,9 +2,9 @@
 // client's events on to them. It never touches the document except through the page object that it is given; the views
 // draw from it and call it.
 
+import { Undo } from "./history/undo-loader.js"
 import { OpenKeyStub } from "./key/model/open-key-loader.js"
 import { ListModel } from "./list/model/list-model.js"
-import { Undo } from "./history/undo-loader.js"
 
 const RECENT = 20
 const BURST = 250 // milliseconds
@@ -63,7 +63,8 @@ export class DashboardModel {
 
   /** Show the given route, after any change of the address. */
   follow(route) {
-    if (route.key !== null) this.recent = [route.key, ...this.recent.filter((key) => key !== route.key)].slice(0, RECENT)
+    if (route.key !== null)
+      this.recent = [route.key, ...this.recent.filter((key) => key !== route.key)].slice(0, RECENT)
     this.browse.follow(route)
     this.opened.follow(route)
     this.redraw()
@@ -104,7 +105,10 @@ export class DashboardModel {
     } else if (this.#begun) this.lastLive ??= Date.now()
     if (state === "offline") {
       this.offlineSince ??= Date.now()
-      if (!this.wasOffline) this.#page.say(`Offline. What you save is kept in this ${this.#kv.keepsPending ? "browser" : "tab"} until the connection is back.`)
+      if (!this.wasOffline)
+        this.#page.say(
+          `Offline. What you save is kept in this ${this.#kv.keepsPending ? "browser" : "tab"} until the connection is back.`,
+        )
       this.wasOffline = true
       this.browse.showAway(false)
     }

@@ -2,19 +2,19 @@
 // belongs to the page: its address, title and focus.
 // Longer than 320 lines: it connects every part of the page.
 
-import { html, render } from "../vendor/lit-html/lit-html.js"
 import { Client } from "../client/client.js"
-import { COMMANDS, loadPalette } from "./commands/registry.js"
+import { onSetting, setting } from "../lib/settings.js"
+import { html, render } from "../vendor/lit-html/lit-html.js"
 import { listen, perform } from "./commands/keyboard.js"
+import { COMMANDS, loadPalette } from "./commands/registry.js"
 import { DashboardModel } from "./dashboard-model.js"
 import { List } from "./list/list-view.js"
 import { NOTHING, read, write } from "./route.js"
+import { call, later, once } from "./shared/lazy.js"
+import { ConnectionBadge } from "./shell/connection-badge.js"
 import { keepDrafts, takeDrafts } from "./shell/kept-drafts.js"
 import { empty } from "./shell/session-ended.js"
-import { call, later, once } from "./shared/lazy.js"
-import { onSetting, setting } from "../lib/settings.js"
-import { ConnectionBadge } from "./shell/connection-badge.js"
-import { Update, isFailedImport } from "./shell/update.js"
+import { isFailedImport, Update } from "./shell/update.js"
 
 const TITLES = { keys: "Keys", activity: "Activity", trash: "Trash" }
 // Lazily loaded pages; each module exports `view(model, route)`.
@@ -50,9 +50,14 @@ const page = {
   news: call(announcer, "changed", failed),
   toast: call(toasts, "show", failed),
   focus: (where, key) => (wanted = { where, key, from: document.activeElement }),
-  copy: async (text, what) => page.toast((await (await clipboard()).copy(text)) ? `${what} copied` : "The browser did not let us copy"),
+  copy: async (text, what) =>
+    page.toast((await (await clipboard()).copy(text)) ? `${what} copied` : "The browser did not let us copy"),
   can: (name) => COMMANDS.some((command) => command.name === name),
-  run: (name) => perform(COMMANDS.find((command) => command.name === name), model),
+  run: (name) =>
+    perform(
+      COMMANDS.find((command) => command.name === name),
+      model,
+    ),
   dialogs: at("dialogs"),
   trashDays: made.trash_days,
   signedOut: () => signedOut(kv.pending),
@@ -109,8 +114,22 @@ let over = false // the session has ended
 
 /** Load the remaining modules a little later, so that they are available without a network. */
 const rest = once(() => {
-  const ours = [import("./shell/unload-guard.js"), import("./shell/offline.js"), import("./commands/shortcut-hints.js"), import("./shell/connection-panel.js")]
-  const others = [loadPalette(), clipboard(), announcer(), toasts(), list.loadRest(), model.undo.load(), model.opened.load?.(), import("./key/detail-pane.js").then(({ prepare }) => prepare(model))]
+  const ours = [
+    import("./shell/unload-guard.js"),
+    import("./shell/offline.js"),
+    import("./commands/shortcut-hints.js"),
+    import("./shell/connection-panel.js"),
+  ]
+  const others = [
+    loadPalette(),
+    clipboard(),
+    announcer(),
+    toasts(),
+    list.loadRest(),
+    model.undo.load(),
+    model.opened.load?.(),
+    import("./key/detail-pane.js").then(({ prepare }) => prepare(model)),
+  ]
   return Promise.all([...ours, ...others]).then(begin)
 })
 const loadRest = () => rest().catch(failed)
@@ -133,7 +152,10 @@ async function signedOut(pending) {
   const records = model.opened.records ?? []
   // continue after the client knows which writes it keeps
   await null
-  leaving ??= await import("./shell/unload-guard.js").then(({ UnloadGuard }) => new UnloadGuard(model, at("signout")), () => null)
+  leaving ??= await import("./shell/unload-guard.js").then(
+    ({ UnloadGuard }) => new UnloadGuard(model, at("signout")),
+    () => null,
+  )
   if (leaving) return leaving.signedOut(pending, records)
   // the dialog with the reason could not be loaded
   keepDrafts(made.username, records)
@@ -196,7 +218,8 @@ async function loadOther(name) {
   } catch (error) {
     page.failedToLoad(error)
     const again = () => loadOther(name)
-    views[name] = () => html`<h1>${TITLES[name]}</h1><div class="problem"><p>This page could not be loaded.</p><button type="button" @click=${again}>Try again</button></div>`
+    views[name] = () =>
+      html`<h1>${TITLES[name]}</h1><div class="problem"><p>This page could not be loaded.</p><button type="button" @click=${again}>Try again</button></div>`
   }
   redraw()
 }
@@ -208,7 +231,9 @@ function showRow() {
 
 function moveFocus() {
   const { where, key, from } = wanted
-  const id = { detail: "detail-heading", editor: "editor", new: "new-key", "new value": "editor", filter: "filter" }[where] ?? where
+  const id =
+    { detail: "detail-heading", editor: "editor", new: "new-key", "new value": "editor", filter: "filter" }[where] ??
+    where
   // the target is still loading, and the user has not moved the focus elsewhere meanwhile
   if (where !== "list" && !at(id) && [from, document.body].includes(document.activeElement)) return
   wanted = null
@@ -276,7 +301,8 @@ function follow(route) {
 /** Navigate between the pages of the dashboard without loading a document. */
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href]")
-  if (!link || link.target || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+  if (!link || link.target || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
+    return
   if (link.origin !== location.origin || !Object.keys(TITLES).some((name) => link.pathname === `/${name}`)) return
   event.preventDefault()
   go({ ...NOTHING, ...read(link.href) })
@@ -289,7 +315,10 @@ for (const button of document.querySelectorAll("[data-run]")) {
   button.parentElement.hidden = false
   button.addEventListener("click", () => {
     at("menu").hidePopover()
-    perform(COMMANDS.find(({ name }) => name === button.dataset.run), model)
+    perform(
+      COMMANDS.find(({ name }) => name === button.dataset.run),
+      model,
+    )
   })
 }
 

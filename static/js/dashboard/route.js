@@ -7,7 +7,19 @@ export const WHO = ["all", "tab", "device", "others", "api", "system"]
 export const SORTS = ["key", "-key", "updated", "-updated"]
 
 /** The route of an address without parameters. `view` null: the view from the user's settings. */
-export const NOTHING = { page: "keys", key: null, tab: "value", from: null, to: null, prefix: "", q: "", sort: "key", view: null, who: "all", away: null }
+export const NOTHING = {
+  page: "keys",
+  key: null,
+  tab: "value",
+  from: null,
+  to: null,
+  prefix: "",
+  q: "",
+  sort: "key",
+  view: null,
+  who: "all",
+  away: null,
+}
 
 // The parameters in the address of each page.
 const NAMES = {

@@ -26,7 +26,11 @@ class Stage {
   }
 
   #order(order) {
-    return fetch("/act", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(order) })
+    return fetch("/act", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(order),
+    })
   }
 }
 

@@ -28,7 +28,10 @@ export class Director {
     for (const device of this.#devices) device.writing = true
     this.#every(16, () => this.#devices.forEach((device) => device.paint(3)))
     this.#every(KILL_EVERY, () => this.#mayDisturb() && this.#stage.kill(), KILL_EVERY / 3)
-    this.#every(CUT_EVERY, () => this.#mayDisturb() && !this.story.wantsPeace && this.#stage.cut(this.#someDevice(), 1 + Math.random() * 2))
+    this.#every(
+      CUT_EVERY,
+      () => this.#mayDisturb() && !this.story.wantsPeace && this.#stage.cut(this.#someDevice(), 1 + Math.random() * 2),
+    )
     this.#every(250, () => this.#look())
     setTimeout(() => this.story.tell(), Math.min(STORY_AFTER, (this.#stage.seconds * 1_000) / 5))
   }

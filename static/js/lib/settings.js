@@ -55,7 +55,9 @@ function read(place) {
   try {
     const value = localStorage.getItem(place)
     // theme.js keeps the theme in a cookie, which survives signing out.
-    return value ?? (place === "theme" ? (globalThis.document?.cookie?.match(/(?:^|; )rkv_theme=(\w+)/)?.[1] ?? null) : null)
+    return (
+      value ?? (place === "theme" ? (globalThis.document?.cookie?.match(/(?:^|; )rkv_theme=(\w+)/)?.[1] ?? null) : null)
+    )
   } catch {
     return null
   }

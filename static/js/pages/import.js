@@ -1,6 +1,17 @@
 // The import form of /account/data: choose a file, try it, import it, undo the import.
 
-import { inWords, keys, leftAlone, number, progress, size, touched, typeOf, undoAll, withoutAnswer } from "./import-format.js"
+import {
+  inWords,
+  keys,
+  leftAlone,
+  number,
+  progress,
+  size,
+  touched,
+  typeOf,
+  undoAll,
+  withoutAnswer,
+} from "./import-format.js"
 
 const POLL = 400
 const el = (id) => document.getElementById(id)
@@ -84,7 +95,8 @@ async function ours() {
   const answer = await fetch("/api/v1/me", { cache: "no-store" }).catch(() => null)
   const body = await answer?.json().catch(() => null)
   if (!answer?.ok) throw failed(answer?.status ?? 0, body)
-  if (body.user.username !== user) throw new Error("Somebody else has signed in in this browser. Load this page again to go on as them.")
+  if (body.user.username !== user)
+    throw new Error("Somebody else has signed in in this browser. Load this page again to go on as them.")
 }
 
 function showTrial(answer) {
@@ -172,7 +184,9 @@ function send(chosen, type, dryRun) {
 }
 
 async function look() {
-  const answer = await fetch("/api/v1/import", { cache: "no-store" }).then((answer) => answer.json()).catch(() => ({}))
+  const answer = await fetch("/api/v1/import", { cache: "no-store" })
+    .then((answer) => answer.json())
+    .catch(() => ({}))
   const { phase, done, total } = answer.import ?? {}
   // A late answer describes an earlier phase.
   if (busy && phase && phase !== "receiving") advance(progress(phase, done, total))
@@ -195,9 +209,14 @@ function failed(status, body) {
 
 /** Update the usage bars above the form, which the server rendered. */
 async function refreshUsage() {
-  const { usage, limits } = await fetch("/api/v1/me").then((answer) => answer.json()).catch(() => ({}))
+  const { usage, limits } = await fetch("/api/v1/me")
+    .then((answer) => answer.json())
+    .catch(() => ({}))
   if (!usage) return
-  for (const [name, words] of [["keys", number], ["bytes", size]]) {
+  for (const [name, words] of [
+    ["keys", number],
+    ["bytes", size],
+  ]) {
     const used = el(`usage-${name}`)
     used.nextElementSibling.textContent = `${words(usage[name])} of ${words(limits[name])}`
     used.closest(".usage").querySelector("progress").value = usage[name]

@@ -57,12 +57,19 @@ export class Persistence {
 
   /** Whether every pending write would survive a reload. */
   get holdsAll() {
-    return this.#store !== null && !this.#store.closed && this.#parts.outbox.pending.every(({ payload }) => this.#outbox.has(payload.op_id))
+    return (
+      this.#store !== null &&
+      !this.#store.closed &&
+      this.#parts.outbox.pending.every(({ payload }) => this.#outbox.has(payload.op_id))
+    )
   }
 
   /** Whether the pending writes are stored, or can still be stored, when the session has ended. */
   get outlastsSession() {
-    return (this.#store !== null && !this.#store.closed) || this.#parts.outbox.pending.every(({ payload }) => this.#outbox.has(payload.op_id))
+    return (
+      (this.#store !== null && !this.#store.closed) ||
+      this.#parts.outbox.pending.every(({ payload }) => this.#outbox.has(payload.op_id))
+    )
   }
 
   /** The replica has changed: save its facts soon. */
@@ -112,7 +119,8 @@ export class Persistence {
   /** The pending and quarantined writes, as they are stored: [{op_id, …}]. */
   get #waiting() {
     const { pending, quarantined } = this.#parts.outbox
-    const records = (writes, flag) => writes.map((write) => this.#record(write.payload.op_id, { ...write, quarantined: flag }))
+    const records = (writes, flag) =>
+      writes.map((write) => this.#record(write.payload.op_id, { ...write, quarantined: flag }))
     return [...records(pending, false), ...records(quarantined, true)]
   }
 
@@ -191,7 +199,8 @@ export class Persistence {
     this.#writing = null
     if (!this.#store) return
     const wanted = new Map(this.#waiting.map((write) => [write.op_id, write]))
-    const isKept = ({ op_id, quarantined }) => this.#outbox.has(op_id) && Boolean(this.#outbox.get(op_id).quarantined) === quarantined
+    const isKept = ({ op_id, quarantined }) =>
+      this.#outbox.has(op_id) && Boolean(this.#outbox.get(op_id).quarantined) === quarantined
     const add = [...wanted.values()].filter((write) => !isKept(write))
     const drop = [...this.#outbox.keys()].filter((id) => !wanted.has(id))
     if (add.length === 0 && drop.length === 0) return
@@ -210,7 +219,19 @@ export class Persistence {
     if (known) return { ...known, quarantined }
     const { crc: _, ...held } = this.#parts.replica.entries.get(payload.key) ?? {}
     const before = held.revision !== undefined && held.revision === payload.if_revision ? held : null
-    return { op_id, tab: this.#tab, at, number: ++this.#number, verb, payload, keys, prefixes, epoch, before, quarantined }
+    return {
+      op_id,
+      tab: this.#tab,
+      at,
+      number: ++this.#number,
+      verb,
+      payload,
+      keys,
+      prefixes,
+      epoch,
+      before,
+      quarantined,
+    }
   }
 }
 

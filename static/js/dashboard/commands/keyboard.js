@@ -101,7 +101,11 @@ const single = (keys) => !keys.startsWith("Ctrl+")
 function typing(element) {
   // the field of a dialog that was just closed keeps the focus until the next frame
   if (element.checkVisibility?.() === false) return false
-  return element.matches?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], [contenteditable] *") ?? false
+  return (
+    element.matches?.(
+      "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], [contenteditable] *",
+    ) ?? false
+  )
 }
 
 /** Whether this is an empty filter: it has the focus if no row is left, and has nothing of its own to undo. */

@@ -1,8 +1,8 @@
 // The command palette (Ctrl+K): every key, page and action by a few letters of its name. The field keeps the focus;
 // `aria-activedescendant` names the active option.
 
-import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { problemWithKey } from "../../client/keys.js"
+import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { preview } from "../shared/view-helpers.js"
 import { places, score, search } from "./fuzzy.js"
 import { nameOf, perform } from "./keyboard.js"
@@ -55,7 +55,10 @@ class Palette {
   /** Return the recently opened keys, then all available commands. */
   #atFirst() {
     const recent = this.#model.recent.filter((key) => this.#model.kv.entry(key)).slice(0, 5)
-    return [...recent.map((key) => ({ key, places: [] })), ...this.#commands.map((command) => ({ command, places: [] }))]
+    return [
+      ...recent.map((key) => ({ key, places: [] })),
+      ...this.#commands.map((command) => ({ command, places: [] })),
+    ]
   }
 
   #found(needle) {
@@ -108,14 +111,23 @@ class Palette {
 
   #inside({ key, command, fresh, places }) {
     if (fresh !== undefined) return html`<span class="palette-name">New key <span class="mono">${fresh}</span></span>`
-    if (command) return html`<span class="palette-name">${marked(titleOf(command), places)}</span><span class="palette-keys" aria-hidden="true">${command.keys.slice(0, 1).flatMap((keys) => printed(keys)).map((one) => html`<kbd>${one}</kbd>`)}</span>`
+    if (command)
+      return html`<span class="palette-name">${marked(titleOf(command), places)}</span><span class="palette-keys" aria-hidden="true">${command.keys
+        .slice(0, 1)
+        .flatMap((keys) => printed(keys))
+        .map((one) => html`<kbd>${one}</kbd>`)}</span>`
     const entry = this.#model.kv.entry(key)
     return html`<span class="palette-name mono"><bdi>${marked(key, places)}</bdi></span><span class="palette-value mono">${entry ? preview(entry.value) : nothing}</span>`
   }
 
   #keyPressed = (event) => {
     const last = this.#options.length - 1
-    const to = { ArrowDown: this.#active + 1, ArrowUp: this.#active - 1, PageDown: Math.min(last, this.#active + 8), PageUp: Math.max(0, this.#active - 8) }[event.key]
+    const to = {
+      ArrowDown: this.#active + 1,
+      ArrowUp: this.#active - 1,
+      PageDown: Math.min(last, this.#active + 8),
+      PageUp: Math.max(0, this.#active - 8),
+    }[event.key]
     if (event.isComposing) return
     if (nameOf(event) === "Ctrl+K") this.#dialog.close()
     else if (event.key === "Enter" && this.#options[this.#active]) this.#take(this.#options[this.#active])

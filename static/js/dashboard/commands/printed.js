@@ -3,7 +3,15 @@
 import { APPLE } from "./keyboard.js"
 
 const SIGNS = { Ctrl: "⌘", Shift: "⇧" }
-const NAMES = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc", PageUp: "PgUp", PageDown: "PgDn" }
+const NAMES = {
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  Escape: "Esc",
+  PageUp: "PgUp",
+  PageDown: "PgDn",
+}
 
 /** Return the keys as printed: "Ctrl S" or "⌘S"; those of a sequence one after the other: ["g", "k"]. */
 export function printed(keys, apple = APPLE) {

@@ -26,7 +26,10 @@ function tell(element, { keys, title }) {
   }
   const shown = working.slice(0, 1).map((key) => ` (${printed(key).join(" then ")})`)
   element.title = title + shown.join("")
-  const said = working.map((key) => aria(key)).filter(Boolean).join(" ")
+  const said = working
+    .map((key) => aria(key))
+    .filter(Boolean)
+    .join(" ")
   if (said) element.setAttribute("aria-keyshortcuts", said)
   else element.removeAttribute("aria-keyshortcuts")
 }

@@ -1,8 +1,8 @@
 // The shortcuts dialog behind `?`: all shortcuts in groups, as printed on this machine's keyboard.
 
+import { choose, setting } from "../../lib/settings.js"
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { close, show } from "../shell/dialogs.js"
-import { choose, setting } from "../../lib/settings.js"
 import { printed } from "./printed.js"
 
 export function showSheet(place, commands) {
@@ -34,6 +34,8 @@ function groupView(name, group) {
 }
 
 function keysView(keys, at) {
-  const one = printed(keys).map((key, i) => html`${i > 0 ? html` <span class="dim">then</span> ` : nothing}<kbd>${key}</kbd>`)
+  const one = printed(keys).map(
+    (key, i) => html`${i > 0 ? html` <span class="dim">then</span> ` : nothing}<kbd>${key}</kbd>`,
+  )
   return html`${at > 0 ? " " : nothing}${one}`
 }

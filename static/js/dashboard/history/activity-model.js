@@ -2,8 +2,8 @@
 
 import { kindsOf, standsStill } from "./change-kinds.js"
 import { isBy, mentions } from "./filters.js"
-import { WriteFollower } from "./write-follower.js"
 import { lastLook, rememberLook } from "./last-visit.js"
+import { WriteFollower } from "./write-follower.js"
 import { WritePages } from "./write-pages.js"
 
 const PAGE = 100
@@ -33,7 +33,11 @@ export class ActivityModel {
 
   constructor(model) {
     this.#model = model
-    this.#writes = new WritePages((page) => model.kv.history(page), () => model.redraw(), PAGE)
+    this.#writes = new WritePages(
+      (page) => model.kv.history(page),
+      () => model.redraw(),
+      PAGE,
+    )
     this.#follower = new WriteFollower(model.kv, this.#writes, () => this.#forget())
   }
 
@@ -95,7 +99,8 @@ export class ActivityModel {
     if (this.#made.list !== list || this.#made.question !== question || this.#made.tokens !== this.tokens.size)
       this.#made = { list, question, tokens: this.tokens.size, items: this.#select(route) }
     const { items } = this.#made
-    if (isFiltered(route) && items.length < ENOUGH && this.#writes.loaded && !this.#writes.refusal && !this.paused) this.#writes.older()
+    if (isFiltered(route) && items.length < ENOUGH && this.#writes.loaded && !this.#writes.refusal && !this.paused)
+      this.#writes.older()
     return items
   }
 
@@ -109,7 +114,11 @@ export class ActivityModel {
     const { kv } = this.#model
     if (this.#still.at !== kv.position.revision) this.#still = { at: kv.position.revision, known: new Map() }
     const { known } = this.#still
-    if (!known.has(write)) known.set(write, standsStill({ ...write, ops: write.ops.slice(0, MOST_ASKED) }, (key) => kv.entry(key)))
+    if (!known.has(write))
+      known.set(
+        write,
+        standsStill({ ...write, ops: write.ops.slice(0, MOST_ASKED) }, (key) => kv.entry(key)),
+      )
     return known.get(write)
   }
 
@@ -141,7 +150,11 @@ export class ActivityModel {
 
   #remember(now) {
     this.#remembered = now
-    rememberLook(this.#model.page.username, { epoch: this.#model.kv.dataSet, revision: this.#writes.newest, at: this.#model.now() })
+    rememberLook(this.#model.page.username, {
+      epoch: this.#model.kv.dataSet,
+      revision: this.#writes.newest,
+      at: this.#model.now(),
+    })
   }
 }
 

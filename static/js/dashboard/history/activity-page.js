@@ -1,18 +1,18 @@
 // The activity page: the changes of the user's keys, newest first.
 
-import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { live } from "../../vendor/lit-html/directives/live.js"
 import { repeat } from "../../vendor/lit-html/directives/repeat.js"
-import { ago, moment } from "../shared/time-format.js"
+import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { timeOfDay } from "../shared/hours.js"
-import { keyText, preview } from "../shared/view-helpers.js"
 import { stylesheet } from "../shared/load-stylesheet.js"
+import { ago, moment } from "../shared/time-format.js"
+import { keyText, preview } from "../shared/view-helpers.js"
+import { ActivityModel, isFiltered } from "./activity-model.js"
 import { authorOf } from "./authors.js"
 import { folderOf, summaryOf } from "./change-kinds.js"
-import { ActivityModel, isFiltered } from "./activity-model.js"
 import { WHO } from "./filters.js"
 import { historyPath } from "./links.js"
-import { kindView, endOf, older, troubles } from "./view-helpers.js"
+import { endOf, kindView, older, troubles } from "./view-helpers.js"
 
 await stylesheet("/static/css/past.css")
 
@@ -57,7 +57,8 @@ function tools(model, feed, route, items) {
   const go = (changes) => model.page.go(changes, { replace: true })
   const typed = ({ target }) => {
     go({ q: target.value })
-    if (target.value) model.page.say(items.length === 1 ? "1 change matches" : `${feed.items(model.route).length} changes match`)
+    if (target.value)
+      model.page.say(items.length === 1 ? "1 change matches" : `${feed.items(model.route).length} changes match`)
   }
   const { away, before } = feed
   return html`
@@ -101,7 +102,8 @@ function days(model, feed, items) {
         ${repeat(
           items,
           ({ write }) => write.revision,
-          (item) => html`${isNew && item.write.revision === border ? html`<li class="seen"><span>You looked here ${ago(new Date(feed.before.at).toISOString(), model.now())}</span></li>` : nothing}${row(model, feed, item)}`,
+          (item) =>
+            html`${isNew && item.write.revision === border ? html`<li class="seen"><span>You looked here ${ago(new Date(feed.before.at).toISOString(), model.now())}</span></li>` : nothing}${row(model, feed, item)}`,
         )}
       </ol>`,
   )
@@ -110,7 +112,12 @@ function days(model, feed, items) {
 function dayName(day, now) {
   if (day === new Date(now).toDateString()) return "Today"
   if (day === new Date(now - 86_400_000).toDateString()) return "Yesterday"
-  return new Date(day).toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" })
+  return new Date(day).toLocaleDateString(undefined, {
+    weekday: "long",
+    day: "numeric",
+    month: "long",
+    year: "numeric",
+  })
 }
 
 function row(model, feed, { write, kinds, matching }) {
@@ -161,9 +168,11 @@ function nameOf(kinds) {
 function ending(feed, route, items) {
   const { writes } = feed
   if (!writes.loaded) return nothing
-  if (writes.list.length === 0) return html`<div class="empty"><h2>Nothing has happened yet</h2><p>Whatever is written to your keys, from here or elsewhere, stands here from then on.</p><a class="button primary" href="/keys">To the keys</a></div>`
+  if (writes.list.length === 0)
+    return html`<div class="empty"><h2>Nothing has happened yet</h2><p>Whatever is written to your keys, from here or elsewhere, stands here from then on.</p><a class="button primary" href="/keys">To the keys</a></div>`
   const hidden = items.length > feed.visible
-  if (hidden || !isFiltered(route)) return html`${older(writes, hidden, () => feed.showOlder())} ${hidden ? nothing : endOf(writes)}`
+  if (hidden || !isFiltered(route))
+    return html`${older(writes, hidden, () => feed.showOlder())} ${hidden ? nothing : endOf(writes)}`
   const through = html`Looked through ${writes.list.length.toLocaleString("en")} ${writes.list.length === 1 ? "change" : "changes"}, back to ${moment(writes.list.at(-1).at)}.`
   return html`
     <div class="empty">

@@ -1,15 +1,15 @@
 // The history tab of a key: its versions, the change that each one made, and the difference of any two.
 
-import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { choose, setting } from "../../lib/settings.js"
-import { ago, moment } from "../shared/time-format.js"
+import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { differenceView } from "../shared/diff-view.js"
-import { keyText } from "../shared/view-helpers.js"
 import { stylesheet } from "../shared/load-stylesheet.js"
+import { ago, moment } from "../shared/time-format.js"
+import { keyText } from "../shared/view-helpers.js"
 import { authorOf } from "./authors.js"
 import { historyPath } from "./links.js"
-import { kindView, endOf, older, troubles } from "./view-helpers.js"
-import { Versions, textsOf } from "./versions.js"
+import { textsOf, Versions } from "./versions.js"
+import { endOf, kindView, older, troubles } from "./view-helpers.js"
 
 await stylesheet("/static/css/past.css")
 
@@ -24,8 +24,10 @@ export function historyView(model, key, route) {
   const versions = versionsFor(model, key)
   versions.look()
   const { list, writes } = versions
-  if (!writes.loaded) return html`<div class="history" aria-busy=${String(!writes.refusal)}>${troubles(model, versions, "The history")}</div>`
-  if (list.length === 0) return html`<div class="history"><p class="hint">Nothing is known of this key: it was never written, or longer ago than the history reaches.</p></div>`
+  if (!writes.loaded)
+    return html`<div class="history" aria-busy=${String(!writes.refusal)}>${troubles(model, versions, "The history")}</div>`
+  if (list.length === 0)
+    return html`<div class="history"><p class="hint">Nothing is known of this key: it was never written, or longer ago than the history reaches.</p></div>`
   const pair = versions.pair(route)
   return html`
     <div class="history">
@@ -59,9 +61,13 @@ function row(model, versions, version, pair) {
       <span class="what">${kindView(kind)}${version.undoes ? html` <span class="dim">undo of ${version.undoes}</span>` : like ? html` <span class="dim">as in ${like}</span>` : nothing}</span>
       <span class="by">${name}${note ? html` <span class="dim">${note}</span>` : nothing}</span>
       <span class="line-count mono">${changedLines(lines)}</span>
-      <span class="act">${op.op === "set" && !standing
-        ? html`<button type="button" class="small" @click=${() => restore(model, versions, version)}>Restore<span class="vh"> revision ${revision}</span></button>`
-        : standing && op.op === "set" ? html`<span class="dim">now</span>` : nothing}</span>
+      <span class="act">${
+        op.op === "set" && !standing
+          ? html`<button type="button" class="small" @click=${() => restore(model, versions, version)}>Restore<span class="vh"> revision ${revision}</span></button>`
+          : standing && op.op === "set"
+            ? html`<span class="dim">now</span>`
+            : nothing
+      }</span>
     </li>`
 }
 
@@ -85,13 +91,18 @@ function deletedNotice(model, versions) {
 async function restore(model, versions, { revision }) {
   const { key } = versions
   const { kv, page } = model
-  if (kv.state === "offline") return page.toast("There is no connection: nothing was restored. Try again when it is back.")
+  if (kv.state === "offline")
+    return page.toast("There is no connection: nothing was restored. Try again when it is back.")
   try {
     const answer = await kv.restore(key, { revision, ifRevision: kv.entry(key)?.revision ?? 0 })
     model.undo.offer(html`Restored <b class="mono">${keyText(key)}</b> as of ${revision}`, [answer.revision])
     page.go({ from: null, to: null }, { replace: true })
   } catch (refusal) {
-    page.toast(refusal.code === "conflict" ? `Not restored: ${key} has just changed. Look at its newest version first.` : refusal.message)
+    page.toast(
+      refusal.code === "conflict"
+        ? `Not restored: ${key} has just changed. Look at its newest version first.`
+        : refusal.message,
+    )
   }
 }
 
@@ -138,8 +149,12 @@ function choice(model, versions, name, chosen = null) {
 
 function difference(versions, from, to, side) {
   if (from === undefined) return html`<p class="hint" aria-busy="true">Loading…</p>`
-  const [a, b] = [from, to].sort((a, b) => (a ?? -1) - (b ?? -1)).map((revision) => (revision === null ? undefined : { revision, version: versions.at(revision) }))
-  for (const one of [a, b]) if (one?.version === null) return html`<p class="hint">Revision ${one.revision} did nothing to this key, or is no longer known.</p>`
+  const [a, b] = [from, to]
+    .sort((a, b) => (a ?? -1) - (b ?? -1))
+    .map((revision) => (revision === null ? undefined : { revision, version: versions.at(revision) }))
+  for (const one of [a, b])
+    if (one?.version === null)
+      return html`<p class="hint">Revision ${one.revision} did nothing to this key, or is no longer known.</p>`
   if ([a, b].some((one) => one && one.version === undefined)) return html`<p class="hint" aria-busy="true">Loading…</p>`
   const [before, after] = textsOf(a?.version.op, b?.version.op)
   const label = a ? `What changed from revision ${a.revision} to ${b.revision}` : `Revision ${b?.revision}`

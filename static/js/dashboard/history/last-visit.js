@@ -6,7 +6,9 @@ const placeOf = (username) => `last look of ${username}`
 export function lastLook(username) {
   try {
     const look = JSON.parse(localStorage.getItem(placeOf(username)))
-    return typeof look?.epoch === "string" && Number.isSafeInteger(look.revision) && Number.isFinite(look.at) ? look : null
+    return typeof look?.epoch === "string" && Number.isSafeInteger(look.revision) && Number.isFinite(look.at)
+      ? look
+      : null
   } catch {
     return null // storage may be forbidden, or contain other data
   }

@@ -77,7 +77,8 @@ export class TrashModel {
   items(text) {
     const now = this.#model.now()
     const needle = fold(text)
-    const stays = ({ key, purge_at }) => fold(key).includes(needle) && !this.#model.kv.entry(key) && Date.parse(purge_at) > now
+    const stays = ({ key, purge_at }) =>
+      fold(key).includes(needle) && !this.#model.kv.entry(key) && Date.parse(purge_at) > now
     const items = this.entries.filter(stays).sort((a, b) => (a.deleted_at < b.deleted_at ? 1 : -1))
     if (text !== "" && items.length < PAGE && this.entries.length < LOOK_THROUGH && !this.refusal) this.more()
     return items

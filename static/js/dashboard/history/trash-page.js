@@ -1,14 +1,14 @@
 // The trash page: deleted keys, which can be restored until they are purged.
 
-import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { live } from "../../vendor/lit-html/directives/live.js"
 import { repeat } from "../../vendor/lit-html/directives/repeat.js"
+import { html, nothing } from "../../vendor/lit-html/lit-html.js"
+import { stylesheet } from "../shared/load-stylesheet.js"
 import { ago, moment } from "../shared/time-format.js"
 import { keyText, preview } from "../shared/view-helpers.js"
-import { stylesheet } from "../shared/load-stylesheet.js"
 import { authorOf } from "./authors.js"
-import { TrashModel } from "./trash-model.js"
 import { historyPath } from "./links.js"
+import { TrashModel } from "./trash-model.js"
 import { troubles } from "./view-helpers.js"
 
 await stylesheet("/static/css/past.css")
@@ -54,10 +54,12 @@ function tools(model, bin, route, items) {
         <input id="past-filter" type="search" placeholder="Filter keys" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="512" .value=${live(route.q)} @input=${typed}>
       </div>
       <span class="chosen" role="status">${chosen.length > 0 ? `${chosen.length} selected` : `${items.length.toLocaleString("en")}${bin.next === null ? "" : "+"} ${items.length === 1 ? "key" : "keys"}`}</span>
-      ${chosen.length > 0
-        ? html`<button type="button" class="primary small" @click=${() => restore(model, bin, chosen)}>Restore ${chosen.length === 1 ? "it" : `all ${chosen.length}`}</button>
+      ${
+        chosen.length > 0
+          ? html`<button type="button" class="primary small" @click=${() => restore(model, bin, chosen)}>Restore ${chosen.length === 1 ? "it" : `all ${chosen.length}`}</button>
             <button type="button" class="small" @click=${() => choose(model, bin, chosen, false)}>Clear</button>`
-        : nothing}
+          : nothing
+      }
     </div>`
 }
 
@@ -71,7 +73,11 @@ function table(model, bin, items) {
         <span role="columnheader" class="pick"><label><input type="checkbox" .checked=${all} .indeterminate=${some} @change=${({ target }) => choose(model, bin, keys, target.checked)}><span class="vh">Select all</span></label></span>
         <span role="columnheader" class="k">Key</span><span role="columnheader" class="v">Value</span><span role="columnheader" class="by">Deleted</span><span role="columnheader" class="left">Deleted for good in</span><span role="columnheader" class="act"><span class="vh">Restore</span></span>
       </div>
-      ${repeat(items.slice(0, bin.visible), ({ key }) => key, (entry) => row(model, bin, entry))}
+      ${repeat(
+        items.slice(0, bin.visible),
+        ({ key }) => key,
+        (entry) => row(model, bin, entry),
+      )}
     </div>`
 }
 
@@ -100,9 +106,16 @@ function choose(model, bin, keys, on) {
 }
 
 async function restore(model, bin, keys) {
-  if (model.kv.state === "offline") return model.page.toast("There is no connection: nothing was restored. Try again when it is back.")
+  if (model.kv.state === "offline")
+    return model.page.toast("There is no connection: nothing was restored. Try again when it is back.")
   const { revisions, refusals } = await bin.restore(keys)
-  if (revisions.length > 0) model.undo.offer(revisions.length === 1 && keys.length === 1 ? html`Restored <b class="mono">${keyText(keys[0])}</b>` : `Restored ${revisions.length} keys`, revisions)
+  if (revisions.length > 0)
+    model.undo.offer(
+      revisions.length === 1 && keys.length === 1
+        ? html`Restored <b class="mono">${keyText(keys[0])}</b>`
+        : `Restored ${revisions.length} keys`,
+      revisions,
+    )
   if (refusals.length === 1) model.page.toast(refusals[0].message)
   if (refusals.length > 1) model.page.toast(`${refusals.length} keys were not restored: ${refusals[0].message}`)
 }

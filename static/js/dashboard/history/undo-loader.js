@@ -14,7 +14,9 @@ export class Undo {
     this.#model = model
     const failed = (error) => {
       model.page.failedToLoad(error)
-      model.page.toast("Nothing was undone: this part of the page could not be loaded. Try again when the connection is back.")
+      model.page.toast(
+        "Nothing was undone: this part of the page could not be loaded. Try again when the connection is back.",
+      )
     }
     for (const name of DEEDS) this[name] = call(this.load, name, failed)
   }

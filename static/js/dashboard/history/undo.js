@@ -2,8 +2,8 @@
 // since; a redo is an undo of that write. No DOM.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
-import { keyText } from "../shared/view-helpers.js"
 import { whoWrote } from "../shared/authors.js"
+import { keyText } from "../shared/view-helpers.js"
 import { historyPath } from "./links.js"
 import { UndoStack } from "./undo-stack.js"
 
@@ -66,7 +66,10 @@ export class UndoManager {
     if (!revisions) return
     const back = { what: step.what, revisions }
     this.#steps.undid(step, back)
-    this.#model.page.toast(html`Undone: ${step.what}`, { label: "Redo", run: () => this.#inTurn(() => this.#steps.isUndone(back) && this.#redo(back)) })
+    this.#model.page.toast(html`Undone: ${step.what}`, {
+      label: "Redo",
+      run: () => this.#inTurn(() => this.#steps.isUndone(back) && this.#redo(back)),
+    })
   }
 
   async #redo(step) {
@@ -78,7 +81,10 @@ export class UndoManager {
   }
 
   #offerUndo(step, text) {
-    this.#model.page.toast(text, { label: "Undo", run: () => this.#inTurn(() => this.#steps.isDone(step) && this.#undo(step)) })
+    this.#model.page.toast(text, {
+      label: "Undo",
+      run: () => this.#inTurn(() => this.#steps.isDone(step) && this.#undo(step)),
+    })
   }
 
   #inTurn(work) {
@@ -102,7 +108,8 @@ export class UndoManager {
     const made = []
     try {
       // All or nothing, as far as can be known in advance: of several writes, each is tried with a dry run first.
-      if (revisions.length > 1) await Promise.all(revisions.map((revision) => kv.undo(revision, { dryRun: true }).catch(ours(revisions))))
+      if (revisions.length > 1)
+        await Promise.all(revisions.map((revision) => kv.undo(revision, { dryRun: true }).catch(ours(revisions))))
       for (const revision of revisions.toReversed()) made.push((await kv.undo(revision)).revision)
       return made
     } catch (refusal) {
@@ -126,7 +133,9 @@ export class UndoManager {
     if (refusal.code !== "conflict" || !refusal.key) return page.toast(refusal.message)
     const rest = made > 0 ? `only ${made} of ${all} parts were undone` : "nothing was undone"
     const since = await this.#whatCameSince(refusal.key)
-    page.toast(html`<b class="mono">${keyText(refusal.key)}</b> ${since}; ${rest}. <a href=${historyPath(refusal.key)}>Its history</a>`)
+    page.toast(
+      html`<b class="mono">${keyText(refusal.key)}</b> ${since}; ${rest}. <a href=${historyPath(refusal.key)}>Its history</a>`,
+    )
   }
 
   async #whatCameSince(key) {

@@ -44,7 +44,8 @@ export class Versions {
    */
   get list() {
     const { list, ended } = this.#writes
-    if (this.#made.list !== list || this.#made.ended !== ended) this.#made = { list, ended, versions: versionsOf(list, ended) }
+    if (this.#made.list !== list || this.#made.ended !== ended)
+      this.#made = { list, ended, versions: versionsOf(list, ended) }
     return this.#made.versions
   }
 
@@ -93,7 +94,10 @@ export class Versions {
       this.#apart.set(revision, undefined)
       this.#writes.peek(revision, ([write, before]) => {
         const there = write?.revision === revision
-        this.#apart.set(revision, { version: there ? versionOf(write) : null, before: (there ? before : write)?.revision ?? null })
+        this.#apart.set(revision, {
+          version: there ? versionOf(write) : null,
+          before: (there ? before : write)?.revision ?? null,
+        })
       })
     }
     return this.#apart.get(revision)

@@ -47,7 +47,10 @@ export class WritePages {
     return this.#asks("older", async (ask) => {
       const page = await ask(this.oldest, this.#page)
       // A page ends early if values are long. One more request tells whether it was the last.
-      const more = page.length > 0 && page.length < this.#page && page.at(-1).revision > 1 ? await ask(page.at(-1).revision, 1) : []
+      const more =
+        page.length > 0 && page.length < this.#page && page.at(-1).revision > 1
+          ? await ask(page.at(-1).revision, 1)
+          : []
       return () => {
         this.list = [...this.list, ...page, ...more]
         this.ended = page.length < this.#page && more.length === 0

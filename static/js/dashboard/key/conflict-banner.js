@@ -2,8 +2,8 @@
 // to resolve the conflict. Nothing is overwritten unseen.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
-import { ago } from "../shared/time-format.js"
 import { formatJson } from "../shared/json-text.js"
+import { ago } from "../shared/time-format.js"
 import { conflictText } from "./model/conflict-text.js"
 import { mergeJson } from "./model/three-way-merge.js"
 
@@ -40,8 +40,12 @@ function differencePart(model, draft, way) {
     <div class="difference-head">
       <p class="hint">From theirs <b class="sign-gone">−</b> to yours <b class="sign-new">+</b></p>
       <div class="segments" role="group" aria-label="Difference">
-        ${[["unified", "Unified"], ["side", "Side by side"]].map(
-          ([name, title]) => html`<button type="button" aria-pressed=${String(way === name)} @click=${() => show(model, draft, name)}>${title}</button>`,
+        ${[
+          ["unified", "Unified"],
+          ["side", "Side by side"],
+        ].map(
+          ([name, title]) =>
+            html`<button type="button" aria-pressed=${String(way === name)} @click=${() => show(model, draft, name)}>${title}</button>`,
         )}
       </div>
     </div>

@@ -1,10 +1,10 @@
 // The input area of the editor: a text box at once, replaced by CodeMirror when that is loaded, unless the user prefers
 // a plain one, the text is long, or the pointer is a finger. If CodeMirror cannot be loaded, the text box stays.
 
-import { html } from "../../vendor/lit-html/lit-html.js"
+import { setting } from "../../lib/settings.js"
 import { live } from "../../vendor/lit-html/directives/live.js"
 import { repeat } from "../../vendor/lit-html/directives/repeat.js"
-import { setting } from "../../lib/settings.js"
+import { html } from "../../vendor/lit-html/lit-html.js"
 import { LONG } from "../shared/json-text.js"
 
 const kinds = new WeakMap() // draft → "plain" or "code"; a growing text does not change it
@@ -17,7 +17,11 @@ export function surfaceView(model, { draft, label, typed, caret = null, placehol
   const problem = text === "" && !draft.base ? undefined : reading.problem
   // an existing value is read from the top; a new text continues at its end
   const what = { text, mode, problem, label, typed, caret: caret ?? (draft.base ? 0 : text.length), placeholder }
-  return repeat([draft], (draft) => draft, () => (isCode(model, draft) ? codeView(what) : boxView(what)))
+  return repeat(
+    [draft],
+    (draft) => draft,
+    () => (isCode(model, draft) ? codeView(what) : boxView(what)),
+  )
 }
 
 /** Whether the text is in a plain box only because it is long. */
@@ -78,8 +82,11 @@ function boxView({ text, problem, label, typed, caret, placeholder }) {
 }
 
 function numbers(count, wrong) {
-  const from = (first, last) => Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => `${first + i}\n`).join("")
-  return wrong ? html`${from(1, wrong - 1)}<b class="wrong-line">${wrong}</b>${"\n"}${from(wrong + 1, count)}` : from(1, count)
+  const from = (first, last) =>
+    Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => `${first + i}\n`).join("")
+  return wrong
+    ? html`${from(1, wrong - 1)}<b class="wrong-line">${wrong}</b>${"\n"}${from(wrong + 1, count)}`
+    : from(1, count)
 }
 
 const placed = new WeakSet()

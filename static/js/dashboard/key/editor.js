@@ -1,9 +1,9 @@
 // The editor of an open key: the text, a note about it, its expiry, and the actions.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
+import { askForCode, couldBeCode, surfaceView } from "./editor-input.js"
 import { expiresView } from "./expiry-field.js"
 import { modeView, noteView } from "./validation-hint.js"
-import { askForCode, couldBeCode, surfaceView } from "./editor-input.js"
 
 export function editorView(model, open) {
   const { key, draft } = open
@@ -11,7 +11,11 @@ export function editorView(model, open) {
   const { problem } = draft.reading
   const label = `Value of ${key}, ${draft.mode === "text" ? "text" : "JSON"}`
   const queued = draft.saving !== null && model.kv.state === "offline"
-  const instead = draft.mustChoose ? "Choose a version above before you save." : queued ? "It is sent as soon as the connection is back." : null
+  const instead = draft.mustChoose
+    ? "Choose a version above before you save."
+    : queued
+      ? "It is sent as soon as the connection is back."
+      : null
   return html`
     <form class="editor-form" novalidate @submit=${submitted(model)}>
       ${surfaceView(model, { draft, label, caret: open.caret ?? null, typed: (text) => model.opened.type(text) })}

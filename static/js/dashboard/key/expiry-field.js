@@ -24,10 +24,12 @@ export function expiresView(model, draft, choose) {
         ${option("in", "in …", fields)} ${option("at", "at …", fields)}
       </select>
       ${fields.choice === "in" ? amountView(fields, change) : nothing}
-      ${fields.choice === "at"
-        ? html`<input id="expires-value" type="datetime-local" step="1" aria-label="Expires at" .value=${fields.at} aria-invalid=${String(Boolean(draft.expires?.problem))}
+      ${
+        fields.choice === "at"
+          ? html`<input id="expires-value" type="datetime-local" step="1" aria-label="Expires at" .value=${fields.at} aria-invalid=${String(Boolean(draft.expires?.problem))}
             aria-describedby="expires-note" @change=${({ target }) => change({ at: target.value })}>`
-        : nothing}
+          : nothing
+      }
       <span id="expires-note" class="bad" ?hidden=${!draft.expires?.problem}>${draft.expires?.problem ?? ""}</span>
     </div>`
 }

@@ -13,16 +13,18 @@ export function headView(model) {
   return html`
     <div class="detail-head">
       <h2 tabindex="-1" id="detail-heading" class="mono">${keyText(key)}</h2>
-      ${acts.length === 0
-        ? nothing
-        : html`
+      ${
+        acts.length === 0
+          ? nothing
+          : html`
             <div class="acts">${acts.map(button)}</div>
             <button type="button" class="sheet-opener" aria-haspopup="dialog" @click=${openSheet}>Actions</button>
             <dialog class="from-below" id="acts" aria-labelledby="acts-title" @click=${closeSheet} @keydown=${(event) => event.stopPropagation()}>
               <h3 id="acts-title" class="mono">${keyText(key)}</h3>
               ${acts.map(button)}
               <button type="button" class="quiet">Cancel</button>
-            </dialog>`}
+            </dialog>`
+      }
     </div>`
 }
 

@@ -1,13 +1,13 @@
 // The view of an open key: its header and its tabs, value, history and usage snippets.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
-import { ago } from "../shared/time-format.js"
 import { stylesheet } from "../shared/load-stylesheet.js"
+import { ago } from "../shared/time-format.js"
 import { conflictBanner } from "./conflict-banner.js"
 import { editorView } from "./editor.js"
-import { EditingPresence } from "./model/editing-presence.js"
 import { backButton, headView } from "./key-header.js"
 import { metaView } from "./metadata-view.js"
+import { EditingPresence } from "./model/editing-presence.js"
 import { valueView } from "./value-view.js"
 
 export { freshView } from "./new-key-form.js"
@@ -36,7 +36,8 @@ export function tellOthers(model) {
 export function openView(model) {
   const { open } = model.opened
   const { tab } = model.route
-  if (open.answer.refusal) return html`${backButton(model)}${headView(model)}<p class="problem" id="answer">${open.answer.refusal.message}</p>`
+  if (open.answer.refusal)
+    return html`${backButton(model)}${headView(model)}<p class="problem" id="answer">${open.answer.refusal.message}</p>`
   return html`
     ${backButton(model)} ${headView(model)} ${tabList(model, tab)}
     <div role="tabpanel" id="panel" aria-labelledby=${`tab-${tab}`} class=${`panel of-${tab}`}>
@@ -64,7 +65,12 @@ function show(model, tab) {
 function arrowed(event, model) {
   const names = Object.keys(TABS)
   const at = names.indexOf(model.route.tab)
-  const to = { ArrowRight: (at + 1) % names.length, ArrowLeft: (at + names.length - 1) % names.length, Home: 0, End: names.length - 1 }[event.key]
+  const to = {
+    ArrowRight: (at + 1) % names.length,
+    ArrowLeft: (at + names.length - 1) % names.length,
+    Home: 0,
+    End: names.length - 1,
+  }[event.key]
   if (to === undefined || event.ctrlKey || event.altKey || event.metaKey) return
   event.preventDefault()
   show(model, names[to])
@@ -105,7 +111,8 @@ function valuePanel(model) {
 
 function missing(model, { key, draft, answer }) {
   if (!answer.missing || draft.base !== null || draft.conflict) return nothing
-  if (!answer.deleted_at) return html`<p class="answer" id="answer">There is no such key. Saving a value creates it.</p>`
+  if (!answer.deleted_at)
+    return html`<p class="answer" id="answer">There is no such key. Saving a value creates it.</p>`
   return html`
     <div class="answer gone" id="answer">
       <p>There is no such key. It was deleted ${ago(answer.deleted_at, model.now())}.</p>

@@ -1,9 +1,9 @@
 // The metadata of an entry.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
-import { ago, moment } from "../shared/time-format.js"
-import { sizeOf } from "../shared/json-text.js"
 import { whoWrote } from "../shared/authors.js"
+import { sizeOf } from "../shared/json-text.js"
+import { ago, moment } from "../shared/time-format.js"
 import { remaining } from "./model/expiry.js"
 
 export function metaView(model, { draft, created }) {

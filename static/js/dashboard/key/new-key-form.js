@@ -1,13 +1,13 @@
 // The new key form: name, kind of value, and value.
 
-import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { live } from "../../vendor/lit-html/directives/live.js"
+import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { submitted } from "./editor.js"
+import { surfaceView } from "./editor-input.js"
 import { expiresView } from "./expiry-field.js"
 import { backButton } from "./key-header.js"
 import { KINDS } from "./model/new-key.js"
 import { noteView } from "./validation-hint.js"
-import { surfaceView } from "./editor-input.js"
 
 const TITLES = { json: "JSON", text: "Text", number: "Number", boolean: "true / false" }
 
@@ -30,7 +30,8 @@ export function freshView(model) {
         ${noteView(model, fresh.draft, fresh.kind === "number" ? aboutNumber(fresh) : null)}
         <div class="segments" role="radiogroup" aria-label="Kind of value">
           ${KINDS.map(
-            (kind) => html`<label><input type="radio" name="kind" value=${kind} .checked=${fresh.kind === kind} @change=${() => change(() => fresh.become(kind))}><span>${TITLES[kind]}</span></label>`,
+            (kind) =>
+              html`<label><input type="radio" name="kind" value=${kind} .checked=${fresh.kind === kind} @change=${() => change(() => fresh.become(kind))}><span>${TITLES[kind]}</span></label>`,
           )}
         </div>
       </div>
@@ -53,11 +54,13 @@ function keyField(model, fresh, change) {
       <input id="new-key" class="mono" autocomplete="off" autocapitalize="none" spellcheck="false" placeholder="app/feature-flags" .value=${live(fresh.key)}
         aria-describedby="new-key-note" aria-invalid=${String(Boolean(fresh.problem))} @input=${({ target }) => change(() => fresh.rename(target.value))}>
       <p class="hint" id="new-key-note">
-        ${fresh.problem
-          ? html`<span class="bad">${fresh.problem}</span> ${taken ? open : nothing}`
-          : taken
-            ? html`This key exists. ${open}`
-            : "Up to 512 bytes. A slash makes a folder."}
+        ${
+          fresh.problem
+            ? html`<span class="bad">${fresh.problem}</span> ${taken ? open : nothing}`
+            : taken
+              ? html`This key exists. ${open}`
+              : "Up to 512 bytes. A slash makes a folder."
+        }
       </p>
     </div>`
 }

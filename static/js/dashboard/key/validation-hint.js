@@ -17,7 +17,10 @@ function said(model, { base, text, mode, reading }) {
   if (base === null && text === "") return mode === "text" ? "Any text; or none." : "Any JSON value."
   const { value, problem } = reading
   if (problem) return html`<span class="bad">Line ${problem.line}, column ${problem.column}:</span> ${problem.message}`
-  const kind = mode === "text" ? html`<span class="good">Text</span>` : html`<span class="good">Valid JSON</span> · ${kindOf(value)}`
+  const kind =
+    mode === "text"
+      ? html`<span class="good">Text</span>`
+      : html`<span class="good">Valid JSON</span> · ${kindOf(value)}`
   return html`${kind} · ${size(sizeOf(value), model.page.limits?.value)}`
 }
 
@@ -30,6 +33,7 @@ function size(bytes, limit) {
 
 /** Render the choice between JSON and text, as two toggle buttons. */
 export function modeView({ mode }, choose) {
-  const one = (name, title) => html`<button type="button" aria-pressed=${String(mode === name)} @click=${() => choose(name)}>${title}</button>`
+  const one = (name, title) =>
+    html`<button type="button" aria-pressed=${String(mode === name)} @click=${() => choose(name)}>${title}</button>`
   return html`<div class="segments" role="group" aria-label="Write it as">${one("json", "JSON")}${one("text", "Text")}</div>`
 }

@@ -3,7 +3,7 @@
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { diffLines } from "../shared/diff.js"
-import { LONG, formatJson, isPlain, sizeOf } from "../shared/json-text.js"
+import { formatJson, isPlain, LONG, sizeOf } from "../shared/json-text.js"
 import { kindOf } from "../shared/preview.js"
 import { linesOf } from "./line-numbers.js"
 
@@ -48,7 +48,14 @@ function shownOf(open) {
 /** Return a function from the new text to the numbers of the lines that changed while the user was reading. */
 function changedSince(open) {
   const before = last?.open === open && !last.plain ? last.text : null
-  return (text) => (before === null ? new Set() : new Set(diffLines(before, text).filter(({ op }) => op === "new").map(({ to }) => to)))
+  return (text) =>
+    before === null
+      ? new Set()
+      : new Set(
+          diffLines(before, text)
+            .filter(({ op }) => op === "new")
+            .map(({ to }) => to),
+        )
 }
 
 function made(value, formatted, asJson, changed) {
@@ -56,7 +63,13 @@ function made(value, formatted, asJson, changed) {
   const whole = asText ? value : JSON.stringify(value)
   const plain = whole.length > LONG && !formatted
   const note = noteOn(value, whole)
-  if (plain) return { plain, note, text: whole, element: Object.assign(document.createElement("pre"), { className: "plain-value", textContent: whole }) }
+  if (plain)
+    return {
+      plain,
+      note,
+      text: whole,
+      element: Object.assign(document.createElement("pre"), { className: "plain-value", textContent: whole }),
+    }
   const text = asText ? value : formatJson(value)
   return { plain, note, text, element: linesOf(text, { json: !asText, changed: changed(text) }) }
 }

@@ -23,7 +23,9 @@ export async function remove(model, what) {
   if (keys.length > WRITE && !(await agreed(model, what))) return
   const focused = browse.rows.indexOf(browse.current)
   // with the revisions as shown: a later write may wait for a connection
-  const ops = keys.filter((key) => browse.entry(key)).map((key) => ({ op: "delete", key, ifRevision: browse.entry(key).revision }))
+  const ops = keys
+    .filter((key) => browse.entry(key))
+    .map((key) => ({ op: "delete", key, ifRevision: browse.entry(key).revision }))
   const byName = folder !== null && ops.length > BATCH && ops.length <= WRITE && kv.state === "live" && !browse.paused
   const done = await inWrites(byName ? [() => kv.deletePrefix(folder)] : inBatches(kv, ops))
   if (done.revisions.length > 0) {
@@ -64,7 +66,8 @@ function agreed(model, what) {
 export async function transfer(model, { keys, folder = null, copying, to, from, into }) {
   const { kv, browse, opened, undo, page } = model
   const single = from !== undefined && keys.length <= WRITE
-  const expiry = ({ expires_at }) => (expires_at ? Math.max(1, (Date.parse(expires_at) - model.now()) / 1_000) : undefined)
+  const expiry = ({ expires_at }) =>
+    expires_at ? Math.max(1, (Date.parse(expires_at) - model.now()) / 1_000) : undefined
   const ops = (key) => {
     const entry = kv.entry(key)
     if (!entry) return []
@@ -72,7 +75,9 @@ export async function transfer(model, { keys, folder = null, copying, to, from, 
     return copying ? [made] : [made, { op: "delete", key, ifRevision: entry.revision }]
   }
   const open = opened.open?.key
-  const done = await inWrites(single ? [() => (copying ? kv.copy(from, into) : kv.move(from, into))] : inBatches(kv, keys, ops))
+  const done = await inWrites(
+    single ? [() => (copying ? kv.copy(from, into) : kv.move(from, into))] : inBatches(kv, keys, ops),
+  )
   if (done.revisions.length > 0) {
     browse.selection.clear()
     if (!copying) for (const key of keys) opened.moved(key, to(key))
@@ -116,7 +121,10 @@ export function download(model, keys, name = "keys") {
   const values = Object.create(null)
   for (const key of keys) values[key] = model.kv.held(key)?.value
   const url = URL.createObjectURL(new Blob([JSON.stringify(values, null, 2), "\n"], { type: "application/json" }))
-  const link = Object.assign(document.createElement("a"), { href: url, download: `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^-+|-+$/g, "") || "keys"}.json` })
+  const link = Object.assign(document.createElement("a"), {
+    href: url,
+    download: `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^-+|-+$/g, "") || "keys"}.json`,
+  })
   link.click()
   setTimeout(() => URL.revokeObjectURL(url), 60_000)
   model.page.toast(html`Exported ${nameOf({ keys })}`)
@@ -137,9 +145,10 @@ const SAMPLE = {
 
 /** Write sample data: a small tree, in one write. */
 export async function loadSample(model) {
-  const done = await inWrites([() => model.kv.batch(Object.entries(SAMPLE).map(([key, value]) => ({ op: "set", key, value, ifRevision: 0 })))])
+  const done = await inWrites([
+    () => model.kv.batch(Object.entries(SAMPLE).map(([key, value]) => ({ op: "set", key, value, ifRevision: 0 }))),
+  ])
   if (done.refusal) return tell(model, done, "written")
   model.undo.offer("Loaded the sample data", done.revisions)
   model.page.focus("list")
 }
-

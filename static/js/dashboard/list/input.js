@@ -1,11 +1,11 @@
 // Pointer and keyboard input of the list. Loaded with the first input.
 
 import { setting } from "../../lib/settings.js"
-import { divide } from "./splitter.js"
 import { LongPress } from "./long-press.js"
-import { RangeSelection } from "./model/range-selection.js"
 import { step } from "./model/keyboard-navigation.js"
+import { RangeSelection } from "./model/range-selection.js"
 import { folderOf } from "./model/tree.js"
+import { divide } from "./splitter.js"
 
 export class ListInput {
   #list
@@ -67,7 +67,13 @@ export class ListInput {
     if (event.key === "Escape" && browse.selection.size > 0) browse.selection.clear()
     else {
       const id = row.rowId
-      const done = step({ key: event.key, shift: event.shiftKey, rows: browse.rows, here: browse.rows.indexOf(id), page: this.#list.page })
+      const done = step({
+        key: event.key,
+        shift: event.shiftKey,
+        rows: browse.rows,
+        here: browse.rows.indexOf(id),
+        page: this.#list.page,
+      })
       if (!done) return
       if (done.extend) this.#extend(id, done.to)
       else if (done.to !== undefined) this.#list.moveTo(done.to)
@@ -86,7 +92,8 @@ export class ListInput {
     if (event.key === "Escape" && browse.filter === "") event.target.blur()
     else if (event.key === "Escape") browse.setFilter("")
     else if (event.key === "Enter" && kv.held(browse.filter)) opened.openKey(browse.filter)
-    else if ((event.key === "ArrowDown" || (event.key === "Enter" && browse.filter)) && browse.rows.length > 0) this.#list.moveTo(0)
+    else if ((event.key === "ArrowDown" || (event.key === "Enter" && browse.filter)) && browse.rows.length > 0)
+      this.#list.moveTo(0)
     else return
     event.preventDefault()
   }

@@ -4,10 +4,10 @@
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { drawKeyed } from "../shared/keyed-list.js"
 import { later, once } from "../shared/lazy.js"
-import { listNotices, placeholder } from "./toolbar.js"
-import { rowView } from "./row-view.js"
 import { inView, scrollFor } from "./model/row-index.js"
 import { folderOf } from "./model/tree.js"
+import { rowView } from "./row-view.js"
+import { listNotices, placeholder } from "./toolbar.js"
 
 export class List {
   #root
@@ -40,7 +40,14 @@ export class List {
 
   /** Load the modules that will be needed eventually, so that they are available without a network. */
   async loadRest() {
-    const ours = [import("./match-highlights.js"), import("./empty-states.js"), import("./selection-bar.js"), import("./row-menu.js"), import("./model/paused-changes.js"), import("../shell/quarantine.js")]
+    const ours = [
+      import("./match-highlights.js"),
+      import("./empty-states.js"),
+      import("./selection-bar.js"),
+      import("./row-menu.js"),
+      import("./model/paused-changes.js"),
+      import("../shell/quarantine.js"),
+    ]
     this.#soon = true
     await Promise.all([this.#grid ? this.#grasp() : import("./input.js"), this.#model.browse.loadRest(), ...ours])
     for (const have of [this.#marking, this.#asides, this.#bar]) have()
@@ -62,7 +69,12 @@ export class List {
       this.#grid = this.#adopt(this.#root.querySelector(".grid"))
       if (this.#soon) this.#grasp().catch(() => {})
     }
-    drawKeyed(this.#grid.firstElementChild, this.#visible(), ({ id }) => id, (row) => rowView(this.#model, row))
+    drawKeyed(
+      this.#grid.firstElementChild,
+      this.#visible(),
+      ({ id }) => id,
+      (row) => rowView(this.#model, row),
+    )
     if (orphaned) this.#refocus(focused)
     this.#rememberAnchor()
   }
@@ -161,7 +173,9 @@ export class List {
     const model = this.#model
     const { rows } = model.browse
     if (!model.synced) return placeholder
-    return rows.total === 0 && !rows.filtering && rows.view.prefix === "" ? this.#start()?.startView(model) : this.#asides()?.emptyNotice(model)
+    return rows.total === 0 && !rows.filtering && rows.view.prefix === ""
+      ? this.#start()?.startView(model)
+      : this.#asides()?.emptyNotice(model)
   }
 
   /** The rows in view, and the current row wherever it is, since it has the focus or the tab stop. */
@@ -177,7 +191,14 @@ export class List {
     this.#tabStop = away >= 0 ? current : rows.at(Math.ceil(scrollTop / this.#rowHeight))
     return wanted.map((index) => {
       const id = rows.at(index)
-      return { id, index, place: rows.where(index), tabStop: id === this.#tabStop, rowHeight: this.#rowHeight, marked: this.#marked }
+      return {
+        id,
+        index,
+        place: rows.where(index),
+        tabStop: id === this.#tabStop,
+        rowHeight: this.#rowHeight,
+        marked: this.#marked,
+      }
     })
   }
 
@@ -192,10 +213,11 @@ export class List {
   /** Pass pointer and keyboard events to the method of their name. */
   #hand = (event) => {
     if (this.#input) this.#input[event.type]?.(event)
-    else this.#grasp().then(
-      () => this.#input[event.type]?.(event),
-      () => {}, // without a connection; the next input tries again
-    )
+    else
+      this.#grasp().then(
+        () => this.#input[event.type]?.(event),
+        () => {}, // without a connection; the next input tries again
+      )
   }
 
   /**
@@ -245,7 +267,9 @@ export class List {
   }
 
   #focusedRow() {
-    return this.#grid?.contains(document.activeElement) ? (document.activeElement.closest("[role=row]")?.rowId ?? null) : null
+    return this.#grid?.contains(document.activeElement)
+      ? (document.activeElement.closest("[role=row]")?.rowId ?? null)
+      : null
   }
 
   /** Return the row that replaces a removed one. */
@@ -296,7 +320,9 @@ export class List {
     const focused = this.#focusedRow()
     if (rows.length === 0 || (scrollTop === 0 && !this.#used)) return (this.#anchor = null)
     const first = focused === null ? Math.floor(scrollTop / this.#rowHeight) : rows.indexOf(focused)
-    const ids = Array.from({ length: Math.ceil(clientHeight / this.#rowHeight) + 1 }, (_, i) => rows.at(first + i)).filter((id) => id !== undefined)
+    const ids = Array.from({ length: Math.ceil(clientHeight / this.#rowHeight) + 1 }, (_, i) =>
+      rows.at(first + i),
+    ).filter((id) => id !== undefined)
     this.#anchor = { ids, offset: first * this.#rowHeight - scrollTop }
   }
 

@@ -42,7 +42,8 @@ export class LongPress {
   }
 
   #moved = (event) => {
-    if (this.#start && Math.hypot(event.clientX - this.#start.clientX, event.clientY - this.#start.clientY) > FAR) this.#ended()
+    if (this.#start && Math.hypot(event.clientX - this.#start.clientX, event.clientY - this.#start.clientY) > FAR)
+      this.#ended()
   }
 
   #ended = () => {

@@ -2,8 +2,8 @@
 
 import { html, render } from "../../vendor/lit-html/lit-html.js"
 import { download, remove } from "./actions.js"
-import { duplicate, moveFolder, rename } from "./move-dialog.js"
 import { folderOf, folderRow } from "./model/tree.js"
+import { duplicate, moveFolder, rename } from "./move-dialog.js"
 
 /** Open the menu beside `button`; `back()` restores the focus unless an action has moved it. */
 export function openMenu(model, id, button, back) {
@@ -16,7 +16,13 @@ export function openMenu(model, id, button, back) {
     menu.hidePopover()
     run()
   }
-  render(items.map(([label, run, kind = ""]) => html`<button type="button" role="menuitem" tabindex="-1" class=${kind} @click=${chosen(run)}>${label}</button>`), menu)
+  render(
+    items.map(
+      ([label, run, kind = ""]) =>
+        html`<button type="button" role="menuitem" tabindex="-1" class=${kind} @click=${chosen(run)}>${label}</button>`,
+    ),
+    menu,
+  )
   menu.addEventListener("keydown", (event) => moved(event, menu))
   menu.addEventListener("toggle", ({ newState }) => {
     if (newState === "open") return
@@ -67,7 +73,9 @@ function moved(event, menu) {
   if (event.key === "Tab" || event.key === "Escape") menu.hidePopover()
   else if (to !== undefined) items.at(to % items.length).focus()
   else {
-    const named = [...items.slice(here + 1), ...items].find((item) => item.textContent.toLowerCase().startsWith(event.key.toLowerCase()))
+    const named = [...items.slice(here + 1), ...items].find((item) =>
+      item.textContent.toLowerCase().startsWith(event.key.toLowerCase()),
+    )
     if (event.key.length !== 1 || event.ctrlKey || event.metaKey || event.key === " ") return
     named?.focus()
   }

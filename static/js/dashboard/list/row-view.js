@@ -39,7 +39,12 @@ function keyCells(model, key, mark, tree, marked) {
   const edited = model.opened.hasDraft(key)
   const cut = key.lastIndexOf("/") + 1
   const leaf = key.slice(cut)
-  const shown = tree && leaf !== "" ? html`<bdi><span class="leaf">${marked?.text(leaf) ?? leaf}</span></bdi>` : marked ? marked.key(key) : keyText(key)
+  const shown =
+    tree && leaf !== ""
+      ? html`<bdi><span class="leaf">${marked?.text(leaf) ?? leaf}</span></bdi>`
+      : marked
+        ? marked.key(key)
+        : keyText(key)
   return html`
     <span role="gridcell" class="k" title=${key} aria-label=${edited ? `${key}, has unsaved changes` : key}>
       ${shown}${edited ? html`<span class="edited" title="Has unsaved changes">${signs.draft}</span>` : nothing}
@@ -52,7 +57,8 @@ function keyCells(model, key, mark, tree, marked) {
     </span>`
 }
 
-const more = (name) => html`<button type="button" class="more" tabindex="-1" aria-haspopup="menu" aria-label=${`Actions for ${name}`}>${signs.more}</button>`
+const more = (name) =>
+  html`<button type="button" class="more" tabindex="-1" aria-haspopup="menu" aria-label=${`Actions for ${name}`}>${signs.more}</button>`
 
 function news({ kind }) {
   return { new: "created by", changed: "changed by", gone: "deleted by" }[kind]

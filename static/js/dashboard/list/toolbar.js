@@ -18,7 +18,8 @@ export function listNotices(model) {
 
 function order({ browse, page }) {
   const { tree, sort } = browse.rows.view
-  const view = (name, label, on) => html`<button type="button" aria-pressed=${String(on)} @click=${() => browse.setView(name)}>${label}</button>`
+  const view = (name, label, on) =>
+    html`<button type="button" aria-pressed=${String(on)} @click=${() => browse.setView(name)}>${label}</button>`
   return html`
     <span class="order">
       <span class="seg" role="group" aria-label="View" data-command="view">${view("tree", "Tree", tree)}${view("list", "List", !tree)}</span>

@@ -93,7 +93,9 @@ function blocks(rows) {
     if (all.length > 0 && !isSame(row) && !isSame(all.at(-1)[0])) all.at(-1).push(row)
     else all.push([row])
   }
-  return all.map((rows) => (isSame(rows[0]) ? rowView(rows[0], true) : html`<div class="block">${rows.map((row) => rowView(row, true))}</div>`))
+  return all.map((rows) =>
+    isSame(rows[0]) ? rowView(rows[0], true) : html`<div class="block">${rows.map((row) => rowView(row, true))}</div>`,
+  )
 }
 
 function skipped(rows, side) {
@@ -106,7 +108,8 @@ function skipped(rows, side) {
 
 function rowView(row, side) {
   const { left, right } = row
-  if (side) return html`<div class=${`pair${isSame(row) ? " same" : ""}`}>${cell(left, "from")}${cell(right, "to")}</div>`
+  if (side)
+    return html`<div class=${`pair${isSame(row) ? " same" : ""}`}>${cell(left, "from")}${cell(right, "to")}</div>`
   const { line, words } = left ?? right
   return html`<div class=${`line ${line.op}`}><span class="no" data-no=${line.from ?? ""}></span><span class="no" data-no=${line.to ?? ""}></span>${content(line, words)}</div>`
 }

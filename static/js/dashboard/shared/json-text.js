@@ -122,8 +122,12 @@ class Scanner {
     this.#at = start
     const word = this.#match(WORD)
     if (word === "true" || word === "false" || word === "null") return
-    if (word === null) throw new Fault(start, this.#at < this.#text.length ? "expected a value" : "expected a value here")
-    throw new Fault(start, /^[-\d]/.test(word) ? `'${cut(word)}' is not a number` : `'${cut(word)}' is not JSON; text goes in quotes`)
+    if (word === null)
+      throw new Fault(start, this.#at < this.#text.length ? "expected a value" : "expected a value here")
+    throw new Fault(
+      start,
+      /^[-\d]/.test(word) ? `'${cut(word)}' is not a number` : `'${cut(word)}' is not JSON; text goes in quotes`,
+    )
   }
 
   #expect(character, message) {
@@ -151,7 +155,8 @@ function checkNumber(text, at) {
   if (!Number.isFinite(number)) throw new Fault(at, "this number is too large")
   if (Math.abs(number) > Number.MAX_SAFE_INTEGER)
     throw new Fault(at, "a number beyond ±9007199254740991 may be rounded; write it as text, in quotes")
-  if (number === 0 && /^[^eE]*[1-9]/.test(text)) throw new Fault(at, "this number is so small that it would become 0; write it as text, in quotes")
+  if (number === 0 && /^[^eE]*[1-9]/.test(text))
+    throw new Fault(at, "this number is so small that it would become 0; write it as text, in quotes")
 }
 
 function cut(word) {

@@ -12,7 +12,12 @@ function load(href) {
   // the server may have linked it in the page already
   if (document.querySelector(`link[rel="stylesheet"][href="${href}"]`)) return
   return new Promise((resolve) => {
-    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href, onload: resolve, onerror: resolve })
+    const link = Object.assign(document.createElement("link"), {
+      rel: "stylesheet",
+      href,
+      onload: resolve,
+      onerror: resolve,
+    })
     document.head.append(link)
   })
 }

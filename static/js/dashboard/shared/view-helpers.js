@@ -1,8 +1,8 @@
 // Small templates that several views share.
 
 import { html, svg } from "../../vendor/lit-html/lit-html.js"
-import { age, moment } from "./time-format.js"
 import { kindOf, previewOf } from "./preview.js"
+import { age, moment } from "./time-format.js"
 
 /** Render a key, with its folders in a quieter colour. */
 export function keyText(key) {
@@ -27,7 +27,9 @@ const icon = (shape) =>
   html`<svg class="sign" viewBox="0 0 16 16" width="14" height="14" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">${shape}</svg>`
 
 export const signs = {
-  otherTab: icon(svg`<path d="M5.5 10.5v-7a1 1 0 0 1 1-1h7a1 1 0 0 1 1 1v6a1 1 0 0 1-1 1z M5.5 5h-3a1 1 0 0 0-1 1v6.5a1 1 0 0 0 1 1h7a1 1 0 0 0 1-1v-2"/>`),
+  otherTab: icon(
+    svg`<path d="M5.5 10.5v-7a1 1 0 0 1 1-1h7a1 1 0 0 1 1 1v6a1 1 0 0 1-1 1z M5.5 5h-3a1 1 0 0 0-1 1v6.5a1 1 0 0 0 1 1h7a1 1 0 0 0 1-1v-2"/>`,
+  ),
   unsent: icon(svg`<path d="M8 13.5v-9 M4.5 7.5 8 4l3.5 3.5 M3 1.5h10" />`),
   draft: icon(svg`<path d="m10.5 3 2.5 2.5-7.5 7.5-3 .5.5-3z"/>`),
   back: icon(svg`<path d="M10 3 5 8l5 5"/>`),

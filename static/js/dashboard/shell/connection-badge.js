@@ -21,7 +21,10 @@ export class ConnectionBadge {
     const { look: shown, text, more } = look(this.#model, Date.now(), navigator.onLine)
     this.#button.dataset.state = this.#model.kv.state
     this.#button.dataset.look = shown
-    render(html`${text}${more ? html`<span class="conn-more">${more}</span>` : nothing}`, this.#button.querySelector("span:last-child"))
+    render(
+      html`${text}${more ? html`<span class="conn-more">${more}</span>` : nothing}`,
+      this.#button.querySelector("span:last-child"),
+    )
     this.#view?.draw()
   }
 

@@ -69,14 +69,18 @@ export class ConnectionPanel {
       ["Round trip", latency === null ? "–" : `${latency < 10 ? latency.toFixed(1) : Math.round(latency)} ms`],
       ["Last change", kv.lastChange ? ago(kv.lastChange, this.#model.now()) : "–"],
       ["Revision", html`<span class="mono">${epoch ?? "–"}:${revision}</span>`],
-      ["Verified", kv.proved ? html`<span id="proof">${ago(new Date(kv.proved.at).toISOString(), now)}</span>` : "not yet"],
+      [
+        "Verified",
+        kv.proved ? html`<span id="proof">${ago(new Date(kv.proved.at).toISOString(), now)}</span>` : "not yet",
+      ],
       ["Repairs", kv.healed],
       ["Unsent writes", waiting],
     ]
   }
 
   #sessionsView() {
-    if (!this.#sessions) return html`<p class="dim">${this.#model.kv.state === "live" ? "…" : "Unknown while offline."}</p>`
+    if (!this.#sessions)
+      return html`<p class="dim">${this.#model.kv.state === "live" ? "…" : "Unknown while offline."}</p>`
     return html`<ul class="status-sessions">${this.#sessions.map((session) => this.#session(session))}</ul>`
   }
 

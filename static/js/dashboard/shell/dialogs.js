@@ -1,7 +1,7 @@
 // The dialogs "signed out" and "sign out?", both with the unsaved texts.
 
-import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { copy } from "../../lib/clipboard.js"
+import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 
 const REASONS = {
   signed_out: "You signed out in another tab.",
@@ -23,7 +23,12 @@ const UNKNOWN = "Your session is over: it was ended, or has expired, while this 
  *
  * The dialog stays open, since nothing more can be done on this page.
  */
-export function showSignedOut(place, reason, unsaved, { queued = false, drafts = unsaved.length, kept = false, username } = {}) {
+export function showSignedOut(
+  place,
+  reason,
+  unsaved,
+  { queued = false, drafts = unsaved.length, kept = false, username } = {},
+) {
   const here = `/signin?next=${encodeURIComponent(location.pathname + location.search)}`
   const other = reason === "another_user"
   show(
@@ -45,7 +50,9 @@ export function showSignedOut(place, reason, unsaved, { queued = false, drafts =
 
 function aboutUnsaved(count, kept, username) {
   const what = count === 1 ? "One text was not saved yet." : `${count} texts were not saved yet.`
-  return kept ? `${what} Sign in again as ${username} in this tab to go on with ${count === 1 ? "it" : "them"}.` : `${what} Copy ${count === 1 ? "it" : "them"} before you leave this page.`
+  return kept
+    ? `${what} Sign in again as ${username} in this tab to go on with ${count === 1 ? "it" : "them"}.`
+    : `${what} Copy ${count === 1 ? "it" : "them"} before you leave this page.`
 }
 
 function showButton(unsaved) {
@@ -88,7 +95,9 @@ function unsavedText(unsaved) {
 
 function copyButton(unsaved) {
   const copied = async ({ currentTarget: button }) => {
-    button.textContent = (await copy(unsaved.map(({ key, text }) => `${key}\n${text}`).join("\n\n"))) ? "Copied" : "Copy it by hand"
+    button.textContent = (await copy(unsaved.map(({ key, text }) => `${key}\n${text}`).join("\n\n")))
+      ? "Copied"
+      : "Copy it by hand"
   }
   return html`<button type="button" @click=${copied}>Copy</button>`
 }

@@ -16,7 +16,12 @@ export class Announcer {
    * `setting()` returns whose changes are announced: "open", "all" or "off". `now()` and `later(fn, milliseconds)` are
    * the clock.
    */
-  constructor(polite, assertive, setting, { now = () => performance.now(), later = (fn, ms) => setTimeout(fn, ms) } = {}) {
+  constructor(
+    polite,
+    assertive,
+    setting,
+    { now = () => performance.now(), later = (fn, ms) => setTimeout(fn, ms) } = {},
+  ) {
     this.#polite = new Region(polite, now, later)
     this.#assertive = new Region(assertive, now, later)
     this.#setting = setting

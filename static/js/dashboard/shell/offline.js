@@ -16,7 +16,8 @@ export async function keepHere(kv, username) {
 export async function keepNothing(kv) {
   await kv.ready
   await kv.keep()
-  while (kv.pending.length > 0 && kv.state !== "signed out") await new Promise((go) => kv.addEventListener("pending", go, { once: true }))
+  while (kv.pending.length > 0 && kv.state !== "signed out")
+    await new Promise((go) => kv.addEventListener("pending", go, { once: true }))
   await forgetHere(kv)
   await (await navigator.serviceWorker?.getRegistration())?.unregister()
 }

@@ -1,8 +1,8 @@
 // The dialog for quarantined writes: sending them has ended the connection twice; they are kept and not sent again
 // automatically.
 
-import { html, render } from "../../vendor/lit-html/lit-html.js"
 import { copy } from "../../lib/clipboard.js"
+import { html, render } from "../../vendor/lit-html/lit-html.js"
 import { show } from "./dialogs.js"
 import { waiting } from "./unload-guard.js"
 
@@ -42,7 +42,9 @@ function dialog(writes, { retry, discard }) {
 function oneWrite(write, retry, discard) {
   const ops = waiting([write])
   const copied = async ({ currentTarget: button }) => {
-    button.textContent = (await copy(ops.map(({ key, text }) => `${key}\n${text}`).join("\n\n"))) ? "Copied" : "Copy it by hand"
+    button.textContent = (await copy(ops.map(({ key, text }) => `${key}\n${text}`).join("\n\n")))
+      ? "Copied"
+      : "Copy it by hand"
   }
   return html`
     <div class="unsaved" tabindex="0" role="group" aria-label="A change that was not sent">

@@ -9,7 +9,8 @@ export function empty(at) {
   for (const popover of [at("status"), at("menu")]) if (popover.matches(":popover-open")) popover.hidePopover()
   // through lit-html, because the next dialog is rendered there
   render(nothing, at("dialogs"))
-  for (const id of ["list", "detail", "other", "toasts", "status", "polite", "assertive", "update"]) at(id).replaceChildren()
+  for (const id of ["list", "detail", "other", "toasts", "status", "polite", "assertive", "update"])
+    at(id).replaceChildren()
   at("list").ariaBusy = "false"
   at("main").inert = true
   history.replaceState(null, "", location.href)

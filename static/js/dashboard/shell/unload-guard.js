@@ -1,10 +1,10 @@
 // Closing the tab, signing out, and the end of the session. No typed text is lost without a warning, and no data of a
 // user who has signed out stays in this browser.
 
-import { keepDrafts } from "./kept-drafts.js"
-import { replaceWorker } from "./replace-worker.js"
 import { askBeforeSigningOut, showSignedOut } from "./dialogs.js"
+import { keepDrafts } from "./kept-drafts.js"
 import { forgetHere } from "./offline.js"
+import { replaceWorker } from "./replace-worker.js"
 
 // reasons after which nothing of the session is kept: the user wants no data left in this browser, or another user
 // continues in this tab
@@ -32,7 +32,12 @@ export class UnloadGuard {
     const queued = pending.length > 0 && kv.keepsAfterSignOut
     const kept = !NOT_KEPT.includes(reason) && keepDrafts(page.username, records)
     const drafts = queued ? records.length : texts.length
-    showSignedOut(page.dialogs, reason, texts, { queued, drafts, kept: kept && (queued || pending.length === 0), username: page.username })
+    showSignedOut(page.dialogs, reason, texts, {
+      queued,
+      drafts,
+      kept: kept && (queued || pending.length === 0),
+      username: page.username,
+    })
     await forgetHere(kv)
   }
 
@@ -45,7 +50,8 @@ export class UnloadGuard {
   #closing = (event) => {
     const { kv, opened } = this.#model
     const waiting = kv.pending.length > 0 && !kv.keepsPending
-    if ((waiting || (opened.typed && !this.#keptDrafts)) && kv.state !== "signed out" && !this.#asked) event.preventDefault()
+    if ((waiting || (opened.typed && !this.#keptDrafts)) && kv.state !== "signed out" && !this.#asked)
+      event.preventDefault()
   }
 
   #signingOut = (event) => {
@@ -79,7 +85,8 @@ export function waiting(pending) {
   const ops = pending.flatMap(({ verb, payload }) => (verb === "batch" ? payload.ops : [{ ...payload, op: verb }]))
   return ops.map(({ op, key, value, from, to, prefix, revision }) => {
     if (op === "set") return { key, text: JSON.stringify(value) }
-    const kind = { move: `moved to ${to}`, copy: `copied to ${to}`, restore: "restored", undo: "undone" }[op] ?? "deleted"
+    const kind =
+      { move: `moved to ${to}`, copy: `copied to ${to}`, restore: "restored", undo: "undone" }[op] ?? "deleted"
     return { key: key ?? prefix ?? from ?? `Revision ${revision}`, text: `(to be ${kind})` }
   })
 }

@@ -12,7 +12,11 @@ const LONGEST_VALUE = 240
  */
 export function snippets({ origin, key, value }) {
   const example = value === undefined || JSON.stringify(value).length > LONGEST_VALUE ? "a new value" : value
-  return { curl: curl(origin, key, example), javascript: javascript(origin, key, example), python: python(origin, key, example) }
+  return {
+    curl: curl(origin, key, example),
+    javascript: javascript(origin, key, example),
+    python: python(origin, key, example),
+  }
 }
 
 function curl(origin, key, value) {

@@ -10,7 +10,9 @@ export class DraftStore {
 
   /** Drafts that are not on the server yet: [{key, text}]. */
   get edited() {
-    return [...this.#drafts.values(), ...this.#waiting].filter((draft) => draft.edited).map(({ key, text }) => ({ key, text }))
+    return [...this.#drafts.values(), ...this.#waiting]
+      .filter((draft) => draft.edited)
+      .map(({ key, text }) => ({ key, text }))
   }
 
   /** The drafts with edits that are neither saved nor being saved. */

@@ -198,7 +198,8 @@ export class Draft {
 }
 
 function readText(text) {
-  if (/\p{Surrogate}/u.test(text)) return { problem: { line: 1, column: 1, message: "this text holds half a character (a lone surrogate)" } }
+  if (/\p{Surrogate}/u.test(text))
+    return { problem: { line: 1, column: 1, message: "this text holds half a character (a lone surrogate)" } }
   return { value: text }
 }
 

@@ -60,14 +60,20 @@ export class Drafts {
   /** Take over a write that a closed tab has left behind. A save is a draft again until the server has it. */
   async adopt({ verb, payload, before }, settled) {
     const { page } = this.#model
-    if (verb !== "set") return settled.catch((refusal) => page.toast(`Something that was done without a connection was refused: ${refusal.message}`))
+    if (verb !== "set")
+      return settled.catch((refusal) =>
+        page.toast(`Something that was done without a connection was refused: ${refusal.message}`),
+      )
     const { key } = payload
     const draft = new Draft(key, before)
     draft.resume(payload)
     const alone = !this.of(key)
     await (alone ? this.#settle(this.#openOf(draft), settled) : this.#settleBehind(draft, settled))
     if (draft.conflict && (!alone || this.#open?.key !== key))
-      page.toast(html`<b class="mono">${keyText(key)}</b> has changed meanwhile. What you wrote is kept.`, { label: "Open", run: () => this.#opened.openKey(key) })
+      page.toast(html`<b class="mono">${keyText(key)}</b> has changed meanwhile. What you wrote is kept.`, {
+        label: "Open",
+        run: () => this.#opened.openKey(key),
+      })
     return undefined
   }
 
@@ -129,7 +135,8 @@ export class Drafts {
       const conflict = refusal.code === "conflict"
       if (conflict) this.learn(draft, refusal.entry ?? null)
       // a conflict needs no error if the banner shows it, or if the draft has no edits left
-      if (!conflict || (draft.edited && !draft.conflict)) this.#refuse(this.#open?.draft === draft ? this.#open : open, refusal)
+      if (!conflict || (draft.edited && !draft.conflict))
+        this.#refuse(this.#open?.draft === draft ? this.#open : open, refusal)
     }
     draft.saving = null
     this.keep(draft)

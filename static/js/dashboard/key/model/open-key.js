@@ -1,9 +1,9 @@
 // The open key with its draft, the drafts of keys that were left with unsaved text, and the new key form. No DOM.
 
 import { problemWithKey } from "../../../client/keys.js"
-import { remove, restore } from "./key-actions.js"
 import { Draft } from "./draft.js"
 import { Drafts } from "./drafts.js"
+import { remove, restore } from "./key-actions.js"
 import { NewKey } from "./new-key.js"
 
 export class OpenKey {
@@ -50,8 +50,14 @@ export class OpenKey {
     this.#drafts.resume(records.filter(({ kind }) => !kind))
     for (const record of records.filter(({ kind }) => kind)) this.#aside.push(NewKey.from(record))
     const keys = records.map(({ key }) => key)
-    const what = keys.length === 1 ? `The unsaved text of ${keys[0] || "a new key"} is here again.` : `${keys.length} unsaved texts are here again.`
-    this.#page.toast(what, keys.length === 1 && !records[0].kind ? { label: "Open", run: () => this.openKey(keys[0]) } : null)
+    const what =
+      keys.length === 1
+        ? `The unsaved text of ${keys[0] || "a new key"} is here again.`
+        : `${keys.length} unsaved texts are here again.`
+    this.#page.toast(
+      what,
+      keys.length === 1 && !records[0].kind ? { label: "Open", run: () => this.openKey(keys[0]) } : null,
+    )
   }
 
   /** Whether there is typed text that is neither saved nor being saved. */
@@ -65,7 +71,10 @@ export class OpenKey {
   get strays() {
     const drafts = this.#drafts.edited.filter(({ key }) => key !== this.open?.key && !this.#model.browse.rows.has(key))
     const begun = this.fresh ? [] : this.#aside.slice(-1)
-    return [...drafts.map(({ key }) => ({ key, open: () => this.openKey(key) })), ...begun.map(({ key }) => ({ key, open: () => this.startNew() }))]
+    return [
+      ...drafts.map(({ key }) => ({ key, open: () => this.openKey(key) })),
+      ...begun.map(({ key }) => ({ key, open: () => this.startNew() })),
+    ]
   }
 
   hasDraft(key) {
@@ -126,7 +135,12 @@ export class OpenKey {
     this.#putAside()
     const problem = problemWithKey(key)
     const draft = this.#drafts.of(key) ?? new Draft(key, this.#kv.entry(key))
-    this.open = { key, draft, answer: problem ? { refusal: { message: problem } } : { asking: true }, editing: draft.edited }
+    this.open = {
+      key,
+      draft,
+      answer: problem ? { refusal: { message: problem } } : { asking: true },
+      editing: draft.edited,
+    }
     if (!problem) this.#ask(this.open)
   }
 
@@ -209,7 +223,8 @@ export class OpenKey {
     if (draft.mustChoose) return this.#askToChoose()
     if (draft.reading.problem) return this.#page.focus("editor")
     if (draft.expires?.problem) return this.#page.focus("expires-value")
-    if (draft.saving !== null) return this.#page.toast("The last save is still on its way. Save again when it has arrived.")
+    if (draft.saving !== null)
+      return this.#page.toast("The last save is still on its way. Save again when it has arrived.")
     return this.#drafts.save(this.open)
   }
 
@@ -300,7 +315,8 @@ export class OpenKey {
       }
     } catch (refusal) {
       if (refusal.code === "not_found") open.answer = { missing: true, deleted_at: refusal.deleted_at }
-      else if (refusal.code === "rate_limited") setTimeout(() => open === this.open && this.#ask(open), refusal.retry_after * 1_000)
+      else if (refusal.code === "rate_limited")
+        setTimeout(() => open === this.open && this.#ask(open), refusal.retry_after * 1_000)
       else if (refusal.code !== "unavailable" && !open.draft.base) open.answer = { refusal }
     }
     open.waiting = false

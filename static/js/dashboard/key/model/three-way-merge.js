@@ -30,7 +30,10 @@ function merged(base, mine, theirs) {
 
 function mergedObject(base, mine, theirs) {
   const names = new Set([...Object.keys(mine), ...Object.keys(theirs)])
-  const members = [...names].map((name) => [name, merged(...[base, mine, theirs].map((object) => member(object, name)))])
+  const members = [...names].map((name) => [
+    name,
+    merged(...[base, mine, theirs].map((object) => member(object, name))),
+  ])
   return Object.fromEntries(members.filter(([, value]) => value !== NOTHING))
 }
 

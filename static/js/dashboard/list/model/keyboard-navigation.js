@@ -8,7 +8,14 @@ import { folderOf } from "./tree.js"
  */
 export function step({ key, shift, rows, here, page }) {
   const last = rows.length - 1
-  const move = { ArrowUp: here - 1, ArrowDown: here + 1, Home: 0, End: last, PageUp: here - page, PageDown: here + page }[key]
+  const move = {
+    ArrowUp: here - 1,
+    ArrowDown: here + 1,
+    Home: 0,
+    End: last,
+    PageUp: here - page,
+    PageDown: here + page,
+  }[key]
   if (move !== undefined) return { to: Math.min(last, Math.max(0, move)), extend: shift }
   if (key === "Enter") return { enter: true }
   if (key === " " || key === "x") return { tick: true }

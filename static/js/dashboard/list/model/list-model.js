@@ -2,8 +2,8 @@
 
 import { choose, setting } from "../../../lib/settings.js"
 import { whoWrote } from "../../shared/authors.js"
+import { ChangeHighlights, LEAVING } from "./change-highlights.js"
 import { FolderState, recall, remember } from "./folder-state.js"
-import { LEAVING, ChangeHighlights } from "./change-highlights.js"
 import { RowIndex } from "./row-index.js"
 import { Selection } from "./selection.js"
 import { folderRow } from "./tree.js"

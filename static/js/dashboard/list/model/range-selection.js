@@ -23,7 +23,8 @@ export class RangeSelection {
     if (this.#drawn !== this.#selection.ticked || rows.indexOf(this.#from) < 0) this.#begin(start)
     const ticked = new Set(this.#base)
     const from = rows.indexOf(this.#from)
-    for (let row = Math.min(from, to); row <= Math.max(from, to); row++) for (const key of rows.keysAt(row)) ticked.add(key)
+    for (let row = Math.min(from, to); row <= Math.max(from, to); row++)
+      for (const key of rows.keysAt(row)) ticked.add(key)
     this.#selection.set(ticked)
     this.#drawn = this.#selection.ticked
   }

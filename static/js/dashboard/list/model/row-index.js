@@ -201,4 +201,3 @@ export function scrollFor({ index, scrollTop, height, rowHeight }) {
   if (top < scrollTop) return top
   return Math.max(scrollTop, top + rowHeight - height)
 }
-
