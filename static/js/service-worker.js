@@ -85,7 +85,9 @@ function work(event, promise) {
 function settle() {
   clearTimeout(idleTimer)
   if (working === 0 && sayIdle.length > 0)
-    idleTimer = setTimeout(() => sayIdle.splice(0).forEach((say) => say()), IDLE_FOR)
+    idleTimer = setTimeout(() => {
+      for (const say of sayIdle.splice(0)) say()
+    }, IDLE_FOR)
 }
 
 /** Take over from the previous worker, at the request of a page, if that is its only one. */

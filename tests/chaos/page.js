@@ -3,7 +3,8 @@
 export async function begin(user, first) {
   const { Client } = await import("/rkv.js")
   const kv = new Client({ user, keep: true })
-  const state = (window.chaos = { kv, next: first, writing: true, outcomes: {} })
+  const state = { kv, next: first, writing: true, outcomes: {} }
+  window.chaos = state
   const note = (numbers, outcome) => {
     for (const n of numbers) state.outcomes[n] = outcome
   }

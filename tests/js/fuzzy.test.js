@@ -29,7 +29,10 @@ test("no more than asked for, the best of all", () => {
 
 test("a longer needle finds among what the shorter one left just what it finds in all", () => {
   let seed = 7
-  const next = (n) => (seed = (seed * 48_271) % 2_147_483_647) % n
+  const next = (n) => {
+    seed = (seed * 48_271) % 2_147_483_647
+    return seed % n
+  }
   const texts = Array.from({ length: 400 }, () => Array.from({ length: 3 + next(9) }, () => "abc/-"[next(5)]).join(""))
   for (let round = 0; round < 50; round++) {
     const needle = Array.from({ length: 2 + next(3) }, () => "abc"[next(3)]).join("")

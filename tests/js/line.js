@@ -114,5 +114,6 @@ export class Fetch {}
 export class WebSocket {}
 
 export function io() {
-  return (Line.last = new Line())
+  Line.last = new Line()
+  return Line.last
 }

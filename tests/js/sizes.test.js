@@ -34,10 +34,17 @@ test("what is alone too large stands alone: the write itself says so", () => {
 
 test("the ops of an item are made when their batch is due", () => {
   const asked = []
-  const made = parts(["a", "b", "c"], (key) => (asked.push(key), key === "b" ? [] : [{ op: "delete", key }]), {
-    message: 1_000,
-    batch: 1,
-  })
+  const made = parts(
+    ["a", "b", "c"],
+    (key) => {
+      asked.push(key)
+      return key === "b" ? [] : [{ op: "delete", key }]
+    },
+    {
+      message: 1_000,
+      batch: 1,
+    },
+  )
   assert.deepEqual(made.next().value, [{ op: "delete", key: "a" }])
   assert.deepEqual(asked, ["a", "b", "c"])
   assert.deepEqual(made.next().value, [{ op: "delete", key: "c" }])

@@ -8,7 +8,7 @@ import { parse } from "acorn"
 function partsOf(source) {
   const tokens = []
   const comments = []
-  const onComment = (block, content) => comments.push(content)
+  const onComment = (_block, content) => comments.push(content)
   const options = { ecmaVersion: "latest", sourceType: "module", onComment }
   parse(source, {
     ...options,

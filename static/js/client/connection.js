@@ -255,7 +255,10 @@ export class Connection {
     let delay = 0
     const identity = this.call("identify", {}, IDENTIFY_WITHIN * this.#slack).then(
       (answer) => this.#identify(answer),
-      ({ retry_after = 0 }) => ((delay = retry_after * 1_000), null),
+      ({ retry_after = 0 }) => {
+        delay = retry_after * 1_000
+        return null
+      },
     )
     this.#catchUp(identity)
     const same = await identity

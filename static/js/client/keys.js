@@ -42,7 +42,6 @@ export function place(keys, key) {
 export function problemWithKey(key) {
   if (typeof key !== "string") return "A key is text."
   if (key === "") return "A key has at least one character."
-  // eslint-disable-next-line no-control-regex
   if (/[\u0000-\u001f\u007f]/.test(key)) return "A key has no control characters, such as line breaks or tabs."
   if (/\p{Surrogate}/u.test(key)) return "A key has no half characters (lone surrogates)."
   const bytes = new TextEncoder().encode(key).length

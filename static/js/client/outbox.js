@@ -86,28 +86,12 @@ export class Outbox {
 
   /** The writes that are not acknowledged yet, oldest first: {verb, payload, keys, prefixes, epoch, at, sent}. */
   get pending() {
-    return this.#writes.map(({ verb, payload, keys, prefixes, epoch, at, sent }) => ({
-      verb,
-      payload,
-      keys,
-      prefixes,
-      epoch,
-      at,
-      sent,
-    }))
+    return this.#writes.map(shown)
   }
 
   /** The quarantined writes, in the shape of `pending`. */
   get quarantined() {
-    return [...this.#quarantined.values()].map(({ verb, payload, keys, prefixes, epoch, at }) => ({
-      verb,
-      payload,
-      keys,
-      prefixes,
-      epoch,
-      at,
-      sent: false,
-    }))
+    return [...this.#quarantined.values()].map((write) => shown({ ...write, sent: false }))
   }
 
   /** Return for how many milliseconds the oldest write in flight has waited for its answer; 0 if there is none. */
@@ -320,6 +304,11 @@ export class Outbox {
     this.#paused?.cancel()
     this.#paused = null
   }
+}
+
+/** Return a write as callers see it. */
+function shown({ verb, payload, keys, prefixes, epoch, at, sent }) {
+  return { verb, payload, keys, prefixes, epoch, at, sent }
 }
 
 /** Return whether the effect of a write depends on a revision that it names. */

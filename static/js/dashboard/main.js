@@ -35,7 +35,8 @@ const announcer = once(async () => {
 })
 const toasts = once(async () => {
   const { Toasts } = await import("./shell/toasts.js")
-  return (drawnToasts = new Toasts(redraw, (id) => page.focus(id)))
+  drawnToasts = new Toasts(redraw, (id) => page.focus(id))
+  return drawnToasts
 })
 const page = {
   username: made.username,

@@ -26,7 +26,9 @@ export class Director {
 
   begin() {
     for (const device of this.#devices) device.writing = true
-    this.#every(16, () => this.#devices.forEach((device) => device.paint(3)))
+    this.#every(16, () => {
+      for (const device of this.#devices) device.paint(3)
+    })
     this.#every(KILL_EVERY, () => this.#mayDisturb() && this.#stage.kill(), KILL_EVERY / 3)
     this.#every(
       CUT_EVERY,

@@ -1,6 +1,6 @@
 // Applies the chosen theme (default: the system's) and the row density; runs in <head>, before the first paint.
 // The other settings are in settings.js, which stores under the same names.
-;(function () {
+;(() => {
   const root = document.documentElement
   const themes = ["system", "light", "dark"]
 
@@ -25,7 +25,11 @@
   }
 
   function show(name, value) {
-    if (name === "density") return value === "compact" ? (root.dataset.density = value) : delete root.dataset.density
+    if (name === "density") {
+      if (value === "compact") root.dataset.density = value
+      else delete root.dataset.density
+      return
+    }
     const theme = themes.includes(value) ? value : "system"
     if (theme === "system") delete root.dataset.theme
     else root.dataset.theme = theme

@@ -140,7 +140,12 @@ export class Persistence {
     if (!navigator.locks) return answerRollCalls(this.#tab)
     await new Promise((held) => {
       // The lock is held as long as this page lives: other tabs see it.
-      navigator.locks.request(lockOf(this.#tab), () => (held(), new Promise(() => {}))).catch(held)
+      navigator.locks
+        .request(lockOf(this.#tab), () => {
+          held()
+          return new Promise(() => {})
+        })
+        .catch(held)
     })
   }
 
@@ -259,5 +264,10 @@ function rollCall() {
   const there = new Set()
   channel.onmessage = ({ data }) => there.add(data)
   channel.postMessage("who is there?")
-  return new Promise((resolve) => setTimeout(() => (channel.close(), resolve(there)), ANSWER_WITHIN))
+  return new Promise((resolve) =>
+    setTimeout(() => {
+      channel.close()
+      resolve(there)
+    }, ANSWER_WITHIN),
+  )
 }

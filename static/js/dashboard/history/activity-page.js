@@ -40,7 +40,7 @@ export function view(model, route) {
         <p>Every change to your keys, from any device.</p>
       </div>
       ${tools(model, feed, route, items)} ${troubles(model, feed, "Activity")}
-      <div class="chip-place" role="status">${fresh(model, feed)}</div>
+      <div class="chip-place" role="status">${fresh(feed)}</div>
       <div class="feed" aria-busy=${String(feed.writes.asking !== null)} @pointerleave=${() => model.redraw()}>${days(model, feed, items.slice(0, feed.visible))}</div>
       ${ending(feed, route, items)}
     </div>`
@@ -76,7 +76,7 @@ function tools(model, feed, route, items) {
     </div>`
 }
 
-function fresh(model, feed) {
+function fresh(feed) {
   if (feed.fresh === 0 || !isHeld()) return nothing
   const show = () => {
     document.getElementById("other").scrollTo({ top: 0 })

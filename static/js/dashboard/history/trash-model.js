@@ -35,7 +35,10 @@ export class TrashModel {
   /** Keep the trash up to date. Call with every draw. */
   look() {
     const { position, state } = this.#model.kv
-    if (state !== "live") return (this.#stale = true)
+    if (state !== "live") {
+      this.#stale = true
+      return
+    }
     if (position.epoch !== this.#epoch) this.#stale = true
     this.#epoch = position.epoch
     if (this.#stale && !this.asking && performance.now() - this.#asked > AT_MOST_EVERY) this.again()

@@ -36,7 +36,7 @@ export function view(model, route) {
         <p>Deleted keys stay here for ${days} ${days === 1 ? "day" : "days"}. Then they are gone for good, with their history.</p>
       </div>
       ${bin.entries.length > 0 ? tools(model, bin, route, items) : nothing} ${troubles(model, bin, "The trash")}
-      ${bin.loaded ? (items.length > 0 ? table(model, bin, items) : empty(model, bin, route)) : nothing}
+      ${bin.loaded ? (items.length > 0 ? table(model, bin, items) : empty(route)) : nothing}
       ${bin.next !== null || items.length > bin.visible ? html`<p class="older"><button type="button" aria-disabled=${String(bin.asking)} @click=${() => bin.showMore()}>Show more</button></p>` : nothing}
     </div>`
 }
@@ -120,7 +120,7 @@ async function restore(model, bin, keys) {
   if (refusals.length > 1) model.page.toast(`${refusals.length} keys were not restored: ${refusals[0].message}`)
 }
 
-function empty(model, bin, { q }) {
+function empty({ q }) {
   if (q !== "")
     return html`
       <div class="empty">

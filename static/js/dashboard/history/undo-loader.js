@@ -42,6 +42,7 @@ export class Undo {
 
   #loaded = once(async () => {
     const { UndoManager } = await import("./undo.js")
-    return (this.#undoing = new UndoManager(this.#model))
+    this.#undoing = new UndoManager(this.#model)
+    return this.#undoing
   })
 }

@@ -21,7 +21,10 @@ export class WriteFollower {
   /** Called with every draw of the list; `isBehind()` returns whether there are newer writes to show. */
   look(isBehind) {
     const { position, state } = this.#kv
-    if (state !== "live") return (this.#interrupted = true)
+    if (state !== "live") {
+      this.#interrupted = true
+      return
+    }
     if (position.epoch !== this.#epoch) this.#begin(position.epoch)
     const mended = this.#interrupted
     this.#interrupted = false

@@ -9,7 +9,7 @@ export function linesOf(text, { json = false, changed = new Set() } = {}) {
   element.className = "lines"
   const lines = text.split("\n")
   element.style.setProperty("--digits", String(Math.max(2, String(lines.length).length)))
-  lines.forEach((line, i) => element.append(lineOf(line, i + 1, json, changed.has(i + 1))))
+  for (const [i, line] of lines.entries()) element.append(lineOf(line, i + 1, json, changed.has(i + 1)))
   return element
 }
 

@@ -42,7 +42,8 @@ function shownOf(open) {
   const { formatted = false, asJson = false } = open
   const { value } = open.draft.base
   if (last?.open === open && last.value === value && last.formatted === formatted && last.asJson === asJson) return last
-  return (last = { open, value, formatted, asJson, ...made(value, formatted, asJson, changedSince(open)) })
+  last = { open, value, formatted, asJson, ...made(value, formatted, asJson, changedSince(open)) }
+  return last
 }
 
 /** Return a function from the new text to the numbers of the lines that changed while the user was reading. */

@@ -30,7 +30,8 @@ export class ListInput {
     if (!row || this.#press.swallows()) return
     const { browse, opened } = this.#model
     const before = browse.current
-    const id = (browse.current = row.rowId)
+    const id = row.rowId
+    browse.current = id
     if (event.target.closest(".more")) return this.#openMenu(row)
     if (event.shiftKey) return this.#extend(before ?? id, browse.rows.indexOf(id))
     const box = event.target.closest(".c")

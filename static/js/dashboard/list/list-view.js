@@ -318,7 +318,10 @@ export class List {
     const { rows } = this.#model.browse
     const { scrollTop, clientHeight } = this.#grid
     const focused = this.#focusedRow()
-    if (rows.length === 0 || (scrollTop === 0 && !this.#used)) return (this.#anchor = null)
+    if (rows.length === 0 || (scrollTop === 0 && !this.#used)) {
+      this.#anchor = null
+      return
+    }
     const first = focused === null ? Math.floor(scrollTop / this.#rowHeight) : rows.indexOf(focused)
     const ids = Array.from({ length: Math.ceil(clientHeight / this.#rowHeight) + 1 }, (_, i) =>
       rows.at(first + i),

@@ -6,7 +6,7 @@
 //    two texts with nothing in common is of no use to a reader.
 
 const MOST_EDITS = 400
-const WORDS = /[\p{L}\p{N}_]+|\s+|[^]/gu
+const WORDS = /[\p{L}\p{N}_]+|\s+|./gsu
 const ALIKE = 0.4 // the share of a line that must be unchanged for its other words to be marked
 
 /**

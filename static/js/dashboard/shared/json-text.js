@@ -5,7 +5,7 @@ const DEEPEST = 64
 const SPACE = /[ \t\n\r]*/y
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 const WORD = /[^\s,:[\]{}"]+/y
-const PLAIN = /[^"\\\u0000-\u001f]*/y // eslint-disable-line no-control-regex
+const PLAIN = /[^"\\\u0000-\u001f]*/y
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 
 /** Return {value} for text that is a value of the protocol, else {problem: {line, column, message}}, counted from 1. */
@@ -184,7 +184,6 @@ export function editorText(value) {
 
 /** Whether this is text that a page can show and return unchanged: no control characters except line feeds and tabs. */
 export function isPlain(value) {
-  // eslint-disable-next-line no-control-regex
   return typeof value === "string" && !/[\u0000-\u0008\u000b-\u001f\u007f]/.test(value)
 }
 

@@ -22,7 +22,10 @@ const plainDay = formatter("en-GB", { day: "numeric", month: "short" })
  */
 function formatter(locale, options) {
   let made = null
-  return (at) => (made ??= new Intl.DateTimeFormat(locale, options)).format(at)
+  return (at) => {
+    made ??= new Intl.DateTimeFormat(locale, options)
+    return made.format(at)
+  }
 }
 
 /** Return "now", "12 s", "4 min", "3 h", "3 d", then the date; with absolute times "09:41:07" or "12 Nov, 09:41". */

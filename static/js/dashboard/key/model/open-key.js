@@ -130,7 +130,10 @@ export class OpenKey {
 
   /** Open the key that the address names. */
   follow({ key }) {
-    if (key === null) return (this.open = null)
+    if (key === null) {
+      this.open = null
+      return
+    }
     if (this.open?.key === key) return
     this.#putAside()
     const problem = problemWithKey(key)
@@ -301,7 +304,10 @@ export class OpenKey {
   }
 
   async #ask(open) {
-    if (open.waiting) return (open.again = true)
+    if (open.waiting) {
+      open.again = true
+      return
+    }
     open.waiting = true
     open.again = false
     try {

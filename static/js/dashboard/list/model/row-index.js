@@ -169,7 +169,7 @@ export class RowIndex {
 
   /** Prepare a search, for at most this many milliseconds; return whether it is ready. */
   prepare(milliseconds) {
-    return this.#texts !== null && this.#texts.make(this.#all, (key) => this.#held(key)?.value, milliseconds)
+    return this.#texts?.make(this.#all, (key) => this.#held(key)?.value, milliseconds) ?? false
   }
 
   #match() {

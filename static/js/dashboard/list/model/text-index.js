@@ -36,14 +36,14 @@ export class TextIndex {
   }
 
   /** Create missing texts for at most this many milliseconds; return whether all exist. */
-  make(keys, valueOf, milliseconds) {
+  make(keys, valueAt, milliseconds) {
     const until = performance.now() + milliseconds
     for (let at = this.#made; at < keys.length; at++) {
       if (at % SLICE === 0 && performance.now() > until) {
         this.#made = at
         return false
       }
-      this.#texts[at] ??= textOf(keys[at], valueOf(keys[at]))
+      this.#texts[at] ??= textOf(keys[at], valueAt(keys[at]))
     }
     this.#made = keys.length
     return true
