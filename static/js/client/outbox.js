@@ -8,11 +8,35 @@
 //    `retry` or `discard` is called.
 // 3. `unknown_outcome`: it may have been sent, but so long ago that the server no longer remembers its `op_id`, and
 //    nothing in it prevents a second effect.
+// Longer than 320 lines: the states of a write, and every rule that changes them.
 
 import { DEFAULT_LIMITS, messageBytes } from "./sizes.js"
 
+/**
+ * @import { Entry, HeldEntry } from "./replica.js"
+ * @import { Limits } from "./sizes.js"
+ */
+/** @typedef {{ ok: true, [name: string]: any } | { ok: false, error: ProtocolError }} Answer */
+/** @typedef {{ code: string, message?: string, [name: string]: any }} ProtocolError */
+/** @typedef {Record<string, any>} Payload The fields of a verb, as the protocol names them. */
+/**
+ * A pending write: it touches `keys` and any keys under `prefixes`, and relies on revisions of the epoch `epoch`.
+ * @typedef {{
+ *   verb: string, payload: Payload, keys: string[], prefixes: string[],
+ *   epoch: string | null, at: number, sent: boolean
+ * }} PendingWrite
+ */
+/** @typedef {Omit<PendingWrite, "sent">} StoredWrite */
+/**
+ * @typedef {PendingWrite & {
+ *   everSent: boolean, sentAt: number, attempt: number, tries: number, strikes: number,
+ *   resolve(answer: any): void, reject(refusal: Refusal): void
+ * }} QueuedWrite
+ */
+
 /** A refused request, or one of unknown outcome: `code`, `message`, and the other fields of the protocol's error. */
 export class Refusal extends Error {
+  /** @param {ProtocolError} error */
   constructor({ code, message, ...extra }) {
     super(message ?? code)
     this.name = "Refusal"
@@ -36,14 +60,20 @@ const UNKNOWN =
 const NOT_SENT = "This waited for over six days and was not sent. Repeat it if it is still right."
 
 export class Outbox {
-  /** The server's limits, as far as they are known: {message, batch}. */
+  /**
+   * The server's limits, as far as they are known.
+   * @type {Limits}
+   */
   limits = DEFAULT_LIMITS
 
+  /** @type {QueuedWrite[]} */
   #writes = [] // in the order of the calls
+  /** @type {Map<string, StoredWrite>} */
   #quarantined = new Map() // op_id → the write
   #onTheWire = 0
   #window // maximum of writes in flight
   #connected = false
+  /** @type {{ cancel(): void } | null} */
   #paused = null // a timer, while the server has asked to wait
   #send
   #later
@@ -61,6 +91,18 @@ export class Outbox {
    * `changed()` is called when `pending` or `quarantined` has changed, `quarantines(write)` when a write is
    * quarantined, `ended()` when the server reports that the session has ended.
    * `held` is the replica that the revisions in writes refer to.
+   *
+   * @param {{
+   *   send(verb: string, payload: Payload, answered: (body: Answer) => void): void,
+   *   later(seconds: number, fn: () => void): { cancel(): void },
+   *   makeId(): string,
+   *   changed?: () => void,
+   *   quarantines?: (write: StoredWrite) => void,
+   *   ended?: () => void,
+   *   held?: { dataSet: string | null, entries: Map<string, HeldEntry> },
+   *   limit?: number,
+   *   now?: () => number,
+   * }} parts
    */
   constructor({
     send,
@@ -84,12 +126,18 @@ export class Outbox {
     this.#now = now
   }
 
-  /** The writes that are not acknowledged yet, oldest first: {verb, payload, keys, prefixes, epoch, at, sent}. */
+  /**
+   * The writes that are not acknowledged yet, oldest first: {verb, payload, keys, prefixes, epoch, at, sent}.
+   * @returns {PendingWrite[]}
+   */
   get pending() {
     return this.#writes.map(shown)
   }
 
-  /** The quarantined writes, in the shape of `pending`. */
+  /**
+   * The quarantined writes, in the shape of `pending`.
+   * @returns {PendingWrite[]}
+   */
   get quarantined() {
     return [...this.#quarantined.values()].map((write) => shown({ ...write, sent: false }))
   }
@@ -100,7 +148,10 @@ export class Outbox {
     return oldest ? this.#now() - oldest.sentAt : 0
   }
 
-  /** Return whether a write in flight passes this test: its change arrives before its acknowledgement. */
+  /**
+   * Return whether a write in flight passes this test: its change arrives before its acknowledgement.
+   * @param {(write: QueuedWrite) => boolean} test
+   */
   awaits(test) {
     return this.#writes.some((write) => write.sent && test(write))
   }
@@ -109,6 +160,13 @@ export class Outbox {
    * Queue a write. Resolves with the answer once the write is durable; rejects with the Refusal. It touches `keys`, and
    * any other keys of the server under `prefixes`. The revisions that it relies on belong to the epoch `epoch`. `at` is
    * the time of the call if that was in another tab or before a reload; the write may then have been sent already.
+   * @param {string} verb
+   * @param {Payload} payload
+   * @param {string[]} keys
+   * @param {string[]} prefixes
+   * @param {string | null} epoch
+   * @param {number | null} at
+   * @returns {Promise<any>}
    */
   put(verb, payload, keys, prefixes = [], epoch = this.#held.dataSet, at = null) {
     return new Promise((resolve, reject) => {
@@ -137,19 +195,28 @@ export class Outbox {
     })
   }
 
-  /** Take over a write that was quarantined in another tab or before a reload. */
+  /**
+   * Take over a write that was quarantined in another tab or before a reload.
+   * @param {StoredWrite} write
+   */
   hold({ verb, payload, keys, prefixes, epoch, at }) {
     this.#quarantined.set(payload.op_id, { verb, payload, keys, prefixes, epoch, at })
     this.#changed()
   }
 
-  /** Send a quarantined write, like `put`. It keeps its `op_id`, so it is not written twice. */
+  /**
+   * Send a quarantined write, like `put`. It keeps its `op_id`, so it is not written twice.
+   * @param {string} op_id
+   */
   retry(op_id) {
     const { verb, payload, keys, prefixes, epoch, at } = this.#taken(op_id)
     return this.put(verb, payload, keys, prefixes, epoch, at)
   }
 
-  /** Drop a quarantined write. */
+  /**
+   * Drop a quarantined write.
+   * @param {string} op_id
+   */
   discard(op_id) {
     this.#taken(op_id)
     this.#changed()
@@ -184,7 +251,10 @@ export class Outbox {
     if (unanswered.length > 0 || this.#writes.length > 0) this.#changed()
   }
 
-  /** Reject every pending write with this refusal: there will be no further connection. */
+  /**
+   * Reject every pending write with this refusal: there will be no further connection.
+   * @param {Refusal} refusal
+   */
   fail(refusal) {
     this.disconnected()
     const writes = this.#writes
@@ -193,6 +263,7 @@ export class Outbox {
     this.#changed()
   }
 
+  /** @param {QueuedWrite} write */
   #tooLarge({ verb, payload }) {
     const { message: limit } = this.limits
     const actual = messageBytes(verb, payload, limit)
@@ -201,12 +272,14 @@ export class Outbox {
     return new Refusal({ code: "too_large", message, limit, actual })
   }
 
+  /** @param {QueuedWrite} write */
   #tooOld(write) {
     if (Math.abs(this.#now() - write.at) <= TOO_OLD || repeatable(write)) return null
     if (write.everSent) return new Refusal({ code: "unknown_outcome", message: UNKNOWN })
     return new Refusal({ code: "unavailable", message: NOT_SENT })
   }
 
+  /** @param {QueuedWrite} write */
   #strike(write) {
     write.strikes += 1
     if (write.strikes < STRIKES) return
@@ -217,6 +290,7 @@ export class Outbox {
     this.#quarantines(write)
   }
 
+  /** @param {string} op_id */
   #taken(op_id) {
     const write = this.#quarantined.get(op_id)
     if (!write) throw new TypeError(`there is no quarantined write ${op_id}`)
@@ -224,16 +298,19 @@ export class Outbox {
     return write
   }
 
+  /** @param {QueuedWrite} write */
   #outdated(write) {
-    const { crc: _, ...entry } = this.#held.entries.get(write.payload.key) ?? {}
+    const held = this.#held.entries.get(write.payload.key)
+    const { crc: _, ...entry } = held ?? {}
     this.#settle(write, () =>
-      write.reject(new Refusal({ code: "conflict", message: RESTORED, entry: entry.key === undefined ? null : entry })),
+      write.reject(new Refusal({ code: "conflict", message: RESTORED, entry: held ? entry : null })),
     )
     this.#changed()
   }
 
   #sendMore() {
     if (!this.#connected || this.#paused) return
+    /** @type {[QueuedWrite, Refusal][]} */
     const refused = []
     for (const write of this.#writes) {
       if (this.#onTheWire >= this.#window) break
@@ -247,6 +324,7 @@ export class Outbox {
     if (refused.length > 0) this.#changed()
   }
 
+  /** @param {QueuedWrite} write */
   #sendOne(write) {
     // An answer on an earlier connection must not settle a write that was sent again on this one.
     const attempt = ++write.attempt
@@ -258,6 +336,7 @@ export class Outbox {
     })
   }
 
+  /** @param {QueuedWrite} write @param {Answer} body */
   #answered(write, body) {
     this.#onTheWire -= 1
     this.#window = Math.min(this.#window * 2, this.#limit)
@@ -268,7 +347,10 @@ export class Outbox {
     this.#changed()
   }
 
-  /** The session has ended and nothing was written: the write waits for the next session, or for `fail`. */
+  /**
+   * The session has ended and nothing was written: the write waits for the next session, or for `fail`.
+   * @param {QueuedWrite} write
+   */
   #hold(write) {
     write.sent = false
     this.#connected = false
@@ -276,12 +358,17 @@ export class Outbox {
     this.#ended()
   }
 
+  /** @param {QueuedWrite} write @param {() => void} tell */
   #settle(write, tell) {
     this.#writes.splice(this.#writes.indexOf(write), 1)
     tell()
   }
 
-  /** Return whether to retry after this error of a busy server: not after a later write to the same key was sent. */
+  /**
+   * Return whether to retry after this error of a busy server: not after a later write to the same key was sent.
+   * @param {QueuedWrite} write
+   * @param {ProtocolError} error
+   */
   #mayRepeat(write, error) {
     if (error.code !== "unavailable" && error.code !== "rate_limited") return false
     if (write.tries >= RETRIES) return false
@@ -289,6 +376,7 @@ export class Outbox {
     return !later.some((other) => other.sent && (reaches(write, other) || reaches(other, write)))
   }
 
+  /** @param {QueuedWrite} write @param {ProtocolError} error */
   #wait(write, error) {
     write.tries += 1
     write.sent = false
@@ -306,12 +394,18 @@ export class Outbox {
   }
 }
 
-/** Return a write as callers see it. */
+/**
+ * Return a write as callers see it.
+ * @param {PendingWrite} write
+ */
 function shown({ verb, payload, keys, prefixes, epoch, at, sent }) {
   return { verb, payload, keys, prefixes, epoch, at, sent }
 }
 
-/** Return whether the effect of a write depends on a revision that it names. */
+/**
+ * Return whether the effect of a write depends on a revision that it names.
+ * @param {QueuedWrite} write
+ */
 function relies({ verb, payload }) {
   return (
     verb === "undo" ||
@@ -323,14 +417,20 @@ function relies({ verb, payload }) {
  * Return whether an executed write cannot take effect a second time, even if the server has forgotten its `op_id`:
  * every op names the revision that it replaces, which no entry ever has again. (A key that must not exist may have been
  * created and deleted since.)
+ * @param {QueuedWrite} write
  */
 function repeatable({ verb, payload, everSent }) {
+  /** @type {(op: Payload) => boolean} */
   const guarded = ({ if_revision }) => (everSent ? if_revision > 0 : if_revision !== undefined)
   return verb === "batch" ? payload.ops.every(guarded) : guarded(payload)
 }
 
-/** Return whether `one` touches, or may touch, a key of `other`. */
+/**
+ * Return whether `one` touches, or may touch, a key of `other`.
+ * @param {QueuedWrite} one
+ * @param {QueuedWrite} other
+ */
 function reaches(one, other) {
-  const under = (text) => one.prefixes.some((prefix) => text.startsWith(prefix))
+  const under = (/** @type {string} */ text) => one.prefixes.some((prefix) => text.startsWith(prefix))
   return other.keys.some((key) => one.keys.includes(key) || under(key)) || other.prefixes.some(under)
 }

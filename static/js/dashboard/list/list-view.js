@@ -1,5 +1,6 @@
 // The virtual list of keys: only the rows in view are drawn, rows do not move under the pointer or the focus, and a
 // focused row keeps the focus. Order and contents come from the model.
+// Longer than 320 lines: drawing, focus and scroll position of the rows depend on each other.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { drawKeyed } from "../shared/keyed-list.js"

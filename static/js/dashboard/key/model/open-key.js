@@ -1,4 +1,5 @@
 // The open key with its draft, the drafts of keys that were left with unsaved text, and the new key form. No DOM.
+// Longer than 320 lines: the open key changes with its draft, the replica and the address.
 
 import { problemWithKey } from "../../../client/keys.js"
 import { Draft } from "./draft.js"
