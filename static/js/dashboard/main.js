@@ -129,7 +129,7 @@ const rest = once(() => {
     list.loadRest(),
     model.undo.load(),
     model.opened.load?.(),
-    import("./key/detail-pane.js").then(({ prepare }) => prepare(model)),
+    import("./key/detail-pane.js").then(({ prepare }) => prepare(kv, page)),
   ]
   return Promise.all([...ours, ...others]).then(begin)
 })

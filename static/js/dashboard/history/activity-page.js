@@ -23,7 +23,7 @@ const feeds = new WeakMap()
 function feedOf(model) {
   if (!feeds.has(model)) {
     feeds.set(model, new ActivityModel(model))
-    learnTokens(feeds.get(model), model)
+    learnTokens(feeds.get(model), model.page)
   }
   return feeds.get(model)
 }
@@ -39,7 +39,7 @@ export function view(model, route) {
         <a class="button" href="/trash">Trash</a>
         <p>Every change to your keys, from any device.</p>
       </div>
-      ${tools(model, feed, route, items)} ${troubles(model, feed, "Activity")}
+      ${tools(model.page, feed, route, items)} ${troubles(model.kv.state, feed, "Activity")}
       <div class="chip-place" role="status">${fresh(feed)}</div>
       <div class="feed" aria-busy=${String(feed.writes.asking !== null)} @pointerleave=${() => model.redraw()}>${days(model, feed, items.slice(0, feed.visible))}</div>
       ${ending(feed, route, items)}
@@ -53,12 +53,12 @@ function isHeld() {
   return scrolled || (feed?.matches(":hover, :focus-within") ?? false)
 }
 
-function tools(model, feed, route, items) {
-  const go = (changes) => model.page.go(changes, { replace: true })
+function tools(page, feed, route, items) {
+  const go = (changes) => page.go(changes, { replace: true })
   const typed = ({ target }) => {
     go({ q: target.value })
     if (target.value)
-      model.page.say(items.length === 1 ? "1 change matches" : `${feed.items(model.route).length} changes match`)
+      page.say(items.length === 1 ? "1 change matches" : `${feed.items(page.route).length} changes match`)
   }
   const { away, before } = feed
   return html`
@@ -128,7 +128,7 @@ function row(model, feed, { write, kinds, matching }) {
   return html`
     <li class="write">
       <span class="no mono"><span class="vh">Revision </span>${revision}</span>
-      <div class="done">${one ? changeLine(kinds[0], revision) : bulkLine(model, feed, write, kinds)}${undoes ? html` <span class="dim undoes">undo of ${undoes}</span>` : nothing}</div>
+      <div class="done">${one ? changeLine(kinds[0], revision) : bulkLine(model.page, feed, write, kinds)}${undoes ? html` <span class="dim undoes">undo of ${undoes}</span>` : nothing}</div>
       <span class="by">${name}${note ? html` <span class="dim">${note}</span>` : nothing}</span>
       <time datetime=${at} title=${moment(at)}>${timeOfDay(Date.parse(at))}</time>
       <span class="act">${can ? html`<button type="button" class="small" @click=${() => model.undo.take(nameOf(kinds), [revision])}>Undo<span class="vh"> revision ${revision}</span></button>` : nothing}</span>
@@ -140,12 +140,12 @@ function changeLine({ op, kind }, revision) {
   return html`${kindView(kind)} <a class="mono" href=${historyPath(op.key, revision)}>${keyText(op.key)}</a> ${op.op === "set" ? html`<span class="v mono">${preview(op.value)}</span>` : nothing}`
 }
 
-function bulkLine(model, feed, { revision }, kinds) {
+function bulkLine(page, feed, { revision }, kinds) {
   const open = feed.opened.has(revision)
   const folder = folderOf(kinds.map(({ op }) => op.key))
   const toggle = () => {
     if (!feed.opened.delete(revision)) feed.opened.add(revision)
-    model.redraw()
+    page.redraw()
   }
   return html`<button type="button" class="opener" aria-expanded=${String(open)} aria-controls=${`keys-${revision}`} @click=${toggle}>${summaryOf(kinds)}</button>${folder ? html` <span class="dim">in</span> <span class="mono folder">${folder}</span>` : nothing}`
 }
@@ -185,11 +185,11 @@ function ending(feed, route, items) {
 /**
  * Load the ids of the user's API tokens. Writes of deleted tokens count as other devices, unless they came over HTTP.
  */
-async function learnTokens(feed, model) {
+async function learnTokens(feed, page) {
   try {
     const { tokens } = await (await fetch("/api/v1/tokens", { headers: { Accept: "application/json" } })).json()
     feed.tokens = new Set(tokens.map(({ id }) => id))
-    model.redraw()
+    page.redraw()
   } catch {
     // then only writes over HTTP are attributed to tokens
   }

@@ -16,7 +16,7 @@ await stylesheet("/static/css/past.css")
 const shown = new WeakMap() // model → the Versions of the key that was shown last
 
 function versionsFor(model, key) {
-  if (shown.get(model)?.key !== key) shown.set(model, new Versions(model, key))
+  if (shown.get(model)?.key !== key) shown.set(model, new Versions(model.kv, model.page.redraw, key))
   return shown.get(model)
 }
 
@@ -25,13 +25,13 @@ export function historyView(model, key, route) {
   versions.look()
   const { list, writes } = versions
   if (!writes.loaded)
-    return html`<div class="history" aria-busy=${String(!writes.refusal)}>${troubles(model, versions, "The history")}</div>`
+    return html`<div class="history" aria-busy=${String(!writes.refusal)}>${troubles(model.kv.state, versions, "The history")}</div>`
   if (list.length === 0)
     return html`<div class="history"><p class="hint">Nothing is known of this key: it was never written, or longer ago than the history reaches.</p></div>`
   const pair = versions.pair(route)
   return html`
     <div class="history">
-      ${troubles(model, versions, "The history")} ${deletedNotice(model, versions)}
+      ${troubles(model.kv.state, versions, "The history")} ${deletedNotice(model, versions)}
       <div class="versions" tabindex="-1">
         <h3 class="vh">Versions</h3>
         <ol>${list.map((version) => row(model, versions, version, pair))}</ol>
@@ -112,13 +112,13 @@ function comparison(model, versions, { from, to }) {
     <section class="compare" aria-labelledby="compare-title">
       <h3 class="vh" id="compare-title">Difference</h3>
       <div class="compare-bar">
-        <label>Compare ${choice(model, versions, "from", from)}</label>
-        <label>with ${choice(model, versions, "to", to)}</label>
+        <label>Compare ${choice(model.page, versions, "from", from)}</label>
+        <label>with ${choice(model.page, versions, "to", to)}</label>
         <div class="row-of-buttons">
           <button type="button" class="small" data-command="older" aria-disabled=${String(!versions.step(model.route, 1))} @click=${() => step(model, 1)}>Older</button>
           <button type="button" class="small" data-command="newer" aria-disabled=${String(!versions.step(model.route, -1))} @click=${() => step(model, -1)}>Newer</button>
         </div>
-        <fieldset class="segments" @change=${({ target }) => lay(model, target.value)}>
+        <fieldset class="segments" @change=${({ target }) => lay(model.page, target.value)}>
           <legend class="vh">Layout</legend>
           <label><input type="radio" name="difference" value="unified" .checked=${!side}><span>Unified</span></label>
           <label><input type="radio" name="difference" value="side" .checked=${side}><span>Side by side</span></label>
@@ -128,17 +128,17 @@ function comparison(model, versions, { from, to }) {
     </section>`
 }
 
-function lay(model, how) {
+function lay(page, how) {
   choose("difference", how)
-  model.redraw()
+  page.redraw()
 }
 
-function choice(model, versions, name, chosen = null) {
+function choice(page, versions, name, chosen = null) {
   const known = versions.list.map(({ revision }) => revision)
   const revisions = chosen === null || known.includes(chosen) ? known : [...known, chosen].sort((a, b) => b - a)
   const changed = ({ target }) => {
-    const now = versions.pair(model.route)
-    model.page.go({ ...now, [name]: target.value === "" ? null : Number(target.value) }, { replace: true })
+    const now = versions.pair(page.route)
+    page.go({ ...now, [name]: target.value === "" ? null : Number(target.value) }, { replace: true })
   }
   return html`
     <select class="mono" aria-label=${name === "from" ? "Compare revision" : "with revision"} @change=${changed}>

@@ -35,8 +35,8 @@ export function view(model, route) {
         <a class="button" href="/activity">Activity</a>
         <p>Deleted keys stay here for ${days} ${days === 1 ? "day" : "days"}. Then they are gone for good, with their history.</p>
       </div>
-      ${bin.entries.length > 0 ? tools(model, bin, route, items) : nothing} ${troubles(model, bin, "The trash")}
-      ${bin.loaded ? (items.length > 0 ? table(model, bin, items) : empty(route)) : nothing}
+      ${bin.entries.length > 0 ? tools(model, bin, route, items) : nothing} ${troubles(model.kv.state, bin, "The trash")}
+      ${bin.loaded ? (items.length > 0 ? table(model, bin, items) : empty(model.page, route)) : nothing}
       ${bin.next !== null || items.length > bin.visible ? html`<p class="older"><button type="button" aria-disabled=${String(bin.asking)} @click=${() => bin.showMore()}>Show more</button></p>` : nothing}
     </div>`
 }
@@ -57,7 +57,7 @@ function tools(model, bin, route, items) {
       ${
         chosen.length > 0
           ? html`<button type="button" class="primary small" @click=${() => restore(model, bin, chosen)}>Restore ${chosen.length === 1 ? "it" : `all ${chosen.length}`}</button>
-            <button type="button" class="small" @click=${() => choose(model, bin, chosen, false)}>Clear</button>`
+            <button type="button" class="small" @click=${() => choose(model.page, bin, chosen, false)}>Clear</button>`
           : nothing
       }
     </div>`
@@ -70,7 +70,7 @@ function table(model, bin, items) {
   return html`
     <div class="bin" role="table" aria-label="Deleted keys">
       <div class="bin-row bin-head" role="row">
-        <span role="columnheader" class="pick"><label><input type="checkbox" .checked=${all} .indeterminate=${some} @change=${({ target }) => choose(model, bin, keys, target.checked)}><span class="vh">Select all</span></label></span>
+        <span role="columnheader" class="pick"><label><input type="checkbox" .checked=${all} .indeterminate=${some} @change=${({ target }) => choose(model.page, bin, keys, target.checked)}><span class="vh">Select all</span></label></span>
         <span role="columnheader" class="k">Key</span><span role="columnheader" class="v">Value</span><span role="columnheader" class="by">Deleted</span><span role="columnheader" class="left">Deleted for good in</span><span role="columnheader" class="act"><span class="vh">Restore</span></span>
       </div>
       ${repeat(
@@ -88,7 +88,7 @@ function row(model, bin, entry) {
   const expired = origin.via === "expiry"
   return html`
     <div class=${`bin-row${picked ? " picked" : ""}`} role="row">
-      <span role="cell" class="pick"><label><input type="checkbox" .checked=${picked} @change=${({ target }) => choose(model, bin, [key], target.checked)}><span class="vh">Select ${key}</span></label></span>
+      <span role="cell" class="pick"><label><input type="checkbox" .checked=${picked} @change=${({ target }) => choose(model.page, bin, [key], target.checked)}><span class="vh">Select ${key}</span></label></span>
       <span role="cell" class="k mono"><a href=${historyPath(key)} title=${key}>${keyText(key)}</a></span>
       <span role="cell" class="v mono">${preview(value)}</span>
       <span role="cell" class="by"><time datetime=${deleted_at} title=${moment(deleted_at)}>${expired ? "expired " : ""}${ago(deleted_at, model.now())}</time>${expired ? nothing : html` <span class="dim">${authorOf(model.kv, { origin, revision }).name}</span>`}</span>
@@ -97,12 +97,12 @@ function row(model, bin, entry) {
     </div>`
 }
 
-function choose(model, bin, keys, on) {
+function choose(page, bin, keys, on) {
   for (const key of keys) {
     if (on) bin.chosen.add(key)
     else bin.chosen.delete(key)
   }
-  model.redraw()
+  page.redraw()
 }
 
 async function restore(model, bin, keys) {
@@ -120,12 +120,12 @@ async function restore(model, bin, keys) {
   if (refusals.length > 1) model.page.toast(`${refusals.length} keys were not restored: ${refusals[0].message}`)
 }
 
-function empty({ q }) {
+function empty(page, { q }) {
   if (q !== "")
     return html`
       <div class="empty">
         <p>No deleted key matches <strong class="mono">${q}</strong>.</p>
-        <button type="button" @click=${() => model.page.go({ q: "" }, { replace: true })}>Clear the filter</button>
+        <button type="button" @click=${() => page.go({ q: "" }, { replace: true })}>Clear the filter</button>
       </div>`
   return html`<div class="empty"><h2>The trash is empty</h2><p>A key that you delete, or that expires, waits here in case you want it back.</p></div>`
 }

@@ -17,12 +17,12 @@ export class Versions {
   #apart = new Map() // revision → {version, before}: versions beyond the loaded ones; undefined while requested
   #made = { list: null, versions: [] }
 
-  constructor(model, key) {
+  constructor(kv, redraw, key) {
     this.key = key
-    this.#kv = model.kv
-    const ask = (page) => model.kv.history({ key, ...page })
-    this.#writes = new WritePages(ask, () => model.redraw(), PAGE)
-    this.#follower = new WriteFollower(model.kv, this.#writes, () => this.#apart.clear())
+    this.#kv = kv
+    const ask = (page) => kv.history({ key, ...page })
+    this.#writes = new WritePages(ask, redraw, PAGE)
+    this.#follower = new WriteFollower(kv, this.#writes, () => this.#apart.clear())
   }
 
   get writes() {

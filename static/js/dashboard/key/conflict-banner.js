@@ -10,8 +10,8 @@ import { mergeJson } from "./model/three-way-merge.js"
 let difference = null // the module, once requested
 const shown = new WeakMap() // draft → "unified" or "side", while the difference is shown
 
-export function conflictBanner(model) {
-  const { draft } = model.opened.open
+export function conflictBanner(opened, page, now) {
+  const { draft } = opened.open
   const { conflict } = draft
   if (!conflict) return nothing
   const { entry } = conflict
@@ -20,18 +20,18 @@ export function conflictBanner(model) {
   return html`
     <div class="conflict" id="conflict" role="group" tabindex="-1" aria-labelledby="conflict-title">
       <p id="conflict-title"><strong>${!entry ? (conflict.origin?.via === "expiry" ? "It has expired." : "Deleted in another tab.") : draft.base ? "Changed in another tab." : "This key exists already."}</strong>
-        ${conflictText(draft)}${entry ? html` <span class="when">${ago(entry.updated_at, model.now())}</span>` : nothing}</p>
+        ${conflictText(draft)}${entry ? html` <span class="when">${ago(entry.updated_at, now)}</span>` : nothing}</p>
       <div class="row-of-buttons">
-        ${entry ? html`<button type="button" aria-expanded=${String(Boolean(way))} @click=${() => show(model, draft, way ? null : "unified")}>${way ? "Hide difference" : "Show difference"}</button>` : nothing}
-        <button type="button" @click=${() => model.opened.keepMine(conflict)}>Keep mine</button>
-        <button type="button" @click=${() => model.opened.takeTheirs(conflict)}>${entry ? "Take theirs" : "Leave it deleted"}</button>
-        ${merged ? html`<button type="button" class="primary" @click=${() => model.opened.takeMerged(merged.value, conflict)}>Merge both</button>` : nothing}
+        ${entry ? html`<button type="button" aria-expanded=${String(Boolean(way))} @click=${() => show(page, draft, way ? null : "unified")}>${way ? "Hide difference" : "Show difference"}</button>` : nothing}
+        <button type="button" @click=${() => opened.keepMine(conflict)}>Keep mine</button>
+        <button type="button" @click=${() => opened.takeTheirs(conflict)}>${entry ? "Take theirs" : "Leave it deleted"}</button>
+        ${merged ? html`<button type="button" class="primary" @click=${() => opened.takeMerged(merged.value, conflict)}>Merge both</button>` : nothing}
       </div>
-      ${entry && way ? differencePart(model, draft, way) : nothing}
+      ${entry && way ? differencePart(page, draft, way) : nothing}
     </div>`
 }
 
-function differencePart(model, draft, way) {
+function differencePart(page, draft, way) {
   if (!difference) return html`<p class="hint">Loading…</p>`
   if (difference === "failed") return html`<p class="hint">The difference could not be loaded.</p>`
   const { value, problem } = draft.reading
@@ -45,19 +45,19 @@ function differencePart(model, draft, way) {
           ["side", "Side by side"],
         ].map(
           ([name, title]) =>
-            html`<button type="button" aria-pressed=${String(way === name)} @click=${() => show(model, draft, name)}>${title}</button>`,
+            html`<button type="button" aria-pressed=${String(way === name)} @click=${() => show(page, draft, name)}>${title}</button>`,
         )}
       </div>
     </div>
     ${difference.differenceView(lines(draft.conflict.entry.value), mine, { side: way === "side", label: "From theirs to yours" })}`
 }
 
-async function show(model, draft, way) {
+async function show(page, draft, way) {
   shown.set(draft, way)
-  model.redraw()
+  page.redraw()
   if (difference && difference !== "failed") return
-  difference = await import("../shared/diff-view.js").catch((error) => model.page.failedToLoad(error) ?? "failed")
-  model.redraw()
+  difference = await import("../shared/diff-view.js").catch((error) => page.failedToLoad(error) ?? "failed")
+  page.redraw()
 }
 
 const lines = (value) => (typeof value === "string" ? value : formatJson(value))

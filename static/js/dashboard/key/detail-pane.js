@@ -10,25 +10,26 @@ const AGAIN = 5_000
 
 /** Return a template, or null when nothing is open. */
 export function detailView(model) {
-  const { open, fresh } = model.opened
-  pane?.tellOthers(model)
+  const { kv, opened, page } = model
+  const { open, fresh, edited } = opened
+  pane?.tellOthers(page, edited)
   if (!open && !fresh) return null
   if (pane) return fresh ? pane.freshView(model) : pane.openView(model)
-  prepare(model)
-  return failed !== null ? withoutPane(model) : html`<div class="nothing-open" aria-busy="true"></div>`
+  prepare(kv, page)
+  return failed !== null ? withoutPane(kv, opened) : html`<div class="nothing-open" aria-busy="true"></div>`
 }
 
 /** Load the module that shows an open key. */
-export async function prepare(model) {
-  if (loading || (failed !== null && (model.kv.state !== "live" || Date.now() - failed < AGAIN))) return
+export async function prepare(kv, page) {
+  if (loading || (failed !== null && (kv.state !== "live" || Date.now() - failed < AGAIN))) return
   loading = true
-  pane = await import("./key-view.js").catch((error) => model.page.failedToLoad(error) ?? null)
+  pane = await import("./key-view.js").catch((error) => page.failedToLoad(error) ?? null)
   failed = pane ? null : Date.now()
   loading = false
-  model.redraw()
+  page.redraw()
 }
 
-function withoutPane({ opened, kv }) {
+function withoutPane(kv, opened) {
   const entry = opened.open && kv.entry(opened.open.key)
   return html`
     <h2 tabindex="-1" id="detail-heading" class="mono">${opened.open?.key ?? "New key"}</h2>

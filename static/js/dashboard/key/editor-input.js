@@ -12,7 +12,7 @@ let code = null // the promise that loads CodeMirror; then true, or false when i
 let composing = false // an input method is active: its box must not be replaced now
 
 /** Render the input area. `typed(text)` is called with every change; `caret`: the initial position, if known. */
-export function surfaceView(model, { draft, label, typed, caret = null, placeholder = "" }) {
+export function surfaceView(page, { draft, label, typed, caret = null, placeholder = "" }) {
   const { text, reading, mode } = draft
   const problem = text === "" && !draft.base ? undefined : reading.problem
   // an existing value is read from the top; a new text continues at its end
@@ -20,7 +20,7 @@ export function surfaceView(model, { draft, label, typed, caret = null, placehol
   return repeat(
     [draft],
     (draft) => draft,
-    () => (isCode(model, draft) ? codeView(what) : boxView(what)),
+    () => (isCode(page, draft) ? codeView(what) : boxView(what)),
   )
 }
 
@@ -29,30 +29,30 @@ export function couldBeCode(draft) {
   return wanted() && code !== false && kinds.get(draft) === "plain"
 }
 
-export function askForCode(model, draft) {
+export function askForCode(page, draft) {
   kinds.set(draft, "code")
-  model.redraw()
+  page.redraw()
 }
 
 const wanted = () => setting("plainEditor") === "off" && !matchMedia("(pointer: coarse)").matches
 
-function isCode(model, draft) {
+function isCode(page, draft) {
   if (!kinds.has(draft)) kinds.set(draft, draft.text.length > LONG ? "plain" : "code")
   if (kinds.get(draft) === "plain" || !wanted()) return false
-  if (code === null) load(model)
+  if (code === null) load(page)
   return code === true && !composing
 }
 
-async function load(model) {
+async function load(page) {
   code = import("./code-editor.js")
   try {
     await code
     code = true
   } catch (error) {
-    model.page.failedToLoad(error)
+    page.failedToLoad(error)
     code = false
   }
-  model.redraw()
+  page.redraw()
 }
 
 function codeView({ text, mode, problem, label, typed, caret, placeholder }) {

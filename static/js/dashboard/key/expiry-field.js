@@ -5,15 +5,15 @@ import { chosenExpiry, inAnHour, remaining, units } from "./model/expiry.js"
 
 const choices = new WeakMap() // draft → {choice, amount, unit, at}: the content of the fields
 
-/** Render the field. `choose(expires)` is called with the new `expires` of the draft. */
-export function expiresView(model, draft, choose) {
-  const now = model.now()
+/** Render the field. `clock()` returns the time; `choose(expires)` is called with the new `expires` of the draft. */
+export function expiresView(draft, clock, choose) {
+  const now = clock()
   const fields = fieldsOf(draft)
   const { expires_at } = draft.base ?? {}
   const change = (changes) => {
     const all = { ...fields, ...changes }
     choices.set(draft, all)
-    choose(chosenExpiry(all, model.now()))
+    choose(chosenExpiry(all, clock()))
   }
   return html`
     <div class="expires">

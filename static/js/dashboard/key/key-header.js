@@ -3,13 +3,13 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { keyText, signs } from "../shared/view-helpers.js"
 
-export function backButton(model) {
-  return html`<button type="button" class="back quiet" @click=${() => model.opened.close()}>${signs.back}All keys</button>`
+export function backButton(opened) {
+  return html`<button type="button" class="back quiet" @click=${() => opened.close()}>${signs.back}All keys</button>`
 }
 
-export function headView(model) {
-  const { key, draft } = model.opened.open
-  const acts = draft.base ? actsOn(model) : []
+export function headView(opened, page) {
+  const { key, draft } = opened.open
+  const acts = draft.base ? actsOn(opened, page) : []
   return html`
     <div class="detail-head">
       <h2 tabindex="-1" id="detail-heading" class="mono">${keyText(key)}</h2>
@@ -32,15 +32,15 @@ function button({ name, command, run, danger }) {
   return html`<button type="button" data-command=${command} class=${danger ? "danger" : ""} @click=${run}>${name}</button>`
 }
 
-function actsOn(model) {
-  const { key, draft } = model.opened.open
+function actsOn(opened, page) {
+  const { key, draft } = opened.open
   return [
-    { name: "Copy", command: "copy-value", run: () => model.page.copy(draft.text, "Value") },
-    { name: "Link", command: "copy-link", run: () => model.page.copy(location.href, "Link") },
-    { name: "Rename…", command: "rename", run: () => model.page.run("rename") },
-    { name: "Duplicate", command: "duplicate", run: () => model.page.run("duplicate") },
-    { name: "Delete", command: "delete", danger: true, run: () => model.opened.remove(key) },
-  ].filter(({ command }) => model.page.can(command))
+    { name: "Copy", command: "copy-value", run: () => page.copy(draft.text, "Value") },
+    { name: "Link", command: "copy-link", run: () => page.copy(location.href, "Link") },
+    { name: "Rename…", command: "rename", run: () => page.run("rename") },
+    { name: "Duplicate", command: "duplicate", run: () => page.run("duplicate") },
+    { name: "Delete", command: "delete", danger: true, run: () => opened.remove(key) },
+  ].filter(({ command }) => page.can(command))
 }
 
 function openSheet({ currentTarget }) {

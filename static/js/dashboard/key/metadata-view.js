@@ -6,9 +6,8 @@ import { sizeOf } from "../shared/json-text.js"
 import { ago, moment } from "../shared/time-format.js"
 import { remaining } from "./model/expiry.js"
 
-export function metaView(model, { draft, created }) {
+export function metaView({ draft, created }, now) {
   const { value, revision, version, updated_at, expires_at, origin } = draft.base
-  const now = model.now()
   return html`
     <dl class="meta">
       <div><dt>Revision</dt><dd class="mono">${revision}</dd></div>

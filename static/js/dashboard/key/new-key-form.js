@@ -12,22 +12,23 @@ import { noteView } from "./validation-hint.js"
 const TITLES = { json: "JSON", text: "Text", number: "Number", boolean: "true / false" }
 
 export function freshView(model) {
-  const { fresh } = model.opened
+  const { kv, opened, page } = model
+  const { fresh } = opened
   const change = (fn) => {
     fn(fresh)
-    model.redraw()
+    page.redraw()
   }
   return html`
-    ${backButton(model)}
+    ${backButton(opened)}
     <div class="detail-head"><h2 tabindex="-1" id="detail-heading">New key</h2></div>
-    <form class="editor-form" novalidate @submit=${submitted(model)}>
-      ${keyField(model, fresh, change)}
+    <form class="editor-form" novalidate @submit=${submitted(opened)}>
+      ${keyField(kv, opened, change)}
       <div class="field">
         <label for="editor">Value</label>
-        ${valueField(model, fresh, change)}
+        ${valueField(page, fresh, change)}
       </div>
       <div class="foot">
-        ${noteView(model, fresh.draft, fresh.kind === "number" ? aboutNumber(fresh) : null)}
+        ${noteView(fresh.draft, page.limits?.value, fresh.kind === "number" ? aboutNumber(fresh) : null)}
         <div class="segments" role="radiogroup" aria-label="Kind of value">
           ${KINDS.map(
             (kind) =>
@@ -36,18 +37,23 @@ export function freshView(model) {
         </div>
       </div>
       <div class="foot">
-        ${expiresView(model, fresh.draft, (expires) => change(({ draft }) => (draft.expires = expires)))}
+        ${expiresView(
+          fresh.draft,
+          () => model.now(),
+          (expires) => change(({ draft }) => (draft.expires = expires)),
+        )}
         <div class="row-of-buttons">
-          <button type="button" @click=${() => model.opened.cancel()}>Cancel</button>
+          <button type="button" @click=${() => opened.cancel()}>Cancel</button>
           <button type="submit" class="primary" data-command="save">Create <kbd aria-hidden="true" data-command="save">Ctrl S</kbd></button>
         </div>
       </div>
     </form>`
 }
 
-function keyField(model, fresh, change) {
-  const taken = model.kv.entry(fresh.key) !== undefined || model.opened.hasDraft(fresh.key)
-  const open = html`<button type="button" class="link" @click=${() => model.opened.openKey(fresh.key)}>Open it</button>`
+function keyField(kv, opened, change) {
+  const { fresh } = opened
+  const taken = kv.entry(fresh.key) !== undefined || opened.hasDraft(fresh.key)
+  const open = html`<button type="button" class="link" @click=${() => opened.openKey(fresh.key)}>Open it</button>`
   return html`
     <div class="field">
       <label for="new-key">Key</label>
@@ -73,7 +79,7 @@ function aboutNumber(fresh) {
 const LABELS = { text: "Value, text", number: "Value, a number", json: "Value, JSON" }
 const EXAMPLES = { text: "", json: '"text", 42, true, null, [ ], { }' }
 
-function valueField(model, { draft, kind }, change) {
+function valueField(page, { draft, kind }, change) {
   const typed = (text) => change(() => draft.type(text))
   if (kind === "number")
     return html`<input id="editor" class="mono" inputmode="decimal" autocomplete="off" aria-label=${LABELS.number} aria-describedby="editor-note" .value=${live(draft.text)}
@@ -83,5 +89,5 @@ function valueField(model, { draft, kind }, change) {
       <div class="segments words" role="radiogroup" aria-label="Value, true or false" id="editor" tabindex="-1">
         ${["true", "false"].map((word) => html`<label><input type="radio" name="word" .checked=${draft.text === word} @change=${() => typed(word)}><span>${word}</span></label>`)}
       </div>`
-  return surfaceView(model, { draft, label: LABELS[kind], typed, placeholder: EXAMPLES[kind] })
+  return surfaceView(page, { draft, label: LABELS[kind], typed, placeholder: EXAMPLES[kind] })
 }

@@ -7,13 +7,14 @@ import { kindOf } from "../shared/preview.js"
 const ALMOST = 0.75 // the share of the limit from which on the size is compared with it
 
 /**
- * Render the note. `instead` replaces it, whatever the text is. The element stays the same: the editor refers to it.
+ * Render the note. `limit`: of a value, in bytes, if known. `instead` replaces the note, whatever the text is. The
+ * element stays the same: the editor refers to it.
  */
-export function noteView(model, draft, instead = null) {
-  return html`<p id="editor-note">${instead ?? said(model, draft)}</p>`
+export function noteView(draft, limit, instead = null) {
+  return html`<p id="editor-note">${instead ?? said(draft, limit)}</p>`
 }
 
-function said(model, { base, text, mode, reading }) {
+function said({ base, text, mode, reading }, limit) {
   if (base === null && text === "") return mode === "text" ? "Any text; or none." : "Any JSON value."
   const { value, problem } = reading
   if (problem) return html`<span class="bad">Line ${problem.line}, column ${problem.column}:</span> ${problem.message}`
@@ -21,7 +22,7 @@ function said(model, { base, text, mode, reading }) {
     mode === "text"
       ? html`<span class="good">Text</span>`
       : html`<span class="good">Valid JSON</span> · ${kindOf(value)}`
-  return html`${kind} · ${size(sizeOf(value), model.page.limits?.value)}`
+  return html`${kind} · ${size(sizeOf(value), limit)}`
 }
 
 function size(bytes, limit) {

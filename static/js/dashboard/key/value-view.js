@@ -7,27 +7,28 @@ import { formatJson, isPlain, LONG, sizeOf } from "../shared/json-text.js"
 import { kindOf } from "../shared/preview.js"
 import { linesOf } from "./line-numbers.js"
 
-export function valueView(model, open) {
+export function valueView(opened, page) {
+  const { open } = opened
   const { key, draft } = open
   const shown = shownOf(open)
   return html`
     <div class="value" id="value" role="group" tabindex="0" aria-label=${`Value of ${key}, ${kindOf(draft.base.value)}`}
-      @dblclick=${(event) => model.opened.edit({ caret: caretAt(event) })} @keydown=${(event) => entered(event, model)}>${shown.element}</div>
+      @dblclick=${(event) => opened.edit({ caret: caretAt(event) })} @keydown=${(event) => entered(event, opened)}>${shown.element}</div>
     <div class="foot">
       <p id="value-note">${shown.note}</p>
       <div class="row-of-buttons">
-        ${isPlain(draft.base.value) ? waysToShow(model, open) : nothing}
-        ${shown.plain ? html`<button type="button" data-command="format" @click=${() => model.opened.format()}>Format</button>` : nothing}
-        ${open.readOnly ? nothing : html`<button type="button" class="primary" id="edit" data-command="edit" @click=${() => model.opened.edit()}>Edit <kbd aria-hidden="true" data-command="edit">e</kbd></button>`}
+        ${isPlain(draft.base.value) ? waysToShow(page, open) : nothing}
+        ${shown.plain ? html`<button type="button" data-command="format" @click=${() => opened.format()}>Format</button>` : nothing}
+        ${open.readOnly ? nothing : html`<button type="button" class="primary" id="edit" data-command="edit" @click=${() => opened.edit()}>Edit <kbd aria-hidden="true" data-command="edit">e</kbd></button>`}
       </div>
     </div>
     ${open.readOnly ? html`<p class="hint">It can only be read: ${open.refusal?.message ?? "this session may not write here."}</p>` : nothing}`
 }
 
-function waysToShow(model, open) {
+function waysToShow(page, open) {
   const choose = (asJson) => () => {
     open.asJson = asJson
-    model.redraw()
+    page.redraw()
   }
   return html`
     <div class="segments" role="group" aria-label="Show as">
@@ -89,10 +90,10 @@ function noteOn(value, whole) {
 
 const counted = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`
 
-function entered(event, model) {
+function entered(event, opened) {
   if (event.key !== "Enter" || event.ctrlKey || event.metaKey || event.altKey) return
   event.preventDefault()
-  model.opened.edit()
+  opened.edit()
 }
 
 /** Return the position of the pointer in the text. */

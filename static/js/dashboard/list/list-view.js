@@ -70,11 +70,12 @@ export class List {
       this.#grid = this.#adopt(this.#root.querySelector(".grid"))
       if (this.#soon) this.#grasp().catch(() => {})
     }
+    const now = this.#model.now()
     drawKeyed(
       this.#grid.firstElementChild,
       this.#visible(),
       ({ id }) => id,
-      (row) => rowView(this.#model, row),
+      (row) => rowView(this.#model, now, row),
     )
     if (orphaned) this.#refocus(focused)
     this.#rememberAnchor()
@@ -150,14 +151,14 @@ export class List {
         </div>
         <button type="button" class="primary" data-command="new" @click=${() => model.opened.startNew()}>New key</button>
       </div>
-      ${prefix ? this.#asides()?.crumbs(model) : nothing} ${listNotices(model)}
+      ${prefix ? this.#asides()?.crumbs(browse, model.page) : nothing} ${listNotices(model)}
       ${empty ? this.#insteadOfRows() : nothing}
       <div class=${`grid${selection.size ? " ticking" : ""}`} role=${tree ? "treegrid" : "grid"} aria-label="Keys" aria-multiselectable="true" aria-rowcount=${rows.length}
         ?hidden=${empty} @scroll=${this.#scrolled} @click=${this.#hand} @keydown=${this.#hand}>
         <div class="rows" role="rowgroup" .style=${`block-size:${rows.length * this.#rowHeight}px`}></div>
       </div>
       <div class="chips">${this.#news ? this.#asides()?.news(model, this.#toTop) : nothing}</div>
-      ${model.kv.state === "offline" ? this.#asides()?.offlineNotice(model) : nothing}
+      ${model.kv.state === "offline" ? this.#asides()?.offlineNotice(model.kv, model.synced ? model.lastLive : null) : nothing}
       <p class="list-foot"><a href="/trash">Trash</a></p>
       ${selection.size > 0 ? this.#bar()?.barView(model) : nothing}`
   }

@@ -6,8 +6,7 @@ import { html, render } from "../../vendor/lit-html/lit-html.js"
 import { show } from "./dialogs.js"
 import { waiting } from "./unload-guard.js"
 
-export function showQuarantine(model) {
-  const { kv, page } = model
+export function showQuarantine(kv, page) {
   const place = page.dialogs
   const retry = (write) => {
     kv.retry(write.payload.op_id).then(
@@ -21,7 +20,7 @@ export function showQuarantine(model) {
     redraw()
   }
   const redraw = () => {
-    model.redraw()
+    page.redraw()
     if (kv.quarantined.length === 0) place.querySelector("dialog[open]")?.close()
     else render(dialog(kv.quarantined, { retry, discard }), place)
   }
