@@ -102,7 +102,7 @@ async function takeOverFrom(port) {
 async function idleBefore() {
   const { port1, port2 } = new MessageChannel()
   const idle = new Promise((done) => (port1.onmessage = done))
-  registration.active.postMessage(ASK_IDLE, [port2])
+  registration.active?.postMessage(ASK_IDLE, [port2])
   await Promise.race([idle, after(IDLE_WITHIN)])
 }
 

@@ -21,6 +21,28 @@ import { Verbs } from "./verbs.js"
  * @import { Entry, Fact, HeldEntry } from "./replica.js"
  * @import { Limits } from "./sizes.js"
  */
+/**
+ * The `detail` of each event; see `Client`.
+ * @typedef {{
+ *   change: { facts: KeyChange[] },
+ *   state: { state: State, reason: string | null },
+ *   presence: { tabs: Tab[] },
+ *   pending: object,
+ *   quarantined: { write: StoredWrite },
+ *   notice: { kind: string, message: string },
+ *   healed: { differences: number },
+ *   outdated: { version: string, build: string },
+ *   restored: { at: number },
+ *   adopted: { write: StoredRecord, settled: Promise<any> },
+ * }} EventDetails
+ */
+/**
+ * @typedef {{
+ *   addEventListener<Name extends keyof EventDetails>(
+ *     name: Name, listener: (event: CustomEvent<EventDetails[Name]>) => void, options?: AddEventListenerOptions
+ *   ): void
+ * } & EventTarget} Events
+ */
 /** @typedef {{ keepWrites?: boolean }} ForgetOptions */
 /** @typedef {{ matches(key: string): boolean, fn(change: KeyChange): void }} Watcher */
 /** @typedef {{ id: string, label: string }} Session */

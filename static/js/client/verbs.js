@@ -5,6 +5,7 @@ import { problemWithKey } from "./keys.js"
 import { Refusal } from "./outbox.js"
 
 /**
+ * @import { Events } from "./client.js"
  * @import { Json } from "./json-values.js"
  * @import { Payload } from "./outbox.js"
  * @import { Entry, Origin, WriteFrame } from "./replica.js"
@@ -30,7 +31,7 @@ import { Refusal } from "./outbox.js"
  */
 /** @typedef {{ entries: TrashEntry[], next: string | null, revision: number }} TrashPage */
 
-export class Verbs extends EventTarget {
+export class Verbs extends /** @type {new () => Events} */ (EventTarget) {
   #put
   #ask
   #keys

@@ -6,18 +6,29 @@ import { Undo } from "./history/undo-loader.js"
 import { OpenKeyStub } from "./key/model/open-key-loader.js"
 import { ListModel } from "./list/model/list-model.js"
 
+/**
+ * @import { Client } from "../client/client.js"
+ * @import { UndoManager } from "./history/undo.js"
+ * @import { OpenKey } from "./key/model/open-key.js"
+ * @import { Page } from "./main.js"
+ */
+
 const RECENT = 20
 const BURST = 250 // milliseconds
 
 export class DashboardModel {
   synced = false // whether this tab has ever held the whole space
   wasOffline = false
+  /** @type {number | null} */
   lastLive = null // when the connection was last live, in milliseconds
+  /** @type {number | null} */
   offlineSince = null // when the connection was lost, in milliseconds
+  /** @type {string[]} */
   recent = [] // the recently opened keys, the latest first
 
   #kv
   #page
+  /** @type {ReturnType<typeof setTimeout> | null} */
   #soon = null // timer during a burst of changes: rows are redrawn once per interval, with all changes so far
   #begun = false // whether the connection has ever been live
 
@@ -26,13 +37,18 @@ export class DashboardModel {
    * say(text), alert(text), news(facts of others, open key), toast(what, action), focus(where, key), signedOut()}.
    * `draw` draws at once. `go` changes the address and with it `route` (see route.js); with `soon` the address may
    * follow a little later. `moved` reports that the list was scrolled.
+   *
+   * @param {Client} kv
+   * @param {Page} page
    */
   constructor(kv, page) {
     this.#kv = kv
     this.#page = page
     this.browse = new ListModel(this)
-    this.opened = new OpenKeyStub(this)
-    this.undo = new Undo(this)
+    /** @type {OpenKey & { load?(): Promise<unknown> }} */
+    this.opened = /** @type {any} */ (new OpenKeyStub(this))
+    /** @type {Undo & Pick<UndoManager, "last" | "redo" | "take">} */
+    this.undo = /** @type {any} */ (new Undo(this))
     kv.addEventListener("change", ({ detail }) => this.#changed(detail.facts))
     kv.addEventListener("state", () => this.#stateChanged())
     kv.addEventListener("pending", () => this.#pendingChanged())

@@ -25,9 +25,9 @@ const NOTHING_OPEN = html`
     <p>Choose a key to see its value,<br>or press <kbd>n</kbd> for a new one.</p>
   </div>`
 
-const at = (id) => document.getElementById(id)
+const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id))
 
-const made = JSON.parse(at("page").textContent)
+const made = JSON.parse(at("page").textContent ?? "")
 const kv = new Client({ user: made.username, keep: kept() === made.username, build: made.build })
 const announcer = once(async () => {
   const { Announcer } = await import("./shell/live-announcer.js")
@@ -38,6 +38,7 @@ const toasts = once(async () => {
   drawnToasts = new Toasts(redraw, (id) => page.focus(id))
   return drawnToasts
 })
+/** @typedef {typeof page} Page */
 const page = {
   username: made.username,
   limits: made.limits,
@@ -50,6 +51,7 @@ const page = {
   alert: call(announcer, "alert", failed),
   news: call(announcer, "changed", failed),
   toast: call(toasts, "show", failed),
+  /** @type {(where: string, key?: string) => void} */
   focus: (where, key) => (wanted = { where, key, from: document.activeElement }),
   copy: async (text, what) =>
     page.toast((await (await clipboard()).copy(text)) ? `${what} copied` : "The browser did not let us copy"),
@@ -69,12 +71,16 @@ const list = new List(at("list"), model)
 const pill = new ConnectionBadge(at("conn"), at("status"), model)
 const update = new Update(at("update"), model, (kept) => leaving?.letGo(kept))
 
-let drawnToasts = null
+/** @type {import("./shell/toasts.js").Toasts | undefined} */
+let drawnToasts
+/** @type {{ where: string, key?: string, from: Element | null } | null} */
 let wanted = null // the pending focus move {where, key, from}; it waits for its target while the focus is at from
+/** @type {string | null} */
 let toShow = null // key of the row to scroll into view, once there are rows
 let place = history.state // the list position to restore once there are rows
 let keeping = 0 // timer until the history entry is updated
 let frame = 0
+/** @type {Record<string, any>} */
 const views = {} // views of the pages that have been loaded
 
 function failed(error) {
@@ -101,7 +107,7 @@ function draw() {
   drawnToasts?.draw(at("toasts"))
   pill.draw()
   hint()
-  if (wanted) moveFocus()
+  if (wanted) moveFocus(wanted)
 }
 
 // --- modules not needed for the first draw ---
@@ -109,7 +115,9 @@ function draw() {
 const SOON = 1_500
 const detail = later(() => import("./key/detail-pane.js"), redraw, failed)
 const clipboard = () => import("../lib/clipboard.js")
+/** @type {() => void} */
 let hint = () => {}
+/** @type {import("./shell/unload-guard.js").UnloadGuard | null} */
 let leaving = null
 let over = false // the session has ended
 
@@ -135,6 +143,7 @@ const rest = once(() => {
 })
 const loadRest = () => rest().catch(failed)
 
+/** @param {any[]} modules */
 function begin([{ UnloadGuard }, { keepHere, keepNothing }, hints]) {
   if (leaving) return
   leaving = new UnloadGuard(model, at("signout"))
@@ -230,8 +239,8 @@ function showRow() {
   redraw()
 }
 
-function moveFocus() {
-  const { where, key, from } = wanted
+/** @param {NonNullable<typeof wanted>} target */
+function moveFocus({ where, key, from }) {
   const id =
     { detail: "detail-heading", editor: "editor", new: "new-key", "new value": "editor", filter: "filter" }[where] ??
     where
@@ -292,7 +301,7 @@ function follow(route) {
   page.route = route
   const { key, page: name } = page.route
   document.title = [...(key === null ? [] : [key]), TITLES[name], "realtime_kv"].join(" · ")
-  for (const link of document.querySelectorAll("nav a")) {
+  for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("nav a"))) {
     if (link.pathname === `/${name}`) link.setAttribute("aria-current", "page")
     else link.removeAttribute("aria-current")
   }
@@ -300,7 +309,7 @@ function follow(route) {
 }
 
 /** Navigate between the pages of the dashboard without loading a document. */
-document.addEventListener("click", (event) => {
+document.addEventListener("click", (/** @type {any} */ event) => {
   const link = event.target.closest?.("a[href]")
   if (!link || link.target || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
     return
@@ -312,7 +321,7 @@ document.addEventListener("click", (event) => {
 // --- keys ---
 
 listen(COMMANDS, model)
-for (const button of document.querySelectorAll("[data-run]")) {
+for (const button of /** @type {NodeListOf<any>} */ (document.querySelectorAll("[data-run]"))) {
   button.parentElement.hidden = false
   button.addEventListener("click", () => {
     at("menu").hidePopover()

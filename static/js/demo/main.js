@@ -8,6 +8,10 @@ import { stageView } from "./view.js"
 const LOOK_EVERY = 250
 
 class Stage {
+  /** @type {any[]} */
+  proxies = []
+  token = ""
+
   async look() {
     Object.assign(this, await (await fetch("/stage")).json())
     return this
@@ -34,6 +38,7 @@ class Stage {
   }
 }
 
+const el = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id))
 const stage = await new Stage().look()
 const devices = stage.proxies.map(({ name, url }, number) => new Device(number, { name, url, token: stage.token }))
 await Promise.all(devices.map(({ kv }) => kv.ready))
@@ -42,10 +47,10 @@ const act = { kill: () => stage.kill(), cut: (number) => stage.cut(number), agai
 let told = false
 
 function draw() {
-  render(stageView({ devices, stage, director, act }), document.getElementById("main"))
+  render(stageView({ devices, stage, director, act }), el("main"))
   if (director.outcome && !told) {
     told = true
-    document.getElementById("polite").textContent = document.getElementById("verdict").textContent
+    el("polite").textContent = el("verdict").textContent
   }
   requestAnimationFrame(draw)
 }
@@ -55,7 +60,7 @@ async function keepLooking() {
   setTimeout(keepLooking, LOOK_EVERY)
 }
 
-document.getElementById("main").replaceChildren()
+el("main").replaceChildren()
 keepLooking()
 director.begin()
 draw()

@@ -11,8 +11,10 @@ const SETTLED = 60_000
 export class Director {
   /** `playing`, `settling`, `over`. */
   phase = "playing"
+  /** @type {object | null} */
   outcome = null
   remaining = 0
+  patience = 0
 
   #devices
   #stage

@@ -46,6 +46,10 @@ export function progress(phase, done, total) {
 /**
  * Undo writes, newest first. Resolves to {undone, refusal}: the number of undone writes, and the error that stopped it
  * or null. `call(verb, payload)` resolves to the answer or rejects; `told(done, total)` is called after each.
+ *
+ * @param {number[]} revisions
+ * @param {(verb: string, payload: object) => Promise<unknown>} call
+ * @param {(done: number, total: number) => void} told
  */
 export async function undoAll(revisions, call, told = () => {}) {
   let undone = 0

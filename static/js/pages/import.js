@@ -14,7 +14,7 @@ import {
 } from "./import-format.js"
 
 const POLL = 400
-const el = (id) => document.getElementById(id)
+const el = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id))
 const form = el("import-form")
 const file = el("file")
 const bar = el("import-bar")
@@ -22,7 +22,7 @@ const result = el("import-result")
 const problem = el("import-problem")
 const buttons = { try: el("try"), import: el("import"), undo: el("undo") }
 const limit = Number(form.dataset.limit)
-const user = document.querySelector("#user .user-name").textContent
+const user = document.querySelector("#user .user-name")?.textContent
 
 let busy = false
 let revisions = [] // of the import that can be undone
@@ -160,8 +160,8 @@ function advance({ text, done, total }) {
 /** Upload the file, and show the progress of the upload and then of the import. */
 function send(chosen, type, dryRun) {
   const fields = new FormData(form)
-  const query = new URLSearchParams({ mode: fields.get("mode"), dry_run: String(dryRun) })
-  if (fields.get("prefix")) query.set("prefix", fields.get("prefix"))
+  const query = new URLSearchParams({ mode: String(fields.get("mode")), dry_run: String(dryRun) })
+  if (fields.get("prefix")) query.set("prefix", String(fields.get("prefix")))
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
     let timer
@@ -201,7 +201,7 @@ async function call(verb, payload) {
 }
 
 function failed(status, body) {
-  const error = new Error(body?.detail ?? withoutAnswer(status))
+  const error = /** @type {any} */ (new Error(body?.detail ?? withoutAnswer(status)))
   error.status = status
   if (body?.written) error.written = { unchanged: 0, skipped: 0, expired: 0, outside: 0, ...body.written }
   return error
@@ -213,10 +213,10 @@ async function refreshUsage() {
     .then((answer) => answer.json())
     .catch(() => ({}))
   if (!usage) return
-  for (const [name, words] of [
+  for (const [name, words] of /** @type {[string, (value: number) => string][]} */ ([
     ["keys", number],
     ["bytes", size],
-  ]) {
+  ])) {
     const used = el(`usage-${name}`)
     used.nextElementSibling.textContent = `${words(usage[name])} of ${words(limits[name])}`
     used.closest(".usage").querySelector("progress").value = usage[name]

@@ -52,7 +52,7 @@ export class Store {
     if (state?.epoch === undefined || state.user !== this.#user) return null
     /** @type {Entry[]} */
     const entries = []
-    for (let range = null; ; ) {
+    for (let range = /** @type {IDBKeyRange | null} */ (null); ; ) {
       const page = await answered(tx.objectStore("entries").getAll(range, PAGE))
       entries.push(...page)
       if (page.length < PAGE) return { state, entries }
@@ -233,6 +233,7 @@ function finished(tx) {
  * @param {HeldEntry[]} page
  */
 function put(entries, page) {
+  /** @type {IDBRequest | null} */
   let last = null
   for (const { crc: _, ...entry } of page) last = entries.put(entry)
   return last ? answered(last) : null

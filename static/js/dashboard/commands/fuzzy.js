@@ -27,10 +27,17 @@ export function score(needle, text) {
  * Return {best, matching}: the best `most` of `texts` (in lower case) as [score, index], the best first, and the
  * indexes of all matches. With `among`, search only these indexes: a text that does not match a needle does not match a
  * longer one either.
+ *
+ * @param {string} needle
+ * @param {string[]} texts
+ * @param {{ most?: number, among?: number[] | null }} options
+ * @returns {{ best: [number, number][], matching: number[] }}
  */
 export function search(needle, texts, { most = 50, among = null } = {}) {
+  /** @type {number[]} */
   const matching = []
-  const best = [] // [score, index], the best first
+  /** @type {[number, number][]} */
+  const best = []
   const count = among ? among.length : texts.length
   for (let i = 0; i < count; i++) {
     const index = among ? among[i] : i

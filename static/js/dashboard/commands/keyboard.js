@@ -11,7 +11,9 @@ const SECOND_WITHIN = 1_500 // milliseconds from g to the key that follows it
 
 /** Run the command for the pressed keys, anywhere on the page. */
 export function listen(commands, model) {
+  /** @type {{ key: string, at: number } | null} */
   let first = null // {key, at}: the key that begins a sequence
+  /** @type {Held | null} */
   let held = null // a Held, while the field that a command leads to does not exist yet
   document.addEventListener("focusin", ({ target }) => {
     if (held?.arrive(target)) held = null

@@ -19,7 +19,9 @@ class Palette {
   #model
   #commands
   #keys
+  /** @type {string[] | null} */
   #lower = null // the keys in lower case, once the user types
+  /** @type {{ needle: string, matching: number[] | null }} */
   #last = { needle: "", matching: null } // the previous search
   #text = ""
   #options = []
@@ -62,9 +64,10 @@ class Palette {
   }
 
   #found(needle) {
-    this.#lower ??= this.#keys.map((key) => key.toLowerCase())
+    const lower = this.#lower ?? this.#keys.map((key) => key.toLowerCase())
+    this.#lower = lower
     const narrower = needle.startsWith(this.#last.needle) ? this.#last.matching : null
-    const { best, matching } = search(needle, this.#lower, { most: MOST, among: narrower })
+    const { best, matching } = search(needle, lower, { most: MOST, among: narrower })
     this.#last = { needle, matching }
     const { recent } = this.#model
     const keys = best.map(([points, i]) => {

@@ -1,8 +1,13 @@
 // The registry of all commands, by key or by name: the source of the key handlers, the hints on buttons, the shortcuts
 // dialog and the palette.
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
 /**
- * {name, group, keys, title, leads?, run(model)?, when(model)?, outside?, elsewhere?}
+ * @typedef {{
+ *   name: string, group: string, keys: string[], title: string, leads?: string, run?(model: DashboardModel): unknown,
+ *   when?(model: DashboardModel): unknown, outside?: boolean, elsewhere?: boolean
+ * }} Command
  *
  * - `keys`: alternatives, named as by `nameOf` of keyboard.js ("n", "Shift+D", "Ctrl+K", "ArrowUp"); "g k" is a
  *   sequence, and Ctrl is Cmd on Apple machines. Keys without Ctrl apply only outside of text fields, and can be
@@ -14,6 +19,7 @@
  *
  * An element with `data-command` gets the tooltip of the command of that name.
  */
+/** @type {Command[]} */
 export const COMMANDS = [
   { name: "palette", group: "Go to", keys: ["Ctrl+K"], title: "Any key, page or action", run: openPalette },
   { name: "keys", group: "Go to", keys: ["g k"], title: "Keys", run: visit("keys") },
@@ -195,6 +201,7 @@ export const COMMANDS = [
   },
 ]
 
+/** @type {typeof import("./palette.js") | null} */
 let palette = null // its module, once loaded: then it opens before the next letter is typed
 
 function openPalette(model) {

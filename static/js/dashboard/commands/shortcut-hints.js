@@ -9,7 +9,7 @@ let told = new WeakSet()
 onSetting(() => (told = new WeakSet()))
 
 export function hint(commands) {
-  for (const element of document.querySelectorAll("[data-command]")) {
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-command]"))) {
     if (told.has(element)) continue
     told.add(element)
     const command = commands.find(({ name }) => name === element.dataset.command)

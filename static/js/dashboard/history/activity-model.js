@@ -15,7 +15,10 @@ const AWAY = 60_000 // after so long without a look the user counts as away
 const REMEMBER_EVERY = 5_000
 
 export class ActivityModel {
-  /** The position of this browser's last look, {epoch, revision, at}, or null; kept while the page is shown. */
+  /**
+   * The position of this browser's last look, or null; kept while the page is shown.
+   * @type {{ epoch: string, revision: number, at: number } | null}
+   */
   before = null
   opened = new Set() // revisions of bulk writes whose keys are shown
   tokens = new Set() // ids of the user's API tokens
@@ -28,6 +31,7 @@ export class ActivityModel {
   #remembered = -Infinity
   #budget = LOOK_THROUGH
   #question = ""
+  /** @type {{ list?: object, question?: string, tokens?: number, items?: any }} */
   #made = {}
   #still = { at: null, known: new Map() }
 

@@ -49,9 +49,11 @@ export function view(model, route) {
 /** Whether new writes must wait: nothing moves under the pointer or the focus, or while the page is scrolled down. */
 function isHeld() {
   const feed = document.querySelector(".feed")
-  const scrolled = Math.max(document.getElementById("other").scrollTop, scrollY) > 120
+  const scrolled = Math.max(pageElement().scrollTop, scrollY) > 120
   return scrolled || (feed?.matches(":hover, :focus-within") ?? false)
 }
+
+const pageElement = () => /** @type {HTMLElement} */ (document.getElementById("other"))
 
 function tools(page, feed, route, items) {
   const go = (changes) => page.go(changes, { replace: true })
@@ -79,7 +81,7 @@ function tools(page, feed, route, items) {
 function fresh(feed) {
   if (feed.fresh === 0 || !isHeld()) return nothing
   const show = () => {
-    document.getElementById("other").scrollTo({ top: 0 })
+    pageElement().scrollTo({ top: 0 })
     scrollTo({ top: 0 })
     feed.show()
   }

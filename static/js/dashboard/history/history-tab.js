@@ -157,6 +157,6 @@ function difference(versions, from, to, side) {
       return html`<p class="hint">Revision ${one.revision} did nothing to this key, or is no longer known.</p>`
   if ([a, b].some((one) => one && one.version === undefined)) return html`<p class="hint" aria-busy="true">Loading…</p>`
   const [before, after] = textsOf(a?.version.op, b?.version.op)
-  const label = a ? `What changed from revision ${a.revision} to ${b.revision}` : `Revision ${b?.revision}`
+  const label = a && b ? `What changed from revision ${a.revision} to ${b.revision}` : `Revision ${b?.revision}`
   return differenceView(before, after, { side, label })
 }

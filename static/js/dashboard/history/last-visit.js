@@ -5,7 +5,7 @@ const placeOf = (username) => `last look of ${username}`
 /** Return {epoch, revision, at} or null; `at` in milliseconds. */
 export function lastLook(username) {
   try {
-    const look = JSON.parse(localStorage.getItem(placeOf(username)))
+    const look = JSON.parse(localStorage.getItem(placeOf(username)) ?? "null")
     return typeof look?.epoch === "string" && Number.isSafeInteger(look.revision) && Number.isFinite(look.at)
       ? look
       : null

@@ -93,8 +93,10 @@ export class TrashModel {
     for (const key of keys) this.chosen.delete(key)
     this.#model.redraw()
     return {
-      revisions: answers.flatMap(({ value }) => value?.revision ?? []).sort((a, b) => a - b),
-      refusals: answers.flatMap(({ reason }) => reason ?? []),
+      revisions: answers
+        .flatMap((answer) => (answer.status === "fulfilled" ? answer.value.revision : []))
+        .sort((a, b) => a - b),
+      refusals: answers.flatMap((answer) => (answer.status === "rejected" ? answer.reason : [])),
     }
   }
 

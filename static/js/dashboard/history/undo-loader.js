@@ -7,6 +7,7 @@ const DEEDS = ["last", "redo", "take"]
 
 export class Undo {
   #model
+  /** @type {import("./undo.js").UndoManager | null} */
   #undoing = null
   #offered = []
 

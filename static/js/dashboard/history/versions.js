@@ -15,6 +15,7 @@ export class Versions {
   #follower
   #writes
   #apart = new Map() // revision → {version, before}: versions beyond the loaded ones; undefined while requested
+  /** @type {{ list: object | null, ended?: boolean, versions: any[] }} */
   #made = { list: null, versions: [] }
 
   constructor(kv, redraw, key) {

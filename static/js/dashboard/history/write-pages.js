@@ -4,12 +4,20 @@
 const CATCH_UP = 2 // pages; a list further behind starts over
 const MOST = 2_000 // when new writes arrive, older ones beyond this number are dropped
 
+/**
+ * @import { Refusal } from "../../client/outbox.js"
+ * @import { WriteFrame } from "../../client/replica.js"
+ */
+
 export class WritePages {
+  /** @type {WriteFrame[]} */
   list = []
   floor = 1 // the history is complete from this revision on
   ended = false // there are no older writes
   loaded = false // whether the first page is loaded
+  /** @type {"older" | "newer" | null} */
   asking = null // the pending request: "older" or "newer"
+  /** @type {Refusal | null} */
   refusal = null // the error of the last request
 
   #ask

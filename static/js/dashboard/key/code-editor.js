@@ -67,8 +67,15 @@ const typedOver = EditorView.domEventHandlers({
   },
 })
 
+/**
+ * @import { StateEffectType } from "@codemirror/state"
+ */
+/** @typedef {{ line?: any, at: number | null, end?: any }} Place */
+
+/** @type {Place} */
 const NO_PLACE = { at: null }
 const fromOutside = Annotation.define()
+/** @type {StateEffectType<Place>} */
 const setProblem = StateEffect.define()
 const wrongLine = new (class extends GutterMarker {
   elementClass = "wrong-line"
@@ -91,11 +98,15 @@ const problemField = StateField.define({
   ],
 })
 
+/** @import { Problem } from "./model/draft.js" */
+
 class CodeEditor extends HTMLElement {
+  /** @type {EditorView | null} */
   #view = null
   #value = ""
   #label = ""
   #mode = "json"
+  /** @type {Problem | null} */
   #problem = null
   #language = new Compartment()
 
@@ -142,7 +153,7 @@ class CodeEditor extends HTMLElement {
     let tail = 0
     while (tail < text.length - from && tail < value.length - from && text.at(-1 - tail) === value.at(-1 - tail))
       tail += 1
-    this.#view.dispatch({
+    this.#view?.dispatch({
       changes: { from, to: value.length - tail, insert: text.slice(from, text.length - tail) },
       annotations: fromOutside.of(true),
     })
@@ -205,8 +216,8 @@ class CodeEditor extends HTMLElement {
 
   /** Associate the note below the field, which is outside of the shadow root. */
   #describe() {
-    const note = this.getRootNode().getElementById("editor-note")
-    if (note) this.#view.contentDOM.ariaDescribedByElements = [note]
+    const note = /** @type {Document} */ (this.getRootNode()).getElementById("editor-note")
+    if (note && this.#view) this.#view.contentDOM.ariaDescribedByElements = [note]
   }
 }
 

@@ -7,6 +7,7 @@ import { ago } from "../shared/time-format.js"
 import { conflictText } from "./model/conflict-text.js"
 import { mergeJson } from "./model/three-way-merge.js"
 
+/** @type {any} */
 let difference = null // the module, once requested
 const shown = new WeakMap() // draft → "unified" or "side", while the difference is shown
 

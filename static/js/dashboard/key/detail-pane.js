@@ -2,8 +2,10 @@
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 
+/** @type {typeof import("./key-view.js") | null} */
 let pane = null // the module key-view.js
 let loading = false
+/** @type {number | null} */
 let failed = null // when loading failed, in milliseconds
 
 const AGAIN = 5_000

@@ -8,6 +8,7 @@ import { html } from "../../vendor/lit-html/lit-html.js"
 import { LONG } from "../shared/json-text.js"
 
 const kinds = new WeakMap() // draft → "plain" or "code"; a growing text does not change it
+/** @type {Promise<unknown> | boolean | null} */
 let code = null // the promise that loads CodeMirror; then true, or false when it failed
 let composing = false // an input method is active: its box must not be replaced now
 

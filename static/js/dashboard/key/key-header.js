@@ -28,6 +28,7 @@ export function headView(opened, page) {
     </div>`
 }
 
+/** @param {{ name: string, command: string, run(): unknown, danger?: boolean }} action */
 function button({ name, command, run, danger }) {
   return html`<button type="button" data-command=${command} class=${danger ? "danger" : ""} @click=${run}>${name}</button>`
 }

@@ -23,9 +23,11 @@ const LATER = {
     return ({ kv }, key) => useItView({ key, value: kv.entry(key)?.value })
   },
 }
+/** @type {Record<string, any>} */
 const panels = {} // the loaded views, or "failed"
 
-let elsewhere = null
+/** @type {EditingPresence | undefined} */
+let elsewhere
 
 /** Tell other tabs which keys are being edited here, independent of the current view. */
 export function tellOthers(page, edited) {
@@ -105,7 +107,7 @@ function valuePanel(model) {
   const editing = open.editing || !exists
   return html`
     ${conflictBanner(opened, page, model.now())} ${missing(opened, model.now())}
-    ${elsewhere.has(key) ? html`<p class="elsewhere" id="elsewhere">Also open for editing in another tab of this browser.</p>` : nothing}
+    ${elsewhere?.has(key) ? html`<p class="elsewhere" id="elsewhere">Also open for editing in another tab of this browser.</p>` : nothing}
     ${editing ? editorView(model, open) : valueView(opened, page)}
     ${exists ? metaView(open, model.now()) : nothing}`
 }

@@ -4,11 +4,17 @@ import { html } from "../../vendor/lit-html/lit-html.js"
 import { sizeOf } from "../shared/json-text.js"
 import { kindOf } from "../shared/preview.js"
 
+/** @import { Draft } from "./model/draft.js" */
+
 const ALMOST = 0.75 // the share of the limit from which on the size is compared with it
 
 /**
  * Render the note. `limit`: of a value, in bytes, if known. `instead` replaces the note, whatever the text is. The
  * element stays the same: the editor refers to it.
+ *
+ * @param {Draft} draft
+ * @param {number | undefined} limit
+ * @param {unknown} instead
  */
 export function noteView(draft, limit, instead = null) {
   return html`<p id="editor-note">${instead ?? said(draft, limit)}</p>`

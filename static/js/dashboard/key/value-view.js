@@ -37,6 +37,7 @@ function waysToShow(page, open) {
     </div>`
 }
 
+/** @type {any} */
 let last = null // the value that is shown: {open, value, formatted, asJson, text, element, note, plain}
 
 function shownOf(open) {

@@ -10,15 +10,22 @@ import { folderOf } from "./model/tree.js"
 import { rowView } from "./row-view.js"
 import { listNotices, placeholder } from "./toolbar.js"
 
+/** @import { View } from "./model/row-index.js" */
+
 export class List {
   #root
   #model
+  /** @type {any} */
   #grid = null
+  /** @type {{ ids: string[], offset: number } | null} */
   #anchor = null // the position to keep: {ids: the rows from here on, offset: where the first of them is}
+  /** @type {View | null} */
   #view = null // the view at the last draw
   #tabStop = null // the row with the tab stop: the current one, or the first in view
   #rowHeight = 36
+  /** @type {import("./match-highlights.js").MatchHighlights | null} */
   #marked = null // highlights the matches of the filter
+  /** @type {any} */
   #input = null // the pointer and keyboard input, once loaded
   #soon = false // load the input module as soon as there is a grid: another page may have been shown first
   #marking
@@ -270,7 +277,7 @@ export class List {
 
   #focusedRow() {
     return this.#grid?.contains(document.activeElement)
-      ? (document.activeElement.closest("[role=row]")?.rowId ?? null)
+      ? (document.activeElement?.closest("[role=row]")?.rowId ?? null)
       : null
   }
 

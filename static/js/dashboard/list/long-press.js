@@ -5,7 +5,9 @@ const FAR = 10 // pixels
 
 export class LongPress {
   #done
-  #timer = null
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer
+  /** @type {PointerEvent | null} */
   #start = null
   #pressed = false // the press was handled, and its click is ignored
 

@@ -61,7 +61,7 @@ function ask(model, what) {
     return place.querySelector("dialog")
   }
   place.querySelector("dialog[open]")?.close()
-  const before = document.activeElement
+  const before = /** @type {HTMLElement | null} */ (document.activeElement)
   const shown = draw()
   shown.addEventListener(
     "close",

@@ -34,7 +34,7 @@ export function openMenu(model, id, button, back) {
   button.setAttribute("aria-expanded", "true")
   menu.showPopover()
   put(menu, button)
-  menu.firstElementChild.focus({ preventScroll: true })
+  menu.querySelector("button")?.focus({ preventScroll: true })
 }
 
 function ofKey(model, key) {

@@ -26,11 +26,13 @@ export function differenceView(a, b, { side = false, label = "Difference" } = {}
     </div>`
 }
 
-let last = null // the last result, since the page is redrawn every second and mostly shows the same texts
+/** @type {{ a: string | null, b: string | null, lines: any[] } | undefined} */
+let last // the last result, since the page is redrawn every second and mostly shows the same texts
 
 function linesOf(a, b) {
-  if (last?.a !== a || last.b !== b) last = { a, b, lines: diffLines(a, b) }
-  return last.lines
+  const known = last && last.a === a && last.b === b ? last : { a, b, lines: diffLines(a, b) }
+  last = known
+  return known.lines
 }
 
 /** Return one line per row: {left} or {right}, both where nothing changed. A replaced line has its `words`. */
@@ -46,6 +48,7 @@ function pairs(lines, laidOut = beside) {
       i += 1
       continue
     }
+    /** @type {{ gone: any[], added: any[] }} */
     const change = { gone: [], added: [] }
     for (; lines[i]?.op === "gone"; i++) change.gone.push({ left: { line: lines[i] } })
     for (; lines[i]?.op === "new"; i++) change.added.push({ right: { line: lines[i] } })

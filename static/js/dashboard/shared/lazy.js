@@ -2,8 +2,13 @@
 
 /**
  * Return a function that calls `load()` once and returns its promise; after a failure the next call tries again.
+ *
+ * @template T
+ * @param {() => Promise<T>} load
+ * @returns {() => Promise<T>}
  */
 export function once(load) {
+  /** @type {Promise<T> | null} */
   let loading = null
   return () =>
     (loading ??= load().catch((error) => {
@@ -21,8 +26,15 @@ export const call =
 /**
  * Return a function that starts `load()` on its first call and returns the module, or undefined until it is loaded.
  * `arrived()` is called when it is loaded, `failed(error)` when it cannot be.
+ *
+ * @template T
+ * @param {() => Promise<T>} load
+ * @param {() => void} arrived
+ * @param {(error: Error) => void} failed
+ * @returns {() => T | undefined}
  */
 export function later(load, arrived, failed = () => {}) {
+  /** @type {T | undefined} */
   let module
   let asked = false
   return () => {

@@ -3,6 +3,7 @@
 
 import { setting } from "../../lib/settings.js"
 
+/** @type {[number, number, string][]} */
 const STEPS = [
   [60, 1, "s"],
   [3_600, 60, "min"],
@@ -21,7 +22,8 @@ const plainDay = formatter("en-GB", { day: "numeric", month: "short" })
  * hundred dates.
  */
 function formatter(locale, options) {
-  let made = null
+  /** @type {Intl.DateTimeFormat | undefined} */
+  let made
   return (at) => {
     made ??= new Intl.DateTimeFormat(locale, options)
     return made.format(at)

@@ -7,6 +7,7 @@ export class ConnectionBadge {
   #button
   #box
   #model
+  /** @type {import("./connection-panel.js").ConnectionPanel | null} */
   #view = null // the view of the panel, once loaded
 
   constructor(button, box, model) {

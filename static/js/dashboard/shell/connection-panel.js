@@ -15,9 +15,12 @@ const MEANING = {
 export class ConnectionPanel {
   #box
   #model
+  /** @type {number | null} */
   #latency = null // round trip to the server in milliseconds; null while unknown
   #pinged = -Infinity
+  /** @type {any[] | null} */
   #sessions = null // [{id, label, current, last_seen_at, address}] once loaded
+  /** @type {string | null} */
   #problem = null
 
   constructor(box, model) {
@@ -107,7 +110,7 @@ export class ConnectionPanel {
     this.#problem = response?.ok ? null : "It could not be signed out now. Try again when the connection is back."
     await this.#ask()
     // the focused button was removed with its session
-    if (response?.ok) document.getElementById("signed-in").focus()
+    if (response?.ok) document.getElementById("signed-in")?.focus()
   }
 
   #diagnostics() {

@@ -22,6 +22,11 @@ const UNKNOWN = "Your session is over: it was ended, or has expired, while this 
  * - `drafts`: the number of unsaved texts; `kept`: they return when `username` signs in in this tab.
  *
  * The dialog stays open, since nothing more can be done on this page.
+ *
+ * @param {Element} place
+ * @param {string | null} reason
+ * @param {{ key: string, text: string }[]} unsaved
+ * @param {{ queued?: boolean, drafts?: number, kept?: boolean, username?: string }} what
  */
 export function showSignedOut(
   place,
@@ -36,7 +41,7 @@ export function showSignedOut(
     html`
       <dialog id="signed-out" aria-labelledby="signed-out-title" @cancel=${(event) => event.preventDefault()}>
         <h2 id="signed-out-title">You were signed out</h2>
-        <p>${REASONS[reason] ?? UNKNOWN} Nothing more is saved from here.</p>
+        <p>${REASONS[reason ?? ""] ?? UNKNOWN} Nothing more is saved from here.</p>
         ${queued ? html`<p>Changes that were saved here and not sent yet are kept in this browser. They are sent when you sign in again.</p>` : nothing}
         ${drafts === 0 ? nothing : html`<p>${aboutUnsaved(drafts, kept, username)}</p>`}
         <div id="unsaved-text" hidden></div>

@@ -1,7 +1,11 @@
 // The draft store: one draft per key with unsaved text, and those that wait behind another draft of their key. No DOM.
 
+/** @import { Draft } from "./draft.js" */
+
 export class DraftStore {
+  /** @type {Map<string, Draft>} */
   #drafts = new Map()
+  /** @type {Draft[]} */
   #waiting = []
 
   get keys() {

@@ -7,7 +7,10 @@ export const KINDS = ["json", "text", "number", "boolean"]
 
 export class NewKey {
   kind = "json"
-  /** Why this cannot be the name of a key, once the user has tried to create it; else null. */
+  /**
+   * Why this cannot be the name of a key, once the user has tried to create it; else null.
+   * @type {string | null}
+   */
   problem = null
 
   constructor(key) {
@@ -16,7 +19,7 @@ export class NewKey {
   }
 
   /** Recreate a form of an earlier page from its record. */
-  static from({ kind, ...record }) {
+  static from(/** @type {any} */ { kind, ...record }) {
     return Object.assign(new NewKey(record.key), { kind, draft: Draft.from(record) })
   }
 

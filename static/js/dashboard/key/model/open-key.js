@@ -7,23 +7,40 @@ import { Drafts } from "./drafts.js"
 import { remove, restore } from "./key-actions.js"
 import { NewKey } from "./new-key.js"
 
+/**
+ * @import { Conflict, DraftRecord } from "./draft.js"
+ * @import { Refusal } from "../../../client/outbox.js"
+ */
+/**
+ * @typedef {{
+ *   key: string, draft: Draft, answer: any, created?: string, editing: boolean, caret?: number | null,
+ *   formatted?: boolean, asJson?: boolean, refusal?: Refusal | null, retryAt?: number, readOnly?: boolean,
+ *   waiting?: boolean, again?: boolean
+ * }} Opened
+ */
+
 export class OpenKey {
   /**
-   * The open key: {key, draft, answer, created, editing, caret, formatted, refusal, retryAt, readOnly}.
+   * The open key.
    * - `answer`: the server's response to `get`: {asking}, {known}, {missing, deleted_at} or {refusal}.
    * - `created`: when the entry was created, according to that response.
    * - `editing`: whether the value is in the editor; `caret`: the initial position in it.
    * - `formatted`: whether a long value is shown formatted.
    * - `refusal`: the error of a save; `retryAt`: when it may be retried, in milliseconds; `readOnly`: whether the error
    *   means that a retry is pointless.
+   * @type {Opened | null}
    */
   open = null
-  /** The NewKey of the new key form. */
+  /**
+   * The NewKey of the new key form.
+   * @type {NewKey | null}
+   */
   fresh = null
 
   #model
   #kv
   #drafts
+  /** @type {NewKey[]} */
   #aside = [] // new key forms that were left with text in them
 
   constructor(model) {
@@ -34,6 +51,11 @@ export class OpenKey {
 
   get #page() {
     return this.#model.page
+  }
+
+  /** The open key, for methods that are called only while there is one. */
+  get #current() {
+    return /** @type {Opened} */ (this.open)
   }
 
   /** Unsaved text, for a page that is about to close: [{key, text}]. */
@@ -89,7 +111,7 @@ export class OpenKey {
   }
 
   get #begun() {
-    return [...this.#aside, this.fresh].filter((fresh) => fresh?.draft.text)
+    return [...this.#aside, ...(this.fresh ? [this.fresh] : [])].filter(({ draft }) => draft.text !== "")
   }
 
   // --- opening ---
@@ -110,10 +132,11 @@ export class OpenKey {
   /**
    * Show the new key form: the one that was left, or one that starts with the current folder, or one for this `key`.
    */
-  startNew(key = null) {
+  startNew(/** @type {string | null} */ key = null) {
     this.#page.go({ page: "keys", key: null, tab: "value", from: null, to: null })
-    this.fresh ??= (key === null && this.#aside.pop()) || new NewKey(this.#model.route.prefix)
-    if (key !== null) this.fresh.rename(key)
+    const fresh = this.fresh ?? ((key === null && this.#aside.pop()) || new NewKey(this.#model.route.prefix))
+    if (key !== null) fresh.rename(key)
+    this.fresh = fresh
     this.#page.focus("new")
     this.#page.redraw()
   }
@@ -139,12 +162,8 @@ export class OpenKey {
     this.#putAside()
     const problem = problemWithKey(key)
     const draft = this.#drafts.of(key) ?? new Draft(key, this.#kv.entry(key))
-    this.open = {
-      key,
-      draft,
-      answer: problem ? { refusal: { message: problem } } : { asking: true },
-      editing: draft.edited,
-    }
+    const answer = problem ? { refusal: { message: problem } } : { asking: true }
+    this.open = { key, draft, answer, editing: draft.edited }
     if (!problem) this.#ask(this.open)
   }
 
@@ -156,7 +175,7 @@ export class OpenKey {
   // --- editing ---
 
   /** Switch from reading to editing, with the caret at this position. */
-  edit({ caret = null } = {}) {
+  edit({ caret = /** @type {number | null} */ (null) } = {}) {
     if (!this.open || this.open.answer.refusal || this.open.readOnly) return
     this.#page.go({ tab: "value", from: null, to: null }, { replace: true })
     this.open.editing = true
@@ -167,7 +186,7 @@ export class OpenKey {
 
   /** Switch back to reading; the draft is kept. */
   read() {
-    this.open.editing = false
+    this.#current.editing = false
     this.#page.focus("detail")
     this.#page.redraw()
   }
@@ -194,14 +213,14 @@ export class OpenKey {
 
   discard() {
     this.#change((draft) => draft.discard())
-    if (!this.open.draft.edited) this.read()
+    if (!this.#current.draft.edited) this.read()
   }
 
   // The resolutions of the `conflict` that is shown. A newer conflict is shown to the user first.
 
   keepMine(conflict) {
     if (!this.#isAbout(conflict)) return undefined
-    this.open.draft.keepMine()
+    this.#current.draft.keepMine()
     this.#page.focus("editor")
     return this.save()
   }
@@ -220,7 +239,7 @@ export class OpenKey {
 
   /** Save the draft; on a conflict both versions are kept, and the user chooses. */
   async save() {
-    if (this.fresh) return this.#create()
+    if (this.fresh) return this.#create(this.fresh)
     if (!this.open) return
     const { draft } = this.open
     if (draft.base && !draft.edited) return
@@ -240,9 +259,9 @@ export class OpenKey {
 
   /** Save the text as a text value, for text that is not JSON. */
   saveAsText() {
-    const { text } = this.open.draft
+    const { text } = this.#current.draft
     this.#change((draft) => draft.setMode("text"))
-    if (this.open.draft.mode === "json") this.type(JSON.stringify(text))
+    if (this.#current.draft.mode === "json") this.type(JSON.stringify(text))
     this.#page.focus("editor")
     return this.save()
   }
@@ -274,16 +293,17 @@ export class OpenKey {
   }
 
   #change(fn) {
-    const { draft } = this.open
+    const { draft } = this.#current
     fn(draft)
-    this.open.refusal = null
+    this.#current.refusal = null
     this.#drafts.keep(draft)
     this.#page.redraw()
   }
 
-  async #create() {
-    const { key, draft } = this.fresh
-    const missing = this.fresh.check(this.#drafts.of(key))
+  /** @param {NewKey} fresh */
+  async #create(fresh) {
+    const { key, draft } = fresh
+    const missing = fresh.check(this.#drafts.of(key))
     this.#page.redraw()
     if (missing) return this.#page.focus({ key: "new", value: "new value", expires: "expires-value" }[missing])
     // From here on it is an ordinary draft of a key that does not exist: a save sends `if_revision: 0`.
@@ -304,6 +324,7 @@ export class OpenKey {
     }
   }
 
+  /** @param {Opened} open */
   async #ask(open) {
     if (open.waiting) {
       open.again = true
@@ -332,10 +353,11 @@ export class OpenKey {
   }
 
   #follow({ entry }) {
-    this.open.answer = entry ? { known: true } : { missing: true }
-    this.open.refusal = null
+    const open = this.#current
+    open.answer = entry ? { known: true } : { missing: true }
+    open.refusal = null
     // A push does not contain the creation time.
-    if (!entry) this.open.created = undefined
-    this.#ask(this.open)
+    if (!entry) open.created = undefined
+    this.#ask(open)
   }
 }

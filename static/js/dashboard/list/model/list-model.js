@@ -19,6 +19,7 @@ export class ListModel {
   )
   marks = new ChangeHighlights()
   selection = new Selection()
+  /** @type {string | null} */
   current = null // the row with the tab stop
   unsent = new Set() // keys of waiting writes
   away = new Set() // keys that others changed while this tab was offline
@@ -28,9 +29,11 @@ export class ListModel {
   #folders
   #closed = new Set() // folders that the user closed among the matches of this filter
   #leaving = new Set() // deleted keys whose rows are fading out
+  /** @type {import("./paused-changes.js").PausedChanges | null} */
   #still = null // the changes held back while the list is paused
   #equipped = false // whether the search and sort modules are loaded
   #making = false // whether the texts for a search are being created
+  /** @type {ReturnType<typeof setTimeout> | null} */
   #due = null // timer until the rows may be rebuilt
 
   constructor(model) {

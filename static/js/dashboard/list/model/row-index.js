@@ -6,17 +6,29 @@ import { place, sortKeys } from "../../../client/keys.js"
 import { fold } from "../../shared/fold.js"
 import { endOf, flatten } from "./tree.js"
 
+/**
+ * @import { HeldEntry } from "../../../client/replica.js"
+ * @import { inOrder } from "./sort.js"
+ * @import { TextIndex } from "./text-index.js"
+ */
+/** @typedef {{ prefix: string, q: string, sort: string, tree: boolean, only: Set<string> | null }} View */
+
 const REST = 10 // pause between two rebuilds, as a multiple of the duration of the last one
 const MAKING = 20 // milliseconds for the texts of values, after which the rows are shown without them
 
 export class RowIndex {
+  /** @type {string[]} */
   #all = []
+  /** @type {TextIndex | null} */
   #texts = null // see equip
+  /** @type {typeof inOrder} */
   #inOrder = (keys) => keys
   #held // key → entry
   #isOpen
+  /** @type {View} */
   #view = { prefix: "", q: "", sort: "key", tree: false, only: null }
   #keys = this.#all // the matching keys, including those hidden in a folder; the same array as #all where possible
+  /** @type {ReturnType<typeof flatten> | null} */
   #tree = null
   #stale = false
   #rested = 0 // when the rows may be rebuilt again
@@ -24,6 +36,9 @@ export class RowIndex {
   /**
    * `held(key)` returns the entry of a key, `isOpen(folder, count, of)` whether a folder with `count` of the `of` keys
    * shows its contents.
+   *
+   * @param {(key: string) => HeldEntry | undefined} held
+   * @param {(folder: string, count: number, of: number) => boolean} isOpen
    */
   constructor(held = () => undefined, isOpen = () => true) {
     this.#held = held
@@ -99,8 +114,9 @@ export class RowIndex {
 
   /** Return the keys of a row: its own, or all matching ones in that folder. */
   keysAt(index) {
-    const first = this.#tree?.firsts.get(index)
-    return first === undefined ? [this.at(index)] : this.#keys.slice(first, first + this.#tree.counts.get(index))
+    const { firsts, counts } = this.#tree ?? {}
+    const first = firsts?.get(index)
+    return first === undefined ? [this.at(index)] : this.#keys.slice(first, first + counts?.get(index))
   }
 
   has(key) {

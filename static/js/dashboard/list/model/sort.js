@@ -25,15 +25,19 @@ function newestFirst(keys, revisionOf) {
 
 /** Group the keys of each folder at the position of its first key. */
 function together(keys, root) {
-  const folders = new Map([[root, []]])
+  /** @type {any[]} */
+  const top = []
+  const folders = new Map([[root, top]])
+  /** @type {(folder: string) => any[]} */
   const contents = (folder) => {
     const known = folders.get(folder)
-    if (known || folder.length < root.length) return known ?? folders.get(root)
+    if (known || folder.length < root.length) return known ?? top
+    /** @type {any[]} */
     const made = []
     folders.set(folder, made)
     contents(parentOf(folder)).push(made)
     return made
   }
   for (const key of keys) contents(key.slice(0, key.lastIndexOf("/") + 1)).push(key)
-  return folders.get(root).flat(Infinity)
+  return top.flat(Infinity)
 }

@@ -30,8 +30,8 @@ export function flatten(keys, root, isOpen) {
   const firsts = new Map()
   const path = [{ folder: root, row: -1 }]
   const put = (id) => {
-    const { row } = path.at(-1)
-    const at = sizes.get(row) + 1
+    const { row } = path[path.length - 1]
+    const at = (sizes.get(row) ?? 0) + 1
     sizes.set(row, at)
     parents.push(row)
     places.push(at)
@@ -39,8 +39,8 @@ export function flatten(keys, root, isOpen) {
   }
   for (let i = 0; i < keys.length; ) {
     const key = keys[i]
-    while (path.length > 1 && !key.startsWith(path.at(-1).folder)) path.pop()
-    const slash = key.indexOf("/", path.at(-1).folder.length)
+    while (path.length > 1 && !key.startsWith(path[path.length - 1].folder)) path.pop()
+    const slash = key.indexOf("/", path[path.length - 1].folder.length)
     if (slash < 0) {
       put(key)
       i += 1
