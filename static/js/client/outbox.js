@@ -18,6 +18,14 @@ import { DEFAULT_LIMITS, messageBytes } from "./sizes.js"
  */
 /** @typedef {{ ok: true, [name: string]: any } | { ok: false, error: ProtocolError }} Answer */
 /** @typedef {{ code: string, message?: string, [name: string]: any }} ProtocolError */
+/**
+ * The fields that some refusals have. `entry`: the current one, null if there is none; `retry_after` in seconds.
+ * @typedef {{
+ *   entry?: Entry | null, key?: string, op_id?: string, retry_after?: number, deleted_at?: string, limit?: number,
+ *   actual?: number, kept?: boolean, ticket?: string, needs?: string, request_id?: string, origin?: string,
+ *   server?: string, setting?: string
+ * }} RefusalFields
+ */
 /** @typedef {Record<string, any>} Payload The fields of a verb, as the protocol names them. */
 /**
  * A pending write: it touches `keys` and any keys under `prefixes`, and relies on revisions of the epoch `epoch`.
@@ -35,7 +43,7 @@ import { DEFAULT_LIMITS, messageBytes } from "./sizes.js"
  */
 
 /** A refused request, or one of unknown outcome: `code`, `message`, and the other fields of the protocol's error. */
-export class Refusal extends Error {
+export class Refusal extends /** @type {new (message?: string) => Error & RefusalFields} */ (Error) {
   /** @param {ProtocolError} error */
   constructor({ code, message, ...extra }) {
     super(message ?? code)

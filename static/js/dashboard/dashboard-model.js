@@ -7,6 +7,8 @@ import { OpenKeyStub } from "./key/model/open-key-loader.js"
 import { ListModel } from "./list/model/list-model.js"
 
 /**
+ * @import { KeyChange } from "../client/key-change.js"
+ * @import { Route } from "./route.js"
  * @import { Client } from "../client/client.js"
  * @import { UndoManager } from "./history/undo.js"
  * @import { OpenKey } from "./key/model/open-key.js"
@@ -77,7 +79,10 @@ export class DashboardModel {
     this.#page.redraw()
   }
 
-  /** Show the given route, after any change of the address. */
+  /**
+   * Show the given route, after any change of the address.
+   * @param {Route} route
+   */
   follow(route) {
     if (route.key !== null)
       this.recent = [route.key, ...this.recent.filter((key) => key !== route.key)].slice(0, RECENT)
@@ -93,6 +98,7 @@ export class DashboardModel {
     this.redraw()
   }
 
+  /** @param {KeyChange[]} facts */
   #changed(facts) {
     // Changes since the page was last open are news only to a user who has seen the page without a connection.
     const first = !this.synced || (!this.#begun && !this.wasOffline)

@@ -16,6 +16,10 @@ import { keepDrafts, takeDrafts } from "./shell/kept-drafts.js"
 import { empty } from "./shell/session-ended.js"
 import { isFailedImport, Update } from "./shell/update.js"
 
+/** @import { Route } from "./route.js" */
+
+/** @import { Command } from "./commands/registry.js" */
+
 const TITLES = { keys: "Keys", activity: "Activity", trash: "Trash" }
 // Lazily loaded pages; each module exports `view(model, route)`.
 const LATER = { activity: () => import("./history/activity-page.js"), trash: () => import("./history/trash-page.js") }
@@ -56,11 +60,7 @@ const page = {
   copy: async (text, what) =>
     page.toast((await (await clipboard()).copy(text)) ? `${what} copied` : "The browser did not let us copy"),
   can: (name) => COMMANDS.some((command) => command.name === name),
-  run: (name) =>
-    perform(
-      COMMANDS.find((command) => command.name === name),
-      model,
-    ),
+  run: (/** @type {string} */ name) => run(name),
   dialogs: at("dialogs"),
   trashDays: made.trash_days,
   signedOut: () => signedOut(kv.pending),
@@ -82,6 +82,11 @@ let keeping = 0 // timer until the history entry is updated
 let frame = 0
 /** @type {Record<string, any>} */
 const views = {} // views of the pages that have been loaded
+
+/** @param {string} name */
+function run(name) {
+  perform(/** @type {Command} */ (COMMANDS.find((command) => command.name === name)), model)
+}
 
 function failed(error) {
   update.failedToLoad(error)
@@ -212,6 +217,7 @@ function detailView() {
   return view ?? (open || fresh ? html`<div class="nothing-open" aria-busy="true"></div>` : NOTHING_OPEN)
 }
 
+/** @param {Route} route */
 function drawOther(route) {
   at("other").ariaLabel = TITLES[route.page]
   const view = views[route.page]
@@ -221,6 +227,7 @@ function drawOther(route) {
   } else if (view === undefined) loadOther(route.page)
 }
 
+/** @param {string} name */
 async function loadOther(name) {
   views[name] = null
   try {
@@ -235,7 +242,7 @@ async function loadOther(name) {
 }
 
 function showRow() {
-  list.show(toShow)
+  list.show(/** @type {string} */ (toShow))
   redraw()
 }
 
@@ -267,9 +274,7 @@ async function restoreDrafts(records) {
 
 // --- the address ---
 
-/**
- * Navigate. Properties that `changes` does not name keep their value, or reset to the default on a different page.
- */
+/** Navigate. Properties that `changes` does not name keep their value, or reset to the default on a different page. */
 function go(changes, { replace = false, soon = false } = {}) {
   const elsewhere = changes.page !== undefined && changes.page !== page.route.page
   const path = write({ ...(elsewhere ? NOTHING : page.route), ...changes })
@@ -297,6 +302,7 @@ function keepPlace() {
   history.replaceState(page.route.page === "keys" ? list.place : history.state, "", write(page.route))
 }
 
+/** @param {Route} route */
 function follow(route) {
   page.route = route
   const { key, page: name } = page.route
@@ -325,10 +331,7 @@ for (const button of /** @type {NodeListOf<any>} */ (document.querySelectorAll("
   button.parentElement.hidden = false
   button.addEventListener("click", () => {
     at("menu").hidePopover()
-    perform(
-      COMMANDS.find(({ name }) => name === button.dataset.run),
-      model,
-    )
+    run(button.dataset.run)
   })
 }
 

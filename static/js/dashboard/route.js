@@ -6,7 +6,18 @@ export const TABS = ["value", "history", "use"]
 export const WHO = ["all", "tab", "device", "others", "api", "system"]
 export const SORTS = ["key", "-key", "updated", "-updated"]
 
-/** The route of an address without parameters. `view` null: the view from the user's settings. */
+/**
+ * What an address shows. `view` null: the view from the user's settings.
+ * @typedef {{
+ *   page: string, key: string | null, tab: string, from: number | null, to: number | null, prefix: string, q: string,
+ *   sort: string, view: string | null, who: string, away: string | null
+ * }} Route
+ */
+
+/**
+ * The route of an address without parameters.
+ * @type {Route}
+ */
 export const NOTHING = {
   page: "keys",
   key: null,
@@ -32,7 +43,8 @@ const NAMES = {
 export function read(address) {
   const { pathname, searchParams } = new URL(address)
   const page = pathname.slice(1)
-  const one = (name, known, otherwise) => (known.includes(searchParams.get(name)) ? searchParams.get(name) : otherwise)
+  const one = (/** @type {string} */ name, /** @type {string[]} */ known, /** @type {any} */ otherwise) =>
+    known.includes(searchParams.get(name) ?? "") ? searchParams.get(name) : otherwise
   return {
     page: PAGES.includes(page) ? page : "keys",
     key: searchParams.get("key"),
@@ -49,7 +61,10 @@ export function read(address) {
   }
 }
 
-/** Return the path and query of a route. */
+/**
+ * Return the path and query of a route.
+ * @param {Route} route
+ */
 export function write(route) {
   const query = new URLSearchParams()
   for (const name of NAMES[route.page ?? "keys"])
@@ -58,6 +73,7 @@ export function write(route) {
   return `/${route.page ?? "keys"}${text && "?"}${text}`
 }
 
+/** @param {string | null} text */
 function revision(text) {
   return /^\d{1,15}$/.test(text ?? "") ? Number(text) : null
 }

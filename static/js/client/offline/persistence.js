@@ -84,19 +84,20 @@ export class Persistence {
 
   /** Whether every pending write would survive a reload. */
   get holdsAll() {
-    return (
-      this.#store !== null &&
-      !this.#store.closed &&
-      this.#parts.outbox.pending.every(({ payload }) => this.#outbox.has(payload.op_id))
-    )
+    return this.#isOpen && this.#hasStoredAll
   }
 
   /** Whether the pending writes are stored, or can still be stored, when the session has ended. */
   get outlastsSession() {
-    return (
-      (this.#store !== null && !this.#store.closed) ||
-      this.#parts.outbox.pending.every(({ payload }) => this.#outbox.has(payload.op_id))
-    )
+    return this.#isOpen || this.#hasStoredAll
+  }
+
+  get #isOpen() {
+    return this.#store !== null && !this.#store.closed
+  }
+
+  get #hasStoredAll() {
+    return this.#parts.outbox.pending.every(({ payload }) => this.#outbox.has(payload.op_id))
   }
 
   /**
@@ -311,15 +312,12 @@ function answerRollCalls(tab) {
 }
 
 /** @returns {Promise<Set<string>>} */
-function rollCall() {
+async function rollCall() {
   const channel = new BroadcastChannel(CHANNEL)
   const there = new Set()
   channel.onmessage = ({ data }) => there.add(data)
   channel.postMessage("who is there?")
-  return new Promise((resolve) =>
-    setTimeout(() => {
-      channel.close()
-      resolve(there)
-    }, ANSWER_WITHIN),
-  )
+  await new Promise((done) => setTimeout(done, ANSWER_WITHIN))
+  channel.close()
+  return there
 }

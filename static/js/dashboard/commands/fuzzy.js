@@ -3,7 +3,10 @@
 
 const TOGETHER = 1_000 // the score of a contiguous match
 
-/** Return the score of `text` for `needle`, both in lower case; -1 for no match. */
+/**
+ * Return the score of `text` for `needle`, both in lower case; -1 for no match.
+ * @param {string} text
+ */
 export function score(needle, text) {
   const at = text.indexOf(needle)
   if (at >= 0) {
@@ -53,7 +56,10 @@ export function search(needle, texts, { most = 50, among = null } = {}) {
   return { best, matching }
 }
 
-/** Return the positions of the letters of `needle` in `text`, for marking them; both in lower case. */
+/**
+ * Return the positions of the letters of `needle` in `text`, for marking them; both in lower case.
+ * @param {string} text
+ */
 export function places(needle, text) {
   const at = text.indexOf(needle)
   if (at >= 0) return Array.from(needle, (_, i) => at + i)
@@ -66,6 +72,7 @@ export function places(needle, text) {
   return found
 }
 
+/** @param {string} text */
 function atWordStart(text, at) {
   return at === 0 || "/-_. :".includes(text[at - 1])
 }

@@ -3,13 +3,22 @@
 
 import { setting } from "../../lib/settings.js"
 
+/**
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Command } from "./registry.js"
+ */
+
 /** Whether this is an Apple machine, where Cmd replaces Ctrl. */
 export const APPLE = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "")
 
 const HOLD_FOR = 5_000 // milliseconds, after which the field is no longer expected
 const SECOND_WITHIN = 1_500 // milliseconds from g to the key that follows it
 
-/** Run the command for the pressed keys, anywhere on the page. */
+/**
+ * Run the command for the pressed keys, anywhere on the page.
+ * @param {Command[]} commands
+ * @param {DashboardModel} model
+ */
 export function listen(commands, model) {
   /** @type {{ key: string, at: number } | null} */
   let first = null // {key, at}: the key that begins a sequence
@@ -41,6 +50,7 @@ class Held {
   #until
   #text = ""
 
+  /** @param {string} id @param {number} now */
   constructor(id, now) {
     this.#id = id
     this.#until = now + HOLD_FOR
@@ -67,14 +77,19 @@ class Held {
   }
 }
 
-/** Run the command, if it is available now. */
+/**
+ * Run the command, if it is available now.
+ * @param {Command} command
+ * @param {DashboardModel} model
+ */
 export function perform(command, model) {
   if (command.when && !command.when(model)) return
-  command.run(model)
+  command.run?.(model)
   // Draw at once: the next letter may be for the field that the command leads to.
   model.page.draw()
 }
 
+/** @param {string} keys @param {Command[]} commands */
 export function commandFor(keys, commands) {
   return commands.find((command) => command.run && !command.elsewhere && command.keys.includes(keys)) ?? null
 }

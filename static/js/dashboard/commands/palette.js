@@ -8,9 +8,18 @@ import { places, score, search } from "./fuzzy.js"
 import { nameOf, perform } from "./keyboard.js"
 import { printed } from "./printed.js"
 
+/**
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Command } from "./registry.js"
+ */
+
 const MOST = 40
 
-/** Open the palette over the page; `commands` is the registry. */
+/**
+ * Open the palette over the page; `commands` is the registry.
+ * @param {DashboardModel} model
+ * @param {Command[]} commands
+ */
 export function openPalette(model, commands) {
   new Palette(model, commands).open()
 }
@@ -27,6 +36,7 @@ class Palette {
   #options = []
   #active = 0
 
+  /** @param {DashboardModel} model @param {Command[]} commands */
   constructor(model, commands) {
     this.#model = model
     this.#commands = commands.filter(({ name, run, when }) => run && name !== "palette" && (!when || when(model)))
@@ -160,13 +170,19 @@ function titleOf({ group, title }) {
   return group === "Go to" ? `Go to ${title}` : title
 }
 
-/** Return the positions in `text` to mark; none if its lower case differs in length ("İ"). */
+/**
+ * Return the positions in `text` to mark; none if its lower case differs in length ("İ").
+ * @param {string} text
+ */
 function marks(needle, text) {
   const lower = text.toLowerCase()
   return lower.length === text.length ? places(needle, lower) : []
 }
 
-/** Render `text` with the matched letters marked. */
+/**
+ * Render `text` with the matched letters marked.
+ * @param {string} text
+ */
 function marked(text, places) {
   if (places.length === 0) return text
   const parts = []

@@ -152,7 +152,8 @@ export const COMMANDS = [
     keys: ["l"],
     title: "Copy link",
     when: here,
-    run: (model) => model.page.copy(`${location.origin}/keys?key=${encodeURIComponent(here(model))}`, "Link"),
+    run: (model) =>
+      model.page.copy(`${location.origin}/keys?key=${encodeURIComponent(/** @type {string} */ (here(model)))}`, "Link"),
   },
   {
     name: "delete",
@@ -161,7 +162,7 @@ export const COMMANDS = [
     title: "Delete",
     elsewhere: true,
     when: entryHere,
-    run: (model) => model.opened.remove(here(model)),
+    run: (model) => model.opened.remove(/** @type {string} */ (here(model))),
   },
 
   { name: "older", group: "History", keys: ["["], title: "Older version", run: step(1), when: inHistory },
@@ -204,6 +205,7 @@ export const COMMANDS = [
 /** @type {typeof import("./palette.js") | null} */
 let palette = null // its module, once loaded: then it opens before the next letter is typed
 
+/** @param {DashboardModel} model */
 function openPalette(model) {
   if (palette) palette.openPalette(model, COMMANDS)
   else loadPalette().then(() => openPalette(model))
@@ -214,11 +216,15 @@ export async function loadPalette() {
   palette = await import("./palette.js")
 }
 
-/** Return the key that has the focus in the list, else the open one, else null. */
+/**
+ * Return the key that has the focus in the list, else the open one, else null.
+ * @param {DashboardModel} model
+ */
 function here(model) {
   return document.activeElement?.rowKey ?? model.opened.open?.key ?? null
 }
 
+/** @param {DashboardModel} model */
 function entryHere(model) {
   const key = here(model)
   return key === null ? undefined : model.kv.entry(key)
@@ -228,6 +234,7 @@ function visit(page) {
   return (model) => model.page.go({ page, key: null, tab: "value", from: null, to: null })
 }
 
+/** @param {DashboardModel} model */
 function onKeys(model) {
   return model.route.page === "keys"
 }
@@ -236,6 +243,7 @@ function step(by) {
   return async (model) => (await import("../history/history-tab.js")).step(model, by)
 }
 
+/** @param {DashboardModel} model */
 function inHistory(model) {
   return model.route.page === "keys" && model.route.key !== null && model.route.tab === "history"
 }

@@ -5,9 +5,12 @@ import { onSetting, setting } from "../../lib/settings.js"
 import { APPLE } from "./keyboard.js"
 import { aria, printed } from "./printed.js"
 
+/** @import { Command } from "./registry.js" */
+
 let told = new WeakSet()
 onSetting(() => (told = new WeakSet()))
 
+/** @param {Command[]} commands */
 export function hint(commands) {
   for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-command]"))) {
     if (told.has(element)) continue

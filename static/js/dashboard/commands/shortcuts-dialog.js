@@ -5,6 +5,9 @@ import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { close, show } from "../shell/dialogs.js"
 import { printed } from "./printed.js"
 
+/** @import { Command } from "./registry.js" */
+
+/** @param {Command[]} commands */
 export function showSheet(place, commands) {
   const groups = Map.groupBy(
     commands.filter(({ keys }) => keys.length > 0),
@@ -25,6 +28,7 @@ export function showSheet(place, commands) {
   )
 }
 
+/** @param {string} name */
 function groupView(name, group) {
   return html`
     <section>
@@ -33,6 +37,7 @@ function groupView(name, group) {
     </section>`
 }
 
+/** @param {string} keys */
 function keysView(keys, at) {
   const one = printed(keys).map(
     (key, i) => html`${i > 0 ? html` <span class="dim">then</span> ` : nothing}<kbd>${key}</kbd>`,

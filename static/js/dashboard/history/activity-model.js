@@ -6,6 +6,11 @@ import { lastLook, rememberLook } from "./last-visit.js"
 import { WriteFollower } from "./write-follower.js"
 import { WritePages } from "./write-pages.js"
 
+/**
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Route } from "../route.js"
+ */
+
 const PAGE = 100
 const LOOK_THROUGH = 1_000 // writes that a filter with few matches searches before it asks the user to continue
 const ENOUGH = 30
@@ -35,6 +40,7 @@ export class ActivityModel {
   #made = {}
   #still = { at: null, known: new Map() }
 
+  /** @param {DashboardModel} model */
   constructor(model) {
     this.#model = model
     this.#writes = new WritePages(
@@ -94,6 +100,7 @@ export class ActivityModel {
   /**
    * Return the writes that match the route, newest first: [{write, kinds, matching}]; `matching` is the part
    * of `kinds` that matches.
+   * @param {Route} route
    */
   items(route) {
     const { list } = this.#writes
@@ -132,6 +139,7 @@ export class ActivityModel {
     this.opened.clear()
   }
 
+  /** @param {Route} route */
   #select(route) {
     const { kv } = this.#model
     const us = { session: kv.session?.id, wrote: (revision) => kv.wrote(revision), tokens: this.tokens }
@@ -152,6 +160,7 @@ export class ActivityModel {
     return look?.epoch === this.#model.kv.dataSet ? look : null
   }
 
+  /** @param {number} now */
   #remember(now) {
     this.#remembered = now
     rememberLook(this.#model.page.username, {

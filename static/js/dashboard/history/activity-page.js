@@ -14,12 +14,19 @@ import { WHO } from "./filters.js"
 import { historyPath } from "./links.js"
 import { endOf, kindView, older, troubles } from "./view-helpers.js"
 
+/**
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Page } from "../main.js"
+ * @import { Route } from "../route.js"
+ */
+
 await stylesheet("/static/css/past.css")
 
 const MOST_KEYS = 100 // keys of one write that are shown at once
 
 const feeds = new WeakMap()
 
+/** @param {DashboardModel} model */
 function feedOf(model) {
   if (!feeds.has(model)) {
     feeds.set(model, new ActivityModel(model))
@@ -28,6 +35,7 @@ function feedOf(model) {
   return feeds.get(model)
 }
 
+/** @param {DashboardModel} model @param {Route} route */
 export function view(model, route) {
   const feed = feedOf(model)
   feed.look(isHeld())
@@ -55,6 +63,7 @@ function isHeld() {
 
 const pageElement = () => /** @type {HTMLElement} */ (document.getElementById("other"))
 
+/** @param {Page} page @param {ActivityModel} feed @param {Route} route */
 function tools(page, feed, route, items) {
   const go = (changes) => page.go(changes, { replace: true })
   const typed = ({ target }) => {
@@ -78,6 +87,7 @@ function tools(page, feed, route, items) {
     </div>`
 }
 
+/** @param {ActivityModel} feed */
 function fresh(feed) {
   if (feed.fresh === 0 || !isHeld()) return nothing
   const show = () => {
@@ -88,6 +98,7 @@ function fresh(feed) {
   return html`<button type="button" class="primary small" @click=${show}>${feed.fresh.toLocaleString("en")} new<span class="vh"> changes</span> · show</button>`
 }
 
+/** @param {DashboardModel} model @param {ActivityModel} feed */
 function days(model, feed, items) {
   const days = []
   for (const item of items) {
@@ -95,7 +106,8 @@ function days(model, feed, items) {
     if (days.at(-1)?.day === day) days.at(-1).items.push(item)
     else days.push({ day, items: [item] })
   }
-  const border = feed.before && items.find(({ write }) => write.revision <= feed.before.revision)?.write.revision
+  const { before } = feed
+  const border = before && items.find(({ write }) => write.revision <= before.revision)?.write.revision
   const isNew = items[0]?.write.revision !== border
   return days.map(
     ({ day, items }) => html`
@@ -105,12 +117,13 @@ function days(model, feed, items) {
           items,
           ({ write }) => write.revision,
           (item) =>
-            html`${isNew && item.write.revision === border ? html`<li class="seen"><span>You looked here ${ago(new Date(feed.before.at).toISOString(), model.now())}</span></li>` : nothing}${row(model, feed, item)}`,
+            html`${before && isNew && item.write.revision === border ? html`<li class="seen"><span>You looked here ${ago(new Date(before.at).toISOString(), model.now())}</span></li>` : nothing}${row(model, feed, item)}`,
         )}
       </ol>`,
   )
 }
 
+/** @param {number} now */
 function dayName(day, now) {
   if (day === new Date(now).toDateString()) return "Today"
   if (day === new Date(now - 86_400_000).toDateString()) return "Yesterday"
@@ -122,6 +135,7 @@ function dayName(day, now) {
   })
 }
 
+/** @param {DashboardModel} model @param {ActivityModel} feed */
 function row(model, feed, { write, kinds, matching }) {
   const { revision, at, undoes } = write
   const { name, note } = authorOf(model.kv, write)
@@ -142,6 +156,7 @@ function changeLine({ op, kind }, revision) {
   return html`${kindView(kind)} <a class="mono" href=${historyPath(op.key, revision)}>${keyText(op.key)}</a> ${op.op === "set" ? html`<span class="v mono">${preview(op.value)}</span>` : nothing}`
 }
 
+/** @param {Page} page @param {ActivityModel} feed */
 function bulkLine(page, feed, { revision }, kinds) {
   const open = feed.opened.has(revision)
   const folder = folderOf(kinds.map(({ op }) => op.key))
@@ -152,6 +167,7 @@ function bulkLine(page, feed, { revision }, kinds) {
   return html`<button type="button" class="opener" aria-expanded=${String(open)} aria-controls=${`keys-${revision}`} @click=${toggle}>${summaryOf(kinds)}</button>${folder ? html` <span class="dim">in</span> <span class="mono folder">${folder}</span>` : nothing}`
 }
 
+/** @param {number} revision */
 function opened(matching, kinds, revision) {
   const others = kinds.length - Math.min(matching.length, MOST_KEYS)
   return html`
@@ -167,6 +183,7 @@ function nameOf(kinds) {
   return html`${kind[0].toUpperCase() + kind.slice(1)} <b class="mono">${keyText(op.key)}</b>`
 }
 
+/** @param {ActivityModel} feed @param {Route} route */
 function ending(feed, route, items) {
   const { writes } = feed
   if (!writes.loaded) return nothing
@@ -186,6 +203,8 @@ function ending(feed, route, items) {
 
 /**
  * Load the ids of the user's API tokens. Writes of deleted tokens count as other devices, unless they came over HTTP.
+ * @param {ActivityModel} feed
+ * @param {Page} page
  */
 async function learnTokens(feed, page) {
   try {

@@ -42,7 +42,10 @@ export function summaryOf(kinds) {
   return text[0].toUpperCase() + text.slice(1)
 }
 
-/** Return the common folder of these keys, with its slash, or "". */
+/**
+ * Return the common folder of these keys, with its slash, or "".
+ * @param {string[]} keys
+ */
 export function folderOf(keys) {
   let folder = keys[0].slice(0, keys[0].lastIndexOf("/") + 1)
   for (const key of keys)

@@ -11,15 +11,23 @@ import { historyPath } from "./links.js"
 import { textsOf, Versions } from "./versions.js"
 import { endOf, kindView, older, troubles } from "./view-helpers.js"
 
+/**
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Page } from "../main.js"
+ * @import { Route } from "../route.js"
+ */
+
 await stylesheet("/static/css/past.css")
 
 const shown = new WeakMap() // model → the Versions of the key that was shown last
 
+/** @param {DashboardModel} model @param {string} key */
 function versionsFor(model, key) {
   if (shown.get(model)?.key !== key) shown.set(model, new Versions(model.kv, model.page.redraw, key))
   return shown.get(model)
 }
 
+/** @param {DashboardModel} model @param {string} key @param {Route} route */
 export function historyView(model, key, route) {
   const versions = versionsFor(model, key)
   versions.look()
@@ -41,7 +49,10 @@ export function historyView(model, key, route) {
     </div>`
 }
 
-/** Show the version before (1) or after (-1) the current one. */
+/**
+ * Show the version before (1) or after (-1) the current one.
+ * @param {DashboardModel} model
+ */
 export function step(model, by) {
   const versions = shown.get(model)
   const next = versions?.key === model.route.key ? versions.step(model.route, by) : null
@@ -49,6 +60,7 @@ export function step(model, by) {
   else model.page.say(by > 0 ? "This is the oldest version that is shown." : "This is the newest version.")
 }
 
+/** @param {DashboardModel} model @param {Versions} versions */
 function row(model, versions, version, pair) {
   const { revision, at, op, kind, like, lines } = version
   const { name, note } = authorOf(model.kv, version)
@@ -77,6 +89,7 @@ function changedLines(lines) {
   return html`${added ? html`<span class="added">+${added}<span class="vh"> lines</span></span>` : nothing} ${gone ? html`<span class="gone">−${gone}<span class="vh"> lines</span></span>` : nothing}`
 }
 
+/** @param {DashboardModel} model @param {Versions} versions */
 function deletedNotice(model, versions) {
   const [last, before] = versions.list
   if (last.op.op !== "delete" || model.kv.entry(versions.key)) return nothing
@@ -88,6 +101,7 @@ function deletedNotice(model, versions) {
     </div>`
 }
 
+/** @param {DashboardModel} model @param {Versions} versions */
 async function restore(model, versions, { revision }) {
   const { key } = versions
   const { kv, page } = model
@@ -106,6 +120,7 @@ async function restore(model, versions, { revision }) {
   }
 }
 
+/** @param {DashboardModel} model @param {Versions} versions */
 function comparison(model, versions, { from, to }) {
   const side = setting("difference") === "side"
   return html`
@@ -128,11 +143,13 @@ function comparison(model, versions, { from, to }) {
     </section>`
 }
 
+/** @param {Page} page */
 function lay(page, how) {
   choose("difference", how)
   page.redraw()
 }
 
+/** @param {Page} page @param {Versions} versions @param {string} name */
 function choice(page, versions, name, chosen = null) {
   const known = versions.list.map(({ revision }) => revision)
   const revisions = chosen === null || known.includes(chosen) ? known : [...known, chosen].sort((a, b) => b - a)
@@ -147,6 +164,7 @@ function choice(page, versions, name, chosen = null) {
     </select>`
 }
 
+/** @param {Versions} versions @param {any} side */
 function difference(versions, from, to, side) {
   if (from === undefined) return html`<p class="hint" aria-busy="true">Loading…</p>`
   const [a, b] = [from, to]

@@ -2,7 +2,10 @@
 
 const placeOf = (username) => `last look of ${username}`
 
-/** Return {epoch, revision, at} or null; `at` in milliseconds. */
+/**
+ * Return {epoch, revision, at} or null; `at` in milliseconds.
+ * @param {string} username
+ */
 export function lastLook(username) {
   try {
     const look = JSON.parse(localStorage.getItem(placeOf(username)) ?? "null")
@@ -14,6 +17,7 @@ export function lastLook(username) {
   }
 }
 
+/** @param {string} username */
 export function rememberLook(username, look) {
   try {
     localStorage.setItem(placeOf(username), JSON.stringify(look))

@@ -2,6 +2,8 @@
 
 import { fold } from "../shared/fold.js"
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
 const PAGE = 500
 const AT_ONCE = 1_000 // keys that are loaded before the user asks for more
 const LOOK_THROUGH = 5_000
@@ -22,6 +24,7 @@ export class TrashModel {
   #epoch = null
   #asked = -Infinity
 
+  /** @param {DashboardModel} model */
   constructor(model) {
     this.#model = model
     model.kv.addEventListener("change", ({ detail: { facts } }) => (this.#stale ||= facts.some(({ entry }) => !entry)))
@@ -76,7 +79,10 @@ export class TrashModel {
     })
   }
 
-  /** Return the entries whose key contains `text`, without keys that were created again or purged meanwhile. */
+  /**
+   * Return the entries whose key contains `text`, without keys that were created again or purged meanwhile.
+   * @param {string} text
+   */
   items(text) {
     const now = this.#model.now()
     const needle = fold(text)
@@ -87,7 +93,10 @@ export class TrashModel {
     return items
   }
 
-  /** Restore these keys: {revisions, refusals}. */
+  /**
+   * Restore these keys: {revisions, refusals}.
+   * @param {string[]} keys
+   */
   async restore(keys) {
     const answers = await Promise.allSettled(keys.map((key) => this.#model.kv.restore(key, { ifRevision: 0 })))
     for (const key of keys) this.chosen.delete(key)

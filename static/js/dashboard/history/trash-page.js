@@ -11,6 +11,12 @@ import { historyPath } from "./links.js"
 import { TrashModel } from "./trash-model.js"
 import { troubles } from "./view-helpers.js"
 
+/**
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Page } from "../main.js"
+ * @import { Route } from "../route.js"
+ */
+
 await stylesheet("/static/css/past.css")
 
 const DAY = 86_400_000
@@ -18,11 +24,13 @@ const SOON = 3 // days
 
 const bins = new WeakMap()
 
+/** @param {DashboardModel} model */
 function binOf(model) {
   if (!bins.has(model)) bins.set(model, new TrashModel(model))
   return bins.get(model)
 }
 
+/** @param {DashboardModel} model @param {Route} route */
 export function view(model, route) {
   const bin = binOf(model)
   bin.look()
@@ -41,6 +49,7 @@ export function view(model, route) {
     </div>`
 }
 
+/** @param {DashboardModel} model @param {TrashModel} bin @param {Route} route */
 function tools(model, bin, route, items) {
   const chosen = items.filter(({ key }) => bin.chosen.has(key)).map(({ key }) => key)
   const typed = ({ target }) => {
@@ -63,6 +72,7 @@ function tools(model, bin, route, items) {
     </div>`
 }
 
+/** @param {DashboardModel} model @param {TrashModel} bin */
 function table(model, bin, items) {
   const keys = items.map(({ key }) => key)
   const all = keys.every((key) => bin.chosen.has(key))
@@ -81,6 +91,7 @@ function table(model, bin, items) {
     </div>`
 }
 
+/** @param {DashboardModel} model @param {TrashModel} bin */
 function row(model, bin, entry) {
   const { key, value, revision, deleted_at, purge_at, origin } = entry
   const picked = bin.chosen.has(key)
@@ -97,6 +108,7 @@ function row(model, bin, entry) {
     </div>`
 }
 
+/** @param {Page} page @param {TrashModel} bin @param {string[]} keys */
 function choose(page, bin, keys, on) {
   for (const key of keys) {
     if (on) bin.chosen.add(key)
@@ -105,6 +117,7 @@ function choose(page, bin, keys, on) {
   page.redraw()
 }
 
+/** @param {DashboardModel} model @param {TrashModel} bin @param {string[]} keys */
 async function restore(model, bin, keys) {
   if (model.kv.state === "offline")
     return model.page.toast("There is no connection: nothing was restored. Try again when it is back.")
@@ -120,6 +133,7 @@ async function restore(model, bin, keys) {
   if (refusals.length > 1) model.page.toast(`${refusals.length} keys were not restored: ${refusals[0].message}`)
 }
 
+/** @param {Page} page */
 function empty(page, { q }) {
   if (q !== "")
     return html`

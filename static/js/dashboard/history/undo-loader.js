@@ -3,6 +3,8 @@
 
 import { call, once } from "../shared/lazy.js"
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
 const DEEDS = ["last", "redo", "take"]
 
 export class Undo {
@@ -11,6 +13,7 @@ export class Undo {
   #undoing = null
   #offered = []
 
+  /** @param {DashboardModel} model */
   constructor(model) {
     this.#model = model
     const failed = (error) => {

@@ -7,6 +7,8 @@ import { keyText } from "../shared/view-helpers.js"
 import { historyPath } from "./links.js"
 import { UndoStack } from "./undo-stack.js"
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
 const NO_CONNECTION = "There is no connection: nothing was undone. Try again when it is back."
 const RESTORED = "The server was restored from a backup: nothing was undone."
 
@@ -16,6 +18,7 @@ export class UndoManager {
   #dataSet = null // the data set of the steps in #made
   #turn = Promise.resolve() // serializes undo and redo in the order of the requests
 
+  /** @param {DashboardModel} model */
   constructor(model) {
     this.#model = model
   }
@@ -80,6 +83,7 @@ export class UndoManager {
     this.#offerUndo(again, html`Done again: ${step.what}`)
   }
 
+  /** @param {unknown} text */
   #offerUndo(step, text) {
     this.#model.page.toast(text, {
       label: "Undo",
@@ -138,6 +142,7 @@ export class UndoManager {
     )
   }
 
+  /** @param {string} key */
   async #whatCameSince(key) {
     try {
       const [{ origin }] = (await this.#model.kv.history({ key, limit: 1 })).writes

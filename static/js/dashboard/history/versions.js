@@ -7,6 +7,11 @@ import { kindsOf } from "./change-kinds.js"
 import { WriteFollower } from "./write-follower.js"
 import { WritePages } from "./write-pages.js"
 
+/**
+ * @import { Client } from "../../client/client.js"
+ * @import { Route } from "../route.js"
+ */
+
 const PAGE = 25
 const MOST_COUNTED = 200_000 // characters of two texts, above which the changed lines are not counted
 
@@ -18,6 +23,7 @@ export class Versions {
   /** @type {{ list: object | null, ended?: boolean, versions: any[] }} */
   #made = { list: null, versions: [] }
 
+  /** @param {Client} kv @param {string} key */
   constructor(kv, redraw, key) {
     this.key = key
     this.#kv = kv
@@ -50,7 +56,10 @@ export class Versions {
     return this.#made.versions
   }
 
-  /** Return the version of a revision; undefined while it is requested, null if there is none. */
+  /**
+   * Return the version of a revision; undefined while it is requested, null if there is none.
+   * @param {number} revision
+   */
   at(revision) {
     const found = this.list.find((version) => version.revision === revision)
     if (found || !this.#writes.loaded) return found
@@ -61,13 +70,17 @@ export class Versions {
   /**
    * Return the compared revisions, {from, to}: by default the last two; `to` alone is compared with the version that it
    * replaced. `from` is null if there was none, undefined while it is requested.
+   * @param {Route} route
    */
   pair(route) {
     const to = route.to ?? (route.from === null ? (this.list[0]?.revision ?? null) : this.#after(route.from))
     return { from: route.from ?? (to === null ? null : this.#before(to)), to }
   }
 
-  /** Return the pair one step back (1) or forward (-1) in time; null at the end. */
+  /**
+   * Return the pair one step back (1) or forward (-1) in time; null at the end.
+   * @param {Route} route
+   */
   step(route, by) {
     const { to } = this.pair(route)
     const next = this.list[this.list.findIndex(({ revision }) => revision === to) + by]
@@ -90,6 +103,7 @@ export class Versions {
     return entry ? entry.revision > this.#writes.newest : last?.ops[0].op === "set"
   }
 
+  /** @param {number} revision */
   #beyond(revision) {
     if (!this.#apart.has(revision)) {
       this.#apart.set(revision, undefined)
@@ -126,6 +140,7 @@ function versionsOf(writes, ended) {
   return versions
 }
 
+/** @param {any[]} versions */
 function likeOf(versions, at) {
   const { value } = versions[at].op
   const like = versions.slice(at + 1).find(({ op }) => op.op === "set" && same(op.value, value))

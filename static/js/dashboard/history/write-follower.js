@@ -1,6 +1,8 @@
 // Keeps a list of writes up to date with the tab's replica: requests new writes while the list is shown, at a limited
 // rate, and does not repeat a request that was rejected. No DOM.
 
+/** @import { Client } from "../../client/client.js" */
+
 const AT_MOST_EVERY = 500 // milliseconds
 
 export class WriteFollower {
@@ -11,7 +13,10 @@ export class WriteFollower {
   #asked = -Infinity
   #interrupted = false
 
-  /** `forget()` is called when the loaded writes belong to another data set. */
+  /**
+   * `forget()` is called when the loaded writes belong to another data set.
+   * @param {Client} kv
+   */
   constructor(kv, writes, forget = () => {}) {
     this.#kv = kv
     this.#writes = writes

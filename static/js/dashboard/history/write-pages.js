@@ -87,7 +87,10 @@ export class WritePages {
     })
   }
 
-  /** Request the write of one revision and the one before it, loaded or not; `found` receives the writes that exist. */
+  /**
+   * Request the write of one revision and the one before it, loaded or not; `found` receives the writes that exist.
+   * @param {number} revision
+   */
   async peek(revision, found) {
     const round = this.#round
     const { writes } = await this.#ask({ before: revision + 1, limit: 2 }).catch(() => ({ writes: [] }))

@@ -143,6 +143,7 @@ class CodeEditor extends HTMLElement {
     return this.#view ? this.#view.state.doc.toString() : this.#value
   }
 
+  /** @param {string} text */
   set value(text) {
     this.#value = text
     const { value } = this

@@ -7,10 +7,17 @@ import { ago } from "../shared/time-format.js"
 import { conflictText } from "./model/conflict-text.js"
 import { mergeJson } from "./model/three-way-merge.js"
 
+/**
+ * @import { Page } from "../main.js"
+ * @import { Draft } from "./model/draft.js"
+ * @import { Showing } from "./model/open-key.js"
+ */
+
 /** @type {any} */
 let difference = null // the module, once requested
 const shown = new WeakMap() // draft → "unified" or "side", while the difference is shown
 
+/** @param {Showing} opened @param {Page} page @param {number} now */
 export function conflictBanner(opened, page, now) {
   const { draft } = opened.open
   const { conflict } = draft
@@ -32,6 +39,7 @@ export function conflictBanner(opened, page, now) {
     </div>`
 }
 
+/** @param {Page} page @param {Draft} draft */
 function differencePart(page, draft, way) {
   if (!difference) return html`<p class="hint">Loading…</p>`
   if (difference === "failed") return html`<p class="hint">The difference could not be loaded.</p>`
@@ -50,9 +58,10 @@ function differencePart(page, draft, way) {
         )}
       </div>
     </div>
-    ${difference.differenceView(lines(draft.conflict.entry.value), mine, { side: way === "side", label: "From theirs to yours" })}`
+    ${difference.differenceView(lines(draft.conflict?.entry?.value), mine, { side: way === "side", label: "From theirs to yours" })}`
 }
 
+/** @param {Page} page @param {Draft} draft */
 async function show(page, draft, way) {
   shown.set(draft, way)
   page.redraw()
@@ -65,10 +74,13 @@ const lines = (value) => (typeof value === "string" ? value : formatJson(value))
 
 const merges = new WeakMap() // conflict → {text, mode, merged}: the page is redrawn every second
 
-/** Return both changes merged; null if they touch the same place, or there is nothing to merge. */
+/**
+ * Return both changes merged; null if they touch the same place, or there is nothing to merge.
+ * @param {Draft} draft
+ */
 function mergedOf(draft) {
   const { base, conflict, reading, text, mode } = draft
-  if (!base || !conflict.entry || reading.problem) return null
+  if (!base || !conflict?.entry || reading.problem) return null
   const known = merges.get(conflict)
   if (known?.text === text && known.mode === mode) return known.merged
   const merged = mergeJson(base.value, reading.value, conflict.entry.value)

@@ -2,6 +2,13 @@
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 
+/**
+ * @import { Client } from "../../client/client.js"
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Page } from "../main.js"
+ * @import { OpenKey } from "./model/open-key.js"
+ */
+
 /** @type {typeof import("./key-view.js") | null} */
 let pane = null // the module key-view.js
 let loading = false
@@ -10,7 +17,10 @@ let failed = null // when loading failed, in milliseconds
 
 const AGAIN = 5_000
 
-/** Return a template, or null when nothing is open. */
+/**
+ * Return a template, or null when nothing is open.
+ * @param {DashboardModel} model
+ */
 export function detailView(model) {
   const { kv, opened, page } = model
   const { open, fresh, edited } = opened
@@ -21,7 +31,11 @@ export function detailView(model) {
   return failed !== null ? withoutPane(kv, opened) : html`<div class="nothing-open" aria-busy="true"></div>`
 }
 
-/** Load the module that shows an open key. */
+/**
+ * Load the module that shows an open key.
+ * @param {Client} kv
+ * @param {Page} page
+ */
 export async function prepare(kv, page) {
   if (loading || (failed !== null && (kv.state !== "live" || Date.now() - failed < AGAIN))) return
   loading = true
@@ -31,6 +45,7 @@ export async function prepare(kv, page) {
   page.redraw()
 }
 
+/** @param {Client} kv @param {OpenKey} opened */
 function withoutPane(kv, opened) {
   const entry = opened.open && kv.entry(opened.open.key)
   return html`

@@ -7,13 +7,24 @@ import { repeat } from "../../vendor/lit-html/directives/repeat.js"
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { LONG } from "../shared/json-text.js"
 
+/**
+ * @import { Page } from "../main.js"
+ * @import { Draft } from "./model/draft.js"
+ */
+
 const kinds = new WeakMap() // draft → "plain" or "code"; a growing text does not change it
 /** @type {Promise<unknown> | boolean | null} */
 let code = null // the promise that loads CodeMirror; then true, or false when it failed
 let composing = false // an input method is active: its box must not be replaced now
 
-/** Render the input area. `typed(text)` is called with every change; `caret`: the initial position, if known. */
-export function surfaceView(page, { draft, label, typed, caret = null, placeholder = "" }) {
+/**
+ * Render the input area. `typed(text)` is called with every change; `caret`: the initial position, if known.
+ * @param {Page} page
+ */
+export function surfaceView(
+  page,
+  { draft, label, typed, caret = /** @type {number | null} */ (null), placeholder = "" },
+) {
   const { text, reading, mode } = draft
   const problem = text === "" && !draft.base ? undefined : reading.problem
   // an existing value is read from the top; a new text continues at its end
@@ -25,11 +36,15 @@ export function surfaceView(page, { draft, label, typed, caret = null, placehold
   )
 }
 
-/** Whether the text is in a plain box only because it is long. */
+/**
+ * Whether the text is in a plain box only because it is long.
+ * @param {Draft} draft
+ */
 export function couldBeCode(draft) {
   return wanted() && code !== false && kinds.get(draft) === "plain"
 }
 
+/** @param {Page} page @param {Draft} draft */
 export function askForCode(page, draft) {
   kinds.set(draft, "code")
   page.redraw()
@@ -37,6 +52,7 @@ export function askForCode(page, draft) {
 
 const wanted = () => setting("plainEditor") === "off" && !matchMedia("(pointer: coarse)").matches
 
+/** @param {Page} page @param {Draft} draft */
 function isCode(page, draft) {
   if (!kinds.has(draft)) kinds.set(draft, draft.text.length > LONG ? "plain" : "code")
   if (kinds.get(draft) === "plain" || !wanted()) return false
@@ -44,6 +60,7 @@ function isCode(page, draft) {
   return code === true && !composing
 }
 
+/** @param {Page} page */
 async function load(page) {
   code = import("./code-editor.js")
   try {

@@ -5,6 +5,14 @@ import { askForCode, couldBeCode, surfaceView } from "./editor-input.js"
 import { expiresView } from "./expiry-field.js"
 import { modeView, noteView } from "./validation-hint.js"
 
+/**
+ * @import { Client } from "../../client/client.js"
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Draft } from "./model/draft.js"
+ * @import { OpenKey, Opened } from "./model/open-key.js"
+ */
+
+/** @param {DashboardModel} model @param {Opened} open */
 export function editorView(model, open) {
   const { kv, opened, page } = model
   const { key, draft } = open
@@ -44,6 +52,7 @@ export function editorView(model, open) {
     </form>`
 }
 
+/** @param {OpenKey} opened */
 export function submitted(opened) {
   return (event) => {
     event.preventDefault()
@@ -51,13 +60,18 @@ export function submitted(opened) {
   }
 }
 
+/** @param {Client} kv @param {Draft} draft */
 function saveLabel(kv, draft) {
   if (draft.saving !== null) return kv.state === "offline" ? "Queued" : "Saving…"
   return draft.base === null ? "Create" : "Save"
 }
 
-/** Render the server's error for a save; the text is kept and can be sent again. */
-function refusalView(opened, { refusal, retryAt, readOnly }) {
+/**
+ * Render the server's error for a save; the text is kept and can be sent again.
+ * @param {OpenKey} opened
+ * @param {Opened} open
+ */
+function refusalView(opened, { refusal, retryAt = 0, readOnly = false }) {
   if (!refusal) return nothing
   const wait = Math.ceil((retryAt - Date.now()) / 1_000)
   const retry = html`<button type="button" aria-disabled=${String(wait > 0)} @click=${() => wait > 0 || opened.save()}>${wait > 0 ? `Retry in ${wait} s` : "Retry"}</button>`

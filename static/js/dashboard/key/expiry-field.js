@@ -3,9 +3,14 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { chosenExpiry, inAnHour, remaining, units } from "./model/expiry.js"
 
+/** @import { Draft } from "./model/draft.js" */
+
 const choices = new WeakMap() // draft → {choice, amount, unit, at}: the content of the fields
 
-/** Render the field. `clock()` returns the time; `choose(expires)` is called with the new `expires` of the draft. */
+/**
+ * Render the field. `clock()` returns the time; `choose(expires)` is called with the new `expires` of the draft.
+ * @param {Draft} draft
+ */
 export function expiresView(draft, clock, choose) {
   const now = clock()
   const fields = fieldsOf(draft)
@@ -34,6 +39,7 @@ export function expiresView(draft, clock, choose) {
     </div>`
 }
 
+/** @param {string} text */
 function option(choice, text, fields) {
   return html`<option value=${choice} .selected=${fields.choice === choice}>${text}</option>`
 }
@@ -47,7 +53,10 @@ function amountView({ amount, unit }, change) {
     </select>`
 }
 
-/** Return the content of the fields; a draft that keeps its expiry (again) starts with the defaults. */
+/**
+ * Return the content of the fields; a draft that keeps its expiry (again) starts with the defaults.
+ * @param {Draft} draft
+ */
 function fieldsOf(draft) {
   const fields = choices.get(draft)
   if (fields && (draft.expires !== null || fields.choice === "keep")) return fields

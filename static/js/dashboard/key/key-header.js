@@ -3,10 +3,17 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { keyText, signs } from "../shared/view-helpers.js"
 
+/**
+ * @import { Page } from "../main.js"
+ * @import { Showing } from "./model/open-key.js"
+ */
+
+/** @param {{ close(): void }} opened */
 export function backButton(opened) {
   return html`<button type="button" class="back quiet" @click=${() => opened.close()}>${signs.back}All keys</button>`
 }
 
+/** @param {Showing} opened @param {Page} page */
 export function headView(opened, page) {
   const { key, draft } = opened.open
   const acts = draft.base ? actsOn(opened, page) : []
@@ -33,6 +40,7 @@ function button({ name, command, run, danger }) {
   return html`<button type="button" data-command=${command} class=${danger ? "danger" : ""} @click=${run}>${name}</button>`
 }
 
+/** @param {Showing} opened @param {Page} page */
 function actsOn(opened, page) {
   const { key, draft } = opened.open
   return [

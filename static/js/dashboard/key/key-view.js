@@ -10,6 +10,12 @@ import { metaView } from "./metadata-view.js"
 import { EditingPresence } from "./model/editing-presence.js"
 import { valueView } from "./value-view.js"
 
+/**
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Page } from "../main.js"
+ * @import { Showing } from "./model/open-key.js"
+ */
+
 export { freshView } from "./new-key-form.js"
 
 await stylesheet("/static/css/key.css")
@@ -29,14 +35,19 @@ const panels = {} // the loaded views, or "failed"
 /** @type {EditingPresence | undefined} */
 let elsewhere
 
-/** Tell other tabs which keys are being edited here, independent of the current view. */
+/**
+ * Tell other tabs which keys are being edited here, independent of the current view.
+ * @param {Page} page
+ */
 export function tellOthers(page, edited) {
   elsewhere ??= new EditingPresence(page.username, page.redraw)
   elsewhere.editing(edited)
 }
 
+/** @param {DashboardModel} model */
 export function openView(model) {
-  const { opened, page } = model
+  const { page } = model
+  const opened = /** @type {Showing} */ (model.opened)
   const { open } = opened
   const { tab } = model.route
   if (open.answer.refusal)
@@ -48,6 +59,7 @@ export function openView(model) {
     </div>`
 }
 
+/** @param {Page} page */
 function tabList(page, current, version) {
   return html`
     <div class="tabs" role="tablist" aria-label="About this key" @keydown=${(event) => arrowed(event, page, current)}>
@@ -59,11 +71,15 @@ function tabList(page, current, version) {
     </div>`
 }
 
+/** @param {Page} page */
 function show(page, tab) {
   page.go({ tab, from: null, to: null })
 }
 
-/** Move from tab to tab with the arrow keys, as the APG describes. */
+/**
+ * Move from tab to tab with the arrow keys, as the APG describes.
+ * @param {Page} page
+ */
 function arrowed(event, page, tab) {
   const names = Object.keys(TABS)
   const at = names.indexOf(tab)
@@ -79,14 +95,16 @@ function arrowed(event, page, tab) {
   page.focus(`tab-${names[to]}`)
 }
 
+/** @param {DashboardModel} model */
 function laterPanel(model, tab) {
   const view = panels[tab]
-  if (typeof view === "function") return view(model, model.opened.open.key, model.route)
+  if (typeof view === "function") return view(model, model.opened.open?.key, model.route)
   if (view === undefined) loadPanel(model.page, tab)
   if (view !== "failed") return html`<p class="hint late">Loading…</p>`
   return html`<p class="problem">This could not be loaded. <button type="button" class="link" @click=${() => loadPanel(model.page, tab)}>Try again</button></p>`
 }
 
+/** @param {Page} page */
 async function loadPanel(page, tab) {
   panels[tab] = null
   try {
@@ -98,8 +116,10 @@ async function loadPanel(page, tab) {
   page.redraw()
 }
 
+/** @param {DashboardModel} model */
 function valuePanel(model) {
-  const { opened, page } = model
+  const { page } = model
+  const opened = /** @type {Showing} */ (model.opened)
   const { open } = opened
   const { key, draft, answer } = open
   const exists = draft.base !== null
@@ -112,6 +132,7 @@ function valuePanel(model) {
     ${exists ? metaView(open, model.now()) : nothing}`
 }
 
+/** @param {Showing} opened @param {number} now */
 function missing(opened, now) {
   const { key, draft, answer } = opened.open
   if (!answer.missing || draft.base !== null || draft.conflict) return nothing

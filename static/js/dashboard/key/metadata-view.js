@@ -6,7 +6,7 @@ import { sizeOf } from "../shared/json-text.js"
 import { ago, moment } from "../shared/time-format.js"
 import { remaining } from "./model/expiry.js"
 
-export function metaView({ draft, created }, now) {
+export function metaView({ draft, created = "" }, now) {
   const { value, revision, version, updated_at, expires_at, origin } = draft.base
   return html`
     <dl class="meta">
@@ -19,6 +19,7 @@ export function metaView({ draft, created }, now) {
     </dl>`
 }
 
+/** @param {string} text */
 function time(at, text) {
   return html`<time datetime=${at} title=${moment(at)}>${text}</time>`
 }

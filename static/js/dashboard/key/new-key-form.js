@@ -9,11 +9,20 @@ import { backButton } from "./key-header.js"
 import { KINDS } from "./model/new-key.js"
 import { noteView } from "./validation-hint.js"
 
+/**
+ * @import { Client } from "../../client/client.js"
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Page } from "../main.js"
+ * @import { NewKey } from "./model/new-key.js"
+ * @import { OpenKey } from "./model/open-key.js"
+ */
+
 const TITLES = { json: "JSON", text: "Text", number: "Number", boolean: "true / false" }
 
+/** @param {DashboardModel} model */
 export function freshView(model) {
   const { kv, opened, page } = model
-  const { fresh } = opened
+  const fresh = /** @type {NewKey} */ (opened.fresh)
   const change = (fn) => {
     fn(fresh)
     page.redraw()
@@ -50,8 +59,9 @@ export function freshView(model) {
     </form>`
 }
 
+/** @param {Client} kv @param {OpenKey} opened */
 function keyField(kv, opened, change) {
-  const { fresh } = opened
+  const fresh = /** @type {NewKey} */ (opened.fresh)
   const taken = kv.entry(fresh.key) !== undefined || opened.hasDraft(fresh.key)
   const open = html`<button type="button" class="link" @click=${() => opened.openKey(fresh.key)}>Open it</button>`
   return html`
@@ -79,6 +89,7 @@ function aboutNumber(fresh) {
 const LABELS = { text: "Value, text", number: "Value, a number", json: "Value, JSON" }
 const EXAMPLES = { text: "", json: '"text", 42, true, null, [ ], { }' }
 
+/** @param {Page} page */
 function valueField(page, { draft, kind }, change) {
   const typed = (text) => change(() => draft.type(text))
   if (kind === "number")

@@ -7,17 +7,24 @@ import { formatJson, isPlain, LONG, sizeOf } from "../shared/json-text.js"
 import { kindOf } from "../shared/preview.js"
 import { linesOf } from "./line-numbers.js"
 
+/**
+ * @import { Page } from "../main.js"
+ * @import { Showing, Opened } from "./model/open-key.js"
+ */
+
+/** @param {Showing} opened @param {Page} page */
 export function valueView(opened, page) {
   const { open } = opened
   const { key, draft } = open
+  const value = draft.base?.value
   const shown = shownOf(open)
   return html`
-    <div class="value" id="value" role="group" tabindex="0" aria-label=${`Value of ${key}, ${kindOf(draft.base.value)}`}
+    <div class="value" id="value" role="group" tabindex="0" aria-label=${`Value of ${key}, ${kindOf(value)}`}
       @dblclick=${(event) => opened.edit({ caret: caretAt(event) })} @keydown=${(event) => entered(event, opened)}>${shown.element}</div>
     <div class="foot">
       <p id="value-note">${shown.note}</p>
       <div class="row-of-buttons">
-        ${isPlain(draft.base.value) ? waysToShow(page, open) : nothing}
+        ${isPlain(value) ? waysToShow(page, open) : nothing}
         ${shown.plain ? html`<button type="button" data-command="format" @click=${() => opened.format()}>Format</button>` : nothing}
         ${open.readOnly ? nothing : html`<button type="button" class="primary" id="edit" data-command="edit" @click=${() => opened.edit()}>Edit <kbd aria-hidden="true" data-command="edit">e</kbd></button>`}
       </div>
@@ -25,6 +32,7 @@ export function valueView(opened, page) {
     ${open.readOnly ? html`<p class="hint">It can only be read: ${open.refusal?.message ?? "this session may not write here."}</p>` : nothing}`
 }
 
+/** @param {Page} page @param {Opened} open */
 function waysToShow(page, open) {
   const choose = (asJson) => () => {
     open.asJson = asJson
@@ -40,15 +48,19 @@ function waysToShow(page, open) {
 /** @type {any} */
 let last = null // the value that is shown: {open, value, formatted, asJson, text, element, note, plain}
 
+/** @param {Opened} open */
 function shownOf(open) {
   const { formatted = false, asJson = false } = open
-  const { value } = open.draft.base
+  const value = open.draft.base?.value
   if (last?.open === open && last.value === value && last.formatted === formatted && last.asJson === asJson) return last
   last = { open, value, formatted, asJson, ...made(value, formatted, asJson, changedSince(open)) }
   return last
 }
 
-/** Return a function from the new text to the numbers of the lines that changed while the user was reading. */
+/**
+ * Return a function from the new text to the numbers of the lines that changed while the user was reading.
+ * @param {Opened} open
+ */
 function changedSince(open) {
   const before = last?.open === open && !last.plain ? last.text : null
   return (text) =>
@@ -91,6 +103,7 @@ function noteOn(value, whole) {
 
 const counted = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`
 
+/** @param {Showing} opened */
 function entered(event, opened) {
   if (event.key !== "Enter" || event.ctrlKey || event.metaKey || event.altKey) return
   event.preventDefault()

@@ -4,6 +4,12 @@
 import { html, render } from "../../vendor/lit-html/lit-html.js"
 import { count, keyText } from "../shared/view-helpers.js"
 
+/**
+ * @import { Client } from "../../client/client.js"
+ * @import { BatchOp } from "../../client/verbs.js"
+ * @import { DashboardModel } from "../dashboard-model.js"
+ */
+
 const BATCH = 128 // ops in one write
 const WRITE = 1_000 // keys in one write under a prefix
 
@@ -15,6 +21,7 @@ export function nameOf({ keys, folder = null }) {
 
 /**
  * Delete the entries that are shown, and nothing newer. `what`: {keys, folder}; `folder` if these are all of its keys.
+ * @param {DashboardModel} model
  */
 export async function remove(model, what) {
   const { kv, browse, opened, undo, page } = model
@@ -38,7 +45,10 @@ export async function remove(model, what) {
   tell(model, done, "deleted")
 }
 
-/** Ask before deleting this many keys: undoing it takes a while. */
+/**
+ * Ask before deleting this many keys: undoing it takes a while.
+ * @param {DashboardModel} model
+ */
 function agreed(model, what) {
   const place = model.page.dialogs
   return new Promise((resolve) => {
@@ -62,7 +72,10 @@ function agreed(model, what) {
   })
 }
 
-/** Move or copy; `to(key)` is the new key, `from` and `into` are the same for a folder or a single key. */
+/**
+ * Move or copy; `to(key)` is the new key, `from` and `into` are the same for a folder or a single key.
+ * @param {DashboardModel} model
+ */
 export async function transfer(model, { keys, folder = null, copying, to, from, into }) {
   const { kv, browse, opened, undo, page } = model
   const single = from !== undefined && keys.length <= WRITE
@@ -88,11 +101,16 @@ export async function transfer(model, { keys, folder = null, copying, to, from, 
   return done
 }
 
-/** Return the target keys that exist already. Nothing is ever overwritten. */
+/**
+ * Return the target keys that exist already. Nothing is ever overwritten.
+ * @param {DashboardModel} model
+ * @param {string[]} keys
+ */
 export function taken(model, keys, to) {
   return keys.map(to).filter((key) => model.kv.held(key))
 }
 
+/** @param {DashboardModel} model */
 export function tell(model, { refusal, revisions }, verb) {
   if (!refusal) return
   const moved = refusal.code === "conflict" ? "something has just changed in another tab" : refusal.message
@@ -111,12 +129,19 @@ async function inWrites(writes) {
   }
 }
 
-/** Yield batches within the limits, each created when it is sent: `ops(item)` sees the changes until then. */
-function* inBatches(kv, items, ops = (op) => [op]) {
-  for (const part of kv.parts(items, ops)) yield () => kv.batch(part)
+/**
+ * Yield batches within the limits, each created when it is sent: `ops(item)` sees the changes until then.
+ * @param {Client} kv
+ */
+function* inBatches(kv, items, ops = (/** @type {any} */ op) => [op]) {
+  for (const part of kv.parts(items, ops)) yield () => kv.batch(/** @type {BatchOp[]} */ (part))
 }
 
-/** Download these keys and their values as a JSON file that can be imported. */
+/**
+ * Download these keys and their values as a JSON file that can be imported.
+ * @param {DashboardModel} model
+ * @param {string[]} keys
+ */
 export function download(model, keys, name = "keys") {
   const values = Object.create(null)
   for (const key of keys) values[key] = model.kv.held(key)?.value
@@ -143,7 +168,10 @@ const SAMPLE = {
   readme: "A value is any JSON: text, numbers, true and false, null, lists and objects.",
 }
 
-/** Write sample data: a small tree, in one write. */
+/**
+ * Write sample data: a small tree, in one write.
+ * @param {DashboardModel} model
+ */
 export async function loadSample(model) {
   const done = await inWrites([
     () => model.kv.batch(Object.entries(SAMPLE).map(([key, value]) => ({ op: "set", key, value, ifRevision: 0 }))),

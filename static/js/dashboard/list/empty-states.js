@@ -5,10 +5,20 @@ import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { asOf } from "../shared/hours.js"
 import { count, keyText, signs } from "../shared/view-helpers.js"
 
-/** Render the breadcrumbs of the folder that is shown. */
+/**
+ * @import { Client } from "../../client/client.js"
+ * @import { Page } from "../main.js"
+ * @import { ListModel } from "./model/list-model.js"
+ */
+
+/**
+ * Render the breadcrumbs of the folder that is shown.
+ * @param {ListModel} browse
+ * @param {Page} page
+ */
 export function crumbs(browse, page) {
   const { prefix } = browse.rows.view
-  const names = prefix.match(/[^/]*\/|[^/]+$/g)
+  const names = prefix.match(/[^/]*\/|[^/]+$/g) ?? []
   const to = (end) => names.slice(0, end).join("")
   return html`
     <nav class="crumbs" aria-label="Folder"><ol>
@@ -51,7 +61,11 @@ export function news({ browse, kv, opened, page }, toTop) {
     ${quarantineChip(kv, page)}`
 }
 
-/** Render the number of writes that are no longer sent automatically; the dialog offers what can be done. */
+/**
+ * Render the number of writes that are no longer sent automatically; the dialog offers what can be done.
+ * @param {Client} kv
+ * @param {Page} page
+ */
 function quarantineChip(kv, page) {
   const { length } = kv.quarantined
   if (length === 0) return nothing
@@ -59,12 +73,16 @@ function quarantineChip(kv, page) {
   return html`<button type="button" class="chip warn" id="quarantined" @click=${open}>${count(length, "change was", "changes were")} not sent</button>`
 }
 
+/** @param {ListModel} browse */
 function awayChip(browse) {
   const only = browse.rows.view.only !== null
   return html`<button type="button" class="chip" id="away" aria-pressed=${String(only)} @click=${() => browse.showAway(!only)}>${only ? "Show all keys again" : `${count(browse.away.size, "key", "keys")} changed while you were away`}</button>`
 }
 
-/** Render the offline notice, below the rows, so that it moves none of them. */
+/**
+ * Render the offline notice, below the rows, so that it moves none of them.
+ * @param {Client} kv
+ */
 export function offlineNotice(kv, lastLive) {
   const since = lastLive ? `This is how it was ${asOf(lastLive)}. ` : ""
   return html`<p class="offline"><strong>Offline.</strong> ${since}What you save is kept in this ${kv.keepsPending ? "browser" : "tab"} until the connection is back.</p>`

@@ -7,12 +7,15 @@ import { RangeSelection } from "./model/range-selection.js"
 import { folderOf } from "./model/tree.js"
 import { divide } from "./splitter.js"
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
 export class ListInput {
   #list
   #model
   #range
   #press = new LongPress((row) => this.#tick(row.rowId))
 
+  /** @param {DashboardModel} model */
   constructor(list, model) {
     this.#list = list
     this.#model = model
@@ -99,6 +102,7 @@ export class ListInput {
     event.preventDefault()
   }
 
+  /** @param {string} id */
   #tick(id) {
     const { rows } = this.#model.browse
     this.#range.toggle(rows.keysAt(rows.indexOf(id)), id)
@@ -111,6 +115,7 @@ export class ListInput {
     this.#list.ticked()
   }
 
+  /** @param {string} id */
   async #remove(id) {
     const { browse, kv } = this.#model
     const { rows, selection } = browse

@@ -10,7 +10,10 @@ import { folderOf } from "./model/tree.js"
 import { rowView } from "./row-view.js"
 import { listNotices, placeholder } from "./toolbar.js"
 
-/** @import { View } from "./model/row-index.js" */
+/**
+ * @import { View } from "./model/row-index.js"
+ * @import { DashboardModel } from "../dashboard-model.js"
+ */
 
 export class List {
   #root
@@ -33,6 +36,7 @@ export class List {
   #asides
   #start
 
+  /** @param {DashboardModel} model */
   constructor(root, model) {
     this.#root = root
     this.#model = model
@@ -88,7 +92,10 @@ export class List {
     this.#rememberAnchor()
   }
 
-  /** Focus the row of a key; without it, the row with the tab stop. */
+  /**
+   * Focus the row of a key; without it, the row with the tab stop.
+   * @param {string} [key]
+   */
   focusRow(key) {
     const { rows, current } = this.#model.browse
     const index = [key, current].map((id) => (id ? rows.indexOf(id) : -1)).find((index) => index >= 0)
@@ -119,7 +126,10 @@ export class List {
     return Math.max(1, Math.floor(this.#grid.clientHeight / this.#rowHeight) - 1)
   }
 
-  /** Scroll the row of a key into view, without the focus. */
+  /**
+   * Scroll the row of a key into view, without the focus.
+   * @param {string} key
+   */
   show(key) {
     this.#model.browse.current = key
     this.#scrollTo(this.#model.browse.rows.indexOf(key))
@@ -251,7 +261,10 @@ export class List {
     this.#grid.scrollTop = this.#model.browse.rows.view.sort === "updated" ? this.#grid.scrollHeight : 0
   }
 
-  /** Scroll to a row by its number, and focus it. */
+  /**
+   * Scroll to a row by its number, and focus it.
+   * @param {number} index
+   */
   moveTo(index) {
     const { browse } = this.#model
     browse.current = browse.rows.at(index)
@@ -260,6 +273,7 @@ export class List {
     this.#rowElement(browse.current)?.focus({ preventScroll: true })
   }
 
+  /** @param {number} index */
   #scrollTo(index) {
     if (index < 0 || !this.#grid) return
     this.#anchor = null
@@ -267,6 +281,7 @@ export class List {
     this.#grid.scrollTop = scrollFor({ index, scrollTop, height, rowHeight: this.#rowHeight })
   }
 
+  /** @param {string} id */
   #rowElement(id) {
     return [...this.#grid.querySelectorAll("[role=row]")].find((row) => row.rowId === id)
   }

@@ -6,6 +6,8 @@ import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { count, keyText } from "../shared/view-helpers.js"
 import { nameOf, taken, tell, transfer } from "./actions.js"
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
 const SHOWN = 3 // existing target keys that are listed
 
 /** Rename a key. */
@@ -24,7 +26,11 @@ export const duplicate = (model, key) =>
     suggestion: freeName(model, key),
   })
 
-/** Move or copy a folder with all its keys, shown or not. */
+/**
+ * Move or copy a folder with all its keys, shown or not.
+ * @param {DashboardModel} model
+ * @param {string} folder
+ */
 export function moveFolder(model, folder, { copying = false } = {}) {
   const keys = model.kv.keys(folder)
   return ask(model, {
@@ -39,7 +45,11 @@ export function moveFolder(model, folder, { copying = false } = {}) {
   })
 }
 
-/** Move or copy keys into another folder, which replaces their common one. */
+/**
+ * Move or copy keys into another folder, which replaces their common one.
+ * @param {DashboardModel} model
+ * @param {string[]} keys
+ */
 export function moveKeys(model, keys, { copying = false } = {}) {
   const common = commonFolder(keys)
   return ask(model, {
@@ -53,6 +63,7 @@ export function moveKeys(model, keys, { copying = false } = {}) {
   })
 }
 
+/** @param {DashboardModel} model */
 function ask(model, what) {
   const place = model.page.dialogs
   const state = { text: what.suggestion, busy: false, refusal: null }
@@ -78,6 +89,7 @@ function ask(model, what) {
   )
 }
 
+/** @param {DashboardModel} model @param {any} draw */
 function dialog(model, what, state, draw) {
   const { problem, note, to, into } = reading(model, what, state.text)
   const typed = ({ target }) => {
@@ -121,7 +133,10 @@ function dialog(model, what, state, draw) {
     </dialog>`
 }
 
-/** Interpret the typed target: {to(key), into, problem}, or with a `note` that describes the effect. */
+/**
+ * Interpret the typed target: {to(key), into, problem}, or with a `note` that describes the effect.
+ * @param {DashboardModel} model
+ */
 function reading(model, { keys, folder, common, from, copying }, text) {
   const many = folder !== undefined || common !== undefined
   // The target is a folder, except at the top.
@@ -155,6 +170,7 @@ function reading(model, { keys, folder, common, from, copying }, text) {
   }
 }
 
+/** @param {DashboardModel} model @param {string} key */
 function freeName(model, key) {
   for (let n = 1; ; n++) {
     const name = `${key}-copy${n === 1 ? "" : `-${n}`}`
@@ -162,6 +178,7 @@ function freeName(model, key) {
   }
 }
 
+/** @param {string[]} keys */
 function commonFolder(keys) {
   let common = keys[0].slice(0, keys[0].lastIndexOf("/") + 1)
   while (!keys.every((key) => key.startsWith(common)))

@@ -2,6 +2,9 @@
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
+/** @param {DashboardModel} model */
 export function startView(model) {
   const command = [
     `curl -H "Authorization: Bearer $TOKEN"`,

@@ -5,7 +5,13 @@ import { download, remove } from "./actions.js"
 import { folderOf, folderRow } from "./model/tree.js"
 import { duplicate, moveFolder, rename } from "./move-dialog.js"
 
-/** Open the menu beside `button`; `back()` restores the focus unless an action has moved it. */
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
+/**
+ * Open the menu beside `button`; `back()` restores the focus unless an action has moved it.
+ * @param {DashboardModel} model
+ * @param {string} id
+ */
 export function openMenu(model, id, button, back) {
   const folder = folderOf(id)
   const menu = Object.assign(document.createElement("div"), { className: "menu", popover: "auto" })
@@ -37,6 +43,7 @@ export function openMenu(model, id, button, back) {
   menu.querySelector("button")?.focus({ preventScroll: true })
 }
 
+/** @param {DashboardModel} model @param {string} key */
 function ofKey(model, key) {
   const { opened, page, kv } = model
   return [
@@ -50,6 +57,7 @@ function ofKey(model, key) {
   ]
 }
 
+/** @param {DashboardModel} model @param {string} folder */
 function ofFolder(model, folder) {
   const { opened, page, kv, browse } = model
   const { rows } = browse

@@ -4,6 +4,8 @@ import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { keyText, preview, signs, time } from "../shared/view-helpers.js"
 import { folderOf, parentOf } from "./model/tree.js"
 
+/** @import { ListModel } from "./model/list-model.js" */
+
 /** Render the row of `id`, number `index`; `place` is the result of `RowIndex.where`. */
 export function rowView({ browse, opened }, now, { id, index, place, tabStop, rowHeight, marked }) {
   const folder = folderOf(id)
@@ -23,6 +25,7 @@ export function rowView({ browse, opened }, now, { id, index, place, tabStop, ro
     </div>`
 }
 
+/** @param {string} folder */
 function folderCells(folder, count, marked) {
   const name = folder.slice(parentOf(folder).length)
   return html`
@@ -31,6 +34,7 @@ function folderCells(folder, count, marked) {
     <span role="gridcell" class="t">${more(folder)}</span>`
 }
 
+/** @param {ListModel} browse @param {string} key */
 function keyCells(browse, key, { mark, edited, now, marked }) {
   const { tree } = browse.rows.view
   const entry = browse.entry(key)

@@ -3,6 +3,11 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { count, signs } from "../shared/view-helpers.js"
 
+/**
+ * @import { Page } from "../main.js"
+ * @import { ListModel } from "./model/list-model.js"
+ */
+
 const SORTS = { key: "Key, A–Z", "-key": "Key, Z–A", "-updated": "Newest change", updated: "Oldest change" }
 
 export function listNotices({ browse, synced, page }) {
@@ -16,6 +21,7 @@ export function listNotices({ browse, synced, page }) {
     </div>`
 }
 
+/** @param {ListModel} browse @param {Page} page */
 function order(browse, page) {
   const { tree, sort } = browse.rows.view
   const view = (name, label, on) =>

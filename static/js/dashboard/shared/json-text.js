@@ -8,7 +8,10 @@ const WORD = /[^\s,:[\]{}"]+/y
 const PLAIN = /[^"\\\u0000-\u001f]*/y
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 
-/** Return {value} for text that is a value of the protocol, else {problem: {line, column, message}}, counted from 1. */
+/**
+ * Return {value} for text that is a value of the protocol, else {problem: {line, column, message}}, counted from 1.
+ * @param {string} text
+ */
 export function readJson(text) {
   try {
     const end = new Scanner(text).document()
@@ -30,6 +33,7 @@ class Scanner {
   #text
   #at = 0
 
+  /** @param {string} text */
   constructor(text) {
     this.#text = text
   }
@@ -150,6 +154,7 @@ class Scanner {
 }
 
 // The rule of json-values.js, which cannot detect a number so small that it was parsed as 0.
+/** @param {string} text */
 function checkNumber(text, at) {
   const number = Number(text)
   if (!Number.isFinite(number)) throw new Fault(at, "this number is too large")
@@ -163,6 +168,7 @@ function cut(word) {
   return word.length > 20 ? `${word.slice(0, 20)}…` : word
 }
 
+/** @param {string} text */
 function lineAndColumn(text, at) {
   const before = text.slice(0, at)
   return { line: before.split("\n").length, column: [...before.slice(before.lastIndexOf("\n") + 1)].length + 1 }

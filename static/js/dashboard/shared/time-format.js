@@ -30,7 +30,10 @@ function formatter(locale, options) {
   }
 }
 
-/** Return "now", "12 s", "4 min", "3 h", "3 d", then the date; with absolute times "09:41:07" or "12 Nov, 09:41". */
+/**
+ * Return "now", "12 s", "4 min", "3 h", "3 d", then the date; with absolute times "09:41:07" or "12 Nov, 09:41".
+ * @param {number} now
+ */
 export function age(at, now) {
   if (setting("times") === "absolute") return stamp(new Date(at), new Date(now))
   const seconds = Math.floor((now - Date.parse(at)) / 1_000)
@@ -39,7 +42,10 @@ export function age(at, now) {
   return shortDate(new Date(at))
 }
 
-/** Return "just now", "12 s ago" or "on 12 Nov 2026"; with absolute times "at 09:41:07" or "on 12 Nov, 09:41". */
+/**
+ * Return "just now", "12 s ago" or "on 12 Nov 2026"; with absolute times "at 09:41:07" or "on 12 Nov, 09:41".
+ * @param {number} now
+ */
 export function ago(at, now) {
   const text = age(at, now)
   if (setting("times") === "absolute") return `${sameDay(new Date(at), new Date(now)) ? "at" : "on"} ${text}`
@@ -52,7 +58,11 @@ export function moment(at) {
   return dateAndTime(new Date(at))
 }
 
-/** Return "09:41:07", or "12 Nov, 09:41". */
+/**
+ * Return "09:41:07", or "12 Nov, 09:41".
+ * @param {Date} at
+ * @param {Date} now
+ */
 export function stamp(at, now) {
   if (sameDay(at, now)) return plainTime(at)
   const date = plainDay(at)

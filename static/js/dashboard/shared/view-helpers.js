@@ -4,7 +4,10 @@ import { html, svg } from "../../vendor/lit-html/lit-html.js"
 import { kindOf, previewOf } from "./preview.js"
 import { age, moment } from "./time-format.js"
 
-/** Render a key, with its folders in a quieter colour. */
+/**
+ * Render a key, with its folders in a quieter colour.
+ * @param {string} key
+ */
 export function keyText(key) {
   const cut = key.lastIndexOf("/") + 1
   if (cut === 0 || cut === key.length) return html`<bdi><span class="leaf">${key}</span></bdi>`
@@ -19,6 +22,7 @@ export function preview(value) {
 /** Return "1 key", "1,284 keys". */
 export const count = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`
 
+/** @param {number} now */
 export function time(at, now) {
   return html`<time datetime=${at} title=${moment(at)}>${age(at, now)}</time>`
 }

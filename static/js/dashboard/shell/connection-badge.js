@@ -3,6 +3,8 @@
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { look } from "./connection-status.js"
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
 export class ConnectionBadge {
   #button
   #box
@@ -10,6 +12,7 @@ export class ConnectionBadge {
   /** @type {import("./connection-panel.js").ConnectionPanel | null} */
   #view = null // the view of the panel, once loaded
 
+  /** @param {DashboardModel} model */
   constructor(button, box, model) {
     this.#button = button
     this.#box = box

@@ -3,6 +3,8 @@
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { ago } from "../shared/time-format.js"
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
 const PING_EVERY = 2_000
 const TRANSPORTS = { websocket: "WebSocket", polling: "Polling" }
 const MEANING = {
@@ -23,6 +25,7 @@ export class ConnectionPanel {
   /** @type {string | null} */
   #problem = null
 
+  /** @param {DashboardModel} model */
   constructor(box, model) {
     this.#box = box
     this.#model = model
@@ -104,6 +107,7 @@ export class ConnectionPanel {
     this.#model.redraw()
   }
 
+  /** @param {string} id */
   async #end(id) {
     const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ id }) }
     const response = await fetch("/api/v1/end_session", request).catch(() => null)

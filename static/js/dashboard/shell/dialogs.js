@@ -32,7 +32,7 @@ export function showSignedOut(
   place,
   reason,
   unsaved,
-  { queued = false, drafts = unsaved.length, kept = false, username } = {},
+  { queued = false, drafts = unsaved.length, kept = false, username = "" } = {},
 ) {
   const here = `/signin?next=${encodeURIComponent(location.pathname + location.search)}`
   const other = reason === "another_user"
@@ -53,6 +53,7 @@ export function showSignedOut(
   )
 }
 
+/** @param {string} username */
 function aboutUnsaved(count, kept, username) {
   const what = count === 1 ? "One text was not saved yet." : `${count} texts were not saved yet.`
   return kept

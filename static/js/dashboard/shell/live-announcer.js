@@ -3,6 +3,8 @@
 
 import { whoWrote } from "../shared/authors.js"
 
+/** @import { KeyChange } from "../../client/key-change.js" */
+
 const PAUSE = 5_000
 const MOST = 3 // sentences in one message, the latest
 
@@ -27,15 +29,20 @@ export class Announcer {
     this.#setting = setting
   }
 
+  /** @param {string} text */
   say(text) {
     this.#polite.say(() => text)
   }
 
+  /** @param {string} text */
   alert(text) {
     this.#assertive.say(() => text)
   }
 
-  /** Announce changes by others, given as facts; `open` is the open key. */
+  /**
+   * Announce changes by others, given as facts; `open` is the open key.
+   * @param {KeyChange[]} facts
+   */
   changed(facts, open) {
     const chosen = this.#setting()
     const told = chosen === "all" ? facts : facts.filter(({ key }) => chosen === "open" && key === open)

@@ -6,6 +6,12 @@ import { html, render } from "../../vendor/lit-html/lit-html.js"
 import { show } from "./dialogs.js"
 import { waiting } from "./unload-guard.js"
 
+/**
+ * @import { Client } from "../../client/client.js"
+ * @import { Page } from "../main.js"
+ */
+
+/** @param {Client} kv @param {Page} page */
 export function showQuarantine(kv, page) {
   const place = page.dialogs
   const retry = (write) => {
@@ -21,7 +27,8 @@ export function showQuarantine(kv, page) {
   }
   const redraw = () => {
     page.redraw()
-    if (kv.quarantined.length === 0) place.querySelector("dialog[open]")?.close()
+    if (kv.quarantined.length === 0)
+      /** @type {HTMLDialogElement | null} */ (place.querySelector("dialog[open]"))?.close()
     else render(dialog(kv.quarantined, { retry, discard }), place)
   }
   show(place, dialog(kv.quarantined, { retry, discard }))

@@ -6,6 +6,8 @@ import { keepDrafts } from "./kept-drafts.js"
 import { forgetHere } from "./offline.js"
 import { replaceWorker } from "./replace-worker.js"
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
 // reasons after which nothing of the session is kept: the user wants no data left in this browser, or another user
 // continues in this tab
 const NOT_KEPT = ["signed_out", "deleted", "another_user"]
@@ -16,7 +18,10 @@ export class UnloadGuard {
   #asked = false // the user has confirmed that the page may close
   #keptDrafts = false // drafts are stored beyond this page
 
-  /** `form` is the sign-out form. */
+  /**
+   * `form` is the sign-out form.
+   * @param {DashboardModel} model
+   */
   constructor(model, form) {
     this.#model = model
     this.#form = form

@@ -35,6 +35,7 @@ function note(language) {
   return html`<p class="hint">Put a token into <code>TOKEN</code> first: <a href="/account/tokens">make one</a>, then <code>export TOKEN=rkv_…</code></p>`
 }
 
+/** @param {string} name @param {string} text */
 function sample(title, name, text) {
   return html`
     <figure class="sample">
@@ -43,6 +44,7 @@ function sample(title, name, text) {
     </figure>`
 }
 
+/** @param {string} text */
 async function copyFrom(button, text) {
   const worked = await copy(text)
   const status = button.closest(".use").querySelector("[role=status]")

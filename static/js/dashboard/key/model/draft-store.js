@@ -29,11 +29,15 @@ export class DraftStore {
     return this.#waiting.length > 0 || [...this.#drafts.values()].some((draft) => draft.unsaved)
   }
 
+  /** @param {string} key */
   of(key) {
     return this.#drafts.get(key)
   }
 
-  /** Keep a draft as long as it has edits, behind an earlier one of its key; return the next waiting draft, if any. */
+  /**
+   * Keep a draft as long as it has edits, behind an earlier one of its key; return the next waiting draft, if any.
+   * @param {Draft} draft
+   */
   keep(draft) {
     const there = this.#drafts.get(draft.key)
     if (!draft.edited && draft.saving === null) return there === draft ? this.drop(draft.key) : null
@@ -42,7 +46,10 @@ export class DraftStore {
     return null
   }
 
-  /** Drop the draft of a key, and return the next one that waited, or null. */
+  /**
+   * Drop the draft of a key, and return the next one that waited, or null.
+   * @param {string} key
+   */
   drop(key) {
     this.#drafts.delete(key)
     const next = this.#waiting.find((draft) => draft.key === key) ?? null

@@ -107,6 +107,7 @@ export class Draft {
     return this.conflict?.entry === null ? 0 : (this.base?.revision ?? 0)
   }
 
+  /** @param {string} text */
   type(text) {
     this.text = text
   }
@@ -135,7 +136,10 @@ export class Draft {
     return true
   }
 
-  /** Start a save and return its arguments: {value, ifRevision, ttl}. */
+  /**
+   * Start a save and return its arguments: {value, ifRevision, ttl}.
+   * @param {number} now
+   */
   send(now) {
     const { text, mode, expires, reading } = this
     this.saving = { text, mode, expires, value: reading.value }
@@ -187,7 +191,10 @@ export class Draft {
     return "conflict"
   }
 
-  /** Follow a rename of the key, which now has this entry. */
+  /**
+   * Follow a rename of the key, which now has this entry.
+   * @param {string} key
+   */
   moveTo(key, entry) {
     this.key = key
     this.entryIs(entry)
@@ -237,6 +244,7 @@ export class Draft {
   }
 }
 
+/** @param {string} text */
 function readText(text) {
   if (/\p{Surrogate}/u.test(text))
     return { problem: { line: 1, column: 1, message: "this text holds half a character (a lone surrogate)" } }

@@ -5,7 +5,10 @@ const LONGEST = 100 * 365 * 86_400
 
 export const units = Object.keys(UNITS)
 
-/** Return "in 3 d", "in 2 h 5 min", "in 4 min 12 s", "in 9 s" or "now": exact when the expiry is soon. */
+/**
+ * Return "in 3 d", "in 2 h 5 min", "in 4 min 12 s", "in 9 s" or "now": exact when the expiry is soon.
+ * @param {number} now
+ */
 export function remaining(at, now) {
   const seconds = Math.ceil((Date.parse(at) - now) / 1_000)
   if (seconds <= 0) return "now"
@@ -32,6 +35,7 @@ function after(amount, unit) {
   return ttl > LONGEST ? { problem: "At most 100 years from now." } : { ttl }
 }
 
+/** @param {string} text @param {number} now */
 function atTime(text, now) {
   const at = new Date(text).getTime()
   if (Number.isNaN(at)) return { problem: "Choose a date and a time." }
@@ -39,7 +43,10 @@ function atTime(text, now) {
   return at - now > LONGEST * 1_000 ? { problem: "At most 100 years from now." } : { at }
 }
 
-/** Return the time in an hour for a `datetime-local` field: in the local time valid then, to the minute. */
+/**
+ * Return the time in an hour for a `datetime-local` field: in the local time valid then, to the minute.
+ * @param {number} now
+ */
 export function inAnHour(now) {
   const then = now + 3_600_000
   return new Date(then - new Date(then).getTimezoneOffset() * 60_000).toISOString().slice(0, 16)

@@ -13,6 +13,7 @@ export class NewKey {
    */
   problem = null
 
+  /** @param {string} key */
   constructor(key) {
     this.key = key
     this.draft = new Draft(key, null)
@@ -23,6 +24,7 @@ export class NewKey {
     return Object.assign(new NewKey(record.key), { kind, draft: Draft.from(record) })
   }
 
+  /** @param {string} key */
   rename(key) {
     this.key = key
     this.problem = null

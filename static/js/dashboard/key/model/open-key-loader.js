@@ -2,6 +2,8 @@
 
 import { call, once } from "../../shared/lazy.js"
 
+/** @import { DashboardModel } from "../../dashboard-model.js" */
+
 const DEEDS = ["openKey", "startNew", "remove", "adopt"]
 
 export class OpenKeyStub {
@@ -14,6 +16,7 @@ export class OpenKeyStub {
 
   #model
 
+  /** @param {DashboardModel} model */
   constructor(model) {
     this.#model = model
     const failed = (error) => {

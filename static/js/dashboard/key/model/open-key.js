@@ -8,7 +8,9 @@ import { remove, restore } from "./key-actions.js"
 import { NewKey } from "./new-key.js"
 
 /**
- * @import { Conflict, DraftRecord } from "./draft.js"
+ * @import { KeyChange } from "../../../client/key-change.js"
+ * @import { DashboardModel } from "../../dashboard-model.js"
+ * @import { Entry } from "../../../client/replica.js"
  * @import { Refusal } from "../../../client/outbox.js"
  */
 /**
@@ -18,6 +20,8 @@ import { NewKey } from "./new-key.js"
  *   waiting?: boolean, again?: boolean
  * }} Opened
  */
+
+/** @typedef {OpenKey & { open: Opened }} Showing While a key is open. */
 
 export class OpenKey {
   /**
@@ -43,6 +47,7 @@ export class OpenKey {
   /** @type {NewKey[]} */
   #aside = [] // new key forms that were left with text in them
 
+  /** @param {DashboardModel} model */
   constructor(model) {
     this.#model = model
     this.#kv = model.kv
@@ -100,6 +105,7 @@ export class OpenKey {
     ]
   }
 
+  /** @param {string} key */
   hasDraft(key) {
     return this.#drafts.of(key)?.unsaved ?? false
   }
@@ -116,7 +122,10 @@ export class OpenKey {
 
   // --- opening ---
 
-  /** Open a key: show the tab's own entry at once, and the server's response when it arrives. */
+  /**
+   * Open a key: show the tab's own entry at once, and the server's response when it arrives.
+   * @param {string} key
+   */
   openKey(key, { focus = true } = {}) {
     this.#page.go({ page: "keys", key, tab: "value", from: null, to: null })
     if (focus) this.#page.focus("detail")
@@ -191,6 +200,7 @@ export class OpenKey {
     this.#page.redraw()
   }
 
+  /** @param {string} text */
   type(text) {
     this.#change((draft) => draft.type(text))
   }
@@ -266,14 +276,21 @@ export class OpenKey {
     return this.save()
   }
 
-  /** Delete a key if it still holds the `entry` that is shown; the user can undo it. */
+  /**
+   * Delete a key if it still holds the `entry` that is shown; the user can undo it.
+   * @param {string} key
+   * @param {Entry} [entry]
+   */
   async remove(key, entry) {
     if (!(await remove(this.#model, key, entry))) return
     this.#drafts.drop(key)
     if (this.open?.key === key) this.close()
   }
 
-  /** Restore the value of a deleted key. */
+  /**
+   * Restore the value of a deleted key.
+   * @param {string} key
+   */
   restore(key) {
     return restore(this.#model, key)
   }
@@ -317,6 +334,7 @@ export class OpenKey {
 
   // --- events of the client ---
 
+  /** @param {KeyChange[]} facts */
   changed(facts) {
     for (const fact of facts) {
       this.#drafts.changed(fact)

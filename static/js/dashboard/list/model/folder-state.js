@@ -15,7 +15,10 @@ export class FolderState {
     this.chosen = chosen
   }
 
-  /** Whether a folder with `count` of `of` keys is open. The result is kept when keys are added. */
+  /**
+   * Whether a folder with `count` of `of` keys is open. The result is kept when keys are added.
+   * @param {string} folder
+   */
   isOpen(folder, count, of) {
     const known = this.#open.get(folder)
     if (known !== undefined) return known
@@ -24,6 +27,7 @@ export class FolderState {
     return open
   }
 
+  /** @param {string} folder */
   choose(folder, open) {
     this.#open.set(folder, open)
     this.#chosen.delete(folder)

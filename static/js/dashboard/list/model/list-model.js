@@ -8,6 +8,11 @@ import { RowIndex } from "./row-index.js"
 import { Selection } from "./selection.js"
 import { folderRow } from "./tree.js"
 
+/**
+ * @import { KeyChange } from "../../../client/key-change.js"
+ * @import { DashboardModel } from "../../dashboard-model.js"
+ */
+
 const MANY = 500 // facts at once, above which the rows are rebuilt
 const FEW = 5_000 // matches up to which folders are unfolded
 const SLICE = 10 // milliseconds of search preparation before other work gets a turn
@@ -36,12 +41,16 @@ export class ListModel {
   /** @type {ReturnType<typeof setTimeout> | null} */
   #due = null // timer until the rows may be rebuilt
 
+  /** @param {DashboardModel} model */
   constructor(model) {
     this.#model = model
     this.#folders = new FolderState(recall(model.page.username))
   }
 
-  /** Return the entry of a key as the list shows it. */
+  /**
+   * Return the entry of a key as the list shows it.
+   * @param {string} key
+   */
   entry(key) {
     const waiting = this.#still?.facts.get(key)
     return waiting ? waiting.old : this.#model.kv.held(key)
@@ -102,7 +111,10 @@ export class ListModel {
     this.#equipped = true
   }
 
-  /** Open or close a folder; without `open`, toggle it. */
+  /**
+   * Open or close a folder; without `open`, toggle it.
+   * @param {string} folder
+   */
   toggle(folder, open = !this.rows.shows(this.rows.indexOf(folderRow(folder)))) {
     if (!this.#unfolds(this.rows.keys.length)) {
       this.#folders.choose(folder, open)
@@ -142,7 +154,10 @@ export class ListModel {
 
   // --- changes ---
 
-  /** Apply these facts; `first`: they come from the first sync. */
+  /**
+   * Apply these facts; `first`: they come from the first sync.
+   * @param {KeyChange[]} facts
+   */
   changed(facts, first) {
     this.#apply(this.#still?.hold(facts) ?? facts, first)
   }
@@ -194,6 +209,7 @@ export class ListModel {
     this.#model.redraw()
   }
 
+  /** @param {KeyChange[]} facts */
   #apply(facts, first) {
     const now = Date.now()
     if (facts.length > MANY) this.#replaceRows()
@@ -221,6 +237,7 @@ export class ListModel {
     setTimeout(() => this.#leaving.delete(key) && this.#dropRow(key), LEAVING)
   }
 
+  /** @param {string} key */
   #dropRow(key) {
     if (this.entry(key) || this.unsent.has(key)) return
     this.rows.remove(key)

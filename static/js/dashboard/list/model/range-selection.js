@@ -1,16 +1,22 @@
 // Row selection: one row, or a range. No DOM.
 
+/** @import { Selection } from "./selection.js" */
+
 export class RangeSelection {
   #selection
   #base = new Set() // the selection before the current range
   #from = null // the row where that range begins
   #drawn = null // the resulting set
 
+  /** @param {Selection} selection */
   constructor(selection) {
     this.#selection = selection
   }
 
-  /** Select all these keys of a row, or none if all were selected; a range can begin there. */
+  /**
+   * Select all these keys of a row, or none if all were selected; a range can begin there.
+   * @param {string[]} keys
+   */
   toggle(keys, row) {
     const { ticked } = this.#selection
     const tick = this.#selection.state(keys) !== "true"

@@ -82,12 +82,18 @@ export class RowIndex {
     return this.#tree?.ids ?? this.#keys
   }
 
-  /** Return the name of a row: a key, or that of a folder (see tree.js). */
+  /**
+   * Return the name of a row: a key, or that of a folder (see tree.js).
+   * @param {number} index
+   */
   at(index) {
     return this.#ids[index]
   }
 
-  /** Return the row number of a name, or -1. */
+  /**
+   * Return the row number of a name, or -1.
+   * @param {string | null | undefined} id
+   */
   indexOf(id) {
     if (!id) return -1
     if (this.#tree || this.#view.sort !== "key") return this.#ids.indexOf(id)
@@ -98,6 +104,7 @@ export class RowIndex {
   /**
    * Return {level, at, of, parent, count}: the row is number `at` of `of` in its folder; a folder contains `count`
    * keys.
+   * @param {number} index
    */
   where(index) {
     if (!this.#tree) return { level: 1, at: index + 1, of: this.length, parent: -1 }
@@ -107,31 +114,42 @@ export class RowIndex {
     return { level, at: places[index], of: sizes.get(parents[index]), parent: parents[index], count: counts.get(index) }
   }
 
-  /** Whether the contents of this folder are shown. */
+  /**
+   * Whether the contents of this folder are shown.
+   * @param {number} index
+   */
   shows(index) {
     return (this.#tree?.sizes.get(index) ?? 0) > 0
   }
 
-  /** Return the keys of a row: its own, or all matching ones in that folder. */
+  /**
+   * Return the keys of a row: its own, or all matching ones in that folder.
+   * @param {number} index
+   */
   keysAt(index) {
     const { firsts, counts } = this.#tree ?? {}
     const first = firsts?.get(index)
     return first === undefined ? [this.at(index)] : this.#keys.slice(first, first + counts?.get(index))
   }
 
+  /** @param {string} key */
   has(key) {
     return place(this.#all, key).found
   }
 
   // --- changes ---
 
-  /** Replace all keys: cheaper than thousands of single changes. */
+  /**
+   * Replace all keys: cheaper than thousands of single changes.
+   * @param {string[]} keys
+   */
   replace(keys) {
     this.#all = sortKeys(keys)
     this.#texts?.clear()
     this.#changed(true)
   }
 
+  /** @param {string} key */
   add(key) {
     const { at, found } = place(this.#all, key)
     if (found) this.#texts?.forget(at)
@@ -142,6 +160,7 @@ export class RowIndex {
     this.#changed(!found)
   }
 
+  /** @param {string} key */
   remove(key) {
     const { at, found } = place(this.#all, key)
     if (!found) return
@@ -156,12 +175,16 @@ export class RowIndex {
     this.make()
   }
 
+  /** @param {boolean} keys */
   #changed(keys) {
     if (this.#keys === this.#all) return
     this.#stale ||= keys || this.#view.q !== "" || this.byTime
   }
 
-  /** Rebuild the rows if due and allowed; return the milliseconds until they may be rebuilt, or 0. */
+  /**
+   * Rebuild the rows if due and allowed; return the milliseconds until they may be rebuilt, or 0.
+   * @param {number} now
+   */
   settle(now) {
     if (!this.#stale) return 0
     if (now < this.#rested) return this.#rested - now
@@ -183,7 +206,10 @@ export class RowIndex {
     this.#rested = performance.now() + (performance.now() - start) * REST
   }
 
-  /** Prepare a search, for at most this many milliseconds; return whether it is ready. */
+  /**
+   * Prepare a search, for at most this many milliseconds; return whether it is ready.
+   * @param {number} milliseconds
+   */
   prepare(milliseconds) {
     return this.#texts?.make(this.#all, (key) => this.#held(key)?.value, milliseconds) ?? false
   }

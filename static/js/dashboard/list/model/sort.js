@@ -7,6 +7,7 @@ const UNWRITTEN = 2 ** 33 // an unsaved key sorts as newer than any revision
 /**
  * Sort `keys`, given in byte order, by `sort`; with `tree` the keys of each folder stay together. `revisionOf(key)`
  * gives their age.
+ * @param {string[]} keys
  */
 export function inOrder(keys, sort, { tree, root, revisionOf }) {
   if (sort === "key") return keys
@@ -16,6 +17,7 @@ export function inOrder(keys, sort, { tree, root, revisionOf }) {
   return sort === "updated" ? sorted.reverse() : sorted
 }
 
+/** @param {string[]} keys */
 function newestFirst(keys, revisionOf) {
   // Numbers sort several times faster than items with a compare function: encode position and revision in one number.
   const places = 2 ** Math.ceil(Math.log2(keys.length + 1))
@@ -23,7 +25,10 @@ function newestFirst(keys, revisionOf) {
   return Array.from(marks, (_, i) => keys[places - 1 - (marks[marks.length - 1 - i] % places)])
 }
 
-/** Group the keys of each folder at the position of its first key. */
+/**
+ * Group the keys of each folder at the position of its first key.
+ * @param {string[]} keys
+ */
 function together(keys, root) {
   /** @type {any[]} */
   const top = []

@@ -35,7 +35,11 @@ export class TextIndex {
     this.#made = Math.min(this.#made, at)
   }
 
-  /** Create missing texts for at most this many milliseconds; return whether all exist. */
+  /**
+   * Create missing texts for at most this many milliseconds; return whether all exist.
+   * @param {string[]} keys
+   * @param {number} milliseconds
+   */
   make(keys, valueAt, milliseconds) {
     const until = performance.now() + milliseconds
     for (let at = this.#made; at < keys.length; at++) {
@@ -53,20 +57,27 @@ export class TextIndex {
 /**
  * Return key and value as one text; a text value unescaped, any other as JSON. No filter can contain the line break
  * between them.
+ * @param {string} key
  */
 export function textOf(key, value) {
   const written = value === undefined ? "" : typeof value === "string" ? `"${value}"` : JSON.stringify(value)
   return fold(`${key}\n${written}`)
 }
 
-/** Return the position of a filter in a text, ignoring case and composition: {at, end}, or null. */
+/**
+ * Return the position of a filter in a text, ignoring case and composition: {at, end}, or null.
+ * @param {string} text
+ */
 export function found(text, filter) {
   if (filter === "") return null
   const match = patternOf(filter).exec(text)
   return match && { at: match.index, end: match.index + match[0].length }
 }
 
-/** Return a pattern that finds `text` ignoring case, composed or decomposed. */
+/**
+ * Return a pattern that finds `text` ignoring case, composed or decomposed.
+ * @param {string} text
+ */
 export function patternOf(text) {
   const letters = Array.from(text.normalize("NFC"), (letter) => {
     const apart = letter.normalize("NFD")

@@ -20,6 +20,7 @@ export function parentOf(path) {
  *   number within that folder.
  * - Maps by row number of a folder: `sizes`, the rows it shows; `counts`, its keys; `firsts`, the index of the first of
  *   them in `keys`.
+ * @param {string[]} keys
  */
 export function flatten(keys, root, isOpen) {
   const ids = []
@@ -58,7 +59,11 @@ export function flatten(keys, root, isOpen) {
   return { ids, parents, places, sizes, counts, firsts }
 }
 
-/** Return the end of the run of keys that begin with `prefix`, which starts at index `from`. */
+/**
+ * Return the end of the run of keys that begin with `prefix`, which starts at index `from`.
+ * @param {string[]} keys
+ * @param {string} prefix
+ */
 export function endOf(keys, prefix, from) {
   let low = from
   let step = 1
