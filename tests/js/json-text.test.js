@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 
 import { formatJson, readJson, sizeOf } from "../../static/js/dashboard/shared/json-text.js"
-import { kindOf, previewOf } from "../../static/js/dashboard/shared/preview.js"
+import { kindOf, previewOf } from "../../static/js/dashboard/shared/texts.js"
 import { randomness } from "./space.js"
 
 const problem = (text) => {

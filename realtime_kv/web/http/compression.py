@@ -20,7 +20,7 @@ SMALLEST = 160
 # Comments: a quarter of the bytes of a first visit. After code, only comments without a quotation mark are removed: a
 # string that contains the look of a comment has a quotation mark after it. The last part: types inside of code.
 _COMMENTS = re.compile(
-    rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)[ \t]*\n|(?<=\S)[ \t]+// (?:[^\"'`\n]|(?<=\w)'(?=\w))*$"
+    rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)?[ \t]*\n|(?<=\S)[ \t]+// (?:[^\"'`\n]|(?<=\w)'(?=\w))*$"
     rb"|/\*\* @type [^*\n]*\*/ ?",
     re.MULTILINE,
 )

@@ -6,7 +6,7 @@ import { Client } from "../client/client.js"
 import { onSetting, setting } from "../lib/settings.js"
 import { html, render } from "../vendor/lit-html/lit-html.js"
 import { listen, perform } from "./commands/keyboard.js"
-import { COMMANDS, loadPalette } from "./commands/registry.js"
+import { COMMANDS } from "./commands/registry.js"
 import { DashboardModel } from "./dashboard-model.js"
 import { List } from "./list/list-view.js"
 import { NOTHING, read, write } from "./route.js"
@@ -126,39 +126,17 @@ let hint = () => {}
 let leaving = null
 let over = false // the session has ended
 
-/** Load the remaining modules a little later, so that they are available without a network. */
-const rest = once(() => {
-  const ours = [
-    import("./shell/unload-guard.js"),
-    import("./shell/offline.js"),
-    import("./commands/shortcut-hints.js"),
-    import("./shell/connection-panel.js"),
-  ]
-  const others = [
-    loadPalette(),
-    clipboard(),
-    announcer(),
-    toasts(),
-    list.loadRest(),
-    model.undo.load(),
-    model.opened.load?.(),
-    import("./key/detail-pane.js").then(({ prepare }) => prepare(kv, page)),
-  ]
-  return Promise.all([...ours, ...others]).then(begin)
-})
-const loadRest = () => rest().catch(failed)
-
-/** @param {any[]} modules */
-function begin([{ UnloadGuard }, { keepHere, keepNothing }, hints]) {
+/** Load the remaining modules a little later. */
+const rest = once(async () => {
+  const loaded = await import("./load-rest.js")
+  const user = made.kept ? made.username : null
+  const begin = await loaded.loadRest(model, list, { user, before: kept(), others: [announcer(), toasts()] })
   if (leaving) return
-  leaving = new UnloadGuard(model, at("signout"))
-  hint = () => hints.hint(COMMANDS)
+  ;({ leaving, hint } = begin(at("signout")))
   at("main").dataset.loaded = "all"
   redraw()
-  // without a persistent sign-in this browser stores nothing, and deletes the data of an earlier session
-  if (made.kept) keepHere(kv, made.username).catch(() => {})
-  else if (kept() !== null) keepNothing(kv).catch(() => {})
-}
+})
+const loadRest = () => rest().catch(failed)
 
 async function signedOut(pending) {
   over = true

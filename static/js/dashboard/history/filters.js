@@ -1,6 +1,6 @@
 // The filters of the activity page. No DOM.
 
-import { fold } from "../shared/fold.js"
+import { fold } from "../shared/texts.js"
 
 /** The filter values for the author, as in the address, and their labels. */
 export const WHO = {

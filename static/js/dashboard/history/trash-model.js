@@ -1,6 +1,6 @@
 // The loaded part of the trash. The server lists it in byte order; here the latest deleted keys come first. No DOM.
 
-import { fold } from "../shared/fold.js"
+import { fold } from "../shared/texts.js"
 
 /** @import { DashboardModel } from "../dashboard-model.js" */
 

@@ -2,7 +2,7 @@
 // since; a redo is an undo of that write. No DOM.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
-import { whoWrote } from "../shared/authors.js"
+import { whoWrote } from "../shared/texts.js"
 import { keyText } from "../shared/view-helpers.js"
 import { historyPath } from "./links.js"
 import { UndoStack } from "./undo-stack.js"

@@ -1,16 +1,18 @@
 // The header of an open key: its name, and the actions on the whole key; on a narrow screen they are behind one button.
 
-import { html, nothing } from "../../vendor/lit-html/lit-html.js"
-import { keyText, signs } from "../shared/view-helpers.js"
+import { html, nothing, svg } from "../../vendor/lit-html/lit-html.js"
+import { icon, keyText } from "../shared/view-helpers.js"
 
 /**
  * @import { Page } from "../main.js"
  * @import { Showing } from "./model/open-key.js"
  */
 
+const BACK = icon(svg`<path d="M10 3 5 8l5 5"/>`)
+
 /** @param {{ close(): void }} opened */
 export function backButton(opened) {
-  return html`<button type="button" class="back quiet" @click=${() => opened.close()}>${signs.back}All keys</button>`
+  return html`<button type="button" class="back quiet" @click=${() => opened.close()}>${BACK}All keys</button>`
 }
 
 /** @param {Showing} opened @param {Page} page */

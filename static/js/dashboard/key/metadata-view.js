@@ -1,8 +1,8 @@
 // The metadata of an entry.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
-import { whoWrote } from "../shared/authors.js"
 import { sizeOf } from "../shared/json-text.js"
+import { whoWrote } from "../shared/texts.js"
 import { ago, moment } from "../shared/time-format.js"
 import { remaining } from "./model/expiry.js"
 

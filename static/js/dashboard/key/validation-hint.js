@@ -2,7 +2,7 @@
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 import { sizeOf } from "../shared/json-text.js"
-import { kindOf } from "../shared/preview.js"
+import { kindOf } from "../shared/texts.js"
 
 /** @import { Draft } from "./model/draft.js" */
 

@@ -4,7 +4,7 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { diffLines } from "../shared/diff.js"
 import { formatJson, isPlain, LONG, sizeOf } from "../shared/json-text.js"
-import { kindOf } from "../shared/preview.js"
+import { kindOf } from "../shared/texts.js"
 import { linesOf } from "./line-numbers.js"
 
 /**

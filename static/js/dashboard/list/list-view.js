@@ -50,19 +50,11 @@ export class List {
     addEventListener("resize", () => model.redraw())
   }
 
-  /** Load the modules that will be needed eventually, so that they are available without a network. */
+  /** Load the rest of the list, so that it is available without a network. */
   async loadRest() {
-    const ours = [
-      import("./match-highlights.js"),
-      import("./empty-states.js"),
-      import("./selection-bar.js"),
-      import("./row-menu.js"),
-      import("./model/paused-changes.js"),
-      import("../shell/quarantine.js"),
-    ]
     this.#soon = true
-    await Promise.all([this.#grid ? this.#grasp() : import("./input.js"), this.#model.browse.loadRest(), ...ours])
     for (const have of [this.#marking, this.#asides, this.#bar]) have()
+    await Promise.all([this.#grid ? this.#grasp() : import("./input.js"), this.#model.browse.loadRest()])
   }
 
   draw() {

@@ -2,7 +2,7 @@
 // filter.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
-import { kindOf } from "../shared/preview.js"
+import { kindOf } from "../shared/texts.js"
 import { found } from "./model/text-index.js"
 
 const BEFORE = 8 // characters of a value before the match, if it is far from the start

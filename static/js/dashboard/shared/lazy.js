@@ -1,5 +1,7 @@
 // Lazy loading of modules.
 
+/** @import { Page } from "../main.js" */
+
 /**
  * Return a function that calls `load()` once and returns its promise; after a failure the next call tries again.
  *
@@ -22,6 +24,21 @@ export const call =
   (load, name, failed) =>
   (...what) =>
     load().then((loaded) => loaded[name](...what), failed)
+
+/**
+ * Give `stub` methods of these names, which call those of the object that `stub.load()` resolves to. If it cannot be
+ * loaded, the user is told so with `text`.
+ *
+ * @param {{ load(): Promise<any>, [name: string]: any }} stub
+ * @param {Page} page
+ */
+export function standIn(stub, names, page, text) {
+  const failed = (/** @type {Error} */ error) => {
+    page.failedToLoad(error)
+    page.toast(`${text} could not be loaded. Try again when the connection is back.`)
+  }
+  for (const name of names) stub[name] = call(stub.load, name, failed)
+}
 
 /**
  * Return a function that starts `load()` on its first call and returns the module, or undefined until it is loaded.

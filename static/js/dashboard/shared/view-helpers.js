@@ -1,7 +1,7 @@
 // Small templates that several views share.
 
 import { html, svg } from "../../vendor/lit-html/lit-html.js"
-import { kindOf, previewOf } from "./preview.js"
+import { kindOf, previewOf } from "./texts.js"
 import { age, moment } from "./time-format.js"
 
 /**
@@ -27,7 +27,8 @@ export function time(at, now) {
   return html`<time datetime=${at} title=${moment(at)}>${age(at, now)}</time>`
 }
 
-const icon = (shape) =>
+/** Render a sign, drawn on 16 by 16 pixels. */
+export const icon = (shape) =>
   html`<svg class="sign" viewBox="0 0 16 16" width="14" height="14" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">${shape}</svg>`
 
 export const signs = {
@@ -36,7 +37,6 @@ export const signs = {
   ),
   unsent: icon(svg`<path d="M8 13.5v-9 M4.5 7.5 8 4l3.5 3.5 M3 1.5h10" />`),
   draft: icon(svg`<path d="m10.5 3 2.5 2.5-7.5 7.5-3 .5.5-3z"/>`),
-  back: icon(svg`<path d="M10 3 5 8l5 5"/>`),
   twisty: icon(svg`<path d="m6 4 4 4-4 4"/>`),
   more: icon(svg`<path d="M3 8h.01 M8 8h.01 M13 8h.01" stroke-width="2"/>`),
   pause: icon(svg`<path d="M5.5 3.5v9 M10.5 3.5v9"/>`),

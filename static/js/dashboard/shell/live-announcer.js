@@ -1,7 +1,7 @@
 // Announcements for screen readers, throttled: each of the two live regions says at most one message in five seconds,
 // and messages that arrive meanwhile are combined. Changes by others are announced as the user has set.
 
-import { whoWrote } from "../shared/authors.js"
+import { whoWrote } from "../shared/texts.js"
 
 /** @import { KeyChange } from "../../client/key-change.js" */
 

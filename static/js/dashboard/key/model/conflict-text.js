@@ -1,6 +1,6 @@
 // Describes a conflict. No DOM.
 
-import { whoWrote } from "../../shared/authors.js"
+import { whoWrote } from "../../shared/texts.js"
 
 /** Return the change by another writer to a key that is being edited, in words. */
 export function conflictText({ conflict, base }) {

@@ -1,7 +1,7 @@
 // The model of the list: the keys, their order, highlighted changes, and the selection. No DOM.
 
 import { choose, setting } from "../../../lib/settings.js"
-import { whoWrote } from "../../shared/authors.js"
+import { whoWrote } from "../../shared/texts.js"
 import { ChangeHighlights, LEAVING } from "./change-highlights.js"
 import { FolderState, recall, remember } from "./folder-state.js"
 import { RowIndex } from "./row-index.js"

@@ -3,7 +3,7 @@
 // 2. The shown rows are rebuilt when they are drawn after a change, but take at most a tenth of the time.
 
 import { place, sortKeys } from "../../../client/keys.js"
-import { fold } from "../../shared/fold.js"
+import { fold } from "../../shared/texts.js"
 import { endOf, flatten } from "./tree.js"
 
 /**

@@ -1,7 +1,7 @@
 // The texts that the filter searches: one per key, of the key and its value as `fold` normalizes it, created on first
 // use. No text is created twice, and no call exceeds its time limit. No DOM.
 
-import { fold } from "../../shared/fold.js"
+import { fold } from "../../shared/texts.js"
 
 const SLICE = 256
 

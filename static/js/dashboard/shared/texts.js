@@ -1,4 +1,20 @@
-// Short forms of a value: its kind and a one-line preview. No DOM.
+// Short texts: of a value, and of the author of a write; and the normal form of a text for a search. No DOM.
+
+const SYSTEM = { expiry: "it expired", import: "an import", admin: "an administrator" }
+
+/** Return the author: "Firefox on Linux", or "it expired" and the like for writes by the server itself. */
+export function whoWrote(origin) {
+  if (!origin) return "while you were away"
+  return SYSTEM[origin.via] ?? origin.label
+}
+
+/**
+ * Return the text in lower case and composed (NFC), so that "é" is found whether typed as one letter or as two.
+ * @param {string} text
+ */
+export function fold(text) {
+  return text.toLowerCase().normalize("NFC")
+}
 
 /** Return "object", "array", "text", "number", "true or false" or "null". */
 export function kindOf(value) {
