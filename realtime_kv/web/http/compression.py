@@ -17,8 +17,9 @@ COMPRESSIBLE = frozenset({"text/javascript", "text/css", "image/svg+xml"})
 # below this, the extra headers outweigh the saved bytes
 SMALLEST = 160
 
-# Comments: a quarter of the bytes of a first visit. After code, only comments without a quotation mark are removed: a
-# string that contains the look of a comment has a quotation mark after it. The last part: types inside of code.
+# Comments and blank lines: a quarter of the bytes of a first visit. After code, only comments without a quotation mark
+# are removed: a string that contains the look of a comment has a quotation mark after it. The last part: types inside of
+# expressions.
 _COMMENTS = re.compile(
     rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)?[ \t]*\n|(?<=\S)[ \t]+// (?:[^\"'`\n]|(?<=\w)'(?=\w))*$"
     rb"|/\*\* @type [^*\n]*\*/ ?",

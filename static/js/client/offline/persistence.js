@@ -273,19 +273,8 @@ export class Persistence {
     const held = this.#parts.replica.entries.get(payload.key)
     const { crc: _, ...entry } = held ?? {}
     const before = held && held.revision === payload.if_revision ? /** @type {Entry} */ (entry) : null
-    return {
-      op_id,
-      tab: this.#tab,
-      at,
-      number: ++this.#number,
-      verb,
-      payload,
-      keys,
-      prefixes,
-      epoch,
-      before,
-      quarantined,
-    }
+    const rest = { verb, payload, keys, prefixes, epoch, before, quarantined }
+    return { op_id, tab: this.#tab, at, number: ++this.#number, ...rest }
   }
 }
 
