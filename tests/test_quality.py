@@ -23,9 +23,9 @@ def test_tool_reports_no_problems(command):
         ("export const a = 1;\n", "biome"),  # format
         ("export const a = () => {\n  debugger\n}\n", "biome"),  # lint
         ("/** @param {string} a */\nexport const f = (a) => a * 2\n", "tsconfig.json"),
-        ("export const f = (a) => a\n", "tsconfig.client.json"),
+        ("export const f = (a) => a\n", "tsconfig.strict.json"),
     ],
-    ids=["format", "lint", "types", "types of the client"],
+    ids=["format", "lint", "types", "types of parameters"],
 )
 def test_checks_of_javascript_find_a_problem(tmp_path, content, command):
     [check] = [check for check in CHECKS if command in " ".join(check)]

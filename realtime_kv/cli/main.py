@@ -25,7 +25,7 @@ CHECKS = [
     [sys.executable, "-m", "ruff", "check"],
     [sys.executable, "-m", "mypy"],
     [str(_NODE_TOOLS / "biome"), "ci", "--error-on-warnings"],
-    *([str(_NODE_TOOLS / "tsc"), "--project", f"tsconfig{part}.json"] for part in ("", ".client", ".worker")),
+    *([str(_NODE_TOOLS / "tsc"), "--project", f"tsconfig{part}.json"] for part in ("", ".strict", ".worker")),
 ]
 
 

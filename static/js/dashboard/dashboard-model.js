@@ -46,7 +46,7 @@ export class DashboardModel {
   constructor(kv, page) {
     this.#kv = kv
     this.#page = page
-    this.browse = new ListModel(this)
+    this.browse = new ListModel(kv, page)
     /** @type {OpenKey & { load?(): Promise<unknown> }} */
     this.opened = /** @type {any} */ (new OpenKeyStub(this))
     /** @type {Undo & Pick<UndoManager, "last" | "redo" | "take">} */
@@ -91,7 +91,10 @@ export class DashboardModel {
     this.redraw()
   }
 
-  /** Record that the state kept in this browser is loaded, and that it dates from `at`. */
+  /**
+   * Record that the state kept in this browser is loaded, and that it dates from `at`.
+   * @param {number} at
+   */
   #restored(at) {
     this.synced = true
     this.lastLive = at

@@ -33,13 +33,18 @@ export const NOTHING = {
 }
 
 // The parameters in the address of each page.
+/** @type {Record<string, (keyof Route)[]>} */
 const NAMES = {
   keys: ["prefix", "q", "sort", "view", "key", "tab", "from", "to"],
   activity: ["prefix", "q", "who", "away"],
   trash: ["q"],
 }
 
-/** Parse an address: {page, key, tab, from, to, prefix, q, sort, view, who, away}. Invalid parameters are ignored. */
+/**
+ * Parse an address: {page, key, tab, from, to, prefix, q, sort, view, who, away}. Invalid parameters are ignored.
+ * @param {string} address
+ * @returns {Route}
+ */
 export function read(address) {
   const { pathname, searchParams } = new URL(address)
   const page = pathname.slice(1)
@@ -68,7 +73,7 @@ export function read(address) {
 export function write(route) {
   const query = new URLSearchParams()
   for (const name of NAMES[route.page ?? "keys"])
-    if (route[name] !== undefined && route[name] !== NOTHING[name]) query.set(name, route[name])
+    if (route[name] !== undefined && route[name] !== NOTHING[name]) query.set(name, String(route[name]))
   const text = query.toString()
   return `/${route.page ?? "keys"}${text && "?"}${text}`
 }

@@ -6,6 +6,8 @@ const TOGETHER = 1_000 // the score of a contiguous match
 /**
  * Return the score of `text` for `needle`, both in lower case; -1 for no match.
  * @param {string} text
+ * @param {string} needle
+ * @param {string} text
  */
 export function score(needle, text) {
   const at = text.indexOf(needle)
@@ -59,6 +61,8 @@ export function search(needle, texts, { most = 50, among = null } = {}) {
 /**
  * Return the positions of the letters of `needle` in `text`, for marking them; both in lower case.
  * @param {string} text
+ * @param {string} needle
+ * @param {string} text
  */
 export function places(needle, text) {
   const at = text.indexOf(needle)
@@ -72,7 +76,10 @@ export function places(needle, text) {
   return found
 }
 
-/** @param {string} text */
+/**
+ * @param {string} text
+ * @param {number} at
+ */
 function atWordStart(text, at) {
   return at === 0 || "/-_. :".includes(text[at - 1])
 }

@@ -230,6 +230,7 @@ function entryHere(model) {
   return key === null ? undefined : model.kv.entry(key)
 }
 
+/** @param {string} page */
 function visit(page) {
   return (model) => model.page.go({ page, key: null, tab: "value", from: null, to: null })
 }
@@ -239,6 +240,7 @@ function onKeys(model) {
   return model.route.page === "keys"
 }
 
+/** @param {number} by */
 function step(by) {
   return async (model) => (await import("../history/history-tab.js")).step(model, by)
 }

@@ -20,6 +20,7 @@ export function hint(commands) {
   }
 }
 
+/** @param {HTMLElement} element @param {Command} command */
 function tell(element, { keys, title }) {
   const working = keys.filter((key) => key.startsWith("Ctrl+") || setting("singleKeys") === "on")
   if (element.localName === "kbd") {

@@ -7,7 +7,10 @@ import { printed } from "./printed.js"
 
 /** @import { Command } from "./registry.js" */
 
-/** @param {Command[]} commands */
+/**
+ * @param {Command[]} commands
+ * @param {HTMLElement} place
+ */
 export function showSheet(place, commands) {
   const groups = Map.groupBy(
     commands.filter(({ keys }) => keys.length > 0),
@@ -28,7 +31,10 @@ export function showSheet(place, commands) {
   )
 }
 
-/** @param {string} name */
+/**
+ * @param {string} name
+ * @param {Command[]} group
+ */
 function groupView(name, group) {
   return html`
     <section>
@@ -37,7 +43,10 @@ function groupView(name, group) {
     </section>`
 }
 
-/** @param {string} keys */
+/**
+ * @param {string} keys
+ * @param {number} at
+ */
 function keysView(keys, at) {
   const one = printed(keys).map(
     (key, i) => html`${i > 0 ? html` <span class="dim">then</span> ` : nothing}<kbd>${key}</kbd>`,

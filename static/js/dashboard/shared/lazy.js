@@ -1,7 +1,5 @@
 // Lazy loading of modules.
 
-/** @import { Page } from "../main.js" */
-
 /**
  * Return a function that calls `load()` once and returns its promise; after a failure the next call tries again.
  *
@@ -19,7 +17,10 @@ export function once(load) {
     }))
 }
 
-/** Return a function that calls the method `name` of the object that `load()` resolves to, or `failed(error)`. */
+/**
+ * Return a function that calls the method `name` of the object that `load()` resolves to, or `failed(error)`.
+ * @type {(load: () => Promise<any>, name: string, failed: (error: Error) => void) => (...what: any[]) => Promise<any>}
+ */
 export const call =
   (load, name, failed) =>
   (...what) =>
@@ -30,7 +31,9 @@ export const call =
  * loaded, the user is told so with `text`.
  *
  * @param {{ load(): Promise<any>, [name: string]: any }} stub
- * @param {Page} page
+ * @param {string[]} names
+ * @param {{ failedToLoad(error: Error): void, toast(text: string): void }} page
+ * @param {string} text
  */
 export function standIn(stub, names, page, text) {
   const failed = (/** @type {Error} */ error) => {

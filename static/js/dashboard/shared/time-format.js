@@ -20,6 +20,9 @@ const plainDay = formatter("en-GB", { day: "numeric", month: "short" })
 /**
  * Return a date formatter that is created on first use and reused: creating one is expensive, and a frame formats a
  * hundred dates.
+ * @param {string | undefined} locale
+ * @param {Intl.DateTimeFormatOptions} options
+ * @returns {(at: Date | number) => string}
  */
 function formatter(locale, options) {
   /** @type {Intl.DateTimeFormat | undefined} */
@@ -33,6 +36,7 @@ function formatter(locale, options) {
 /**
  * Return "now", "12 s", "4 min", "3 h", "3 d", then the date; with absolute times "09:41:07" or "12 Nov, 09:41".
  * @param {number} now
+ * @param {string} at
  */
 export function age(at, now) {
   if (setting("times") === "absolute") return stamp(new Date(at), new Date(now))
@@ -45,6 +49,7 @@ export function age(at, now) {
 /**
  * Return "just now", "12 s ago" or "on 12 Nov 2026"; with absolute times "at 09:41:07" or "on 12 Nov, 09:41".
  * @param {number} now
+ * @param {string} at
  */
 export function ago(at, now) {
   const text = age(at, now)
@@ -53,7 +58,10 @@ export function ago(at, now) {
   return now - Date.parse(at) < 30 * 86_400_000 ? `${text} ago` : `on ${text}`
 }
 
-/** Return "12 Nov 2026, 09:14:03". */
+/**
+ * Return "12 Nov 2026, 09:14:03".
+ * @param {string} at
+ */
 export function moment(at) {
   return dateAndTime(new Date(at))
 }
@@ -70,6 +78,7 @@ export function stamp(at, now) {
   return `${date}, ${plainHour(at)}`
 }
 
+/** @param {Date} a @param {Date} b */
 export function sameDay(a, b) {
   return a.toDateString() === b.toDateString()
 }

@@ -4,6 +4,8 @@ import { html, svg } from "../../vendor/lit-html/lit-html.js"
 import { kindOf, previewOf } from "./texts.js"
 import { age, moment } from "./time-format.js"
 
+/** @import { Json } from "../../client/json-values.js" */
+
 /**
  * Render a key, with its folders in a quieter colour.
  * @param {string} key
@@ -14,20 +16,32 @@ export function keyText(key) {
   return html`<bdi><span class="folder">${key.slice(0, cut)}</span><span class="leaf">${key.slice(cut)}</span></bdi>`
 }
 
-/** Render a value on one line, in the colour of its kind. */
+/**
+ * Render a value on one line, in the colour of its kind.
+ * @param {Json} value
+ */
 export function preview(value) {
   return html`<span class="json-${kindOf(value).split(" ")[0]}">${previewOf(value)}</span>`
 }
 
-/** Return "1 key", "1,284 keys". */
+/**
+ * Return "1 key", "1,284 keys".
+ * @type {(n: number, one: string, many: string) => string}
+ */
 export const count = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`
 
-/** @param {number} now */
+/**
+ * @param {number} now
+ * @param {string} at
+ */
 export function time(at, now) {
   return html`<time datetime=${at} title=${moment(at)}>${age(at, now)}</time>`
 }
 
-/** Render a sign, drawn on 16 by 16 pixels. */
+/**
+ * Render a sign, drawn on 16 by 16 pixels.
+ * @param {unknown} shape
+ */
 export const icon = (shape) =>
   html`<svg class="sign" viewBox="0 0 16 16" width="14" height="14" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">${shape}</svg>`
 

@@ -58,7 +58,10 @@ export class Draft {
     this.mode = this.#baseMode
   }
 
-  /** Recreate the draft of a `record`. */
+  /**
+   * Recreate the draft of a `record`.
+   * @param {DraftRecord} record
+   */
   static from({ key, base, text, mode, expires }) {
     return Object.assign(new Draft(key, base), { text, mode, expires })
   }
@@ -115,6 +118,7 @@ export class Draft {
   /**
    * Convert the text to another mode. A text value stays a text value; a value that plain text cannot express stays
    * JSON.
+   * @param {Mode} mode
    */
   setMode(mode) {
     if (mode === this.mode) return
@@ -147,7 +151,10 @@ export class Draft {
     return { value: reading.value, ifRevision: this.ifRevision, ...(expires ? { ttl } : {}) }
   }
 
-  /** Restore a save, {value, ttl?}, that a closed tab has sent; it is being sent again. */
+  /**
+   * Restore a save, {value, ttl?}, that a closed tab has sent; it is being sent again.
+   * @param {{ value: any, ttl?: number | null }} save
+   */
   resume({ value, ttl }) {
     this.mode = isPlain(value) ? "text" : "json"
     this.text = this.mode === "text" ? value : editorText(value)
@@ -194,6 +201,7 @@ export class Draft {
   /**
    * Follow a rename of the key, which now has this entry.
    * @param {string} key
+   * @param {Entry} entry
    */
   moveTo(key, entry) {
     this.key = key
@@ -209,7 +217,10 @@ export class Draft {
     this.discard()
   }
 
-  /** Use the merged value as the text; the draft is then also based on their entry. */
+  /**
+   * Use the merged value as the text; the draft is then also based on their entry.
+   * @param {Json} value
+   */
   takeMerged(value) {
     this.keepMine()
     this.mode = "json"
@@ -221,6 +232,7 @@ export class Draft {
     return saving !== null && saving.text === this.text && saving.mode === this.mode && saving.expires === this.expires
   }
 
+  /** @param {Json} value */
   #says(value) {
     return !this.reading.problem && same(this.reading.value, value)
   }
@@ -251,7 +263,11 @@ function readText(text) {
   return { value: text }
 }
 
-/** Compare value and revision: a restored backup counts its own revisions, so the revision alone is not enough. */
+/**
+ * Compare value and revision: a restored backup counts its own revisions, so the revision alone is not enough.
+ * @param {Entry | null} a
+ * @param {Entry | null} b
+ */
 function isSame(a, b) {
   return a && b ? a.revision === b.revision && same(a.value, b.value) : !a && !b
 }

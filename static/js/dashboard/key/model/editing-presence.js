@@ -11,6 +11,7 @@ export class EditingPresence {
   /**
    * `name` keeps users apart; `changed()` is called when the result of `has` may have changed.
    * @param {string} name
+   * @param {() => void} changed
    */
   constructor(name, changed) {
     this.#changed = changed
@@ -38,11 +39,15 @@ export class EditingPresence {
     this.#mine = now
   }
 
-  /** @param {string} key */
+  /**
+   * @param {string} key
+   * @param {string} what
+   */
   #tell(what, key) {
     this.#channel.postMessage({ what, key, tab: this.#tab })
   }
 
+  /** @param {{ what: string, key: string, tab: string }} message */
   #heard({ what, key, tab }) {
     const tabs = this.#theirs.get(key) ?? new Set()
     if (what === "ends") tabs.delete(tab)

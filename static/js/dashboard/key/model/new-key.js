@@ -30,7 +30,10 @@ export class NewKey {
     this.problem = null
   }
 
-  /** Change the kind of the value; the typed text is kept if it is valid for that kind. */
+  /**
+   * Change the kind of the value; the typed text is kept if it is valid for that kind.
+   * @param {string} kind
+   */
   become(kind) {
     const { draft } = this
     if (kind !== "text" && draft.text === "") draft.mode = "json"

@@ -8,12 +8,17 @@ const BURST = 20 // changes a second
 
 export class ChangeHighlights {
   #marks = new Map() // key → {kind, who, at, flashed}
+  /** @type {number[]} */
   #recent = [] // times of the changes within the last second
 
   /**
    * Record a change. `kind`: "changed", "new" or "gone"; `calm`: no flash, for changes found by a sync.
    * @param {string} key
    * @param {number} now
+   * @param {"changed" | "new" | "gone"} kind
+   * @param {string} who
+   * @param {number} now
+   * @param {boolean} calm
    */
   note(key, kind, who, now, calm = false) {
     this.#recent.push(now)

@@ -2,9 +2,12 @@
 
 import { folderOf } from "./tree.js"
 
+/** @import { RowIndex } from "./row-index.js" */
+
 /**
  * Return the effect of a key press on row number `here`: {to} another row, {toggle} a folder to open or close, {tick},
  * {extend}, {enter} or {remove} true; or null. `page` is the number of rows per page.
+ * @param {{ key: string, shift: boolean, rows: RowIndex, here: number, page: number }} press
  */
 export function step({ key, shift, rows, here, page }) {
   const last = rows.length - 1

@@ -45,7 +45,10 @@ export class RowIndex {
     this.#isOpen = isOpen
   }
 
-  /** Enable search in values and sorting, with the exports of search-bundle.js; before, keys are in byte order. */
+  /**
+   * Enable search in values and sorting, with the exports of search-bundle.js; before, keys are in byte order.
+   * @param {typeof import("./search-bundle.js")} bundle
+   */
   equip({ TextIndex, inOrder }) {
     this.#texts = new TextIndex()
     this.#inOrder = inOrder
@@ -169,7 +172,10 @@ export class RowIndex {
     this.#changed(true)
   }
 
-  /** Change the view: any of {prefix, q, sort, tree, only}; `only`: a set of keys, or null. */
+  /**
+   * Change the view: any of {prefix, q, sort, tree, only}; `only`: a set of keys, or null.
+   * @param {Partial<View>} changes
+   */
   show(changes) {
     this.#view = { ...this.#view, ...changes }
     this.make()
@@ -230,14 +236,20 @@ export class RowIndex {
   }
 }
 
-/** Return the rows to draw for a view of `height` pixels, with some beyond either edge: {first, end}. */
+/**
+ * Return the rows to draw for a view of `height` pixels, with some beyond either edge: {first, end}.
+ * @param {{ scrollTop: number, height: number, rowHeight: number, count: number, beyond?: number }} view
+ */
 export function inView({ scrollTop, height, rowHeight, count, beyond = 8 }) {
   const first = Math.max(0, Math.floor(scrollTop / rowHeight) - beyond)
   const end = Math.min(count, Math.ceil((scrollTop + height) / rowHeight) + beyond)
   return { first: Math.min(first, end), end }
 }
 
-/** Return the scroll position that shows this row completely, with the smallest move. */
+/**
+ * Return the scroll position that shows this row completely, with the smallest move.
+ * @param {{ index: number, scrollTop: number, height: number, rowHeight: number }} view
+ */
 export function scrollFor({ index, scrollTop, height, rowHeight }) {
   const top = index * rowHeight
   if (top < scrollTop) return top

@@ -20,7 +20,7 @@ export class Selection {
     return count === 0 ? "false" : count === keys.length ? "true" : "mixed"
   }
 
-  /** @param {string[]} keys */
+  /** @param {Iterable<string>} keys */
   set(keys) {
     this.ticked = new Set(keys)
   }

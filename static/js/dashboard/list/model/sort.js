@@ -8,6 +8,8 @@ const UNWRITTEN = 2 ** 33 // an unsaved key sorts as newer than any revision
  * Sort `keys`, given in byte order, by `sort`; with `tree` the keys of each folder stay together. `revisionOf(key)`
  * gives their age.
  * @param {string[]} keys
+ * @param {string} sort
+ * @param {{ tree: boolean, root: string, revisionOf(key: string): number | undefined }} options
  */
 export function inOrder(keys, sort, { tree, root, revisionOf }) {
   if (sort === "key") return keys
@@ -17,7 +19,10 @@ export function inOrder(keys, sort, { tree, root, revisionOf }) {
   return sort === "updated" ? sorted.reverse() : sorted
 }
 
-/** @param {string[]} keys */
+/**
+ * @param {string[]} keys
+ * @param {(key: string) => number | undefined} revisionOf
+ */
 function newestFirst(keys, revisionOf) {
   // Numbers sort several times faster than items with a compare function: encode position and revision in one number.
   const places = 2 ** Math.ceil(Math.log2(keys.length + 1))
@@ -28,6 +33,7 @@ function newestFirst(keys, revisionOf) {
 /**
  * Group the keys of each folder at the position of its first key.
  * @param {string[]} keys
+ * @param {string} root
  */
 function together(keys, root) {
   /** @type {any[]} */

@@ -3,12 +3,16 @@
 
 import { fold } from "../../shared/texts.js"
 
+/** @import { Json } from "../../../client/json-values.js" */
+
 const SLICE = 256
 
 export class TextIndex {
+  /** @type {(string | undefined)[]} */
   #texts = [] // by the position of the key among all keys
   #made = 0 // every key before this position has a text
 
+  /** @param {number} at */
   get(at) {
     return this.#texts[at]
   }
@@ -18,18 +22,23 @@ export class TextIndex {
     this.#made = 0
   }
 
+  /** @param {number} at */
   add(at) {
     // positions beyond the array have no texts to shift
     if (at < this.#texts.length) this.#texts.splice(at, 0, undefined)
     this.#made = Math.min(this.#made, at)
   }
 
+  /** @param {number} at */
   remove(at) {
     this.#texts.splice(at, 1)
     if (at < this.#made) this.#made -= 1
   }
 
-  /** Drop the text of the key at this position, whose value has changed. */
+  /**
+   * Drop the text of the key at this position, whose value has changed.
+   * @param {number} at
+   */
   forget(at) {
     if (at < this.#texts.length) this.#texts[at] = undefined
     this.#made = Math.min(this.#made, at)
@@ -38,6 +47,8 @@ export class TextIndex {
   /**
    * Create missing texts for at most this many milliseconds; return whether all exist.
    * @param {string[]} keys
+   * @param {number} milliseconds
+   * @param {(key: string) => Json | undefined} valueAt
    * @param {number} milliseconds
    */
   make(keys, valueAt, milliseconds) {
@@ -58,6 +69,7 @@ export class TextIndex {
  * Return key and value as one text; a text value unescaped, any other as JSON. No filter can contain the line break
  * between them.
  * @param {string} key
+ * @param {Json | undefined} value
  */
 export function textOf(key, value) {
   const written = value === undefined ? "" : typeof value === "string" ? `"${value}"` : JSON.stringify(value)
@@ -67,6 +79,7 @@ export function textOf(key, value) {
 /**
  * Return the position of a filter in a text, ignoring case and composition: {at, end}, or null.
  * @param {string} text
+ * @param {string} filter
  */
 export function found(text, filter) {
   if (filter === "") return null
@@ -86,4 +99,4 @@ export function patternOf(text) {
   return new RegExp(letters.join(""), "iu")
 }
 
-const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+const escaped = (/** @type {string} */ text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
