@@ -17,7 +17,7 @@ _STAMP = static_assets.root() / ".realtime_kv.json"
 
 
 def install_libraries(environment: Environment, *, with_tools: bool) -> None:
-    """Install the libraries of the pages, and for the tests their tools, unless the stamp says that they are there."""
+    """Install the libraries of the pages, and the tools of tests and checks, unless the stamp says they are there."""
     wanted = {"fingerprint": hashlib.sha256((ROOT / "package-lock.json").read_bytes()).hexdigest(), "tools": with_tools}
     if _is_current(wanted):
         return
@@ -39,7 +39,7 @@ def install_libraries(environment: Environment, *, with_tools: bool) -> None:
 
 
 def put_on_path(environment: Environment) -> None:
-    """Put `node` on the path for the tests, in a supported version."""
+    """Put `node` on the path for tests and checks, in a supported version."""
     if not _system_node_is_new_enough():
         folder = _packaged(environment) / "bin"
         os.environ["PATH"] = os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath)])

@@ -32,12 +32,13 @@ def prepare(command: str) -> Path:
 
 
 def _install(environment: Environment, command: str) -> None:
-    testing = command == "test"
-    environment.install("requirements-dev.txt" if command in {"test", "check"} else "requirements.txt")
-    if command in {"serve", "test"}:
-        node_packages.install_libraries(environment, with_tools=testing)
-    if testing:
+    developing = command in {"test", "check"}
+    environment.install("requirements-dev.txt" if developing else "requirements.txt")
+    if developing or command == "serve":
+        node_packages.install_libraries(environment, with_tools=developing)
+    if developing:
         node_packages.put_on_path(environment)
+    if command == "test":
         chromium.install()
         compiler.install()
 

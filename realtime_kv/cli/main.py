@@ -18,6 +18,15 @@ from realtime_kv.version import VERSION
 ROOT = Path(__file__).resolve().parent.parent.parent
 # each test file runs in one process, because its tests share a server; without reordering, long files do not run last
 ORDER = ["--dist=loadfile", "--no-loadscope-reorder"]
+_NODE_TOOLS = ROOT / "node_modules" / ".bin"
+# formatters, linters and type checkers, of Python and of JavaScript
+CHECKS = [
+    [sys.executable, "-m", "ruff", "format", "--check"],
+    [sys.executable, "-m", "ruff", "check"],
+    [sys.executable, "-m", "mypy"],
+    [str(_NODE_TOOLS / "biome"), "ci", "--error-on-warnings"],
+    *([str(_NODE_TOOLS / "tsc"), "--project", f"tsconfig{part}.json"] for part in ("", ".strict", ".worker")),
+]
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -67,12 +76,13 @@ def test(options: argparse.Namespace) -> int:
     # the tests start hundreds of processes, and without cached bytecode each would compile the whole package
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     processes = (os.cpu_count() or 1) + 1
-    return _run("-m", "pytest", *(options.pytest or [f"--numprocesses={processes}", *ORDER]))
+    arguments = options.pytest or [f"--numprocesses={processes}", *ORDER]
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
 
 
 def check(options: argparse.Namespace) -> int:
     """Run the static checks."""
-    return max(_run("-m", "ruff", "format", "--check"), _run("-m", "ruff", "check"), _run("-m", "mypy"))
+    return max(subprocess.run(command, cwd=ROOT, check=False).returncode for command in CHECKS)
 
 
 def bench(options: argparse.Namespace) -> int:
@@ -122,10 +132,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "restore": look_after,
     "confirm-time": look_after,
 }
-
-
-def _run(*arguments: str) -> int:
-    return subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False).returncode
 
 
 def _parser() -> argparse.ArgumentParser:

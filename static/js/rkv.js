@@ -12,11 +12,11 @@
 
 import { Client } from "/static/js/client/client.js"
 
-export { Client }
 export { secondStep, signIn, signOut, signUp } from "/static/js/client/auth.js"
-export { Refusal } from "/static/js/client/outbox.js"
 export { InvalidValue } from "/static/js/client/json-values.js"
 export { compareKeys, problemWithKey } from "/static/js/client/keys.js"
+export { Refusal } from "/static/js/client/outbox.js"
+export { Client }
 
 /**
  * Connect. Resolves once the tab is in sync with the server; rejects with a Refusal (`unauthenticated`) if nobody is

@@ -51,7 +51,8 @@ addEventListener("message", (event) => {
   const { data, ports } = event
   if (data === "wait longer") waitLongerUntil = Date.now() + WAIT_LONGER_FOR
   if (data === "take over") event.waitUntil(takeOverFrom(ports[0]))
-  if (data === ASK_IDLE) event.waitUntil(new Promise((idle) => sayIdle.push(idle)).then(() => ports[0].postMessage("idle")))
+  if (data === ASK_IDLE)
+    event.waitUntil(new Promise((idle) => sayIdle.push(idle)).then(() => ports[0].postMessage("idle")))
   settle()
 })
 
@@ -72,16 +73,21 @@ function answer(event, promise) {
 /** Keep the worker alive until `promise` is settled. */
 function work(event, promise) {
   working += 1
-  const done = promise.catch(() => {}).then(() => {
-    working -= 1
-    settle()
-  })
+  const done = promise
+    .catch(() => {})
+    .then(() => {
+      working -= 1
+      settle()
+    })
   event.waitUntil(done)
 }
 
 function settle() {
   clearTimeout(idleTimer)
-  if (working === 0 && sayIdle.length > 0) idleTimer = setTimeout(() => sayIdle.splice(0).forEach((say) => say()), IDLE_FOR)
+  if (working === 0 && sayIdle.length > 0)
+    idleTimer = setTimeout(() => {
+      for (const say of sayIdle.splice(0)) say()
+    }, IDLE_FOR)
 }
 
 /** Take over from the previous worker, at the request of a page, if that is its only one. */
@@ -96,7 +102,7 @@ async function takeOverFrom(port) {
 async function idleBefore() {
   const { port1, port2 } = new MessageChannel()
   const idle = new Promise((done) => (port1.onmessage = done))
-  registration.active.postMessage(ASK_IDLE, [port2])
+  registration.active?.postMessage(ASK_IDLE, [port2])
   await Promise.race([idle, after(IDLE_WITHIN)])
 }
 
@@ -115,8 +121,11 @@ async function fill() {
 /** Delete the caches of earlier versions, but those of open pages stay: such a page may still load a module. */
 async function takeOver() {
   const open = new Map()
-  for (const { id } of await clients.matchAll({ type: "window", includeUncontrolled: true })) open.set(id, await versionOf(id))
-  const names = (await caches.keys()).filter((name) => name.startsWith(NAME) && name !== CACHE && name !== PAGE_VERSIONS)
+  for (const { id } of await clients.matchAll({ type: "window", includeUncontrolled: true }))
+    open.set(id, await versionOf(id))
+  const names = (await caches.keys()).filter(
+    (name) => name.startsWith(NAME) && name !== CACHE && name !== PAGE_VERSIONS,
+  )
   await caches.delete(PAGE_VERSIONS)
   for (const [id, version] of open) {
     // Pages that were open before the first worker have its version.
@@ -145,7 +154,10 @@ async function page(event, pathname) {
 /** Return the server's answer, or null if there is none in time. A late answer is evaluated as well. */
 async function fromServer(event, pathname, kept) {
   const asked = fetch(event.request)
-  work(event, asked.then((answer) => heard(pathname, PAGES.includes(pathname) ? answer.clone() : answer)))
+  work(
+    event,
+    asked.then((answer) => heard(pathname, PAGES.includes(pathname) ? answer.clone() : answer)),
+  )
   try {
     const answer = await Promise.race([asked, after(limit(kept))])
     if (!answer) silentUntil = Date.now() + SILENT_FOR

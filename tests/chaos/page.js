@@ -3,11 +3,16 @@
 export async function begin(user, first) {
   const { Client } = await import("/rkv.js")
   const kv = new Client({ user, keep: true })
-  const state = (window.chaos = { kv, next: first, writing: true, outcomes: {} })
+  const state = { kv, next: first, writing: true, outcomes: {} }
+  window.chaos = state
   const note = (numbers, outcome) => {
     for (const n of numbers) state.outcomes[n] = outcome
   }
-  const settle = (numbers, answer) => answer.then(() => note(numbers, "acknowledged"), ({ code, name }) => note(numbers, code ?? name))
+  const settle = (numbers, answer) =>
+    answer.then(
+      () => note(numbers, "acknowledged"),
+      ({ code, name }) => note(numbers, code ?? name),
+    )
   // events with a promise: writes that an earlier page has left behind
   kv.addEventListener("adopted", ({ detail: { write, settled } }) => settle(numbersOf(write), settled))
   state.write = (key) => {
@@ -36,7 +41,9 @@ export async function begin(user, first) {
 }
 
 function numbersOf({ payload }) {
-  return [payload.value, ...(payload.ops ?? []).map(({ value }) => value)].filter((value) => value?.n !== undefined).map(({ n }) => n)
+  return [payload.value, ...(payload.ops ?? []).map(({ value }) => value)]
+    .filter((value) => value?.n !== undefined)
+    .map(({ n }) => n)
 }
 
 /** Resolve once a write made now has been acknowledged: that proves the tab live, independent of its state. */
@@ -52,7 +59,8 @@ export async function live() {
 export async function drain() {
   const { chaos } = window
   chaos.writing = false
-  while (chaos.kv.pending.length > 0) await new Promise((go) => chaos.kv.addEventListener("pending", go, { once: true }))
+  while (chaos.kv.pending.length > 0)
+    await new Promise((go) => chaos.kv.addEventListener("pending", go, { once: true }))
   await new Promise((go) => setTimeout(go))
 }
 
@@ -66,5 +74,13 @@ export async function signedOut() {
 export function record() {
   const { kv, outcomes, next } = window.chaos
   const entries = Object.fromEntries(kv.entries().map(({ key, value, revision }) => [key, [value, revision]]))
-  return { outcomes, next, outdated: kv.outdated, healed: kv.healed, entries, pending: kv.pending.length, state: kv.state }
+  return {
+    outcomes,
+    next,
+    outdated: kv.outdated,
+    healed: kv.healed,
+    entries,
+    pending: kv.pending.length,
+    state: kv.state,
+  }
 }

@@ -27,10 +27,18 @@ test("an answer that is not the server's is told as such", async () => {
 })
 
 test("an answer of the server's is passed on", async () => {
-  const problem = JSON.stringify({ type: "urn:rkv:error:invalid_credentials", title: "No", status: 401, detail: "Wrong.", code: "invalid_credentials" })
+  const problem = JSON.stringify({
+    type: "urn:rkv:error:invalid_credentials",
+    title: "No",
+    status: 401,
+    detail: "Wrong.",
+    code: "invalid_credentials",
+  })
   await answering(401, "application/problem+json", problem, (url) =>
     assert.rejects(signIn({ url, username: "ada", password: "x" }), { code: "invalid_credentials", message: "Wrong." }),
   )
-  const answer = await answering(200, "application/json", '{"ok":true,"token":"t"}', (url) => signIn({ url, username: "a", password: "b" }))
+  const answer = await answering(200, "application/json", '{"ok":true,"token":"t"}', (url) =>
+    signIn({ url, username: "a", password: "b" }),
+  )
   assert.deepEqual(answer, { token: "t" })
 })

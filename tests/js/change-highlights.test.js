@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { FLASH, ChangeHighlights, NEWS } from "../../static/js/dashboard/list/model/change-highlights.js"
+import { ChangeHighlights, FLASH, NEWS } from "../../static/js/dashboard/list/model/change-highlights.js"
 
 test("a change flashes for a moment and stays news for longer", () => {
   const marks = new ChangeHighlights()

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { kindsOf, folderOf, standsStill, summaryOf } from "../../static/js/dashboard/history/change-kinds.js"
+import { folderOf, kindsOf, standsStill, summaryOf } from "../../static/js/dashboard/history/change-kinds.js"
 import { isBy, mentions } from "../../static/js/dashboard/history/filters.js"
 import { textsOf } from "../../static/js/dashboard/history/versions.js"
 
 const set = (key, value, version, more = {}) => ({ op: "set", key, value, version, ...more })
 const gone = (key) => ({ op: "delete", key })
-const history = (...steps) => steps.map(([ops, via = "socket"], i) => ({ revision: i + 1, origin: { session: "s", via }, ops: [ops].flat() })).reverse()
+const history = (...steps) =>
+  steps
+    .map(([ops, via = "socket"], i) => ({ revision: i + 1, origin: { session: "s", via }, ops: [ops].flat() }))
+    .reverse()
 
 test("what a write did is told by what stood there before", () => {
   const writes = history(
@@ -21,7 +24,16 @@ test("what a write did is told by what stood there before", () => {
     [set("a", 9, 1)],
   )
   const told = kindsOf(writes).map(([{ kind }]) => kind)
-  assert.deepEqual(told.reverse(), ["created", "changed", "set again", "expiry changed", "deleted", "restored", "expired", "created"])
+  assert.deepEqual(told.reverse(), [
+    "created",
+    "changed",
+    "set again",
+    "expiry changed",
+    "deleted",
+    "restored",
+    "expired",
+    "created",
+  ])
 })
 
 test("of what lies before what is known nothing is claimed", () => {
@@ -29,7 +41,9 @@ test("of what lies before what is known nothing is claimed", () => {
 })
 
 test("a bulk write is summed up", () => {
-  const bulk = kindsOf(history([[set("d/a", 1, 1), set("d/b", 1, 1)]], [[gone("d/a"), set("d/b", 2, 2), set("d/c", 1, 1)]]))
+  const bulk = kindsOf(
+    history([[set("d/a", 1, 1), set("d/b", 1, 1)]], [[gone("d/a"), set("d/b", 2, 2), set("d/c", 1, 1)]]),
+  )
   assert.equal(summaryOf(bulk[1]), "Created 2 keys")
   assert.equal(summaryOf(bulk[0]), "Created 1, changed 1, deleted 1 keys")
   assert.equal(folderOf(["d/a/x", "d/a/y", "d/ab"]), "d/")
@@ -47,7 +61,8 @@ test("only a write whose keys are all as it left them can be undone", () => {
 
 test("everybody's writes are told apart", () => {
   const us = { session: "me", wrote: (revision) => revision === 1, tokens: new Set(["token"]) }
-  const by = (origin, revision = 2) => ["tab", "device", "others", "api", "system"].filter((who) => isBy(who, { revision, origin }, us))
+  const by = (origin, revision = 2) =>
+    ["tab", "device", "others", "api", "system"].filter((who) => isBy(who, { revision, origin }, us))
   assert.deepEqual(by({ session: "me", via: "socket" }, 1), ["tab", "device"])
   assert.deepEqual(by({ session: "me", via: "socket" }), ["device"])
   assert.deepEqual(by({ session: "phone", via: "socket" }), ["others"])

@@ -3,7 +3,8 @@ import { test } from "node:test"
 
 import { look } from "../../static/js/dashboard/shell/connection-status.js"
 
-const seen = (kv, offlineSince = null, online = true) => look({ kv: { clockAhead: 0, lastChange: null, ...kv }, offlineSince }, 100_000, online)
+const seen = (kv, offlineSince = null, online = true) =>
+  look({ kv: { clockAhead: 0, lastChange: null, ...kv }, offlineSince }, 100_000, online)
 
 test("the pill says in a word how the connection is", () => {
   assert.deepEqual(seen({ state: "live", tabs: [1, 2, 3] }), { look: "live", text: "Live", more: " · 3 tabs" })

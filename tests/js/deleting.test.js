@@ -1,8 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-
-import { Space } from "./space.js"
 import { dashboard, pushed, settled, sync } from "./page.js"
+import { Space } from "./space.js"
 
 const { remove } = await import("../../static/js/dashboard/list/actions.js")
 

@@ -5,7 +5,11 @@ import { countLines, diffLines, diffWords } from "../../static/js/dashboard/shar
 import { randomness } from "./space.js"
 
 const told = (a, b) => diffLines(a, b).map(({ op, text }) => ({ same: " ", gone: "-", new: "+" })[op] + text)
-const text = (lines, without) => lines.filter(({ op }) => op !== without).map(({ text }) => text).join("\n")
+const text = (lines, without) =>
+  lines
+    .filter(({ op }) => op !== without)
+    .map(({ text }) => text)
+    .join("\n")
 
 test("a changed line is gone and new, in its place", () => {
   assert.deepEqual(told("{\n  1,\n  2\n}", "{\n  1,\n  3\n}"), [" {", "   1,", "-  2", "+  3", " }"])
@@ -27,12 +31,19 @@ test("what is said of any two texts leads from the one to the other, and says no
     const line = () => random.pick(["{", "}", "a", "b", "c", "", `${random.below(40)}`])
     const a = Array.from({ length: random.below(25) }, line)
     const b = a.slice()
-    for (let n = random.below(8); n > 0; n--) b.splice(random.below(b.length + 1), random.below(3), ...Array.from({ length: random.below(3) }, line))
+    for (let n = random.below(8); n > 0; n--)
+      b.splice(random.below(b.length + 1), random.below(3), ...Array.from({ length: random.below(3) }, line))
     const lines = diffLines(a.join("\n"), b.join("\n"))
     assert.equal(text(lines, "new"), a.join("\n"))
     assert.equal(text(lines, "gone"), b.join("\n"))
-    assert.deepEqual(lines.filter(({ from }) => from).map(({ from }) => from), [...lines.filter(({ from }) => from).keys()].map((i) => i + 1))
-    assert.deepEqual(lines.filter(({ to }) => to).map(({ to }) => to), [...lines.filter(({ to }) => to).keys()].map((i) => i + 1))
+    assert.deepEqual(
+      lines.filter(({ from }) => from).map(({ from }) => from),
+      [...lines.filter(({ from }) => from).keys()].map((i) => i + 1),
+    )
+    assert.deepEqual(
+      lines.filter(({ to }) => to).map(({ to }) => to),
+      [...lines.filter(({ to }) => to).keys()].map((i) => i + 1),
+    )
     for (let k = 1; k < lines.length; k++) assert.ok(!(lines[k - 1].op === "new" && lines[k].op === "gone"))
   }
 })
@@ -68,7 +79,10 @@ test("within a line, the words that changed are marked", () => {
       { text: "]", changed: false },
     ],
   })
-  assert.deepEqual(diffWords('"limit": 250,', '"limit": 300,').after.filter(({ changed }) => changed), [{ text: "300", changed: true }])
+  assert.deepEqual(
+    diffWords('"limit": 250,', '"limit": 300,').after.filter(({ changed }) => changed),
+    [{ text: "300", changed: true }],
+  )
 })
 
 test("lines that have little in common are not picked to pieces", () => {

@@ -6,7 +6,14 @@ import { crc32, digest, share } from "../../static/js/client/digest.js"
 test("the protocol's three examples", () => {
   assert.equal(digest([]), 0)
   assert.equal(digest([["a", 1]]), 293912779)
-  assert.equal(digest([["a", 1], ["é/b", 2], ["k", 2 ** 40 + 7]]), 4037345603)
+  assert.equal(
+    digest([
+      ["a", 1],
+      ["é/b", 2],
+      ["k", 2 ** 40 + 7],
+    ]),
+    4037345603,
+  )
 })
 
 test("the checksum is that of zlib, over UTF-8", () => {
@@ -17,7 +24,10 @@ test("the checksum is that of zlib, over UTF-8", () => {
 })
 
 test("a share can be taken out again", () => {
-  const pairs = [["a", 3], ["b", 2 ** 53 - 1]]
+  const pairs = [
+    ["a", 3],
+    ["b", 2 ** 53 - 1],
+  ]
   const without = (digest(pairs) - share(crc32("b"), 2 ** 53 - 1)) >>> 0
   assert.equal(without, digest(pairs.slice(0, 1)))
 })

@@ -150,7 +150,10 @@ test("a merge is a draft on top of theirs", () => {
   draft.type('{"a": 2, "b": 1}')
   draft.entryIs(entry(4, { a: 1, b: 2 }))
   draft.takeMerged({ a: 2, b: 2 })
-  assert.deepEqual([draft.reading.value, draft.ifRevision, draft.conflict, draft.unsaved], [{ a: 2, b: 2 }, 4, null, true])
+  assert.deepEqual(
+    [draft.reading.value, draft.ifRevision, draft.conflict, draft.unsaved],
+    [{ a: 2, b: 2 }, 4, null, true],
+  )
 })
 
 test("format makes the text readable, and leaves what is not JSON alone", () => {

@@ -32,8 +32,20 @@ test("what is chosen is what a save sends", () => {
 })
 
 test("what makes no sense is a problem, with what to do about it", () => {
-  for (const fields of [{ amount: "" }, { amount: "0" }, { amount: "-1" }, { amount: "x" }, { amount: "101", unit: "days", huge: true }, { choice: "at", at: "" }, { choice: "at", at: "2026-11-23T09:00:00.000Z" }, { choice: "at", at: "2227-01-01T00:00:00.000Z" }]) {
-    const { problem } = chosenExpiry({ choice: "in", unit: "hours", at: "", ...fields, ...(fields.huge ? { amount: "36501" } : {}) }, NOW)
+  for (const fields of [
+    { amount: "" },
+    { amount: "0" },
+    { amount: "-1" },
+    { amount: "x" },
+    { amount: "101", unit: "days", huge: true },
+    { choice: "at", at: "" },
+    { choice: "at", at: "2026-11-23T09:00:00.000Z" },
+    { choice: "at", at: "2227-01-01T00:00:00.000Z" },
+  ]) {
+    const { problem } = chosenExpiry(
+      { choice: "in", unit: "hours", at: "", ...fields, ...(fields.huge ? { amount: "36501" } : {}) },
+      NOW,
+    )
     assert.match(problem, /\.$/, JSON.stringify(fields))
   }
 })
@@ -42,7 +54,14 @@ test("in an hour is an hour away, also when the clocks change", () => {
   const before = process.env.TZ
   process.env.TZ = "America/New_York"
   try {
-    for (const now of ["2026-03-08T05:30Z", "2026-03-08T06:30Z", "2026-03-08T07:30Z", "2026-11-01T04:30Z", "2026-11-01T08:30Z", "2026-06-01T12:00Z"])
+    for (const now of [
+      "2026-03-08T05:30Z",
+      "2026-03-08T06:30Z",
+      "2026-03-08T07:30Z",
+      "2026-11-01T04:30Z",
+      "2026-11-01T08:30Z",
+      "2026-06-01T12:00Z",
+    ])
       assert.equal(new Date(inAnHour(Date.parse(now))).getTime() - Date.parse(now), 3_600_000, now)
   } finally {
     if (before === undefined) delete process.env.TZ

@@ -1,16 +1,21 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-
-import * as finding from "../../static/js/dashboard/list/model/search-bundle.js"
-import { RowIndex } from "../../static/js/dashboard/list/model/row-index.js"
-import { found } from "../../static/js/dashboard/list/model/text-index.js"
 import { mentions } from "../../static/js/dashboard/history/filters.js"
+import { RowIndex } from "../../static/js/dashboard/list/model/row-index.js"
+import * as finding from "../../static/js/dashboard/list/model/search-bundle.js"
+import { found } from "../../static/js/dashboard/list/model/text-index.js"
 
 const COMPOSED = "Caf\u00e9"
 const DECOMPOSED = "Cafe\u0301"
 
 test("composed and decomposed letters find each other, in keys and in values", () => {
-  const values = new Map([[COMPOSED, 1], [DECOMPOSED, 2], ["a", `a ${COMPOSED}`], ["b", { deep: DECOMPOSED }], ["cafe", 3]])
+  const values = new Map([
+    [COMPOSED, 1],
+    [DECOMPOSED, 2],
+    ["a", `a ${COMPOSED}`],
+    ["b", { deep: DECOMPOSED }],
+    ["cafe", 3],
+  ])
   const rows = new RowIndex((key) => ({ value: values.get(key) }))
   rows.replace([...values.keys()])
   rows.equip(finding)

@@ -29,7 +29,10 @@ test("no more than asked for, the best of all", () => {
 
 test("a longer needle finds among what the shorter one left just what it finds in all", () => {
   let seed = 7
-  const next = (n) => (seed = (seed * 48_271) % 2_147_483_647) % n
+  const next = (n) => {
+    seed = (seed * 48_271) % 2_147_483_647
+    return seed % n
+  }
   const texts = Array.from({ length: 400 }, () => Array.from({ length: 3 + next(9) }, () => "abc/-"[next(5)]).join(""))
   for (let round = 0; round < 50; round++) {
     const needle = Array.from({ length: 2 + next(3) }, () => "abc"[next(3)]).join("")
@@ -41,5 +44,14 @@ test("a longer needle finds among what the shorter one left just what it finds i
 test("the letters found are where they are said to be", () => {
   assert.deepEqual(places("ag", "flag"), [2, 3])
   assert.deepEqual(places("ff", "a/f-f"), [2, 4])
-  for (const [needle, text] of [["afl", "app/feature-flags"], ["-", "a-b"]]) assert.equal(places(needle, text).map((at) => text[at]).join(""), needle)
+  for (const [needle, text] of [
+    ["afl", "app/feature-flags"],
+    ["-", "a-b"],
+  ])
+    assert.equal(
+      places(needle, text)
+        .map((at) => text[at])
+        .join(""),
+      needle,
+    )
 })

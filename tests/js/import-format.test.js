@@ -1,7 +1,16 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 
-import { inWords, leftAlone, progress, size, touched, typeOf, undoAll, withoutAnswer } from "../../static/js/pages/import-format.js"
+import {
+  inWords,
+  leftAlone,
+  progress,
+  size,
+  touched,
+  typeOf,
+  undoAll,
+  withoutAnswer,
+} from "../../static/js/pages/import-format.js"
 
 const nothing = { added: 0, changed: 0, removed: 0, unchanged: 0, skipped: 0, expired: 0, outside: 0 }
 
@@ -45,8 +54,15 @@ test("an import is undone from its last write to its first", async () => {
   const call = async (verb, payload) => asked.push([verb, payload.revision, payload.op_id])
   const outcome = await undoAll([4, 5, 6], call, (...so) => told.push(so))
   assert.deepEqual(outcome, { undone: 3, refusal: null })
-  assert.deepEqual(asked, [6, 5, 4].map((revision) => ["undo", revision, `undo-import-${revision}`]))
-  assert.deepEqual(told, [[1, 3], [2, 3], [3, 3]])
+  assert.deepEqual(
+    asked,
+    [6, 5, 4].map((revision) => ["undo", revision, `undo-import-${revision}`]),
+  )
+  assert.deepEqual(told, [
+    [1, 3],
+    [2, 3],
+    [3, 3],
+  ])
 })
 
 test("undoing stops at a refusal, and tells how far it came", async () => {
@@ -59,7 +75,8 @@ test("undoing stops at a refusal, and tells how far it came", async () => {
 
 test("what answers instead of the server is named, with what can be done", () => {
   assert.match(withoutAnswer(413), /413.*client_max_body_size/)
-  for (const status of [502, 503, 504]) assert.match(withoutAnswer(status), new RegExp(`proxy.*${status}.*Import the file again`))
+  for (const status of [502, 503, 504])
+    assert.match(withoutAnswer(status), new RegExp(`proxy.*${status}.*Import the file again`))
   assert.match(withoutAnswer(200), /answered instead of it/)
   assert.match(withoutAnswer(0), /gave no answer.*client_max_body_size/)
 })

@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 
 import { formatJson, readJson, sizeOf } from "../../static/js/dashboard/shared/json-text.js"
-import { kindOf, previewOf } from "../../static/js/dashboard/shared/preview.js"
+import { kindOf, previewOf } from "../../static/js/dashboard/shared/texts.js"
 import { randomness } from "./space.js"
 
 const problem = (text) => {
@@ -11,7 +11,21 @@ const problem = (text) => {
 }
 
 test("whatever is JSON is read as JSON.parse reads it", () => {
-  for (const text of ['{"a": [1, -2.5e-3, true, false, null, "\\u00e9\\n"]}', " 0 ", '""', "[]", "{}", "[[[]]]", '{"a":1,"a":2}', "\t[1,\r\n2]", "1e15", "-0", "0e-400", "0.0", '"\\ud83d\\ude00"'])
+  for (const text of [
+    '{"a": [1, -2.5e-3, true, false, null, "\\u00e9\\n"]}',
+    " 0 ",
+    '""',
+    "[]",
+    "{}",
+    "[[[]]]",
+    '{"a":1,"a":2}',
+    "\t[1,\r\n2]",
+    "1e15",
+    "-0",
+    "0e-400",
+    "0.0",
+    '"\\ud83d\\ude00"',
+  ])
     assert.deepEqual(readJson(text), { value: JSON.parse(text) })
 })
 
@@ -33,9 +47,24 @@ test("a problem is named with its line and column", () => {
 })
 
 test("what would not come back as it was typed is refused", () => {
-  for (const text of ["9007199254740992", "-9007199254740993", "9007199254740992.0", "1.7e18", "1e20", "1e21", "1e300", "12345678901234567890123", "1e400", "1e-400", "-0.01E-400", '"\\ud800"', "[".repeat(65) + "]".repeat(65)])
+  for (const text of [
+    "9007199254740992",
+    "-9007199254740993",
+    "9007199254740992.0",
+    "1.7e18",
+    "1e20",
+    "1e21",
+    "1e300",
+    "12345678901234567890123",
+    "1e400",
+    "1e-400",
+    "-0.01E-400",
+    '"\\ud800"',
+    "[".repeat(65) + "]".repeat(65),
+  ])
     assert.ok(problem(text), text)
-  for (const text of ["9007199254740991", "9.007199254740991e15", "5e-324", "0.1", "[".repeat(64) + "]".repeat(64)]) assert.equal(problem(text), undefined)
+  for (const text of ["9007199254740991", "9.007199254740991e15", "5e-324", "0.1", "[".repeat(64) + "]".repeat(64)])
+    assert.equal(problem(text), undefined)
 })
 
 test("it takes exactly what JSON.parse takes, whatever is broken in the text", () => {
@@ -45,7 +74,10 @@ test("it takes exactly what JSON.parse takes, whatever is broken in the text", (
     let text = whole
     for (let n = 1 + random.below(3); n > 0; n--) {
       const at = random.below(text.length)
-      text = text.slice(0, at) + random.pick(["", ",", "]", "{", '"', "\\", "0", "e", ":", " ", "tru"]) + text.slice(at + random.below(3))
+      text =
+        text.slice(0, at) +
+        random.pick(["", ",", "]", "{", '"', "\\", "0", "e", ":", " ", "tru"]) +
+        text.slice(at + random.below(3))
     }
     let parsed
     try {
@@ -62,7 +94,14 @@ test("it takes exactly what JSON.parse takes, whatever is broken in the text", (
 })
 
 test("a value is described", () => {
-  assert.deepEqual([{}, [], "", 0, true, null].map(kindOf), ["object", "array", "text", "number", "true or false", "null"])
+  assert.deepEqual([{}, [], "", 0, true, null].map(kindOf), [
+    "object",
+    "array",
+    "text",
+    "number",
+    "true or false",
+    "null",
+  ])
   assert.equal(sizeOf({ a: "é" }), 10)
   assert.equal(formatJson({ a: 1 }), '{\n  "a": 1\n}')
   assert.equal(previewOf("x".repeat(1000)).length, 122)

@@ -11,7 +11,9 @@ test("keys stand in the order of their UTF-8 bytes", () => {
   assert.ok(compareKeys("😀", "～") > 0)
   const random = randomness(7)
   const letters = ["a", "b", "/", "é", "\u0800", "\ud7ff", "\ue000", "\uffff", "😀", "\u{10ffff}"]
-  const keys = Array.from({ length: 500 }, () => Array.from({ length: random.below(5) }, () => random.pick(letters)).join(""))
+  const keys = Array.from({ length: 500 }, () =>
+    Array.from({ length: random.below(5) }, () => random.pick(letters)).join(""),
+  )
   assert.deepEqual(sortKeys([...keys]), [...keys].sort(byBytes))
   for (let i = 1; i < keys.length; i++)
     assert.equal(Math.sign(compareKeys(keys[i - 1], keys[i])), Math.sign(byBytes(keys[i - 1], keys[i])))

@@ -17,7 +17,11 @@ test("a call waits for what it is for, in order, or says why that could not be l
   const said = []
   const failures = []
   const answers = [Promise.reject(new TypeError("no network")), Promise.resolve({ say: (text) => said.push(text) })]
-  const say = call(once(() => answers.shift()), "say", ({ message }) => failures.push(message))
+  const say = call(
+    once(() => answers.shift()),
+    "say",
+    ({ message }) => failures.push(message),
+  )
   await say("lost")
   await Promise.all([say("one"), say("two")])
   assert.deepEqual([failures, said], [["no network"], ["one", "two"]])

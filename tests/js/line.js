@@ -7,7 +7,12 @@ export class Line {
   connected = false
   active = false
   sendBuffer = []
-  io = { opts: { transports: ["websocket", "polling"] }, engine: { transport: { name: "websocket" } }, on: () => {}, timeout: () => {} }
+  io = {
+    opts: { transports: ["websocket", "polling"] },
+    engine: { transport: { name: "websocket" } },
+    on: () => {},
+    timeout: () => {},
+  }
   /** The answer to `identify`; null: none. */
   identity = {
     user: { username: "ada" },
@@ -31,7 +36,10 @@ export class Line {
   }
 
   timeout() {
-    return { emit: (verb, payload, answered) => this.#send(verb, payload, (body) => (body ? answered(null, body) : answered(new Error("lost")))) }
+    return {
+      emit: (verb, payload, answered) =>
+        this.#send(verb, payload, (body) => (body ? answered(null, body) : answered(new Error("lost")))),
+    }
   }
 
   connect() {
@@ -65,7 +73,9 @@ export class Line {
     const at = this.sent.findIndex((request) => request.verb === verb)
     if (at < 0) throw new Error(`nobody has asked for ${verb}`)
     const [request] = this.sent.splice(at, 1)
-    request.answered(structuredClone({ ok: true, ...(typeof answer === "function" ? answer(request.payload) : answer) }))
+    request.answered(
+      structuredClone({ ok: true, ...(typeof answer === "function" ? answer(request.payload) : answer) }),
+    )
     return request.payload
   }
 
@@ -86,7 +96,8 @@ export class Line {
   }
 
   #send(verb, payload, answered) {
-    if (verb === "identify" && this.identity) return queueMicrotask(() => answered({ ok: true, ...structuredClone(this.identity) }))
+    if (verb === "identify" && this.identity)
+      return queueMicrotask(() => answered({ ok: true, ...structuredClone(this.identity) }))
     this.sent.push({ verb, payload: structuredClone(payload), answered })
   }
 
@@ -103,5 +114,6 @@ export class Fetch {}
 export class WebSocket {}
 
 export function io() {
-  return (Line.last = new Line())
+  Line.last = new Line()
+  return Line.last
 }

@@ -44,7 +44,11 @@ test("the assertive region has its own turn", () => {
 })
 
 test("of what others change the open key alone is told, or all, or nothing", () => {
-  for (const [setting, expected] of [["open", "b was changed: Firefox on Linux."], ["all", "3 keys changed, the latest c."], ["off", ""]]) {
+  for (const [setting, expected] of [
+    ["open", "b was changed: Firefox on Linux."],
+    ["all", "3 keys changed, the latest c."],
+    ["off", ""],
+  ]) {
     const { announcer, polite, wait } = listening(setting)
     announcer.changed(["a", "b"].map(changed), "b")
     announcer.changed([changed("a"), changed("c")], "b")

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-
-import { Space } from "./space.js"
 import { dashboard, pushed, settled, sync } from "./page.js"
+import { Space } from "./space.js"
 
 /** Create a space with these entries and a dashboard on it. */
 async function on(entries) {
@@ -92,7 +91,10 @@ test("what one answers to a conflict counts for that one only, not for what came
   model.opened.takeMerged({ x: 2, y: 2 }, seen)
   model.opened.keepMine(seen)
   model.opened.takeTheirs(seen)
-  assert.deepEqual(line.waiting.filter((verb) => verb === "set"), [])
+  assert.deepEqual(
+    line.waiting.filter((verb) => verb === "set"),
+    [],
+  )
   assert.equal(model.opened.open.draft.text, '{"x": 2, "y": 1}')
   assert.equal(model.opened.open.draft.conflict.entry.revision, 3)
 })
@@ -134,10 +136,16 @@ test("what a closed tab has left does not overwrite what is typed here, and is n
   await edit(page, "a", "12")
   space.set("a", 5)
   pushed(line, space)
-  const refusal = Object.assign(new Error("'a' is already at revision 2"), { code: "conflict", entry: page.kv.entry("a") })
+  const refusal = Object.assign(new Error("'a' is already at revision 2"), {
+    code: "conflict",
+    entry: page.kv.entry("a"),
+  })
   await model.opened.adopt(left("a", 3, 1, before), Promise.reject(refusal))
   assert.equal(model.opened.open.draft.text, "12")
-  assert.deepEqual(model.opened.unsaved, [{ key: "a", text: "12" }, { key: "a", text: "3" }])
+  assert.deepEqual(model.opened.unsaved, [
+    { key: "a", text: "12" },
+    { key: "a", text: "3" },
+  ])
   // The second draft follows when the first is resolved.
   model.opened.takeTheirs(model.opened.open.draft.conflict)
   assert.equal(model.opened.open.draft.text, "3")
@@ -150,10 +158,16 @@ test("what two closed tabs have left of one key is both there when both are refu
   const before = page.kv.entry("a")
   space.set("a", 5)
   pushed(line, space)
-  const refusal = Object.assign(new Error("'a' is already at revision 2"), { code: "conflict", entry: page.kv.entry("a") })
+  const refusal = Object.assign(new Error("'a' is already at revision 2"), {
+    code: "conflict",
+    entry: page.kv.entry("a"),
+  })
   const answers = [new Promise((_, no) => setImmediate(no, refusal)), new Promise((_, no) => setImmediate(no, refusal))]
   await Promise.all(answers.map((answer, i) => model.opened.adopt(left("a", 7 + i, 1, before), answer)))
-  assert.deepEqual(model.opened.unsaved, [{ key: "a", text: "7" }, { key: "a", text: "8" }])
+  assert.deepEqual(model.opened.unsaved, [
+    { key: "a", text: "7" },
+    { key: "a", text: "8" },
+  ])
 })
 
 test("what is being written goes along when its key gets another name", async () => {
@@ -162,7 +176,10 @@ test("what is being written goes along when its key gets another name", async ()
   await edit(page, "a", "12")
   const moved = page.kv.move("a", "b")
   line.answer("move", () => {
-    space.write([{ op: "delete", key: "a" }, { op: "set", key: "b", value: 1 }])
+    space.write([
+      { op: "delete", key: "a" },
+      { op: "set", key: "b", value: 1 },
+    ])
     pushed(line, space)
     return { revision: space.revision, count: 1 }
   })

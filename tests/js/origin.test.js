@@ -32,7 +32,10 @@ test("who may read the modules and not the API is told which setting is missing"
     (url) => url === "/rkv.js",
     async (base) => {
       const refusal = await originRefused(base)
-      assert.deepEqual([refusal.code, refusal.setting, refusal.origin, refusal.server], ["forbidden", "RKV_ORIGINS", HERE, base])
+      assert.deepEqual(
+        [refusal.code, refusal.setting, refusal.origin, refusal.server],
+        ["forbidden", "RKV_ORIGINS", HERE, base],
+      )
     },
   )
 })

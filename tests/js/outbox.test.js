@@ -28,7 +28,15 @@ test("a write waits for a connection, and resolves with the answer", async () =>
   const done = set(box, "a")
   assert.equal(wire.length, 0)
   assert.deepEqual(box.pending, [
-    { verb: "set", payload: { key: "a", value: 1, op_id: "id1" }, keys: ["a"], prefixes: [], epoch: null, at: 0, sent: false },
+    {
+      verb: "set",
+      payload: { key: "a", value: 1, op_id: "id1" },
+      keys: ["a"],
+      prefixes: [],
+      epoch: null,
+      at: 0,
+      sent: false,
+    },
   ])
   box.connected()
   wire[0].answered({ ok: true, revision: 1, version: 1 })
@@ -48,7 +56,10 @@ test("after a lost connection the unanswered are sent again, in order, with the 
   assert.deepEqual(sent(), ["id1", "id2", "id1", "id2", "id3"])
   answeredLate({ ok: true, revision: 99 }) // belongs to the lost connection, so it is ignored
   for (const [i, { answered }] of wire.slice(2).entries()) answered({ ok: true, revision: i + 1, replayed: i === 0 })
-  assert.deepEqual((await Promise.all([first, second, third])).map(({ revision }) => revision), [1, 2, 3])
+  assert.deepEqual(
+    (await Promise.all([first, second, third])).map(({ revision }) => revision),
+    [1, 2, 3],
+  )
 })
 
 test("a refusal rejects with its code, its sentence and what it carries", async () => {
@@ -73,7 +84,10 @@ test("no more than the limit is on the wire at once", () => {
   box.disconnected()
   box.connected()
   assert.equal(wire.length, 7)
-  assert.deepEqual(wire.slice(4).map(({ payload }) => payload.key), ["k1", "k2", "k3"])
+  assert.deepEqual(
+    wire.slice(4).map(({ payload }) => payload.key),
+    ["k1", "k2", "k3"],
+  )
 })
 
 test("a busy server is asked again after the time it names, and nothing overtakes meanwhile", async () => {
@@ -112,7 +126,10 @@ test("what is done to a whole prefix is not repeated once a later write under it
   clear("a/b/n")
   for (const { answered } of wire.slice(0, 4)) answered(busy)
   for (const refused of [whole, inner, one]) await assert.rejects(refused, { code: "unavailable" })
-  assert.deepEqual(box.pending.map(({ payload }) => payload.prefix), ["b/", "a/b/n"])
+  assert.deepEqual(
+    box.pending.map(({ payload }) => payload.prefix),
+    ["b/", "a/b/n"],
+  )
   box.disconnected()
   box.connected()
   wire.at(-2).answered({ ok: true, revision: 1, count: 0 })
@@ -156,9 +173,15 @@ test("when there will be no connection any more, every waiting write fails", asy
 test("it knows what is on its way", () => {
   const { box } = outbox()
   set(box, "a")
-  assert.equal(box.awaits(({ keys }) => keys.includes("a")), false)
+  assert.equal(
+    box.awaits(({ keys }) => keys.includes("a")),
+    false,
+  )
   box.connected()
-  assert.equal(box.awaits(({ keys }) => keys.includes("a")), true)
+  assert.equal(
+    box.awaits(({ keys }) => keys.includes("a")),
+    true,
+  )
 })
 
 test("what is on the wire when another data set turns up is the server's to judge", async () => {
@@ -198,7 +221,10 @@ test("a write that was queued under other limits is rejected when it would be se
   box.limits = { message: 1_000, batch: 128 }
   box.connected()
   await assert.rejects(large, { code: "too_large" })
-  assert.deepEqual(wire.map(({ payload }) => payload.key), ["b"])
+  assert.deepEqual(
+    wire.map(({ payload }) => payload.key),
+    ["b"],
+  )
 })
 
 test("a write whose sending ends the connection twice is quarantined, and later writes go on", async () => {
@@ -222,12 +248,21 @@ test("a write whose sending ends the connection twice is quarantined, and later 
   }
   await assert.rejects(writes[1], { code: "quarantined", op_id: "id2" })
   assert.deepEqual(told, ["id2"])
-  assert.deepEqual(box.pending.map(({ payload }) => payload.key), ["c", "d"])
-  assert.deepEqual(box.quarantined.map(({ payload }) => payload.op_id), ["id2"])
+  assert.deepEqual(
+    box.pending.map(({ payload }) => payload.key),
+    ["c", "d"],
+  )
+  assert.deepEqual(
+    box.quarantined.map(({ payload }) => payload.op_id),
+    ["id2"],
+  )
   box.connected()
   wire.at(-1).answered({ ok: true, revision: 2 })
   wire.at(-1).answered({ ok: true, revision: 3 })
-  assert.deepEqual(await Promise.all([writes[0], writes[2], writes[3]].map(async (write) => (await write).revision)), [1, 2, 3])
+  assert.deepEqual(
+    await Promise.all([writes[0], writes[2], writes[3]].map(async (write) => (await write).revision)),
+    [1, 2, 3],
+  )
   // A retry sends the same write.
   const again = box.retry("id2")
   assert.equal(wire.at(-1).payload.op_id, "id2")
@@ -240,7 +275,14 @@ test("a connection that is lost on the way accuses no write", async () => {
   let now = 0
   const { box, wire } = outbox({ now: () => now })
   const done = set(box, "a")
-  const lost = [{ byPeer: false }, { byPeer: true, after: 3_000 }, { byPeer: false }, { byPeer: true, after: 3_000 }, {}, { byPeer: true }]
+  const lost = [
+    { byPeer: false },
+    { byPeer: true, after: 3_000 },
+    { byPeer: false },
+    { byPeer: true, after: 3_000 },
+    {},
+    { byPeer: true },
+  ]
   for (const { byPeer, after = 0 } of lost) {
     box.connected()
     now += after
@@ -254,7 +296,14 @@ test("a connection that is lost on the way accuses no write", async () => {
 test("a quarantined write can be discarded, and one of an earlier page is held", () => {
   const { box, wire } = outbox()
   box.connected()
-  box.hold({ verb: "set", payload: { key: "a", value: 1, op_id: "old" }, keys: ["a"], prefixes: [], epoch: null, at: 0 })
+  box.hold({
+    verb: "set",
+    payload: { key: "a", value: 1, op_id: "old" },
+    keys: ["a"],
+    prefixes: [],
+    epoch: null,
+    at: 0,
+  })
   assert.equal(wire.length, 0)
   assert.equal(box.quarantined.length, 1)
   box.discard("old")
@@ -272,7 +321,12 @@ test("what may have been written longer ago than the server remembers is reporte
     put("set", { key: "b", value: 1, if_revision: 0 }),
     put("delete_prefix", { prefix: "c/" }),
     put("undo", { revision: 4 }),
-    put("batch", { ops: [{ op: "delete", key: "d", if_revision: 3 }, { op: "delete", key: "e" }] }),
+    put("batch", {
+      ops: [
+        { op: "delete", key: "d", if_revision: 3 },
+        { op: "delete", key: "e" },
+      ],
+    }),
   ]
   const guarded = put("set", { key: "f", value: 1, if_revision: 7 })
   const batch = put("batch", { ops: [{ op: "delete", key: "g", if_revision: 3 }] })
@@ -281,7 +335,10 @@ test("what may have been written longer ago than the server remembers is reporte
   now += 6 * DAY + 1
   box.connected()
   for (const write of unknown) await assert.rejects(write, { code: "unknown_outcome" })
-  assert.deepEqual(wire.slice(first).map(({ payload }) => payload.op_id), ["id6", "id7"])
+  assert.deepEqual(
+    wire.slice(first).map(({ payload }) => payload.op_id),
+    ["id6", "id7"],
+  )
   wire.at(-2).answered({ ok: false, error: { code: "conflict", entry: null } })
   wire.at(-1).answered({ ok: true, revision: 8 })
   await assert.rejects(guarded, { code: "conflict" })
@@ -296,7 +353,10 @@ test("what was never sent is not unknown: it is refused after six days unless it
   now += 6 * DAY + 1
   box.connected()
   await assert.rejects(plain, { code: "unavailable" })
-  assert.deepEqual(wire.map(({ payload }) => payload.key), ["b"])
+  assert.deepEqual(
+    wire.map(({ payload }) => payload.key),
+    ["b"],
+  )
 })
 
 test("what another tab has left behind may have been sent by it", async () => {
@@ -318,7 +378,10 @@ test("a write that is refused because the session has ended waits for the next o
   assert.equal(ended, 1)
   box.disconnected()
   box.connected()
-  assert.deepEqual(wire.slice(2).map(({ payload }) => payload.key), ["a", "b", "c"])
+  assert.deepEqual(
+    wire.slice(2).map(({ payload }) => payload.key),
+    ["a", "b", "c"],
+  )
   wire[2].answered({ ok: true, revision: 1 })
   wire[3].answered({ ok: true, revision: 2 })
   assert.deepEqual([(await one).revision, (await two).revision], [1, 2])

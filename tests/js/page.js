@@ -12,7 +12,10 @@ const hooks = `
     return lit ? next(lit === "lit-html/lit-html.js" ? "lit-html" : lit, { ...context, parentURL: ${JSON.stringify(import.meta.url)} }) : next(name, context)
   }`
 // A page reports the error in its console.
-globalThis.reportError ??= (error) => queueMicrotask(() => { throw error })
+globalThis.reportError ??= (error) =>
+  queueMicrotask(() => {
+    throw error
+  })
 
 register(`data:text/javascript,${encodeURIComponent(hooks)}`)
 
@@ -35,7 +38,8 @@ export async function client(space = new Space(), around = () => {}) {
 
 /** Answer syncs until none is waiting. */
 export async function sync(line, space) {
-  for (await settled(); line.waiting.includes("sync"); await settled()) line.answer("sync", (payload) => space.sync(payload))
+  for (await settled(); line.waiting.includes("sync"); await settled())
+    line.answer("sync", (payload) => space.sync(payload))
 }
 
 /** Push the change of the space's newest write. */
@@ -47,7 +51,13 @@ export function pushed(line, space) {
 export async function dashboard(space) {
   const page = await client(space, (kv) => {
     const told = []
-    return { told, model: new DashboardModel(kv, pageOf(told, () => page.model)) }
+    return {
+      told,
+      model: new DashboardModel(
+        kv,
+        pageOf(told, () => page.model),
+      ),
+    }
   })
   await page.model.opened.load()
   await page.model.undo.load()

@@ -8,7 +8,10 @@ const handled = COMMANDS.filter(({ run, elsewhere }) => run && !elsewhere)
 
 test("a name stands for one command, and so do its keys", () => {
   for (const of of [COMMANDS.map(({ name }) => name), handled.flatMap(({ keys }) => keys)])
-    assert.deepEqual(of.filter((one, at) => of.indexOf(one) !== at), [])
+    assert.deepEqual(
+      of.filter((one, at) => of.indexOf(one) !== at),
+      [],
+    )
 })
 
 test("no command hides behind the first key of a sequence", () => {
@@ -22,7 +25,11 @@ test("every command says what it does, where it belongs, and keys that a keyboar
     for (const key of keys.flatMap((key) => key.split(" "))) {
       const parts = key === "+" ? ["+"] : key.split("+")
       const last = parts.at(-1)
-      const event = { key: last === "Space" ? " " : last, ctrlKey: parts.includes("Ctrl"), shiftKey: parts.includes("Shift") }
+      const event = {
+        key: last === "Space" ? " " : last,
+        ctrlKey: parts.includes("Ctrl"),
+        shiftKey: parts.includes("Shift"),
+      }
       assert.equal(nameOf(event, false), key, name)
     }
   }

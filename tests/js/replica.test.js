@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 
 import { Replica } from "../../static/js/client/replica.js"
-import { Space, randomness } from "./space.js"
+import { randomness, Space } from "./space.js"
 
 function follower(space) {
   const facts = []
@@ -51,7 +51,10 @@ test("a change is applied once, in order, and says what it did", () => {
   assert.equal(replica.apply(change), "applied")
   assert.equal(replica.apply(change), "dropped")
   assertSame(replica, space)
-  assert.deepEqual(facts.map(({ key, entry, old, revision }) => [key, entry, old.value, revision]), [["a", undefined, 1, 3]])
+  assert.deepEqual(
+    facts.map(({ key, entry, old, revision }) => [key, entry, old.value, revision]),
+    [["a", undefined, 1, 3]],
+  )
 })
 
 test("a change that overlaps is applied from where we are", () => {
@@ -156,7 +159,10 @@ test("what was deleted while we were away is gone after a sync from nothing", ()
   space.purgedUpTo = space.revision
   syncNow(replica, space)
   assertSame(replica, space)
-  assert.deepEqual(facts.map(({ key, entry, resync }) => [key, entry, resync]), [["a", undefined, true]])
+  assert.deepEqual(
+    facts.map(({ key, entry, resync }) => [key, entry, resync]),
+    [["a", undefined, true]],
+  )
 })
 
 test("a sync tells only of what it changed", () => {
@@ -166,7 +172,10 @@ test("a sync tells only of what it changed", () => {
   space.set("k3", "new")
   space.purgedUpTo = space.revision
   syncNow(replica, space)
-  assert.deepEqual(facts.map(({ key }) => key), ["k3"])
+  assert.deepEqual(
+    facts.map(({ key }) => key),
+    ["k3"],
+  )
 })
 
 test("a bookmark ahead of us is a gap, one behind us says nothing", () => {
@@ -242,7 +251,8 @@ function unreliableRun(random) {
     const dice = random.next()
     if (dice < 0.4) {
       const chosen = keys.filter(() => random.chance(0.3))
-      if (chosen.length) space.write(chosen.map((key) => (random.chance(0.3) ? { op: "delete", key } : { op: "set", key, value: step })))
+      if (chosen.length)
+        space.write(chosen.map((key) => (random.chance(0.3) ? { op: "delete", key } : { op: "set", key, value: step })))
     } else if (dice < 0.6) {
       // One change for several writes, and sometimes one that begins earlier than necessary.
       channel.push(space.change(random.chance(0.1) ? random.below(sent + 1) : sent))
@@ -288,9 +298,21 @@ function assertAtomic(space) {
 
 test("with a token limited to a prefix there is no proof: what comes is followed, and what got lost is noticed", () => {
   const replica = new Replica()
-  const write = (revision, key) => ({ revision, at: "", origin: {}, ops: [{ op: "set", key, value: revision, version: 1 }] })
+  const write = (revision, key) => ({
+    revision,
+    at: "",
+    origin: {},
+    ops: [{ op: "set", key, value: revision, version: 1 }],
+  })
   const change = (from, revision) => ({ epoch: "e", from, revision, writes: [write(revision, `a/${revision}`)] })
-  const page = (from, revision, reset) => ({ epoch: "e", from, revision, reset, writes: [write(revision, `a/${revision}`)], next: null })
+  const page = (from, revision, reset) => ({
+    epoch: "e",
+    from,
+    revision,
+    reset,
+    writes: [write(revision, `a/${revision}`)],
+    next: null,
+  })
   replica.startSync()
   assert.equal(replica.takePage(page(0, 4, true)), null)
   assert.equal(replica.compare({ epoch: "e", revision: 4 }), "ignored")

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-
-import { Space } from "./space.js"
 import { client, dashboard, pushed, settled, sync } from "./page.js"
+import { Space } from "./space.js"
 
 const { ActivityModel } = await import("../../static/js/dashboard/history/activity-model.js")
 
@@ -18,7 +17,10 @@ test("a write that relies on a revision of another data set is a conflict, and i
   space.set("a", 1)
   const { kv, line } = await client(space)
   line.breaks()
-  const conditional = assert.rejects(kv.set("a", 2, { ifRevision: 1 }), ({ code, entry }) => code === "conflict" && entry.value === "somebody's")
+  const conditional = assert.rejects(
+    kv.set("a", 2, { ifRevision: 1 }),
+    ({ code, entry }) => code === "conflict" && entry.value === "somebody's",
+  )
   const undone = assert.rejects(kv.undo(1), { code: "conflict" })
   const unconditional = kv.set("b", 2)
   const after = restored([["a", "somebody's"]])
@@ -58,7 +60,13 @@ test("nothing that was done in another data set is undone, or taken for what thi
   assert.ok(model.undo.possible && kv.wrote(2))
   line.breaks()
   line.opens()
-  await sync(line, restored([["a", "theirs"], ["b", "theirs too"]]))
+  await sync(
+    line,
+    restored([
+      ["a", "theirs"],
+      ["b", "theirs too"],
+    ]),
+  )
   assert.deepEqual([model.undo.possible, kv.wrote(2)], [false, false])
   await model.undo.last()
   assert.deepEqual(line.waiting, [])

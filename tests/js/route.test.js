@@ -23,7 +23,10 @@ test("whatever can be shown has an address that shows it again", () => {
 })
 
 test("what belongs to another page does not stand in the address", () => {
-  assert.equal(write({ ...NOTHING, key: "a", tab: "history", to: 3, who: "api", away: "1" }), "/keys?key=a&tab=history&to=3")
+  assert.equal(
+    write({ ...NOTHING, key: "a", tab: "history", to: 3, who: "api", away: "1" }),
+    "/keys?key=a&tab=history&to=3",
+  )
   assert.equal(write({ ...NOTHING, page: "trash", q: "x", sort: "-key", who: "api" }), "/trash?q=x")
 })
 

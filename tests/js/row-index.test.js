@@ -2,8 +2,8 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 
 import { compareKeys, sortKeys } from "../../static/js/client/keys.js"
+import { inView, RowIndex, scrollFor } from "../../static/js/dashboard/list/model/row-index.js"
 import * as finding from "../../static/js/dashboard/list/model/search-bundle.js"
-import { RowIndex, inView, scrollFor } from "../../static/js/dashboard/list/model/row-index.js"
 import { folderOf, folderRow, parentOf } from "../../static/js/dashboard/list/model/tree.js"
 import { randomness } from "./space.js"
 
@@ -24,14 +24,28 @@ test("keys stand in byte order, filtered or not, whatever comes and goes", () =>
   const expected = new Set()
   for (let step = 0; step < 2_000; step++) {
     const key = random.pick(pool)
-    if (random.chance(0.5)) rows.add(key), expected.add(key)
-    else rows.remove(key), expected.delete(key)
+    if (random.chance(0.5)) {
+      rows.add(key)
+      expected.add(key)
+    } else {
+      rows.remove(key)
+      expected.delete(key)
+    }
     if (random.chance(0.2)) rows.show({ q: random.pick(["", "a", "B", "x"]) })
-    if (random.chance(0.05)) rows.show({ q: "" }), assert.equal(rows.length, expected.size)
-    if (random.chance(0.1)) rows.settle(Infinity), assert.ok(all(rows).every((key) => expected.has(key)))
+    if (random.chance(0.05)) {
+      rows.show({ q: "" })
+      assert.equal(rows.length, expected.size)
+    }
+    if (random.chance(0.1)) {
+      rows.settle(Infinity)
+      assert.ok(all(rows).every((key) => expected.has(key)))
+    }
   }
   rows.show({ q: "" })
-  assert.deepEqual(all(rows), [...expected].sort((x, y) => Buffer.compare(Buffer.from(x), Buffer.from(y))))
+  assert.deepEqual(
+    all(rows),
+    [...expected].sort((x, y) => Buffer.compare(Buffer.from(x), Buffer.from(y))),
+  )
   rows.show({ q: "A" })
   assert.ok(all(rows).every((key) => key.toLowerCase().includes("a")))
 })
@@ -54,9 +68,12 @@ test("a filter is text, whatever it means elsewhere", () => {
 })
 
 test("a filter finds values as they read, and follows them when they change", () => {
-  const held = { a: "Says \"Hi\"", b: { deep: ["Needle", 1.5, null] }, c: 42, d: undefined }
+  const held = { a: 'Says "Hi"', b: { deep: ["Needle", 1.5, null] }, c: 42, d: undefined }
   const rows = listed(Object.keys(held), {}, (key) => ({ value: held[key], revision: 1 }))
-  const search = (q) => (rows.show({ q }), all(rows))
+  const search = (q) => {
+    rows.show({ q })
+    return all(rows)
+  }
   assert.deepEqual(search('says "hi"'), ["a"])
   assert.deepEqual(search("needle"), ["b"])
   assert.deepEqual(search("NULL"), ["b"])
@@ -91,7 +108,13 @@ test("what was written last comes first, or last", () => {
 test("a tree has every key in its folder, in every order, and tells where each row stands", () => {
   const random = randomness(5)
   for (let round = 0; round < 200; round++) {
-    const keys = [...new Set(Array.from({ length: 30 }, () => Array.from({ length: 1 + random.below(4) }, () => random.pick(["a", "b", "/", "-", "～", "😀"])).join("")))]
+    const keys = [
+      ...new Set(
+        Array.from({ length: 30 }, () =>
+          Array.from({ length: 1 + random.below(4) }, () => random.pick(["a", "b", "/", "-", "～", "😀"])).join(""),
+        ),
+      ),
+    ]
     const age = new Map(keys.map((key) => [key, random.below(20)]))
     const sort = random.pick(["key", "-key", "updated", "-updated"])
     const rows = listed(keys, { tree: true, sort }, (key) => ({ revision: age.get(key) }))
@@ -113,7 +136,12 @@ test("a tree has every key in its folder, in every order, and tells where each r
         assert.deepEqual(sortKeys(rows.keysAt(i)), sortKeys(keys.filter((key) => key.startsWith(folder))))
       } else assert.deepEqual(rows.keysAt(i), [id])
     }
-    const worth = (id) => Math.max(...keys.filter((key) => (folderOf(id) === null ? key === id : key.startsWith(folderOf(id)))).map((key) => age.get(key)))
+    const worth = (id) =>
+      Math.max(
+        ...keys
+          .filter((key) => (folderOf(id) === null ? key === id : key.startsWith(folderOf(id))))
+          .map((key) => age.get(key)),
+      )
     for (const siblings of family.values())
       for (const [one, next] of siblings.slice(1).map((i, j) => [ids[siblings[j]], ids[i]])) {
         if (sort === "-updated") assert.ok(worth(one) >= worth(next))
@@ -155,7 +183,9 @@ test("a row is scrolled into view by the smallest move", () => {
 
 test("100 000 keys are sorted, filtered, folded and added to in no time to speak of", () => {
   const keys = Array.from({ length: 100_000 }, (_, i) => `folder-${i % 97}/key-${(i * 7919) % 100_000}`)
-  const values = new Map(keys.map((key, i) => [key, { revision: i, value: { name: `Number ${i}`, on: true, tags: ["a", "b"] } }]))
+  const values = new Map(
+    keys.map((key, i) => [key, { revision: i, value: { name: `Number ${i}`, on: true, tags: ["a", "b"] } }]),
+  )
   const rows = new RowIndex((key) => values.get(key))
   rows.equip(finding)
   rows.replace([...keys])
@@ -171,7 +201,12 @@ test("100 000 keys are sorted, filtered, folded and added to in no time to speak
   time("search in a tree", () => rows.show({ q: "number 9" }))
   time("by time", () => rows.show({ q: "", tree: false, sort: "-updated" }))
   time("tree by time", () => rows.show({ tree: true }))
-  time("one more", () => (rows.show({ sort: "key", tree: false }), rows.add("zzz"), rows.indexOf("zzz")))
+  time("one more", () => {
+    rows.show({ sort: "key", tree: false })
+    rows.add("zzz")
+    rows.indexOf("zzz")
+  })
   assert.equal(rows.length, 100_001)
-  for (const [name, milliseconds] of Object.entries(took)) assert.ok(milliseconds < 1_500, `${name}: ${milliseconds} ms`)
+  for (const [name, milliseconds] of Object.entries(took))
+    assert.ok(milliseconds < 1_500, `${name}: ${milliseconds} ms`)
 })

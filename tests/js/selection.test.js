@@ -57,7 +57,15 @@ test("a range without a beginning begins at the row one came from", () => {
 
 test("small folders are open, large ones closed, and what was chosen counts more and is remembered", () => {
   const folders = new FolderState()
-  assert.deepEqual([folders.isOpen("a/", 3, 500), folders.isOpen("b/", 300, 500), folders.isOpen("c/", 5, 100_000), folders.isOpen("all/", 9_000, 9_000)], [true, false, false, true])
+  assert.deepEqual(
+    [
+      folders.isOpen("a/", 3, 500),
+      folders.isOpen("b/", 300, 500),
+      folders.isOpen("c/", 5, 100_000),
+      folders.isOpen("all/", 9_000, 9_000),
+    ],
+    [true, false, false, true],
+  )
   assert.equal(folders.isOpen("a/", 5_000, 9_000), true, "what comes into it closes nothing")
   folders.choose("a/", false)
   folders.choose("b/", true)

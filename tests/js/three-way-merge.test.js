@@ -1,15 +1,16 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-
-import { mergeJson } from "../../static/js/dashboard/key/model/three-way-merge.js"
 import { same } from "../../static/js/client/json-values.js"
+import { mergeJson } from "../../static/js/dashboard/key/model/three-way-merge.js"
 import { randomness } from "./space.js"
 
 test("what each changed is in the whole", () => {
   const base = { on: true, beta: ["ada"], limits: { a: 1, b: 2 } }
   const mine = { on: false, beta: ["ada"], limits: { a: 1, b: 3 } }
   const theirs = { on: true, beta: ["ada", "grace"], limits: { b: 2 }, more: null }
-  assert.deepEqual(mergeJson(base, mine, theirs), { value: { on: false, beta: ["ada", "grace"], limits: { b: 3 }, more: null } })
+  assert.deepEqual(mergeJson(base, mine, theirs), {
+    value: { on: false, beta: ["ada", "grace"], limits: { b: 3 }, more: null },
+  })
 })
 
 test("the same place changed by both is nothing to guess about", () => {
@@ -29,7 +30,11 @@ test("both did the same", () => {
 
 test("names that mean something to JavaScript are names", () => {
   const parse = (text) => JSON.parse(text)
-  const { value } = mergeJson(parse('{"a": 1}'), parse('{"a": 1, "__proto__": {"x": 1}}'), parse('{"a": 2, "constructor": 3}'))
+  const { value } = mergeJson(
+    parse('{"a": 1}'),
+    parse('{"a": 1, "__proto__": {"x": 1}}'),
+    parse('{"a": 2, "constructor": 3}'),
+  )
   assert.equal(JSON.stringify(value), '{"a":2,"__proto__":{"x":1},"constructor":3}')
 })
 

@@ -21,7 +21,10 @@ class Log {
   ask = async ({ before = Infinity, limit }) => {
     this.asked += 1
     if (this.refusal) throw this.refusal
-    return { writes: this.writes.filter(({ revision }) => revision < before).slice(0, Math.min(limit, this.shortest)), floor: 1 }
+    return {
+      writes: this.writes.filter(({ revision }) => revision < before).slice(0, Math.min(limit, this.shortest)),
+      floor: 1,
+    }
   }
 }
 

@@ -8,9 +8,13 @@ import { parse } from "acorn"
 function partsOf(source) {
   const tokens = []
   const comments = []
-  const onComment = (block, content) => comments.push(content)
+  const onComment = (_block, content) => comments.push(content)
   const options = { ecmaVersion: "latest", sourceType: "module", onComment }
-  parse(source, { ...options, onToken: ({ type, value }) => tokens.push([type.label, value instanceof RegExp ? String(value) : (value?.pattern ?? value)]) })
+  parse(source, {
+    ...options,
+    onToken: ({ type, value }) =>
+      tokens.push([type.label, value instanceof RegExp ? String(value) : (value?.pattern ?? value)]),
+  })
   return { tokens, comments }
 }
 

@@ -17,10 +17,12 @@ COMPRESSIBLE = frozenset({"text/javascript", "text/css", "image/svg+xml"})
 # below this, the extra headers outweigh the saved bytes
 SMALLEST = 160
 
-# Comments: a quarter of the bytes of a first visit. After code, only comments without a quotation mark are removed: a
-# string that contains the look of a comment has a quotation mark after it.
+# Comments and blank lines: a quarter of the bytes of a first visit. After code, only comments without a quotation mark
+# are removed: a string that contains the look of a comment has a quotation mark after it. The last alternative is a
+# type inside of an expression.
 _COMMENTS = re.compile(
-    rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)[ \t]*\n|(?<=\S)[ \t]+// (?:[^\"'`\n]|(?<=\w)'(?=\w))*$",
+    rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)?[ \t]*\n|(?<=\S)[ \t]+// (?:[^\"'`\n]|(?<=\w)'(?=\w))*$"
+    rb"|/\*\* @type [^*\n]*\*/ ?",
     re.MULTILINE,
 )
 

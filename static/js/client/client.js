@@ -1,6 +1,7 @@
 // The client: combines replica, outbox and connection, and exposes them as values, promises and events.
 // Longer than 320 lines: the methods of one object, each with its contract.
 
+import { io, WebSocket } from "../vendor/socket.io.esm.min.js"
 import { Connection } from "./connection.js"
 import { KeyChange, visible } from "./key-change.js"
 import { sortKeys } from "./keys.js"
@@ -11,7 +12,47 @@ import { Polling } from "./polling.js"
 import { Replica } from "./replica.js"
 import { parts } from "./sizes.js"
 import { Verbs } from "./verbs.js"
-import { WebSocket, io } from "../vendor/socket.io.esm.min.js"
+
+/**
+ * @import { State, Tab } from "./connection.js"
+ * @import { Json } from "./json-values.js"
+ * @import { Persistence, StoredRecord } from "./offline/persistence.js"
+ * @import { Payload, PendingWrite, StoredWrite } from "./outbox.js"
+ * @import { Entry, Fact, HeldEntry } from "./replica.js"
+ * @import { Limits } from "./sizes.js"
+ */
+/**
+ * The `detail` of each event; see `Client`.
+ * @typedef {{
+ *   change: { facts: KeyChange[] },
+ *   state: { state: State, reason: string | null },
+ *   presence: { tabs: Tab[] },
+ *   pending: object,
+ *   quarantined: { write: StoredWrite },
+ *   notice: { kind: string, message: string },
+ *   healed: { differences: number },
+ *   outdated: { version: string, build: string },
+ *   restored: { at: number },
+ *   adopted: { write: StoredRecord, settled: Promise<any> },
+ * }} EventDetails
+ */
+/**
+ * @typedef {{
+ *   addEventListener<Name extends keyof EventDetails>(
+ *     name: Name, listener: (event: CustomEvent<EventDetails[Name]>) => void, options?: AddEventListenerOptions
+ *   ): void
+ * } & EventTarget} Events
+ */
+/** @typedef {{ keepWrites?: boolean }} ForgetOptions */
+/** @typedef {{ matches(key: string): boolean, fn(change: KeyChange): void }} Watcher */
+/** @typedef {{ id: string, label: string }} Session */
+/**
+ * The server's answer to the event `identify`.
+ * @typedef {{
+ *   user: { username: string }, session: Session, limits: Limits,
+ *   server: { version: string, build: string, time: string }
+ * }} Identity
+ */
 
 const STORAGE_WITHIN = 3_000
 // Maximum of tabs of one browser that poll at once: a browser opens six connections to a server, and pages need some.
@@ -33,28 +74,44 @@ export class Client extends Verbs {
   #outbox
   #connection
   #own
+  /** @type {Set<Watcher>} */
   #watchers = new Set()
   #base
+  /** @type {string | null} */
   #user = null
+  /** @type {Persistence | null} */
   #kept = null
+  /** @type {Promise<Persistence> | null} */
   #keeping = null
+  /** @type {ForgetOptions | null} */
   #forgotten = null // {keepWrites}, once persistence has ended
+  /** @type {string | null} */
   #build
   #byCookie
   #liveness
   #checking = false // whether a check of this page's origin is under way
+  /** @type {Refusal | null} */
   #failed = null // the Refusal that stopped this client for good
 
-  /** Resolves to this client once it is live for the first time. */
+  /**
+   * Resolves to this client once it is live for the first time.
+   * @type {Promise<Client>}
+   */
   ready
 
   /**
    * `user`: the name that the page was made for; a session of another user then counts as signed out. `keep`: load the
    * user's persisted entries before connecting (see `keep`). `build`: the build of the server which the page was loaded
    * from, if known; default: that of the first server connected to.
+   *
+   * @param {{ url?: string, token?: string, user?: string, keep?: boolean, build?: string | null }} options
    */
   constructor({ url, token, user, keep = false, build = null } = {}) {
-    super({ put: (...write) => this.#put(...write), ask: (verb, payload) => this.#ask(verb, payload), keys: (prefix) => this.keys(prefix) })
+    super({
+      put: (...write) => this.#put(...write),
+      ask: (verb, payload) => this.#ask(verb, payload),
+      keys: (prefix) => this.keys(prefix),
+    })
     this.#base = new URL(url ?? import.meta.url).origin
     this.#user = user ?? null
     this.#build = build
@@ -111,12 +168,18 @@ export class Client extends Verbs {
   async #checkOrigin() {
     if (this.#checking || this.#own.session !== null || globalThis.location?.origin === this.#base) return
     this.#checking = true
-    const refusal = await import("./origin.js").then(({ originRefused }) => originRefused(this.#base), () => null)
+    const refusal = await import("./origin.js").then(
+      ({ originRefused }) => originRefused(this.#base),
+      () => null,
+    )
     this.#checking = false
     if (refusal && this.#own.session === null) this.#fail(refusal)
   }
 
-  /** Stop for good with this refusal. */
+  /**
+   * Stop for good with this refusal.
+   * @param {Refusal} refusal
+   */
   #fail(refusal) {
     this.#liveness.close()
     this.#connection.close(refusal)
@@ -124,6 +187,7 @@ export class Client extends Verbs {
     this.#emit("state", { state: this.state, reason: this.reason })
   }
 
+  /** @param {boolean} keep */
   async #open(keep) {
     // Storage that does not answer must not delay the connection for longer.
     if (keep) await Promise.race([this.keep(), new Promise((go) => setTimeout(go, STORAGE_WITHIN))]).catch(() => {})
@@ -138,10 +202,11 @@ export class Client extends Verbs {
    */
   async keep() {
     // The store holds one user's entries: opening it without a user would delete theirs.
-    if (this.#user === null) throw new TypeError("keep: for which user?")
+    const user = this.#user
+    if (user === null) throw new TypeError("keep: for which user?")
     this.#keeping ??= import("./offline/persistence.js").then(({ Persistence }) =>
       Persistence.open({
-        user: this.#user,
+        user,
         tab: makeId(),
         replica: this.#replica,
         outbox: this.#outbox,
@@ -157,7 +222,7 @@ export class Client extends Verbs {
 
   /** The options of `forget` when the session has ended: kept writes are sent when the same user signs in again. */
   get #whenSignedOut() {
-    return { keepWrites: !STAY_SIGNED_OUT.includes(this.reason) }
+    return { keepWrites: !STAY_SIGNED_OUT.includes(this.reason ?? "") }
   }
 
   /** Whether the pending writes would survive a reload. */
@@ -168,7 +233,10 @@ export class Client extends Verbs {
   /** Once signed out: whether this browser keeps the pending writes, to send them when the same user signs in again. */
   keepsAfterSignOut = false
 
-  /** End persistence and delete the persisted data; with `keepWrites`, keep the pending writes. */
+  /**
+   * End persistence and delete the persisted data; with `keepWrites`, keep the pending writes.
+   * @param {ForgetOptions} options
+   */
   async forget({ keepWrites = false } = {}) {
     const kept = this.#kept
     this.#forgotten ??= { keepWrites }
@@ -176,7 +244,10 @@ export class Client extends Verbs {
     await kept?.end({ forgetting: true, keepWrites })
   }
 
-  /** `live`, `catching up`, `offline` or `signed out`. Only `live` guarantees that no change is missing. */
+  /**
+   * `live`, `catching up`, `offline` or `signed out`. Only `live` guarantees that no change is missing.
+   * @returns {State}
+   */
   get state() {
     return this.#connection.state
   }
@@ -186,7 +257,10 @@ export class Client extends Verbs {
     return this.#connection.reason
   }
 
-  /** The tabs of this user, [{id, session, label, since}], or null while unknown. */
+  /**
+   * The tabs of this user, [{id, session, label, since}], or null while unknown.
+   * @returns {Tab[] | null}
+   */
   get tabs() {
     return this.#connection.tabs
   }
@@ -209,6 +283,7 @@ export class Client extends Verbs {
   /**
    * The last proof, by the digest of a bookmark or a sync, that this tab holds the same entries as the server:
    * {at (this machine's milliseconds), revision, keys}; null before that.
+   * @returns {{ at: number, revision: number, keys: number } | null}
    */
   get proved() {
     return this.#connection.proved
@@ -244,7 +319,10 @@ export class Client extends Verbs {
     return this.#replica.digest
   }
 
-  /** Return whether this tab made the write of this revision, as far back as it remembers. */
+  /**
+   * Return whether this tab made the write of this revision, as far back as it remembers.
+   * @param {number} revision
+   */
   wrote(revision) {
     return this.#own.wrote(revision)
   }
@@ -268,12 +346,19 @@ export class Client extends Verbs {
     return this.#outbox.quarantined
   }
 
-  /** Send a quarantined write again; resolves and rejects like the write itself. It is never written twice. */
+  /**
+   * Send a quarantined write again; resolves and rejects like the write itself. It is never written twice.
+   * @param {string} opId
+   * @returns {Promise<any>}
+   */
   async retry(opId) {
     return this.#answer(this.#outbox.retry(opId))
   }
 
-  /** Drop a quarantined write. */
+  /**
+   * Drop a quarantined write.
+   * @param {string} opId
+   */
   discard(opId) {
     this.#outbox.discard(opId)
   }
@@ -282,6 +367,9 @@ export class Client extends Verbs {
    * Split work that is too large for one `batch`: yield arrays of ops for `batch`, each within the limits.
    * `opsOf(item)` returns the ops of one item; they stay in one batch. It is called when its batch is due: await each
    * `batch` before taking the next.
+   * @template T
+   * @param {Iterable<T>} items
+   * @param {(item: T) => any[]} opsOf
    */
   parts(items, opsOf = (op) => [op]) {
     return parts(items, opsOf, this.#outbox.limits)
@@ -293,7 +381,10 @@ export class Client extends Verbs {
   /** Whether the server runs another version than this page was loaded from: reload to update. See event `outdated`. */
   outdated = false
 
-  /** This tab's session, {id, label}, once known. */
+  /**
+   * This tab's session, {id, label}, once known.
+   * @returns {Session | null}
+   */
   get session() {
     return this.#own.session
   }
@@ -301,34 +392,54 @@ export class Client extends Verbs {
   /**
    * Return the value of `key` from this tab's replica, or undefined if the key does not exist. It returns at once
    * (awaiting it does no harm). The value is one that the server has stored, and frozen: write with `set`.
+   * @param {string} key
+   * @returns {Json | undefined}
    */
   get(key) {
     return this.entry(key)?.value
   }
 
-  /** Return the entry {key, value, revision, version, updated_at, expires_at, origin} of the replica, or undefined. */
+  /**
+   * Return the entry {key, value, revision, version, updated_at, expires_at, origin} of the replica, or undefined.
+   * @param {string} key
+   * @returns {Entry | undefined}
+   */
   entry(key) {
     return visible(this.#replica.entries.get(key))
   }
 
-  /** Return the replica's own entry without a copy, or undefined. Do not change it. For reading very many entries. */
+  /**
+   * Return the replica's own entry without a copy, or undefined. Do not change it. For reading very many entries.
+   * @param {string} key
+   * @returns {HeldEntry | undefined}
+   */
   held(key) {
     return this.#replica.entries.get(key)
   }
 
-  /** Return all entries whose keys begin with `prefix`, in byte order. */
+  /**
+   * Return all entries whose keys begin with `prefix`, in byte order.
+   * @returns {Entry[]}
+   */
   entries(prefix = "") {
-    return this.keys(prefix).map((key) => this.entry(key))
+    return this.keys(prefix).map((key) => /** @type {Entry} */ (this.entry(key)))
   }
 
-  /** Return all keys that begin with `prefix`, in byte order. */
+  /**
+   * Return all keys that begin with `prefix`, in byte order.
+   * @returns {string[]}
+   */
   keys(prefix = "") {
     const keys = []
     for (const key of this.#replica.entries.keys()) if (key.startsWith(prefix)) keys.push(key)
     return sortKeys(keys)
   }
 
-  /** Get the entry from the server, with `created_at` and `created_revision`; rejects with a Refusal (`not_found`). */
+  /**
+   * Get the entry from the server, with `created_at` and `created_revision`; rejects with a Refusal (`not_found`).
+   * @param {string} key
+   * @returns {Promise<Entry & { created_at: string, created_revision: number }>}
+   */
   async fetch(key) {
     return (await this.#connection.call("get", { key })).entry
   }
@@ -337,15 +448,23 @@ export class Client extends Verbs {
    * Call `fn({key, value, entry, old, mine, origin, resync})` after every change of that key, or of every key with that
    * prefix if `pattern` ends in `*`. `value` and `entry` are undefined once deleted; `mine`: this tab wrote it;
    * `resync`: a sync found the change. Returns a function that ends the subscription.
+   * @param {string} pattern
+   * @param {(change: KeyChange) => void} fn
+   * @returns {() => void}
    */
   on(pattern, fn) {
     const prefix = pattern.endsWith("*") ? pattern.slice(0, -1) : null
+    /** @type {Watcher} */
     const watcher = { matches: prefix === null ? (key) => key === pattern : (key) => key.startsWith(prefix), fn }
     this.#watchers.add(watcher)
     return () => this.#watchers.delete(watcher)
   }
 
-  /** Call `fn(state)` now and after every change of the state. Returns a function that ends the subscription. */
+  /**
+   * Call `fn(state)` now and after every change of the state. Returns a function that ends the subscription.
+   * @param {(state: State) => void} fn
+   * @returns {() => void}
+   */
   onState(fn) {
     const listener = () => fn(this.state)
     this.addEventListener("state", listener)
@@ -359,22 +478,29 @@ export class Client extends Verbs {
     this.#connection.close()
   }
 
+  /** @param {string} verb @param {Payload} payload */
   async #ask(verb, payload) {
     const { ok, ...answer } = await this.#connection.call(verb, payload)
     return answer
   }
 
+  /** @param {string} verb @param {Payload} payload @param {string[]} keys @param {string[]} [prefixes] */
   async #put(verb, payload, keys, prefixes) {
     if (this.state === "signed out") throw new Refusal({ code: "unauthenticated", message: "You are signed out." })
     if (this.#kept && this.state !== "live" && this.#outbox.pending.length >= MOST_KEPT)
-      throw new Refusal({ code: "unavailable", message: `${MOST_KEPT} changes wait for the connection, which is as many as are kept. Save again when it is back.` })
+      throw new Refusal({
+        code: "unavailable",
+        message: `${MOST_KEPT} changes wait for the connection, which is as many as are kept. Save again when it is back.`,
+      })
     return this.#write(verb, payload, keys, prefixes)
   }
 
+  /** @param {Parameters<Outbox["put"]>} write */
   #write(...write) {
     return this.#answer(this.#outbox.put(...write))
   }
 
+  /** @param {Promise<any>} answered */
   async #answer(answered) {
     const { ok, ...answer } = await answered
     this.#own.remember(answer.revision)
@@ -382,20 +508,24 @@ export class Client extends Verbs {
     return answer
   }
 
-  /** Wait until the replica holds this revision. A change comes before its acknowledgement, but a sync may delay it. */
+  /**
+   * Wait until the replica holds this revision. A change comes before its acknowledgement, but a sync may delay it.
+   * @param {number} revision
+   */
   #holds(revision) {
     if (this.state !== "catching up" || this.#replica.revision >= revision) return null
     return new Promise((resolve) => this.addEventListener("state", resolve, { once: true }))
   }
 
+  /** @param {Fact[]} facts */
   #changed(facts) {
     this.#kept?.changed(facts)
     const told = facts.map((fact) => new KeyChange(fact, this.#own.has(fact)))
     this.#emit("change", { facts: told })
-    for (const { matches, fn } of [...this.#watchers])
-      for (const fact of told) if (matches(fact.key)) guarded(fn, fact)
+    for (const { matches, fn } of [...this.#watchers]) for (const fact of told) if (matches(fact.key)) guarded(fn, fact)
   }
 
+  /** @param {string} name @param {object} detail */
   #told(name, detail) {
     const ended = name === "state" && this.state === "signed out"
     if (ended) {
@@ -406,14 +536,17 @@ export class Client extends Verbs {
       this.forget({ keepWrites }).catch(() => {})
     }
     this.#emit(name, detail)
-    if (ended && this.keepsAfterSignOut) this.#outbox.fail(new Refusal({ code: "unauthenticated", message: KEPT, kept: true }))
+    if (ended && this.keepsAfterSignOut)
+      this.#outbox.fail(new Refusal({ code: "unauthenticated", message: KEPT, kept: true }))
     if (name === "state" && this.state === "live") {
       this.#kept?.adopt().catch(() => {})
       // Load it now: without a network it cannot be loaded.
-      setTimeout(() => import("./requests.js").catch(() => {}), SOON).unref?.()
+      const timer = /** @type {any} */ (setTimeout(() => import("./requests.js").catch(() => {}), SOON))
+      timer.unref?.()
     }
   }
 
+  /** @param {StoredRecord} write */
   #adopt(write) {
     if (write.quarantined) return this.#outbox.hold(write)
     const { verb, payload, keys, prefixes, epoch, at } = write
@@ -422,17 +555,21 @@ export class Client extends Verbs {
     this.#emit("adopted", { write, settled })
   }
 
+  /** @param {string} name */
   #emit(name, detail = {}) {
     this.dispatchEvent(new CustomEvent(name, { detail }))
   }
 
+  /** @returns {Promise<Client>} */
   #whenLive() {
     const ready = new Promise((resolve, reject) => {
       const settle = () => {
         if (this.state === "live") resolve(this)
         if (this.#failed) reject(this.#failed)
         if (this.state === "signed out")
-          reject(new Refusal({ code: "unauthenticated", message: "Sign in first: the server does not know this caller." }))
+          reject(
+            new Refusal({ code: "unauthenticated", message: "Sign in first: the server does not know this caller." }),
+          )
       }
       this.addEventListener("state", settle)
     })
@@ -440,7 +577,10 @@ export class Client extends Verbs {
     return ready
   }
 
-  /** Take the server's answer to `identify`. Return false if the connection belongs to another user than before. */
+  /**
+   * Take the server's answer to `identify`. Return false if the connection belongs to another user than before.
+   * @param {Identity} identity
+   */
   #identify({ user, session, limits, server }) {
     this.clockAhead = Date.now() - Date.parse(server.time)
     this.#own.session = session
@@ -456,6 +596,7 @@ export class Client extends Verbs {
   }
 }
 
+/** @param {(change: KeyChange) => void} fn @param {KeyChange} fact */
 function guarded(fn, fact) {
   try {
     fn(fact)
@@ -464,6 +605,7 @@ function guarded(fn, fact) {
   }
 }
 
+/** @param {ReturnType<typeof setTimeout>} timer */
 function cancellable(timer) {
   return { cancel: () => clearTimeout(timer) }
 }
@@ -471,5 +613,8 @@ function cancellable(timer) {
 /** Return 128 random bits. (`crypto.randomUUID` is missing on plain HTTP to an address that is not localhost.) */
 function makeId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "")
 }

@@ -5,6 +5,15 @@
 
 import { Refusal } from "./outbox.js"
 
+/**
+ * @import { Socket } from "socket.io-client"
+ * @import { Answer, Outbox, Payload } from "./outbox.js"
+ * @import { Replica, SyncPayload } from "./replica.js"
+ */
+/** @typedef {"live" | "catching up" | "offline" | "signed out"} State */
+/** @typedef {{ id: string, session: string, label: string, since: string }} Tab A tab of this user. */
+/** @typedef {ReturnType<typeof setTimeout>} Timer */
+
 // Time limits, in milliseconds. Those of an open connection are doubled after each timeout, until the tab is live.
 const ANSWER_WITHIN = 30_000 // for the requests of a caller
 const JOIN_WITHIN = 5_000 // from an open transport to an accepted connection
@@ -28,31 +37,49 @@ export class Connection {
   #begun = false
   #closed = false
   #round = 0 // the number of the connection: answers that belong to an earlier one are ignored
-  #retry = null
+  /** @type {Timer | undefined} */
+  #retry
   #renews // whether a cookie authenticates us: the browser may get a new one
+  /** @type {string | null} */
   #ending = null // the reason for the session's end, until it is known whether there is a new session
   #slack = 2 // factor of the time limits: a loading page is slow; 1 once it is live
   #hung = POLLING_AT // attempts without an answer; 0 if the last connection was a WebSocket
-  #joining = null // a timer
+  /** @type {Timer | undefined} */
+  #joining
   #attemptAt = -Infinity
   #heard = 0 // messages received since the start
   #heardAt = Date.now()
   #testing = false
   #resting = false
+  /** @type {Set<() => void>} */
   #waking = new Set() // functions that check whether the rest is over
   #crowded
 
+  /** @type {State} */
   state = "catching up"
+  /** @type {Tab[] | null} */
   tabs = null // of this user, from presence; null while unknown
+  /** @type {string | null} */
   reason = null // for signed out
   healed = 0 // number of differences that a bookmark or a sync showed
-  proved = null // last proof of equality with the server: {at (this machine's milliseconds), revision, keys}
+  /** @type {{ at: number, revision: number, keys: number } | null} */
+  proved = null // last proof of equality with the server; `at`: by this machine's clock, in milliseconds
 
   /**
    * `socket` is a socket.io-client Socket that is not connected yet. `tell(name, detail)` receives "state", "presence",
    * "notice" and "healed". `identify(answer)` takes the server's answer to the event `identify` and returns whether the
    * connection is for the same user; `renews`: a cookie authenticates, which changes with every sign-in and every new
    * password. `crowded()`: whether this browser has so many tabs that hidden ones should close their connection.
+   *
+   * @param {{
+   *   socket: Socket,
+   *   replica: Replica,
+   *   outbox: Outbox,
+   *   tell(name: string, detail: object): void,
+   *   identify(answer: any): boolean,
+   *   renews?: boolean,
+   *   crowded?: () => boolean,
+   * }} parts
    */
   constructor({ socket, replica, outbox, tell, identify, renews = false, crowded = () => false }) {
     this.#socket = socket
@@ -64,7 +91,7 @@ export class Connection {
     this.#crowded = crowded
     socket.io.on("open", () => this.#opened())
     socket.io.on("reconnect_attempt", () => (this.#attemptAt = Date.now()))
-    for (const event of ["packet", "ping"]) socket.io.on(event, () => this.#hear())
+    for (const event of /** @type {const} */ (["packet", "ping"])) socket.io.on(event, () => this.#hear())
     socket.on("connect", () => this.#connected())
     socket.on("disconnect", (reason) => this.#disconnected(reason))
     socket.on("connect_error", (error) => this.#refused(error))
@@ -87,12 +114,17 @@ export class Connection {
     this.#socket.connect()
   }
 
-  /** Send a request past the outbox: for the reading verbs. Rejects with a Refusal, also if there is no connection. */
+  /**
+   * Send a request past the outbox: for the reading verbs. Rejects with a Refusal, also if there is no connection.
+   * @param {string} verb
+   * @param {Payload} payload
+   * @returns {Promise<any>}
+   */
   async call(verb, payload, within = ANSWER_WITHIN) {
     if (this.#resting) await this.#awake()
     if (!this.#socket.connected) throw notConnected()
     return new Promise((resolve, reject) => {
-      this.#socket.timeout(within).emit(verb, payload, (lost, body) => {
+      this.#socket.timeout(within).emit(verb, payload, (/** @type {unknown} */ lost, /** @type {Answer} */ body) => {
         if (lost) reject(notConnected())
         else if (body.ok) resolve(body)
         else reject(new Refusal(body.error))
@@ -107,9 +139,12 @@ export class Connection {
     return performance.now() - asked
   }
 
-  /** `websocket` or `polling`, or null without a connection. */
+  /**
+   * `websocket` or `polling`, or null without a connection.
+   * @returns {"websocket" | "polling" | null}
+   */
   get transport() {
-    return this.#socket.connected ? this.#socket.io.engine.transport.name : null
+    return this.#socket.connected ? /** @type {"websocket"} */ (this.#socket.io.engine.transport.name) : null
   }
 
   /** Run a full resync. The present entries stay until it is complete. */
@@ -119,7 +154,12 @@ export class Connection {
     this.#follow("lost")
   }
 
-  /** Send a write, for the outbox. */
+  /**
+   * Send a write, for the outbox.
+   * @param {string} verb
+   * @param {Payload} payload
+   * @param {(body: Answer) => void} answered
+   */
   send(verb, payload, answered) {
     this.#socket.emit(verb, payload, answered)
   }
@@ -203,10 +243,12 @@ export class Connection {
 
   #awake() {
     this.wake()
-    return new Promise((done) => {
-      const look = () => (this.state === "catching up" ? this.#waking.add(look) : done())
-      look()
-    })
+    return /** @type {Promise<void>} */ (
+      new Promise((done) => {
+        const look = () => (this.state === "catching up" ? this.#waking.add(look) : done())
+        look()
+      })
+    )
   }
 
   #hear() {
@@ -235,12 +277,16 @@ export class Connection {
   #hangUp() {
     const { engine } = this.#socket.io
     this.#socket.disconnect()
-    engine?.transport?.abort?.()
+    const transport = /** @type {{ abort?(): void } | undefined} */ (/** @type {unknown} */ (engine?.transport))
+    transport?.abort?.()
   }
 
-  /** Set the transport that is tried first. */
+  /**
+   * Set the transport that is tried first.
+   * @param {string} name
+   */
   #first(name) {
-    const { transports } = this.#socket.io.opts
+    const transports = /** @type {any[]} */ (this.#socket.io.opts.transports)
     if ((transports[0].prototype?.name ?? transports[0]) !== name) transports.reverse()
   }
 
@@ -255,7 +301,10 @@ export class Connection {
     let delay = 0
     const identity = this.call("identify", {}, IDENTIFY_WITHIN * this.#slack).then(
       (answer) => this.#identify(answer),
-      ({ retry_after = 0 }) => ((delay = retry_after * 1_000), null),
+      ({ retry_after = 0 }) => {
+        delay = retry_after * 1_000
+        return null
+      },
     )
     this.#catchUp(identity)
     const same = await identity
@@ -271,6 +320,7 @@ export class Connection {
     this.#again(delay)
   }
 
+  /** @param {string} reason */
   #disconnected(reason) {
     this.#round += 1
     // Messages still buffered in socket.io would overtake the older writes that the outbox sends again first.
@@ -283,6 +333,7 @@ export class Connection {
     if (reason === "io server disconnect") this.#tryAgain()
   }
 
+  /** @param {Error & { data?: any }} error */
   #refused(error) {
     if (error.message === "unauthenticated") return this.#signedOut(this.#ending ?? "unauthenticated")
     if (this.#closed || this.state === "signed out") return
@@ -305,6 +356,7 @@ export class Connection {
     this.#tryAgain(delay)
   }
 
+  /** @param {string} outcome */
   #follow(outcome) {
     if (outcome === "same") this.#prove()
     if (outcome === "different") this.#reportDifference()
@@ -314,11 +366,12 @@ export class Connection {
     }
   }
 
+  /** @param {boolean | Promise<boolean | null>} identity */
   async #catchUp(identity = true) {
     const round = this.#round
     const { differences, proofs } = this.#replica
     try {
-      for (let payload = this.#replica.startSync(); payload !== null; ) {
+      for (let payload = /** @type {SyncPayload | null} */ (this.#replica.startSync()); payload !== null; ) {
         const page = await this.call("sync", payload, PAGE_WITHIN * this.#slack)
         if ((await identity) !== true || round !== this.#round) return
         payload = this.#replica.takePage(page)
@@ -346,18 +399,23 @@ export class Connection {
     this.#tell("healed", { differences: this.#replica.differences })
   }
 
+  /** @param {Tab[]} tabs */
   #presence(tabs) {
     this.tabs = tabs
     this.#tell("presence", { tabs })
   }
 
-  /** Handle the session's end. If this browser has renewed it, the cookie of the next attempt names the new session. */
+  /**
+   * Handle the session's end. If this browser has renewed it, the cookie of the next attempt names the new session.
+   * @param {string} reason
+   */
   #ended(reason) {
     if (!this.#renews || !RENEWED.includes(reason)) return this.#signedOut(reason)
     this.#ending = reason
     this.#again()
   }
 
+  /** @param {string} reason */
   #signedOut(reason) {
     if (this.state === "signed out") return
     this.reason = reason
@@ -367,6 +425,7 @@ export class Connection {
     this.#socket.disconnect()
   }
 
+  /** @param {State} state */
   #enter(state) {
     if (this.state === state) return
     this.state = state

@@ -9,7 +9,10 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
 
 const UTF8 = new TextEncoder()
 
-/** Return the CRC-32 of the key's UTF-8 bytes, as an unsigned number. */
+/**
+ * Return the CRC-32 of the key's UTF-8 bytes, as an unsigned number.
+ * @param {string} key
+ */
 export function crc32(key) {
   let crc = 0xffffffff
   for (let i = 0; i < key.length; i++) {
@@ -20,25 +23,34 @@ export function crc32(key) {
   return ~crc >>> 0
 }
 
+/** @param {Uint8Array} bytes */
 function crcOfBytes(bytes) {
   let crc = 0xffffffff
   for (const byte of bytes) crc = (crc >>> 8) ^ TABLE[(crc ^ byte) & 0xff]
   return ~crc >>> 0
 }
 
-/** Return the summand of one live key. `crc` is `crc32(key)`; the revision may be as large as 2^53 − 1. */
+/**
+ * Return the summand of one live key. `crc` is `crc32(key)`; the revision may be as large as 2^53 − 1.
+ * @param {number} crc
+ * @param {number} revision
+ */
 export function share(crc, revision) {
   // Math.imul takes its arguments modulo 2^32 by itself, exactly, for every safe integer.
   return fmix32((crc + Math.imul(revision, 0x9e3779b1)) >>> 0)
 }
 
+/** @param {number} hash */
 function fmix32(hash) {
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
   return (hash ^ (hash >>> 16)) >>> 0
 }
 
-/** Return the digest of a whole space, given as [key, revision] pairs. */
+/**
+ * Return the digest of a whole space, given as [key, revision] pairs.
+ * @param {Iterable<[string, number]>} pairs
+ */
 export function digest(pairs) {
   let sum = 0
   for (const [key, revision] of pairs) sum = (sum + share(crc32(key), revision)) >>> 0

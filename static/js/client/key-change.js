@@ -3,9 +3,12 @@
 
 import { frozen } from "./json-values.js"
 
+/** @import { Entry, Fact, HeldEntry } from "./replica.js" */
+
 export class KeyChange {
   #fact
 
+  /** @param {Fact} fact @param {boolean} mine */
   constructor(fact, mine) {
     this.#fact = fact
     /** Whether this tab wrote it. */
@@ -39,7 +42,11 @@ export class KeyChange {
   }
 }
 
-/** Return an entry of the replica for callers: without internal fields, and with a frozen value. */
+/**
+ * Return an entry of the replica for callers: without internal fields, and with a frozen value.
+ * @param {HeldEntry | undefined} entry
+ * @returns {Entry | undefined}
+ */
 export function visible(entry) {
   if (!entry) return undefined
   const { crc: _, ...shown } = entry

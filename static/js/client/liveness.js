@@ -9,6 +9,13 @@
 // 3. a write has waited for its answer for some seconds;
 // 4. no message has arrived for longer than the server is ever silent.
 
+/**
+ * @typedef {{
+ *   test(changed?: boolean): unknown, unansweredFor(): number, silentFor(): number, mayRest(): boolean, rest(): void
+ * }} Watched
+ */
+/** @typedef {EventTarget & { visibilityState: string }} Page */
+
 const TICK = 2_000
 const SLEPT = 10_000 // no timer of a visible tab is this late
 const SLEPT_HIDDEN = 75_000 // browsers run the timers of hidden tabs once a minute
@@ -18,29 +25,32 @@ const REST_AFTER = 5_000
 
 export class Liveness {
   #connection
-  #page
   #document
   #now
   #last
+  /** @type {number | null} */
   #hiddenSince = null
+  /** @type {any} */
   #timer
+  #closing = new AbortController()
 
   /**
    * `connection`: {test(changed), unansweredFor(), silentFor(), mayRest(), rest()}. `page` and `document` send the
    * events, if they exist; `now()` is a clock that continues while the machine sleeps.
+   * @param {Watched} connection
+   * @param {{ page?: Partial<EventTarget>, document?: Page, now?: () => number }} parts
    */
   constructor(connection, { page = globalThis, document = globalThis.document, now = Date.now } = {}) {
     this.#connection = connection
-    this.#page = page
     this.#document = document
     this.#now = now
     this.#last = now()
-    page.addEventListener?.("online", this.#changed)
-    page.addEventListener?.("offline", this.#test)
-    page.addEventListener?.("focus", this.#test)
-    page.addEventListener?.("pageshow", this.#test)
-    document?.addEventListener("resume", this.#test)
-    document?.addEventListener("visibilitychange", this.#visibilityChanged)
+    const { signal } = this.#closing
+    const test = () => connection.test()
+    page.addEventListener?.("online", () => connection.test(true), { signal })
+    for (const name of ["offline", "focus", "pageshow"]) page.addEventListener?.(name, test, { signal })
+    document?.addEventListener("resume", test, { signal })
+    document?.addEventListener("visibilitychange", () => this.#visibilityChanged(), { signal })
     this.#visibilityChanged()
     this.#timer = setInterval(() => this.tick(), TICK)
     this.#timer.unref?.() // the timer does not keep Node.js running
@@ -48,31 +58,23 @@ export class Liveness {
 
   close() {
     clearInterval(this.#timer)
-    this.#page.removeEventListener?.("online", this.#changed)
-    this.#page.removeEventListener?.("offline", this.#test)
-    this.#page.removeEventListener?.("focus", this.#test)
-    this.#page.removeEventListener?.("pageshow", this.#test)
-    this.#document?.removeEventListener("resume", this.#test)
-    this.#document?.removeEventListener("visibilitychange", this.#visibilityChanged)
+    this.#closing.abort()
   }
 
   tick() {
     const now = this.#now()
     const late = now - this.#last
     this.#last = now
-    const hidden = this.#hiddenSince !== null
+    const since = this.#hiddenSince
+    const hidden = since !== null
     const connection = this.#connection
     if (late > (hidden ? SLEPT_HIDDEN : SLEPT)) connection.test(true)
     else if (connection.unansweredFor() > ANSWER_EXPECTED) connection.test()
     else if (!hidden && connection.silentFor() > SILENCE) connection.test()
-    if (hidden && now - this.#hiddenSince > REST_AFTER && connection.mayRest()) connection.rest()
+    if (hidden && now - since > REST_AFTER && connection.mayRest()) connection.rest()
   }
 
-  #test = () => this.#connection.test()
-
-  #changed = () => this.#connection.test(true)
-
-  #visibilityChanged = () => {
+  #visibilityChanged() {
     if (this.#document?.visibilityState === "hidden") this.#hiddenSince ??= this.#now()
     else {
       const shown = this.#hiddenSince !== null

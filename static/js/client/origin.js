@@ -7,6 +7,8 @@ const WITHIN = 5_000
 /**
  * Return the Refusal that names both origins and the setting, or null: the server has the page's origin, cannot be
  * reached, or allows the page's origin.
+ * @param {string} base
+ * @returns {Promise<Refusal | null>}
  */
 export async function originRefused(base) {
   const here = globalThis.location?.origin
@@ -19,8 +21,13 @@ export async function originRefused(base) {
   return new Refusal({ code: "forbidden", message, origin: here, server: base, setting: "RKV_ORIGINS" })
 }
 
-/** Resolve to whether this page may read that URL; null if there is no answer in time. */
+/**
+ * Resolve to whether this page may read that URL; null if there is no answer in time.
+ * @param {string} url
+ * @param {"HEAD" | "GET"} method
+ */
 async function reads(url, method) {
+  /** @type {RequestInit} */
   const request = { method, credentials: "omit", cache: "no-store", signal: AbortSignal.timeout(WITHIN) }
   return fetch(url, request).then(
     () => true,

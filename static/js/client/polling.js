@@ -3,6 +3,7 @@
 import { Fetch } from "../vendor/socket.io.esm.min.js"
 
 export class Polling extends Fetch {
+  /** @type {import("./requests.js").Requests | null} */
   #requests = null
 
   doOpen() {
@@ -17,11 +18,12 @@ export class Polling extends Fetch {
   }
 
   doPoll() {
-    this.#requests.poll()
+    this.#requests?.poll()
   }
 
+  /** @param {string} data @param {() => void} written */
   doWrite(data, written) {
-    this.#requests.write(data, written)
+    this.#requests?.write(data, written)
   }
 
   doClose() {

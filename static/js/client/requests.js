@@ -8,9 +8,13 @@ const SLOWEST = 16 // minimum upload speed that the time limit of a request body
 
 export class Requests {
   #transport
-  #underWay = new Set() // the AbortController of each request
+  /** @type {Set<AbortController>} */
+  #underWay = new Set() // of each request
 
-  /** `transport` is the Polling that makes the requests. */
+  /**
+   * `transport` is the Polling that makes the requests.
+   * @param {any} transport
+   */
   constructor(transport) {
     this.#transport = transport
   }
@@ -23,6 +27,7 @@ export class Requests {
     )
   }
 
+  /** @param {string} data @param {() => void} written */
   write(data, written) {
     this.#ask(WRITE_WITHIN + data.length / SLOWEST, data).then(
       () => written(),
@@ -41,6 +46,7 @@ export class Requests {
     this.#underWay.clear()
   }
 
+  /** @param {number} within @param {string} [body] */
   async #ask(within, body) {
     const request = new AbortController()
     this.#underWay.add(request)
@@ -62,6 +68,7 @@ export class Requests {
     }
   }
 
+  /** @param {string} what @param {unknown} error */
   #failed(what, error) {
     if (this.#transport.readyState !== "closed") this.#transport.onError(`polling ${what} error`, error)
   }

@@ -2,9 +2,18 @@
 // client's events on to them. It never touches the document except through the page object that it is given; the views
 // draw from it and call it.
 
+import { Undo } from "./history/undo-loader.js"
 import { OpenKeyStub } from "./key/model/open-key-loader.js"
 import { ListModel } from "./list/model/list-model.js"
-import { Undo } from "./history/undo-loader.js"
+
+/**
+ * @import { KeyChange } from "../client/key-change.js"
+ * @import { Route } from "./route.js"
+ * @import { Client } from "../client/client.js"
+ * @import { UndoManager } from "./history/undo.js"
+ * @import { OpenKey } from "./key/model/open-key.js"
+ * @import { Page } from "./main.js"
+ */
 
 const RECENT = 20
 const BURST = 250 // milliseconds
@@ -12,12 +21,16 @@ const BURST = 250 // milliseconds
 export class DashboardModel {
   synced = false // whether this tab has ever held the whole space
   wasOffline = false
+  /** @type {number | null} */
   lastLive = null // when the connection was last live, in milliseconds
+  /** @type {number | null} */
   offlineSince = null // when the connection was lost, in milliseconds
+  /** @type {string[]} */
   recent = [] // the recently opened keys, the latest first
 
   #kv
   #page
+  /** @type {ReturnType<typeof setTimeout> | null} */
   #soon = null // timer during a burst of changes: rows are redrawn once per interval, with all changes so far
   #begun = false // whether the connection has ever been live
 
@@ -26,13 +39,18 @@ export class DashboardModel {
    * say(text), alert(text), news(facts of others, open key), toast(what, action), focus(where, key), signedOut()}.
    * `draw` draws at once. `go` changes the address and with it `route` (see route.js); with `soon` the address may
    * follow a little later. `moved` reports that the list was scrolled.
+   *
+   * @param {Client} kv
+   * @param {Page} page
    */
   constructor(kv, page) {
     this.#kv = kv
     this.#page = page
-    this.browse = new ListModel(this)
-    this.opened = new OpenKeyStub(this)
-    this.undo = new Undo(this)
+    this.browse = new ListModel(kv, page)
+    /** @type {OpenKey & { load?(): Promise<unknown> }} */
+    this.opened = /** @type {any} */ (new OpenKeyStub(this))
+    /** @type {Undo & Pick<UndoManager, "last" | "redo" | "take">} */
+    this.undo = /** @type {any} */ (new Undo(this))
     kv.addEventListener("change", ({ detail }) => this.#changed(detail.facts))
     kv.addEventListener("state", () => this.#stateChanged())
     kv.addEventListener("pending", () => this.#pendingChanged())
@@ -61,21 +79,29 @@ export class DashboardModel {
     this.#page.redraw()
   }
 
-  /** Show the given route, after any change of the address. */
+  /**
+   * Show the given route, after any change of the address.
+   * @param {Route} route
+   */
   follow(route) {
-    if (route.key !== null) this.recent = [route.key, ...this.recent.filter((key) => key !== route.key)].slice(0, RECENT)
+    if (route.key !== null)
+      this.recent = [route.key, ...this.recent.filter((key) => key !== route.key)].slice(0, RECENT)
     this.browse.follow(route)
     this.opened.follow(route)
     this.redraw()
   }
 
-  /** Record that the state kept in this browser is loaded, and that it dates from `at`. */
+  /**
+   * Record that the state kept in this browser is loaded, and that it dates from `at`.
+   * @param {number} at
+   */
   #restored(at) {
     this.synced = true
     this.lastLive = at
     this.redraw()
   }
 
+  /** @param {KeyChange[]} facts */
   #changed(facts) {
     // Changes since the page was last open are news only to a user who has seen the page without a connection.
     const first = !this.synced || (!this.#begun && !this.wasOffline)
@@ -104,7 +130,10 @@ export class DashboardModel {
     } else if (this.#begun) this.lastLive ??= Date.now()
     if (state === "offline") {
       this.offlineSince ??= Date.now()
-      if (!this.wasOffline) this.#page.say(`Offline. What you save is kept in this ${this.#kv.keepsPending ? "browser" : "tab"} until the connection is back.`)
+      if (!this.wasOffline)
+        this.#page.say(
+          `Offline. What you save is kept in this ${this.#kv.keepsPending ? "browser" : "tab"} until the connection is back.`,
+        )
       this.wasOffline = true
       this.browse.showAway(false)
     }

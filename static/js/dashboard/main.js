@@ -2,19 +2,23 @@
 // belongs to the page: its address, title and focus.
 // Longer than 320 lines: it connects every part of the page.
 
-import { html, render } from "../vendor/lit-html/lit-html.js"
 import { Client } from "../client/client.js"
-import { COMMANDS, loadPalette } from "./commands/registry.js"
+import { onSetting, setting } from "../lib/settings.js"
+import { html, render } from "../vendor/lit-html/lit-html.js"
 import { listen, perform } from "./commands/keyboard.js"
+import { COMMANDS } from "./commands/registry.js"
 import { DashboardModel } from "./dashboard-model.js"
 import { List } from "./list/list-view.js"
 import { NOTHING, read, write } from "./route.js"
+import { call, later, once } from "./shared/lazy.js"
+import { ConnectionBadge } from "./shell/connection-badge.js"
 import { keepDrafts, takeDrafts } from "./shell/kept-drafts.js"
 import { empty } from "./shell/session-ended.js"
-import { call, later, once } from "./shared/lazy.js"
-import { onSetting, setting } from "../lib/settings.js"
-import { ConnectionBadge } from "./shell/connection-badge.js"
-import { Update, isFailedImport } from "./shell/update.js"
+import { isFailedImport, Update } from "./shell/update.js"
+
+/** @import { Route } from "./route.js" */
+
+/** @import { Command } from "./commands/registry.js" */
 
 const TITLES = { keys: "Keys", activity: "Activity", trash: "Trash" }
 // Lazily loaded pages; each module exports `view(model, route)`.
@@ -25,9 +29,9 @@ const NOTHING_OPEN = html`
     <p>Choose a key to see its value,<br>or press <kbd>n</kbd> for a new one.</p>
   </div>`
 
-const at = (id) => document.getElementById(id)
+const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id))
 
-const made = JSON.parse(at("page").textContent)
+const made = JSON.parse(at("page").textContent ?? "")
 const kv = new Client({ user: made.username, keep: kept() === made.username, build: made.build })
 const announcer = once(async () => {
   const { Announcer } = await import("./shell/live-announcer.js")
@@ -35,8 +39,10 @@ const announcer = once(async () => {
 })
 const toasts = once(async () => {
   const { Toasts } = await import("./shell/toasts.js")
-  return (drawnToasts = new Toasts(redraw, (id) => page.focus(id)))
+  drawnToasts = new Toasts(redraw, (id) => page.focus(id))
+  return drawnToasts
 })
+/** @typedef {typeof page} Page */
 const page = {
   username: made.username,
   limits: made.limits,
@@ -49,10 +55,12 @@ const page = {
   alert: call(announcer, "alert", failed),
   news: call(announcer, "changed", failed),
   toast: call(toasts, "show", failed),
+  /** @type {(where: string, key?: string) => void} */
   focus: (where, key) => (wanted = { where, key, from: document.activeElement }),
-  copy: async (text, what) => page.toast((await (await clipboard()).copy(text)) ? `${what} copied` : "The browser did not let us copy"),
+  copy: async (text, what) =>
+    page.toast((await (await clipboard()).copy(text)) ? `${what} copied` : "The browser did not let us copy"),
   can: (name) => COMMANDS.some((command) => command.name === name),
-  run: (name) => perform(COMMANDS.find((command) => command.name === name), model),
+  run: (/** @type {string} */ name) => run(name),
   dialogs: at("dialogs"),
   trashDays: made.trash_days,
   signedOut: () => signedOut(kv.pending),
@@ -63,13 +71,22 @@ const list = new List(at("list"), model)
 const pill = new ConnectionBadge(at("conn"), at("status"), model)
 const update = new Update(at("update"), model, (kept) => leaving?.letGo(kept))
 
-let drawnToasts = null
+/** @type {import("./shell/toasts.js").Toasts | undefined} */
+let drawnToasts
+/** @type {{ where: string, key?: string, from: Element | null } | null} */
 let wanted = null // the pending focus move {where, key, from}; it waits for its target while the focus is at from
+/** @type {string | null} */
 let toShow = null // key of the row to scroll into view, once there are rows
 let place = history.state // the list position to restore once there are rows
 let keeping = 0 // timer until the history entry is updated
 let frame = 0
+/** @type {Record<string, any>} */
 const views = {} // views of the pages that have been loaded
+
+/** @param {string} name */
+function run(name) {
+  perform(/** @type {Command} */ (COMMANDS.find((command) => command.name === name)), model)
+}
 
 function failed(error) {
   update.failedToLoad(error)
@@ -95,7 +112,7 @@ function draw() {
   drawnToasts?.draw(at("toasts"))
   pill.draw()
   hint()
-  if (wanted) moveFocus()
+  if (wanted) moveFocus(wanted)
 }
 
 // --- modules not needed for the first draw ---
@@ -103,28 +120,23 @@ function draw() {
 const SOON = 1_500
 const detail = later(() => import("./key/detail-pane.js"), redraw, failed)
 const clipboard = () => import("../lib/clipboard.js")
+/** @type {() => void} */
 let hint = () => {}
+/** @type {import("./shell/unload-guard.js").UnloadGuard | null} */
 let leaving = null
 let over = false // the session has ended
 
-/** Load the remaining modules a little later, so that they are available without a network. */
-const rest = once(() => {
-  const ours = [import("./shell/unload-guard.js"), import("./shell/offline.js"), import("./commands/shortcut-hints.js"), import("./shell/connection-panel.js")]
-  const others = [loadPalette(), clipboard(), announcer(), toasts(), list.loadRest(), model.undo.load(), model.opened.load?.(), import("./key/detail-pane.js").then(({ prepare }) => prepare(model))]
-  return Promise.all([...ours, ...others]).then(begin)
-})
-const loadRest = () => rest().catch(failed)
-
-function begin([{ UnloadGuard }, { keepHere, keepNothing }, hints]) {
+/** Load the remaining modules a little later. */
+const rest = once(async () => {
+  const loaded = await import("./load-rest.js")
+  const user = made.kept ? made.username : null
+  const begin = await loaded.loadRest(model, list, { user, before: kept(), others: [announcer(), toasts()] })
   if (leaving) return
-  leaving = new UnloadGuard(model, at("signout"))
-  hint = () => hints.hint(COMMANDS)
+  ;({ leaving, hint } = begin(at("signout")))
   at("main").dataset.loaded = "all"
   redraw()
-  // without a persistent sign-in this browser stores nothing, and deletes the data of an earlier session
-  if (made.kept) keepHere(kv, made.username).catch(() => {})
-  else if (kept() !== null) keepNothing(kv).catch(() => {})
-}
+})
+const loadRest = () => rest().catch(failed)
 
 async function signedOut(pending) {
   over = true
@@ -133,7 +145,10 @@ async function signedOut(pending) {
   const records = model.opened.records ?? []
   // continue after the client knows which writes it keeps
   await null
-  leaving ??= await import("./shell/unload-guard.js").then(({ UnloadGuard }) => new UnloadGuard(model, at("signout")), () => null)
+  leaving ??= await import("./shell/unload-guard.js").then(
+    ({ UnloadGuard }) => new UnloadGuard(model, at("signout")),
+    () => null,
+  )
   if (leaving) return leaving.signedOut(pending, records)
   // the dialog with the reason could not be loaded
   keepDrafts(made.username, records)
@@ -180,6 +195,7 @@ function detailView() {
   return view ?? (open || fresh ? html`<div class="nothing-open" aria-busy="true"></div>` : NOTHING_OPEN)
 }
 
+/** @param {Route} route */
 function drawOther(route) {
   at("other").ariaLabel = TITLES[route.page]
   const view = views[route.page]
@@ -189,6 +205,7 @@ function drawOther(route) {
   } else if (view === undefined) loadOther(route.page)
 }
 
+/** @param {string} name */
 async function loadOther(name) {
   views[name] = null
   try {
@@ -196,19 +213,22 @@ async function loadOther(name) {
   } catch (error) {
     page.failedToLoad(error)
     const again = () => loadOther(name)
-    views[name] = () => html`<h1>${TITLES[name]}</h1><div class="problem"><p>This page could not be loaded.</p><button type="button" @click=${again}>Try again</button></div>`
+    views[name] = () =>
+      html`<h1>${TITLES[name]}</h1><div class="problem"><p>This page could not be loaded.</p><button type="button" @click=${again}>Try again</button></div>`
   }
   redraw()
 }
 
 function showRow() {
-  list.show(toShow)
+  list.show(/** @type {string} */ (toShow))
   redraw()
 }
 
-function moveFocus() {
-  const { where, key, from } = wanted
-  const id = { detail: "detail-heading", editor: "editor", new: "new-key", "new value": "editor", filter: "filter" }[where] ?? where
+/** @param {NonNullable<typeof wanted>} target */
+function moveFocus({ where, key, from }) {
+  const id =
+    { detail: "detail-heading", editor: "editor", new: "new-key", "new value": "editor", filter: "filter" }[where] ??
+    where
   // the target is still loading, and the user has not moved the focus elsewhere meanwhile
   if (where !== "list" && !at(id) && [from, document.body].includes(document.activeElement)) return
   wanted = null
@@ -232,9 +252,7 @@ async function restoreDrafts(records) {
 
 // --- the address ---
 
-/**
- * Navigate. Properties that `changes` does not name keep their value, or reset to the default on a different page.
- */
+/** Navigate. Properties that `changes` does not name keep their value, or reset to the default on a different page. */
 function go(changes, { replace = false, soon = false } = {}) {
   const elsewhere = changes.page !== undefined && changes.page !== page.route.page
   const path = write({ ...(elsewhere ? NOTHING : page.route), ...changes })
@@ -262,11 +280,12 @@ function keepPlace() {
   history.replaceState(page.route.page === "keys" ? list.place : history.state, "", write(page.route))
 }
 
+/** @param {Route} route */
 function follow(route) {
   page.route = route
   const { key, page: name } = page.route
   document.title = [...(key === null ? [] : [key]), TITLES[name], "realtime_kv"].join(" · ")
-  for (const link of document.querySelectorAll("nav a")) {
+  for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("nav a"))) {
     if (link.pathname === `/${name}`) link.setAttribute("aria-current", "page")
     else link.removeAttribute("aria-current")
   }
@@ -274,9 +293,10 @@ function follow(route) {
 }
 
 /** Navigate between the pages of the dashboard without loading a document. */
-document.addEventListener("click", (event) => {
+document.addEventListener("click", (/** @type {any} */ event) => {
   const link = event.target.closest?.("a[href]")
-  if (!link || link.target || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+  if (!link || link.target || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
+    return
   if (link.origin !== location.origin || !Object.keys(TITLES).some((name) => link.pathname === `/${name}`)) return
   event.preventDefault()
   go({ ...NOTHING, ...read(link.href) })
@@ -285,11 +305,11 @@ document.addEventListener("click", (event) => {
 // --- keys ---
 
 listen(COMMANDS, model)
-for (const button of document.querySelectorAll("[data-run]")) {
+for (const button of /** @type {NodeListOf<any>} */ (document.querySelectorAll("[data-run]"))) {
   button.parentElement.hidden = false
   button.addEventListener("click", () => {
     at("menu").hidePopover()
-    perform(COMMANDS.find(({ name }) => name === button.dataset.run), model)
+    run(button.dataset.run)
   })
 }
 

@@ -6,21 +6,50 @@ export const TABS = ["value", "history", "use"]
 export const WHO = ["all", "tab", "device", "others", "api", "system"]
 export const SORTS = ["key", "-key", "updated", "-updated"]
 
-/** The route of an address without parameters. `view` null: the view from the user's settings. */
-export const NOTHING = { page: "keys", key: null, tab: "value", from: null, to: null, prefix: "", q: "", sort: "key", view: null, who: "all", away: null }
+/**
+ * What an address shows. `view` null: the view from the user's settings.
+ * @typedef {{
+ *   page: string, key: string | null, tab: string, from: number | null, to: number | null, prefix: string, q: string,
+ *   sort: string, view: string | null, who: string, away: string | null
+ * }} Route
+ */
+
+/**
+ * The route of an address without parameters.
+ * @type {Route}
+ */
+export const NOTHING = {
+  page: "keys",
+  key: null,
+  tab: "value",
+  from: null,
+  to: null,
+  prefix: "",
+  q: "",
+  sort: "key",
+  view: null,
+  who: "all",
+  away: null,
+}
 
 // The parameters in the address of each page.
+/** @type {Record<string, (keyof Route)[]>} */
 const NAMES = {
   keys: ["prefix", "q", "sort", "view", "key", "tab", "from", "to"],
   activity: ["prefix", "q", "who", "away"],
   trash: ["q"],
 }
 
-/** Parse an address: {page, key, tab, from, to, prefix, q, sort, view, who, away}. Invalid parameters are ignored. */
+/**
+ * Parse an address: {page, key, tab, from, to, prefix, q, sort, view, who, away}. Invalid parameters are ignored.
+ * @param {string} address
+ * @returns {Route}
+ */
 export function read(address) {
   const { pathname, searchParams } = new URL(address)
   const page = pathname.slice(1)
-  const one = (name, known, otherwise) => (known.includes(searchParams.get(name)) ? searchParams.get(name) : otherwise)
+  const one = (/** @type {string} */ name, /** @type {string[]} */ known, /** @type {any} */ otherwise) =>
+    known.includes(searchParams.get(name) ?? "") ? searchParams.get(name) : otherwise
   return {
     page: PAGES.includes(page) ? page : "keys",
     key: searchParams.get("key"),
@@ -37,15 +66,19 @@ export function read(address) {
   }
 }
 
-/** Return the path and query of a route. */
+/**
+ * Return the path and query of a route.
+ * @param {Route} route
+ */
 export function write(route) {
   const query = new URLSearchParams()
   for (const name of NAMES[route.page ?? "keys"])
-    if (route[name] !== undefined && route[name] !== NOTHING[name]) query.set(name, route[name])
+    if (route[name] !== undefined && route[name] !== NOTHING[name]) query.set(name, String(route[name]))
   const text = query.toString()
   return `/${route.page ?? "keys"}${text && "?"}${text}`
 }
 
+/** @param {string | null} text */
 function revision(text) {
   return /^\d{1,15}$/.test(text ?? "") ? Number(text) : null
 }

@@ -20,6 +20,7 @@ export class Story {
   merged = false
 
   #cutSecond
+  /** @type {((value?: unknown) => void) | null} */
   #release = null
 
   constructor(first, second, cutSecond) {
@@ -82,7 +83,7 @@ export class Story {
   async #merge(editor) {
     const { draft } = editor
     const base = draft.base.value
-    const { value } = mergeJson(base, draft.reading.value, draft.conflict.entry.value)
+    const { value } = /** @type {{ value: any }} */ (mergeJson(base, draft.reading.value, draft.conflict.entry.value))
     draft.keepMine()
     draft.type(JSON.stringify(value, null, 2))
     await this.#save(editor)

@@ -24,7 +24,7 @@ export class Device {
   get board() {
     return Array.from({ length: CELLS }, (_, cell) => {
       const entry = this.kv.entry(cellKey(cell))
-      return entry ? { by: entry.value.by, revision: entry.revision } : { by: null, revision: 0 }
+      return entry ? { by: /** @type {any} */ (entry.value).by, revision: entry.revision } : { by: null, revision: 0 }
     })
   }
 
@@ -45,7 +45,7 @@ export class Device {
   /** Return how many of these acknowledged writes this device has neither received nor seen overwritten. */
   missing(acknowledged) {
     let missed = 0
-    for (const [key, revision] of acknowledged) if (!(this.kv.entry(key)?.revision >= revision)) missed += 1
+    for (const [key, revision] of acknowledged) if (!((this.kv.entry(key)?.revision ?? 0) >= revision)) missed += 1
     return missed
   }
 }

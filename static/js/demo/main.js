@@ -8,6 +8,10 @@ import { stageView } from "./view.js"
 const LOOK_EVERY = 250
 
 class Stage {
+  /** @type {any[]} */
+  proxies = []
+  token = ""
+
   async look() {
     Object.assign(this, await (await fetch("/stage")).json())
     return this
@@ -26,10 +30,15 @@ class Stage {
   }
 
   #order(order) {
-    return fetch("/act", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(order) })
+    return fetch("/act", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(order),
+    })
   }
 }
 
+const el = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id))
 const stage = await new Stage().look()
 const devices = stage.proxies.map(({ name, url }, number) => new Device(number, { name, url, token: stage.token }))
 await Promise.all(devices.map(({ kv }) => kv.ready))
@@ -38,10 +47,10 @@ const act = { kill: () => stage.kill(), cut: (number) => stage.cut(number), agai
 let told = false
 
 function draw() {
-  render(stageView({ devices, stage, director, act }), document.getElementById("main"))
+  render(stageView({ devices, stage, director, act }), el("main"))
   if (director.outcome && !told) {
     told = true
-    document.getElementById("polite").textContent = document.getElementById("verdict").textContent
+    el("polite").textContent = el("verdict").textContent
   }
   requestAnimationFrame(draw)
 }
@@ -51,7 +60,7 @@ async function keepLooking() {
   setTimeout(keepLooking, LOOK_EVERY)
 }
 
-document.getElementById("main").replaceChildren()
+el("main").replaceChildren()
 keepLooking()
 director.begin()
 draw()

@@ -11,8 +11,10 @@ const SETTLED = 60_000
 export class Director {
   /** `playing`, `settling`, `over`. */
   phase = "playing"
+  /** @type {object | null} */
   outcome = null
   remaining = 0
+  patience = 0
 
   #devices
   #stage
@@ -26,9 +28,14 @@ export class Director {
 
   begin() {
     for (const device of this.#devices) device.writing = true
-    this.#every(16, () => this.#devices.forEach((device) => device.paint(3)))
+    this.#every(16, () => {
+      for (const device of this.#devices) device.paint(3)
+    })
     this.#every(KILL_EVERY, () => this.#mayDisturb() && this.#stage.kill(), KILL_EVERY / 3)
-    this.#every(CUT_EVERY, () => this.#mayDisturb() && !this.story.wantsPeace && this.#stage.cut(this.#someDevice(), 1 + Math.random() * 2))
+    this.#every(
+      CUT_EVERY,
+      () => this.#mayDisturb() && !this.story.wantsPeace && this.#stage.cut(this.#someDevice(), 1 + Math.random() * 2),
+    )
     this.#every(250, () => this.#look())
     setTimeout(() => this.story.tell(), Math.min(STORY_AFTER, (this.#stage.seconds * 1_000) / 5))
   }

@@ -99,10 +99,12 @@ function editorView({ device, draft }, story) {
   return html`
     <div class="editor" data-edited=${String(draft.unsaved)}>
       <h3>${device.name} <span class="mono dim">party</span> ${draft.unsaved ? html`<span class="late">unsaved</span>` : nothing}</h3>
-      ${conflict
-        ? html`<div class="conflict"><p><strong>Changed on ${story.editors[0].device.name}.</strong> Revision ${conflict.entry.revision} was saved while you edited ${draft.base.revision}.</p>
+      ${
+        conflict
+          ? html`<div class="conflict"><p><strong>Changed on ${story.editors[0].device.name}.</strong> Revision ${conflict.entry.revision} was saved while you edited ${draft.base.revision}.</p>
             <button type="button" class="primary" id="merge" @click=${() => story.press()}>Merge both</button></div>`
-        : nothing}
+          : nothing
+      }
       <pre class="mono">${draft.text}</pre>
     </div>`
 }

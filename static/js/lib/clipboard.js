@@ -1,6 +1,9 @@
 // Access to the clipboard.
 
-/** Copy `text`, also if the browser allows clipboard access to secure pages only. Resolves to whether it worked. */
+/**
+ * Copy `text`, also if the browser allows clipboard access to secure pages only. Resolves to whether it worked.
+ * @param {string} text
+ */
 export async function copy(text) {
   try {
     if (navigator.clipboard) {
@@ -13,7 +16,7 @@ export async function copy(text) {
   const area = document.createElement("textarea")
   area.value = text
   area.className = "vh"
-  const before = document.activeElement
+  const before = /** @type {HTMLElement | null} */ (document.activeElement)
   // While a dialog is open, nothing outside it can have the focus.
   ;(document.querySelector("dialog[open]") ?? document.body).append(area)
   area.select()

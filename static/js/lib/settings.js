@@ -1,7 +1,10 @@
 // The settings of this browser: reads and writes all of them. A choice takes effect at once in every tab.
 // If storage is forbidden, a choice lasts as long as the page.
 
-/** name → its storage key, and its values; the first one is the default. */
+/**
+ * name → its storage key, and its values; the first one is the default.
+ * @type {Record<string, [string, string[]]>}
+ */
 const SETTINGS = {
   theme: ["theme", ["system", "light", "dark"]], // these two are also read by theme.js, before the first paint
   density: ["density", ["comfortable", "compact"]],
@@ -18,7 +21,10 @@ const chosen = new Map() // storage key → the value that was read or chosen
 
 export const settings = Object.keys(SETTINGS)
 
-/** Return the value of a setting. */
+/**
+ * Return the value of a setting.
+ * @param {string} name
+ */
 export function setting(name) {
   const [place, values] = SETTINGS[name]
   if (!chosen.has(place)) chosen.set(place, read(place))
@@ -26,6 +32,7 @@ export function setting(name) {
   return values.includes(value) ? value : values[0]
 }
 
+/** @param {string} name @param {string} value */
 export function choose(name, value) {
   const [place] = SETTINGS[name]
   try {
@@ -37,7 +44,10 @@ export function choose(name, value) {
   dispatchEvent(new StorageEvent("storage", { key: place, newValue: value }))
 }
 
-/** Call `fn()` whenever a setting has changed, in this or another tab. */
+/**
+ * Call `fn()` whenever a setting has changed, in this or another tab.
+ * @param {() => void} fn
+ */
 export function onSetting(fn) {
   listeners.add(fn)
 }
@@ -51,11 +61,14 @@ globalThis.addEventListener?.("storage", ({ key, newValue }) => {
   for (const fn of listeners) fn()
 })
 
+/** @param {string} place */
 function read(place) {
   try {
     const value = localStorage.getItem(place)
     // theme.js keeps the theme in a cookie, which survives signing out.
-    return value ?? (place === "theme" ? (globalThis.document?.cookie?.match(/(?:^|; )rkv_theme=(\w+)/)?.[1] ?? null) : null)
+    return (
+      value ?? (place === "theme" ? (globalThis.document?.cookie?.match(/(?:^|; )rkv_theme=(\w+)/)?.[1] ?? null) : null)
+    )
   } catch {
     return null
   }

@@ -1,9 +1,10 @@
 // Applies the chosen theme (default: the system's) and the row density; runs in <head>, before the first paint.
 // The other settings are in settings.js, which stores under the same names.
-;(function () {
+;(() => {
   const root = document.documentElement
   const themes = ["system", "light", "dark"]
 
+  /** @param {string} name */
   function stored(name) {
     try {
       return localStorage.getItem(name) ?? (name === "theme" ? inCookie() : null)
@@ -20,13 +21,19 @@
     return document.cookie.match(/(?:^|; )rkv_theme=(\w+)/)?.[1] ?? null
   }
 
+  /** @param {string} theme */
   function keepInCookie(theme) {
     document.cookie = `${COOKIE}=${theme}; Path=/; Max-Age=${YEAR}; SameSite=Lax${location.protocol === "https:" ? "; Secure" : ""}`
   }
 
+  /** @param {string} name @param {string | null} value */
   function show(name, value) {
-    if (name === "density") return value === "compact" ? (root.dataset.density = value) : delete root.dataset.density
-    const theme = themes.includes(value) ? value : "system"
+    if (name === "density") {
+      if (value === "compact") root.dataset.density = value
+      else delete root.dataset.density
+      return
+    }
+    const theme = themes.find((known) => known === value) ?? "system"
     if (theme === "system") delete root.dataset.theme
     else root.dataset.theme = theme
     const button = document.getElementById("theme")
@@ -36,6 +43,7 @@
     button.title = `Theme: ${theme}`
   }
 
+  /** @param {string} theme */
   function choose(theme) {
     try {
       localStorage.setItem("theme", theme)
@@ -46,19 +54,19 @@
     dispatchEvent(new StorageEvent("storage", { key: "theme", newValue: theme }))
   }
 
-  const chosen = stored("theme")
+  const chosen = stored("theme") ?? ""
   show("theme", chosen)
   // Write the cookie again: the theme may be older than the cookie, or the cookie's year nearly over.
   if (themes.includes(chosen)) keepInCookie(chosen)
   show("density", stored("density"))
   addEventListener("storage", ({ key, newValue }) => {
     if (key === null || key === "theme") show("theme", newValue ?? inCookie())
-    if (key === "theme" && themes.includes(newValue)) keepInCookie(newValue)
+    if (key === "theme" && newValue && themes.includes(newValue)) keepInCookie(newValue)
     if (key === null || key === "density") show("density", newValue)
   })
   document.addEventListener("DOMContentLoaded", () => {
     show("theme", stored("theme"))
-    document.getElementById("theme").addEventListener("click", () => {
+    document.getElementById("theme")?.addEventListener("click", () => {
       const now = root.dataset.theme ?? "system"
       choose(themes[(themes.indexOf(now) + 1) % themes.length])
     })

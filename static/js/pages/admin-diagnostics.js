@@ -1,9 +1,10 @@
 // Updates the diagnostics page: polls every two seconds and replaces texts and charts. The page works without it.
 
 const SECONDS = 2
-const page = document.getElementById("diagnostics")
-const state = document.getElementById("moving")
-const button = document.getElementById("pause")
+const el = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id))
+const page = el("diagnostics")
+const state = el("moving")
+const button = el("pause")
 let paused = false
 let limitsShown = ""
 let timer
@@ -42,12 +43,12 @@ function showLimits(limits) {
   const now = JSON.stringify(limits)
   if (now === limitsShown) return
   limitsShown = now
-  const table = document.getElementById("limits")
+  const table = el("limits")
   const focused = document.activeElement?.closest("#limits tr")
   const index = focused ? [...table.tBodies[0].rows].indexOf(focused) : -1
   table.tBodies[0].replaceChildren(...limits.map(limitRow))
   table.hidden = !limits.length
-  document.getElementById("no-limits").hidden = limits.length > 0
+  el("no-limits").hidden = limits.length > 0
   if (index >= 0) table.tBodies[0].rows[index]?.querySelector("a")?.focus()
 }
 
@@ -56,6 +57,7 @@ function limitRow({ limit, account, network, credential, count, first, last }) {
   const head = document.createElement("th")
   head.scope = "row"
   head.textContent = limit
+  /** @type {any} */
   let who = "–"
   if (account) {
     who = document.createElement("a")
@@ -67,7 +69,7 @@ function limitRow({ limit, account, network, credential, count, first, last }) {
   return row
 }
 
-function cell(label, content, kind) {
+function cell(label, content, kind = "") {
   const made = document.createElement("td")
   made.dataset.label = label
   if (kind) made.className = kind

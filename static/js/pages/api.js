@@ -4,9 +4,10 @@ import { copy } from "../lib/clipboard.js"
 import { choose, setting } from "../lib/settings.js"
 
 const COPIED_MS = 2_000
-const status = document.querySelector("#copied")
+const find = (/** @type {string} */ selector) => /** @type {any} */ (document.querySelector(selector))
+const status = find("#copied")
 
-for (const button of document.querySelectorAll(".sample button")) {
+for (const button of /** @type {NodeListOf<any>} */ (document.querySelectorAll(".sample button"))) {
   button.hidden = false
   button.addEventListener("click", async () => {
     const worked = await copy(button.closest(".sample").querySelector("code").textContent)
@@ -16,6 +17,6 @@ for (const button of document.querySelectorAll(".sample button")) {
   })
 }
 
-const languages = document.querySelector(".segments")
+const languages = find(".segments")
 languages.querySelector(`[value="${setting("language")}"]`).checked = true
 languages.addEventListener("change", ({ target }) => choose("language", target.value))

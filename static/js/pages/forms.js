@@ -3,10 +3,12 @@
 
 import { copy } from "../lib/clipboard.js"
 
-const each = (selector, fn) => document.querySelectorAll(selector).forEach(fn)
+const el = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id))
+const each = (/** @type {string} */ selector, /** @type {(element: any) => void} */ fn) =>
+  document.querySelectorAll(selector).forEach(fn)
 
 each("[data-reveals]", (button) => {
-  const input = document.getElementById(button.dataset.reveals)
+  const input = el(button.dataset.reveals)
   button.hidden = false
   button.addEventListener("click", () => {
     const shown = input.type === "password"
@@ -19,7 +21,7 @@ each("[data-reveals]", (button) => {
 
 // Only the length is checked here; the server checks whether the password is easy to guess.
 each("[data-measured]", (input) => {
-  const place = document.getElementById(input.dataset.measured)
+  const place = el(input.dataset.measured)
   input.addEventListener("input", () => {
     const text = measure(input.value)
     if (place.textContent !== text) place.textContent = text
@@ -30,9 +32,9 @@ each("[data-copies]", (button) => {
   const label = button.textContent
   button.hidden = false
   button.addEventListener("click", async () => {
-    const copied = await copy(document.getElementById(button.dataset.copies).textContent)
+    const copied = await copy(el(button.dataset.copies).textContent)
     button.textContent = copied ? "Copied" : "Copy it by hand"
-    document.getElementById(button.dataset.says).textContent = copied ? "Copied" : "The browser did not let us copy"
+    el(button.dataset.says).textContent = copied ? "Copied" : "The browser did not let us copy"
     setTimeout(() => (button.textContent = label), 2_000)
   })
 })
@@ -47,7 +49,7 @@ const DOUBLE_CLICK = 2_000
 const sent = new WeakMap() // form → when
 
 addEventListener("submit", (event) => {
-  const { target: form } = event
+  const form = /** @type {HTMLFormElement} */ (event.target)
   if (form.method !== "post" || event.defaultPrevented) return
   if (performance.now() - (sent.get(form) ?? -Infinity) < DOUBLE_CLICK) event.preventDefault()
   else sent.set(form, performance.now())

@@ -46,6 +46,10 @@ export function progress(phase, done, total) {
 /**
  * Undo writes, newest first. Resolves to {undone, refusal}: the number of undone writes, and the error that stopped it
  * or null. `call(verb, payload)` resolves to the answer or rejects; `told(done, total)` is called after each.
+ *
+ * @param {number[]} revisions
+ * @param {(verb: string, payload: object) => Promise<unknown>} call
+ * @param {(done: number, total: number) => void} told
  */
 export async function undoAll(revisions, call, told = () => {}) {
   let undone = 0
@@ -66,8 +70,10 @@ export function withoutAnswer(status) {
   const again = "Import the file again when the server answers: what has been written is not written twice."
   if (status === 413)
     return "A proxy in front of this server refuses files of this size (413), before the server sees them. Whoever runs it has to raise the limit, which nginx calls client_max_body_size; until then, import the file in smaller parts."
-  if (status >= 502 && status <= 504) return `A proxy in front of this server answered ${status}: it could not reach the server, or gave up waiting. ${again}`
-  if (status > 0) return `Something in front of this server answered instead of it (${status}), so it is not known what was written. ${again}`
+  if (status >= 502 && status <= 504)
+    return `A proxy in front of this server answered ${status}: it could not reach the server, or gave up waiting. ${again}`
+  if (status > 0)
+    return `Something in front of this server answered instead of it (${status}), so it is not known what was written. ${again}`
   return `The server gave no answer. ${again} If this happens with large files only, a proxy in front of it may refuse them (client_max_body_size in nginx).`
 }
 

@@ -1,9 +1,20 @@
 // The import form of /account/data: choose a file, try it, import it, undo the import.
 
-import { inWords, keys, leftAlone, number, progress, size, touched, typeOf, undoAll, withoutAnswer } from "./import-format.js"
+import {
+  inWords,
+  keys,
+  leftAlone,
+  number,
+  progress,
+  size,
+  touched,
+  typeOf,
+  undoAll,
+  withoutAnswer,
+} from "./import-format.js"
 
 const POLL = 400
-const el = (id) => document.getElementById(id)
+const el = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id))
 const form = el("import-form")
 const file = el("file")
 const bar = el("import-bar")
@@ -11,7 +22,7 @@ const result = el("import-result")
 const problem = el("import-problem")
 const buttons = { try: el("try"), import: el("import"), undo: el("undo") }
 const limit = Number(form.dataset.limit)
-const user = document.querySelector("#user .user-name").textContent
+const user = document.querySelector("#user .user-name")?.textContent
 
 let busy = false
 let revisions = [] // of the import that can be undone
@@ -84,7 +95,8 @@ async function ours() {
   const answer = await fetch("/api/v1/me", { cache: "no-store" }).catch(() => null)
   const body = await answer?.json().catch(() => null)
   if (!answer?.ok) throw failed(answer?.status ?? 0, body)
-  if (body.user.username !== user) throw new Error("Somebody else has signed in in this browser. Load this page again to go on as them.")
+  if (body.user.username !== user)
+    throw new Error("Somebody else has signed in in this browser. Load this page again to go on as them.")
 }
 
 function showTrial(answer) {
@@ -148,8 +160,8 @@ function advance({ text, done, total }) {
 /** Upload the file, and show the progress of the upload and then of the import. */
 function send(chosen, type, dryRun) {
   const fields = new FormData(form)
-  const query = new URLSearchParams({ mode: fields.get("mode"), dry_run: String(dryRun) })
-  if (fields.get("prefix")) query.set("prefix", fields.get("prefix"))
+  const query = new URLSearchParams({ mode: String(fields.get("mode")), dry_run: String(dryRun) })
+  if (fields.get("prefix")) query.set("prefix", String(fields.get("prefix")))
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
     let timer
@@ -172,7 +184,9 @@ function send(chosen, type, dryRun) {
 }
 
 async function look() {
-  const answer = await fetch("/api/v1/import", { cache: "no-store" }).then((answer) => answer.json()).catch(() => ({}))
+  const answer = await fetch("/api/v1/import", { cache: "no-store" })
+    .then((answer) => answer.json())
+    .catch(() => ({}))
   const { phase, done, total } = answer.import ?? {}
   // A late answer describes an earlier phase.
   if (busy && phase && phase !== "receiving") advance(progress(phase, done, total))
@@ -187,7 +201,7 @@ async function call(verb, payload) {
 }
 
 function failed(status, body) {
-  const error = new Error(body?.detail ?? withoutAnswer(status))
+  const error = /** @type {any} */ (new Error(body?.detail ?? withoutAnswer(status)))
   error.status = status
   if (body?.written) error.written = { unchanged: 0, skipped: 0, expired: 0, outside: 0, ...body.written }
   return error
@@ -195,9 +209,14 @@ function failed(status, body) {
 
 /** Update the usage bars above the form, which the server rendered. */
 async function refreshUsage() {
-  const { usage, limits } = await fetch("/api/v1/me").then((answer) => answer.json()).catch(() => ({}))
+  const { usage, limits } = await fetch("/api/v1/me")
+    .then((answer) => answer.json())
+    .catch(() => ({}))
   if (!usage) return
-  for (const [name, words] of [["keys", number], ["bytes", size]]) {
+  for (const [name, words] of /** @type {[string, (value: number) => string][]} */ ([
+    ["keys", number],
+    ["bytes", size],
+  ])) {
     const used = el(`usage-${name}`)
     used.nextElementSibling.textContent = `${words(usage[name])} of ${words(limits[name])}`
     used.closest(".usage").querySelector("progress").value = usage[name]

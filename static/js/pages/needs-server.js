@@ -6,8 +6,8 @@ const ANSWER_WITHIN = 20_000
 const RELOAD_EVERY = 30_000 // a server may answer the poll but not the page
 const RELOADED = "reloaded by itself" // key of the time of this tab's last automatic reload
 
-const at = (id) => document.getElementById(id)
-const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds))
+const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id))
+const pause = (/** @type {number} */ milliseconds) => new Promise((done) => setTimeout(done, milliseconds))
 
 async function answers() {
   try {
@@ -33,7 +33,7 @@ async function tryAgain() {
 async function watch() {
   for (;;) {
     if ((await answers()) && Date.now() - Number(sessionStorage.getItem(RELOADED)) > RELOAD_EVERY) {
-      sessionStorage.setItem(RELOADED, Date.now())
+      sessionStorage.setItem(RELOADED, String(Date.now()))
       return load()
     }
     await pause(ASK_EVERY)

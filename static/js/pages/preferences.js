@@ -2,7 +2,7 @@
 
 import { choose, onSetting, setting } from "../lib/settings.js"
 
-const controls = [...document.querySelectorAll("[data-setting]")]
+const controls = [.../** @type {NodeListOf<any>} */ (document.querySelectorAll("[data-setting]"))]
 
 function show() {
   for (const control of controls) control.checked = setting(control.dataset.setting) === control.value
@@ -16,4 +16,5 @@ function chosen({ target }) {
 for (const control of controls) control.addEventListener("change", chosen)
 onSetting(show)
 show()
-document.getElementById("preferences").hidden = false
+const form = /** @type {HTMLElement} */ (document.getElementById("preferences"))
+form.hidden = false

@@ -2,6 +2,14 @@
 // writes. Entries and position change in one transaction, so the position is never ahead of the entries. Independent of
 // replicas and connections. Every failure rejects; the caller then continues without the store.
 
+/**
+ * @import { Entry, HeldEntry } from "../replica.js"
+ * @import { StoredRecord } from "./persistence.js"
+ */
+/** @typedef {{ epoch: string, revision: number, keys: number, digest: number, at: number, user?: string }} StoredState */
+/** @typedef {Map<string, HeldEntry | undefined>} Changes The changed entries by their keys; undefined once deleted. */
+/** @typedef {"kept" | "ahead" | "behind" | "other"} Outcome */
+
 const NAME = "realtime_kv"
 const VERSION = 1
 const OLDEST = 30 * 86_400_000 // for this time a write waits for its user to sign in again
@@ -11,7 +19,10 @@ export class Store {
   #db
   #user
 
-  /** Open the store for this user. The entries of another user are deleted, but their pending writes stay. */
+  /**
+   * Open the store for this user. The entries of another user are deleted, but their pending writes stay.
+   * @param {string} user
+   */
   static async open(user) {
     const db = await opened()
     const store = new Store(db, user)
@@ -19,6 +30,7 @@ export class Store {
     return store
   }
 
+  /** @param {IDBDatabase} db @param {string} user */
   constructor(db, user) {
     this.#db = db
     this.#user = user
@@ -30,13 +42,17 @@ export class Store {
   /** Whether the store is closed. */
   closed = false
 
-  /** Load {state: {epoch, revision, keys, digest, at}, entries} of one moment, or null if nothing is stored. */
+  /**
+   * Load {state: {epoch, revision, keys, digest, at}, entries} of one moment, or null if nothing is stored.
+   * @returns {Promise<{ state: StoredState, entries: Entry[] } | null>}
+   */
   async load() {
     const tx = this.#db.transaction(["state", "entries"])
     const state = await answered(tx.objectStore("state").get("state"))
     if (state?.epoch === undefined || state.user !== this.#user) return null
+    /** @type {Entry[]} */
     const entries = []
-    for (let range = null; ; ) {
+    for (let range = /** @type {IDBKeyRange | null} */ (null); ; ) {
       const page = await answered(tx.objectStore("entries").getAll(range, PAGE))
       entries.push(...page)
       if (page.length < PAGE) return { state, entries }
@@ -48,18 +64,28 @@ export class Store {
    * Save `state` and the `changes` (key → entry, or undefined once deleted) since revision `since` that led to it.
    * Resolves to "kept"; "ahead" if another tab has saved a later state; "behind" if the stored state is older than
    * `since` or of another epoch: then call `saveAll`; "other" if the store belongs to another user now.
+   * @param {StoredState} state
+   * @param {Changes} changes
+   * @param {number} since
    */
   async save(state, changes, since) {
     return this.#saving(state, async (kept, entries) => {
       if (kept.epoch !== state.epoch || kept.revision < since) return "behind"
       if (kept.revision > state.revision) return "ahead"
       for (const [key, entry] of changes) if (!entry) entries.delete(key)
-      await put(entries, [...changes.values()].filter(Boolean))
+      await put(
+        entries,
+        [...changes.values()].filter((entry) => entry !== undefined),
+      )
       return "kept"
     })
   }
 
-  /** Replace the stored data by `state` and its entries, an array. */
+  /**
+   * Replace the stored data by `state` and its entries, an array.
+   * @param {StoredState} state
+   * @param {HeldEntry[]} every
+   */
   async saveAll(state, every) {
     return this.#saving(state, async (_, entries) => {
       entries.clear()
@@ -76,6 +102,7 @@ export class Store {
     return finished(tx)
   }
 
+  /** @param {StoredState} state @param {(kept: StoredState, entries: IDBObjectStore) => Promise<Outcome>} write */
   async #saving(state, write) {
     const tx = this.#db.transaction(["state", "entries"], "readwrite")
     const done = finished(tx)
@@ -86,13 +113,20 @@ export class Store {
     return outcome
   }
 
-  /** Load the pending writes, oldest first: [{op_id, tab, at, verb, payload, keys, prefixes, before, quarantined}]. */
+  /**
+   * Load the pending writes, oldest first: [{op_id, tab, at, verb, payload, keys, prefixes, before, quarantined}].
+   * @returns {Promise<StoredRecord[]>}
+   */
   async writes() {
     const kept = await answered(this.#db.transaction("outbox").objectStore("outbox").getAll())
     return kept.filter(({ user }) => user === this.#user).sort((a, b) => a.at - b.at || a.number - b.number)
   }
 
-  /** Store the writes `add` and delete the op_ids `drop`. Rejects if the store belongs to another user now. */
+  /**
+   * Store the writes `add` and delete the op_ids `drop`. Rejects if the store belongs to another user now.
+   * @param {StoredRecord[]} add
+   * @param {string[]} drop
+   */
   async change(add, drop) {
     const tx = this.#db.transaction(["state", "outbox"], "readwrite")
     const outbox = tx.objectStore("outbox")
@@ -103,10 +137,16 @@ export class Store {
     return finished(tx)
   }
 
-  /** Assign to `tab` those of the writes that still belong to the tab they name; resolves to their op_ids. */
+  /**
+   * Assign to `tab` those of the writes that still belong to the tab they name; resolves to their op_ids.
+   * @param {StoredRecord[]} writes
+   * @param {string} tab
+   * @returns {Promise<Set<string>>}
+   */
   async claim(writes, tab) {
     const tx = this.#db.transaction("outbox", "readwrite")
     const outbox = tx.objectStore("outbox")
+    /** @type {Set<string>} */
     const claimed = new Set()
     for (const write of writes) {
       const kept = await answered(outbox.get(write.op_id))
@@ -118,7 +158,10 @@ export class Store {
     return claimed
   }
 
-  /** Delete this user's data. With `writes`, keep the stored pending writes and store these as well. */
+  /**
+   * Delete this user's data. With `writes`, keep the stored pending writes and store these as well.
+   * @param {StoredRecord[] | null} writes
+   */
   async forget(writes = null) {
     if ((await this.#owner()) === this.#user) await this.#begin()
     const tx = this.#db.transaction("outbox", "readwrite")
@@ -135,6 +178,7 @@ export class Store {
     this.#db.close()
   }
 
+  /** @returns {Promise<string | undefined>} */
   async #owner() {
     return (await answered(this.#db.transaction("state").objectStore("state").get("state")))?.user
   }
@@ -163,6 +207,7 @@ function opened() {
   return answered(request)
 }
 
+/** @template T @param {IDBRequest<T> & { onblocked?: any }} request @returns {Promise<T>} */
 function answered(request) {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result)
@@ -171,7 +216,9 @@ function answered(request) {
   })
 }
 
+/** @param {IDBTransaction} tx @returns {Promise<void>} */
 function finished(tx) {
+  /** @type {Promise<void>} */
   const done = new Promise((resolve, reject) => {
     tx.oncomplete = () => resolve()
     tx.onabort = () => reject(tx.error ?? new Error("aborted"))
@@ -180,8 +227,13 @@ function finished(tx) {
   return done
 }
 
-/** Put entries; resolves when the last is stored: the page stays responsive, and the transaction stays active. */
+/**
+ * Put entries; resolves when the last is stored: the page stays responsive, and the transaction stays active.
+ * @param {IDBObjectStore} entries
+ * @param {HeldEntry[]} page
+ */
 function put(entries, page) {
+  /** @type {IDBRequest | null} */
   let last = null
   for (const { crc: _, ...entry } of page) last = entries.put(entry)
   return last ? answered(last) : null

@@ -3,7 +3,12 @@
 
 const TOGETHER = 1_000 // the score of a contiguous match
 
-/** Return the score of `text` for `needle`, both in lower case; -1 for no match. */
+/**
+ * Return the score of `text` for `needle`, both in lower case; -1 for no match.
+ * @param {string} text
+ * @param {string} needle
+ * @param {string} text
+ */
 export function score(needle, text) {
   const at = text.indexOf(needle)
   if (at >= 0) {
@@ -27,10 +32,17 @@ export function score(needle, text) {
  * Return {best, matching}: the best `most` of `texts` (in lower case) as [score, index], the best first, and the
  * indexes of all matches. With `among`, search only these indexes: a text that does not match a needle does not match a
  * longer one either.
+ *
+ * @param {string} needle
+ * @param {string[]} texts
+ * @param {{ most?: number, among?: number[] | null }} options
+ * @returns {{ best: [number, number][], matching: number[] }}
  */
 export function search(needle, texts, { most = 50, among = null } = {}) {
+  /** @type {number[]} */
   const matching = []
-  const best = [] // [score, index], the best first
+  /** @type {[number, number][]} */
+  const best = []
   const count = among ? among.length : texts.length
   for (let i = 0; i < count; i++) {
     const index = among ? among[i] : i
@@ -46,7 +58,12 @@ export function search(needle, texts, { most = 50, among = null } = {}) {
   return { best, matching }
 }
 
-/** Return the positions of the letters of `needle` in `text`, for marking them; both in lower case. */
+/**
+ * Return the positions of the letters of `needle` in `text`, for marking them; both in lower case.
+ * @param {string} text
+ * @param {string} needle
+ * @param {string} text
+ */
 export function places(needle, text) {
   const at = text.indexOf(needle)
   if (at >= 0) return Array.from(needle, (_, i) => at + i)
@@ -59,6 +76,10 @@ export function places(needle, text) {
   return found
 }
 
+/**
+ * @param {string} text
+ * @param {number} at
+ */
 function atWordStart(text, at) {
   return at === 0 || "/-_. :".includes(text[at - 1])
 }

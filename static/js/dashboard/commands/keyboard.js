@@ -3,18 +3,29 @@
 
 import { setting } from "../../lib/settings.js"
 
+/**
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Command } from "./registry.js"
+ */
+
 /** Whether this is an Apple machine, where Cmd replaces Ctrl. */
 export const APPLE = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "")
 
 const HOLD_FOR = 5_000 // milliseconds, after which the field is no longer expected
 const SECOND_WITHIN = 1_500 // milliseconds from g to the key that follows it
 
-/** Run the command for the pressed keys, anywhere on the page. */
+/**
+ * Run the command for the pressed keys, anywhere on the page.
+ * @param {Command[]} commands
+ * @param {DashboardModel} model
+ */
 export function listen(commands, model) {
+  /** @type {{ key: string, at: number } | null} */
   let first = null // {key, at}: the key that begins a sequence
+  /** @type {Held | null} */
   let held = null // a Held, while the field that a command leads to does not exist yet
   document.addEventListener("focusin", ({ target }) => {
-    if (held?.arrive(target)) held = null
+    if (held?.arrive(/** @type {HTMLInputElement} */ (target))) held = null
   })
   document.addEventListener("keydown", (event) => {
     if (held?.take(event)) return event.preventDefault()
@@ -39,12 +50,16 @@ class Held {
   #until
   #text = ""
 
+  /** @param {string} id @param {number} now */
   constructor(id, now) {
     this.#id = id
     this.#until = now + HOLD_FOR
   }
 
-  /** Whether this key press is kept for the field. */
+  /**
+   * Whether this key press is kept for the field.
+   * @param {KeyboardEvent} event
+   */
   take(event) {
     const { key, timeStamp, ctrlKey, metaKey, altKey } = event
     if (key === "Escape") this.#until = 0
@@ -55,7 +70,10 @@ class Held {
     return true
   }
 
-  /** Whether this is the field; if so, insert the buffered text. */
+  /**
+   * Whether this is the field; if so, insert the buffered text.
+   * @param {HTMLInputElement} field
+   */
   arrive(field) {
     if (field.id !== this.#id) return false
     if (this.#text === "") return true
@@ -65,19 +83,27 @@ class Held {
   }
 }
 
-/** Run the command, if it is available now. */
+/**
+ * Run the command, if it is available now.
+ * @param {Command} command
+ * @param {DashboardModel} model
+ */
 export function perform(command, model) {
   if (command.when && !command.when(model)) return
-  command.run(model)
+  command.run?.(model)
   // Draw at once: the next letter may be for the field that the command leads to.
   model.page.draw()
 }
 
+/** @param {string} keys @param {Command[]} commands */
 export function commandFor(keys, commands) {
   return commands.find((command) => command.run && !command.elsewhere && command.keys.includes(keys)) ?? null
 }
 
-/** Return the key as the registry names it, such as "n", "Shift+D", "Ctrl+K", "?" or "Escape"; null for other keys. */
+/**
+ * Return the key as the registry names it, such as "n", "Shift+D", "Ctrl+K", "?" or "Escape"; null for other keys.
+ * @param {Pick<KeyboardEvent, "key" | "code" | "ctrlKey" | "metaKey" | "shiftKey" | "altKey"> & { getModifierState?(name: string): boolean }} event
+ */
 export function nameOf(event, apple = APPLE) {
   const graph = event.getModifierState?.("AltGraph") ?? false // some keyboards need it for [ and ]
   if (event.altKey && !graph) return null
@@ -91,20 +117,31 @@ export function nameOf(event, apple = APPLE) {
   return shift + (letter ? (shift ? key.toUpperCase() : key.toLowerCase()) : key === " " ? "Space" : key)
 }
 
-/** Return the Latin letter at the same place on a keyboard of another script. */
-function latin({ key, code }) {
-  return key.length === 1 && key > "\x7f" && /^Key[A-Z]$/.test(code ?? "") ? code.at(-1).toLowerCase() : key
+/**
+ * Return the Latin letter at the same place on a keyboard of another script.
+ * @param {{ key: string, code?: string }} event
+ */
+function latin({ key, code = "" }) {
+  return key.length === 1 && key > "\x7f" && /^Key[A-Z]$/.test(code) ? code[3].toLowerCase() : key
 }
 
-const single = (keys) => !keys.startsWith("Ctrl+")
+const single = (/** @type {string} */ keys) => !keys.startsWith("Ctrl+")
 
+/** @param {any} element */
 function typing(element) {
   // the field of a dialog that was just closed keeps the focus until the next frame
   if (element.checkVisibility?.() === false) return false
-  return element.matches?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], [contenteditable] *") ?? false
+  return (
+    element.matches?.(
+      "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], [contenteditable] *",
+    ) ?? false
+  )
 }
 
-/** Whether this is an empty filter: it has the focus if no row is left, and has nothing of its own to undo. */
+/**
+ * Whether this is an empty filter: it has the focus if no row is left, and has nothing of its own to undo.
+ * @param {any} element
+ */
 function unwritten(element) {
   return element.matches?.("input[type=search]") && element.value === ""
 }

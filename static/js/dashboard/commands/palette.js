@@ -1,16 +1,25 @@
 // The command palette (Ctrl+K): every key, page and action by a few letters of its name. The field keeps the focus;
 // `aria-activedescendant` names the active option.
 
-import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { problemWithKey } from "../../client/keys.js"
+import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { preview } from "../shared/view-helpers.js"
 import { places, score, search } from "./fuzzy.js"
 import { nameOf, perform } from "./keyboard.js"
 import { printed } from "./printed.js"
 
+/**
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Command } from "./registry.js"
+ */
+
 const MOST = 40
 
-/** Open the palette over the page; `commands` is the registry. */
+/**
+ * Open the palette over the page; `commands` is the registry.
+ * @param {DashboardModel} model
+ * @param {Command[]} commands
+ */
 export function openPalette(model, commands) {
   new Palette(model, commands).open()
 }
@@ -19,12 +28,15 @@ class Palette {
   #model
   #commands
   #keys
+  /** @type {string[] | null} */
   #lower = null // the keys in lower case, once the user types
+  /** @type {{ needle: string, matching: number[] | null }} */
   #last = { needle: "", matching: null } // the previous search
   #text = ""
   #options = []
   #active = 0
 
+  /** @param {DashboardModel} model @param {Command[]} commands */
   constructor(model, commands) {
     this.#model = model
     this.#commands = commands.filter(({ name, run, when }) => run && name !== "palette" && (!when || when(model)))
@@ -55,13 +67,17 @@ class Palette {
   /** Return the recently opened keys, then all available commands. */
   #atFirst() {
     const recent = this.#model.recent.filter((key) => this.#model.kv.entry(key)).slice(0, 5)
-    return [...recent.map((key) => ({ key, places: [] })), ...this.#commands.map((command) => ({ command, places: [] }))]
+    return [
+      ...recent.map((key) => ({ key, places: [] })),
+      ...this.#commands.map((command) => ({ command, places: [] })),
+    ]
   }
 
   #found(needle) {
-    this.#lower ??= this.#keys.map((key) => key.toLowerCase())
+    const lower = this.#lower ?? this.#keys.map((key) => key.toLowerCase())
+    this.#lower = lower
     const narrower = needle.startsWith(this.#last.needle) ? this.#last.matching : null
-    const { best, matching } = search(needle, this.#lower, { most: MOST, among: narrower })
+    const { best, matching } = search(needle, lower, { most: MOST, among: narrower })
     this.#last = { needle, matching }
     const { recent } = this.#model
     const keys = best.map(([points, i]) => {
@@ -108,14 +124,23 @@ class Palette {
 
   #inside({ key, command, fresh, places }) {
     if (fresh !== undefined) return html`<span class="palette-name">New key <span class="mono">${fresh}</span></span>`
-    if (command) return html`<span class="palette-name">${marked(titleOf(command), places)}</span><span class="palette-keys" aria-hidden="true">${command.keys.slice(0, 1).flatMap((keys) => printed(keys)).map((one) => html`<kbd>${one}</kbd>`)}</span>`
+    if (command)
+      return html`<span class="palette-name">${marked(titleOf(command), places)}</span><span class="palette-keys" aria-hidden="true">${command.keys
+        .slice(0, 1)
+        .flatMap((keys) => printed(keys))
+        .map((one) => html`<kbd>${one}</kbd>`)}</span>`
     const entry = this.#model.kv.entry(key)
     return html`<span class="palette-name mono"><bdi>${marked(key, places)}</bdi></span><span class="palette-value mono">${entry ? preview(entry.value) : nothing}</span>`
   }
 
   #keyPressed = (event) => {
     const last = this.#options.length - 1
-    const to = { ArrowDown: this.#active + 1, ArrowUp: this.#active - 1, PageDown: Math.min(last, this.#active + 8), PageUp: Math.max(0, this.#active - 8) }[event.key]
+    const to = {
+      ArrowDown: this.#active + 1,
+      ArrowUp: this.#active - 1,
+      PageDown: Math.min(last, this.#active + 8),
+      PageUp: Math.max(0, this.#active - 8),
+    }[event.key]
     if (event.isComposing) return
     if (nameOf(event) === "Ctrl+K") this.#dialog.close()
     else if (event.key === "Enter" && this.#options[this.#active]) this.#take(this.#options[this.#active])
@@ -145,13 +170,19 @@ function titleOf({ group, title }) {
   return group === "Go to" ? `Go to ${title}` : title
 }
 
-/** Return the positions in `text` to mark; none if its lower case differs in length ("İ"). */
+/**
+ * Return the positions in `text` to mark; none if its lower case differs in length ("İ").
+ * @param {string} text
+ */
 function marks(needle, text) {
   const lower = text.toLowerCase()
   return lower.length === text.length ? places(needle, lower) : []
 }
 
-/** Render `text` with the matched letters marked. */
+/**
+ * Render `text` with the matched letters marked.
+ * @param {string} text
+ */
 function marked(text, places) {
   if (places.length === 0) return text
   const parts = []

@@ -3,9 +3,20 @@
 import { APPLE } from "./keyboard.js"
 
 const SIGNS = { Ctrl: "⌘", Shift: "⇧" }
-const NAMES = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc", PageUp: "PgUp", PageDown: "PgDn" }
+const NAMES = {
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  Escape: "Esc",
+  PageUp: "PgUp",
+  PageDown: "PgDn",
+}
 
-/** Return the keys as printed: "Ctrl S" or "⌘S"; those of a sequence one after the other: ["g", "k"]. */
+/**
+ * Return the keys as printed: "Ctrl S" or "⌘S"; those of a sequence one after the other: ["g", "k"].
+ * @param {string} keys
+ */
 export function printed(keys, apple = APPLE) {
   const one = (key) => {
     const parts = key.split("+").map((part) => (apple && SIGNS[part]) || NAMES[part] || part)
@@ -14,7 +25,10 @@ export function printed(keys, apple = APPLE) {
   return keys.split(" ").map(one)
 }
 
-/** Return the keys in the format of `aria-keyshortcuts`; null for a sequence, which it cannot express. */
+/**
+ * Return the keys in the format of `aria-keyshortcuts`; null for a sequence, which it cannot express.
+ * @param {string} keys
+ */
 export function aria(keys, apple = APPLE) {
   return keys.includes(" ") ? null : keys.replace("Ctrl", apple ? "Meta" : "Control")
 }

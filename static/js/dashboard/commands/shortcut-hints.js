@@ -5,11 +5,14 @@ import { onSetting, setting } from "../../lib/settings.js"
 import { APPLE } from "./keyboard.js"
 import { aria, printed } from "./printed.js"
 
+/** @import { Command } from "./registry.js" */
+
 let told = new WeakSet()
 onSetting(() => (told = new WeakSet()))
 
+/** @param {Command[]} commands */
 export function hint(commands) {
-  for (const element of document.querySelectorAll("[data-command]")) {
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-command]"))) {
     if (told.has(element)) continue
     told.add(element)
     const command = commands.find(({ name }) => name === element.dataset.command)
@@ -17,6 +20,7 @@ export function hint(commands) {
   }
 }
 
+/** @param {HTMLElement} element @param {Command} command */
 function tell(element, { keys, title }) {
   const working = keys.filter((key) => key.startsWith("Ctrl+") || setting("singleKeys") === "on")
   if (element.localName === "kbd") {
@@ -26,7 +30,10 @@ function tell(element, { keys, title }) {
   }
   const shown = working.slice(0, 1).map((key) => ` (${printed(key).join(" then ")})`)
   element.title = title + shown.join("")
-  const said = working.map((key) => aria(key)).filter(Boolean).join(" ")
+  const said = working
+    .map((key) => aria(key))
+    .filter(Boolean)
+    .join(" ")
   if (said) element.setAttribute("aria-keyshortcuts", said)
   else element.removeAttribute("aria-keyshortcuts")
 }

@@ -1,10 +1,16 @@
 // The shortcuts dialog behind `?`: all shortcuts in groups, as printed on this machine's keyboard.
 
+import { choose, setting } from "../../lib/settings.js"
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { close, show } from "../shell/dialogs.js"
-import { choose, setting } from "../../lib/settings.js"
 import { printed } from "./printed.js"
 
+/** @import { Command } from "./registry.js" */
+
+/**
+ * @param {Command[]} commands
+ * @param {HTMLElement} place
+ */
 export function showSheet(place, commands) {
   const groups = Map.groupBy(
     commands.filter(({ keys }) => keys.length > 0),
@@ -25,6 +31,10 @@ export function showSheet(place, commands) {
   )
 }
 
+/**
+ * @param {string} name
+ * @param {Command[]} group
+ */
 function groupView(name, group) {
   return html`
     <section>
@@ -33,7 +43,13 @@ function groupView(name, group) {
     </section>`
 }
 
+/**
+ * @param {string} keys
+ * @param {number} at
+ */
 function keysView(keys, at) {
-  const one = printed(keys).map((key, i) => html`${i > 0 ? html` <span class="dim">then</span> ` : nothing}<kbd>${key}</kbd>`)
+  const one = printed(keys).map(
+    (key, i) => html`${i > 0 ? html` <span class="dim">then</span> ` : nothing}<kbd>${key}</kbd>`,
+  )
   return html`${at > 0 ? " " : nothing}${one}`
 }

@@ -2,9 +2,14 @@
 
 import { kindsOf, standsStill } from "./change-kinds.js"
 import { isBy, mentions } from "./filters.js"
-import { WriteFollower } from "./write-follower.js"
 import { lastLook, rememberLook } from "./last-visit.js"
+import { WriteFollower } from "./write-follower.js"
 import { WritePages } from "./write-pages.js"
+
+/**
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Route } from "../route.js"
+ */
 
 const PAGE = 100
 const LOOK_THROUGH = 1_000 // writes that a filter with few matches searches before it asks the user to continue
@@ -15,7 +20,10 @@ const AWAY = 60_000 // after so long without a look the user counts as away
 const REMEMBER_EVERY = 5_000
 
 export class ActivityModel {
-  /** The position of this browser's last look, {epoch, revision, at}, or null; kept while the page is shown. */
+  /**
+   * The position of this browser's last look, or null; kept while the page is shown.
+   * @type {{ epoch: string, revision: number, at: number } | null}
+   */
   before = null
   opened = new Set() // revisions of bulk writes whose keys are shown
   tokens = new Set() // ids of the user's API tokens
@@ -28,12 +36,18 @@ export class ActivityModel {
   #remembered = -Infinity
   #budget = LOOK_THROUGH
   #question = ""
+  /** @type {{ list?: object, question?: string, tokens?: number, items?: any }} */
   #made = {}
   #still = { at: null, known: new Map() }
 
+  /** @param {DashboardModel} model */
   constructor(model) {
     this.#model = model
-    this.#writes = new WritePages((page) => model.kv.history(page), () => model.redraw(), PAGE)
+    this.#writes = new WritePages(
+      (page) => model.kv.history(page),
+      () => model.redraw(),
+      PAGE,
+    )
     this.#follower = new WriteFollower(model.kv, this.#writes, () => this.#forget())
   }
 
@@ -86,6 +100,7 @@ export class ActivityModel {
   /**
    * Return the writes that match the route, newest first: [{write, kinds, matching}]; `matching` is the part
    * of `kinds` that matches.
+   * @param {Route} route
    */
   items(route) {
     const { list } = this.#writes
@@ -95,7 +110,8 @@ export class ActivityModel {
     if (this.#made.list !== list || this.#made.question !== question || this.#made.tokens !== this.tokens.size)
       this.#made = { list, question, tokens: this.tokens.size, items: this.#select(route) }
     const { items } = this.#made
-    if (isFiltered(route) && items.length < ENOUGH && this.#writes.loaded && !this.#writes.refusal && !this.paused) this.#writes.older()
+    if (isFiltered(route) && items.length < ENOUGH && this.#writes.loaded && !this.#writes.refusal && !this.paused)
+      this.#writes.older()
     return items
   }
 
@@ -109,7 +125,11 @@ export class ActivityModel {
     const { kv } = this.#model
     if (this.#still.at !== kv.position.revision) this.#still = { at: kv.position.revision, known: new Map() }
     const { known } = this.#still
-    if (!known.has(write)) known.set(write, standsStill({ ...write, ops: write.ops.slice(0, MOST_ASKED) }, (key) => kv.entry(key)))
+    if (!known.has(write))
+      known.set(
+        write,
+        standsStill({ ...write, ops: write.ops.slice(0, MOST_ASKED) }, (key) => kv.entry(key)),
+      )
     return known.get(write)
   }
 
@@ -119,6 +139,7 @@ export class ActivityModel {
     this.opened.clear()
   }
 
+  /** @param {Route} route */
   #select(route) {
     const { kv } = this.#model
     const us = { session: kv.session?.id, wrote: (revision) => kv.wrote(revision), tokens: this.tokens }
@@ -139,9 +160,14 @@ export class ActivityModel {
     return look?.epoch === this.#model.kv.dataSet ? look : null
   }
 
+  /** @param {number} now */
   #remember(now) {
     this.#remembered = now
-    rememberLook(this.#model.page.username, { epoch: this.#model.kv.dataSet, revision: this.#writes.newest, at: this.#model.now() })
+    rememberLook(this.#model.page.username, {
+      epoch: this.#model.kv.dataSet,
+      revision: this.#writes.newest,
+      at: this.#model.now(),
+    })
   }
 }
 

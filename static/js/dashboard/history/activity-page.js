@@ -1,18 +1,24 @@
 // The activity page: the changes of the user's keys, newest first.
 
-import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { live } from "../../vendor/lit-html/directives/live.js"
 import { repeat } from "../../vendor/lit-html/directives/repeat.js"
-import { ago, moment } from "../shared/time-format.js"
+import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { timeOfDay } from "../shared/hours.js"
-import { keyText, preview } from "../shared/view-helpers.js"
 import { stylesheet } from "../shared/load-stylesheet.js"
+import { ago, moment } from "../shared/time-format.js"
+import { keyText, preview } from "../shared/view-helpers.js"
+import { ActivityModel, isFiltered } from "./activity-model.js"
 import { authorOf } from "./authors.js"
 import { folderOf, summaryOf } from "./change-kinds.js"
-import { ActivityModel, isFiltered } from "./activity-model.js"
 import { WHO } from "./filters.js"
 import { historyPath } from "./links.js"
-import { kindView, endOf, older, troubles } from "./view-helpers.js"
+import { endOf, kindView, older, troubles } from "./view-helpers.js"
+
+/**
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Page } from "../main.js"
+ * @import { Route } from "../route.js"
+ */
 
 await stylesheet("/static/css/past.css")
 
@@ -20,14 +26,16 @@ const MOST_KEYS = 100 // keys of one write that are shown at once
 
 const feeds = new WeakMap()
 
+/** @param {DashboardModel} model */
 function feedOf(model) {
   if (!feeds.has(model)) {
     feeds.set(model, new ActivityModel(model))
-    learnTokens(feeds.get(model), model)
+    learnTokens(feeds.get(model), model.page)
   }
   return feeds.get(model)
 }
 
+/** @param {DashboardModel} model @param {Route} route */
 export function view(model, route) {
   const feed = feedOf(model)
   feed.look(isHeld())
@@ -39,8 +47,8 @@ export function view(model, route) {
         <a class="button" href="/trash">Trash</a>
         <p>Every change to your keys, from any device.</p>
       </div>
-      ${tools(model, feed, route, items)} ${troubles(model, feed, "Activity")}
-      <div class="chip-place" role="status">${fresh(model, feed)}</div>
+      ${tools(model.page, feed, route, items)} ${troubles(model.kv.state, feed, "Activity")}
+      <div class="chip-place" role="status">${fresh(feed)}</div>
       <div class="feed" aria-busy=${String(feed.writes.asking !== null)} @pointerleave=${() => model.redraw()}>${days(model, feed, items.slice(0, feed.visible))}</div>
       ${ending(feed, route, items)}
     </div>`
@@ -49,15 +57,19 @@ export function view(model, route) {
 /** Whether new writes must wait: nothing moves under the pointer or the focus, or while the page is scrolled down. */
 function isHeld() {
   const feed = document.querySelector(".feed")
-  const scrolled = Math.max(document.getElementById("other").scrollTop, scrollY) > 120
+  const scrolled = Math.max(pageElement().scrollTop, scrollY) > 120
   return scrolled || (feed?.matches(":hover, :focus-within") ?? false)
 }
 
-function tools(model, feed, route, items) {
-  const go = (changes) => model.page.go(changes, { replace: true })
+const pageElement = () => /** @type {HTMLElement} */ (document.getElementById("other"))
+
+/** @param {Page} page @param {ActivityModel} feed @param {Route} route */
+function tools(page, feed, route, items) {
+  const go = (changes) => page.go(changes, { replace: true })
   const typed = ({ target }) => {
     go({ q: target.value })
-    if (target.value) model.page.say(items.length === 1 ? "1 change matches" : `${feed.items(model.route).length} changes match`)
+    if (target.value)
+      page.say(items.length === 1 ? "1 change matches" : `${feed.items(page.route).length} changes match`)
   }
   const { away, before } = feed
   return html`
@@ -75,16 +87,18 @@ function tools(model, feed, route, items) {
     </div>`
 }
 
-function fresh(model, feed) {
+/** @param {ActivityModel} feed */
+function fresh(feed) {
   if (feed.fresh === 0 || !isHeld()) return nothing
   const show = () => {
-    document.getElementById("other").scrollTo({ top: 0 })
+    pageElement().scrollTo({ top: 0 })
     scrollTo({ top: 0 })
     feed.show()
   }
   return html`<button type="button" class="primary small" @click=${show}>${feed.fresh.toLocaleString("en")} new<span class="vh"> changes</span> · show</button>`
 }
 
+/** @param {DashboardModel} model @param {ActivityModel} feed */
 function days(model, feed, items) {
   const days = []
   for (const item of items) {
@@ -92,7 +106,8 @@ function days(model, feed, items) {
     if (days.at(-1)?.day === day) days.at(-1).items.push(item)
     else days.push({ day, items: [item] })
   }
-  const border = feed.before && items.find(({ write }) => write.revision <= feed.before.revision)?.write.revision
+  const { before } = feed
+  const border = before && items.find(({ write }) => write.revision <= before.revision)?.write.revision
   const isNew = items[0]?.write.revision !== border
   return days.map(
     ({ day, items }) => html`
@@ -101,18 +116,26 @@ function days(model, feed, items) {
         ${repeat(
           items,
           ({ write }) => write.revision,
-          (item) => html`${isNew && item.write.revision === border ? html`<li class="seen"><span>You looked here ${ago(new Date(feed.before.at).toISOString(), model.now())}</span></li>` : nothing}${row(model, feed, item)}`,
+          (item) =>
+            html`${before && isNew && item.write.revision === border ? html`<li class="seen"><span>You looked here ${ago(new Date(before.at).toISOString(), model.now())}</span></li>` : nothing}${row(model, feed, item)}`,
         )}
       </ol>`,
   )
 }
 
+/** @param {number} now */
 function dayName(day, now) {
   if (day === new Date(now).toDateString()) return "Today"
   if (day === new Date(now - 86_400_000).toDateString()) return "Yesterday"
-  return new Date(day).toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" })
+  return new Date(day).toLocaleDateString(undefined, {
+    weekday: "long",
+    day: "numeric",
+    month: "long",
+    year: "numeric",
+  })
 }
 
+/** @param {DashboardModel} model @param {ActivityModel} feed */
 function row(model, feed, { write, kinds, matching }) {
   const { revision, at, undoes } = write
   const { name, note } = authorOf(model.kv, write)
@@ -121,7 +144,7 @@ function row(model, feed, { write, kinds, matching }) {
   return html`
     <li class="write">
       <span class="no mono"><span class="vh">Revision </span>${revision}</span>
-      <div class="done">${one ? changeLine(kinds[0], revision) : bulkLine(model, feed, write, kinds)}${undoes ? html` <span class="dim undoes">undo of ${undoes}</span>` : nothing}</div>
+      <div class="done">${one ? changeLine(kinds[0], revision) : bulkLine(model.page, feed, write, kinds)}${undoes ? html` <span class="dim undoes">undo of ${undoes}</span>` : nothing}</div>
       <span class="by">${name}${note ? html` <span class="dim">${note}</span>` : nothing}</span>
       <time datetime=${at} title=${moment(at)}>${timeOfDay(Date.parse(at))}</time>
       <span class="act">${can ? html`<button type="button" class="small" @click=${() => model.undo.take(nameOf(kinds), [revision])}>Undo<span class="vh"> revision ${revision}</span></button>` : nothing}</span>
@@ -133,16 +156,18 @@ function changeLine({ op, kind }, revision) {
   return html`${kindView(kind)} <a class="mono" href=${historyPath(op.key, revision)}>${keyText(op.key)}</a> ${op.op === "set" ? html`<span class="v mono">${preview(op.value)}</span>` : nothing}`
 }
 
-function bulkLine(model, feed, { revision }, kinds) {
+/** @param {Page} page @param {ActivityModel} feed */
+function bulkLine(page, feed, { revision }, kinds) {
   const open = feed.opened.has(revision)
   const folder = folderOf(kinds.map(({ op }) => op.key))
   const toggle = () => {
     if (!feed.opened.delete(revision)) feed.opened.add(revision)
-    model.redraw()
+    page.redraw()
   }
   return html`<button type="button" class="opener" aria-expanded=${String(open)} aria-controls=${`keys-${revision}`} @click=${toggle}>${summaryOf(kinds)}</button>${folder ? html` <span class="dim">in</span> <span class="mono folder">${folder}</span>` : nothing}`
 }
 
+/** @param {number} revision */
 function opened(matching, kinds, revision) {
   const others = kinds.length - Math.min(matching.length, MOST_KEYS)
   return html`
@@ -158,12 +183,15 @@ function nameOf(kinds) {
   return html`${kind[0].toUpperCase() + kind.slice(1)} <b class="mono">${keyText(op.key)}</b>`
 }
 
+/** @param {ActivityModel} feed @param {Route} route */
 function ending(feed, route, items) {
   const { writes } = feed
   if (!writes.loaded) return nothing
-  if (writes.list.length === 0) return html`<div class="empty"><h2>Nothing has happened yet</h2><p>Whatever is written to your keys, from here or elsewhere, stands here from then on.</p><a class="button primary" href="/keys">To the keys</a></div>`
+  if (writes.list.length === 0)
+    return html`<div class="empty"><h2>Nothing has happened yet</h2><p>Whatever is written to your keys, from here or elsewhere, stands here from then on.</p><a class="button primary" href="/keys">To the keys</a></div>`
   const hidden = items.length > feed.visible
-  if (hidden || !isFiltered(route)) return html`${older(writes, hidden, () => feed.showOlder())} ${hidden ? nothing : endOf(writes)}`
+  if (hidden || !isFiltered(route))
+    return html`${older(writes, hidden, () => feed.showOlder())} ${hidden ? nothing : endOf(writes)}`
   const through = html`Looked through ${writes.list.length.toLocaleString("en")} ${writes.list.length === 1 ? "change" : "changes"}, back to ${moment(writes.list.at(-1).at)}.`
   return html`
     <div class="empty">
@@ -175,12 +203,14 @@ function ending(feed, route, items) {
 
 /**
  * Load the ids of the user's API tokens. Writes of deleted tokens count as other devices, unless they came over HTTP.
+ * @param {ActivityModel} feed
+ * @param {Page} page
  */
-async function learnTokens(feed, model) {
+async function learnTokens(feed, page) {
   try {
     const { tokens } = await (await fetch("/api/v1/tokens", { headers: { Accept: "application/json" } })).json()
     feed.tokens = new Set(tokens.map(({ id }) => id))
-    model.redraw()
+    page.redraw()
   } catch {
     // then only writes over HTTP are attributed to tokens
   }

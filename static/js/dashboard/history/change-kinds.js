@@ -12,7 +12,8 @@ export function kindOf(op, via, before) {
   if (op.op === "delete") return via === "expiry" ? "expired" : "deleted"
   if (op.version === 1) return "created"
   if (before?.op === "delete") return "restored"
-  if (before && same(before.value, op.value)) return (before.expires_at ?? null) === (op.expires_at ?? null) ? "set again" : "expiry changed"
+  if (before && same(before.value, op.value))
+    return (before.expires_at ?? null) === (op.expires_at ?? null) ? "set again" : "expiry changed"
   return "changed"
 }
 
@@ -34,15 +35,21 @@ export function kindsOf(writes) {
 export function summaryOf(kinds) {
   const counts = new Map()
   for (const { kind } of kinds) counts.set(kind, (counts.get(kind) ?? 0) + 1)
-  const parts = [...counts].sort(([a], [b]) => COUNTED.indexOf(a) - COUNTED.indexOf(b)).map(([kind, count]) => `${kind} ${count.toLocaleString("en")}`)
+  const parts = [...counts]
+    .sort(([a], [b]) => COUNTED.indexOf(a) - COUNTED.indexOf(b))
+    .map(([kind, count]) => `${kind} ${count.toLocaleString("en")}`)
   const text = `${parts.join(", ")} ${kinds.length === 1 ? "key" : "keys"}`
   return text[0].toUpperCase() + text.slice(1)
 }
 
-/** Return the common folder of these keys, with its slash, or "". */
+/**
+ * Return the common folder of these keys, with its slash, or "".
+ * @param {string[]} keys
+ */
 export function folderOf(keys) {
   let folder = keys[0].slice(0, keys[0].lastIndexOf("/") + 1)
-  for (const key of keys) while (!key.startsWith(folder)) folder = folder.slice(0, folder.lastIndexOf("/", folder.length - 2) + 1)
+  for (const key of keys)
+    while (!key.startsWith(folder)) folder = folder.slice(0, folder.lastIndexOf("/", folder.length - 2) + 1)
   return folder
 }
 

@@ -1,6 +1,6 @@
 // The filters of the activity page. No DOM.
 
-import { fold } from "../shared/fold.js"
+import { fold } from "../shared/texts.js"
 
 /** The filter values for the author, as in the address, and their labels. */
 export const WHO = {
@@ -39,7 +39,10 @@ export function isBy(who, { revision, origin }, { session, wrote, tokens }) {
 
 const texts = new WeakMap() // op → its searched text in lower case, created once
 
-/** Whether the key or the value contains `text`, ignoring case. */
+/**
+ * Whether the key or the value contains `text`, ignoring case.
+ * @param {string} text
+ */
 export function mentions(op, text) {
   if (text === "") return true
   if (!texts.has(op)) texts.set(op, fold(`${op.key}\n${op.op === "set" ? JSON.stringify(op.value) : ""}`))

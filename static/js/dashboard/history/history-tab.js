@@ -1,35 +1,45 @@
 // The history tab of a key: its versions, the change that each one made, and the difference of any two.
 
-import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { choose, setting } from "../../lib/settings.js"
-import { ago, moment } from "../shared/time-format.js"
+import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { differenceView } from "../shared/diff-view.js"
-import { keyText } from "../shared/view-helpers.js"
 import { stylesheet } from "../shared/load-stylesheet.js"
+import { ago, moment } from "../shared/time-format.js"
+import { keyText } from "../shared/view-helpers.js"
 import { authorOf } from "./authors.js"
 import { historyPath } from "./links.js"
-import { kindView, endOf, older, troubles } from "./view-helpers.js"
-import { Versions, textsOf } from "./versions.js"
+import { textsOf, Versions } from "./versions.js"
+import { endOf, kindView, older, troubles } from "./view-helpers.js"
+
+/**
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Page } from "../main.js"
+ * @import { Route } from "../route.js"
+ */
 
 await stylesheet("/static/css/past.css")
 
 const shown = new WeakMap() // model → the Versions of the key that was shown last
 
+/** @param {DashboardModel} model @param {string} key */
 function versionsFor(model, key) {
-  if (shown.get(model)?.key !== key) shown.set(model, new Versions(model, key))
+  if (shown.get(model)?.key !== key) shown.set(model, new Versions(model.kv, model.page.redraw, key))
   return shown.get(model)
 }
 
+/** @param {DashboardModel} model @param {string} key @param {Route} route */
 export function historyView(model, key, route) {
   const versions = versionsFor(model, key)
   versions.look()
   const { list, writes } = versions
-  if (!writes.loaded) return html`<div class="history" aria-busy=${String(!writes.refusal)}>${troubles(model, versions, "The history")}</div>`
-  if (list.length === 0) return html`<div class="history"><p class="hint">Nothing is known of this key: it was never written, or longer ago than the history reaches.</p></div>`
+  if (!writes.loaded)
+    return html`<div class="history" aria-busy=${String(!writes.refusal)}>${troubles(model.kv.state, versions, "The history")}</div>`
+  if (list.length === 0)
+    return html`<div class="history"><p class="hint">Nothing is known of this key: it was never written, or longer ago than the history reaches.</p></div>`
   const pair = versions.pair(route)
   return html`
     <div class="history">
-      ${troubles(model, versions, "The history")} ${deletedNotice(model, versions)}
+      ${troubles(model.kv.state, versions, "The history")} ${deletedNotice(model, versions)}
       <div class="versions" tabindex="-1">
         <h3 class="vh">Versions</h3>
         <ol>${list.map((version) => row(model, versions, version, pair))}</ol>
@@ -39,7 +49,10 @@ export function historyView(model, key, route) {
     </div>`
 }
 
-/** Show the version before (1) or after (-1) the current one. */
+/**
+ * Show the version before (1) or after (-1) the current one.
+ * @param {DashboardModel} model
+ */
 export function step(model, by) {
   const versions = shown.get(model)
   const next = versions?.key === model.route.key ? versions.step(model.route, by) : null
@@ -47,6 +60,7 @@ export function step(model, by) {
   else model.page.say(by > 0 ? "This is the oldest version that is shown." : "This is the newest version.")
 }
 
+/** @param {DashboardModel} model @param {Versions} versions */
 function row(model, versions, version, pair) {
   const { revision, at, op, kind, like, lines } = version
   const { name, note } = authorOf(model.kv, version)
@@ -59,9 +73,13 @@ function row(model, versions, version, pair) {
       <span class="what">${kindView(kind)}${version.undoes ? html` <span class="dim">undo of ${version.undoes}</span>` : like ? html` <span class="dim">as in ${like}</span>` : nothing}</span>
       <span class="by">${name}${note ? html` <span class="dim">${note}</span>` : nothing}</span>
       <span class="line-count mono">${changedLines(lines)}</span>
-      <span class="act">${op.op === "set" && !standing
-        ? html`<button type="button" class="small" @click=${() => restore(model, versions, version)}>Restore<span class="vh"> revision ${revision}</span></button>`
-        : standing && op.op === "set" ? html`<span class="dim">now</span>` : nothing}</span>
+      <span class="act">${
+        op.op === "set" && !standing
+          ? html`<button type="button" class="small" @click=${() => restore(model, versions, version)}>Restore<span class="vh"> revision ${revision}</span></button>`
+          : standing && op.op === "set"
+            ? html`<span class="dim">now</span>`
+            : nothing
+      }</span>
     </li>`
 }
 
@@ -71,6 +89,7 @@ function changedLines(lines) {
   return html`${added ? html`<span class="added">+${added}<span class="vh"> lines</span></span>` : nothing} ${gone ? html`<span class="gone">−${gone}<span class="vh"> lines</span></span>` : nothing}`
 }
 
+/** @param {DashboardModel} model @param {Versions} versions */
 function deletedNotice(model, versions) {
   const [last, before] = versions.list
   if (last.op.op !== "delete" || model.kv.entry(versions.key)) return nothing
@@ -82,32 +101,39 @@ function deletedNotice(model, versions) {
     </div>`
 }
 
+/** @param {DashboardModel} model @param {Versions} versions */
 async function restore(model, versions, { revision }) {
   const { key } = versions
   const { kv, page } = model
-  if (kv.state === "offline") return page.toast("There is no connection: nothing was restored. Try again when it is back.")
+  if (kv.state === "offline")
+    return page.toast("There is no connection: nothing was restored. Try again when it is back.")
   try {
     const answer = await kv.restore(key, { revision, ifRevision: kv.entry(key)?.revision ?? 0 })
     model.undo.offer(html`Restored <b class="mono">${keyText(key)}</b> as of ${revision}`, [answer.revision])
     page.go({ from: null, to: null }, { replace: true })
   } catch (refusal) {
-    page.toast(refusal.code === "conflict" ? `Not restored: ${key} has just changed. Look at its newest version first.` : refusal.message)
+    page.toast(
+      refusal.code === "conflict"
+        ? `Not restored: ${key} has just changed. Look at its newest version first.`
+        : refusal.message,
+    )
   }
 }
 
+/** @param {DashboardModel} model @param {Versions} versions */
 function comparison(model, versions, { from, to }) {
   const side = setting("difference") === "side"
   return html`
     <section class="compare" aria-labelledby="compare-title">
       <h3 class="vh" id="compare-title">Difference</h3>
       <div class="compare-bar">
-        <label>Compare ${choice(model, versions, "from", from)}</label>
-        <label>with ${choice(model, versions, "to", to)}</label>
+        <label>Compare ${choice(model.page, versions, "from", from)}</label>
+        <label>with ${choice(model.page, versions, "to", to)}</label>
         <div class="row-of-buttons">
           <button type="button" class="small" data-command="older" aria-disabled=${String(!versions.step(model.route, 1))} @click=${() => step(model, 1)}>Older</button>
           <button type="button" class="small" data-command="newer" aria-disabled=${String(!versions.step(model.route, -1))} @click=${() => step(model, -1)}>Newer</button>
         </div>
-        <fieldset class="segments" @change=${({ target }) => lay(model, target.value)}>
+        <fieldset class="segments" @change=${({ target }) => lay(model.page, target.value)}>
           <legend class="vh">Layout</legend>
           <label><input type="radio" name="difference" value="unified" .checked=${!side}><span>Unified</span></label>
           <label><input type="radio" name="difference" value="side" .checked=${side}><span>Side by side</span></label>
@@ -117,17 +143,19 @@ function comparison(model, versions, { from, to }) {
     </section>`
 }
 
-function lay(model, how) {
+/** @param {Page} page */
+function lay(page, how) {
   choose("difference", how)
-  model.redraw()
+  page.redraw()
 }
 
-function choice(model, versions, name, chosen = null) {
+/** @param {Page} page @param {Versions} versions @param {string} name */
+function choice(page, versions, name, chosen = null) {
   const known = versions.list.map(({ revision }) => revision)
   const revisions = chosen === null || known.includes(chosen) ? known : [...known, chosen].sort((a, b) => b - a)
   const changed = ({ target }) => {
-    const now = versions.pair(model.route)
-    model.page.go({ ...now, [name]: target.value === "" ? null : Number(target.value) }, { replace: true })
+    const now = versions.pair(page.route)
+    page.go({ ...now, [name]: target.value === "" ? null : Number(target.value) }, { replace: true })
   }
   return html`
     <select class="mono" aria-label=${name === "from" ? "Compare revision" : "with revision"} @change=${changed}>
@@ -136,12 +164,17 @@ function choice(model, versions, name, chosen = null) {
     </select>`
 }
 
+/** @param {Versions} versions @param {any} side */
 function difference(versions, from, to, side) {
   if (from === undefined) return html`<p class="hint" aria-busy="true">Loading…</p>`
-  const [a, b] = [from, to].sort((a, b) => (a ?? -1) - (b ?? -1)).map((revision) => (revision === null ? undefined : { revision, version: versions.at(revision) }))
-  for (const one of [a, b]) if (one?.version === null) return html`<p class="hint">Revision ${one.revision} did nothing to this key, or is no longer known.</p>`
+  const [a, b] = [from, to]
+    .sort((a, b) => (a ?? -1) - (b ?? -1))
+    .map((revision) => (revision === null ? undefined : { revision, version: versions.at(revision) }))
+  for (const one of [a, b])
+    if (one?.version === null)
+      return html`<p class="hint">Revision ${one.revision} did nothing to this key, or is no longer known.</p>`
   if ([a, b].some((one) => one && one.version === undefined)) return html`<p class="hint" aria-busy="true">Loading…</p>`
   const [before, after] = textsOf(a?.version.op, b?.version.op)
-  const label = a ? `What changed from revision ${a.revision} to ${b.revision}` : `Revision ${b?.revision}`
+  const label = a && b ? `What changed from revision ${a.revision} to ${b.revision}` : `Revision ${b?.revision}`
   return differenceView(before, after, { side, label })
 }

@@ -1,6 +1,8 @@
 // The loaded part of the trash. The server lists it in byte order; here the latest deleted keys come first. No DOM.
 
-import { fold } from "../shared/fold.js"
+import { fold } from "../shared/texts.js"
+
+/** @import { DashboardModel } from "../dashboard-model.js" */
 
 const PAGE = 500
 const AT_ONCE = 1_000 // keys that are loaded before the user asks for more
@@ -22,6 +24,7 @@ export class TrashModel {
   #epoch = null
   #asked = -Infinity
 
+  /** @param {DashboardModel} model */
   constructor(model) {
     this.#model = model
     model.kv.addEventListener("change", ({ detail: { facts } }) => (this.#stale ||= facts.some(({ entry }) => !entry)))
@@ -35,7 +38,10 @@ export class TrashModel {
   /** Keep the trash up to date. Call with every draw. */
   look() {
     const { position, state } = this.#model.kv
-    if (state !== "live") return (this.#stale = true)
+    if (state !== "live") {
+      this.#stale = true
+      return
+    }
     if (position.epoch !== this.#epoch) this.#stale = true
     this.#epoch = position.epoch
     if (this.#stale && !this.asking && performance.now() - this.#asked > AT_MOST_EVERY) this.again()
@@ -73,24 +79,33 @@ export class TrashModel {
     })
   }
 
-  /** Return the entries whose key contains `text`, without keys that were created again or purged meanwhile. */
+  /**
+   * Return the entries whose key contains `text`, without keys that were created again or purged meanwhile.
+   * @param {string} text
+   */
   items(text) {
     const now = this.#model.now()
     const needle = fold(text)
-    const stays = ({ key, purge_at }) => fold(key).includes(needle) && !this.#model.kv.entry(key) && Date.parse(purge_at) > now
+    const stays = ({ key, purge_at }) =>
+      fold(key).includes(needle) && !this.#model.kv.entry(key) && Date.parse(purge_at) > now
     const items = this.entries.filter(stays).sort((a, b) => (a.deleted_at < b.deleted_at ? 1 : -1))
     if (text !== "" && items.length < PAGE && this.entries.length < LOOK_THROUGH && !this.refusal) this.more()
     return items
   }
 
-  /** Restore these keys: {revisions, refusals}. */
+  /**
+   * Restore these keys: {revisions, refusals}.
+   * @param {string[]} keys
+   */
   async restore(keys) {
     const answers = await Promise.allSettled(keys.map((key) => this.#model.kv.restore(key, { ifRevision: 0 })))
     for (const key of keys) this.chosen.delete(key)
     this.#model.redraw()
     return {
-      revisions: answers.flatMap(({ value }) => value?.revision ?? []).sort((a, b) => a - b),
-      refusals: answers.flatMap(({ reason }) => reason ?? []),
+      revisions: answers
+        .flatMap((answer) => (answer.status === "fulfilled" ? answer.value.revision : []))
+        .sort((a, b) => a - b),
+      refusals: answers.flatMap((answer) => (answer.status === "rejected" ? answer.reason : [])),
     }
   }
 

@@ -1,22 +1,20 @@
 // Undo and redo for the model. The implementation, undo.js with the same methods, is loaded with the first undoable
 // action. No DOM.
 
-import { call, once } from "../shared/lazy.js"
+import { once, standIn } from "../shared/lazy.js"
 
-const DEEDS = ["last", "redo", "take"]
+/** @import { DashboardModel } from "../dashboard-model.js" */
 
 export class Undo {
   #model
+  /** @type {import("./undo.js").UndoManager | null} */
   #undoing = null
   #offered = []
 
+  /** @param {DashboardModel} model */
   constructor(model) {
     this.#model = model
-    const failed = (error) => {
-      model.page.failedToLoad(error)
-      model.page.toast("Nothing was undone: this part of the page could not be loaded. Try again when the connection is back.")
-    }
-    for (const name of DEEDS) this[name] = call(this.load, name, failed)
+    standIn(this, ["last", "redo", "take"], model.page, "Nothing was undone: this part of the page")
   }
 
   get possible() {
@@ -40,6 +38,7 @@ export class Undo {
 
   #loaded = once(async () => {
     const { UndoManager } = await import("./undo.js")
-    return (this.#undoing = new UndoManager(this.#model))
+    this.#undoing = new UndoManager(this.#model)
+    return this.#undoing
   })
 }

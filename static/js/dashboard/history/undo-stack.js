@@ -2,9 +2,12 @@
 
 const MOST = 50
 
-/** Steps are {what, revisions}: a description, and the writes that the step made, in their order. */
+/** @typedef {{ what: unknown, revisions: number[] }} Step A description, and the writes that the step made, in order. */
+
 export class UndoStack {
+  /** @type {Step[]} */
   #done = []
+  /** @type {Step[]} */
   #undone = []
 
   get last() {
@@ -28,13 +31,21 @@ export class UndoStack {
     this.#push(this.#done, step)
   }
 
-  /** Record that `step` was undone by the step `back`; without `back`, it can be neither undone nor redone. */
+  /**
+   * Record that `step` was undone by the step `back`; without `back`, it can be neither undone nor redone.
+   * @param {Step} step
+   * @param {Step | null} back
+   */
   undid(step, back = null) {
     this.#done = without(this.#done, step)
     if (back) this.#push(this.#undone, back)
   }
 
-  /** Record that the undone `step` was redone by the step `again`. */
+  /**
+   * Record that the undone `step` was redone by the step `again`.
+   * @param {Step} step
+   * @param {Step | null} again
+   */
   redid(step, again = null) {
     this.#undone = without(this.#undone, step)
     if (again) this.#push(this.#done, again)

@@ -2,10 +2,12 @@
 // since; a redo is an undo of that write. No DOM.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
+import { whoWrote } from "../shared/texts.js"
 import { keyText } from "../shared/view-helpers.js"
-import { whoWrote } from "../shared/authors.js"
 import { historyPath } from "./links.js"
 import { UndoStack } from "./undo-stack.js"
+
+/** @import { DashboardModel } from "../dashboard-model.js" */
 
 const NO_CONNECTION = "There is no connection: nothing was undone. Try again when it is back."
 const RESTORED = "The server was restored from a backup: nothing was undone."
@@ -16,6 +18,7 @@ export class UndoManager {
   #dataSet = null // the data set of the steps in #made
   #turn = Promise.resolve() // serializes undo and redo in the order of the requests
 
+  /** @param {DashboardModel} model */
   constructor(model) {
     this.#model = model
   }
@@ -66,7 +69,10 @@ export class UndoManager {
     if (!revisions) return
     const back = { what: step.what, revisions }
     this.#steps.undid(step, back)
-    this.#model.page.toast(html`Undone: ${step.what}`, { label: "Redo", run: () => this.#inTurn(() => this.#steps.isUndone(back) && this.#redo(back)) })
+    this.#model.page.toast(html`Undone: ${step.what}`, {
+      label: "Redo",
+      run: () => this.#inTurn(() => this.#steps.isUndone(back) && this.#redo(back)),
+    })
   }
 
   async #redo(step) {
@@ -77,8 +83,12 @@ export class UndoManager {
     this.#offerUndo(again, html`Done again: ${step.what}`)
   }
 
+  /** @param {unknown} text */
   #offerUndo(step, text) {
-    this.#model.page.toast(text, { label: "Undo", run: () => this.#inTurn(() => this.#steps.isDone(step) && this.#undo(step)) })
+    this.#model.page.toast(text, {
+      label: "Undo",
+      run: () => this.#inTurn(() => this.#steps.isDone(step) && this.#undo(step)),
+    })
   }
 
   #inTurn(work) {
@@ -102,7 +112,8 @@ export class UndoManager {
     const made = []
     try {
       // All or nothing, as far as can be known in advance: of several writes, each is tried with a dry run first.
-      if (revisions.length > 1) await Promise.all(revisions.map((revision) => kv.undo(revision, { dryRun: true }).catch(ours(revisions))))
+      if (revisions.length > 1)
+        await Promise.all(revisions.map((revision) => kv.undo(revision, { dryRun: true }).catch(ours(revisions))))
       for (const revision of revisions.toReversed()) made.push((await kv.undo(revision)).revision)
       return made
     } catch (refusal) {
@@ -126,9 +137,12 @@ export class UndoManager {
     if (refusal.code !== "conflict" || !refusal.key) return page.toast(refusal.message)
     const rest = made > 0 ? `only ${made} of ${all} parts were undone` : "nothing was undone"
     const since = await this.#whatCameSince(refusal.key)
-    page.toast(html`<b class="mono">${keyText(refusal.key)}</b> ${since}; ${rest}. <a href=${historyPath(refusal.key)}>Its history</a>`)
+    page.toast(
+      html`<b class="mono">${keyText(refusal.key)}</b> ${since}; ${rest}. <a href=${historyPath(refusal.key)}>Its history</a>`,
+    )
   }
 
+  /** @param {string} key */
   async #whatCameSince(key) {
     try {
       const [{ origin }] = (await this.#model.kv.history({ key, limit: 1 })).writes

@@ -7,6 +7,11 @@ import { kindsOf } from "./change-kinds.js"
 import { WriteFollower } from "./write-follower.js"
 import { WritePages } from "./write-pages.js"
 
+/**
+ * @import { Client } from "../../client/client.js"
+ * @import { Route } from "../route.js"
+ */
+
 const PAGE = 25
 const MOST_COUNTED = 200_000 // characters of two texts, above which the changed lines are not counted
 
@@ -15,14 +20,16 @@ export class Versions {
   #follower
   #writes
   #apart = new Map() // revision → {version, before}: versions beyond the loaded ones; undefined while requested
+  /** @type {{ list: object | null, ended?: boolean, versions: any[] }} */
   #made = { list: null, versions: [] }
 
-  constructor(model, key) {
+  /** @param {Client} kv @param {string} key */
+  constructor(kv, redraw, key) {
     this.key = key
-    this.#kv = model.kv
-    const ask = (page) => model.kv.history({ key, ...page })
-    this.#writes = new WritePages(ask, () => model.redraw(), PAGE)
-    this.#follower = new WriteFollower(model.kv, this.#writes, () => this.#apart.clear())
+    this.#kv = kv
+    const ask = (page) => kv.history({ key, ...page })
+    this.#writes = new WritePages(ask, redraw, PAGE)
+    this.#follower = new WriteFollower(kv, this.#writes, () => this.#apart.clear())
   }
 
   get writes() {
@@ -44,11 +51,15 @@ export class Versions {
    */
   get list() {
     const { list, ended } = this.#writes
-    if (this.#made.list !== list || this.#made.ended !== ended) this.#made = { list, ended, versions: versionsOf(list, ended) }
+    if (this.#made.list !== list || this.#made.ended !== ended)
+      this.#made = { list, ended, versions: versionsOf(list, ended) }
     return this.#made.versions
   }
 
-  /** Return the version of a revision; undefined while it is requested, null if there is none. */
+  /**
+   * Return the version of a revision; undefined while it is requested, null if there is none.
+   * @param {number} revision
+   */
   at(revision) {
     const found = this.list.find((version) => version.revision === revision)
     if (found || !this.#writes.loaded) return found
@@ -59,13 +70,17 @@ export class Versions {
   /**
    * Return the compared revisions, {from, to}: by default the last two; `to` alone is compared with the version that it
    * replaced. `from` is null if there was none, undefined while it is requested.
+   * @param {Route} route
    */
   pair(route) {
     const to = route.to ?? (route.from === null ? (this.list[0]?.revision ?? null) : this.#after(route.from))
     return { from: route.from ?? (to === null ? null : this.#before(to)), to }
   }
 
-  /** Return the pair one step back (1) or forward (-1) in time; null at the end. */
+  /**
+   * Return the pair one step back (1) or forward (-1) in time; null at the end.
+   * @param {Route} route
+   */
   step(route, by) {
     const { to } = this.pair(route)
     const next = this.list[this.list.findIndex(({ revision }) => revision === to) + by]
@@ -88,12 +103,16 @@ export class Versions {
     return entry ? entry.revision > this.#writes.newest : last?.ops[0].op === "set"
   }
 
+  /** @param {number} revision */
   #beyond(revision) {
     if (!this.#apart.has(revision)) {
       this.#apart.set(revision, undefined)
       this.#writes.peek(revision, ([write, before]) => {
         const there = write?.revision === revision
-        this.#apart.set(revision, { version: there ? versionOf(write) : null, before: (there ? before : write)?.revision ?? null })
+        this.#apart.set(revision, {
+          version: there ? versionOf(write) : null,
+          before: (there ? before : write)?.revision ?? null,
+        })
       })
     }
     return this.#apart.get(revision)
@@ -121,6 +140,7 @@ function versionsOf(writes, ended) {
   return versions
 }
 
+/** @param {any[]} versions */
 function likeOf(versions, at) {
   const { value } = versions[at].op
   const like = versions.slice(at + 1).find(({ op }) => op.op === "set" && same(op.value, value))

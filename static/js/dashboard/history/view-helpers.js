@@ -10,10 +10,12 @@ export function kindView(kind) {
   return html`<span class=${`kind ${CLASSES[kind] ?? ""}`}>${kind}</span>`
 }
 
-/** Explain why nothing is loaded or new: loading, offline, refused. `source` has `writes` and `again()`. */
-export function troubles(model, source, what) {
+/**
+ * Explain why nothing is loaded or new: loading, offline, refused. `state`: of the connection; `source` has `writes`
+ * and `again()`.
+ */
+export function troubles(state, source, what) {
   const { writes } = source
-  const { state } = model.kv
   if (state === "offline" || state === "signed out")
     return html`<p class="offline"><strong>Offline.</strong> ${what} needs the server. ${writes.loaded ? "This is what was known when the connection was lost." : "It is shown as soon as the connection is back."}</p>`
   if (writes.refusal)

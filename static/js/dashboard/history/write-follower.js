@@ -1,6 +1,8 @@
 // Keeps a list of writes up to date with the tab's replica: requests new writes while the list is shown, at a limited
 // rate, and does not repeat a request that was rejected. No DOM.
 
+/** @import { Client } from "../../client/client.js" */
+
 const AT_MOST_EVERY = 500 // milliseconds
 
 export class WriteFollower {
@@ -11,7 +13,10 @@ export class WriteFollower {
   #asked = -Infinity
   #interrupted = false
 
-  /** `forget()` is called when the loaded writes belong to another data set. */
+  /**
+   * `forget()` is called when the loaded writes belong to another data set.
+   * @param {Client} kv
+   */
   constructor(kv, writes, forget = () => {}) {
     this.#kv = kv
     this.#writes = writes
@@ -21,7 +26,10 @@ export class WriteFollower {
   /** Called with every draw of the list; `isBehind()` returns whether there are newer writes to show. */
   look(isBehind) {
     const { position, state } = this.#kv
-    if (state !== "live") return (this.#interrupted = true)
+    if (state !== "live") {
+      this.#interrupted = true
+      return
+    }
     if (position.epoch !== this.#epoch) this.#begin(position.epoch)
     const mended = this.#interrupted
     this.#interrupted = false

@@ -4,12 +4,20 @@
 const CATCH_UP = 2 // pages; a list further behind starts over
 const MOST = 2_000 // when new writes arrive, older ones beyond this number are dropped
 
+/**
+ * @import { Refusal } from "../../client/outbox.js"
+ * @import { WriteFrame } from "../../client/replica.js"
+ */
+
 export class WritePages {
+  /** @type {WriteFrame[]} */
   list = []
   floor = 1 // the history is complete from this revision on
   ended = false // there are no older writes
   loaded = false // whether the first page is loaded
+  /** @type {"older" | "newer" | null} */
   asking = null // the pending request: "older" or "newer"
+  /** @type {Refusal | null} */
   refusal = null // the error of the last request
 
   #ask
@@ -47,7 +55,10 @@ export class WritePages {
     return this.#asks("older", async (ask) => {
       const page = await ask(this.oldest, this.#page)
       // A page ends early if values are long. One more request tells whether it was the last.
-      const more = page.length > 0 && page.length < this.#page && page.at(-1).revision > 1 ? await ask(page.at(-1).revision, 1) : []
+      const more =
+        page.length > 0 && page.length < this.#page && page.at(-1).revision > 1
+          ? await ask(page.at(-1).revision, 1)
+          : []
       return () => {
         this.list = [...this.list, ...page, ...more]
         this.ended = page.length < this.#page && more.length === 0
@@ -76,7 +87,10 @@ export class WritePages {
     })
   }
 
-  /** Request the write of one revision and the one before it, loaded or not; `found` receives the writes that exist. */
+  /**
+   * Request the write of one revision and the one before it, loaded or not; `found` receives the writes that exist.
+   * @param {number} revision
+   */
   async peek(revision, found) {
     const round = this.#round
     const { writes } = await this.#ask({ before: revision + 1, limit: 2 }).catch(() => ({ writes: [] }))

@@ -4,9 +4,17 @@
 
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands"
 import { json } from "@codemirror/lang-json"
-import { HighlightStyle, bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language"
+import { bracketMatching, HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language"
 import { Annotation, Compartment, EditorState, RangeSet, StateEffect, StateField } from "@codemirror/state"
-import { Decoration, EditorView, GutterMarker, gutterLineClass, keymap, lineNumbers, placeholder } from "@codemirror/view"
+import {
+  Decoration,
+  EditorView,
+  GutterMarker,
+  gutterLineClass,
+  keymap,
+  lineNumbers,
+  placeholder,
+} from "@codemirror/view"
 import { tags } from "@lezer/highlight"
 
 const COLOURS = HighlightStyle.define([
@@ -25,9 +33,17 @@ const LOOK = EditorView.theme({
   ".cm-line": { padding: "0 14px" },
   ".cm-gutters": { backgroundColor: "var(--surface-2)", color: "var(--text-3)", border: "none" },
   ".cm-lineNumbers .cm-gutterElement": { padding: "0 10px", minWidth: "calc(2ch + 20px)", boxSizing: "border-box" },
-  ".cm-gutterElement.wrong-line": { backgroundColor: "var(--danger-soft)", color: "var(--danger)", fontWeight: "600", boxShadow: "inset 3px 0 0 var(--danger)" },
+  ".cm-gutterElement.wrong-line": {
+    backgroundColor: "var(--danger-soft)",
+    color: "var(--danger)",
+    fontWeight: "600",
+    boxShadow: "inset 3px 0 0 var(--danger)",
+  },
   ".wrong-place": { textDecoration: "underline wavy var(--danger)", textUnderlineOffset: "4px" },
-  "&.cm-focused .cm-matchingBracket": { backgroundColor: "var(--accent-soft)", outline: "1px solid var(--line-strong)" },
+  "&.cm-focused .cm-matchingBracket": {
+    backgroundColor: "var(--accent-soft)",
+    outline: "1px solid var(--line-strong)",
+  },
   "&.cm-focused .cm-nonmatchingBracket": { backgroundColor: "var(--danger-soft)" },
   ".cm-placeholder": { color: "var(--text-3)" },
 })
@@ -39,14 +55,27 @@ const KEYS = [...defaultKeymap.filter(({ key }) => key !== "Mod-Enter"), ...hist
 const typedOver = EditorView.domEventHandlers({
   beforeinput(event, view) {
     const { empty } = view.state.selection.main
-    if (event.inputType !== "insertText" || event.data === null || view.composing || (empty && !event.data.includes("\n"))) return false
+    if (
+      event.inputType !== "insertText" ||
+      event.data === null ||
+      view.composing ||
+      (empty && !event.data.includes("\n"))
+    )
+      return false
     view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true })
     return true
   },
 })
 
+/**
+ * @import { StateEffectType } from "@codemirror/state"
+ */
+/** @typedef {{ line?: any, at: number | null, end?: any }} Place */
+
+/** @type {Place} */
 const NO_PLACE = { at: null }
 const fromOutside = Annotation.define()
+/** @type {StateEffectType<Place>} */
 const setProblem = StateEffect.define()
 const wrongLine = new (class extends GutterMarker {
   elementClass = "wrong-line"
@@ -55,20 +84,29 @@ const wrongLine = new (class extends GutterMarker {
 const problemField = StateField.define({
   create: () => NO_PLACE,
   // A position does not apply to a changed text: the next draw sets it again.
-  update: (place, { docChanged, effects }) => effects.find((effect) => effect.is(setProblem))?.value ?? (docChanged ? NO_PLACE : place),
+  update: (place, { docChanged, effects }) =>
+    effects.find((effect) => effect.is(setProblem))?.value ?? (docChanged ? NO_PLACE : place),
   provide: (field) => [
-    gutterLineClass.from(field, (found) => (found.at === null ? RangeSet.empty : RangeSet.of([wrongLine.range(found.line)]))),
+    gutterLineClass.from(field, (found) =>
+      found.at === null ? RangeSet.empty : RangeSet.of([wrongLine.range(found.line)]),
+    ),
     EditorView.decorations.from(field, (found) =>
-      found.at === null || found.at >= found.end ? Decoration.none : Decoration.set([Decoration.mark({ class: "wrong-place" }).range(found.at, found.at + 1)]),
+      found.at === null || found.at >= found.end
+        ? Decoration.none
+        : Decoration.set([Decoration.mark({ class: "wrong-place" }).range(found.at, found.at + 1)]),
     ),
   ],
 })
 
+/** @import { Problem } from "./model/draft.js" */
+
 class CodeEditor extends HTMLElement {
+  /** @type {EditorView | null} */
   #view = null
   #value = ""
   #label = ""
   #mode = "json"
+  /** @type {Problem | null} */
   #problem = null
   #language = new Compartment()
 
@@ -105,6 +143,7 @@ class CodeEditor extends HTMLElement {
     return this.#view ? this.#view.state.doc.toString() : this.#value
   }
 
+  /** @param {string} text */
   set value(text) {
     this.#value = text
     const { value } = this
@@ -113,8 +152,12 @@ class CodeEditor extends HTMLElement {
     let from = 0
     while (from < text.length && from < value.length && text[from] === value[from]) from += 1
     let tail = 0
-    while (tail < text.length - from && tail < value.length - from && text.at(-1 - tail) === value.at(-1 - tail)) tail += 1
-    this.#view.dispatch({ changes: { from, to: value.length - tail, insert: text.slice(from, text.length - tail) }, annotations: fromOutside.of(true) })
+    while (tail < text.length - from && tail < value.length - from && text.at(-1 - tail) === value.at(-1 - tail))
+      tail += 1
+    this.#view?.dispatch({
+      changes: { from, to: value.length - tail, insert: text.slice(from, text.length - tail) },
+      annotations: fromOutside.of(true),
+    })
     this.#showProblem()
   }
 
@@ -150,9 +193,15 @@ class CodeEditor extends HTMLElement {
       typedOver,
       this.#language.of(this.#languageOf(this.#mode)),
       keymap.of(KEYS),
-      EditorView.contentAttributes.of(() => ({ "aria-label": this.#label, "aria-invalid": String(this.#problem !== null), spellcheck: "false", autocapitalize: "off" })),
+      EditorView.contentAttributes.of(() => ({
+        "aria-label": this.#label,
+        "aria-invalid": String(this.#problem !== null),
+        spellcheck: "false",
+        autocapitalize: "off",
+      })),
       EditorView.updateListener.of(({ docChanged, transactions }) => {
-        if (docChanged && !transactions.some((transaction) => transaction.annotation(fromOutside))) this.dispatchEvent(new Event("typed"))
+        if (docChanged && !transactions.some((transaction) => transaction.annotation(fromOutside)))
+          this.dispatchEvent(new Event("typed"))
       }),
     ]
   }
@@ -168,8 +217,8 @@ class CodeEditor extends HTMLElement {
 
   /** Associate the note below the field, which is outside of the shadow root. */
   #describe() {
-    const note = this.getRootNode().getElementById("editor-note")
-    if (note) this.#view.contentDOM.ariaDescribedByElements = [note]
+    const note = /** @type {Document} */ (this.getRootNode()).getElementById("editor-note")
+    if (note && this.#view) this.#view.contentDOM.ariaDescribedByElements = [note]
   }
 }
 

@@ -2,33 +2,51 @@
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 
+/**
+ * @import { Client } from "../../client/client.js"
+ * @import { DashboardModel } from "../dashboard-model.js"
+ * @import { Page } from "../main.js"
+ * @import { OpenKey } from "./model/open-key.js"
+ */
+
+/** @type {typeof import("./key-view.js") | null} */
 let pane = null // the module key-view.js
 let loading = false
+/** @type {number | null} */
 let failed = null // when loading failed, in milliseconds
 
 const AGAIN = 5_000
 
-/** Return a template, or null when nothing is open. */
+/**
+ * Return a template, or null when nothing is open.
+ * @param {DashboardModel} model
+ */
 export function detailView(model) {
-  const { open, fresh } = model.opened
-  pane?.tellOthers(model)
+  const { kv, opened, page } = model
+  const { open, fresh, edited } = opened
+  pane?.tellOthers(page, edited)
   if (!open && !fresh) return null
   if (pane) return fresh ? pane.freshView(model) : pane.openView(model)
-  prepare(model)
-  return failed !== null ? withoutPane(model) : html`<div class="nothing-open" aria-busy="true"></div>`
+  prepare(kv, page)
+  return failed !== null ? withoutPane(kv, opened) : html`<div class="nothing-open" aria-busy="true"></div>`
 }
 
-/** Load the module that shows an open key. */
-export async function prepare(model) {
-  if (loading || (failed !== null && (model.kv.state !== "live" || Date.now() - failed < AGAIN))) return
+/**
+ * Load the module that shows an open key.
+ * @param {Client} kv
+ * @param {Page} page
+ */
+export async function prepare(kv, page) {
+  if (loading || (failed !== null && (kv.state !== "live" || Date.now() - failed < AGAIN))) return
   loading = true
-  pane = await import("./key-view.js").catch((error) => model.page.failedToLoad(error) ?? null)
+  pane = await import("./key-view.js").catch((error) => page.failedToLoad(error) ?? null)
   failed = pane ? null : Date.now()
   loading = false
-  model.redraw()
+  page.redraw()
 }
 
-function withoutPane({ opened, kv }) {
+/** @param {Client} kv @param {OpenKey} opened */
+function withoutPane(kv, opened) {
   const entry = opened.open && kv.entry(opened.open.key)
   return html`
     <h2 tabindex="-1" id="detail-heading" class="mono">${opened.open?.key ?? "New key"}</h2>

@@ -1,54 +1,76 @@
 // The input area of the editor: a text box at once, replaced by CodeMirror when that is loaded, unless the user prefers
 // a plain one, the text is long, or the pointer is a finger. If CodeMirror cannot be loaded, the text box stays.
 
-import { html } from "../../vendor/lit-html/lit-html.js"
+import { setting } from "../../lib/settings.js"
 import { live } from "../../vendor/lit-html/directives/live.js"
 import { repeat } from "../../vendor/lit-html/directives/repeat.js"
-import { setting } from "../../lib/settings.js"
+import { html } from "../../vendor/lit-html/lit-html.js"
 import { LONG } from "../shared/json-text.js"
 
+/**
+ * @import { Page } from "../main.js"
+ * @import { Draft } from "./model/draft.js"
+ */
+
 const kinds = new WeakMap() // draft → "plain" or "code"; a growing text does not change it
+/** @type {Promise<unknown> | boolean | null} */
 let code = null // the promise that loads CodeMirror; then true, or false when it failed
 let composing = false // an input method is active: its box must not be replaced now
 
-/** Render the input area. `typed(text)` is called with every change; `caret`: the initial position, if known. */
-export function surfaceView(model, { draft, label, typed, caret = null, placeholder = "" }) {
+/**
+ * Render the input area. `typed(text)` is called with every change; `caret`: the initial position, if known.
+ * @param {Page} page
+ */
+export function surfaceView(
+  page,
+  { draft, label, typed, caret = /** @type {number | null} */ (null), placeholder = "" },
+) {
   const { text, reading, mode } = draft
   const problem = text === "" && !draft.base ? undefined : reading.problem
   // an existing value is read from the top; a new text continues at its end
   const what = { text, mode, problem, label, typed, caret: caret ?? (draft.base ? 0 : text.length), placeholder }
-  return repeat([draft], (draft) => draft, () => (isCode(model, draft) ? codeView(what) : boxView(what)))
+  return repeat(
+    [draft],
+    (draft) => draft,
+    () => (isCode(page, draft) ? codeView(what) : boxView(what)),
+  )
 }
 
-/** Whether the text is in a plain box only because it is long. */
+/**
+ * Whether the text is in a plain box only because it is long.
+ * @param {Draft} draft
+ */
 export function couldBeCode(draft) {
   return wanted() && code !== false && kinds.get(draft) === "plain"
 }
 
-export function askForCode(model, draft) {
+/** @param {Page} page @param {Draft} draft */
+export function askForCode(page, draft) {
   kinds.set(draft, "code")
-  model.redraw()
+  page.redraw()
 }
 
 const wanted = () => setting("plainEditor") === "off" && !matchMedia("(pointer: coarse)").matches
 
-function isCode(model, draft) {
+/** @param {Page} page @param {Draft} draft */
+function isCode(page, draft) {
   if (!kinds.has(draft)) kinds.set(draft, draft.text.length > LONG ? "plain" : "code")
   if (kinds.get(draft) === "plain" || !wanted()) return false
-  if (code === null) load(model)
+  if (code === null) load(page)
   return code === true && !composing
 }
 
-async function load(model) {
+/** @param {Page} page */
+async function load(page) {
   code = import("./code-editor.js")
   try {
     await code
     code = true
   } catch (error) {
-    model.page.failedToLoad(error)
+    page.failedToLoad(error)
     code = false
   }
-  model.redraw()
+  page.redraw()
 }
 
 function codeView({ text, mode, problem, label, typed, caret, placeholder }) {
@@ -78,8 +100,11 @@ function boxView({ text, problem, label, typed, caret, placeholder }) {
 }
 
 function numbers(count, wrong) {
-  const from = (first, last) => Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => `${first + i}\n`).join("")
-  return wrong ? html`${from(1, wrong - 1)}<b class="wrong-line">${wrong}</b>${"\n"}${from(wrong + 1, count)}` : from(1, count)
+  const from = (first, last) =>
+    Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => `${first + i}\n`).join("")
+  return wrong
+    ? html`${from(1, wrong - 1)}<b class="wrong-line">${wrong}</b>${"\n"}${from(wrong + 1, count)}`
+    : from(1, count)
 }
 
 const placed = new WeakSet()

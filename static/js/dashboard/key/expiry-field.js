@@ -3,17 +3,22 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { chosenExpiry, inAnHour, remaining, units } from "./model/expiry.js"
 
+/** @import { Draft } from "./model/draft.js" */
+
 const choices = new WeakMap() // draft → {choice, amount, unit, at}: the content of the fields
 
-/** Render the field. `choose(expires)` is called with the new `expires` of the draft. */
-export function expiresView(model, draft, choose) {
-  const now = model.now()
+/**
+ * Render the field. `clock()` returns the time; `choose(expires)` is called with the new `expires` of the draft.
+ * @param {Draft} draft
+ */
+export function expiresView(draft, clock, choose) {
+  const now = clock()
   const fields = fieldsOf(draft)
   const { expires_at } = draft.base ?? {}
   const change = (changes) => {
     const all = { ...fields, ...changes }
     choices.set(draft, all)
-    choose(chosenExpiry(all, model.now()))
+    choose(chosenExpiry(all, clock()))
   }
   return html`
     <div class="expires">
@@ -24,14 +29,17 @@ export function expiresView(model, draft, choose) {
         ${option("in", "in …", fields)} ${option("at", "at …", fields)}
       </select>
       ${fields.choice === "in" ? amountView(fields, change) : nothing}
-      ${fields.choice === "at"
-        ? html`<input id="expires-value" type="datetime-local" step="1" aria-label="Expires at" .value=${fields.at} aria-invalid=${String(Boolean(draft.expires?.problem))}
+      ${
+        fields.choice === "at"
+          ? html`<input id="expires-value" type="datetime-local" step="1" aria-label="Expires at" .value=${fields.at} aria-invalid=${String(Boolean(draft.expires?.problem))}
             aria-describedby="expires-note" @change=${({ target }) => change({ at: target.value })}>`
-        : nothing}
+          : nothing
+      }
       <span id="expires-note" class="bad" ?hidden=${!draft.expires?.problem}>${draft.expires?.problem ?? ""}</span>
     </div>`
 }
 
+/** @param {string} text */
 function option(choice, text, fields) {
   return html`<option value=${choice} .selected=${fields.choice === choice}>${text}</option>`
 }
@@ -45,7 +53,10 @@ function amountView({ amount, unit }, change) {
     </select>`
 }
 
-/** Return the content of the fields; a draft that keeps its expiry (again) starts with the defaults. */
+/**
+ * Return the content of the fields; a draft that keeps its expiry (again) starts with the defaults.
+ * @param {Draft} draft
+ */
 function fieldsOf(draft) {
   const fields = choices.get(draft)
   if (fields && (draft.expires !== null || fields.choice === "keep")) return fields

@@ -3,16 +3,20 @@
 
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d[\d.eE+-]*|true|false|null/g
 
-/** Return an element with one child per line; lines whose numbers are in `changed` flash. */
+/**
+ * Return an element with one child per line; lines whose numbers are in `changed` flash.
+ * @param {string} text
+ */
 export function linesOf(text, { json = false, changed = new Set() } = {}) {
   const element = document.createElement("div")
   element.className = "lines"
   const lines = text.split("\n")
   element.style.setProperty("--digits", String(Math.max(2, String(lines.length).length)))
-  lines.forEach((line, i) => element.append(lineOf(line, i + 1, json, changed.has(i + 1))))
+  for (const [i, line] of lines.entries()) element.append(lineOf(line, i + 1, json, changed.has(i + 1)))
   return element
 }
 
+/** @param {string} text @param {any} flashing */
 function lineOf(text, number, json, flashing) {
   const line = document.createElement("div")
   line.className = flashing ? "ln flash changed" : "ln"
@@ -21,11 +25,12 @@ function lineOf(text, number, json, flashing) {
   return line
 }
 
+/** @param {string} text */
 function coloured(text) {
   const pieces = []
   let end = 0
   for (const match of text.matchAll(TOKEN)) {
-    pieces.push(text.slice(end, match.index), token(match))
+    pieces.push(text.slice(end, match.index), token(/** @type {any} */ (match)))
     end = match.index + (match[1] ?? match[0]).length
   }
   return [...pieces, text.slice(end)]

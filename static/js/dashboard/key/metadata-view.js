@@ -1,14 +1,13 @@
 // The metadata of an entry.
 
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
-import { ago, moment } from "../shared/time-format.js"
 import { sizeOf } from "../shared/json-text.js"
-import { whoWrote } from "../shared/authors.js"
+import { whoWrote } from "../shared/texts.js"
+import { ago, moment } from "../shared/time-format.js"
 import { remaining } from "./model/expiry.js"
 
-export function metaView(model, { draft, created }) {
+export function metaView({ draft, created = "" }, now) {
   const { value, revision, version, updated_at, expires_at, origin } = draft.base
-  const now = model.now()
   return html`
     <dl class="meta">
       <div><dt>Revision</dt><dd class="mono">${revision}</dd></div>
@@ -20,6 +19,7 @@ export function metaView(model, { draft, created }) {
     </dl>`
 }
 
+/** @param {string} text */
 function time(at, text) {
   return html`<time datetime=${at} title=${moment(at)}>${text}</time>`
 }

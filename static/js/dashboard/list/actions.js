@@ -4,6 +4,12 @@
 import { html, render } from "../../vendor/lit-html/lit-html.js"
 import { count, keyText } from "../shared/view-helpers.js"
 
+/**
+ * @import { Client } from "../../client/client.js"
+ * @import { BatchOp } from "../../client/verbs.js"
+ * @import { DashboardModel } from "../dashboard-model.js"
+ */
+
 const BATCH = 128 // ops in one write
 const WRITE = 1_000 // keys in one write under a prefix
 
@@ -15,6 +21,7 @@ export function nameOf({ keys, folder = null }) {
 
 /**
  * Delete the entries that are shown, and nothing newer. `what`: {keys, folder}; `folder` if these are all of its keys.
+ * @param {DashboardModel} model
  */
 export async function remove(model, what) {
   const { kv, browse, opened, undo, page } = model
@@ -23,7 +30,9 @@ export async function remove(model, what) {
   if (keys.length > WRITE && !(await agreed(model, what))) return
   const focused = browse.rows.indexOf(browse.current)
   // with the revisions as shown: a later write may wait for a connection
-  const ops = keys.filter((key) => browse.entry(key)).map((key) => ({ op: "delete", key, ifRevision: browse.entry(key).revision }))
+  const ops = keys
+    .filter((key) => browse.entry(key))
+    .map((key) => ({ op: "delete", key, ifRevision: browse.entry(key).revision }))
   const byName = folder !== null && ops.length > BATCH && ops.length <= WRITE && kv.state === "live" && !browse.paused
   const done = await inWrites(byName ? [() => kv.deletePrefix(folder)] : inBatches(kv, ops))
   if (done.revisions.length > 0) {
@@ -36,7 +45,10 @@ export async function remove(model, what) {
   tell(model, done, "deleted")
 }
 
-/** Ask before deleting this many keys: undoing it takes a while. */
+/**
+ * Ask before deleting this many keys: undoing it takes a while.
+ * @param {DashboardModel} model
+ */
 function agreed(model, what) {
   const place = model.page.dialogs
   return new Promise((resolve) => {
@@ -60,11 +72,15 @@ function agreed(model, what) {
   })
 }
 
-/** Move or copy; `to(key)` is the new key, `from` and `into` are the same for a folder or a single key. */
+/**
+ * Move or copy; `to(key)` is the new key, `from` and `into` are the same for a folder or a single key.
+ * @param {DashboardModel} model
+ */
 export async function transfer(model, { keys, folder = null, copying, to, from, into }) {
   const { kv, browse, opened, undo, page } = model
   const single = from !== undefined && keys.length <= WRITE
-  const expiry = ({ expires_at }) => (expires_at ? Math.max(1, (Date.parse(expires_at) - model.now()) / 1_000) : undefined)
+  const expiry = ({ expires_at }) =>
+    expires_at ? Math.max(1, (Date.parse(expires_at) - model.now()) / 1_000) : undefined
   const ops = (key) => {
     const entry = kv.entry(key)
     if (!entry) return []
@@ -72,7 +88,9 @@ export async function transfer(model, { keys, folder = null, copying, to, from, 
     return copying ? [made] : [made, { op: "delete", key, ifRevision: entry.revision }]
   }
   const open = opened.open?.key
-  const done = await inWrites(single ? [() => (copying ? kv.copy(from, into) : kv.move(from, into))] : inBatches(kv, keys, ops))
+  const done = await inWrites(
+    single ? [() => (copying ? kv.copy(from, into) : kv.move(from, into))] : inBatches(kv, keys, ops),
+  )
   if (done.revisions.length > 0) {
     browse.selection.clear()
     if (!copying) for (const key of keys) opened.moved(key, to(key))
@@ -83,11 +101,16 @@ export async function transfer(model, { keys, folder = null, copying, to, from, 
   return done
 }
 
-/** Return the target keys that exist already. Nothing is ever overwritten. */
+/**
+ * Return the target keys that exist already. Nothing is ever overwritten.
+ * @param {DashboardModel} model
+ * @param {string[]} keys
+ */
 export function taken(model, keys, to) {
   return keys.map(to).filter((key) => model.kv.held(key))
 }
 
+/** @param {DashboardModel} model */
 export function tell(model, { refusal, revisions }, verb) {
   if (!refusal) return
   const moved = refusal.code === "conflict" ? "something has just changed in another tab" : refusal.message
@@ -106,17 +129,27 @@ async function inWrites(writes) {
   }
 }
 
-/** Yield batches within the limits, each created when it is sent: `ops(item)` sees the changes until then. */
-function* inBatches(kv, items, ops = (op) => [op]) {
-  for (const part of kv.parts(items, ops)) yield () => kv.batch(part)
+/**
+ * Yield batches within the limits, each created when it is sent: `ops(item)` sees the changes until then.
+ * @param {Client} kv
+ */
+function* inBatches(kv, items, ops = (/** @type {any} */ op) => [op]) {
+  for (const part of kv.parts(items, ops)) yield () => kv.batch(/** @type {BatchOp[]} */ (part))
 }
 
-/** Download these keys and their values as a JSON file that can be imported. */
+/**
+ * Download these keys and their values as a JSON file that can be imported.
+ * @param {DashboardModel} model
+ * @param {string[]} keys
+ */
 export function download(model, keys, name = "keys") {
   const values = Object.create(null)
   for (const key of keys) values[key] = model.kv.held(key)?.value
   const url = URL.createObjectURL(new Blob([JSON.stringify(values, null, 2), "\n"], { type: "application/json" }))
-  const link = Object.assign(document.createElement("a"), { href: url, download: `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^-+|-+$/g, "") || "keys"}.json` })
+  const link = Object.assign(document.createElement("a"), {
+    href: url,
+    download: `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^-+|-+$/g, "") || "keys"}.json`,
+  })
   link.click()
   setTimeout(() => URL.revokeObjectURL(url), 60_000)
   model.page.toast(html`Exported ${nameOf({ keys })}`)
@@ -135,11 +168,15 @@ const SAMPLE = {
   readme: "A value is any JSON: text, numbers, true and false, null, lists and objects.",
 }
 
-/** Write sample data: a small tree, in one write. */
+/**
+ * Write sample data: a small tree, in one write.
+ * @param {DashboardModel} model
+ */
 export async function loadSample(model) {
-  const done = await inWrites([() => model.kv.batch(Object.entries(SAMPLE).map(([key, value]) => ({ op: "set", key, value, ifRevision: 0 })))])
+  const done = await inWrites([
+    () => model.kv.batch(Object.entries(SAMPLE).map(([key, value]) => ({ op: "set", key, value, ifRevision: 0 }))),
+  ])
   if (done.refusal) return tell(model, done, "written")
   model.undo.offer("Loaded the sample data", done.revisions)
   model.page.focus("list")
 }
-

@@ -1,11 +1,13 @@
 // Pointer and keyboard input of the list. Loaded with the first input.
 
 import { setting } from "../../lib/settings.js"
-import { divide } from "./splitter.js"
 import { LongPress } from "./long-press.js"
-import { RangeSelection } from "./model/range-selection.js"
 import { step } from "./model/keyboard-navigation.js"
+import { RangeSelection } from "./model/range-selection.js"
 import { folderOf } from "./model/tree.js"
+import { divide } from "./splitter.js"
+
+/** @import { DashboardModel } from "../dashboard-model.js" */
 
 export class ListInput {
   #list
@@ -13,6 +15,7 @@ export class ListInput {
   #range
   #press = new LongPress((row) => this.#tick(row.rowId))
 
+  /** @param {DashboardModel} model */
   constructor(list, model) {
     this.#list = list
     this.#model = model
@@ -30,7 +33,8 @@ export class ListInput {
     if (!row || this.#press.swallows()) return
     const { browse, opened } = this.#model
     const before = browse.current
-    const id = (browse.current = row.rowId)
+    const id = row.rowId
+    browse.current = id
     if (event.target.closest(".more")) return this.#openMenu(row)
     if (event.shiftKey) return this.#extend(before ?? id, browse.rows.indexOf(id))
     const box = event.target.closest(".c")
@@ -67,7 +71,13 @@ export class ListInput {
     if (event.key === "Escape" && browse.selection.size > 0) browse.selection.clear()
     else {
       const id = row.rowId
-      const done = step({ key: event.key, shift: event.shiftKey, rows: browse.rows, here: browse.rows.indexOf(id), page: this.#list.page })
+      const done = step({
+        key: event.key,
+        shift: event.shiftKey,
+        rows: browse.rows,
+        here: browse.rows.indexOf(id),
+        page: this.#list.page,
+      })
       if (!done) return
       if (done.extend) this.#extend(id, done.to)
       else if (done.to !== undefined) this.#list.moveTo(done.to)
@@ -86,11 +96,13 @@ export class ListInput {
     if (event.key === "Escape" && browse.filter === "") event.target.blur()
     else if (event.key === "Escape") browse.setFilter("")
     else if (event.key === "Enter" && kv.held(browse.filter)) opened.openKey(browse.filter)
-    else if ((event.key === "ArrowDown" || (event.key === "Enter" && browse.filter)) && browse.rows.length > 0) this.#list.moveTo(0)
+    else if ((event.key === "ArrowDown" || (event.key === "Enter" && browse.filter)) && browse.rows.length > 0)
+      this.#list.moveTo(0)
     else return
     event.preventDefault()
   }
 
+  /** @param {string} id */
   #tick(id) {
     const { rows } = this.#model.browse
     this.#range.toggle(rows.keysAt(rows.indexOf(id)), id)
@@ -103,6 +115,7 @@ export class ListInput {
     this.#list.ticked()
   }
 
+  /** @param {string} id */
   async #remove(id) {
     const { browse, kv } = this.#model
     const { rows, selection } = browse

@@ -1,23 +1,34 @@
 // The virtual list of keys: only the rows in view are drawn, rows do not move under the pointer or the focus, and a
 // focused row keeps the focus. Order and contents come from the model.
+// Longer than 320 lines: drawing, focus and scroll position of the rows depend on each other.
 
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { drawKeyed } from "../shared/keyed-list.js"
 import { later, once } from "../shared/lazy.js"
-import { listNotices, placeholder } from "./toolbar.js"
-import { rowView } from "./row-view.js"
 import { inView, scrollFor } from "./model/row-index.js"
 import { folderOf } from "./model/tree.js"
+import { rowView } from "./row-view.js"
+import { listNotices, placeholder } from "./toolbar.js"
+
+/**
+ * @import { View } from "./model/row-index.js"
+ * @import { DashboardModel } from "../dashboard-model.js"
+ */
 
 export class List {
   #root
   #model
+  /** @type {any} */
   #grid = null
+  /** @type {{ ids: string[], offset: number } | null} */
   #anchor = null // the position to keep: {ids: the rows from here on, offset: where the first of them is}
+  /** @type {View | null} */
   #view = null // the view at the last draw
   #tabStop = null // the row with the tab stop: the current one, or the first in view
   #rowHeight = 36
+  /** @type {import("./match-highlights.js").MatchHighlights | null} */
   #marked = null // highlights the matches of the filter
+  /** @type {any} */
   #input = null // the pointer and keyboard input, once loaded
   #soon = false // load the input module as soon as there is a grid: another page may have been shown first
   #marking
@@ -25,6 +36,7 @@ export class List {
   #asides
   #start
 
+  /** @param {DashboardModel} model */
   constructor(root, model) {
     this.#root = root
     this.#model = model
@@ -38,12 +50,11 @@ export class List {
     addEventListener("resize", () => model.redraw())
   }
 
-  /** Load the modules that will be needed eventually, so that they are available without a network. */
+  /** Load the rest of the list, so that it is available without a network. */
   async loadRest() {
-    const ours = [import("./match-highlights.js"), import("./empty-states.js"), import("./selection-bar.js"), import("./row-menu.js"), import("./model/paused-changes.js"), import("../shell/quarantine.js")]
     this.#soon = true
-    await Promise.all([this.#grid ? this.#grasp() : import("./input.js"), this.#model.browse.loadRest(), ...ours])
     for (const have of [this.#marking, this.#asides, this.#bar]) have()
+    await Promise.all([this.#grid ? this.#grasp() : import("./input.js"), this.#model.browse.loadRest()])
   }
 
   draw() {
@@ -62,12 +73,21 @@ export class List {
       this.#grid = this.#adopt(this.#root.querySelector(".grid"))
       if (this.#soon) this.#grasp().catch(() => {})
     }
-    drawKeyed(this.#grid.firstElementChild, this.#visible(), ({ id }) => id, (row) => rowView(this.#model, row))
+    const now = this.#model.now()
+    drawKeyed(
+      this.#grid.firstElementChild,
+      this.#visible(),
+      ({ id }) => id,
+      (row) => rowView(this.#model, now, row),
+    )
     if (orphaned) this.#refocus(focused)
     this.#rememberAnchor()
   }
 
-  /** Focus the row of a key; without it, the row with the tab stop. */
+  /**
+   * Focus the row of a key; without it, the row with the tab stop.
+   * @param {string} [key]
+   */
   focusRow(key) {
     const { rows, current } = this.#model.browse
     const index = [key, current].map((id) => (id ? rows.indexOf(id) : -1)).find((index) => index >= 0)
@@ -98,7 +118,10 @@ export class List {
     return Math.max(1, Math.floor(this.#grid.clientHeight / this.#rowHeight) - 1)
   }
 
-  /** Scroll the row of a key into view, without the focus. */
+  /**
+   * Scroll the row of a key into view, without the focus.
+   * @param {string} key
+   */
   show(key) {
     this.#model.browse.current = key
     this.#scrollTo(this.#model.browse.rows.indexOf(key))
@@ -137,14 +160,14 @@ export class List {
         </div>
         <button type="button" class="primary" data-command="new" @click=${() => model.opened.startNew()}>New key</button>
       </div>
-      ${prefix ? this.#asides()?.crumbs(model) : nothing} ${listNotices(model)}
+      ${prefix ? this.#asides()?.crumbs(browse, model.page) : nothing} ${listNotices(model)}
       ${empty ? this.#insteadOfRows() : nothing}
       <div class=${`grid${selection.size ? " ticking" : ""}`} role=${tree ? "treegrid" : "grid"} aria-label="Keys" aria-multiselectable="true" aria-rowcount=${rows.length}
         ?hidden=${empty} @scroll=${this.#scrolled} @click=${this.#hand} @keydown=${this.#hand}>
         <div class="rows" role="rowgroup" .style=${`block-size:${rows.length * this.#rowHeight}px`}></div>
       </div>
       <div class="chips">${this.#news ? this.#asides()?.news(model, this.#toTop) : nothing}</div>
-      ${model.kv.state === "offline" ? this.#asides()?.offlineNotice(model) : nothing}
+      ${model.kv.state === "offline" ? this.#asides()?.offlineNotice(model.kv, model.synced ? model.lastLive : null) : nothing}
       <p class="list-foot"><a href="/trash">Trash</a></p>
       ${selection.size > 0 ? this.#bar()?.barView(model) : nothing}`
   }
@@ -161,7 +184,9 @@ export class List {
     const model = this.#model
     const { rows } = model.browse
     if (!model.synced) return placeholder
-    return rows.total === 0 && !rows.filtering && rows.view.prefix === "" ? this.#start()?.startView(model) : this.#asides()?.emptyNotice(model)
+    return rows.total === 0 && !rows.filtering && rows.view.prefix === ""
+      ? this.#start()?.startView(model)
+      : this.#asides()?.emptyNotice(model)
   }
 
   /** The rows in view, and the current row wherever it is, since it has the focus or the tab stop. */
@@ -177,7 +202,14 @@ export class List {
     this.#tabStop = away >= 0 ? current : rows.at(Math.ceil(scrollTop / this.#rowHeight))
     return wanted.map((index) => {
       const id = rows.at(index)
-      return { id, index, place: rows.where(index), tabStop: id === this.#tabStop, rowHeight: this.#rowHeight, marked: this.#marked }
+      return {
+        id,
+        index,
+        place: rows.where(index),
+        tabStop: id === this.#tabStop,
+        rowHeight: this.#rowHeight,
+        marked: this.#marked,
+      }
     })
   }
 
@@ -192,10 +224,11 @@ export class List {
   /** Pass pointer and keyboard events to the method of their name. */
   #hand = (event) => {
     if (this.#input) this.#input[event.type]?.(event)
-    else this.#grasp().then(
-      () => this.#input[event.type]?.(event),
-      () => {}, // without a connection; the next input tries again
-    )
+    else
+      this.#grasp().then(
+        () => this.#input[event.type]?.(event),
+        () => {}, // without a connection; the next input tries again
+      )
   }
 
   /**
@@ -220,7 +253,10 @@ export class List {
     this.#grid.scrollTop = this.#model.browse.rows.view.sort === "updated" ? this.#grid.scrollHeight : 0
   }
 
-  /** Scroll to a row by its number, and focus it. */
+  /**
+   * Scroll to a row by its number, and focus it.
+   * @param {number} index
+   */
   moveTo(index) {
     const { browse } = this.#model
     browse.current = browse.rows.at(index)
@@ -229,6 +265,7 @@ export class List {
     this.#rowElement(browse.current)?.focus({ preventScroll: true })
   }
 
+  /** @param {number} index */
   #scrollTo(index) {
     if (index < 0 || !this.#grid) return
     this.#anchor = null
@@ -236,6 +273,7 @@ export class List {
     this.#grid.scrollTop = scrollFor({ index, scrollTop, height, rowHeight: this.#rowHeight })
   }
 
+  /** @param {string} id */
   #rowElement(id) {
     return [...this.#grid.querySelectorAll("[role=row]")].find((row) => row.rowId === id)
   }
@@ -245,7 +283,9 @@ export class List {
   }
 
   #focusedRow() {
-    return this.#grid?.contains(document.activeElement) ? (document.activeElement.closest("[role=row]")?.rowId ?? null) : null
+    return this.#grid?.contains(document.activeElement)
+      ? (document.activeElement?.closest("[role=row]")?.rowId ?? null)
+      : null
   }
 
   /** Return the row that replaces a removed one. */
@@ -294,9 +334,14 @@ export class List {
     const { rows } = this.#model.browse
     const { scrollTop, clientHeight } = this.#grid
     const focused = this.#focusedRow()
-    if (rows.length === 0 || (scrollTop === 0 && !this.#used)) return (this.#anchor = null)
+    if (rows.length === 0 || (scrollTop === 0 && !this.#used)) {
+      this.#anchor = null
+      return
+    }
     const first = focused === null ? Math.floor(scrollTop / this.#rowHeight) : rows.indexOf(focused)
-    const ids = Array.from({ length: Math.ceil(clientHeight / this.#rowHeight) + 1 }, (_, i) => rows.at(first + i)).filter((id) => id !== undefined)
+    const ids = Array.from({ length: Math.ceil(clientHeight / this.#rowHeight) + 1 }, (_, i) =>
+      rows.at(first + i),
+    ).filter((id) => id !== undefined)
     this.#anchor = { ids, offset: first * this.#rowHeight - scrollTop }
   }
 

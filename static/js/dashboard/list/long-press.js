@@ -5,7 +5,9 @@ const FAR = 10 // pixels
 
 export class LongPress {
   #done
-  #timer = null
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer
+  /** @type {PointerEvent | null} */
   #start = null
   #pressed = false // the press was handled, and its click is ignored
 
@@ -42,7 +44,8 @@ export class LongPress {
   }
 
   #moved = (event) => {
-    if (this.#start && Math.hypot(event.clientX - this.#start.clientX, event.clientY - this.#start.clientY) > FAR) this.#ended()
+    if (this.#start && Math.hypot(event.clientX - this.#start.clientX, event.clientY - this.#start.clientY) > FAR)
+      this.#ended()
   }
 
   #ended = () => {

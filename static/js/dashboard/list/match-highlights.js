@@ -2,7 +2,7 @@
 // filter.
 
 import { html } from "../../vendor/lit-html/lit-html.js"
-import { kindOf } from "../shared/preview.js"
+import { kindOf } from "../shared/texts.js"
 import { found } from "./model/text-index.js"
 
 const BEFORE = 8 // characters of a value before the match, if it is far from the start
@@ -20,11 +20,15 @@ export class MatchHighlights {
     return this.#filter
   }
 
+  /** @param {string} text */
   text(text) {
     return cutOut(text, found(text, this.#filter))
   }
 
-  /** Render a key, with its folders in a quieter colour. */
+  /**
+   * Render a key, with its folders in a quieter colour.
+   * @param {string} key
+   */
   key(key) {
     const match = found(key, this.#filter) ?? { at: 0, end: 0 }
     const cut = key.endsWith("/") ? 0 : key.lastIndexOf("/") + 1
@@ -33,7 +37,10 @@ export class MatchHighlights {
     return html`<bdi>${cut ? html`<span class="folder">${folder}</span>` : ""}<span class="leaf">${leaf}</span></bdi>`
   }
 
-  /** Render the value of an entry, from shortly before the match; null if there is no match. */
+  /**
+   * Render the value of an entry, from shortly before the match; null if there is no match.
+   * @param {string} key
+   */
   value(key, entry) {
     const known = this.#values.get(key)
     if (known?.entry === entry) return known.shown
@@ -52,6 +59,7 @@ export class MatchHighlights {
   }
 }
 
+/** @param {string} text */
 function cutOut(text, match) {
   if (!match || match.end <= match.at) return text
   return html`${text.slice(0, match.at)}<mark>${text.slice(match.at, match.end)}</mark>${text.slice(match.end)}`

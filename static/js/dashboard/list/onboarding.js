@@ -2,8 +2,16 @@
 
 import { html } from "../../vendor/lit-html/lit-html.js"
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
+/** @param {DashboardModel} model */
 export function startView(model) {
-  const command = [`curl -H "Authorization: Bearer $TOKEN"`, `-H "Content-Type: application/json"`, `-d '{"key":"hello","value":"world"}'`, `${location.origin}/api/v1/set`].join(" \\\n  ")
+  const command = [
+    `curl -H "Authorization: Bearer $TOKEN"`,
+    `-H "Content-Type: application/json"`,
+    `-d '{"key":"hello","value":"world"}'`,
+    `${location.origin}/api/v1/set`,
+  ].join(" \\\n  ")
   return html`
     <div class="empty start">
       <h2 tabindex="-1" id="start">No keys yet</h2>

@@ -2,10 +2,16 @@
 
 import { html, render } from "../../vendor/lit-html/lit-html.js"
 import { download, remove } from "./actions.js"
-import { duplicate, moveFolder, rename } from "./move-dialog.js"
 import { folderOf, folderRow } from "./model/tree.js"
+import { duplicate, moveFolder, rename } from "./move-dialog.js"
 
-/** Open the menu beside `button`; `back()` restores the focus unless an action has moved it. */
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
+/**
+ * Open the menu beside `button`; `back()` restores the focus unless an action has moved it.
+ * @param {DashboardModel} model
+ * @param {string} id
+ */
 export function openMenu(model, id, button, back) {
   const folder = folderOf(id)
   const menu = Object.assign(document.createElement("div"), { className: "menu", popover: "auto" })
@@ -16,7 +22,13 @@ export function openMenu(model, id, button, back) {
     menu.hidePopover()
     run()
   }
-  render(items.map(([label, run, kind = ""]) => html`<button type="button" role="menuitem" tabindex="-1" class=${kind} @click=${chosen(run)}>${label}</button>`), menu)
+  render(
+    items.map(
+      ([label, run, kind = ""]) =>
+        html`<button type="button" role="menuitem" tabindex="-1" class=${kind} @click=${chosen(run)}>${label}</button>`,
+    ),
+    menu,
+  )
   menu.addEventListener("keydown", (event) => moved(event, menu))
   menu.addEventListener("toggle", ({ newState }) => {
     if (newState === "open") return
@@ -28,9 +40,10 @@ export function openMenu(model, id, button, back) {
   button.setAttribute("aria-expanded", "true")
   menu.showPopover()
   put(menu, button)
-  menu.firstElementChild.focus({ preventScroll: true })
+  menu.querySelector("button")?.focus({ preventScroll: true })
 }
 
+/** @param {DashboardModel} model @param {string} key */
 function ofKey(model, key) {
   const { opened, page, kv } = model
   return [
@@ -44,6 +57,7 @@ function ofKey(model, key) {
   ]
 }
 
+/** @param {DashboardModel} model @param {string} folder */
 function ofFolder(model, folder) {
   const { opened, page, kv, browse } = model
   const { rows } = browse
@@ -67,7 +81,9 @@ function moved(event, menu) {
   if (event.key === "Tab" || event.key === "Escape") menu.hidePopover()
   else if (to !== undefined) items.at(to % items.length).focus()
   else {
-    const named = [...items.slice(here + 1), ...items].find((item) => item.textContent.toLowerCase().startsWith(event.key.toLowerCase()))
+    const named = [...items.slice(here + 1), ...items].find((item) =>
+      item.textContent.toLowerCase().startsWith(event.key.toLowerCase()),
+    )
     if (event.key.length !== 1 || event.ctrlKey || event.metaKey || event.key === " ") return
     named?.focus()
   }

@@ -4,9 +4,10 @@ import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { keyText, preview, signs, time } from "../shared/view-helpers.js"
 import { folderOf, parentOf } from "./model/tree.js"
 
+/** @import { ListModel } from "./model/list-model.js" */
+
 /** Render the row of `id`, number `index`; `place` is the result of `RowIndex.where`. */
-export function rowView(model, { id, index, place, tabStop, rowHeight, marked }) {
-  const { browse, opened } = model
+export function rowView({ browse, opened }, now, { id, index, place, tabStop, rowHeight, marked }) {
   const folder = folderOf(id)
   const mark = folder === null ? browse.marks.of(id, Date.now()) : undefined
   const open = folder === null && opened.open?.key === id
@@ -20,10 +21,11 @@ export function rowView(model, { id, index, place, tabStop, rowHeight, marked })
       aria-expanded=${folder === null ? nothing : browse.rows.shows(index)}
       tabindex=${tabStop ? 0 : -1} .rowId=${id} .rowKey=${folder === null ? id : null} .style=${`transform:translateY(${index * rowHeight}px);--level:${Math.min(place.level, 12) - 1}`}>
       <span role="gridcell" class="c"><input type="checkbox" tabindex="-1" aria-label=${`Select ${name}`} .checked=${ticked === "true"} .indeterminate=${ticked === "mixed"}></span>
-      ${folder === null ? keyCells(model, id, mark, tree, marked) : folderCells(folder, place.count, marked)}
+      ${folder === null ? keyCells(browse, id, { mark, edited: opened.hasDraft(id), now, marked }) : folderCells(folder, place.count, marked)}
     </div>`
 }
 
+/** @param {string} folder */
 function folderCells(folder, count, marked) {
   const name = folder.slice(parentOf(folder).length)
   return html`
@@ -32,14 +34,19 @@ function folderCells(folder, count, marked) {
     <span role="gridcell" class="t">${more(folder)}</span>`
 }
 
-function keyCells(model, key, mark, tree, marked) {
-  const { browse } = model
+/** @param {ListModel} browse @param {string} key */
+function keyCells(browse, key, { mark, edited, now, marked }) {
+  const { tree } = browse.rows.view
   const entry = browse.entry(key)
   const unsent = browse.unsent.has(key)
-  const edited = model.opened.hasDraft(key)
   const cut = key.lastIndexOf("/") + 1
   const leaf = key.slice(cut)
-  const shown = tree && leaf !== "" ? html`<bdi><span class="leaf">${marked?.text(leaf) ?? leaf}</span></bdi>` : marked ? marked.key(key) : keyText(key)
+  const shown =
+    tree && leaf !== ""
+      ? html`<bdi><span class="leaf">${marked?.text(leaf) ?? leaf}</span></bdi>`
+      : marked
+        ? marked.key(key)
+        : keyText(key)
   return html`
     <span role="gridcell" class="k" title=${key} aria-label=${edited ? `${key}, has unsaved changes` : key}>
       ${shown}${edited ? html`<span class="edited" title="Has unsaved changes">${signs.draft}</span>` : nothing}
@@ -47,12 +54,13 @@ function keyCells(model, key, mark, tree, marked) {
     <span role="gridcell" class="v">${entry ? (marked?.value(key, entry) ?? preview(entry.value)) : html`<span class="dim">${unsent ? "not saved yet" : "deleted"}</span>`}</span>
     <span role="gridcell" class="t">
       ${mark ? html`<span class="by" title=${`${news(mark)} ${mark.who}`}>${signs.otherTab}<span class="vh">${news(mark)} </span><span class="who">${mark.who}</span></span>` : nothing}
-      ${unsent ? html`<span class="unsent">${signs.unsent}unsent</span>` : entry ? time(entry.updated_at, model.now()) : nothing}
+      ${unsent ? html`<span class="unsent">${signs.unsent}unsent</span>` : entry ? time(entry.updated_at, now) : nothing}
       ${more(key)}
     </span>`
 }
 
-const more = (name) => html`<button type="button" class="more" tabindex="-1" aria-haspopup="menu" aria-label=${`Actions for ${name}`}>${signs.more}</button>`
+const more = (name) =>
+  html`<button type="button" class="more" tabindex="-1" aria-haspopup="menu" aria-label=${`Actions for ${name}`}>${signs.more}</button>`
 
 function news({ kind }) {
   return { new: "created by", changed: "changed by", gone: "deleted by" }[kind]

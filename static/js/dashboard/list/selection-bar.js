@@ -4,6 +4,9 @@ import { html } from "../../vendor/lit-html/lit-html.js"
 import { download, remove } from "./actions.js"
 import { moveKeys } from "./move-dialog.js"
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
+/** @param {DashboardModel} model */
 export function barView(model) {
   const { browse, page } = model
   const { selection } = browse

@@ -45,7 +45,9 @@ export function divide(divider, list) {
     keep("")
   })
   divider.addEventListener("keydown", (event) => {
-    const width = { ArrowLeft: list.offsetWidth - STEP, ArrowRight: list.offsetWidth + STEP, Home: LEAST, End: most() }[event.key]
+    const width = { ArrowLeft: list.offsetWidth - STEP, ArrowRight: list.offsetWidth + STEP, Home: LEAST, End: most() }[
+      event.key
+    ]
     if (width === undefined) return
     event.preventDefault()
     set(width)

@@ -3,22 +3,29 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js"
 import { count, signs } from "../shared/view-helpers.js"
 
+/**
+ * @import { Page } from "../main.js"
+ * @import { ListModel } from "./model/list-model.js"
+ */
+
 const SORTS = { key: "Key, A–Z", "-key": "Key, Z–A", "-updated": "Newest change", updated: "Oldest change" }
 
-export function listNotices(model) {
-  const { rows } = model.browse
+export function listNotices({ browse, synced, page }) {
+  const { rows } = browse
   const some = rows.filtering ? "match" : rows.view.prefix
   const total = count(rows.total, "key", "keys")
   return html`
     <div class="sub">
-      <span id="count">${!model.synced ? "Loading…" : rows.filtering ? html`${count(rows.keys.length, "match", "matches")}<span class="of"> of ${total}</span>` : some ? `${rows.keys.length.toLocaleString("en")} of ${total}` : total}${rows.partial ? ", still searching…" : ""}</span>
-      ${rows.total > 0 ? order(model) : nothing}
+      <span id="count">${!synced ? "Loading…" : rows.filtering ? html`${count(rows.keys.length, "match", "matches")}<span class="of"> of ${total}</span>` : some ? `${rows.keys.length.toLocaleString("en")} of ${total}` : total}${rows.partial ? ", still searching…" : ""}</span>
+      ${rows.total > 0 ? order(browse, page) : nothing}
     </div>`
 }
 
-function order({ browse, page }) {
+/** @param {ListModel} browse @param {Page} page */
+function order(browse, page) {
   const { tree, sort } = browse.rows.view
-  const view = (name, label, on) => html`<button type="button" aria-pressed=${String(on)} @click=${() => browse.setView(name)}>${label}</button>`
+  const view = (name, label, on) =>
+    html`<button type="button" aria-pressed=${String(on)} @click=${() => browse.setView(name)}>${label}</button>`
   return html`
     <span class="order">
       <span class="seg" role="group" aria-label="View" data-command="view">${view("tree", "Tree", tree)}${view("list", "List", !tree)}</span>

@@ -6,6 +6,11 @@ const drawn = new WeakMap() // place → key → {home, element}
 
 /**
  * Draw `items` into `place`, in their order. `view(item)` is a template of one element, `keyOf(item)` identifies it.
+ * @template T
+ * @param {Element} place
+ * @param {T[]} items
+ * @param {(item: T) => unknown} keyOf
+ * @param {(item: T) => unknown} view
  */
 export function drawKeyed(place, items, keyOf, view) {
   const before = drawn.get(place) ?? new Map()
@@ -22,7 +27,7 @@ export function drawKeyed(place, items, keyOf, view) {
   for (const { element } of before.values()) element.remove()
   let next = place.firstElementChild
   for (const { element } of now.values()) {
-    if (element === next) next = next.nextElementSibling
+    if (next && element === next) next = next.nextElementSibling
     else place.insertBefore(element, next)
   }
   drawn.set(place, now)

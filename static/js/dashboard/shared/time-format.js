@@ -3,6 +3,7 @@
 
 import { setting } from "../../lib/settings.js"
 
+/** @type {[number, number, string][]} */
 const STEPS = [
   [60, 1, "s"],
   [3_600, 60, "min"],
@@ -19,13 +20,24 @@ const plainDay = formatter("en-GB", { day: "numeric", month: "short" })
 /**
  * Return a date formatter that is created on first use and reused: creating one is expensive, and a frame formats a
  * hundred dates.
+ * @param {string | undefined} locale
+ * @param {Intl.DateTimeFormatOptions} options
+ * @returns {(at: Date | number) => string}
  */
 function formatter(locale, options) {
-  let made = null
-  return (at) => (made ??= new Intl.DateTimeFormat(locale, options)).format(at)
+  /** @type {Intl.DateTimeFormat | undefined} */
+  let made
+  return (at) => {
+    made ??= new Intl.DateTimeFormat(locale, options)
+    return made.format(at)
+  }
 }
 
-/** Return "now", "12 s", "4 min", "3 h", "3 d", then the date; with absolute times "09:41:07" or "12 Nov, 09:41". */
+/**
+ * Return "now", "12 s", "4 min", "3 h", "3 d", then the date; with absolute times "09:41:07" or "12 Nov, 09:41".
+ * @param {number} now
+ * @param {string} at
+ */
 export function age(at, now) {
   if (setting("times") === "absolute") return stamp(new Date(at), new Date(now))
   const seconds = Math.floor((now - Date.parse(at)) / 1_000)
@@ -34,7 +46,11 @@ export function age(at, now) {
   return shortDate(new Date(at))
 }
 
-/** Return "just now", "12 s ago" or "on 12 Nov 2026"; with absolute times "at 09:41:07" or "on 12 Nov, 09:41". */
+/**
+ * Return "just now", "12 s ago" or "on 12 Nov 2026"; with absolute times "at 09:41:07" or "on 12 Nov, 09:41".
+ * @param {number} now
+ * @param {string} at
+ */
 export function ago(at, now) {
   const text = age(at, now)
   if (setting("times") === "absolute") return `${sameDay(new Date(at), new Date(now)) ? "at" : "on"} ${text}`
@@ -42,12 +58,19 @@ export function ago(at, now) {
   return now - Date.parse(at) < 30 * 86_400_000 ? `${text} ago` : `on ${text}`
 }
 
-/** Return "12 Nov 2026, 09:14:03". */
+/**
+ * Return "12 Nov 2026, 09:14:03".
+ * @param {string} at
+ */
 export function moment(at) {
   return dateAndTime(new Date(at))
 }
 
-/** Return "09:41:07", or "12 Nov, 09:41". */
+/**
+ * Return "09:41:07", or "12 Nov, 09:41".
+ * @param {Date} at
+ * @param {Date} now
+ */
 export function stamp(at, now) {
   if (sameDay(at, now)) return plainTime(at)
   const date = plainDay(at)
@@ -55,6 +78,7 @@ export function stamp(at, now) {
   return `${date}, ${plainHour(at)}`
 }
 
+/** @param {Date} a @param {Date} b */
 export function sameDay(a, b) {
   return a.toDateString() === b.toDateString()
 }

@@ -3,6 +3,8 @@
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { ago } from "../shared/time-format.js"
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
 const PING_EVERY = 2_000
 const TRANSPORTS = { websocket: "WebSocket", polling: "Polling" }
 const MEANING = {
@@ -15,11 +17,15 @@ const MEANING = {
 export class ConnectionPanel {
   #box
   #model
+  /** @type {number | null} */
   #latency = null // round trip to the server in milliseconds; null while unknown
   #pinged = -Infinity
+  /** @type {any[] | null} */
   #sessions = null // [{id, label, current, last_seen_at, address}] once loaded
+  /** @type {string | null} */
   #problem = null
 
+  /** @param {DashboardModel} model */
   constructor(box, model) {
     this.#box = box
     this.#model = model
@@ -69,14 +75,18 @@ export class ConnectionPanel {
       ["Round trip", latency === null ? "–" : `${latency < 10 ? latency.toFixed(1) : Math.round(latency)} ms`],
       ["Last change", kv.lastChange ? ago(kv.lastChange, this.#model.now()) : "–"],
       ["Revision", html`<span class="mono">${epoch ?? "–"}:${revision}</span>`],
-      ["Verified", kv.proved ? html`<span id="proof">${ago(new Date(kv.proved.at).toISOString(), now)}</span>` : "not yet"],
+      [
+        "Verified",
+        kv.proved ? html`<span id="proof">${ago(new Date(kv.proved.at).toISOString(), now)}</span>` : "not yet",
+      ],
       ["Repairs", kv.healed],
       ["Unsent writes", waiting],
     ]
   }
 
   #sessionsView() {
-    if (!this.#sessions) return html`<p class="dim">${this.#model.kv.state === "live" ? "…" : "Unknown while offline."}</p>`
+    if (!this.#sessions)
+      return html`<p class="dim">${this.#model.kv.state === "live" ? "…" : "Unknown while offline."}</p>`
     return html`<ul class="status-sessions">${this.#sessions.map((session) => this.#session(session))}</ul>`
   }
 
@@ -97,13 +107,14 @@ export class ConnectionPanel {
     this.#model.redraw()
   }
 
+  /** @param {string} id */
   async #end(id) {
     const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ id }) }
     const response = await fetch("/api/v1/end_session", request).catch(() => null)
     this.#problem = response?.ok ? null : "It could not be signed out now. Try again when the connection is back."
     await this.#ask()
     // the focused button was removed with its session
-    if (response?.ok) document.getElementById("signed-in").focus()
+    if (response?.ok) document.getElementById("signed-in")?.focus()
   }
 
   #diagnostics() {

@@ -1,7 +1,7 @@
 // The dialogs "signed out" and "sign out?", both with the unsaved texts.
 
-import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { copy } from "../../lib/clipboard.js"
+import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 
 const REASONS = {
   signed_out: "You signed out in another tab.",
@@ -22,8 +22,18 @@ const UNKNOWN = "Your session is over: it was ended, or has expired, while this 
  * - `drafts`: the number of unsaved texts; `kept`: they return when `username` signs in in this tab.
  *
  * The dialog stays open, since nothing more can be done on this page.
+ *
+ * @param {Element} place
+ * @param {string | null} reason
+ * @param {{ key: string, text: string }[]} unsaved
+ * @param {{ queued?: boolean, drafts?: number, kept?: boolean, username?: string }} what
  */
-export function showSignedOut(place, reason, unsaved, { queued = false, drafts = unsaved.length, kept = false, username } = {}) {
+export function showSignedOut(
+  place,
+  reason,
+  unsaved,
+  { queued = false, drafts = unsaved.length, kept = false, username = "" } = {},
+) {
   const here = `/signin?next=${encodeURIComponent(location.pathname + location.search)}`
   const other = reason === "another_user"
   show(
@@ -31,7 +41,7 @@ export function showSignedOut(place, reason, unsaved, { queued = false, drafts =
     html`
       <dialog id="signed-out" aria-labelledby="signed-out-title" @cancel=${(event) => event.preventDefault()}>
         <h2 id="signed-out-title">You were signed out</h2>
-        <p>${REASONS[reason] ?? UNKNOWN} Nothing more is saved from here.</p>
+        <p>${REASONS[reason ?? ""] ?? UNKNOWN} Nothing more is saved from here.</p>
         ${queued ? html`<p>Changes that were saved here and not sent yet are kept in this browser. They are sent when you sign in again.</p>` : nothing}
         ${drafts === 0 ? nothing : html`<p>${aboutUnsaved(drafts, kept, username)}</p>`}
         <div id="unsaved-text" hidden></div>
@@ -43,9 +53,12 @@ export function showSignedOut(place, reason, unsaved, { queued = false, drafts =
   )
 }
 
+/** @param {string} username */
 function aboutUnsaved(count, kept, username) {
   const what = count === 1 ? "One text was not saved yet." : `${count} texts were not saved yet.`
-  return kept ? `${what} Sign in again as ${username} in this tab to go on with ${count === 1 ? "it" : "them"}.` : `${what} Copy ${count === 1 ? "it" : "them"} before you leave this page.`
+  return kept
+    ? `${what} Sign in again as ${username} in this tab to go on with ${count === 1 ? "it" : "them"}.`
+    : `${what} Copy ${count === 1 ? "it" : "them"} before you leave this page.`
 }
 
 function showButton(unsaved) {
@@ -88,7 +101,9 @@ function unsavedText(unsaved) {
 
 function copyButton(unsaved) {
   const copied = async ({ currentTarget: button }) => {
-    button.textContent = (await copy(unsaved.map(({ key, text }) => `${key}\n${text}`).join("\n\n"))) ? "Copied" : "Copy it by hand"
+    button.textContent = (await copy(unsaved.map(({ key, text }) => `${key}\n${text}`).join("\n\n")))
+      ? "Copied"
+      : "Copy it by hand"
   }
   return html`<button type="button" @click=${copied}>Copy</button>`
 }

@@ -17,7 +17,7 @@ export function keepDrafts(user, drafts) {
 /** Take the drafts stored for `user`; drafts of another user are deleted. */
 export function takeDrafts(user) {
   try {
-    const kept = JSON.parse(sessionStorage.getItem(PLACE))
+    const kept = JSON.parse(sessionStorage.getItem(PLACE) ?? "null")
     sessionStorage.removeItem(PLACE)
     return kept?.user === user ? kept.drafts : []
   } catch {

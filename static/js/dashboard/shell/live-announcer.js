@@ -1,7 +1,9 @@
 // Announcements for screen readers, throttled: each of the two live regions says at most one message in five seconds,
 // and messages that arrive meanwhile are combined. Changes by others are announced as the user has set.
 
-import { whoWrote } from "../shared/authors.js"
+import { whoWrote } from "../shared/texts.js"
+
+/** @import { KeyChange } from "../../client/key-change.js" */
 
 const PAUSE = 5_000
 const MOST = 3 // sentences in one message, the latest
@@ -16,21 +18,31 @@ export class Announcer {
    * `setting()` returns whose changes are announced: "open", "all" or "off". `now()` and `later(fn, milliseconds)` are
    * the clock.
    */
-  constructor(polite, assertive, setting, { now = () => performance.now(), later = (fn, ms) => setTimeout(fn, ms) } = {}) {
+  constructor(
+    polite,
+    assertive,
+    setting,
+    { now = () => performance.now(), later = (fn, ms) => setTimeout(fn, ms) } = {},
+  ) {
     this.#polite = new Region(polite, now, later)
     this.#assertive = new Region(assertive, now, later)
     this.#setting = setting
   }
 
+  /** @param {string} text */
   say(text) {
     this.#polite.say(() => text)
   }
 
+  /** @param {string} text */
   alert(text) {
     this.#assertive.say(() => text)
   }
 
-  /** Announce changes by others, given as facts; `open` is the open key. */
+  /**
+   * Announce changes by others, given as facts; `open` is the open key.
+   * @param {KeyChange[]} facts
+   */
   changed(facts, open) {
     const chosen = this.#setting()
     const told = chosen === "all" ? facts : facts.filter(({ key }) => chosen === "open" && key === open)

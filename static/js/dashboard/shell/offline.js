@@ -1,9 +1,15 @@
 // Lets the dashboard open without a network: stores the tab's state and outbox in this browser, and registers the
 // service worker that caches the page and its files. A sign-out deletes both.
 
+/** @import { Client } from "../../client/client.js" */
+
 const CACHES = "realtime_kv "
 
-/** Begin to store the state; from the page's next start on, the stored state is shown first. */
+/**
+ * Begin to store the state; from the page's next start on, the stored state is shown first.
+ * @param {Client} kv
+ * @param {string} username
+ */
 export async function keepHere(kv, username) {
   await kv.ready
   await kv.keep()
@@ -12,16 +18,23 @@ export async function keepHere(kv, username) {
   await work()
 }
 
-/** Delete the state of an earlier session, once its writes have been sent, and store nothing more. */
+/**
+ * Delete the state of an earlier session, once its writes have been sent, and store nothing more.
+ * @param {Client} kv
+ */
 export async function keepNothing(kv) {
   await kv.ready
   await kv.keep()
-  while (kv.pending.length > 0 && kv.state !== "signed out") await new Promise((go) => kv.addEventListener("pending", go, { once: true }))
+  while (kv.pending.length > 0 && kv.state !== "signed out")
+    await new Promise((go) => kv.addEventListener("pending", go, { once: true }))
   await forgetHere(kv)
   await (await navigator.serviceWorker?.getRegistration())?.unregister()
 }
 
-/** Delete all data of the user from this browser. */
+/**
+ * Delete all data of the user from this browser.
+ * @param {Client} kv
+ */
 export async function forgetHere(kv) {
   remember(null)
   await kv.forget()
@@ -34,6 +47,7 @@ async function forgetPage() {
   for (const name of await caches.keys()) if (name.startsWith(CACHES)) await (await caches.open(name)).delete("/keys")
 }
 
+/** @param {string | null} username */
 function remember(username) {
   try {
     if (username) localStorage.setItem("kept for", username)

@@ -1,13 +1,18 @@
 // The dialog for quarantined writes: sending them has ended the connection twice; they are kept and not sent again
 // automatically.
 
-import { html, render } from "../../vendor/lit-html/lit-html.js"
 import { copy } from "../../lib/clipboard.js"
+import { html, render } from "../../vendor/lit-html/lit-html.js"
 import { show } from "./dialogs.js"
 import { waiting } from "./unload-guard.js"
 
-export function showQuarantine(model) {
-  const { kv, page } = model
+/**
+ * @import { Client } from "../../client/client.js"
+ * @import { Page } from "../main.js"
+ */
+
+/** @param {Client} kv @param {Page} page */
+export function showQuarantine(kv, page) {
   const place = page.dialogs
   const retry = (write) => {
     kv.retry(write.payload.op_id).then(
@@ -21,8 +26,9 @@ export function showQuarantine(model) {
     redraw()
   }
   const redraw = () => {
-    model.redraw()
-    if (kv.quarantined.length === 0) place.querySelector("dialog[open]")?.close()
+    page.redraw()
+    if (kv.quarantined.length === 0)
+      /** @type {HTMLDialogElement | null} */ (place.querySelector("dialog[open]"))?.close()
     else render(dialog(kv.quarantined, { retry, discard }), place)
   }
   show(place, dialog(kv.quarantined, { retry, discard }))
@@ -42,7 +48,9 @@ function dialog(writes, { retry, discard }) {
 function oneWrite(write, retry, discard) {
   const ops = waiting([write])
   const copied = async ({ currentTarget: button }) => {
-    button.textContent = (await copy(ops.map(({ key, text }) => `${key}\n${text}`).join("\n\n"))) ? "Copied" : "Copy it by hand"
+    button.textContent = (await copy(ops.map(({ key, text }) => `${key}\n${text}`).join("\n\n")))
+      ? "Copied"
+      : "Copy it by hand"
   }
   return html`
     <div class="unsaved" tabindex="0" role="group" aria-label="A change that was not sent">

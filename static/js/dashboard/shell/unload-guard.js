@@ -1,10 +1,12 @@
 // Closing the tab, signing out, and the end of the session. No typed text is lost without a warning, and no data of a
 // user who has signed out stays in this browser.
 
-import { keepDrafts } from "./kept-drafts.js"
-import { replaceWorker } from "./replace-worker.js"
 import { askBeforeSigningOut, showSignedOut } from "./dialogs.js"
+import { keepDrafts } from "./kept-drafts.js"
 import { forgetHere } from "./offline.js"
+import { replaceWorker } from "./replace-worker.js"
+
+/** @import { DashboardModel } from "../dashboard-model.js" */
 
 // reasons after which nothing of the session is kept: the user wants no data left in this browser, or another user
 // continues in this tab
@@ -16,7 +18,10 @@ export class UnloadGuard {
   #asked = false // the user has confirmed that the page may close
   #keptDrafts = false // drafts are stored beyond this page
 
-  /** `form` is the sign-out form. */
+  /**
+   * `form` is the sign-out form.
+   * @param {DashboardModel} model
+   */
   constructor(model, form) {
     this.#model = model
     this.#form = form
@@ -32,7 +37,12 @@ export class UnloadGuard {
     const queued = pending.length > 0 && kv.keepsAfterSignOut
     const kept = !NOT_KEPT.includes(reason) && keepDrafts(page.username, records)
     const drafts = queued ? records.length : texts.length
-    showSignedOut(page.dialogs, reason, texts, { queued, drafts, kept: kept && (queued || pending.length === 0), username: page.username })
+    showSignedOut(page.dialogs, reason, texts, {
+      queued,
+      drafts,
+      kept: kept && (queued || pending.length === 0),
+      username: page.username,
+    })
     await forgetHere(kv)
   }
 
@@ -45,7 +55,8 @@ export class UnloadGuard {
   #closing = (event) => {
     const { kv, opened } = this.#model
     const waiting = kv.pending.length > 0 && !kv.keepsPending
-    if ((waiting || (opened.typed && !this.#keptDrafts)) && kv.state !== "signed out" && !this.#asked) event.preventDefault()
+    if ((waiting || (opened.typed && !this.#keptDrafts)) && kv.state !== "signed out" && !this.#asked)
+      event.preventDefault()
   }
 
   #signingOut = (event) => {
@@ -79,7 +90,8 @@ export function waiting(pending) {
   const ops = pending.flatMap(({ verb, payload }) => (verb === "batch" ? payload.ops : [{ ...payload, op: verb }]))
   return ops.map(({ op, key, value, from, to, prefix, revision }) => {
     if (op === "set") return { key, text: JSON.stringify(value) }
-    const kind = { move: `moved to ${to}`, copy: `copied to ${to}`, restore: "restored", undo: "undone" }[op] ?? "deleted"
+    const kind =
+      { move: `moved to ${to}`, copy: `copied to ${to}`, restore: "restored", undo: "undone" }[op] ?? "deleted"
     return { key: key ?? prefix ?? from ?? `Revision ${revision}`, text: `(to be ${kind})` }
   })
 }

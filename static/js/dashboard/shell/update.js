@@ -3,6 +3,8 @@
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js"
 import { keepDrafts } from "./kept-drafts.js"
 
+/** @import { DashboardModel } from "../dashboard-model.js" */
+
 const NEW_VERSION = "The server runs a new version."
 const PART_MISSING = "A part of this page could not be loaded."
 
@@ -17,7 +19,10 @@ export class Update {
   #reason = null
   #letGo
 
-  /** Rendered in `place`. `letGo(kept)` prepares a reload; `kept`: the unsaved text is stored. */
+  /**
+   * Rendered in `place`. `letGo(kept)` prepares a reload; `kept`: the unsaved text is stored.
+   * @param {DashboardModel} model
+   */
   constructor(place, model, letGo) {
     this.#place = place
     this.#model = model

@@ -1,9 +1,9 @@
 // The tab "Use it": snippets that read, write and watch the open key, in the language that was chosen last.
 
-import { html } from "../../vendor/lit-html/lit-html.js"
 import { copy } from "../../lib/clipboard.js"
 import { choose, setting } from "../../lib/settings.js"
-import { LANGUAGES, TASKS, snippets } from "./snippets.js"
+import { html } from "../../vendor/lit-html/lit-html.js"
+import { LANGUAGES, snippets, TASKS } from "./snippets.js"
 
 const COPIED_MS = 2_000
 
@@ -17,11 +17,13 @@ export function useItView({ key, value, origin = location.origin }) {
         <legend class="vh">Language</legend>
         ${Object.entries(LANGUAGES).map(([language, name]) => html`<label><input type="radio" name="language" value=${language} ?checked=${language === chosen}><span>${name}</span></label>`)}
       </fieldset>
-      ${Object.entries(LANGUAGES).map(([language, name]) => html`
+      ${Object.entries(LANGUAGES).map(
+        ([language, name]) => html`
         <div class="samples" data-language=${language}>
           ${note(language)}
           ${Object.entries(TASKS).map(([task, title]) => sample(title, name, all[language][task]))}
-        </div>`)}
+        </div>`,
+      )}
       <p class="hint">Every call, and what it answers: <a href="/api">API</a>.</p>
       <p class="vh" role="status"></p>
     </div>`
@@ -33,6 +35,7 @@ function note(language) {
   return html`<p class="hint">Put a token into <code>TOKEN</code> first: <a href="/account/tokens">make one</a>, then <code>export TOKEN=rkv_…</code></p>`
 }
 
+/** @param {string} name @param {string} text */
 function sample(title, name, text) {
   return html`
     <figure class="sample">
@@ -41,6 +44,7 @@ function sample(title, name, text) {
     </figure>`
 }
 
+/** @param {string} text */
 async function copyFrom(button, text) {
   const worked = await copy(text)
   const status = button.closest(".use").querySelector("[role=status]")

@@ -12,9 +12,14 @@ const LONGEST_VALUE = 240
  */
 export function snippets({ origin, key, value }) {
   const example = value === undefined || JSON.stringify(value).length > LONGEST_VALUE ? "a new value" : value
-  return { curl: curl(origin, key, example), javascript: javascript(origin, key, example), python: python(origin, key, example) }
+  return {
+    curl: curl(origin, key, example),
+    javascript: javascript(origin, key, example),
+    python: python(origin, key, example),
+  }
 }
 
+/** @param {string} key */
 function curl(origin, key, value) {
   const call = `curl -H "Authorization: Bearer $TOKEN"`
   return {
@@ -24,6 +29,7 @@ function curl(origin, key, value) {
   }
 }
 
+/** @param {string} key */
 function javascript(origin, key, value) {
   const name = JSON.stringify(key)
   const start = `import { connect } from ${JSON.stringify(`${origin}/rkv.js`)}\n\nconst kv = await connect()\n`
@@ -37,6 +43,7 @@ function javascript(origin, key, value) {
   }
 }
 
+/** @param {string} key */
 function python(origin, key, value) {
   const url = (verb) => inPython(`${origin}/api/v1/${verb}`)
   const start = (modules) =>
@@ -54,12 +61,18 @@ for line in stream.iter_lines():
   }
 }
 
-/** Quote a word for a POSIX shell: inside single quotes every character but the single quote is literal. */
+/**
+ * Quote a word for a POSIX shell: inside single quotes every character but the single quote is literal.
+ * @param {string} text
+ */
 function shell(text) {
   return `'${text.replaceAll("'", `'\\''`)}'`
 }
 
-/** Percent-encode, including characters that are special to the shell or confusing to a reader. */
+/**
+ * Percent-encode, including characters that are special to the shell or confusing to a reader.
+ * @param {string} text
+ */
 function inQuery(text) {
   return encodeURIComponent(text).replace(/[!'()*~]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
 }

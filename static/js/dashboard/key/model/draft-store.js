@@ -1,7 +1,11 @@
 // The draft store: one draft per key with unsaved text, and those that wait behind another draft of their key. No DOM.
 
+/** @import { Draft } from "./draft.js" */
+
 export class DraftStore {
+  /** @type {Map<string, Draft>} */
   #drafts = new Map()
+  /** @type {Draft[]} */
   #waiting = []
 
   get keys() {
@@ -10,7 +14,9 @@ export class DraftStore {
 
   /** Drafts that are not on the server yet: [{key, text}]. */
   get edited() {
-    return [...this.#drafts.values(), ...this.#waiting].filter((draft) => draft.edited).map(({ key, text }) => ({ key, text }))
+    return [...this.#drafts.values(), ...this.#waiting]
+      .filter((draft) => draft.edited)
+      .map(({ key, text }) => ({ key, text }))
   }
 
   /** The drafts with edits that are neither saved nor being saved. */
@@ -23,11 +29,15 @@ export class DraftStore {
     return this.#waiting.length > 0 || [...this.#drafts.values()].some((draft) => draft.unsaved)
   }
 
+  /** @param {string} key */
   of(key) {
     return this.#drafts.get(key)
   }
 
-  /** Keep a draft as long as it has edits, behind an earlier one of its key; return the next waiting draft, if any. */
+  /**
+   * Keep a draft as long as it has edits, behind an earlier one of its key; return the next waiting draft, if any.
+   * @param {Draft} draft
+   */
   keep(draft) {
     const there = this.#drafts.get(draft.key)
     if (!draft.edited && draft.saving === null) return there === draft ? this.drop(draft.key) : null
@@ -36,7 +46,10 @@ export class DraftStore {
     return null
   }
 
-  /** Drop the draft of a key, and return the next one that waited, or null. */
+  /**
+   * Drop the draft of a key, and return the next one that waited, or null.
+   * @param {string} key
+   */
   drop(key) {
     this.#drafts.delete(key)
     const next = this.#waiting.find((draft) => draft.key === key) ?? null

@@ -4,37 +4,72 @@
 import { same } from "../../../client/json-values.js"
 import { editorText, formatJson, isPlain, readJson } from "../../shared/json-text.js"
 
+/**
+ * @import { Json } from "../../../client/json-values.js"
+ * @import { Entry, Origin } from "../../../client/replica.js"
+ */
+/** @typedef {{ message: string, line: number, column: number }} Problem */
+/** @typedef {{ value?: any, problem?: Problem }} Reading The value that a text represents, or the problem with it. */
+/**
+ * The change of the expiry on save: null keeps it; `ttl` in seconds, null for never; `at` in milliseconds.
+ * @typedef {{ ttl?: number | null, at?: number, problem?: string } | null} Expires
+ */
+/** @typedef {"json" | "text"} Mode */
+/** @typedef {{ entry: Entry | null, origin?: Origin }} Conflict */
+/** @typedef {{ key: string, base: Entry | null, text: string, mode: Mode, expires: Expires, kind?: string }} DraftRecord */
+
 export class Draft {
-  /** The entry that the text is based on; null when there is none, in which case a save creates it. */
-  base
-  text
-  /** The form of the text: "json", or "text", the value itself. */
-  mode
   /**
-   * The change of the expiry on save: null keeps it; {ttl} in seconds, null for never; {at} in milliseconds; {problem}.
+   * The entry that the text is based on; null when there is none, in which case a save creates it.
+   * @type {Entry | null}
    */
+  base = null
+  /** @type {string} */
+  text
+  /**
+   * The form of the text: "json", or "text", the value itself.
+   * @type {Mode}
+   */
+  mode
+  /** @type {Expires} */
   expires = null
-  /** {entry, origin} if the entry changed while the text was being edited; entry null: deleted. */
+  /**
+   * Set if the entry changed while the text was being edited; entry null: deleted.
+   * @type {Conflict | null}
+   */
   conflict = null
-  /** The content of a save that is sent and not yet acknowledged, {text, mode, expires, value}; else null. */
+  /**
+   * The content of a save that is sent and not yet acknowledged; else null.
+   * @type {{ text: string, mode: Mode, expires: Expires, value: any } | null}
+   */
   saving = null
 
-  #baseText
-  #baseMode
-  #read = { text: null, mode: null, reading: null }
+  #baseText = ""
+  /** @type {Mode} */
+  #baseMode = "json"
+  /** @type {{ text: string | null, mode: Mode | null, reading: Reading }} */
+  #read = { text: null, mode: null, reading: {} }
 
+  /** @param {string} key @param {Entry | null | undefined} entry */
   constructor(key, entry) {
     this.key = key
     this.#restOn(entry ?? null)
-    this.#rewind()
+    this.text = this.#baseText
+    this.mode = this.#baseMode
   }
 
-  /** Recreate the draft of a `record`. */
+  /**
+   * Recreate the draft of a `record`.
+   * @param {DraftRecord} record
+   */
   static from({ key, base, text, mode, expires }) {
     return Object.assign(new Draft(key, base), { text, mode, expires })
   }
 
-  /** The draft as plain data, from which `from` recreates it. */
+  /**
+   * The draft as plain data, from which `from` recreates it.
+   * @returns {DraftRecord}
+   */
   get record() {
     const { key, base, text, mode, expires } = this
     return { key, base, text, mode, expires }
@@ -59,7 +94,10 @@ export class Draft {
     return this.edited && !this.#isSent
   }
 
-  /** The value that the text represents: {value} or {problem}. */
+  /**
+   * The value that the text represents.
+   * @returns {Reading}
+   */
   get reading() {
     const { text, mode } = this
     if (this.#read.text !== text || this.#read.mode !== mode)
@@ -72,6 +110,7 @@ export class Draft {
     return this.conflict?.entry === null ? 0 : (this.base?.revision ?? 0)
   }
 
+  /** @param {string} text */
   type(text) {
     this.text = text
   }
@@ -79,6 +118,7 @@ export class Draft {
   /**
    * Convert the text to another mode. A text value stays a text value; a value that plain text cannot express stays
    * JSON.
+   * @param {Mode} mode
    */
   setMode(mode) {
     if (mode === this.mode) return
@@ -100,7 +140,10 @@ export class Draft {
     return true
   }
 
-  /** Start a save and return its arguments: {value, ifRevision, ttl}. */
+  /**
+   * Start a save and return its arguments: {value, ifRevision, ttl}.
+   * @param {number} now
+   */
   send(now) {
     const { text, mode, expires, reading } = this
     this.saving = { text, mode, expires, value: reading.value }
@@ -108,7 +151,10 @@ export class Draft {
     return { value: reading.value, ifRevision: this.ifRevision, ...(expires ? { ttl } : {}) }
   }
 
-  /** Restore a save, {value, ttl?}, that a closed tab has sent; it is being sent again. */
+  /**
+   * Restore a save, {value, ttl?}, that a closed tab has sent; it is being sent again.
+   * @param {{ value: any, ttl?: number | null }} save
+   */
   resume({ value, ttl }) {
     this.mode = isPlain(value) ? "text" : "json"
     this.text = this.mode === "text" ? value : editorText(value)
@@ -124,14 +170,18 @@ export class Draft {
     this.#rewind()
   }
 
-  /** Update to the current entry (null: deleted). Return the outcome: "same", "updated", "agrees", "conflict". */
+  /**
+   * Update to the current entry (null: deleted). Return the outcome: "same", "updated", "agrees", "conflict".
+   * @param {Entry | null} entry
+   * @param {Origin} [origin]
+   */
   entryIs(entry, origin = entry?.origin) {
     const known = this.conflict ? this.conflict.entry : this.base
     if (isSame(entry, known)) return "same"
     const ours = this.saving !== null && entry !== null && same(this.saving.value, entry.value)
     if (ours || !this.textEdited || (entry && this.#says(entry.value))) {
       const sent = ours && this.#isSent // false if the user typed on while the save was being sent
-      if (ours && this.expires === this.saving.expires) this.expires = null
+      if (ours && this.expires === this.saving?.expires) this.expires = null
       this.#restOn(entry)
       this.conflict = null
       if (sent) this.#stay()
@@ -148,14 +198,18 @@ export class Draft {
     return "conflict"
   }
 
-  /** Follow a rename of the key, which now has this entry. */
+  /**
+   * Follow a rename of the key, which now has this entry.
+   * @param {string} key
+   * @param {Entry} entry
+   */
   moveTo(key, entry) {
     this.key = key
     this.entryIs(entry)
   }
 
   keepMine() {
-    this.#restOn(this.conflict.entry)
+    this.#restOn(this.conflict?.entry ?? null)
     this.conflict = null
   }
 
@@ -163,7 +217,10 @@ export class Draft {
     this.discard()
   }
 
-  /** Use the merged value as the text; the draft is then also based on their entry. */
+  /**
+   * Use the merged value as the text; the draft is then also based on their entry.
+   * @param {Json} value
+   */
   takeMerged(value) {
     this.keepMine()
     this.mode = "json"
@@ -175,14 +232,16 @@ export class Draft {
     return saving !== null && saving.text === this.text && saving.mode === this.mode && saving.expires === this.expires
   }
 
+  /** @param {Json} value */
   #says(value) {
     return !this.reading.problem && same(this.reading.value, value)
   }
 
+  /** @param {Entry | null} entry */
   #restOn(entry) {
     this.base = entry
     this.#baseMode = entry && isPlain(entry.value) ? "text" : "json"
-    this.#baseText = !entry ? "" : this.#baseMode === "text" ? entry.value : editorText(entry.value)
+    this.#baseText = !entry ? "" : this.#baseMode === "text" ? String(entry.value) : editorText(entry.value)
   }
 
   #rewind() {
@@ -197,12 +256,18 @@ export class Draft {
   }
 }
 
+/** @param {string} text */
 function readText(text) {
-  if (/\p{Surrogate}/u.test(text)) return { problem: { line: 1, column: 1, message: "this text holds half a character (a lone surrogate)" } }
+  if (/\p{Surrogate}/u.test(text))
+    return { problem: { line: 1, column: 1, message: "this text holds half a character (a lone surrogate)" } }
   return { value: text }
 }
 
-/** Compare value and revision: a restored backup counts its own revisions, so the revision alone is not enough. */
+/**
+ * Compare value and revision: a restored backup counts its own revisions, so the revision alone is not enough.
+ * @param {Entry | null} a
+ * @param {Entry | null} b
+ */
 function isSame(a, b) {
   return a && b ? a.revision === b.revision && same(a.value, b.value) : !a && !b
 }

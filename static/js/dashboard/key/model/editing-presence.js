@@ -8,7 +8,11 @@ export class EditingPresence {
   #tab = Math.random().toString(36).slice(2)
   #changed
 
-  /** `name` keeps users apart; `changed()` is called when the result of `has` may have changed. */
+  /**
+   * `name` keeps users apart; `changed()` is called when the result of `has` may have changed.
+   * @param {string} name
+   * @param {() => void} changed
+   */
   constructor(name, changed) {
     this.#changed = changed
     this.#channel = new BroadcastChannel(`rkv editing ${name}`)
@@ -16,12 +20,18 @@ export class EditingPresence {
     addEventListener("pagehide", () => this.editing([]))
   }
 
-  /** Whether another tab also edits this key. True only for keys that this tab edits. */
+  /**
+   * Whether another tab also edits this key. True only for keys that this tab edits.
+   * @param {string} key
+   */
   has(key) {
     return this.#mine.has(key) && (this.#theirs.get(key)?.size ?? 0) > 0
   }
 
-  /** Set the keys that this tab is editing. */
+  /**
+   * Set the keys that this tab is editing.
+   * @param {string[]} keys
+   */
   editing(keys) {
     const now = new Set(keys)
     for (const key of this.#mine) if (!now.has(key)) this.#tell("ends", key)
@@ -29,10 +39,15 @@ export class EditingPresence {
     this.#mine = now
   }
 
+  /**
+   * @param {string} key
+   * @param {string} what
+   */
   #tell(what, key) {
     this.#channel.postMessage({ what, key, tab: this.#tab })
   }
 
+  /** @param {{ what: string, key: string, tab: string }} message */
   #heard({ what, key, tab }) {
     const tabs = this.#theirs.get(key) ?? new Set()
     if (what === "ends") tabs.delete(tab)

@@ -3,7 +3,13 @@
 import { html } from "../../../vendor/lit-html/lit-html.js"
 import { keyText } from "../../shared/view-helpers.js"
 
-/** Delete the `entry` that is shown, and nothing newer; the user can undo it. Resolve to whether it was deleted. */
+/** @import { DashboardModel } from "../../dashboard-model.js" */
+
+/**
+ * Delete the `entry` that is shown, and nothing newer; the user can undo it. Resolve to whether it was deleted.
+ * @param {DashboardModel} model
+ * @param {string} key
+ */
 export async function remove(model, key, entry = model.kv.entry(key)) {
   const { kv, page } = model
   if (!entry) return false
@@ -23,7 +29,11 @@ export async function remove(model, key, entry = model.kv.entry(key)) {
   return true
 }
 
-/** Restore the value of a deleted key, unless the key has been created again. */
+/**
+ * Restore the value of a deleted key, unless the key has been created again.
+ * @param {DashboardModel} model
+ * @param {string} key
+ */
 export async function restore(model, key) {
   try {
     const { revision } = await model.kv.restore(key, { ifRevision: 0 })

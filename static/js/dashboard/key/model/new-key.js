@@ -7,25 +7,33 @@ export const KINDS = ["json", "text", "number", "boolean"]
 
 export class NewKey {
   kind = "json"
-  /** Why this cannot be the name of a key, once the user has tried to create it; else null. */
+  /**
+   * Why this cannot be the name of a key, once the user has tried to create it; else null.
+   * @type {string | null}
+   */
   problem = null
 
+  /** @param {string} key */
   constructor(key) {
     this.key = key
     this.draft = new Draft(key, null)
   }
 
   /** Recreate a form of an earlier page from its record. */
-  static from({ kind, ...record }) {
+  static from(/** @type {any} */ { kind, ...record }) {
     return Object.assign(new NewKey(record.key), { kind, draft: Draft.from(record) })
   }
 
+  /** @param {string} key */
   rename(key) {
     this.key = key
     this.problem = null
   }
 
-  /** Change the kind of the value; the typed text is kept if it is valid for that kind. */
+  /**
+   * Change the kind of the value; the typed text is kept if it is valid for that kind.
+   * @param {string} kind
+   */
   become(kind) {
     const { draft } = this
     if (kind !== "text" && draft.text === "") draft.mode = "json"

@@ -1,8 +1,8 @@
 // Stand-in for open-key.js until the first key is opened: nothing is open, and every action loads open-key.js. No DOM.
 
-import { call, once } from "../../shared/lazy.js"
+import { once, standIn } from "../../shared/lazy.js"
 
-const DEEDS = ["openKey", "startNew", "remove", "adopt"]
+/** @import { DashboardModel } from "../../dashboard-model.js" */
 
 export class OpenKeyStub {
   open = null
@@ -14,13 +14,10 @@ export class OpenKeyStub {
 
   #model
 
+  /** @param {DashboardModel} model */
   constructor(model) {
     this.#model = model
-    const failed = (error) => {
-      model.page.failedToLoad(error)
-      model.page.toast("The editor could not be loaded. Try again when the connection is back.")
-    }
-    for (const name of DEEDS) this[name] = call(this.load, name, failed)
+    standIn(this, ["openKey", "startNew", "remove", "adopt"], model.page, "The editor")
   }
 
   hasDraft() {

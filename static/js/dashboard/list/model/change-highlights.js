@@ -8,9 +8,18 @@ const BURST = 20 // changes a second
 
 export class ChangeHighlights {
   #marks = new Map() // key → {kind, who, at, flashed}
+  /** @type {number[]} */
   #recent = [] // times of the changes within the last second
 
-  /** Record a change. `kind`: "changed", "new" or "gone"; `calm`: no flash, for changes found by a sync. */
+  /**
+   * Record a change. `kind`: "changed", "new" or "gone"; `calm`: no flash, for changes found by a sync.
+   * @param {string} key
+   * @param {number} now
+   * @param {"changed" | "new" | "gone"} kind
+   * @param {string} who
+   * @param {number} now
+   * @param {boolean} calm
+   */
   note(key, kind, who, now, calm = false) {
     this.#recent.push(now)
     this.#forgetRecent(now)
@@ -20,33 +29,46 @@ export class ChangeHighlights {
     this.#marks.set(key, { kind, who, at: now, flashed })
   }
 
-  /** Return {kind, who, flashing}, or undefined if this key has no recent change. */
+  /**
+   * Return {kind, who, flashing}, or undefined if this key has no recent change.
+   * @param {string} key
+   * @param {number} now
+   */
   of(key, now) {
     const mark = this.#marks.get(key)
     if (!mark || now - mark.at >= NEWS) return undefined
     return { kind: mark.kind, who: mark.who, flashing: now - mark.flashed < FLASH }
   }
 
+  /** @param {string} key */
   drop(key) {
     this.#marks.delete(key)
   }
 
-  /** The number of changes in the last second. */
+  /**
+   * The number of changes in the last second.
+   * @param {number} now
+   */
   rate(now) {
     this.#forgetRecent(now)
     return this.#recent.length
   }
 
+  /** @param {number} now */
   bursting(now) {
     return this.rate(now) > BURST
   }
 
-  /** Forget old changes; return whether any recent ones are left. */
+  /**
+   * Forget old changes; return whether any recent ones are left.
+   * @param {number} now
+   */
   sweep(now) {
     for (const [key, { at }] of this.#marks) if (now - at >= NEWS) this.#marks.delete(key)
     return this.#marks.size > 0
   }
 
+  /** @param {number} now */
   #forgetRecent(now) {
     while (this.#recent.length > 0 && now - this.#recent[0] >= 1_000) this.#recent.shift()
     if (this.#recent.length > 1_000) this.#recent.splice(0, this.#recent.length - 1_000)

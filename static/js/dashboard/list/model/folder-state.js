@@ -8,14 +8,19 @@ const NAME = "rkv-folders"
 
 export class FolderState {
   #open = new Map() // folder → whether it is open, by default at first sight or as chosen
-  #chosen
+  #chosen = new Map()
 
   /** `chosen`: {folder: whether it is open}, as the property `chosen` returns it. */
   constructor(chosen = {}) {
     this.chosen = chosen
   }
 
-  /** Whether a folder with `count` of `of` keys is open. The result is kept when keys are added. */
+  /**
+   * Whether a folder with `count` of `of` keys is open. The result is kept when keys are added.
+   * @param {string} folder
+   * @param {number} count
+   * @param {number} of
+   */
   isOpen(folder, count, of) {
     const known = this.#open.get(folder)
     if (known !== undefined) return known
@@ -24,6 +29,10 @@ export class FolderState {
     return open
   }
 
+  /**
+   * @param {string} folder
+   * @param {boolean} open
+   */
   choose(folder, open) {
     this.#open.set(folder, open)
     this.#chosen.delete(folder)
@@ -41,7 +50,10 @@ export class FolderState {
   }
 }
 
-/** Return {folder: whether it is open}, as this user left it. */
+/**
+ * Return {folder: whether it is open}, as this user left it.
+ * @param {string} user
+ */
 export function recall(user) {
   try {
     const kept = JSON.parse(localStorage.getItem(NAME) ?? "{}")
@@ -51,6 +63,7 @@ export function recall(user) {
   }
 }
 
+/** @param {string} user @param {Record<string, boolean>} open */
 export function remember(user, open) {
   try {
     localStorage.setItem(NAME, JSON.stringify({ user, open }))

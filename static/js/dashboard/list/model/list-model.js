@@ -1,12 +1,19 @@
 // The model of the list: the keys, their order, highlighted changes, and the selection. No DOM.
 
 import { choose, setting } from "../../../lib/settings.js"
-import { whoWrote } from "../../shared/authors.js"
+import { whoWrote } from "../../shared/texts.js"
+import { ChangeHighlights, LEAVING } from "./change-highlights.js"
 import { FolderState, recall, remember } from "./folder-state.js"
-import { LEAVING, ChangeHighlights } from "./change-highlights.js"
 import { RowIndex } from "./row-index.js"
 import { Selection } from "./selection.js"
 import { folderRow } from "./tree.js"
+
+/**
+ * @import { View } from "./row-index.js"
+ * @import { Route } from "../../route.js"
+ * @import { KeyChange } from "../../../client/key-change.js"
+ * @import { Client } from "../../../client/client.js"
+ */
 
 const MANY = 500 // facts at once, above which the rows are rebuilt
 const FEW = 5_000 // matches up to which folders are unfolded
@@ -19,29 +26,44 @@ export class ListModel {
   )
   marks = new ChangeHighlights()
   selection = new Selection()
+  /** @type {string | null} */
   current = null // the row with the tab stop
   unsent = new Set() // keys of waiting writes
   away = new Set() // keys that others changed while this tab was offline
   held = new Set() // keys that others changed since the rows were last sorted
 
-  #model
+  #kv
+  #page
   #folders
   #closed = new Set() // folders that the user closed among the matches of this filter
   #leaving = new Set() // deleted keys whose rows are fading out
+  /** @type {import("./paused-changes.js").PausedChanges | null} */
   #still = null // the changes held back while the list is paused
   #equipped = false // whether the search and sort modules are loaded
   #making = false // whether the texts for a search are being created
+  /** @type {ReturnType<typeof setTimeout> | null} */
   #due = null // timer until the rows may be rebuilt
 
-  constructor(model) {
-    this.#model = model
-    this.#folders = new FolderState(recall(model.page.username))
+  /**
+   * @param {Client} kv
+   * @param {{
+   *   username: string, go(changes: Partial<Route>, how: { replace?: boolean, soon?: boolean }): void,
+   *   say(text: string): void, redraw(): void
+   * }} page
+   */
+  constructor(kv, page) {
+    this.#kv = kv
+    this.#page = page
+    this.#folders = new FolderState(recall(page.username))
   }
 
-  /** Return the entry of a key as the list shows it. */
+  /**
+   * Return the entry of a key as the list shows it.
+   * @param {string} key
+   */
   entry(key) {
     const waiting = this.#still?.facts.get(key)
-    return waiting ? waiting.old : this.#model.kv.held(key)
+    return waiting ? waiting.old : this.#kv.held(key)
   }
 
   // --- what is shown ---
@@ -50,27 +72,39 @@ export class ListModel {
     return this.rows.view.q
   }
 
+  /** @param {string} q */
   setFilter(q) {
-    this.#model.page.go({ q }, { replace: true, soon: true })
+    this.#page.go({ q }, { replace: true, soon: true })
   }
 
-  /** Set the view, "tree" or "list", now and as the default. */
+  /**
+   * Set the view, "tree" or "list", now and as the default.
+   * @param {"tree" | "list"} view
+   */
   setView(view) {
     choose("view", view)
-    this.#model.page.go({ view }, { replace: true })
+    this.#page.go({ view }, { replace: true })
   }
 
-  /** Show only the keys that changed while this tab was offline, or all keys again. */
+  /**
+   * Show only the keys that changed while this tab was offline, or all keys again.
+   * @param {boolean} only
+   */
   showAway(only) {
     if (!only) this.away.clear()
     this.rows.show({ only: only ? this.away : null })
-    this.#model.redraw()
+    this.#page.redraw()
   }
 
+  /** @param {Route} route */
   follow({ page, prefix, q, sort, view }) {
     const wanted = { prefix, q, sort, tree: (view ?? setting("view")) === "tree" }
     const now = this.rows.view
-    if (page !== "keys" || Object.keys(wanted).every((name) => wanted[name] === now[name])) return
+    if (
+      page !== "keys" ||
+      Object.entries(wanted).every(([name, value]) => value === now[/** @type {keyof View} */ (name)])
+    )
+      return
     if (q !== now.q) this.#closed.clear()
     this.rows.show(wanted)
     this.held.clear()
@@ -85,7 +119,7 @@ export class ListModel {
       await this.loadRest()
       while (!this.rows.prepare(SLICE)) await new Promise((resolve) => setTimeout(resolve))
       if (this.rows.partial) this.rows.make()
-      this.#model.redraw()
+      this.#page.redraw()
     } catch {
       // without a connection; the next search tries again
     }
@@ -99,15 +133,18 @@ export class ListModel {
     this.#equipped = true
   }
 
-  /** Open or close a folder; without `open`, toggle it. */
+  /**
+   * Open or close a folder; without `open`, toggle it.
+   * @param {string} folder
+   */
   toggle(folder, open = !this.rows.shows(this.rows.indexOf(folderRow(folder)))) {
     if (!this.#unfolds(this.rows.keys.length)) {
       this.#folders.choose(folder, open)
-      remember(this.#model.page.username, this.#folders.chosen)
+      remember(this.#page.username, this.#folders.chosen)
     } else if (open) this.#closed.delete(folder)
     else this.#closed.add(folder)
     this.rows.make()
-    this.#model.redraw()
+    this.#page.redraw()
   }
 
   selectAll() {
@@ -117,11 +154,14 @@ export class ListModel {
 
   /** Handle a change of the selection. */
   ticked() {
-    this.#model.page.say(`${this.selection.size} selected`)
-    this.#model.redraw()
+    this.#page.say(`${this.selection.size} selected`)
+    this.#page.redraw()
   }
 
-  /** Whether this number of matches is shown with all folders unfolded. */
+  /**
+   * Whether this number of matches is shown with all folders unfolded.
+   * @param {number} count
+   */
   #unfolds(count) {
     return this.rows.filtering && count <= FEW
   }
@@ -139,20 +179,27 @@ export class ListModel {
 
   // --- changes ---
 
-  /** Apply these facts; `first`: they come from the first sync. */
+  /**
+   * Apply these facts; `first`: they come from the first sync.
+   * @param {KeyChange[]} facts
+   * @param {boolean} first
+   */
   changed(facts, first) {
     this.#apply(this.#still?.hold(facts) ?? facts, first)
   }
 
   pendingChanged() {
     const before = this.unsent
-    this.unsent = new Set(this.#model.kv.pending.flatMap(({ keys }) => keys))
+    this.unsent = new Set(this.#kv.pending.flatMap(({ keys }) => keys))
     for (const key of this.unsent) this.rows.add(key)
     for (const key of before) if (!this.unsent.has(key) && !this.#leaving.has(key)) this.#dropRow(key)
     this.rows.settle(Infinity)
   }
 
-  /** Rebuild the rows if due. While they are `used`, by pointer or focus, an order by time is not updated. */
+  /**
+   * Rebuild the rows if due. While they are `used`, by pointer or focus, an order by time is not updated.
+   * @param {boolean} used
+   */
   settle(used) {
     if (used && this.held.size > 0) return
     const wait = this.rows.settle(performance.now())
@@ -160,14 +207,14 @@ export class ListModel {
     else
       this.#due ??= setTimeout(() => {
         this.#due = null
-        this.#model.redraw()
+        this.#page.redraw()
       }, wait)
   }
 
   showHeld() {
     this.held.clear()
     this.rows.make()
-    this.#model.redraw()
+    this.#page.redraw()
   }
 
   // --- pausing ---
@@ -187,10 +234,14 @@ export class ListModel {
     const still = this.#still
     this.#still = still ? null : new PausedChanges()
     if (still) this.#apply([...still.facts.values()], false)
-    this.#model.page.say(still ? "The list is live again" : "The list stands still")
-    this.#model.redraw()
+    this.#page.say(still ? "The list is live again" : "The list stands still")
+    this.#page.redraw()
   }
 
+  /**
+   * @param {KeyChange[]} facts
+   * @param {boolean} first
+   */
   #apply(facts, first) {
     const now = Date.now()
     if (facts.length > MANY) this.#replaceRows()
@@ -206,9 +257,10 @@ export class ListModel {
   }
 
   #replaceRows() {
-    this.rows.replace([...new Set([...this.#model.kv.keys(), ...this.unsent])])
+    this.rows.replace([...new Set([...this.#kv.keys(), ...this.unsent])])
   }
 
+  /** @param {KeyChange} change */
   #placeRow({ key, entry, mine }) {
     this.#leaving.delete(key)
     if (entry) return this.rows.add(key)
@@ -218,12 +270,14 @@ export class ListModel {
     setTimeout(() => this.#leaving.delete(key) && this.#dropRow(key), LEAVING)
   }
 
+  /** @param {string} key */
   #dropRow(key) {
     if (this.entry(key) || this.unsent.has(key)) return
     this.rows.remove(key)
-    this.#model.redraw()
+    this.#page.redraw()
   }
 
+  /** @param {KeyChange} change @param {number} now */
   #mark({ key, entry, old, origin, resync }, now) {
     const kind = !entry ? "gone" : old ? "changed" : "new"
     this.marks.note(key, kind, whoWrote(origin), now, resync)

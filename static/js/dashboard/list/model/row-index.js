@@ -3,20 +3,32 @@
 // 2. The shown rows are rebuilt when they are drawn after a change, but take at most a tenth of the time.
 
 import { place, sortKeys } from "../../../client/keys.js"
-import { fold } from "../../shared/fold.js"
+import { fold } from "../../shared/texts.js"
 import { endOf, flatten } from "./tree.js"
+
+/**
+ * @import { HeldEntry } from "../../../client/replica.js"
+ * @import { inOrder } from "./sort.js"
+ * @import { TextIndex } from "./text-index.js"
+ */
+/** @typedef {{ prefix: string, q: string, sort: string, tree: boolean, only: Set<string> | null }} View */
 
 const REST = 10 // pause between two rebuilds, as a multiple of the duration of the last one
 const MAKING = 20 // milliseconds for the texts of values, after which the rows are shown without them
 
 export class RowIndex {
+  /** @type {string[]} */
   #all = []
+  /** @type {TextIndex | null} */
   #texts = null // see equip
+  /** @type {typeof inOrder} */
   #inOrder = (keys) => keys
   #held // key → entry
   #isOpen
+  /** @type {View} */
   #view = { prefix: "", q: "", sort: "key", tree: false, only: null }
   #keys = this.#all // the matching keys, including those hidden in a folder; the same array as #all where possible
+  /** @type {ReturnType<typeof flatten> | null} */
   #tree = null
   #stale = false
   #rested = 0 // when the rows may be rebuilt again
@@ -24,13 +36,19 @@ export class RowIndex {
   /**
    * `held(key)` returns the entry of a key, `isOpen(folder, count, of)` whether a folder with `count` of the `of` keys
    * shows its contents.
+   *
+   * @param {(key: string) => HeldEntry | undefined} held
+   * @param {(folder: string, count: number, of: number) => boolean} isOpen
    */
   constructor(held = () => undefined, isOpen = () => true) {
     this.#held = held
     this.#isOpen = isOpen
   }
 
-  /** Enable search in values and sorting, with the exports of search-bundle.js; before, keys are in byte order. */
+  /**
+   * Enable search in values and sorting, with the exports of search-bundle.js; before, keys are in byte order.
+   * @param {typeof import("./search-bundle.js")} bundle
+   */
   equip({ TextIndex, inOrder }) {
     this.#texts = new TextIndex()
     this.#inOrder = inOrder
@@ -67,12 +85,18 @@ export class RowIndex {
     return this.#tree?.ids ?? this.#keys
   }
 
-  /** Return the name of a row: a key, or that of a folder (see tree.js). */
+  /**
+   * Return the name of a row: a key, or that of a folder (see tree.js).
+   * @param {number} index
+   */
   at(index) {
     return this.#ids[index]
   }
 
-  /** Return the row number of a name, or -1. */
+  /**
+   * Return the row number of a name, or -1.
+   * @param {string | null | undefined} id
+   */
   indexOf(id) {
     if (!id) return -1
     if (this.#tree || this.#view.sort !== "key") return this.#ids.indexOf(id)
@@ -83,6 +107,7 @@ export class RowIndex {
   /**
    * Return {level, at, of, parent, count}: the row is number `at` of `of` in its folder; a folder contains `count`
    * keys.
+   * @param {number} index
    */
   where(index) {
     if (!this.#tree) return { level: 1, at: index + 1, of: this.length, parent: -1 }
@@ -92,30 +117,42 @@ export class RowIndex {
     return { level, at: places[index], of: sizes.get(parents[index]), parent: parents[index], count: counts.get(index) }
   }
 
-  /** Whether the contents of this folder are shown. */
+  /**
+   * Whether the contents of this folder are shown.
+   * @param {number} index
+   */
   shows(index) {
     return (this.#tree?.sizes.get(index) ?? 0) > 0
   }
 
-  /** Return the keys of a row: its own, or all matching ones in that folder. */
+  /**
+   * Return the keys of a row: its own, or all matching ones in that folder.
+   * @param {number} index
+   */
   keysAt(index) {
-    const first = this.#tree?.firsts.get(index)
-    return first === undefined ? [this.at(index)] : this.#keys.slice(first, first + this.#tree.counts.get(index))
+    const { firsts, counts } = this.#tree ?? {}
+    const first = firsts?.get(index)
+    return first === undefined ? [this.at(index)] : this.#keys.slice(first, first + counts?.get(index))
   }
 
+  /** @param {string} key */
   has(key) {
     return place(this.#all, key).found
   }
 
   // --- changes ---
 
-  /** Replace all keys: cheaper than thousands of single changes. */
+  /**
+   * Replace all keys: cheaper than thousands of single changes.
+   * @param {string[]} keys
+   */
   replace(keys) {
     this.#all = sortKeys(keys)
     this.#texts?.clear()
     this.#changed(true)
   }
 
+  /** @param {string} key */
   add(key) {
     const { at, found } = place(this.#all, key)
     if (found) this.#texts?.forget(at)
@@ -126,6 +163,7 @@ export class RowIndex {
     this.#changed(!found)
   }
 
+  /** @param {string} key */
   remove(key) {
     const { at, found } = place(this.#all, key)
     if (!found) return
@@ -134,18 +172,25 @@ export class RowIndex {
     this.#changed(true)
   }
 
-  /** Change the view: any of {prefix, q, sort, tree, only}; `only`: a set of keys, or null. */
+  /**
+   * Change the view: any of {prefix, q, sort, tree, only}; `only`: a set of keys, or null.
+   * @param {Partial<View>} changes
+   */
   show(changes) {
     this.#view = { ...this.#view, ...changes }
     this.make()
   }
 
+  /** @param {boolean} keys */
   #changed(keys) {
     if (this.#keys === this.#all) return
     this.#stale ||= keys || this.#view.q !== "" || this.byTime
   }
 
-  /** Rebuild the rows if due and allowed; return the milliseconds until they may be rebuilt, or 0. */
+  /**
+   * Rebuild the rows if due and allowed; return the milliseconds until they may be rebuilt, or 0.
+   * @param {number} now
+   */
   settle(now) {
     if (!this.#stale) return 0
     if (now < this.#rested) return this.#rested - now
@@ -167,9 +212,12 @@ export class RowIndex {
     this.#rested = performance.now() + (performance.now() - start) * REST
   }
 
-  /** Prepare a search, for at most this many milliseconds; return whether it is ready. */
+  /**
+   * Prepare a search, for at most this many milliseconds; return whether it is ready.
+   * @param {number} milliseconds
+   */
   prepare(milliseconds) {
-    return this.#texts !== null && this.#texts.make(this.#all, (key) => this.#held(key)?.value, milliseconds)
+    return this.#texts?.make(this.#all, (key) => this.#held(key)?.value, milliseconds) ?? false
   }
 
   #match() {
@@ -188,17 +236,22 @@ export class RowIndex {
   }
 }
 
-/** Return the rows to draw for a view of `height` pixels, with some beyond either edge: {first, end}. */
+/**
+ * Return the rows to draw for a view of `height` pixels, with some beyond either edge: {first, end}.
+ * @param {{ scrollTop: number, height: number, rowHeight: number, count: number, beyond?: number }} view
+ */
 export function inView({ scrollTop, height, rowHeight, count, beyond = 8 }) {
   const first = Math.max(0, Math.floor(scrollTop / rowHeight) - beyond)
   const end = Math.min(count, Math.ceil((scrollTop + height) / rowHeight) + beyond)
   return { first: Math.min(first, end), end }
 }
 
-/** Return the scroll position that shows this row completely, with the smallest move. */
+/**
+ * Return the scroll position that shows this row completely, with the smallest move.
+ * @param {{ index: number, scrollTop: number, height: number, rowHeight: number }} view
+ */
 export function scrollFor({ index, scrollTop, height, rowHeight }) {
   const top = index * rowHeight
   if (top < scrollTop) return top
   return Math.max(scrollTop, top + rowHeight - height)
 }
-

@@ -11,12 +11,16 @@ export class Selection {
     return [...this.ticked]
   }
 
-  /** Return "true", "false" or "mixed": all, none or some of these keys are selected. */
+  /**
+   * Return "true", "false" or "mixed": all, none or some of these keys are selected.
+   * @param {string[]} keys
+   */
   state(keys) {
-    const count = this.size === 0 ? 0 : keys.reduce((sum, key) => sum + this.ticked.has(key), 0)
+    const count = this.size === 0 ? 0 : keys.reduce((sum, key) => sum + Number(this.ticked.has(key)), 0)
     return count === 0 ? "false" : count === keys.length ? "true" : "mixed"
   }
 
+  /** @param {Iterable<string>} keys */
   set(keys) {
     this.ticked = new Set(keys)
   }
@@ -25,6 +29,7 @@ export class Selection {
     this.set([])
   }
 
+  /** @param {string} key */
   drop(key) {
     this.ticked.delete(key)
   }

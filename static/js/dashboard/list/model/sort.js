@@ -7,6 +7,9 @@ const UNWRITTEN = 2 ** 33 // an unsaved key sorts as newer than any revision
 /**
  * Sort `keys`, given in byte order, by `sort`; with `tree` the keys of each folder stay together. `revisionOf(key)`
  * gives their age.
+ * @param {string[]} keys
+ * @param {string} sort
+ * @param {{ tree: boolean, root: string, revisionOf(key: string): number | undefined }} options
  */
 export function inOrder(keys, sort, { tree, root, revisionOf }) {
   if (sort === "key") return keys
@@ -16,6 +19,10 @@ export function inOrder(keys, sort, { tree, root, revisionOf }) {
   return sort === "updated" ? sorted.reverse() : sorted
 }
 
+/**
+ * @param {string[]} keys
+ * @param {(key: string) => number | undefined} revisionOf
+ */
 function newestFirst(keys, revisionOf) {
   // Numbers sort several times faster than items with a compare function: encode position and revision in one number.
   const places = 2 ** Math.ceil(Math.log2(keys.length + 1))
@@ -23,17 +30,25 @@ function newestFirst(keys, revisionOf) {
   return Array.from(marks, (_, i) => keys[places - 1 - (marks[marks.length - 1 - i] % places)])
 }
 
-/** Group the keys of each folder at the position of its first key. */
+/**
+ * Group the keys of each folder at the position of its first key.
+ * @param {string[]} keys
+ * @param {string} root
+ */
 function together(keys, root) {
-  const folders = new Map([[root, []]])
+  /** @type {any[]} */
+  const top = []
+  const folders = new Map([[root, top]])
+  /** @type {(folder: string) => any[]} */
   const contents = (folder) => {
     const known = folders.get(folder)
-    if (known || folder.length < root.length) return known ?? folders.get(root)
+    if (known || folder.length < root.length) return known ?? top
+    /** @type {any[]} */
     const made = []
     folders.set(folder, made)
     contents(parentOf(folder)).push(made)
     return made
   }
   for (const key of keys) contents(key.slice(0, key.lastIndexOf("/") + 1)).push(key)
-  return folders.get(root).flat(Infinity)
+  return top.flat(Infinity)
 }

@@ -3,12 +3,15 @@
 
 const FOLDER = "\u0000"
 
-export const folderRow = (folder) => folder + FOLDER
+export const folderRow = (/** @type {string} */ folder) => folder + FOLDER
 
 /** Return the prefix of a folder's row, or null for that of a key. */
-export const folderOf = (id) => (id.endsWith(FOLDER) ? id.slice(0, -1) : null)
+export const folderOf = (/** @type {string} */ id) => (id.endsWith(FOLDER) ? id.slice(0, -1) : null)
 
-/** Return the folder that contains a key or folder: "a/" for "a/b" and "a/b/", "" at the top. */
+/**
+ * Return the folder that contains a key or folder: "a/" for "a/b" and "a/b/", "" at the top.
+ * @param {string} path
+ */
 export function parentOf(path) {
   return path.length > 1 ? path.slice(0, path.lastIndexOf("/", path.length - 2) + 1) : ""
 }
@@ -20,18 +23,24 @@ export function parentOf(path) {
  *   number within that folder.
  * - Maps by row number of a folder: `sizes`, the rows it shows; `counts`, its keys; `firsts`, the index of the first of
  *   them in `keys`.
+ * @param {string[]} keys
+ * @param {string} root
+ * @param {(folder: string, count: number) => boolean} isOpen
  */
 export function flatten(keys, root, isOpen) {
+  /** @type {string[]} */
   const ids = []
+  /** @type {number[]} */
   const parents = []
+  /** @type {number[]} */
   const places = []
   const sizes = new Map([[-1, 0]])
   const counts = new Map()
   const firsts = new Map()
   const path = [{ folder: root, row: -1 }]
-  const put = (id) => {
-    const { row } = path.at(-1)
-    const at = sizes.get(row) + 1
+  const put = (/** @type {string} */ id) => {
+    const { row } = path[path.length - 1]
+    const at = (sizes.get(row) ?? 0) + 1
     sizes.set(row, at)
     parents.push(row)
     places.push(at)
@@ -39,8 +48,8 @@ export function flatten(keys, root, isOpen) {
   }
   for (let i = 0; i < keys.length; ) {
     const key = keys[i]
-    while (path.length > 1 && !key.startsWith(path.at(-1).folder)) path.pop()
-    const slash = key.indexOf("/", path.at(-1).folder.length)
+    while (path.length > 1 && !key.startsWith(path[path.length - 1].folder)) path.pop()
+    const slash = key.indexOf("/", path[path.length - 1].folder.length)
     if (slash < 0) {
       put(key)
       i += 1
@@ -58,7 +67,12 @@ export function flatten(keys, root, isOpen) {
   return { ids, parents, places, sizes, counts, firsts }
 }
 
-/** Return the end of the run of keys that begin with `prefix`, which starts at index `from`. */
+/**
+ * Return the end of the run of keys that begin with `prefix`, which starts at index `from`.
+ * @param {string[]} keys
+ * @param {string} prefix
+ * @param {number} from
+ */
 export function endOf(keys, prefix, from) {
   let low = from
   let step = 1

@@ -1,6 +1,0 @@
-// Normalizes texts for a search. No DOM.
-
-/** Return the text in lower case and composed (NFC), so that "é" is found whether typed as one letter or as two. */
-export function fold(text) {
-  return text.toLowerCase().normalize("NFC")
-}
