@@ -11,7 +11,7 @@ from realtime_kv.accounts.audit_log import CLI
 from realtime_kv.errors import Unavailable
 from realtime_kv.maintenance import PurgeReport
 from tests.core.test_purge import on_disk, secret
-from tests.running import ROOT
+from tests.live_server import ROOT
 from tests.test_maintenance import DAY, Home
 
 ALWAYS_LOW = 10**15

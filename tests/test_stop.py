@@ -15,7 +15,7 @@ from realtime_kv.doctor.site import HttpClient, Refused
 from realtime_kv.doctor.tab import Tab
 from realtime_kv.doctor.wire import ConnectionLost
 from realtime_kv.errors import Unavailable
-from tests.running import DEADLINE, Server, Wire
+from tests.live_server import DEADLINE, Server, Wire
 
 STOP_SECONDS = 10
 IN_FLIGHT = 64

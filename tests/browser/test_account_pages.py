@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Person, sign_out
-from tests.running import PASSWORD, fresh_name
+from tests.live_server import PASSWORD, fresh_name
 
 NEW = "another-rather-Long-passphrase"
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_accessibility import check
-from tests.running import ROOT
+from tests.live_server import ROOT
 
 SECONDS = 12
 

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.browsing import Person, Tab
 from tests.chaos.relay import Relay
-from tests.running import Server
+from tests.live_server import Server
 
 SERVICE_WORKERS = "allow"
 

@@ -5,7 +5,7 @@ import json
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.browsing import Held, Tab
-from tests.running import PASSWORD
+from tests.live_server import PASSWORD
 
 FAR = 80
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Held, Person
 from tests.browser.test_accessibility import check
-from tests.running import PASSWORD
+from tests.live_server import PASSWORD
 
 
 def sign_up(page: Page, person: Person) -> None:

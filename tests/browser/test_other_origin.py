@@ -11,7 +11,7 @@ import requests
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.browsing import Person
-from tests.running import DEADLINE, PASSWORD, ROOT, Server, fresh_name
+from tests.live_server import DEADLINE, PASSWORD, ROOT, Server, fresh_name
 
 EXAMPLE = ROOT / "docs" / "examples" / "other-origin"
 DEFAULT = "http://127.0.0.1:5000"

@@ -17,7 +17,7 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, CDPSession, Page
 
 from tests.chaos.relay import Relay
-from tests.running import PASSWORD, Account, Server
+from tests.live_server import PASSWORD, Account, Server
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 SCRIPT = Path(__file__).with_name("page.js")

@@ -6,7 +6,7 @@ import struct
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.running import DEADLINE, Account
+from tests.live_server import DEADLINE, Account
 
 _REQUEST = """\
 GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r

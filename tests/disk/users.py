@@ -9,7 +9,7 @@ from typing import Any
 import requests
 
 from tests.disk.line import Line
-from tests.running import Account
+from tests.live_server import Account
 
 Call = tuple[str, dict[str, Any]]
 

@@ -8,7 +8,7 @@ from socketio.exceptions import ConnectionError
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.extensions import socketio
-from tests.running import DEADLINE, PASSWORD, Account, Server, fresh_name
+from tests.live_server import DEADLINE, PASSWORD, Account, Server, fresh_name
 
 
 class Home:

@@ -11,8 +11,8 @@ from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.extensions import socketio
 from realtime_kv.realtime.gateway import BOOKMARK_SHARES
+from tests.live_server import DEADLINE, PASSWORD, Account, fresh_name
 from tests.robustness.replica import Replica
-from tests.running import DEADLINE, PASSWORD, Account, fresh_name
 
 
 @pytest.fixture

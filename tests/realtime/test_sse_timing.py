@@ -14,8 +14,8 @@ from realtime_kv.config import Config
 from realtime_kv.core.messages import CommitEvent
 from realtime_kv.realtime.sse import stream as module
 from realtime_kv.realtime.sse.hub import StreamHub
+from tests.live_server import PASSWORD
 from tests.realtime.events import Event, Follower
-from tests.running import PASSWORD
 
 KEYS = ["a/1", "a/2", "a/3", "b", "a"]
 

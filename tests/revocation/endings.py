@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import requests
 
-from tests.running import DEADLINE, PASSWORD, Account
+from tests.live_server import DEADLINE, PASSWORD, Account
 
 NEW_PASSWORD = "another-rather-Long-passphrase"
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import requests
 
+from tests.live_server import DEADLINE, PASSWORD, Account, fresh_name
 from tests.revocation.endings import ENDINGS, Scene, call
 from tests.revocation.services import Services
 from tests.revocation.tab import WritingTab
-from tests.running import DEADLINE, PASSWORD, Account, fresh_name
 
 # the time after the ending is durable in which a push may still arrive
 PUSH_SECONDS = 1.0

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.running import Server
+from tests.live_server import Server
 
 NOTHING_THERE = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
 # refused by the database's thread: the exception comes through a future

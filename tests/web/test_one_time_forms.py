@@ -18,7 +18,7 @@ from realtime_kv.concurrency.runtime import ThreadedRuntime
 from realtime_kv.config import Config
 from realtime_kv.request import authentication, cookies
 from realtime_kv.web.pages.one_time_forms import OneTimeForms
-from tests.running import DEADLINE, fresh_name
+from tests.live_server import DEADLINE, fresh_name
 from tests.web.conftest import PASSWORD, Site, Visitor
 
 SECURITY, TOKENS = "/account/security", "/account/tokens"

@@ -7,8 +7,8 @@ import threading
 from realtime_kv.doctor.site import CheckError, HttpClient, Refused
 from realtime_kv.doctor.tab import Answer, Tab
 from realtime_kv.doctor.wire import ConnectionLost
+from tests.live_server import PASSWORD
 from tests.robustness.powercut.ledger import Ledger, Ops, Words
-from tests.running import PASSWORD
 
 USERS = 3
 TABS = 2

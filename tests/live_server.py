@@ -17,7 +17,7 @@ import requests
 import socketio
 import websocket
 
-from tests.prefork import Forked
+from tests.fork_server import Forked
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "a-rather-Long-passphrase"

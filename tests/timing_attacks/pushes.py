@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.running import Account, Server, Wire
+from tests.live_server import Account, Server, Wire
 
 PER_SECOND = 40
 SIGN_INS_PER_SECOND = 20
@@ -70,7 +70,14 @@ class Tabs:
 
 
 def _beside(port: int, tabs: Tabs, took: list[float], seconds: float) -> int:
-    command = [sys.executable, "-m", "tests.timing.sign_ins", str(port), str(SIGN_INS_PER_SECOND), str(seconds + 2)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.timing_attacks.sign_ins",
+        str(port),
+        str(SIGN_INS_PER_SECOND),
+        str(seconds + 2),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as people:
         assert people.stdout is not None
         people.stdout.readline()
