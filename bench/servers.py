@@ -19,7 +19,7 @@ from bench import processes
 ROOT = Path(__file__).resolve().parent.parent
 
 # on a busy machine, a password hash may take long
-_PATIENCE = 120
+_TIMEOUT_SECONDS = 120
 
 Auth = dict[str, Any]
 
@@ -101,7 +101,7 @@ class Server:
         return processes.resident_mib(self.pid)
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
@@ -156,7 +156,7 @@ class Ours(Server):
         return {"token": self._post("sign_up", user, 201, {})["token"]}
 
     def _post(self, path: str, payload: dict[str, Any], status: int, headers: dict[str, str]) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_TIMEOUT_SECONDS)
         body = json.dumps(payload)
         connection.request("POST", f"/api/v1/{path}", body, {"Content-Type": "application/json", **headers})
         response = connection.getresponse()

@@ -201,7 +201,7 @@ _names = itertools.count(1)
 
 
 def fresh_name(prefix: str = "user") -> str:
-    """Return a user name that this run has not used yet."""
+    """Return a username that this run has not used yet."""
     return f"{prefix}{next(_names)}"
 
 

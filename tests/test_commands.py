@@ -85,7 +85,7 @@ def test_failed_commands_say_what_to_do_and_return_an_exit_code(tmp_path, own):
         ):
             done = run(folder, *arguments, typed="\n")
             assert done.returncode == code, arguments
-            assert done.stdout.endswith("Go on? [y/N] ") or not done.stdout
+            assert done.stdout.endswith("Continue? [y/N] ") or not done.stdout
             assert words.lower() in done.stderr.lower(), done.stderr
             assert "Traceback" not in done.stderr
     empty = run(tmp_path / "empty", "backup", str(tmp_path / "b.db"))

@@ -204,7 +204,7 @@ def test_a_temporary_password_allows_only_setting_a_different_password(harness, 
     with pytest.raises(PasswordChangeNeeded) as owed:
         harness.sign_in("alice")
     assert owed.value.extra.keys() == {"ticket", "expires_at"}
-    with pytest.raises(InvalidPassword, match="Choose another password"):
+    with pytest.raises(InvalidPassword, match="Choose a password other than"):
         by_link(harness, owed.value.extra["ticket"], PASSWORD)
     by_link(harness, owed.value.extra["ticket"])
     signed_in = harness.sign_in("alice", NEW)
@@ -252,7 +252,7 @@ def test_changing_or_removing_the_address_notifies_the_old_address(harness, reac
     confirm_email(harness)
     assert (harness.mails[-1]["To"], harness.mails[-1]["Subject"]) == (
         "alice@example.org",
-        "Your mail address was changed (kv.example.org)",
+        "Your email address was changed (kv.example.org)",
     )
     set_email(harness, reachable, "")
     assert harness.mails[-1]["To"] == "new@example.org"
@@ -326,7 +326,7 @@ def test_an_email_failure_is_logged_without_the_address_and_not_raised(make_harn
 
     harness.accounts._mail._send = fail
     set_email(harness, alice)
-    assert "a mail could not be sent: OSError" in caplog.text
+    assert "an email could not be sent: OSError" in caplog.text
     assert "alice@example.org" not in caplog.text
 
 

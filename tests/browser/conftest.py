@@ -21,7 +21,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 20_000
+TIMEOUT_MS = 20_000
 
 
 @pytest.fixture(scope="package")
@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
     path = find()
     assert path, "Chromium is missing: `python3 run.py test` says how to get it"
     # a busy machine is no fault
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

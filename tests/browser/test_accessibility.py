@@ -98,7 +98,7 @@ def test_account_pages_pass_axe(make_person):
     expect(page.get_by_text("Two-step sign-in is on")).to_be_visible()
     check(page, "security with two steps")
     page.locator("#codes-password").fill(PASSWORD)
-    page.get_by_role("button", name="Make new codes").click()
+    page.get_by_role("button", name="Create new codes").click()
     expect(page.locator("#codes")).to_be_visible()
     check(page, "recovery codes")
     code = page.locator("#codes").inner_text().split()[0]

@@ -45,7 +45,7 @@ def test_axe_finds_nothing_on_any_page(make_root, admin_server, ada):
         check(page, address)
     page.get_by_label("Your password", exact=True).fill("not the password")
     page.get_by_role("button", name="Reveal").click()
-    expect(page.locator("#problem")).to_have_text("That is not your password.")
+    expect(page.locator("#problem")).to_have_text("Wrong password.")
     check(page, "refused")
     page.get_by_label("Your password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Reveal").click()
@@ -53,7 +53,7 @@ def test_axe_finds_nothing_on_any_page(make_root, admin_server, ada):
     check(page, "value")
     page.goto(user + "/link")
     page.get_by_label("Your password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Make recovery link").click()
+    page.get_by_role("button", name="Create recovery link").click()
     check(page, "secret")
     root.complaints = [text for text in root.complaints if "status of 401" not in text]
 

@@ -1,4 +1,4 @@
-"""Everything important by the keyboard alone: from signing up to signing out, without a mouse."""
+"""The important actions by the keyboard alone: from signing up to signing out, without a mouse."""
 
 import json
 

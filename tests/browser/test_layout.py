@@ -137,7 +137,7 @@ def test_a_users_status_and_recovery_link_fit_their_row_and_card(make_root, make
     page.wait_for_url(re.compile(r"/admin/users/\d+$"))
     page.goto(page.url + "/link")
     page.get_by_label("Your password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Make recovery link").click()
+    page.get_by_role("button", name="Create recovery link").click()
     expect(page.locator(".code-list")).to_be_visible()
     for width, height in SIZES.items():
         resize(page, width, height)

@@ -86,7 +86,7 @@ class Visit:
         self.codes = page.locator("#codes > li")
 
     def enter(self, username: str, button: str, password: str = PASSWORD) -> None:
-        self.page.get_by_label("User name").fill(username)
+        self.page.get_by_label("Username").fill(username)
         self.page.get_by_label("Password").fill(password)
         self.page.get_by_role("button", name=button).click()
 
@@ -132,7 +132,7 @@ def test_a_page_on_another_origin_shows_the_refusals_of_the_server(
     visit.enter("x", "Sign up")
     expect(visit.said).to_contain_text("3")
     visit.enter(fresh_name("nobody"), "Sign in")
-    expect(visit.said).to_have_text("Wrong user name or password.")
+    expect(visit.said).to_have_text("Wrong username or password.")
     context.close()
 
 

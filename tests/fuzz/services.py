@@ -17,7 +17,7 @@ from tests.fuzz.users import Users
 from tests.live_server import Server
 
 # log lines of ours that no input may cause; lines with a bar are the watchdog's stacks, which may show our own code
-_BAD = re.compile(r"Traceback| (?:ERROR|CRITICAL) |^Exception|^(?! +\| ).*greenlet|passwords has ended")
+_BAD = re.compile(r"Traceback| (?:ERROR|CRITICAL) |^Exception|^(?! +\| ).*greenlet|hashing process has ended")
 _STALL = "the hub has not answered"
 # an abandoned poll is noticed at its ping: 25 + 20 s
 QUIET_SECONDS = 75

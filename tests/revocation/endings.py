@@ -18,7 +18,7 @@ class Scene:
     other: Account
     ending_id: str
     codes: list[str]
-    # performs a superuser's action on a user: action, user name
+    # performs a superuser's action on a user: action, username
     act: Callable[[str, str], None]
 
 

@@ -11,7 +11,7 @@ from tests.live_server import Account, Server, Wire
 
 PER_SECOND = 40
 SIGN_INS_PER_SECOND = 20
-TURNS = 6
+ROUNDS = 6
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ def measure(folder: Path, seconds: float) -> tuple[Latency, Latency, float]:
         alone: list[float] = []
         beside: list[float] = []
         answered = 0
-        for turn in range(TURNS):
-            if turn % 2:
-                answered += _beside(server.port, tabs, beside, seconds * 2 / TURNS)
+        for round_ in range(ROUNDS):
+            if round_ % 2:
+                answered += _beside(server.port, tabs, beside, seconds * 2 / ROUNDS)
             else:
-                alone += tabs.push_for(seconds * 2 / TURNS)
+                alone += tabs.push_for(seconds * 2 / ROUNDS)
         return _latency(alone), _latency(beside), answered / seconds
     finally:
         server.close()
