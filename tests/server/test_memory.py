@@ -18,25 +18,25 @@ AGING = """
 from collections import deque
 from realtime_kv.server import serve as server
 
-class Nothing:
+class NoTimers:
     def call_later(self, seconds, fn):
         pass
 
-class Circle:
+class Cycle:
     alive = 0
 
     def __init__(self):
         self.itself = self
-        Circle.alive += 1
+        Cycle.alive += 1
 
     def __del__(self):
-        Circle.alive -= 1
+        Cycle.alive -= 1
 
-server._tune_gc(Nothing())
+server._tune_gc(NoTimers())
 under_way = deque(maxlen=40_000)
 for _ in range(1_500_000):
-    under_way.append(Circle())
-print(Circle.alive)
+    under_way.append(Cycle())
+print(Cycle.alive)
 """
 
 AT_ONCE = 200
