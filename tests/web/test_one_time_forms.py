@@ -128,8 +128,8 @@ SECRETS = {
     confirm_two_step: (r'id="codes"[^>]*>([^<]*)<', "make new codes below"),
     new_token: (r'id="token"[^>]*>([^<]*)<', "revoke it and create another"),
     new_user: (r'id="secret"[^>]*>([^<]*)<', "set a new one"),
-    new_user_with_a_link: (r'id="secret"[^>]*>([^<]*)<', "make a new one"),
-    recovery_link: (r'id="secret"[^>]*>([^<]*)<', "make a new one"),
+    new_user_with_a_link: (r'id="secret"[^>]*>([^<]*)<', "create a new one"),
+    recovery_link: (r'id="secret"[^>]*>([^<]*)<', "create a new one"),
     temporary_password: (r'id="secret"[^>]*>([^<]*)<', "set a new one"),
     invitation: (r"(http[^<\s]*/invite/[\w-]+)", "revoke the invitation"),
     reveal: (r"(s3cr3t-v4lue)", "Your password"),
@@ -165,7 +165,7 @@ def form_site(site):
 
 @pytest.fixture
 def threaded_form_site(tmp_path):
-    """A site with requests that wait for the store, as in a server; the other fixture runs everything in the request."""
+    """A site with requests that wait for the store, as on a server; otherwise everything runs in the request."""
     runtime = ThreadedRuntime()
     app = create_app(Config(data_dir=tmp_path), runtime)
     yield FormSite(Site(app))

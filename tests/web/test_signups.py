@@ -54,9 +54,9 @@ def test_signups_off_refuses_every_sign_up_and_hides_the_sign_up_link(open_with_
     assert sign_up(stranger, invitation=secret) == (403, "forbidden", None)
     assert "/signup" not in stranger.get("/signin").text
     page = stranger.get("/signup")
-    assert page.status_code == 403 and "Nobody can sign up on this server" in page.text and "<form" not in page.text
+    assert page.status_code == 403 and "Sign-up is closed on this server" in page.text and "<form" not in page.text
     posted = stranger.post("/signup", data={"username": "Dora", "password": PASSWORD})
-    assert posted.status_code == 403 and "Nobody can sign up" in posted.text
+    assert posted.status_code == 403 and "Sign-up is closed" in posted.text
     # a superuser can still create users
     assert root.post("/admin/users/new", data={"username": "Dora"}).status_code == 200
 
