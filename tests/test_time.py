@@ -382,7 +382,7 @@ def test_a_running_server_reports_a_clock_jump_and_resumes_once_confirmed(tmp_pa
         with closing(sqlite3.connect(server.data_dir / "realtime_kv.db")) as db:
             assert db.execute("SELECT count(*) FROM entries WHERE deleted_at IS NOT NULL").fetchone() == (0,)
         done = run(server.data_dir, "confirm-time")
-        assert done.returncode == 0 and "jumped forward by 1 h; the time is confirmed" in done.stdout
+        assert done.returncode == 0 and "jumped forward by 1 h. The time is confirmed" in done.stdout
         assert tab.next("change")["writes"][0]["ops"][0]["key"] == "short"
         assert "has not jumped" in run(server.data_dir, "confirm-time").stdout
     finally:
