@@ -13,7 +13,7 @@ from tests.browser.browsing import Tab, resize, sign_out
 from tests.live_server import ROOT
 
 FOLDER = ROOT / "test-results" / "screenshots"
-DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 SAMPLE = {
     "app/banner": "Maintenance on Sunday 02:00 UTC",
@@ -36,7 +36,7 @@ def folder():
 
 def shoot(page: Page, name: str) -> None:
     """Take three pictures, each of a whole and settled page."""
-    for kind, scheme, size in [("light", "light", DESK), ("dark", "dark", DESK), ("phone", "light", PHONE)]:
+    for kind, scheme, size in [("light", "light", DESKTOP), ("dark", "dark", DESKTOP), ("phone", "light", PHONE)]:
         page.emulate_media(color_scheme=scheme)
         resize(page, **size)
         page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null)))")
@@ -44,7 +44,7 @@ def shoot(page: Page, name: str) -> None:
         page.screenshot(path=picture)
         assert picture.stat().st_size > 4_000
     page.emulate_media(color_scheme="light")
-    resize(page, **DESK)
+    resize(page, **DESKTOP)
 
 
 def test_the_dashboard(make_person):

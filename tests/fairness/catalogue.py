@@ -1,4 +1,4 @@
-"""The attacks, each with who carries it out and from how many addresses.
+"""The attacks, each with its credentials and number of addresses.
 
 Every one sends as fast as the server takes it. All work within what a stranger, a user, a token or a stolen session
 can reach; none needs anything that a client cannot send.
