@@ -19,7 +19,7 @@ from realtime_kv_client import HttpClient
 ROOT = Path(__file__).resolve().parent.parent
 
 # on a busy machine, a password hash may take long
-_PATIENCE = 120
+_TIMEOUT_SECONDS = 120
 
 Auth = dict[str, Any]
 
@@ -101,7 +101,7 @@ class Server:
         return processes.resident_mib(self.pid)
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
@@ -156,7 +156,7 @@ class Ours(Server):
         return {"token": self._client().post("sign_up", user)["token"]}
 
     def _client(self) -> HttpClient:
-        return HttpClient(f"http://127.0.0.1:{self.port}", timeout=_PATIENCE)
+        return HttpClient(f"http://127.0.0.1:{self.port}", timeout=_TIMEOUT_SECONDS)
 
 
 class Tutorial(Server):

@@ -160,15 +160,16 @@ def cautions(config: Config) -> list[str]:
     by_others = config.secure or not config.is_local
     if by_others and not config.secure:
         sentences.append(
-            f"RKV_HOST is {config.host} and RKV_PUBLIC_URL is not https: passwords and values can be read on their way."
+            f"RKV_HOST is {config.host} and RKV_PUBLIC_URL is not https: passwords and values can be read on "
+            "the network."
         )
     if config.secure and not config.proxies:
         sentences.append(
-            "RKV_PUBLIC_URL is https and RKV_PROXIES is 0: everybody seems to come from the address of the proxy in "
-            "front, and one who guesses slows all of them down. Say how many proxies there are."
+            "RKV_PUBLIC_URL is https and RKV_PROXIES is 0: all clients seem to have the address of the proxy, "
+            "so one that guesses passwords delays all others. Set it to the number of proxies."
         )
     if by_others and not config.rate_limits:
-        sentences.append("RKV_RATE_LIMITS is off: passwords can be guessed as fast as this machine goes.")
+        sentences.append("RKV_RATE_LIMITS is off: passwords can be guessed without a limit.")
     return sentences
 
 
@@ -182,7 +183,7 @@ def secret_key(config: Config) -> str:
         _create(path, secrets.token_urlsafe(48))
     key = path.read_text().strip()
     if len(key) < 32:
-        raise ConfigError(f"{path} does not hold a secret key; remove the file, and a new one is made.")
+        raise ConfigError(f"{path} contains no secret key. Remove the file, and a new key is created.")
     return key
 
 
@@ -269,7 +270,7 @@ def _database(text: str) -> str:
 
 def _secret(text: str) -> str:
     if len(text) < 32:
-        raise ValueError("must have at least 32 characters, all of them random")
+        raise ValueError("must have at least 32 random characters")
     return text
 
 

@@ -22,7 +22,7 @@ from realtime_kv.errors import BadRequest, NotFound
 from realtime_kv.maintenance import Maintenance, Progress
 
 # seconds; a person waits for these commands: they compute a password hash or read the users
-_PATIENCE = 60
+_TIMEOUT_SECONDS = 60
 
 Answer = dict[str, Any]
 
@@ -51,7 +51,7 @@ def carry_out(services: ControlServices, order: str, arguments: Mapping[str, Any
     try:
         given = msgspec.convert(dict(arguments), payload)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"The command {order!r} cannot be given that: {error}.") from None
+        raise BadRequest(f"Invalid arguments for the command {order!r}: {error}.") from None
     return fn(services, progress, **msgspec.structs.asdict(given))
 
 
@@ -92,15 +92,15 @@ def create_admin(
     """Make an existing user a superuser, or create one with this password or with a link to choose one."""
     administration = services.accounts.administration
     try:
-        services.runtime.wait(administration.make_admin(CLI, name), _PATIENCE)
+        services.runtime.wait(administration.make_admin(CLI, name), _TIMEOUT_SECONDS)
     except NotFound:
         if password is None and not link:
-            raise BadRequest(f"There is no user {name} yet: give a password, or ask for a link with --link.") from None
+            raise BadRequest(f"There is no user {name} yet. Give a password, or create a link with --link.") from None
         made = administration.create_user(CLI, name, password=password, is_admin=True, link=link)
-        created = services.runtime.wait(made, _PATIENCE)
+        created = services.runtime.wait(made, _TIMEOUT_SECONDS)
         answer: Answer = {"name": created.user.username, "created": True}
         return {**answer, **_shown(services, "recover", created.link)}
-    answer = {"name": services.runtime.wait(administration.user(name), _PATIENCE).username, "created": False}
+    answer = {"name": services.runtime.wait(administration.user(name), _TIMEOUT_SECONDS).username, "created": False}
     if link:
         answer |= reset_link(services, _, name=name)
     return answer
@@ -109,7 +109,7 @@ def create_admin(
 def known(services: ControlServices, _: Progress, *, name: str) -> Answer:
     """Return whether there is such a user."""
     try:
-        services.runtime.wait(services.accounts.administration.user(name), _PATIENCE)
+        services.runtime.wait(services.accounts.administration.user(name), _TIMEOUT_SECONDS)
     except NotFound:
         return {"known": False}
     return {"known": True}
@@ -117,13 +117,13 @@ def known(services: ControlServices, _: Progress, *, name: str) -> Answer:
 
 def reset_link(services: ControlServices, _: Progress, *, name: str) -> Answer:
     """Create a one-time link with which this user chooses a new password."""
-    ticket = services.runtime.wait(services.accounts.administration.recovery_link(CLI, name), _PATIENCE)
+    ticket = services.runtime.wait(services.accounts.administration.recovery_link(CLI, name), _TIMEOUT_SECONDS)
     return {"name": name, **_shown(services, "recover", ticket)}
 
 
 def invite(services: ControlServices, _: Progress, *, note: str = "", days: int = DEFAULT_DAYS) -> Answer:
     """Create a one-time link for signing up."""
-    made = services.runtime.wait(services.accounts.invitations.create(CLI, note, days), _PATIENCE)
+    made = services.runtime.wait(services.accounts.invitations.create(CLI, note, days), _TIMEOUT_SECONDS)
     return {
         "id": made.id,
         "note": made.note,
@@ -139,7 +139,8 @@ def users(services: ControlServices, _: Progress, *, search: str = "") -> Answer
     page = pages = 1
     while page <= pages:
         part = services.runtime.wait(
-            services.accounts.administration.users(search=search, page=page, tabs=services.open_tabs()), _PATIENCE
+            services.accounts.administration.users(search=search, page=page, tabs=services.open_tabs()),
+            _TIMEOUT_SECONDS,
         )
         found += [_user(user) for user in part.users]
         page, pages = page + 1, part.pages
@@ -167,15 +168,15 @@ def restore(services: ControlServices, progress: Progress, *, file: str) -> Answ
 def confirm_time(services: ControlServices, _: Progress) -> Answer:
     """Confirm that the system clock is right after a jump."""
     jump = services.clock_guard.jump()
-    confirmed = services.runtime.wait(services.operations.confirm_time(CLI), _PATIENCE)
+    confirmed = services.runtime.wait(services.operations.confirm_time(CLI), _TIMEOUT_SECONDS)
     return {"time": timestamp(services.clock_guard.retention_now()), "jump": str(jump) if jump and confirmed else None}
 
 
 def setup_address(services: ControlServices) -> str | None:
     """Return a one-time URL that makes the first superuser; None if there is a superuser."""
-    if services.runtime.wait(services.accounts.administration.has_superuser(), _PATIENCE):
+    if services.runtime.wait(services.accounts.administration.has_superuser(), _TIMEOUT_SECONDS):
         return None
-    ticket = services.runtime.wait(services.accounts.administration.setup_link(), _PATIENCE)
+    ticket = services.runtime.wait(services.accounts.administration.setup_link(), _TIMEOUT_SECONDS)
     return str(_shown(services, "setup", ticket)["link"])
 
 

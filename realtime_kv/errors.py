@@ -42,16 +42,16 @@ class Unauthenticated(Refusal):
 class InvalidCredentials(Refusal):
     """The same answer for a wrong password and for an unknown name."""
 
-    code, status, title = "invalid_credentials", 401, "Wrong name or password"
+    code, status, title = "invalid_credentials", 401, "Wrong username or password"
 
-    def __init__(self, message: str = "Wrong user name or password.") -> None:
+    def __init__(self, message: str = "Wrong username or password.") -> None:
         super().__init__(message)
 
 
 class SecondStepNeeded(Refusal):
     """The password was right, and a code is still needed. `ticket` stands for the first step until `expires_at`."""
 
-    code, status, title = "second_step_needed", 401, "One more step"
+    code, status, title = "second_step_needed", 401, "Second step needed"
 
     def __init__(self, ticket: str, expires_at: str) -> None:
         super().__init__(
@@ -73,7 +73,7 @@ class InvalidCode(Refusal):
 
     code, status, title = "invalid_code", 401, "Wrong code"
 
-    def __init__(self, message: str = "That code is not right, or has been used.", **extra: Any) -> None:
+    def __init__(self, message: str = "That code is wrong or was already used.", **extra: Any) -> None:
         super().__init__(message, **extra)
 
 
@@ -82,7 +82,7 @@ class LinkExpired(Refusal):
 
     code, status, title = "link_expired", 410, "Link expired"
 
-    def __init__(self, message: str = "That link has been used or is too old; ask for a new one.") -> None:
+    def __init__(self, message: str = "This link has expired or was already used. Request a new one.") -> None:
         super().__init__(message)
 
 
@@ -119,12 +119,12 @@ class Conflict(Refusal):
 
 
 class NameTaken(Refusal):
-    """The user name is already in use."""
+    """The username is already in use."""
 
     code, status, title = "name_taken", 409, "Name taken"
 
     def __init__(self) -> None:
-        super().__init__("That user name is taken; choose another.")
+        super().__init__("That username is taken; choose another.")
 
 
 class TooLarge(Refusal):
@@ -152,9 +152,9 @@ class InvalidValue(Refusal):
 
 
 class InvalidName(Refusal):
-    """A user name outside protocol §4."""
+    """A username outside protocol §4."""
 
-    code, status, title = "invalid_name", 422, "Invalid user name"
+    code, status, title = "invalid_name", 422, "Invalid username"
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, reason=reason)
@@ -172,7 +172,7 @@ class InvalidPassword(Refusal):
 class OpIdReused(Refusal):
     """The `op_id` has already been used for something else."""
 
-    code, status, title = "op_id_reused", 422, "Operation id used before"
+    code, status, title = "op_id_reused", 422, "Operation id already used"
 
     def __init__(self) -> None:
         super().__init__("This op_id was used for another verb or payload; choose a new one.")
@@ -210,4 +210,6 @@ class Internal(Refusal):
     code, status, title = "internal", 500, "Internal error"
 
     def __init__(self, request_id: str) -> None:
-        super().__init__("Something went wrong here; it has been logged.", request_id=request_id)
+        super().__init__(
+            "Something went wrong on the server. The error is in its log, under this request id.", request_id=request_id
+        )

@@ -136,7 +136,7 @@ def _to_ascii(name: str) -> str:
     """
     if name.isascii():
         return name.lower()
-    # letter by letter: str.lower() of a whole word turns a capital sigma at its end into a final one
+    # letter by letter: str.lower() of a whole word makes a capital sigma at its end a final one
     mapped = "".join(map(str.lower, unicodedata.normalize("NFKC", name.translate(_IGNORED))))
     labels = unicodedata.normalize("NFKC", mapped).replace("\u3002", ".").split(".")
     return ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels)

@@ -1,3 +1,3 @@
-"""The version of this program, as `me` and `identify` report it."""
+"""The version of this program. pyproject.toml, `--version`, the API and the OpenAPI document take it from here."""
 
 VERSION = "0.1.0"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from realtime_kv.server import control_socket
-from tests.running import Account, Server
+from tests.live_server import Account, Server
 
 USERS = 3
 KEYS = 40

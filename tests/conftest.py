@@ -1,13 +1,13 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.running import Account, Server, fresh_name
+from tests.live_server import Account, Server, fresh_name
 
 # no deadline: a busy machine is not a failure; examples share function-scoped fixtures on purpose
 settings.register_profile(
-    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    "no_deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
-settings.load_profile("patient")
+settings.load_profile("no_deadline")
 
 
 @pytest.fixture(scope="session")

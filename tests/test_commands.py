@@ -15,10 +15,10 @@ import pytest
 import requests
 
 from realtime_kv.server import control_socket
-from tests import prefork
+from tests import fork_server
 from tests.core.test_purge import on_disk, secret
+from tests.live_server import DEADLINE, PASSWORD, ROOT, Server
 from tests.realtime.events import Listener
-from tests.running import DEADLINE, PASSWORD, ROOT, Server
 
 DAY = 24 * 60 * 60 * 1000
 
@@ -26,7 +26,7 @@ DAY = 24 * 60 * 60 * 1000
 def run(folder: Path, *arguments: str, typed: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
     command, *rest = arguments
-    return prefork.run([command, f"--data-dir={folder}", *rest], cwd=ROOT, env={**environ, **settings}, typed=typed)
+    return fork_server.run([command, f"--data-dir={folder}", *rest], cwd=ROOT, env={**environ, **settings}, typed=typed)
 
 
 def answer(folder: Path, *arguments: str, typed: str = "") -> Any:
@@ -85,7 +85,7 @@ def test_failed_commands_say_what_to_do_and_return_an_exit_code(tmp_path, own):
         ):
             done = run(folder, *arguments, typed="\n")
             assert done.returncode == code, arguments
-            assert done.stdout.endswith("Go on? [y/N] ") or not done.stdout
+            assert done.stdout.endswith("Continue? [y/N] ") or not done.stdout
             assert words.lower() in done.stderr.lower(), done.stderr
             assert "Traceback" not in done.stderr
     empty = run(tmp_path / "empty", "backup", str(tmp_path / "b.db"))

@@ -12,8 +12,8 @@ from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.server.data_lock import MARKER, StartupError, lock_data
 from realtime_kv.storage.sqlite.files import damage
-from tests import prefork
-from tests.running import DEADLINE, PASSWORD, ROOT, Server
+from tests import fork_server
+from tests.live_server import DEADLINE, PASSWORD, ROOT, Server
 from tests.test_commands import answer, run
 
 PAGE = 4096
@@ -26,7 +26,7 @@ def database(server: Server) -> Path:
 def start_and_fail(folder: Path, **settings: str) -> str:
     """Start a server that fails to start, and return its error output."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
-    done = prefork.run(["serve", "--port=0", f"--data-dir={folder}"], cwd=ROOT, env={**environ, **settings})
+    done = fork_server.run(["serve", "--port=0", f"--data-dir={folder}"], cwd=ROOT, env={**environ, **settings})
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stderr
     return done.stderr

@@ -11,31 +11,31 @@ from realtime_kv.accounts.audit_log import CLI
 from realtime_kv.errors import Unavailable
 from realtime_kv.maintenance import PurgeReport
 from tests.core.test_purge import on_disk, secret
-from tests.running import ROOT
-from tests.test_maintenance import DAY, Home
+from tests.live_server import ROOT
+from tests.test_maintenance import DAY, Application
 
 ALWAYS_LOW = 10**15
 
 
 @pytest.fixture
-def home(tmp_path):
-    home = Home(tmp_path / "data", rate_limits=False)
-    yield home
-    for app in home.apps:
+def application(tmp_path):
+    application = Application(tmp_path / "data", rate_limits=False)
+    yield application
+    for app in application.apps:
         app.extensions["realtime_kv"].stop()
 
 
-def vacuum_due(home):
-    return home.rows("SELECT value FROM meta WHERE name = 'vacuum_due'")
+def vacuum_due(application):
+    return application.rows("SELECT value FROM meta WHERE name = 'vacuum_due'")
 
 
-def trash(home, values, *, days=31):
+def trash(application, values, *, days=31):
     """Create a user with these values, deleted `days` days ago."""
-    alice = home.person(home.sign_up("alice").token)
+    alice = application.person(application.sign_up("alice").token)
     for start in range(0, len(values), 100):
         alice.batch(*[("set", f"k{start + n}", value) for n, value in enumerate(values[start : start + 100])])
     alice.delete_prefix("")
-    home.clock.now += days * DAY
+    application.clock.now += days * DAY
 
 
 # a process that is killed when it is about to rewrite the file
@@ -51,119 +51,119 @@ services.operations.purge()
 """
 
 
-def kill_before_vacuum(home, folder):
+def kill_before_vacuum(application, folder):
     """Purge the same data in a process that dies between the removal and the rewrite."""
-    home.services.stop()
+    application.services.stop()
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(folder / "data"), str(home.clock.now)], cwd=ROOT, check=False
+        [sys.executable, "-c", KILLED, str(folder / "data"), str(application.clock.now)], cwd=ROOT, check=False
     )
     assert done.returncode == -9
-    home.open(folder / "data", rate_limits=False)
+    application.open(folder / "data", rate_limits=False)
 
 
-def test_the_next_purge_runs_a_vacuum_that_a_kill_prevented(home, tmp_path):
+def test_the_next_purge_runs_a_vacuum_that_a_kill_prevented(application, tmp_path):
     gone = [secret() for _ in range(300)]
-    trash(home, gone)
-    kill_before_vacuum(home, tmp_path)
-    assert vacuum_due(home) == [("purge",)]
-    done = home.wait(home.operations.purge(CLI))
+    trash(application, gone)
+    kill_before_vacuum(application, tmp_path)
+    assert vacuum_due(application) == [("purge",)]
+    done = application.wait(application.operations.purge(CLI))
     assert (done.keys, done.rewritten, done.clean) == (0, True, True)
     assert on_disk(tmp_path, gone) == []
-    assert vacuum_due(home) == []
+    assert vacuum_due(application) == []
     # and afterwards nothing is left to do
-    assert home.wait(home.operations.purge(CLI)).rewritten is False
+    assert application.wait(application.operations.purge(CLI)).rewritten is False
 
 
-def test_the_maintenance_check_runs_a_missed_vacuum_without_another_purge(home, tmp_path):
+def test_the_maintenance_check_runs_a_missed_vacuum_without_another_purge(application, tmp_path):
     gone = [secret() for _ in range(300)]
-    trash(home, gone)
-    kill_before_vacuum(home, tmp_path)
+    trash(application, gone)
+    kill_before_vacuum(application, tmp_path)
     # pretend that the last purge was a moment ago
-    text = msgspec.json.encode(PurgeReport(at=home.clock.now)).decode()
-    home.rows("INSERT INTO meta (name, value) VALUES ('last_purge', ?) RETURNING name", text)
-    home.operations.look()
-    assert vacuum_due(home) == []
+    text = msgspec.json.encode(PurgeReport(at=application.clock.now)).decode()
+    application.rows("INSERT INTO meta (name, value) VALUES ('last_purge', ?) RETURNING name", text)
+    application.operations.look()
+    assert vacuum_due(application) == []
     assert on_disk(tmp_path, gone) == []
-    assert home.wait(home.operations.last_purge()).keys == 0
+    assert application.wait(application.operations.last_purge()).keys == 0
 
 
 def test_the_next_purge_erases_a_trimmed_history_from_the_disk(tmp_path):
-    home = Home(tmp_path / "data", rate_limits=False, history_bytes=100_000)
-    alice = home.person(home.sign_up("alice").token)
+    application = Application(tmp_path / "data", rate_limits=False, history_bytes=100_000)
+    alice = application.person(application.sign_up("alice").token)
     gone = [secret() for _ in range(300)]
     for value in gone:
         alice.set("k", value * 20)
         alice.list()
-    assert vacuum_due(home) == [("trim",)]
-    home.wait(home.operations.purge(CLI))
+    assert vacuum_due(application) == [("trim",)]
+    application.wait(application.operations.purge(CLI))
     # the kept portion may still hold the last trimmed values
     assert on_disk(tmp_path, gone[:150]) == []
-    assert vacuum_due(home) == []
-    home.services.stop()
+    assert vacuum_due(application) == []
+    application.services.stop()
 
 
-def test_a_nearly_full_disk_starts_an_early_purge_but_not_again_soon(home):
-    home.wait(home.operations.purge(CLI))
-    trash_some(home)
-    home.operations.look_for_room()
-    assert home.rows("SELECT count(*) FROM entries") == [(1,)]
-    home.store.reserve.setting = ALWAYS_LOW
-    home.operations.look_for_room()
-    state = home.wait(home.operations.state())
+def test_a_nearly_full_disk_starts_an_early_purge_but_not_again_soon(application):
+    application.wait(application.operations.purge(CLI))
+    trash_some(application)
+    application.operations.look_for_room()
+    assert application.rows("SELECT count(*) FROM entries") == [(1,)]
+    application.store.reserve.setting = ALWAYS_LOW
+    application.operations.look_for_room()
+    state = application.wait(application.operations.state())
     assert (state.last_early_purge.keys, state.last_early_purge.early) == (1, True)
     at = state.last_early_purge.at
-    home.operations.look_for_room()
-    assert home.wait(home.operations.state()).last_early_purge.at == at
+    application.operations.look_for_room()
+    assert application.wait(application.operations.state()).last_early_purge.at == at
 
 
 def test_early_purges_of_a_full_trash_leave_the_vacuum_to_the_next_full_purge(tmp_path, monkeypatch):
     monkeypatch.setattr("realtime_kv.maintenance.EARLY_AGAIN_SECONDS", 0)
-    home = Home(tmp_path / "data", rate_limits=False, trash_bytes=100_000)
-    trash(home, [secret() for _ in range(10)])
-    assert home.wait(home.operations.purge(CLI)).rewritten
-    bob = home.person(home.sign_up("bob").token)
+    application = Application(tmp_path / "data", rate_limits=False, trash_bytes=100_000)
+    trash(application, [secret() for _ in range(10)])
+    assert application.wait(application.operations.purge(CLI)).rewritten
+    bob = application.person(application.sign_up("bob").token)
     for n in range(3):
         bob.batch(*[("set", f"{n} {i}", "x" * 1000) for i in range(90)])
         bob.delete_prefix("")
         # a list brings the tables up to date
         bob.list()
-        home.operations.look()
-        last = home.wait(home.operations.state()).last_early_purge
+        application.operations.look()
+        last = application.wait(application.operations.state()).last_early_purge
         assert (last.keys > 30, last.rewritten, last.needs) == (True, False, 0)
         # nor does the next check
-        home.operations.look()
-        assert vacuum_due(home) == [("purge",)]
-    assert home.wait(home.operations.purge(CLI)).rewritten
-    assert vacuum_due(home) == []
-    home.services.stop()
+        application.operations.look()
+        assert vacuum_due(application) == [("purge",)]
+    assert application.wait(application.operations.purge(CLI)).rewritten
+    assert vacuum_due(application) == []
+    application.services.stop()
 
 
-def trash_some(home):
+def trash_some(application):
     """Create something for a purge to remove, although the last purge was a moment ago."""
-    bob = home.person(home.sign_up("bob").token)
+    bob = application.person(application.sign_up("bob").token)
     bob.set("k", 1)
     bob.delete("k")
-    home.rows("UPDATE entries SET deleted_at = 1 RETURNING key")
+    application.rows("UPDATE entries SET deleted_at = 1 RETURNING key")
 
 
-def test_a_nearly_full_disk_is_reported_and_sign_in_and_maintenance_still_work(home, tmp_path):
-    token = home.sign_up("alice").token
-    alice = home.person(token)
+def test_a_nearly_full_disk_is_reported_and_sign_in_and_maintenance_still_work(application, tmp_path):
+    token = application.sign_up("alice").token
+    alice = application.person(token)
     alice.set("k", 1)
-    home.store.reserve.setting = ALWAYS_LOW
-    client = home.apps[0].test_client()
+    application.store.reserve.setting = ALWAYS_LOW
+    client = application.apps[0].test_client()
     ready = client.get("/readyz")
     assert (ready.status_code, "disk is nearly full" in ready.text) == (503, True)
     assert client.get("/healthz").status_code == 200
     with pytest.raises(Unavailable, match="nearly full"):
-        home.sign_up("bob")
-    again = home.sign_in("alice").token
-    assert home.person(again).get("k")["value"] == 1
-    home.wait(home.accounts.sign_out(again))
-    assert home.wait(home.operations.purge(CLI)).clean
-    assert Path(home.wait(home.operations.backup(tmp_path / "elsewhere.db", CLI)).file).stat().st_size > 0
-    assert len(home.audit("backup_made")) == 1
+        application.sign_up("bob")
+    again = application.sign_in("alice").token
+    assert application.person(again).get("k")["value"] == 1
+    application.wait(application.accounts.sign_out(again))
+    assert application.wait(application.operations.purge(CLI)).clean
+    assert Path(application.wait(application.operations.backup(tmp_path / "elsewhere.db", CLI)).file).stat().st_size > 0
+    assert len(application.audit("backup_made")) == 1
     assert alice.delete("k")["existed"] is True
-    home.store.reserve.setting = 0
+    application.store.reserve.setting = 0
     assert client.get("/readyz").status_code in (200, 503)
-    assert home.sign_up("bob")
+    assert application.sign_up("bob")

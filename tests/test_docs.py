@@ -11,7 +11,7 @@ import requests
 
 from realtime_kv import errors, static_assets
 from realtime_kv.verbs import registry as verbs
-from tests.running import DEADLINE, ROOT, Server
+from tests.live_server import DEADLINE, ROOT, Server
 
 README = (ROOT / "README.md").read_text()
 DEFAULT = "http://127.0.0.1:5000"

@@ -16,20 +16,20 @@ import requests
 from realtime_kv.doctor import simulated_tab
 from realtime_kv.doctor.command import main
 from realtime_kv.doctor.results import Results
-from tests import prefork
-from tests.running import DEADLINE, PASSWORD, ROOT, Server
+from tests import fork_server
+from tests.live_server import DEADLINE, PASSWORD, ROOT, Server
 
 NOBODY = "http://127.0.0.1:9"
 
 
 def begin(*arguments, **settings):
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
-    return prefork.Forked(["doctor", *arguments], cwd=ROOT, env={**environ, **settings})
+    return fork_server.Forked(["doctor", *arguments], cwd=ROOT, env={**environ, **settings})
 
 
 def doctor(*arguments, **settings):
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RKV_")}
-    return prefork.run(["doctor", *arguments], cwd=ROOT, env={**environ, **settings})
+    return fork_server.run(["doctor", *arguments], cwd=ROOT, env={**environ, **settings})
 
 
 def sabotaged(tmp_path, code):
@@ -173,8 +173,8 @@ def test_doctor_reports_a_refused_sign_up_with_the_servers_error(tmp_path):
             for n in itertools.count():
                 if over.is_set():
                     return
-                guest = {"username": f"guest-{worker}-{n}", "password": PASSWORD}
-                if session.post(f"{server.url}/api/v1/sign_up", json=guest, timeout=DEADLINE).status_code == 429:
+                account = {"username": f"scratch-{worker}-{n}", "password": PASSWORD}
+                if session.post(f"{server.url}/api/v1/sign_up", json=account, timeout=DEADLINE).status_code == 429:
                     used.set()
 
     with ThreadPoolExecutor(2) as pool:

@@ -5,7 +5,7 @@ import re
 from realtime_kv.accounts import rate_limits
 from realtime_kv.accounts.credentials import passwords
 from realtime_kv.config import Config
-from tests.running import ROOT
+from tests.live_server import ROOT
 
 TEXT = (ROOT / "docs" / "security.md").read_text()
 VERDICTS = {"met", "partly", "not met", "operator", "n/a"}

@@ -14,8 +14,8 @@ import requests
 import socketio
 
 from realtime_kv.server.serve import _warn_of_root
-from tests import prefork
-from tests.running import DEADLINE, ROOT, Server, Tab
+from tests import fork_server
+from tests.live_server import DEADLINE, ROOT, Server, Tab
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def server(tmp_path):
 
 def serve(*arguments):
     """Start a server that is expected not to start."""
-    return prefork.run(["serve", *arguments], cwd=ROOT, env=dict(os.environ))
+    return fork_server.run(["serve", *arguments], cwd=ROOT, env=dict(os.environ))
 
 
 def test_a_second_server_on_the_same_data_folder_exits_with_a_clear_error(server):

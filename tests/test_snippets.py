@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from realtime_kv.verbs import registry as verbs
-from tests.running import DEADLINE, ROOT, fresh_name
+from tests.live_server import DEADLINE, ROOT, fresh_name
 
 KEYS = [
     "app/banner", "it's", 'say "hi"', "100% $HOME `id` $(id) !!", "a\\b\\n", "😀/é + ~", "a&b=c#d?e;f", "__proto__",

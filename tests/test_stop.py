@@ -13,7 +13,7 @@ import requests
 from realtime_kv.concurrency.runtime import ThreadedRuntime, WorkerPool
 from realtime_kv.errors import Unavailable
 from realtime_kv_client import Connection, ConnectionLost, HttpClient, Refused
-from tests.running import DEADLINE, Server, Wire
+from tests.live_server import DEADLINE, Server, Wire
 
 STOP_SECONDS = 10
 IN_FLIGHT = 64

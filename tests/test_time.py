@@ -19,7 +19,7 @@ from realtime_kv.storage.sqlite import connections
 from realtime_kv.storage.sqlite.backend import SqliteBackend
 from tests.core.services import Person
 from tests.core.test_purge import rows
-from tests.running import ROOT, Server
+from tests.live_server import ROOT, Server
 from tests.test_commands import run
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -382,7 +382,7 @@ def test_a_running_server_reports_a_clock_jump_and_resumes_once_confirmed(tmp_pa
         with closing(sqlite3.connect(server.data_dir / "realtime_kv.db")) as db:
             assert db.execute("SELECT count(*) FROM entries WHERE deleted_at IS NOT NULL").fetchone() == (0,)
         done = run(server.data_dir, "confirm-time")
-        assert done.returncode == 0 and "jumped forward by 1 h; the time is confirmed" in done.stdout
+        assert done.returncode == 0 and "jumped forward by 1 h. The time is confirmed" in done.stdout
         assert tab.next("change")["writes"][0]["ops"][0]["key"] == "short"
         assert "has not jumped" in run(server.data_dir, "confirm-time").stdout
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.running import DEADLINE, Server, fresh_name
+from tests.live_server import DEADLINE, Server, fresh_name
 
 MIB = 1024 * 1024
 

@@ -20,7 +20,7 @@ from bench.tab import Loop, Tab
 
 _TABS_OF_EACH = 20
 _KEYS = 200
-_PATIENCE = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
 class Space:
@@ -166,13 +166,13 @@ def plots(_measured: Measured) -> dict[str, str]:
 
 
 def _until_in_step(loop: Loop, members: list[Member]) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while any(member.in_step_at is None for member in members):
         loop.step(0.02)
         now = time.monotonic()
         if now > deadline:
             missing = sum(member.in_step_at is None for member in members)
-            raise RuntimeError(f"{missing} of {len(members)} tabs are not in step after {_PATIENCE:.0f} s")
+            raise RuntimeError(f"{missing} of {len(members)} tabs are not in step after {_TIMEOUT_SECONDS:.0f} s")
         for member in members:
             if member.retry_at is not None and now >= member.retry_at:
                 member.connect()

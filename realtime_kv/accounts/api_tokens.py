@@ -92,11 +92,11 @@ class Tokens:
         context, now = self._context, self._context.clock()
         _check_name(name)
         if scope not in SCOPES:
-            raise BadRequest("A scope is `read` or `write`.", field="scope")
+            raise BadRequest("`scope` must be `read` or `write`.", field="scope")
         if prefix is not None:
             _check_prefix(prefix)
         if expires_at is not None and not now < expires_at <= sessions.NEVER:
-            raise BadRequest("A token expires in the future, or never.", field="expires_at")
+            raise BadRequest("`expires_at` must be in the future, or null for never.", field="expires_at")
         made = NewToken(
             sessions.API_PREFIX + context.tokens(32),
             TokenView(context.tokens(9), name, scope, prefix, now, expires_at, None),

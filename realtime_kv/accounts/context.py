@@ -139,7 +139,7 @@ class Context:
         """
         answer: T
         answer, ended = yield (self._writer.note(fn, by) if apart else self._writer.end(fn, by))
-        assert not (apart and ended), "the writer still believes in a session that has ended"
+        assert not (apart and ended), "a session has ended in work that asserts that none does"
         self.tell(ended)
         return answer
 
@@ -202,7 +202,7 @@ def record_client(limit_log: LimitLog | None, limit: str, client: Client) -> Non
 def require_session(caller: Caller) -> None:
     """Raise Forbidden for an API token: only signed-in people manage accounts."""
     if caller.kind != "session":
-        raise Forbidden("An API token may not do that; sign in.", needs="session")
+        raise Forbidden("API tokens cannot do that. Sign in instead.", needs="session")
 
 
 def stranger(visit: ClientInfo) -> Client:

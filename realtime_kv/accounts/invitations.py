@@ -42,7 +42,7 @@ class NewInvitation:
 
 @dataclass(frozen=True)
 class InvitationView:
-    """An invitation as superusers see it; times in milliseconds. `used_by` is a user name, None for a purged user."""
+    """An invitation as superusers see it; times in milliseconds. `used_by` is a username, None for a purged user."""
 
     id: int
     note: str
@@ -70,7 +70,7 @@ class Invitations:
         if len(note) > MAX_NOTE or not note.isprintable():
             raise BadRequest(f"A note has at most {MAX_NOTE} characters, all on one line.", field="note")
         if not 1 <= days <= MAX_DAYS:
-            raise BadRequest(f"An invitation is good for 1 to {MAX_DAYS} days.", field="days")
+            raise BadRequest(f"An invitation is valid for 1 to {MAX_DAYS} days.", field="days")
         context = self._context
 
         def write(connection: Connection) -> NewInvitation:
@@ -112,9 +112,11 @@ def require(context: Context, secret: str | None) -> Callable[[Connection], int]
     if signups == "on":
         return None
     if signups == "off":
-        raise Forbidden("Nobody can sign up on this server. Ask whoever runs it for an account.")
+        raise Forbidden("Sign-up is closed on this server. Ask its administrator for an account.")
     if not secret:
-        raise Forbidden("Signing up needs an invitation. Ask whoever runs this server for one.", needs="invitation")
+        raise Forbidden(
+            "Signing up needs an invitation. Ask the administrator of this server for one.", needs="invitation"
+        )
     return lambda connection: find(connection, secret, context.clock())
 
 

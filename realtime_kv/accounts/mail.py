@@ -31,32 +31,32 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?=.{{3,254}}$)[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*")
 
 RECOVERY = """\
-Somebody, probably you, asked for a way back into the account {username} at {site}.
+Someone, probably you, asked to recover the account {username} at {site}.
 
 To choose a new password, open this within 30 minutes:
 
 {site}/recover/{secret}
 
-If it was not you, do nothing: without this address nobody can use it.
+If it was not you, ignore this email: without it, nobody can use the link.
 """
 CONFIRM = """\
-The account {username} at {site} wants to send its recovery links to this address.
+The account {username} at {site} is about to use this address for its recovery links.
 
-To agree, open this within 24 hours:
+To confirm the address, open this within 24 hours:
 
 {site}/account/email/{secret}
 
-If it was not you, do nothing: then no mail will come.
+If it was not you, ignore this email: no other will follow.
 """
 RECOVERED = """\
 The account {username} at {site} has a new password, and has been signed out everywhere.
 
-If it was not you, choose another one at once, with a recovery code or by a new mail:
+If it was not you, choose another one at once, with a recovery code or a new email:
 
 {site}/recover
 """
 CODES_BLOCKED = """\
-Somebody who knows the password of the account {username} at {site} has sent
+Someone who knows the password of the account {username} at {site} has sent
 100 wrong codes for the second step of signing in. Codes of the authenticator are
 not accepted any more: to sign in, use one of your recovery codes.
 
@@ -88,7 +88,7 @@ class Mail:
 
     def recovery(self, to: str, username: str, secret: str) -> None:
         """Send the link that sets a new password."""
-        self._post(to, "A new password", RECOVERY, username, secret)
+        self._post(to, "Choose a new password", RECOVERY, username, secret)
 
     def confirmation(self, to: str, username: str, secret: str) -> None:
         """Send the link that confirms the address."""
@@ -104,7 +104,7 @@ class Mail:
 
     def moved(self, to: str, username: str) -> None:
         """Send a notice of the new address to the old one."""
-        self._post(to, "Your mail address was changed", MOVED, username)
+        self._post(to, "Your email address was changed", MOVED, username)
 
     def stop(self) -> None:
         """Stop accepting mail, without waiting for a slow mail server."""
@@ -119,7 +119,7 @@ class Mail:
         try:
             thread.submit(lambda _: send(self._message(to, subject, text.format(**words)))).then(_note)
         except Refusal:
-            log.warning("a mail was not sent: too many are waiting")
+            log.warning("an email was not sent: too many are waiting")
 
     def _message(self, to: str, subject: str, text: str) -> EmailMessage:
         message = EmailMessage()
@@ -138,7 +138,7 @@ class Mail:
 def check(address: str) -> str:
     """Return the address unchanged. Raises BadRequest if it is not valid."""
     if not _ADDRESS.fullmatch(address):
-        raise BadRequest("That is not a mail address that can be written to, such as ada@example.org.", field="email")
+        raise BadRequest("That is not a valid email address, such as ada@example.org.", field="email")
     return address
 
 
@@ -178,4 +178,4 @@ def _note(sent: Future[None]) -> None:
         sent.result()
     except Exception as error:
         # the message of an SMTP error may contain the address
-        log.warning("a mail could not be sent: %s %s", type(error).__name__, getattr(error, "smtp_code", ""))
+        log.warning("an email could not be sent: %s %s", type(error).__name__, getattr(error, "smtp_code", ""))

@@ -40,4 +40,4 @@ def still(connection: Connection, caller: Caller, confirmed: LoginUser, now: int
 
 
 def _wrong() -> InvalidCredentials:
-    return InvalidCredentials("That is not your password.")
+    return InvalidCredentials("Wrong password.")

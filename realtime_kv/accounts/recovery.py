@@ -68,7 +68,7 @@ class Recovery:
         return self._context.walk(self._by_link(secret, new_password, visit))
 
     def who(self, secret: str) -> Future[str]:
-        """Return the user name that a link of `by_link` is for. Fails with LinkExpired."""
+        """Return the username that a link of `by_link` is for. Fails with LinkExpired."""
         return self._context.look_up(lambda db: self._linked(db, secret)[1].person.username, SYSTEM)
 
     def by_mail(self, username: str, visit: ClientInfo = NOWHERE) -> Future[None]:
@@ -132,7 +132,7 @@ class Recovery:
         known, found = yield context.look_up(lambda db: self._linked(db, secret), by)
         # a temporary password is known to the superuser who set it, so it must not be kept
         if known.kind == "password" and (yield context.verify(found.password_hash, new_password, by)):
-            raise InvalidPassword("Choose another password than the one that you were given.")
+            raise InvalidPassword("Choose a password other than the temporary one.")
         password_hash = yield context.hash(new_password, found.person.username, by)
 
         def write(connection: Connection) -> tuple[LoginUser | None, list[SessionEnded]]:
@@ -149,7 +149,7 @@ class Recovery:
 
     def _by_mail(self, username: str, visit: ClientInfo) -> Steps[None]:
         if not self.mail_enabled:
-            raise NotFound("This server sends no mail: use a recovery code, or ask whoever runs it for a link.")
+            raise NotFound("This server sends no email. Use a recovery code, or ask its administrator for a link.")
         folded = usernames.folded(username)
         self._context.limits.recover(visit.address, folded)
         # not waited for: the answer does not depend on the result
@@ -182,11 +182,11 @@ class Recovery:
         known = yield from confirm(context, caller, password, visit)
         if email:
             if not self.mail_enabled:
-                raise NotFound("This server sends no mail, so an address would be of no use.")
+                raise NotFound("This server sends no email, so it needs no address.")
             mails.check(email)
             context.limits.mail_elsewhere(visit.address)
             if not context.limits.may_mail("email", user_id):
-                raise RateLimited("Too many mails; try again in 5 minutes.", retry_after=300)
+                raise RateLimited("Too many emails; try again in 5 minutes.", retry_after=300)
 
         def write(connection: Connection) -> Callable[[], None]:
             now = context.clock()

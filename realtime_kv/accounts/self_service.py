@@ -191,7 +191,9 @@ class SelfService:
             now, user_id = context.clock(), caller.user_id
             still(connection, caller, known, now)
             if users.only_superuser(connection, user_id):
-                raise Forbidden("You are the only superuser. Make somebody else one first.", needs="another_superuser")
+                raise Forbidden(
+                    "You are the only superuser. Make another user a superuser first.", needs="another_superuser"
+                )
             users.delete(connection, user_id, now, by="self")
             one_time_tokens.cancel(connection, user_id, now)
             ended = sessions.end_sessions(connection, user_id, now, "deleted", tokens=True)

@@ -114,7 +114,7 @@ class TwoFactor:
         context = self._context
         known = yield from confirm(context, caller, password, visit)
         if context.config.admin_two_step and caller.is_admin:
-            raise Forbidden("Superusers of this server sign in with two steps.", needs="two_step")
+            raise Forbidden("This server requires two-step sign-in of superusers.", needs="two_step")
 
         def write(connection: Connection) -> tuple[NewSession, list[SessionEnded]]:
             now, user_id = context.clock(), caller.user_id

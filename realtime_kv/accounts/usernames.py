@@ -1,4 +1,4 @@
-"""User name rules (protocol §4): 3–32 characters of `A–Z a–z 0–9 . _ -`, unique without regard to case."""
+"""Username rules (protocol §4): 3–32 characters of `A–Z a–z 0–9 . _ -`, unique without regard to case."""
 
 import re
 
@@ -11,9 +11,9 @@ def check(name: str) -> str:
     """Return the name without surrounding spaces, which phone keyboards add. Raises InvalidName."""
     name = name.strip()
     if not 3 <= len(name) <= 32:
-        raise InvalidName("A user name has 3 to 32 characters.")
+        raise InvalidName("A username has 3 to 32 characters.")
     if not _ALLOWED.fullmatch(name):
-        raise InvalidName("A user name is made of letters A to Z, digits, dots, underscores and hyphens.")
+        raise InvalidName("A username consists of letters A to Z, digits, dots, underscores and hyphens.")
     return name
 
 

@@ -157,8 +157,7 @@ class VerbRateLimiter:
             self.on_limit(caller)
             seconds = self._seconds(caller, missing)
             raise RateLimited(
-                f"That was too much at once for {_whose(caller)} of {self._rate:g} operations a second; "
-                f"go on in {seconds} s.",
+                f"Too many operations for {_whose(caller)} of {self._rate:g} a second; try again in {seconds} s.",
                 retry_after=seconds,
             )
         return left

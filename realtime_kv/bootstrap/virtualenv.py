@@ -77,7 +77,7 @@ class Environment:
         if uv := shutil.which("uv"):
             return [uv, "pip", "install", "--python", self.python]
         raise SetupError(
-            f"The active virtual environment, {self.folder}, has no pip. Put one into it, or leave the environment "
+            f"The active virtual environment, {self.folder}, has no pip. Install pip into it, or leave the environment "
             "(deactivate) and run this again: it then makes one of its own."
         )
 

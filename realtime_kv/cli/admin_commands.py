@@ -66,7 +66,7 @@ def main(options: argparse.Namespace) -> int:
         )
         return 1
     except (EOFError, ConfigError) as error:
-        print(error or "Nothing was typed, and nothing was done.", file=sys.stderr)
+        print(error or "No input, so nothing was changed.", file=sys.stderr)
         return 2
     if options.json:
         print(json.dumps(answer, ensure_ascii=False))
@@ -79,9 +79,9 @@ def main(options: argparse.Namespace) -> int:
 
 def create_admin(options: argparse.Namespace, order: Order) -> Answer:
     """Make an existing or a new user a superuser."""
-    name = options.name or input("User name: ").strip()
+    name = options.name or input("Username: ").strip()
     if not name:
-        raise UsageError("Say who is to be a superuser: run.py create-admin NAME")
+        raise UsageError("Give the username: run.py create-admin NAME")
     password = None
     if options.password_stdin:
         password = sys.stdin.readline().rstrip("\n")
@@ -118,9 +118,9 @@ def backup(options: argparse.Namespace, order: Order) -> Answer:
 def restore(options: argparse.Namespace, order: Order) -> Answer:
     """Replace the whole data set with a backup."""
     if not options.yes:
-        print(f"Everything will be as it was in {options.file}. What is there now is kept as a backup.")
-        if input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
-            raise Declined("Nothing was done.")
+        print(f"This replaces all data with that of {options.file}. The current data is kept as a backup.")
+        if input("Continue? [y/N] ").strip().lower() not in {"y", "yes"}:
+            raise Declined("Nothing was changed.")
     return order("restore", file=str(Path(options.file).absolute()))
 
 
@@ -131,8 +131,8 @@ def confirm_time(_: argparse.Namespace, order: Order) -> Answer:
 
 def _ask_password() -> str:
     password = getpass.getpass("Password: ")
-    if getpass.getpass("Once more: ") != password:
-        raise UsageError("These were two different passwords, and nothing was done; try again.")
+    if getpass.getpass("Repeat it: ") != password:
+        raise UsageError("The two passwords differ, so nothing was changed. Try again.")
     return password
 
 
@@ -160,7 +160,7 @@ def _do(config: Config, name: str, arguments: Answer) -> Answer:
     if name == "restore":
         _set_damaged_aside(config, database)
     elif name == "backup" and not database.exists():
-        raise UsageError(f"There is nothing in {config.data_dir} to make a backup of; say where with --data-dir.")
+        raise UsageError(f"There is no data in {config.data_dir} to back up. Give the data folder with --data-dir.")
     else:
         require_database(config)
     services = create_app(config, InlineRuntime()).extensions["realtime_kv"]
@@ -186,7 +186,7 @@ def _set_damaged_aside(config: Config, database: Path) -> None:
         for end in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):
                 shutil.move(f"{database}{end}", folder)
-        _progress(f"The database there could not be opened ({error}); it is kept in {folder}.")
+        _progress(f"The current database could not be opened ({error}); it is kept in {folder}.")
     else:
         services.stop()
 
@@ -196,18 +196,21 @@ def _progress(words: str) -> None:
 
 
 def _create_admin_words(answer: Answer) -> list[str]:
-    done = "is a new superuser" if answer["created"] else "is a superuser, and has to sign in anew"
+    done = "is a new superuser" if answer["created"] else "is now a superuser, and has to sign in again"
     return [f"{answer['name']} {done}.", *_link_words(answer)]
 
 
 def _link_words(answer: Answer) -> list[str]:
     if "link" not in answer:
         return []
-    return [f"This link is good once, until {answer['expires_at']}; hand it to {answer['name']}:", answer["link"]]
+    return [
+        f"This link can be used once, until {answer['expires_at']}. Send it to {answer['name']} privately:",
+        answer["link"],
+    ]
 
 
 def _invite_words(answer: Answer) -> list[str]:
-    lines = [f"This link creates one account, until {answer['expires_at']}; it is shown only now:", answer["link"]]
+    lines = [f"This link creates one account, until {answer['expires_at']}. It is shown only now:", answer["link"]]
     if answer["signups"] != "invite":
         lines.append(f"It has no effect while RKV_SIGNUPS is {answer['signups']}; set RKV_SIGNUPS=invite.")
     return lines
@@ -215,7 +218,7 @@ def _invite_words(answer: Answer) -> list[str]:
 
 def _users_words(answer: Answer) -> list[str]:
     if not answer["users"]:
-        return ["There is nobody."]
+        return ["There are no users."]
     lines = [f"{'name':<32}  {'status':<8}  {'entries':>8}  {'bytes':>12}  {'tabs':>4}  last seen"]
     for user in answer["users"]:
         seen = (user["seen_at"] or "never")[:16].replace("T", " ")
@@ -229,14 +232,16 @@ def _purge_words(answer: Answer) -> list[str]:
     removed = ", ".join(parts) if parts else "nothing"
     lines = [f"Removed {removed}; {answer['seconds']} s."]
     if answer["rewritten"] and not parts:
-        lines.append("The file was rewritten, because an earlier purge could not do it, or a history had been trimmed.")
+        lines.append(
+            "The database file was rewritten, because an earlier purge could not do it, or a history was trimmed."
+        )
     if answer["needs"]:
         lines.append(
-            f"The file was not rewritten, so traces of what has been removed may be left in it: that needs "
-            f"{answer['needs'] // MIB + 1} MiB of free space. It is repeated once there is room."
+            f"The database file was not rewritten, so traces of removed data may be left in it. Rewriting needs "
+            f"{answer['needs'] // MIB + 1} MiB of free space, and is repeated once there is enough."
         )
     elif not answer["clean"]:
-        lines.append("Somebody was reading all the time, so traces may be left in the files: run it again.")
+        lines.append("Readers were active all the time, so traces may be left in the files. Run it again.")
     return lines
 
 
@@ -245,14 +250,14 @@ def _backup_words(answer: Answer) -> list[str]:
 
 
 def _restore_words(answer: Answer) -> list[str]:
-    kept = f" What was there before is in {answer['before']}." if answer["before"] else ""
-    return [f"Everything is as it was in {answer['file']}.{kept}", "Tabs start anew by themselves."]
+    kept = f" The previous data is in {answer['before']}." if answer["before"] else ""
+    return [f"All data is restored from {answer['file']}.{kept}", "Open tabs synchronise by themselves."]
 
 
 def _confirm_time_words(answer: Answer) -> list[str]:
     if answer["jump"] is None:
-        return [f"The system clock has not jumped; nothing was held. It is {answer['time']}."]
-    return [f"{answer['jump']}; the time is confirmed, and nothing is held any more. It is {answer['time']}."]
+        return [f"The system clock has not jumped, so there is nothing to confirm. It is {answer['time']}."]
+    return [f"{answer['jump']}. The time is confirmed; purge and expiry continue. It is {answer['time']}."]
 
 
 _PURGED = {

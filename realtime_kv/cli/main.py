@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run.py",
         description="A self-hosted, per-user, real-time key/value store.",
-        epilog="Settings come from RKV_* environment variables; each command tells its options: run.py serve --help",
+        epilog="Settings come from RKV_* environment variables; each command lists its options: run.py serve --help",
     )
     parser.add_argument("--version", action="version", version=f"realtime_kv {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
@@ -194,12 +194,12 @@ def _add_keeping(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         return command
 
     command = add("create-admin", "make an existing or new user a superuser")
-    command.add_argument("name", nargs="?", metavar="NAME", help="user name (asked for if omitted)")
+    command.add_argument("name", nargs="?", metavar="NAME", help="username (asked for if omitted)")
     how = command.add_mutually_exclusive_group()
     how.add_argument("--password-stdin", action="store_true", help="read a new user's password from standard input")
     how.add_argument("--link", action="store_true", help="print a one-time link for choosing a password")
     command = add("reset-link", "print a one-time link for choosing a new password")
-    command.add_argument("name", metavar="NAME", help="user name")
+    command.add_argument("name", metavar="NAME", help="username")
     command = add("invite", "print a one-time invitation to sign up (RKV_SIGNUPS=invite)")
     command.add_argument("--note", default="", metavar="TEXT", help="whom it is for; only superusers see it")
     command.add_argument("--days", type=int, default=7, metavar="N", help="days until it expires (7)")

@@ -170,7 +170,7 @@ class FairWorkerPool:
             self._wake_up.put(None)
         if dropped is job:
             self._on_limit(client)
-            raise RateLimited("Too many of your requests are waiting; go on in a moment.", retry_after=1)
+            raise RateLimited("Too many of your requests are waiting; try again in a moment.", retry_after=1)
         if dropped is not None:
             self._on_limit(Client(dropped.user, dropped.credential))
             self._fail([dropped], Unavailable("The server is busy; try again in a moment.", retry_after=2))

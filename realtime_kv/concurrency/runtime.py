@@ -74,7 +74,7 @@ class Future(Generic[T]):
     def result(self) -> T:
         """Return the answer, or raise the error; only for a future that is done."""
         if not self.done:
-            raise RuntimeError("this future has not come out yet; wait for it with runtime.wait()")
+            raise RuntimeError("this future is not done; wait for it with runtime.wait()")
         if self._error is not None:
             raise self._error
         return self._answer
@@ -287,7 +287,7 @@ def repeat(runtime: Runtime, seconds: float, fn: Callable[[], object]) -> None:
         try:
             fn()
         except Exception:
-            log.exception("something that is done again and again failed")
+            log.exception("a periodic task failed")
         runtime.call_later(seconds, run)
 
     runtime.call_later(seconds, run)

@@ -66,7 +66,7 @@ def check_ttl(ttl: float) -> float:
     """Return the lifetime of an entry in seconds: more than 0, and at most 100 years. Raises BadRequest."""
     if not 0 < ttl <= TTL_SECONDS:
         raise BadRequest(
-            "A `ttl` is a number of seconds, more than 0 and at most 100 years; null is never.", field="ttl"
+            "A `ttl` is a number of seconds, more than 0 and at most 100 years; null means never.", field="ttl"
         )
     return float(ttl)
 

@@ -57,10 +57,10 @@ class CuttableProxy:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._ends |= {device, server}
-            threading.Thread(target=self._carry, args=(device, server), daemon=True).start()
-            threading.Thread(target=self._carry, args=(server, device), daemon=True).start()
+            threading.Thread(target=self._forward, args=(device, server), daemon=True).start()
+            threading.Thread(target=self._forward, args=(server, device), daemon=True).start()
 
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
         try:
             while data := source.recv(CHUNK):
                 target.sendall(data)

@@ -56,7 +56,7 @@ class Outcome:
         return (
             f"{changes} changes, {self.missed} missed, digest equal on {self.equal} devices"
             f"{'' if self.equal == self.devices else f' of {self.devices}'}"
-            f" ({self.kills} kills of the server, {self.cuts} cuts)"
+            f" (server kills: {self.kills}, cut connections: {self.cuts})"
         )
 
 
@@ -126,7 +126,7 @@ class DemoServer:
                 cuts = sum(proxy.cuts for proxy in self._proxies)
                 self._outcomes.put(Outcome(changes, missed, equal, devices, self._process.kills, cuts))
             case _:
-                raise ValueError("no such order")
+                raise ValueError("no such command")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -144,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         # refuses a foreign name that is made to point here (DNS rebinding)
         if self.headers.get("Host") != self.own_host:
-            self.send_error(HTTPStatus.BAD_REQUEST, "This is not the name of the stage.")
+            self.send_error(HTTPStatus.BAD_REQUEST, "This is not a host name of the demo.")
             return False
         return True
 
@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             length = min(BODY_BYTES, int(self.headers.get("Content-Length", 0)))
             self.act(json.loads(self.rfile.read(length)))
         except (ValueError, TypeError):
-            self._send(HTTPStatus.BAD_REQUEST, "text/plain", b"There is no such order.")
+            self._send(HTTPStatus.BAD_REQUEST, "text/plain", b"There is no such command.")
             return
         self._send(HTTPStatus.OK, "application/json", b"{}")
 

@@ -51,7 +51,7 @@ def lines(examination: Check) -> list[str]:
         "",
         f"  {number(examination.revision)} writes took effect, each acknowledged and with a revision of its own.",
         f"  {counts['cuts']} times a tab was cut off, {counts['connections']} times one connected and caught up.",
-        f"  {counts['replayed']} writes were said again after a lost answer, and not applied twice.",
+        f"  {counts['replayed']} writes were repeated after a lost answer, and applied once.",
         f"  {counts['bookmarks']} bookmarks agreed while tabs were writing, {examination.equal} digests at the end.",
         f"  Acknowledged after {percentiles(ledger.ack_seconds)}.",
         f"  Seen by another tab after {percentiles(ledger.seen_seconds)}.",
@@ -59,7 +59,7 @@ def lines(examination: Check) -> list[str]:
         NOT_CHECKED,
     ]
     if ledger.problems:
-        text += ["", "This is what is wrong:", *(f"  - {problem}" for problem in ledger.problems)]
+        text += ["", "Problems found:", *(f"  - {problem}" for problem in ledger.problems)]
         text += ["Please keep the server's log, and report this."]
     return text
 

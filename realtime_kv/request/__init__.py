@@ -1,1 +1,1 @@
-"""What a request says of its sender: credentials, address, origin, program."""
+"""The sender of a request: credentials, address, origin, program."""

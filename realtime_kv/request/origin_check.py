@@ -82,7 +82,8 @@ def refusal(environ: Mapping[str, Any], config: Config) -> OriginRefused:
     shown = _shown(sent)
     if not (origin := read_origin(sent)):
         return OriginRefused(
-            f"The origin {shown or '(empty)'} cannot be allowed: it is none, as of a sandboxed frame or a local file. "
+            f"The origin {shown or '(empty)'} cannot be allowed: sandboxed frames and local files have no "
+            "usable origin. "
             "Serve the page from a web server, and list its origin in RKV_ORIGINS.",
             origin=shown,
             setting=None,

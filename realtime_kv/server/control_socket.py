@@ -92,7 +92,7 @@ class ControlSocket:
                 connection.settimeout(TIMEOUT_SECONDS)
                 say(**self._answer(_first_line(connection), lambda words: say(progress=words)))
         except OSError:
-            log.debug("somebody at the control socket has gone away")
+            log.debug("a client of the control socket has disconnected")
         finally:
             self._places.release()
 
@@ -100,14 +100,17 @@ class ControlSocket:
         try:
             order = msgspec.json.decode(line, type=_Order)
         except (msgspec.MsgspecError, RecursionError, ValueError):
-            return {"ok": False, "error": {"code": "bad_request", "message": "An order is one line of JSON."}}
+            return {"ok": False, "error": {"code": "bad_request", "message": "A command is one line of JSON."}}
         try:
             return {"ok": True, "answer": self._carry_out(order.order, order.arguments, progress)}
         except Refusal as refusal:
             return {"ok": False, "error": {"code": refusal.code, "message": refusal.message}}
         except Exception:
-            log.exception("an order failed")
-            return {"ok": False, "error": {"code": "internal", "message": "That failed; the server's log tells why."}}
+            log.exception("a command failed")
+            return {
+                "ok": False,
+                "error": {"code": "internal", "message": "The command failed. The server's log has the reason."},
+            }
 
 
 def ask(folder: Path, order: str, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any] | None:
@@ -129,7 +132,7 @@ def ask(folder: Path, order: str, arguments: Mapping[str, Any], progress: Progre
                     return answer
                 else:
                     raise ControlError(words["error"]["code"], words["error"]["message"])
-    gone = Unavailable("The server went away before it answered; look whether it runs, and try again.")
+    gone = Unavailable("The server closed the connection before it answered. Check that it runs, and try again.")
     raise ControlError(gone.code, gone.message)
 
 

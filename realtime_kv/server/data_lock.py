@@ -60,7 +60,7 @@ def require_database(config: Config) -> None:
     raise StartupError(
         f"The database {file} {state}, although this data folder held data. "
         f"Restore a backup: python3 run.py restore FILE --data-dir {config.data_dir}. "
-        f"To start anew with nothing, remove {marker} first."
+        f"To start with an empty database, remove {marker} first."
     )
 
 
@@ -71,7 +71,7 @@ def mark(config: Config) -> None:
         return
     with marker.open("w") as file:
         file.write(f"The data of this folder is in {config.database_path}.\n")
-        file.write("Without this file, a missing database is made anew.\n")
+        file.write("Without this file, a missing database is created again.\n")
         file.flush()
         os.fsync(file.fileno())
     _sync(config.data_dir)

@@ -161,12 +161,14 @@ def _offer_setup(services: control_api.ControlServices) -> None:
         setup = control_api.setup_address(services)
     except Refusal as refusal:
         sys.stdout.write(
-            f"Nobody is a superuser yet, and no address that makes one could be written down: {refusal.message} "
-            "Make room on the disk and start again, or use create-admin.\n"
+            f"There is no superuser yet, and a setup link could not be stored: {refusal.message} Free some disk "
+            "space and start again, or use create-admin.\n"
         )
     else:
         if setup is not None:
-            sys.stdout.write(f"Nobody is a superuser yet. This address makes one, once, within a day:\n{setup}\n")
+            sys.stdout.write(
+                f"There is no superuser yet. This link creates one; it can be used once, within a day:\n{setup}\n"
+            )
 
 
 def fail_stop(config: Config, error: BaseException) -> NoReturn:

@@ -11,13 +11,13 @@ _LENGTH = re.compile(r"[0-9]{1,15}")
 
 LINE = "A header line is malformed: it is folded, or has a control character or a space in its name."
 CUT = "The header breaks off before its end."
-HOST = "A request names exactly one Host."
+HOST = "A request must have exactly one Host."
 LENGTH = "The length of the body is not clear: send one Content-Length, or Transfer-Encoding: chunked."
 VERSION = "Transfer-Encoding needs HTTP/1.1."
 CODING = "Content-Encoding is not supported; send the body as it is."
 CHUNKS = "The body is not in chunks, though Transfer-Encoding says so."
 ADDRESS = "The address is too long."
-UNCLEAR = "This is not a request that can be understood."
+UNCLEAR = "This is not a valid request."
 HEADERS = "The request has too many header lines."
 SENTENCES = frozenset({LINE, CUT, HOST, LENGTH, VERSION, CODING, CHUNKS, ADDRESS})
 

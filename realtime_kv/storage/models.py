@@ -26,7 +26,7 @@ class Meta(Base):
 
 
 class User(Base):
-    """An account. `folded` is the user name without case: names are unique by it; ids are never reused.
+    """An account. `folded` is the username without case: names are unique by it; ids are never reused.
 
     `deleted_by` is `self` (signing in restores it), `admin`, or `purge` (nothing restores it). A password with
     `must_change_password` is only valid for choosing another. `totp_step` is the last time step whose code was

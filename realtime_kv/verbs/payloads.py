@@ -204,7 +204,7 @@ class Sync(Payload):
 
     def call(self, store: Store, caller: Caller) -> Future[Any]:
         if self.next is not UNSET and (self.epoch is not UNSET or self.since is not UNSET):
-            raise BadRequest("A sync carries either `next` or `epoch` and `since`.", field="next")
+            raise BadRequest("A sync has either `next`, or `epoch` and `since`.", field="next")
         return store.sync(caller, epoch=_given(self.epoch), since=_given(self.since), next=_given(self.next))
 
 

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Verb(NamedTuple):
-    """Everything about a verb: its payload and its result, a sentence, and an example in JSON and in JavaScript.
+    """Declaration of a verb: its payload and its result, a sentence, and an example in JSON and in JavaScript.
 
     With `reads` it can be called with GET; `page` is the field of the result that the database has built as JSON.
     """
@@ -99,7 +99,7 @@ VERBS: dict[str, Verb] = {
     "undo": Verb(
         payloads.Undo,
         messages.CountResult,
-        "Puts back what the write of a revision replaced, if nobody has written there since.",
+        "Restores what the write of a revision replaced, if nothing was written there since.",
         {"revision": 2},
         "await kv.undo(2)",
     ),
@@ -201,7 +201,7 @@ def _decode_unusual_event(body: bytes, others: Mapping[str, Callable[[bytes], Pa
         refused = surrogates.refusal(body.partition(b",")[2].rstrip().removesuffix(b"]"))
         raise refused or BadRequest("An event is JSON: a verb and one object.") from None
     if len(items) != 2:
-        raise BadRequest(f"A verb takes exactly one object; {len(items) - 1} arguments came.")
+        raise BadRequest(f"A verb takes exactly one object; {len(items) - 1} arguments were sent.")
     payload = bytes(items[1])
     if (other := others.get(name)) is not None:
         return other(payload)

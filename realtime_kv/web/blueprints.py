@@ -1,7 +1,7 @@
 """HTTP layer: pages, account calls, verbs, health checks and metrics.
 
 Each view parses a request, calls `accounts` or `store`, and formats the answer. `request_auth` determines the caller
-and checks the origin; `error_handlers` turns a refusal into a problem body or a page.
+and checks the origin; `error_handlers` converts a refusal to a problem body or a page.
 """
 
 from flask import Flask

@@ -20,7 +20,7 @@ from realtime_kv.storage.models import Meta
 
 health = Blueprint("health", __name__)
 
-_PATIENCE = 5.0
+_TIMEOUT_SECONDS = 5.0
 # a monitor asks every few seconds; a client that asks more often gets the last answer, not another fsync
 _FRESH = 1.0
 
@@ -39,7 +39,7 @@ def readyz() -> Response:
     """
     try:
         for probe in _probes_of(services()):
-            wait(probe, _PATIENCE)
+            wait(probe, _TIMEOUT_SECONDS)
         services().store.reserve.check()
     except Refusal as refusal:
         return _text(refusal.message, Unavailable.status)

@@ -35,8 +35,8 @@ class Clock:
 
 
 @dataclass
-class Town:
-    """The accounts with the parts they are built on; every call waits for its answer."""
+class Harness:
+    """Accounts with a real store, and a clock that the test moves; every call waits for its answer."""
 
     runtime: Runtime
     store: Store
@@ -66,7 +66,7 @@ class Town:
         return self.wait(self.store.writer.run(fn))
 
 
-def build(data_dir: Path, runtime: Runtime, **settings: Any) -> Town:
+def build(data_dir: Path, runtime: Runtime, **settings: Any) -> Harness:
     config, clock = Config(data_dir=data_dir, **settings), Clock()
     engine = connections.open_engine(config.database_path)
     migrations.upgrade(engine)
@@ -74,34 +74,34 @@ def build(data_dir: Path, runtime: Runtime, **settings: Any) -> Town:
     mails: list[EmailMessage] = []
     send = mails.append if config.smtp_url else None
     accounts = Accounts(store.writer, store.readers, runtime, config, clock, send=send, steady=clock)
-    town = Town(runtime, store, accounts, clock, mails=mails)
-    accounts.watch(town.ended.append)
-    return town
+    harness = Harness(runtime, store, accounts, clock, mails=mails)
+    accounts.watch(harness.ended.append)
+    return harness
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> Iterator[Callable[..., Town]]:
+def make_harness(tmp_path: Path) -> Iterator[Callable[..., Harness]]:
     """Return a function that builds the accounts with given settings."""
-    towns: list[Town] = []
+    harnesses: list[Harness] = []
 
-    def make(runtime: Runtime | None = None, **settings: Any) -> Town:
-        towns.append(build(tmp_path, runtime or InlineRuntime(), **settings))
-        return towns[-1]
+    def make(runtime: Runtime | None = None, **settings: Any) -> Harness:
+        harnesses.append(build(tmp_path, runtime or InlineRuntime(), **settings))
+        return harnesses[-1]
 
     yield make
-    for town in towns:
-        town.accounts.stop()
-        town.store.stop()
+    for harness in harnesses:
+        harness.accounts.stop()
+        harness.store.stop()
 
 
 @pytest.fixture
-def town(found: Callable[..., Town]) -> Town:
-    return found()
+def harness(make_harness: Callable[..., Harness]) -> Harness:
+    return make_harness()
 
 
 @pytest.fixture
-def busy_town(found: Callable[..., Town]) -> Iterator[Town]:
+def threaded_harness(make_harness: Callable[..., Harness]) -> Iterator[Harness]:
     """Accounts whose writer, readers and password threads are real threads."""
     runtime = ThreadedRuntime()
-    yield found(runtime)
+    yield make_harness(runtime)
     runtime.stop()

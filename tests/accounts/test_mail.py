@@ -7,7 +7,7 @@ import pytest
 from realtime_kv.accounts.mail import Mail, smtp
 from realtime_kv.concurrency.runtime import InlineRuntime
 from realtime_kv.config import Config
-from tests.timing.mailbox import Mailbox
+from tests.timing_attacks.mailbox import Mailbox
 
 
 @pytest.fixture

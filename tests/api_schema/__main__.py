@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tests.api_schema.run import run
-from tests.running import Server
+from tests.live_server import Server
 
 
 def main() -> int:

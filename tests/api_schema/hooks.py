@@ -15,7 +15,7 @@ BEYOND_JSON_SCHEMA = [
     ("bad_request", "`from` and `to` are the same"),
     ("bad_request", "`from` and `to` are both a prefix"),
     ("bad_request", "That `next` did not come from a sync"),
-    ("bad_request", "A sync carries either `next` or"),
+    ("bad_request", "A sync has either `next`, or"),
     ("invalid_key", "is longer than 512 bytes"),
     ("invalid_value", "is nested"),
     ("too_large", "bytes as compact JSON"),

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.running import Server, fresh_name
+from tests.live_server import Server, fresh_name
 
 HOOKS = Path(__file__).with_name("hooks.py")
 

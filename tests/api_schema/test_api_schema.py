@@ -3,7 +3,7 @@
 import pytest
 
 from tests.api_schema.run import run
-from tests.running import Server
+from tests.live_server import Server
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from tests.authorization_matrix.people import IDENTITIES, Town
+from tests.authorization_matrix.identities import IDENTITIES, DataSet
 
 OPEN, SIGN_IN, UNAUTHENTICATED, FORBIDDEN = "open", "sign in first", "unauthenticated", "forbidden"
 
@@ -23,9 +23,11 @@ class Row:
     # identities that may see Alice's data
     shown: frozenset[str] = frozenset()
 
-    def path(self, rule: str, town: Town) -> str:
+    def path(self, rule: str, data_set: DataSet) -> str:
         """Return the rule with its variables filled in."""
-        return re.sub(r"<(?:[^<>]+:)?(\w+)>", lambda found: self.names.get(found[1]) or str(town.ids["victor"]), rule)
+        return re.sub(
+            r"<(?:[^<>]+:)?(\w+)>", lambda found: self.names.get(found[1]) or str(data_set.ids["victor"]), rule
+        )
 
     def expected(self, identity: str) -> str:
         return self.access[identity]

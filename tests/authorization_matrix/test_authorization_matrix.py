@@ -6,15 +6,15 @@ from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.verbs import registry as verbs
 from tests.authorization_matrix import rows
-from tests.authorization_matrix.people import IDENTITIES, SECRET, found
+from tests.authorization_matrix.identities import IDENTITIES, SECRET, build
 
 # methods that Werkzeug adds
 OWN_METHODS = {"HEAD", "OPTIONS"}
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory):
-    return found(tmp_path_factory.mktemp("town") / "data")
+def data_set(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("data_set") / "data")
 
 
 def routes(folder):
@@ -29,12 +29,12 @@ def test_matrix_rows_match_the_routes_and_events_exactly(tmp_path):
 
 
 @pytest.mark.parametrize("route", sorted(rows.ROUTES))
-def test_a_route_grants_each_identity_exactly_its_permitted_access(town, tmp_path, route):
+def test_a_route_grants_each_identity_exactly_its_permitted_access(data_set, tmp_path, route):
     method, rule = route.split(" ", 1)
     row = rows.ROUTES[route]
-    with town.copy(tmp_path / "copy") as services:
+    with data_set.copy(tmp_path / "copy") as services:
         for identity in IDENTITIES:
-            answer = services.ask(identity, method, row.path(rule, town), row.payload)
+            answer = services.ask(identity, method, row.path(rule, data_set), row.payload)
             assert answer.status_code < 500, f"{identity}: {answer.status}"
             assert outcome(answer) == row.expected(identity), f"{identity}: {answer.status} {answer.text[:300]}"
             if identity != "alice" and not row.reveals(identity):
@@ -42,9 +42,9 @@ def test_a_route_grants_each_identity_exactly_its_permitted_access(town, tmp_pat
 
 
 @pytest.mark.parametrize("event", sorted(rows.EVENTS))
-def test_an_event_grants_each_identity_exactly_its_permitted_access(town, tmp_path, event):
+def test_an_event_grants_each_identity_exactly_its_permitted_access(data_set, tmp_path, event):
     row = rows.EVENTS[event]
-    with town.copy(tmp_path / "copy") as services:
+    with data_set.copy(tmp_path / "copy") as services:
         for identity in IDENTITIES:
             assert services.call(identity, event, row.payload) == row.expected(identity), identity
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Route, expect
 
-from tests.running import PASSWORD, Server
+from tests.live_server import PASSWORD, Server
 
 # Chromium's own messages when a server cannot be reached, or has closed a poll's session meanwhile; acceptable only in
 # a test that takes the connection away
@@ -77,7 +77,7 @@ class Person:
     def go_offline(self) -> None:
         """Take the network away from all tabs, once each has loaded its lazy modules."""
         for page in self.context.pages:
-            dashboard = page.locator("main.desk")
+            dashboard = page.locator("main.dashboard")
             if dashboard.count():
                 expect(dashboard).to_have_attribute("data-loaded", "all")
         self.context.set_offline(True)

@@ -10,7 +10,7 @@ from realtime_kv.app import create_app
 from realtime_kv.bootstrap.chromium import find
 from realtime_kv.config import Config
 from tests.browser.browsing import Person, Tab
-from tests.running import PASSWORD, Server, fresh_name
+from tests.live_server import PASSWORD, Server, fresh_name
 
 FLAGS = [
     "--no-sandbox",
@@ -21,7 +21,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 20_000
+TIMEOUT_MS = 20_000
 
 
 @pytest.fixture(scope="package")
@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
     path = find()
     assert path, "Chromium is missing: `python3 run.py test` says how to get it"
     # a busy machine is no fault
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
@@ -98,9 +98,9 @@ def own_server(start_server: Callable[..., Server]) -> Server:
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def admin_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that has a superuser, called root."""
-    folder: Path = tmp_path_factory.mktemp("office")
+    folder: Path = tmp_path_factory.mktemp("admin")
     services = create_app(Config(data_dir=folder)).extensions["realtime_kv"]
     made = services.accounts.administration.create_user(CLI, "root", password=PASSWORD, is_admin=True)
     services.runtime.wait(made)
@@ -111,9 +111,9 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def make_root(make_person: Callable[..., Person], office: Server) -> Callable[..., Person]:
+def make_root(make_person: Callable[..., Person], admin_server: Server) -> Callable[..., Person]:
     def make(**options) -> Person:
-        root = make_person(signed_up=False, server=office, **options)
+        root = make_person(signed_up=False, server=admin_server, **options)
         root.username = "root"
         return root.sign_in()
 

@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Tab, resize, sign_out
-from tests.running import ROOT
+from tests.live_server import ROOT
 
 FOLDER = ROOT / "test-results" / "screenshots"
-DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 SAMPLE = {
     "app/banner": "Maintenance on Sunday 02:00 UTC",
@@ -36,7 +36,7 @@ def folder():
 
 def shoot(page: Page, name: str) -> None:
     """Take three pictures, each of a whole and settled page."""
-    for kind, scheme, size in [("light", "light", DESK), ("dark", "dark", DESK), ("phone", "light", PHONE)]:
+    for kind, scheme, size in [("light", "light", DESKTOP), ("dark", "dark", DESKTOP), ("phone", "light", PHONE)]:
         page.emulate_media(color_scheme=scheme)
         resize(page, **size)
         page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null)))")
@@ -44,7 +44,7 @@ def shoot(page: Page, name: str) -> None:
         page.screenshot(path=picture)
         assert picture.stat().st_size > 4_000
     page.emulate_media(color_scheme="light")
-    resize(page, **DESK)
+    resize(page, **DESKTOP)
 
 
 def test_the_dashboard(make_person):
@@ -158,15 +158,15 @@ def test_the_other_pages(make_person):
         shoot(page, f"account-{name}")
 
 
-def test_the_pages_of_a_superuser(make_person, office):
-    root = make_person("root", signed_up=False, server=office)
+def test_the_pages_of_a_superuser(make_person, admin_server):
+    root = make_person("root", signed_up=False, server=admin_server)
     root.username = "root"
     root.sign_in()
     page = root.new_page()
     for name in ("users", "users/new", "diagnostics", "audit", "backup"):
-        page.goto(f"{office.url}/admin/{name}")
+        page.goto(f"{admin_server.url}/admin/{name}")
         shoot(page, f"admin-{name.replace('/', '-')}")
-    page.goto(f"{office.url}/admin/users")
+    page.goto(f"{admin_server.url}/admin/users")
     page.get_by_role("link", name="root", exact=True).click()
     page.wait_for_url(re.compile(r"/users/\d+$"))
     user = page.url

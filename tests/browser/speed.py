@@ -15,7 +15,7 @@ from playwright.sync_api import expect, sync_playwright
 from realtime_kv.bootstrap.chromium import find
 from tests.browser.browsing import Person, Tab
 from tests.browser.conftest import FLAGS
-from tests.running import Server, fresh_name
+from tests.live_server import Server, fresh_name
 
 KEYS = 100_000
 BATCH = 125

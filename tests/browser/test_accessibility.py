@@ -7,7 +7,7 @@ import pyotp
 from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Person, resize
-from tests.running import PASSWORD
+from tests.live_server import PASSWORD
 
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -15,7 +15,7 @@ SIZES = {1280: 800, 320: 568}
 
 
 def check(page: Page, what: str, *, dark: bool = True) -> None:
-    """Check that axe finds nothing on a desk in light colours, and on a narrow phone in dark ones.
+    """Check that axe finds nothing on a wide screen in light colours, and on a narrow phone in dark ones.
 
     The layout changes between these two widths; `test_layout.py` looks at those in between.
     """
@@ -98,7 +98,7 @@ def test_account_pages_pass_axe(make_person):
     expect(page.get_by_text("Two-step sign-in is on")).to_be_visible()
     check(page, "security with two steps")
     page.locator("#codes-password").fill(PASSWORD)
-    page.get_by_role("button", name="Make new codes").click()
+    page.get_by_role("button", name="Create new codes").click()
     expect(page.locator("#codes")).to_be_visible()
     check(page, "recovery codes")
     code = page.locator("#codes").inner_text().split()[0]

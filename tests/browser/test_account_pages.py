@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Person, sign_out
-from tests.running import PASSWORD, fresh_name
+from tests.live_server import PASSWORD, fresh_name
 
 NEW = "another-rather-Long-passphrase"
 
@@ -126,7 +126,7 @@ def test_the_account_life_cycle_works_with_and_without_javascript(newcomer):
     expect(page.get_by_text("Your password was set by")).to_have_count(0)
 
     account(page, person, "data")
-    page.get_by_label("Type your user name").fill(person.username)
+    page.get_by_label("Type your username").fill(person.username)
     page.get_by_label("Password", exact=True).fill(NEW)
     page.get_by_role("button", name="Delete the account").click()
     expect(page.get_by_text("The account is deleted")).to_be_visible()
@@ -292,7 +292,7 @@ def test_a_form_error_describes_its_field_and_moves_the_focus_there(make_person)
     page.get_by_role("button", name="Set it up").click()
     field = page.locator("#two_step-password")
     expect(field).to_be_focused()
-    expect(field).to_have_accessible_description("Error: That is not your password.")
+    expect(field).to_have_accessible_description("Error: Wrong password.")
     refusals_are_fair(person)
 
 

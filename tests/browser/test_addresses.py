@@ -14,7 +14,7 @@ from realtime_kv.demo.proxy import CuttableProxy
 from realtime_kv.origins import canonical_host
 from realtime_kv.server import interfaces
 from tests.browser.browsing import Person
-from tests.running import DEADLINE, PASSWORD, Server, fresh_name
+from tests.live_server import DEADLINE, PASSWORD, Server, fresh_name
 
 # Chromium's message on a page of plain HTTP from another machine; nothing there depends on it
 UNTRUSTWORTHY = re.compile("Cross-Origin-Opener-Policy header has been ignored")

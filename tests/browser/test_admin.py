@@ -7,29 +7,29 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_accessibility import check
-from tests.running import PASSWORD, Server, fresh_name
+from tests.live_server import PASSWORD, Server, fresh_name
 
 
 @pytest.fixture
-def ada(office: Server):
+def ada(admin_server: Server):
     """A user with keys, and a token for them."""
-    account = office.sign_up(fresh_name("ada"))
+    account = admin_server.sign_up(fresh_name("ada"))
     account.http("batch", ops=[{"op": "set", "key": f"app/key-{n}", "value": {"n": n}} for n in range(3)])
     yield account
     account.close()
 
 
-def open_user(page: Page, office: Server, name: str) -> None:
-    page.goto(f"{office.url}/admin/users?search={name}")
+def open_user(page: Page, admin_server: Server, name: str) -> None:
+    page.goto(f"{admin_server.url}/admin/users?search={name}")
     page.get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
-def test_axe_finds_nothing_on_any_page(make_root, office, ada):
+def test_axe_finds_nothing_on_any_page(make_root, admin_server, ada):
     root = make_root()
     ada.http("set", key="a-long-name/" * 12, value="x")
     page = root.new_page()
-    open_user(page, office, ada.username)
+    open_user(page, admin_server, ada.username)
     user = page.url
     others = [
         "/admin/users",
@@ -40,12 +40,12 @@ def test_axe_finds_nothing_on_any_page(make_root, office, ada):
         "/admin/backup",
     ]
     acts = ["", "/entries", "/delete", "/quota", "/sessions", "/disable", "/reveal?key=app/key-1"]
-    for address in [*(office.url + path for path in others), *(user + act for act in acts)]:
+    for address in [*(admin_server.url + path for path in others), *(user + act for act in acts)]:
         page.goto(address)
         check(page, address)
     page.get_by_label("Your password", exact=True).fill("not the password")
     page.get_by_role("button", name="Reveal").click()
-    expect(page.locator("#problem")).to_have_text("That is not your password.")
+    expect(page.locator("#problem")).to_have_text("Wrong password.")
     check(page, "refused")
     page.get_by_label("Your password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Reveal").click()
@@ -53,25 +53,25 @@ def test_axe_finds_nothing_on_any_page(make_root, office, ada):
     check(page, "value")
     page.goto(user + "/link")
     page.get_by_label("Your password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Make recovery link").click()
+    page.get_by_role("button", name="Create recovery link").click()
     check(page, "secret")
     root.complaints = [text for text in root.complaints if "status of 401" not in text]
 
 
-def test_every_page_fits_320_pixels(make_root, office, ada):
+def test_every_page_fits_320_pixels(make_root, admin_server, ada):
     page = make_root(viewport={"width": 320, "height": 568}).new_page()
     ada.http("set", key="without-any-place-to-break-" * 8, value="x" * 500)
-    open_user(page, office, ada.username)
+    open_user(page, admin_server, ada.username)
     user = page.url
     for path in ("/admin/users", "/admin/users/new", "/admin/audit", "/admin/diagnostics", "/admin/backup"):
-        page.goto(office.url + path)
+        page.goto(admin_server.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") == 320, path
     for act in ("", "/entries", "/delete", "/quota"):
         page.goto(user + act)
         assert page.evaluate("document.documentElement.scrollWidth") == 320, act
 
 
-def test_a_user_can_be_disabled_by_keyboard_alone(make_root, office, ada):
+def test_a_user_can_be_disabled_by_keyboard_alone(make_root, admin_server, ada):
     tab = ada.open_tab()
     page = make_root().new_page()
     press, kind = page.keyboard.press, page.keyboard.type
@@ -84,7 +84,7 @@ def test_a_user_can_be_disabled_by_keyboard_alone(make_root, office, ada):
                 return
         raise AssertionError(f"{name} is not reached")
 
-    page.goto(office.url + "/keys")
+    page.goto(admin_server.url + "/keys")
     tab_to("Admin")
     press("Enter")
     page.wait_for_url("**/admin/users")
@@ -111,9 +111,9 @@ def test_a_user_can_be_disabled_by_keyboard_alone(make_root, office, ada):
     assert ada.http("get", key="app/key-1").status_code == 401
 
 
-def test_everything_works_without_javascript(make_root, office, ada):
+def test_everything_works_without_javascript(make_root, admin_server, ada):
     page = make_root(java_script_enabled=False).new_page()
-    page.goto(office.url + "/admin")
+    page.goto(admin_server.url + "/admin")
     page.get_by_label("Name contains").fill(ada.username)
     page.get_by_role("button", name="Show").click()
     page.get_by_role("link", name=ada.username, exact=True).click()
@@ -131,9 +131,9 @@ def test_everything_works_without_javascript(make_root, office, ada):
     expect(page.locator("[data-headline=tabs]")).to_be_visible()
 
 
-def test_deleting_a_user_requires_the_name_and_can_be_undone(make_root, office, ada):
+def test_deleting_a_user_requires_the_name_and_can_be_undone(make_root, admin_server, ada):
     page = make_root().new_page()
-    open_user(page, office, ada.username)
+    open_user(page, admin_server, ada.username)
     page.get_by_role("link", name="Delete", exact=True).click()
     expect(page.locator("form.card")).to_contain_text(f"Deletes {ada.username}, 3 entries, 1 session, 0 tokens.")
     page.get_by_label(f"Type {ada.username}").fill(ada.username)
@@ -145,30 +145,30 @@ def test_deleting_a_user_requires_the_name_and_can_be_undone(make_root, office, 
     expect(page.get_by_role("status")).to_have_text(f"{ada.username} is restored.")
 
 
-def test_a_backup_download_appears_in_the_events_of_every_user(make_root, make_person, office):
+def test_a_backup_download_appears_in_the_events_of_every_user(make_root, make_person, admin_server):
     page = make_root().new_page()
-    somebody = make_person(server=office)
-    page.goto(office.url + "/admin/backup")
+    somebody = make_person(server=admin_server)
+    page.goto(admin_server.url + "/admin/backup")
     page.get_by_label("Your password", exact=True).fill(PASSWORD)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download backup").click()
     assert Path(download.value.path()).read_bytes().startswith(b"SQLite format 3\0")
     theirs = somebody.new_page()
-    theirs.goto(office.url + "/account/events")
+    theirs.goto(admin_server.url + "/account/events")
     expect(theirs.locator("main")).to_contain_text("Backup downloaded")
 
 
-def test_diagnostics_list_a_reached_limit_and_fit_a_narrow_window(make_root, office, ada):
+def test_diagnostics_list_a_reached_limit_and_fit_a_narrow_window(make_root, admin_server, ada):
     root = make_root()
     page = root.new_page()
-    open_user(page, office, ada.username)
+    open_user(page, admin_server, ada.username)
     page.goto(page.url + "/quota")
     page.get_by_label("Keys").fill("3")
     page.get_by_label("Your password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Change quota").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(ada.username)
     page.set_viewport_size({"width": 320, "height": 700})
-    page.goto(office.url + "/admin/diagnostics")
+    page.goto(admin_server.url + "/admin/diagnostics")
     section = page.get_by_role("region", name="Limits reached")
     expect(section).to_contain_text("No limit was reached")
     assert ada.http("set", key="one too many", value=1).status_code == 507
@@ -178,9 +178,9 @@ def test_diagnostics_list_a_reached_limit_and_fit_a_narrow_window(make_root, off
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
-def test_diagnostics_update_live_until_paused(make_root, office, ada):
+def test_diagnostics_update_live_until_paused(make_root, admin_server, ada):
     page = make_root().new_page()
-    page.goto(office.url + "/admin/diagnostics")
+    page.goto(admin_server.url + "/admin/diagnostics")
     tabs = page.locator("[data-headline=tabs]")
     writes = page.locator("[data-fact='Writes since the start']")
     expect(page.locator("#moving")).to_have_text("Live")

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import expect
 
-from tests.running import fresh_name
+from tests.live_server import fresh_name
 
 SERVICE_WORKERS = "allow"
 

@@ -6,7 +6,7 @@ import re
 from playwright.sync_api import expect
 
 from tests.browser.browsing import Person
-from tests.running import Server
+from tests.live_server import Server
 
 
 def test_the_palette_opens_any_key_page_or_action(ada):

@@ -5,7 +5,7 @@ import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.running import DEADLINE, ROOT
+from tests.live_server import DEADLINE, ROOT
 
 LISTEN = """() => {
   window.heard = []

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.browsing import Person, Tab
 from tests.chaos.relay import Relay
-from tests.running import Server
+from tests.live_server import Server
 
 SERVICE_WORKERS = "allow"
 
@@ -48,7 +48,7 @@ HIDE = """(hidden) => {
 }"""
 
 
-class Place:
+class RelayedServer:
     """A server that is reached through a relay only."""
 
     def __init__(self, folder: Path, *, websocket: bool = True) -> None:
@@ -70,28 +70,28 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    place.close()
+def relayed(tmp_path: Path) -> Iterator[RelayedServer]:
+    relayed = RelayedServer(tmp_path)
+    yield relayed
+    relayed.close()
 
 
 @pytest.fixture
-def polling(tmp_path: Path) -> Iterator[Place]:
+def polling(tmp_path: Path) -> Iterator[RelayedServer]:
     """A server behind a relay that refuses every WebSocket."""
-    place = Place(tmp_path, websocket=False)
-    yield place
-    place.close()
+    relayed = RelayedServer(tmp_path, websocket=False)
+    yield relayed
+    relayed.close()
 
 
-def test_focus_visibility_and_online_events_replace_a_dead_connection(make_person, place):
-    ada = make_person("ada", server=place.server)
+def test_focus_visibility_and_online_events_replace_a_dead_connection(make_person, relayed):
+    ada = make_person("ada", server=relayed.server)
     ada.expects_outage = True
     pages = {event: ada.new_page() for event in ("online", "focus", "pageshow", "visibilitychange", "resume")}
     for page in pages.values():
-        page.goto(f"{place.relay.url}/api")
+        page.goto(f"{relayed.relay.url}/api")
         page.evaluate(CONNECT)
-    place.relay.kill_silently()
+    relayed.relay.kill_silently()
     ada.set("a", 1)
     for event, page in pages.items():
         target = "document" if event in ("visibilitychange", "resume") else "window"
@@ -106,24 +106,24 @@ def test_focus_visibility_and_online_events_replace_a_dead_connection(make_perso
         assert page.evaluate("kv.get('a')") == 1
 
 
-def test_an_unanswered_write_detects_a_dead_connection_and_is_applied_once(make_person, place):
-    ada = make_person("ada", server=place.server)
-    page = place.open(ada).page
+def test_an_unanswered_write_detects_a_dead_connection_and_is_applied_once(make_person, relayed):
+    ada = make_person("ada", server=relayed.server)
+    page = relayed.open(ada).page
     page.evaluate(CONNECT)
-    place.relay.kill_silently()
+    relayed.relay.kill_silently()
     assert page.evaluate("kv.set('a', 1).then(({ version }) => version)") == 1
     assert ada.get("a") == 1
     assert page.evaluate("states")[:2] == ["offline", "catching up"]
 
 
-def test_writes_during_a_network_blackhole_are_applied_once_afterwards(make_person, place):
-    ada = make_person("ada", server=place.server)
-    page = place.open(ada).page
+def test_writes_during_a_network_blackhole_are_applied_once_afterwards(make_person, relayed):
+    ada = make_person("ada", server=relayed.server)
+    page = relayed.open(ada).page
     page.evaluate(CONNECT)
-    place.relay.swallow()
+    relayed.relay.swallow()
     page.evaluate("() => { window.written = Promise.all([1, 2, 3].map((i) => kv.set(`k${i}`, i))) }")
     page.evaluate(UNTIL_OFFLINE)
-    place.relay.restore()
+    relayed.relay.restore()
     assert page.evaluate("written.then((all) => all.map(({ version }) => version))") == [1, 1, 1]
     assert page.evaluate(LIVE_AGAIN)[-1] == "live"
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Person
 from tests.browser.hostile import strings
-from tests.running import DEADLINE, PASSWORD
+from tests.live_server import DEADLINE, PASSWORD
 
 STRINGS = strings()
 AT_ONCE = 100
@@ -87,10 +87,10 @@ def test_hostile_names_run_no_script_on_the_account_pages(make_mallory, server):
         assert_nothing_ran(page)
 
 
-def test_hostile_strings_run_no_script_on_the_admin_pages(make_mallory, make_root, office):
-    mallory, root = make_mallory(server=office), make_root()
+def test_hostile_strings_run_no_script_on_the_admin_pages(make_mallory, make_root, admin_server):
+    mallory, root = make_mallory(server=admin_server), make_root()
     page = root.new_page()
-    page.goto(f"{office.url}/admin/users?search={mallory.username}")
+    page.goto(f"{admin_server.url}/admin/users?search={mallory.username}")
     page.get_by_role("link", name=mallory.username, exact=True).click()
     user = page.url
     seen = ""
@@ -110,11 +110,11 @@ def test_hostile_strings_run_no_script_on_the_admin_pages(make_mallory, make_roo
         assert json.loads(page.locator("pre.value").inner_text()) == {text: [text]}
         assert_nothing_ran(page)
     for path in (f"/admin/audit?user={mallory.username}", "/admin/users", "/admin/diagnostics"):
-        page.goto(office.url + path)
+        page.goto(admin_server.url + path)
         assert_nothing_ran(page)
     for text in STRINGS[::25]:
         for path in ("/admin/users?search=", "/admin/audit?user=", "/admin/audit?action="):
-            page.goto(office.url + path + quote(text, safe=""))
+            page.goto(admin_server.url + path + quote(text, safe=""))
             assert_nothing_ran(page)
     root.complaints = [text for text in root.complaints if "status of 4" not in text]
 

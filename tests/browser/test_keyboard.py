@@ -1,11 +1,11 @@
-"""Everything important by the keyboard alone: from signing up to signing out, without a mouse."""
+"""The important actions by the keyboard alone: from signing up to signing out, without a mouse."""
 
 import json
 
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.browsing import Held, Tab
-from tests.running import PASSWORD
+from tests.live_server import PASSWORD
 
 FAR = 80
 

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.browsing import Person, resize
-from tests.running import PASSWORD
+from tests.live_server import PASSWORD
 
 SIZES = {1280: 800, 768: 1024, 390: 844, 320: 568}
 
@@ -124,12 +124,12 @@ def test_the_new_key_form_fits_the_smallest_screen(make_person):
     fits(page, "a new key")
 
 
-def test_a_users_status_and_recovery_link_fit_their_row_and_card(make_root, make_person, office):
-    eve = make_person("eve", server=office)
+def test_a_users_status_and_recovery_link_fit_their_row_and_card(make_root, make_person, admin_server):
+    eve = make_person("eve", server=admin_server)
     page = make_root().new_page()
     for width, height in SIZES.items():
         resize(page, width, height)
-        page.goto(office.url + "/admin/users")
+        page.goto(admin_server.url + "/admin/users")
         row = page.locator("tr").filter(has=page.get_by_role("link", name=eve.username, exact=True))
         outer, inner = box(row), box(row.get_by_text("active", exact=True))
         assert outer["y"] < inner["y"] < outer["y"] + outer["height"], width
@@ -137,7 +137,7 @@ def test_a_users_status_and_recovery_link_fit_their_row_and_card(make_root, make
     page.wait_for_url(re.compile(r"/admin/users/\d+$"))
     page.goto(page.url + "/link")
     page.get_by_label("Your password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Make recovery link").click()
+    page.get_by_role("button", name="Create recovery link").click()
     expect(page.locator(".code-list")).to_be_visible()
     for width, height in SIZES.items():
         resize(page, width, height)

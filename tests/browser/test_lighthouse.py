@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from realtime_kv.bootstrap.chromium import find
-from tests.running import ROOT
+from tests.live_server import ROOT
 
 LIGHTHOUSE = ROOT / "node_modules" / "lighthouse" / "cli" / "index.js"
 

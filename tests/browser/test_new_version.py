@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.test_accessibility import check
 from tests.browser.test_offline import KEPT
-from tests.running import ROOT, Server
+from tests.live_server import ROOT, Server
 
 SERVICE_WORKERS = "allow"
 

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import expect
 
 from tests.browser.browsing import Person, Tab
-from tests.running import PASSWORD
+from tests.live_server import PASSWORD
 
 SERVICE_WORKERS = "allow"
 

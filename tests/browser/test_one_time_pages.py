@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Held, Person
 from tests.browser.test_accessibility import check
-from tests.running import PASSWORD
+from tests.live_server import PASSWORD
 
 
 def sign_up(page: Page, person: Person) -> None:
@@ -27,7 +27,7 @@ def test_reloading_shown_recovery_codes_redirects_to_the_security_page(make_pers
     expect(page).to_have_url(re.compile("/account/security"))
     expect(page.get_by_role("status").first).to_contain_text("make new codes below")
     page.locator("#codes-password").fill(PASSWORD)
-    page.get_by_role("button", name="Make new codes").click()
+    page.get_by_role("button", name="Create new codes").click()
     codes = page.locator("#codes").inner_text()
     page.reload()
     expect(page.get_by_role("status").first).to_contain_text("make new codes below")

@@ -11,7 +11,7 @@ import requests
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.browsing import Person
-from tests.running import DEADLINE, PASSWORD, ROOT, Server, fresh_name
+from tests.live_server import DEADLINE, PASSWORD, ROOT, Server, fresh_name
 
 EXAMPLE = ROOT / "docs" / "examples" / "other-origin"
 DEFAULT = "http://127.0.0.1:5000"
@@ -34,7 +34,7 @@ class Handler(SimpleHTTPRequestHandler):
         """Log nothing."""
 
 
-class Elsewhere:
+class OtherOrigin:
     """Pages on a separate port."""
 
     def __init__(self) -> None:
@@ -49,25 +49,25 @@ class Elsewhere:
 
 
 @pytest.fixture(scope="module")
-def open_elsewhere() -> Iterator[Callable[[], Elsewhere]]:
-    opened: list[Elsewhere] = []
+def open_other_origin() -> Iterator[Callable[[], OtherOrigin]]:
+    opened: list[OtherOrigin] = []
 
-    def make() -> Elsewhere:
-        opened.append(Elsewhere())
+    def make() -> OtherOrigin:
+        opened.append(OtherOrigin())
         return opened[-1]
 
     yield make
-    for elsewhere in opened:
-        elsewhere.close()
+    for origin in opened:
+        origin.close()
 
 
 @pytest.fixture(scope="module")
-def allowed(open_elsewhere: Callable[[], Elsewhere]) -> Elsewhere:
-    return open_elsewhere()
+def allowed(open_other_origin: Callable[[], OtherOrigin]) -> OtherOrigin:
+    return open_other_origin()
 
 
 @pytest.fixture(scope="module")
-def keeper(allowed: Elsewhere, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def keeper(allowed: OtherOrigin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that lets pages of `allowed` use bearer tokens."""
     server = Server(tmp_path_factory.mktemp("keeper"), RKV_ORIGINS=allowed.url).start()
     allowed.handler.keeper = server.url
@@ -75,7 +75,7 @@ def keeper(allowed: Elsewhere, tmp_path_factory: pytest.TempPathFactory) -> Iter
     server.close()
 
 
-class Visit:
+class ExamplePage:
     """The example, as a user operates it."""
 
     def __init__(self, page: Page, url: str) -> None:
@@ -86,7 +86,7 @@ class Visit:
         self.codes = page.locator("#codes > li")
 
     def enter(self, username: str, button: str, password: str = PASSWORD) -> None:
-        self.page.get_by_label("User name").fill(username)
+        self.page.get_by_label("Username").fill(username)
         self.page.get_by_label("Password").fill(password)
         self.page.get_by_role("button", name=button).click()
 
@@ -98,15 +98,15 @@ class Visit:
 
 
 def test_users_of_an_allowed_origin_sign_up_and_see_keys_live_in_every_tab(
-    allowed: Elsewhere, keeper: Server, make_person: Callable[..., Person]
+    allowed: OtherOrigin, keeper: Server, make_person: Callable[..., Person]
 ) -> None:
     visitor = make_person(signed_up=False, server=keeper)
-    name = fresh_name("elsewhere")
-    laptop = Visit(visitor.new_page(), allowed.url)
+    name = fresh_name("origin")
+    laptop = ExamplePage(visitor.new_page(), allowed.url)
     laptop.enter(name, "Sign up")
     expect(laptop.said).to_have_text("live")
     expect(laptop.codes).to_have_count(10)
-    phone = Visit(make_person(signed_up=False, server=keeper).new_page(), allowed.url)
+    phone = ExamplePage(make_person(signed_up=False, server=keeper).new_page(), allowed.url)
     phone.enter(name, "Sign in")
     expect(phone.said).to_have_text("live")
     expect(phone.codes).to_have_count(0)
@@ -124,20 +124,20 @@ def test_users_of_an_allowed_origin_sign_up_and_see_keys_live_in_every_tab(
 
 
 def test_a_page_on_another_origin_shows_the_refusals_of_the_server(
-    browser: Browser, allowed: Elsewhere, keeper: Server
+    browser: Browser, allowed: OtherOrigin, keeper: Server
 ) -> None:
     # Chromium complains of every answer from 400 on
     context = browser.new_context()
-    visit = Visit(context.new_page(), allowed.url)
-    visit.enter("x", "Sign up")
-    expect(visit.said).to_contain_text("3")
-    visit.enter(fresh_name("nobody"), "Sign in")
-    expect(visit.said).to_have_text("Wrong user name or password.")
+    example = ExamplePage(context.new_page(), allowed.url)
+    example.enter("x", "Sign up")
+    expect(example.said).to_contain_text("3")
+    example.enter(fresh_name("nobody"), "Sign in")
+    expect(example.said).to_have_text("Wrong username or password.")
     context.close()
 
 
 def test_two_step_sign_in_from_another_origin_asks_for_the_code(
-    browser: Browser, allowed: Elsewhere, keeper: Server
+    browser: Browser, allowed: OtherOrigin, keeper: Server
 ) -> None:
     owner = keeper.sign_up(fresh_name("owner"))
     secret = owner.http("two_step_begin", password=PASSWORD).json()["secret"]
@@ -147,26 +147,26 @@ def test_two_step_sign_in_from_another_origin_asks_for_the_code(
     (code, *_) = owner.http("recovery_codes", password=PASSWORD).json()["recovery_codes"]
     # Chromium complains of every answer from 400 on
     context = browser.new_context()
-    visit = Visit(context.new_page(), allowed.url)
-    visit.page.on("dialog", lambda dialog: dialog.accept(code))
-    visit.enter(owner.username, "Sign in")
-    expect(visit.said).to_have_text("live")
+    example = ExamplePage(context.new_page(), allowed.url)
+    example.page.on("dialog", lambda dialog: dialog.accept(code))
+    example.enter(owner.username, "Sign in")
+    expect(example.said).to_have_text("live")
     context.close()
 
 
 def test_a_page_on_an_origin_not_allowed_cannot_sign_up_or_connect(
-    browser: Browser, open_elsewhere: Callable[[], Elsewhere], keeper: Server
+    browser: Browser, open_other_origin: Callable[[], OtherOrigin], keeper: Server
 ) -> None:
-    stranger = open_elsewhere()
+    stranger = open_other_origin()
     stranger.handler.keeper = keeper.url
     context = browser.new_context()
-    visit = Visit(context.new_page(), stranger.url)
-    name = fresh_name("elsewhere")
-    visit.enter(name, "Sign up")
-    expect(visit.said).to_contain_text("cannot be reached from here")
+    example = ExamplePage(context.new_page(), stranger.url)
+    name = fresh_name("origin")
+    example.enter(name, "Sign up")
+    expect(example.said).to_contain_text("cannot be reached from here")
     # and not even with a valid token
     token = keeper.sign_up(fresh_name("owner")).token
-    state = visit.page.evaluate(
+    state = example.page.evaluate(
         """async ([server, token]) => {
           const { Client } = await import(`${server}/rkv.js`)
           const kv = new Client({ url: server, token })
@@ -176,7 +176,7 @@ def test_a_page_on_an_origin_not_allowed_cannot_sign_up_or_connect(
     )
     assert state == "offline"
     # it does not wait forever either: it names the setting that would let it in
-    refusal = visit.page.evaluate(
+    refusal = example.page.evaluate(
         """async ([server, token]) => {
           const { connect } = await import(`${server}/rkv.js`)
           const why = ({ code, message, setting }) => [code, message, setting]
@@ -195,12 +195,12 @@ def test_a_page_on_an_origin_not_allowed_cannot_sign_up_or_connect(
 
 
 def test_a_client_with_a_prefix_token_is_live_and_follows_only_its_keys(
-    allowed: Elsewhere, keeper: Server, make_person: Callable[..., Person]
+    allowed: OtherOrigin, keeper: Server, make_person: Callable[..., Person]
 ) -> None:
     owner = keeper.sign_up(fresh_name("owner"))
     token = owner.http("create_token", name="widget", prefix="app/").json()["token"]
     owner.http("set", key="app/before", value=0)
-    page = Visit(make_person(signed_up=False, server=keeper).new_page(), allowed.url).page
+    page = ExamplePage(make_person(signed_up=False, server=keeper).new_page(), allowed.url).page
     page.evaluate(
         """async ([server, token]) => {
           const { connect } = await import(`${server}/rkv.js`)

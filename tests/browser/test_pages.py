@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.browsing import Held, sign_out
-from tests.running import PASSWORD, fresh_name
+from tests.live_server import PASSWORD, fresh_name
 
 
 def test_signing_up_in_and_out_needs_no_javascript(make_person, server):

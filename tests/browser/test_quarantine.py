@@ -7,11 +7,11 @@ from playwright.sync_api import expect
 
 from tests.browser.browsing import Tab
 
-MOST = 30_000  # bytes in one piece
+MAX_BYTES = 30_000  # bytes in one piece
 
 
-class Strict:
-    """A proxy that ends each connection that brings more than `MOST` bytes at a time, unless it is `lenient`."""
+class SizeLimitingProxy:
+    """A proxy that ends each connection that brings more than `MAX_BYTES` bytes at a time, unless it is `lenient`."""
 
     def __init__(self) -> None:
         self.lenient = False
@@ -37,7 +37,7 @@ class Strict:
     def _copy(self, source: socket.socket, target: socket.socket, checked: bool) -> None:
         try:
             while data := source.recv(1024 * 1024):
-                if checked and not self.lenient and len(data) > MOST:
+                if checked and not self.lenient and len(data) > MAX_BYTES:
                     break
                 target.sendall(data)
         except OSError:
@@ -51,7 +51,7 @@ class Strict:
 
 
 def test_write_that_closes_every_connection_is_quarantined_and_can_be_retried(make_person, start_server):
-    proxy = Strict()
+    proxy = SizeLimitingProxy()
     server = start_server(RKV_PUBLIC_URL=proxy.url)
     proxy.port = server.port
     ada = make_person("ada", server=server)

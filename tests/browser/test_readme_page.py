@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.browsing import Person
-from tests.running import PASSWORD, ROOT, Server
+from tests.live_server import PASSWORD, ROOT, Server
 
 README = (ROOT / "README.md").read_text()
 

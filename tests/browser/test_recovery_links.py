@@ -13,7 +13,7 @@ from realtime_kv.accounts.credentials import one_time_tokens
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from tests.browser.test_accessibility import check
-from tests.running import PASSWORD, Server
+from tests.live_server import PASSWORD, Server
 
 
 @pytest.fixture

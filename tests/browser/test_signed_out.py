@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Person, Tab
 from tests.browser.test_accessibility import check
-from tests.running import PASSWORD
+from tests.live_server import PASSWORD
 
 SECRET = "s3cr3t"
 

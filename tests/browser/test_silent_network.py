@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.browsing import Person, Tab
 from tests.browser.test_accessibility import check
 from tests.browser.test_offline import KEPT
-from tests.running import Server
+from tests.live_server import Server
 
 SERVICE_WORKERS = "allow"
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Held
 from tests.browser.test_accessibility import check
-from tests.running import DEADLINE
+from tests.live_server import DEADLINE
 from tests.test_commands import answer
 
 # as if a proxy refused every WebSocket: polls can be delayed, and given other headers

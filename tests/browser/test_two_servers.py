@@ -7,13 +7,13 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.browsing import Person
-from tests.running import PASSWORD, Server, fresh_name
+from tests.live_server import PASSWORD, Server, fresh_name
 
 SERVICE_WORKERS = "allow"
 
 
 @pytest.fixture
-def neighbours(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
+def two_servers(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
     servers = Server(tmp_path / "one").start(), Server(tmp_path / "two").start()
     yield servers
     for server in servers:
@@ -39,9 +39,9 @@ def cookies(person: Person) -> set[str]:
 
 
 def test_sign_in_at_a_second_server_keeps_the_session_at_the_first(
-    neighbours: tuple[Server, Server], make_person: Callable[..., Person]
+    two_servers: tuple[Server, Server], make_person: Callable[..., Person]
 ) -> None:
-    first, second = neighbours
+    first, second = two_servers
     person = make_person(signed_up=False, server=first)
     names = [enter(person, first), enter(person, second)]
     assert [who(person, first), who(person, second)] == names
@@ -64,9 +64,9 @@ def test_sign_in_at_a_second_server_keeps_the_session_at_the_first(
 
 
 def test_session_cookie_without_a_port_is_migrated_by_its_own_server_only(
-    neighbours: tuple[Server, Server], make_person: Callable[..., Person]
+    two_servers: tuple[Server, Server], make_person: Callable[..., Person]
 ) -> None:
-    first, second = neighbours
+    first, second = two_servers
     person = make_person(signed_up=False, server=first)
     name = enter(person, first)
     (cookie,) = [cookie for cookie in person.context.cookies() if "session" in cookie["name"]]

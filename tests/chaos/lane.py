@@ -17,7 +17,7 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, CDPSession, Page
 
 from tests.chaos.relay import Relay
-from tests.running import PASSWORD, Account, Server
+from tests.live_server import PASSWORD, Account, Server
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 SCRIPT = Path(__file__).with_name("page.js")
@@ -102,11 +102,11 @@ class Lane:
 
 
 class _Run:
-    def __init__(self, lane: Lane, context: BrowserContext, name: str, dice: random.Random, result: Result) -> None:
+    def __init__(self, lane: Lane, context: BrowserContext, name: str, rng: random.Random, result: Result) -> None:
         self._lane = lane
         self._context = context
         self._name = name
-        self._dice = dice
+        self._rng = rng
         self._result = result
         self._outcomes: dict[str, str] = {}
         self._next = 0
@@ -124,10 +124,10 @@ class _Run:
     async def go(self) -> None:
         self._auditor = await asyncio.to_thread(self._lane.server.sign_up, self._name)
         await self._open()
-        self._result.faults = [self._dice.choice(FAULTS) for _ in range(self._dice.randint(1, 3))]
+        self._result.faults = [self._rng.choice(FAULTS) for _ in range(self._rng.randint(1, 3))]
         for fault in self._result.faults:
             # so that writes are in flight
-            await asyncio.sleep(self._dice.uniform(0.1, 1.0))
+            await asyncio.sleep(self._rng.uniform(0.1, 1.0))
             await self._acts[fault]()
         await self._page.evaluate("chaos.module.drain()")
         record = await self._note()
@@ -176,7 +176,7 @@ class _Run:
 
     async def _sleep(self) -> None:
         """Freeze the page, and meanwhile kill its connections silently."""
-        if self._dice.random() < 0.3:
+        if self._rng.random() < 0.3:
             await self._cdp.send("Debugger.enable")
             await self._cdp.send("Debugger.pause")
             self._lane.relay.kill_silently()
@@ -185,41 +185,41 @@ class _Run:
         else:
             await self._cdp.send("Page.setWebLifecycleState", {"state": "frozen"})
             self._lane.relay.kill_silently()
-            await asyncio.sleep(self._dice.uniform(0.5, 3))
+            await asyncio.sleep(self._rng.uniform(0.5, 3))
             await self._cdp.send("Page.setWebLifecycleState", {"state": "active"})
         await self._live("sleep")
 
     async def _network_change(self) -> None:
         """Reset every connection; in some runs there is no network for a while."""
-        if self._dice.random() < 0.5:
+        if self._rng.random() < 0.5:
             self._lane.relay.drop()
         else:
             self._lane.relay.refuse()
-            await asyncio.sleep(self._dice.uniform(0.2, 4))
+            await asyncio.sleep(self._rng.uniform(0.2, 4))
             self._lane.relay.restore()
         await self._live("network change")
 
     async def _swallow(self) -> None:
         """Swallow all packets silently; half of the time the browser is told that the network is back."""
         self._lane.relay.swallow()
-        await asyncio.sleep(self._dice.uniform(0.5, 9))
+        await asyncio.sleep(self._rng.uniform(0.5, 9))
         self._lane.relay.restore()
-        if self._dice.random() < 0.5:
+        if self._rng.random() < 0.5:
             await self._page.evaluate("dispatchEvent(new Event('online'))")
         await self._live("swallowed packets")
 
     async def _upgrade(self) -> None:
-        await self._lane.upgrade(killed=self._dice.random() < 0.5)
+        await self._lane.upgrade(killed=self._rng.random() < 0.5)
         await self._live("server upgrade")
         if not (await self._note())["outdated"]:
             self._result.problems.append("the new version of the server was not noticed")
 
     async def _sign_out(self) -> None:
         """End this session from another one, sometimes without a network; then the user signs in again."""
-        away = self._dice.random() < 0.5
+        away = self._rng.random() < 0.5
         if away:
             self._lane.relay.refuse()
-            await asyncio.sleep(self._dice.uniform(0.2, 2))
+            await asyncio.sleep(self._rng.uniform(0.2, 2))
         answer = await asyncio.to_thread(self._auditor.http, "end_other_sessions")
         assert answer.status_code == 200, answer.text
         self._lane.relay.restore()

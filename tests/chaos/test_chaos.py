@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from tests.chaos.lane import FAULTS
-from tests.running import ROOT
+from tests.live_server import ROOT
 
 # two runs in which every fault occurs
 SEED = 361

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from realtime_kv_client import Connection, ConnectionLost, HttpClient, Refused, Replica
+from tests.live_server import DEADLINE
 from tests.realtime.tools import EchoServer
-from tests.running import DEADLINE
 
 TRANSPORTS = ["websocket", "polling"]
 

@@ -1,4 +1,4 @@
-"""Who is served in which pass of the event loop: counted, never timed."""
+"""Order of clients in the passes of the event loop: counted, never timed."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from realtime_kv.concurrency.time_slices import (
 
 
 class Loop:
-    """What the slices need of a runtime: calls that come in the next pass."""
+    """The part of a runtime that the slices use: calls in the next pass."""
 
     def __init__(self):
         self._due = []

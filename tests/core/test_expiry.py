@@ -177,7 +177,7 @@ def test_a_write_just_before_the_expiry_delete_keeps_the_entry(services, alice, 
     submit, late = store.writer.submit, []
     store.writer.submit = late.append
     expiry = Expiry(store)
-    with pytest.raises(RuntimeError, match="not come out"):
+    with pytest.raises(RuntimeError, match="not done"):
         expiry._work(None, services.clock.now)
     store.writer.submit = submit
     alice.set("k", 2)

@@ -198,12 +198,12 @@ def test_token_transfers_are_limited_to_one_and_do_not_block_the_owner(transfer,
     alice.set("k", 1)
     wait = transfer._runtime.wait
     slow = wait(transfer.export(token_of.caller, "json", ""), 30)
-    with pytest.raises(RateLimited, match="This token has 1 export under way and may have 1"):
+    with pytest.raises(RateLimited, match="This token has 1 export in progress and may have 1"):
         transfer.export(token_of.caller, "json", "")
     assert take(transfer, alice)
     slow.close()
     receiving = transfer.begin_import(token_of.caller)
-    with pytest.raises(RateLimited, match="Another import by an API token of this user is under way"):
+    with pytest.raises(RateLimited, match="Another import by an API token of this user is in progress"):
         transfer.begin_import(token_of.caller)
     assert counts(bring(transfer, alice, b'{"a": 1}', "json")) == (1, 0, 0, 0, 0)
     receiving.close()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.disk.users import ATTACKS, Writer, lost, post, read_everything, write_modestly
-from tests.running import ROOT, Server
+from tests.live_server import ROOT, Server
 
 MIB = 1024 * 1024
 MODEST_USERS = 3

@@ -9,7 +9,7 @@ from typing import Any
 import requests
 
 from realtime_kv_client import Connection, HttpClient
-from tests.running import DEADLINE, Account
+from tests.live_server import DEADLINE, Account
 
 Call = tuple[str, dict[str, Any]]
 

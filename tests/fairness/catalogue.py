@@ -1,4 +1,4 @@
-"""The attacks, each with who carries it out and from how many addresses.
+"""The attacks, each with its credentials and number of addresses.
 
 Every one sends as fast as the server takes it. All work within what a stranger, a user, a token or a stolen session
 can reach; none needs anything that a client cannot send.
@@ -17,7 +17,7 @@ MANY = 50
 
 @dataclass(frozen=True)
 class Context:
-    """Where to attack, and as whom."""
+    """The target and the credentials of an attack."""
 
     port: int
     people: list[Person]
@@ -349,7 +349,7 @@ ATTACKS = [
         1,
         _http(_post("/api/v1/two_step_begin", password="wrong-wrong-1"), credential="token"),
     ),
-    # A limited token, as a public page would carry it
+    # A limited token, as a public page would use it
     Attack(
         "get by a public token",
         "token",

@@ -18,7 +18,7 @@ Open = Callable[[], "socket.socket | None"]
 
 @dataclass
 class Counts:
-    """What an attack did and what came back."""
+    """The requests of an attack, and the answers."""
 
     sent_bytes: int = 0
     answers: int = 0
@@ -30,7 +30,7 @@ class Counts:
 
     @property
     def held_back(self) -> int:
-        """How often the server refused something, closed a connection, or left a question waiting for its turn."""
+        """The number of refusals, closed connections and unanswered questions."""
         waiting = max(0, round(self.asked) - self.answers - self.refusals)
         return self.refusals + self.closed + self.not_opened + waiting
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import requests
 
-from tests.running import DEADLINE, Server
+from tests.live_server import DEADLINE, Server
 
 USERS = 10
 # the first user's space is large, which makes reads expensive

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fairness import catalogue, connections, data
 from tests.fairness.catalogue import Context
-from tests.running import ROOT, Server
+from tests.live_server import ROOT, Server
 
 SECONDS = 2.0
 # one of each kind: frames, handshakes, requests, reads, writes, account calls, a token

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.fairness.data import Template
-from tests.running import ROOT, Server
+from tests.live_server import ROOT, Server
 
 # the attack begins before the bystander, so that it is at full strength, and ends after the bystander
 LEAD_SECONDS = 1.0

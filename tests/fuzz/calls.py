@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from tests.fuzz import documents, typed
+from tests.fuzz import json_payloads, text_inputs
 from tests.fuzz.case import LIMITED, PAWN, READER, VISITOR, Case
-from tests.fuzz.dice import Dice
-from tests.fuzz.documents import Fields, document, one_of
+from tests.fuzz.json_payloads import Fields, document, one_of
 from tests.fuzz.messages import JSON, Request, harmless, percent
-from tests.fuzz.typed import Typed
+from tests.fuzz.randomness import Randomness
+from tests.fuzz.text_inputs import TextInput
 
 # cookies that a browser may send: duplicates, other names of ours, broken quoting
 ODD_COOKIES = (
@@ -44,110 +44,116 @@ def bearer(token: bytes) -> tuple[bytes, bytes]:
     return b"Authorization", b"Bearer " + token
 
 
-def cookies(dice: Dice, *pairs: bytes) -> tuple[bytes, bytes]:
+def cookies(rng: Randomness, *pairs: bytes) -> tuple[bytes, bytes]:
     """Return these cookies; now and then with odd ones added or instead."""
-    if dice.chance(0.1):
-        known = dice.sample(pairs, dice.below(len(pairs) + 1))
-        pairs = (*known, dice.one(ODD_COOKIES)) if dice.chance(0.5) else (dice.one(ODD_COOKIES), *known)
+    if rng.chance(0.1):
+        known = rng.sample(pairs, rng.below(len(pairs) + 1))
+        pairs = (*known, rng.one(ODD_COOKIES)) if rng.chance(0.5) else (rng.one(ODD_COOKIES), *known)
     return b"Cookie", b"; ".join(pairs)
 
 
-def by_another_name(dice: Dice, request: Request) -> bytes:
+def by_another_name(rng: Randomness, request: Request) -> bytes:
     """Return the request as bytes; now and then with an odd name of the server in Host."""
     rendered = request.render()
-    if dice.chance(0.06):
-        return rendered.replace(b"Host: 127.0.0.1\r\n", b"Host: " + dice.one(ODD_HOSTS) + b"\r\n", 1)
+    if rng.chance(0.06):
+        return rendered.replace(b"Host: 127.0.0.1\r\n", b"Host: " + rng.one(ODD_HOSTS) + b"\r\n", 1)
     return rendered
 
 
-def query(dice: Dice, path: bytes, fields: list[tuple[str, Typed]]) -> bytes:
+def query(rng: Randomness, path: bytes, fields: list[tuple[str, TextInput]]) -> bytes:
     """Return `path` with some of these fields in its query string."""
-    pairs = [name.encode() + b"=" + _encoded(dice, make) for name, make in fields if dice.chance(0.6)]
-    if dice.chance(0.1):
-        pairs.append(percent(dice, dice.junk()) + b"=" + percent(dice, dice.junk()))
-    if pairs and dice.chance(0.1):
-        pairs.append(dice.one(pairs))
+    pairs = [name.encode() + b"=" + _encoded(rng, make) for name, make in fields if rng.chance(0.6)]
+    if rng.chance(0.1):
+        pairs.append(percent(rng, rng.junk()) + b"=" + percent(rng, rng.junk()))
+    if pairs and rng.chance(0.1):
+        pairs.append(rng.one(pairs))
     return (path + b"?" + b"&".join(pairs) if pairs else path)[:8000]
 
 
-def _encoded(dice: Dice, make: Typed) -> bytes:
-    return percent(dice, make(dice).encode(errors="surrogatepass"))
+def _encoded(rng: Randomness, make: TextInput) -> bytes:
+    return percent(rng, make(rng).encode(errors="surrogatepass"))
 
 
-def calls(dice: Dice) -> Case:
+def calls(rng: Randomness) -> Case:
     """Return some calls over one connection."""
-    requests = [_get(dice) if dice.chance(0.3) else _post(dice) for _ in range(1 + dice.below(24))]
-    return Case("accounts", tuple(by_another_name(dice, request) for request in requests), len(requests))
+    requests = [_get(rng) if rng.chance(0.3) else _post(rng) for _ in range(1 + rng.below(24))]
+    return Case("accounts", tuple(by_another_name(rng, request) for request in requests), len(requests))
 
 
-def _post(dice: Dice) -> Request:
-    verb, fields = dice.one(CALLS)
-    who = _who(dice)
-    headers = (*who, JSON) if dice.chance(0.95) else (*who, harmless(dice))
-    if dice.chance(0.05):
-        headers += (harmless(dice),)
-    return Request(b"POST", b"/api/v1/" + verb.encode(), headers, document(dice, fields))
+def _post(rng: Randomness) -> Request:
+    verb, fields = rng.one(CALLS)
+    who = _who(rng)
+    headers = (*who, JSON) if rng.chance(0.95) else (*who, harmless(rng))
+    if rng.chance(0.05):
+        headers += (harmless(rng),)
+    return Request(b"POST", b"/api/v1/" + verb.encode(), headers, document(rng, fields))
 
 
-def _get(dice: Dice) -> Request:
-    paging: list[tuple[str, Typed]] = [("before", typed.number), ("limit", typed.number)]
-    verb = dice.one((b"account", b"sessions", b"events", b"events", b"events", b"tokens", b"me"))
-    request = Request(b"GET", b"/api/v1/" + verb, _who(dice))
-    if verb == b"events" or dice.chance(0.1):
-        request = replace(request, target=query(dice, request.target, paging))
+def _get(rng: Randomness) -> Request:
+    paging: list[tuple[str, TextInput]] = [("before", text_inputs.number), ("limit", text_inputs.number)]
+    verb = rng.one((b"account", b"sessions", b"events", b"events", b"events", b"tokens", b"me"))
+    request = Request(b"GET", b"/api/v1/" + verb, _who(rng))
+    if verb == b"events" or rng.chance(0.1):
+        request = replace(request, target=query(rng, request.target, paging))
     return request
 
 
-def _who(dice: Dice) -> tuple[tuple[bytes, bytes], ...]:
-    roll = dice.random()
+def _who(rng: Randomness) -> tuple[tuple[bytes, bytes], ...]:
+    roll = rng.random()
     if roll < 0.45:
         return (bearer(PAWN),)
     if roll < 0.8:
-        return (cookies(dice, b"rkv_session=" + PAWN),)
+        return (cookies(rng, b"rkv_session=" + PAWN),)
     if roll < 0.9:
         # API tokens are allowed none of this
-        return (bearer(dice.one((READER, LIMITED))),)
-    return () if roll < 0.95 else (bearer(PAWN), cookies(dice, b"rkv_session=" + PAWN))
+        return (bearer(rng.one((READER, LIMITED))),)
+    return () if roll < 0.95 else (bearer(PAWN), cookies(rng, b"rkv_session=" + PAWN))
 
 
-def _text(make: Typed) -> documents.Make:
-    return lambda dice: documents.text(dice, make(dice)) if dice.chance(0.95) else documents.odd(dice)
+def _text(make: TextInput) -> json_payloads.Make:
+    return lambda rng: json_payloads.text(rng, make(rng)) if rng.chance(0.95) else json_payloads.odd(rng)
 
 
 _flag = one_of(b"true", b"true", b"true", b"false", b"false", b"false", b"null", b"1")
-_password, _token = ("password", _text(typed.password), 1.0), ("token", _flag, 0.3)
-_username = ("username", _text(typed.name), 1.0)
-_new_password = ("new_password", _text(typed.new_password), 1.0)
+_password, _token = ("password", _text(text_inputs.password), 1.0), ("token", _flag, 0.3)
+_username = ("username", _text(text_inputs.name), 1.0)
+_new_password = ("new_password", _text(text_inputs.new_password), 1.0)
 _entering: Fields = [_token, ("keep", _flag, 0.3)]
 # pick one of these at a time
 CALLS: list[tuple[str, Fields]] = [
     ("sign_in", [_username, _password, *_entering]),
-    ("sign_up", [("username", _text(typed.new_name), 1), ("password", _text(typed.new_password), 1), *_entering]),
-    ("second_step", [("ticket", _text(typed.secret), 1), ("code", _text(typed.code), 1), *_entering]),
+    (
+        "sign_up",
+        [("username", _text(text_inputs.new_name), 1), ("password", _text(text_inputs.new_password), 1), *_entering],
+    ),
+    ("second_step", [("ticket", _text(text_inputs.secret), 1), ("code", _text(text_inputs.code), 1), *_entering]),
     ("sign_out", []),
-    ("end_session", [("id", _text(typed.which), 1)]),
+    ("end_session", [("id", _text(text_inputs.which), 1)]),
     ("end_other_sessions", []),
     ("change_password", [_password, _new_password, _token]),
     ("delete_account", [_password]),
     ("dismiss_notice", []),
     ("recovery_codes", [_password]),
-    ("set_email", [_password, ("email", _text(typed.email), 1)]),
+    ("set_email", [_password, ("email", _text(text_inputs.email), 1)]),
     ("two_step_begin", [_password]),
-    ("two_step_confirm", [("code", _text(typed.code), 1), _token]),
+    ("two_step_confirm", [("code", _text(text_inputs.code), 1), _token]),
     ("two_step_end", [_password, _token]),
     ("two_step_reset", [_password]),
-    ("recover", [_new_password, _username, ("code", _text(typed.code), 1), ("ticket", _text(typed.secret), 0.05)]),
-    ("recover", [_new_password, ("ticket", _text(typed.secret), 1)]),
+    (
+        "recover",
+        [_new_password, _username, ("code", _text(text_inputs.code), 1), ("ticket", _text(text_inputs.secret), 0.05)],
+    ),
+    ("recover", [_new_password, ("ticket", _text(text_inputs.secret), 1)]),
     ("ask_recovery_mail", [_username]),
-    ("confirm_email", [("ticket", _text(typed.secret), 1)]),
+    ("confirm_email", [("ticket", _text(text_inputs.secret), 1)]),
     (
         "create_token",
         [
-            ("name", _text(typed.token_name), 1),
+            ("name", _text(text_inputs.token_name), 1),
             ("scope", one_of(b'"read"', b'"read"', b'"write"', b'"write"', b'"admin"', b"null"), 0.7),
-            ("prefix", _text(typed.prefix), 0.5),
-            ("expires_at", _text(typed.moment), 0.5),
+            ("prefix", _text(text_inputs.prefix), 0.5),
+            ("expires_at", _text(text_inputs.moment), 0.5),
         ],
     ),
-    ("revoke_token", [("id", _text(typed.which), 1)]),
+    ("revoke_token", [("id", _text(text_inputs.which), 1)]),
 ]

@@ -1,4 +1,4 @@
-"""Many cases at a time against one server, with a bystander among them, and a check for leaks at the end."""
+"""Many cases at a time against one server, with a control client among them, and a check for leaks at the end."""
 
 import asyncio
 import time
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from realtime_kv.core.engine import memtable
 from realtime_kv.storage.sqlite import connections
 from tests.fuzz import calls, forms, frames, messages, packets, streams
-from tests.fuzz.bystander import Bystander
 from tests.fuzz.case import Case, Wrong
-from tests.fuzz.dice import Dice
-from tests.fuzz.lines import Ended
-from tests.fuzz.plays import PLAYS, Target
+from tests.fuzz.connections import Ended
+from tests.fuzz.control_client import ControlClient
+from tests.fuzz.executors import EXECUTORS, Target
+from tests.fuzz.randomness import Randomness
 from tests.fuzz.services import Services, Usage
 
 WORKERS = 8
@@ -27,7 +27,7 @@ KEPT = connections.CACHE_KIB * 1024 + memtable.MAX_CACHED * 512
 KEPT_AN_INPUT = 512
 
 # the makers of cases, and their weights
-MAKERS: list[tuple[Callable[[Dice], Case], float]] = [
+MAKERS: list[tuple[Callable[[Randomness], Case], float]] = [
     (packets.events, 10),
     (packets.polling, 5),
     (frames.frames, 50),
@@ -55,21 +55,21 @@ class Findings:
     before: Usage | None = None
     after: Usage | None = None
     stalls: int = 0
-    bystander_writes: int = 0
-    bystander_slowest: float = 0.0
+    control_writes: int = 0
+    control_slowest: float = 0.0
 
 
 def make(seed: int, index: int) -> Case:
     """Return case `index` of `seed`."""
-    dice = Dice(seed, index)
-    (maker,) = dice.choices([maker for maker, _ in MAKERS], [weight for _, weight in MAKERS])
-    return maker(dice)
+    rng = Randomness(seed, index)
+    (maker,) = rng.choices([maker for maker, _ in MAKERS], [weight for _, weight in MAKERS])
+    return maker(rng)
 
 
 class Campaign:
     """`inputs` messages, from all `seeds` in turn, against `services`.
 
-    With `patient`, the end waits until silently abandoned sessions of long-polling have timed out (45 s).
+    With `await_timeouts`, the end waits until silently abandoned sessions of long-polling have timed out (45 s).
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class Campaign:
         seeds: Sequence[int],
         inputs: int,
         *,
-        patient: bool = True,
+        await_timeouts: bool = True,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.findings = Findings()
         self._services = services
         self._seeds = seeds
-        self._patient = patient
+        self._await_timeouts = await_timeouts
         self._wanted = inputs
         self._say = say
         self._index = 0
@@ -109,23 +109,25 @@ class Campaign:
 
     async def _run(self) -> None:
         findings = self.findings
-        bystander = await Bystander.join(self._services.server.port, self._services.people.sign_up().token)
+        control_client = await ControlClient.join(self._services.server.port, self._services.users.sign_up().token)
         try:
             before = self._services.usage()
-            await self._play_until(int(self._wanted * WARM_UP), bystander)
+            await self._play_until(int(self._wanted * WARM_UP), control_client)
             # memory reaches its usual size only with use
             findings.before = replace(before, memory=self._services.usage().memory)
-            await self._play_until(self._wanted, bystander)
-            findings.bystander_writes, findings.bystander_slowest = bystander.writes, bystander.slowest
+            await self._play_until(self._wanted, control_client)
+            findings.control_writes, findings.control_slowest = control_client.writes, control_client.slowest
             if not findings.problems:
-                findings.after = await asyncio.to_thread(self._services.quiet, tabs=1, patient=self._patient)
-                self._check(bystander)
+                findings.after = await asyncio.to_thread(
+                    self._services.quiet, tabs=1, await_timeouts=self._await_timeouts
+                )
+                self._check(control_client)
         finally:
-            bystander.leave()
+            control_client.leave()
 
-    async def _play_until(self, inputs: int, bystander: Bystander) -> None:
+    async def _play_until(self, inputs: int, control_client: ControlClient) -> None:
         began = time.monotonic()
-        watching = asyncio.ensure_future(self._watch(bystander))
+        watching = asyncio.ensure_future(self._watch(control_client))
         try:
             await asyncio.gather(*(self._work(inputs) for _ in range(WORKERS)))
         finally:
@@ -141,7 +143,7 @@ class Campaign:
             self._recent.append(case)
             try:
                 await asyncio.to_thread(target.be_ready_for, case)
-                judged, codes = await PLAYS[case.kind](target, case)
+                judged, codes = await EXECUTORS[case.kind](target, case)
             except (Wrong, Ended, OSError) as wrong:
                 self._accuse(wrong, [case])
                 return
@@ -155,12 +157,12 @@ class Campaign:
         self._index += 1
         return make(self._seeds[which], turn)
 
-    async def _watch(self, bystander: Bystander) -> None:
+    async def _watch(self, control_client: ControlClient) -> None:
         said = time.monotonic()
         while not self.findings.problems:
             await asyncio.sleep(0.25)
             try:
-                self._check(bystander)
+                self._check(control_client)
             except Wrong as wrong:
                 self._accuse(wrong, list(self._recent))
             if time.monotonic() - said > 10:
@@ -168,10 +170,10 @@ class Campaign:
                 total = self.findings.inputs.total()
                 self._say(f"{total} inputs, {total / (said - self._began):.0f} a second, {self._services.usage()}")
 
-    def _check(self, bystander: Bystander) -> None:
+    def _check(self, control_client: ControlClient) -> None:
         self._services.check_log()
-        if bystander.trouble is not None:
-            raise Wrong(f"the bystander: {bystander.trouble}")
+        if control_client.trouble is not None:
+            raise Wrong(f"the control client: {control_client.trouble}")
 
     def _accuse(self, wrong: Exception, suspects: list[Case]) -> None:
         self.findings.problems.append(f"{type(wrong).__name__}: {wrong}")

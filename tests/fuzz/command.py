@@ -11,14 +11,14 @@ from collections.abc import Sequence
 
 from tests.fuzz.campaign import Campaign, Findings
 from tests.fuzz.case import Case, Wrong
-from tests.fuzz.narrow import fresh_services, narrow, play
+from tests.fuzz.minimize import fresh_services, minimize, play
 
 
 def main(arguments: list[str]) -> int:
     """Return the exit code: 0 if nothing was wrong."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=20_000, metavar="N", help="hostile messages (20000)")
-    parser.add_argument("--seed", type=int, default=None, metavar="N", help="where the dice start")
+    parser.add_argument("--seed", type=int, default=None, metavar="N", help="where the rng start")
     parser.add_argument("--replay", metavar="CASE", help="play one case, as it was printed: Case(kind=…, inputs=…)")
     options = parser.parse_args(arguments)
     if options.replay:
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         print(problem)
     if findings.suspects:
         _say(f"looking for the smallest case among {len(findings.suspects)}")
-        case = narrow(findings.suspects)
+        case = minimize(findings.suspects)
         print(
             f"--replay {shlex.quote(repr(case))}"
             if case
@@ -55,7 +55,7 @@ def summary(seeds: Sequence[int], findings: Findings) -> str:
         f"{len(findings.problems)} problems" if findings.problems else "no 5xx but the documented, no traceback",
         f"{fives} times unavailable (503) or over quota (507)",
         f"before: {findings.before}; after: {findings.after}",
-        f"{findings.bystander_writes} writes of a bystander answered within {findings.bystander_slowest * 1000:.0f} ms",
+        f"{findings.control_writes} writes of a control client within {findings.control_slowest * 1000:.0f} ms",
         f"{findings.stalls} stalls over 250 ms",
     ]
     return "; ".join(parts)

@@ -4,7 +4,7 @@ import struct
 
 from tests.fuzz import packets
 from tests.fuzz.case import SID, Case
-from tests.fuzz.dice import Dice, mangle
+from tests.fuzz.randomness import Randomness, mangle
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 CLOSES = (
@@ -57,19 +57,19 @@ QUERIES = (
 )
 
 
-def frame(dice: Dice, opcode: int, data: bytes, *, fin: bool = True) -> bytes:
+def frame(rng: Randomness, opcode: int, data: bytes, *, fin: bool = True) -> bytes:
     """Return one frame; now and then it violates RFC 6455."""
-    rsv = dice.one((1, 2, 4, 7)) << 4 if dice.chance(0.005) else 0
-    mask = dice.randbytes(4)
-    masked = not dice.chance(0.005)
+    rsv = rng.one((1, 2, 4, 7)) << 4 if rng.chance(0.005) else 0
+    mask = rng.randbytes(4)
+    masked = not rng.chance(0.005)
     length = (
         len(data)
-        if not dice.chance(0.005)
-        else dice.one((0, 125, 126, 127, 65535, 65536, 2**20, 2**20 + 1, 2**63, 2**64 - 1))
+        if not rng.chance(0.005)
+        else rng.one((0, 125, 126, 127, 65535, 65536, 2**20, 2**20 + 1, 2**63, 2**64 - 1))
     )
-    if dice.chance(0.03):
+    if rng.chance(0.03):
         # a length field longer than necessary
-        size = struct.pack("!BH", 126, length & 65535) if dice.chance(0.5) else struct.pack("!BQ", 127, length)
+        size = struct.pack("!BH", 126, length & 65535) if rng.chance(0.5) else struct.pack("!BQ", 127, length)
     elif length < 126:
         size = bytes([length])
     elif length < 65536:
@@ -83,83 +83,81 @@ def frame(dice: Dice, opcode: int, data: bytes, *, fin: bool = True) -> bytes:
     return head + mask + (int.from_bytes(data) ^ key).to_bytes(len(data))
 
 
-def frames(dice: Dice) -> Case:
+def frames(rng: Randomness) -> Case:
     """Return a tab that sends fragments, interleaves control frames, and breaks rules."""
     said: list[bytes] = []
-    for _ in range(1 + dice.below(16)):
-        roll = dice.random()
+    for _ in range(1 + rng.below(16)):
+        roll = rng.random()
         if roll < 0.45:
-            said.append(frame(dice, TEXT, packets.event(dice)))
+            said.append(frame(rng, TEXT, packets.event(rng)))
         elif roll < 0.75:
-            said += _fragments(dice)
+            said += _fragments(rng)
         elif roll < 0.95:
             said.append(
-                frame(
-                    dice, dice.one((PING, PONG)), dice.randbytes(dice.one((0, 1, 125) if dice.chance(0.95) else (126,)))
-                )
+                frame(rng, rng.one((PING, PONG)), rng.randbytes(rng.one((0, 1, 125) if rng.chance(0.95) else (126,))))
             )
         else:
-            said.append(_wrong(dice))
+            said.append(_wrong(rng))
     stream = b"".join(said)
-    if dice.chance(0.1):
-        stream = mangle(dice, stream)
-    return Case("frames", tuple(dice.pieces(stream, 6)), len(said), who=dice.one(packets.WHO))
+    if rng.chance(0.1):
+        stream = mangle(rng, stream)
+    return Case("frames", tuple(rng.pieces(stream, 6)), len(said), who=rng.one(packets.WHO))
 
 
-def handshake(dice: Dice) -> Case:
+def handshake(rng: Randomness) -> Case:
     """Return an opening handshake of a WebSocket, with frames right after it."""
-    query = QUERIES[0] if dice.chance(0.5) else dice.one(QUERIES)
+    query = QUERIES[0] if rng.chance(0.5) else rng.one(QUERIES)
     headers = list(HANDSHAKE)
-    for _ in range(dice.below(3)):
-        match dice.below(4):
+    for _ in range(rng.below(3)):
+        match rng.below(4):
             case 0:
-                headers.pop(dice.below(len(headers)))
+                headers.pop(rng.below(len(headers)))
             case 1:
-                headers.append(dice.one(headers))
+                headers.append(rng.one(headers))
             case 2:
-                headers.insert(dice.below(len(headers) + 1), dice.one(ODD_HEADERS))
+                headers.insert(rng.below(len(headers) + 1), rng.one(ODD_HEADERS))
             case _:
-                headers[dice.below(len(headers))] = mangle(dice, dice.one(headers))
-    method = b"GET" if dice.chance(0.95) else dice.one((b"POST", b"HEAD", b"OPTIONS", b"CONNECT", b"get"))
+                headers[rng.below(len(headers))] = mangle(rng, rng.one(headers))
+    method = b"GET" if rng.chance(0.95) else rng.one((b"POST", b"HEAD", b"OPTIONS", b"CONNECT", b"get"))
     head = b"\r\n".join([method + b" /socket.io/?" + query + b" HTTP/1.1", *headers, b"", b""])
-    behind = [frame(dice, TEXT, dice.one((b"40", packets.odd(dice)))) for _ in range(dice.below(3))]
-    if dice.chance(0.2):
-        head = mangle(dice, head)
+    behind = [frame(rng, TEXT, rng.one((b"40", packets.odd(rng)))) for _ in range(rng.below(3))]
+    if rng.chance(0.2):
+        head = mangle(rng, head)
     return Case(
         "raw",
-        tuple(dice.pieces(head + b"".join(behind), 4)),
+        tuple(rng.pieces(head + b"".join(behind), 4)),
         1 + len(behind),
-        "half" if dice.chance(0.9) else "reset",
+        "half" if rng.chance(0.9) else "reset",
     )
 
 
-def _fragments(dice: Dice) -> list[bytes]:
-    parts = dice.pieces(packets.event(dice), 6)
+def _fragments(rng: Randomness) -> list[bytes]:
+    parts = rng.pieces(packets.event(rng), 6)
     said = []
     for index, part in enumerate(parts):
-        said.append(frame(dice, TEXT if index == 0 else CONT, part, fin=index == len(parts) - 1))
-        if dice.chance(0.2):
-            said.append(frame(dice, PING, b"between"))
-        if dice.chance(0.1):
-            said.append(frame(dice, CONT, b"", fin=False))
+        said.append(frame(rng, TEXT if index == 0 else CONT, part, fin=index == len(parts) - 1))
+        if rng.chance(0.2):
+            said.append(frame(rng, PING, b"between"))
+        if rng.chance(0.1):
+            said.append(frame(rng, CONT, b"", fin=False))
     return said
 
 
-def _wrong(dice: Dice) -> bytes:
-    match dice.below(8):
+def _wrong(rng: Randomness) -> bytes:
+    match rng.below(8):
         case 0:
-            return frame(dice, CONT, b"of nothing")
+            return frame(rng, CONT, b"of nothing")
         case 1:
-            return frame(dice, BINARY, dice.randbytes(20))
+            return frame(rng, BINARY, rng.randbytes(20))
         case 2:
-            return frame(dice, CLOSE, dice.one(CLOSES))
+            return frame(rng, CLOSE, rng.one(CLOSES))
         case 3:
-            return frame(dice, dice.one((3, 7, 11, 15)), b"reserved")
+            return frame(rng, rng.one((3, 7, 11, 15)), b"reserved")
         case 4:
-            return frame(dice, dice.one((CLOSE, PING)), b"in parts", fin=False)
+            return frame(rng, rng.one((CLOSE, PING)), b"in parts", fin=False)
         case 5:
-            return frame(dice, TEXT, packets.odd(dice))
+            return frame(rng, TEXT, packets.odd(rng))
         case 6:
-            return frame(dice, TEXT, b"42", fin=False) + frame(dice, TEXT, b"again")
+            return frame(rng, TEXT, b"42", fin=False) + frame(rng, TEXT, b"again")
         case _:
-            return dice.randbytes(2 + dice.below(30))
+            return rng.randbytes(2 + rng.below(30))

@@ -4,10 +4,10 @@ import json
 from dataclasses import dataclass, replace
 from urllib.parse import quote_from_bytes
 
-from tests.fuzz import documents
+from tests.fuzz import json_payloads
 from tests.fuzz.case import COOKIE_TOKEN, EPOCH, LIMITED, READER, SID, TOKEN, VISITOR, Case
 from tests.fuzz.case import FORM as FORM_TOKEN
-from tests.fuzz.dice import SPICE, Dice, mangle
+from tests.fuzz.randomness import SPICE, Randomness, mangle
 
 JSON = (b"Content-Type", b"application/json")
 FORM = (b"Content-Type", b"application/x-www-form-urlencoded")
@@ -223,113 +223,112 @@ CHUNKS = (
 )
 
 
-def raw(dice: Dice) -> Case:
+def raw(rng: Randomness) -> Case:
     """Return a TCP connection with some requests on it, not all of them valid."""
-    requests = [_broken(dice) if dice.chance(0.8) else dice.one(CORPUS).render() for _ in range(1 + dice.below(5))]
+    requests = [_broken(rng) if rng.chance(0.8) else rng.one(CORPUS).render() for _ in range(1 + rng.below(5))]
     stream = b"".join(requests)
-    if dice.chance(0.15):
-        stream = mangle(dice, stream)
-    if dice.chance(0.05):
-        stream = stream[: dice.below(len(stream) + 1)]
-    return Case("raw", tuple(dice.pieces(stream, 5)), len(requests), "half" if dice.chance(0.93) else "reset")
+    if rng.chance(0.15):
+        stream = mangle(rng, stream)
+    if rng.chance(0.05):
+        stream = stream[: rng.below(len(stream) + 1)]
+    return Case("raw", tuple(rng.pieces(stream, 5)), len(requests), "half" if rng.chance(0.93) else "reset")
 
 
-def api(dice: Dice) -> Case:
+def api(rng: Randomness) -> Case:
     """Return valid requests, pipelined, with hostile query strings, headers and bodies: each has to be answered."""
     requests = [
-        dice.one((_call, _call, _call, _query, _query, _account, _visit))(dice).render()
-        for _ in range(1 + dice.below(30))
+        rng.one((_call, _call, _call, _query, _query, _account, _visit))(rng).render() for _ in range(1 + rng.below(30))
     ]
     return Case("api", tuple(requests), len(requests))
 
 
-def _broken(dice: Dice) -> bytes:
-    request = dice.one(CORPUS)
-    roll = dice.random()
+def _broken(rng: Randomness) -> bytes:
+    request = rng.one(CORPUS)
+    roll = rng.random()
     if roll < 0.15:
-        return mangle(dice, request.render())
+        return mangle(rng, request.render())
     if roll < 0.3:
         head, _, rest = request.render().partition(b"\r\n")
         words = head.split(b" ")
-        words[dice.below(3)] = dice.junk()
+        words[rng.below(3)] = rng.junk()
         return b" ".join(words) + b"\r\n" + rest
     if roll < 0.45:
         line = b"%b %b %b" % (
-            dice.one(METHODS) if dice.chance(0.5) else b"GET",
-            dice.one(TARGETS) if dice.chance(0.7) else request.target,
-            dice.one(VERSIONS) if dice.chance(0.3) else b"HTTP/1.1",
+            rng.one(METHODS) if rng.chance(0.5) else b"GET",
+            rng.one(TARGETS) if rng.chance(0.7) else request.target,
+            rng.one(VERSIONS) if rng.chance(0.3) else b"HTTP/1.1",
         )
         return line + b"\r\nHost: x\r\n\r\n"
     if roll < 0.55:
         head = replace(request, method=b"POST", body=None).render()[:-2] + b"Transfer-Encoding: chunked\r\n"
-        return head + (dice.one(HEADERS) + b"\r\n" if dice.chance(0.3) else b"") + b"\r\n" + dice.one(CHUNKS)
+        return head + (rng.one(HEADERS) + b"\r\n" if rng.chance(0.3) else b"") + b"\r\n" + rng.one(CHUNKS)
     lines = request.render().split(b"\r\n")
-    for _ in range(1 + dice.below(3)):
-        header = dice.one(HEADERS) if dice.chance(0.8) else mangle(dice, dice.one(HEADERS))
-        lines.insert(1 + dice.below(len(lines) - 2), header)
+    for _ in range(1 + rng.below(3)):
+        header = rng.one(HEADERS) if rng.chance(0.8) else mangle(rng, rng.one(HEADERS))
+        lines.insert(1 + rng.below(len(lines) - 2), header)
     return b"\r\n".join(lines)
 
 
-def _call(dice: Dice) -> Request:
-    verb = dice.one(documents.VERBS[:6]) if dice.chance(0.85) else dice.one(documents.VERBS)
-    headers = [dice.one((BEARER, BEARER, COOKIE, *API_TOKENS)), JSON]
-    if dice.chance(0.1):
-        headers[dice.below(2)] = harmless(dice)
-    return Request(b"POST", b"/api/v1/" + verb.encode(), tuple(headers), documents.payload(dice, verb))
+def _call(rng: Randomness) -> Request:
+    verb = rng.one(json_payloads.VERBS[:6]) if rng.chance(0.85) else rng.one(json_payloads.VERBS)
+    headers = [rng.one((BEARER, BEARER, COOKIE, *API_TOKENS)), JSON]
+    if rng.chance(0.1):
+        headers[rng.below(2)] = harmless(rng)
+    return Request(b"POST", b"/api/v1/" + verb.encode(), tuple(headers), json_payloads.payload(rng, verb))
 
 
-def _query(dice: Dice) -> Request:
-    verb = dice.one(("get", "list", "sync", "history", "trash", "set", "me"))
+def _query(rng: Randomness) -> Request:
+    verb = rng.one(("get", "list", "sync", "history", "trash", "set", "me"))
     pairs = []
-    for name, make, share in documents.FIELDS.get(verb, []):
-        if dice.chance(share):
-            pairs.append(name.encode() + b"=" + percent(dice, make(dice).strip(b'"')))
-    if dice.chance(0.2):
-        pairs.append(percent(dice, dice.junk()) + b"=" + percent(dice, dice.junk()))
-    if pairs and dice.chance(0.1):
-        pairs.append(dice.one(pairs))
+    for name, make, share in json_payloads.FIELDS.get(verb, []):
+        if rng.chance(share):
+            pairs.append(name.encode() + b"=" + percent(rng, make(rng).strip(b'"')))
+    if rng.chance(0.2):
+        pairs.append(percent(rng, rng.junk()) + b"=" + percent(rng, rng.junk()))
+    if pairs and rng.chance(0.1):
+        pairs.append(rng.one(pairs))
     target = b"/api/v1/" + verb.encode() + b"?" + b"&".join(pairs)
-    who = dice.one((BEARER, BEARER, COOKIE, *API_TOKENS))
-    return Request(b"GET", target[:8000], (who, harmless(dice)) if dice.chance(0.3) else (who,))
+    who = rng.one((BEARER, BEARER, COOKIE, *API_TOKENS))
+    return Request(b"GET", target[:8000], (who, harmless(rng)) if rng.chance(0.3) else (who,))
 
 
-def _account(dice: Dice) -> Request:
+def _account(rng: Randomness) -> Request:
     """Sign in or out without a session: our own session has to survive."""
-    name, password = (dice.one((b"", b"ab", b"n" * 33, b"\xff", b"a\0b", b"n%00", b"%ff")) for _ in range(2))
-    if dice.chance(0.4):
+    name, password = (rng.one((b"", b"ab", b"n" * 33, b"\xff", b"a\0b", b"n%00", b"%ff")) for _ in range(2))
+    if rng.chance(0.4):
         body = b"%b&username=%b&password=%b&next=%b" % (
             FORM_FIELD,
             name,
             password,
-            dice.one((b"//evil", b"/keys", b"%0d%0a", b"/\\", b"%ff")),
+            rng.one((b"//evil", b"/keys", b"%0d%0a", b"/\\", b"%ff")),
         )
-        if dice.chance(0.3):
-            body = percent(dice, mangle(dice, body))
-        return Request(b"POST", dice.one((b"/signin", b"/signup", b"/signout")), (FORM, VISITED), body)
+        if rng.chance(0.3):
+            body = percent(rng, mangle(rng, body))
+        return Request(b"POST", rng.one((b"/signin", b"/signup", b"/signout")), (FORM, VISITED), body)
     fields: dict[str, object] = {
         "username": name.decode("latin-1"),
-        "password": dice.one(("", "x", "x" * 1025, "é" * 600)),
+        "password": rng.one(("", "x", "x" * 1025, "é" * 600)),
     }
     body = json.dumps(fields).encode()
-    if dice.chance(0.5):
-        body = body.replace(b'"}', b'","%b":%b}' % (dice.one((b"token", b"username", b"x")), documents.odd(dice)))
-    if dice.chance(0.2):
-        body = documents.odd(dice)
-    return Request(b"POST", dice.one((b"/api/v1/sign_in", b"/api/v1/sign_up", b"/api/v1/sign_out")), (JSON,), body)
+    if rng.chance(0.5):
+        body = body.replace(b'"}', b'","%b":%b}' % (rng.one((b"token", b"username", b"x")), json_payloads.odd(rng)))
+    if rng.chance(0.2):
+        body = json_payloads.odd(rng)
+    return Request(b"POST", rng.one((b"/api/v1/sign_in", b"/api/v1/sign_up", b"/api/v1/sign_out")), (JSON,), body)
 
 
-def _visit(dice: Dice) -> Request:
+def _visit(rng: Randomness) -> Request:
     """Return an odd request for a page. (No poll: it would delay the requests after it.)"""
-    target = dice.one(CORPUS[:9]).target
-    if dice.chance(0.4):
-        target += (b"&" if b"?" in target else b"?") + b"next=" + percent(dice, dice.one(SPICE))
-    return Request(b"GET", target, (harmless(dice), harmless(dice)))
+    target = rng.one(CORPUS[:9]).target
+    if rng.chance(0.4):
+        target += (b"&" if b"?" in target else b"?") + b"next=" + percent(rng, rng.one(SPICE))
+    return Request(b"GET", target, (harmless(rng), harmless(rng)))
 
 
-def harmless(dice: Dice) -> tuple[bytes, bytes]:
+def harmless(rng: Randomness) -> tuple[bytes, bytes]:
     """Return a strange header that leaves the bounds of the request unchanged."""
     while True:
-        name, colon, value = dice.one(HEADERS).partition(b": ")
+        name, colon, value = rng.one(HEADERS).partition(b": ")
         if colon and name.isascii() and not set(name + value) & set(b"\r\n\0 \t") and name not in FRAMING:
             return name, value
 
@@ -346,8 +345,8 @@ FRAMING = {
 }
 
 
-def percent(dice: Dice, data: bytes) -> bytes:
+def percent(rng: Randomness, data: bytes) -> bytes:
     """Encode data for a URL or a form, so that it keeps its meaning; nearly always."""
     if len(data) > 2000:
         data = data[:2000]
-    return quote_from_bytes(data).encode() if dice.chance(0.9) else quote_from_bytes(data, safe=b"%+&=").encode()
+    return quote_from_bytes(data).encode() if rng.chance(0.9) else quote_from_bytes(data, safe=b"%+&=").encode()

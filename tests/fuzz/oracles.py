@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 from tests.fuzz.case import Wrong
 
 # another user's secret, in their keys and in their values
-CANARY = b"canary-of-the-bystander"
+CANARY = b"canary-of-the-control-client"
 # busy, and the user's quota: documented (protocol §5)
 ALLOWED_5XX = {b"503", b"507"}
 CODES = {
@@ -43,18 +43,18 @@ _verdict = msgspec.json.Decoder(Verdict).decode
 _any = msgspec.json.Decoder(Raw).decode
 
 
-def check_bytes(heard: bytes) -> None:
+def check_bytes(received: bytes) -> None:
     """Raise Wrong for internals of the server or another user's data."""
-    if CANARY in heard:
-        raise Wrong(f"somebody else's data: {_around(heard, heard.index(CANARY))}")
+    if CANARY in received:
+        raise Wrong(f"somebody else's data: {_around(received, received.index(CANARY))}")
     # scripts may mention errors
-    if _SCRIPT.search(heard) is None and (found := _INSIDES.search(heard)):
-        raise Wrong(f"something of the inside: {_around(heard, found.start())}")
+    if _SCRIPT.search(received) is None and (found := _INSIDES.search(received)):
+        raise Wrong(f"something of the inside: {_around(received, found.start())}")
 
 
-def statuses(heard: bytes) -> list[bytes]:
+def statuses(received: bytes) -> list[bytes]:
     """Return the statuses of all responses in these bytes; raise Wrong for an undocumented 5xx."""
-    found = _STATUS.findall(heard)
+    found = _STATUS.findall(received)
     for status in found:
         check_status(status)
     return found
@@ -97,5 +97,5 @@ def check_json(text: bytes) -> None:
         raise Wrong(f"not JSON ({error}): {text[:200]!r}") from None
 
 
-def _around(heard: bytes, at: int) -> str:
-    return repr(heard[max(0, at - 80) : at + 160])
+def _around(received: bytes, at: int) -> str:
+    return repr(received[max(0, at - 80) : at + 160])

@@ -2,9 +2,9 @@
 
 import re
 
-from tests.fuzz import documents
+from tests.fuzz import json_payloads
 from tests.fuzz.case import LIMITED, READER, TOKEN, Case
-from tests.fuzz.dice import Dice, mangle
+from tests.fuzz.randomness import Randomness, mangle
 
 SEPARATOR = b"\x1e"
 # an event whose answer shows that everything before it was processed
@@ -63,69 +63,69 @@ def leaves(packet: bytes) -> bool:
     return _LEAVES.match(packet) is not None
 
 
-def event(dice: Dice) -> bytes:
+def event(rng: Randomness) -> bytes:
     """Return an event that keeps the sender's connection open, whatever its content."""
-    verb = dice.one(documents.VERBS[:6]) if dice.chance(0.85) else dice.one(documents.VERBS)
-    id = b"%d" % dice.below(10**6) if dice.chance(0.95) else dice.one(ODD_IDS)
-    name = b'"%b"' % verb.encode() if dice.chance(0.95) else dice.one(ODD_NAMES)
-    items = [name, documents.payload(dice, verb)]
-    if dice.chance(0.04):
-        match dice.below(4):
+    verb = rng.one(json_payloads.VERBS[:6]) if rng.chance(0.85) else rng.one(json_payloads.VERBS)
+    id = b"%d" % rng.below(10**6) if rng.chance(0.95) else rng.one(ODD_IDS)
+    name = b'"%b"' % verb.encode() if rng.chance(0.95) else rng.one(ODD_NAMES)
+    items = [name, json_payloads.payload(rng, verb)]
+    if rng.chance(0.04):
+        match rng.below(4):
             case 0:
                 items.pop()
             case 1:
-                items.append(documents.odd(dice))
+                items.append(json_payloads.odd(rng))
             case 2:
                 items.reverse()
             case _:
                 items = []
     body = b"[" + b",".join(items) + b"]"
-    if dice.chance(0.04):
-        body = mangle(dice, body)
+    if rng.chance(0.04):
+        body = mangle(rng, body)
     packet = b"42" + id + b"[" + body[1:]
     # bytes that are not UTF-8 end the connection
     return packet.decode(errors="replace").encode()
 
 
-def odd(dice: Dice) -> bytes:
+def odd(rng: Randomness) -> bytes:
     """Return a packet that may end the connection."""
-    if dice.chance(0.5):
-        return dice.one(ODD_PACKETS)
-    return mangle(dice, event(dice))
+    if rng.chance(0.5):
+        return rng.one(ODD_PACKETS)
+    return mangle(rng, event(rng))
 
 
-def events(dice: Dice) -> Case:
+def events(rng: Randomness) -> Case:
     """Return a WebSocket tab that asks much, and may end with an odd packet."""
-    packets = [event(dice) for _ in range(1 + dice.below(400))]
-    if dice.chance(0.3):
-        packets.append(odd(dice))
-    return Case("events", tuple(packets), len(packets), who=dice.one(WHO))
+    packets = [event(rng) for _ in range(1 + rng.below(400))]
+    if rng.chance(0.3):
+        packets.append(odd(rng))
+    return Case("events", tuple(packets), len(packets), who=rng.one(WHO))
 
 
-def polling(dice: Dice) -> Case:
+def polling(rng: Randomness) -> Case:
     """Return a session of long-polling: POSTs of many packets, superfluous polls, upgrades out of order."""
     steps, messages = [], 0
-    for _ in range(1 + dice.below(6)):
-        count = dice.one((1, 2, 16, 17, 60, 60))
-        packets = [event(dice) for _ in range(count)]
+    for _ in range(1 + rng.below(6)):
+        count = rng.one((1, 2, 16, 17, 60, 60))
+        packets = [event(rng) for _ in range(count)]
         messages += count
-        if dice.chance(0.1):
-            packets.insert(dice.below(count + 1), odd(dice))
+        if rng.chance(0.1):
+            packets.insert(rng.below(count + 1), odd(rng))
         body = SEPARATOR.join(packets)
-        if dice.chance(0.04):
-            body = mangle(dice, body)
+        if rng.chance(0.04):
+            body = mangle(rng, body)
         steps.append(b"post " + body)
-    if dice.chance(0.3):
+    if rng.chance(0.3):
         # the right sequence, shuffled or cut short, with other packets in between
-        words = [b"2probe", b"5", event(dice), b"3", b"2", odd(dice), b"40", b""]
-        if dice.chance(0.5):
-            words = words[: 1 + dice.below(4)]
+        words = [b"2probe", b"5", event(rng), b"3", b"2", odd(rng), b"40", b""]
+        if rng.chance(0.5):
+            words = words[: 1 + rng.below(4)]
         else:
-            dice.shuffle(words)
-        words = [word.replace(SEPARATOR, b"") for word in words[: 1 + dice.below(len(words))]]
+            rng.shuffle(words)
+        words = [word.replace(SEPARATOR, b"") for word in words[: 1 + rng.below(len(words))]]
         messages += len(words)
-        steps.insert(dice.below(len(steps) + 1), b"upgrade " + SEPARATOR.join(words))
-    if dice.chance(0.08):
+        steps.insert(rng.below(len(steps) + 1), b"upgrade " + SEPARATOR.join(words))
+    if rng.chance(0.08):
         messages += 1
-        steps.insert(dice.below(len(steps) + 1), b"poll ")
-    return Case("polling", tuple(steps), messages, who=dice.one(WHO))
+        steps.insert(rng.below(len(steps) + 1), b"poll ")
+    return Case("polling", tuple(steps), messages, who=rng.one(WHO))

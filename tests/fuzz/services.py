@@ -13,11 +13,11 @@ import sqlalchemy
 from realtime_kv.storage.migrations import upgrade as migrations
 from realtime_kv.storage.sqlite import connections
 from tests.fuzz.case import EPOCH, Wrong
-from tests.fuzz.people import People
-from tests.running import Server
+from tests.fuzz.users import Users
+from tests.live_server import Server
 
 # log lines of ours that no input may cause; lines with a bar are the watchdog's stacks, which may show our own code
-_BAD = re.compile(r"Traceback| (?:ERROR|CRITICAL) |^Exception|^(?! +\| ).*greenlet|passwords has ended")
+_BAD = re.compile(r"Traceback| (?:ERROR|CRITICAL) |^Exception|^(?! +\| ).*greenlet|hashing process has ended")
 _STALL = "the hub has not answered"
 # an abandoned poll is noticed at its ping: 25 + 20 s
 QUIET_SECONDS = 75
@@ -50,7 +50,7 @@ class Services:
             RKV_QUOTA_BYTES=str(256 * 1024),
             RKV_SMTP_URL="smtp://127.0.0.1:9",
         ).start()
-        self.people = People(self.server, self.database)
+        self.users = Users(self.server, self.database)
         self._read = 0
         self.stalls = 0
         # stacks of the event loop, as logged by the watchdog
@@ -82,14 +82,14 @@ class Services:
         sockets = sum(link.startswith("socket:") for link in links)
         return Usage(len(links) - sockets, sockets, self.server.status("Threads"), self.server.status("VmRSS") * 1024)
 
-    def quiet(self, *, tabs: int, patient: bool) -> Usage:
-        """Return the usage once all but `tabs` tabs have hung up; with `patient`, and abandoned ones have timed out."""
+    def quiet(self, *, tabs: int, await_timeouts: bool) -> Usage:
+        """Return the usage once all but `tabs` tabs have hung up; with `await_timeouts`, and abandoned ones too."""
         end = time.monotonic() + QUIET_SECONDS
         while time.monotonic() < end:
             # the request for the number of tabs takes a socket as well, so count the sockets before it
             usage = self.usage()
             # besides tabs: the listener, the control socket, and the event loop's wake-up pair
-            if usage.sockets <= 4 + tabs and (not patient or self._tabs() == tabs):
+            if usage.sockets <= 4 + tabs and (not await_timeouts or self._tabs() == tabs):
                 return usage
             time.sleep(0.2)
         return self.usage()

@@ -11,10 +11,10 @@ import pytest
 from tests.fuzz.campaign import MAKERS, Campaign, make
 from tests.fuzz.case import Case, Wrong
 from tests.fuzz.command import summary
-from tests.fuzz.dice import Dice
-from tests.fuzz.narrow import fresh_services, play, shrink
+from tests.fuzz.executors import EXECUTORS
+from tests.fuzz.minimize import fresh_services, play, shrink
 from tests.fuzz.oracles import CANARY, check_answer, check_bytes, check_headers, check_page, statuses
-from tests.fuzz.plays import PLAYS
+from tests.fuzz.randomness import Randomness
 from tests.fuzz.regressions import CASES
 from tests.fuzz.services import Services, check_tables, prepare
 from tests.realtime.tools import eventually
@@ -48,11 +48,11 @@ def test_a_client_that_disconnects_before_the_answer_leaks_no_socket(services, s
 def test_no_fuzzed_input_breaks_the_server():
     seeds = [FIXED_SEED, random.randrange(10**6)]
     with fresh_services() as services:
-        findings = Campaign(services, seeds, INPUTS, patient=False).run()
+        findings = Campaign(services, seeds, INPUTS, await_timeouts=False).run()
     told = summary(seeds, findings)
     print(told)
     assert not findings.problems, f"{told}\n{findings.problems}\n{findings.suspects!r}"
-    assert set(findings.inputs) == set(PLAYS)
+    assert set(findings.inputs) == set(EXECUTORS)
 
 
 def test_the_same_seed_makes_the_same_cases():
@@ -62,7 +62,7 @@ def test_the_same_seed_makes_the_same_cases():
 
 @pytest.mark.parametrize("maker", [maker for maker, _ in MAKERS], ids=lambda maker: maker.__name__)
 def test_a_case_can_be_printed_and_read_again(maker):
-    case = maker(Dice("printed"))
+    case = maker(Randomness("printed"))
     assert eval(repr(case)) == case
     assert case.messages
 
@@ -73,7 +73,7 @@ def test_shrinking_keeps_only_the_failing_part_of_a_case():
 
 
 @pytest.mark.parametrize(
-    "heard",
+    "received",
     [
         b"HTTP/1.1 200 OK\r\n\r\nTraceback (most recent call last)",
         b'42["x",{"message":"OverflowError: too large"}]',
@@ -81,9 +81,9 @@ def test_shrinking_keeps_only_the_failing_part_of_a_case():
         b'43[{"key":"' + CANARY + b'"}]',
     ],
 )
-def test_leaked_internals_and_canaries_are_detected(heard):
+def test_leaked_internals_and_canaries_are_detected(received):
     with pytest.raises(Wrong):
-        check_bytes(heard)
+        check_bytes(received)
 
 
 def test_undocumented_5xx_and_internal_errors_are_detected():

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from realtime_kv_client import Replica
-from tests.running import DEADLINE, Account
+from tests.live_server import DEADLINE, Account
 
 
 class Event(NamedTuple):

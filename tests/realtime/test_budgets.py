@@ -72,10 +72,10 @@ def test_simultaneous_reconnect_of_200_tabs_fits_the_budget_of_a_network(clock):
     budget = TimeBudget(clock, share=0.5, burst_seconds=2.0)
     for _tab in range(200):
         cost = 4 * budgets.REQUEST_COST + budgets.OPEN_COST + budgets.CONNECT_COST + 20 * budgets.FRAME_COST
-        assert budget.charge("office", cost) == 0.0
+        assert budget.charge("network", cost) == 0.0
 
 
-def test_a_connection_uses_the_time_of_guests_until_it_has_joined():
+def test_a_connection_uses_the_time_of_unauthenticated_clients_until_it_has_joined():
     runtime, accounts = ThreadedRuntime(), {}
     receiver = SimpleNamespace(account=accounts.get, busy=lambda _: False)
 
@@ -87,7 +87,7 @@ def test_a_connection_uses_the_time_of_guests_until_it_has_joined():
     assert (connection.slices, connection.payer) == (connections.stranger_slices, "192.0.2.1")
     connection._work(b"40")
     assert (connection.slices, connection.payer) == (connections.slices, 7)
-    # all guests together may take less than one user
+    # all unauthenticated clients together may take less than one user
     assert STRANGER_ROUND_SECONDS <= SHARE_SECONDS
     connection._work(b"41")
     assert connection.slices is connections.stranger_slices

@@ -8,10 +8,10 @@ from socketio.exceptions import ConnectionError
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.extensions import socketio
-from tests.running import DEADLINE, PASSWORD, Account, Server, fresh_name
+from tests.live_server import DEADLINE, PASSWORD, Account, Server, fresh_name
 
 
-class Home:
+class UserClients:
     """A user with a browser, whose tokens open tabs."""
 
     def __init__(self, app):
@@ -30,21 +30,21 @@ class Home:
 
 
 @pytest.fixture
-def open_home(tmp_path):
+def open_clients(tmp_path):
     apps = []
 
-    def open_home(**settings):
+    def open_clients(**settings):
         apps.append(create_app(Config(data_dir=tmp_path, **settings)))
-        return Home(apps[-1])
+        return UserClients(apps[-1])
 
-    yield open_home
+    yield open_clients
     for app in apps:
         app.extensions["realtime_kv"].stop()
 
 
 @pytest.fixture
-def home(open_home):
-    return open_home(rate_limits=False)
+def clients(open_clients):
+    return open_clients(rate_limits=False)
 
 
 def labels(tab):
@@ -64,28 +64,28 @@ def sync(tab):
 
 
 @pytest.mark.parametrize("limit", [{"prefix": "public/"}, {"scope": "read"}, {"scope": "read", "prefix": "public/"}])
-def test_a_limited_token_sees_only_its_own_tabs(home, limit):
-    home.tab()
-    other = home.tab(home.token(name="Payroll sync", prefix="hr/"))
-    visitors = home.token(name="visitors", **limit)
-    first = home.tab(visitors)
+def test_a_limited_token_sees_only_its_own_tabs(clients, limit):
+    clients.tab()
+    other = clients.tab(clients.token(name="Payroll sync", prefix="hr/"))
+    visitors = clients.token(name="visitors", **limit)
+    first = clients.tab(visitors)
     sync(first)
     assert set(map(tuple, labels(first))) == {("visitors",)}
     # it is sent nothing when other tabs come and go, and a `presence` when its own do
-    late = home.tab()
+    late = clients.tab()
     late.disconnect()
     other.disconnect()
     assert labels(first) == []
-    second = home.tab(visitors)
+    second = clients.tab(visitors)
     assert labels(first) == [["visitors", "visitors"]]
     second.disconnect()
     assert labels(first) == [["visitors"]]
 
 
-def test_sessions_and_tokens_with_full_access_see_every_tab(home):
-    owner = home.tab()
-    program = home.tab(home.token(name="full"))
-    home.tab(home.token(name="limited", prefix="p/"))
+def test_sessions_and_tokens_with_full_access_see_every_tab(clients):
+    owner = clients.tab()
+    program = clients.tab(clients.token(name="full"))
+    clients.tab(clients.token(name="limited", prefix="p/"))
     for tab in (owner, program):
         assert len(labels(tab)[-1]) == 3
         sync(tab)
@@ -93,31 +93,31 @@ def test_sessions_and_tokens_with_full_access_see_every_tab(home):
         assert {"full", "limited"} < set(everything)
 
 
-def test_coalesced_presence_of_a_limited_token_shows_only_its_own_tabs(home):
-    visitors = home.token(name="visitors", prefix="public/")
-    tabs = [home.tab(visitors) for _ in range(12)]
-    home.tab()
+def test_coalesced_presence_of_a_limited_token_shows_only_its_own_tabs(clients):
+    visitors = clients.token(name="visitors", prefix="public/")
+    tabs = [clients.tab(visitors) for _ in range(12)]
+    clients.tab()
     for tab in tabs:
         assert {label for presence in labels(tab) for label in presence} <= {"visitors"}
 
 
-def test_token_tab_limits_reserve_connections_for_the_owner(open_home):
-    home = open_home(connections_per_user=8)
-    one, other = home.token(scope="read"), home.token(prefix="p/")
+def test_token_tab_limits_reserve_connections_for_the_owner(open_clients):
+    clients = open_clients(connections_per_user=8)
+    one, other = clients.token(scope="read"), clients.token(prefix="p/")
     # kept in a list, so that none of them is closed
-    taken = [tab for tab in (home.tab(one) for _ in range(4)) if tab.is_connected()]
+    taken = [tab for tab in (clients.tab(one) for _ in range(4)) if tab.is_connected()]
     assert len(taken) == 2
-    taken += [tab for tab in (home.tab(other) for _ in range(4)) if tab.is_connected()]
+    taken += [tab for tab in (clients.tab(other) for _ in range(4)) if tab.is_connected()]
     assert len(taken) == 4
-    third = home.token()
-    assert not home.tab(third).is_connected()
-    mine = [home.tab() for _ in range(4)]
+    third = clients.token()
+    assert not clients.tab(third).is_connected()
+    mine = [clients.tab() for _ in range(4)]
     assert all(tab.is_connected() for tab in mine)
-    assert not home.tab().is_connected()
+    assert not clients.tab().is_connected()
     # a freed place can be taken again
     taken[0].disconnect()
-    assert home.tab(third).is_connected()
-    reached = {row.limit: row for row in home.app.extensions["realtime_kv"].limit_log.recent()}
+    assert clients.tab(third).is_connected()
+    reached = {row.limit: row for row in clients.app.extensions["realtime_kv"].limit_log.recent()}
     assert {"tabs_per_token", "tabs_of_all_tokens", "tabs_per_user"} == reached.keys()
     assert reached["tabs_per_token"].account == 1 and reached["tabs_per_token"].credential
 

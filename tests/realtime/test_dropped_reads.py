@@ -10,9 +10,9 @@ from realtime_kv.concurrency.fair_pool import Client
 from realtime_kv.concurrency.runtime import ThreadedRuntime
 from realtime_kv.config import Config
 from realtime_kv.extensions import socketio
+from tests.live_server import DEADLINE, PASSWORD
 from tests.realtime.test_sse_timing import Wire
 from tests.realtime.tools import eventually
-from tests.running import DEADLINE, PASSWORD
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.extensions import socketio
 from realtime_kv.realtime.gateway import BOOKMARK_SHARES
-from tests.running import PASSWORD
+from tests.live_server import PASSWORD
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import requests
 
 from realtime_kv.version import VERSION
-from tests.running import DEADLINE
+from tests.live_server import DEADLINE
 
 
 def test_identify_returns_the_user_the_session_and_the_server_limits(alice):

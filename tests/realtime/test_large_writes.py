@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.running import DEADLINE, Account, Tab
+from tests.live_server import DEADLINE, Account, Tab
 
 KEYS, BYTES = 128, 65_000
 

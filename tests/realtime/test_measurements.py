@@ -2,7 +2,7 @@
 
 import requests
 
-from tests.running import DEADLINE, Server
+from tests.live_server import DEADLINE, Server
 
 
 def figures(server: Server) -> dict[str, float]:

@@ -5,7 +5,7 @@ import pytest
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.extensions import socketio
-from tests.running import PASSWORD
+from tests.live_server import PASSWORD
 
 OURS, PARTNER, STRANGER = "http://localhost", "https://app.example.com", "https://evil.example"
 

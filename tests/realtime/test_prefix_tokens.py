@@ -11,8 +11,8 @@ from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.extensions import socketio
 from realtime_kv.realtime.gateway import BOOKMARK_SHARES
+from tests.live_server import DEADLINE, PASSWORD, Account, fresh_name
 from tests.robustness.replica import Replica
-from tests.running import DEADLINE, PASSWORD, Account, fresh_name
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def app(tmp_path):
     app.extensions["realtime_kv"].stop()
 
 
-class Home:
+class UserClients:
     """A user with a tab of the browser, and tabs of programs with tokens."""
 
     def __init__(self, app, username):
@@ -47,7 +47,7 @@ class Home:
 
 @pytest.fixture
 def alice(app):
-    return Home(app, "alice")
+    return UserClients(app, "alice")
 
 
 def call(tab, verb, **payload):
@@ -219,15 +219,15 @@ _steps = st.one_of(
 class Follower:
     """A client with a limited token that follows the protocol's rule for clients."""
 
-    def __init__(self, home, token):
-        self.home, self.token, self.tab = home, token, None
+    def __init__(self, clients, token):
+        self.clients, self.token, self.tab = clients, token, None
         self.replica = Replica()
         self.connect()
 
     def connect(self):
         if self.tab is not None:
             self.tab.disconnect()
-        self.tab = self.home.open(self.token)
+        self.tab = self.clients.open(self.token)
         self.waiting = []
 
     def hear(self, most=None):

@@ -8,7 +8,7 @@ from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.core.domain.cost import BYTES_PER_UNIT
 from realtime_kv.extensions import socketio
-from tests.running import DEADLINE, PASSWORD, Server
+from tests.live_server import DEADLINE, PASSWORD, Server
 
 ALLOWED = 100  # ten seconds' worth
 

@@ -9,9 +9,9 @@ import threading
 import pytest
 import requests
 
+from tests.live_server import DEADLINE, Account, Server, fresh_name
 from tests.realtime.events import Follower, Listener
 from tests.realtime.tools import eventually
-from tests.running import DEADLINE, Account, Server, fresh_name
 
 
 @pytest.fixture

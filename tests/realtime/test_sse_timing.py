@@ -14,13 +14,13 @@ from realtime_kv.config import Config
 from realtime_kv.core.messages import CommitEvent
 from realtime_kv.realtime.sse import stream as module
 from realtime_kv.realtime.sse.hub import StreamHub
+from tests.live_server import PASSWORD
 from tests.realtime.events import Event, Follower
-from tests.running import PASSWORD
 
 KEYS = ["a/1", "a/2", "a/3", "b", "a"]
 
 
-class Late:
+class DelayedStore:
     """The store, with syncs that are read and answered when the test says so."""
 
     def __init__(self, store):
@@ -95,7 +95,7 @@ def sign_up(app, name):
 
 
 @pytest.fixture
-def home(app):
+def account(app):
     return sign_up(app, "alice")
 
 
@@ -108,15 +108,15 @@ _steps = st.one_of(
 
 @settings(max_examples=200)
 @given(st.lists(_steps, max_size=20), st.sampled_from([None, "a/"]), st.sampled_from([0, 400, 10**6]))
-def test_every_write_during_a_sync_arrives_once_and_in_order(app, home, steps, prefix, held_bytes):
+def test_every_write_during_a_sync_arrives_once_and_in_order(app, account, steps, prefix, held_bytes):
     services = app.extensions["realtime_kv"]
-    token, call = home
+    token, call = account
     call("batch", ops=[{"op": "delete", "key": key} for key in KEYS])
     caller = services.runtime.wait(services.accounts.caller(token, "http", "", presented="bearer"))
     if prefix is not None:
         object.__setattr__(caller, "prefix", prefix)
-    late = Late(services.store)
-    streams, wire = StreamHub(services.config, services.runtime, late, services.accounts, services.limit_log), Wire()
+    delayed = DelayedStore(services.store)
+    streams, wire = StreamHub(services.config, services.runtime, delayed, services.accounts, services.limit_log), Wire()
     with patch.object(module, "HELD_BYTES", held_bytes):
         stream = streams.open(caller, "", None, None, streams.endings)
         stream.begin(wire)
@@ -132,9 +132,9 @@ def test_every_write_during_a_sync_arrives_once_and_in_order(app, home, steps, p
                 ]
                 assert call("batch", ops=made)["ok"]
             else:
-                {"read": late.read, "answer": late.answer, "take": take, "mark": stream.mark}[step]()
-        while late._asked or wire.waiting:
-            late.answer()
+                {"read": delayed.read, "answer": delayed.answer, "take": take, "mark": stream.mark}[step]()
+        while delayed._asked or wire.waiting:
+            delayed.answer()
             take()
         stream.mark()
         take()
@@ -171,8 +171,8 @@ def test_a_stream_gets_only_the_writes_of_a_commit_that_its_sync_lacked():
     assert told("a/", 7) == ([], 7)
 
 
-def test_a_session_ended_during_lookup_gets_no_stream_and_others_still_do(app, home):
-    services, (token, call) = app.extensions["realtime_kv"], home
+def test_a_session_ended_during_lookup_gets_no_stream_and_others_still_do(app, account):
+    services, (token, call) = app.extensions["realtime_kv"], account
     streams, (_, call_of_bob) = services.streams, sign_up(app, "bob")
 
     def is_let_in(meanwhile):

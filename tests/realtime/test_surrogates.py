@@ -5,7 +5,7 @@ import json
 import pytest
 import requests
 
-from tests.running import DEADLINE, Wire
+from tests.live_server import DEADLINE, Wire
 
 LONE = "\\ud800"
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.test_validation import json_values
-from tests.running import DEADLINE, Wire
+from tests.live_server import DEADLINE, Wire
 
 TRANSPORTS = [["websocket"], ["polling"], None]
 

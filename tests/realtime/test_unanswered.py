@@ -10,8 +10,8 @@ from realtime_kv.concurrency.runtime import ThreadedRuntime
 from realtime_kv.config import Config
 from realtime_kv.extensions import socketio
 from realtime_kv.realtime.gateway import UNANSWERED
+from tests.live_server import DEADLINE, PASSWORD
 from tests.realtime.tools import eventually
-from tests.running import DEADLINE, PASSWORD
 
 
 @pytest.fixture

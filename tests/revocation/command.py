@@ -16,16 +16,16 @@ def main(arguments: list[str]) -> int:
     """Return 0 if the promise was kept in every trial."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.revocation", description=__doc__)
     parser.add_argument("trials", type=int, nargs="?", default=1000, metavar="N", help="how many (1000)")
-    parser.add_argument("--seed", type=int, default=None, metavar="N", help="where the dice start")
+    parser.add_argument("--seed", type=int, default=None, metavar="N", help="seed of the random choices")
     options = parser.parse_args(arguments)
     seed = random.randrange(10**6) if options.seed is None else options.seed
-    dice, kinds, pushes, closed = random.Random(seed), Counter(), [], []
+    rng, kinds, pushes, closed = random.Random(seed), Counter(), [], []
     problems, started = 0, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="endings-") as folder:
         services = Services(Path(folder))
         try:
             for number in range(1, options.trials + 1):
-                outcome = trial(services, dice)
+                outcome = trial(services, rng)
                 kinds[outcome.ending] += 1
                 pushes.append(outcome.last_push)
                 closed.append(outcome.shut_out)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import requests
 
-from tests.running import DEADLINE, PASSWORD, Account
+from tests.live_server import DEADLINE, PASSWORD, Account
 
 NEW_PASSWORD = "another-rather-Long-passphrase"
 
@@ -18,7 +18,7 @@ class Scene:
     other: Account
     ending_id: str
     codes: list[str]
-    # performs a superuser's action on a user: action, user name
+    # performs a superuser's action on a user: action, username
     act: Callable[[str, str], None]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.storage.models import User
-from tests.running import DEADLINE, PASSWORD, ROOT, Server
+from tests.live_server import DEADLINE, PASSWORD, ROOT, Server
 
 LAUNCHER = ROOT / "tests" / "revocation" / "launcher.py"
 

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 
-from tests.running import Account, Wire
+from tests.live_server import Account, Wire
 
 IN_FLIGHT = 8
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import requests
 
+from tests.live_server import DEADLINE, PASSWORD, Account, fresh_name
 from tests.revocation.endings import ENDINGS, Scene, call
 from tests.revocation.services import Services
 from tests.revocation.tab import WritingTab
-from tests.running import DEADLINE, PASSWORD, Account, fresh_name
 
 # the time after the ending is durable in which a push may still arrive
 PUSH_SECONDS = 1.0
@@ -25,17 +25,17 @@ class Outcome:
     shut_out: float
 
 
-def trial(services: Services, dice: random.Random, only: str | None = None) -> Outcome:
+def trial(services: Services, rng: random.Random, only: str | None = None) -> Outcome:
     """End a session in a random way at a random moment."""
-    name = only or dice.choice(sorted(ENDINGS))
+    name = only or rng.choice(sorted(ENDINGS))
     end, reason = ENDINGS[name]
     scene = _scene(services, token=name == "revoke_token")
-    transports = [dice.choice(["websocket", "websocket", "polling"]) for _ in range(dice.randint(1, 3))]
+    transports = [rng.choice(["websocket", "websocket", "polling"]) for _ in range(rng.randint(1, 3))]
     tabs = [WritingTab(scene.ending, transport, f"t{n}") for n, transport in enumerate(transports)]
     bystander = WritingTab(scene.other, "websocket", "other")
     for tab in tabs:
         assert tab.answered.wait(DEADLINE)
-    time.sleep(dice.random() * 0.05)  # the seed decides the moment as well
+    time.sleep(rng.random() * 0.05)  # the seed decides the moment as well
 
     end(scene)
     ended_at = time.monotonic()

@@ -158,7 +158,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     commands.add_parser("sabotage", help="servers broken on purpose")
     commands.add_parser("powercut", help="power cuts below the server's SQLite; its own --help tells more")
     for command in commands.choices.values():
-        command.add_argument("--seed", type=int, default=None, metavar="N", help="where the dice start")
+        command.add_argument("--seed", type=int, default=None, metavar="N", help="seed of the random choices")
     return parser.parse_args(arguments)
 
 

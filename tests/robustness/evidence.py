@@ -45,7 +45,7 @@ class Operation:
 
     @property
     def refused(self) -> bool:
-        """Whether this certainly had no effect."""
+        """Return whether this certainly had no effect."""
         return len(self.answers) == self.calls and all(
             not answer["ok"] and answer["error"]["code"] != "unavailable" for answer in self.answers
         )

@@ -17,9 +17,9 @@ import msgspec
 import psutil
 import requests
 
+from tests.live_server import DEADLINE, Account, Server
 from tests.robustness.failpoints import POINTS
 from tests.robustness.sabotage import Setup
-from tests.running import DEADLINE, Account, Server
 
 HOUR = 3_600_000
 DISK_BYTES = 48 * 1024 * 1024

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.live_server import ROOT, Account
 from tests.robustness import clients, history
 from tests.robustness.faults import FAULTS, PURGE_KEEPS, Faults
 from tests.robustness.history import Answer, Call, Connected, Fault, History, Push
@@ -23,7 +24,6 @@ from tests.robustness.tab import Spec, Tab
 from tests.robustness.validators import check
 from tests.robustness.validators.frames import wrote
 from tests.robustness.workload import REPEATING
-from tests.running import ROOT, Account
 
 # if nothing happens for this long, something hangs
 STUCK_SECONDS = 120

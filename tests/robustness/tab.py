@@ -111,7 +111,7 @@ class Tab:
 
     @property
     def answered(self) -> bool:
-        """Whether all requests were sent and answered."""
+        """Return whether all requests were sent and answered."""
         asked = any(verb != "sync" for verb, _ in self._asked.values())
         return not (self._has_more or asked or self._sendable or self._unknown or self._delayed)
 

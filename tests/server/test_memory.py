@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.running import Server
+from tests.live_server import Server
 
 NOTHING_THERE = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
 # refused by the database's thread: the exception comes through a future
@@ -18,25 +18,25 @@ AGING = """
 from collections import deque
 from realtime_kv.server import serve as server
 
-class Nothing:
+class NoTimers:
     def call_later(self, seconds, fn):
         pass
 
-class Circle:
+class Cycle:
     alive = 0
 
     def __init__(self):
         self.itself = self
-        Circle.alive += 1
+        Cycle.alive += 1
 
     def __del__(self):
-        Circle.alive -= 1
+        Cycle.alive -= 1
 
-server._tune_gc(Nothing())
+server._tune_gc(NoTimers())
 under_way = deque(maxlen=40_000)
 for _ in range(1_500_000):
-    under_way.append(Circle())
-print(Circle.alive)
+    under_way.append(Cycle())
+print(Cycle.alive)
 """
 
 AT_ONCE = 200

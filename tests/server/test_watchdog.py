@@ -13,7 +13,7 @@ from eventlet import event
 
 from realtime_kv.server.eventlet_runtime import EventletRuntime
 from realtime_kv.server.watchdog import ASK_SECONDS, MINUTE, STACKS_BYTES, STALL_SECONDS, Watchdog
-from tests.running import DEADLINE
+from tests.live_server import DEADLINE
 
 STALL = 2 * STALL_SECONDS
 

@@ -152,10 +152,10 @@ def test_password_change_ends_other_sessions_and_replaces_the_old_password(site,
 @pytest.mark.parametrize(
     ("form", "status", "field", "words"),
     [
-        ({"do": "password", "password": "not this one"}, 401, "password-password", "not your password"),
+        ({"do": "password", "password": "not this one"}, 401, "password-password", "Wrong password"),
         ({"do": "password", "password": PASSWORD, "new_password": "12345678"}, 422, "new_password", "easy to guess"),
-        ({"do": "codes", "password": "not this one"}, 401, "codes-password", "not your password"),
-        ({"do": "two_step", "password": "not this one"}, 401, "two_step-password", "not your password"),
+        ({"do": "codes", "password": "not this one"}, 401, "codes-password", "Wrong password"),
+        ({"do": "two_step", "password": "not this one"}, 401, "two_step-password", "Wrong password"),
         ({"do": "confirm", "code": "000000"}, 401, "code", "not valid now"),
     ],
 )

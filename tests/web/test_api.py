@@ -289,7 +289,7 @@ def test_an_unauthenticated_error_names_the_kind_of_token_received(stranger):
         (None, "Sign in first"),
         ("Bearer rkv_" + "A" * 43, "API token is unknown, has expired or was revoked"),
         ("Bearer rks_" + "A" * 43, "session is unknown, has expired or was ended"),
-        ("Bearer secret", "no token of this server"),
+        ("Bearer secret", "not a token of this server"),
     ):
         answer = stranger.get("/api/v1/me", headers={} if header is None else {"Authorization": header})
         assert answer.status_code == 401 and words in answer.json["detail"]

@@ -1,5 +1,7 @@
 """External monitoring: health, readiness and metrics."""
 
+import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -43,6 +45,15 @@ def test_metrics_are_prometheus_text_without_a_user_or_a_key(alice):
         assert word not in answer.text
 
 
-def test_the_version_matches_the_package():
-    pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-    assert pyproject["project"]["version"] == VERSION
+def test_the_version_stands_in_one_place():
+    root = Path(__file__).parents[2]
+    pyproject = tomllib.loads((root / "pyproject.toml").read_text())
+    assert "version" not in pyproject["project"] and "version" in pyproject["project"]["dynamic"]
+    assert pyproject["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "realtime_kv.version.VERSION"}
+    assert "version" not in json.loads((root / "package.json").read_text())
+
+
+def test_the_changelog_has_the_changes_of_this_version():
+    changelog = (Path(__file__).parents[2] / "CHANGELOG.md").read_text()
+    released = re.findall(r"^## \[(\d[^\]]*)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+    assert released[0] == VERSION

@@ -18,13 +18,13 @@ from realtime_kv.concurrency.runtime import ThreadedRuntime
 from realtime_kv.config import Config
 from realtime_kv.request import authentication, cookies
 from realtime_kv.web.pages.one_time_forms import OneTimeForms
-from tests.running import DEADLINE, fresh_name
+from tests.live_server import DEADLINE, fresh_name
 from tests.web.conftest import PASSWORD, Site, Visitor
 
 SECURITY, TOKENS = "/account/security", "/account/tokens"
 
 
-class Place:
+class FormSite:
     """A site with a superuser, a user and a set-up link; each form has a visitor with the right to send it."""
 
     def __init__(self, site: Site) -> None:
@@ -63,60 +63,60 @@ class Place:
         return [event.action for event in self.wait(self.administration.events(Filters())).events]
 
 
-def sign_up(place):
-    return place.stranger, "/signup", {"username": "Alice", "password": PASSWORD}
+def sign_up(form_site):
+    return form_site.stranger, "/signup", {"username": "Alice", "password": PASSWORD}
 
 
-def set_up(place):
-    return place.at_setup, "/setup", {"username": "Root", "password": PASSWORD}
+def set_up(form_site):
+    return form_site.at_setup, "/setup", {"username": "Root", "password": PASSWORD}
 
 
-def new_codes(place):
-    return place.alice, SECURITY, {"do": "codes", "password": PASSWORD}
+def new_codes(form_site):
+    return form_site.alice, SECURITY, {"do": "codes", "password": PASSWORD}
 
 
-def begin_two_step(place):
-    return place.alice, SECURITY, {"do": "two_step", "password": PASSWORD}
+def begin_two_step(form_site):
+    return form_site.alice, SECURITY, {"do": "two_step", "password": PASSWORD}
 
 
-def confirm_two_step(place):
+def confirm_two_step(form_site):
     # a user without recovery codes gets some with the second step
-    place.wait(place.administration.create_user(CLI, "Hedy", password=PASSWORD))
-    hedy = place.site.browser_of("Hedy")
+    form_site.wait(form_site.administration.create_user(CLI, "Hedy", password=PASSWORD))
+    hedy = form_site.site.browser_of("Hedy")
     page = hedy.post(SECURITY, data={"do": "two_step", "password": PASSWORD})
     secret = unescape(re.search(r'id="secret"[^>]*>([^<]*)<', page.text)[1])
     return hedy, SECURITY, {"do": "confirm", "code": pyotp.TOTP(secret.replace(" ", "")).now()}
 
 
-def new_token(place):
-    return place.alice, TOKENS, {"do": "create", "name": "a program", "scope": "read", "days": "30"}
+def new_token(form_site):
+    return form_site.alice, TOKENS, {"do": "create", "name": "a program", "scope": "read", "days": "30"}
 
 
-def new_user(place):
-    return place.root, "/admin/users/new", {"username": "Grace", "how": "password"}
+def new_user(form_site):
+    return form_site.root, "/admin/users/new", {"username": "Grace", "how": "password"}
 
 
-def new_user_with_a_link(place):
-    return place.root, "/admin/users/new", {"username": "Grace", "how": "link"}
+def new_user_with_a_link(form_site):
+    return form_site.root, "/admin/users/new", {"username": "Grace", "how": "link"}
 
 
-def recovery_link(place):
-    assert place.alice
-    return place.root, place.path_of("Alice") + "/link", {"password": PASSWORD}
+def recovery_link(form_site):
+    assert form_site.alice
+    return form_site.root, form_site.path_of("Alice") + "/link", {"password": PASSWORD}
 
 
-def temporary_password(place):
-    assert place.alice
-    return place.root, place.path_of("Alice") + "/password", {"password": PASSWORD}
+def temporary_password(form_site):
+    assert form_site.alice
+    return form_site.root, form_site.path_of("Alice") + "/password", {"password": PASSWORD}
 
 
-def reveal(place):
-    assert place.alice
-    return place.root, place.path_of("Alice") + "/reveal", {"key": "a", "password": PASSWORD}
+def reveal(form_site):
+    assert form_site.alice
+    return form_site.root, form_site.path_of("Alice") + "/reveal", {"key": "a", "password": PASSWORD}
 
 
-def invitation(place):
-    return place.root, "/admin/invitations", {"note": "For Dora", "days": "7"}
+def invitation(form_site):
+    return form_site.root, "/admin/invitations", {"note": "For Dora", "days": "7"}
 
 
 # for each: how it is sent, the part of the answer that is the secret, and the text of the page after a repetition
@@ -128,8 +128,8 @@ SECRETS = {
     confirm_two_step: (r'id="codes"[^>]*>([^<]*)<', "make new codes below"),
     new_token: (r'id="token"[^>]*>([^<]*)<', "revoke it and create another"),
     new_user: (r'id="secret"[^>]*>([^<]*)<', "set a new one"),
-    new_user_with_a_link: (r'id="secret"[^>]*>([^<]*)<', "make a new one"),
-    recovery_link: (r'id="secret"[^>]*>([^<]*)<', "make a new one"),
+    new_user_with_a_link: (r'id="secret"[^>]*>([^<]*)<', "create a new one"),
+    recovery_link: (r'id="secret"[^>]*>([^<]*)<', "create a new one"),
     temporary_password: (r'id="secret"[^>]*>([^<]*)<', "set a new one"),
     invitation: (r"(http[^<\s]*/invite/[\w-]+)", "revoke the invitation"),
     reveal: (r"(s3cr3t-v4lue)", "Your password"),
@@ -159,22 +159,22 @@ def hold_cookie(visitor: Visitor, value: str) -> None:
 
 
 @pytest.fixture
-def place(site):
-    return Place(site)
+def form_site(site):
+    return FormSite(site)
 
 
 @pytest.fixture
-def threaded_place(tmp_path):
-    """A place with requests that wait for the store, as in a server; elsewhere the request itself does everything."""
+def threaded_form_site(tmp_path):
+    """A site with requests that wait for the store, as on a server; otherwise everything runs in the request."""
     runtime = ThreadedRuntime()
     app = create_app(Config(data_dir=tmp_path), runtime)
-    yield Place(Site(app))
+    yield FormSite(Site(app))
     app.extensions["realtime_kv"].stop()
     runtime.stop()
 
 
-def test_every_form_is_either_guarded_or_listed_as_without_a_secret(place):
-    rules = {rule.rule for rule in place.site.app.url_map.iter_rules() if "POST" in (rule.methods or ())}
+def test_every_form_is_either_guarded_or_listed_as_without_a_secret(form_site):
+    rules = {rule.rule for rule in form_site.site.app.url_map.iter_rules() if "POST" in (rule.methods or ())}
     pages = {re.sub(r"<int:user_id>/<any.*", "<act>", rule) for rule in rules if not rule.startswith("/api/")}
     guarded = {"/signup", "/setup", SECURITY, TOKENS, "/admin/users/new", "/admin/users/<int:user_id>/reveal"}
     guarded.add("/admin/invitations")
@@ -182,14 +182,14 @@ def test_every_form_is_either_guarded_or_listed_as_without_a_secret(place):
 
 
 @pytest.mark.parametrize("action", SECRETS, ids=lambda action: action.__name__)
-def test_a_repeated_request_does_nothing_and_says_what_to_do(place, action):
+def test_a_repeated_request_does_nothing_and_says_what_to_do(form_site, action):
     pattern, advice = SECRETS[action]
-    visitor, path, fields = action(place)
+    visitor, path, fields = action(form_site)
     form = fields | {"csrf_token": visitor.form_token()}
     first = visitor.post(path, data=form)
     assert first.status_code == 200
     secret = unescape(re.search(pattern, first.text)[1]).split()
-    before = place.events()
+    before = form_site.events()
     for _ in range(2):
         again = visitor.post(path, data=form)
         assert again.status_code == 303
@@ -198,34 +198,34 @@ def test_a_repeated_request_does_nothing_and_says_what_to_do(place, action):
         assert page.status_code == 200
         assert advice in unescape(page.text)
         assert not any(word in page.text for word in secret if len(word) > 4)
-    assert place.events() == before
+    assert form_site.events() == before
 
 
 @pytest.mark.parametrize("action", [sign_up, new_token, invitation], ids=lambda action: action.__name__)
-def test_an_action_is_not_performed_again_after_its_browser_disconnects(threaded_place, action, monkeypatch):
+def test_an_action_is_not_performed_again_after_its_browser_disconnects(threaded_form_site, action, monkeypatch):
     """Send a form again while the server is slow: the browser closes the connection of the first request."""
-    place, (_, advice) = threaded_place, SECRETS[action]
-    visitor, path, fields = action(place)
+    form_site, (_, advice) = threaded_form_site, SECRETS[action]
+    visitor, path, fields = action(form_site)
     form = fields | {"csrf_token": visitor.form_token()}
     monkeypatch.setattr(services, "LOOK_SECONDS", 0.0)
     gone = {authentication.HUNG_UP: lambda: g.get("form_claimed", False)}
     visitor.post(path, data=form, environ_overrides=gone)
-    before = place.events()
+    before = form_site.events()
     again = visitor.post(path, data=form, follow_redirects=True)
     assert advice in unescape(again.text)
-    assert place.events() == before
+    assert form_site.events() == before
 
 
-def test_a_form_resent_with_different_fields_is_a_new_action(place):
-    visitor, path, fields = new_token(place)
+def test_a_form_resent_with_different_fields_is_a_new_action(form_site):
+    visitor, path, fields = new_token(form_site)
     form = fields | {"csrf_token": visitor.form_token()}
     assert visitor.post(path, data=form).status_code == 200
     assert visitor.post(path, data=form | {"name": "another program"}).status_code == 200
     assert visitor.post(path, data=form).status_code == 303
 
 
-def test_a_refused_form_can_be_sent_again(place):
-    visitor, path, fields = new_codes(place)
+def test_a_refused_form_can_be_sent_again(form_site):
+    visitor, path, fields = new_codes(form_site)
     form = fields | {"csrf_token": visitor.form_token()}
     assert visitor.post(path, data=form | {"password": "wrong wrong"}).status_code == 401
     assert visitor.post(path, data=form).status_code == 200

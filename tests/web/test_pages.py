@@ -95,9 +95,9 @@ def test_sign_in_never_redirects_to_another_site(site, alice, target):
 @pytest.mark.parametrize(
     ("path", "form", "status", "words"),
     [
-        ("/signin", {"username": "Alice", "password": "the wrong one"}, 401, b"Wrong user name or password"),
-        ("/signin", {"username": "Nobody", "password": PASSWORD}, 401, b"Wrong user name or password"),
-        ("/signin", {"next": "/keys"}, 401, b"Wrong user name or password"),
+        ("/signin", {"username": "Alice", "password": "the wrong one"}, 401, b"Wrong username or password"),
+        ("/signin", {"username": "Nobody", "password": PASSWORD}, 401, b"Wrong username or password"),
+        ("/signin", {"next": "/keys"}, 401, b"Wrong username or password"),
         ("/signup", {"username": "ALICE", "password": PASSWORD}, 409, b"taken"),
         ("/signup", {"username": "al", "password": PASSWORD}, 422, b"3 to 32"),
         ("/signup", {"username": "Bob", "password": "12345678"}, 422, b"too easy to guess"),

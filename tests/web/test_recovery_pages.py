@@ -154,7 +154,7 @@ def test_a_recovery_notice_is_shown_after_sign_in_until_dismissed(site):
 
 def test_recovery_by_email_is_not_offered_without_a_mail_server(site, stranger):
     assert "/recover/mail" not in stranger.get("/recover").text
-    assert "sends no mail" in stranger.get("/recover/mail").text
+    assert "sends no email" in stranger.get("/recover/mail").text
     assert stranger.post("/recover/mail", data={"username": "alice"}).status_code == 404
 
 

@@ -13,10 +13,10 @@ def sign_up(visitor, username="Dora", **more):
 
 
 @pytest.fixture
-def open_desk(open_site):
+def open_with_root(open_site):
     """Return a function that opens a site with given settings, and a superuser in a browser."""
 
-    def open_desk(**settings):
+    def open_with_root(**settings):
         site = open_site(**settings)
         services = site.app.extensions["realtime_kv"]
         link = services.runtime.wait(services.accounts.administration.setup_link(), 10)
@@ -26,7 +26,7 @@ def open_desk(open_site):
         assert made.status_code == 200
         return site, visitor
 
-    return open_desk
+    return open_with_root
 
 
 def invite(root, note="For Dora", days="7"):
@@ -45,24 +45,24 @@ def test_signups_on_lets_everyone_sign_up(site):
     assert 'href="/signup"' in site.visitor().get("/signin").text
 
 
-def test_signups_off_refuses_every_sign_up_and_hides_the_sign_up_link(open_desk):
+def test_signups_off_refuses_every_sign_up_and_hides_the_sign_up_link(open_with_root):
     # the first superuser is set up nevertheless
-    site, root = open_desk(signups="off")
+    site, root = open_with_root(signups="off")
     secret = invite(root)
     stranger = site.visitor()
     assert sign_up(stranger) == (403, "forbidden", None)
     assert sign_up(stranger, invitation=secret) == (403, "forbidden", None)
     assert "/signup" not in stranger.get("/signin").text
     page = stranger.get("/signup")
-    assert page.status_code == 403 and "Nobody can sign up on this server" in page.text and "<form" not in page.text
+    assert page.status_code == 403 and "Sign-up is closed on this server" in page.text and "<form" not in page.text
     posted = stranger.post("/signup", data={"username": "Dora", "password": PASSWORD})
-    assert posted.status_code == 403 and "Nobody can sign up" in posted.text
+    assert posted.status_code == 403 and "Sign-up is closed" in posted.text
     # a superuser can still create users
     assert root.post("/admin/users/new", data={"username": "Dora"}).status_code == 200
 
 
-def test_an_invitation_link_creates_exactly_one_account(open_desk):
-    site, root = open_desk(signups="invite")
+def test_an_invitation_link_creates_exactly_one_account(open_with_root):
+    site, root = open_with_root(signups="invite")
     secret = invite(root)
     stranger = site.visitor()
     closed = stranger.get("/signup")
@@ -85,8 +85,8 @@ def test_an_invitation_link_creates_exactly_one_account(open_desk):
     assert statuses(root) == ["used"] and "Dora" in page and secret not in page
 
 
-def test_an_invitation_creates_exactly_one_account_through_the_api(open_desk):
-    site, root = open_desk(signups="invite")
+def test_an_invitation_creates_exactly_one_account_through_the_api(open_with_root):
+    site, root = open_with_root(signups="invite")
     secret = invite(root)
     assert sign_up(site.visitor()) == (403, "forbidden", "invitation")
     assert sign_up(site.visitor(), invitation="nonsense") == (410, "link_expired", None)
@@ -100,8 +100,8 @@ def test_an_invitation_creates_exactly_one_account_through_the_api(open_desk):
     assert "Invitation created" in log and secret not in log
 
 
-def test_a_revoked_or_expired_invitation_is_refused(open_desk):
-    site, root = open_desk(signups="invite")
+def test_a_revoked_or_expired_invitation_is_refused(open_with_root):
+    site, root = open_with_root(signups="invite")
     revoked = invite(root)
     answer = root.post("/admin/invitations/1/revoke")
     assert answer.status_code == 303
@@ -128,14 +128,14 @@ def test_a_revoked_or_expired_invitation_is_refused(open_desk):
         ({"note": ""}, "Choose for how many days"),
     ],
 )
-def test_an_invalid_invitation_form_explains_the_error(open_desk, form, words):
-    _, root = open_desk(signups="invite")
+def test_an_invalid_invitation_form_explains_the_error(open_with_root, form, words):
+    _, root = open_with_root(signups="invite")
     page = root.post("/admin/invitations", data=form)
     assert page.status_code == 400 and words in page.text
 
 
-def test_invitation_notes_are_html_escaped(open_desk):
-    _, root = open_desk(signups="on")
+def test_invitation_notes_are_html_escaped(open_with_root):
+    _, root = open_with_root(signups="on")
     invite(root, note="Dora")
     root.post("/admin/invitations", data={"note": "<script>alert(1)</script>", "days": "7"})
     page = root.get("/admin/invitations").text
@@ -144,7 +144,7 @@ def test_invitation_notes_are_html_escaped(open_desk):
 
 
 @pytest.mark.parametrize("name", [" Ada ", "Ada\u00a0", "\tAda"])
-def test_spaces_around_a_user_name_are_trimmed_everywhere(site, name):
+def test_spaces_around_a_username_are_trimmed_everywhere(site, name):
     visitor = site.visitor()
     made = visitor.call("sign_up", username=name, password=PASSWORD)
     assert made.status_code == 201 and made.json["user"]["username"] == "Ada"

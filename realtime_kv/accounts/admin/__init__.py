@@ -1,1 +1,1 @@
-"""What superusers may do with accounts, and what they may see."""
+"""Administration of accounts by superusers: commands and queries."""

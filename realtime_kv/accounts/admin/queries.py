@@ -30,7 +30,7 @@ EVENTS_PAGE = 100
 
 
 class AdminQueries:
-    """Queries on users, named by id or by user name. They fail with NotFound if there is no such user."""
+    """Queries on users, named by id or by username. They fail with NotFound if there is no such user."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -85,7 +85,7 @@ class AdminQueries:
         return self._write(actor, lambda db: audit_log.write(db, now, actor, "audit_exported"))
 
     def names(self, ids: Sequence[int]) -> Future[dict[int, str]]:
-        """Return the user names of these accounts, as far as they exist."""
+        """Return the usernames of these accounts, as far as they exist."""
         wanted = select(User.id, User.username).where(User.id.in_(ids))
         return self._context.read(lambda db: {row[0]: row[1] for row in db.execute(wanted)}, kind="names")
 

@@ -47,7 +47,7 @@ class Created:
 
 
 class AdminService(AdminQueries):
-    """Commands on users, named by id or by user name. They fail with NotFound if there is no such user."""
+    """Commands on users, named by id or by username. They fail with NotFound if there is no such user."""
 
     def confirm(self, caller: Caller, password: str, visit: ClientInfo = NOWHERE) -> Future[None]:
         """Check the caller's password again. Fails with InvalidCredentials or RateLimited."""
@@ -293,7 +293,7 @@ def _change(connection: Connection, user_id: int, *condition: ColumnElement[bool
 def _keep_one(connection: Connection, user_id: int) -> None:
     """Raise Forbidden if this is the last superuser: nobody would be left to undo the command."""
     if users.only_superuser(connection, user_id):
-        raise Forbidden("This is the only superuser. Make somebody else one first.", needs="another_superuser")
+        raise Forbidden("This is the only superuser. Make another user a superuser first.", needs="another_superuser")
 
 
 def _open_account(connection: Connection, who: Who) -> int:

@@ -1,1 +1,1 @@
-"""What users prove themselves with: passwords, codes, one-time tokens, sessions."""
+"""Credentials: passwords, codes, one-time tokens, sessions."""

@@ -99,7 +99,7 @@ class SubprocessHasher:
             answer = b""
         if answer:
             return msgspec.json.decode(answer, type=dict[str, Any])
-        log.warning("a process that hashes passwords has ended (%s)", process.wait())
+        log.warning("a password hashing process has ended (%s)", process.wait())
         self.close()
         return None
 

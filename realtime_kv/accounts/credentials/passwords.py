@@ -28,7 +28,7 @@ def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode().rstrip("=")
 
 
-# Verified for an unknown user name, so that the answer takes as long as for a wrong password. No known password has
+# Verified for an unknown username, so that the answer takes as long as for a wrong password. No known password has
 # this hash, and checking it costs as much as a real one.
 NOBODYS_HASH = (
     f"$argon2id$v=19$m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
@@ -42,9 +42,9 @@ def check(password: str) -> str:
     if size is None:
         raise InvalidPassword("That password is not valid text.")
     if size < MIN_BYTES:
-        raise InvalidPassword(f"A password has at least {MIN_BYTES} characters.")
+        raise InvalidPassword(f"A password must have at least {MIN_BYTES} characters.")
     if size > MAX_BYTES:
-        raise InvalidPassword(f"A password has at most {MAX_BYTES} bytes.")
+        raise InvalidPassword(f"A password may have at most {MAX_BYTES} bytes.")
     return password
 
 

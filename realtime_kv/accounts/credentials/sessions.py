@@ -134,7 +134,7 @@ def unknown(token: str) -> str:
         return "This API token is unknown, has expired or was revoked. Create a new one on the page /account/tokens."
     if token.startswith(PREFIX):
         return "This session is unknown, has expired or was ended. Sign in again."
-    return f"This is no token of this server. Tokens begin with {API_PREFIX} or {PREFIX}."
+    return f"This is not a token of this server. Tokens begin with {API_PREFIX} or {PREFIX}."
 
 
 def is_session_token(text: str) -> bool:

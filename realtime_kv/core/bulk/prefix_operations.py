@@ -62,7 +62,7 @@ class Copy(Struct, frozen=True):
         if self.source.endswith("/") != self.target.endswith("/"):
             raise BadRequest("`from` and `to` are both a prefix, with a `/` at the end, or both one key.", field="to")
         if self.source == self.target:
-            raise BadRequest("`from` and `to` are the same; choose another place.", field="to")
+            raise BadRequest("`from` and `to` are the same; choose another target.", field="to")
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ class Copy(Struct, frozen=True):
         lookup.count(lookups=len(targets))
         if (taken := lookup.db.first_live(user_id, targets, now)) is not None:
             key, entry = taken
-            raise Conflict(f"{key!r} exists already; delete it or choose another place.", entry=Raw(entry.encode()))
+            raise Conflict(f"{key!r} exists already; delete it or choose another target.", entry=Raw(entry.encode()))
         return [
             Set(target, value, expires_at=expires_at)
             for target, (_, value, expires_at) in zip(targets, found, strict=True)
@@ -100,7 +100,7 @@ class Move(Copy, frozen=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.source.endswith("/") and self.target.startswith(self.source):
-            raise BadRequest("Nothing can be moved into itself; choose another place.", field="to")
+            raise BadRequest("A prefix cannot be moved into itself; choose another target.", field="to")
 
     def ops(self, lookup: Lookup, user_id: int, now: int) -> _Ops:
         found = yield from self._found(lookup, user_id, now)
@@ -156,11 +156,11 @@ def _under(lookup: Lookup, user_id: int, prefix: str, now: int, *, values: bool)
 
 
 def _too_large(unit: str, limit: int) -> TooLarge:
-    return TooLarge(f"More than {limit} {unit} lie there; take a smaller part at a time.", limit=limit)
+    return TooLarge(f"There are more than {limit} {unit} under this prefix; use a longer prefix.", limit=limit)
 
 
 def _checked(target: str) -> str:
     try:
         return validation.check_key(target)
     except InvalidKey as refusal:
-        raise InvalidKey(f"{target[:80]!r}… is what it would be called, and that is too long") from refusal
+        raise InvalidKey(f"{target[:80]!r}… is too long as a new key") from refusal

@@ -35,7 +35,7 @@ class RestorePlan(Struct):
         if self.revision is not None:
             value = self._value_at(lookup, user_id, self.revision)
         elif live:
-            raise BadRequest("The key is not deleted; say which `revision` to go back to.", field="revision")
+            raise BadRequest("The key is not deleted; give the `revision` to restore.", field="revision")
         return [Restore(self.key, value, self.if_revision)]
 
     def _value_at(self, lookup: Lookup, user_id: int, revision: int) -> str:
@@ -43,7 +43,7 @@ class RestorePlan(Struct):
         lookup.count(bytes=0 if frame is None else len(frame))
         op = None if frame is None else next((op for op in read_frame(frame).ops if op.key == self.key), None)
         if op is None:
-            raise NotFound(f"The history of that key has nothing at revision {revision}.")
+            raise NotFound(f"The history of this key has no write at revision {revision}.")
         if not isinstance(op, SetOp):
             raise BadRequest(f"The key was deleted at revision {revision}; choose one that set it.", field="revision")
         return bytes(op.value).decode()
@@ -161,4 +161,6 @@ def _steps(keys: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _forgotten(revision: int) -> NotFound:
-    return NotFound(f"The history does not know what the write of revision {revision} replaced; nothing was undone.")
+    return NotFound(
+        f"The history no longer has the values that the write of revision {revision} replaced; nothing was undone."
+    )

@@ -27,7 +27,7 @@ AMPLE = DiskSpace(is_low=False, share=0)
 def disk_low() -> Unavailable:
     """Return the refusal of writes that add data."""
     return Unavailable(
-        "The server's disk is nearly full, so nothing was written: only deletes are possible until its administrator "
-        "has made room.",
+        "The server's disk is nearly full, so nothing was written: only deletes are possible until its "
+        "administrator has freed space.",
         retry_after=RETRY_AFTER_SECONDS,
     )

@@ -113,7 +113,7 @@ class UndoOp(Struct, gc=False):
         gone = live is None and (before is None or before.deleted_at is None or self.value is None)
         if before is None or before.revision != self.if_revision or gone:
             raise Conflict(
-                f"{self.key!r} is no longer as revision {self.if_revision} left it; nothing was undone.",
+                f"{self.key!r} was changed after revision {self.if_revision}; nothing was undone.",
                 entry=live.shown(live.value) if live is not None and live.value is not None else None,
                 key=self.key,
             )
@@ -191,7 +191,7 @@ def _check_revision(key: str, if_revision: int, before: EntryState | None) -> No
     if if_revision == (before.revision if before else 0):
         return
     if before is None:
-        raise Conflict(f"{key!r} does not exist, so it is not at {if_revision}; read it again.", entry=None)
+        raise Conflict(f"{key!r} does not exist, so it is not at revision {if_revision}; read it again.", entry=None)
     assert before.value is not None, "loaded for every op that asks for a revision"
     raise Conflict(
         f"{key!r} is at revision {before.revision}, not at {if_revision}; read it again.",

@@ -38,7 +38,7 @@ def narrowed(caller: Caller, prefix: str) -> str:
     raise _outside()
 
 
-_NO_ROOM = "There is no room for that in the user's quota; delete something first."
+_NO_ROOM = "The user's quota is used up; delete something first."
 _WITHHELD = {
     "receipts": "The user's receipts have reached their limit (RKV_RECEIPT_BYTES): write without an `op_id`.",
     "disk": "The server's disk is nearly full, and the user takes a large part of it: only deletes are accepted.",
@@ -54,4 +54,4 @@ def withhold(refusal: Refusal) -> None:
 
 
 def _outside(**extra: int) -> Forbidden:
-    return Forbidden("This token is for keys with another prefix.", **extra)
+    return Forbidden("This token is limited to another prefix.", **extra)

@@ -233,14 +233,14 @@ class PendingWrite:
             quota = quota.with_exceptions(space.quota_keys, space.quota_bytes)
         if space.keys > quota.keys and space.keys > keys:
             raise QuotaExceeded(
-                f"You keep {keys} keys and may keep {quota.keys}; delete some first.",
+                f"You have {keys} keys and may have {quota.keys}; delete some first.",
                 resource="keys",
                 limit=quota.keys,
                 used=keys,
             )
         if space.bytes > quota.bytes and space.bytes > size:
             raise QuotaExceeded(
-                f"You keep {size} bytes and may keep {quota.bytes}; delete some first.",
+                f"You have {size} bytes and may have {quota.bytes}; delete some first.",
                 resource="bytes",
                 limit=quota.bytes,
                 used=size,

@@ -30,7 +30,7 @@ OnLimit = Callable[[str, int, str | None], None]
 
 
 class Committer:
-    """Turns groups of writes into rows of the log, and the log into the tables."""
+    """Converts groups of writes into rows of the log, and the log into the tables."""
 
     def __init__(
         self, db: BackendWriter, epoch: str, quota: Quota, reserve: DiskReserve, on_limit: OnLimit = lambda *_: None

@@ -70,8 +70,9 @@ def evaluate(
 def _receipts_full(caller: Caller, space: Space, limit: int) -> QuotaExceeded:
     refusal = QuotaExceeded(
         f"Your receipts of the last days take {space.receipt_bytes} bytes, and {limit} are allowed now "
-        "(RKV_RECEIPT_BYTES). Programs can write without an `op_id`. In the dashboard, which needs one, wait until the "
-        "oldest receipts have ended, 7 days after their write, or ask whoever runs the server to raise the limit.",
+        "(RKV_RECEIPT_BYTES). Programs can write without an `op_id`. In the dashboard, which needs one, wait "
+        "until the oldest receipts have expired, 7 days after their write, or ask the administrator to raise "
+        "the limit.",
         resource="receipts",
         limit=limit,
         used=space.receipt_bytes,

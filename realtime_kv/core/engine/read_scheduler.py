@@ -159,6 +159,6 @@ class ReadScheduler:
         caller = reading.caller
         if units and (seconds := self.charge(caller, units)):
             error = RateLimited(
-                f"Your reads have looked at too much at once; go on in {seconds} s.", retry_after=seconds
+                f"Your reads examined too much data at once; try again in {seconds} s.", retry_after=seconds
             )
             self._pool.drop(caller.user_id, caller.session_id, lambda: error)

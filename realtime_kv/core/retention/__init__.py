@@ -1,1 +1,1 @@
-"""What is removed with time: expired entries, trash, old history, receipts; the disk reserve."""
+"""Retention: removal of expired entries, trash, old history and receipts; the disk reserve."""

@@ -114,7 +114,7 @@ class ClockGuard:
                 return None
             left = max(0, RETENTION_HOLD - self._agreed)
             return (
-                f"{self._jump}. Nothing is purged by the new time until it is confirmed: by itself after "
+                f"{self._jump}. Nothing is purged by the new time until it is confirmed: automatically after "
                 f"{duration(left)} without another jump (expiry of keys and sessions after "
                 f"{duration(max(0, EXPIRY_HOLD - self._agreed))}), or at once with `python3 run.py confirm-time`."
             )
@@ -189,7 +189,8 @@ class ClockGuard:
     def _begin(self, wall: int, gap: int) -> None:
         self._jump, self._agreed, self._unsaved = Jump(wall, gap, self._line), 0, True
         log.warning(
-            "%s. Nothing is purged or expired by the new time until it is confirmed: by itself after %s (expiry: %s) "
+            "%s. Nothing is purged or expired by the new time until it is confirmed: automatically after %s "
+            "(expiry: %s) "
             "without another jump, or at once with `python3 run.py confirm-time` or on /admin/diagnostics.",
             self._jump,
             duration(RETENTION_HOLD),

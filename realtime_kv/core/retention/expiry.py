@@ -91,7 +91,7 @@ class Expiry:
         try:
             soonest, written = looked.result()
         except Exception as error:
-            log.error("what has expired could not be deleted, and is tried again: %r", error)
+            log.error("expired entries could not be deleted; this is retried: %r", error)
             soonest, written = now + RETRY, behind
         self._next = min(self._next, soonest, now + RESCAN)
         if self._behind is not None:

@@ -141,7 +141,7 @@ class ImportPlanner:
                 if self._counts(item):
                     some.append(item)
                 if len(self._seen) > most:
-                    raise QuotaExceeded(f"The file has more keys than the {most} that you may keep.", limit=quota.keys)
+                    raise QuotaExceeded(f"The file has more keys than the {most} that you may have.", limit=quota.keys)
                 if len(some) == COMPARE_STEP:
                     self._compare(some)
                     some.clear()
@@ -155,11 +155,11 @@ class ImportPlanner:
         asked, counts, extra = self._asked, self._plan.counts, {"line": item.line, "key": item.key}
         if not item.key.startswith(asked.prefix):
             if asked.own is not None and not item.key.startswith(asked.own):
-                raise Forbidden(f"Line {item.line}: this token is for keys with another prefix.", **extra)
+                raise Forbidden(f"Line {item.line}: this token is limited to another prefix.", **extra)
             counts.outside += 1
             return False
         if item.key in self._seen:
-            raise BadRequest(f"Line {item.line}: the key {item.key!r} stands in the file twice.", **extra)
+            raise BadRequest(f"Line {item.line}: the key {item.key!r} occurs twice in the file.", **extra)
         over = isinstance(item.expires_at, int) and item.expires_at <= self._now
         self._seen[item.key] = not over
         if isinstance(item.expires_at, int) and item.expires_at > self._now + TTL_SECONDS * 1000:
@@ -211,11 +211,13 @@ class ImportPlanner:
     def _check_quota(self, quota: Quota, keys: int, size: int) -> None:
         if self._plan.counts.added and keys + self._keys > quota.keys:
             raise QuotaExceeded(
-                f"That would make {keys + self._keys} keys, and you may keep {quota.keys}.", limit=quota.keys, used=keys
+                f"The import would make {keys + self._keys} keys, and you may have {quota.keys}.",
+                limit=quota.keys,
+                used=keys,
             )
         if self._grows and size + self._bytes > quota.bytes:
             raise QuotaExceeded(
-                f"That would make {size + self._bytes} bytes, and you may keep {quota.bytes}.",
+                f"The import would make {size + self._bytes} bytes, and you may have {quota.bytes}.",
                 limit=quota.bytes,
                 used=size,
             )

@@ -102,7 +102,7 @@ def _from_json(file: BinaryIO, value_bytes: int) -> Iterator[ImportEntry]:
             around[name] = value
         elif name == "format" and value == _OURS:
             if number:
-                raise BadRequest(f"Line {line}: in an export `format` stands before everything else.", line=line)
+                raise BadRequest(f"Line {line}: `format` must be the first member of an export.", line=line)
             ours, around[name] = True, value
         else:
             yield _item(line, name, value, value_bytes)
@@ -127,7 +127,7 @@ def _from_ndjson(file: BinaryIO, value_bytes: int) -> Iterator[ImportEntry]:
         if not line.strip():
             continue
         if ended:
-            raise BadRequest(f"Line {number} stands behind the end of the export.", line=number)
+            raise BadRequest(f"Line {number} is after the end of the export.", line=number)
         if ours and (end := _end(line)) is not None:
             if end.count != count or not end.complete:
                 raise BadRequest(_CUT, line=number)
@@ -188,7 +188,7 @@ def _end(line: bytes) -> _End | None:
 
 def _check_version(version: bytes | None) -> None:
     if version != b"%d" % exporter.VERSION:
-        raise BadRequest(f"This is no export of version {exporter.VERSION}, the one that can be read here.")
+        raise BadRequest(f"This is not an export of version {exporter.VERSION}, the only one that this server reads.")
 
 
 @contextmanager

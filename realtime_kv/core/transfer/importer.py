@@ -99,7 +99,7 @@ class Importer:
                 revisions.append(target.write(self._caller, [step.op() for step in steps]))
             except Refusal as refusal:
                 if isinstance(refusal, Conflict):
-                    refusal.message = f"Somebody wrote while this was imported: {refusal.message}"
+                    refusal.message = f"Another write came during the import: {refusal.message}"
                 done = {name: getattr(written, name) for name in ("added", "changed", "removed")}
                 refusal.extra["written"] = {**done, "revisions": revisions}
                 raise

@@ -92,7 +92,7 @@ class ImportJob:
         """
         own = self._caller.prefix
         if own is not None and prefix is not None and not prefix.startswith(own):
-            raise Forbidden("This token is for keys with another prefix.")
+            raise Forbidden("This token is limited to another prefix.")
         asked = ImportOptions(format, mode, (own or "") if prefix is None else prefix, own)
         future = self._transfer.carry_in(self._caller, self._file, asked, self.progress, dry_run=dry_run)
         future.then(lambda _: self.close())
@@ -126,7 +126,7 @@ class TransferService:
         self._folder = folder
         self._stopping = False
         self._limit_log = limit_log
-        self._exports = Budget("exports", EXPORTS_OF_A_USER, "under way", "wait until one of them is complete")
+        self._exports = Budget("exports", EXPORTS_OF_A_USER, "in progress", "wait until one of them is complete")
         # by user: one import of their sessions, and one of their API tokens (True)
         self._imports: dict[tuple[int, bool], ImportJob] = {}
 
@@ -165,7 +165,7 @@ class TransferService:
         if (over := self._exports.exceeded(caller)) is not None:
             raise self._limited(caller, over)
         if self._exports.total() >= MAX_JOBS:
-            raise Unavailable("Too many exports are on their way; try again in a moment.", retry_after=5)
+            raise Unavailable("Too many exports are in progress; try again in a moment.", retry_after=5)
         self._check_budget(caller)
         self._exports.take(caller)
 
@@ -203,10 +203,10 @@ class TransferService:
         if lane in self._imports:
             who = "an API token of this user" if caller.kind == "token" else "you"
             raise self._limited(
-                caller, Exceeded("imports", f"Another import by {who} is under way; wait until it is complete.")
+                caller, Exceeded("imports", f"Another import by {who} is in progress; wait until it is complete.")
             )
         if len(self._imports) >= MAX_JOBS:
-            raise Unavailable("Too many imports are under way; try again in a moment.", retry_after=30)
+            raise Unavailable("Too many imports are in progress; try again in a moment.", retry_after=30)
         self._check_budget(caller)
         incoming = self._imports[lane] = ImportJob(self, caller, self._new_file())
         return incoming
@@ -283,7 +283,9 @@ class TransferService:
         if seconds := self._budget.wait(_lane(caller)):
             raise self._limited(
                 caller,
-                Exceeded("transfer_volume", f"That was too much exported and imported at once; go on in {seconds} s."),
+                Exceeded(
+                    "transfer_volume", f"You have exported and imported too much at once; try again in {seconds} s."
+                ),
                 seconds,
             )
 
@@ -304,4 +306,4 @@ def _on_disk() -> Iterator[None]:
     try:
         yield
     except OSError:
-        raise Unavailable("The server has no room for that now; try again later.", retry_after=60) from None
+        raise Unavailable("The server has no space for this now; try again later.", retry_after=60) from None

@@ -54,11 +54,11 @@ class JsonObjectReader:
     def end(self) -> None:
         """Raise BadRequest unless nothing is left."""
         if self._next():
-            self._complain("there is something behind the end of the object")
+            self._complain("there is data after the end of the object")
 
     def _name(self) -> str:
         if self._next() != '"':
-            self._complain("a name in quotation marks should stand here")
+            self._complain("a name in quotation marks is expected here")
         try:
             name: str = msgspec.json.decode(self._take(), type=str)
         except (msgspec.DecodeError, ValueError):
@@ -80,7 +80,7 @@ class JsonObjectReader:
                 self._complain("this is not JSON")
             end = len(self._text)
         if end - self._at > LIMIT:
-            raise TooLarge(f"What begins in line {self.line} is too long.", limit=LIMIT, line=self.line)
+            raise TooLarge(f"The value that begins in line {self.line} is too long.", limit=LIMIT, line=self.line)
         taken = self._text[self._at : end]
         self._go(end)
         return taken
@@ -88,7 +88,7 @@ class JsonObjectReader:
     def _expect(self, signs: str, told: str) -> str:
         sign = self._next()
         if not sign or sign not in signs:
-            self._complain(f"{told} should stand here")
+            self._complain(f"{told} is expected here")
         self._go(self._at + 1)
         return sign
 

@@ -51,13 +51,13 @@ def read_query(environ: Mapping[str, Any]) -> Query:
     except ValueError:
         raise HandshakeError("The query string cannot be read.") from None
     if "j" in query:
-        raise HandshakeError("JSONP is not spoken here.")
+        raise HandshakeError("JSONP is not supported.")
     transport = query.get("transport", ["polling"])[0]
     if transport not in {"polling", "websocket"}:
         raise HandshakeError("There is no such transport.")
     sid = query["sid"][0] if "sid" in query else None
     if sid is None and query.get("EIO") != ["4"]:
-        raise HandshakeError("Only version 4 of the engine.io protocol is spoken here.")
+        raise HandshakeError("Only version 4 of the engine.io protocol is supported.")
     return Query(transport, sid)
 
 
@@ -67,15 +67,15 @@ def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
     if length and not (length.isascii() and length.isdigit()):
         raise HandshakeError("The Content-Length is not a number.")
     if length and (len(length) > 16 or int(length) > limit):
-        raise HandshakeError(f"At most {limit} bytes at a time.", "413 Content Too Large")
+        raise HandshakeError(f"A request may have at most {limit} bytes.", "413 Content Too Large")
     try:
         body: bytes = environ["wsgi.input"].read(int(length) if length else limit + 1)
     except (OSError, ValueError):
-        raise HandshakeError("The body did not come.") from None
+        raise HandshakeError("The body did not arrive in time.") from None
     if len(body) > limit:
-        raise HandshakeError(f"At most {limit} bytes at a time.", "413 Content Too Large")
+        raise HandshakeError(f"A request may have at most {limit} bytes.", "413 Content Too Large")
     if length and len(body) < int(length):
-        raise HandshakeError("The body did not come.")
+        raise HandshakeError("The body did not arrive in time.")
     return body
 
 
@@ -83,16 +83,16 @@ def handshake(environ: Mapping[str, Any]) -> bytes:
     """Return the whole response to an opening handshake; no extension is ever accepted. Raises BadRequest."""
     connection = {token.strip().lower() for token in environ.get("HTTP_CONNECTION", "").split(",")}
     if "upgrade" not in connection or environ.get("HTTP_UPGRADE", "").strip().lower() != "websocket":
-        raise HandshakeError("This address speaks WebSocket.")
+        raise HandshakeError("This request needs a WebSocket handshake.")
     if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
-        raise HandshakeError("Only version 13 of WebSocket is spoken here.")
+        raise HandshakeError("Only version 13 of WebSocket is supported.")
     key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "")
     try:
         sound = len(base64.b64decode(key.encode("ascii"), validate=True)) == 16
     except (binascii.Error, UnicodeEncodeError):
         sound = False
     if not sound:
-        raise HandshakeError("The Sec-WebSocket-Key is not one.")
+        raise HandshakeError("The Sec-WebSocket-Key is invalid.")
     accept = base64.b64encode(hashlib.sha1(key.encode() + MAGIC, usedforsecurity=False).digest())
     return (
         b"HTTP/1.1 101 Switching Protocols\r\n"

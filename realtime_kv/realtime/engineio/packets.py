@@ -1,6 +1,6 @@
 """Encoding of messages between a tab and the server: ready-made frames out, strictly parsed packets in.
 
-A message is one engine.io packet. `4` opens those that carry a socket.io packet: `42["set",{…}]` is an event, with an
+A message is one engine.io packet. `4` opens those that contain a socket.io packet: `42["set",{…}]` is an event, with an
 acknowledgement id `4217["set",{…}]`, and `4317[{…}]` answers it. Parsing is strict: input that a stock client would not
 send is a Violation, and the sender is disconnected.
 """
@@ -149,7 +149,7 @@ def no_such_namespace(namespace: str) -> str:
 def read_disconnect(message: bytes) -> None:
     """Check that a DISCONNECT contains only its namespace, which must be `/`. Raises Violation."""
     if _strip_namespace(message[2:]):
-        raise Violation("a DISCONNECT carries nothing")
+        raise Violation("a DISCONNECT has no data")
 
 
 def check_text(message: bytes) -> None:
@@ -167,14 +167,14 @@ def _read_odd_event(message: bytes) -> tuple[int | None, bytes]:
     rest = body.lstrip(b"0123456789")
     digits = body[: len(body) - len(rest)]
     if len(digits) > ACK_DIGITS:
-        raise Violation("an acknowledgement id without end")
+        raise Violation("an acknowledgement id that is too long")
     return int(digits) if digits else None, rest
 
 
 def _strip_namespace(body: bytes) -> bytes:
     namespace, rest = _split_namespace(body)
     if namespace != b"/":
-        raise Violation("there is no namespace but /")
+        raise Violation("the only namespace is /")
     return rest
 
 
@@ -183,5 +183,5 @@ def _split_namespace(body: bytes) -> tuple[bytes, bytes]:
         return b"/", body
     namespace, _, rest = body.partition(b",")
     if len(namespace) > 128:
-        raise Violation("a namespace without end")
+        raise Violation("a namespace that is too long")
     return namespace, rest

@@ -184,10 +184,10 @@ def _upkeep(now: int) -> dict[str, str]:
     return {
         "Last purge": "not yet" if purged is None else _ago(now - purged.at),
         "Keys removed": "–" if purged is None else _whole(purged.keys),
-        "Accounts that it removed": "–" if purged is None else _whole(purged.users),
+        "Accounts removed": "–" if purged is None else _whole(purged.users),
         "Duration": "–" if purged is None else _time(purged.seconds),
         "Last early purge": "none" if early is None else _ago(now - early.at),
-        "The file is to be rewritten": _vacuum(state),
+        "Rewrite of the file pending": _vacuum(state),
         "Last backup on the server": _ago(now - kept[0].at) if kept else "none",
         "System clock": services().clock_guard.explain() or "no jump",
     }

@@ -17,7 +17,7 @@ DONE = {
         "This was done already, and the link was shown once. If you did not pass it on, revoke the invitation and "
         "create another one."
     ),
-    "revoked": "The invitation is revoked; its link opens nothing any more.",
+    "revoked": "The invitation is revoked. Its link no longer works.",
 }
 
 
@@ -35,7 +35,7 @@ def create_invitation() -> AnyResponse:
     try:
         one_time_forms.claim()
         if days is None:
-            raise BadRequest("Choose for how many days the invitation is good.", field="days")
+            raise BadRequest("Choose for how many days the invitation is valid.", field="days")
         made = wait(_invitations().create(actor(), note, days))
     except Refusal as refusal:
         return _page(refusal, note=note[:200], days=days)

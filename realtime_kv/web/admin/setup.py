@@ -45,7 +45,9 @@ def make() -> AnyResponse:
     except Refusal as refusal:
         return rendering.page("setup.html", refusal, username=username[:64])
     login.begin(entered)
-    page = rendering.page("codes.html", codes=entered.codes, username=entered.user.username, next="/admin", new=True)
+    page = rendering.page(
+        "recovery_codes.html", codes=entered.codes, username=entered.user.username, next="/admin", new=True
+    )
     return one_time_forms.secret_page(SETUP.drop(page), redirects.address("/account/security", "codes_shown"))
 
 

@@ -59,7 +59,7 @@ def _whole(form: Form, name: str) -> int | None:
         return None
     found = number(text)
     if found is None:
-        raise BadRequest("A quota is a whole number, or nothing for what everybody may keep.", field=name)
+        raise BadRequest("A quota is a whole number. Leave it empty for the default.", field=name)
     return found
 
 
@@ -70,13 +70,13 @@ def _is_open(user: AdminUserView) -> bool:
 ACTS: dict[str, UserAction] = {
     "link": UserAction(
         "Recovery link",
-        "Make recovery link",
+        "Create recovery link",
         lambda user: (
-            f"Makes a link with which whoever has it chooses a new password for {user.username}: once, within 30 "
+            f"Creates a link for choosing a new password for {user.username}. It can be used once, within 30 "
             "minutes. Using it ends every session. Earlier links stop working."
         ),
-        "This was done already, and the link for {name} was shown once. If you did not pass it on, make a new one: the "
-        "old one then stops working.",
+        "This was done already, and the link for {name} was shown once. If you did not pass it on, create a new "
+        "one. The old one then stops working.",
         lambda to, actor, user, _: to.recovery_link(actor, user.id),
         _is_open,
     ),
@@ -85,7 +85,7 @@ ACTS: dict[str, UserAction] = {
         "Set temporary password",
         lambda user: (
             f"Replaces the password of {user.username} by one that is shown to you once, and ends "
-            f"{_count(user.sessions, 'session')}. At the next sign-in another one has to be chosen."
+            f"{_count(user.sessions, 'session')}. At the next sign-in a new one has to be chosen."
         ),
         "This was done already, and the temporary password of {name} was shown once. If you did not pass it on, set a "
         "new one.",
@@ -96,8 +96,8 @@ ACTS: dict[str, UserAction] = {
         "Two-step sign-in off",
         "Switch two-step sign-in off",
         lambda user: (
-            f"The password of {user.username} will be enough to sign in. Do this for somebody who has lost the "
-            "authenticator and the recovery codes, and make sure that it is really them who ask."
+            f"The password of {user.username} will be enough to sign in. Do this only for a user who has lost "
+            "the authenticator and the recovery codes, and check first that the request is theirs."
         ),
         "Two-step sign-in of {name} is off.",
         lambda to, actor, user, _: to.end_two_step(actor, user.id),
@@ -108,7 +108,7 @@ ACTS: dict[str, UserAction] = {
         "End sessions",
         "End sessions",
         lambda user: f"Ends {_count(user.sessions, 'session')} of {user.username} at once, open tabs included.",
-        "All sessions of {name} are over.",
+        "All sessions of {name} have ended.",
         lambda to, actor, user, form: to.end_sessions(actor, user.id, tokens="tokens" in form),
         lambda user: user.sessions + user.tokens > 0,
     ),
@@ -116,7 +116,7 @@ ACTS: dict[str, UserAction] = {
         "Quota",
         "Change quota",
         lambda user: (
-            f"How much {user.username} may keep. It counts from the next write on; nothing that is there is taken away."
+            f"How much {user.username} may store. The quota applies from the next write on; existing data stays."
         ),
         "The quota of {name} is changed.",
         lambda to, actor, user, form: to.set_quota(actor, user.id, _whole(form, "keys"), _whole(form, "bytes")),
@@ -125,8 +125,8 @@ ACTS: dict[str, UserAction] = {
         "Make superuser",
         "Make superuser",
         lambda user: (
-            f"{user.username} will be able to do everything that you can, and has to sign in anew: "
-            f"ends {_count(user.sessions, 'session')}."
+            f"{user.username} will be able to do everything that you can, and has to sign in again: ends "
+            f"{_count(user.sessions, 'session')}."
         ),
         "{name} is a superuser.",
         lambda to, actor, user, _: to.make_admin(actor, user.id),
@@ -137,7 +137,7 @@ ACTS: dict[str, UserAction] = {
         "Revoke superuser",
         "Revoke superuser",
         lambda user: f"{user.username} will be a user like any other: ends {_count(user.sessions, 'session')}.",
-        "{name} is no superuser any more.",
+        "{name} is no longer a superuser.",
         lambda to, actor, user, _: to.unmake_admin(actor, user.id),
         lambda user: user.is_admin,
         danger=True,
@@ -146,8 +146,8 @@ ACTS: dict[str, UserAction] = {
         "Disable",
         "Disable user",
         lambda user: (
-            f"Ends {_signed_in(user)} of {user.username} for good. Until the account is enabled again, nobody can sign "
-            f"in to it. Nothing of {_count(user.entries, 'entry')} is lost."
+            f"Ends {_signed_in(user)} of {user.username} for good. Nobody can sign in to the account until it "
+            f"is enabled again. It keeps {_count(user.entries, 'entry')}."
         ),
         "{name} is disabled.",
         lambda to, actor, user, _: to.disable(actor, user.id),
@@ -157,7 +157,7 @@ ACTS: dict[str, UserAction] = {
     "enable": UserAction(
         "Enable",
         "Enable user",
-        lambda user: f"{user.username} can sign in again. What has ended stays ended.",
+        lambda user: f"{user.username} can sign in again. Ended sessions stay ended.",
         "{name} is enabled.",
         lambda to, actor, user, _: to.enable(actor, user.id),
         lambda user: user.disabled_at is not None,
@@ -175,7 +175,7 @@ ACTS: dict[str, UserAction] = {
     "restore": UserAction(
         "Restore",
         "Restore user",
-        lambda user: f"The account of {user.username} is there again, with {_count(user.entries, 'entry')}.",
+        lambda user: f"Restores the account of {user.username}, with {_count(user.entries, 'entry')}.",
         "{name} is restored.",
         lambda to, actor, user, _: to.restore(actor, user.id),
         lambda user: user.deleted_at is not None,
@@ -241,7 +241,7 @@ def secret_page(user: AdminUserView | UserIdentity, made: IssuedToken | str, *, 
 def _ask(user: AdminUserView, name: str, problem: Refusal | None, form: Form) -> AnyResponse:
     typed = {field: form[field][:64] for field in ("name", "keys", "bytes") if field in form}
     return page(
-        "act.html",
+        "confirm_action.html",
         problem,
         user=user,
         name=name,

@@ -29,7 +29,7 @@ class Password(Struct, forbid_unknown_fields=True):
 
 
 class PasswordForToken(Struct, forbid_unknown_fields=True):
-    """With `token`, or for a bearer token, the answer carries the session's new token instead of a cookie."""
+    """With `token`, or for a bearer token, the answer has the session's new token instead of a cookie."""
 
     password: str
     token: bool = False

@@ -20,7 +20,7 @@ account = Blueprint("account", __name__, url_prefix="/api/v1")
 
 
 class Credentials(Struct, forbid_unknown_fields=True):
-    """A user name and its password; with `token` the answer carries a bearer token, and no cookie is set.
+    """A username and its password; with `token` the answer has a bearer token, and no cookie is set.
 
     Without `keep` the session ends when the browser is closed, or after a day.
     """

@@ -47,7 +47,7 @@ _DESCRIPTION = (
     "request. `next` comes from a sync, and excludes `epoch` and `since`."
 )
 _REFUSED = {
-    "description": "Why it was not done.",
+    "description": "Why the request was refused.",
     "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}},
 }
 
@@ -100,7 +100,10 @@ def _stream(schemas: dict[str, Any]) -> dict[str, Any]:
         "summary": "A sync, then every change, as server-sent events.",
         "parameters": [*_parameters(schemas["Stream"]), last],
         "responses": {
-            "200": {"description": "It goes on.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+            "200": {
+                "description": "The event stream.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            },
             "default": _REFUSED,
         },
     }

@@ -81,7 +81,7 @@ def import_() -> Response:
             wait(incoming.take(piece))
             taken += len(piece)
             if _too_slow(began, taken):
-                raise BadRequest("The body comes too slowly.")
+                raise BadRequest("The body arrives too slowly.")
         future = incoming.carry_in(format=format, mode=mode, prefix=asked.get("prefix"), dry_run=dry_run)
     except BaseException:
         incoming.close()
@@ -124,7 +124,7 @@ def _chunks(mark: bytes, outgoing: ExportFile, runtime: Runtime) -> Iterator[byt
             sent += len(chunk)
             if _too_slow(began, sent):
                 # the connection ends before the announced length, so that no client takes the file for complete
-                raise ConnectionAbortedError("an export was taken too slowly")
+                raise ConnectionAbortedError("an export was downloaded too slowly")
     finally:
         outgoing.close()
 

@@ -1,1 +1,1 @@
-"""What all HTTP requests share: authentication, CSRF, parsing, errors, headers, compression."""
+"""HTTP layer of all requests: authentication, CSRF, parsing, errors, headers, compression."""

@@ -89,10 +89,10 @@ def _refused_by_werkzeug(error: HTTPException) -> AnyResponse:
             return redirect(page, 308)
         refusal: Refusal = NotFound(_no_call() or "There is nothing at this address.")
     elif error.code == 405:
-        refusal = MethodNotAllowed(f"{request.method} is not possible here.")
+        refusal = MethodNotAllowed(f"{request.method} is not allowed here.")
         allow = error.get_response().headers.get("Allow")
     elif request_auth.is_api() and 400 <= (error.code or 500) < 500:
-        refusal = BadRequest(error.description or "That request cannot be understood.")
+        refusal = BadRequest(error.description or "This request is not valid.")
     elif request_auth.is_api():
         return _failed(error)
     else:

@@ -86,9 +86,9 @@ def pieces(limit: int) -> Iterator[bytes]:
         try:
             piece = request.environ["wsgi.input"].read(min(left, PIECE))
         except OSError:
-            raise BadRequest("The body broke off.") from None
+            raise BadRequest("The body is incomplete.") from None
         if not piece and not chunked:
-            raise BadRequest("The body broke off.")
+            raise BadRequest("The body is incomplete.")
         if not piece:
             return
         left -= len(piece)
@@ -124,7 +124,7 @@ def _read(limit: int) -> bytes:
     try:
         body = request.get_data(cache=False)
     except ClientDisconnected:
-        raise BadRequest("The body broke off.") from None
+        raise BadRequest("The body is incomplete.") from None
     if len(body) > limit:
         raise _too_large(limit)
     return body
@@ -137,7 +137,7 @@ def _too_large(limit: int, **extra: int | None) -> TooLarge:
 def _pairs(encoded: bytes) -> list[tuple[str, str]]:
     pairs: dict[str, str] = {}
     if encoded.count(b"&") >= MAX_FIELDS:
-        raise BadRequest(f"At most {MAX_FIELDS} fields are possible here.")
+        raise BadRequest(f"At most {MAX_FIELDS} fields are allowed here.")
     for piece in encoded.split(b"&"):
         if not piece:
             continue

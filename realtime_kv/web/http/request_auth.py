@@ -3,7 +3,7 @@
 `request.authentication` reads credentials and `request.origin_check` checks origins, the same for sockets. Protection
 against requests that a page of another site makes the browser send:
 
-1. The cookie is SameSite=Lax, so no other site's POST carries it.
+1. The cookie is SameSite=Lax, so no other site's POST sends it.
 2. The request's `Origin` (or its `Sec-Fetch-Site`), which no page can forge, has to be ours.
 3. A form holds a token (csrf.py), and a JSON call has a content type that no form sends.
 """

@@ -108,7 +108,7 @@ def carry_out(acts: Mapping[str, Act], show_again: Show) -> AnyResponse:
     form = request_auth.form()
     what = form.get("do", "")
     if what not in acts:
-        raise BadRequest("This form asks for something that there is not.", field="do")
+        raise BadRequest("This form has an unknown action. Load the page again.", field="do")
     try:
         return acts[what](caller, form)
     except Unauthenticated:
@@ -144,7 +144,7 @@ def _data(caller: Caller, trouble: FormErrors = NO_TROUBLE) -> AnyResponse:
 
 def _delete(caller: Caller, form: dict[str, str]) -> AnyResponse:
     if form.get("username", "").strip().lower() != caller.username.lower():
-        raise BadRequest("Type your user name, to show that you mean this account.", field="username")
+        raise BadRequest("Type your username to confirm that you mean this account.", field="username")
     wait(services().accounts.own.delete_account(caller, form.get("password", ""), visit()))
     login.forget()
     return redirects.to("/signin", done="deleted")

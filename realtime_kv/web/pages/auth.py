@@ -103,7 +103,9 @@ def post_signup() -> AnyResponse:
     except Refusal as refusal:
         return rendering.page("signup.html", refusal, username=username[:64], next=wanted)
     login.begin(signed_in)
-    page = rendering.page("codes.html", codes=signed_in.codes, username=signed_in.user.username, next=wanted, new=True)
+    page = rendering.page(
+        "recovery_codes.html", codes=signed_in.codes, username=signed_in.user.username, next=wanted, new=True
+    )
     return secret_cookies.INVITATION.drop(
         one_time_forms.secret_page(page, redirects.address("/account/security", "codes_shown"))
     )
@@ -150,7 +152,7 @@ def _signup_closed(refusal: Refusal) -> AnyResponse:
 def _ask_for_code(by: str, wanted: str, kept: bool, problem: Refusal | None = None) -> AnyResponse:
     recovery = by == "recovery"
     other = _code_page(wanted, kept, "" if recovery else "recovery")
-    return rendering.page("code.html", problem, recovery=recovery, next=wanted, kept=kept, other=other)
+    return rendering.page("two_factor.html", problem, recovery=recovery, next=wanted, kept=kept, other=other)
 
 
 def _choose_a_password(owed: PasswordChangeNeeded) -> AnyResponse:

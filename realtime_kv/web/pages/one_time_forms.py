@@ -34,7 +34,7 @@ View = Callable[..., AnyResponse]
 MAX_REMEMBERED = 10_000
 _OUT_OF_DATE = (
     "This form was loaded before the server was restarted, and nothing was done with it now. If you had sent it "
-    "before, it was carried out then. Load the page again to send a new form."
+    "before, it was done then. Load the page again to send a new form."
 )
 
 

@@ -97,7 +97,7 @@ def _reset_wrong_codes(caller: Caller, form: dict[str, str]) -> AnyResponse:
 
 def _set_email(caller: Caller, form: dict[str, str]) -> AnyResponse:
     if not (email := form.get("email", "").strip()):
-        raise BadRequest("Type the address to which recovery links are to be sent.", field="email")
+        raise BadRequest("Type the email address for recovery links.", field="email")
     wait(services().accounts.recovery.set_email(caller, _password(form), email, visit()))
     return redirects.to(HERE, done="email_sent")
 
@@ -113,5 +113,5 @@ def _password(form: dict[str, str]) -> str:
 
 def _show_codes(caller: Caller, codes: tuple[str, ...]) -> AnyResponse:
     """Show recovery codes, only in the answer to the form that asked for them."""
-    page = rendering.page("codes.html", codes=codes, username=caller.username, next=HERE, new=False)
+    page = rendering.page("recovery_codes.html", codes=codes, username=caller.username, next=HERE, new=False)
     return one_time_forms.secret_page(page, redirects.address(HERE, "codes_shown"))

@@ -40,7 +40,7 @@ def _page(caller: Caller, trouble: FormErrors = NO_TROUBLE) -> AnyResponse:
 def _create(caller: Caller, form: dict[str, str]) -> AnyResponse:
     days = form.get("days", "")
     if days not in LIFETIMES:
-        raise BadRequest("Choose when the token is to expire.", field="days")
+        raise BadRequest("Choose when the token expires.", field="days")
     expires_at = services().store.clock() + int(days) * DAY if days != "0" else None
     one_time_forms.claim()
     name, prefix, scope = form.get("name", "").strip(), form.get("prefix", "") or None, form.get("scope", "")

@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--cuts", type=int, default=10, metavar="N", help="power cuts of the server as it is (10)")
     parser.add_argument("--control", type=int, default=3, metavar="N", help="cuts with synchronous=NORMAL (3)")
     parser.add_argument("--calls", type=int, default=30_000, metavar="N", help="at most so many calls to a cut (30000)")
-    parser.add_argument("--seed", type=int, default=None, metavar="N", help="where the dice start")
+    parser.add_argument("--seed", type=int, default=None, metavar="N", help="seed of the random choices")
     options = parser.parse_args(arguments)
     seed = random.randrange(10**6) if options.seed is None else options.seed
     print(f"{options.cuts} power cuts, seed {seed}", flush=True)
@@ -52,7 +52,7 @@ def summary(real: Tally, control: Tally, seconds: float) -> list[str]:
         f"  {control.cuts} power cuts, {control.acknowledged} acknowledged writes, {control.lost} lost.",
     ]
     if real.problems:
-        lines += ["This is what is wrong:", *(f"  - {problem}" for problem in real.problems[:20])]
+        lines += ["Problems found:", *(f"  - {problem}" for problem in real.problems[:20])]
     if control.cuts and not control.lost:
         lines.append("The control lost nothing, so this run proves nothing.")
     return lines

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from realtime_kv_client import ClientError, HttpClient, Replica
+from tests.live_server import DEADLINE, Server
 from tests.robustness.powercut.disk import Disk, write_out
 from tests.robustness.powercut.inspection import DATABASE, Finding, inspect
 from tests.robustness.powercut.layer import Mains, build
 from tests.robustness.powercut.ledger import Ledger
 from tests.robustness.powercut.load import Load, text
-from tests.running import DEADLINE, Server
 
 # then a new disk: this cuts first starts as well, and keeps the inspection quick
 CUTS_OF_A_DISK = 10

@@ -22,7 +22,7 @@ class CannotBuild(Exception):
 
 
 class Kind(IntEnum):
-    """As in layer.c."""
+    """The operations of layer.c."""
 
     CREATE = 1
     WRITE = 2

@@ -6,8 +6,8 @@ import threading
 
 from realtime_kv_client import ClientError, Connection, ConnectionLost, HttpClient, Refused
 from realtime_kv_client.socketio import Answer
+from tests.live_server import PASSWORD
 from tests.robustness.powercut.ledger import Ledger, Ops, Words
-from tests.running import PASSWORD
 
 USERS = 3
 TABS = 2

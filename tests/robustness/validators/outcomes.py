@@ -40,7 +40,7 @@ def exactly_once(_history: History, evidence: Evidence) -> Iterator[str]:
         if len(said) > 1:
             yield f"{op_id} was answered differently: {sorted(said)}"
         if (times := sum(not answer.get("replayed") for answer in answers)) > 1:
-            yield f"{op_id} was carried out {times} times"
+            yield f"{op_id} was executed {times} times"
     for op_id, operations in accepted.items():
         if len(operations) > 1:
             yield f"{op_id} was taken for {len(operations)} different writes"

@@ -53,7 +53,7 @@ def draft(target: Path) -> Iterator[Path]:
 def fetch(file: Path, target: Path) -> None:
     """Copy a file that is to be restored to `target`; the file itself is not touched. Raises Unusable."""
     if not file.is_file():
-        raise InvalidBackup(f"There is no file {file}; `restore` wants one that `backup` has made.")
+        raise InvalidBackup(f"There is no file {file}; `restore` needs one that `backup` has made.")
     # a backup has no files beside it, and none may be created there
     alone = not Path(f"{file}-wal").exists()
     try:

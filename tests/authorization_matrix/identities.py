@@ -45,11 +45,11 @@ class Credentials:
 
 
 @dataclass(frozen=True)
-class Town:
+class DataSet:
     """A data folder and its users."""
 
     folder: Path
-    people: dict[str, Credentials]
+    credentials: dict[str, Credentials]
     ids: dict[str, int]
     # public ids of objects that paths name
     names: dict[str, str]
@@ -69,9 +69,9 @@ class Town:
 class Services:
     """A running app that can be called as any identity."""
 
-    def __init__(self, app: Flask, town: Town) -> None:
+    def __init__(self, app: Flask, data_set: DataSet) -> None:
         self.app = app
-        self.town = town
+        self.data_set = data_set
 
     def ask(self, identity: str, method: str, path: str, payload: dict[str, object]) -> TestResponse:
         """Make one request: a form or a JSON call, depending on the path."""
@@ -87,7 +87,7 @@ class Services:
     def call(self, identity: str, event: str, payload: dict[str, object]) -> str:
         """Send one event: return `open`, or the code of its refusal, which may come at connect."""
         client, _headers = self._client(identity)
-        token = self.town.people[identity].token
+        token = self.data_set.credentials[identity].token
         tab = socketio.test_client(self.app, flask_test_client=client, auth={"token": token} if token else {})
         if not tab.is_connected():
             return "unauthenticated"
@@ -97,16 +97,16 @@ class Services:
         return code if code in {"unauthenticated", "forbidden"} else "open"
 
     def _client(self, identity: str) -> tuple[FlaskClient, dict[str, str]]:
-        credentials, client = self.town.people[identity], self.app.test_client()
+        credentials, client = self.data_set.credentials[identity], self.app.test_client()
         if credentials.cookie:
             client.set_cookie(SESSION, credentials.cookie)
         return client, {"Authorization": f"Bearer {credentials.token}"} if credentials.token else {}
 
 
-def found(folder: Path) -> Town:
+def build(folder: Path) -> DataSet:
     """Sign everybody up, and create and revoke their credentials."""
     app = _app(folder)
-    people = {"nobody": Credentials()}
+    credentials = {"nobody": Credentials()}
     ids, names = {}, {}
 
     def sign(verb: str, username: str, **more: object) -> dict[str, object]:
@@ -130,17 +130,17 @@ def found(folder: Path) -> Town:
         return answer.json or {}
 
     for identity, username in [("alice", "alice"), ("charlie", "charlie"), ("admin", "root"), ("disabled user", "dis")]:
-        people[identity] = Credentials(cookie=cookie("sign_up", username))
+        credentials[identity] = Credentials(cookie=cookie("sign_up", username))
     bearer("sign_up", "victor")
     # a superuser's token, which would be admitted everywhere
     smuggled = bearer("sign_in", "root")
-    people["bearer token in the cookie"] = Credentials(cookie=smuggled)
+    credentials["bearer token in the cookie"] = Credentials(cookie=smuggled)
     call(bearer("sign_in", "alice"), "set", key="app/secret", value=SECRET)
     over = cookie("sign_in", "alice")
     client = app.test_client()
     client.set_cookie(SESSION, over)
     assert client.post("/api/v1/sign_out").status_code == 204
-    people["ended session"] = Credentials(cookie=over)
+    credentials["ended session"] = Credentials(cookie=over)
 
     dora = bearer("sign_up", "dora")
     call(dora, "set", key="app/x", value="inside")
@@ -151,7 +151,7 @@ def found(folder: Path) -> Town:
         "revoked token": call(dora, "create_token", name="revoked"),
     }
     for identity, token in made.items():
-        people[identity] = Credentials(token=token["token"])
+        credentials[identity] = Credentials(token=token["token"])
     services = app.extensions["realtime_kv"]
     me = app.test_client().get("/api/v1/me", headers={"Authorization": f"Bearer {made['revoked token']['token']}"})
     call(dora, "revoke_token", id=me.json["session"]["id"])
@@ -164,7 +164,7 @@ def found(folder: Path) -> Town:
 
     ids = services.runtime.wait(services.store.writer.run(settle), 10)
     services.stop()
-    return Town(folder, people, ids, names)
+    return DataSet(folder, credentials, ids, names)
 
 
 def _app(folder: Path) -> Flask:

@@ -1,4 +1,4 @@
-"""`python3 -m tests.timing`: measure on a real server what response times reveal, and how sign-ins delay pushes.
+"""`python3 -m tests.timing_attacks`: measure what response times reveal, and how sign-ins delay pushes.
 
 names   whether signing in and recovering take different times for known and unknown names
 pushes  how much later tabs receive a write while people sign in
@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.timing import names, pushes
+from tests.timing_attacks import names, pushes
 
 FAIR = (0.45, 0.55)
 MOST_TIMES = 3.0
@@ -17,7 +17,7 @@ MOST_TIMES = 3.0
 
 def main(arguments: list[str]) -> int:
     """Return 0 if every figure is within its limits."""
-    parser = argparse.ArgumentParser(prog="python3 -m tests.timing", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python3 -m tests.timing_attacks", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     asked = commands.add_parser("names", help="known names and unknown ones, interleaved")
     asked.add_argument("--times", type=int, default=500, help="timings of each (500)")

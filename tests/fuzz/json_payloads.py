@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable
 
 from tests.fuzz.case import EPOCH
-from tests.fuzz.dice import Dice, mangle
+from tests.fuzz.randomness import Randomness, mangle
 
 # name, maker, and the probability that it is present
-Make = Callable[[Dice], bytes]
+Make = Callable[[Randomness], bytes]
 Fields = list[tuple[str, Make, float]]
 
 # the verbs that are called most, then the others
@@ -89,112 +89,112 @@ LONG_JSON = (
 )
 
 
-def payload(dice: Dice, verb: str) -> bytes:
+def payload(rng: Randomness, verb: str) -> bytes:
     """Return the payload of an event or a request of `verb`; every second one is valid."""
-    return document(dice, FIELDS.get(verb, FIELDS["set"]))
+    return document(rng, FIELDS.get(verb, FIELDS["set"]))
 
 
-def document(dice: Dice, known: Fields) -> bytes:
+def document(rng: Randomness, known: Fields) -> bytes:
     """Return an object with these fields; every second one is valid."""
-    fields = [(name, make) for name, make, share in known if dice.chance(share)]
-    pairs = [(json.dumps(name).encode(), make(dice)) for name, make in fields]
-    if dice.chance(0.5):
+    fields = [(name, make) for name, make, share in known if rng.chance(share)]
+    pairs = [(json.dumps(name).encode(), make(rng)) for name, make in fields]
+    if rng.chance(0.5):
         return _object(pairs)
-    match dice.below(10):
+    match rng.below(10):
         case 0 if pairs:
-            pairs.pop(dice.below(len(pairs)))
+            pairs.pop(rng.below(len(pairs)))
         case 1 if pairs:
             # the same name twice
-            pairs.append((dice.one(pairs)[0], odd(dice)))
+            pairs.append((rng.one(pairs)[0], odd(rng)))
         case 2:
-            pairs.append((dice.one(NAMES), dice.one(ODD_JSON)))
+            pairs.append((rng.one(NAMES), rng.one(ODD_JSON)))
         case 3:
-            return odd(dice)
+            return odd(rng)
         case 4:
-            return mangle(dice, _object(pairs))
+            return mangle(rng, _object(pairs))
         case 5:
-            return dice.one((b"[%b]", b" %b ", b"%b,", b'"%b"', b"%b%b", b"\n\t%b")).replace(b"%b", _object(pairs))
+            return rng.one((b"[%b]", b" %b ", b"%b,", b'"%b"', b"%b%b", b"\n\t%b")).replace(b"%b", _object(pairs))
         case _ if pairs:
-            at = dice.below(len(pairs))
-            pairs[at] = (pairs[at][0], odd(dice))
+            at = rng.below(len(pairs))
+            pairs[at] = (pairs[at][0], odd(rng))
     return _object(pairs)
 
 
-def odd(dice: Dice) -> bytes:
+def odd(rng: Randomness) -> bytes:
     """Return JSON, or nearly JSON, seldom of the expected kind."""
-    roll = dice.random()
+    roll = rng.random()
     if roll < 0.98:
-        return dice.one(ODD_JSON)
-    return dice.one(DEEP_JSON) if roll < 0.999 else dice.one(LONG_JSON)
+        return rng.one(ODD_JSON)
+    return rng.one(DEEP_JSON) if roll < 0.999 else rng.one(LONG_JSON)
 
 
-def text(dice: Dice, words: str) -> bytes:
+def text(rng: Randomness, words: str) -> bytes:
     """Return `words` as a JSON string, in one of the possible spellings."""
-    if dice.chance(0.5):
+    if rng.chance(0.5):
         return json.dumps(words).encode()
     return json.dumps(words, ensure_ascii=False).encode(errors="surrogatepass")
 
 
-def key(dice: Dice) -> bytes:
-    roll = dice.random()
-    return text(dice, dice.one(KEYS if roll < 0.8 else ODD_KEYS if roll < 0.997 else LONG_KEYS))
+def key(rng: Randomness) -> bytes:
+    roll = rng.random()
+    return text(rng, rng.one(KEYS if roll < 0.8 else ODD_KEYS if roll < 0.997 else LONG_KEYS))
 
 
-def value(dice: Dice, depth: int = 3) -> bytes:
+def value(rng: Randomness, depth: int = 3) -> bytes:
     """Return a value, valid most often."""
-    roll = dice.random()
+    roll = rng.random()
     if roll < 0.25 and depth:
-        return b"[" + b",".join(value(dice, depth - 1) for _ in range(dice.below(4))) + b"]"
+        return b"[" + b",".join(value(rng, depth - 1) for _ in range(rng.below(4))) + b"]"
     if roll < 0.5 and depth:
-        return b"{" + b",".join(key(dice) + b":" + value(dice, depth - 1) for _ in range(dice.below(4))) + b"}"
+        return b"{" + b",".join(key(rng) + b":" + value(rng, depth - 1) for _ in range(rng.below(4))) + b"}"
     if roll < 0.7:
-        return b"%d" % dice.randrange(-(2**53), 2**53) if roll < 0.6 else repr(dice.uniform(-1e9, 1e9)).encode()
-    return key(dice) if roll < 0.9 else odd(dice)
+        return b"%d" % rng.randrange(-(2**53), 2**53) if roll < 0.6 else repr(rng.uniform(-1e9, 1e9)).encode()
+    return key(rng) if roll < 0.9 else odd(rng)
 
 
-def cursor(dice: Dice) -> bytes:
+def cursor(rng: Randomness) -> bytes:
     """Return the `next` of a sync, or something like it: it looks opaque, but a tab can forge its own."""
     parts = [
-        dice.one((b'"%b"' % EPOCH, b'"another"', b"null", odd(dice))),
-        *(dice.one((b"0", b"1", b"50", b"-1", b"9223372036854775808", b"1" * 40, odd(dice))) for _ in range(2)),
-        dice.one((b"true", b"false", b"null", b"1")),
+        rng.one((b'"%b"' % EPOCH, b'"another"', b"null", odd(rng))),
+        *(rng.one((b"0", b"1", b"50", b"-1", b"9223372036854775808", b"1" * 40, odd(rng))) for _ in range(2)),
+        rng.one((b"true", b"false", b"null", b"1")),
     ]
-    if dice.chance(0.2):
-        parts.append(odd(dice)) if dice.chance(0.5) else parts.pop()
+    if rng.chance(0.2):
+        parts.append(odd(rng)) if rng.chance(0.5) else parts.pop()
     encoded = base64.urlsafe_b64encode(b"[" + b",".join(parts) + b"]")
-    if dice.chance(0.15):
-        encoded = mangle(dice, encoded)
+    if rng.chance(0.15):
+        encoded = mangle(rng, encoded)
     return json.dumps(encoded.decode("latin-1")).encode()
 
 
-def revision(dice: Dice) -> bytes:
-    return b"%d" % dice.below(30) if dice.chance(0.7) else dice.one(ODD_JSON)
+def revision(rng: Randomness) -> bytes:
+    return b"%d" % rng.below(30) if rng.chance(0.7) else rng.one(ODD_JSON)
 
 
-def op_id(dice: Dice) -> bytes:
-    if dice.chance(0.8):
-        return b'"op %d"' % dice.below(200)
-    return text(dice, dice.one(("", "x" * 64, "x" * 65, "é", "\0", "a\n", "~ !", "op\x7f")))
+def op_id(rng: Randomness) -> bytes:
+    if rng.chance(0.8):
+        return b'"op %d"' % rng.below(200)
+    return text(rng, rng.one(("", "x" * 64, "x" * 65, "é", "\0", "a\n", "~ !", "op\x7f")))
 
 
-def ops(dice: Dice) -> bytes:
-    roll = dice.random()
-    count = dice.below(5) if roll < 0.97 else dice.one((127, 128, 129, 400))
-    return b"[" + b",".join(_op(dice) for _ in range(count)) + b"]"
+def ops(rng: Randomness) -> bytes:
+    roll = rng.random()
+    count = rng.below(5) if roll < 0.97 else rng.one((127, 128, 129, 400))
+    return b"[" + b",".join(_op(rng) for _ in range(count)) + b"]"
 
 
-def _op(dice: Dice) -> bytes:
-    tag = dice.one((b'"set"', b'"set"', b'"delete"', odd(dice)))
-    pairs = [(b'"op"', tag), (b'"key"', key(dice))]
-    if tag == b'"set"' or dice.chance(0.1):
-        pairs.append((b'"value"', value(dice, 1)))
-    if dice.chance(0.1):
-        pairs.append((b'"if_revision"', revision(dice)))
-    if dice.chance(0.05):
-        pairs.append((b'"ttl"', ttl(dice)))
-    if dice.chance(0.1):
-        dice.shuffle(pairs)
-        pairs[0] = (pairs[0][0], odd(dice))
+def _op(rng: Randomness) -> bytes:
+    tag = rng.one((b'"set"', b'"set"', b'"delete"', odd(rng)))
+    pairs = [(b'"op"', tag), (b'"key"', key(rng))]
+    if tag == b'"set"' or rng.chance(0.1):
+        pairs.append((b'"value"', value(rng, 1)))
+    if rng.chance(0.1):
+        pairs.append((b'"if_revision"', revision(rng)))
+    if rng.chance(0.05):
+        pairs.append((b'"ttl"', ttl(rng)))
+    if rng.chance(0.1):
+        rng.shuffle(pairs)
+        pairs[0] = (pairs[0][0], odd(rng))
     return _object(pairs)
 
 
@@ -204,22 +204,22 @@ def _object(pairs: list[tuple[bytes, bytes]]) -> bytes:
 
 def one_of(*words: bytes) -> Make:
     """Return a maker that picks any of these."""
-    return lambda dice: dice.one(words)
+    return lambda rng: rng.one(words)
 
 
 flag = one_of(b"true", b"false", b"null", b"1")
 
 
-def ttl(dice: Dice) -> bytes:
+def ttl(rng: Randomness) -> bytes:
     """Return a ttl; some expire while the fuzzer still runs."""
-    return dice.one((b"0.01", b"0.5", b"3600", b"null", b"0", b"-1", b"3155760000", b"3155760001", b"1e300", odd(dice)))
+    return rng.one((b"0.01", b"0.5", b"3600", b"null", b"0", b"-1", b"3155760000", b"3155760001", b"1e300", odd(rng)))
 
 
-def place(dice: Dice) -> bytes:
+def place(rng: Randomness) -> bytes:
     """Return a prefix, more often than a key."""
-    if dice.chance(0.3):
-        return key(dice)
-    return text(dice, dice.one(("folder/", "folder/a", "a/", "a//", "é/", "/", "", "x" * 511 + "/", "x" * 512 + "/")))
+    if rng.chance(0.3):
+        return key(rng)
+    return text(rng, rng.one(("folder/", "folder/a", "a/", "a//", "é/", "/", "", "x" * 511 + "/", "x" * 512 + "/")))
 
 
 FIELDS: dict[str, Fields] = {

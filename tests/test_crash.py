@@ -9,9 +9,9 @@ import pytest
 import requests
 import socketio
 
-from tests.kill_script import Script, Step, live
+from tests.crash_model import Script, Step, live
+from tests.live_server import DEADLINE, Server
 from tests.robustness.replica import digest_of
-from tests.running import DEADLINE, Server
 
 ROUNDS = 10
 WRITERS = 4

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.fuzz.case import Case, Wrong
-from tests.fuzz.lines import Ended
-from tests.fuzz.plays import PLAYS, Target
+from tests.fuzz.connections import Ended
+from tests.fuzz.executors import EXECUTORS, Target
 from tests.fuzz.services import Services
 
 TRIES = 80
@@ -36,7 +36,7 @@ def play(services: Services, case: Case) -> None:
     target = Target(services)
     try:
         target.be_ready_for(case)
-        asyncio.run(PLAYS[case.kind](target, case))
+        asyncio.run(EXECUTORS[case.kind](target, case))
     except (Ended, OSError) as error:
         raise Wrong(f"{type(error).__name__} {error}") from None
     finally:
@@ -55,7 +55,7 @@ def complaint(case: Case) -> str:
     return ""
 
 
-def narrow(suspects: list[Case]) -> Case | None:
+def minimize(suspects: list[Case]) -> Case | None:
     """Return the smallest case that causes the problem by itself; None if none does."""
     for case in reversed(suspects):
         if first := complaint(case):

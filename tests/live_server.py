@@ -18,7 +18,7 @@ import socketio
 
 from realtime_kv_client import HttpClient
 from realtime_kv_client.transports import TRANSPORTS
-from tests.prefork import Forked
+from tests.fork_server import Forked
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "a-rather-Long-passphrase"
@@ -202,7 +202,7 @@ _names = itertools.count(1)
 
 
 def fresh_name(prefix: str = "user") -> str:
-    """Return a user name that this run has not used yet."""
+    """Return a username that this run has not used yet."""
     return f"{prefix}{next(_names)}"
 
 

@@ -32,7 +32,7 @@ class Script:
         """Return the next step, usually one that succeeds."""
         self._count += 1
         make = self._random.choices(
-            [self._set, self._delete, self._batch, self._restore, self._undo, self._carry, self._delete_prefix],
+            [self._set, self._delete, self._batch, self._restore, self._undo, self._move_or_copy, self._delete_prefix],
             [6, 2, 4, 4, 6, 4, 1],
         )[0]
         verb, payload, rows, answer = make()
@@ -76,7 +76,7 @@ class Script:
         rows = self.model.undone(revision, 0)
         return "undo", {"revision": revision}, rows, {} if isinstance(rows, type) else {"count": len(rows)}
 
-    def _carry(self) -> Any:
+    def _move_or_copy(self) -> Any:
         """Move or copy a folder or a key."""
         verb = self._random.choice(["move", "copy"])
         source, target = self._random.sample(FOLDERS if self._random.random() < 0.7 else KEYS, 2)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.fuzz import oracles, packets
 from tests.fuzz.case import PAWNS, SID, Case, Wrong
-from tests.fuzz.lines import DEADLINE, Ended, Line, Response, SocketLine
+from tests.fuzz.connections import DEADLINE, Connection, Ended, Response, WebSocketConnection
 from tests.fuzz.services import Services
 from tests.fuzz.streams import sees_all
 
@@ -27,15 +27,15 @@ class Target:
 
     def __init__(self, services: Services) -> None:
         self.port = services.server.port
-        self._people = services.people
-        self._real = services.people.user()
+        self._users = services.users
+        self._real = services.users.user()
         self._pawn: dict[bytes, bytes] = {}
 
     def be_ready_for(self, case: Case) -> None:
         """Sign up a new expendable user if the case uses one and has none whose session goes on."""
         about_pawns = any(stand_in in data for data in case.inputs for stand_in in PAWNS)
-        if about_pawns and not (self._pawn and self._people.lives(self._pawn)):
-            self._pawn = self._people.pawn()
+        if about_pawns and not (self._pawn and self._users.lives(self._pawn)):
+            self._pawn = self._users.pawn()
 
     def meet(self, sid: bytes) -> None:
         """Note the id of a session of long-polling."""
@@ -52,7 +52,7 @@ class Target:
         return self.fill(b'40{"token":"%b"}' % case.who)
 
 
-class Ear:
+class AnswerTracker:
     """Reads a tab's packets, and tracks the outstanding answers."""
 
     def __init__(self, asked: Sequence[bytes] | None) -> None:
@@ -69,7 +69,7 @@ class Ear:
     def done(self) -> bool:
         return self.finished and (self._loose or not self._open)
 
-    def hear(self, packet: bytes) -> bytes | None:
+    def receive(self, packet: bytes) -> bytes | None:
         """Judge one packet; return the reply to send, if any."""
         if packet.startswith(b"43"):
             bracket = packet.find(b"[")
@@ -101,29 +101,29 @@ class Ear:
 
 async def raw(target: Target, case: Case) -> Judged:
     """Send everything, and read to the end."""
-    line = await Line.open(target.port)
+    connection = await Connection.open(target.port)
     try:
-        await line.say_all(tuple(map(target.fill, case.inputs)))
+        await connection.send_all(tuple(map(target.fill, case.inputs)))
         if case.ending == "reset":
             return 1, Counter(reset=1)
-        line.stop_saying()
-        statuses = oracles.statuses(await line.hear_all())
+        connection.send_eof()
+        statuses = oracles.statuses(await connection.receive_all())
     finally:
-        line.close_discarding()
+        connection.close_discarding()
     return max(1, min(case.messages, len(statuses))), Counter(status.decode() for status in statuses)
 
 
 async def api(target: Target, case: Case) -> Judged:
     """Send valid requests: each is answered, in order, unless an answer says that it is the last."""
-    line = await Line.open(target.port)
+    connection = await Connection.open(target.port)
     codes: Counter[str] = Counter()
     answered = 0
     try:
         for request in case.inputs:
-            line.say(target.fill(request))
+            connection.send(target.fill(request))
         for request in case.inputs:
             try:
-                response = await line.response()
+                response = await connection.response()
             except Ended:
                 raise Wrong(f"no answer to {request[:300]!r}") from None
             answered += 1
@@ -132,7 +132,7 @@ async def api(target: Target, case: Case) -> Judged:
             if response.last:
                 break
     finally:
-        line.close_discarding()
+        connection.close_discarding()
     return answered, codes
 
 
@@ -155,29 +155,29 @@ def _check_api(request: bytes, response: Response) -> None:
 async def streams(target: Target, case: Case) -> Judged:
     """Check that a stream reports everything from its start, and the writes made meanwhile, without a gap."""
     first, *writes = map(target.fill, case.inputs)
-    line, beside = await Line.open(target.port), await Line.open(target.port)
+    connection, beside = await Connection.open(target.port), await Connection.open(target.port)
     try:
-        line.say(first)
-        head = await line.head()
+        connection.send(first)
+        head = await connection.head()
         if head.headers.get(b"content-type", b"").partition(b";")[0] != b"text/event-stream":
-            _check_api(first, await line.rest_of(head))
+            _check_api(first, await connection.rest_of(head))
             return 1, Counter([str(head.status)])
         told = _Told()
-        chunks = line.chunks()
+        chunks = connection.chunks()
         while told.revision is None:
-            told.hear(await anext(chunks))
+            told.receive(await anext(chunks))
         reached = 0
         for write in writes:
-            beside.say(write)
+            beside.send(write)
             answer = await beside.response()
             _check_api(write, answer)
             reached = json.loads(answer.body)["revision"] if answer.status == 200 else reached
         while sees_all(case.inputs[0]) and told.revision < reached:
-            told.hear(await anext(chunks))
+            told.receive(await anext(chunks))
     except (Ended, StopAsyncIteration):
         raise Wrong(f"a stream has ended: {first[:300]!r}") from None
     finally:
-        line.close_discarding()
+        connection.close_discarding()
         beside.close_discarding()
     return len(case.inputs), Counter(stream=1)
 
@@ -189,7 +189,7 @@ class _Told:
         self.revision: int | None = None
         self._rest = b""
 
-    def hear(self, piece: bytes) -> None:
+    def receive(self, piece: bytes) -> None:
         *events, self._rest = (self._rest + piece).split(b"\n\n")
         for event in events:
             fields = dict(line.split(b": ", 1) for line in event.split(b"\n") if not line.startswith(b":"))
@@ -212,60 +212,60 @@ class _Told:
 
 async def events(target: Target, case: Case) -> Judged:
     """Join, ask everything at once: every event is answered, or the socket closed."""
-    tab = await SocketLine.open(target.port)
+    tab = await WebSocketConnection.open(target.port)
     try:
-        tab.say(target.join(case))
-        ear = Ear(case.inputs)
+        tab.send(target.join(case))
+        tracker = AnswerTracker(case.inputs)
         for packet in case.inputs:
-            tab.say(target.fill(packet))
-        tab.say(packets.SENTINEL)
-        if await _listen(tab, ear):
-            return len(case.inputs), ear.codes
+            tab.send(target.fill(packet))
+        tab.send(packets.SENTINEL)
+        if await _listen(tab, tracker):
+            return len(case.inputs), tracker.codes
     finally:
-        tab.line.close_discarding()
-    return min(len(case.inputs), ear.answers + 1), ear.codes + Counter(closed=1)
+        tab.connection.close_discarding()
+    return min(len(case.inputs), tracker.answers + 1), tracker.codes + Counter(closed=1)
 
 
 async def frames(target: Target, case: Case) -> Judged:
     """Join, then send anything. A swallowed message is not answered, but the connection comes to an end."""
-    tab = await SocketLine.open(target.port)
-    ear = Ear(None)
+    tab = await WebSocketConnection.open(target.port)
+    tracker = AnswerTracker(None)
     try:
-        tab.say(target.join(case))
-        await tab.line.say_all(tuple(map(target.fill, case.inputs)))
-        tab.say(packets.SENTINEL)
-        hearing = asyncio.ensure_future(_hear_loosely(tab, ear))
+        tab.send(target.join(case))
+        await tab.connection.send_all(tuple(map(target.fill, case.inputs)))
+        tab.send(packets.SENTINEL)
+        hearing = asyncio.ensure_future(_receive_loosely(tab, tracker))
         try:
             if not (await asyncio.wait({hearing}, timeout=SILENCE))[0]:
-                tab.line.stop_saying()
+                tab.connection.send_eof()
             await hearing
         finally:
             hearing.cancel()
     finally:
-        tab.line.close_discarding()
-    return case.messages if ear.finished else min(case.messages, ear.answers + 1), ear.codes
+        tab.connection.close_discarding()
+    return case.messages if tracker.finished else min(case.messages, tracker.answers + 1), tracker.codes
 
 
-async def _hear_loosely(tab: SocketLine, ear: Ear) -> None:
+async def _receive_loosely(tab: WebSocketConnection, tracker: AnswerTracker) -> None:
     """Read until the last event's answer or the end. It is unknown which answers have to come."""
     with contextlib.suppress(Ended):
-        while not ear.finished:
+        while not tracker.finished:
             for packet in await tab.packets():
-                ear.hear(packet)
+                tracker.receive(packet)
 
 
-async def _listen(tab: SocketLine, ear: Ear) -> bool:
+async def _listen(tab: WebSocketConnection, tracker: AnswerTracker) -> bool:
     """Read until everything is answered (True) or the socket closed."""
     try:
         async with asyncio.timeout(DEADLINE):
-            while not ear.done:
+            while not tracker.done:
                 for packet in await tab.packets():
-                    if reply := ear.hear(packet):
-                        tab.say(reply)
+                    if reply := tracker.receive(packet):
+                        tab.send(reply)
     except Ended:
         return False
     except TimeoutError:
-        raise Wrong(ear.missing()) from None
+        raise Wrong(tracker.missing()) from None
     return True
 
 
@@ -281,33 +281,35 @@ async def polling(target: Target, case: Case) -> Judged:
         await session.finish()
     finally:
         session.close_discarding()
-    ear = session.ear
-    whole = ear.done and session.sound
-    return case.messages if whole else min(case.messages, ear.answers + 1), ear.codes + Counter(closed=not whole)
+    tracker = session.tracker
+    whole = tracker.done and session.sound
+    return case.messages if whole else min(case.messages, tracker.answers + 1), tracker.codes + Counter(
+        closed=not whole
+    )
 
 
 class Session:
     """A session of long-polling: one connection to post on, one that always has a poll waiting."""
 
-    def __init__(self, target: Target, post: Line, poll: Line, ear: Ear) -> None:
-        self.ear = ear
+    def __init__(self, target: Target, post: Connection, poll: Connection, tracker: AnswerTracker) -> None:
+        self.tracker = tracker
         # every POST so far was answered 200: all their packets were processed
         self.sound = True
         self._sid = b""
         self._target = target
         self._post = post
         self._poll = poll
-        self._others: list[Line] = []
+        self._others: list[Connection] = []
         self._polling: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, target: Target, case: Case) -> "Session":
         asked = [packet for step in case.inputs for packet in step.removeprefix(b"post ").split(packets.SEPARATOR)]
         goes_on = any(step.startswith(b"upgrade") for step in case.inputs)
-        post = await Line.open(target.port)
-        session = cls(target, post, await Line.open(target.port), Ear(None if goes_on else asked))
+        post = await Connection.open(target.port)
+        session = cls(target, post, await Connection.open(target.port), AnswerTracker(None if goes_on else asked))
         try:
-            post.say(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n")
+            post.send(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n")
             opening = await post.response()
             session._sid = json.loads(opening.body[1:])["sid"].encode()
             target.meet(session._sid)
@@ -321,7 +323,7 @@ class Session:
 
     async def post(self, body: bytes) -> None:
         if self.sound:
-            self._post.say(
+            self._post.send(
                 b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (self._path, len(body)) + body
             )
             response = await self._post.response()
@@ -334,24 +336,24 @@ class Session:
     async def upgrade(self, words: bytes) -> None:
         """Send `words` on a WebSocket of this session, and wait a moment for the reaction."""
         with contextlib.suppress(Ended, TimeoutError):
-            tab = await SocketLine.open(self._target.port, self._sid.decode())
-            self._others.append(tab.line)
+            tab = await WebSocketConnection.open(self._target.port, self._sid.decode())
+            self._others.append(tab.connection)
             for word in words.split(packets.SEPARATOR):
-                tab.say(word)
+                tab.send(word)
             async with asyncio.timeout(SILENCE):
                 while True:
                     for packet in await tab.packets():
-                        self.ear.hear(packet)
+                        self.tracker.receive(packet)
         if self._others and len(words) % 4:
             # otherwise it stays open, and the session waits for the upgrade's end
             self._others[-1].close_discarding()
 
     async def poll_twice(self, _: bytes) -> None:
         """Poll while another poll waits: either the session is over, or the first poll was answered just now."""
-        line = await Line.open(self._target.port)
-        self._others.append(line)
-        line.say(self._request_poll())
-        self._take(await line.response())
+        connection = await Connection.open(self._target.port)
+        self._others.append(connection)
+        connection.send(self._request_poll())
+        self._take(await connection.response())
 
     async def finish(self) -> None:
         """Wait until every request is answered, or the session is over."""
@@ -361,23 +363,23 @@ class Session:
             async with asyncio.timeout(DEADLINE):
                 await self._polling
         except TimeoutError:
-            raise Wrong(self.ear.missing()) from None
-        if self.sound and not self.ear.done:
-            raise Wrong(f"every POST was answered 200, then the session was over: {self.ear.missing()}")
-        if self.ear.done and self.ear.answers % 4:
+            raise Wrong(self.tracker.missing()) from None
+        if self.sound and not self.tracker.done:
+            raise Wrong(f"every POST was answered 200, then the session was over: {self.tracker.missing()}")
+        if self.tracker.done and self.tracker.answers % 4:
             # some sessions disconnect, some just stop
             await self.post(b"1")
 
     def close_discarding(self) -> None:
         if self._polling is not None:
             self._polling.cancel()
-        for line in (self._post, self._poll, *self._others):
-            line.close_discarding()
+        for connection in (self._post, self._poll, *self._others):
+            connection.close_discarding()
 
     async def _poll_on(self) -> None:
         with contextlib.suppress(Ended):
-            while not self.ear.done:
-                self._poll.say(self._request_poll())
+            while not self.tracker.done:
+                self._poll.send(self._request_poll())
                 response = await self._poll.response()
                 if not self._take(response):
                     return
@@ -393,11 +395,11 @@ class Session:
             raise Wrong(f"a poll was answered {response.status}")
         if response.status == 200:
             for packet in response.body.split(packets.SEPARATOR):
-                self.ear.hear(packet)
+                self.tracker.receive(packet)
         return response.status == 200
 
 
-PLAYS: dict[str, Callable[[Target, Case], Awaitable[Judged]]] = {
+EXECUTORS: dict[str, Callable[[Target, Case], Awaitable[Judged]]] = {
     "raw": raw,
     "api": api,
     "accounts": api,

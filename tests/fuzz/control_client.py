@@ -9,10 +9,10 @@ from tests.robustness.wire import Gone, WebSocketWire
 
 KEYS = 20
 SECONDS = 0.02
-PATIENCE = 30
+TIMEOUT = 30
 
 
-class Bystander:
+class ControlClient:
     """Sets its own keys, one after the other, and checks every message that it receives."""
 
     def __init__(self, wire: WebSocketWire) -> None:
@@ -26,10 +26,12 @@ class Bystander:
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def join(cls, port: int, token: str) -> "Bystander":
-        bystander = cls(await WebSocketWire.open(port, token))
-        bystander._tasks = [asyncio.ensure_future(task) for task in (bystander._listen(), bystander._write())]
-        return bystander
+    async def join(cls, port: int, token: str) -> "ControlClient":
+        control_client = cls(await WebSocketWire.open(port, token))
+        control_client._tasks = [
+            asyncio.ensure_future(task) for task in (control_client._listen(), control_client._write())
+        ]
+        return control_client
 
     def leave(self) -> None:
         for task in self._tasks:
@@ -46,9 +48,9 @@ class Bystander:
                 self.writes, "set", json.dumps({"key": key, "value": [CANARY.decode(), self.writes]}).encode()
             )
             try:
-                await asyncio.wait_for(self._answered.wait(), PATIENCE)
+                await asyncio.wait_for(self._answered.wait(), TIMEOUT)
             except TimeoutError:
-                self.trouble = f"no answer within {PATIENCE} s"
+                self.trouble = f"no answer within {TIMEOUT} s"
             self.slowest = max(self.slowest, clock() - asked)
             self.writes += 1
             await asyncio.sleep(SECONDS)
@@ -57,11 +59,11 @@ class Bystander:
         try:
             while True:
                 for name, data in await self._wire.receive():
-                    self._hear(name, json.loads(data))
+                    self._on_message(name, json.loads(data))
         except (Gone, Wrong) as trouble:
             self.trouble = str(trouble)
 
-    def _hear(self, name: int | str, data: dict) -> None:
+    def _on_message(self, name: int | str, data: dict) -> None:
         if isinstance(name, int):
             if name != self.writes or data["ok"] is not True:
                 raise Wrong(f"answer {name} to write {self.writes}: {data}")

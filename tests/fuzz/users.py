@@ -29,16 +29,16 @@ from tests.fuzz.case import (
     USER_ID,
     VISITOR,
 )
-from tests.fuzz.typed import MARKUP
+from tests.fuzz.text_inputs import MARKUP
+from tests.live_server import DEADLINE, PASSWORD, Account, Server
 from tests.realtime.tools import eventually
-from tests.running import DEADLINE, PASSWORD, Account, Server
 
 _FIELD = re.compile(r'name="csrf_token" value="([^"]+)"')
 _SETUP = re.compile(r"http\S+/setup/\S+")
 _RECOVER = re.compile(r"/recover/([\w-]{43})")
 
 
-class People:
+class Users:
     """Creates accounts; each method returns the real value of each placeholder."""
 
     def __init__(self, server: Server, database: Path) -> None:

@@ -4,7 +4,7 @@ import queue
 import socketserver
 import threading
 
-from tests.running import DEADLINE
+from tests.live_server import DEADLINE
 
 
 class _Take(socketserver.StreamRequestHandler):

@@ -1,7 +1,7 @@
 """Run commands without two seconds of imports: a process that has imported everything forks one on request.
 
-The child runs the same command as `python -m realtime_kv.cli`, in a process of its own. `python -m tests.prefork` is
-the parent: it takes requests on a Unix socket until the test process, connected to its descriptor 0, has ended.
+The child runs the same command as `python -m realtime_kv.cli`, in a process of its own. `python -m tests.fork_server`
+is the parent: it takes requests on a Unix socket until the test process, connected to descriptor 0, has ended.
 """
 
 import contextlib
@@ -96,11 +96,11 @@ def run(arguments: list[str], *, cwd: Path, env: dict[str, str], typed: str = ""
 @cache
 def _parent() -> str:
     """Start this test process's parent of servers if necessary, and return its address."""
-    address = str(Path(tempfile.mkdtemp(prefix="prefork-")) / "orders")
+    address = str(Path(tempfile.mkdtemp(prefix="fork-server-")) / "orders")
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "EVENTLET_NO_GREENDNS": "yes"}
     # the pipe is closed whenever this process ends, for any reason
     parent = subprocess.Popen(
-        [sys.executable, "-m", "tests.prefork", address],
+        [sys.executable, "-m", "tests.fork_server", address],
         cwd=ROOT,
         env=environ,
         stdin=subprocess.PIPE,

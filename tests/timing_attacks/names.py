@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.running import DEADLINE, PASSWORD, Server
-from tests.timing.mailbox import Mailbox
+from tests.live_server import DEADLINE, PASSWORD, Server
+from tests.timing_attacks.mailbox import Mailbox
 
 HERE = Path(__file__).parent
 PEOPLE = 10

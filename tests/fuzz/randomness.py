@@ -15,7 +15,7 @@ SPICE = (
 )
 
 
-class Dice(random.Random):
+class Randomness(random.Random):
     """Seeded with anything that has a repr."""
 
     def __init__(self, *seed: object) -> None:
@@ -41,25 +41,25 @@ class Dice(random.Random):
         return [part for part in parts if part]
 
 
-def mangle(dice: Dice, data: bytes, times: int = 3) -> bytes:
+def mangle(rng: Randomness, data: bytes, times: int = 3) -> bytes:
     """Return `data` with a few random defects."""
-    for _ in range(1 + dice.below(times)):
-        at = dice.below(len(data) + 1)
-        end = min(len(data), at + 1 + dice.below(12))
-        match dice.below(7):
+    for _ in range(1 + rng.below(times)):
+        at = rng.below(len(data) + 1)
+        end = min(len(data), at + 1 + rng.below(12))
+        match rng.below(7):
             case 0:
-                data = data[:at] + dice.junk() + data[at:]
+                data = data[:at] + rng.junk() + data[at:]
             case 1:
-                data = data[:at] + dice.junk(4) + data[end:]
+                data = data[:at] + rng.junk(4) + data[end:]
             case 2:
                 data = data[:at] + data[end:]
             case 3:
-                data = data[:end] + data[at:end] * (1 + dice.below(4)) + data[end:]
+                data = data[:end] + data[at:end] * (1 + rng.below(4)) + data[end:]
             case 4:
                 data = data[:at]
             case 5 if at < len(data):
-                data = data[:at] + bytes([data[at] ^ (1 << dice.below(8))]) + data[at + 1 :]
+                data = data[:at] + bytes([data[at] ^ (1 << rng.below(8))]) + data[at + 1 :]
             case _:
-                other = dice.below(len(data) + 1)
+                other = rng.below(len(data) + 1)
                 data = data[:at] + data[other : other + 12] + data[at:]
     return data

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from tests.fuzz.case import LINK, NAME, OTHER_ID, PAWN, READER, SESSION_ID, STEP, TOKEN_ID
-from tests.fuzz.dice import Dice
 from tests.fuzz.oracles import ELEMENT, HEADER
-from tests.running import PASSWORD
+from tests.fuzz.randomness import Randomness
+from tests.live_server import PASSWORD
 
-Typed = Callable[[Dice], str]
+TextInput = Callable[[Randomness], str]
 
 MARKUP = f"\"'>{ELEMENT.decode()} onload=x>"
 SPLIT = f"x\r\n{HEADER.decode()}: 1\r\n\r\n"
@@ -19,15 +19,15 @@ ODD = (
 )
 
 
-def _of(share: float, right: tuple[str, ...], *others: str) -> Typed:
+def _of(share: float, right: tuple[str, ...], *others: str) -> TextInput:
     """Return a maker: one of `right` with probability `share`, else one of `others` or something odd."""
 
-    def typed(dice: Dice) -> str:
-        if dice.chance(share):
-            return dice.one(right)
-        return dice.one(others) if others and dice.chance(0.5) else dice.one(ODD)
+    def make(rng: Randomness) -> str:
+        if rng.chance(share):
+            return rng.one(right)
+        return rng.one(others) if others and rng.chance(0.5) else rng.one(ODD)
 
-    return typed
+    return make
 
 
 _NAME = NAME.decode()
@@ -123,6 +123,6 @@ path = _of(
 anything = _of(0, ())
 
 
-def exactly(*words: str) -> Typed:
+def exactly(*words: str) -> TextInput:
     """Return a maker: one of these words, seldom something odd."""
     return _of(0.9, words)

@@ -32,7 +32,7 @@ class Response:
         return self.headers.get(b"connection", b"").lower() == b"close"
 
 
-class Line:
+class Connection:
     """One TCP connection. Every received byte is searched for forbidden content."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -42,65 +42,65 @@ class Line:
         self._tail = b""
 
     @classmethod
-    async def open(cls, port: int) -> "Line":
+    async def open(cls, port: int) -> "Connection":
         reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), DEADLINE)
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return cls(reader, writer)
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         if not self._writer.is_closing():
             self._writer.write(data)
 
-    async def say_all(self, pieces: tuple[bytes, ...]) -> None:
+    async def send_all(self, pieces: tuple[bytes, ...]) -> None:
         """Send each piece in a separate segment, as far as the kernel permits."""
         for piece in pieces:
-            self.say(piece)
+            self.send(piece)
             await asyncio.sleep(0)
 
-    def stop_saying(self) -> None:
+    def send_eof(self) -> None:
         with contextlib.suppress(OSError, RuntimeError):
             self._writer.write_eof()
 
-    async def hear(self) -> bytes:
+    async def receive(self) -> bytes:
         """Return some bytes. Raises Ended."""
         if self._unread:
-            heard, self._unread = self._unread, b""
-            return heard
+            received, self._unread = self._unread, b""
+            return received
         try:
             async with asyncio.timeout(DEADLINE):
-                heard = await self._reader.read(BLOCK)
+                received = await self._reader.read(BLOCK)
         except TimeoutError:
             raise Wrong(f"neither a word nor an end within {DEADLINE} s") from None
         except OSError:
-            heard = b""
-        if not heard:
+            received = b""
+        if not received:
             raise Ended
-        oracles.check_bytes(self._tail + heard)
-        self._tail = heard[-64:]
-        return heard
+        oracles.check_bytes(self._tail + received)
+        self._tail = received[-64:]
+        return received
 
-    async def hear_until(self, end: bytes) -> bytes:
-        heard = b""
-        while end not in heard:
-            heard += await self.hear()
-        heard, end, self._unread = heard.partition(end)
-        return heard + end
+    async def receive_until(self, end: bytes) -> bytes:
+        received = b""
+        while end not in received:
+            received += await self.receive()
+        received, end, self._unread = received.partition(end)
+        return received + end
 
-    async def hear_exactly(self, size: int) -> bytes:
-        heard = bytearray()
-        while len(heard) < size:
-            heard += await self.hear()
-        self._unread = bytes(heard[size:])
-        return bytes(heard[:size])
+    async def receive_exactly(self, size: int) -> bytes:
+        received = bytearray()
+        while len(received) < size:
+            received += await self.receive()
+        self._unread = bytes(received[size:])
+        return bytes(received[:size])
 
-    async def hear_all(self) -> bytes:
+    async def receive_all(self) -> bytes:
         """Read until the server closes."""
-        heard = bytearray()
+        received = bytearray()
         try:
             while True:
-                heard += await self.hear()
+                received += await self.receive()
         except Ended:
-            return bytes(heard)
+            return bytes(received)
 
     async def response(self) -> Response:
         """Read one HTTP response to a request that was not a HEAD. Raises Ended."""
@@ -108,7 +108,7 @@ class Line:
 
     async def head(self) -> Response:
         """Read a response up to the end of its headers; the body is still to come. Raises Ended."""
-        head = await self.hear_until(b"\r\n\r\n")
+        head = await self.receive_until(b"\r\n\r\n")
         first, *lines = head[:-4].split(b"\r\n")
         version, _, status = first.partition(b" ")
         if version not in {b"HTTP/1.1", b"HTTP/1.0"} or not status[:3].isdigit():
@@ -122,7 +122,7 @@ class Line:
         if head.status in {204, 304}:
             body = b""
         elif (length := head.headers.get(b"content-length", b"")).isdigit():
-            body = await self.hear_exactly(int(length))
+            body = await self.receive_exactly(int(length))
         elif head.headers.get(b"transfer-encoding") == b"chunked":
             body = b"".join([chunk async for chunk in self.chunks()])
         else:
@@ -132,8 +132,8 @@ class Line:
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the chunks of a body, one by one."""
         while True:
-            size = (await self.hear_until(b"\r\n"))[:-2]
-            chunk = await self.hear_exactly(int(size, 16) + 2)
+            size = (await self.receive_until(b"\r\n"))[:-2]
+            chunk = await self.receive_exactly(int(size, 16) + 2)
             if not chunk.endswith(b"\r\n"):
                 raise Wrong(f"not a chunk: {size!r} {chunk[-100:]!r}")
             if len(chunk) == 2:
@@ -144,36 +144,36 @@ class Line:
         self._writer.transport.abort()
 
 
-class SocketLine:
+class WebSocketConnection:
     """A correctly opened WebSocket; `packets` are the server's messages on it."""
 
-    def __init__(self, line: Line) -> None:
-        self.line = line
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self._unread = b""
 
     @classmethod
-    async def open(cls, port: int, sid: str | None = None) -> "SocketLine":
+    async def open(cls, port: int, sid: str | None = None) -> "WebSocketConnection":
         """Open a WebSocket. Raises Ended if the server refuses it."""
-        line = await Line.open(port)
-        line.say(OPEN_WEBSOCKET % (b"" if sid is None else f"&sid={sid}".encode()))
+        connection = await Connection.open(port)
+        connection.send(OPEN_WEBSOCKET % (b"" if sid is None else f"&sid={sid}".encode()))
         try:
-            head = await line.hear_until(b"\r\n\r\n")
+            head = await connection.receive_until(b"\r\n\r\n")
         except BaseException:
-            line.close_discarding()
+            connection.close_discarding()
             raise
         if not head.startswith(b"HTTP/1.1 101 "):
             oracles.statuses(head)
-            line.close_discarding()
+            connection.close_discarding()
             raise Ended
-        return cls(line)
+        return cls(connection)
 
-    def say(self, packet: bytes) -> None:
-        self.line.say(text_frame(packet))
+    def send(self, packet: bytes) -> None:
+        self.connection.send(text_frame(packet))
 
     async def packets(self) -> list[bytes]:
         """Return one or more packets. Raises Ended, also for a close frame."""
         while True:
-            found, closed = self._split(self._unread + await self.line.hear())
+            found, closed = self._split(self._unread + await self.connection.receive())
             if found:
                 return found
             if closed:

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.timing.names import area
+from tests.timing_attacks.names import area
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`python3 -m tests.timing.sign_ins PORT RATE SECONDS`: sign in at a steady rate, without waiting for answers.
+"""`python3 -m tests.timing_attacks.sign_ins PORT RATE SECONDS`: sign in at a steady rate, without waiting for answers.
 
 Print `ready`, and at the end the number of sign-ins that were answered with a session.
 """
@@ -10,7 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.running import DEADLINE, PASSWORD
+from tests.live_server import DEADLINE, PASSWORD
 
 _lines = threading.local()
 

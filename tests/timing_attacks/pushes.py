@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.running import Account, Server, Wire
+from tests.live_server import Account, Server, Wire
 
 PER_SECOND = 40
 SIGN_INS_PER_SECOND = 20
-TURNS = 6
+ROUNDS = 6
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ def measure(folder: Path, seconds: float) -> tuple[Latency, Latency, float]:
         alone: list[float] = []
         beside: list[float] = []
         answered = 0
-        for turn in range(TURNS):
-            if turn % 2:
-                answered += _beside(server.port, tabs, beside, seconds * 2 / TURNS)
+        for round_ in range(ROUNDS):
+            if round_ % 2:
+                answered += _beside(server.port, tabs, beside, seconds * 2 / ROUNDS)
             else:
-                alone += tabs.push_for(seconds * 2 / TURNS)
+                alone += tabs.push_for(seconds * 2 / ROUNDS)
         return _latency(alone), _latency(beside), answered / seconds
     finally:
         server.close()
@@ -70,7 +70,14 @@ class Tabs:
 
 
 def _beside(port: int, tabs: Tabs, took: list[float], seconds: float) -> int:
-    command = [sys.executable, "-m", "tests.timing.sign_ins", str(port), str(SIGN_INS_PER_SECOND), str(seconds + 2)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.timing_attacks.sign_ins",
+        str(port),
+        str(SIGN_INS_PER_SECOND),
+        str(seconds + 2),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as people:
         assert people.stdout is not None
         people.stdout.readline()
