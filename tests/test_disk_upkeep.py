@@ -46,7 +46,7 @@ from realtime_kv.app import create_app
 from realtime_kv.config import Config
 
 services = create_app(Config(data_dir=Path(sys.argv[1])), clock=lambda: int(sys.argv[2])).extensions["realtime_kv"]
-services.store.writer.maintain = lambda fn: os.kill(os.getpid(), signal.SIGKILL)
+services.store.writer.run_exclusive = lambda fn: os.kill(os.getpid(), signal.SIGKILL)
 services.operations.purge()
 """
 

@@ -48,7 +48,7 @@ def test_pages_are_counted_as_sqlite_counts_them(tmp_path):
 
 def test_under_load_the_log_starts_again_and_no_commit_checkpoints(services, alice, monkeypatch):
     (pages,) = alice.store.runtime.wait(
-        alice.store.writer.maintain(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()), 10
+        alice.store.writer.run_exclusive(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()), 10
     )
     assert pages == 0
     # the way out of a log that is far too long
@@ -69,12 +69,12 @@ def test_maintenance_finds_the_log_free_while_the_thread_checkpoints_all_the_tim
     monkeypatch.setattr(checkpointer, "LOOK_SECONDS", 0.0)
     for _ in range(30):
         write(alice, 1)
-        assert alice.store.runtime.wait(alice.store.writer.maintain(vacuum.empty_log), 10)
+        assert alice.store.runtime.wait(alice.store.writer.run_exclusive(vacuum.empty_log), 10)
 
 
 def test_without_threads_sqlite_checkpoints_by_itself(services):
     store = services.open()
     (pages,) = store.runtime.wait(
-        store.writer.maintain(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()), 10
+        store.writer.run_exclusive(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()), 10
     )
     assert pages == 4096

@@ -34,7 +34,10 @@ COUNTED = "SELECT history_bytes, receipt_bytes, trash_bytes FROM spaces WHERE us
 def query(store, sql, **parameters):
     """Run a query in the writer, with the tables up to date."""
     return store.runtime.wait(
-        store.writer.run(lambda connection: connections.driver(connection).execute(sql, parameters).fetchall()), 10
+        store.writer.run_in_transaction(
+            lambda connection: connections.driver(connection).execute(sql, parameters).fetchall()
+        ),
+        10,
     )
 
 

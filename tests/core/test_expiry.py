@@ -275,7 +275,7 @@ def test_keys_of_an_account_that_is_being_purged_are_left_to_the_purge(services,
         person.set("k", 1, ttl=60)
         person.list()
     purge = text("UPDATE users SET deleted_at = 1, deleted_by = 'purge' WHERE username = 'alice'")
-    store.writer.run(lambda connection: connection.execute(purge))
+    store.writer.run_in_transaction(lambda connection: connection.execute(purge))
     services.clock.now += 60_000
     # found before the purge began
     write = WriteRequest(Caller.system(alice.caller.user_id, "Expired", "expiry"), "expire", [Expire("k")])
@@ -304,7 +304,7 @@ def test_unannounced_expiries_are_found_in_a_minute_or_right_after_a_restore(ser
 
     def expires(key: str) -> None:
         change = text("UPDATE entries SET expires_at = 1 WHERE key = :key").bindparams(key=key)
-        store.writer.run(lambda connection: connection.execute(change))
+        store.writer.run_in_transaction(lambda connection: connection.execute(change))
 
     expires("k")
     services.clock.now += 30_000

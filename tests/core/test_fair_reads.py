@@ -223,7 +223,7 @@ def test_a_dry_run_does_not_wait_for_the_writer(people, runtime):
     alice, _ = people
     runtime.wait(alice.store.writer.flush(None), DEADLINE)
     hold, entered = threading.Event(), threading.Event()
-    alice.store.writer.run(lambda _: (entered.set(), hold.wait(DEADLINE)))
+    alice.store.writer.run_in_transaction(lambda _: (entered.set(), hold.wait(DEADLINE)))
     assert entered.wait(DEADLINE)
     (future,) = ask(runtime, lambda: alice.store.delete_prefix(alice.caller, "k", dry_run=True))
     assert runtime.wait(future, DEADLINE).count == 1

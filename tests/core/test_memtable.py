@@ -87,7 +87,7 @@ def test_space_matches_its_writes_across_crashes_restarts_and_failed_commits(
                 case ("read",):
                     copy.is_shown_by(alice)
                 case ("job",):
-                    alice.store.writer.run(lambda _: None).result()
+                    alice.store.writer.run_in_transaction(lambda _: None).result()
                 case ("fail",):
                     fail_a_commit(alice)
             for key in KEYS:
@@ -160,7 +160,7 @@ def test_idle_memtable_is_flushed(tmp_path):
     writer = alice.store.writer
     # an empty job would flush as well, so only read
     given_up = time.monotonic() + 30
-    while writer._committer.ahead and time.monotonic() < given_up:
+    while writer._committer.has_backlog and time.monotonic() < given_up:
         runtime.wait(alice.store.readers.submit(lambda _: None), timeout=30)
     assert rows(services, "SELECT key, value FROM entries") == [("k", "1")]
     services.close()
@@ -192,7 +192,7 @@ def test_job_sees_flushed_tables_and_its_failure_undoes_no_write(services):
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        alice.store.writer.run(look_and_fail).result()
+        alice.store.writer.run_in_transaction(look_and_fail).result()
     assert alice.get("k")["value"] == 1
     assert alice.set("k", 2) == {"ok": True, "revision": 2, "version": 2}
     assert [entry["value"] for entry in alice.list()["entries"]] == [2]

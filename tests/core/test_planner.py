@@ -69,7 +69,7 @@ def test_other_users_write_between_the_steps_of_a_plan(people, prepare):
     expected = store.runtime.wait(plan(dry_run=True), DEADLINE)
     store.runtime.wait(store.writer.flush(None, indexed=True), DEADLINE)
     hold, held = threading.Event(), threading.Event()
-    store.writer.run(lambda _: (held.set(), hold.wait(DEADLINE)))
+    store.writer.run_in_transaction(lambda _: (held.set(), hold.wait(DEADLINE)))
     assert held.wait(DEADLINE)
 
     def ask():

@@ -21,7 +21,7 @@ def state(person):
 
 def rows(store, sql, *parameters):
     return store.runtime.wait(
-        store.writer.run(lambda db: [tuple(row) for row in db.exec_driver_sql(sql, parameters)]), 10
+        store.writer.run_in_transaction(lambda db: [tuple(row) for row in db.exec_driver_sql(sql, parameters)]), 10
     )
 
 
@@ -321,7 +321,7 @@ def test_interrupted_purge_loses_no_data_and_is_completed_by_the_next_one(servic
     before = alice.list(limit=1000)["entries"]
     services.clock.now += 31 * DAY
     left = steps
-    run = store.writer.run
+    run = store.writer.run_in_transaction
 
     def run_some(fn):
         nonlocal left
@@ -330,7 +330,7 @@ def test_interrupted_purge_loses_no_data_and_is_completed_by_the_next_one(servic
             raise Unavailable()
         return run(fn)
 
-    store.writer.run = run_some
+    store.writer.run_in_transaction = run_some
     # the steps: flush, floors, log, entries
     if steps < 4:
         with pytest.raises(Unavailable):
@@ -353,13 +353,13 @@ def test_other_writes_go_on_between_the_steps_of_a_purge(services, store, alice,
     for start in range(0, 600, 100):
         alice.batch(*[("delete", f"t{n}") for n in range(start, start + 100)])
     services.clock.now += 31 * DAY
-    run, written = store.writer.run, []
+    run, written = store.writer.run_in_transaction, []
 
     def run_and_write(fn):
         written.append(charlie.set(f"k{len(written)}", 1)["revision"])
         return run(fn)
 
-    store.writer.run = run_and_write
+    store.writer.run_in_transaction = run_and_write
     assert Purge(store).keys(services.clock() - 30 * DAY)[0] == 600
     assert written == list(range(1, len(written) + 1))
     assert len(written) > 4
@@ -377,6 +377,6 @@ def test_maintenance_runs_outside_a_transaction_and_rolls_back_on_failure(servic
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        store.runtime.wait(store.writer.maintain(fail), 10)
+        store.runtime.wait(store.writer.run_exclusive(fail), 10)
     assert alice.get("a")["value"] == 1
     assert alice.set("a", 2)["revision"] == 2

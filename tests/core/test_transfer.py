@@ -109,7 +109,7 @@ def test_an_export_shows_one_revision_despite_concurrent_writes(services, store,
         value = next(values)
         for at in range(0, len(keys), 100):
             alice.batch(*[("set", key, value) for key in keys[at : at + 100]])
-        store.runtime.wait(store.settled(alice.caller.user_id))
+        store.runtime.wait(store.flush_user(alice.caller.user_id))
 
     write()
     file = Meddling(write)

@@ -67,39 +67,36 @@ def test_note_is_committed_before_it_is_acknowledged_and_keeps_the_caches(busy_s
     store = busy_services.open(runtime)
     alice = Person(store, busy_services.add_user("alice"))
     alice.set("k", 1)
-    ahead, spaces = store.writer._committer.ahead, store.writer._committer.memtable.spaces
+    has_backlog, spaces = store.writer._committer.has_backlog, store.writer._committer.memtable.spaces
     known = dict(spaces)
     note = text("INSERT INTO meta (name, value) VALUES ('note', 'here')")
-    runtime.wait(store.writer.note(lambda db: db.execute(note).rowcount), timeout=30)
-    assert ahead and known == spaces
+    runtime.wait(store.writer.run_in_shared_transaction(lambda db: db.execute(note).rowcount), timeout=30)
+    assert has_backlog and known == spaces
     with sqlite3.connect(tmp_path / "kv.db") as other:
         assert other.execute("SELECT value FROM meta WHERE name = 'note'").fetchone() == ("here",)
     assert alice.set("k", 2)["revision"] == 2
     # and an exception rolls its changes back
-    again = store.writer.note(lambda db: db.execute(text("DELETE FROM meta")).rowcount // 0)
+    again = store.writer.run_in_shared_transaction(lambda db: db.execute(text("DELETE FROM meta")).rowcount // 0)
     with pytest.raises(ZeroDivisionError):
         runtime.wait(again, timeout=30)
     with sqlite3.connect(tmp_path / "kv.db") as other:
         assert other.execute("SELECT value FROM meta WHERE name = 'note'").fetchone() == ("here",)
 
 
-def test_group_shares_its_capacity_equally_between_users(services, monkeypatch):
+def test_group_shares_its_capacity_equally_between_users(monkeypatch):
     monkeypatch.setattr("realtime_kv.core.engine.write_queue.GROUP_WEIGHT", 4)
-    store = services.open()
-    writer = store.writer
-    alice, charlie = services.add_user("alice"), services.add_user("charlie")
-    names = {alice.user_id: "a", charlie.user_id: "c"}
-    for caller, count in ((alice, 10), (charlie, 2)):
+    waiting = WriteQueue()
+    for user, count in (("a", 10), ("c", 2)):
         for n in range(count):
-            writer._sort(_Pending(caller.user_id, n))
+            waiting.add(_Pending(user, n))
     groups = []
-    while writer._waiting:
-        groups.append([(names[write.user_id], write.n) for write in writer._waiting.next_group()])
+    while waiting:
+        groups.append([(write.user_id, write.n) for write in waiting.next_group()])
     assert groups[0] == [("a", 0), ("a", 1), ("c", 0), ("c", 1)]
     assert list(itertools.chain(*groups[1:])) == [("a", n) for n in range(2, 10)]
 
 
-def test_exclusive_write_gets_its_own_group_in_fair_order(services, monkeypatch):
+def test_exclusive_write_gets_its_own_group_in_fair_order(monkeypatch):
     monkeypatch.setattr("realtime_kv.core.engine.write_queue.GROUP_WEIGHT", 4)
     waiting = WriteQueue()
     for user, n, alone in (
@@ -164,7 +161,7 @@ def test_write_rejected_by_the_database_does_not_fail_the_rest_of_its_group(busy
             " BEGIN SELECT raise(ABORT, 'no'); END"
         )
     hold = threading.Event()
-    store.writer.run(lambda _: hold.wait())
+    store.writer.run_in_transaction(lambda _: hold.wait())
     futures = {key: store.set(alice.caller, key, b"1") for key in ("a", "bad", "b")}
     hold.set()
     assert runtime.wait(futures["a"]).revision == 1
@@ -197,8 +194,10 @@ def test_job_runs_in_its_own_transaction_and_an_exception_rolls_it_back(services
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        store.writer.run(spoil).result()
-    name = store.writer.run(lambda db: db.exec_driver_sql("SELECT username FROM users").scalar()).result()
+        store.writer.run_in_transaction(spoil).result()
+    name = store.writer.run_in_transaction(
+        lambda db: db.exec_driver_sql("SELECT username FROM users").scalar()
+    ).result()
     assert name == "alice"
     assert alice.set("k", 1)["revision"] == 1
 
@@ -226,7 +225,7 @@ def test_full_queue_returns_unavailable_but_admits_another_user(busy_services, r
     store = busy_services.open(runtime, on_refusal=lambda *limit: refused.append(limit))
     alice, charlie = busy_services.add_user("alice"), busy_services.add_user("charlie")
     hold = threading.Event()
-    store.writer.run(lambda _: hold.wait())
+    store.writer.run_in_transaction(lambda _: hold.wait())
     futures = [store.set(alice, f"{n}", b"1") for n in range(3)]
     with pytest.raises(Unavailable):
         store.set(alice, "one too many", b"1")
