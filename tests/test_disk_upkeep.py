@@ -10,7 +10,8 @@ import pytest
 from realtime_kv.accounts.audit_log import CLI
 from realtime_kv.errors import Unavailable
 from realtime_kv.maintenance import PurgeReport
-from tests.core.test_purge import on_disk, secret
+from tests.core.services import secret
+from tests.storage.sqlite.harness import on_disk
 from tests.running import ROOT
 from tests.test_maintenance import DAY, Home
 

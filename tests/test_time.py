@@ -18,7 +18,7 @@ from realtime_kv.services import Services
 from realtime_kv.storage.sqlite import connections
 from realtime_kv.storage.sqlite.backend import SqliteBackend
 from tests.core.services import Person
-from tests.core.test_purge import rows
+from tests.storage.sqlite.harness import rows
 from tests.running import ROOT, Server
 from tests.test_commands import run
 

@@ -8,16 +8,9 @@ from sqlalchemy import select, text, update
 from realtime_kv.concurrency.fair_pool import Client
 from realtime_kv.errors import BadRequest, Unauthenticated
 from realtime_kv.storage.models import Meta, UserSession
-from tests.core.services import Person, Services
+from tests.core.services import Person
 
 DEADLINE = 30
-
-
-@pytest.fixture
-def busy_services(tmp_path, runtime):
-    services = Services(tmp_path)
-    yield services
-    services.close()
 
 
 class Over:

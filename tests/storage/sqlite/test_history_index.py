@@ -8,14 +8,7 @@ import pytest
 
 from realtime_kv.errors import NotFound, Unavailable
 from realtime_kv.storage.sqlite import history_index
-from tests.core.services import Person, Services
-
-
-@pytest.fixture
-def busy_services(tmp_path, runtime):
-    services = Services(tmp_path)
-    yield services
-    services.close()
+from tests.core.services import Person
 
 
 def indexed(folder):

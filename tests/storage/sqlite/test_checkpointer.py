@@ -1,7 +1,6 @@
 """The write-ahead log stays short without a checkpoint inside a commit."""
 
 import sqlite3
-from pathlib import Path
 
 import pytest
 
@@ -53,8 +52,8 @@ def test_under_load_the_log_starts_again_and_no_commit_checkpoints(services, ali
     assert pages == 0
     # the way out of a log that is far too long
     monkeypatch.setattr(connections, "shorten_log", lambda _: pytest.fail("the log became too long"))
-    file = Path(services.engine.url.database)
-    log = Path(f"{file}-wal")
+    file = services.database.file
+    log = file.with_name("kv.db-wal")
     starts, before = 0, 0
     for _ in range(100):
         write(alice, 1)
