@@ -20,7 +20,7 @@ from realtime_kv.core.retention.expiry import LOOK_SECONDS, Expiry
 from realtime_kv.core.store import READER_SHARE, Store
 from realtime_kv.core.transfer.jobs import TransferService
 from realtime_kv.extensions import db, socketio
-from realtime_kv.maintenance import Maintenance
+from realtime_kv.maintenance.service import Maintenance
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.metrics_history import MetricsHistory
 from realtime_kv.realtime.engineio import server as transport

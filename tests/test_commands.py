@@ -17,9 +17,9 @@ import requests
 from realtime_kv.server import control_socket
 from tests import prefork
 from tests.core.services import secret
-from tests.storage.sqlite.harness import on_disk
 from tests.realtime.events import Listener
 from tests.running import DEADLINE, PASSWORD, ROOT, Server
+from tests.storage.sqlite.harness import on_disk
 
 DAY = 24 * 60 * 60 * 1000
 

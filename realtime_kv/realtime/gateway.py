@@ -251,7 +251,7 @@ class Gateway:
     def touch_sessions(self) -> None:
         """Update the last-seen time of sessions: one with an open tab is in use, even if it sends no request."""
         for session_id in {tab.caller.session_id for tab in self._tabs.values()}:
-            self._accounts.saw(session_id)
+            self._accounts.touch_session(session_id)
 
     def after_restore(self) -> None:
         """Disconnect all tabs because other data has replaced theirs; they reconnect by themselves and start anew."""

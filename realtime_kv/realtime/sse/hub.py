@@ -137,7 +137,7 @@ class StreamHub:
     def see(self) -> None:
         """Update the last-seen time of sessions: one with an open stream is in use."""
         for session_id in {stream.caller.session_id for stream in self._all()}:
-            self._accounts.saw(session_id)
+            self._accounts.touch_session(session_id)
 
     def metrics(self) -> dict[str, float]:
         """Return the number of open streams."""
