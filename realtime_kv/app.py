@@ -178,8 +178,8 @@ def create_app(
         limit_log=limit_log,
         refuse_origin=refuse_origin,
     )
-    app.wsgi_app = transport.holding(  # type: ignore[method-assign, assignment]
+    app.wsgi_app = transport.streaming_middleware(  # type: ignore[method-assign, assignment]
         security_headers.everywhere(static_cache.from_memory(app.wsgi_app, config, ROOT / "static"), config), limits
     )
-    gateway.attach(socketio.server, transport.install(socketio.server, gateway, limits, runtime))
+    gateway.attach(socketio.server, transport.EngineIOServer(socketio.server, gateway, limits, runtime))
     return app
