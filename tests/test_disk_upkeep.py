@@ -9,9 +9,10 @@ import pytest
 
 from realtime_kv.accounts.audit_log import CLI
 from realtime_kv.errors import Unavailable
-from realtime_kv.maintenance import PurgeReport
-from tests.core.test_purge import on_disk, secret
+from realtime_kv.maintenance.reports import PurgeReport
+from tests.core.services import secret
 from tests.live_server import ROOT
+from tests.storage.sqlite.harness import on_disk
 from tests.test_maintenance import DAY, Application
 
 ALWAYS_LOW = 10**15
@@ -46,7 +47,7 @@ from realtime_kv.app import create_app
 from realtime_kv.config import Config
 
 services = create_app(Config(data_dir=Path(sys.argv[1])), clock=lambda: int(sys.argv[2])).extensions["realtime_kv"]
-services.store.writer.maintain = lambda fn: os.kill(os.getpid(), signal.SIGKILL)
+services.store.writer.run_exclusive = lambda fn: os.kill(os.getpid(), signal.SIGKILL)
 services.operations.purge()
 """
 
@@ -117,7 +118,7 @@ def test_a_nearly_full_disk_starts_an_early_purge_but_not_again_soon(application
 
 
 def test_early_purges_of_a_full_trash_leave_the_vacuum_to_the_next_full_purge(tmp_path, monkeypatch):
-    monkeypatch.setattr("realtime_kv.maintenance.EARLY_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("realtime_kv.maintenance.service.EARLY_AGAIN_SECONDS", 0)
     application = Application(tmp_path / "data", rate_limits=False, trash_bytes=100_000)
     trash(application, [secret() for _ in range(10)])
     assert application.wait(application.operations.purge(CLI)).rewritten
@@ -159,7 +160,7 @@ def test_a_nearly_full_disk_is_reported_and_sign_in_and_maintenance_still_work(a
         application.sign_up("bob")
     again = application.sign_in("alice").token
     assert application.person(again).get("k")["value"] == 1
-    application.wait(application.accounts.sign_out(again))
+    application.wait(application.accounts.access.sign_out(again))
     assert application.wait(application.operations.purge(CLI)).clean
     assert Path(application.wait(application.operations.backup(tmp_path / "elsewhere.db", CLI)).file).stat().st_size > 0
     assert len(application.audit("backup_made")) == 1

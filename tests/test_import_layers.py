@@ -60,7 +60,7 @@ THIRD_PARTY = {
 CLIENT_USERS = {"doctor", "demo"}
 
 # every module outside storage/sqlite/ that may use the driver: the commands that work on the files of a data folder
-SQLITE3 = {"realtime_kv.maintenance"}
+SQLITE3 = {"realtime_kv.maintenance.backups"}
 # the beginning of a statement
 SQL = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|PRAGMA|BEGIN|COMMIT|VACUUM|CREATE|DROP|ALTER|ATTACH)\b(?! [a-z])"

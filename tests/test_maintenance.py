@@ -20,8 +20,8 @@ from realtime_kv.config import Config
 from realtime_kv.errors import InvalidCredentials, Unauthenticated, Unavailable
 from realtime_kv.request.client_info import ClientInfo
 from realtime_kv.storage.sqlite.files.backup import InvalidBackup
-from tests.core.services import Person
-from tests.core.test_purge import on_disk, rows, secret, state
+from tests.core.services import Person, secret, state
+from tests.storage.sqlite.harness import on_disk, rows
 
 DAY = 24 * 60 * 60 * 1000
 PASSWORD = "correct horse battery"
@@ -56,10 +56,10 @@ class Application:
         return self.services.runtime.wait(future, 10)
 
     def sign_up(self, name: str) -> NewSession:
-        return self.wait(self.accounts.sign_up(name, PASSWORD, ClientInfo("curl", "192.0.2.7")))
+        return self.wait(self.accounts.access.sign_up(name, PASSWORD, ClientInfo("curl", "192.0.2.7")))
 
     def sign_in(self, name: str) -> NewSession:
-        return self.wait(self.accounts.sign_in(name, PASSWORD, ClientInfo("curl")))
+        return self.wait(self.accounts.access.sign_in(name, PASSWORD, ClientInfo("curl")))
 
     def person(self, token: str) -> Person:
         return Person(self.store, self.wait(self.accounts.caller(token, "http", presented="cookie")))
@@ -132,7 +132,7 @@ def test_an_account_that_the_purge_has_claimed_cannot_be_restored(application):
 def test_ended_sessions_and_links_are_kept_a_month_and_audit_entries_a_year(application):
     old, new = application.sign_up("Alice"), application.sign_in("Alice")
     application.wait(application.accounts.administration.recovery_link(CLI, "Alice"))
-    application.wait(application.accounts.sign_out(old.token))
+    application.wait(application.accounts.access.sign_out(old.token))
     application.clock.now += 29 * DAY
     done = application.wait(application.operations.purge())
     assert (done.sessions, done.audit) == (0, 0)
@@ -225,7 +225,7 @@ def test_a_restore_revives_no_session_link_or_recovery_code(application, tmp_pat
     stays, ends = application.sign_up("Alice"), application.sign_in("Alice")
     application.wait(admin.recovery_link(CLI, "Alice"))
     application.wait(application.operations.backup(tmp_path / "copy.db"))
-    application.wait(application.accounts.sign_out(ends.token))
+    application.wait(application.accounts.access.sign_out(ends.token))
     later = application.sign_in("Alice")
     application.rows("UPDATE recovery_codes SET used_at = 5 WHERE rowid = 1 RETURNING rowid")
     charlie = application.sign_up("Charlie")
@@ -304,7 +304,7 @@ def test_an_invalid_backup_file_is_refused_and_changes_nothing(application, tmp_
         with pytest.raises(InvalidBackup):
             application.wait(application.operations.restore(tmp_path / name, CLI))
     assert (state(person), application.store.epoch) == before
-    assert [path.name for path in application.operations.folder.iterdir()] == []
+    assert [path.name for path in application.operations.backups.folder.iterdir()] == []
 
 
 def test_a_backup_never_overwrites_the_servers_own_files(application, tmp_path):
@@ -320,9 +320,9 @@ def test_scheduled_backups_run_once_per_interval_and_the_oldest_are_deleted(tmp_
     for _ in range(5):
         application.operations.look()
         application.operations.look()
-        names.append(application.operations.backups()[-1].name)
+        names.append(application.operations.backups.files()[-1].name)
         application.clock.now += DAY
-    assert [path.name for path in application.operations.backups()] == names[-3:]
+    assert [path.name for path in application.operations.backups.files()] == names[-3:]
     assert len(set(names)) == 5
     assert application.audit("backup_made")[0][0] == SYSTEM.kind
     application.services.stop()
@@ -353,4 +353,4 @@ def test_a_restore_on_a_full_disk_reports_the_disk_and_changes_nothing(applicati
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert person.list(limit=1000)["entries"] == before
-    assert list(application.operations.folder.glob("*restor*")) == []
+    assert list(application.operations.backups.folder.glob("*restor*")) == []

@@ -10,7 +10,8 @@ Invariants:
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection
 
@@ -32,6 +33,7 @@ from realtime_kv.request.client_info import ClientInfo
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 # concurrent password hashes, 19 MiB each; and the limit of waiting ones
@@ -42,19 +44,19 @@ MAX_HASHES_WAITING = 64
 class Writer(Protocol):
     """The methods of the core's writer that accounts use."""
 
-    def run(self, fn: Callable[[Connection], T], client: Client = ...) -> Future[T]:
+    def run_in_transaction(self, fn: Callable[[Connection], T], client: Client = ...) -> Future[T]:
         """Run `fn` alone in its own transaction; the future resolves once that is durable."""
 
     def flush(self, user_id: int | None) -> Future[None]:
         """Bring the tables of this user, or of all users, up to date."""
 
-    def note(self, fn: Callable[[Connection], T], client: Client = ...) -> Future[T]:
-        """Like `run`, for functions that end no session and change no space or quota."""
+    def run_in_shared_transaction(self, fn: Callable[[Connection], T], client: Client = ...) -> Future[T]:
+        """Like `run_in_transaction`, for functions that end no session and change no space or quota."""
 
-    def end(
+    def end_sessions(
         self, fn: Callable[[Connection], tuple[T, Sequence[Any]]], client: Client = ...
     ) -> Future[tuple[T, Sequence[Any]]]:
-        """Like `note`, for functions that may end sessions; precedes all other work."""
+        """Like `run_in_shared_transaction`, for functions that may end sessions; precedes all other work."""
 
 
 class Readers(Protocol):
@@ -115,30 +117,32 @@ class Context:
         """Call `fn` on the event loop's thread for every session that has ended."""
         self._watchers.append(fn)
 
-    def walk(self, steps: Steps[T]) -> Future[T]:
+    def run_flow(self, steps: Steps[T]) -> Future[T]:
         """Run `steps`; return the future of its result or error."""
         return run_flow(self.runtime, steps)
 
     def write(self, fn: Callable[[Connection], T], by: Client = SYSTEM) -> Future[T]:
         """Run `fn(connection)` in a transaction of its own; an exception rolls it back.
 
-        For functions that change a quota, or read or remove entries; `note` costs other users much less.
+        For functions that change a quota, or read or remove entries; `write_shared` costs other users much less.
         """
-        return self._writer.run(fn, by)
+        return self._writer.run_in_transaction(fn, by)
 
-    def note(self, fn: Callable[[Connection], T], by: Client = SYSTEM) -> Future[T]:
+    def write_shared(self, fn: Callable[[Connection], T], by: Client = SYSTEM) -> Future[T]:
         """Like `write`, in a shared transaction: `fn` must end no session, change no quota and read no entry."""
-        return self._writer.note(fn, by)
+        return self._writer.run_in_shared_transaction(fn, by)
 
-    def end(
+    def end_sessions(
         self, fn: Callable[[Connection], tuple[T, list[SessionEnded]]], by: Client = SYSTEM, *, apart: bool = False
     ) -> Steps[T]:
-        """Like `note`, for functions that end sessions: once that is durable, their tabs are told and closed.
+        """Like `write_shared`, for functions that end sessions: once that is durable, their tabs are told and closed.
 
-        It precedes other account work, unless it is `apart`, which asserts that no session ends.
+        It precedes other jobs of the writer, unless it is `apart`, which asserts that no session ends.
         """
         answer: T
-        answer, ended = yield (self._writer.note(fn, by) if apart else self._writer.end(fn, by))
+        answer, ended = yield (
+            self._writer.run_in_shared_transaction(fn, by) if apart else self._writer.end_sessions(fn, by)
+        )
         assert not (apart and ended), "a session has ended in work that asserts that none does"
         self.tell(ended)
         return answer
@@ -186,6 +190,24 @@ class Context:
     def stop(self) -> None:
         """End the threads."""
         self._hashing.stop()
+
+
+class HasContext(Protocol):
+    """A service of accounts."""
+
+    context: Context
+
+
+S = TypeVar("S", bound=HasContext)
+
+
+def flow(steps: Callable[Concatenate[S, P], Steps[T]]) -> Callable[Concatenate[S, P], Future[T]]:
+    """Let a generator method of a service start as a flow and return the future of its result."""
+
+    def start(self: S, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return run_flow(self.context.runtime, steps(self, *args, **kwargs))
+
+    return update_wrapper(cast(Callable[Concatenate[S, P], Future[T]], start), steps)
 
 
 def record_client(limit_log: LimitLog | None, limit: str, client: Client) -> None:

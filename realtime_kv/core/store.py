@@ -221,7 +221,7 @@ class Store:
             else:
                 usage.become(self._identify(caller, lambda db: db.usage(user_id)))
 
-        self.settled(user_id).then(flushed)
+        self.flush_user(user_id).then(flushed)
         return usage
 
     def quota_of(self, caller: Caller) -> Future[Quota]:
@@ -280,9 +280,9 @@ class Store:
         """Write a part of an import as one write; `origin.via` says so. Each key appears once, with `if_revision`."""
         return self._write(WriteRequest(caller.as_via("import"), "import", list(ops), bytes_weight=_bytes_weight(ops)))
 
-    def settled(self, user_id: int) -> Future[None]:
+    def flush_user(self, user_id: int) -> Future[None]:
         """Flush this user's acknowledged writes; the future resolves once the tables have them."""
-        return self.writer.flush(user_id) if self._memtable.holds(user_id) else Future.called(lambda: None)
+        return self.writer.flush(user_id) if self._memtable.has_unflushed(user_id) else Future.called(lambda: None)
 
     def restore(
         self,
@@ -372,7 +372,7 @@ class Store:
                 # even if `fn` failed: later commits must name the data set that they belong to
                 self._committer.epoch = self.backend.epoch()
 
-        return self.writer.maintain(replace)
+        return self.writer.run_exclusive(replace)
 
     def metrics(self) -> dict[str, float]:
         """Return how much was written, how it was grouped, and how long verbs take."""
@@ -460,7 +460,7 @@ class Store:
 
     def _up_to_date(self, user_id: int, *, indexed: bool) -> Future[None] | None:
         lags = indexed and self._committer.indexed < self._committer.last_row
-        if not lags and not self._memtable.holds(user_id):
+        if not lags and not self._memtable.has_unflushed(user_id):
             return None
         return self.writer.flush(user_id, indexed=indexed)
 

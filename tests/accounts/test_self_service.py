@@ -293,7 +293,7 @@ def test_open_tab_does_not_revive_an_expired_session(make_harness):
     session_id = harness.caller(signed_in.token).session_id
     harness.wait(harness.accounts.flush_last_seen())
     harness.clock.now += 2 * DAY
-    harness.accounts.saw(session_id)
+    harness.accounts.touch_session(session_id)
     harness.wait(harness.accounts.flush_last_seen())
     with pytest.raises(Unauthenticated):
         harness.caller(signed_in.token)
@@ -323,9 +323,9 @@ def test_last_seen_update_without_an_address_keeps_the_known_address(harness):
     signed_in = harness.sign_up("alice", address="10.0.0.1")
     session_id = harness.caller(signed_in.token).session_id
     harness.wait(harness.accounts.flush_last_seen())
-    harness.accounts.saw(session_id, "10.0.0.2")
-    harness.accounts.saw(session_id)
+    harness.accounts.touch_session(session_id, "10.0.0.2")
+    harness.accounts.touch_session(session_id)
     harness.wait(harness.accounts.flush_last_seen())
-    harness.accounts.saw(session_id)
+    harness.accounts.touch_session(session_id)
     harness.wait(harness.accounts.flush_last_seen())
     assert harness.write(lambda db: db.execute(select(UserSession.address)).scalar_one()) == "10.0.0.2"

@@ -50,7 +50,7 @@ def first_step(harness, address="10.0.0.1"):
 
 
 def second_step(harness, ticket, code, visit=HERE):
-    return harness.wait(harness.accounts.second_step(ticket, code, visit))
+    return harness.wait(harness.accounts.access.second_step(ticket, code, visit))
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_temporary_password_requires_the_second_step_before_its_change(harness
 
 
 def test_the_second_step_honours_the_requested_session_lifetime(harness, phone):
-    harness.wait(harness.accounts.second_step(first_step(harness), phone.fresh_code(), HERE, kept=False))
+    harness.wait(harness.accounts.access.second_step(first_step(harness), phone.fresh_code(), HERE, kept=False))
     newest = select(UserSession.limit_at - UserSession.created_at).order_by(UserSession.id.desc()).limit(1)
     assert harness.write(lambda db: db.execute(newest).scalar_one()) == sessions.DAY
 

@@ -3,7 +3,8 @@
 Invariants:
 1. Only this module changes a space.
 2. It runs on the writer's thread, inside its transactions.
-3. The results of a transaction count once `accept` says that it is durable; after `forget` all state is read again.
+3. The results of a transaction count once `on_commit` says that it is durable; after `invalidate` all state is read
+   again.
 """
 
 from collections.abc import Callable, Iterable
@@ -47,7 +48,7 @@ class Committer:
         self._flushed: list[int] = []
 
     @property
-    def ahead(self) -> bool:
+    def has_backlog(self) -> bool:
         """Return whether there is something to flush."""
         return bool(self.memtable.ahead)
 
@@ -140,7 +141,7 @@ class Committer:
         write.until = last_row if write.until is None else min(write.until, last_row)
         return self._index.row >= write.until or self._index.brief_step(last_row) >= write.until
 
-    def accept(self) -> None:
+    def on_commit(self) -> None:
         """Publish the results of the transaction, which is now durable."""
         for space in self._open:
             self.memtable.publish(space)
@@ -150,11 +151,11 @@ class Committer:
         self._index.accept()
         self.memtable.make_room()
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Drop all cached state: the transaction was rolled back, or something else has written to the tables."""
         self._open, self._flushed = [], []
         self._index.forget()
-        self.memtable.forget()
+        self.memtable.invalidate()
         self._complete = False
 
     def forget_session(self, session_id: int) -> None:
