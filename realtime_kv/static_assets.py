@@ -112,7 +112,7 @@ _ELSEWHERE = (
     "js/client/auth.js",
     "js/rkv.js",
 )
-_STYLES = ("base", "forms", "keys", "shell", "code-samples", "difference", "list", "key", "past")
+_STYLES = ("base", "forms", "keys", "shell", "code-samples", "difference", "list", "key", "history")
 
 
 def worker(folder: Path) -> str:

@@ -58,7 +58,7 @@ If it was not you, choose another one at once, with a recovery code or a new ema
 CODES_BLOCKED = """\
 Someone who knows the password of the account {username} at {site} has sent
 100 wrong codes for the second step of signing in. Codes of the authenticator are
-not accepted any more: to sign in, use one of your recovery codes.
+no longer accepted: to sign in, use one of your recovery codes.
 
 If it was not you, change your password at once:
 
@@ -99,7 +99,7 @@ class Mail:
         self._post(to, "Your password was reset", RECOVERED, username)
 
     def codes_blocked(self, to: str, username: str) -> None:
-        """Send a notice that codes of the authenticator are not accepted any more."""
+        """Send a notice that codes of the authenticator are no longer accepted."""
         self._post(to, "Too many wrong codes", CODES_BLOCKED, username)
 
     def moved(self, to: str, username: str) -> None:

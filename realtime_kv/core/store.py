@@ -272,7 +272,7 @@ class Store:
         seen: dict[str, int] = {}
         for index, op in enumerate(ops):
             if op.key in seen:
-                raise BadRequest("A key may stand only once in a batch.", field="ops", index=index)
+                raise BadRequest("A key may occur only once in a batch.", field="ops", index=index)
             seen[op.key] = index
         return self._write(WriteRequest(caller, "batch", list(ops), op_id, bytes_weight=_bytes_weight(ops)))
 

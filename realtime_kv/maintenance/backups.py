@@ -134,7 +134,9 @@ class Backups:
             if backup.is_full(error):
                 raise
             log.error("a backup could not be brought up to date: %r", error)
-            raise backup.InvalidBackup(f"{file} is not a whole backup of realtime_kv; choose another file.") from None
+            raise backup.InvalidBackup(
+                f"{file} is not a complete backup of realtime_kv; choose another file."
+            ) from None
         finally:
             engine.dispose()
 
@@ -166,7 +168,7 @@ class Backups:
         """Return the absolute path of `file`. Raises InvalidBackup for a path that a backup must not take."""
         file = file.absolute()
         if file.is_dir():
-            raise backup.InvalidBackup(f"{file} is a folder; say how the file in it is to be called.")
+            raise backup.InvalidBackup(f"{file} is a folder; give a file name in it.")
         if file.exists() and (file.resolve().parent == self._database().parent or not file.is_file()):
             raise backup.InvalidBackup(f"{file} belongs to the server; choose another name.")
         if file.exists() and not force:
@@ -190,7 +192,7 @@ def _in_words(what: str, fn: Callable[[], T]) -> T:
 def _not_done(what: str, error: BaseException) -> str:
     reason = getattr(error, "strerror", None) or getattr(error, "orig", None) or error
     hint = " Free some space on the disk, and try again." if backup.is_full(error) else ""
-    return f"The {what} was not done: {reason}. What was there is as it was.{hint}"
+    return f"The {what} failed: {reason}. Nothing was changed.{hint}"
 
 
 def _stamp(ms: int) -> str:

@@ -145,7 +145,7 @@ class Maintenance:
             if hours and (not made or _is_due(made_at(made[-1]), self._guard.line_now(), hours)):
                 self.backups.make(None, SYSTEM, log.debug)
         except Exception as error:
-            log.error("what was due could not be done, and is tried again: %r", error)
+            log.error("scheduled maintenance failed; it is retried: %r", error)
 
     def _is_nearly_full(self) -> bool:
         """Return True if the disk, or a user's allowance for deleted keys, is nearly full."""

@@ -236,7 +236,7 @@ class Gateway:
 
     def announce_restart(self) -> None:
         """Notify every tab that the server restarts."""
-        notice = {"kind": "restart", "message": "The server restarts; this tab comes back by itself.", "retry_after": 1}
+        notice = {"kind": "restart", "message": "The server restarts; this tab reconnects by itself.", "retry_after": 1}
         frame = event_frame("notice", _encode(notice))
         for room in self._rooms.values():
             self._emit(room.tabs, frame)

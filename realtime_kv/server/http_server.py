@@ -151,7 +151,7 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         finally:
             self._admission.busy(self)
         self._reads.begin()
-        self._deadline = eventlet.Timeout(HEADER_SECONDS, TimeoutError("the headers did not come"))
+        self._deadline = eventlet.Timeout(HEADER_SECONDS, TimeoutError("the headers did not arrive in time"))
         line: bytes = super()._read_request_line()
         if len(line) >= self.server.url_length_limit:
             self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG, strict_parsing.ADDRESS)
@@ -194,10 +194,10 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
             return environ
         if source.chunked_input or 0 < length <= BODY_BYTES:
             self._reserve(ticket, length)
-            with eventlet.Timeout(BODY_SECONDS, TimeoutError("the body did not come")):
+            with eventlet.Timeout(BODY_SECONDS, TimeoutError("the body did not arrive in time")):
                 body = self._read_chunks(source, ticket) if source.chunked_input else source.read(length)
             if not self._unread and len(body) < length:
-                raise ConnectionError("the body broke off")
+                raise ConnectionError("the body is incomplete")
             length = BODY_BYTES + 1 if self._unread else len(body)
         elif length:
             self._leave_unread()
@@ -261,7 +261,7 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         """Yield the pieces of a long body; each piece has its own deadline."""
         pieces = self._chunks(source) if source.chunked_input else self._pieces(source)
         while True:
-            with eventlet.Timeout(PIECE_SECONDS, TimeoutError("the body did not come")):
+            with eventlet.Timeout(PIECE_SECONDS, TimeoutError("the body did not arrive in time")):
                 piece = next(pieces, b"")
             if not piece or source.position == source.content_length:
                 self._unread = False
@@ -273,7 +273,7 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         while piece := source.read(PIECE_BYTES):
             yield piece
         if source.position < source.content_length:
-            raise ConnectionError("the body broke off")
+            raise ConnectionError("the body is incomplete")
 
     def _read_chunks(self, source: wsgi.Input, ticket: Ticket) -> bytes:
         body = bytearray()

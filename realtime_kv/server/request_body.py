@@ -49,7 +49,7 @@ def read_chunks(file: Any, sleep: Callable[[float], None]) -> Iterator[bytes]:
         while size:
             piece = file.read(min(size, PIECE_BYTES))
             if not piece:
-                raise ConnectionError("a chunk broke off")
+                raise ConnectionError("a chunk is incomplete")
             size -= len(piece)
             yield piece
         if file.read(2) != b"\r\n":

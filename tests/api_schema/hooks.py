@@ -11,7 +11,7 @@ import schemathesis
 # (error code, a part of its message), each a rule between fields, between requests, or about bytes
 BEYOND_JSON_SCHEMA = [
     ("op_id_reused", "This op_id was used for another verb or payload"),
-    ("bad_request", "A key may stand only once in a batch"),
+    ("bad_request", "A key may occur only once in a batch"),
     ("bad_request", "`from` and `to` are the same"),
     ("bad_request", "`from` and `to` are both a prefix"),
     ("bad_request", "That `next` did not come from a sync"),

@@ -39,10 +39,10 @@ def test_signed_in_user_is_redirected_past_the_sign_in_pages(alice):
 @pytest.mark.parametrize(
     ("path", "module", "sheet"),
     [
-        ("/activity", "history/activity-page.js", "past.css"),
-        ("/trash", "history/trash-page.js", "past.css"),
+        ("/activity", "history/activity-page.js", "history.css"),
+        ("/trash", "history/trash-page.js", "history.css"),
         ("/keys?key=a", "key/key-view.js", "key.css"),
-        ("/keys?key=a&tab=history", "history/history-tab.js", "past.css"),
+        ("/keys?key=a&tab=history", "history/history-tab.js", "history.css"),
         ("/keys?key=a&tab=use", "snippets/snippets-tab.js", "key.css"),
     ],
 )

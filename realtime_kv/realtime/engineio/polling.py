@@ -166,7 +166,7 @@ class Polling:
             session.spend(budgets.EMPTY_POLL_FRAMES)
         for message in messages:
             if session.closed or session.websocket is not None:
-                raise Violation("packets behind the end")
+                raise Violation("packets after the end")
             if perf_counter() >= self._slice_end:
                 self._wait_for_turn(session)
             if packets.is_handshake(message):

@@ -211,7 +211,7 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
         if method == "OPTIONS":
             return HttpResponse("200 OK", b"ok")
         if method not in {"GET", "POST"}:
-            raise HandshakeError("Only GET and POST are understood.", "405 Method Not Allowed")
+            raise HandshakeError("Only GET and POST are allowed.", "405 Method Not Allowed")
         query = requests.read_query(environ)
         if query.sid is None:
             return self._open(environ, method, query.transport)
@@ -254,7 +254,7 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
     def _upgrade(self, environ: dict[str, Any], connection: EngineIOSession) -> None:
         switching = requests.handshake(environ)
         if connection.websocket is not None or connection.probe is not None or connection.closed:
-            raise HandshakeError("This session has gone on to WebSocket.")
+            raise HandshakeError("This session has been upgraded to WebSocket.")
         connection.spend(budgets.HANDSHAKE_FRAMES)
         websocket, begin = self._take_websocket(environ, connection)
         self._connections.begin_upgrade(connection, websocket)
@@ -262,7 +262,7 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
 
     def _serve_polling(self, environ: dict[str, Any], method: str, connection: EngineIOSession) -> HttpResponse:
         if connection.websocket is not None:
-            raise HandshakeError("This session has gone on to WebSocket.")
+            raise HandshakeError("This session has been upgraded to WebSocket.")
         try:
             if method == "GET":
                 answer = connection.polling.poll(connection)

@@ -253,7 +253,7 @@ class EngineIOSession:
             websocket.frames.message_bytes = self.message_bytes
             self.send([Frame(message) for message in self.polling.clear()])
         else:
-            raise Violation("not how an upgrade goes")
+            raise Violation("invalid upgrade packet")
 
     def handle(self, message: bytes) -> None:
         """Handle a message that needs no waiting. Raises Violation."""

@@ -1,4 +1,4 @@
-// Scenario runner of the demonstration: schedules the kills of the server, the cuts of connections, the scenario of one
+// Scenario runner of the demonstration: schedules the server kills, the cuts of connections, the scenario of one
 // key edited on two devices, and the end. The demo server kills and cuts, as a page cannot.
 
 import { Story } from "./conflict-scenario.js"
@@ -14,7 +14,7 @@ export class Director {
   /** @type {object | null} */
   outcome = null
   remaining = 0
-  patience = 0
+  deadline = 0
 
   #devices
   #stage
@@ -57,14 +57,14 @@ export class Director {
   #settle() {
     this.phase = "settling"
     for (const device of this.#devices) device.writing = false
-    this.patience = performance.now() + SETTLED
+    this.deadline = performance.now() + SETTLED
   }
 
   /** Return whether all writes are answered and all replicas are at the same revision, or the time limit has passed. */
   #settled() {
     const revisions = new Set([...this.#devices.map(({ kv }) => kv.position.revision), this.#stage.watcher.revision])
     const quiet = this.#devices.every(({ kv }) => kv.state === "live" && kv.pending.length === 0)
-    return (quiet && revisions.size === 1) || performance.now() > this.patience
+    return (quiet && revisions.size === 1) || performance.now() > this.deadline
   }
 
   #end() {

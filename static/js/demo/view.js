@@ -31,7 +31,7 @@ function score(latest, { server, proxies }, { remaining, phase }) {
   const figure = (value, words) => html`<div><dt>${words}</dt><dd>${value}</dd></div>`
   return html`
     <dl class="score">
-      ${figure(count(latest), "changes")} ${figure(server.kills, "kills of the server")} ${figure(cuts, "connections cut")}
+      ${figure(count(latest), "changes")} ${figure(server.kills, "server kills")} ${figure(cuts, "connections cut")}
       ${figure(phase === "playing" ? `${Math.ceil(remaining / 1000)} s` : "…", phase === "playing" ? "to go" : "settling")}
     </dl>`
 }
@@ -42,7 +42,7 @@ function verdict({ changes, missed, equal, devices }, { server, proxies }, act) 
   return html`
     <section class=${`verdict ${good ? "good" : "bad"}`}>
       <p id="verdict">${count(changes)} changes, ${count(missed)} missed, digest equal on ${equal}${equal === devices ? nothing : html` of ${devices}`} devices</p>
-      <p class="dim">through ${server.kills} kills of the server and ${cuts} cut connections</p>
+      <p class="dim">through ${server.kills} server kills and ${cuts} cut connections</p>
       <button type="button" class="primary" @click=${act.again}>Again</button>
     </section>`
 }

@@ -30,7 +30,7 @@ export function inWords(answer, would = false) {
 export function leftAlone({ unchanged, skipped, expired, outside }) {
   const told = []
   if (unchanged) told.push(`${keys(unchanged)} already ${unchanged === 1 ? "is" : "are"} as in the file.`)
-  if (skipped) told.push(`${keys(skipped)} ${skipped === 1 ? "is" : "are"} there already, and kept as they are.`)
+  if (skipped) told.push(`${keys(skipped)} ${skipped === 1 ? "is" : "are"} in the store already, and kept as they are.`)
   if (expired) told.push(`${keys(expired)} of the file ${expired === 1 ? "has" : "have"} expired.`)
   if (outside) told.push(`${keys(outside)} of the file ${outside === 1 ? "begins" : "begin"} otherwise.`)
   return told
@@ -69,7 +69,7 @@ export async function undoAll(revisions, call, told = () => {}) {
 export function withoutAnswer(status) {
   const again = "Import the file again when the server answers: what has been written is not written twice."
   if (status === 413)
-    return "A proxy in front of this server refuses files of this size (413), before the server sees them. Whoever runs it has to raise the limit, which nginx calls client_max_body_size; until then, import the file in smaller parts."
+    return "A proxy in front of this server refuses files of this size (413), before the server sees them. Its operator has to raise the limit, which nginx calls client_max_body_size; until then, import the file in smaller parts."
   if (status >= 502 && status <= 504)
     return `A proxy in front of this server answered ${status}: it could not reach the server, or gave up waiting. ${again}`
   if (status > 0)

@@ -62,7 +62,7 @@ def fetch(file: Path, target: Path) -> None:
     except (sqlite3.Error, OSError) as error:
         if is_full(error):
             raise
-        raise InvalidBackup(f"{file} is not a whole backup ({error}); choose another one.") from None
+        raise InvalidBackup(f"{file} is not a complete backup ({error}); choose another one.") from None
 
 
 def is_full(error: BaseException) -> bool:

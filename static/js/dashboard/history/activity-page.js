@@ -20,7 +20,7 @@ import { endOf, kindView, older, troubles } from "./view-helpers.js"
  * @import { Route } from "../route.js"
  */
 
-await stylesheet("/static/css/past.css")
+await stylesheet("/static/css/history.css")
 
 const MOST_KEYS = 100 // keys of one write that are shown at once
 

@@ -17,7 +17,7 @@ import { endOf, kindView, older, troubles } from "./view-helpers.js"
  * @import { Route } from "../route.js"
  */
 
-await stylesheet("/static/css/past.css")
+await stylesheet("/static/css/history.css")
 
 const shown = new WeakMap() // model → the Versions of the key that was shown last
 

@@ -17,7 +17,7 @@ import { troubles } from "./view-helpers.js"
  * @import { Route } from "../route.js"
  */
 
-await stylesheet("/static/css/past.css")
+await stylesheet("/static/css/history.css")
 
 const DAY = 86_400_000
 const SOON = 3 // days

@@ -22,7 +22,7 @@ export function startView(model) {
       </section>
       <section>
         <h3>Write one from anywhere</h3>
-        <p class="hint">With a token: <a href="/account/tokens">make one</a>.</p>
+        <p class="hint">With a token: <a href="/account/tokens">create one</a>.</p>
         <pre tabindex="0" role="region" aria-label="Write a key with curl"><code>${command}</code></pre>
         <button type="button" @click=${() => model.page.copy(command, "Command")}>Copy the command</button>
       </section>

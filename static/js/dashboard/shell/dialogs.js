@@ -8,8 +8,8 @@ const REASONS = {
   ended: "You were signed out of this session.",
   expired: "Your session has expired.",
   password_changed: "The password, or the way of signing in, was changed.",
-  disabled: "This account has been disabled. Ask whoever runs this server.",
-  deleted: "This account has been deleted. If that was you, signing in brings it back for a while.",
+  disabled: "This account has been disabled. Ask the administrator of this server.",
+  deleted: "This account has been deleted. If that was you, signing in restores it for a while.",
   revoked: "The token that this page used was revoked.",
   another_user: "Somebody else has signed in in this browser.",
 }

@@ -32,7 +32,7 @@ export function useItView({ key, value, origin = location.origin }) {
 function note(language) {
   if (language === "javascript")
     return html`<p class="hint">In a page of this server, in a module. From another origin: <code>connect({ url, token })</code>; list that origin in <code>RKV_ORIGINS</code>.</p>`
-  return html`<p class="hint">Put a token into <code>TOKEN</code> first: <a href="/account/tokens">make one</a>, then <code>export TOKEN=rkv_…</code></p>`
+  return html`<p class="hint">Put a token into <code>TOKEN</code> first: <a href="/account/tokens">create one</a>, then <code>export TOKEN=rkv_…</code></p>`
 }
 
 /** @param {string} name @param {string} text */
