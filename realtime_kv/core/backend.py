@@ -68,6 +68,38 @@ class Lagging:
     writes: list[LogRecord]
 
 
+@dataclass(slots=True)
+class GroupWants:
+    """The rows that a group of writes is evaluated against and that the writer does not have yet.
+
+    `locks`: user ids, in order; `owners`: those of them whose quota is unknown; `entries` and `receipts` as in
+    LoadStatements.
+    """
+
+    now: int
+    locks: list[int]
+    owners: list[int]
+    sessions: list[int]
+    entries: list[tuple[int, str, bool]]
+    receipts: list[tuple[int, str]]
+
+
+@dataclass(slots=True)
+class GroupRows:
+    """The rows found for GroupWants.
+
+    `spaces`: (user id, revision, guard, keys, bytes, digest, trimmed, history_bytes, receipt_bytes, trash_bytes);
+    `owners`: (user id, quota of keys, quota of bytes), without accounts that are being purged; `sessions`: (session id,
+    end); `entries` and `receipts` as in LoadStatements.
+    """
+
+    spaces: list[tuple[Any, ...]]
+    owners: list[tuple[int, int | None, int | None]]
+    sessions: list[tuple[int, int]]
+    entries: list[tuple[Any, ...]]
+    receipts: list[tuple[int, str, str, str]]
+
+
 class HistoryIndex(Protocol):
     """Index of the log by key. `row` is the last row that is indexed, `reached` includes the open transaction's."""
 
@@ -94,11 +126,8 @@ class HistoryIndex(Protocol):
         """Discard the progress of the transaction, which was rolled back."""
 
 
-class BackendWriter(LoadStatements, PlanStatements, Protocol):
-    """The one writing connection, used by the writer's thread only."""
-
-    @property
-    def index(self) -> HistoryIndex: ...
+class BackendWriter(PlanStatements, Protocol):
+    """The writing connection, used by the writer's thread only."""
 
     def begin(self) -> None:
         """Begin the transaction of a group of writes."""
@@ -123,6 +152,16 @@ class BackendWriter(LoadStatements, PlanStatements, Protocol):
 
     def close(self) -> None:
         """Close the connection."""
+
+    def trim_history(self, user_id: int, after: int, until: int, wanted: int) -> TrimReport | None:
+        """Remove about `wanted` bytes of history after the revision `after`; None if there is nothing to remove."""
+
+
+class LogFirstWriter(BackendWriter, LoadStatements, Protocol):
+    """Writer of a database that belongs to this process alone: a commit appends to the log, the tables follow."""
+
+    @property
+    def index(self) -> HistoryIndex: ...
 
     def flushed_row(self) -> int:
         """Return the log row up to which the tables have everything."""
@@ -154,8 +193,22 @@ class BackendWriter(LoadStatements, PlanStatements, Protocol):
     def flushed_revision(self, user_id: int) -> int:
         """Return the revision up to which the user's tables have everything."""
 
-    def trim_history(self, user_id: int, after: int, until: int, wanted: int) -> TrimReport | None:
-        """Remove about `wanted` bytes of history after the revision `after`; None if there is nothing to remove."""
+
+class WriteThroughWriter(BackendWriter, Protocol):
+    """Writer of a database that other processes may write to as well: a commit writes the log and all tables.
+
+    The rows of `spaces` that a group writes to are locked first. `guard` of a row changes with everything that others
+    may do to the user besides writing: ending a session, a new quota, a purge.
+    """
+
+    def load_group(self, wanted: GroupWants) -> GroupRows:
+        """Lock the spaces in order of their user ids, if `wanted` names any, and return the rows in one round trip."""
+
+    def save_group(self, spaces: Sequence[Space], receipts: Sequence[tuple[Space, Receipt]]) -> None:
+        """Write the log, the entries and the totals of the spaces, and these receipts, together with the commit."""
+
+    def index_history(self, user_id: int) -> bool:
+        """Index one step of a user's log, in a transaction of its own; return whether the index is complete."""
 
 
 class BackendReader(LoadStatements, PlanStatements, Protocol):
@@ -220,15 +273,17 @@ class BackendReader(LoadStatements, PlanStatements, Protocol):
         """Return the revision of the space."""
 
     def export_step(
-        self, format: ExportFormat, user_id: int, now: int, start: str, prefix: str
+        self, format: ExportFormat, user_id: int, now: int, after: str | None, prefix: str
     ) -> tuple[str | None, str | None, int]:
-        """Return the next documents of an export, joined; the last key; and their number, fewer than EXPORT_STEP at
-        the end."""
+        """Return the documents of an export after the key `after`, joined; the last key; and their number, fewer than
+        EXPORT_STEP at the end."""
 
     def compare(self, user_id: int, items: Sequence[tuple[str, str]]) -> list[tuple[int, int, int, int, int | None]]:
         """Return (index, revision, size, whether the value is equal, expiry) for those (key, value) that exist."""
 
-    def keys_under(self, user_id: int, now: int, start: str, prefix: str, rows: int) -> list[tuple[str, int, int]]:
+    def keys_under(
+        self, user_id: int, now: int, after: str | None, prefix: str, rows: int
+    ) -> list[tuple[str, int, int]]:
         """Return (key, revision, size) of the next live entries."""
 
     def close(self) -> None:
@@ -268,6 +323,13 @@ class Compaction(Protocol):
 
 class Backend(Protocol):
     """A database."""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether no other process writes, so that cached rows stay valid and the tables may lag behind the log.
+
+        `open_writer` then returns a LogFirstWriter, otherwise a WriteThroughWriter.
+        """
 
     @property
     def reserve(self) -> DiskReserve: ...

@@ -12,7 +12,7 @@ Longer than 320 lines: one method for each verb, with its contract.
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from msgspec import UNSET, UnsetType
 
@@ -21,7 +21,15 @@ from realtime_kv.clock import DAY, now_ms
 from realtime_kv.concurrency.fair_pool import Client, FairWorkerPool
 from realtime_kv.concurrency.runtime import Future, Runtime
 from realtime_kv.core import validation
-from realtime_kv.core.backend import Backend, BackendReader, Fault, ReadStep
+from realtime_kv.core.backend import (
+    Backend,
+    BackendReader,
+    BackendWriter,
+    Fault,
+    LogFirstWriter,
+    ReadStep,
+    WriteThroughWriter,
+)
 from realtime_kv.core.bulk.prefix_operations import Copy, DeletePrefix, Move, measured
 from realtime_kv.core.bulk.restore_undo import RestorePlan, UndoPlan
 from realtime_kv.core.domain import idempotency, permissions
@@ -29,10 +37,12 @@ from realtime_kv.core.domain.operations import Delete, Op, Set
 from realtime_kv.core.domain.record import get_result
 from realtime_kv.core.domain.space import Quota, Usage
 from realtime_kv.core.domain.write_request import WriteRequest
-from realtime_kv.core.engine.committer import Committer, OnLimit
+from realtime_kv.core.engine.committer import Committer
 from realtime_kv.core.engine.dry_run import rehearse
+from realtime_kv.core.engine.group import OnLimit
 from realtime_kv.core.engine.read_scheduler import Charge, ReadScheduler
 from realtime_kv.core.engine.write_queue import WEIGHT_BYTES
+from realtime_kv.core.engine.write_through import WriteThroughCommitter
 from realtime_kv.core.engine.writer import Writer
 from realtime_kv.core.messages import (
     BatchResult,
@@ -93,7 +103,7 @@ class Store:
         # the transports count their answered verbs here
         self.latency = LatencyStats()
         db = backend.open_writer(runtime, on_fatal)
-        self._committer = Committer(db, backend.epoch(), self.quota, self.reserve, on_refusal)
+        self._committer = _committer(backend, db, self.quota, on_refusal)
         self._memtable = self._committer.memtable
         self.writer = Writer(backend, db, self._committer, runtime, clock, on_fatal)
         self._on_fatal = on_fatal
@@ -282,7 +292,9 @@ class Store:
 
     def settled(self, user_id: int) -> Future[None]:
         """Flush this user's acknowledged writes; the future resolves once the tables have them."""
-        return self.writer.flush(user_id) if self._memtable.holds(user_id) else Future.called(lambda: None)
+        if not self._committer.is_behind(user_id):
+            return Future.called(lambda: None)
+        return self.writer.flush(user_id)
 
     def restore(
         self,
@@ -459,8 +471,7 @@ class Store:
         return self._readings.submit(caller, step, kind, expected_ms=expected_ms, indexed=indexed)
 
     def _up_to_date(self, user_id: int, *, indexed: bool) -> Future[None] | None:
-        lags = indexed and self._committer.indexed < self._committer.last_row
-        if not lags and not self._memtable.holds(user_id):
+        if not self._committer.is_behind(user_id, indexed=indexed):
             return None
         return self.writer.flush(user_id, indexed=indexed)
 
@@ -471,6 +482,14 @@ class Store:
             kind="identity",
             expected_ms=0.2,
         )
+
+
+def _committer(
+    backend: Backend, db: BackendWriter, quota: Quota, on_limit: OnLimit
+) -> Committer | WriteThroughCommitter:
+    if backend.exclusive:
+        return Committer(cast(LogFirstWriter, db), backend.epoch(), quota, backend.reserve, on_limit)
+    return WriteThroughCommitter(cast(WriteThroughWriter, db), backend.epoch(), quota, backend.reserve, on_limit)
 
 
 def _bytes_weight(ops: Sequence[Op]) -> int:

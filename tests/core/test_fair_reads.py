@@ -10,6 +10,7 @@ from realtime_kv.concurrency import fair_pool
 from realtime_kv.concurrency.fair_pool import Client
 from realtime_kv.core.domain.cost import Cost
 from realtime_kv.errors import RateLimited, TooLarge, Unauthenticated, Unavailable
+from realtime_kv.storage import paging
 from realtime_kv.storage.sqlite import history as past
 from realtime_kv.storage.sqlite import reads
 from tests.core.services import Person, Services
@@ -234,9 +235,9 @@ def test_a_dry_run_does_not_wait_for_the_writer(people, runtime):
 
 
 def test_a_list_skips_many_deleted_keys_in_steps(alice, monkeypatch):
-    monkeypatch.setattr(reads, "LOOK_ROWS", 32)
-    monkeypatch.setattr(reads, "SLICE_ROWS", 8)
-    monkeypatch.setattr(reads, "FIRST_SLICE_ROWS", 4)
+    monkeypatch.setattr(paging, "LOOK_ROWS", 32)
+    monkeypatch.setattr(paging, "SLICE_ROWS", 8)
+    monkeypatch.setattr(paging, "FIRST_SLICE_ROWS", 4)
     for n in range(150):
         alice.set(f"a{n:03}", n)
     alice.delete_prefix("a")

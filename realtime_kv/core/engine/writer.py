@@ -52,12 +52,8 @@ class Committer(Protocol):
         """Return whether there is something to flush."""
 
     @property
-    def last_row(self) -> int:
-        """The last row of the log."""
-
-    @property
-    def indexed(self) -> int:
-        """The last row of the log that is indexed."""
+    def index_lags(self) -> bool:
+        """Return whether the history index has work for an idle moment."""
 
     def recover(self) -> None:
         """Load the state from the log; called once, before everything else."""
@@ -71,6 +67,9 @@ class Committer(Protocol):
     def index(self) -> None:
         """Index one step of the log."""
 
+    def index_for(self, requests: "Sequence[AnyIndexRequest]", /) -> "list[AnyIndexRequest]":
+        """Index one step for these requests; return those that need more steps."""
+
     def prepare_plan(self, write: Any, now: int, /) -> bool:
         """Do one step of flushing, indexing and planning for this write; return whether it was the last."""
 
@@ -82,6 +81,19 @@ class Committer(Protocol):
 
     def forget_session(self, session_id: int, /) -> None:
         """Forget a session whose end is durable."""
+
+
+class IndexRequest(Protocol):
+    """A request for the history index of one user's writes, or of all, up to the present end of the log.
+
+    The committer notes that end in `until`, in its own terms.
+    """
+
+    user_id: int | None
+    until: int | None
+
+
+AnyIndexRequest = TypeVar("AnyIndexRequest", bound=IndexRequest)
 
 
 class EndedSession(Protocol):
@@ -105,7 +117,7 @@ class _FlushJob:
 
     user_id: int | None
     indexed: bool = False
-    # the row that the index has to reach, once that is known
+    # the end of the log when the index was asked for, once that is known
     until: int | None = None
     future: Future[None] = field(default_factory=Future)
 
@@ -288,7 +300,7 @@ class Writer:
     def _take(self) -> None:
         """Take all queued work; wait only if there is nothing to do."""
         if not self._has_work and not self._stopping:
-            behind = self._committer.ahead or self._lags
+            behind = self._committer.ahead or self._committer.index_lags
             try:
                 self._sort(self._queue.get(timeout=self._flush_after if behind else None))
             except queue.Empty:
@@ -425,8 +437,8 @@ class Writer:
             users = {job.user_id for job in jobs if job.user_id is not None}
             everybody = any(job.user_id is None for job in jobs)
             self._transact(lambda: self._committer.flush(None if everybody else users))
-            indexing = [job for job in jobs if job.indexed]
-            self._flushes = self._index_for(indexing)
+            if indexing := [job for job in jobs if job.indexed]:
+                self._flushes = self._transact(lambda: self._committer.index_for(indexing))
             # there may be thousands
             unfinished = set(self._flushes)
             jobs = [job for job in jobs if job not in unfinished]
@@ -443,29 +455,13 @@ class Writer:
         for start in range(0, len(jobs), FLUSHES_TOGETHER):
             self._runtime.deliver(partial(tell, jobs[start : start + FLUSHES_TOGETHER]))
 
-    def _index_for(self, jobs: list[_FlushJob]) -> list[_FlushJob]:
-        """Index one step for flushes that need the index of the present log; return those that need more steps."""
-        for job in jobs:
-            job.until = self._committer.last_row if job.until is None else job.until
-        if any(self._lacks(job) for job in jobs):
-            self._transact(self._committer.index)
-        return [job for job in jobs if self._lacks(job)]
-
-    def _lacks(self, job: _FlushJob) -> bool:
-        # older data, with a shorter log, may have replaced the data that the flush was for
-        return job.until is not None and min(job.until, self._committer.last_row) > self._committer.indexed
-
-    @property
-    def _lags(self) -> bool:
-        return self._committer.indexed < self._committer.last_row
-
     def _flush_all(self) -> None:
         """Flush everything. If that fails, nothing is lost: the writes stay in the log, and the flush is retried."""
         if self._committer.ahead:
             self._catch_up(self._committer.flush)
 
     def _index_while_idle(self) -> None:
-        while self._lags and self._queue.empty():
+        while self._committer.index_lags and self._queue.empty():
             if not self._catch_up(self._committer.index):
                 return
 

@@ -36,6 +36,8 @@ SELECT max(coalesce((SELECT at FROM log ORDER BY id DESC LIMIT 1), 0),
 class SqliteBackend:
     """The core's Backend."""
 
+    exclusive = True
+
     def __init__(self, engine: Engine, disk_reserve: int | None = None) -> None:
         """`disk_reserve` in bytes, None for the default, 0 for none."""
         self._engine = engine
