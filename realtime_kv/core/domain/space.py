@@ -102,13 +102,14 @@ def _is_other(known: str, asked: str) -> bool:
 
 
 class LogRecord(Struct, gc=False):
-    """An accepted write as the log stores it; tabs receive its `frame` (protocol §3)."""
+    """An accepted write as the log stores it; tabs receive its `frame` (protocol §3). `keys` are those of its ops."""
 
     revision: int
     at: int
     frame: str
     receipt: Receipt | None
     charge: int
+    keys: list[str] = []
 
 
 @dataclass(slots=True)
@@ -279,13 +280,15 @@ class PendingWrite:
             receipt = space.receipts[op_id] = Receipt(op_id, fingerprint, text, now)
             space.receipt_bytes += charges.of_receipt(op_id, fingerprint, text)
         if self._ops:
-            frame, keys = write_frame(self.revision, at, self.origin, self._ops, self.undoes), 0
+            frame, size = write_frame(self.revision, at, self.origin, self._ops, self.undoes), 0
+            keys = []
             for key, _, record in self._replaced:
                 space.touched[key] = record
-                keys += len(key)
-            charge = charges.of_write(frame, keys, len(self._ops))
+                keys.append(key)
+                size += len(key)
+            charge = charges.of_write(frame, size, len(self._ops))
             space.history_bytes += charge
-            space.log.append(LogRecord(self.revision, now, frame, receipt, charge))
+            space.log.append(LogRecord(self.revision, now, frame, receipt, charge, keys))
             space.weight += weight_of(len(self._ops), frame)
         elif receipt is not None:
             space.passing.append(receipt)

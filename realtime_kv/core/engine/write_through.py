@@ -127,7 +127,13 @@ class WriteThroughCommitter(GroupCommitter):
 
     def _wants(self, writes: list[WriteRequest], now: int) -> GroupWants:
         memtable = self.memtable
-        sessions = {write.caller.session_id for write in writes} - memtable.sessions.keys()
+        # a session that seems to have expired may have been used since it was loaded, which extends it
+        known_ends = memtable.sessions
+        sessions = {
+            session_id
+            for session_id in {write.caller.session_id for write in writes}
+            if known_ends.get(session_id, 0) <= now
+        }
         sessions.discard(SYSTEM_SESSION)
         entries: dict[tuple[int, str], bool] = {}
         receipts = set()
