@@ -195,7 +195,7 @@ class Maintenance:
             audit_log.write(connection, self._clock(), actor, "time_confirmed", by=jump.by)
             return True
 
-        return self._store.writer.note(write)
+        return self._store.writer.run_in_shared_transaction(write)
 
     def backups(self) -> list[Path]:
         """Return the scheduled backups and those without a name of their own, the oldest first."""
@@ -423,7 +423,7 @@ class Maintenance:
         return self._config.database_path.resolve()
 
     def _write(self, fn: Callable[[Connection], T]) -> T:
-        return self._wait(self._store.writer.run(fn))
+        return self._wait(self._store.writer.run_in_transaction(fn))
 
     def _read(self, fn: Callable[[Connection], T]) -> Future[T]:
         def read(reader: BackendReader) -> T:

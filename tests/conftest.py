@@ -10,6 +10,10 @@ settings.register_profile(
 settings.load_profile("patient")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--backend", action="append", help="run the tests of the store (tests/core) on this database only")
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Server:
     """Start one real server for all tests that only talk to it; each test brings its own users."""

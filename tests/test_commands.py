@@ -16,9 +16,10 @@ import requests
 
 from realtime_kv.server import control_socket
 from tests import prefork
-from tests.core.test_purge import on_disk, secret
+from tests.core.services import secret
 from tests.realtime.events import Listener
 from tests.running import DEADLINE, PASSWORD, ROOT, Server
+from tests.storage.sqlite.harness import on_disk
 
 DAY = 24 * 60 * 60 * 1000
 

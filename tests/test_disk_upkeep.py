@@ -10,8 +10,9 @@ import pytest
 from realtime_kv.accounts.audit_log import CLI
 from realtime_kv.errors import Unavailable
 from realtime_kv.maintenance import PurgeReport
-from tests.core.test_purge import on_disk, secret
+from tests.core.services import secret
 from tests.running import ROOT
+from tests.storage.sqlite.harness import on_disk
 from tests.test_maintenance import DAY, Home
 
 ALWAYS_LOW = 10**15
@@ -46,7 +47,7 @@ from realtime_kv.app import create_app
 from realtime_kv.config import Config
 
 services = create_app(Config(data_dir=Path(sys.argv[1])), clock=lambda: int(sys.argv[2])).extensions["realtime_kv"]
-services.store.writer.maintain = lambda fn: os.kill(os.getpid(), signal.SIGKILL)
+services.store.writer.run_exclusive = lambda fn: os.kill(os.getpid(), signal.SIGKILL)
 services.operations.purge()
 """
 

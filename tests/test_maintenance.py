@@ -20,8 +20,8 @@ from realtime_kv.config import Config
 from realtime_kv.errors import InvalidCredentials, Unauthenticated, Unavailable
 from realtime_kv.request.client_info import ClientInfo
 from realtime_kv.storage.sqlite.files.backup import InvalidBackup
-from tests.core.services import Person
-from tests.core.test_purge import on_disk, rows, secret, state
+from tests.core.services import Person, secret, state
+from tests.storage.sqlite.harness import on_disk, rows
 
 DAY = 24 * 60 * 60 * 1000
 PASSWORD = "correct horse battery"

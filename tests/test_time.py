@@ -18,8 +18,8 @@ from realtime_kv.services import Services
 from realtime_kv.storage.sqlite import connections
 from realtime_kv.storage.sqlite.backend import SqliteBackend
 from tests.core.services import Person
-from tests.core.test_purge import rows
 from tests.running import ROOT, Server
+from tests.storage.sqlite.harness import rows
 from tests.test_commands import run
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000

@@ -42,19 +42,19 @@ MAX_HASHES_WAITING = 64
 class Writer(Protocol):
     """The methods of the core's writer that accounts use."""
 
-    def run(self, fn: Callable[[Connection], T], client: Client = ...) -> Future[T]:
+    def run_in_transaction(self, fn: Callable[[Connection], T], client: Client = ...) -> Future[T]:
         """Run `fn` alone in its own transaction; the future resolves once that is durable."""
 
     def flush(self, user_id: int | None) -> Future[None]:
         """Bring the tables of this user, or of all users, up to date."""
 
-    def note(self, fn: Callable[[Connection], T], client: Client = ...) -> Future[T]:
-        """Like `run`, for functions that end no session and change no space or quota."""
+    def run_in_shared_transaction(self, fn: Callable[[Connection], T], client: Client = ...) -> Future[T]:
+        """Like `run_in_transaction`, for functions that end no session and change no space or quota."""
 
-    def end(
+    def end_sessions(
         self, fn: Callable[[Connection], tuple[T, Sequence[Any]]], client: Client = ...
     ) -> Future[tuple[T, Sequence[Any]]]:
-        """Like `note`, for functions that may end sessions; precedes all other work."""
+        """Like `run_in_shared_transaction`, for functions that may end sessions; precedes all other work."""
 
 
 class Readers(Protocol):
@@ -124,11 +124,11 @@ class Context:
 
         For functions that change a quota, or read or remove entries; `note` costs other users much less.
         """
-        return self._writer.run(fn, by)
+        return self._writer.run_in_transaction(fn, by)
 
     def note(self, fn: Callable[[Connection], T], by: Client = SYSTEM) -> Future[T]:
         """Like `write`, in a shared transaction: `fn` must end no session, change no quota and read no entry."""
-        return self._writer.note(fn, by)
+        return self._writer.run_in_shared_transaction(fn, by)
 
     def end(
         self, fn: Callable[[Connection], tuple[T, list[SessionEnded]]], by: Client = SYSTEM, *, apart: bool = False
@@ -138,7 +138,9 @@ class Context:
         It precedes other account work, unless it is `apart`, which asserts that no session ends.
         """
         answer: T
-        answer, ended = yield (self._writer.note(fn, by) if apart else self._writer.end(fn, by))
+        answer, ended = yield (
+            self._writer.run_in_shared_transaction(fn, by) if apart else self._writer.end_sessions(fn, by)
+        )
         assert not (apart and ended), "the writer still believes in a session that has ended"
         self.tell(ended)
         return answer

@@ -231,7 +231,7 @@ class Store:
             else:
                 usage.become(self._identify(caller, lambda db: db.usage(user_id)))
 
-        self.settled(user_id).then(flushed)
+        self.flush_user(user_id).then(flushed)
         return usage
 
     def quota_of(self, caller: Caller) -> Future[Quota]:
@@ -290,7 +290,7 @@ class Store:
         """Write a part of an import as one write; `origin.via` says so. Each key appears once, with `if_revision`."""
         return self._write(WriteRequest(caller.as_via("import"), "import", list(ops), bytes_weight=_bytes_weight(ops)))
 
-    def settled(self, user_id: int) -> Future[None]:
+    def flush_user(self, user_id: int) -> Future[None]:
         """Flush this user's acknowledged writes; the future resolves once the tables have them."""
         if not self._committer.is_behind(user_id):
             return Future.called(lambda: None)
@@ -384,7 +384,7 @@ class Store:
                 # even if `fn` failed: later commits must name the data set that they belong to
                 self._committer.epoch = self.backend.epoch()
 
-        return self.writer.maintain(replace)
+        return self.writer.run_exclusive(replace)
 
     def metrics(self) -> dict[str, float]:
         """Return how much was written, how it was grouped, and how long verbs take."""

@@ -84,7 +84,7 @@ def _probes_of(services: Services) -> Probes:
         probes = [
             store.identity.submit(_look, _PROBE, kind="probe", expected_ms=0.2),
             store.readers.submit(_look, _PROBE, kind="probe", expected_ms=0.2),
-            store.writer.note(_touch, _PROBE),
+            store.writer.run_in_shared_transaction(_touch, _PROBE),
         ]
         _sent[services] = (now, probes)
     return probes

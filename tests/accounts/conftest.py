@@ -63,7 +63,7 @@ class Town:
         return self.wait(self.accounts.caller(token, "http", presented=presented or usual))
 
     def write(self, fn: Callable[[Connection], Any]) -> Any:
-        return self.wait(self.store.writer.run(fn))
+        return self.wait(self.store.writer.run_in_transaction(fn))
 
 
 def build(data_dir: Path, runtime: Runtime, **settings: Any) -> Town:

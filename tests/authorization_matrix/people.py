@@ -162,7 +162,7 @@ def found(folder: Path) -> Town:
         connection.execute(update(User).where(User.username == "dis").values(disabled_at=now))
         return dict(connection.execute(User.__table__.select().with_only_columns(User.username, User.id)).all())
 
-    ids = services.runtime.wait(services.store.writer.run(settle), 10)
+    ids = services.runtime.wait(services.store.writer.run_in_transaction(settle), 10)
     services.stop()
     return Town(folder, people, ids, names)
 

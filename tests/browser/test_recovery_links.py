@@ -30,7 +30,7 @@ def post(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str]]]:
             for kind, detail in kinds.items()
         }
 
-    made = services.runtime.wait(services.store.writer.run(make))
+    made = services.runtime.wait(services.store.writer.run_in_transaction(make))
     services.stop()
     # nothing listens on this port: no mail is sent in these tests
     server = Server(tmp_path, RKV_SMTP_URL="smtp://127.0.0.1:1", RKV_MAIL_FROM="kv@example.org").start()

@@ -1,35 +1,22 @@
 import pytest
 
-from realtime_kv.concurrency.runtime import ThreadedRuntime
-from realtime_kv.core.store import Store
-from tests.core.services import Person, Services
+from tests.core.backends import BACKENDS
+from tests.core.fixtures import alice, busy_services, charlie, runtime, services, store
+
+__all__ = ["alice", "busy_services", "charlie", "runtime", "services", "store"]
 
 
-@pytest.fixture
-def runtime():
-    """Real threads, for tests of the core at work."""
-    runtime = ThreadedRuntime()
-    yield runtime
-    runtime.stop()
+def pytest_generate_tests(metafunc):
+    if "harness" in metafunc.fixturenames:
+        names = metafunc.config.getoption("--backend") or list(BACKENDS)
+        if unknown := set(names) - set(BACKENDS):
+            raise pytest.UsageError(f"--backend: unknown {sorted(unknown)}; known are {sorted(BACKENDS)}")
+        metafunc.parametrize("harness", names, indirect=True, scope="session")
 
 
-@pytest.fixture
-def services(tmp_path):
-    services = Services(tmp_path)
-    yield services
-    services.close()
-
-
-@pytest.fixture
-def store(services) -> Store:
-    return services.open()
-
-
-@pytest.fixture
-def alice(services, store) -> Person:
-    return Person(store, services.add_user("alice"))
-
-
-@pytest.fixture
-def charlie(services, store) -> Person:
-    return Person(store, services.add_user("charlie"))
+@pytest.fixture(scope="session")
+def harness(request, tmp_path_factory):
+    """The kind of database that the test runs on."""
+    harness = BACKENDS[request.param](tmp_path_factory)
+    yield harness
+    harness.close()

@@ -1,20 +1,20 @@
-"""A store on a real SQLite file with two users, Alice and Charlie, without Flask."""
+"""A store on a real database with users and sessions, without Flask."""
 
-import itertools
-from pathlib import Path
-from typing import Any
+import dataclasses
+import secrets
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Engine, insert
+from sqlalchemy import insert, text
 
 from realtime_kv.caller import Caller
 from realtime_kv.concurrency.runtime import InlineRuntime, Runtime
 from realtime_kv.core.messages import CommitEvent
 from realtime_kv.core.store import Store
-from realtime_kv.storage.migrations import upgrade as migrations
 from realtime_kv.storage.models import Space, User, UserSession
-from realtime_kv.storage.sqlite import connections
-from realtime_kv.storage.sqlite.backend import SqliteBackend
+
+if TYPE_CHECKING:
+    from tests.core.backends import Database
 
 FAR_AWAY = 4_000_000_000_000
 
@@ -88,35 +88,48 @@ class Person:
 class Services:
     """A data set that a test can open any number of times."""
 
-    def __init__(self, folder: Path) -> None:
-        self.engine: Engine = connections.open_engine(folder / "kv.db")
-        migrations.upgrade(self.engine)
+    def __init__(self, database: "Database") -> None:
+        self.database = database
         self.clock = Clock()
-        self._ids = itertools.count(1)
         self._stores: list[Store] = []
 
     def open(self, runtime: Runtime | None = None, **options: Any) -> Store:
-        store = Store(SqliteBackend(self.engine), runtime or InlineRuntime(), clock=self.clock, **options)
+        store = Store(self.database.open(), runtime or InlineRuntime(), clock=self.clock, **options)
         self._stores.append(store)
         return store
 
+    def crash(self, store: Store) -> Store:
+        """Open the data set again as after a crash of `store`."""
+        self.database.abandon(store)
+        return self.open()
+
     def add_user(self, username: str) -> Caller:
         """Add a user with one session."""
-        user_id = next(self._ids)
         row = {"username": username, "folded": username, "password_hash": "-", "is_admin": False, "created_at": 1}
-        session = {"public_id": f"s{user_id}", "token_hash": user_id.to_bytes(2), "label": "A test", "created_at": 1}
-        with self.engine.begin() as connection:
-            connection.execute(insert(User), {"id": user_id, **row})
+        with self.database.engine.begin() as connection:
+            user_id = connection.execute(insert(User).returning(User.id), row).scalar_one()
             connection.execute(insert(Space), {"user_id": user_id})
-            connection.execute(
-                insert(UserSession), {"id": user_id, "user_id": user_id, "expires_at": FAR_AWAY, **session}
+        caller = Caller(user_id, username, False, 1, 0, "", "", "socket")
+        return self.add_credential(caller, f"s{user_id}", kind="session", label="A test")
+
+    def add_credential(
+        self, caller: Caller, public_id: str, *, kind: str = "token", label: str = "", **limits: Any
+    ) -> Caller:
+        """Add a session or token of this user; `limits` are the fields of Caller that limit it."""
+        label = label or public_id
+        row = {"public_id": public_id, "token_hash": public_id.encode(), "user_id": caller.user_id, "label": label}
+        with self.database.engine.begin() as connection:
+            rows = connection.execute(
+                insert(UserSession).returning(UserSession.id),
+                {**row, "created_at": 1, "expires_at": FAR_AWAY, "kind": kind},
             )
-        return Caller(user_id, username, False, 1, user_id, f"s{user_id}", "A test", "socket")
+            session_id = rows.scalar_one()
+        return dataclasses.replace(caller, session_id=session_id, session=public_id, label=label, kind=kind, **limits)
 
     def close(self) -> None:
         for store in self._stores:
             store.stop()
-        self.engine.dispose()
+        self.database.close()
 
 
 class Watcher:
@@ -131,3 +144,21 @@ class Watcher:
         self.commits.extend(committed)
         for news in committed:
             self.changes.extend(msgspec.json.decode(change) for change in news.changes())
+
+
+def rows(store: Store, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Return rows as a job of the writer sees them, with the tables up to date."""
+    return store.runtime.wait(
+        store.writer.run_in_transaction(lambda db: [tuple(row) for row in db.execute(text(sql), parameters)]), 10
+    )
+
+
+def state(person: Person) -> tuple[Any, ...]:
+    """Return a space as its owner sees it: every entry, and the proof."""
+    synced = person.sync()
+    return person.list(limit=1000)["entries"], synced["writes"], synced["revision"], synced["keys"], synced["digest"]
+
+
+def secret(mark: str = "gone") -> str:
+    """Return a random text that `Database.find_bytes` can look for."""
+    return mark + secrets.token_hex(24)

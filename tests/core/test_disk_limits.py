@@ -13,46 +13,26 @@ from realtime_kv.core.domain.write_request import WriteRequest
 from realtime_kv.core.engine.evaluate import evaluate
 from realtime_kv.core.messages import NEVER
 from realtime_kv.core.retention.purge import Purge
-from realtime_kv.errors import BadRequest, Conflict, NotFound, QuotaExceeded, Unavailable
-from realtime_kv.storage.sqlite import connections, expressions
-from tests.core.services import Person
+from realtime_kv.errors import BadRequest, Conflict, NotFound, QuotaExceeded
+from tests.core.services import Person, rows
 
 DAY = 24 * 60 * 60 * 1000
 KIB = 1024
 
-LOG = f"""
-SELECT coalesce(sum({expressions.LOG_CHARGE}), 0) FROM log WHERE user_id = :user
-    AND revision > (SELECT trimmed FROM spaces WHERE user_id = :user)
-"""
-RECEIPTS = f"SELECT coalesce(sum({expressions.RECEIPT_CHARGE}), 0) FROM receipts WHERE user_id = :user"
-TRASH = (
-    f"SELECT coalesce(sum({expressions.TRASH_CHARGE}), 0) FROM entries WHERE user_id = :user AND deleted_at IS NOT NULL"
-)
-COUNTED = "SELECT history_bytes, receipt_bytes, trash_bytes FROM spaces WHERE user_id = :user"
-
-
-def query(store, sql, **parameters):
-    """Run a query in the writer, with the tables up to date."""
-    return store.runtime.wait(
-        store.writer.run(lambda connection: connections.driver(connection).execute(sql, parameters).fetchall()), 10
-    )
-
-
-def one(store, sql, **parameters):
-    return query(store, sql, **parameters)[0][0]
-
 
 def held(store, person):
     """Return the bytes of the frames in a user's log."""
-    return one(
-        store, "SELECT coalesce(sum(length(frame)), 0) FROM log WHERE user_id = :user", user=person.caller.user_id
-    )
+    sql = "SELECT coalesce(sum(length(frame)), 0) FROM log WHERE user_id = :user"
+    return rows(store, sql, user=person.caller.user_id)[0][0]
 
 
-def counted_and_found(store, person):
+def counted_and_found(services, store, person):
+    """Return the totals of a space, and the same summed up from its rows."""
     user = person.caller.user_id
-    found = tuple(one(store, sql, user=user) for sql in (LOG, RECEIPTS, TRASH))
-    return query(store, COUNTED, user=user)[0], found
+    counted = rows(
+        store, "SELECT history_bytes, receipt_bytes, trash_bytes FROM spaces WHERE user_id = :user", user=user
+    )
+    return counted[0], services.database.counted_bytes(user)
 
 
 def until_refused(write):
@@ -91,10 +71,10 @@ def test_usage_counters_match_the_stored_rows(services):
         except (BadRequest, NotFound, Conflict):
             continue
         if n % 300 == 299:
-            counted, found = counted_and_found(store, alice)
+            counted, found = counted_and_found(services, store, alice)
             assert counted == found
             assert all(found)
-    assert one(store, "SELECT trimmed FROM spaces") > 100
+    assert rows(store, "SELECT trimmed FROM spaces")[0][0] > 100
     # after a restart, with writes that the tables do not have yet
     for n in range(20):
         alice.set("new", n, op_id=f"new{n}")
@@ -102,16 +82,16 @@ def test_usage_counters_match_the_stored_rows(services):
     store.stop()
     store = services.open(quota=Quota(history_bytes=60 * KIB))
     alice = Person(store, alice.caller)
-    assert (counted := counted_and_found(store, alice))[0] == counted[1]
+    assert (counted := counted_and_found(services, store, alice))[0] == counted[1]
     # and after a purge
     services.clock.now += 31 * DAY
     alice.set("later", 1, op_id="later")
     purge = Purge(store)
     purge.keys(services.clock() - 30 * DAY)
     purge.receipts(services.clock() - 7 * DAY)
-    assert (counted := counted_and_found(store, alice))[0] == counted[1]
+    assert (counted := counted_and_found(services, store, alice))[0] == counted[1]
     purge.history(services.clock() - 1 * DAY, 10**9)
-    assert (counted := counted_and_found(store, alice))[0] == counted[1]
+    assert (counted := counted_and_found(services, store, alice))[0] == counted[1]
 
 
 def test_a_history_is_trimmed_as_soon_as_it_exceeds_its_limit(services, charlie):
@@ -143,39 +123,6 @@ def test_a_history_is_trimmed_as_soon_as_it_exceeds_its_limit(services, charlie)
     alice = Person(services.open(quota=Quota(history_bytes=400 * KIB)), alice.caller)
     assert alice.list() == before
     assert alice.set("k0", "again")["revision"] == 1001
-
-
-def test_database_file_stops_growing_under_constant_overwrites(services, tmp_path):
-    store = services.open(quota=Quota(history_bytes=400 * KIB))
-    alice = Person(store, services.add_user("alice"))
-    sizes = []
-    for n in range(3000):
-        alice.set(f"k{n % 17}", f"{n:04}" * 500)
-        if n % 100 == 99:
-            alice.list(limit=1)
-            sizes.append(one(store, "PRAGMA page_count"))
-    assert sizes[-1] < 1.1 * sizes[7]
-
-
-def test_large_write_replaced_key_by_key_is_rewritten_only_a_few_times(services):
-    store = services.open(quota=Quota(history_bytes=200 * KIB))
-    alice, rewritten = Person(store, services.add_user("alice")), []
-    connections.driver(store.writer._db.sql).set_trace_callback(
-        lambda sql: rewritten.append(sql[:40]) if sql.startswith("UPDATE log SET frame") else None
-    )
-    for _ in range(3):
-        alice.batch(*[("set", f"k{n}", "x" * 4000) for n in range(100)])
-        for n in range(100):
-            alice.set(f"k{n}", n)
-            for m in range(10):
-                alice.set("beside", f"{m}" * 4000)
-            alice.list(limit=1)
-            # the limit, and twice the size that undoing the rest needs
-            assert held(store, alice) < (200 + 64 + 40 + 2 * 450) * KIB
-    assert len(rewritten) < 3 * 10
-    Purge(store).history(0, 100)
-    assert one(store, "SELECT count(*) FROM log_garbage") == 0
-    assert held(store, alice) < 20 * KIB
 
 
 def test_receipt_limit_is_named_and_does_not_block_writes_without_an_op_id(services):
@@ -225,37 +172,7 @@ def test_trash_is_limited_and_a_purge_removes_its_oldest_keys_early(services):
     assert alice.restore("k0")["ok"] and alice.restore(f"k{written - 1}")["ok"]
     with pytest.raises(NotFound):
         alice.restore("k2")
-    assert (counted := counted_and_found(store, alice))[0] == counted[1]
-
-
-def test_below_the_reserve_only_deletes_are_accepted(services, store, alice):
-    alice.set("a", 1, op_id="first")
-    alice.batch(("set", "b", 1), ("set", "c", 1))
-    alice.set("b", 2)
-    store.reserve.setting = 10**15
-    store.reserve._looked_at = 0
-    for write in (
-        lambda: alice.set("a", 2),
-        lambda: alice.set("d", 1, op_id="second"),
-        lambda: alice.batch(("set", "a", 2), ("delete", "b")),
-        lambda: alice.move("a", "e"),
-        lambda: alice.copy("a", "e"),
-        lambda: alice.undo(3),
-    ):
-        with pytest.raises(Unavailable) as told:
-            write()
-        assert "disk is nearly full" in told.value.message
-        assert told.value.extra["retry_after"] == 30
-    assert alice.set("a", 1, op_id="first")["replayed"] is True
-    assert alice.delete("a")["existed"] is True
-    with pytest.raises(Unavailable):
-        alice.restore("a")
-    assert alice.batch(("delete", "b"))["ok"]
-    assert alice.delete_prefix("")["count"] == 1
-    assert alice.list()["entries"] == []
-    store.reserve.setting = 0
-    store.reserve._looked_at = 0
-    assert alice.set("a", 2)["ok"]
+    assert (counted := counted_and_found(services, store, alice))[0] == counted[1]
 
 
 def test_heaviest_disk_users_are_refused_first_near_the_reserve():
@@ -289,12 +206,3 @@ def test_heaviest_disk_users_are_refused_first_near_the_reserve():
     spaces[1].receipt_bytes = Quota().receipt_bytes
     with pytest.raises(QuotaExceeded):
         write(small, "delete", Delete("k"), op_id="three")
-
-
-def test_default_reserve_covers_a_vacuum_of_the_database(services, store, alice):
-    assert store.reserve.wanted == 64 * 1024 * KIB
-    for n in range(60):
-        alice.batch(*[("set", f"k{n}/{m}", "x" * 20_000) for m in range(40)])
-    store.reserve._looked_at = 0
-    alice.set("k", 1)
-    assert store.reserve.wanted > Purge(store).rewrite_needs() - 1024 * KIB > 80 * 1024 * KIB

@@ -1,28 +1,16 @@
 """Reads of several users on one reader: their order, which are dropped, and what each is charged."""
 
 import dataclasses
-import sqlite3
 import threading
 
 import pytest
 
 from realtime_kv.concurrency import fair_pool
 from realtime_kv.concurrency.fair_pool import Client
-from realtime_kv.core.domain.cost import Cost
 from realtime_kv.errors import RateLimited, TooLarge, Unauthenticated, Unavailable
-from realtime_kv.storage import paging
-from realtime_kv.storage.sqlite import history as past
-from realtime_kv.storage.sqlite import reads
-from tests.core.services import Person, Services
+from tests.core.services import Person
 
 DEADLINE = 30
-
-
-@pytest.fixture
-def busy_services(tmp_path, runtime):
-    services = Services(tmp_path)
-    yield services
-    services.close()
 
 
 class Held:
@@ -224,7 +212,7 @@ def test_a_dry_run_does_not_wait_for_the_writer(people, runtime):
     alice, _ = people
     runtime.wait(alice.store.writer.flush(None), DEADLINE)
     hold, entered = threading.Event(), threading.Event()
-    alice.store.writer.run(lambda _: (entered.set(), hold.wait(DEADLINE)))
+    alice.store.writer.run_in_transaction(lambda _: (entered.set(), hold.wait(DEADLINE)))
     assert entered.wait(DEADLINE)
     (future,) = ask(runtime, lambda: alice.store.delete_prefix(alice.caller, "k", dry_run=True))
     assert runtime.wait(future, DEADLINE).count == 1
@@ -234,10 +222,8 @@ def test_a_dry_run_does_not_wait_for_the_writer(people, runtime):
 # large reads in steps
 
 
-def test_a_list_skips_many_deleted_keys_in_steps(alice, monkeypatch):
-    monkeypatch.setattr(paging, "LOOK_ROWS", 32)
-    monkeypatch.setattr(paging, "SLICE_ROWS", 8)
-    monkeypatch.setattr(paging, "FIRST_SLICE_ROWS", 4)
+def test_a_list_skips_many_deleted_keys_in_steps(harness, alice, monkeypatch):
+    harness.set_steps(monkeypatch, look_rows=32, slice_rows=8, first_slice_rows=4)
     for n in range(150):
         alice.set(f"a{n:03}", n)
     alice.delete_prefix("a")
@@ -256,9 +242,8 @@ def test_a_list_skips_many_deleted_keys_in_steps(alice, monkeypatch):
 
 
 @pytest.mark.parametrize("few", [1, 10_000])
-def test_history_under_a_prefix_is_read_in_steps_and_is_complete(services, alice, monkeypatch, few):
-    monkeypatch.setattr(past, "_STEP_ROWS", 13)
-    monkeypatch.setattr(past, "_FEW_ROWS", few)
+def test_history_under_a_prefix_is_read_in_steps_and_is_complete(harness, alice, monkeypatch, few):
+    harness.set_steps(monkeypatch, history_rows=13, history_few_rows=few)
     limited = Person(alice.store, dataclasses.replace(alice.caller, kind="token", label="program", prefix="p/"))
     wanted = []
     for n in range(60):
@@ -275,11 +260,8 @@ def test_history_under_a_prefix_is_read_in_steps_and_is_complete(services, alice
 
 
 @pytest.mark.parametrize("few", [1, 10_000])
-def test_a_sync_in_slices_delivers_every_entry_once(services, alice, monkeypatch, few):
-    monkeypatch.setattr(reads, "SLICE_ROWS", 8)
-    monkeypatch.setattr(reads, "_SYNC_ROWS", 64)
-    monkeypatch.setattr(reads, "FEW_ROWS", few)
-    monkeypatch.setattr(reads, "PAGE_BYTES", 4_000)
+def test_a_sync_in_slices_delivers_every_entry_once(harness, alice, monkeypatch, few):
+    harness.set_steps(monkeypatch, slice_rows=8, sync_rows=64, few_rows=few, page_bytes=4_000)
     for n in range(40):
         alice.batch(*[("set", f"p/{n}/{i}", "x" * (n * 5)) for i in range(4)], ("set", f"o/{n}", n))
     alice.delete_prefix("o/")
@@ -301,19 +283,6 @@ def test_a_sync_in_slices_delivers_every_entry_once(services, alice, monkeypatch
             assert page["writes"]
             position = {"next": page["next"]}
         assert len(held) == keys and pages > 3
-
-
-def test_history_finds_the_newest_writes_without_reading_each_op(alice, services):
-    instructions = []
-    for n in range(30):
-        alice.batch(*[("set", f"{n}/{i:03}", i) for i in range(100)])
-    alice.history()
-    db = sqlite3.connect(services.engine.url.database)
-    db.set_progress_handler(lambda: instructions.append(100) and 0, 100)
-    past.history(db, Cost(), alice.caller.user_id, key=None, before=None, limit=30, prefix=None)
-    db.close()
-    # reading each op takes several instructions
-    assert sum(instructions) < 30 * 100
 
 
 def test_a_running_read_is_charged_even_if_its_connection_closes(people, runtime):

@@ -1,40 +1,16 @@
 """Receipts of repeated writes: one namespace for full access, one per limited token; permission is checked first."""
 
-import dataclasses
-
 import pytest
-from sqlalchemy import insert, text
 
 from realtime_kv.core.domain import idempotency
 from realtime_kv.errors import Forbidden, OpIdReused
-from realtime_kv.storage.models import UserSession
-from tests.core.services import FAR_AWAY, Person
+from tests.core.services import Person
 
 
 @pytest.fixture
 def credential(services, alice):
     """Return a function that makes another credential of Alice's, with a row and a public id of its own."""
-
-    def credential(public_id, *, kind="token", prefix=None, scope="write"):
-        row = {"public_id": public_id, "token_hash": public_id.encode(), "user_id": alice.caller.user_id}
-        with services.engine.begin() as connection:
-            rows = connection.execute(
-                insert(UserSession).returning(UserSession.id),
-                {**row, "label": public_id, "created_at": 1, "expires_at": FAR_AWAY, "kind": kind},
-            )
-            session_id = rows.scalar_one()
-        caller = dataclasses.replace(
-            alice.caller,
-            session_id=session_id,
-            session=public_id,
-            label=public_id,
-            kind=kind,
-            prefix=prefix,
-            scope=scope,
-        )
-        return Person(alice.store, caller)
-
-    return credential
+    return lambda public_id, **limits: Person(alice.store, services.add_credential(alice.caller, public_id, **limits))
 
 
 def test_an_op_id_of_the_owner_is_unknown_to_a_limited_token(alice, credential):
@@ -88,8 +64,9 @@ def test_permission_for_planned_ops_is_checked_before_a_replay(alice, credential
     alice.undo(1, op_id="u")
     # a receipt in the token's own namespace for a write that the token may not see
     alice.store.stop()
-    with services.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE receipts SET op_id = 'limited' || char(31) || op_id")
+    services.database.execute(
+        "UPDATE receipts SET op_id = :namespace || op_id", namespace=token.caller.receipt_namespace
+    )
     store = services.open()
     with pytest.raises(Forbidden):
         Person(store, token.caller).undo(1, op_id="u")
@@ -120,8 +97,7 @@ def test_retry_of_a_write_from_before_an_upgrade_is_replayed_not_reapplied(servi
 def test_receipts_without_a_fingerprint_version_are_still_replayed(services, alice):
     first = alice.set("k", 1, op_id="x")
     alice.store.stop()
-    with services.engine.begin() as connection:
-        connection.execute(text("UPDATE log SET fingerprint = 'made by an older function'"))
-        connection.execute(text("UPDATE receipts SET fingerprint = 'made by an older function'"))
+    services.database.execute("UPDATE log SET fingerprint = 'made by an older function'")
+    services.database.execute("UPDATE receipts SET fingerprint = 'made by an older function'")
     reopened = Person(services.open(), alice.caller)
     assert reopened.set("k", 1, op_id="x") == first | {"replayed": True}

@@ -4,23 +4,19 @@ import threading
 
 import pytest
 
-from realtime_kv.concurrency.runtime import ThreadedRuntime
 from realtime_kv.core.engine import planner
 from realtime_kv.errors import Conflict
-from tests.core.services import Clock, Person, Services
+from tests.core.services import Person
 
 DEADLINE = 30
 
 
 @pytest.fixture
-def people(tmp_path, monkeypatch):
+def people(busy_services, runtime, monkeypatch):
     monkeypatch.setattr(planner, "STEP_ROWS", 64)
     monkeypatch.setattr(planner, "STEP_BYTES", 10_000)
-    runtime, services = ThreadedRuntime(), Services(tmp_path)
-    store = services.open(runtime)
-    yield [Person(store, services.add_user(name)) for name in ("alice", "charlie")]
-    services.close()
-    runtime.stop()
+    store = busy_services.open(runtime)
+    return [Person(store, busy_services.add_user(name)) for name in ("alice", "charlie")]
 
 
 def much_trash(alice):
@@ -69,7 +65,7 @@ def test_other_users_write_between_the_steps_of_a_plan(people, prepare):
     expected = store.runtime.wait(plan(dry_run=True), DEADLINE)
     store.runtime.wait(store.writer.flush(None, indexed=True), DEADLINE)
     hold, held = threading.Event(), threading.Event()
-    store.writer.run(lambda _: (held.set(), hold.wait(DEADLINE)))
+    store.writer.run_in_transaction(lambda _: (held.set(), hold.wait(DEADLINE)))
     assert held.wait(DEADLINE)
 
     def ask():
@@ -106,38 +102,3 @@ def test_a_refused_undo_is_charged(people):
     with pytest.raises(Conflict):
         alice.store.runtime.wait(plan(), DEADLINE)
     assert sum(charged) >= 10
-
-
-class Prompting(Clock):
-    """A clock that calls `prompt` at the third reading after `prompt` was set."""
-
-    prompt, asked = None, 0
-
-    def __call__(self):
-        if self.prompt is not None:
-            self.asked += 1
-            if self.asked == 3:
-                self.prompt()
-        return super().__call__()
-
-
-def test_a_plan_restarts_when_the_data_set_is_replaced(tmp_path, monkeypatch):
-    monkeypatch.setattr(planner, "STEP_ROWS", 64)
-    runtime, services = ThreadedRuntime(), Services(tmp_path)
-    services.clock = Prompting()
-    store = services.open(runtime)
-    alice = Person(store, services.add_user("alice"))
-    much_trash(alice)
-    runtime.wait(store.writer.flush(None), DEADLINE)
-
-    def put_in_place(db):
-        # restore a key that the first steps have found deleted
-        db.execute("UPDATE entries SET deleted_at = NULL WHERE key = 'a/1'")
-        db.execute("UPDATE meta SET value = 'another' WHERE name = 'epoch'")
-        db.commit()
-
-    services.clock.prompt = lambda: store.replace(put_in_place)
-    assert alice.delete_prefix("a/")["count"] == 3
-    assert services.clock.asked > 3
-    services.close()
-    runtime.stop()

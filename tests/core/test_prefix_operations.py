@@ -95,8 +95,8 @@ class Model:
 
 @settings(max_examples=80)
 @given(history=steps)
-def test_prefix_verbs_behave_like_a_dict_model(tmp_path_factory, history):
-    services = Services(tmp_path_factory.mktemp("services"))
+def test_prefix_verbs_behave_like_a_dict_model(harness, tmp_path_factory, history):
+    services = Services(harness.create(tmp_path_factory.mktemp("services")))
     alice, model = Person(services.open(), services.add_user("alice")), Model()
     for step in history:
         match step:
@@ -127,8 +127,7 @@ def test_prefix_verbs_behave_like_a_dict_model(tmp_path_factory, history):
                 services.clock.now += 20_000
                 model.now += 20
             case ("crash",):
-                # the file as it is, and nothing that was in memory
-                alice = Person(services.open(), alice.caller)
+                alice = Person(services.crash(alice.store), alice.caller)
             case ("read",):
                 model.is_shown_by(alice)
     model.is_shown_by(alice)
@@ -347,12 +346,3 @@ def test_prefix_verbs_include_unflushed_writes(alice):
     alice.delete("b/0")
     assert alice.copy("a/", "b/")["count"] == 1
     assert alice.delete_prefix("b/")["count"] == 3
-
-
-def test_copy_does_not_wait_for_the_history_index(alice, store):
-    alice.set("a/x", 1)
-    indexed = store._committer.indexed
-    alice.copy("a/", "b/")
-    assert store._committer.indexed == indexed
-    alice.restore("b/x", revision=2)
-    assert store._committer.indexed > indexed

@@ -127,7 +127,7 @@ def test_a_watcher_that_fails_cannot_undo_a_write(alice):
 
 def test_a_session_that_has_ended_may_not_write(services, alice):
     alice.set("k", 1)
-    alice.store.writer.run(lambda db: db.execute(update(UserSession).values(ended_at=services.clock())))
+    alice.store.writer.run_in_transaction(lambda db: db.execute(update(UserSession).values(ended_at=services.clock())))
     with pytest.raises(Unauthenticated):
         alice.set("k", 2)
     assert alice.get("k")["value"] == 1

@@ -9,7 +9,6 @@ import json
 import threading
 
 import pytest
-from sqlalchemy import insert
 
 from realtime_kv.concurrency.runtime import ThreadedRuntime
 from realtime_kv.core.domain.space import Quota
@@ -17,8 +16,7 @@ from realtime_kv.core.transfer import exporter
 from realtime_kv.core.transfer.jobs import TransferService
 from realtime_kv.errors import RateLimited, Unavailable
 from realtime_kv.metrics.limit_log import LimitLog
-from realtime_kv.storage.models import UserSession
-from tests.core.services import FAR_AWAY, Person, Watcher
+from tests.core.services import Person, Watcher
 
 
 @pytest.fixture
@@ -109,7 +107,7 @@ def test_an_export_shows_one_revision_despite_concurrent_writes(services, store,
         value = next(values)
         for at in range(0, len(keys), 100):
             alice.batch(*[("set", key, value) for key in keys[at : at + 100]])
-        store.runtime.wait(store.settled(alice.caller.user_id))
+        store.runtime.wait(store.flush_user(alice.caller.user_id))
 
     write()
     file = Meddling(write)
@@ -184,14 +182,7 @@ def test_undo_of_each_import_part_stays_within_the_change_size_limit(store, tran
 @pytest.fixture
 def token_of(alice, services):
     """Make a token of Alice's with full access."""
-    with services.engine.begin() as connection:
-        row = {"public_id": "t", "token_hash": b"t", "user_id": alice.caller.user_id, "label": "t", "kind": "token"}
-        rows = connection.execute(
-            insert(UserSession).returning(UserSession.id), {**row, "created_at": 1, "expires_at": FAR_AWAY}
-        )
-        session_id = rows.scalar_one()
-    caller = dataclasses.replace(alice.caller, session_id=session_id, session="t", kind="token")
-    return Person(alice.store, caller)
+    return Person(alice.store, services.add_credential(alice.caller, "t"))
 
 
 def test_token_transfers_are_limited_to_one_and_do_not_block_the_owner(transfer, alice, token_of):

@@ -39,8 +39,8 @@ steps = st.lists(
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory):
-    services = Services(tmp_path_factory.mktemp("town"))
+def shared_services(harness, tmp_path_factory):
+    services = Services(harness.create(tmp_path_factory.mktemp("shared")))
     yield services
     services.close()
 
@@ -50,9 +50,9 @@ names = itertools.count()
 
 @settings(max_examples=80, suppress_health_check=list(HealthCheck))
 @given(steps)
-def test_undo_and_restore_match_a_model_after_any_sequence_of_steps(town, history):
-    clock = town.clock
-    alice = Person(town.open(), town.add_user(f"alice{next(names)}"))
+def test_undo_and_restore_match_a_model_after_any_sequence_of_steps(shared_services, history):
+    clock = shared_services.clock
+    alice = Person(shared_services.open(), shared_services.add_user(f"alice{next(names)}"))
     model, floor = Model(), 0
     for number, (step, *details) in enumerate(history):
         match step:
@@ -94,8 +94,7 @@ def test_undo_and_restore_match_a_model_after_any_sequence_of_steps(town, histor
                 alice.history()
             case "crash":
                 # unflushed writes are in the log only
-                alice.store._memtable.ahead.clear()
-                alice = Person(town.open(), alice.caller)
+                alice = Person(shared_services.crash(alice.store), alice.caller)
         check(alice, model, floor, clock.now)
     alice.store.stop()
 
@@ -136,9 +135,9 @@ def check(alice, model, floor, now):
 
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(steps)
-def test_history_is_complete_from_its_floor_on(town, history):
-    alice = Person(town.open(), town.add_user(f"alice{next(names)}"))
-    model, clock = Model(), town.clock
+def test_history_is_complete_from_its_floor_on(shared_services, history):
+    alice = Person(shared_services.open(), shared_services.add_user(f"alice{next(names)}"))
+    model, clock = Model(), shared_services.clock
     for number, (step, *details) in enumerate(history):
         if step == "write":
             write(alice, model, details[0], number, clock)

@@ -1,8 +1,6 @@
 import itertools
 import json
-import sqlite3
 import threading
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -10,16 +8,7 @@ from sqlalchemy import text
 from realtime_kv.core.domain.space import Quota
 from realtime_kv.core.engine.write_queue import GROUP_WEIGHT, LIGHT_WEIGHT, WriteQueue
 from realtime_kv.errors import Unavailable
-from realtime_kv.storage.sqlite import connections
-from realtime_kv.storage.sqlite.connections import NotDurable
-from tests.core.services import Person, Services, Watcher
-
-
-@pytest.fixture
-def busy_services(tmp_path, runtime):
-    services = Services(tmp_path)
-    yield services
-    services.close()
+from tests.core.services import Person, Watcher
 
 
 def test_writes_from_many_threads_get_gapless_revisions_and_share_commits(busy_services, runtime):
@@ -52,54 +41,46 @@ def test_writes_from_many_threads_get_gapless_revisions_and_share_commits(busy_s
     assert store.writer.groups < store.writer.writes == 600
 
 
-def test_write_is_committed_before_it_is_acknowledged(busy_services, runtime, tmp_path):
+def test_write_is_committed_before_it_is_acknowledged(busy_services, runtime):
     store = busy_services.open(runtime)
     alice = Person(store, busy_services.add_user("alice"))
     for n in range(20):
         alice.set("k", n)
-        # another connection sees committed rows only
-        with sqlite3.connect(tmp_path / "kv.db") as other:
-            frame = other.execute("SELECT frame FROM log ORDER BY revision DESC").fetchone()[0]
-            assert json.loads(frame)["ops"] == [{"op": "set", "key": "k", "value": n, "version": n + 1}]
+        frame = busy_services.database.frames()[-1]
+        assert json.loads(frame)["ops"] == [{"op": "set", "key": "k", "value": n, "version": n + 1}]
 
 
-def test_note_is_committed_before_it_is_acknowledged_and_keeps_the_caches(busy_services, runtime, tmp_path):
+def test_shared_job_is_committed_before_it_is_acknowledged_or_rolled_back(busy_services, runtime):
     store = busy_services.open(runtime)
     alice = Person(store, busy_services.add_user("alice"))
     alice.set("k", 1)
-    ahead, spaces = store.writer._committer.ahead, store.writer._committer.memtable.spaces
-    known = dict(spaces)
     note = text("INSERT INTO meta (name, value) VALUES ('note', 'here')")
-    runtime.wait(store.writer.note(lambda db: db.execute(note).rowcount), timeout=30)
-    assert ahead and known == spaces
-    with sqlite3.connect(tmp_path / "kv.db") as other:
-        assert other.execute("SELECT value FROM meta WHERE name = 'note'").fetchone() == ("here",)
+    runtime.wait(store.writer.run_in_shared_transaction(lambda db: db.execute(note).rowcount), timeout=30)
+    found = "SELECT value FROM meta WHERE name = 'note'"
+    assert busy_services.database.rows(found) == [("here",)]
     assert alice.set("k", 2)["revision"] == 2
     # and an exception rolls its changes back
-    again = store.writer.note(lambda db: db.execute(text("DELETE FROM meta")).rowcount // 0)
+    delete = text("DELETE FROM meta")
+    again = store.writer.run_in_shared_transaction(lambda db: db.execute(delete).rowcount // 0)
     with pytest.raises(ZeroDivisionError):
         runtime.wait(again, timeout=30)
-    with sqlite3.connect(tmp_path / "kv.db") as other:
-        assert other.execute("SELECT value FROM meta WHERE name = 'note'").fetchone() == ("here",)
+    assert busy_services.database.rows(found) == [("here",)]
 
 
-def test_group_shares_its_capacity_equally_between_users(services, monkeypatch):
+def test_group_shares_its_capacity_equally_between_users(monkeypatch):
     monkeypatch.setattr("realtime_kv.core.engine.write_queue.GROUP_WEIGHT", 4)
-    store = services.open()
-    writer = store.writer
-    alice, charlie = services.add_user("alice"), services.add_user("charlie")
-    names = {alice.user_id: "a", charlie.user_id: "c"}
-    for caller, count in ((alice, 10), (charlie, 2)):
+    waiting = WriteQueue()
+    for user, count in (("a", 10), ("c", 2)):
         for n in range(count):
-            writer._sort(_Pending(caller.user_id, n))
+            waiting.add(_Pending(user, n))
     groups = []
-    while writer._waiting:
-        groups.append([(names[write.user_id], write.n) for write in writer._waiting.next_group()])
+    while waiting:
+        groups.append([(write.user_id, write.n) for write in waiting.next_group()])
     assert groups[0] == [("a", 0), ("a", 1), ("c", 0), ("c", 1)]
     assert list(itertools.chain(*groups[1:])) == [("a", n) for n in range(2, 10)]
 
 
-def test_exclusive_write_gets_its_own_group_in_fair_order(services, monkeypatch):
+def test_exclusive_write_gets_its_own_group_in_fair_order(monkeypatch):
     monkeypatch.setattr("realtime_kv.core.engine.write_queue.GROUP_WEIGHT", 4)
     waiting = WriteQueue()
     for user, n, alone in (
@@ -158,18 +139,14 @@ class _Pending:
 def test_write_rejected_by_the_database_does_not_fail_the_rest_of_its_group(busy_services, runtime):
     store = busy_services.open(runtime)
     alice = Person(store, busy_services.add_user("alice"))
-    with busy_services.engine.begin() as db:
-        db.exec_driver_sql(
-            "CREATE TRIGGER picky BEFORE INSERT ON log WHEN instr(new.frame, '\"bad\"')"
-            " BEGIN SELECT raise(ABORT, 'no'); END"
-        )
+    busy_services.database.reject_frames('"bad"')
     hold = threading.Event()
-    store.writer.run(lambda _: hold.wait())
+    store.writer.run_in_transaction(lambda _: hold.wait())
     futures = {key: store.set(alice.caller, key, b"1") for key in ("a", "bad", "b")}
     hold.set()
     assert runtime.wait(futures["a"]).revision == 1
     assert runtime.wait(futures["b"]).revision == 2
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(busy_services.database.rejection):
         runtime.wait(futures["bad"])
 
 
@@ -177,12 +154,10 @@ def test_full_disk_returns_unavailable_and_leaves_no_partial_write(services):
     store = services.open()
     alice = Person(store, services.add_user("alice"))
     alice.set("small", 1)
-    pages = connections.driver(store.writer._db.sql).execute("PRAGMA page_count").fetchone()[0]
-    connections.driver(store.writer._db.sql).execute(f"PRAGMA max_page_count={pages}")
-    with pytest.raises(Unavailable):
-        alice.batch(*(("set", f"{n}", "x" * 60_000) for n in range(5)), op_id="big")
-    assert alice.sync()["revision"] == 1
-    connections.driver(store.writer._db.sql).execute("PRAGMA max_page_count=1000000")
+    with services.database.fill_disk(store):
+        with pytest.raises(Unavailable):
+            alice.batch(*(("set", f"{n}", "x" * 60_000) for n in range(5)), op_id="big")
+        assert alice.sync()["revision"] == 1
     answer = alice.batch(*(("set", f"{n}", "x" * 60_000) for n in range(5)), op_id="big")
     assert answer["revision"] == 2
     assert "replayed" not in answer
@@ -197,8 +172,10 @@ def test_job_runs_in_its_own_transaction_and_an_exception_rolls_it_back(services
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        store.writer.run(spoil).result()
-    name = store.writer.run(lambda db: db.exec_driver_sql("SELECT username FROM users").scalar()).result()
+        store.writer.run_in_transaction(spoil).result()
+    name = store.writer.run_in_transaction(
+        lambda db: db.exec_driver_sql("SELECT username FROM users").scalar()
+    ).result()
     assert name == "alice"
     assert alice.set("k", 1)["revision"] == 1
 
@@ -226,7 +203,7 @@ def test_full_queue_returns_unavailable_but_admits_another_user(busy_services, r
     store = busy_services.open(runtime, on_refusal=lambda *limit: refused.append(limit))
     alice, charlie = busy_services.add_user("alice"), busy_services.add_user("charlie")
     hold = threading.Event()
-    store.writer.run(lambda _: hold.wait())
+    store.writer.run_in_transaction(lambda _: hold.wait())
     futures = [store.set(alice, f"{n}", b"1") for n in range(3)]
     with pytest.raises(Unavailable):
         store.set(alice, "one too many", b"1")
@@ -237,26 +214,6 @@ def test_full_queue_returns_unavailable_but_admits_another_user(busy_services, r
     assert [runtime.wait(future, timeout=10).revision for future in futures] == [1, 2, 3, 1]
     assert store.writer.queued == 0
     assert runtime.wait(store.set(alice, "again", b"1"), timeout=10).revision == 4
-
-
-def test_writing_connection_is_durable_or_fails_to_open(services, tmp_path):
-    connection = connections.writing(services.engine)
-    driver = connections.driver(connection)
-    assert driver.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert driver.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert driver.execute("PRAGMA secure_delete").fetchone() == (1,)
-    connection.close()
-    # a database in memory has no write-ahead log
-    memory = connections.open_engine(Path(":memory:"))
-    with pytest.raises(NotDurable):
-        connections.writing(memory)
-
-
-def test_a_reading_connection_cannot_write(services):
-    connection = connections.reading(services.engine)
-    with pytest.raises(sqlite3.OperationalError):
-        connections.driver(connection).execute("DELETE FROM users")
-    connection.close()
 
 
 def test_store_enforces_the_key_quota(services):

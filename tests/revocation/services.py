@@ -80,5 +80,5 @@ def _make_superuser(folder: Path) -> None:
     app = create_app(Config(data_dir=folder))
     assert app.test_client().post("/api/v1/sign_up", json={"username": "root", "password": PASSWORD}).status_code == 201
     services = app.extensions["realtime_kv"]
-    services.store.writer.run(lambda db: db.execute(update(User).values(is_admin=True))).result()
+    services.store.writer.run_in_transaction(lambda db: db.execute(update(User).values(is_admin=True))).result()
     services.stop()

@@ -142,4 +142,4 @@ class Orders:
         return {"most": self._run(limit)}
 
     def _run(self, fn: Callable[[Connection], int]) -> int:
-        return self._services.runtime.wait(self._services.store.writer.run(fn), 30)
+        return self._services.runtime.wait(self._services.store.writer.run_in_transaction(fn), 30)

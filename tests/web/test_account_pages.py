@@ -272,5 +272,7 @@ def test_done_parameter_cannot_inject_text_into_a_page(alice):
 
 def test_only_a_superuser_sees_the_link_to_the_admin_pages(site, alice):
     assert 'href="/admin"' not in alice.get("/keys").text
-    site.app.extensions["realtime_kv"].store.writer.run(lambda db: db.exec_driver_sql("UPDATE users SET is_admin = 1"))
+    site.app.extensions["realtime_kv"].store.writer.run_in_transaction(
+        lambda db: db.exec_driver_sql("UPDATE users SET is_admin = 1")
+    )
     assert 'href="/admin"' in alice.get("/keys").text

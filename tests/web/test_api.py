@@ -262,7 +262,7 @@ def test_a_wrong_method_is_refused_with_the_allowed_methods(alice, method, path,
 def test_an_internal_error_is_logged_by_request_id_and_reveals_nothing(site, alice, caplog):
     # a real bug: a missing table
     store = site.app.extensions["realtime_kv"].store
-    store.writer.run(lambda db: db.exec_driver_sql("DROP TABLE entries") and None)
+    store.writer.run_in_transaction(lambda db: db.exec_driver_sql("DROP TABLE entries") and None)
     answer = alice.call("get", key="a")
     assert problem(answer) == (500, "internal")
     assert answer.json["request_id"] == answer.headers["X-Request-Id"]
@@ -278,7 +278,9 @@ def test_an_internal_error_is_logged_with_the_route_and_not_the_url(site, strang
 
 
 def test_an_internal_error_is_logged_without_sql_parameters(site, stranger, caplog):
-    site.app.extensions["realtime_kv"].store.writer.run(lambda db: db.exec_driver_sql("DROP TABLE users") and None)
+    site.app.extensions["realtime_kv"].store.writer.run_in_transaction(
+        lambda db: db.exec_driver_sql("DROP TABLE users") and None
+    )
     answer = stranger.call("sign_in", username="somebodys.name", password="correct horse battery")
     assert problem(answer) == (500, "internal")
     assert "no such table" in caplog.text and "somebodys.name" not in caplog.text

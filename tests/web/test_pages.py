@@ -221,7 +221,7 @@ def test_well_known_change_password_url_redirects_to_account_security(stranger):
 
 def test_failed_page_is_an_html_500_without_internal_details(site, alice):
     store = site.app.extensions["realtime_kv"].store
-    store.writer.run(lambda db: db.exec_driver_sql("DROP TABLE sessions") and None)
+    store.writer.run_in_transaction(lambda db: db.exec_driver_sql("DROP TABLE sessions") and None)
     answer = alice.get("/keys")
     assert answer.status_code == 500 and answer.mimetype == "text/html"
     assert b"sessions" not in answer.data and b"Traceback" not in answer.data

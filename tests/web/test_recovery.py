@@ -56,7 +56,7 @@ def test_recovery_code_sets_a_password_and_the_next_sign_in_reports_it(site, str
 
 def test_forced_password_change_uses_the_ticket_from_sign_in(site, alice):
     writer = site.app.extensions["realtime_kv"].store.writer
-    writer.run(lambda db: db.execute(update(User).values(must_change_password=True)) and None)
+    writer.run_in_transaction(lambda db: db.execute(update(User).values(must_change_password=True)) and None)
     owed = site.visitor().call("sign_in", username="alice", password=PASSWORD)
     assert (owed.status_code, owed.json["code"]) == (401, "password_change_needed")
     assert recover(site.visitor(), ticket=owed.json["ticket"]).status_code == 204
@@ -134,7 +134,9 @@ def test_known_and_unknown_names_get_the_same_bytes(mailing, mails, call, given)
         mailing.browser(name)
     writer = mailing.app.extensions["realtime_kv"].store.writer
     for name, change in (("gone", {"deleted_at": 1, "deleted_by": "admin"}), ("barred", {"disabled_at": 1})):
-        writer.run(lambda db, n=name, c=change: db.execute(update(User).where(User.folded == n).values(c)) and None)
+        writer.run_in_transaction(
+            lambda db, n=name, c=change: db.execute(update(User).where(User.folded == n).values(c)) and None
+        )
     seen = {}
     for name in ("mailed", "plain", "gone", "barred", "nobody", "not a name"):
         address = {"REMOTE_ADDR": f"10.0.0.{len(seen) + 1}"}

@@ -3,7 +3,8 @@
 Invariants:
 1. Only this module changes a space.
 2. It runs on the writer's thread, inside its transactions.
-3. The results of a transaction count once `accept` says that it is durable; after `forget` all state is read again.
+3. The results of a transaction count once `on_commit` says that it is durable; after `invalidate` all state is read
+   again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from realtime_kv.core.domain.write_request import WriteRequest
 from realtime_kv.core.engine import loader
 from realtime_kv.core.engine.evaluate import replay
 from realtime_kv.core.engine.group import GroupCommitter, OnLimit
-from realtime_kv.core.engine.writer import AnyIndexRequest
+from realtime_kv.core.engine.transactions import AnyIndexRequest
 from realtime_kv.core.messages import CommitEvent
 from realtime_kv.core.statements import MIN_TRIM_BYTES
 from realtime_kv.errors import Refusal
@@ -40,7 +41,7 @@ class Committer(GroupCommitter):
         self._flushed: list[int] = []
 
     @property
-    def ahead(self) -> bool:
+    def has_backlog(self) -> bool:
         """Return whether there is something to flush."""
         return bool(self.memtable.ahead)
 
@@ -64,7 +65,7 @@ class Committer(GroupCommitter):
 
         May be called from any thread.
         """
-        return self.memtable.holds(user_id) or (indexed and self.index_lags)
+        return self.memtable.has_unflushed(user_id) or (indexed and self.index_lags)
 
     def recover(self) -> None:
         """Load the writes that the tables lack from the log."""
@@ -145,7 +146,7 @@ class Committer(GroupCommitter):
         write.until = last_row if write.until is None else min(write.until, last_row)
         return self._index.row >= write.until or self._index.brief_step(last_row) >= write.until
 
-    def accept(self) -> None:
+    def on_commit(self) -> None:
         """Publish the results of the transaction, which is now durable."""
         for space in self._open:
             self.memtable.publish(space)
@@ -155,11 +156,11 @@ class Committer(GroupCommitter):
         self._index.accept()
         self.memtable.make_room()
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Drop all cached state: the transaction was rolled back, or something else has written to the tables."""
         self._open, self._flushed = [], []
         self._index.forget()
-        self.memtable.forget()
+        self.memtable.invalidate()
         self._complete = False
 
     def _load(self, write: WriteRequest, now: int) -> None:

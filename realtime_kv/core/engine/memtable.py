@@ -24,7 +24,7 @@ class Backlog:
 
 
 class Memtable:
-    """The writer's own state; `holds` and `get` may be called from any thread.
+    """The writer's own state; `has_unflushed` and `get` may be called from any thread.
 
     Cached state stays valid until the writer writes: nothing else writes to this data set.
     """
@@ -41,7 +41,7 @@ class Memtable:
         # durable records that are newer than the tables, by user and key
         self._records: dict[int, dict[str, EntryState]] = {}
 
-    def holds(self, user_id: int) -> bool:
+    def has_unflushed(self, user_id: int) -> bool:
         """Return whether the tables may lack something of this user's space."""
         return user_id in self.ahead
 
@@ -91,7 +91,7 @@ class Memtable:
             record.value = None
         self.spaces[user_id].receipts.clear()
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Drop the cache: something else has written, or a transaction was rolled back."""
         self.spaces.clear()
         self.sessions.clear()

@@ -4,9 +4,8 @@ A share is counted in ops and bytes, so that a user's large batches do not fill 
 """
 
 from collections import deque
-from typing import Any, Protocol
 
-from realtime_kv.concurrency.runtime import Future
+from realtime_kv.core.domain.write_request import WriteRequest
 
 # this many bytes of values weigh as much as one op
 WEIGHT_BYTES = 1024
@@ -18,29 +17,13 @@ SHARE_WEIGHT = 512
 LIGHT_WEIGHT = 64
 
 
-class QueuedWrite(Protocol):
-    """A write as the writer sees it: its user, its weight, and the future for its outcome."""
-
-    future: Future[Any]
-
-    @property
-    def user_id(self) -> int: ...
-
-    @property
-    def weight(self) -> int: ...
-
-    @property
-    def alone(self) -> bool:
-        """Return whether it needs a group of its own, with its user's tables up to date."""
-
-
 class _Line:
     """The writes of one user, in the order of their arrival."""
 
     __slots__ = ("alone", "weight", "writes")
 
     def __init__(self) -> None:
-        self.writes: deque[QueuedWrite] = deque()
+        self.writes: deque[WriteRequest] = deque()
         self.weight = 0
         self.alone = 0
 
@@ -54,7 +37,7 @@ class WriteQueue:
     def __bool__(self) -> bool:
         return bool(self._lines)
 
-    def add(self, write: QueuedWrite) -> None:
+    def add(self, write: WriteRequest) -> None:
         """Queue `write` behind its user's earlier writes."""
         line = self._lines.get(write.user_id)
         if line is None:
@@ -63,7 +46,7 @@ class WriteQueue:
         line.weight += write.weight
         line.alone += write.alone
 
-    def put_back(self, write: QueuedWrite) -> None:
+    def put_back(self, write: WriteRequest) -> None:
         """Put back a write that is not ready: it stays before its user's later writes, and other users are served."""
         line = self._lines.pop(write.user_id, None) or _Line()
         line.writes.appendleft(write)
@@ -71,12 +54,12 @@ class WriteQueue:
         line.alone += write.alone
         self._lines[write.user_id] = line
 
-    def next_group(self) -> list[QueuedWrite]:
+    def next_group(self) -> list[WriteRequest]:
         """Take a share of each user's writes, small shares first; users who have to wait come first in the next group.
 
         A write that needs a group of its own ends the group before it, and is next.
         """
-        group: list[QueuedWrite] = []
+        group: list[WriteRequest] = []
         left = GROUP_WEIGHT
         share = max(1, min(SHARE_WEIGHT, GROUP_WEIGHT // max(1, len(self._lines))))
         for user_id in self._light_first():
@@ -103,7 +86,7 @@ class WriteQueue:
         users = list(self._lines)
         return users[:1] + sorted(users[1:], key=lambda user: self._lines[user].weight > LIGHT_WEIGHT)
 
-    def _take(self, user_id: int, line: _Line, group: list[QueuedWrite], share: int) -> int:
+    def _take(self, user_id: int, line: _Line, group: list[WriteRequest], share: int) -> int:
         """Take this user's first writes, of about this weight, and return it; the rest goes to the back."""
         taken = 0
         while line.writes and taken < share:

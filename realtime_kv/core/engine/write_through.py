@@ -4,7 +4,8 @@ Invariants:
 1. The rows of `spaces` that a group writes to are locked before anything else is read, in order of their user ids.
 2. Cached state is used only under that lock, and only if the locked row has the revision and the guard that the cache
    has: another process may have written, or ended a session.
-3. The results of a transaction count once `accept` says that it is durable; after `forget` all state is read again.
+3. The results of a transaction count once `on_commit` says that it is durable; after `invalidate` all state is read
+   again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ from realtime_kv.core.domain.space import Outcome, Quota, Receipt, Space
 from realtime_kv.core.domain.write_request import WriteRequest
 from realtime_kv.core.engine.group import GroupCommitter, OnLimit
 from realtime_kv.core.engine.loader import lacks_value
-from realtime_kv.core.engine.writer import AnyIndexRequest
+from realtime_kv.core.engine.transactions import AnyIndexRequest
 from realtime_kv.core.messages import CommitEvent, digest_of
 from realtime_kv.core.statements import MIN_TRIM_BYTES
 from realtime_kv.errors import Refusal
@@ -27,7 +28,7 @@ _NOTHING: dict[str, EntryState | None] = {}
 class WriteThroughCommitter(GroupCommitter):
     """Turns groups of writes into rows of all tables."""
 
-    ahead = False
+    has_backlog = False
     index_lags = False
 
     def __init__(
@@ -90,7 +91,7 @@ class WriteThroughCommitter(GroupCommitter):
             return False
         return self._make_plan(self._db, write, write.plan, now)
 
-    def accept(self) -> None:
+    def on_commit(self) -> None:
         """Publish the results of the transaction, which is now durable."""
         for space in self._open:
             for record in space.touched.values():
@@ -103,10 +104,10 @@ class WriteThroughCommitter(GroupCommitter):
         if len(self._guards) > 2 * len(memtable.spaces) + 1000:
             self._guards = {user_id: self._guards[user_id] for user_id in memtable.spaces}
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Drop all cached state: the transaction was rolled back, or something else has written to the tables."""
         self._open = []
-        self.memtable.forget()
+        self.memtable.invalidate()
 
     def _load(self, write: WriteRequest, now: int) -> None:
         self._load_group([write], now)

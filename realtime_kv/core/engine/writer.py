@@ -2,28 +2,28 @@
 
 Without load a write is committed immediately; under load the groups grow by themselves and share one fsync. No write
 waits for a timer. The writer knows nothing of keys: the committer decides what a group does and what is left to flush.
-Groups of writes alternate with account work (account_queue.py), in which session endings come first.
-
-Longer than 320 lines: the kinds of work of one thread share its state.
+Groups of writes alternate with jobs (jobs.py), of which session endings come first, and with flushes (flusher.py).
 """
 
 import itertools
 import logging
 import queue
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
 from realtime_kv.concurrency.fair_pool import SYSTEM, Client
 from realtime_kv.concurrency.runtime import Future, Runtime
-from realtime_kv.core.backend import Backend, BackendWriter, own_error
-from realtime_kv.core.engine.account_queue import AccountJob, AccountQueue, Kind
-from realtime_kv.core.engine.write_queue import QueuedWrite, WriteQueue
+from realtime_kv.core.backend import Backend, BackendWriter
+from realtime_kv.core.domain.space import Outcome
+from realtime_kv.core.domain.write_request import WriteRequest
+from realtime_kv.core.engine.flusher import Flusher, FlushRequest
+from realtime_kv.core.engine.jobs import EndedSession, Job, JobQueue, Kind
+from realtime_kv.core.engine.transactions import Committer, Transactions
+from realtime_kv.core.engine.write_queue import WriteQueue
 from realtime_kv.core.messages import CommitEvent
 from realtime_kv.errors import Refusal, Unavailable
 
@@ -31,99 +31,15 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# outcomes of writes, and flushes (a read follows each), in one delivery: the event loop serves others between two
+# outcomes of writes in one delivery: the event loop serves others between two
 TOGETHER = 128
-FLUSHES_TOGETHER = 16
 
 # maximum of waiting writes; beyond `CROWDED`, a user's further writes count twice, which leaves room for others
 QUEUE_LIMIT = 20_000
 CROWDED = QUEUE_LIMIT // 4
-# the backlog is flushed when no work has arrived for this long
-IDLE_SECONDS = 0.2
-# a failed flush (a full disk) is retried after this time
-RETRY_SECONDS = 5.0
 
 
-class Committer(Protocol):
-    """The work inside the writer's transactions."""
-
-    @property
-    def ahead(self) -> bool:
-        """Return whether there is something to flush."""
-
-    @property
-    def index_lags(self) -> bool:
-        """Return whether the history index has work for an idle moment."""
-
-    def recover(self) -> None:
-        """Load the state from the log; called once, before everything else."""
-
-    def commit(self, writes: list[Any], now: int, /) -> tuple[list[Any | Refusal], list[CommitEvent]]:
-        """Commit a group; return its outcomes and the events for the watchers."""
-
-    def flush(self, users: Iterable[int] | None = None, /) -> None:
-        """Bring the tables of these users, or of all, up to date."""
-
-    def index(self) -> None:
-        """Index one step of the log."""
-
-    def index_for(self, requests: "Sequence[AnyIndexRequest]", /) -> "list[AnyIndexRequest]":
-        """Index one step for these requests; return those that need more steps."""
-
-    def prepare_plan(self, write: Any, now: int, /) -> bool:
-        """Do one step of flushing, indexing and planning for this write; return whether it was the last."""
-
-    def accept(self) -> None:
-        """Publish the results of the transaction, which is now durable."""
-
-    def forget(self) -> None:
-        """Drop all cached state: the transaction was rolled back, or something else has written."""
-
-    def forget_session(self, session_id: int, /) -> None:
-        """Forget a session whose end is durable."""
-
-
-class IndexRequest(Protocol):
-    """A request for the history index of one user's writes, or of all, up to the present end of the log.
-
-    The committer notes that end in `until`, in its own terms.
-    """
-
-    user_id: int | None
-    until: int | None
-
-
-AnyIndexRequest = TypeVar("AnyIndexRequest", bound=IndexRequest)
-
-
-class EndedSession(Protocol):
-    """A session that a job has ended."""
-
-    @property
-    def session_id(self) -> int: ...
-
-
-@dataclass(slots=True, eq=False)
-class _MaintenanceJob:
-    """A call of `fn` outside any transaction, with all tables up to date."""
-
-    fn: Callable[[Any], Any]
-    future: Future[Any] = field(default_factory=Future)
-
-
-@dataclass(slots=True, eq=False)
-class _FlushJob:
-    """A flush of the tables of one user, or of all users; with `indexed`, also of the history index."""
-
-    user_id: int | None
-    indexed: bool = False
-    # the end of the log when the index was asked for, once that is known
-    until: int | None = None
-    future: Future[None] = field(default_factory=Future)
-
-
-_Job = QueuedWrite | AccountJob | _MaintenanceJob | _FlushJob
-_NO_WRITES = frozenset({type(None), AccountJob, _MaintenanceJob, _FlushJob})
+_Queued = WriteRequest | Job | FlushRequest
 
 
 class Writer:
@@ -138,19 +54,17 @@ class Writer:
         clock: Callable[[], int],
         on_fatal: Callable[[BaseException], None],
     ) -> None:
-        self._backend = backend
         self._db = db
         self._committer = committer
         self._runtime = runtime
         self._clock = clock
         self._on_fatal = on_fatal
         self._watchers: list[Callable[[Sequence[CommitEvent]], None]] = []
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
+        self._transactions = Transactions(backend, db, committer, on_fatal)
         self._waiting = WriteQueue()
-        self._account_work = AccountQueue()
-        self._maintenance: deque[_MaintenanceJob] = deque()
-        self._flushes: list[_FlushJob] = []
-        self._flush_after = IDLE_SECONDS
+        self._flusher = Flusher(self._transactions, runtime)
+        self._jobs = JobQueue(self._transactions, self._flusher, runtime)
         self._accepting = True
         self._stopping = False
         self._lock = threading.RLock()
@@ -163,55 +77,56 @@ class Writer:
         self._of_users: dict[int, int] = {}
         self.groups = 0
         self.writes = 0
-        self._recover()
+        self._flusher.recover()
         self._thread = runtime.start_thread(self._work, "writer")
 
-    def submit(self, write: QueuedWrite) -> None:
+    def submit(self, write: WriteRequest) -> None:
         """Queue `write`; its future resolves once it is durable. Raises Unavailable when too many are waiting."""
         self._last = number = next(self._came)
         if number - self._finished > CROWDED or not self._accepting:
-            self._find_room(write, number - self._finished)
+            self._check_room(write, number - self._finished)
         self._put(write)
 
-    def run(self, fn: Callable[[Connection], T], client: Client = SYSTEM) -> Future[T]:
-        """Run `fn(connection)` alone in a transaction between two groups; an exception rolls it back.
+    def run_in_transaction(self, fn: Callable[[Connection], T], client: Client = SYSTEM) -> Future[T]:
+        """Run `fn(connection)` in a transaction of its own between two groups; an exception rolls it back.
 
         All tables are up to date when it runs, and all cached state is read again after it.
         """
-        return self._submit_job(fn, "run", client)
+        return self._submit_job(fn, "alone", client)
 
-    def note(self, fn: Callable[[Connection], T], client: Client = SYSTEM) -> Future[T]:
-        """Like `run`, but without flush and reload: for work that ends no session and changes no space or quota."""
-        return self._submit_job(fn, "note", client)
+    def run_in_shared_transaction(self, fn: Callable[[Connection], T], client: Client = SYSTEM) -> Future[T]:
+        """Like `run_in_transaction`, but keep the caches: only for jobs that change no session, entry or quota.
 
-    def end(
+        Jobs of several callers share a transaction; an exception rolls back only what its job did.
+        """
+        return self._submit_job(fn, "shared", client)
+
+    def end_sessions(
         self, fn: Callable[[Connection], tuple[T, Sequence[EndedSession]]], client: Client = SYSTEM
     ) -> Future[tuple[T, Sequence[EndedSession]]]:
-        """Like `note`, for work that may also end sessions, which `fn` returns as well. Runs before other jobs."""
-        return self._submit_job(fn, "end", client)
+        """Like `run_in_shared_transaction`, for a job that may also end sessions, which `fn` returns as well.
 
-    def maintain(self, fn: Callable[[Any], T]) -> Future[T]:
+        Runs before other jobs.
+        """
+        return self._submit_job(fn, "ending", client)
+
+    def run_exclusive(self, fn: Callable[[Any], T]) -> Future[T]:
         """Run `fn(connection)` alone between two groups and outside any transaction, as VACUUM and a restore need it.
 
         All tables are up to date when it runs, and all cached state is read again after it: `fn` may replace the data
         set.
         """
-        if not self._accepting:
-            raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
-        job = _MaintenanceJob(fn)
-        self._put(job)
-        return job.future
+        return self._submit_job(fn, "exclusive", SYSTEM)
 
     def flush(self, user_id: int | None, *, indexed: bool = False) -> Future[None]:
         """Bring the tables of this user (None: of all) up to date with the commits; fails with Unavailable.
 
         With `indexed`, the history index too: in steps, between which other writes run.
         """
-        if not self._accepting:
-            raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
-        job = _FlushJob(user_id, indexed)
-        self._put(job)
-        return job.future
+        self._check_accepting()
+        request = FlushRequest(user_id, indexed)
+        self._put(request)
+        return request.future
 
     @property
     def queued(self) -> int:
@@ -238,7 +153,7 @@ class Writer:
         else:
             self._thread.join()
 
-    def _find_room(self, write: QueuedWrite, queued: int) -> None:
+    def _check_room(self, write: WriteRequest, queued: int) -> None:
         with self._counting:
             own = self._of_users.get(write.user_id, 0)
             if not self._accepting or queued + own > QUEUE_LIMIT:
@@ -246,14 +161,17 @@ class Writer:
                 raise Unavailable("The store is busy or stopping; repeat with the same op_id.")
             self._of_users[write.user_id] = own + 1
 
-    def _submit_job(self, fn: Callable[[Connection], T], kind: Kind, client: Client) -> Future[T]:
-        if not self._accepting:
-            raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
-        job = AccountJob(fn, kind, client.user, client.credential)
+    def _submit_job(self, fn: Callable[[Any], T], kind: Kind, client: Client) -> Future[T]:
+        self._check_accepting()
+        job = Job(fn, kind, client.user, client.credential)
         self._put(job)
         return job.future
 
-    def _put(self, job: _Job | None) -> None:
+    def _check_accepting(self) -> None:
+        if not self._accepting:
+            raise Unavailable("The store is stopping; try again in a moment.", retry_after=5)
+
+    def _put(self, job: _Queued | None) -> None:
         self._queue.put(job)
         if self._thread is None:
             with self._lock:
@@ -262,15 +180,7 @@ class Writer:
 
     @property
     def _has_work(self) -> bool:
-        return bool(self._waiting or self._flushes or self._account_work or self._maintenance)
-
-    def _recover(self) -> None:
-        self._db.begin()
-        try:
-            self._committer.recover()
-        finally:
-            self._db.roll_back()
-        self._flush_all()
+        return bool(self._waiting or self._flusher or self._jobs)
 
     def _work(self) -> None:
         try:
@@ -283,58 +193,48 @@ class Writer:
             self._close()
 
     def _step(self) -> None:
-        self._take()
-        if self._account_work:
-            self._run_together(self._account_work.next_endings())
-            self._run_together(self._account_work.next_notes())
-            job = self._account_work.next_run()
-            if job is not None:
-                self._run_alone(job)
-        if self._maintenance:
-            self._run_maintenance(self._maintenance.popleft())
-        if self._flushes:
-            self._run_flushes()
+        self._take_queued()
+        if self._jobs:
+            self._jobs.run_some()
+        if self._flusher:
+            self._flusher.run_all()
         if self._waiting:
             self._run_group(self._waiting.next_group())
 
-    def _take(self) -> None:
+    def _take_queued(self) -> None:
         """Take all queued work; wait only if there is nothing to do."""
         if not self._has_work and not self._stopping:
-            behind = self._committer.ahead or self._committer.index_lags
             try:
-                self._sort(self._queue.get(timeout=self._flush_after if behind else None))
+                self._sort(self._queue.get(timeout=self._flusher.idle_seconds))
             except queue.Empty:
-                self._flush_all()
-                self._index_while_idle()
+                self._flusher.flush_all()
+                self._flusher.index_while(self._queue.empty)
         while True:
             try:
                 self._sort(self._queue.get_nowait())
             except queue.Empty:
                 return
 
-    def _sort(self, job: _Job | None) -> None:
+    def _sort(self, job: _Queued | None) -> None:
         # nearly all are writes
-        if job.__class__ not in _NO_WRITES:
-            self._waiting.add(job)  # type: ignore[arg-type]
+        if isinstance(job, WriteRequest):
+            self._waiting.add(job)
         elif job is None:
             self._stopping = True
-        elif isinstance(job, AccountJob):
-            dropped = self._account_work.add(job)
-            if dropped is not None:
-                self._runtime.deliver(lambda: dropped.future.fail(Unavailable("The server is busy; try again.")))
-        elif isinstance(job, _MaintenanceJob):
-            self._maintenance.append(job)
-        elif isinstance(job, _FlushJob):
-            self._flushes.append(job)
+        elif isinstance(job, FlushRequest):
+            self._flusher.add(job)
+        else:
+            self._jobs.add(job)
 
-    def _run_group(self, group: list[QueuedWrite]) -> None:
+    def _run_group(self, group: list[WriteRequest]) -> None:
+        transactions, committer = self._transactions, self._committer
         try:
-            if group[0].alone and not self._transact(lambda: self._committer.prepare_plan(group[0], self._clock())):
+            if group[0].alone and not transactions.run(lambda: committer.prepare_plan(group[0], self._clock())):
                 self._waiting.put_back(group[0])
                 return
-            outcomes, committed = self._transact(lambda: self._committer.commit(group, self._clock()))
+            outcomes, committed = transactions.run(lambda: committer.commit(group, self._clock()))
         except Exception as error:
-            if len(group) == 1 or self._backend.fault(error) is not None:
+            if len(group) == 1 or transactions.is_fault(error):
                 self._refuse(group, error)
             else:
                 # a write that SQL rejects (or a bug) must not fail the rest of its group
@@ -343,162 +243,27 @@ class Writer:
             return
         self.groups += 1
         self.writes += len(group)
-        self._runtime.deliver(lambda: self._tell(group[:TOGETHER], outcomes[:TOGETHER], committed))
+        self._runtime.deliver(lambda: self._publish(group[:TOGETHER], outcomes[:TOGETHER], committed))
         for start in range(TOGETHER, len(group), TOGETHER):
             part = slice(start, start + TOGETHER)
-            self._runtime.deliver(partial(self._tell, group[part], outcomes[part], []))
+            self._runtime.deliver(partial(self._publish, group[part], outcomes[part], []))
 
-    def _count_out(self, group: list[QueuedWrite]) -> None:
-        """Count these writes as finished. Not on the writer's thread, because submitting threads would wait for it."""
-        with self._counting:
-            self._finished += len(group)
-            if self._of_users:
-                self._count_out_of_crowd(group)
-
-    def _count_out_of_crowd(self, group: list[QueuedWrite]) -> None:
-        if self.queued <= CROWDED:
-            self._of_users.clear()
-        for write in group:
-            if own := self._of_users.get(write.user_id):
-                self._of_users[write.user_id] = own - 1
-
-    def _transact(self, work: Callable[[], T]) -> T:
-        self._db.begin()
-        try:
-            answer = work()
-            self._db.commit()
-        except BaseException:
-            self._db.roll_back()
-            self._committer.forget()
-            raise
-        self._committer.accept()
-        try:
-            self._db.after_commit()
-        except Exception as error:  # the commit is durable, so its callers get their outcomes
-            log.warning("the work that follows a commit failed: %r", error)
-            self._failure(error)
-        return answer
-
-    def _run_together(self, jobs: list[AccountJob]) -> None:
-        """Run endings or notes in one transaction; a job that raises is rolled back alone."""
-        if not jobs:
-            return
-        outcomes: list[tuple[Any, BaseException | None]] = []
-        try:
-            with self._db.sql_transaction() as connection:
-                for job in jobs:
-                    try:
-                        with connection.begin_nested():
-                            outcomes.append((job.fn(connection), None))
-                    except Exception as error:
-                        if self._backend.fault(error) is not None:
-                            raise
-                        outcomes.append((None, own_error(error)))
-        except Exception as error:
-            failed = self._failure(own_error(error))
-            outcomes = [(None, failed)] * len(jobs)
-        for job, (answer, failure) in zip(jobs, outcomes, strict=True):
-            if job.kind == "end" and failure is None:
-                for over in answer[1]:
-                    self._committer.forget_session(over.session_id)
-        self._runtime.deliver(lambda: _settle(jobs, outcomes))
-
-    def _run_alone(self, job: AccountJob) -> None:
-        failure: BaseException | None = None
-        answer = None
-        try:
-            with self._db.sql_transaction() as connection:
-                self._committer.flush()
-                answer = job.fn(connection)
-            self._committer.accept()
-        except Exception as error:
-            failure = self._failure(own_error(error))
-        # all state that the job may have changed is read again
-        self._committer.forget()
-        self._runtime.deliver(lambda: _settle([job], [(answer, failure)]))
-
-    def _run_maintenance(self, job: _MaintenanceJob) -> None:
-        failure: BaseException | None = None
-        answer = None
-        try:
-            self._transact(self._committer.flush)
-            answer = self._db.maintain(job.fn)
-        except Exception as error:
-            failure = self._failure(error)
-        self._db.roll_back()
-        self._committer.forget()
-        self._recover()
-        self._runtime.deliver(lambda: job.future.resolve(answer) if failure is None else job.future.fail(failure))
-
-    def _run_flushes(self) -> None:
-        jobs, self._flushes = self._flushes, []
-        failure: BaseException | None = None
-        try:
-            users = {job.user_id for job in jobs if job.user_id is not None}
-            everybody = any(job.user_id is None for job in jobs)
-            self._transact(lambda: self._committer.flush(None if everybody else users))
-            if indexing := [job for job in jobs if job.indexed]:
-                self._flushes = self._transact(lambda: self._committer.index_for(indexing))
-            # there may be thousands
-            unfinished = set(self._flushes)
-            jobs = [job for job in jobs if job not in unfinished]
-        except Exception as error:
-            failure = self._failure(error)
-
-        def tell(some: list[_FlushJob]) -> None:
-            for job in some:
-                if failure is None:
-                    job.future.resolve(None)
-                else:
-                    job.future.fail(failure)
-
-        for start in range(0, len(jobs), FLUSHES_TOGETHER):
-            self._runtime.deliver(partial(tell, jobs[start : start + FLUSHES_TOGETHER]))
-
-    def _flush_all(self) -> None:
-        """Flush everything. If that fails, nothing is lost: the writes stay in the log, and the flush is retried."""
-        if self._committer.ahead:
-            self._catch_up(self._committer.flush)
-
-    def _index_while_idle(self) -> None:
-        while self._committer.index_lags and self._queue.empty():
-            if not self._catch_up(self._committer.index):
-                return
-
-    def _catch_up(self, work: Callable[[], None]) -> bool:
-        try:
-            self._transact(work)
-            self._flush_after = IDLE_SECONDS
-        except Exception as error:
-            self._flush_after = RETRY_SECONDS
-            log.error("the tables could not be brought up to date: %r", error)
-            # no caller waits for it, but an I/O error is fatal here as well
-            self._failure(error)
-            return False
-        return True
-
-    def _refuse(self, group: list[QueuedWrite], error: Exception) -> None:
+    def _refuse(self, group: list[WriteRequest], error: Exception) -> None:
         log.error("a group of %d writes was not committed: %r", len(group), error)
-        failure = self._failure(error)
+        failure = self._transactions.report(error)
 
         def refuse() -> None:
-            self._count_out(group)
+            self._count_finished(group)
             for write in group:
                 write.future.fail(failure)
 
         self._runtime.deliver(refuse)
 
-    def _failure(self, error: BaseException) -> BaseException:
-        """Return the error for the waiting callers: Unavailable for a fault, a refusal or a bug unchanged."""
-        fault = self._backend.fault(error)
-        if fault is None:
-            return error
-        if fault.is_fatal:
-            self._on_fatal(error)
-        return Unavailable()
-
-    def _tell(self, group: list[QueuedWrite], outcomes: list[Any | Refusal], committed: list[CommitEvent]) -> None:
-        self._count_out(group)
+    def _publish(
+        self, group: list[WriteRequest], outcomes: list[Outcome | Refusal], committed: list[CommitEvent]
+    ) -> None:
+        """Call the watchers, then resolve the futures."""
+        self._count_finished(group)
         for watcher in self._watchers if committed else ():
             try:
                 watcher(committed)
@@ -510,14 +275,20 @@ class Writer:
             else:
                 write.future.resolve(outcome)
 
+    def _count_finished(self, group: list[WriteRequest]) -> None:
+        """Count these writes as finished. Not on the writer's thread, because submitting threads would wait for it."""
+        with self._counting:
+            self._finished += len(group)
+            if self._of_users:
+                self._count_finished_of_users(group)
+
+    def _count_finished_of_users(self, group: list[WriteRequest]) -> None:
+        if self.queued <= CROWDED:
+            self._of_users.clear()
+        for write in group:
+            if own := self._of_users.get(write.user_id):
+                self._of_users[write.user_id] = own - 1
+
     def _close(self) -> None:
-        self._flush_all()
+        self._flusher.flush_all()
         self._db.close()
-
-
-def _settle(jobs: list[AccountJob], outcomes: list[tuple[Any, BaseException | None]]) -> None:
-    for job, (answer, failure) in zip(jobs, outcomes, strict=True):
-        if failure is None:
-            job.future.resolve(answer)
-        else:
-            job.future.fail(failure)

@@ -146,7 +146,9 @@ class ClockGuard:
             self._unsaved, self._saved_at = False, self._seen
         value = msgspec.json.encode(saved).decode()
         try:
-            return self._writer.note(lambda connection: self._backend.write_meta(connection, _NAME, value))
+            return self._writer.run_in_shared_transaction(
+                lambda connection: self._backend.write_meta(connection, _NAME, value)
+            )
         except Unavailable:
             # the server is stopping
             return None

@@ -117,7 +117,7 @@ class Expiry:
 
     def _flush(self, users: set[int] | None) -> None:
         store = self._store
-        flushes = [store.writer.flush(None)] if users is None else [store.settled(user_id) for user_id in users]
+        flushes = [store.writer.flush(None)] if users is None else [store.flush_user(user_id) for user_id in users]
         for flush in flushes:
             self._wait(flush)
 

@@ -88,11 +88,11 @@ class Purge(StepwiseJob):
 
     def rewrite(self) -> bool:
         """Rewrite the file without the removed data; return whether the write-ahead log is empty as well."""
-        return self._compaction is None or self._wait(self._store.writer.maintain(self._compaction.rewrite))
+        return self._compaction is None or self._wait(self._store.writer.run_exclusive(self._compaction.rewrite))
 
     def empty_log(self) -> bool:
         """Move the write-ahead log into the file, where removed values are overwritten with zeros."""
-        return self._compaction is None or self._wait(self._store.writer.maintain(self._compaction.empty_log))
+        return self._compaction is None or self._wait(self._store.writer.run_exclusive(self._compaction.empty_log))
 
     def rewrite_due(self) -> str | None:
         """Return the reason for which the file has to be rewritten: `purge`, `trim` or none."""

@@ -31,7 +31,7 @@ class StepwiseJob:
     def _write(self, fn: Callable[[RetentionStatements], T]) -> T:
         """Run `fn(statements)` in a transaction of its own."""
         backend = self._store.backend
-        return self._wait(self._store.writer.run(lambda connection: fn(backend.retention(connection))))
+        return self._wait(self._store.writer.run_in_transaction(lambda connection: fn(backend.retention(connection))))
 
     def _look(self, fn: Callable[[RetentionStatements], T]) -> T:
         """Run `fn(statements)` on a reader."""

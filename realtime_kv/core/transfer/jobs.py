@@ -252,7 +252,7 @@ class TransferService:
 
     def settle(self, user_id: int) -> None:
         """See Target."""
-        self._wait(lambda: self._store.settled(user_id))
+        self._wait(lambda: self._store.flush_user(user_id))
 
     def write(self, caller: Caller, ops: list[Op]) -> int:
         """See Target."""

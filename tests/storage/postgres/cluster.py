@@ -60,6 +60,11 @@ class Cluster:
         self.execute(f"CREATE DATABASE {name}" + ("" if empty else f" TEMPLATE {_TEMPLATE}"))
         return self.url(name)
 
+    def drop(self, url: str) -> None:
+        """Drop a database, with connections that are still open."""
+        name = url.removeprefix("postgresql://postgres@/").partition("?")[0]
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
     def execute(self, sql: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(sql)

@@ -1,66 +1,21 @@
-"""Server metrics: reliable latency quantiles, and a quarter of an hour of figures in bounded memory."""
+"""Metrics history: a quarter of an hour of figures in bounded memory."""
 
 from pathlib import Path
 
-import pytest
-
 from realtime_kv.concurrency.fair_pool import FairWorkerPool
 from realtime_kv.concurrency.runtime import InlineRuntime
-from realtime_kv.metrics.latency import BOUNDS, EVERY, QUIET, LatencyStats, quantile
+from realtime_kv.metrics.latency import LatencyStats
 from realtime_kv.metrics_history import HELD, ROWS, MetricsHistory
-from realtime_kv.storage.sqlite.backend import SqliteBackend
-from tests.core.services import Services
-
-
-@pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
-def test_latency_quantile_is_accurate_to_within_a_fifth(share):
-    latency, times = LatencyStats(), [0.0001 * (n + 1) for n in range(1000)]
-    for seconds in times:
-        latency.note(seconds)
-    true = times[round(share * 1000) - 1]
-    found = latency.metrics()[f"latency_p{round(share * 100)}_seconds"]
-    assert true <= found <= true * 1.21
-
-
-def test_quantile_of_no_samples_is_zero_and_outliers_fall_in_the_last_bucket():
-    assert quantile([0] * (len(BOUNDS) + 1), 0.99) == 0
-    latency = LatencyStats()
-    latency.note(10_000)
-    latency.note(0)
-    assert latency.metrics()["latency_p99_seconds"] == BOUNDS[-1]
-
-
-def test_latency_quantiles_cover_the_last_minute_and_drop_older_samples():
-    latency = LatencyStats(slots=2)
-    latency.note(5)
-    assert latency.sample()["p50"] > 4
-    assert latency.metrics()["latency_p50_seconds"] > 4
-    latency.note(0.001)
-    latency.sample()
-    latency.sample()
-    assert latency.metrics()["latency_p99_seconds"] < 0.002
-    latency.sample()
-    assert latency.metrics()["latency_p99_seconds"] == 0
-
-
-def test_every_verb_is_timed_at_low_load_and_a_sample_at_high_load():
-    latency = LatencyStats()
-    assert latency.every == 1
-    latency.verbs += QUIET + 1
-    latency.sample()
-    assert latency.every == EVERY
-    latency.verbs += QUIET
-    latency.sample()
-    assert latency.every == 1
+from tests.storage.sqlite.harness import SqliteDatabase
 
 
 class Watched:
     """A metrics history with a manual clock."""
 
     def __init__(self, folder):
-        self.now, self.latency, self.file = 1_000_000, LatencyStats(), folder / "kv.db"
-        self.engine = Services(folder).engine
-        readers = FairWorkerPool(InlineRuntime(), "reader", threads=1, resource=SqliteBackend(self.engine).open_reader)
+        self.now, self.latency, self.database = 1_000_000, LatencyStats(), SqliteDatabase(folder)
+        self.file = self.database.file
+        readers = FairWorkerPool(InlineRuntime(), "reader", threads=1, resource=self.database.open().open_reader)
         self.metrics_history = MetricsHistory(
             InlineRuntime(), readers, self.latency, lambda: {"tabs": 3}, self.file, lambda: self.now
         )
@@ -97,8 +52,7 @@ def test_metrics_history_keeps_at_most_a_quarter_of_an_hour(tmp_path):
 
 def test_failed_database_query_does_not_hide_the_system_figures(tmp_path):
     watched = Watched(tmp_path)
-    with watched.engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE meta")
+    watched.database.execute("DROP TABLE meta")
     watched.pass_by(5, 5)
     figures = watched.metrics_history.rows[0].figures
     assert figures["database_bytes"] > 0 and figures["disk_free_bytes"] > 0

@@ -1,4 +1,4 @@
-"""Account work in the writer: its order between groups of writes, and the independence of each piece."""
+"""Jobs of the writer: their order between groups of writes, and the independence of each one."""
 
 import threading
 
@@ -8,16 +8,9 @@ from sqlalchemy import select, text, update
 from realtime_kv.concurrency.fair_pool import Client
 from realtime_kv.errors import BadRequest, Unauthenticated
 from realtime_kv.storage.models import Meta, UserSession
-from tests.core.services import Person, Services
+from tests.core.services import Person
 
 DEADLINE = 30
-
-
-@pytest.fixture
-def busy_services(tmp_path, runtime):
-    services = Services(tmp_path)
-    yield services
-    services.close()
 
 
 class Over:
@@ -30,7 +23,7 @@ class Held:
 
     def __init__(self, writer):
         self._opened, entered = threading.Event(), threading.Event()
-        writer.note(lambda _: (entered.set(), self._opened.wait(DEADLINE)), Client("gate"))
+        writer.run_in_shared_transaction(lambda _: (entered.set(), self._opened.wait(DEADLINE)), Client("gate"))
         assert entered.wait(DEADLINE)
 
     def open(self):
@@ -40,9 +33,9 @@ class Held:
 def test_a_session_end_precedes_the_queued_account_work_of_a_flood(busy_services, runtime):
     store, order = busy_services.open(runtime), []
     writer, held = store.writer, Held(store.writer)
-    futures = [writer.note(lambda _: order.append("flood"), Client(1, 1)) for _ in range(200)]
-    futures += [writer.run(lambda _: order.append("flood"), Client(1, 1)) for _ in range(20)]
-    futures.append(writer.end(lambda _: (order.append("end"), []), Client(1, 2)))
+    futures = [writer.run_in_shared_transaction(lambda _: order.append("flood"), Client(1, 1)) for _ in range(200)]
+    futures += [writer.run_in_transaction(lambda _: order.append("flood"), Client(1, 1)) for _ in range(20)]
+    futures.append(writer.end_sessions(lambda _: (order.append("end"), []), Client(1, 2)))
     held.open()
     for future in futures:
         runtime.wait(future, DEADLINE)
@@ -55,8 +48,8 @@ def test_writes_alternate_with_account_work(busy_services, runtime):
     alice.set("k", 0)
     writer, held = store.writer, Held(store.writer)
     store.watch(lambda _: order.append("write"))
-    futures = [writer.run(lambda _: order.append("run"), Client(n % 5)) for n in range(30)]
-    futures += [writer.note(lambda _: order.append("note"), Client(n % 5)) for n in range(100)]
+    futures = [writer.run_in_transaction(lambda _: order.append("run"), Client(n % 5)) for n in range(30)]
+    futures += [writer.run_in_shared_transaction(lambda _: order.append("note"), Client(n % 5)) for n in range(100)]
     futures.append(store.set(alice.caller, "k", b"1"))
     held.open()
     for future in futures:
@@ -69,8 +62,8 @@ def test_writes_alternate_with_account_work(busy_services, runtime):
 def test_account_work_is_scheduled_fairly_across_users(busy_services, runtime):
     store, order = busy_services.open(runtime), []
     writer, held = store.writer, Held(store.writer)
-    futures = [writer.note(lambda _: order.append("flood"), Client("flood")) for _ in range(200)]
-    futures.append(writer.note(lambda _: order.append("home"), Client("home")))
+    futures = [writer.run_in_shared_transaction(lambda _: order.append("flood"), Client("flood")) for _ in range(200)]
+    futures.append(writer.run_in_shared_transaction(lambda _: order.append("home"), Client("home")))
     held.open()
     for future in futures:
         runtime.wait(future, DEADLINE)
@@ -87,7 +80,7 @@ def test_notes_in_one_transaction_succeed_or_fail_independently(busy_services, r
             if fails:
                 raise BadRequest("no")
 
-        return writer.note(write)
+        return writer.run_in_shared_transaction(write)
 
     futures = [put(f"n{n}", fails=n % 2 == 1) for n in range(6)]
     held.open()
@@ -97,7 +90,9 @@ def test_notes_in_one_transaction_succeed_or_fail_independently(busy_services, r
                 runtime.wait(future, DEADLINE)
         else:
             runtime.wait(future, DEADLINE)
-    found = runtime.wait(writer.note(lambda db: list(db.execute(select(Meta.name)).scalars())), DEADLINE)
+    found = runtime.wait(
+        writer.run_in_shared_transaction(lambda db: list(db.execute(select(Meta.name)).scalars())), DEADLINE
+    )
     assert [name for name in found if name.startswith("n") and name[1:].isdigit()] == ["n0", "n2", "n4"]
 
 
@@ -111,7 +106,7 @@ def test_an_ended_session_cannot_write(busy_services, runtime):
         db.execute(update(UserSession).where(UserSession.id == session).values(ended_at=busy_services.clock()))
         return None, [Over(session)]
 
-    runtime.wait(store.writer.end(end), DEADLINE)
+    runtime.wait(store.writer.end_sessions(end), DEADLINE)
     with pytest.raises(Unauthenticated):
         alice.set("k", 2)
 

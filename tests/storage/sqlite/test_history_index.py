@@ -8,14 +8,7 @@ import pytest
 
 from realtime_kv.errors import NotFound, Unavailable
 from realtime_kv.storage.sqlite import history_index
-from tests.core.services import Person, Services
-
-
-@pytest.fixture
-def busy_services(tmp_path, runtime):
-    services = Services(tmp_path)
-    yield services
-    services.close()
+from tests.core.services import Person
 
 
 def indexed(folder):
@@ -70,7 +63,7 @@ def test_history_requests_wait_for_the_index_while_other_users_write(busy_servic
         alice.set("k", n)
     order: list[str] = []
     hold = threading.Event()
-    store.writer.run(lambda _: hold.wait())
+    store.writer.run_in_transaction(lambda _: hold.wait())
     history = store.history(alice.caller, key="k", limit=1000)
     undo = store.undo(alice.caller, 200)
     # her requests keep their order, his need not wait for her history
@@ -177,7 +170,7 @@ def test_history_requests_that_wait_during_a_restore_are_answered(busy_services,
         return step(last_row, part)
 
     hold = threading.Event()
-    store.writer.run(lambda _: hold.wait())
+    store.writer.run_in_transaction(lambda _: hold.wait())
     history = store.history(alice.caller)
     undo = store.undo(alice.caller, 101)
     store._committer._index._step = meddling
@@ -204,8 +197,8 @@ def test_a_brief_step_is_as_long_as_the_time_of_the_last_one_allows(services, st
     def step(took):
         seconds[0] = took
         before = followed.row
-        store.runtime.wait(store.writer.run(lambda connection: None), 20)
-        store.writer._transact(store._committer.index)
+        store.runtime.wait(store.writer.run_in_transaction(lambda connection: None), 20)
+        store.writer._transactions.run(store._committer.index)
         rows.append(followed.row - before)
 
     for took in (

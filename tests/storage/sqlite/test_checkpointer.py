@@ -1,7 +1,6 @@
 """The write-ahead log stays short without a checkpoint inside a commit."""
 
 import sqlite3
-from pathlib import Path
 
 import pytest
 
@@ -48,13 +47,13 @@ def test_pages_are_counted_as_sqlite_counts_them(tmp_path):
 
 def test_under_load_the_log_starts_again_and_no_commit_checkpoints(services, alice, monkeypatch):
     (pages,) = alice.store.runtime.wait(
-        alice.store.writer.maintain(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()), 10
+        alice.store.writer.run_exclusive(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()), 10
     )
     assert pages == 0
     # the way out of a log that is far too long
     monkeypatch.setattr(connections, "shorten_log", lambda _: pytest.fail("the log became too long"))
-    file = Path(services.engine.url.database)
-    log = Path(f"{file}-wal")
+    file = services.database.file
+    log = file.with_name("kv.db-wal")
     starts, before = 0, 0
     for _ in range(100):
         write(alice, 1)
@@ -69,12 +68,12 @@ def test_maintenance_finds_the_log_free_while_the_thread_checkpoints_all_the_tim
     monkeypatch.setattr(checkpointer, "LOOK_SECONDS", 0.0)
     for _ in range(30):
         write(alice, 1)
-        assert alice.store.runtime.wait(alice.store.writer.maintain(vacuum.empty_log), 10)
+        assert alice.store.runtime.wait(alice.store.writer.run_exclusive(vacuum.empty_log), 10)
 
 
 def test_without_threads_sqlite_checkpoints_by_itself(services):
     store = services.open()
     (pages,) = store.runtime.wait(
-        store.writer.maintain(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()), 10
+        store.writer.run_exclusive(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()), 10
     )
     assert pages == 4096
