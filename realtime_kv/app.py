@@ -30,11 +30,9 @@ from realtime_kv.realtime.gateway import Gateway
 from realtime_kv.realtime.sse.hub import StreamHub
 from realtime_kv.request import authentication, origin_check
 from realtime_kv.services import Gauges, Services, figures
+from realtime_kv.storage import backends
 from realtime_kv.storage.migrations import copies
 from realtime_kv.storage.migrations import upgrade as migrations
-from realtime_kv.storage.sqlite import connections
-from realtime_kv.storage.sqlite.backend import SqliteBackend
-from realtime_kv.storage.sqlite.files import damage
 from realtime_kv.web import blueprints
 from realtime_kv.web.http import security_headers, static_cache
 
@@ -62,22 +60,24 @@ def create_app(
     steady = steady or (steady_ms if clock is now_ms else clock)
     config = config or Config.from_environ()
     runtime = runtime or InlineRuntime()
+    database_url, engine_options = backends.engine_settings(config)
     app = Flask("realtime_kv", root_path=str(ROOT), template_folder="templates", static_folder="static")
     app.config.update(
         SECRET_KEY=secret_key(config),
-        SQLALCHEMY_DATABASE_URI=connections.url(config.database_path),
+        SQLALCHEMY_DATABASE_URI=database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options,
     )
 
     db.init_app(app)
     with app.app_context():
         engine = db.engine
-    damage.check(config.database_path, config.data_dir)
-    connections.prepare(engine)
-    if config.upgrade_copy:
+    backends.check(config)
+    backends.prepare(engine)
+    if config.upgrade_copy and config.postgres_url is None:
         copies.keep_copy(engine, config.data_dir / "backups")
     migrations.upgrade(engine)
 
-    backend = SqliteBackend(engine, config.disk_reserve)
+    backend = backends.open_backend(engine, config)
     clock_guard = ClockGuard(backend, clock, steady)
     limit_log = LimitLog(clock)
     quota = Quota(
@@ -139,7 +139,7 @@ def create_app(
     transfer = TransferService(runtime, store, config.data_dir, limit_log, transfer_rate, steady)
     gauges: Gauges = [store.metrics, gateway.metrics, streams.metrics, clock_guard.metrics]
     metrics_history = MetricsHistory(
-        runtime, store.readers, store.latency, partial(figures, gauges), Path(str(engine.url.database)), steady
+        runtime, store.readers, store.latency, partial(figures, gauges), backend.file, steady
     )
     gauges.append(metrics_history.metrics)
     app.extensions["realtime_kv"] = Services(

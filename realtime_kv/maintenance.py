@@ -52,6 +52,10 @@ LAST_EARLY_PURGE = "last_early_purge"
 ROOM_SECONDS = 5
 EARLY_AGAIN_SECONDS = 600
 _QUEUE = 8
+NO_BACKUPS = (
+    "The data is in a PostgreSQL database, which this program neither copies nor replaces: make backups with pg_dump "
+    "or with base backups, and restore them with PostgreSQL's own tools while the server is stopped."
+)
 # a receipt is kept at least this many days (protocol §2), whatever the setting
 _RECEIPT_DAYS = 7
 
@@ -180,7 +184,7 @@ class Maintenance:
             return State(
                 last_purge=_purged(connection, LAST_PURGE),
                 last_early_purge=_purged(connection, LAST_EARLY_PURGE),
-                vacuum_due=vacuum.due(connections.driver(connection)) is not None,
+                vacuum_due=self._store.backend.retention(connection).rewrite_due() is not None,
             )
 
         return self._read(read)
@@ -225,7 +229,11 @@ class Maintenance:
             ):
                 self._repeat_vacuum()
             hours, made = self._config.backup_hours, self.backups()
-            if hours and (not made or _is_due(_made_at(made[-1]), self._guard.line_now(), hours)):
+            if (
+                hours
+                and self._store.backend.file is not None
+                and (not made or _is_due(_made_at(made[-1]), self._guard.line_now(), hours))
+            ):
                 self._backup(None, SYSTEM, log.debug)
         except Exception as error:
             log.error("what was due could not be done, and is tried again: %r", error)
@@ -295,8 +303,9 @@ class Maintenance:
             done.sessions += gone
         while gone := self._write(lambda db: accounts_purge.remove_audit(db, now - config.audit_days * DAY)):
             done.audit += gone
-        if done.users or done.sessions or done.audit:
-            self._write(lambda db: vacuum.mark_due(connections.driver(db)))
+        compaction = self._store.backend.compaction
+        if compaction is not None and (done.users or done.sessions or done.audit):
+            self._write(compaction.mark_due)
         if purge.rewrite_due():
             if early and not self._store.reserve.is_near and self._is_rewritten_lately():
                 # all writes wait for a VACUUM: one user's deleted keys must not cause more than the schedule does
@@ -320,6 +329,7 @@ class Maintenance:
             audit_log.write(connection, at, actor, "purged", **counts)
 
     def _backup(self, file: Path | None, actor: Actor, progress: Progress, force: bool = False) -> BackupReport:
+        self._require_file()
         began, chosen = time.monotonic(), file is not None
         file = (
             self._writable(file, force)
@@ -343,6 +353,11 @@ class Maintenance:
             progress("There is no room for its entry in the audit log.")
         return made
 
+    def _require_file(self) -> None:
+        """Raise Unusable for a database that is not a file."""
+        if self._store.backend.file is None:
+            raise backup.InvalidBackup(NO_BACKUPS)
+
     def _rotate(self) -> None:
         """Delete the oldest backups; after an unconfirmed jump of the clock only among those made since the jump."""
         jump, made = self._guard.jump(), self.backups()
@@ -352,6 +367,7 @@ class Maintenance:
             old.unlink()
 
     def _restore(self, file: Path, actor: Actor, progress: Progress) -> RestoreReport:
+        self._require_file()
         began = time.monotonic()
         progress(f"Checking {file} …")
         with backup.draft(self.folder / "restoring.db") as path:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -317,6 +318,9 @@ class Compaction(Protocol):
     def empty_log(self, db: Any) -> bool:
         """Move the write-ahead log into the file; return False while a reader uses it. For `BackendWriter.maintain`."""
 
+    def mark_due(self, connection: Connection) -> None:
+        """Note, in the transaction that removes data, that the file has to be rewritten."""
+
     def needs(self, live_bytes: int) -> int:
         """Return the bytes of free space that rewriting this much live data needs."""
 
@@ -333,6 +337,14 @@ class Backend(Protocol):
 
     @property
     def reserve(self) -> DiskReserve: ...
+
+    @property
+    def product(self) -> tuple[str, str]:
+        """Return the name and the version of the database software."""
+
+    @property
+    def file(self) -> Path | None:
+        """The file that holds all data, which backups copy and a restore replaces; None: a server keeps the data."""
 
     @property
     def compaction(self) -> Compaction | None:

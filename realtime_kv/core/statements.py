@@ -191,5 +191,8 @@ class RetentionStatements(Protocol):
     def rewrite_due(self) -> str | None:
         """Return why the file has to be rewritten: `purge`, `trim` or None."""
 
+    def database_bytes(self) -> int:
+        """Return the size of the database on its disk."""
+
     def live_bytes(self) -> int:
         """Return the bytes that a rewrite of the file writes."""

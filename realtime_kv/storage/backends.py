@@ -10,6 +10,10 @@ from realtime_kv.storage.postgres import connections as postgres
 from realtime_kv.storage.postgres.backend import PostgresBackend
 from realtime_kv.storage.sqlite import connections as sqlite
 from realtime_kv.storage.sqlite.backend import SqliteBackend
+from realtime_kv.storage.sqlite.files import damage
+
+# what a statement raises, by either driver or through SQLAlchemy
+ERRORS = (*sqlite.ERRORS, *postgres.ERRORS)
 
 
 def engine_settings(config: Config) -> tuple[str, dict[str, Any]]:
@@ -25,6 +29,12 @@ def open_engine(config: Config) -> Engine:
     engine = create_engine(url, **options)
     prepare(engine)
     return engine
+
+
+def check(config: Config) -> None:
+    """Check the database file before it is opened. Raises Damaged."""
+    if config.postgres_url is None:
+        damage.check(config.database_path, config.data_dir)
 
 
 def prepare(engine: Engine) -> None:

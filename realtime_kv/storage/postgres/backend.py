@@ -27,11 +27,17 @@ class PostgresBackend:
     exclusive = False
     reserve = UNMEASURED
     compaction = None
+    file = None
 
     def __init__(self, engine: Engine, *, alone: bool = False) -> None:
         """With `alone`, the writer refuses a database that another server process uses."""
         self._engine = engine
         self._alone = alone
+
+    @property
+    def product(self) -> tuple[str, str]:
+        version: tuple[int, ...] | None = getattr(self._engine.dialect, "server_version_info", None)
+        return "PostgreSQL", ".".join(map(str, version or ("unknown",)))
 
     def epoch(self) -> str:
         with self._engine.connect() as connection:

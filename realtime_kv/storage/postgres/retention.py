@@ -209,6 +209,10 @@ class Retention:
         """Return None: PostgreSQL's autovacuum makes room by itself, and what is removed stays in the file a while."""
         return None
 
+    def database_bytes(self) -> int:
+        size: int = first(self._db.execute("SELECT pg_database_size(current_database())"))[0]
+        return size
+
     def live_bytes(self) -> int:
         return 0
 

@@ -206,6 +206,9 @@ class Retention:
     def rewrite_due(self) -> str | None:
         return vacuum.due(self._db)
 
+    def database_bytes(self) -> int:
+        return vacuum.file_size(self._db).total
+
     def live_bytes(self) -> int:
         return vacuum.file_size(self._db).live
 

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from realtime_kv.core.store import Store
-from realtime_kv.storage.migrations import upgrade as migrations
 from realtime_kv.storage import paging
+from realtime_kv.storage.migrations import upgrade as migrations
 from realtime_kv.storage.sqlite import connections, expressions, history, reads
 from realtime_kv.storage.sqlite.backend import SqliteBackend
 
