@@ -9,6 +9,7 @@ Invariants:
 Longer than 320 lines: one method for each verb, with its contract.
 """
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -29,6 +30,7 @@ from realtime_kv.core.backend import (
     LogFirstWriter,
     ReadStep,
     WriteThroughWriter,
+    own_error,
 )
 from realtime_kv.core.bulk.prefix_operations import Copy, DeletePrefix, Move, measured
 from realtime_kv.core.bulk.restore_undo import RestorePlan, UndoPlan
@@ -59,6 +61,8 @@ from realtime_kv.core.messages import (
 )
 from realtime_kv.errors import BadRequest, TooLarge, Unavailable
 from realtime_kv.metrics.latency import LatencyStats
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -131,10 +135,18 @@ class Store:
         )
         self._readings = ReadScheduler(runtime, self.readers, self._up_to_date)
 
-    def check_error(self, error: BaseException) -> None:
-        """Report a failed read: a damaged database is fatal, even if writing to it still works."""
-        if self.backend.fault(error) is Fault.DAMAGED:
+    def check_error(self, error: BaseException) -> BaseException:
+        """Return the error for the caller of a failed read.
+
+        A damaged database is fatal, even if writing to it still works.
+        """
+        fault = self.backend.fault(error)
+        if fault is Fault.DAMAGED:
             self._on_fatal(error)
+        if fault is not Fault.TRANSIENT:
+            return error
+        log.warning("a read failed: %r", own_error(error))
+        return Unavailable()
 
     def get(self, caller: Caller, key: str) -> Future[GetResult]:
         """Return the entry under `key`. Raises InvalidKey and Forbidden immediately; fails with NotFound."""
