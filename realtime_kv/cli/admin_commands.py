@@ -22,7 +22,7 @@ from realtime_kv.errors import Refusal
 from realtime_kv.server import control_socket
 from realtime_kv.server.control_socket import ControlError
 from realtime_kv.server.data_lock import StartupError, lock_data, mark, require_database
-from realtime_kv.storage.backends import ERRORS
+from realtime_kv.storage.backends import errors
 from realtime_kv.storage.migrations.copies import NoRoom
 from realtime_kv.storage.migrations.runner import NewerDatabase
 from realtime_kv.storage.sqlite.files.damage import Damaged, may_pass
@@ -56,7 +56,7 @@ def main(options: argparse.Namespace) -> int:
     except (ControlError, Refusal, Declined, StartupError, NewerDatabase, NoRoom, Damaged) as error:
         print(error, file=sys.stderr)
         return 1
-    except ERRORS as error:
+    except errors(config) as error:
         cause = own_error(error)
         if config.postgres_url is not None:
             print(f"The database cannot be used now: {cause}", file=sys.stderr)
@@ -181,9 +181,10 @@ def _set_damaged_aside(config: Config, database: Path) -> None:
     """Move a database that cannot be opened out of the way of the backup that replaces it."""
     if not database.exists():
         return
+    failures: tuple[type[Exception], ...] = (*errors(config), NewerDatabase, Damaged)
     try:
         services = create_app(config, InlineRuntime()).extensions["realtime_kv"]
-    except (*ERRORS, NewerDatabase, Damaged) as error:
+    except failures as error:
         if may_pass(error):
             # another program may be using the database and would lose it
             raise

@@ -45,7 +45,7 @@ from realtime_kv.server.http_server import ConnectionLimiter, Listener
 from realtime_kv.server.processor_time import metered
 from realtime_kv.server.watchdog import Watchdog
 from realtime_kv.services import Services
-from realtime_kv.storage.backends import ERRORS
+from realtime_kv.storage.backends import errors
 from realtime_kv.storage.migrations.copies import NoRoom
 from realtime_kv.storage.migrations.runner import NewerDatabase
 from realtime_kv.storage.sqlite.connections import NotDurable
@@ -86,13 +86,14 @@ def main(config: Config) -> int:
         # with port 0, our origins are known only now
         config = dataclasses.replace(config, port=listener.getsockname()[1])
         hub = EventletRuntime()
+        failures: tuple[type[Exception], ...] = (*errors(config), OSError)
         try:
             app = create_app(config, hub, on_fatal=partial(fail_stop, config))
             mark(config)
         except (Damaged, NewerDatabase, NoRoom, NotDurable) as error:
             sys.stderr.write(f"{error}\n")
             return 1
-        except (*ERRORS, OSError) as error:
+        except failures as error:
             if config.postgres_url is not None:
                 sys.stderr.write(f"Cannot start: {own_error(error)}\n")
                 return 1

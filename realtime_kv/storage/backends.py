@@ -1,4 +1,9 @@
-"""The database of a configuration: which package of this folder implements it, and how its engine is opened."""
+"""The database of a configuration: which package of this folder implements it, and how its engine is opened.
+
+PostgreSQL's package is imported only if it is used: its driver takes a quarter of a second.
+"""
+
+# ruff: noqa: PLC0415
 
 from typing import Any
 
@@ -6,19 +11,16 @@ from sqlalchemy import Engine, create_engine
 
 from realtime_kv.config import Config
 from realtime_kv.core.backend import Backend
-from realtime_kv.storage.postgres import connections as postgres
-from realtime_kv.storage.postgres.backend import PostgresBackend
 from realtime_kv.storage.sqlite import connections as sqlite
 from realtime_kv.storage.sqlite.backend import SqliteBackend
 from realtime_kv.storage.sqlite.files import damage
-
-# what a statement raises, by either driver or through SQLAlchemy
-ERRORS = (*sqlite.ERRORS, *postgres.ERRORS)
 
 
 def engine_settings(config: Config) -> tuple[str, dict[str, Any]]:
     """Return the URL of the engine, which never holds a password, and its options."""
     if config.postgres_url is not None:
+        from realtime_kv.storage.postgres import connections as postgres
+
         return "postgresql+psycopg://", postgres.engine_options(config.postgres_url)
     return sqlite.url(config.database_path).render_as_string(hide_password=False), sqlite.ENGINE_OPTIONS
 
@@ -40,6 +42,8 @@ def check(config: Config) -> None:
 def prepare(engine: Engine) -> None:
     """Prepare every connection of an engine made with `engine_settings`."""
     if engine.dialect.name == "postgresql":
+        from realtime_kv.storage.postgres import connections as postgres
+
         postgres.prepare(engine)
     else:
         sqlite.prepare(engine)
@@ -48,5 +52,16 @@ def prepare(engine: Engine) -> None:
 def open_backend(engine: Engine, config: Config) -> Backend:
     """Return the store's database on a prepared engine."""
     if config.postgres_url is not None:
+        from realtime_kv.storage.postgres.backend import PostgresBackend
+
         return PostgresBackend(engine, alone=True)
     return SqliteBackend(engine, config.disk_reserve)
+
+
+def errors(config: Config) -> tuple[type[Exception], ...]:
+    """Return what a statement raises, by the configured database's driver or through SQLAlchemy."""
+    if config.postgres_url is not None:
+        from realtime_kv.storage.postgres import connections as postgres
+
+        return postgres.ERRORS
+    return sqlite.ERRORS

@@ -7,8 +7,6 @@ database gets the present tables at once (postgres/schema.py), and only later mi
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from realtime_kv.storage.postgres import schema
-
 # the newest file in versions/; a test compares them
 HEAD = "0009"
 # the number of PostgreSQL's advisory lock for upgrades
@@ -42,6 +40,8 @@ def version(engine: Engine) -> str | None:
 
 def _create(engine: Engine) -> None:
     """Create the tables of the present version in an empty PostgreSQL database."""
+    from realtime_kv.storage.postgres import schema  # noqa: PLC0415 (the driver takes a quarter of a second to import)
+
     with engine.begin() as connection:
         _begin(connection)
         if _stamp(connection) is None:
@@ -62,6 +62,8 @@ def _begin(connection: Connection) -> None:
         connection.begin()
     if connection.dialect.name == "postgresql":
         # until the end of the transaction: other processes that start now wait, and find the work done
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
         return
     driver = connection.connection.driver_connection

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import conninfo
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.pool import NullPool
 
 from realtime_kv.core.backend import Fault, own_error
@@ -130,6 +130,9 @@ def is_in_transaction(connection: psycopg.Connection) -> bool:
 
 def fault(error: BaseException) -> Fault | None:
     """Return the kind of an error that the database raised because of its own state; None for any other error."""
+    if isinstance(error, PendingRollbackError):
+        # a transaction of SQLAlchemy's goes on after its connection was lost
+        return Fault.TRANSIENT
     cause = own_error(error)
     if not isinstance(cause, psycopg.Error):
         return None

@@ -25,17 +25,22 @@ class PostgresReader(Loading, PlanReads):
 
     def __init__(self, engine: Engine) -> None:
         self._sql = engine.connect()
+        self._connected: psycopg.Connection | None = None
         self.retention = Retention(lambda: self.db)
 
     @property
     def sql(self) -> Connection:
         # opens the connection again if it was lost
-        connections.driver(self._sql)
+        _ = self.db
         return self._sql
 
     @property
     def db(self) -> psycopg.Connection:
-        return connections.driver(self._sql)
+        db = connections.driver(self._sql)
+        if db is not self._connected:
+            db.execute("SET default_transaction_read_only = on")
+            self._connected = db
+        return db
 
     @contextmanager
     def snapshot(self) -> Generator[None]:

@@ -164,7 +164,11 @@ class SlicedPage:
 
 def range_of(user_id: int, prefix: str, after: str | None) -> dict[str, Any]:
     """Return the parameters of RANGE."""
-    return {"user": user_id, "prefix": prefix, "after": after or "", "end": end_of(prefix)}
+    start, nul, _ = prefix.partition("\0")
+    # PostgreSQL's text has no NUL, and neither has a key: none has such a prefix, and such a key stands where its
+    # beginning does
+    end = start if nul else end_of(prefix)
+    return {"user": user_id, "prefix": start, "after": (after or "").partition("\0")[0], "end": end}
 
 
 def writes_after(db: Connection, cost: Cost, user_id: int, at: SyncPosition, revision: int) -> tuple[int, str]:

@@ -121,14 +121,14 @@ class PostgresHarness:
     """The harness of tests/core/backends.py."""
 
     def __init__(self) -> None:
-        self._cluster = Cluster()
+        self.cluster = Cluster()
 
     def create(self, folder: Path) -> PostgresDatabase:
-        return PostgresDatabase(self._cluster)
+        return PostgresDatabase(self.cluster)
 
     def set_steps(self, monkeypatch: pytest.MonkeyPatch, **sizes: int) -> None:
         for name, size in sizes.items():
             monkeypatch.setattr(*_STEPS[name], size)
 
     def close(self) -> None:
-        self._cluster.close()
+        self.cluster.close()
