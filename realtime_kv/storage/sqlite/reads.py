@@ -2,8 +2,6 @@
 
 SQL builds the pages as JSON, so that a long page hardly holds the interpreter lock: its bytes go to the client
 unchanged. Keys are ordered by their bytes, which is SQLite's order for UTF-8 text.
-
-Longer than 320 lines: each read stands beside its SQL.
 """
 
 from typing import Any
