@@ -19,7 +19,8 @@ from realtime_kv.config import Config
 from realtime_kv.core.messages import timestamp
 from realtime_kv.core.retention.clock_guard import ClockGuard
 from realtime_kv.errors import BadRequest, NotFound
-from realtime_kv.maintenance import Maintenance, Progress
+from realtime_kv.maintenance.reports import Progress
+from realtime_kv.maintenance.service import Maintenance
 
 # seconds; a person waits for these commands: they compute a password hash or read the users
 _PATIENCE = 60

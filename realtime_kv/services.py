@@ -17,7 +17,7 @@ from realtime_kv.core.retention.expiry import Expiry
 from realtime_kv.core.store import Store
 from realtime_kv.core.transfer.jobs import TransferService
 from realtime_kv.errors import Unavailable
-from realtime_kv.maintenance import Maintenance
+from realtime_kv.maintenance.service import Maintenance
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.metrics_history import MetricsHistory
 from realtime_kv.request import authentication

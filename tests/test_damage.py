@@ -189,7 +189,7 @@ def test_a_data_folder_may_have_any_name(tmp_path, name):
     folder, copy = tmp_path / name, tmp_path / f"{name}.copy.db"
     services = create_app(Config(data_dir=folder)).extensions["realtime_kv"]
     try:
-        services.runtime.wait(services.accounts.sign_up("Alice", PASSWORD))
+        services.runtime.wait(services.accounts.access.sign_up("Alice", PASSWORD))
         services.runtime.wait(services.operations.backup(copy, CLI))
         services.runtime.wait(services.operations.restore(copy, CLI))
         assert (folder / "realtime_kv.db").stat().st_size > 0

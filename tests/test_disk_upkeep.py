@@ -9,7 +9,7 @@ import pytest
 
 from realtime_kv.accounts.audit_log import CLI
 from realtime_kv.errors import Unavailable
-from realtime_kv.maintenance import PurgeReport
+from realtime_kv.maintenance.reports import PurgeReport
 from tests.core.services import secret
 from tests.running import ROOT
 from tests.storage.sqlite.harness import on_disk
@@ -118,7 +118,7 @@ def test_a_nearly_full_disk_starts_an_early_purge_but_not_again_soon(home):
 
 
 def test_early_purges_of_a_full_trash_leave_the_vacuum_to_the_next_full_purge(tmp_path, monkeypatch):
-    monkeypatch.setattr("realtime_kv.maintenance.EARLY_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("realtime_kv.maintenance.service.EARLY_AGAIN_SECONDS", 0)
     home = Home(tmp_path / "data", rate_limits=False, trash_bytes=100_000)
     trash(home, [secret() for _ in range(10)])
     assert home.wait(home.operations.purge(CLI)).rewritten
@@ -160,7 +160,7 @@ def test_a_nearly_full_disk_is_reported_and_sign_in_and_maintenance_still_work(h
         home.sign_up("bob")
     again = home.sign_in("alice").token
     assert home.person(again).get("k")["value"] == 1
-    home.wait(home.accounts.sign_out(again))
+    home.wait(home.accounts.access.sign_out(again))
     assert home.wait(home.operations.purge(CLI)).clean
     assert Path(home.wait(home.operations.backup(tmp_path / "elsewhere.db", CLI)).file).stat().st_size > 0
     assert len(home.audit("backup_made")) == 1

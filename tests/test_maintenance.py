@@ -56,10 +56,10 @@ class Home:
         return self.services.runtime.wait(future, 10)
 
     def sign_up(self, name: str) -> NewSession:
-        return self.wait(self.accounts.sign_up(name, PASSWORD, ClientInfo("curl", "192.0.2.7")))
+        return self.wait(self.accounts.access.sign_up(name, PASSWORD, ClientInfo("curl", "192.0.2.7")))
 
     def sign_in(self, name: str) -> NewSession:
-        return self.wait(self.accounts.sign_in(name, PASSWORD, ClientInfo("curl")))
+        return self.wait(self.accounts.access.sign_in(name, PASSWORD, ClientInfo("curl")))
 
     def person(self, token: str) -> Person:
         return Person(self.store, self.wait(self.accounts.caller(token, "http", presented="cookie")))
@@ -132,7 +132,7 @@ def test_an_account_that_the_purge_has_claimed_cannot_be_restored(home):
 def test_ended_sessions_and_links_are_kept_a_month_and_audit_entries_a_year(home):
     old, new = home.sign_up("Alice"), home.sign_in("Alice")
     home.wait(home.accounts.administration.recovery_link(CLI, "Alice"))
-    home.wait(home.accounts.sign_out(old.token))
+    home.wait(home.accounts.access.sign_out(old.token))
     home.clock.now += 29 * DAY
     done = home.wait(home.operations.purge())
     assert (done.sessions, done.audit) == (0, 0)
@@ -225,7 +225,7 @@ def test_a_restore_revives_no_session_link_or_recovery_code(home, tmp_path):
     stays, ends = home.sign_up("Alice"), home.sign_in("Alice")
     home.wait(admin.recovery_link(CLI, "Alice"))
     home.wait(home.operations.backup(tmp_path / "copy.db"))
-    home.wait(home.accounts.sign_out(ends.token))
+    home.wait(home.accounts.access.sign_out(ends.token))
     later = home.sign_in("Alice")
     home.rows("UPDATE recovery_codes SET used_at = 5 WHERE rowid = 1 RETURNING rowid")
     charlie = home.sign_up("Charlie")
@@ -304,7 +304,7 @@ def test_an_invalid_backup_file_is_refused_and_changes_nothing(home, tmp_path):
         with pytest.raises(InvalidBackup):
             home.wait(home.operations.restore(tmp_path / name, CLI))
     assert (state(person), home.store.epoch) == before
-    assert [path.name for path in home.operations.folder.iterdir()] == []
+    assert [path.name for path in home.operations.backups.folder.iterdir()] == []
 
 
 def test_a_backup_never_overwrites_the_servers_own_files(home, tmp_path):
@@ -320,9 +320,9 @@ def test_scheduled_backups_run_once_per_interval_and_the_oldest_are_deleted(tmp_
     for _ in range(5):
         home.operations.look()
         home.operations.look()
-        names.append(home.operations.backups()[-1].name)
+        names.append(home.operations.backups.files()[-1].name)
         home.clock.now += DAY
-    assert [path.name for path in home.operations.backups()] == names[-3:]
+    assert [path.name for path in home.operations.backups.files()] == names[-3:]
     assert len(set(names)) == 5
     assert home.audit("backup_made")[0][0] == SYSTEM.kind
     home.services.stop()
@@ -353,4 +353,4 @@ def test_a_restore_on_a_full_disk_reports_the_disk_and_changes_nothing(home, tmp
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert person.list(limit=1000)["entries"] == before
-    assert list(home.operations.folder.glob("*restor*")) == []
+    assert list(home.operations.backups.folder.glob("*restor*")) == []

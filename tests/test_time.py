@@ -68,7 +68,7 @@ class Running:
         self.wait(self.services.accounts.end_expired())
 
     def backups(self) -> list[str]:
-        return [file.name for file in self.services.operations.backups()]
+        return [file.name for file in self.services.operations.backups.files()]
 
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
         return rows(self.services.store, sql, *parameters)
@@ -100,12 +100,12 @@ def start(tmp_path: Path, time: Time) -> Iterator[Callable[..., Running]]:
 
 def test_setting_the_clock_back_delays_no_sign_in_or_sign_up(start, time):
     app, here = start(), ClientInfo("curl", "192.0.2.7")
-    app.wait(app.services.accounts.sign_up("Alice", PASSWORD, here))
-    app.wait(app.services.accounts.sign_in("Alice", PASSWORD, here))
+    app.wait(app.services.accounts.access.sign_up("Alice", PASSWORD, here))
+    app.wait(app.services.accounts.access.sign_in("Alice", PASSWORD, here))
     for by in (-HOUR, -YEAR):
         time.is_set(by)
-        app.wait(app.services.accounts.sign_in("Alice", PASSWORD, here))
-        app.wait(app.services.accounts.sign_up(f"Other{-by}", PASSWORD, here))
+        app.wait(app.services.accounts.access.sign_in("Alice", PASSWORD, here))
+        app.wait(app.services.accounts.access.sign_up(f"Other{-by}", PASSWORD, here))
 
 
 def test_setting_the_clock_forward_ends_no_rate_limit_delay(start, time):
@@ -144,8 +144,8 @@ def test_per_second_metrics_do_not_depend_on_the_wall_clock(start, time):
 
 def test_a_clock_jump_suspends_purge_expiry_and_session_end_until_confirmed(start, time, caplog):
     app = start(backup_hours=24, backup_keep=2)
-    alice = app.wait(app.services.accounts.sign_up("Alice", PASSWORD))
-    app.wait(app.services.accounts.sign_up("Gone", PASSWORD))
+    alice = app.wait(app.services.accounts.access.sign_up("Alice", PASSWORD))
+    app.wait(app.services.accounts.access.sign_up("Gone", PASSWORD))
     app.wait(app.services.accounts.administration.delete(CLI, "Gone"))
     person = app.person(alice.token)
     person.set("a", 1)
@@ -202,7 +202,7 @@ def test_backups_after_a_jump_rotate_separately_and_keep_the_earlier_ones(start,
 
 def test_a_restore_after_a_jump_ends_no_session_by_the_new_time(start, time, tmp_path):
     app = start()
-    alice = app.wait(app.services.accounts.sign_up("Alice", PASSWORD))
+    alice = app.wait(app.services.accounts.access.sign_up("Alice", PASSWORD))
     app.wait(app.services.operations.backup(tmp_path / "copy.db", CLI))
     time.is_set(YEAR)
     app.wait(app.services.operations.restore(tmp_path / "copy.db", CLI))
@@ -227,7 +227,7 @@ def test_a_restore_does_not_bring_back_a_confirmed_jump(start, time, tmp_path):
 @pytest.mark.parametrize("by", [YEAR, -YEAR])
 def test_a_start_with_a_wrong_clock_loses_nothing_and_backups_go_on(start, time, by):
     app = start(backup_hours=24)
-    alice = app.wait(app.services.accounts.sign_up("Alice", PASSWORD))
+    alice = app.wait(app.services.accounts.access.sign_up("Alice", PASSWORD))
     person = app.person(alice.token)
     person.set("trashed", 1)
     person.delete("trashed")
@@ -275,7 +275,7 @@ def test_a_jump_is_accepted_after_an_hour_for_expiry_and_a_day_for_retention(sta
 
 def test_a_confirmed_time_takes_effect_immediately(start, time):
     app = start()
-    app.wait(app.services.accounts.sign_up("Alice", PASSWORD))
+    app.wait(app.services.accounts.access.sign_up("Alice", PASSWORD))
     time.is_set(YEAR)
     app.work()
     assert app.wait(app.services.operations.confirm_time(CLI)) is True
@@ -321,9 +321,9 @@ def test_a_fast_clock_is_detected_and_small_corrections_are_accepted(start, time
 def test_sessions_and_links_created_in_the_future_have_no_longer_lifetime(start, time):
     app = start()
     administration = app.services.accounts.administration
-    app.wait(app.services.accounts.sign_up("Alice", PASSWORD))
+    app.wait(app.services.accounts.access.sign_up("Alice", PASSWORD))
     time.is_set(YEAR)
-    begun = app.wait(app.services.accounts.sign_in("Alice", PASSWORD))
+    begun = app.wait(app.services.accounts.access.sign_in("Alice", PASSWORD))
     link = app.wait(administration.recovery_link(CLI, "Alice"))
     time.is_set(-YEAR)
     app.work()
@@ -338,7 +338,7 @@ def test_sessions_and_links_created_in_the_future_have_no_longer_lifetime(start,
 
 def test_a_session_used_while_the_clock_is_behind_ends_no_earlier(start, time):
     app = start()
-    alice = app.wait(app.services.accounts.sign_up("Alice", PASSWORD))
+    alice = app.wait(app.services.accounts.access.sign_up("Alice", PASSWORD))
     time.is_set(-YEAR)
     app.person(alice.token)
     app.wait(app.services.accounts.flush_last_seen())
@@ -350,8 +350,8 @@ def test_a_session_used_while_the_clock_is_behind_ends_no_earlier(start, time):
 def test_future_timestamps_of_the_last_backup_and_purge_are_ignored(start, time):
     app = start(backup_hours=24, backup_keep=2)
     ahead = time.wall + YEAR
-    app.services.operations.folder.mkdir(parents=True)
-    (app.services.operations.folder / "backup-2031-01-01T00-00-00.000Z.db").write_bytes(b"")
+    app.services.operations.backups.folder.mkdir(parents=True)
+    (app.services.operations.backups.folder / "backup-2031-01-01T00-00-00.000Z.db").write_bytes(b"")
     app.rows("INSERT INTO meta VALUES ('last_purge', ?) RETURNING name", f'{{"at":{ahead}}}')
     app.work()
     last = app.wait(app.services.operations.last_purge())

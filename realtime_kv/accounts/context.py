@@ -10,7 +10,8 @@ Invariants:
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection
 
@@ -32,6 +33,7 @@ from realtime_kv.request.client_info import ClientInfo
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 # concurrent password hashes, 19 MiB each; and the limit of waiting ones
@@ -188,6 +190,24 @@ class Context:
     def stop(self) -> None:
         """End the threads."""
         self._hashing.stop()
+
+
+class HasContext(Protocol):
+    """A service of accounts."""
+
+    context: Context
+
+
+S = TypeVar("S", bound=HasContext)
+
+
+def flow(steps: Callable[Concatenate[S, P], Steps[T]]) -> Callable[Concatenate[S, P], Future[T]]:
+    """Let a generator method of a service start as a flow and return the future of its result."""
+
+    def start(self: S, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return run_flow(self.context.runtime, steps(self, *args, **kwargs))
+
+    return update_wrapper(cast(Callable[Concatenate[S, P], Future[T]], start), steps)
 
 
 def record_client(limit_log: LimitLog | None, limit: str, client: Client) -> None:

@@ -2,8 +2,6 @@
 
 A tab receives all its messages of one commit together, the change first: frames are collected per tab while outcomes
 are delivered, and sent once afterwards (`flush`). Nothing here waits, except a connect for its session.
-
-Longer than 320 lines: one handler for each kind of event, over one table of tabs.
 """
 
 import logging
@@ -24,11 +22,12 @@ from realtime_kv.concurrency.runtime import Future, Runtime, repeat
 from realtime_kv.config import Config
 from realtime_kv.core.domain.cost import BYTES_PER_UNIT, REQUEST_SHIFT
 from realtime_kv.core.domain.credential_budgets import Budget
-from realtime_kv.core.messages import Bookmark, CommitEvent, SyncPage
+from realtime_kv.core.messages import CommitEvent, SyncPage
 from realtime_kv.core.store import Store
 from realtime_kv.errors import Internal, RateLimited, Refusal
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.realtime import identity, prefix_fanout, presence
+from realtime_kv.realtime.bookmarks import Bookmarks
 from realtime_kv.realtime.engineio.server import EngineIOServer, Frame, ack_frame, event_frame
 from realtime_kv.realtime.presence import Presence
 from realtime_kv.realtime.rooms import Room, Tab
@@ -41,11 +40,8 @@ log = logging.getLogger(__name__)
 # a tab with this many unanswered requests is not read from until half of them are answered: resuming for each answer
 # would cost more than the request
 UNANSWERED = 256
-BOOKMARK_SECONDS = 20
 # users see when a session was last seen; a few times a day would do
 SEEN_SECONDS = 60
-# bookmarks are sent to the rooms in this many slices: all rooms at once would delay everyone else
-BOOKMARK_SHARES = 80
 # seconds after which a tab over the limit may retry
 CLOSE_SOME_SECONDS = 10
 
@@ -78,11 +74,9 @@ class Gateway:
         store.watch(self.push)
         accounts.watch(self.end_session)
         runtime.after_delivery(self.flush)
-        self._unmarked: list[Room] = []
-        self._shares_left = 0
-        repeat(runtime, BOOKMARK_SECONDS / BOOKMARK_SHARES, self._send_bookmark_slice)
         repeat(runtime, SEEN_SECONDS, self.touch_sessions)
         self._presence = Presence(runtime, self._emit, self.flush)
+        self.bookmarks = Bookmarks(runtime, store, self._rooms, self._send, self._emit, self.flush)
 
     def attach(self, server: Server, engine: EngineIOServer) -> None:
         """Serve the tabs that connect to `server`."""
@@ -251,7 +245,7 @@ class Gateway:
     def touch_sessions(self) -> None:
         """Update the last-seen time of sessions: one with an open tab is in use, even if it sends no request."""
         for session_id in {tab.caller.session_id for tab in self._tabs.values()}:
-            self._accounts.saw(session_id)
+            self._accounts.touch_session(session_id)
 
     def after_restore(self) -> None:
         """Disconnect all tabs because other data has replaced theirs; they reconnect by themselves and start anew."""
@@ -296,7 +290,8 @@ class Gateway:
             body = (verbs.encode_refusal(self._bug("answer")),)
         self._acknowledge(tab, ack_id, *body)
         if isinstance(answer, SyncPage) and answer.next is None:
-            self._after_sync(tab, answer)
+            self.bookmarks.send_after_sync(tab, answer)
+            self._send(tab, presence.frame(tab.visible_tabs()))
         if tab.busy and tab.unanswered <= UNANSWERED // 2:
             tab.busy = False
             self._engine.resume(tab.eio_sid)
@@ -309,37 +304,6 @@ class Gateway:
     def _acknowledge(self, tab: Tab, ack_id: int | None, *body: bytes | memoryview) -> None:
         if ack_id is not None:
             self._send(tab, ack_frame(ack_id, *body))
-
-    def _after_sync(self, tab: Tab, synced: SyncPage) -> None:
-        """Send the messages that follow a sync: the position of the space, and the other tabs."""
-        if tab.caller.prefix is not None:
-            prefix_fanout.synced(tab, synced, self._send)
-            self._send(tab, presence.frame(tab.visible_tabs()))
-            return
-        assert isinstance(synced.keys, int) and isinstance(synced.digest, int)
-        read = Bookmark(epoch=synced.epoch, revision=synced.revision, keys=synced.keys, digest=synced.digest)
-        room = tab.room
-        if room.bookmark is None:
-            room.bookmark = read
-        # changes pushed since the sync was read are already on their way to this tab
-        latest = max(read, room.bookmark, key=lambda bookmark: bookmark.revision)
-        self._send(tab, event_frame("bookmark", _encode(latest)))
-        self._send(tab, presence.frame(tab.visible_tabs()))
-
-    # telling
-
-    def _send_bookmark_slice(self) -> None:
-        if not self._shares_left:
-            self._unmarked, self._shares_left = list(self._rooms.values()), BOOKMARK_SHARES
-        share = -(-len(self._unmarked) // self._shares_left)
-        self._shares_left -= 1
-        for room in self._unmarked[:share]:
-            if room.bookmark is not None:
-                self._emit(room.whole, event_frame("bookmark", _encode(room.bookmark)))
-            for tab in room.limited.values():
-                prefix_fanout.bookmark(tab, self._store.epoch, self._send)
-        del self._unmarked[:share]
-        self.flush()
 
     def _emit(self, tabs: Mapping[str, Tab], frame: Frame) -> None:
         for tab in tabs.values():

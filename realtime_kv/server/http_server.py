@@ -1,12 +1,8 @@
-"""HTTP server: eventlet's WSGI server, hardened by deadlines, bounded bodies, strict parsing and fair admission.
-
-Longer than 320 lines: the overrides of eventlet's server, which depend on each other.
-"""
+"""HTTP server: eventlet's WSGI server, hardened by deadlines, bounded bodies, strict parsing and fair admission."""
 
 import contextlib
 import io
 import logging
-import re
 import socket
 from collections.abc import Collection, Iterator
 from functools import partial
@@ -14,15 +10,15 @@ from http import HTTPStatus
 from typing import Any
 
 import eventlet
-import msgspec
 from eventlet import greenio, wsgi
 
 from realtime_kv.errors import BadRequest, Refusal
 from realtime_kv.request.addresses import network_of
 from realtime_kv.request.authentication import ACCOUNT_CHANGE, HUNG_UP, RECOGNISED, TOO_MUCH
-from realtime_kv.server import strict_parsing
+from realtime_kv.server import error_response, strict_parsing
 from realtime_kv.server.admission import Admission, Ticket
 from realtime_kv.server.processor_time import PROCESSOR_TIME
+from realtime_kv.server.request_body import PIECE_BYTES, ArrivingBody, InvalidChunk, read_chunks
 from realtime_kv.server.request_reader import PAUSE_SECONDS, HeaderLines, HeadersTooLong, RequestReader
 
 log = logging.getLogger(__name__)
@@ -33,17 +29,9 @@ BODY_SECONDS = 60
 ACCEPTS_A_ROUND = 2
 # paths with longer bodies: the app reads them as a stream, after it has identified the sender
 STREAMED = frozenset({"/api/v1/import"})
-PIECE_BYTES = 64 * 1024
 PIECE_SECONDS = 30
-# chunks read before other connections are served; they have at least CHUNK_BYTES on average
-CHUNKS_A_TURN = 256
-CHUNK_BYTES = 16
-MAX_TRAILERS = 64
-TRAILER_BYTES = 1024
 # bytes read and discarded at full speed after a refused request; further ones are read with pauses
 DISCARDED_BYTES = 1024 * 1024
-
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 
 class Listener(greenio.GreenSocket):  # type: ignore[misc]
@@ -202,7 +190,7 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         body, length = b"", source.content_length or 0
         if environ["PATH_INFO"] in STREAMED and (source.chunked_input or length > BODY_BYTES):
             self._leave_unread()
-            environ["wsgi.input"] = _Coming(self._stream(source))
+            environ["wsgi.input"] = ArrivingBody(self._stream(source))
             return environ
         if source.chunked_input or 0 < length <= BODY_BYTES:
             self._reserve(ticket, length)
@@ -243,33 +231,8 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
     def _answer(self, status: HTTPStatus, refusal: Refusal) -> None:
         """Refuse a request without calling the app, in the app's format (protocol §5), and close the connection."""
         self._leave_unread()
-        problem = {
-            "type": f"urn:rkv:error:{refusal.code}",
-            "title": status.phrase,
-            "status": status.value,
-            "detail": refusal.message,
-            "code": refusal.code,
-            **refusal.extra,
-        }
-        body = msgspec.json.encode(problem)
-        head = [
-            f"HTTP/1.1 {status.value} {status.phrase}",
-            "Connection: close",
-            "Content-Type: application/problem+json",
-            "Cache-Control: no-store",
-            "X-Content-Type-Options: nosniff",
-            f"Content-Length: {len(body)}",
-        ]
         origin = self.headers.get("origin") if self.headers is not None else None
-        if origin in self._origins:
-            head += [
-                f"Access-Control-Allow-Origin: {origin}",
-                "Access-Control-Expose-Headers: Retry-After",
-                "Vary: Origin",
-            ]
-        if "retry_after" in refusal.extra:
-            head.append(f"Retry-After: {refusal.extra['retry_after']}")
-        self.wfile.write("\r\n".join([*head, "", ""]).encode() + body)
+        self.wfile.write(error_response.encode(status, refusal, origin if origin in self._origins else None))
 
     def log_message(self, format: str, *args: Any) -> None:
         log.debug(format, *args)
@@ -324,7 +287,7 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
                 if len(body) > BODY_BYTES:
                     self._leave_unread()
                     return b""
-        except _NotAChunk:
+        except InvalidChunk:
             self.send_error(HTTPStatus.BAD_REQUEST, strict_parsing.CHUNKS)
             raise
         source.chunk_length = 0
@@ -334,36 +297,7 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         if source.should_send_hundred_continue:
             source.send_hundred_continue_response()
             source.is_hundred_continue_response_sent = True
-        count = total = 0
-        while size := self._read_chunk_size():
-            count, total = count + 1, total + size
-            if count % CHUNKS_A_TURN == 0:
-                # one read can contain many chunks
-                eventlet.sleep(0)
-                if total < count * CHUNK_BYTES:
-                    raise _NotAChunk("many chunks with little in them")
-            while size:
-                piece = self.rfile.read(min(size, PIECE_BYTES))
-                if not piece:
-                    raise ConnectionError("a chunk broke off")
-                size -= len(piece)
-                yield piece
-            if self.rfile.read(2) != b"\r\n":
-                raise _NotAChunk("a chunk without its end")
-        for _ in range(MAX_TRAILERS):
-            line = self.rfile.readline(TRAILER_BYTES)
-            if line in {b"\r\n", b""}:
-                return
-            # a line over the limit is read in part, and its rest would count as another line
-            if not strict_parsing.is_field(line):
-                break
-        raise _NotAChunk("no end of the trailers")
-
-    def _read_chunk_size(self) -> int:
-        match = _CHUNK.fullmatch(self.rfile.readline(256))
-        if match is None:
-            raise _NotAChunk("not a chunk")
-        return int(match[1], 16)
+        return read_chunks(self.rfile, eventlet.sleep)
 
 
 def has_hung_up(sock: socket.socket) -> bool:
@@ -381,20 +315,3 @@ def has_hung_up(sock: socket.socket) -> bool:
 
 class _Refused(ConnectionError):
     """The request was refused before the app was called."""
-
-
-class _NotAChunk(ConnectionError):
-    """The chunked encoding of a body is malformed."""
-
-
-class _Coming:
-    """A body that is still arriving: WSGI's `read(n)` returns at most `n` bytes, and nothing at the end."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._held = b""
-
-    def read(self, most: int) -> bytes:
-        held = self._held or next(self._pieces, b"")
-        piece, self._held = held[:most], held[most:]
-        return piece

@@ -49,13 +49,15 @@ class Town:
         return self.runtime.wait(future, 10)
 
     def sign_up(self, username: str, password: str = PASSWORD, address: str = "", **more: Any) -> NewSession:
-        return self.wait(self.accounts.sign_up(username, password, ClientInfo("Firefox on Linux", address), **more))
+        return self.wait(
+            self.accounts.access.sign_up(username, password, ClientInfo("Firefox on Linux", address), **more)
+        )
 
     def sign_in(self, username: str, password: str = PASSWORD, address: str = "", **more: Any) -> NewSession:
-        return self.wait(self.accounts.sign_in(username, password, ClientInfo("curl", address), **more))
+        return self.wait(self.accounts.access.sign_in(username, password, ClientInfo("curl", address), **more))
 
     def sign_out(self, token: str) -> None:
-        self.wait(self.accounts.sign_out(token))
+        self.wait(self.accounts.access.sign_out(token))
 
     def caller(self, token: str, presented: Presented | None = None) -> Caller:
         """Return the caller of the token, sent as such a token usually is."""

@@ -371,7 +371,7 @@ def test_confirmation_emails_are_limited_per_network_across_accounts(town):
 
 
 def test_made_up_links_cause_no_write_and_are_throttled(town, alice, monkeypatch):
-    monkeypatch.setattr(town.store.writer, "run", lambda _: pytest.fail("something was written"))
+    monkeypatch.setattr(town.store.writer, "_submit_job", lambda *_: pytest.fail("something was written"))
     for call in (
         lambda n: town.wait(town.accounts.recovery.confirm_email(f"made up {n}", ClientInfo("curl", "10.0.0.1"))),
         lambda n: town.wait(town.accounts.recovery.by_link(f"made up {n}", NEW, ClientInfo("curl", "10.0.0.2"))),

@@ -291,7 +291,7 @@ def test_open_tab_does_not_revive_an_expired_session(found):
     session_id = town.caller(signed_in.token).session_id
     town.wait(town.accounts.flush_last_seen())
     town.clock.now += 2 * DAY
-    town.accounts.saw(session_id)
+    town.accounts.touch_session(session_id)
     town.wait(town.accounts.flush_last_seen())
     with pytest.raises(Unauthenticated):
         town.caller(signed_in.token)
@@ -321,9 +321,9 @@ def test_last_seen_update_without_an_address_keeps_the_known_address(town):
     signed_in = town.sign_up("alice", address="10.0.0.1")
     session_id = town.caller(signed_in.token).session_id
     town.wait(town.accounts.flush_last_seen())
-    town.accounts.saw(session_id, "10.0.0.2")
-    town.accounts.saw(session_id)
+    town.accounts.touch_session(session_id, "10.0.0.2")
+    town.accounts.touch_session(session_id)
     town.wait(town.accounts.flush_last_seen())
-    town.accounts.saw(session_id)
+    town.accounts.touch_session(session_id)
     town.wait(town.accounts.flush_last_seen())
     assert town.write(lambda db: db.execute(select(UserSession.address)).scalar_one()) == "10.0.0.2"

@@ -50,7 +50,7 @@ def first_step(town, address="10.0.0.1"):
 
 
 def second_step(town, ticket, code, visit=HERE):
-    return town.wait(town.accounts.second_step(ticket, code, visit))
+    return town.wait(town.accounts.access.second_step(ticket, code, visit))
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_temporary_password_requires_the_second_step_before_its_change(town, p
 
 
 def test_the_second_step_honours_the_requested_session_lifetime(town, phone):
-    town.wait(town.accounts.second_step(first_step(town), phone.fresh_code(), HERE, kept=False))
+    town.wait(town.accounts.access.second_step(first_step(town), phone.fresh_code(), HERE, kept=False))
     newest = select(UserSession.limit_at - UserSession.created_at).order_by(UserSession.id.desc()).limit(1)
     assert town.write(lambda db: db.execute(newest).scalar_one()) == sessions.DAY
 

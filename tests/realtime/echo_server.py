@@ -142,7 +142,7 @@ def main(options: dict) -> None:
     token = lambda environ: authentication.credentials(environ, Config())[0]  # noqa: E731
     budget = TimeBudget(**options["budget"]) if "budget" in options else None
     limits = Limits(**options.get("limits", {}), address=address, network_budget=budget, limit_log=limit_log)
-    gateway.engine = transport.install(server, gateway, limits, hub)
+    gateway.engine = transport.EngineIOServer(server, gateway, limits, hub)
 
     def control(environ, start_response):
         gateway.requests += 1

@@ -85,10 +85,10 @@ def test_a_connection_uses_the_time_of_guests_until_it_has_joined():
     connections = SessionRegistry(Limits(), receiver, runtime, spawn=None, work=join_or_leave, left=lambda *_: None)
     connection = connections.open("sid", {"REMOTE_ADDR": "192.0.2.1"})
     assert (connection.slices, connection.payer) == (connections.stranger_slices, "192.0.2.1")
-    connection._work(b"40")
+    connection.join_or_leave(b"40")
     assert (connection.slices, connection.payer) == (connections.slices, 7)
     # all guests together may take less than one user
     assert STRANGER_ROUND_SECONDS <= SHARE_SECONDS
-    connection._work(b"41")
+    connection.join_or_leave(b"41")
     assert connection.slices is connections.stranger_slices
     runtime.stop()

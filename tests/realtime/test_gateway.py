@@ -5,7 +5,7 @@ import pytest
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.extensions import socketio
-from realtime_kv.realtime.gateway import BOOKMARK_SHARES
+from realtime_kv.realtime.bookmarks import BOOKMARK_SHARES
 from tests.running import PASSWORD
 
 
@@ -189,7 +189,7 @@ def test_every_room_receives_one_bookmark_per_round_of_shares(app, sign_up, open
         tab.get_received()
     gateway = app.extensions["realtime_kv"].gateway
     for _ in range(BOOKMARK_SHARES):
-        gateway._send_bookmark_slice()
+        gateway.bookmarks.send_slice()
     for number, tab in enumerate(tabs, 1):
         (bookmark,) = [event["args"][0] for event in tab.get_received() if event["name"] == "bookmark"]
         assert (bookmark["revision"], bookmark["keys"]) == (number, number)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from realtime_kv.app import create_app
 from realtime_kv.config import Config
 from realtime_kv.extensions import socketio
-from realtime_kv.realtime.gateway import BOOKMARK_SHARES
+from realtime_kv.realtime.bookmarks import BOOKMARK_SHARES
 from tests.robustness.replica import Replica
 from tests.running import DEADLINE, PASSWORD, Account, fresh_name
 
@@ -115,7 +115,7 @@ def test_bookmarks_of_a_limited_tab_have_the_last_sent_revision_and_no_digest(ap
     set_all(alice.tab, "b", "a/y", "b")
     gateway = app.extensions["realtime_kv"].gateway
     for _ in range(BOOKMARK_SHARES):
-        gateway._send_bookmark_slice()
+        gateway.bookmarks.send_slice()
     assert heard(limited, "bookmark") == [{"epoch": epoch, "revision": 4}]
     (whole,) = heard(alice.tab, "bookmark")
     assert (whole["revision"], whole["keys"]) == (5, 3)
@@ -155,7 +155,7 @@ def test_other_keys_never_show_in_the_events_or_answers_of_a_limited_tab(app, al
     call(alice.tab, "delete", key=f"{secret}/3")
     gateway = app.extensions["realtime_kv"].gateway
     for _ in range(BOOKMARK_SHARES):
-        gateway._send_bookmark_slice()
+        gateway.bookmarks.send_slice()
     told = json.dumps([answers, limited.get_received()])
     assert secret not in told
     assert "digest" not in told and '"keys"' not in told
@@ -310,7 +310,7 @@ def test_a_limited_tab_converges_to_exactly_its_keys_despite_lost_changes(app, a
     if follower.replica.epoch is None:
         follower.sync()
     for _ in range(BOOKMARK_SHARES):
-        gateway._send_bookmark_slice()
+        gateway.bookmarks.send_slice()
     follower.hear()
     expected = {
         entry["key"]: (entry["revision"], entry["version"], entry["value"])

@@ -443,7 +443,7 @@ def test_a_backup_download_is_complete_needs_the_password_and_is_logged_for_all(
     with closing(sqlite3.connect(file)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert "kept" in db.execute("SELECT frame FROM log").fetchone()[0]
-    assert list(desk.services.operations.folder.iterdir()) == [], "no copy stays"
+    assert list(desk.services.operations.backups.folder.iterdir()) == [], "no copy stays"
     own = desk.wait(desk.services.accounts.own.events(caller_of(desk, alice)))
     assert own[0].action == "backup_downloaded" and own[0].actor == "admin"
 

@@ -82,7 +82,7 @@ def test_a_request_records_its_user_unless_the_lookup_did_not_finish(app, monkey
 def test_an_abandoned_export_no_longer_counts_toward_the_limit(app, begun):
     parts = app.extensions["realtime_kv"]
     runtime, transfer = parts.runtime, parts.transfer
-    token = runtime.wait(parts.accounts.sign_up("alice", "correct horse 42 battery", as_token=True), 30).token
+    token = runtime.wait(parts.accounts.access.sign_up("alice", "correct horse 42 battery", as_token=True), 30).token
     hold, ended, asked_for = threading.Event(), threading.Event(), []
     settle, export = transfer.settle, transfer.export
 

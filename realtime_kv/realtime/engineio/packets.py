@@ -6,6 +6,7 @@ send is a Violation, and the sender is disconnected.
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -75,6 +76,14 @@ class Frame:
     def payload(self) -> bytes:
         """The message without its frame, as long-polling transmits it."""
         return b"".join(self.buffers)[self._start :]
+
+
+def join_frames(frames: Sequence[Frame]) -> Sequence[Buffer]:
+    """Return the buffers of all frames, joined into one if all frames are small."""
+    for frame in frames:
+        if frame.rest:
+            return [buffer for frame in frames for buffer in frame.buffers]
+    return (b"".join([frame.wire for frame in frames]),)
 
 
 def event_frame(name: str, json: bytes) -> Frame:
@@ -185,3 +194,8 @@ def _split_namespace(body: bytes) -> tuple[bytes, bytes]:
     if len(namespace) > 128:
         raise Violation("a namespace without end")
     return namespace, rest
+
+
+def is_handshake(message: bytes) -> bool:
+    """Return whether the message is a CONNECT or DISCONNECT, which takes time to process."""
+    return message.startswith((CONNECT, DISCONNECT))

@@ -1,10 +1,10 @@
 """Replacement of engine.io's server, fast and bounded; the only module that knows the internals of python-engineio.
 
-(The internals of python-socketio are known here and in socketio_manager.py.)
+(The internals of python-socketio are known in socketio_bridge.py and socketio_manager.py.)
 
-    engine = install(socketio.server, receiver, Limits(…), runtime)
+    engine = EngineIOServer(socketio.server, receiver, Limits(…), runtime)
 
-`receiver` (the gateway; see `connection.Receiver`) receives every event of every connected tab of the namespace `/`:
+`receiver` (the gateway; a MessageHandler) receives every event of every connected tab of the namespace `/`:
 
     receive(eio_sid, ack_id, body)   body: the bytes of the JSON array, in arrival order; must not wait
     flush()                          after everything that arrived together
@@ -26,8 +26,6 @@ are sent by `server._send_packet`, which it has replaced.
 
 Written for python-engineio 4.15, python-socketio 5.18 and eventlet 0.41; tests/realtime/test_library_versions.py fails
 if another version lacks something that is used here.
-
-Longer than 320 lines: the only module that knows the internals of python-engineio.
 """
 
 import logging
@@ -41,16 +39,17 @@ import socketio
 from engineio.packet import Packet as EnginePacket
 from eventlet import hubs
 from eventlet.wsgi import WSGI_LOCAL
-from socketio.exceptions import ConnectionRefusedError as Refused
 
 from realtime_kv.concurrency.runtime import Runtime
 from realtime_kv.realtime.engineio import budgets, packets
 from realtime_kv.realtime.engineio import handshake as requests
 from realtime_kv.realtime.engineio.handshake import HandshakeError, HttpResponse
+from realtime_kv.realtime.engineio.interfaces import MessageHandler
 from realtime_kv.realtime.engineio.packets import Frame, Violation, ack_frame, event_frame
-from realtime_kv.realtime.engineio.session import EngineIOSession, MessageHandler
+from realtime_kv.realtime.engineio.session import EngineIOSession
 from realtime_kv.realtime.engineio.sessions import MESSAGE_BYTES, Closing, Limits, SessionRegistry, TooMany
-from realtime_kv.realtime.engineio.socketio_manager import SocketIOManager, StrictPacket
+from realtime_kv.realtime.engineio.socketio_bridge import SocketIOBridge
+from realtime_kv.realtime.engineio.socketio_manager import StrictPacket
 from realtime_kv.realtime.engineio.websocket import BLOCK, WebSocket
 from realtime_kv.realtime.sse.streaming_response import StreamingBody, StreamingConnection
 from realtime_kv.request.authentication import NOBODY, RECOGNISED
@@ -63,8 +62,7 @@ __all__ = [
     "MessageHandler",
     "ack_frame",
     "event_frame",
-    "holding",
-    "install",
+    "streaming_middleware",
 ]
 
 log = logging.getLogger(__name__)
@@ -72,15 +70,7 @@ log = logging.getLogger(__name__)
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-def install(server: socketio.Server, receiver: MessageHandler, limits: Limits, runtime: Runtime) -> "EngineIOServer":
-    """Replace the server's own engine.io by this one; call it once, before the first request.
-
-    Of the server's settings for engine.io only `cors_allowed_origins` and `cors_credentials` are used.
-    """
-    return EngineIOServer(server, receiver, limits, runtime)
-
-
-def holding(app: Wsgi, limits: Limits) -> Wsgi:
+def streaming_middleware(app: Wsgi, limits: Limits) -> Wsgi:
     """Wrap `app`: take the connections of streaming responses from the WSGI server once their headers are sent."""
 
     def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -124,6 +114,10 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
     """engine.io's server with everything that it does for a connection replaced."""
 
     def __init__(self, server: socketio.Server, receiver: MessageHandler, limits: Limits, runtime: Runtime) -> None:
+        """Replace the engine.io of `server`; once, before the first request.
+
+        Of the server's settings for engine.io only `cors_allowed_origins` and `cors_credentials` are used.
+        """
         super().__init__(
             async_mode="eventlet",
             ping_interval=limits.ping_interval,
@@ -137,12 +131,13 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
         self._server = server
         self._receiver = receiver
         self._limits = limits
+        self._bridge = SocketIOBridge(server, self, receiver)
         self._connections = SessionRegistry(
-            limits, receiver, runtime, spawn=eventlet.spawn_n, work=self._join_or_leave, left=self._tell_left
+            limits, receiver, runtime, spawn=eventlet.spawn_n, work=self._bridge.join_or_leave, left=self._on_left
         )
         self._joined = self._connections.joined
         self.sockets = self._connections.by_sid
-        self._take_over(server)
+        self._bridge.attach(self._connections)
 
     # called by the gateway
 
@@ -251,7 +246,7 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
         if not switching:
             return HttpResponse("200 OK", opening.payload)
         websocket, begin = self._take_websocket(environ, connection)
-        websocket.message_bytes = connection.message_bytes
+        websocket.frames.message_bytes = connection.message_bytes
         connection.websocket = websocket
         begin(switching + opening.wire)
         return None
@@ -270,9 +265,9 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
             raise HandshakeError("This session has gone on to WebSocket.")
         try:
             if method == "GET":
-                answer = connection.poll()
+                answer = connection.polling.poll(connection)
             else:
-                connection.post(requests.read_body(environ, connection.message_bytes))
+                connection.polling.post(connection, requests.read_body(environ, connection.message_bytes))
                 answer = b"ok"
         except Exception:
             # a POST that was handled in part must not be followed by more
@@ -318,59 +313,5 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
     def transport(self, eio_sid: str) -> str:
         return "polling" if self.sockets[eio_sid].websocket is None else "websocket"
 
-    # python-socketio itself
-
-    def _take_over(self, server: socketio.Server) -> None:
-        server.eio = self
-        server.packet_class = StrictPacket
-        server.manager = SocketIOManager(self._connections.join, self._connections.leave)
-        server.manager.set_server(server)
-        server._handle_eio_message = self._hear_text
-        server._trigger_event = self._guard(server._trigger_event)
-        self.on("connect", server._handle_eio_connect)
-        self.on("message", server._handle_eio_message)
-        self.on("disconnect", server._handle_eio_disconnect)
-
-    def _guard(self, trigger: Callable[..., Any]) -> Callable[..., Any]:
-        def trigger_event(event: str, namespace: str, *args: Any) -> Any:
-            try:
-                return trigger(event, namespace, *args)
-            except (Refused, ConnectionRefusedError):
-                raise
-            except Exception:
-                log.exception("the %s handler failed", event)
-                if event == "connect":
-                    # python-socketio takes a TypeError for a handler without `auth`, and would call it again without it
-                    raise Refused("internal") from None
-                return None
-
-        return trigger_event
-
-    def _hear_text(self, eio_sid: str, text: str) -> None:
-        """Handle a message of `socketio.test_client`, which has no connection."""
-        try:
-            message = b"4" + text.encode()
-            if not message.startswith(packets.EVENT):
-                self._join_or_leave(eio_sid, message)
-            elif eio_sid in self._joined:
-                self._receiver.receive(eio_sid, *packets.read_event(message))
-                self._receiver.flush()
-        except (Violation, UnicodeEncodeError) as error:
-            log.info("a test client is sent away: %s", error)
-            self.disconnect(eio_sid)
-
-    def _join_or_leave(self, eio_sid: str, message: bytes) -> None:
-        if message.startswith(packets.CONNECT):
-            namespace, auth = packets.read_connect(message)
-            if namespace != "/":
-                self.send(eio_sid, packets.no_such_namespace(namespace))
-                return
-            self._server._handle_connect(eio_sid, namespace, auth)
-        elif message.startswith(packets.DISCONNECT):
-            packets.read_disconnect(message)
-            self._server._handle_disconnect(eio_sid, "/")
-        else:
-            raise Violation("a packet that clients do not send")
-
-    def _tell_left(self, eio_sid: str, reason: str) -> None:
+    def _on_left(self, eio_sid: str, reason: str) -> None:
         self._trigger_event("disconnect", eio_sid, reason, run_async=False)

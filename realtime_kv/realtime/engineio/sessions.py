@@ -16,8 +16,9 @@ from realtime_kv.concurrency.time_slices import TimeSlices
 from realtime_kv.metrics.limit_log import LimitLog
 from realtime_kv.realtime.engineio.budgets import OPEN_COST
 from realtime_kv.realtime.engineio.deadlines import DeadlineQueue
+from realtime_kv.realtime.engineio.interfaces import MessageHandler
 from realtime_kv.realtime.engineio.packets import Frame
-from realtime_kv.realtime.engineio.session import EngineIOSession, MessageHandler
+from realtime_kv.realtime.engineio.session import EngineIOSession
 from realtime_kv.realtime.engineio.websocket import WebSocket
 from realtime_kv.request.addresses import network_of
 
@@ -122,7 +123,7 @@ class SessionRegistry:
 
     def begin_upgrade(self, connection: EngineIOSession, probe: WebSocket) -> None:
         """Start the upgrade of `connection` to the WebSocket `probe`, with a deadline."""
-        probe.message_bytes = min(self.limits.message_bytes, self.limits.stranger_bytes)
+        probe.frames.message_bytes = min(self.limits.message_bytes, self.limits.stranger_bytes)
         connection.probe = probe
         self._probes.add((connection.sid, probe))
 
@@ -199,7 +200,7 @@ class SessionRegistry:
     def _adjust_limit(self, sid: str) -> None:
         connection = self.by_sid.get(sid)
         if connection is not None and connection.websocket is not None:
-            connection.websocket.message_bytes = connection.message_bytes
+            connection.websocket.frames.message_bytes = connection.message_bytes
 
     # deadlines
 

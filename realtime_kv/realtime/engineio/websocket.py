@@ -1,13 +1,7 @@
 """One WebSocket over one TCP connection, driven by the event loop: no greenlet, no queue, no buffered bytes while idle.
 
-The common frame (unfragmented, masked, text) is parsed here, from large blocks, and so are pings and pongs; all others
-go through the `websockets` library, which implements the rest of RFC 6455: fragments, limits, the closing handshake.
-Extensions are never negotiated. Data that the peer does not take is buffered up to a bound, and a peer that takes
-nothing is disconnected.
-
-Frames are handled while the owner grants a time slice; the owner is told how many of them completed no message.
-
-Longer than 320 lines: the state machine of a connection, with its budget.
+Data that the peer does not take is buffered up to a bound, and a peer that takes nothing is disconnected. Frames are
+handled while the owner grants a time slice; the owner is told how many of them completed no message.
 """
 
 import logging
@@ -16,17 +10,9 @@ import struct
 from time import perf_counter
 from typing import Any, Protocol
 
-from websockets.frames import Frame, Opcode
-from websockets.protocol import OPEN
-from websockets.server import ServerProtocol
-
-from realtime_kv.realtime.engineio.packets import Binary, Buffer, TooLong, Violation, check_text
+from realtime_kv.realtime.engineio.frame_reader import FRAGMENT, NOTHING, FrameReader
+from realtime_kv.realtime.engineio.packets import Buffer, Violation
 from realtime_kv.realtime.engineio.send_buffer import SendBuffer
-
-try:
-    from websockets.speedups import apply_mask
-except ImportError:
-    from websockets.utils import apply_mask
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +23,6 @@ LINGER_BYTES = 1024 * 1024
 LINGER_READ_BYTES = 4096
 # a read of fewer bytes that completes no message counts as a frame
 SHORT_READ_BYTES = 512
-# a fragment of at least so many bytes is part of a message; a smaller one also counts as a frame that completes none
-FRAGMENT_BYTES = 1024
-WHOLE_TEXT, PING, PONG = 0x81, 0x89, 0x8A
-
-# `_next_message` returns these for a frame that completes no message
-_NOTHING = b"nothing"
-_FRAGMENT = b"fragment"
 
 
 class Owner(Protocol):
@@ -88,19 +67,13 @@ class WebSocket:
         "_handling",
         "_held",
         "_hub",
-        "_inbox",
-        "_library",
-        "_limits",
         "_linger",
         "_outbox",
         "_owner",
-        "_partial",
-        "_pinged",
-        "_position",
         "_reading",
         "_sock",
+        "frames",
         "heard",
-        "message_bytes",
     )
 
     def __init__(self, sock: socket.socket, hub: Any, owner: Owner, limits: Any) -> None:
@@ -110,16 +83,9 @@ class WebSocket:
         self._fd = sock.fileno()
         self._hub = hub
         self._owner = owner
-        self._limits = limits
-        # the longest message that is accepted; the owner may change it
-        self.message_bytes: int = limits.message_bytes
-        self._inbox = bytearray()
-        self._position = 0
-        # the last ping of this batch: its mask and its masked payload
-        self._pinged: bytearray | None = None
+        # the owner may change the longest message that it accepts
+        self.frames = FrameReader(limits.message_bytes)
         self._discarded = 0
-        self._library: ServerProtocol | None = None
-        self._partial: bytearray | None = None
         self._outbox = SendBuffer(sock, hub, self, limits)
         self._reading: Any = None
         self._linger: Any = None
@@ -131,7 +97,7 @@ class WebSocket:
     def start(self, early: bytes = b"") -> None:
         """Start reading; `early` is the data that followed the opening handshake."""
         if not self._closing:
-            self._inbox += early
+            self.frames.inbox += early
             if self._has_turn():
                 self._read_on()
                 if early:
@@ -148,7 +114,7 @@ class WebSocket:
             self._held = False
             if not self._handling and self._has_turn():
                 # what has been read may be enough for this time slice, and for many more
-                if self._inbox:
+                if self.frames.inbox:
                     self._handle()
                 if not self._held and not self._closing:
                     self._read_on()
@@ -158,10 +124,8 @@ class WebSocket:
     def close(self, code: int = 1000, reason: str = "server disconnect", explanation: str = "") -> None:
         """Send a close frame after the queued data; the peer sees `code` and `explanation`."""
         if not self._closing:
-            library = self._protocol()
-            if library.state is OPEN:
-                library.send_close(code, explanation)
-                self._outbox.put(b"".join(library.data_to_send()))
+            if frame := self.frames.close_frame(code, explanation):
+                self._outbox.put(frame)
             self._leave(reason)
 
     def cut(self, reason: str) -> None:
@@ -192,7 +156,7 @@ class WebSocket:
             self._end("transport close")
         elif not self._closing:
             self.heard = True
-            self._inbox += data
+            self.frames.inbox += data
             self._handle(len(data))
         else:
             self._discarded += max(len(data), LINGER_READ_BYTES)
@@ -230,23 +194,25 @@ class WebSocket:
 
     def _handle_batch(self, read: int) -> bool:
         """Handle the received frames; return True if there is more to do at once. `read` bytes are new."""
-        frames = empty = 0
+        frames = self.frames
+        count = empty = 0
         more = over = False
-        while not over and (message := self._next_message()) is not None:
-            frames += 1
-            if message is _NOTHING:
-                empty += 1
-            elif message is not _FRAGMENT and not self._owner.on_message(self, message):
+        while not over and (message := frames.next_message()) is not None:
+            count += 1
+            if message is NOTHING or message is FRAGMENT:
+                empty += message is NOTHING
+                if frames.replies or frames.over:
+                    self._reply()
+            elif not self._owner.on_message(self, message):
                 self._held = more = True
                 break
             over = perf_counter() >= self._enough
-        size, self._position = self._position, 0
-        del self._inbox[:size]
-        if self._pinged is not None:
-            self._answer_ping()
+        size = frames.discard_read()
+        if (pong := frames.take_pong()) is not None and not self._closing:
+            self._outbox.put(pong)
         if not size and 0 < read < SHORT_READ_BYTES:
             empty = 1
-        pause = self._owner.on_batch(self, frames, empty, size)
+        pause = self._owner.on_batch(self, count, empty, size)
         if self._closing:
             return False
         if pause:
@@ -259,82 +225,14 @@ class WebSocket:
             self._owner.wait(self)
         return more and not self._held
 
-    def _next_message(self) -> bytes | None:
-        """Return the message that the next frame completes, `_NOTHING` or `_FRAGMENT`; None without a whole frame."""
-        inbox, start = self._inbox, self._position
-        have = len(inbox) - start
-        if have < 2 or self._closing:
-            return None
-        head, second = inbox[start], inbox[start + 1]
-        length, body = second & 127, start + 6
-        if length > 125:
-            body += 2 if length == 126 else 8
-            if len(inbox) < body:
-                return None
-            length = int.from_bytes(inbox[start + 2 : body - 4], "big")
-        end = body + length
-        masked = second > 127
-        if masked and length > self.message_bytes:
-            raise TooLong(f"a message may have at most {self.message_bytes} bytes")
-        if masked and end > len(inbox):
-            return None
-        if masked and head == WHOLE_TEXT and (self._library is None or self._library.current_size is None):
-            self._position = end
-            message: bytes = apply_mask(inbox[body:end], inbox[body - 4 : body])
-        elif masked and length <= 125 and head in (PING, PONG):
-            self._position = end
-            if head == PING:
-                # only the last of several is answered (RFC 6455 §5.5.3)
-                self._pinged = inbox[body - 4 : end]
-            return _NOTHING
-        else:
-            self._position = end = end if masked else len(inbox)
-            message = self._read_by_library(bytes(inbox[start:end]))
-            if message is _NOTHING:
-                return _FRAGMENT if head & 15 < 3 and length >= FRAGMENT_BYTES else _NOTHING
-        check_text(message)
-        return message
-
-    def _answer_ping(self) -> None:
-        assert self._pinged is not None
-        pinged, self._pinged = self._pinged, None
-        if not self._closing:
-            payload = apply_mask(bytes(pinged[4:]), bytes(pinged[:4]))
-            self._outbox.put(bytes((PONG, len(payload))) + payload)
-
-    def _read_by_library(self, data: bytes) -> bytes:
-        library = self._protocol()
-        library.receive_data(data)
-        message = _NOTHING
-        # one frame went in, so at most one message comes out
-        for frame in library.events_received():
-            message = self._collect(frame)
-        for answer in library.data_to_send():
-            if answer:
-                self._outbox.put(answer)
-            else:
-                self._leave("transport close" if library.parser_exc is None else "transport error")
-        return message
-
-    def _collect(self, frame: Any) -> bytes:
-        assert isinstance(frame, Frame)
-        if frame.opcode is Opcode.BINARY:
-            raise Binary("binary messages are not accepted; send JSON text")
-        if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
-            if self._partial is None:
-                self._partial = bytearray()
-            self._partial += frame.data
-            if len(self._partial) > self.message_bytes:
-                raise TooLong(f"a message may have at most {self.message_bytes} bytes")
-            if frame.fin:
-                message, self._partial = bytes(self._partial), None
-                return message
-        return _NOTHING
-
-    def _protocol(self) -> ServerProtocol:
-        if self._library is None:
-            self._library = ServerProtocol(state=OPEN, max_size=self._limits.message_bytes, logger=_quiet)
-        return self._library
+    def _reply(self) -> None:
+        """Send what the last frame requires, and begin the end of the connection if it says so."""
+        frames = self.frames
+        if frames.replies:
+            self._outbox.put(*frames.replies)
+            frames.replies = None
+        if frames.over is not None:
+            self._leave(frames.over)
 
     def _read_on(self) -> None:
         if self._reading is None:
@@ -361,9 +259,7 @@ class WebSocket:
         if self._closing:
             return
         self._closing = True
-        self._inbox = bytearray()
-        self._position = 0
-        self._partial = None
+        self.frames.clear()
         self._owner.on_gone(self, reason)
         if not self._ended:
             self._linger = self._hub.schedule_call_global(LINGER_SECONDS, self._end, reason)
@@ -393,8 +289,3 @@ class WebSocket:
     def _on_obsolete(self, *_: object) -> None:
         # the event loop saw our file descriptor reused: somebody closed it under us
         self._end("transport error")
-
-
-# errors of peers are no reason for a warning
-_quiet = logging.getLogger(f"{__name__}.protocol")
-_quiet.setLevel(logging.CRITICAL)

@@ -20,8 +20,9 @@ from realtime_kv.core.messages import CommitEvent
 from realtime_kv.core.store import Store
 from realtime_kv.errors import RateLimited, Unavailable
 from realtime_kv.metrics.limit_log import LimitLog
+from realtime_kv.realtime.bookmarks import BOOKMARK_SECONDS
 from realtime_kv.realtime.engineio.deadlines import DeadlineQueue
-from realtime_kv.realtime.gateway import BOOKMARK_SECONDS, CLOSE_SOME_SECONDS, SEEN_SECONDS
+from realtime_kv.realtime.gateway import CLOSE_SOME_SECONDS, SEEN_SECONDS
 from realtime_kv.realtime.sse.stream import SseEvent, Stream, event
 from realtime_kv.request.addresses import network_of
 
@@ -137,7 +138,7 @@ class StreamHub:
     def see(self) -> None:
         """Update the last-seen time of sessions: one with an open stream is in use."""
         for session_id in {stream.caller.session_id for stream in self._all()}:
-            self._accounts.saw(session_id)
+            self._accounts.touch_session(session_id)
 
     def metrics(self) -> dict[str, float]:
         """Return the number of open streams."""

@@ -41,7 +41,7 @@ def download() -> AnyResponse:
     try:
         confirm(form)
         # hidden, and deleted at the next start if the server stops in between
-        file = services().operations.folder / f".download.db.{secrets.token_hex(8)}"
+        file = services().operations.backups.folder / f".download.db.{secrets.token_hex(8)}"
         asked_for = services().operations.backup(file, actor())
         try:
             made = wait(asked_for, TIMEOUT_SECONDS)
@@ -67,7 +67,7 @@ def kept() -> list[Kept]:
 
     def look(_: object) -> list[Kept]:
         found = []
-        for file in reversed(operations.backups()):
+        for file in reversed(operations.backups.files()):
             try:
                 known = file.stat()
             except FileNotFoundError:

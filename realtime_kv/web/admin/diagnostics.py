@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv.core.messages import timestamp
 from realtime_kv.errors import Refusal
-from realtime_kv.maintenance import State
+from realtime_kv.maintenance.reports import State
 from realtime_kv.metrics_history import Figures, MetricsSample
 from realtime_kv.services import services, wait
 from realtime_kv.version import VERSION

@@ -58,7 +58,7 @@ def sign_up() -> Response:
     """Create a user and sign them in. The browser's old session ends, because its cookie is replaced."""
     given, token, kind = _given(NewAccount)
     replaced = token if kind == "cookie" and not given.token else None
-    future = services().accounts.sign_up(
+    future = services().accounts.access.sign_up(
         given.username,
         given.password,
         visit(),
@@ -75,7 +75,7 @@ def sign_in() -> Response:
     """Start a new session; the session of this request ends."""
     given, token, kind = _given(Credentials)
     replaced = token if kind else None
-    future = services().accounts.sign_in(
+    future = services().accounts.access.sign_in(
         given.username, given.password, visit(), replacing=replaced, kept=given.keep, as_token=given.token
     )
     return welcome(wait(future), as_token=given.token)
@@ -86,7 +86,7 @@ def second_step() -> Response:
     """Complete a sign-in that was answered `second_step_needed`."""
     given, token, kind = _given(SecondStep)
     replaced = token if kind else None
-    future = services().accounts.second_step(
+    future = services().accounts.access.second_step(
         given.ticket, given.code, visit(), replacing=replaced, kept=given.keep, as_token=given.token
     )
     return welcome(wait(future), as_token=given.token)
@@ -100,7 +100,7 @@ def sign_out() -> Response:
     token, kind = authentication.credentials(request.environ, services().config)
     if kind is not None:
         request_auth.check_origin(kind)
-        wait(services().accounts.sign_out(token, visit()))
+        wait(services().accounts.access.sign_out(token, visit()))
     if kind == "cookie":
         login.forget()
     return Response(status=204)

@@ -31,7 +31,7 @@ def signin() -> AnyResponse:
 def post_signin() -> AnyResponse:
     form = request_auth.form()
     wanted, kept, username = _wanted(form), "kept" in form, form.get("username", "")
-    sign_in = services().accounts.sign_in
+    sign_in = services().accounts.access.sign_in
     try:
         entered = sign_in(username, form.get("password", ""), visit(), replacing=_old(), kept=kept)
         login.begin(wait(entered))
@@ -59,7 +59,7 @@ def code() -> AnyResponse:
 def post_code() -> AnyResponse:
     form = request_auth.form()
     wanted, kept, ticket = _wanted(form), "kept" in form, secret_cookies.STEP.held()
-    second_step = services().accounts.second_step
+    second_step = services().accounts.access.second_step
     try:
         if ticket is None:
             raise LinkExpired()
@@ -81,7 +81,7 @@ def signup() -> AnyResponse:
     if login.visitor():
         return redirects.to(wanted)
     try:
-        wait(services().accounts.check_sign_up(secret_cookies.INVITATION.held(), visit()))
+        wait(services().accounts.access.check_sign_up(secret_cookies.INVITATION.held(), visit()))
     except (Forbidden, LinkExpired) as refusal:
         return _signup_closed(refusal)
     return rendering.page("signup.html", next=wanted)
@@ -93,7 +93,7 @@ def post_signup() -> AnyResponse:
     """Create a user and sign them in; the recovery codes are in this answer and nowhere else, ever."""
     form = request_auth.form()
     wanted, username, invitation = _wanted(form), form.get("username", ""), secret_cookies.INVITATION.held()
-    sign_up = services().accounts.sign_up
+    sign_up = services().accounts.access.sign_up
     try:
         one_time_forms.claim()
         password = form.get("password", "")
@@ -119,7 +119,7 @@ def invite(secret: str) -> AnyResponse:
 def signout() -> AnyResponse:
     request_auth.form()
     if token := _old():
-        wait(services().accounts.sign_out(token, visit()))
+        wait(services().accounts.access.sign_out(token, visit()))
     login.forget()
     return redirects.to("/signin")
 

@@ -1,0 +1,1 @@
+"""Maintenance of a data set: purge, backup, restore, and their schedule."""
