@@ -22,16 +22,7 @@ from realtime_kv.clock import DAY, now_ms
 from realtime_kv.concurrency.fair_pool import Client, FairWorkerPool
 from realtime_kv.concurrency.runtime import Future, Runtime
 from realtime_kv.core import validation
-from realtime_kv.core.backend import (
-    Backend,
-    BackendReader,
-    BackendWriter,
-    Fault,
-    LogFirstWriter,
-    ReadStep,
-    WriteThroughWriter,
-    own_error,
-)
+from realtime_kv.core.backend import Backend, BackendReader, Fault, ReadStep, own_error
 from realtime_kv.core.bulk.prefix_operations import Copy, DeletePrefix, Move, measured
 from realtime_kv.core.bulk.restore_undo import RestorePlan, UndoPlan
 from realtime_kv.core.domain import idempotency, permissions
@@ -59,6 +50,7 @@ from realtime_kv.core.messages import (
     TrashPage,
     WriteResult,
 )
+from realtime_kv.core.writers import BackendWriter, LogFirstWriter, WriteThroughWriter
 from realtime_kv.errors import BadRequest, TooLarge, Unavailable
 from realtime_kv.metrics.latency import LatencyStats
 

@@ -9,7 +9,7 @@ Invariants:
 
 from collections.abc import Iterable, Sequence
 
-from realtime_kv.core.backend import DiskReserve, LogFirstWriter
+from realtime_kv.core.backend import DiskReserve
 from realtime_kv.core.domain.space import KIB_WEIGHT, Outcome, Quota, Space
 from realtime_kv.core.domain.write_request import WriteRequest
 from realtime_kv.core.engine import loader
@@ -18,6 +18,7 @@ from realtime_kv.core.engine.group import GroupCommitter, OnLimit
 from realtime_kv.core.engine.transactions import AnyIndexRequest
 from realtime_kv.core.messages import CommitEvent
 from realtime_kv.core.statements import MIN_TRIM_BYTES
+from realtime_kv.core.writers import LogFirstWriter
 from realtime_kv.errors import Refusal
 
 # how far the log may be ahead of the tables, by `space.weight_of`: a crash leaves this much to flush at the next start,

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from realtime_kv.caller import SYSTEM_SESSION
-from realtime_kv.core.backend import Lagging, LogFirstWriter
 from realtime_kv.core.domain import charges
 from realtime_kv.core.domain.record import EntryState
 from realtime_kv.core.domain.space import LogRecord, Receipt, Space, weight_of
@@ -11,6 +10,7 @@ from realtime_kv.core.domain.write_request import WriteRequest
 from realtime_kv.core.engine.memtable import Backlog, Memtable
 from realtime_kv.core.messages import digest_of, read_frame
 from realtime_kv.core.statements import LoadStatements
+from realtime_kv.core.writers import Lagging, LogFirstWriter
 
 
 def load(db: LoadStatements, memtable: Memtable, writes: list[WriteRequest], now: int) -> None:

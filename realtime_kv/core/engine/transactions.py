@@ -4,8 +4,9 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from realtime_kv.core.backend import Backend, BackendWriter
+from realtime_kv.core.backend import Backend
 from realtime_kv.core.messages import CommitEvent
+from realtime_kv.core.writers import BackendWriter
 from realtime_kv.errors import Refusal, Unavailable
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ Invariants:
 from collections.abc import Iterable, Sequence
 
 from realtime_kv.caller import SYSTEM_SESSION
-from realtime_kv.core.backend import DiskReserve, GroupRows, GroupWants, WriteThroughWriter
+from realtime_kv.core.backend import DiskReserve
 from realtime_kv.core.domain.record import EntryState
 from realtime_kv.core.domain.space import Outcome, Quota, Receipt, Space
 from realtime_kv.core.domain.write_request import WriteRequest
@@ -20,6 +20,7 @@ from realtime_kv.core.engine.loader import lacks_value
 from realtime_kv.core.engine.transactions import AnyIndexRequest
 from realtime_kv.core.messages import CommitEvent, digest_of
 from realtime_kv.core.statements import MIN_TRIM_BYTES
+from realtime_kv.core.writers import GroupRows, GroupWants, WriteThroughWriter
 from realtime_kv.errors import Refusal
 
 _NOTHING: dict[str, EntryState | None] = {}

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine
 
 from realtime_kv.concurrency.runtime import Runtime
-from realtime_kv.core.backend import BackendReader, BackendWriter, Fault
+from realtime_kv.core.backend import BackendReader, Fault
 from realtime_kv.core.domain.disk_space import UNMEASURED
+from realtime_kv.core.writers import BackendWriter
 from realtime_kv.storage import meta
 from realtime_kv.storage.postgres import connections, reads
 from realtime_kv.storage.postgres.reader import PostgresReader

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from operator import attrgetter
 
-from realtime_kv.core.backend import GroupRows, GroupWants
 from realtime_kv.core.domain.record import EntryState
 from realtime_kv.core.domain.space import LogRecord, Receipt, Space
+from realtime_kv.core.writers import GroupRows, GroupWants
 from realtime_kv.storage.postgres.expressions import KEY_SEPARATOR, size_of
 from realtime_kv.storage.postgres.pipeline import BOOLS, INT8, INT8S, TEXTS, Call, Statement, bools, int8, int8s, texts
 

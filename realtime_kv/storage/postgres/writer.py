@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import psycopg
 from sqlalchemy import Connection, Engine
 
-from realtime_kv.core.backend import GroupRows, GroupWants
 from realtime_kv.core.domain.disk_space import AMPLE, DiskSpace
 from realtime_kv.core.domain.space import Receipt, Space
 from realtime_kv.core.statements import TrimReport
+from realtime_kv.core.writers import GroupRows, GroupWants
 from realtime_kv.storage.postgres import connections, group, history_index, trim
 from realtime_kv.storage.postgres.pipeline import BEGIN, COMMIT, Call, Pipeline
 from realtime_kv.storage.postgres.plan_reads import PlanReads
