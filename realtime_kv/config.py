@@ -174,6 +174,10 @@ def cautions(config: Config) -> list[str]:
             "RKV_PUBLIC_URL is https and RKV_PROXIES is 0: everybody seems to come from the address of the proxy in "
             "front, and one who guesses slows all of them down. Say how many proxies there are."
         )
+    if config.postgres_url is not None and config.backup_hours:
+        sentences.append(
+            "RKV_BACKUP_HOURS has no effect on a PostgreSQL database: make backups with pg_dump or with base backups."
+        )
     if by_others and not config.rate_limits:
         sentences.append("RKV_RATE_LIMITS is off: passwords can be guessed as fast as this machine goes.")
     return sentences

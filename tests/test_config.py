@@ -226,7 +226,8 @@ def test_damaged_secret_key_is_refused(tmp_path):
         ({"host": "10.0.0.7", "public_url": "http://kv.example.org"}, ["RKV_HOST"]),
         ({"public_url": "https://kv.example.org"}, ["RKV_PUBLIC_URL"]),
         ({"host": "10.0.0.7", "rate_limits": False}, ["RKV_HOST", "RKV_RATE_LIMITS"]),
+        ({"database_url": "postgresql://kv@db/kv", "backup_hours": 24}, ["RKV_BACKUP_HOURS"]),
     ],
 )
-def test_unsafe_network_settings_cause_a_warning_at_start(settings, said):
+def test_settings_that_mislead_cause_a_warning_at_start(settings, said):
     assert [sentence.split()[0] for sentence in cautions(Config(**settings))] == said

@@ -120,7 +120,7 @@ class WriteThroughCommitter(GroupCommitter):
         wants.locks = locks
         wants.owners = [user_id for user_id in locks if user_id not in self.memtable.spaces]
         rows = self._db.load_group(wants)
-        stale = self._take_spaces(rows)
+        stale = self._take_spaces(locks, rows)
         self._take(wants, rows)
         if stale:
             wants = self._wants(writes, now)
@@ -153,9 +153,13 @@ class WriteThroughCommitter(GroupCommitter):
         wanted = [(user_id, key, value) for (user_id, key), value in entries.items()]
         return GroupWants(now, [], [], list(sessions), wanted, list(receipts))
 
-    def _take_spaces(self, rows: GroupRows) -> list[int]:
+    def _take_spaces(self, locks: list[int], rows: GroupRows) -> list[int]:
         """Update the cached spaces from their locked rows; return the users whose cached state was out of date."""
         memtable, stale = self.memtable, []
+        if len(rows.spaces) < len(locks):
+            # users whose account has been removed
+            for user_id in set(locks) - {user_id for user_id, *_ in rows.spaces}:
+                memtable.spaces.pop(user_id, None)
         for user_id, revision, guard, *totals in rows.spaces:
             space = memtable.spaces.get(user_id)
             if space is not None:

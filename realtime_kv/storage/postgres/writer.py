@@ -57,6 +57,7 @@ class PostgresWriter(PlanReads):
                 log.warning("the connection to the database was lost, and is open again")
             if self._alone:
                 _acquire(db)
+            _warn_of_settings(db)
             self._pipeline = Pipeline(db, (BEGIN, COMMIT, *group.STATEMENTS))
             self._connected = db
         return db
@@ -116,6 +117,14 @@ class PostgresWriter(PlanReads):
 
     def close(self) -> None:
         self.sql.close()
+
+
+def _warn_of_settings(db: psycopg.Connection) -> None:
+    """Log settings of the server with which an acknowledged write may be lost."""
+    for name in ("fsync", "synchronous_commit", "full_page_writes"):
+        row = db.execute("SELECT current_setting(%s)", (name,)).fetchone()
+        if row == ("off",):
+            log.warning("PostgreSQL runs with %s = off: acknowledged writes may be lost in a crash", name)
 
 
 def _acquire(db: psycopg.Connection) -> None:

@@ -55,6 +55,14 @@ def test_a_session_that_ended_elsewhere_writes_nothing(services, alice):
         alice.set("k", 2)
 
 
+def test_an_account_that_was_removed_elsewhere_writes_nothing(services, alice):
+    alice.set("k", 1)
+    with services.database.engine.begin() as connection:
+        connection.execute(text("DELETE FROM users"))
+    with pytest.raises(Unauthenticated):
+        alice.set("k", 2)
+
+
 def test_a_quota_that_was_changed_elsewhere_applies_at_once(services, alice):
     alice.set("k", 1)
     with services.database.engine.begin() as connection:
