@@ -74,15 +74,15 @@ class Tokens:
 
         Fails with Forbidden if the caller is a token, BadRequest, InvalidKey, or QuotaExceeded.
         """
-        return self._context.walk(self._create(caller, name, scope, prefix, expires_at, visit))
+        return self._context.run_flow(self._create(caller, name, scope, prefix, expires_at, visit))
 
     def list(self, caller: Caller) -> Future[ManyShown]:
         """Return the caller's active tokens, oldest first. Fails with Forbidden."""
-        return self._context.walk(self._list(caller))
+        return self._context.run_flow(self._list(caller))
 
     def revoke(self, caller: Caller, id: str, visit: ClientInfo = NOWHERE) -> Future[None]:
         """End the caller's token with this public id, and its tabs. Fails with Forbidden or NotFound."""
-        return self._context.walk(self._revoke(caller, id, visit))
+        return self._context.run_flow(self._revoke(caller, id, visit))
 
     def _create(
         self, caller: Caller, name: str, scope: str, prefix: str | None, expires_at: int | None, visit: ClientInfo
@@ -111,7 +111,7 @@ class Tokens:
             actor = Actor("user", caller.user_id, visit)
             audit_log.write(connection, now, actor, "token_created", caller.user_id, token=made.shown.id, scope=scope)
 
-        yield context.note(write, member(caller))
+        yield context.write_shared(write, member(caller))
         return made
 
     def _list(self, caller: Caller) -> Steps[ManyShown]:
@@ -136,7 +136,7 @@ class Tokens:
             )
             return None, ended
 
-        yield from self._context.end(write, member(caller))
+        yield from self._context.end_sessions(write, member(caller))
 
 
 def _check_name(name: str) -> None:

@@ -117,27 +117,27 @@ class Context:
         """Call `fn` on the event loop's thread for every session that has ended."""
         self._watchers.append(fn)
 
-    def walk(self, steps: Steps[T]) -> Future[T]:
+    def run_flow(self, steps: Steps[T]) -> Future[T]:
         """Run `steps`; return the future of its result or error."""
         return run_flow(self.runtime, steps)
 
     def write(self, fn: Callable[[Connection], T], by: Client = SYSTEM) -> Future[T]:
         """Run `fn(connection)` in a transaction of its own; an exception rolls it back.
 
-        For functions that change a quota, or read or remove entries; `note` costs other users much less.
+        For functions that change a quota, or read or remove entries; `write_shared` costs other users much less.
         """
         return self._writer.run_in_transaction(fn, by)
 
-    def note(self, fn: Callable[[Connection], T], by: Client = SYSTEM) -> Future[T]:
+    def write_shared(self, fn: Callable[[Connection], T], by: Client = SYSTEM) -> Future[T]:
         """Like `write`, in a shared transaction: `fn` must end no session, change no quota and read no entry."""
         return self._writer.run_in_shared_transaction(fn, by)
 
-    def end(
+    def end_sessions(
         self, fn: Callable[[Connection], tuple[T, list[SessionEnded]]], by: Client = SYSTEM, *, apart: bool = False
     ) -> Steps[T]:
-        """Like `note`, for functions that end sessions: once that is durable, their tabs are told and closed.
+        """Like `write_shared`, for functions that end sessions: once that is durable, their tabs are told and closed.
 
-        It precedes other account work, unless it is `apart`, which asserts that no session ends.
+        It precedes other jobs of the writer, unless it is `apart`, which asserts that no session ends.
         """
         answer: T
         answer, ended = yield (

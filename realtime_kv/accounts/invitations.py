@@ -82,7 +82,7 @@ class Invitations:
             audit_log.write(connection, now, actor, "invitation_created", invitation=id)
             return NewInvitation(id, secret, note, expires_at)
 
-        return context.note(write)
+        return context.write_shared(write)
 
     def list(self) -> Future[ManyShown]:
         """Return the newest invitations first, at most `MAX_SHOWN`."""
@@ -100,7 +100,7 @@ class Invitations:
                 raise NotFound("There is no such open invitation.")
             audit_log.write(connection, now, actor, "invitation_revoked", invitation=id)
 
-        return context.note(write)
+        return context.write_shared(write)
 
 
 def require(context: Context, secret: str | None) -> Callable[[Connection], int] | None:

@@ -24,7 +24,9 @@ def confirm(context: Context, caller: Caller, password: str, visit: ClientInfo =
     right = yield context.verify(found.password_hash if found else passwords.NOBODYS_HASH, password, by)
     if not (right and found):
         now, actor = context.clock(), Actor("user", caller.user_id, visit)
-        context.note(lambda db: audit_log.write(db, now, actor, "password_refused", caller.user_id, ok=False), by)
+        context.write_shared(
+            lambda db: audit_log.write(db, now, actor, "password_refused", caller.user_id, ok=False), by
+        )
         raise _wrong()
     context.limits.confirmed(caller.session_id)
     context.limits.change(caller.user_id, caller.session_id)

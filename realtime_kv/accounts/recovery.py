@@ -51,21 +51,21 @@ class Recovery:
 
         Fails with InvalidCredentials, RateLimited, or Forbidden for an API token.
         """
-        return self._context.walk(self._renew_codes(caller, password, visit))
+        return self._context.run_flow(self._renew_codes(caller, password, visit))
 
     def by_code(self, username: str, code: str, new_password: str, visit: ClientInfo = NOWHERE) -> Future[None]:
         """Set a new password by a recovery code, which is used up. Signs nobody in.
 
         Fails with InvalidCode (also for an unknown name), InvalidPassword or RateLimited.
         """
-        return self._context.walk(self._by_code(username, code, new_password, visit))
+        return self._context.run_flow(self._by_code(username, code, new_password, visit))
 
     def by_link(self, secret: str, new_password: str, visit: ClientInfo = NOWHERE) -> Future[None]:
         """Set a new password by a one-time link, or by the ticket of a password that must be changed. Signs nobody in.
 
         Fails with LinkExpired, InvalidPassword or RateLimited.
         """
-        return self._context.walk(self._by_link(secret, new_password, visit))
+        return self._context.run_flow(self._by_link(secret, new_password, visit))
 
     def who(self, secret: str) -> Future[str]:
         """Return the user name that a link of `by_link` is for. Fails with LinkExpired."""
@@ -76,18 +76,18 @@ class Recovery:
 
         Fails with RateLimited, or NotFound on a server that sends no mail.
         """
-        return self._context.walk(self._by_mail(username, visit))
+        return self._context.run_flow(self._by_mail(username, visit))
 
     def set_email(self, caller: Caller, password: str, email: str, visit: ClientInfo = NOWHERE) -> Future[None]:
         """Send a link to this address, which counts once it is confirmed; "" removes the address at once.
 
         Fails with InvalidCredentials, BadRequest, RateLimited, or NotFound on a server that sends no mail.
         """
-        return self._context.walk(self._set_email(caller, password, email, visit))
+        return self._context.run_flow(self._set_email(caller, password, email, visit))
 
     def confirm_email(self, secret: str, visit: ClientInfo = NOWHERE) -> Future[None]:
         """Make the address of this link the user's. Fails with LinkExpired or RateLimited."""
-        return self._context.walk(self._confirm_email(secret, visit))
+        return self._context.run_flow(self._confirm_email(secret, visit))
 
     def _renew_codes(self, caller: Caller, password: str, visit: ClientInfo) -> Steps[tuple[str, ...]]:
         context = self._context
@@ -99,7 +99,7 @@ class Recovery:
             audit_log.write(connection, now, Actor("user", user_id, visit), "recovery_codes_renewed", user_id)
             return recovery_codes.renew(connection, user_id, context.random)
 
-        made: tuple[str, ...] = yield context.note(write, member(caller))
+        made: tuple[str, ...] = yield context.write_shared(write, member(caller))
         return made
 
     def _by_code(self, username: str, code: str, new_password: str, visit: ClientInfo) -> Steps[None]:
@@ -119,7 +119,7 @@ class Recovery:
                 return None, []
             return found, self._recover(connection, found, password_hash, "code", visit)
 
-        recovered: LoginUser | None = yield from context.end(write, stranger(visit))
+        recovered: LoginUser | None = yield from context.end_sessions(write, stranger(visit))
         if recovered is None:
             raise InvalidCode()
         context.limits.recovered(visit.address, folded)
@@ -143,7 +143,7 @@ class Recovery:
             how = "mail" if link.detail == _BY_MAIL else "link"
             return found, self._recover(connection, found, password_hash, how, visit)
 
-        recovered: LoginUser | None = yield from context.end(write, stranger(visit))
+        recovered: LoginUser | None = yield from context.end_sessions(write, stranger(visit))
         context.limits.recovered(visit.address, None)
         self._tell(recovered)
 
@@ -153,7 +153,7 @@ class Recovery:
         folded = usernames.folded(username)
         self._context.limits.recover(visit.address, folded)
         # not waited for: the answer does not depend on the result
-        self._context.walk(self._send_link(folded or "", visit))
+        self._context.run_flow(self._send_link(folded or "", visit))
         return
         yield
 
@@ -174,7 +174,7 @@ class Recovery:
             audit_log.write(connection, now, actor, "recovery_mail_sent", user_id)
             return partial(self._mail.recovery, email, found.person.username, link.secret)
 
-        send: Callable[[], None] = yield context.note(write, stranger(visit))
+        send: Callable[[], None] = yield context.write_shared(write, stranger(visit))
         send()
 
     def _set_email(self, caller: Caller, password: str, email: str, visit: ClientInfo) -> Steps[None]:
@@ -196,7 +196,7 @@ class Recovery:
             link = one_time_tokens.make(connection, "email", user_id, now, context.tokens, email)
             return partial(self._mail.confirmation, email, caller.username, link.secret)
 
-        send: Callable[[], None] = yield context.note(write, member(caller))
+        send: Callable[[], None] = yield context.write_shared(write, member(caller))
         send()
 
     def _confirm_email(self, secret: str, visit: ClientInfo) -> Steps[None]:
@@ -213,7 +213,7 @@ class Recovery:
             one_time_tokens.use(connection, link, now)
             return self._move(connection, link.user_id, link.detail, visit)
 
-        send: Callable[[], None] = yield context.note(write, stranger(visit))
+        send: Callable[[], None] = yield context.write_shared(write, stranger(visit))
         context.limits.recovered(visit.address, None)
         send()
 

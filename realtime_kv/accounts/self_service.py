@@ -103,19 +103,19 @@ class SelfService:
             sessions.check(connection, caller, now)
             users.dismiss_notice(connection, caller.user_id)
 
-        return self._context.note(write, member(caller))
+        return self._context.write_shared(write, member(caller))
 
     def end_session(self, caller: Caller, id: str, visit: ClientInfo = NOWHERE) -> Future[None]:
         """Sign out the session with this public id. Fails with NotFound."""
         require_session(caller)
         self._context.limits.change(caller.user_id, caller.session_id)
-        return self._context.walk(self._end_session(caller, id, visit))
+        return self._context.run_flow(self._end_session(caller, id, visit))
 
     def end_other_sessions(self, caller: Caller, visit: ClientInfo = NOWHERE) -> Future[int]:
         """Sign out every session but this one; return their number."""
         require_session(caller)
         self._context.limits.change(caller.user_id, caller.session_id)
-        return self._context.walk(self._end_other_sessions(caller, visit))
+        return self._context.run_flow(self._end_other_sessions(caller, visit))
 
     def change_password(
         self, caller: Caller, password: str, new_password: str, visit: ClientInfo = NOWHERE, *, as_token: bool = False
@@ -126,7 +126,7 @@ class SelfService:
 
         Fails with InvalidCredentials, InvalidPassword or RateLimited.
         """
-        return self._context.walk(self._change_password(caller, password, new_password, visit, as_token))
+        return self._context.run_flow(self._change_password(caller, password, new_password, visit, as_token))
 
     def delete_account(self, caller: Caller, password: str, visit: ClientInfo = NOWHERE) -> Future[None]:
         """Delete the account; until it is purged, signing in restores it.
@@ -134,7 +134,7 @@ class SelfService:
         API tokens end as well, and stay ended. Fails with InvalidCredentials or RateLimited, for the last superuser
         with Forbidden.
         """
-        return self._context.walk(self._delete_account(caller, password, visit))
+        return self._context.run_flow(self._delete_account(caller, password, visit))
 
     def _end_session(self, caller: Caller, id: str, visit: ClientInfo) -> Steps[None]:
         context, now = self._context, self._context.clock()
@@ -148,7 +148,7 @@ class SelfService:
             audit_log.write(connection, now, Actor("user", caller.user_id, visit), "session_ended", caller.user_id)
             return None, ended
 
-        yield from context.end(write, member(caller))
+        yield from context.end_sessions(write, member(caller))
 
     def _end_other_sessions(self, caller: Caller, visit: ClientInfo) -> Steps[int]:
         context, now = self._context, self._context.clock()
@@ -160,7 +160,7 @@ class SelfService:
             audit_log.write(connection, now, actor, "sessions_ended", caller.user_id, sessions=len(ended))
             return len(ended), ended
 
-        return (yield from context.end(write, member(caller)))
+        return (yield from context.end_sessions(write, member(caller)))
 
     def _change_password(
         self, caller: Caller, password: str, new_password: str, visit: ClientInfo, as_token: bool
@@ -181,7 +181,7 @@ class SelfService:
             presented: sessions.Presented = "bearer" if as_token else "cookie"
             return sessions.renew(connection, caller, visit, now, context.config, context.tokens, presented), ended
 
-        return (yield from context.end(write, member(caller)))
+        return (yield from context.end_sessions(write, member(caller)))
 
     def _delete_account(self, caller: Caller, password: str, visit: ClientInfo) -> Steps[None]:
         context = self._context
@@ -198,4 +198,4 @@ class SelfService:
             audit_log.write(connection, now, Actor("user", user_id, visit), "account_deleted", user_id)
             return None, ended
 
-        yield from context.end(write, member(caller))
+        yield from context.end_sessions(write, member(caller))

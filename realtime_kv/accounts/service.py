@@ -119,7 +119,7 @@ class Accounts:
             session_id = found.session_id
             if self._bound.setdefault(session_id, presented) != presented:
                 raise Unauthenticated(sessions.unknown(token))
-            yield context.note(lambda db: sessions.bind(db, session_id, presented), by)
+            yield context.write_shared(lambda db: sessions.bind(db, session_id, presented), by)
         self.touch_session(found.session_id, address)
         return found
 
@@ -148,7 +148,7 @@ class Accounts:
             ended = sessions.end_expired(connection, now)
             return len(ended), ended
 
-        return (yield from self.context.end(write))
+        return (yield from self.context.end_sessions(write))
 
     def stop(self) -> None:
         """Write the last use of sessions, and end the threads."""

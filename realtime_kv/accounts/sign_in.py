@@ -75,7 +75,7 @@ class Access:
                 connection, users.by_id(connection, user.id), visit, replacing, kept, as_token, codes=made
             )
 
-        return (yield from context.end(write, by, apart=not _is_session(replacing)))
+        return (yield from context.end_sessions(write, by, apart=not _is_session(replacing)))
 
     @flow
     def check_sign_up(self, invitation: str | None = None, visit: ClientInfo = NOWHERE) -> Steps[None]:
@@ -129,7 +129,7 @@ class Access:
                 return self._ticket(connection, "second_step", present), []
             return self._enter(connection, present, visit, replacing, kept, as_token)
 
-        entered: NewSession | IssuedToken = yield from context.end(write, by, apart=not _is_session(replacing))
+        entered: NewSession | IssuedToken = yield from context.end_sessions(write, by, apart=not _is_session(replacing))
         if isinstance(entered, NewSession) or entered.kind != "second_step":
             context.limits.signed_in(visit.address, folded)
         return _welcome(entered)
@@ -182,7 +182,7 @@ class Access:
             with_code: dict[str, Any] = {"with": "a recovery code"} if by_code else {}
             return self._enter(connection, found, visit, replacing, kept, as_token, **with_code)
 
-        entered = yield from context.end(write, by)
+        entered = yield from context.end_sessions(write, by)
         if isinstance(entered, CodeBudget):
             if not (guessable and entered.is_exhausted):
                 raise InvalidCode()
@@ -210,7 +210,7 @@ class Access:
                 audit_log.write(connection, now, Actor("user", end.user_id, visit), "sign_out", end.user_id)
             return None, ended
 
-        yield from self.context.end(write, by)
+        yield from self.context.end_sessions(write, by)
 
     def _owing(self, connection: Connection, ticket: str) -> tuple[OneTimeToken, LoginUser]:
         link = one_time_tokens.find(connection, ticket, self.context.clock(), "second_step")
@@ -272,7 +272,9 @@ class Access:
         # failures on one account are few, because each waits longer than the one before
         if user_id is None and not self.context.limits.may_note(visit.address):
             return
-        self.context.note(lambda db: audit_log.write(db, now, actor, action, user_id, ok=False), stranger(visit))
+        self.context.write_shared(
+            lambda db: audit_log.write(db, now, actor, action, user_id, ok=False), stranger(visit)
+        )
 
 
 def _codes_exhausted() -> InvalidCode:

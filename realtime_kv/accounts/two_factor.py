@@ -43,7 +43,7 @@ class TwoFactor:
 
         Fails with BadRequest when the second step is on already.
         """
-        return self._context.walk(self._begin(caller, password, visit))
+        return self._context.run_flow(self._begin(caller, password, visit))
 
     def confirm(
         self, caller: Caller, code: str, visit: ClientInfo = NOWHERE, *, as_token: bool = False
@@ -52,7 +52,7 @@ class TwoFactor:
 
         `codes` of the answer are new recovery codes for a user who had none left. Fails with InvalidCode, RateLimited.
         """
-        return self._context.walk(self._confirm(caller, code, visit, as_token))
+        return self._context.run_flow(self._confirm(caller, code, visit, as_token))
 
     def end(
         self, caller: Caller, password: str, visit: ClientInfo = NOWHERE, *, as_token: bool = False
@@ -61,11 +61,11 @@ class TwoFactor:
 
         Fails with Forbidden for superusers if the settings require it of them.
         """
-        return self._context.walk(self._end(caller, password, visit, as_token))
+        return self._context.run_flow(self._end(caller, password, visit, as_token))
 
     def reset_failures(self, caller: Caller, password: str, visit: ClientInfo = NOWHERE) -> Future[None]:
         """Reset the count of wrong codes of the second step. Fails with InvalidCredentials, RateLimited."""
-        return self._context.walk(self._reset_failures(caller, password, visit))
+        return self._context.run_flow(self._reset_failures(caller, password, visit))
 
     def _begin(self, caller: Caller, password: str, visit: ClientInfo) -> Steps[Enrolment]:
         context = self._context
@@ -78,7 +78,7 @@ class TwoFactor:
                 raise BadRequest("Two-step sign-in is on already; switch it off first.")
             code_budget.reset(connection, caller.user_id)
 
-        yield context.note(write, member(caller))
+        yield context.write_shared(write, member(caller))
         uri = totp.address(secret, caller.username, ISSUER)
         return Enrolment(secret, uri, segno.make(uri, error="m").svg_inline(scale=4, border=4, light="#fff"))
 
@@ -104,7 +104,7 @@ class TwoFactor:
             audit_log.write(connection, now, Actor("user", user_id, visit), "two_step_on", user_id)
             return self._renewed(connection, caller, visit, now, as_token, made)
 
-        begun: NewSession | None = yield from context.end(write, member(caller))
+        begun: NewSession | None = yield from context.end_sessions(write, member(caller))
         if begun is None:
             raise InvalidCode()
         context.limits.confirmed(caller.session_id)
@@ -124,7 +124,7 @@ class TwoFactor:
             audit_log.write(connection, now, Actor("user", user_id, visit), "two_step_off", user_id)
             return self._renewed(connection, caller, visit, now, as_token)
 
-        return (yield from context.end(write, member(caller)))
+        return (yield from context.end_sessions(write, member(caller)))
 
     def _reset_failures(self, caller: Caller, password: str, visit: ClientInfo) -> Steps[None]:
         context = self._context
@@ -136,7 +136,7 @@ class TwoFactor:
             code_budget.reset(connection, user_id)
             audit_log.write(connection, now, Actor("user", user_id, visit), "second_step_reset", user_id)
 
-        yield context.note(write, member(caller))
+        yield context.write_shared(write, member(caller))
 
     def _renewed(
         self,

@@ -169,7 +169,8 @@ def wrong_digest(services: Services, now: _Every) -> None:
             frame = event_frame("bookmark", msgspec.json.encode(bookmark))
         send(tab, frame)
 
-    services.gateway._send = send_wrong
+    # the regular bookmarks, and those after a sync
+    services.gateway._send = services.gateway.bookmarks._send = send_wrong
 
 
 def half_pushed(services: Services, now: _Every) -> None:

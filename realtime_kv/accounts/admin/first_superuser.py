@@ -56,4 +56,4 @@ def use(
         begun = dataclasses.replace(begun, codes=made)
         return begun, sessions.end(connection, replacing, now, "ended") if replacing else []
 
-    return (yield from context.end(write, by))
+    return (yield from context.end_sessions(write, by))

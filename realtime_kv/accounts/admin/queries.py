@@ -60,7 +60,7 @@ class AdminQueries:
         self, actor: Actor, who: Who, *, prefix: str = "", after: str | None = None, limit: int = ENTRIES_PAGE
     ) -> Future[Entries]:
         """Return the user's keys, including the trash. The access is logged once an hour."""
-        return self._context.walk(self._entries(actor, who, prefix, after, limit))
+        return self._context.run_flow(self._entries(actor, who, prefix, after, limit))
 
     def reveal(self, actor: Actor, who: Who, key: str) -> Future[Revealed]:
         """Return one value of another user, and log that in their own log. Fails with NotFound."""
@@ -117,7 +117,7 @@ class AdminQueries:
             answer: T = yield self._context.read(fn, kind="users")
             return answer
 
-        return self._context.walk(steps())
+        return self._context.run_flow(steps())
 
     def _entries(self, actor: Actor, who: Who, prefix: str, after: str | None, limit: int) -> Steps[Entries]:
         context, now = self._context, self._context.clock()

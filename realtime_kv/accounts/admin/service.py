@@ -55,7 +55,7 @@ class AdminService(AdminQueries):
         def steps() -> Steps[None]:
             yield from confirm(self._context, caller, password, visit)
 
-        return self._context.walk(steps())
+        return self._context.run_flow(steps())
 
     def create_user(
         self, actor: Actor, username: str, *, password: str | None = None, is_admin: bool = False, link: bool = False
@@ -64,19 +64,19 @@ class AdminService(AdminQueries):
 
         Fails with InvalidName, InvalidPassword or NameTaken.
         """
-        return self._context.walk(self._create_user(actor, username, password, is_admin, link))
+        return self._context.run_flow(self._create_user(actor, username, password, is_admin, link))
 
     def make_admin(self, actor: Actor, who: Who) -> Future[None]:
         """Make the user a superuser from the next sign-in on: existing sessions end, so that none gains rights."""
-        return self._context.walk(self._set_admin(actor, who, True))
+        return self._context.run_flow(self._set_admin(actor, who, True))
 
     def unmake_admin(self, actor: Actor, who: Who) -> Future[None]:
         """Make a superuser an ordinary user. Fails with Forbidden for the last superuser."""
-        return self._context.walk(self._set_admin(actor, who, False))
+        return self._context.run_flow(self._set_admin(actor, who, False))
 
     def disable(self, actor: Actor, who: Who) -> Future[None]:
         """Disable the user, and end their sessions and tokens. Fails with Forbidden for the last superuser."""
-        return self._context.walk(self._disable(actor, who))
+        return self._context.run_flow(self._disable(actor, who))
 
     def enable(self, actor: Actor, who: Who) -> Future[None]:
         """Let the user sign in again; ended sessions and tokens stay ended."""
@@ -84,7 +84,7 @@ class AdminService(AdminQueries):
 
     def delete(self, actor: Actor, who: Who) -> Future[None]:
         """Delete the user softly: restorable until the purge. Fails with Forbidden for the last superuser."""
-        return self._context.walk(self._delete(actor, who))
+        return self._context.run_flow(self._delete(actor, who))
 
     def restore(self, actor: Actor, who: Who) -> Future[None]:
         """Restore a deleted account, whether its user or a superuser deleted it; not once its purge has begun."""
@@ -111,7 +111,7 @@ class AdminService(AdminQueries):
 
         Fails with Forbidden for an account that is disabled or deleted.
         """
-        return self._context.walk(self._temporary_password(actor, who))
+        return self._context.run_flow(self._temporary_password(actor, who))
 
     def end_two_step(self, actor: Actor, who: Who) -> Future[None]:
         """Switch off the second step, for a user who has lost both the authenticator and the recovery codes."""
@@ -127,7 +127,7 @@ class AdminService(AdminQueries):
 
     def end_sessions(self, actor: Actor, who: Who, *, tokens: bool = False) -> Future[int]:
         """End all sessions of the user, with `tokens` the API tokens too; return their number."""
-        return self._context.walk(self._end_sessions(actor, who, tokens))
+        return self._context.run_flow(self._end_sessions(actor, who, tokens))
 
     def set_quota(self, actor: Actor, who: Who, keys: int | None, size: int | None) -> Future[None]:
         """Set how many keys and bytes this user may keep; None means the server's default. Raises BadRequest."""
@@ -154,7 +154,7 @@ class AdminService(AdminQueries):
 
     def setup_link(self) -> Future[IssuedToken]:
         """Return a link that makes the first superuser, good once and for a day; older ones become invalid."""
-        return self._context.note(
+        return self._context.write_shared(
             lambda db: one_time_tokens.make(db, "setup", None, self._context.clock(), self._context.tokens)
         )
 
@@ -173,13 +173,13 @@ class AdminService(AdminQueries):
 
         Fails with LinkExpired, InvalidName, InvalidPassword or NameTaken.
         """
-        return self._context.walk(first_superuser.use(self._context, secret, username, password, visit, replacing))
+        return self._context.run_flow(first_superuser.use(self._context, secret, username, password, visit, replacing))
 
     # implementation
 
     def _end(self, actor: Actor, fn: Callable[[Connection], tuple[T, list[SessionEnded]]]) -> Steps[T]:
         """Like `_write`, for transactions that also end sessions."""
-        return (yield from self._context.end(self._if_able(actor, fn), Client(actor.id)))
+        return (yield from self._context.end_sessions(self._if_able(actor, fn), Client(actor.id)))
 
     def _undo(
         self, actor: Actor, who: Who, action: str, condition: ColumnElement[bool], **values: None
