@@ -126,7 +126,7 @@ def saving(spaces: Sequence[Space], receipts: Sequence[tuple[Space, Receipt]]) -
     for space in spaces:
         log += space.log
         log_users += [space.user_id] * len(space.log)
-        keys += [KEY_SEPARATOR.join(write.keys) for write in space.log]
+        keys += [KEY_SEPARATOR.join([key for key, _, _ in write.replaced]) for write in space.log]
         records += space.touched.values()
         record_users += [space.user_id] * len(space.touched)
     totals = {space.user_id: space for space in spaces}
