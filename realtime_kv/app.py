@@ -16,6 +16,7 @@ from realtime_kv.clock import now_ms, steady_ms
 from realtime_kv.concurrency.runtime import InlineRuntime, Runtime, repeat
 from realtime_kv.concurrency.time_budget import TimeBudget
 from realtime_kv.config import Config, secret_key
+from realtime_kv.core.backend import Backend
 from realtime_kv.core.domain.space import Quota
 from realtime_kv.core.retention.clock_guard import ClockGuard
 from realtime_kv.core.retention.expiry import LOOK_SECONDS, Expiry
@@ -32,11 +33,9 @@ from realtime_kv.realtime.gateway import Gateway
 from realtime_kv.realtime.sse.hub import StreamHub
 from realtime_kv.request import authentication, origin_check
 from realtime_kv.services import Gauges, Services, figures
+from realtime_kv.storage import backends
 from realtime_kv.storage.migrations import copies
 from realtime_kv.storage.migrations import upgrade as migrations
-from realtime_kv.storage.sqlite import connections
-from realtime_kv.storage.sqlite.backend import SqliteBackend
-from realtime_kv.storage.sqlite.files import damage
 from realtime_kv.web import blueprints
 from realtime_kv.web.http import security_headers, static_cache
 
@@ -77,7 +76,7 @@ def create_app(
 
     app = _create_flask(config)
     engine = _open_database(app, config)
-    backend = SqliteBackend(engine, config.disk_reserve)
+    backend = backends.open_backend(engine, config)
     clock_guard = ClockGuard(backend, clock, steady)
     store = _open_store(setting, backend, on_fatal)
     accounts = _open_accounts(setting, store, clock_guard, send)
@@ -89,7 +88,7 @@ def create_app(
     operations = _schedule_maintenance(setting, store, clock_guard, gateway, streams, expiry)
     gauges: Gauges = [store.metrics, gateway.metrics, streams.metrics, clock_guard.metrics]
     metrics_history = MetricsHistory(
-        setting.runtime, store.readers, store.latency, partial(figures, gauges), Path(str(engine.url.database)), steady
+        setting.runtime, store.readers, store.latency, partial(figures, gauges), backend.file, steady
     )
     gauges.append(metrics_history.metrics)
 
@@ -115,10 +114,12 @@ def create_app(
 
 
 def _create_flask(config: Config) -> Flask:
+    database_url, engine_options = backends.engine_settings(config)
     app = Flask("realtime_kv", root_path=str(ROOT), template_folder="templates", static_folder="static")
     app.config.update(
         SECRET_KEY=secret_key(config),
-        SQLALCHEMY_DATABASE_URI=connections.url(config.database_path),
+        SQLALCHEMY_DATABASE_URI=database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options,
     )
     return app
 
@@ -128,15 +129,15 @@ def _open_database(app: Flask, config: Config) -> Engine:
     db.init_app(app)
     with app.app_context():
         engine = db.engine
-    damage.check(config.database_path, config.data_dir)
-    connections.prepare(engine)
-    if config.upgrade_copy:
+    backends.check(config)
+    backends.prepare(engine)
+    if config.upgrade_copy and config.postgres_url is None:
         copies.keep_copy(engine, config.data_dir / "backups")
     migrations.upgrade(engine)
     return engine
 
 
-def _open_store(setting: _Setting, backend: SqliteBackend, on_fatal: Callable[[BaseException], None]) -> Store:
+def _open_store(setting: _Setting, backend: Backend, on_fatal: Callable[[BaseException], None]) -> Store:
     config, limit_log = setting.config, setting.limit_log
     quota = Quota(
         config.quota_keys,

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from realtime_kv.origins import LOOPBACK, canonical_host, canonical_origin, format_origin
 
 PREFIX = "RKV_"
+_POSTGRES = ("postgresql://", "postgres://")
 MIB = 1024 * 1024
 # a message has at most 1 MiB, and must hold a value together with its key and the envelope
 LARGEST_VALUE = MIB - 4096
@@ -105,9 +106,15 @@ class Config:
         return cls(**settings)
 
     @property
+    def postgres_url(self) -> str | None:
+        """The connection string of a PostgreSQL database; None for a SQLite file. It may hold a password."""
+        url = self.database_url
+        return url if url is not None and url.startswith(_POSTGRES) else None
+
+    @property
     def database_path(self) -> Path:
-        """The database file; its path may contain any character."""
-        if self.database_url:
+        """The SQLite file; its path may contain any character. Without meaning if there is a `postgres_url`."""
+        if self.database_url and self.postgres_url is None:
             return Path(self.database_url.removeprefix("sqlite:///")).absolute()
         return self.data_dir.absolute() / "realtime_kv.db"
 
@@ -167,6 +174,10 @@ def cautions(config: Config) -> list[str]:
         sentences.append(
             "RKV_PUBLIC_URL is https and RKV_PROXIES is 0: all clients seem to have the address of the proxy, "
             "so one that guesses passwords delays all others. Set it to the number of proxies."
+        )
+    if config.postgres_url is not None and config.backup_hours:
+        sentences.append(
+            "RKV_BACKUP_HOURS has no effect on a PostgreSQL database: make backups with pg_dump or with base backups."
         )
     if by_others and not config.rate_limits:
         sentences.append("RKV_RATE_LIMITS is off: passwords can be guessed without a limit.")
@@ -260,11 +271,31 @@ def _host(text: str) -> str:
 
 
 def _database(text: str) -> str:
-    # the SQL is written for SQLite only so far, and each thread opens its own connection to one file
+    if text.startswith(_POSTGRES):
+        return _postgres(text)
+    # each thread opens its own connection to one file
     if not text.startswith("sqlite:///") or text == "sqlite:///" or ":memory:" in text:
-        raise ValueError("must be a SQLite file, such as sqlite:////var/lib/realtime_kv/realtime_kv.db")
+        raise ValueError(
+            "must be a SQLite file, such as sqlite:////var/lib/realtime_kv/realtime_kv.db, "
+            "or a PostgreSQL database, such as postgresql://kv@db.example.org/kv"
+        )
     if "?" in text:
         raise ValueError("must be a SQLite file without options; for a path with a question mark set RKV_DATA_DIR")
+    return text
+
+
+def _postgres(text: str) -> str:
+    try:
+        # psycopg takes a tenth of a second to import
+        from psycopg import ProgrammingError, conninfo  # noqa: PLC0415
+
+        conninfo.conninfo_to_dict(text)
+    except ProgrammingError:
+        # the driver's own message may quote the password
+        raise ValueError(
+            "is not a connection string of PostgreSQL, such as postgresql://kv@db.example.org/kv?sslmode=verify-full "
+            "(special characters in a password are percent-encoded)"
+        ) from None
     return text
 
 

@@ -5,8 +5,7 @@ from flask_socketio import SocketIO
 from flask_sqlalchemy import SQLAlchemy
 
 from realtime_kv.storage.models import Base
-from realtime_kv.storage.sqlite.connections import ENGINE_OPTIONS
 
-db = SQLAlchemy(model_class=Base, engine_options=ENGINE_OPTIONS)
+db = SQLAlchemy(model_class=Base)
 login_manager = LoginManager()
 socketio = SocketIO()

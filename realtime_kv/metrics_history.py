@@ -48,7 +48,7 @@ class MetricsHistory:
         readers: FairWorkerPool,
         latency: LatencyStats,
         figures: Callable[[], Figures],
-        database: Path,
+        database: Path | None,
         steady: Callable[[], int],
     ) -> None:
         self._readers = readers
@@ -97,7 +97,11 @@ class MetricsHistory:
         def ask(reader: BackendReader) -> Figures:
             figures = _of_system(self._database)
             try:
-                return {**figures, **_of_spaces(reader.retention)}
+                # a file's size is known without a statement
+                size = (
+                    {} if self._database is not None else {"database_bytes": float(reader.retention.database_bytes())}
+                )
+                return {**figures, **size, **_of_spaces(reader.retention)}
             except Exception as error:  # the system's figures are needed most while the database cannot be read
                 log.warning("the disk use of the spaces is unknown: %r", error)
                 return figures
@@ -106,14 +110,19 @@ class MetricsHistory:
         return answer
 
 
-def _of_system(database: Path) -> Figures:
-    wal = Path(f"{database}-wal")
+def _of_system(database: Path | None) -> Figures:
     return {
-        "database_bytes": _size(database),
-        "wal_bytes": _size(wal),
-        "disk_free_bytes": shutil.disk_usage(database.parent).free,
+        **({} if database is None else _of_file(database)),
         "memory_bytes": _memory(),
         "cpu_seconds_total": time.process_time(),
+    }
+
+
+def _of_file(database: Path) -> Figures:
+    return {
+        "database_bytes": _size(database),
+        "wal_bytes": _size(Path(f"{database}-wal")),
+        "disk_free_bytes": shutil.disk_usage(database.parent).free,
     }
 
 

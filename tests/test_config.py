@@ -76,8 +76,26 @@ def test_an_origin_is_scheme_host_and_port_only(url):
 
 
 def test_multiple_workers_and_other_databases_are_refused():
-    assert problems(WORKERS="2", DATABASE_URL="postgresql://u:topsecret@db/kv")
-    assert not any("topsecret" in line for line in problems(DATABASE_URL="postgresql://u:topsecret@db/kv"))
+    assert problems(WORKERS="2")
+    assert problems(DATABASE_URL="mysql://u:topsecret@db/kv")
+    assert not any("topsecret" in line for line in problems(DATABASE_URL="mysql://u:topsecret@db/kv"))
+
+
+def test_a_postgresql_url_has_all_parameters_of_libpq():
+    url = "postgresql://u:pw@one:5433,two/kv?sslmode=verify-full&passfile=/etc/kv.pass"
+    config = Config.from_environ({"RKV_DATABASE_URL": url})
+    assert config.postgres_url == url
+    assert "pw@" not in repr(config)
+    assert Config(database_url="sqlite:////elsewhere.db").postgres_url is None
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:topsecret@db/kv?no=1", "postgresql://u:topsecret@[::1", "postgres://u:topsecret%zz@db"]
+)
+def test_a_bad_postgresql_url_is_refused_without_its_password(url):
+    (line,) = problems(DATABASE_URL=url)
+    assert "connection string" in line
+    assert "topsecret" not in line
 
 
 def test_setting_can_be_read_from_a_file(tmp_path):
@@ -208,7 +226,8 @@ def test_damaged_secret_key_is_refused(tmp_path):
         ({"host": "10.0.0.7", "public_url": "http://kv.example.org"}, ["RKV_HOST"]),
         ({"public_url": "https://kv.example.org"}, ["RKV_PUBLIC_URL"]),
         ({"host": "10.0.0.7", "rate_limits": False}, ["RKV_HOST", "RKV_RATE_LIMITS"]),
+        ({"database_url": "postgresql://kv@db/kv", "backup_hours": 24}, ["RKV_BACKUP_HOURS"]),
     ],
 )
-def test_unsafe_network_settings_cause_a_warning_at_start(settings, said):
+def test_settings_that_mislead_cause_a_warning_at_start(settings, said):
     assert [sentence.split()[0] for sentence in cautions(Config(**settings))] == said

@@ -41,14 +41,15 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 THIRD_PARTY = {
     "run": set(),
     "bootstrap": set(),
-    "config": set(),
+    # PostgreSQL's connection strings are checked by their own parser
+    "config": {"psycopg"},
     "origins": set(),
     "static_assets": set(),
     # work from outside, like a third-party program
     "doctor": set(),
     "demo": set(),
     CLIENT: {"websockets"},
-    "storage": {"sqlalchemy", "msgspec", "alembic"},
+    "storage": {"sqlalchemy", "msgspec", "alembic", "psycopg"},
     "core": {"sqlalchemy", "msgspec"},
     "accounts": {"sqlalchemy", "msgspec", "argon2", "zxcvbn", "pyotp", "segno"},
     "concurrency": set(),
@@ -82,7 +83,11 @@ LATE = {
     ("realtime_kv.cli.main", "realtime_kv.demo.command"),
     ("realtime_kv.cli.main", "realtime_kv.doctor.command"),
     ("realtime_kv.cli.main", "realtime_kv.server.serve"),
+    ("realtime_kv.config", "psycopg"),
+    ("realtime_kv.storage.backends", "realtime_kv.storage.postgres.backend"),
+    ("realtime_kv.storage.backends", "realtime_kv.storage.postgres.connections"),
     ("realtime_kv.storage.migrations.upgrade", "realtime_kv.storage.migrations.runner"),
+    ("realtime_kv.storage.migrations.upgrade", "realtime_kv.storage.postgres.schema"),
 }
 
 
@@ -151,6 +156,11 @@ def test_the_core_contains_no_sql(name):
     imported = {alias for node in ast.walk(MODULES[name]) if isinstance(node, ast.ImportFrom) for alias in node.names}
     # connections are passed on to account work
     assert {alias.name for alias in imported if alias.name in {"text", "select", "insert", "Engine"}} == set()
+
+
+def test_only_the_postgresql_backend_and_the_settings_use_its_driver():
+    users = {name for name in OURS if "psycopg" in {module.split(".")[0] for module in _imports(name)}}
+    assert {name for name in users if not name.startswith("realtime_kv.storage.postgres")} == {"realtime_kv.config"}
 
 
 def test_only_the_sqlite_backend_and_the_data_folder_commands_use_the_driver():

@@ -101,9 +101,9 @@ def create(
 ) -> UserIdentity:
     """Create a user with an empty space and an id that was never used before. Raises NameTaken."""
     purged = select(cast(Meta.value, Integer)).where(Meta.name == LAST_PURGED).scalar_subquery()
-    highest = select(func.max(func.coalesce(func.max(User.id), 0), func.coalesce(purged, 0)))
+    used = connection.execute(select(func.coalesce(func.max(User.id), 0), func.coalesce(purged, 0))).one()
     values = {
-        "id": connection.execute(highest).scalar_one() + 1,
+        "id": max(used) + 1,
         "username": username,
         "folded": folded,
         "password_hash": password_hash,

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from realtime_kv.bootstrap import chromium, compiler, node_packages
+from realtime_kv.bootstrap import chromium, compiler, node_packages, postgres
 from realtime_kv.bootstrap.progress import ROOT, SetupError, say
 from realtime_kv.bootstrap.virtualenv import Environment
 
@@ -41,6 +41,7 @@ def _install(environment: Environment, command: str) -> None:
     if command == "test":
         chromium.install()
         compiler.install()
+        postgres.install()
 
 
 @contextlib.contextmanager

@@ -17,13 +17,14 @@ from realtime_kv import control_api
 from realtime_kv.app import create_app
 from realtime_kv.concurrency.runtime import InlineRuntime
 from realtime_kv.config import Config, ConfigError
+from realtime_kv.core.backend import own_error
 from realtime_kv.errors import Refusal
 from realtime_kv.server import control_socket
 from realtime_kv.server.control_socket import ControlError
 from realtime_kv.server.data_lock import StartupError, lock_data, mark, require_database
+from realtime_kv.storage.backends import errors
 from realtime_kv.storage.migrations.copies import NoRoom
 from realtime_kv.storage.migrations.runner import NewerDatabase
-from realtime_kv.storage.sqlite import connections
 from realtime_kv.storage.sqlite.files.damage import Damaged, may_pass
 
 Answer = dict[str, Any]
@@ -55,10 +56,13 @@ def main(options: argparse.Namespace) -> int:
     except (ControlError, Refusal, Declined, StartupError, NewerDatabase, NoRoom, Damaged) as error:
         print(error, file=sys.stderr)
         return 1
-    except connections.ERRORS as error:
+    except errors(config) as error:
+        cause = own_error(error)
+        if config.postgres_url is not None:
+            print(f"The database cannot be used now: {cause}", file=sys.stderr)
+            return 1
         if not may_pass(error):
             raise
-        cause = getattr(error, "orig", None) or error
         print(
             f"{config.database_path} cannot be used now: {cause}. Nothing was changed. End other programs that use it, "
             "make room on the disk or correct the permissions, and try again.",
@@ -157,7 +161,9 @@ def _order(config: Config, name: str, /, **arguments: Any) -> Answer:
 
 def _do(config: Config, name: str, arguments: Answer) -> Answer:
     database = config.database_path
-    if name == "restore":
+    if config.postgres_url is not None:
+        pass
+    elif name == "restore":
         _set_damaged_aside(config, database)
     elif name == "backup" and not database.exists():
         raise UsageError(f"There is no data in {config.data_dir} to back up. Give the data folder with --data-dir.")
@@ -175,9 +181,10 @@ def _set_damaged_aside(config: Config, database: Path) -> None:
     """Move a database that cannot be opened out of the way of the backup that replaces it."""
     if not database.exists():
         return
+    failures: tuple[type[Exception], ...] = (*errors(config), NewerDatabase, Damaged)
     try:
         services = create_app(config, InlineRuntime()).extensions["realtime_kv"]
-    except (*connections.ERRORS, NewerDatabase, Damaged) as error:
+    except failures as error:
         if may_pass(error):
             # another program may be using the database and would lose it
             raise

@@ -81,7 +81,7 @@ class FairWorkerPool:
 
     Called on any thread: `on_limit` with the client whose work was refused because too much of it was waiting,
     `on_hold` with the client whose work is held back because of their share, `on_error` with the exception that work
-    raised.
+    raised; it returns the error that the caller gets.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class FairWorkerPool:
         user_share: float | None = None,
         on_limit: Callable[[Client], None] = lambda _: None,
         on_hold: Callable[[Client], None] = lambda _: None,
-        on_error: Callable[[BaseException], None] = lambda _: None,
+        on_error: Callable[[BaseException], BaseException] = lambda error: error,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._runtime = runtime

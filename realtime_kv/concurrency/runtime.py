@@ -213,7 +213,7 @@ class WorkerPool:
         queue_limit: int = 10_000,
         resource: Callable[[], Any] = lambda: None,
         on_full: Callable[[], Refusal] = Unavailable,
-        on_error: Callable[[BaseException], None] = lambda _: None,
+        on_error: Callable[[BaseException], BaseException] = lambda error: error,
     ) -> None:
         self._runtime = runtime
         self._queue_limit = queue_limit
@@ -267,14 +267,13 @@ def carry_out(
     fn: Callable[[Any], T],
     future: Future[T],
     resource: Any,
-    on_error: Callable[[BaseException], None],
+    on_error: Callable[[BaseException], BaseException],
 ) -> None:
-    """Run `fn(resource)` on this thread, and resolve on the event loop's. `on_error` gets the exception, if any."""
+    """Run `fn(resource)` on this thread, resolve on the event loop's. `on_error` returns the error for the caller."""
     try:
         answer = fn(resource)
     except BaseException as error:  # passed to the waiting caller: nothing is swallowed here
-        refusal = error
-        on_error(error)
+        refusal = on_error(error)
         runtime.deliver(lambda: future.fail(refusal))
     else:
         runtime.deliver(lambda: future.resolve(answer))

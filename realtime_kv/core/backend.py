@@ -7,19 +7,18 @@ Invariants:
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from realtime_kv.concurrency.runtime import Runtime
 from realtime_kv.core.domain.cost import Cost
-from realtime_kv.core.domain.disk_space import DiskSpace
-from realtime_kv.core.domain.record import EntryState
-from realtime_kv.core.domain.space import LogRecord, Receipt, Space, Usage
+from realtime_kv.core.domain.space import Usage
 from realtime_kv.core.messages import Bookmark, HistoryPage, ListPage, SyncPage, TrashPage
-from realtime_kv.core.statements import LoadStatements, PlanStatements, RetentionStatements, SpaceRow, TrimReport
+from realtime_kv.core.statements import LoadStatements, PlanStatements, RetentionStatements
+from realtime_kv.core.writers import BackendWriter
 
 T = TypeVar("T")
 
@@ -57,105 +56,6 @@ class Unfinished:
 
 # a step of a read, called with a reader and the counter of its cost
 ReadStep = Callable[[Any, Cost], Any]
-
-
-@dataclass(slots=True)
-class Lagging:
-    """A space whose tables lag behind the log: as the tables have it, the first log row that they lack, and those."""
-
-    space: SpaceRow
-    first_row: int
-    writes: list[LogRecord]
-
-
-class HistoryIndex(Protocol):
-    """Index of the log by key. `row` is the last row that is indexed, `reached` includes the open transaction's."""
-
-    @property
-    def step_bytes(self) -> int: ...
-    @property
-    def row(self) -> int: ...
-    @property
-    def reached(self) -> int: ...
-
-    def load(self) -> None:
-        """Load the progress."""
-
-    def step(self, last_row: int) -> int:
-        """Index one step, at most up to `last_row`, the log's last; return the last indexed row."""
-
-    def brief_step(self, last_row: int) -> int:
-        """Like `step`, but so little that writes hardly have to wait."""
-
-    def accept(self) -> None:
-        """Keep the progress of the transaction, which is now durable."""
-
-    def forget(self) -> None:
-        """Discard the progress of the transaction, which was rolled back."""
-
-
-class BackendWriter(LoadStatements, PlanStatements, Protocol):
-    """The one writing connection, used by the writer's thread only."""
-
-    @property
-    def index(self) -> HistoryIndex: ...
-
-    def begin(self) -> None:
-        """Begin the transaction of a group of writes."""
-
-    def commit(self) -> None:
-        """Make the transaction durable."""
-
-    def roll_back(self) -> None:
-        """Roll back the open transaction, if there is one."""
-
-    def after_commit(self) -> None:
-        """Do work that is due between two transactions; an error does not affect the commit."""
-
-    def sql_transaction(self) -> AbstractContextManager[Connection]:
-        """Run account work in a transaction of its own."""
-
-    def maintain(self, fn: Callable[[Any], T]) -> T:
-        """Call `fn` with the driver's connection, outside any transaction."""
-
-    def measure_disk(self) -> DiskSpace:
-        """Return the disk space for writes; it is measured again if that is due."""
-
-    def close(self) -> None:
-        """Close the connection."""
-
-    def flushed_row(self) -> int:
-        """Return the log row up to which the tables have everything."""
-
-    def last_row(self) -> int:
-        """Return the last row of the log."""
-
-    def lagging(self, flushed: int) -> list[Lagging]:
-        """Return the spaces whose tables lack writes after the log row `flushed`."""
-
-    def append_log(self, spaces: Sequence[Space], last_row: int) -> int:
-        """Append the spaces' accepted writes after the row `last_row`; return the new last row."""
-
-    def save_entries(self, records: Sequence[tuple[Space, EntryState]]) -> None:
-        """Store entries."""
-
-    def save_receipts(self, receipts: Sequence[tuple[Space, Receipt]]) -> None:
-        """Store the receipts that the table does not have yet."""
-
-    def save_spaces(self, spaces: Sequence[Space]) -> None:
-        """Store the totals of the spaces."""
-
-    def save_flushed_row(self, row: int) -> None:
-        """Store the log row up to which the tables have everything."""
-
-    def add_receipt_bytes(self, user_id: int, size: int) -> None:
-        """Count receipts that no flush will count."""
-
-    def flushed_revision(self, user_id: int) -> int:
-        """Return the revision up to which the user's tables have everything."""
-
-    def trim_history(self, user_id: int, after: int, until: int, wanted: int) -> TrimReport | None:
-        """Remove about `wanted` bytes of history after the revision `after`; None if there is nothing to remove."""
 
 
 class BackendReader(LoadStatements, PlanStatements, Protocol):
@@ -220,15 +120,17 @@ class BackendReader(LoadStatements, PlanStatements, Protocol):
         """Return the revision of the space."""
 
     def export_step(
-        self, format: ExportFormat, user_id: int, now: int, start: str, prefix: str
+        self, format: ExportFormat, user_id: int, now: int, after: str | None, prefix: str
     ) -> tuple[str | None, str | None, int]:
-        """Return the next documents of an export, joined; the last key; and their number, fewer than EXPORT_STEP at
-        the end."""
+        """Return the documents of an export after the key `after`, joined; the last key; and their number, fewer than
+        EXPORT_STEP at the end."""
 
     def compare(self, user_id: int, items: Sequence[tuple[str, str]]) -> list[tuple[int, int, int, int, int | None]]:
         """Return (index, revision, size, whether the value is equal, expiry) for those (key, value) that exist."""
 
-    def keys_under(self, user_id: int, now: int, start: str, prefix: str, rows: int) -> list[tuple[str, int, int]]:
+    def keys_under(
+        self, user_id: int, now: int, after: str | None, prefix: str, rows: int
+    ) -> list[tuple[str, int, int]]:
         """Return (key, revision, size) of the next live entries."""
 
     def close(self) -> None:
@@ -262,6 +164,9 @@ class Compaction(Protocol):
     def empty_log(self, db: Any) -> bool:
         """Move the write-ahead log into the file; return False while a reader uses it. For `BackendWriter.maintain`."""
 
+    def mark_due(self, connection: Connection) -> None:
+        """Note, in the transaction that removes data, that the file has to be rewritten."""
+
     def needs(self, live_bytes: int) -> int:
         """Return the bytes of free space that rewriting this much live data needs."""
 
@@ -270,7 +175,22 @@ class Backend(Protocol):
     """A database."""
 
     @property
+    def exclusive(self) -> bool:
+        """Whether no other process writes, so that cached rows stay valid and the tables may lag behind the log.
+
+        `open_writer` then returns a LogFirstWriter, otherwise a WriteThroughWriter.
+        """
+
+    @property
     def reserve(self) -> DiskReserve: ...
+
+    @property
+    def product(self) -> tuple[str, str]:
+        """Return the name and the version of the database software."""
+
+    @property
+    def file(self) -> Path | None:
+        """The file that holds all data, which backups copy and a restore replaces; None: a server keeps the data."""
 
     @property
     def compaction(self) -> Compaction | None:

@@ -4,7 +4,7 @@ A method runs in the transaction that its caller has open. Rows come as tuples i
 times are in milliseconds since 1970, revisions and rows of the log are integers.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -17,6 +17,10 @@ SpaceRow = tuple[Any, ...]
 MIN_TRIM_BYTES = 64 * 1024
 # a write as the log stores it (JSON)
 Frame = bytes | str
+# names a row of the log or of the receipts; only the database that made it knows what is in it
+RowRef = Any
+# where a scan of a table continues; opaque as well
+Position = Any
 
 
 @dataclass(slots=True)
@@ -25,14 +29,14 @@ class TrimReport:
 
     until: int
     bytes: int = 0
-    rows: set[int] = field(default_factory=set)
+    rows: set[RowRef] = field(default_factory=set)
 
 
 @dataclass(slots=True)
 class FrameChange:
     """A log row, its user, the frame that is left of it (None: nothing), and its charge before and after."""
 
-    row: int
+    row: RowRef
     user_id: int
     revision: int
     left: str | None
@@ -65,11 +69,11 @@ class PlanStatements(Protocol):
     def get(self, user_id: int, key: str, now: int) -> GetResult:
         """Return the live entry under `key`. Raises NotFound."""
 
-    def reach(self, user_id: int, start: str, prefix: str, rows: int) -> tuple[int, str | None]:
-        """Return how many rows (at most `rows`) lie under `prefix` from the key `start` on, and the last key."""
+    def reach(self, user_id: int, after: str | None, prefix: str, rows: int) -> tuple[int, str | None]:
+        """Return how many rows (at most `rows`) lie under `prefix` after the key `after`, and the last key."""
 
     def live_under(
-        self, user_id: int, start: str, prefix: str, now: int, rows: int, *, values: bool
+        self, user_id: int, after: str | None, prefix: str, now: int, rows: int, *, values: bool
     ) -> AbstractContextManager[Iterator[tuple[str, str, int | None, int]]]:
         """Yield (key, value, expiry, size in bytes) of the live ones among the next `rows` rows."""
 
@@ -100,10 +104,10 @@ class PlanStatements(Protocol):
     def trashed_values(self, user_id: int, keys: Sequence[str]) -> list[tuple[str, str, int | None]]:
         """Return (key, value, expiry) of the deleted ones of `keys`."""
 
-    def rows_before(self, user_id: int, keys: Sequence[str], revision: int) -> list[tuple[str, int | None]]:
+    def rows_before(self, user_id: int, keys: Sequence[str], revision: int) -> list[tuple[str, RowRef | None]]:
         """Return (key, log row of the write to it before `revision`)."""
 
-    def frame_of_row(self, row: int) -> Frame | None:
+    def frame_of_row(self, row: RowRef) -> Frame | None:
         """Return the frame in a log row."""
 
 
@@ -122,27 +126,33 @@ class RetentionStatements(Protocol):
     def trash_limit(self, user_id: int, kept: int) -> int:
         """Return the revision up to which deleted keys go if the newest `kept` bytes of them stay."""
 
-    def scan_entries(self, after: int, before: int, rows: int) -> list[tuple[int, int, str, int, bool, bool]]:
-        """Return (row, user id, key, revision, whether deleted before `before`, whether deleted) of the next rows."""
+    # A scan of a whole table begins without a position (None) and continues after the one that each part returns
+    # beside its rows, until that is None. Rows that are added meanwhile may be left out.
 
-    def log_range(self) -> tuple[int, int]:
-        """Return the row before the first one of the log, and the last one."""
-
-    def last_receipt(self) -> int:
-        """Return the last row of the receipts."""
+    def scan_deleted(
+        self, after: Position | None, before: int, rows: int
+    ) -> tuple[list[tuple[int, str, int, bool]], Position | None]:
+        """Return (user id, key, revision, whether deleted before `before`) of the deleted ones of the next rows."""
 
     def raise_floors(self, floors: Sequence[tuple[int, int]]) -> None:
         """Raise the floors of spaces; (revision, user id)."""
 
     def log_of_users(
-        self, user_ids: Collection[int], after: int, rows: int
-    ) -> Iterator[tuple[int, int, int, Frame, int]]:
-        """Yield (row, user id, revision, frame, charge) among the next `rows` rows of the log."""
+        self, user_ids: Collection[int], after: Position | None, rows: int
+    ) -> tuple[Iterable[tuple[RowRef, int, int, Frame, int]], Position | None]:
+        """Return (row, user id, revision, frame, charge) among the next `rows` rows of the log.
 
-    def log_rows_of_users(self, user_ids: Collection[int], after: int, rows: int) -> list[tuple[int, int]]:
+        A row of the log is also the position after it.
+        """
+
+    def log_rows_of_users(
+        self, user_ids: Collection[int], after: Position | None, rows: int
+    ) -> tuple[list[tuple[RowRef, int]], Position | None]:
         """Return (row, charge) among the next `rows` rows of the log."""
 
-    def old_receipts(self, before: int, after: int, rows: int) -> list[tuple[int, int, int]]:
+    def old_receipts(
+        self, before: int, after: Position | None, rows: int
+    ) -> tuple[list[tuple[RowRef, int, int]], Position | None]:
         """Return (row, user id, charge) of receipts from before that time among the next `rows` rows."""
 
     def replace_frames(self, changes: Sequence[FrameChange]) -> None:
@@ -151,35 +161,38 @@ class RetentionStatements(Protocol):
     def remove_entries(self, entries: Sequence[tuple[int, str, int]]) -> int:
         """Remove deleted entries, given as (user id, key, revision), with their history; return their number."""
 
-    def remove_receipts(self, receipts: Sequence[tuple[int, int, int]]) -> int:
+    def remove_receipts(self, receipts: Sequence[tuple[RowRef, int, int]]) -> int:
         """Remove receipts, given as (row, user id, charge); return their number."""
 
-    def remove_log_rows(self, rows: Sequence[int]) -> int:
+    def remove_log_rows(self, rows: Sequence[RowRef]) -> int:
         """Remove rows of the log; return their number."""
 
     def remove_some(self, table: Literal["history", "entries", "receipts"], user_id: int, rows: int) -> int:
         """Remove up to `rows` rows of a user; return their number."""
 
-    def log_times(self, last: int, rows: int) -> list[tuple[int, int, int]]:
-        """Return (user id, revision, time) of the log rows up to `last`, the last first, at most `rows` back."""
+    def log_times(self, after: Position | None, rows: int) -> tuple[list[tuple[int, int, int]], Position | None]:
+        """Return (user id, revision, time) of the next `rows` rows of the log, each user's newest first."""
 
     def users_over_history(self, most: int) -> list[int]:
         """Return the users whose history takes more than `most` bytes."""
 
-    def trim_history(self, user_id: int, horizon: int, most: int, portion: int) -> set[int] | None:
+    def trim_history(self, user_id: int, horizon: int, most: int, portion: int) -> set[RowRef] | None:
         """Trim one portion of a user's history up to `horizon`, or beyond `most` bytes.
 
         Return the log rows that were changed, None if the history is within its limits.
         """
 
-    def compact_log(self, after: int, portion: int) -> int | None:
-        """Compact some log rows after the row `after`; return the last one, None if there are no more."""
+    def compact_log(self, after: Position | None, portion: int) -> Position | None:
+        """Compact the next log rows that hold removed ops; return the last one, None if there are no more."""
 
     def held_bytes(self) -> tuple[int, int, int]:
         """Return the bytes of all users' history, receipts and deleted keys."""
 
     def rewrite_due(self) -> str | None:
         """Return why the file has to be rewritten: `purge`, `trim` or None."""
+
+    def database_bytes(self) -> int:
+        """Return the size of the database on its disk."""
 
     def live_bytes(self) -> int:
         """Return the bytes that a rewrite of the file writes."""

@@ -9,10 +9,11 @@ Invariants:
 Longer than 320 lines: one method for each verb, with its contract.
 """
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from msgspec import UNSET, UnsetType
 
@@ -21,7 +22,7 @@ from realtime_kv.clock import DAY, now_ms
 from realtime_kv.concurrency.fair_pool import Client, FairWorkerPool
 from realtime_kv.concurrency.runtime import Future, Runtime
 from realtime_kv.core import validation
-from realtime_kv.core.backend import Backend, BackendReader, Fault, ReadStep
+from realtime_kv.core.backend import Backend, BackendReader, Fault, ReadStep, own_error
 from realtime_kv.core.bulk.prefix_operations import Copy, DeletePrefix, Move, measured
 from realtime_kv.core.bulk.restore_undo import RestorePlan, UndoPlan
 from realtime_kv.core.domain import idempotency, permissions
@@ -29,10 +30,12 @@ from realtime_kv.core.domain.operations import Delete, Op, Set
 from realtime_kv.core.domain.record import get_result
 from realtime_kv.core.domain.space import Quota, Usage
 from realtime_kv.core.domain.write_request import WriteRequest
-from realtime_kv.core.engine.committer import Committer, OnLimit
+from realtime_kv.core.engine.committer import Committer
 from realtime_kv.core.engine.dry_run import rehearse
+from realtime_kv.core.engine.group import OnLimit
 from realtime_kv.core.engine.read_scheduler import Charge, ReadScheduler
 from realtime_kv.core.engine.write_queue import WEIGHT_BYTES
+from realtime_kv.core.engine.write_through import WriteThroughCommitter
 from realtime_kv.core.engine.writer import Writer
 from realtime_kv.core.messages import (
     BatchResult,
@@ -47,8 +50,11 @@ from realtime_kv.core.messages import (
     TrashPage,
     WriteResult,
 )
+from realtime_kv.core.writers import BackendWriter, LogFirstWriter, WriteThroughWriter
 from realtime_kv.errors import BadRequest, TooLarge, Unavailable
 from realtime_kv.metrics.latency import LatencyStats
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -93,7 +99,7 @@ class Store:
         # the transports count their answered verbs here
         self.latency = LatencyStats()
         db = backend.open_writer(runtime, on_fatal)
-        self._committer = Committer(db, backend.epoch(), self.quota, self.reserve, on_refusal)
+        self._committer = _committer(backend, db, self.quota, on_refusal)
         self._memtable = self._committer.memtable
         self.writer = Writer(backend, db, self._committer, runtime, clock, on_fatal)
         self._on_fatal = on_fatal
@@ -121,10 +127,18 @@ class Store:
         )
         self._readings = ReadScheduler(runtime, self.readers, self._up_to_date)
 
-    def check_error(self, error: BaseException) -> None:
-        """Report a failed read: a damaged database is fatal, even if writing to it still works."""
-        if self.backend.fault(error) is Fault.DAMAGED:
+    def check_error(self, error: BaseException) -> BaseException:
+        """Return the error for the caller of a failed read.
+
+        A damaged database is fatal, even if writing to it still works.
+        """
+        fault = self.backend.fault(error)
+        if fault is Fault.DAMAGED:
             self._on_fatal(error)
+        if fault is not Fault.TRANSIENT:
+            return error
+        log.warning("a read failed: %r", own_error(error))
+        return Unavailable()
 
     def get(self, caller: Caller, key: str) -> Future[GetResult]:
         """Return the entry under `key`. Raises InvalidKey and Forbidden immediately; fails with NotFound."""
@@ -282,7 +296,9 @@ class Store:
 
     def flush_user(self, user_id: int) -> Future[None]:
         """Flush this user's acknowledged writes; the future resolves once the tables have them."""
-        return self.writer.flush(user_id) if self._memtable.has_unflushed(user_id) else Future.called(lambda: None)
+        if not self._committer.is_behind(user_id):
+            return Future.called(lambda: None)
+        return self.writer.flush(user_id)
 
     def restore(
         self,
@@ -459,8 +475,7 @@ class Store:
         return self._readings.submit(caller, step, kind, expected_ms=expected_ms, indexed=indexed)
 
     def _up_to_date(self, user_id: int, *, indexed: bool) -> Future[None] | None:
-        lags = indexed and self._committer.indexed < self._committer.last_row
-        if not lags and not self._memtable.has_unflushed(user_id):
+        if not self._committer.is_behind(user_id, indexed=indexed):
             return None
         return self.writer.flush(user_id, indexed=indexed)
 
@@ -471,6 +486,14 @@ class Store:
             kind="identity",
             expected_ms=0.2,
         )
+
+
+def _committer(
+    backend: Backend, db: BackendWriter, quota: Quota, on_limit: OnLimit
+) -> Committer | WriteThroughCommitter:
+    if backend.exclusive:
+        return Committer(cast(LogFirstWriter, db), backend.epoch(), quota, backend.reserve, on_limit)
+    return WriteThroughCommitter(cast(WriteThroughWriter, db), backend.epoch(), quota, backend.reserve, on_limit)
 
 
 def _bytes_weight(ops: Sequence[Op]) -> int:

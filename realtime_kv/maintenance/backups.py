@@ -33,6 +33,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+NO_BACKUPS = (
+    "The data is in a PostgreSQL database, which this program neither copies nor replaces: make backups with pg_dump "
+    "or with base backups, and restore them with PostgreSQL's own tools while the server is stopped."
+)
+
+
 class Backups:
     """The backups in a folder. `make` and `restore` block; they are called by the maintenance's thread only."""
 
@@ -64,6 +70,7 @@ class Backups:
 
         Raises InvalidBackup, also for an existing file unless `force` is set, and Unavailable.
         """
+        self._require_file()
         return _in_words("backup", lambda: self._make(file, actor, progress, force))
 
     def restore(self, file: Path, actor: Actor, progress: Progress) -> RestoreReport:
@@ -71,6 +78,7 @@ class Backups:
 
         Raises InvalidBackup, Unavailable.
         """
+        self._require_file()
         return _in_words("restore", lambda: self._restore(file, actor, progress))
 
     def _make(self, file: Path | None, actor: Actor, progress: Progress, force: bool) -> BackupReport:
@@ -98,6 +106,11 @@ class Backups:
             log.error("a backup was made, and there is no room for its entry in the audit log")
             progress("There is no room for its entry in the audit log.")
         return made
+
+    def _require_file(self) -> None:
+        """Raise InvalidBackup for a database that is not a file."""
+        if self._store.backend.file is None:
+            raise backup.InvalidBackup(NO_BACKUPS)
 
     def _rotate(self) -> None:
         """Delete the oldest backups; after an unconfirmed jump of the clock only among those made since the jump."""

@@ -15,13 +15,13 @@ from realtime_kv.accounts import retention as account_retention
 from realtime_kv.accounts.audit_log import SYSTEM, Actor
 from realtime_kv.clock import DAY, HOUR
 from realtime_kv.config import Config
+from realtime_kv.core.backend import Backend
 from realtime_kv.core.retention.clock_guard import ClockGuard
 from realtime_kv.core.retention.purge import Purge
 from realtime_kv.core.store import Store
 from realtime_kv.errors import Unavailable
 from realtime_kv.maintenance.reports import Progress, PurgeReport, State
 from realtime_kv.storage import meta
-from realtime_kv.storage.sqlite import connections
 from realtime_kv.storage.sqlite.files import vacuum
 
 log = logging.getLogger(__name__)
@@ -86,8 +86,9 @@ class Purger:
             report.sessions += gone
         while gone := self._write(lambda db: account_retention.remove_audit(db, now - config.audit_days * DAY)):
             report.audit += gone
-        if report.users or report.sessions or report.audit:
-            self._write(lambda db: vacuum.mark_due(connections.driver(db)))
+        compaction = self._store.backend.compaction
+        if compaction is not None and (report.users or report.sessions or report.audit):
+            self._write(compaction.mark_due)
         if purge.rewrite_due():
             if early and not self._store.reserve.is_near and self._is_rewritten_lately():
                 # all writes wait for a VACUUM: one user's deleted keys must not cause more than the schedule does
@@ -135,12 +136,12 @@ class Purger:
         return self._store.runtime.wait(self._store.writer.run_in_transaction(fn))
 
 
-def read_state(connection: Connection) -> State:
+def read_state(connection: Connection, backend: Backend) -> State:
     """Return the state of the maintenance."""
     return State(
         last_purge=last_purge(connection),
         last_early_purge=_read_report(connection, _LAST_EARLY_PURGE),
-        vacuum_due=vacuum.due(connections.driver(connection)) is not None,
+        vacuum_due=backend.retention(connection).rewrite_due() is not None,
     )
 
 

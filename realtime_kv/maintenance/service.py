@@ -113,7 +113,7 @@ class Maintenance:
 
     def state(self) -> Future[State]:
         """Return the state of the maintenance."""
-        return self._read(purger.read_state)
+        return self._read(lambda connection: purger.read_state(connection, self._store.backend))
 
     def confirm_time(self, actor: Actor) -> Future[bool]:
         """Confirm that the wall clock is right now. The future tells whether there was a jump to confirm."""
@@ -142,7 +142,11 @@ class Maintenance:
             else:
                 self._purger.repeat_rewrite()
             hours, made = self._config.backup_hours, self.backups.files()
-            if hours and (not made or _is_due(made_at(made[-1]), self._guard.line_now(), hours)):
+            if (
+                hours
+                and self._store.backend.file is not None
+                and (not made or _is_due(made_at(made[-1]), self._guard.line_now(), hours))
+            ):
                 self.backups.make(None, SYSTEM, log.debug)
         except Exception as error:
             log.error("scheduled maintenance failed; it is retried: %r", error)

@@ -33,6 +33,9 @@ def lock_data(config: Config) -> ExitStack:
                 "Stop it first, or choose another folder with --data-dir (RKV_DATA_DIR).",
             )
         )
+        if config.postgres_url is not None:
+            # the writer's connection locks the database (storage/postgres/writer.py)
+            return held.pop_all()
         file = config.database_path.resolve()
         if file.exists() and file.stat().st_nlink > 1:
             raise StartupError(
@@ -54,6 +57,9 @@ def lock_data(config: Config) -> ExitStack:
 def require_database(config: Config) -> None:
     """Raise CannotServe if the database is missing or empty in a data folder that held data."""
     file, marker = config.database_path, config.data_dir / MARKER
+    if config.postgres_url is not None:
+        # nothing here says whether a database server has lost its data
+        return
     if not marker.exists() or (file.exists() and file.stat().st_size):
         return
     state = "is empty" if file.exists() else "is missing"
@@ -67,7 +73,7 @@ def require_database(config: Config) -> None:
 def mark(config: Config) -> None:
     """Write the marker that the data folder holds data from now on."""
     marker = config.data_dir / MARKER
-    if marker.exists():
+    if marker.exists() or config.postgres_url is not None:
         return
     with marker.open("w") as file:
         file.write(f"The data of this folder is in {config.database_path}.\n")

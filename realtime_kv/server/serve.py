@@ -33,6 +33,7 @@ from realtime_kv.app import create_app
 from realtime_kv.concurrency import switch_interval
 from realtime_kv.concurrency.runtime import Future, Runtime, repeat
 from realtime_kv.config import Config
+from realtime_kv.core.backend import own_error
 from realtime_kv.errors import Refusal, Unavailable
 from realtime_kv.request import authentication
 from realtime_kv.server import interfaces, logs
@@ -44,9 +45,9 @@ from realtime_kv.server.http_server import ConnectionLimiter, Listener
 from realtime_kv.server.processor_time import metered
 from realtime_kv.server.watchdog import Watchdog
 from realtime_kv.services import Services
+from realtime_kv.storage.backends import errors
 from realtime_kv.storage.migrations.copies import NoRoom
 from realtime_kv.storage.migrations.runner import NewerDatabase
-from realtime_kv.storage.sqlite import connections
 from realtime_kv.storage.sqlite.connections import NotDurable
 from realtime_kv.storage.sqlite.files.damage import Damaged, advice, is_damage
 from realtime_kv.storage.sqlite.files.disk_reserve import is_disk_full
@@ -85,13 +86,17 @@ def main(config: Config) -> int:
         # with port 0, our origins are known only now
         config = dataclasses.replace(config, port=listener.getsockname()[1])
         hub = EventletRuntime()
+        failures: tuple[type[Exception], ...] = (*errors(config), OSError)
         try:
             app = create_app(config, hub, on_fatal=partial(fail_stop, config))
             mark(config)
         except (Damaged, NewerDatabase, NoRoom, NotDurable) as error:
             sys.stderr.write(f"{error}\n")
             return 1
-        except (*connections.ERRORS, OSError) as error:
+        except failures as error:
+            if config.postgres_url is not None:
+                sys.stderr.write(f"Cannot start: {own_error(error)}\n")
+                return 1
             if not is_disk_full(error):
                 if is_damage(error):
                     sys.stderr.write(f"The database {config.database_path} is damaged. {advice(config.data_dir)}\n")

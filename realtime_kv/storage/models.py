@@ -4,12 +4,15 @@ Times are integers: milliseconds since 1970-01-01 UTC. A deleted entry keeps its
 purge.
 """
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, Text, false, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, Text, false, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 
 
 class Base(DeclarativeBase):
     """Base class of the server's tables."""
+
+    # times in milliseconds need 64 bits, which every integer of SQLite has
+    registry = registry(type_annotation_map={int: BigInteger().with_variant(Integer, "sqlite")})
 
 
 class Meta(Base):

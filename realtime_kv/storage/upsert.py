@@ -1,5 +1,5 @@
-"""INSERT with ON CONFLICT, which SQLAlchemy offers for each dialect separately."""
+"""INSERT with ON CONFLICT, which SQLAlchemy offers for each dialect separately; SQLite's compiles PostgreSQL's too."""
 
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert
 
 __all__ = ["insert"]

@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 
 from realtime_kv.core.backend import Backend
 from realtime_kv.core.store import Store
+from tests.storage.postgres.harness import PostgresHarness
 from tests.storage.sqlite.harness import SqliteHarness
 
 
@@ -86,4 +87,7 @@ class Harness(Protocol):
         """Release what belongs to the test session."""
 
 
-BACKENDS: dict[str, Callable[[pytest.TempPathFactory], Harness]] = {"sqlite": lambda _: SqliteHarness()}
+BACKENDS: dict[str, Callable[[pytest.TempPathFactory], Harness]] = {
+    "sqlite": lambda _: SqliteHarness(),
+    "postgres": lambda _: PostgresHarness(),
+}

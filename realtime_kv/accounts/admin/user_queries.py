@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select, text
 from realtime_kv.accounts import usernames
 from realtime_kv.accounts.credentials.sessions import NEVER
 from realtime_kv.errors import NotFound
+from realtime_kv.storage.dialects import dialect
 from realtime_kv.storage.models import User
 
 Who = int | str
@@ -32,7 +33,7 @@ SORTS = tuple(_ORDERS)
 
 _GOES_ON = "s.user_id = u.id AND s.ended_at IS NULL AND s.expires_at > :now"
 _USERS = f"""
-WITH connected (user_id, tabs) AS MATERIALIZED (SELECT CAST(key AS INTEGER), value FROM json_each(:tabs))
+WITH connected (user_id, tabs) AS MATERIALIZED ({{integers}})
 SELECT u.id, u.username, u.is_admin, u.created_at, u.disabled_at, u.deleted_at, u.deleted_by, u.must_change_password,
     u.totp_confirmed_at IS NOT NULL AS two_step, u.password_changed_at, u.quota_keys, u.quota_bytes,
     p.keys AS entries, p.bytes AS bytes,
@@ -42,16 +43,17 @@ SELECT u.id, u.username, u.is_admin, u.created_at, u.disabled_at, u.deleted_at, 
     coalesce(c.tabs, 0) AS tabs
 FROM users AS u JOIN spaces AS p ON p.user_id = u.id LEFT JOIN connected AS c ON c.user_id = u.id
 """
-_TOTALS = "SELECT count(*), coalesce(sum(p.keys), 0), coalesce(sum(p.bytes), 0) FROM spaces AS p"
+_TOTALS = """
+SELECT count(*), CAST(coalesce(sum(p.keys), 0) AS bigint), CAST(coalesce(sum(p.bytes), 0) AS bigint) FROM spaces AS p
+"""
 _SESSIONS = """
 SELECT public_id, kind, label, scope, prefix, created_at, last_seen_at, expires_at, address
 FROM sessions WHERE user_id = :user AND ended_at IS NULL AND expires_at > :now
 ORDER BY kind, coalesce(last_seen_at, created_at) DESC LIMIT 200
 """
-_SIZE = "length(CAST(key AS BLOB)) + length(CAST(value AS BLOB))"
-_ENTRIES = f"""
-SELECT key, {_SIZE}, revision, version, created_at, updated_at, expires_at, deleted_at
-FROM entries WHERE user_id = :user AND key >= :start AND key < :end
+_ENTRIES = """
+SELECT key, {size}, revision, version, created_at, updated_at, expires_at, deleted_at
+FROM entries WHERE user_id = :user AND key >= :prefix AND key > :after AND key < :end
 ORDER BY key LIMIT :limit + 1
 """
 # greater than any text that can follow in a key of 512 bytes
@@ -157,13 +159,13 @@ def users(
 ) -> Users:
     """Return a page (from 1) of the users whose name contains `search`; `tabs` is how many each has open."""
     # the search is plain text, not a pattern
-    where = "WHERE instr(u.folded, :search)" if search else ""
+    where = "WHERE " + dialect(connection).contains.format("u.folded", ":search") if search else ""
     asked: dict[str, Any] = {"now": now, "tabs": msgspec.json.encode(tabs).decode(), "search": search.lower()}
     count = f"SELECT count(*) FROM users AS u {where}"
     found = connection.execute(text(count), {"search": asked["search"]} if search else {}).scalar_one()
     pages = max(1, -(-found // size))
     page = min(max(1, page), pages)
-    statement = f"{_USERS} {where} ORDER BY {_ORDERS[sort]} LIMIT :size OFFSET :skipped"
+    statement = f"{_users(connection)} {where} ORDER BY {_ORDERS[sort]} LIMIT :size OFFSET :skipped"
     rows = connection.execute(text(statement), {**asked, "size": size, "skipped": (page - 1) * size})
     totals = connection.execute(text(_TOTALS)).one()
     return Users([_user(row) for row in rows], found, page, pages, *totals)
@@ -174,13 +176,13 @@ def user(connection: Connection, now: int, who: Who, tabs: Mapping[int, int] | N
     user_id = find(connection, who)
     known = {user_id: (tabs or {}).get(user_id, 0)}
     asked = {"now": now, "tabs": msgspec.json.encode(known).decode(), "user": user_id}
-    return _user(connection.execute(text(f"{_USERS} WHERE u.id = :user"), asked).one())
+    return _user(connection.execute(text(f"{_users(connection)} WHERE u.id = :user"), asked).one())
 
 
 def find(connection: Connection, who: Who) -> int:
     """Return the id of a user, by id or by name. Raises NotFound."""
     if isinstance(who, int):
-        # a number too large for SQLite is no user's id
+        # a number too large for the database is no user's id
         wanted = select(User.id).where(User.id == who) if who < 2**63 else None
     else:
         wanted = select(User.id).where(User.folded == folded) if (folded := usernames.folded(who)) else None
@@ -199,10 +201,10 @@ def sessions(connection: Connection, now: int, user_id: int) -> list[AdminSessio
 
 def entries(connection: Connection, user_id: int, *, prefix: str, after: str | None, limit: int) -> Entries:
     """Return the user's keys that start with `prefix`, after `after`, in byte order, including the trash."""
-    # a key has no control characters, so this is the smallest text after `after`
-    start = prefix if after is None else max(prefix, after + "\0")
-    asked = {"user": user_id, "start": start, "end": prefix + _LAST, "limit": limit}
-    shown = [AdminEntryView(*row) for row in connection.execute(text(_ENTRIES), asked)]
+    # no key is empty
+    asked = {"user": user_id, "prefix": prefix, "after": after or "", "end": prefix + _LAST, "limit": limit}
+    size = " + ".join(dialect(connection).bytes_of.format(column) for column in ("key", "value"))
+    shown = [AdminEntryView(*row) for row in connection.execute(text(_ENTRIES.format(size=size)), asked)]
     return Entries(shown[:limit], shown[limit - 1].key if len(shown) > limit else None)
 
 
@@ -212,6 +214,10 @@ def value(connection: Connection, user_id: int, key: str) -> Revealed:
     if row is None:
         raise NotFound("There is no such key.")
     return Revealed(*row)
+
+
+def _users(connection: Connection) -> str:
+    return _USERS.format(integers=dialect(connection).integers.format(":tabs"))
 
 
 def _user(row: Any) -> AdminUserView:

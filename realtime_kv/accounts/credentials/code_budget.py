@@ -11,7 +11,7 @@ Invariants:
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import BigInteger, Connection, cast, delete, func, select
 
 from realtime_kv.storage.models import SecondStepFailures
 from realtime_kv.storage.upsert import insert
@@ -38,7 +38,8 @@ class CodeBudget:
 
 def of_user(connection: Connection, user_id: int) -> CodeBudget:
     """Return the current budget of the user."""
-    counted = select(func.coalesce(func.sum(SecondStepFailures.count), 0), func.max(SecondStepFailures.last_at)).where(
+    total = cast(func.coalesce(func.sum(SecondStepFailures.count), 0), BigInteger)
+    counted = select(total, func.max(SecondStepFailures.last_at)).where(
         SecondStepFailures.user_id == user_id, SecondStepFailures.network != _ENROLMENT
     )
     return CodeBudget(*connection.execute(counted).one())

@@ -21,6 +21,7 @@ from realtime_kv.clock import DAY, TOLERANCE
 from realtime_kv.config import Config
 from realtime_kv.errors import Unauthenticated
 from realtime_kv.request.client_info import ClientInfo
+from realtime_kv.storage.dialects import dialect
 from realtime_kv.storage.models import User, UserSession
 
 PREFIX = "rks_"
@@ -58,22 +59,17 @@ _CALLER = (
 )
 
 # one statement for thousands of open tabs, to save the writer's time
-_SAW = text("""
+_SAW = """
     UPDATE sessions SET
         -- never back: a clock that was set back must not shorten a session
-        last_seen_at = max(coalesce(last_seen_at, 0), seen.at),
+        last_seen_at = {greatest}(coalesce(last_seen_at, 0), seen.at),
         address = CASE seen.address WHEN '' THEN sessions.address ELSE seen.address END,
         -- sessions of before there was an idle time, and tokens, keep the end that they have
-        expires_at = CASE WHEN idle IS NULL THEN expires_at ELSE max(expires_at, min(limit_at, seen.at + idle)) END
-    FROM (
-        SELECT
-            json_extract(value, '$[0]') AS id,
-            json_extract(value, '$[1]') AS at,
-            json_extract(value, '$[2]') AS address
-        FROM json_each(:rows)
-    ) AS seen
+        expires_at = CASE WHEN idle IS NULL THEN expires_at
+            ELSE {greatest}(expires_at, {least}(limit_at, seen.at + idle)) END
+    FROM ({seen}) AS seen
     WHERE sessions.id = seen.id AND ended_at IS NULL AND expires_at > seen.at
-""")
+"""
 
 
 # how the token of a session is sent; the other way is not accepted
@@ -299,7 +295,9 @@ def saw(connection: Connection, seen: Mapping[int, tuple[int, str]]) -> None:
     A session that had expired by then stays expired.
     """
     rows = [(session, at, address) for session, (at, address) in seen.items()]
-    connection.execute(_SAW, {"rows": msgspec.json.encode(rows).decode()})
+    sql = dialect(connection)
+    saw = _SAW.format(greatest=sql.greatest, least=sql.least, seen=sql.seen.format(":rows"))
+    connection.execute(text(saw), {"rows": msgspec.json.encode(rows).decode()})
 
 
 def caller(connection: Connection, token: str, now: int, via: str, presented: Presented) -> Caller:

@@ -13,7 +13,6 @@ from msgspec import Raw, Struct
 
 from realtime_kv.concurrency.runtime import Future
 from realtime_kv.core import validation
-from realtime_kv.core.domain.key_ranges import next_text
 from realtime_kv.core.domain.operations import Delete, Op, Set
 from realtime_kv.core.domain.space import Usage
 from realtime_kv.core.engine import planner
@@ -137,11 +136,12 @@ def _under(lookup: Lookup, user_id: int, prefix: str, now: int, *, values: bool)
     # a request for too much costs the writer no more than a request for just enough
     found: list[_Found] = []
     size = 0
-    start, rows = prefix, planner.STEP_ROWS
+    after: str | None = None
+    rows = planner.STEP_ROWS
     while True:
-        looked, last = lookup.db.reach(user_id, start, prefix, rows)
+        looked, last = lookup.db.reach(user_id, after, prefix, rows)
         lookup.count(rows=looked)
-        with lookup.db.live_under(user_id, start, prefix, now, rows, values=values) as live:
+        with lookup.db.live_under(user_id, after, prefix, now, rows, values=values) as live:
             for key, value, expires_at, bytes_ in live:
                 size += bytes_
                 if len(found) == MAX_KEYS:
@@ -151,7 +151,7 @@ def _under(lookup: Lookup, user_id: int, prefix: str, now: int, *, values: bool)
                 found.append((key, value, expires_at))
         if looked < rows or last is None:
             return found
-        start = next_text(last)
+        after = last
         yield
 
 

@@ -9,6 +9,7 @@ from realtime_kv.core.domain.operations import Op, Restore, UndoOp
 from realtime_kv.core.engine.planner import Lookup
 from realtime_kv.core.messages import Op as Written
 from realtime_kv.core.messages import SetOp, milliseconds, read_frame
+from realtime_kv.core.statements import RowRef
 from realtime_kv.errors import BadRequest, NotFound
 
 # keys that one statement looks up
@@ -125,7 +126,7 @@ class UndoPlan(Struct):
         With `lasting`, values that would have expired never expire instead.
         """
         found: dict[str, tuple[str, int | None] | None] = {}
-        rows: dict[int, set[str]] = {}
+        rows: dict[RowRef, set[str]] = {}
         lookup.count(lookups=len(keys))
         for key, row in lookup.db.rows_before(user_id, keys, self.revision):
             if row is None:

@@ -46,6 +46,10 @@ class EntryState(Struct, gc=False):
         )
 
 
+# a key, its record before an op, and the one after it
+Replaced = tuple[str, EntryState | None, EntryState]
+
+
 def get_result(record: EntryState, value: str | None, now: int) -> GetResult:
     """Return the answer of `get` for a record with this value. Raises NotFound if it is not live."""
     if value is None or not record.is_live(now):

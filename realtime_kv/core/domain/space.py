@@ -1,5 +1,6 @@
 """A user's space as the writer holds it, and the draft of one write, which is accepted or undone as a whole."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -7,7 +8,7 @@ from msgspec import Raw, Struct
 
 from realtime_kv.core.domain import charges
 from realtime_kv.core.domain.charges import ROW_BYTES
-from realtime_kv.core.domain.record import EntryState
+from realtime_kv.core.domain.record import EntryState, Replaced
 from realtime_kv.core.messages import (
     NEVER,
     BatchResult,
@@ -102,13 +103,14 @@ def _is_other(known: str, asked: str) -> bool:
 
 
 class LogRecord(Struct, gc=False):
-    """An accepted write as the log stores it; tabs receive its `frame` (protocol §3)."""
+    """An accepted write as the log stores it; tabs receive its `frame` (protocol §3). `replaced`: one for each op."""
 
     revision: int
     at: int
     frame: str
     receipt: Receipt | None
     charge: int
+    replaced: Sequence[Replaced] = ()
 
 
 @dataclass(slots=True)
@@ -183,8 +185,7 @@ class PendingWrite:
         self._space = space
         self._before = (space.keys, space.bytes, space.digest, space.expires_at, space.trash_bytes)
         self._creates = False
-        # key, record before, record now
-        self._replaced: list[tuple[str, EntryState | None, EntryState]] = []
+        self._replaced: list[Replaced] = []
         self._ops: list[str] = []
 
     def entry(self, key: str, now: int) -> EntryState | None:
@@ -285,7 +286,7 @@ class PendingWrite:
                 keys += len(key)
             charge = charges.of_write(frame, keys, len(self._ops))
             space.history_bytes += charge
-            space.log.append(LogRecord(self.revision, now, frame, receipt, charge))
+            space.log.append(LogRecord(self.revision, now, frame, receipt, charge, self._replaced))
             space.weight += weight_of(len(self._ops), frame)
         elif receipt is not None:
             space.passing.append(receipt)

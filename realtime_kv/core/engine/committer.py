@@ -7,18 +7,19 @@ Invariants:
    again.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 
-from realtime_kv.core.backend import BackendWriter, DiskReserve
+from realtime_kv.core.backend import DiskReserve
 from realtime_kv.core.domain.space import KIB_WEIGHT, Outcome, Quota, Space
 from realtime_kv.core.domain.write_request import WriteRequest
 from realtime_kv.core.engine import loader
-from realtime_kv.core.engine.evaluate import evaluate, replay
-from realtime_kv.core.engine.memtable import Memtable
-from realtime_kv.core.engine.planner import Plan, Planning
-from realtime_kv.core.messages import CommitEvent, timestamp
+from realtime_kv.core.engine.evaluate import replay
+from realtime_kv.core.engine.group import GroupCommitter, OnLimit
+from realtime_kv.core.engine.transactions import AnyIndexRequest
+from realtime_kv.core.messages import CommitEvent
 from realtime_kv.core.statements import MIN_TRIM_BYTES
-from realtime_kv.errors import QuotaExceeded, Refusal, Unauthenticated, Unavailable
+from realtime_kv.core.writers import LogFirstWriter
+from realtime_kv.errors import Refusal
 
 # how far the log may be ahead of the tables, by `space.weight_of`: a crash leaves this much to flush at the next start,
 # and an urgent read may have to wait for as much
@@ -26,25 +27,18 @@ BACKLOG = 16384
 # how far the history index may lag under a load without pauses, in rows: indexing this many takes about three seconds
 # when a caller asks for the history; a shorter burst is not slowed down by it
 INDEX_BACKLOG = 262_144
-# the limit's short name, the user's id, and the public id of the session or token
-OnLimit = Callable[[str, int, str | None], None]
 
 
-class Committer:
+class Committer(GroupCommitter):
     """Converts groups of writes into rows of the log, and the log into the tables."""
 
     def __init__(
-        self, db: BackendWriter, epoch: str, quota: Quota, reserve: DiskReserve, on_limit: OnLimit = lambda *_: None
+        self, db: LogFirstWriter, epoch: str, quota: Quota, reserve: DiskReserve, on_limit: OnLimit = lambda *_: None
     ) -> None:
-        self.epoch = epoch
-        self.quota = quota
+        super().__init__(epoch, quota, reserve, on_limit)
         self._db = db
-        self._reserve = reserve
-        self._on_limit = on_limit
-        self.memtable = Memtable()
         self._index = db.index
         self._complete = True
-        self._open: list[Space] = []
         self._flushed: list[int] = []
 
     @property
@@ -62,6 +56,18 @@ class Committer:
         """The last row of the log that is indexed."""
         return self._index.row
 
+    @property
+    def index_lags(self) -> bool:
+        """Return whether the history index has work for an idle moment."""
+        return self.indexed < self.last_row
+
+    def is_behind(self, user_id: int, *, indexed: bool = False) -> bool:
+        """Return whether reads of this user's tables (with `indexed`: and of the index) have to wait for a flush.
+
+        May be called from any thread.
+        """
+        return self.memtable.has_unflushed(user_id) or (indexed and self.index_lags)
+
     def recover(self) -> None:
         """Load the writes that the tables lack from the log."""
         self._complete = False
@@ -72,18 +78,7 @@ class Committer:
         self._replay_log()
         db, memtable, room = self._db, self.memtable, self._db.measure_disk()
         loader.load(db, memtable, writes, now)
-        at = timestamp(now)
-        outcomes: list[Outcome | Refusal] = []
-        for write in writes:
-            try:
-                caller = write.caller
-                space, session_end = memtable.spaces.get(caller.user_id), memtable.sessions.get(caller.session_id, 0)
-                outcomes.append(evaluate(write, space, session_end, self.quota, now, at, room=room))
-            except Refusal as refusal:
-                outcomes.append(refusal)
-                self._note_limit(write, refusal)
-        spaces = memtable.spaces
-        self._open = [spaces[user_id] for user_id in {write.caller.user_id for write in writes} if user_id in spaces]
+        outcomes = self._evaluate(writes, now, room)
         loader.save_passing(db, self._open)
         weight = 0
         for space in self._open:
@@ -122,6 +117,17 @@ class Committer:
         self._replay_log()
         self._index.brief_step(self.memtable.last_row)
 
+    def index_for(self, requests: Sequence[AnyIndexRequest]) -> list[AnyIndexRequest]:
+        """Index one step if the index lacks a row that these requests need; return those that need more steps."""
+        self._replay_log()
+        last_row = self.memtable.last_row
+        for request in requests:
+            # older data, with a shorter log, may have replaced the data that the request was for
+            request.until = last_row if request.until is None else min(request.until, last_row)
+        if any((request.until or 0) > self._index.reached for request in requests):
+            self._index.brief_step(last_row)
+        return [request for request in requests if (request.until or 0) > self._index.reached]
+
     def prepare_plan(self, write: WriteRequest, now: int) -> bool:
         """Do one step for a planned write: flush the tables for its plan, then index the log, then plan.
 
@@ -132,7 +138,7 @@ class Committer:
             return True
         if write.plan.indexed and not self._index_for(write):
             return False
-        return self._make_plan(write, write.plan, now)
+        return self._make_plan(self._db, write, write.plan, now)
 
     def _index_for(self, write: WriteRequest) -> bool:
         """Index one step; return whether the index has all rows that the log had when the write arrived."""
@@ -158,33 +164,8 @@ class Committer:
         self.memtable.invalidate()
         self._complete = False
 
-    def forget_session(self, session_id: int) -> None:
-        """Forget a session whose end is durable: none of its writes is accepted any more."""
-        self.memtable.sessions.pop(session_id, None)
-
-    def _make_plan(self, write: WriteRequest, plan: Plan, now: int) -> bool:
-        """Do one step of the plan, unless the write is a repetition, which `evaluate` answers from its receipt.
-
-        The plan of a limited token is always made, because only its ops show whether the token may see the answer.
-        """
-        if write.planning is None or write.planning.epoch != self.epoch:
-            loader.load(self._db, self.memtable, [write], now)
-            space = self.memtable.spaces.get(write.user_id)
-            if space is None:
-                write.refusal = Unauthenticated("Your session has ended; sign in again.")
-                return True
-            if write.op_id in space.receipts and not write.caller.is_limited:
-                return True
-            write.planning = Planning(plan, write.user_id, now, self.epoch)
-        return write.make_plan(self._db)
-
-    def _note_limit(self, write: WriteRequest, refusal: Refusal) -> None:
-        if isinstance(refusal, QuotaExceeded):
-            self._on_limit(
-                f"quota_{refusal.extra.get('resource', 'bytes')}", write.user_id, write.caller.session or None
-            )
-        elif isinstance(refusal, Unavailable):
-            self._on_limit("disk_reserve", write.user_id, None)
+    def _load(self, write: WriteRequest, now: int) -> None:
+        loader.load(self._db, self.memtable, [write], now)
 
     def _trim(self, space: Space) -> None:
         """Remove about twice as much of this user's history as this transaction adds, oldest first.

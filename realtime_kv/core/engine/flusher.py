@@ -24,7 +24,7 @@ class FlushRequest:
 
     user_id: int | None
     indexed: bool = False
-    # the row that the index has to reach, once that is known
+    # the end of the log when the index was asked for, once that is known
     until: int | None = None
     future: Future[None] = field(default_factory=Future)
 
@@ -45,7 +45,7 @@ class Flusher:
     @property
     def idle_seconds(self) -> float | None:
         """After how many seconds without work the tables or the index are brought up to date; None if they are."""
-        return self._wait_seconds if self._committer.has_backlog or self._index_lags else None
+        return self._wait_seconds if self._committer.has_backlog or self._committer.index_lags else None
 
     def add(self, request: FlushRequest) -> None:
         """Queue a flush."""
@@ -59,7 +59,8 @@ class Flusher:
             users = {request.user_id for request in requests if request.user_id is not None}
             everybody = any(request.user_id is None for request in requests)
             self._transactions.run(lambda: self._committer.flush(None if everybody else users))
-            self._requests = self._index_for([request for request in requests if request.indexed])
+            if indexing := [request for request in requests if request.indexed]:
+                self._requests = self._transactions.run(lambda: self._committer.index_for(indexing))
             # there may be thousands
             unfinished = set(self._requests)
             requests = [request for request in requests if request not in unfinished]
@@ -92,25 +93,9 @@ class Flusher:
 
     def index_while(self, is_idle: Callable[[], bool]) -> None:
         """Index the log in steps, as long as `is_idle()` before each."""
-        while self._index_lags and is_idle():
+        while self._committer.index_lags and is_idle():
             if not self._attempt(self._committer.index):
                 return
-
-    def _index_for(self, requests: list[FlushRequest]) -> list[FlushRequest]:
-        """Index one step for flushes that need the index of the present log; return those that need more steps."""
-        for request in requests:
-            request.until = self._committer.last_row if request.until is None else request.until
-        if any(self._lacks_index(request) for request in requests):
-            self._transactions.run(self._committer.index)
-        return [request for request in requests if self._lacks_index(request)]
-
-    def _lacks_index(self, request: FlushRequest) -> bool:
-        # older data, with a shorter log, may have replaced the data that the flush was for
-        return request.until is not None and min(request.until, self._committer.last_row) > self._committer.indexed
-
-    @property
-    def _index_lags(self) -> bool:
-        return self._committer.indexed < self._committer.last_row
 
     def _attempt(self, work: Callable[[], None]) -> bool:
         try:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from realtime_kv.caller import SYSTEM_SESSION
-from realtime_kv.core.backend import BackendWriter, Lagging
 from realtime_kv.core.domain import charges
 from realtime_kv.core.domain.record import EntryState
 from realtime_kv.core.domain.space import LogRecord, Receipt, Space, weight_of
@@ -11,6 +10,7 @@ from realtime_kv.core.domain.write_request import WriteRequest
 from realtime_kv.core.engine.memtable import Backlog, Memtable
 from realtime_kv.core.messages import digest_of, read_frame
 from realtime_kv.core.statements import LoadStatements
+from realtime_kv.core.writers import Lagging, LogFirstWriter
 
 
 def load(db: LoadStatements, memtable: Memtable, writes: list[WriteRequest], now: int) -> None:
@@ -35,7 +35,7 @@ def load(db: LoadStatements, memtable: Memtable, writes: list[WriteRequest], now
             continue
         known = space.entries
         for op in write.ops:
-            if op.key not in known or (op.if_revision is not None and _lacks_value(known[op.key])):
+            if op.key not in known or (op.if_revision is not None and lacks_value(known[op.key])):
                 at = (user_id, op.key)
                 # load the value itself only where a conflict may have to show it
                 entries[at] = op.if_revision is not None or entries.get(at, False)
@@ -55,7 +55,7 @@ def _load_spaces(db: LoadStatements, memtable: Memtable, users: set[int]) -> Non
         memtable.cached += 1
 
 
-def load_lagging(db: BackendWriter, memtable: Memtable) -> Iterator[tuple[Space, list[LogRecord]]]:
+def load_lagging(db: LogFirstWriter, memtable: Memtable) -> Iterator[tuple[Space, list[LogRecord]]]:
     """Yield every space whose tables lag behind the log, as the tables have it, with the writes that they lack.
 
     Sets the backlog in `memtable`.
@@ -72,7 +72,7 @@ def load_lagging(db: BackendWriter, memtable: Memtable) -> Iterator[tuple[Space,
         yield space, lagging.writes
 
 
-def save_passing(db: BackendWriter, spaces: Sequence[Space]) -> None:
+def save_passing(db: LogFirstWriter, spaces: Sequence[Space]) -> None:
     """Store the receipts of writes that changed nothing: no log row has them, and no flush would count them."""
     receipts = [(space, receipt) for space in spaces for receipt in space.passing if not receipt.stored]
     if not receipts:
@@ -90,7 +90,7 @@ def _weight(lagging: Lagging) -> int:
     return sum(weight_of(1, write.frame) for write in lagging.writes)
 
 
-def _lacks_value(record: EntryState | None) -> bool:
+def lacks_value(record: EntryState | None) -> bool:
     # an entry in the trash is never shown, and the tables may not have it yet
     return record is not None and record.value is None and record.deleted_at is None
 

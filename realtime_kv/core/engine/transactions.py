@@ -1,16 +1,30 @@
 """Transactions of the writer's thread: what follows a commit or a rollback, and the errors that waiting callers get."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from realtime_kv.core.backend import Backend, BackendWriter
+from realtime_kv.core.backend import Backend
 from realtime_kv.core.messages import CommitEvent
+from realtime_kv.core.writers import BackendWriter
 from realtime_kv.errors import Refusal, Unavailable
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+class IndexRequest(Protocol):
+    """A request for the history index of one user's writes, or of all, up to the present end of the log.
+
+    The committer notes that end in `until`, in its own terms.
+    """
+
+    user_id: int | None
+    until: int | None
+
+
+AnyIndexRequest = TypeVar("AnyIndexRequest", bound=IndexRequest)
 
 
 class Committer(Protocol):
@@ -21,12 +35,8 @@ class Committer(Protocol):
         """Return whether there is something to flush."""
 
     @property
-    def last_row(self) -> int:
-        """The last row of the log."""
-
-    @property
-    def indexed(self) -> int:
-        """The last row of the log that is indexed."""
+    def index_lags(self) -> bool:
+        """Return whether the history index has work for an idle moment."""
 
     def recover(self) -> None:
         """Load the state from the log; called once, before everything else."""
@@ -39,6 +49,9 @@ class Committer(Protocol):
 
     def index(self) -> None:
         """Index one step of the log."""
+
+    def index_for(self, requests: "Sequence[AnyIndexRequest]", /) -> "list[AnyIndexRequest]":
+        """Index one step for these requests; return those that need more steps."""
 
     def prepare_plan(self, write: Any, now: int, /) -> bool:
         """Do one step of flushing, indexing and planning for this write; return whether it was the last."""

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from realtime_kv.concurrency.fair_pool import SYSTEM, Client
 from realtime_kv.concurrency.runtime import Future, Runtime
-from realtime_kv.core.backend import Backend, BackendWriter
+from realtime_kv.core.backend import Backend
 from realtime_kv.core.domain.space import Outcome
 from realtime_kv.core.domain.write_request import WriteRequest
 from realtime_kv.core.engine.flusher import Flusher, FlushRequest
@@ -25,6 +25,7 @@ from realtime_kv.core.engine.jobs import EndedSession, Job, JobQueue, Kind
 from realtime_kv.core.engine.transactions import Committer, Transactions
 from realtime_kv.core.engine.write_queue import WriteQueue
 from realtime_kv.core.messages import CommitEvent
+from realtime_kv.core.writers import BackendWriter
 from realtime_kv.errors import Refusal, Unavailable
 
 log = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ commits; this module does the rest, and compacts the rows that trimming has left
 from dataclasses import dataclass
 
 from realtime_kv.core.retention.stepwise import LOOK_ROWS, StepwiseJob
+from realtime_kv.core.statements import Position, RowRef
 
 
 @dataclass(slots=True)
@@ -34,30 +35,28 @@ class HistoryTrimmer(StepwiseJob):
         horizons = {user_id: held.horizon for user_id, held in self._look_through(before).items()}
         for user_id in self._look(lambda db: db.users_over_history(most)):
             horizons.setdefault(user_id, 0)
-        rows: set[int] = set()
+        rows: set[RowRef] = set()
         for user_id, horizon in horizons.items():
             while (changed := self._trim(user_id, horizon, most)) is not None:
                 rows |= changed
-        last = 0
+        last: Position | None = None
         while (reached := self._compact(last)) is not None:
             last = reached
         return len(rows)
 
     def _look_through(self, before: int) -> dict[int, _Held]:
         found: dict[int, _Held] = {}
-        before_first, last = self._look(lambda db: db.log_range())
-        while last > before_first:
-            for user_id, revision, at in self._look(lambda db: db.log_times(last, LOOK_ROWS)):
+        for part in self._scan(lambda db, after: db.log_times(after, LOOK_ROWS)):
+            for user_id, revision, at in part:
                 held = found.get(user_id)
                 if held is None:
                     held = found[user_id] = _Held(newest=revision)
                 if at >= before:
                     held.young = revision
-            last -= LOOK_ROWS
         return found
 
-    def _trim(self, user_id: int, horizon: int, most: int) -> set[int] | None:
+    def _trim(self, user_id: int, horizon: int, most: int) -> set[RowRef] | None:
         return self._write(lambda db: db.trim_history(user_id, horizon, most, self._step_bytes))
 
-    def _compact(self, after: int) -> int | None:
+    def _compact(self, after: Position | None) -> Position | None:
         return self._write(lambda db: db.compact_log(after, self._step_bytes))

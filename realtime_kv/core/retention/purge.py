@@ -18,7 +18,7 @@ from realtime_kv.core.domain import charges
 from realtime_kv.core.messages import WriteFrame, read_frame
 from realtime_kv.core.retention.history_trim import HistoryTrimmer
 from realtime_kv.core.retention.stepwise import LOOK_ROWS, STEP_ROWS, StepwiseJob
-from realtime_kv.core.statements import FrameChange, RetentionStatements
+from realtime_kv.core.statements import FrameChange, Position, RetentionStatements, RowRef
 
 # deleted keys that are handled in one pass through the log
 ROUND_KEYS = 50_000
@@ -64,8 +64,7 @@ class Purge(StepwiseJob):
         """Remove the receipts from before that time; return their number."""
         removed = 0
         self._write(_nothing)
-        for after in range(0, self._look(_last_receipt), LOOK_ROWS):
-            rows = self._look(lambda db: db.old_receipts(before, after, LOOK_ROWS))
+        for rows in self._scan(lambda db, after: db.old_receipts(before, after, LOOK_ROWS)):
             for part in _parts(rows):
                 removed += self._write(lambda db: db.remove_receipts(part))
         return removed
@@ -76,8 +75,7 @@ class Purge(StepwiseJob):
             return 0
         removed = 0
         self._write(_nothing)
-        for after in range(*self._look(_log_range), LOOK_ROWS):
-            rows = self._look(lambda db: db.log_rows_of_users(users, after, LOOK_ROWS))
+        for rows in self._scan(lambda db, after: db.log_rows_of_users(users, after, LOOK_ROWS)):
             for part in _parts_by_size(rows, self._step_bytes):
                 removed += self._write(lambda db: db.remove_log_rows([row for row, _ in part]))
         for user_id in users:
@@ -110,11 +108,10 @@ class Purge(StepwiseJob):
 
     def _trashed(self, before: int, until: dict[int, int]) -> Iterator[_Trashed]:
         found: _Trashed = {}
-        count, after = 0, -1
-        while rows := self._look(lambda db: db.scan_entries(after, before, LOOK_ROWS)):
-            after = rows[-1][0]
-            for _, user_id, key, revision, due, deleted in rows:
-                if due or (deleted and revision <= until.get(user_id, 0)):
+        count = 0
+        for rows in self._scan(lambda db, after: db.scan_deleted(after, before, LOOK_ROWS)):
+            for user_id, key, revision, due in rows:
+                if due or revision <= until.get(user_id, 0):
                     found.setdefault(user_id, {})[key] = revision
                     count += 1
             if count >= ROUND_KEYS:
@@ -125,15 +122,17 @@ class Purge(StepwiseJob):
 
     def _remove_ops(self, trashed: _Trashed) -> int:
         """Remove all ops on these keys, up to their delete, from the log; return their number."""
-        (after, last), removed = self._look(_log_range), 0
-        while after < last:
-            looked, changed, ops = self._look(
+        after: Position | None = None
+        removed = 0
+        while True:
+            after, changed, ops = self._look(
                 partial(_look_for_ops, trashed=trashed, after=after, most=self._step_bytes)
             )
             for part in _parts(changed):
                 self._write(lambda db: db.replace_frames(part))
-            after, removed = looked, removed + ops
-        return removed
+            removed += ops
+            if after is None:
+                return removed
 
     def _remove_entries(self, trashed: _Trashed) -> int:
         rows = [(user_id, key, revision) for user_id, keys in trashed.items() for key, revision in keys.items()]
@@ -152,27 +151,20 @@ def _nothing(_: RetentionStatements) -> None:
     """Do nothing; as a job of the writer, this leaves the tables up to date."""
 
 
-def _log_range(db: RetentionStatements) -> tuple[int, int]:
-    return db.log_range()
-
-
-def _last_receipt(db: RetentionStatements) -> int:
-    return db.last_receipt()
-
-
 def _raise_floors(db: RetentionStatements, trashed: _Trashed) -> None:
     """Raise the floors to these deletes: no client may continue from before them, since the removed data is unknown."""
     db.raise_floors([(max(keys.values()), user_id) for user_id, keys in trashed.items()])
 
 
 def _look_for_ops(
-    db: RetentionStatements, trashed: _Trashed, after: int, most: int
-) -> tuple[int, list[FrameChange], int]:
-    """Return the row reached, the rows to change, and the number of ops to remove."""
+    db: RetentionStatements, trashed: _Trashed, after: Position | None, most: int
+) -> tuple[Position | None, list[FrameChange], int]:
+    """Return the position reached (None at the end), the rows to change, and the number of ops to remove."""
     changed: list[FrameChange] = []
     latest = {user_id: max(keys.values()) for user_id, keys in trashed.items()}
     size = ops = 0
-    for row, user_id, revision, frame, charge in db.log_of_users(trashed, after, LOOK_ROWS):
+    rows, reached = db.log_of_users(trashed, after, LOOK_ROWS)
+    for row, user_id, revision, frame, charge in rows:
         if revision > latest[user_id]:
             continue
         keys, write = trashed[user_id], read_frame(frame)
@@ -188,10 +180,10 @@ def _look_for_ops(
         size += len(change.left or frame)
         if size > most:
             return row, changed, ops
-    return after + LOOK_ROWS, changed, ops
+    return reached, changed, ops
 
 
-def _left(row: int, user_id: int, revision: int, write: WriteFrame, charge: int) -> FrameChange:
+def _left(row: RowRef, user_id: int, revision: int, write: WriteFrame, charge: int) -> FrameChange:
     if not write.ops:
         return FrameChange(row, user_id, revision, None, charge, 0)
     text = _encode(write).decode()
@@ -203,9 +195,9 @@ def _parts(rows: list[Any], most: int = STEP_ROWS) -> Iterator[list[Any]]:
     return (rows[start : start + most] for start in range(0, len(rows), most))
 
 
-def _parts_by_size(rows: list[tuple[int, int]], most: int) -> Iterator[list[tuple[int, int]]]:
+def _parts_by_size(rows: list[tuple[RowRef, int]], most: int) -> Iterator[list[tuple[RowRef, int]]]:
     """Yield the rows, with their sizes, in parts of about `most` bytes."""
-    part: list[tuple[int, int]] = []
+    part: list[tuple[RowRef, int]] = []
     size = 0
     for row in rows:
         part.append(row)

@@ -1,10 +1,11 @@
 """Base of maintenance in small steps, between which other writes run; never on the event loop's thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 from realtime_kv.concurrency.runtime import Future
-from realtime_kv.core.statements import RetentionStatements
+from realtime_kv.core.statements import Position, RetentionStatements
 from realtime_kv.core.store import Store
 
 T = TypeVar("T")
@@ -36,5 +37,24 @@ class StepwiseJob:
         """Run `fn(statements)` on a reader."""
         return self._wait(self._store.readers.submit(lambda reader: fn(reader.retention)))
 
+    def _scan(
+        self, part: Callable[[RetentionStatements, Position | None], tuple[list[T], Position | None]]
+    ) -> Iterator[list[T]]:
+        """Yield the parts of a scan; `part(statements, position)` returns the rows after the position, and the next."""
+        after: Position | None = None
+        while True:
+            rows, after = self._look(partial(_run_part, part=part, after=after))
+            yield rows
+            if after is None:
+                return
+
     def _wait(self, future: Future[T]) -> T:
         return self._store.runtime.wait(future)
+
+
+def _run_part(
+    db: RetentionStatements,
+    part: Callable[[RetentionStatements, Position | None], tuple[list[T], Position | None]],
+    after: Position | None,
+) -> tuple[list[T], Position | None]:
+    return part(db, after)

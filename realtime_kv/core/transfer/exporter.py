@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from realtime_kv import line_separators
 from realtime_kv.core.backend import EXPORT_STEP, BackendReader, ExportFormat
-from realtime_kv.core.domain.key_ranges import next_text
 from realtime_kv.core.messages import timestamp
 
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
@@ -57,16 +56,17 @@ def write(
         head = Head(exported_at=timestamp(now), epoch=db.epoch(), revision=revision, prefix=prefix)
         file.write(_beginning(format, head))
         between = {"json": b",\n", "ndjson": b"\n", "csv": b""}[format]
-        count, start = 0, prefix
+        count = 0
+        after: str | None = None
         while True:
-            text, last, found = db.export_step(format, user_id, now, start, prefix)
+            text, last, found = db.export_step(format, user_id, now, after, prefix)
             if text is not None:
                 file.write(between if count else b"")
                 file.write(_text(format, text))
                 count += found
             if last is None or found < EXPORT_STEP:
                 break
-            start = next_text(last)
+            after = last
         file.write(_ending(format, count))
     return ExportReport(revision, count, now)
 

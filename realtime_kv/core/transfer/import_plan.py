@@ -13,7 +13,6 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from realtime_kv.core.backend import COMPARE_STEP, BackendReader
-from realtime_kv.core.domain.key_ranges import next_text
 from realtime_kv.core.domain.operations import Delete, Op, Set
 from realtime_kv.core.domain.space import Quota
 from realtime_kv.core.transfer import import_reader
@@ -195,9 +194,10 @@ class ImportPlanner:
         plan.add(Step(what, item.key, item.value, revision, size, item.expires_at), grows)
 
     def _remove_others(self) -> None:
-        prefix, start = self._asked.prefix, self._asked.prefix
+        prefix = self._asked.prefix
+        after: str | None = None
         while True:
-            found = self._db.keys_under(self._user_id, self._now, start, prefix, WRITE_OPS)
+            found = self._db.keys_under(self._user_id, self._now, after, prefix, WRITE_OPS)
             for key, revision, size in found:
                 if not self._seen.get(key):
                     self._keys -= 1
@@ -206,7 +206,7 @@ class ImportPlanner:
                     self._plan.add(Step("removed", key, None, revision, size), grows=False)
             if len(found) < WRITE_OPS:
                 return
-            start = next_text(found[-1][0])
+            after = found[-1][0]
 
     def _check_quota(self, quota: Quota, keys: int, size: int) -> None:
         if self._plan.counts.added and keys + self._keys > quota.keys:

@@ -1,17 +1,18 @@
 """Alembic environment: migrates the connection passed by `upgrade()`, or the configured database."""
 
 from alembic import context
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 
 from realtime_kv.config import Config
+from realtime_kv.storage.backends import open_engine
 from realtime_kv.storage.models import Base
-from realtime_kv.storage.sqlite import connections
 
 
 def run(connection: Connection) -> None:
     """Run the migrations on this connection."""
     # SQLite changes a table by copying it ("batch"); dropping and renaming columns need that.
-    context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
+    batch = connection.dialect.name == "sqlite"
+    context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=batch)
     with context.begin_transaction():
         context.run_migrations()
 
@@ -19,5 +20,5 @@ def run(connection: Connection) -> None:
 if (given := context.config.attributes.get("connection")) is not None:
     run(given)
 else:  # the `alembic` command, when a new migration is written
-    with create_engine(connections.url(Config.from_environ().database_path)).connect() as connection:
+    with open_engine(Config.from_environ()).connect() as connection:
         run(connection)

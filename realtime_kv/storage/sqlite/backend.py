@@ -36,10 +36,14 @@ SELECT max(coalesce((SELECT at FROM log ORDER BY id DESC LIMIT 1), 0),
 class SqliteBackend:
     """The core's Backend."""
 
+    exclusive = True
+    product = ("SQLite", connections.VERSION)
+
     def __init__(self, engine: Engine, disk_reserve: int | None = None) -> None:
         """`disk_reserve` in bytes, None for the default, 0 for none."""
         self._engine = engine
-        self.reserve = DiskReserve(Path(str(engine.url.database)), disk_reserve)
+        self.file = Path(str(engine.url.database))
+        self.reserve = DiskReserve(self.file, disk_reserve)
         self.compaction = SqliteCompaction(self.reserve.folder)
 
     def epoch(self) -> str:
@@ -83,6 +87,9 @@ class SqliteCompaction:
 
     def empty_log(self, db: sqlite3.Connection) -> bool:
         return vacuum.empty_log(db)
+
+    def mark_due(self, connection: Connection) -> None:
+        vacuum.mark_due(connections.driver(connection))
 
     def needs(self, live_bytes: int) -> int:
         return vacuum.needed(live_bytes, self._folder)

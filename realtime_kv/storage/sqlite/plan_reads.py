@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from realtime_kv.core.domain.key_ranges import end_of
+from realtime_kv.core.domain.key_ranges import end_of, first_after
 from realtime_kv.core.messages import GetResult
 from realtime_kv.core.statements import Frame
 from realtime_kv.storage.sqlite import reads
@@ -76,16 +76,23 @@ class PlanReads:
     def get(self, user_id: int, key: str, now: int) -> GetResult:
         return reads.get(self.db, user_id, key, now)
 
-    def reach(self, user_id: int, start: str, prefix: str, rows: int) -> tuple[int, str | None]:
-        wanted = {"user": user_id, "start": start, "end": end_of(prefix), "rows": rows}
+    def reach(self, user_id: int, after: str | None, prefix: str, rows: int) -> tuple[int, str | None]:
+        wanted = {"user": user_id, "start": first_after(prefix, after), "end": end_of(prefix), "rows": rows}
         row: tuple[int, str | None] = self.db.execute(_REACH, wanted).fetchone()
         return row
 
     @contextmanager
     def live_under(
-        self, user_id: int, start: str, prefix: str, now: int, rows: int, *, values: bool
+        self, user_id: int, after: str | None, prefix: str, now: int, rows: int, *, values: bool
     ) -> Generator[Iterator[tuple[str, str, int | None, int]]]:
-        wanted = {"user": user_id, "start": start, "end": end_of(prefix), "rows": rows, "now": now, "values": values}
+        wanted = {
+            "user": user_id,
+            "start": first_after(prefix, after),
+            "end": end_of(prefix),
+            "rows": rows,
+            "now": now,
+            "values": values,
+        }
         # with a cursor of its own, and closed even if not all is read: an open statement would keep seeing its old
         # snapshot
         cursor = self.new_cursor()

@@ -10,11 +10,13 @@ from realtime_kv.core.backend import ExportFormat, Unfinished
 from realtime_kv.core.domain.cost import Cost
 from realtime_kv.core.domain.space import Usage
 from realtime_kv.core.messages import Bookmark, HistoryPage, ListPage, SyncPage, TrashPage
+from realtime_kv.storage import history_pages, sync_pages
 from realtime_kv.storage.sqlite import connections, history, reads, transfer
 from realtime_kv.storage.sqlite.connections import Cursor
 from realtime_kv.storage.sqlite.loading import Loading
 from realtime_kv.storage.sqlite.plan_reads import PlanReads
 from realtime_kv.storage.sqlite.retention import Retention
+from realtime_kv.storage.sync_pages import SyncPosition
 
 
 class SqliteReader(Loading, PlanReads):
@@ -55,12 +57,26 @@ class SqliteReader(Loading, PlanReads):
         next: str | None,
         prefix: str | None = None,
     ) -> SyncPage | Unfinished:
-        return reads.sync(self.db, cost, user_id, epoch=epoch, since=since, next=next, prefix=prefix)
+        return sync_pages.sync(self, cost, user_id, epoch=epoch, since=since, next=next, prefix=prefix)
 
     def history_page(
         self, cost: Cost, user_id: int, *, key: str | None, before: int | None, limit: int, prefix: str | None
     ) -> HistoryPage | Unfinished:
-        return history.history(self.db, cost, user_id, key=key, before=before, limit=limit, prefix=prefix)
+        return history_pages.history(self, cost, user_id, key=key, before=before, limit=limit, prefix=prefix)
+
+    def bookmark_row(self, user_id: int) -> tuple[int, int, int, int]:
+        return reads.space_of(self.db, user_id)
+
+    def writes_after(self, cost: Cost, user_id: int, at: SyncPosition, revision: int) -> tuple[int, str]:
+        return reads.writes_after(self.db, cost, user_id, at, revision)
+
+    def writes_before(
+        self, cost: Cost, user_id: int, before: int, limit: int, *, key: str | None, prefix: str | None
+    ) -> tuple[list[int], int | None]:
+        return history.writes_before(self.db, cost, user_id, before, limit, key=key, prefix=prefix)
+
+    def frame_bytes(self, user_id: int, revision: int) -> bytes | None:
+        return history.frame_bytes(self.db, user_id, revision)
 
     def trash_page(
         self, cost: Cost, user_id: int, kept: int, *, prefix: str, after: str | None, limit: int
@@ -83,15 +99,17 @@ class SqliteReader(Loading, PlanReads):
         return reads.measure(self.db, cost, user_id, prefix, now)
 
     def export_step(
-        self, format: ExportFormat, user_id: int, now: int, start: str, prefix: str
+        self, format: ExportFormat, user_id: int, now: int, after: str | None, prefix: str
     ) -> tuple[str | None, str | None, int]:
-        return transfer.export_step(self.db, format, user_id, now, start, prefix)
+        return transfer.export_step(self.db, format, user_id, now, after, prefix)
 
     def compare(self, user_id: int, items: Sequence[tuple[str, str]]) -> list[tuple[int, int, int, int, int | None]]:
         return transfer.compare(self.db, user_id, items)
 
-    def keys_under(self, user_id: int, now: int, start: str, prefix: str, rows: int) -> list[tuple[str, int, int]]:
-        return transfer.keys_under(self.db, user_id, now, start, prefix, rows)
+    def keys_under(
+        self, user_id: int, now: int, after: str | None, prefix: str, rows: int
+    ) -> list[tuple[str, int, int]]:
+        return transfer.keys_under(self.db, user_id, now, after, prefix, rows)
 
     def close(self) -> None:
         self.sql.close()

@@ -2,36 +2,25 @@
 
 SQL builds the pages as JSON, so that a long page hardly holds the interpreter lock: its bytes go to the client
 unchanged. Keys are ordered by their bytes, which is SQLite's order for UTF-8 text.
-
-Longer than 320 lines: each read stands beside its SQL.
 """
 
-import base64
-import binascii
-from typing import Annotated, Any, NamedTuple
+from typing import Any
 
-import msgspec
-from msgspec import UNSET, Meta, Raw
+from msgspec import Raw
 
 from realtime_kv.core.backend import Unfinished
 from realtime_kv.core.domain.cost import Cost
 from realtime_kv.core.domain.key_ranges import end_of, first_after, next_text
 from realtime_kv.core.domain.record import not_found
 from realtime_kv.core.domain.space import Usage
-from realtime_kv.core.messages import PAGE_BYTES, Bookmark, GetResult, ListPage, SyncPage
-from realtime_kv.core.validation import SAFE_INTEGER
-from realtime_kv.errors import BadRequest
+from realtime_kv.core.messages import PAGE_BYTES, Bookmark, GetResult, ListPage
+from realtime_kv.storage.paging import MEASURE_ROWS, SLICE_ROWS, read_page
 from realtime_kv.storage.sqlite.connections import Cursor
 from realtime_kv.storage.sqlite.expressions import ENTRY, LIVE, rfc3339, size_of
+from realtime_kv.storage.sync_pages import SyncPosition
 
 # rows that one page of a sync reads; more than a write can have, so that a page holds at least one whole write
 _SYNC_ROWS = 4096
-# rows of a slice, which bounds the excess read where values are large; the first slice of a page is smaller
-SLICE_ROWS = 256
-FIRST_SLICE_ROWS = 64
-# rows that one step of a page reads where none is wanted, and rows of one step of measuring
-LOOK_ROWS = 4096
-MEASURE_ROWS = 512
 # under a prefix with fewer keys, the keys are sorted; otherwise the space is scanned by revision
 FEW_ROWS = 256
 
@@ -150,7 +139,7 @@ def list_entries(
     """Return one page of the live entries whose keys start with `prefix` and follow `after`, in byte order."""
     wanted = {"user": user_id, "now": now, "start": first_after(prefix, after), "end": end_of(prefix), "values": values}
     with ReadSnapshot(db):
-        page = read_page(db, cost, _LIST, _MORE, wanted, limit)
+        page = read_page(SlicedPage(db, _LIST, _MORE, wanted), cost, limit)
         revision = space_of(db, user_id)[0]
     if not page.shown and page.next is not None:
         # only deleted keys so far
@@ -163,106 +152,38 @@ def list_entries(
     return ListPage(entries=Raw(page.text), next=page.next, revision=revision)
 
 
-class Page(NamedTuple):
-    """Documents as a JSON array, and the key after which there may be more."""
+class SlicedPage:
+    """The storage's PageSource over a slice's SQL and the SQL that looks behind the page."""
 
-    text: bytes
-    shown: int
-    next: str | None
+    def __init__(self, db: Cursor, slice_sql: str, more_sql: str, wanted: dict[str, Any]) -> None:
+        self._db = db
+        self._slice_sql = slice_sql
+        self._more_sql = more_sql
+        self._wanted = wanted
 
+    def read_slice(
+        self, after: str | None, rows: int, left: int, bytes: int
+    ) -> tuple[str | None, str | None, int, int, int, int]:
+        part = {"start": self._start(after), "rows": rows, "left": left, "bytes": bytes}
+        found: tuple[str | None, str | None, int, int, int, int]
+        found = self._db.execute(self._slice_sql, {**self._wanted, **part}).fetchone()
+        return found
 
-def read_page(db: Cursor, cost: Cost, slice_sql: str, more_sql: str, wanted: dict[str, Any], limit: int) -> Page:
-    """Read up to `limit` documents, or a page's worth of bytes and one more, or the documents in LOOK_ROWS rows."""
-    parts: list[str] = []
-    shown = size = looked = 0
-    start, rows, last = wanted["start"], min(limit, FIRST_SLICE_ROWS), None
-    while True:
-        part = {"start": start, "rows": rows, "left": limit - shown, "bytes": PAGE_BYTES - size}
-        text, at, documents, taken, seen, bytes_ = db.execute(slice_sql, {**wanted, **part}).fetchone()
-        cost.add(rows=seen, bytes=bytes_)
-        if text:
-            parts.append(text)
-        shown, size, looked, last = shown + documents, size + bytes_, looked + seen, at or last
-        if taken == seen < rows:
-            last = None
-            break
-        if at is not None:
-            start = next_text(at)
-        if shown >= limit or size >= PAGE_BYTES:
-            more, seen = db.execute(more_sql, {**wanted, "start": start, "rows": SLICE_ROWS}).fetchone()
-            cost.add(rows=seen)
-            if not more and seen < SLICE_ROWS:
-                last = None
-            break
-        if looked >= LOOK_ROWS:
-            break
-        rows = SLICE_ROWS
-    return Page(f"[{','.join(parts)}]".encode(), shown, last)
+    def look_behind(self, after: str | None, rows: int) -> tuple[int | None, int]:
+        wanted = {**self._wanted, "start": self._start(after), "rows": rows}
+        found: tuple[int | None, int] = self._db.execute(self._more_sql, wanted).fetchone()
+        return found
+
+    def _start(self, after: str | None) -> Any:
+        return self._wanted["start"] if after is None else next_text(after)
 
 
-class _Next(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """Position of a long sync: `since` has been sent; deletes up to `seen` need not be sent (-1: all must be).
-
-    It is valid only for callers with this `prefix`. Between the steps of one page, `told` is where the page begins.
-    """
-
-    epoch: str
-    since: Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
-    seen: Annotated[int, Meta(ge=-1, le=SAFE_INTEGER)]
-    reset: bool
-    prefix: str | None = None
-    told: Annotated[int, Meta(ge=0, le=SAFE_INTEGER)] | None = None
-
-
-def sync(
-    db: Cursor,
-    cost: Cost,
-    user_id: int,
-    *,
-    epoch: str | None,
-    since: int | None,
-    next: str | None,
-    prefix: str | None = None,
-) -> SyncPage | Unfinished:
-    """Return one page of the writes that a client lacks, in revision order (protocol §3).
-
-    Every touched key appears once, in the write that last touched it. Pages are read one after the other, and a key
-    that is written in between moves to a later page: a client that applies all pages in order has the last page's
-    state.
-    """
-    at = _decode_next(next) if next is not None else None
-    with ReadSnapshot(db):
-        our_epoch = epoch_of(db)
-        revision, floor, keys, digest = space_of(db, user_id)
-        if next is None and epoch == our_epoch and since is not None:
-            at = _Next(our_epoch, since, -1, False, prefix)
-        if at is None or (at.epoch, at.prefix) != (our_epoch, prefix) or not _reachable(at, floor, revision):
-            # a client that starts from nothing never had what was deleted before now
-            at = _Next(our_epoch, 0, revision, True, prefix)
-        end, page = _sync_sql(db, user_id, at)
-        until = _end_of_page(db, cost, end, user_id, at, revision)
-        text = db.execute(page, {**_range(user_id, at), "until": until}).fetchone()[0]
-    last = until == revision
-    if not last and text == "[]":
-        # only deletes so far, which need not be sent
-        going_on = _encode_next(
-            _Next(our_epoch, until, at.seen, at.reset, prefix, at.since if at.told is None else at.told)
-        )
-        return Unfinished(
-            lambda reader, cost: sync(reader.db, cost, user_id, epoch=None, since=None, next=going_on, prefix=prefix)
-        )
-    # a caller with a prefix must not learn the size of the rest of the space
-    proved = last and prefix is None
-    return SyncPage(
-        epoch=our_epoch,
-        from_=at.since if at.told is None else at.told,
-        revision=until,
-        reset=at.reset,
-        writes=Raw(text.encode()),
-        next=None if last else _encode_next(_Next(our_epoch, until, at.seen, at.reset, prefix)),
-        keys=keys if proved else UNSET,
-        digest=digest if proved else UNSET,
-    )
+def writes_after(db: Cursor, cost: Cost, user_id: int, at: SyncPosition, revision: int) -> tuple[int, str]:
+    """Return the end of the page of a sync that begins at `at`, and its writes as a JSON array."""
+    end, page = _sync_sql(db, user_id, at)
+    until = _end_of_page(db, cost, end, user_id, at, revision)
+    text: str = db.execute(page, {**_range(user_id, at), "until": until}).fetchone()[0]
+    return until, text
 
 
 def epoch_of(db: Cursor) -> str:
@@ -313,14 +234,14 @@ def bookmark(db: Cursor, user_id: int) -> Bookmark:
     return Bookmark(epoch=epoch, revision=revision, keys=keys, digest=digest)
 
 
-def _sync_sql(db: Cursor, user_id: int, at: _Next) -> tuple[str, str]:
+def _sync_sql(db: Cursor, user_id: int, at: SyncPosition) -> tuple[str, str]:
     if at.prefix is None:
         return _SYNC
     wanted = {"user": user_id, "start": at.prefix, "end": end_of(at.prefix), "rows": FEW_ROWS}
     return _SYNC_FEW if db.execute(_ARE_FEW, wanted).fetchone()[0] < FEW_ROWS else _SYNC_MANY
 
 
-def _end_of_page(db: Cursor, cost: Cost, sql: str, user_id: int, at: _Next, revision: int) -> int:
+def _end_of_page(db: Cursor, cost: Cost, sql: str, user_id: int, at: SyncPosition, revision: int) -> int:
     wanted = _range(user_id, at)
     fits = last = None
     size = looked = 0
@@ -340,31 +261,15 @@ def _end_of_page(db: Cursor, cost: Cost, sql: str, user_id: int, at: _Next, revi
             return int(last or revision) - 1
 
 
-def _range(user_id: int, at: _Next) -> dict[str, Any]:
+def _range(user_id: int, at: SyncPosition) -> dict[str, Any]:
     page = {"user": user_id, "since": at.since, "seen": at.seen}
     return page if at.prefix is None else {**page, "start": at.prefix, "end": end_of(at.prefix)}
-
-
-def _reachable(at: _Next, floor: int, revision: int) -> bool:
-    # deletes up to `floor` have been purged: a client that began from nothing at `seen` needs none up to there
-    return floor <= (max(at.since, at.seen) if at.reset else at.since) and at.since <= revision
 
 
 def space_of(db: Cursor, user_id: int) -> tuple[int, int, int, int]:
     """Return the space's revision, floor, keys and digest."""
     row = db.execute(_SPACE, {"user": user_id}).fetchone()
     return row or (0, 0, 0, 0)
-
-
-def _encode_next(at: _Next) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(at)).decode()
-
-
-def _decode_next(text: str) -> _Next:
-    try:
-        return msgspec.json.decode(base64.b64decode(text, altchars=b"-_", validate=True), type=_Next)
-    except (ValueError, binascii.Error, msgspec.DecodeError):
-        raise BadRequest("That `next` did not come from a sync; start again without it.", field="next") from None
 
 
 class ReadSnapshot:

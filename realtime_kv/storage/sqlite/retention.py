@@ -1,6 +1,6 @@
 """Retention: what expiry, purge and history trimming read and remove."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -24,7 +24,7 @@ SELECT json_group_array(json_array(user_id, key, size)) FROM (
 """
 _NEXT = "SELECT min(expires_at) FROM entries WHERE expires_at > :now AND deleted_at IS NULL"
 _TRASHED = """
-SELECT rowid, user_id, key, revision, deleted_at IS NOT NULL AND deleted_at < :before, deleted_at IS NOT NULL
+SELECT rowid, user_id, key, revision, deleted_at < :before, deleted_at IS NOT NULL
 FROM entries WHERE rowid > :after ORDER BY rowid LIMIT :rows
 """
 _MUCH_TRASH = "SELECT user_id FROM spaces WHERE 4 * trash_bytes > 3 * :most"
@@ -94,39 +94,39 @@ class Retention:
     def trash_limit(self, user_id: int, kept: int) -> int:
         return self._db.execute(_TRASH, {"user": user_id, "kept": kept}).fetchone()[0] or 0
 
-    def scan_entries(self, after: int, before: int, rows: int) -> list[tuple[int, int, str, int, bool, bool]]:
-        found: list[tuple[int, int, str, int, bool, bool]]
-        found = self._db.execute(_TRASHED, {"before": before, "after": after, "rows": rows}).fetchall()
-        return found
-
-    def log_range(self) -> tuple[int, int]:
-        first: int = self._db.execute(_FIRST_LOG).fetchone()[0]
-        last: int = self._db.execute(_LAST_LOG).fetchone()[0]
-        return first, last
-
-    def last_receipt(self) -> int:
-        last: int = self._db.execute(_LAST_RECEIPT).fetchone()[0]
-        return last
+    def scan_deleted(
+        self, after: int | None, before: int, rows: int
+    ) -> tuple[list[tuple[int, str, int, bool]], int | None]:
+        wanted = {"before": before, "after": -1 if after is None else after, "rows": rows}
+        found = self._db.execute(_TRASHED, wanted).fetchall()
+        deleted = [(user_id, key, revision, bool(due)) for _, user_id, key, revision, due, deleted in found if deleted]
+        return deleted, found[-1][0] if found else None
 
     def raise_floors(self, floors: Sequence[tuple[int, int]]) -> None:
         self._db.executemany(_RAISE_FLOORS, floors)
 
     def log_of_users(
-        self, user_ids: Collection[int], after: int, rows: int
-    ) -> Iterator[tuple[int, int, int, Frame, int]]:
-        found: Iterator[tuple[int, int, int, Frame, int]]
-        found = self._db.execute(_LOG_OF_USERS, {"users": _json(user_ids), "after": after, "rows": rows})
-        return found
+        self, user_ids: Collection[int], after: int | None, rows: int
+    ) -> tuple[Iterable[tuple[int, int, int, Frame, int]], int | None]:
+        start, next_start = self._log_part(after, rows)
+        found: Iterable[tuple[int, int, int, Frame, int]]
+        found = self._db.execute(_LOG_OF_USERS, {"users": _json(user_ids), "after": start, "rows": rows})
+        return found, next_start
 
-    def log_rows_of_users(self, user_ids: Collection[int], after: int, rows: int) -> list[tuple[int, int]]:
+    def log_rows_of_users(
+        self, user_ids: Collection[int], after: int | None, rows: int
+    ) -> tuple[list[tuple[int, int]], int | None]:
+        start, next_start = self._log_part(after, rows)
         found: list[tuple[int, int]]
-        found = self._db.execute(_IDS_OF_USERS, {"users": _json(user_ids), "after": after, "rows": rows}).fetchall()
-        return found
+        found = self._db.execute(_IDS_OF_USERS, {"users": _json(user_ids), "after": start, "rows": rows}).fetchall()
+        return found, next_start
 
-    def old_receipts(self, before: int, after: int, rows: int) -> list[tuple[int, int, int]]:
+    def old_receipts(self, before: int, after: int | None, rows: int) -> tuple[list[tuple[int, int, int]], int | None]:
+        start = after or 0
+        last: int = self._db.execute(_LAST_RECEIPT).fetchone()[0]
         found: list[tuple[int, int, int]]
-        found = self._db.execute(_OLD_RECEIPTS, {"before": before, "after": after, "rows": rows}).fetchall()
-        return found
+        found = self._db.execute(_OLD_RECEIPTS, {"before": before, "after": start, "rows": rows}).fetchall()
+        return found, start + rows if start + rows < last else None
 
     def replace_frames(self, changes: Sequence[FrameChange]) -> None:
         self._delete("log", [change.row for change in changes if change.left is None])
@@ -170,9 +170,12 @@ class Retention:
         removed = self._db.execute(sql, (user_id, rows)).rowcount
         return removed
 
-    def log_times(self, last: int, rows: int) -> list[tuple[int, int, int]]:
+    def log_times(self, after: int | None, rows: int) -> tuple[list[tuple[int, int, int]], int | None]:
+        # from the last row backwards
+        last: int = self._db.execute(_LAST_LOG).fetchone()[0] if after is None else after
+        before_first: int = self._db.execute(_FIRST_LOG).fetchone()[0]
         found: list[tuple[int, int, int]] = self._db.execute(_TIMES, {"last": last, "rows": rows}).fetchall()
-        return found
+        return found, last - rows if last - rows > before_first else None
 
     def users_over_history(self, most: int) -> list[int]:
         return [user_id for (user_id,) in self._db.execute(_OVER_BUDGET, {"most": most}).fetchall()]
@@ -194,8 +197,8 @@ class Retention:
             vacuum.mark_due(self._db)
         return done.rows
 
-    def compact_log(self, after: int, portion: int) -> int | None:
-        last = trim.compact_some(self._db, after, portion)
+    def compact_log(self, after: int | None, portion: int) -> int | None:
+        last = trim.compact_some(self._db, after or 0, portion)
         if last is not None:
             vacuum.mark_due(self._db)
         return last
@@ -203,12 +206,21 @@ class Retention:
     def rewrite_due(self) -> str | None:
         return vacuum.due(self._db)
 
+    def database_bytes(self) -> int:
+        return vacuum.file_size(self._db).total
+
     def live_bytes(self) -> int:
         return vacuum.file_size(self._db).live
 
     def held_bytes(self) -> tuple[int, int, int]:
         held: tuple[int, int, int] = self._db.execute(_HELD).fetchone()
         return held
+
+    def _log_part(self, after: int | None, rows: int) -> tuple[int, int | None]:
+        """Return the row after which the next part of the log begins, and the same for the part after it."""
+        start: int = self._db.execute(_FIRST_LOG).fetchone()[0] if after is None else after
+        last: int = self._db.execute(_LAST_LOG).fetchone()[0]
+        return start, start + rows if start + rows < last else None
 
     def _delete(self, table: str, ids: Sequence[int]) -> int:
         sql = f"DELETE FROM {table} WHERE rowid IN (SELECT value FROM json_each(?))"

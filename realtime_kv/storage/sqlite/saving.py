@@ -6,10 +6,10 @@ from typing import Any
 
 from msgspec.structs import astuple
 
-from realtime_kv.core.backend import Lagging
 from realtime_kv.core.domain.record import EntryState
 from realtime_kv.core.domain.space import LogRecord, Receipt, Space
 from realtime_kv.core.statements import TrimReport
+from realtime_kv.core.writers import Lagging
 from realtime_kv.storage.sqlite import trim
 from realtime_kv.storage.sqlite.bulk_statements import execute, values
 from realtime_kv.storage.sqlite.connections import Cursor

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from realtime_kv.core.backend import COMPARE_STEP, EXPORT_STEP, ExportFormat
-from realtime_kv.core.domain.key_ranges import end_of
+from realtime_kv.core.domain.key_ranges import end_of, first_after
 from realtime_kv.storage.sqlite.connections import Cursor
 from realtime_kv.storage.sqlite.expressions import ENTRY, LIVE, rfc3339, size_of
 
@@ -58,9 +58,10 @@ _decode_keys = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
 
 
 def export_step(
-    db: Cursor, format: ExportFormat, user_id: int, now: int, start: str, prefix: str
+    db: Cursor, format: ExportFormat, user_id: int, now: int, after: str | None, prefix: str
 ) -> tuple[str | None, str | None, int]:
     """Return the next documents of an export, joined; the last key; and their number."""
+    start = first_after(prefix, after)
     wanted = {"user": user_id, "now": now, "start": start, "end": end_of(prefix), "values": True}
     found: tuple[str | None, str | None, int] = db.execute(_STEPS[format], wanted).fetchone()
     return found
@@ -73,7 +74,10 @@ def compare(db: Cursor, user_id: int, items: Sequence[tuple[str, str]]) -> list[
     return _decode_existing(db.execute(_EXISTING, (*rows, user_id)).fetchone()[0])
 
 
-def keys_under(db: Cursor, user_id: int, now: int, start: str, prefix: str, rows: int) -> list[tuple[str, int, int]]:
+def keys_under(
+    db: Cursor, user_id: int, now: int, after: str | None, prefix: str, rows: int
+) -> list[tuple[str, int, int]]:
     """Return (key, revision, size) of the next live entries."""
+    start = first_after(prefix, after)
     wanted = {"user": user_id, "now": now, "start": start, "end": end_of(prefix), "rows": rows}
     return _decode_keys(db.execute(_KEYS, wanted).fetchone()[0])

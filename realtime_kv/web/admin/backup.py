@@ -11,6 +11,7 @@ from flask import Response, stream_with_context
 from werkzeug.wrappers import Response as AnyResponse
 
 from realtime_kv.errors import Refusal
+from realtime_kv.maintenance.backups import NO_BACKUPS
 from realtime_kv.services import services, wait
 from realtime_kv.web.admin.blueprint import actor, admin, administration, confirm, page
 from realtime_kv.web.http import request_auth
@@ -79,7 +80,8 @@ def kept() -> list[Kept]:
 
 
 def _page(problem: Refusal | None = None) -> AnyResponse:
-    return page("backup.html", problem, kept=kept(), config=services().config)
+    is_file = services().store.backend.file is not None
+    return page("backup.html", problem, kept=kept(), config=services().config, is_file=is_file, elsewhere=NO_BACKUPS)
 
 
 def _take(file: Path) -> BinaryIO:

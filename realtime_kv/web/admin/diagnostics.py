@@ -13,7 +13,6 @@ from realtime_kv.errors import Refusal
 from realtime_kv.maintenance.reports import State
 from realtime_kv.metrics_history import Figures, MetricsSample
 from realtime_kv.services import services, wait
-from realtime_kv.storage.sqlite import connections
 from realtime_kv.version import VERSION
 from realtime_kv.web.admin import backup, charts, limits
 from realtime_kv.web.admin.blueprint import actor, admin, confirm, page
@@ -70,7 +69,7 @@ def diagnostics() -> AnyResponse:
         "diagnostics.html",
         jump=services().clock_guard.jump(),
         now=services().store.clock(),
-        lines=LINES,
+        lines=_lines(now.figures),
         width=charts.WIDTH,
         height=charts.HEIGHT,
         **_state(now),
@@ -109,14 +108,14 @@ def _state(now: MetricsSample) -> dict[str, Any]:
     """Return all changing contents, formatted: by line, and by the name of the fact."""
     metrics_history = services().metrics_history
     rows, figures = list(metrics_history.rows), now.figures
-    drawn = {line.name: charts.chart(rows, now.at, line.figures, line.label, line.show) for line in LINES}
+    drawn = {line.name: charts.chart(rows, now.at, line.figures, line.label, line.show) for line in _lines(figures)}
     headlines = {
         "tabs": _whole(figures["tabs"]),
         "rate": _rate(figures["verbs_per_second"]),
         "latency": _time(figures["latency_p99_seconds"]),
         "queue": _whole(figures["writes_queued"]),
         "memory": _bytes(figures["memory_bytes"]),
-        "wal": _bytes(figures["wal_bytes"]),
+        **({"wal": _bytes(figures["wal_bytes"])} if "wal_bytes" in figures else {}),
     }
     return {
         "at": timestamp(services().store.clock()),
@@ -130,12 +129,18 @@ def _state(now: MetricsSample) -> dict[str, Any]:
     }
 
 
+def _lines(figures: Figures) -> list[MetricRow]:
+    """Return the lines whose figures this database has."""
+    return [line for line in LINES if line.name != "wal" or "wal_bytes" in figures]
+
+
 def _of(name: str) -> MetricRow:
     return next(line for line in LINES if line.name == name)
 
 
 def _facts(figures: Figures, uptime: int) -> dict[str, dict[str, str]]:
     """Return the figures that are shown as text, in groups."""
+    product, version = services().store.backend.product
     return {
         "Work": {
             "Users with open tabs": _whole(figures["users_connected"]),
@@ -147,10 +152,8 @@ def _facts(figures: Figures, uptime: int) -> dict[str, dict[str, str]]:
             "Longest stall (1 min)": _time(figures.get("hub_stall_max_seconds", 0.0)),
         },
         "Storage": {
-            "Database": _bytes(figures["database_bytes"]),
-            "Write-ahead log": _bytes(figures["wal_bytes"]),
-            "Free on the disk": _bytes(figures["disk_free_bytes"]),
-            "Reserve of free space": _reserve(figures),
+            "Database": _stored(figures, "database_bytes"),
+            **_disk(figures),
             "Change logs": _stored(figures, "history_bytes"),
             "Receipts": _stored(figures, "receipt_bytes"),
             "Deleted keys": _stored(figures, "trash_bytes"),
@@ -160,8 +163,19 @@ def _facts(figures: Figures, uptime: int) -> dict[str, dict[str, str]]:
             "Running for": _duration(uptime),
             "Processor time": _duration(round(figures["cpu_seconds_total"] * 1000)),
             "Python": platform.python_version(),
-            "SQLite": connections.VERSION,
+            product: version,
         },
+    }
+
+
+def _disk(figures: Figures) -> dict[str, str]:
+    """Return the figures of the disk; none if it is the disk of a database server."""
+    if "wal_bytes" not in figures:
+        return {}
+    return {
+        "Write-ahead log": _bytes(figures["wal_bytes"]),
+        "Free on the disk": _bytes(figures["disk_free_bytes"]),
+        "Reserve of free space": _reserve(figures),
     }
 
 

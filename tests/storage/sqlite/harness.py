@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from realtime_kv.core.store import Store
+from realtime_kv.storage import paging
 from realtime_kv.storage.migrations import upgrade as migrations
 from realtime_kv.storage.sqlite import connections, expressions, history, reads
 from realtime_kv.storage.sqlite.backend import SqliteBackend
@@ -24,9 +25,9 @@ _TRASH = (
 )
 
 _STEPS = {
-    "look_rows": (reads, "LOOK_ROWS"),
-    "slice_rows": (reads, "SLICE_ROWS"),
-    "first_slice_rows": (reads, "FIRST_SLICE_ROWS"),
+    "look_rows": (paging, "LOOK_ROWS"),
+    "slice_rows": (paging, "SLICE_ROWS"),
+    "first_slice_rows": (paging, "FIRST_SLICE_ROWS"),
     "sync_rows": (reads, "_SYNC_ROWS"),
     "few_rows": (reads, "FEW_ROWS"),
     "page_bytes": (reads, "PAGE_BYTES"),

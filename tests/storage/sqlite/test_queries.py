@@ -39,7 +39,9 @@ def test_history_finds_the_newest_writes_without_reading_each_op(alice, services
     alice.history()
     db = sqlite3.connect(services.database.file)
     db.set_progress_handler(lambda: instructions.append(100) and 0, 100)
-    past.history(db, Cost(), alice.caller.user_id, key=None, before=None, limit=30, prefix=None)
+    user_id = alice.caller.user_id
+    revisions, _ = past.writes_before(db, Cost(), user_id, 2**63 - 1, 30, key=None, prefix=None)
+    assert len([past.frame_bytes(db, user_id, revision) for revision in revisions]) == 30
     db.close()
     # reading each op takes several instructions
     assert sum(instructions) < 30 * 100
