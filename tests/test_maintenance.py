@@ -348,7 +348,7 @@ def test_a_restore_on_a_full_disk_reports_the_disk_and_changes_nothing(applicati
     # simulate a full disk: files grow to 1 MiB at most
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
     try:
-        with pytest.raises(Unavailable, match=r"The restore was not done: .* Free some space"):
+        with pytest.raises(Unavailable, match=r"The restore failed: .* Free some space"):
             application.wait(application.operations.restore(tmp_path / "copy.db", CLI))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import requests
 
-from tests.running import DEADLINE, ROOT, Server, fresh_name
+from tests.live_server import DEADLINE, ROOT, Server, fresh_name
 
 
 @pytest.fixture(scope="module")
