@@ -17,8 +17,8 @@ from realtime_kv.request.addresses import network_of
 from realtime_kv.request.authentication import ACCOUNT_CHANGE, HUNG_UP, RECOGNISED, TOO_MUCH
 from realtime_kv.server import error_response, strict_parsing
 from realtime_kv.server.admission import Admission, Ticket
+from realtime_kv.server.chunked_body import PIECE_BYTES, ArrivingBody, InvalidChunk, read_chunks
 from realtime_kv.server.processor_time import PROCESSOR_TIME
-from realtime_kv.server.request_body import PIECE_BYTES, ArrivingBody, InvalidChunk, read_chunks
 from realtime_kv.server.request_reader import PAUSE_SECONDS, HeaderLines, HeadersTooLong, RequestReader
 
 log = logging.getLogger(__name__)

@@ -87,10 +87,10 @@ def test_usage_counters_match_the_stored_rows(services):
     services.clock.now += 31 * DAY
     alice.set("later", 1, op_id="later")
     purge = Purge(store)
-    purge.keys(services.clock() - 30 * DAY)
-    purge.receipts(services.clock() - 7 * DAY)
+    purge.remove_trashed(services.clock() - 30 * DAY)
+    purge.remove_receipts(services.clock() - 7 * DAY)
     assert (counted := counted_and_found(services, store, alice))[0] == counted[1]
-    purge.history(services.clock() - 1 * DAY, 10**9)
+    purge.remove_history(services.clock() - 1 * DAY, 10**9)
     assert (counted := counted_and_found(services, store, alice))[0] == counted[1]
 
 
@@ -147,7 +147,7 @@ def test_receipt_limit_is_named_and_does_not_block_writes_without_an_op_id(servi
     with pytest.raises(QuotaExceeded):
         alice.set("k", 2, op_id="new")
     services.clock.now += 8 * DAY
-    assert Purge(alice.store).receipts(services.clock() - 7 * DAY) == written
+    assert Purge(alice.store).remove_receipts(services.clock() - 7 * DAY) == written
     assert alice.set("k", 2, op_id="new")["revision"] == 2
 
 
@@ -165,7 +165,7 @@ def test_trash_is_limited_and_a_purge_removes_its_oldest_keys_early(services):
     # writes that add nothing to the trash still succeed
     assert alice.restore("k1")["version"] == 2
     assert alice.set("k1", 2)["version"] == 3
-    keys, _ = Purge(store).keys(services.clock() - 30 * DAY, 100_000)
+    keys, _ = Purge(store).remove_trashed(services.clock() - 30 * DAY, 100_000)
     assert written // 3 < keys < written * 2 // 3
     assert alice.set("new", 1)["version"] == 1
     # the latest deleted keys can be restored, the oldest cannot

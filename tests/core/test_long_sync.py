@@ -46,7 +46,7 @@ def fill(person):
 
 def purge(services, store):
     services.clock.now += 31 * DAY
-    Purge(store).keys(services.clock() - 30 * DAY)
+    Purge(store).remove_trashed(services.clock() - 30 * DAY)
 
 
 def present(person):

@@ -33,7 +33,7 @@ def test_purged_values_leave_no_bytes_and_others_are_untouched(services, store, 
     services.clock.now += 31 * DAY
     assert len(services.database.find_bytes(gone)) == 3000
     purge = Purge(store)
-    assert purge.keys(services.clock() - 30 * DAY) == (1500, 4500)
+    assert purge.remove_trashed(services.clock() - 30 * DAY) == (1500, 4500)
     assert purge.rewrite()
     assert services.database.find_bytes(gone) == []
     assert len(services.database.find_bytes(kept)) == 1500
@@ -50,7 +50,7 @@ def test_sync_from_before_a_purged_delete_resets_and_a_later_one_resumes(service
     epoch = alice.sync()["epoch"]
     assert alice.sync(epoch=epoch, since=2)["reset"] is False
     services.clock.now += 31 * DAY
-    Purge(store).keys(services.clock() - 30 * DAY)
+    Purge(store).remove_trashed(services.clock() - 30 * DAY)
     assert floors(store, alice) == (3, 3)
     assert alice.sync(epoch=epoch, since=2)["reset"] is True
     assert alice.sync(epoch=epoch, since=3)["reset"] is False
@@ -63,7 +63,7 @@ def test_recently_deleted_keys_stay_in_the_trash(services, store, alice):
     services.clock.now += 31 * DAY
     alice.set("new", "n")
     alice.delete("new")
-    assert Purge(store).keys(services.clock() - 30 * DAY) == (1, 2)
+    assert Purge(store).remove_trashed(services.clock() - 30 * DAY) == (1, 2)
     assert rows(store, "SELECT key FROM entries") == [("new",)]
     assert floors(store, alice) == (2, 2)
 
@@ -80,7 +80,7 @@ def test_key_recreated_during_a_purge_keeps_its_current_value(services, store, a
     assert purge._remove_entries(trashed) == 0
     assert alice.get("a")["value"] == "second"
     assert [frame.count("second") for frame in services.database.frames()] == [1]
-    assert purge.keys(services.clock()) == (0, 0)
+    assert purge.remove_trashed(services.clock()) == (0, 0)
 
 
 def test_purge_leaves_the_other_ops_of_a_write_unchanged(services, store, alice):
@@ -88,7 +88,7 @@ def test_purge_leaves_the_other_ops_of_a_write_unchanged(services, store, alice)
     alice.delete("gone")
     frame = services.database.frames()[0]
     services.clock.now += 31 * DAY
-    Purge(store).keys(services.clock() - 30 * DAY)
+    Purge(store).remove_trashed(services.clock() - 30 * DAY)
     assert services.database.frames() == [frame.replace('{"op":"set","key":"gone","value":1,"version":1},', "")]
 
 
@@ -98,7 +98,7 @@ def test_history_purge_trims_the_log_to_its_retention_and_spares_sync(services, 
     services.clock.now += 91 * DAY
     alice.set("old", "new")
     epoch, before = alice.sync()["epoch"], alice.sync()
-    assert Purge(store).history(services.clock() - 90 * DAY, 10**9) == 5
+    assert Purge(store).remove_history(services.clock() - 90 * DAY, 10**9) == 5
     assert floors(store, alice) == (0, 6)
     # the purge keeps the values at the horizon: the last write can still be undone
     assert rows(store, "SELECT revision FROM log ORDER BY revision") == [(6,), (7,)]
@@ -117,13 +117,13 @@ def test_history_purge_keeps_ops_that_were_current_at_the_horizon(services, stor
     services.clock.now += 91 * DAY
     alice.set("b", 3)
     alice.restore("c")
-    assert Purge(store).history(services.clock() - 90 * DAY, 10**9) == 1
+    assert Purge(store).remove_history(services.clock() - 90 * DAY, 10**9) == 1
     assert [sorted(op["key"] for op in write["ops"]) for write in alice.history()["writes"]] == [
         ["c"], ["b"], ["a", "c"], ["b"],
     ]  # fmt: skip
     assert alice.history(key="a")["writes"][0]["ops"][0]["value"] == 2
     # nothing is left to do
-    assert Purge(store).history(services.clock() - 90 * DAY, 10**9) == 0
+    assert Purge(store).remove_history(services.clock() - 90 * DAY, 10**9) == 0
     assert alice.undo(4)["count"] == alice.undo(3)["count"] == 1
     assert alice.get("b")["value"] == 1
     # an old write of which only a part is left cannot be undone
@@ -137,8 +137,8 @@ def test_history_purge_keeps_each_user_within_a_byte_budget(services, store, ali
         if n % 3 == 0:
             charlie.set("k", n)
     purge = Purge(store)
-    assert purge.history(0, 10**9) == 0
-    assert 170 < purge.history(0, 100_000) < 230
+    assert purge.remove_history(0, 10**9) == 0
+    assert 170 < purge.remove_history(0, 100_000) < 230
     held = rows(store, "SELECT user_id, sum(length(frame)) FROM log GROUP BY user_id ORDER BY user_id")
     assert held[0][1] < 100_000 + 10 * 1200
     answer = alice.history(limit=1000)
@@ -157,9 +157,9 @@ def test_temporary_clock_error_does_not_expire_history_early(services, store, al
     alice.set("k", 3)
     services.clock.now = now
     alice.set("k", 4)
-    assert Purge(store).history(services.clock() - 90 * DAY, 10**9) == 0
+    assert Purge(store).remove_history(services.clock() - 90 * DAY, 10**9) == 0
     services.clock.now += 91 * DAY
-    assert Purge(store).history(services.clock() - 90 * DAY, 10**9) == 3
+    assert Purge(store).remove_history(services.clock() - 90 * DAY, 10**9) == 3
 
 
 def test_expired_history_leaves_no_bytes(services, store, alice):
@@ -172,7 +172,7 @@ def test_expired_history_leaves_no_bytes(services, store, alice):
         alice.batch(*[("set", f"k{n}", later[n]) for n in range(start, start + 100)])
     services.clock.now += 91 * DAY
     purge = Purge(store)
-    assert purge.history(services.clock() - 90 * DAY, 10**9) == 8
+    assert purge.remove_history(services.clock() - 90 * DAY, 10**9) == 8
     assert purge.rewrite()
     assert services.database.find_bytes(old) == []
     assert len(services.database.find_bytes(later)) == 700
@@ -188,7 +188,7 @@ def test_purged_keys_are_removed_from_every_index(services, store, alice):
     services.clock.now += 31 * DAY
     purge = Purge(store)
     assert len(services.database.find_bytes(gone)) == 100
-    purge.keys(services.clock() - 30 * DAY)
+    purge.remove_trashed(services.clock() - 30 * DAY)
     assert purge.rewrite()
     assert services.database.find_bytes(gone) == []
     assert len(services.database.find_bytes(kept)) == 100
@@ -227,7 +227,7 @@ def test_partially_purged_undo_still_names_the_write_that_it_undoes(services, st
     alice.undo(2)
     alice.delete("gone")
     services.clock.now += 31 * DAY
-    Purge(store).keys(services.clock() - 30 * DAY)
+    Purge(store).remove_trashed(services.clock() - 30 * DAY)
     write = alice.history()["writes"][0]
     assert (write["undoes"], [op["key"] for op in write["ops"]]) == (2, ["kept"])
 
@@ -236,7 +236,7 @@ def test_key_recreated_after_a_purge_has_no_earlier_history(services, store, ali
     alice.set("k", 1)
     alice.delete("k")
     services.clock.now += 31 * DAY
-    Purge(store).keys(services.clock() - 30 * DAY)
+    Purge(store).remove_trashed(services.clock() - 30 * DAY)
     alice.set("k", 2)
     answer = alice.history(key="k")
     assert ([write["revision"] for write in answer["writes"]], answer["floor"]) == ([3], 3)
@@ -251,7 +251,7 @@ def test_removed_space_leaves_no_rows(services, store, alice, charlie):
             person.set(f"k{n}", n)
         person.delete("k0")
         person.history()
-    Purge(store).spaces([alice.caller.user_id])
+    Purge(store).remove_spaces([alice.caller.user_id])
     for table in ("history", "log", "entries"):
         assert rows(store, f"SELECT DISTINCT user_id FROM {table}") == [(charlie.caller.user_id,)]
 
@@ -260,7 +260,7 @@ def test_revisions_continue_after_a_restart_with_an_emptied_log(services, store,
     alice.set("a", 1)
     alice.delete("a")
     services.clock.now += 91 * DAY
-    assert Purge(store).keys(services.clock() - 30 * DAY) == (1, 2)
+    assert Purge(store).remove_trashed(services.clock() - 30 * DAY) == (1, 2)
     assert rows(store, "SELECT revision FROM log") == []
     store.stop()
     again = Person(services.open(), alice.caller)
@@ -274,7 +274,7 @@ def test_receipts_are_kept_for_their_retention_period(services, store, alice):
     alice.set("a", 1, op_id="old")
     services.clock.now += 8 * DAY
     alice.set("b", 1, op_id="new")
-    assert Purge(store).receipts(services.clock() - 7 * DAY) == 1
+    assert Purge(store).remove_receipts(services.clock() - 7 * DAY) == 1
     assert alice.set("b", 1, op_id="new")["replayed"] is True
     assert "replayed" not in alice.set("a", 1, op_id="old")
 
@@ -301,12 +301,12 @@ def test_interrupted_purge_loses_no_data_and_is_completed_by_the_next_one(servic
     # the steps: flush, floors, log, entries
     if steps < 4:
         with pytest.raises(Unavailable):
-            Purge(store).keys(services.clock() - 30 * DAY)
+            Purge(store).remove_trashed(services.clock() - 30 * DAY)
     store.stop()
     store = services.open()
     alice = Person(store, alice.caller)
     assert alice.list(limit=1000)["entries"] == before
-    Purge(store).keys(services.clock() - 30 * DAY)
+    Purge(store).remove_trashed(services.clock() - 30 * DAY)
     Purge(store).rewrite()
     assert services.database.find_bytes(gone) == []
     assert alice.list(limit=1000)["entries"] == before
@@ -327,7 +327,7 @@ def test_other_writes_go_on_between_the_steps_of_a_purge(services, store, alice,
         return run(fn)
 
     store.writer.run_in_transaction = run_and_write
-    assert Purge(store).keys(services.clock() - 30 * DAY)[0] == 600
+    assert Purge(store).remove_trashed(services.clock() - 30 * DAY)[0] == 600
     assert written == list(range(1, len(written) + 1))
     assert len(written) > 4
     assert charlie.sync()["keys"] == len(written)

@@ -85,7 +85,7 @@ def test_undo_and_restore_match_a_model_after_any_sequence_of_steps(shared_servi
             case "later":
                 clock.now += details[0]
             case "purge":
-                Purge(alice.store).history(0, details[0])
+                Purge(alice.store).remove_history(0, details[0])
                 floor = alice.history()["floor"] - 1
                 assert floor <= model.revision
             case "flush":
@@ -142,7 +142,7 @@ def test_history_is_complete_from_its_floor_on(shared_services, history):
         if step == "write":
             write(alice, model, details[0], number, clock)
         elif step == "purge":
-            Purge(alice.store).history(0, details[0])
+            Purge(alice.store).remove_history(0, details[0])
     answer = alice.history(limit=1000)
     told = {write["revision"]: {op["key"]: op.get("value") for op in write["ops"]} for write in answer["writes"]}
     assert list(told) == sorted(told, reverse=True)

@@ -26,7 +26,7 @@ class Set(Struct, gc=False):
         key, value, revision = self.key, self.value, draft.revision
         before = draft.entry(key, now)
         if self.if_revision is not None:
-            _check_revision(key, self.if_revision, before)
+            _check_conflict(key, self.if_revision, before)
         created_revision, version, created_at, expires_at = revision, 1, now, None
         if before is not None:
             created_revision, version = before.created_revision, before.version + 1
@@ -56,7 +56,7 @@ class Delete(Struct, gc=False):
         """Apply to `draft`. Raises Conflict."""
         before = draft.entry(self.key, now)
         if self.if_revision is not None:
-            _check_revision(self.key, self.if_revision, before)
+            _check_conflict(self.key, self.if_revision, before)
         if before is None:
             return Existed(False)
         _put_in_trash(before, draft, now)
@@ -75,7 +75,7 @@ class Restore(Struct, gc=False):
         """Apply to `draft`. Raises NotFound if the key has no row, Conflict."""
         before = draft.row(self.key)
         if self.if_revision is not None:
-            _check_revision(self.key, self.if_revision, draft.entry(self.key, now))
+            _check_conflict(self.key, self.if_revision, draft.entry(self.key, now))
         if before is None:
             raise NotFound("There is no such key, and none in the trash.")
         record = _renewed(before, self.value, self.expires_at, draft, now)
@@ -186,7 +186,7 @@ def _bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-def _check_revision(key: str, if_revision: int, before: EntryState | None) -> None:
+def _check_conflict(key: str, if_revision: int, before: EntryState | None) -> None:
     """Raise Conflict, with the current entry, unless the entry is still at `if_revision`."""
     if if_revision == (before.revision if before else 0):
         return

@@ -38,7 +38,7 @@ _encode = msgspec.json.Encoder().encode
 class Purge(StepwiseJob):
     """Purges one store; every call returns when its steps are done, so never call it on the event loop's thread."""
 
-    def keys(self, before: int, most: int | None = None) -> tuple[int, int]:
+    def remove_trashed(self, before: int, most: int | None = None) -> tuple[int, int]:
         """Remove the keys deleted before that time, and their values from the log; return the numbers of keys and ops.
 
         For a user whose deleted keys take more than three quarters of `most` bytes, the oldest are removed as well,
@@ -56,11 +56,11 @@ class Purge(StepwiseJob):
             keys += self._remove_entries(trashed)
         return keys, ops
 
-    def history(self, before: int, most: int) -> int:
+    def remove_history(self, before: int, most: int) -> int:
         """Remove writes from before that time, or beyond `most` bytes, from the change log; return their number."""
         return HistoryTrimmer(self._store).remove(before, most)
 
-    def receipts(self, before: int) -> int:
+    def remove_receipts(self, before: int) -> int:
         """Remove the receipts from before that time; return their number."""
         removed = 0
         self._write(_nothing)
@@ -69,7 +69,7 @@ class Purge(StepwiseJob):
                 removed += self._write(lambda db: db.remove_receipts(part))
         return removed
 
-    def spaces(self, users: Collection[int]) -> int:
+    def remove_spaces(self, users: Collection[int]) -> int:
         """Remove everything in the spaces of `users`, who may no longer write; return the number of writes and keys."""
         if not users:
             return 0

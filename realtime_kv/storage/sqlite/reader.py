@@ -45,7 +45,7 @@ class SqliteReader(Loading, PlanReads):
     def list_page(
         self, cost: Cost, user_id: int, now: int, *, prefix: str, after: str | None, limit: int, values: bool
     ) -> ListPage | Unfinished:
-        return reads.list_entries(self.db, cost, user_id, now, prefix=prefix, after=after, limit=limit, values=values)
+        return reads.list_page(self.db, cost, user_id, now, prefix=prefix, after=after, limit=limit, values=values)
 
     def sync_page(
         self,

@@ -125,7 +125,7 @@ def get(db: Cursor, user_id: int, key: str, now: int) -> GetResult:
     return GetResult(entry=Raw(row[0].encode()))
 
 
-def list_entries(
+def list_page(
     db: Cursor,
     cost: Cost,
     user_id: int,
@@ -145,7 +145,7 @@ def list_entries(
         # only deleted keys so far
         going_on = page.next
         return Unfinished(
-            lambda reader, cost: list_entries(
+            lambda reader, cost: list_page(
                 reader.db, cost, user_id, now, prefix=prefix, after=going_on, limit=limit, values=values
             )
         )

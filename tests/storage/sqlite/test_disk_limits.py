@@ -39,7 +39,7 @@ def test_large_write_replaced_key_by_key_is_rewritten_only_a_few_times(services)
             # the limit, and twice the size that undoing the rest needs
             assert held(store, alice) < (200 + 64 + 40 + 2 * 450) * KIB
     assert len(rewritten) < 3 * 10
-    Purge(store).history(0, 100)
+    Purge(store).remove_history(0, 100)
     assert rows(store, "SELECT count(*) FROM log_garbage")[0][0] == 0
     assert held(store, alice) < 20 * KIB
 

@@ -15,7 +15,7 @@ def test_rows_of_an_emptied_log_are_not_numbered_again_after_a_restart(services,
     alice.set("a", 1)
     alice.delete("a")
     services.clock.now += 91 * DAY
-    assert Purge(store).keys(services.clock() - 30 * DAY) == (1, 2)
+    assert Purge(store).remove_trashed(services.clock() - 30 * DAY) == (1, 2)
     assert rows(store, "SELECT id FROM log") == []
     store.stop()
     again = Person(services.open(), alice.caller)
@@ -28,7 +28,7 @@ def test_trimmed_writes_leave_the_history_index(services, store, alice):
         alice.set("old", n)
     services.clock.now += 91 * DAY
     alice.set("old", "new")
-    assert Purge(store).history(services.clock() - 90 * DAY, 10**9) == 5
+    assert Purge(store).remove_history(services.clock() - 90 * DAY, 10**9) == 5
     assert rows(store, "SELECT revision FROM log") == rows(store, "SELECT revision FROM history") == [(6,), (7,)]
 
 
