@@ -80,9 +80,9 @@ def test_rate_limited_save_offers_a_retry_and_keeps_the_typed_text(make_person, 
             expect(refusal.or_(tab.row(f"a{n}").locator("time")).first).to_be_visible(timeout=60_000)
             if refusal.is_visible():
                 break
-        expect(refusal).to_contain_text("too much at once")
+        expect(refusal).to_contain_text("Too many operations")
         expect(refusal.get_by_role("button", name="Retry in")).to_be_visible()
-        expect(tab.page.locator("#assertive")).to_contain_text("too much at once")
+        expect(tab.page.locator("#assertive")).to_contain_text("Too many operations")
         check(tab.page, "too many verbs")
         tab.open("old")
         expect(tab.value).to_have_text("still there")
