@@ -53,11 +53,13 @@ def create_app(
     steady: Callable[[], int] | None = None,
     send: Send | None = None,
     on_fatal: Callable[[BaseException], None] = lambda _: None,
+    worker: int | None = None,
 ) -> Flask:
     """Create an application with its own data set, migrated to the current schema.
 
     Without a `runtime` all work runs inline in the caller, as Flask's and Socket.IO's test clients require.
     `clock` is the wall clock, `steady` measures durations; a `clock` passed alone serves as both.
+    `worker` is the number of this process, if the server has several.
     """
     steady = steady or (steady_ms if clock is now_ms else clock)
     config = config or Config.from_environ()
@@ -157,6 +159,7 @@ def create_app(
         network_budget,
         clock_guard,
         gauges,
+        worker,
     )
 
     blueprints.register(app)
@@ -181,5 +184,5 @@ def create_app(
     app.wsgi_app = transport.holding(  # type: ignore[method-assign, assignment]
         security_headers.everywhere(static_cache.from_memory(app.wsgi_app, config, ROOT / "static"), config), limits
     )
-    gateway.attach(socketio.server, transport.install(socketio.server, gateway, limits, runtime))
+    gateway.attach(socketio.server, transport.install(socketio.server, gateway, limits, runtime, worker))
     return app

@@ -100,6 +100,11 @@ class Config:
                     settings[name] = _parse(name, text, variable)
             except ConfigError as problem:
                 problems.append(str(problem))
+        if settings.get("workers", 1) > 1 and (settings.get("database_url") or "sqlite:").startswith("sqlite:"):
+            problems.append(
+                "RKV_WORKERS: only one process can use a SQLite database. Keep it at 1, or set RKV_DATABASE_URL to a "
+                "PostgreSQL database."
+            )
         if problems:
             raise ConfigError("\n".join(problems))
         return cls(**settings)
@@ -315,7 +320,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "port": _whole(0, 65535),
     "data_dir": Path,
     "database_url": _database,
-    "workers": _whole(1, 1),
+    "workers": _whole(1, 64),
     "secret_key": _secret,
     "public_url": canonical_origin,
     "origins": _origins,

@@ -72,12 +72,15 @@ log = logging.getLogger(__name__)
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-def install(server: socketio.Server, receiver: MessageHandler, limits: Limits, runtime: Runtime) -> "EngineIOServer":
+def install(
+    server: socketio.Server, receiver: MessageHandler, limits: Limits, runtime: Runtime, worker: int | None = None
+) -> "EngineIOServer":
     """Replace the server's own engine.io by this one; call it once, before the first request.
 
-    Of the server's settings for engine.io only `cors_allowed_origins` and `cors_credentials` are used.
+    Of the server's settings for engine.io only `cors_allowed_origins` and `cors_credentials` are used. `worker` is the
+    number of this process, if the server has several.
     """
-    return EngineIOServer(server, receiver, limits, runtime)
+    return EngineIOServer(server, receiver, limits, runtime, worker)
 
 
 def holding(app: Wsgi, limits: Limits) -> Wsgi:
@@ -123,7 +126,14 @@ def _take_socket(environ: dict[str, Any]) -> tuple[socket.socket, bytes]:
 class EngineIOServer(engineio.Server):  # type: ignore[misc]
     """engine.io's server with everything that it does for a connection replaced."""
 
-    def __init__(self, server: socketio.Server, receiver: MessageHandler, limits: Limits, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        server: socketio.Server,
+        receiver: MessageHandler,
+        limits: Limits,
+        runtime: Runtime,
+        worker: int | None = None,
+    ) -> None:
         super().__init__(
             async_mode="eventlet",
             ping_interval=limits.ping_interval,
@@ -137,6 +147,7 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
         self._server = server
         self._receiver = receiver
         self._limits = limits
+        self._sid_prefix = "" if worker is None else requests.sid_prefix(worker)
         self._connections = SessionRegistry(
             limits, receiver, runtime, spawn=eventlet.spawn_n, work=self._join_or_leave, left=self._tell_left
         )
@@ -302,6 +313,9 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
         return websocket, begin
 
     # called by python-socketio
+
+    def generate_id(self) -> str:
+        return self._sid_prefix + str(super().generate_id())
 
     def send_packet(self, eio_sid: str, packet: EnginePacket) -> None:
         self._connections.send(eio_sid, [Frame(packet.encode().encode())])
