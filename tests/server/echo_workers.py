@@ -1,11 +1,12 @@
 """A server of several workers with the real supervisor and transport, and the smallest possible application.
 
 `python -m tests.server.echo_workers '{"workers": 2, "folder": …}'` is the supervisor; it prints the port. Further
-options: `max_silent_ticks` (of the supervisor), `http_cap` (connections of an address).
+options: `max_silent_ticks` (of the supervisor), `http_cap` (connections of an address), `exit_when_ready` (each worker
+exits with this code).
 
 Events: `echo` returns its argument and the number of the worker; `hang` blocks the event loop for ever. Over HTTP,
-`/echo` returns the number of the worker and the body. A request with `stats=` in its query returns figures of the worker
-that answers it; with a `sid` under `/socket.io/` that is the one whose number the sid begins with.
+every path returns the number of the worker and the body. A request with `stats=` in its query returns figures of the
+worker that answers it; a `sid` under `/socket.io/` decides which one that is.
 """
 
 import json
@@ -108,7 +109,7 @@ def serve(options: dict, arguments: WorkerArguments) -> int:
             "sessions": engine.count,
             "websockets": engine.open_websockets,
             "connections": admission.connections,
-            "descriptors": len(os.listdir("/proc/self/fd")),
+            "descriptors": len(list(Path("/proc/self/fd").iterdir())),
         }
         start("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(figures).encode()]
@@ -117,6 +118,8 @@ def serve(options: dict, arguments: WorkerArguments) -> int:
     for source in (worker.listener, worker.hand_over):
         http_server.start(source, app, limiter, max_connections=20_000, keep_alive_seconds=15)
     worker.ready(lambda: admission.connections + engine.count)
+    if "exit_when_ready" in options:
+        os._exit(options["exit_when_ready"])
     told.wait()
     if worker.is_retiring:
         worker.hand_over_connections(admission)
