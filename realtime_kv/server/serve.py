@@ -136,6 +136,9 @@ def serve(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: hub.deliver(tell))
+    if arguments is not None:
+        # it is the supervisor that replaces workers
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     services: Services = app.extensions["realtime_kv"]
     worker = None if arguments is None else Worker(arguments, listener, hub, tell)
     admission = Admission(

@@ -24,7 +24,7 @@ from realtime_kv.server.workers.link import BEAT_SECONDS, WorkerArguments, Worke
 log = logging.getLogger(__name__)
 
 # how long a worker with more connections than another one leaves a new one to the others
-ACCEPT_DELAY_SECONDS = 0.005
+ACCEPT_DELAY_SECONDS = 0.01
 # how soon a pause is noticed
 PAUSE_SECONDS = 0.2
 # how long requests may go on after their worker was told to retire, and connections after its sessions were closed
