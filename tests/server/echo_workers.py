@@ -2,7 +2,7 @@
 
 `python -m tests.server.echo_workers '{"workers": 2, "folder": …}'` is the supervisor; it prints the port. Further
 options: `max_silent_ticks` (of the supervisor), `http_cap` (connections of an address), `exit_when_ready` (each worker
-exits with this code).
+exits with this code), `fails_if` (a worker exits at its start if this file exists).
 
 Events: `echo` returns its argument and the number of the worker; `hang` blocks the event loop for ever. Over HTTP,
 every path returns the number of the worker and the body. A request with `stats=` in its query returns figures of the
@@ -69,6 +69,8 @@ class EchoGateway:
 
 
 def serve(options: dict, arguments: WorkerArguments) -> int:
+    if Path(options.get("fails_if", "/nothing")).exists():
+        return 4
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     hub = EventletRuntime()
     told = event.Event()
@@ -83,7 +85,7 @@ def serve(options: dict, arguments: WorkerArguments) -> int:
     server.on("connect", lambda sid, environ, auth: None)
     gateway = EchoGateway(worker.number)
     limit_log = LimitLog(lambda: 0)
-    engine = transport.install(server, gateway, Limits(), hub, worker.number)
+    engine = transport.install(server, gateway, Limits(ping_interval=5), hub, worker.number)
     gateway.engine = engine
     echo = socketio.WSGIApp(server, lambda environ, start: answer(environ, start, 200, environ["wsgi.input"].read()))
     admission = Admission(

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import requests
@@ -17,6 +16,7 @@ import requests
 from realtime_kv.server import control_socket
 from tests.realtime.tools import eventually
 from tests.running import DEADLINE, ROOT, Server
+from tests.server.test_workers import runs
 
 LAUNCHER = """
 import sys
@@ -44,13 +44,6 @@ def server(tmp_path):
 
 def pids(server):
     return [int(line.split()[-1]) for line in server.output if re.match(r"Worker \d+ is process", line)]
-
-
-def runs(pid):
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
 
 
 def command(server, *arguments):

@@ -136,6 +136,11 @@ class HandOver:
             with contextlib.suppress(OSError):
                 source.shutdown(socket.SHUT_RD)
 
+    @property
+    def is_drained(self) -> bool:
+        """True if no received connection waits to be served, after `close`."""
+        return not self._sources and self._received.empty()
+
     def _accept_sources(self) -> None:
         while True:
             try:

@@ -46,6 +46,10 @@ def main(config: Config, command: Sequence[str]) -> int:
     """Run `config.workers` workers until told to stop; return the exit code. `command` starts a worker."""
     logs.to_standard_error()
     os.umask(0o077)
+    if sys.platform != "linux":
+        # sockets of the type SEQPACKET, and short names of their addresses under /proc
+        sys.stderr.write("Several workers need Linux. Set RKV_WORKERS to 1.\n")
+        return 1
     try:
         lock = lock_data(config)
     except StartupError as error:

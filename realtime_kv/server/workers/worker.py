@@ -73,7 +73,7 @@ class Worker:
         """Hand over what is left, after the sessions were closed."""
         self.hand_over.close()
         deadline = time.monotonic() + CLOSE_SECONDS
-        while admission.connections and time.monotonic() < deadline:
+        while (admission.connections or not self.hand_over.is_drained) and time.monotonic() < deadline:
             eventlet.sleep(0.02)
 
     def _on_retire(self, successor: int) -> None:
