@@ -100,7 +100,8 @@ class Config:
                     settings[name] = _parse(name, text, variable)
             except ConfigError as problem:
                 problems.append(str(problem))
-        if settings.get("workers", 1) > 1 and (settings.get("database_url") or "sqlite:").startswith("sqlite:"):
+        on_sqlite = (settings.get("database_url") or "sqlite:").startswith("sqlite:")
+        if not problems and settings.get("workers", 1) > 1 and on_sqlite:
             problems.append(
                 "RKV_WORKERS: only one process can use a SQLite database. Keep it at 1, or set RKV_DATABASE_URL to a "
                 "PostgreSQL database."
