@@ -91,6 +91,7 @@ def main(config: Config, worker: WorkerArguments | None = None) -> int:
 
 
 def _run(config: Config, listener: socket.socket, worker: WorkerArguments | None) -> int:
+    """Open the database and serve; the data is locked."""
     # with port 0, our origins are known only now
     config = dataclasses.replace(config, port=listener.getsockname()[1])
     hub = EventletRuntime()

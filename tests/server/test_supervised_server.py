@@ -6,6 +6,7 @@ It has one worker, because one process at a time uses a SQLite database; while a
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -105,6 +106,11 @@ def test_sighup_replaces_the_worker_without_a_failed_request(server):
     again.close()
     assert not any("ERROR" in line for line in server.output), server.output
     assert list(server.data_dir.glob("control*.sock")) == [server.data_dir / "control-2.sock"]
+    # as a killed worker leaves it
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(server.data_dir / "control-1.sock"))
+    listed = command(server, "users")
+    assert listed.returncode == 0 and "alice" in listed.stdout, listed
 
 
 def test_a_server_that_cannot_start_exits_with_the_reason(tmp_path, server):

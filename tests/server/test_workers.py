@@ -406,7 +406,8 @@ class Client:
             if self.client.eio.state == "disconnected" and self.client._reconnect_task is None:
                 # after a close packet in the answer to a poll, this client does not reconnect by itself
                 assert self._transports == ["polling"]
-                self._connect()
+                with contextlib.suppress(socketio.exceptions.ConnectionError):
+                    self._connect()
         raise AssertionError("no answer")
 
     def close(self):

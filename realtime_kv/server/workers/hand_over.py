@@ -142,16 +142,18 @@ class HandOver:
         return not self._sources and self._received.empty()
 
     def _accept_sources(self) -> None:
-        while True:
+        while self._listener.fileno() >= 0:
             try:
                 self._add_source(self._listener.accept()[0])
+                continue
             except BlockingIOError:
-                hubs.trampoline(self._listener, read=True)
+                pass
             except OSError as error:
-                if self._listener.fileno() < 0:
-                    return
                 log.warning("another worker could not connect: %s", error)
                 eventlet.sleep(RETRY_SECONDS)
+            # fails when the socket is closed
+            with contextlib.suppress(OSError):
+                hubs.trampoline(self._listener, read=True)
 
     def _add_source(self, source: socket.socket) -> None:
         source.setblocking(False)

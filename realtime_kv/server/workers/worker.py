@@ -38,6 +38,9 @@ class Worker:
     def __init__(
         self, arguments: WorkerArguments, listener: socket.socket, runtime: Runtime, stop: Callable[[], None]
     ) -> None:
+        for descriptor in (arguments.listener, arguments.link):
+            # not for the processes that this one starts
+            os.set_inheritable(descriptor, False)
         self.number = arguments.number
         self._runtime = runtime
         self._stop = stop
