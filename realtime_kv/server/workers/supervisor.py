@@ -34,6 +34,7 @@ FOLDER = "workers"
 TICK_SECONDS = 1.0
 # Periods are counted in ticks, not by a clock: a machine that was suspended has no worker that hangs.
 # After the watchdog has logged a blocked event loop and its stack (after 10 seconds), the worker is killed.
+MAX_LATE_TICKS = 2
 MAX_SILENT_TICKS = 15
 MAX_STOP_TICKS = 15
 MAX_RETIRE_TICKS = 40
@@ -260,7 +261,6 @@ class Supervisor:
     def _retire(self, worker: _Worker, successor: _Worker) -> None:
         worker.retiring = True
         worker.kill_after(MAX_RETIRE_TICKS)
-        self._counts.remove(worker.number)
         try:
             worker.link.send(RETIRE + str(successor.number).encode())
         except OSError:
@@ -289,6 +289,9 @@ class Supervisor:
         for worker in self._workers:
             if worker.ready_at is not None:
                 worker.silent += 1
+                if worker.silent > MAX_LATE_TICKS:
+                    # the others do not wait for it to accept connections; a beat later it is back
+                    self._counts.remove(worker.number)
                 if worker.silent > MAX_SILENT_TICKS:
                     log.error("%s hangs: its event loop is blocked for %d s; it is killed", worker, worker.silent)
                     worker.process.kill()

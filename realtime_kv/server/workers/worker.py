@@ -24,7 +24,7 @@ from realtime_kv.server.workers.link import BEAT_SECONDS, WorkerArguments, Worke
 log = logging.getLogger(__name__)
 
 # how long a worker with more connections than another one leaves a new one to the others
-ACCEPT_DELAY_SECONDS = 0.01
+ACCEPT_DELAY_SECONDS = 0.03
 # how soon a pause is noticed
 PAUSE_SECONDS = 0.2
 # how long requests may go on after their worker was told to retire, and connections after its sessions were closed
@@ -66,6 +66,7 @@ class Worker:
     def hand_over_connections(self, admission: Admission) -> None:
         """Accept no more connections, and hand over those without a session; wait for the requests in progress."""
         self.listener.pause()
+        self._counts.remove(self.number)
         self.hand_over.successor = self._successor
         admission.move_idle()
         deadline = time.monotonic() + REQUEST_SECONDS
