@@ -64,11 +64,13 @@ def create_app(
     steady: Callable[[], int] | None = None,
     send: Send | None = None,
     on_fatal: Callable[[BaseException], None] = lambda _: None,
+    worker: int | None = None,
 ) -> Flask:
     """Create an application with its own data set, migrated to the current schema.
 
     Without a `runtime` all work runs inline in the caller, as Flask's and Socket.IO's test clients require.
     `clock` is the wall clock, `steady` measures durations; a `clock` passed alone serves as both.
+    `worker` is the number of this process, if the server has several.
     """
     config = config or Config.from_environ()
     steady = steady or (steady_ms if clock is now_ms else clock)
@@ -107,6 +109,7 @@ def create_app(
         _network_budget(config),
         clock_guard,
         gauges,
+        worker,
     )
     blueprints.register(app)
     _serve_tabs(app, services, gateway)
@@ -239,4 +242,6 @@ def _serve_tabs(app: Flask, services: Services, gateway: Gateway) -> None:
     app.wsgi_app = transport.streaming_middleware(  # type: ignore[method-assign, assignment]
         security_headers.everywhere(static_cache.from_memory(app.wsgi_app, config, ROOT / "static"), config), limits
     )
-    gateway.attach(socketio.server, transport.EngineIOServer(socketio.server, gateway, limits, services.runtime))
+    gateway.attach(
+        socketio.server, transport.EngineIOServer(socketio.server, gateway, limits, services.runtime, services.worker)
+    )

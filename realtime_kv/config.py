@@ -101,6 +101,11 @@ class Config:
                     settings[name] = _parse(name, text, variable)
             except ConfigError as problem:
                 problems.append(str(problem))
+        if not problems and settings.get("workers", 1) > 1:
+            problems.append(
+                "RKV_WORKERS: only one process can use a database so far, because the caches of several are not kept "
+                "in step yet. Keep it at 1."
+            )
         if problems:
             raise ConfigError("\n".join(problems))
         return cls(**settings)
@@ -347,7 +352,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "port": _whole(0, 65535),
     "data_dir": Path,
     "database_url": _database,
-    "workers": _whole(1, 1),
+    "workers": _whole(1, 64),
     "secret_key": _secret,
     "public_url": canonical_origin,
     "origins": _origins,

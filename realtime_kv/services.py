@@ -80,9 +80,11 @@ class Services:
     clock_guard: ClockGuard
     # metrics of the services; the serving process adds its own
     gauges: Gauges = field(compare=False)
+    # the number of this process, if the server has several workers
+    worker: int | None = None
 
     def metrics(self) -> dict[str, float]:
-        """Return figures of the whole server, by name; a figure whose name ends in `_total` only grows."""
+        """Return figures of this process, by name; a figure whose name ends in `_total` only grows."""
         return figures(self.gauges)
 
     def open_tabs(self) -> dict[int, int]:

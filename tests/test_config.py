@@ -75,8 +75,17 @@ def test_an_origin_is_scheme_host_and_port_only(url):
     assert problems(PUBLIC_URL=url) and problems(ORIGINS=f"https://fine.example {url}")
 
 
-def test_multiple_workers_and_other_databases_are_refused():
-    assert problems(WORKERS="2")
+def test_several_workers_are_refused_with_the_reason():
+    for url in ("", "sqlite:////tmp/somewhere.db"):
+        (line,) = problems(WORKERS="2", DATABASE_URL=url)
+        assert line.startswith("RKV_WORKERS: only one process")
+    (line,) = problems(WORKERS="2", DATABASE_URL="postgresql://u@db/kv")
+    assert line.startswith("RKV_WORKERS: only one process")
+    assert problems(WORKERS="0") and problems(WORKERS="65")
+    assert Config.from_environ({"RKV_WORKERS": "1"}).workers == Config().workers == 1
+
+
+def test_other_databases_are_refused():
     assert problems(DATABASE_URL="mysql://u:topsecret@db/kv")
     assert not any("topsecret" in line for line in problems(DATABASE_URL="mysql://u:topsecret@db/kv"))
 

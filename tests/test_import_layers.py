@@ -72,6 +72,8 @@ EVENTLET = {
     "realtime_kv.server.serve",
     "realtime_kv.server.http_server",
     "realtime_kv.server.eventlet_runtime",
+    "realtime_kv.server.workers.hand_over",
+    "realtime_kv.server.workers.worker",
     "realtime_kv.realtime.engineio.server",
 }
 ENGINEIO = {"realtime_kv.realtime.engineio.server"}

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from realtime_kv.config import Config, ConfigError, cautions, unknown_settings
+from realtime_kv.server.workers import supervisor
+from realtime_kv.server.workers.link import WorkerArguments
 from realtime_kv.version import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -57,15 +59,22 @@ def main(arguments: list[str]) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Run the server until it is told to stop."""
     config = Config.from_environ(os.environ, host=options.host, port=options.port, data_dir=options.data_dir)
-    for sentence in [*unknown_settings(), *cautions(config)]:
-        print(f"Warning: {sentence}", file=sys.stderr)
+    worker = None if options.worker is None else WorkerArguments.decode(options.worker)
+    if worker is None:
+        for sentence in [*unknown_settings(), *cautions(config)]:
+            print(f"Warning: {sentence}", file=sys.stderr)
+        if config.workers > 1:
+            given = {"--host": options.host, "--port": options.port, "--data-dir": options.data_dir}
+            chosen = [f"{name}={value}" for name, value in given.items() if value is not None]
+            command = [sys.executable, "-P", "-m", "realtime_kv.cli", "serve", *chosen, "--worker"]
+            return supervisor.main(config, command)
     # accepted: only a few files import eventlet, so it can be replaced
     warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
     # eventlet's resolver takes 0.2 s to import, and the server resolves no names
     os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
     from realtime_kv.server import serve as server  # noqa: PLC0415 (not before it is installed)
 
-    return server.main(config) or 0
+    return server.main(config, worker)
 
 
 def test(options: argparse.Namespace) -> int:
@@ -147,6 +156,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--host", help="address to listen on (RKV_HOST, 127.0.0.1)")
     command.add_argument("--port", help="port to listen on, 0 for any free one (RKV_PORT, 5000)")
     command.add_argument("--data-dir", metavar="FOLDER", help="data folder (RKV_DATA_DIR, ./data)")
+    # how a supervisor starts its workers
+    command.add_argument("--worker", help=argparse.SUPPRESS)
 
     command = commands.add_parser(
         "test", help="run all tests; further arguments are passed to pytest", usage="run.py test [pytest arguments]"

@@ -62,6 +62,9 @@ class Idle(Protocol):
     def end_idle(self) -> None:
         """Stop reading; only data that has already arrived is served."""
 
+    def move_idle(self) -> None:
+        """Go on in the worker that takes over."""
+
 
 @dataclass(eq=False)
 class Ticket:
@@ -148,6 +151,16 @@ class Admission:
         self._open[network] -= 1
         if not self._open[network]:
             del self._open[network]
+
+    @property
+    def connections(self) -> int:
+        """The number of open connections."""
+        return self._count
+
+    def move_idle(self) -> None:
+        """Move every connection that waits for a request to the worker that takes over."""
+        for connection in list(self._idle):
+            connection.move_idle()
 
     def idle(self, connection: Idle, network: str) -> None:
         """Note that the connection waits for its next request."""

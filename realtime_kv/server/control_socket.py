@@ -23,6 +23,7 @@ from realtime_kv.errors import Refusal, Unavailable
 log = logging.getLogger(__name__)
 
 NAME = "control.sock"
+WORKER_NAME = "control-{}.sock"
 # the longest parts of a command are a password and a path
 LINE_BYTES = 64 * 1024
 CONNECTIONS = 8
@@ -47,17 +48,19 @@ class ControlError(Exception):
 
 
 class ControlSocket:
-    """Listens in a folder that this process has locked."""
+    """Listens in a folder that this process, or its supervisor, has locked."""
 
-    def __init__(self, folder: Path, runtime: Runtime, carry_out: CarryOut) -> None:
+    def __init__(self, folder: Path, runtime: Runtime, carry_out: CarryOut, *, number: int | None = None) -> None:
+        """`number`: that of this process, if the server has several workers."""
+        name = NAME if number is None else WORKER_NAME.format(number)
         self._carry_out = carry_out
         self._runtime = runtime
-        self._path = folder / NAME
+        self._path = folder / name
         self._places = threading.BoundedSemaphore(CONNECTIONS)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # this process holds the folder's lock, so an existing socket was left by a server that was killed
+        # the folder is locked, and no other worker has this number: an existing socket was left by a killed process
         self._path.unlink(missing_ok=True)
-        with _address(folder) as address:
+        with _address(folder, name) as address:
             self._socket.bind(address)
         self._path.chmod(0o600)
         self._socket.listen(CONNECTIONS)
@@ -114,38 +117,48 @@ class ControlSocket:
 
 
 def ask(folder: Path, order: str, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any] | None:
-    """Return the answer of the server of this folder; None if no server listens. Raises Failed."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        try:
-            with _address(folder) as address:
-                connection.connect(address)
-        except (FileNotFoundError, ConnectionRefusedError):
-            return None
-        connection.sendall(msgspec.json.encode({"order": order, "arguments": arguments}) + b"\n")
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                words = msgspec.json.decode(line)
-                if "progress" in words:
-                    progress(words["progress"])
-                elif words["ok"]:
-                    answer: dict[str, Any] = words["answer"]
-                    return answer
-                else:
-                    raise ControlError(words["error"]["code"], words["error"]["message"])
+    """Return the answer of the server of this folder, or of any of its workers; None if none listens.
+
+    Raises ControlError.
+    """
+    workers = sorted(path.name for path in folder.glob(WORKER_NAME.format("*")))
+    for name in (NAME, *workers):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            try:
+                with _address(folder, name) as address:
+                    connection.connect(address)
+            except (FileNotFoundError, ConnectionRefusedError):
+                continue
+            return _ask(connection, order, arguments, progress)
+    return None
+
+
+def _ask(connection: socket.socket, order: str, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    connection.sendall(msgspec.json.encode({"order": order, "arguments": arguments}) + b"\n")
+    with connection.makefile("rb") as lines:
+        for line in lines:
+            words = msgspec.json.decode(line)
+            if "progress" in words:
+                progress(words["progress"])
+            elif words["ok"]:
+                answer: dict[str, Any] = words["answer"]
+                return answer
+            else:
+                raise ControlError(words["error"]["code"], words["error"]["message"])
     gone = Unavailable("The server closed the connection before it answered. Check that it runs, and try again.")
     raise ControlError(gone.code, gone.message)
 
 
 @contextmanager
-def _address(folder: Path) -> Iterator[str]:
+def _address(folder: Path, name: str) -> Iterator[str]:
     """Yield a short path of the socket: a Unix address has 107 bytes, however deep the folder is."""
-    path = str(folder.absolute() / NAME)
+    path = str(folder.absolute() / name)
     if len(os.fsencode(path)) < 100:
         yield path
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield f"/proc/self/fd/{handle}/{NAME}"
+        yield f"/proc/self/fd/{handle}/{name}"
     finally:
         os.close(handle)
 

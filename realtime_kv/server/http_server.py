@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 import eventlet
-from eventlet import greenio, wsgi
+from eventlet import greenio, hubs, wsgi
 
 from realtime_kv.errors import BadRequest, Refusal
 from realtime_kv.request.addresses import network_of
@@ -20,6 +20,7 @@ from realtime_kv.server.admission import Admission, Ticket
 from realtime_kv.server.chunked_body import PIECE_BYTES, ArrivingBody, InvalidChunk, read_chunks
 from realtime_kv.server.processor_time import PROCESSOR_TIME
 from realtime_kv.server.request_reader import PAUSE_SECONDS, HeaderLines, HeadersTooLong, RequestReader
+from realtime_kv.server.workers.hand_over import HandOver
 
 log = logging.getLogger(__name__)
 
@@ -58,20 +59,39 @@ class Listener(greenio.GreenSocket):  # type: ignore[misc]
                 eventlet.sleep(0.05)
 
 
+def start(
+    source: Any, app: Any, limiter: "ConnectionLimiter", *, max_connections: int, keep_alive_seconds: int
+) -> eventlet.greenthread.GreenThread:
+    """Serve `app` on the connections that `source.accept()` returns, in a greenlet of its own."""
+    return eventlet.spawn(
+        wsgi.server,
+        source,
+        app,
+        protocol=limiter.open,
+        max_size=max_connections,
+        socket_timeout=30,
+        keepalive=keep_alive_seconds,
+        url_length_limit=8192,
+        debug=False,
+        log_output=False,
+    )
+
+
 class ConnectionLimiter:
     """Connection limiter: serves connections as `admission` allows; a WebSocket no longer counts as one of them."""
 
-    def __init__(self, admission: Admission, origins: Collection[str] = ()) -> None:
-        """Pages of these `origins` may read the error responses."""
+    def __init__(self, admission: Admission, origins: Collection[str] = (), hand_over: HandOver | None = None) -> None:
+        """Pages of these `origins` may read the error responses. With several workers, `hand_over` connects them."""
         self._admission = admission
         self._origins = origins
+        self._hand_over = hand_over
 
     def open(self, conn_state: list[Any], server: wsgi.Server) -> None:
         network = network_of(str(conn_state[0][0]))
         if not self._admission.connect(network):
             return
         try:
-            HttpProtocol(conn_state, server, self._admission, network, self._origins)
+            HttpProtocol(conn_state, server, self._admission, network, self._origins, self._hand_over)
         except OSError as error:
             log.debug("a connection was lost: %s", error)
         except Exception:
@@ -95,6 +115,10 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
     _deadline: Any = None
     _ticket: Ticket | None = None
     _unread = False
+    # its greenlet while it waits for a request, if it may be handed over
+    _waiting: Any = None
+    # its request counts as one in progress
+    _counted = False
 
     def __init__(
         self,
@@ -103,21 +127,30 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         admission: Admission,
         network: str,
         origins: Collection[str],
+        hand_over: HandOver | None,
     ) -> None:
         self._admission = admission
         self._network = network
         self._origins = origins
+        self._hand_over = hand_over
         super().__init__(conn_state, server)
 
     def setup(self) -> None:
         super().setup()
-        self._reads = RequestReader(self.rfile.detach(), eventlet.sleep)
-        self.rfile = io.BufferedReader(self._reads)
+        # another worker has read the beginning of a connection that it handed over
+        early = getattr(self.connection, "early", b"")
+        self._reads = RequestReader(self.rfile.detach(), eventlet.sleep, early)
+        # holds all of it, so that one read takes everything that is not in the socket
+        self._buffer_bytes = max(io.DEFAULT_BUFFER_SIZE, len(early))
+        self.rfile = io.BufferedReader(self._reads, self._buffer_bytes)
 
     def end_idle(self) -> None:
         # a request that has already arrived is still answered
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RD)
+
+    def move_idle(self) -> None:
+        hubs.get_hub().schedule_call_global(0, self._interrupt, self._waiting)
 
     def handle_one_request(self) -> None:
         self.headers = None
@@ -129,6 +162,9 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         finally:
             if self._deadline is not None:
                 self._deadline.cancel()
+            if self._counted and self._hand_over is not None:
+                self._counted = False
+                self._hand_over.requests -= 1
             if self._ticket is not None:
                 ticket, self._ticket = self._ticket, None
                 self._admission.done(
@@ -142,6 +178,8 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
     def _read_request_line(self) -> bytes:
         self._admission.idle(self, self._network)
         try:
+            if self._hand_over is not None and not self._wait_or_move(self._hand_over):
+                return b""
             self.connection.settimeout(self.server.keepalive)
             if not self.rfile.peek(1):
                 return b""
@@ -156,6 +194,13 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
         if len(line) >= self.server.url_length_limit:
             self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG, strict_parsing.ADDRESS)
             return b""
+        if self._hand_over is not None:
+            target = self._hand_over.target(line)
+            if target is not None and self._move(self._hand_over, target, line):
+                return b""
+            if not self._hand_over.is_own(line):
+                self._counted = True
+                self._hand_over.requests += 1
         return line
 
     def parse_request(self) -> bool:
@@ -253,6 +298,43 @@ class HttpProtocol(wsgi.HttpProtocol):  # type: ignore[misc]
             self.wfile.close()
         super().finish()
 
+    def _wait_or_move(self, hand_over: HandOver) -> bool:
+        """Wait for the next request; return False if this worker retires, and its successor takes the connection."""
+        try:
+            if hand_over.successor is None:
+                self.connection.settimeout(0)
+                if not self.rfile.peek(1):
+                    self._waiting = eventlet.getcurrent()
+                    hubs.trampoline(
+                        self.connection, read=True, timeout=self.server.keepalive, timeout_exc=TimeoutError("idle")
+                    )
+        except _Moved:
+            pass
+        finally:
+            self._waiting = None
+        successor = hand_over.successor
+        return successor is None or not self._move(hand_over, successor)
+
+    def _interrupt(self, waiting: Any) -> None:
+        # it may have gone on in the meantime
+        if waiting is not None and waiting is self._waiting:
+            waiting.throw(_Moved())
+
+    def _move(self, hand_over: HandOver, target: int, line: bytes = b"") -> bool:
+        """Hand the connection over to the worker `target`; return False if it stays."""
+        # what has arrived is read without waiting for more
+        self.connection.settimeout(0)
+        try:
+            early = self.rfile.read1(self._buffer_bytes) or b""
+        except OSError:
+            early = b""
+        if hand_over.send(self.connection, line + early, target):
+            self._unread = False
+            return True
+        self._reads.unread(early)
+        self.connection.settimeout(self.server.socket_timeout)
+        return False
+
     def _leave_unread(self) -> None:
         self._unread = True
         self.close_connection = True
@@ -311,6 +393,10 @@ def has_hung_up(sock: socket.socket) -> bool:
         return False
     except OSError:
         return True
+
+
+class _Moved(Exception):
+    """The connection goes on in another worker."""
 
 
 class _Refused(ConnectionError):

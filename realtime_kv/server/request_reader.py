@@ -41,19 +41,29 @@ class HeaderLines:
 class RequestReader(io.RawIOBase):
     """A connection's bytes. A read of one byte costs the server as much as a block, so short reads are slowed."""
 
-    def __init__(self, raw: Any, sleep: Callable[[float], None]) -> None:
+    def __init__(self, raw: Any, sleep: Callable[[float], None], early: bytes = b"") -> None:
+        """`early` has been read from the connection before, and comes first."""
         self._raw = raw
         self._sleep = sleep
+        self._early = early
         self._short = 0
 
     def begin(self) -> None:
         """Start counting short reads for a new request."""
         self._short = 0
 
+    def unread(self, data: bytes) -> None:
+        """Put back data that was read from here; the next read returns it."""
+        self._early = data + self._early
+
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self._early:
+            early, self._early = self._early[: len(buffer)], self._early[len(buffer) :]
+            buffer[: len(early)] = early
+            return len(early)
         size: int | None = self._raw.readinto(buffer)
         if size and size < SHORT_READ_BYTES:
             self._short += 1

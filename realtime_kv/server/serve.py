@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
 
 import eventlet
-from eventlet import event, wsgi
+from eventlet import event
 from flask import Flask
 
 from realtime_kv import control_api
@@ -36,14 +36,17 @@ from realtime_kv.config import Config
 from realtime_kv.core.backend import own_error
 from realtime_kv.errors import Refusal, Unavailable
 from realtime_kv.request import authentication
-from realtime_kv.server import interfaces, logs
+from realtime_kv.server import http_server, interfaces, logs
 from realtime_kv.server.admission import Admission
 from realtime_kv.server.control_socket import ControlSocket
 from realtime_kv.server.data_lock import StartupError, lock_data, mark, require_database
 from realtime_kv.server.eventlet_runtime import EventletRuntime
 from realtime_kv.server.http_server import ConnectionLimiter, Listener
+from realtime_kv.server.listening import listen
 from realtime_kv.server.processor_time import metered
 from realtime_kv.server.watchdog import Watchdog
+from realtime_kv.server.workers.link import WorkerArguments
+from realtime_kv.server.workers.worker import Worker, processor_of
 from realtime_kv.services import Services
 from realtime_kv.storage.backends import errors
 from realtime_kv.storage.migrations.copies import NoRoom
@@ -59,11 +62,10 @@ CLOSE_SECONDS = 1.0
 CONNECTIONS = 20_000
 # when fewer than this many are free, an idle connection is closed for each new one
 SPARE_CONNECTIONS = 500
-BACKLOG = 4096
 
 
-def main(config: Config) -> int:
-    """Serve until told to stop; return the exit code."""
+def main(config: Config, worker: WorkerArguments | None = None) -> int:
+    """Serve until told to stop; return the exit code. `worker`: a supervisor has started this process."""
     logs.to_standard_error()
     # only this user may read the database, the secret key and the backups, whatever the folder's permissions
     os.umask(0o077)
@@ -71,6 +73,9 @@ def main(config: Config) -> int:
     sys.setswitchinterval(switch_interval.USUAL_SECONDS)
     _raise_file_limit()
     _return_large_blocks()
+    if worker is not None:
+        # the supervisor has the lock of the data and the listening socket
+        return _run(config, socket.socket(fileno=worker.listener), worker)
     try:
         lock = lock_data(config)
     except StartupError as error:
@@ -83,45 +88,65 @@ def main(config: Config) -> int:
         except StartupError as error:
             sys.stderr.write(f"{error}\n")
             return 1
-        # with port 0, our origins are known only now
-        config = dataclasses.replace(config, port=listener.getsockname()[1])
-        hub = EventletRuntime()
-        failures: tuple[type[Exception], ...] = (*errors(config), OSError)
-        try:
-            app = create_app(config, hub, on_fatal=partial(fail_stop, config))
-            mark(config)
-        except (Damaged, NewerDatabase, NoRoom, NotDurable) as error:
-            sys.stderr.write(f"{error}\n")
+        return _run(config, listener, None)
+
+
+def _run(config: Config, listener: socket.socket, worker: WorkerArguments | None) -> int:
+    """Open the database and serve; the data is locked."""
+    # with port 0, our origins are known only now
+    config = dataclasses.replace(config, port=listener.getsockname()[1])
+    hub = EventletRuntime()
+    failures: tuple[type[Exception], ...] = (*errors(config), OSError)
+    try:
+        app = create_app(
+            config, hub, on_fatal=partial(fail_stop, config), worker=None if worker is None else worker.number
+        )
+        mark(config)
+    except (Damaged, NewerDatabase, NoRoom, NotDurable) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except failures as error:
+        if config.postgres_url is not None:
+            sys.stderr.write(f"Cannot start: {own_error(error)}\n")
             return 1
-        except failures as error:
-            if config.postgres_url is not None:
-                sys.stderr.write(f"Cannot start: {own_error(error)}\n")
+        if not is_disk_full(error):
+            if is_damage(error):
+                sys.stderr.write(f"The database {config.database_path} is damaged. {advice(config.data_dir)}\n")
                 return 1
-            if not is_disk_full(error):
-                if is_damage(error):
-                    sys.stderr.write(f"The database {config.database_path} is damaged. {advice(config.data_dir)}\n")
-                    return 1
-                raise
-            sys.stderr.write(
-                f"Cannot start: the disk that holds {config.data_dir} is full. Make some MiB of room there, and start "
-                "again; then `purge` gives back what it can.\n"
-            )
-            return 1
+            raise
+        sys.stderr.write(
+            f"Cannot start: the disk that holds {config.data_dir} is full. Make some MiB of room there, and start "
+            "again; then `purge` gives back what it can.\n"
+        )
+        return 1
+    if worker is None or worker.first:
         _warn_of_root()
-        _tune_gc(hub)
-        store = app.extensions["realtime_kv"].store
-        # identity requests are short, and must not wait for a processor that others have made busy
-        identity = [thread.native_id for thread in store.identity.threads]
-        pin_to_one_cpu(threading.get_native_id(), store.writer.thread_id, *identity)
-        return serve(app, config, hub, listener)
+    _tune_gc(hub)
+    store = app.extensions["realtime_kv"].store
+    # identity requests are short, and must not wait for a processor that others have made busy
+    identity = [thread.native_id for thread in store.identity.threads]
+    processor = None if worker is None else processor_of(worker.processor)
+    pin_to_one_cpu(threading.get_native_id(), store.writer.thread_id, *identity, processor=processor)
+    return serve(app, config, hub, listener, worker)
 
 
-def serve(app: Flask, config: Config, hub: EventletRuntime, listener: Listener) -> int:
+def serve(
+    app: Flask, config: Config, hub: EventletRuntime, listener: socket.socket, arguments: WorkerArguments | None = None
+) -> int:
     """Serve `app` until SIGTERM or SIGINT, then stop without losing anything."""
     told: event.Event = event.Event()
+
+    def tell() -> None:
+        if not told.ready():
+            told.send()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: hub.deliver(lambda: told.ready() or told.send()))
+        signal.signal(number, lambda *_: hub.deliver(tell))
+    if arguments is not None:
+        # it is the supervisor that replaces workers
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     services: Services = app.extensions["realtime_kv"]
+    worker = None if arguments is None else Worker(arguments, listener, hub, tell)
     admission = Admission(
         hub,
         partial(authentication.address, config=config),
@@ -132,31 +157,46 @@ def serve(app: Flask, config: Config, hub: EventletRuntime, listener: Listener) 
         connections_per_network=config.connections_per_address if config.rate_limits and not config.proxies else None,
         connections=CONNECTIONS - SPARE_CONNECTIONS,
     )
-    serving = eventlet.spawn(
-        wsgi.server,
-        listener,
-        metered(app),
-        protocol=ConnectionLimiter(admission, config.origins).open,
-        max_size=CONNECTIONS,
-        socket_timeout=30,
-        keepalive=config.keep_alive_seconds,
-        url_length_limit=8192,
-        debug=False,
-        log_output=False,
-    )
+    limiter = ConnectionLimiter(admission, config.origins, None if worker is None else worker.hand_over)
+    sources: list[Any] = [Listener(listener)] if worker is None else [worker.listener, worker.hand_over]
+    serving = [
+        http_server.start(
+            source,
+            metered(app),
+            limiter,
+            max_connections=CONNECTIONS,
+            keep_alive_seconds=config.keep_alive_seconds,
+        )
+        for source in sources
+    ]
     watchdog = Watchdog(hub, threading.get_ident(), config.data_dir)
-    app.extensions["realtime_kv"].gauges.append(watchdog.metrics)
+    services.gauges.append(watchdog.metrics)
     watchdog.start()
-    services = app.extensions["realtime_kv"]
-    control = ControlSocket(config.data_dir, hub, partial(control_api.carry_out, services))
-    sys.stdout.write(f"Ready on {config.listening_url}\n")
-    for line in interfaces.other_addresses(config):
-        sys.stdout.write(f"{line}\n")
-    _offer_setup(services)
-    sys.stdout.flush()
+    control = ControlSocket(
+        config.data_dir,
+        hub,
+        partial(control_api.carry_out, services),
+        number=None if worker is None else worker.number,
+    )
+    if arguments is None or arguments.first:
+        sys.stdout.write(f"Ready on {config.listening_url}\n")
+        for line in interfaces.other_addresses(config):
+            sys.stdout.write(f"{line}\n")
+        _offer_setup(services)
+        sys.stdout.flush()
+    if worker is not None:
+        engine = app.extensions["socketio"].server.eio
+        worker.ready(lambda: admission.connections + engine.count + services.streams.count)
     told.wait()
     control.close()
-    _stop(app, hub, listener, serving)
+    if worker is not None and worker.is_retiring:
+        worker.hand_over_connections(admission)
+    _stop(app, hub)
+    if worker is not None and worker.is_retiring:
+        worker.close(admission)
+    for greenlet in serving:
+        eventlet.kill(greenlet)
+    listener.close()
     return 0
 
 
@@ -198,25 +238,6 @@ def _warn_of_root() -> None:
         )
 
 
-def listen(host: str, port: int) -> Listener:
-    """Open the listening socket. Raises CannotServe."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6 and host == "::":
-            # accept IPv4 as well, whatever the system's default
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.bind(address)
-        sock.listen(BACKLOG)
-    except OSError as error:
-        raise StartupError(
-            f"Cannot listen on {host}, port {port}: {error.strerror}. "
-            "Stop what uses it, or choose another with --host and --port (RKV_HOST, RKV_PORT)."
-        ) from None
-    return Listener(sock)
-
-
 def _raise_file_limit() -> None:
     """Raise the limit of open files: each tab is an open file, and the usual soft limit is 1024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -239,8 +260,8 @@ def _return_large_blocks() -> None:
         mallopt(m_mmap_threshold, 1 << 20)
 
 
-def pin_to_one_cpu(*threads: int | None) -> None:
-    """Pin the threads of the event loop, the writer and identity requests to the processor that this is called on.
+def pin_to_one_cpu(*threads: int | None, processor: int | None = None) -> None:
+    """Pin the threads of the event loop, the writer and identity requests to one processor, by default the current one.
 
     The interpreter lock lets only one of them run at a time, and each reads data that another has just written. On two
     processors this data and the lock move from cache to cache, which costs a tenth to a fifth of a write. Readers
@@ -249,7 +270,7 @@ def pin_to_one_cpu(*threads: int | None) -> None:
     current = getattr(ctypes.CDLL(None), "sched_getcpu", None)
     if current is None or not hasattr(os, "sched_setaffinity"):
         return
-    processor = current()
+    processor = current() if processor is None else processor
     try:
         for thread in threads:
             if thread is not None:
@@ -271,7 +292,7 @@ def _tune_gc(runtime: Runtime) -> None:
     repeat(runtime, 150, gc.collect)
 
 
-def _stop(app: Flask, hub: EventletRuntime, listener: Listener, serving: Any) -> None:
+def _stop(app: Flask, hub: EventletRuntime) -> None:
     """Notify the tabs, finish queued work, close. Polls go on meanwhile to fetch the last acknowledgements."""
     services = app.extensions["realtime_kv"]
     engine = app.extensions["socketio"].server.eio
@@ -295,5 +316,3 @@ def _stop(app: Flask, hub: EventletRuntime, listener: Listener, serving: Any) ->
     deadline = time.monotonic() + CLOSE_SECONDS
     while (engine.count or engine.open_websockets or services.streams.count) and time.monotonic() < deadline:
         eventlet.sleep(0.02)
-    eventlet.kill(serving)
-    listener.close()

@@ -48,7 +48,7 @@ def readyz() -> Response:
 
 @health.get("/metrics")
 def metrics() -> Response:
-    """Return figures of the whole server; no label contains a user or a key."""
+    """Return figures of this process; no label contains a user or a key."""
     registry = CollectorRegistry()
     registry.register(_Figures(services()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
@@ -59,12 +59,19 @@ class _Figures(Collector):
         self._services = services
 
     def collect(self) -> Iterator[Metric]:
+        # with several workers, whichever has accepted the connection answers
+        number = self._services.worker
+        labels, worker = ([], []) if number is None else (["worker"], [str(number)])
         for name, value in self._services.metrics().items():
-            family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-            yield family(f"rkv_{name}", name.removesuffix("_total").replace("_", " ").capitalize(), value)
-        limits = CounterMetricFamily("rkv_limits_reached", "Refusals and disconnections by limit", labels=["limit"])
+            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            family = kind(f"rkv_{name}", name.removesuffix("_total").replace("_", " ").capitalize(), labels=labels)
+            family.add_metric(worker, value)
+            yield family
+        limits = CounterMetricFamily(
+            "rkv_limits_reached", "Refusals and disconnections by limit", labels=["limit", *labels]
+        )
         for name, count in sorted(self._services.limit_log.totals().items()):
-            limits.add_metric([name], count)
+            limits.add_metric([name, *worker], count)
         yield limits
 
 

@@ -19,7 +19,6 @@ from functools import partial
 from urllib.parse import parse_qs
 
 import socketio
-from eventlet import wsgi
 
 from realtime_kv.concurrency.runtime import Future
 from realtime_kv.concurrency.time_budget import TimeBudget
@@ -31,8 +30,8 @@ from realtime_kv.request import authentication
 from realtime_kv.server import http_server
 from realtime_kv.server.admission import Admission
 from realtime_kv.server.eventlet_runtime import EventletRuntime
-from realtime_kv.server.http_server import ConnectionLimiter
-from realtime_kv.server.serve import listen
+from realtime_kv.server.http_server import ConnectionLimiter, Listener
+from realtime_kv.server.listening import listen
 
 PATHS = {"/stats", "/reset", "/pause", "/release", "/push", "/disconnect", "/close"}
 
@@ -180,17 +179,10 @@ def main(options: dict) -> None:
     admission = Admission(
         hub, address, token, budget, limit_log, connections_per_network=options.get("http_cap"), connections=19_500
     )
-    wsgi.server(
-        listener,
-        app,
-        protocol=ConnectionLimiter(admission, origins).open,
-        max_size=20000,
-        socket_timeout=30,
-        keepalive=options.get("keep_alive", 15),
-        url_length_limit=8192,
-        debug=False,
-        log_output=False,
-    )
+    limiter = ConnectionLimiter(admission, origins)
+    http_server.start(
+        Listener(listener), app, limiter, max_connections=20_000, keep_alive_seconds=options.get("keep_alive", 15)
+    ).wait()
 
 
 if __name__ == "__main__":

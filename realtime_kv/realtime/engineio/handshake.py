@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ HEADERS = [
 ]
 ALLOWED = "GET, POST, OPTIONS"
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+# the first line of a request of a session, whose sid begins with the number of its worker
+_OWNED = re.compile(rb"[A-Z]+ /socket\.io/\?(?:[^ ]*?&)?sid=([1-9][0-9]{0,2})-")
 
 
 class HandshakeError(Exception):
@@ -59,6 +62,17 @@ def read_query(environ: Mapping[str, Any]) -> Query:
     if sid is None and query.get("EIO") != ["4"]:
         raise HandshakeError("Only version 4 of the engine.io protocol is supported.")
     return Query(transport, sid)
+
+
+def sid_prefix(worker: int) -> str:
+    """Return how the ids of the sessions of a worker begin, if a server has several workers."""
+    return f"{worker}-"
+
+
+def worker_of(request_line: bytes) -> int | None:
+    """Return the number of the worker whose session sends this request; None if it names none."""
+    match = _OWNED.match(request_line)
+    return int(match[1]) if match else None
 
 
 def read_body(environ: Mapping[str, Any], limit: int) -> bytes:

@@ -113,10 +113,18 @@ def _take_socket(environ: dict[str, Any]) -> tuple[socket.socket, bytes]:
 class EngineIOServer(engineio.Server):  # type: ignore[misc]
     """engine.io's server with everything that it does for a connection replaced."""
 
-    def __init__(self, server: socketio.Server, receiver: MessageHandler, limits: Limits, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        server: socketio.Server,
+        receiver: MessageHandler,
+        limits: Limits,
+        runtime: Runtime,
+        worker: int | None = None,
+    ) -> None:
         """Replace the engine.io of `server`; once, before the first request.
 
-        Of the server's settings for engine.io only `cors_allowed_origins` and `cors_credentials` are used.
+        Of the server's settings for engine.io only `cors_allowed_origins` and `cors_credentials` are used. `worker` is
+        the number of this process, if the server has several.
         """
         super().__init__(
             async_mode="eventlet",
@@ -132,6 +140,7 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
         self._receiver = receiver
         self._limits = limits
         self._bridge = SocketIOBridge(server, self, receiver)
+        self._sid_prefix = "" if worker is None else requests.sid_prefix(worker)
         self._connections = SessionRegistry(
             limits, receiver, runtime, spawn=eventlet.spawn_n, work=self._bridge.join_or_leave, left=self._on_left
         )
@@ -297,6 +306,9 @@ class EngineIOServer(engineio.Server):  # type: ignore[misc]
         return websocket, begin
 
     # called by python-socketio
+
+    def generate_id(self) -> str:
+        return self._sid_prefix + str(super().generate_id())
 
     def send_packet(self, eio_sid: str, packet: EnginePacket) -> None:
         self._connections.send(eio_sid, [Frame(packet.encode().encode())])
