@@ -1,4 +1,7 @@
-"""HTTP server: eventlet's WSGI server, hardened by deadlines, bounded bodies, strict parsing and fair admission."""
+"""HTTP server: eventlet's WSGI server, hardened by deadlines, bounded bodies, strict parsing and fair admission.
+
+Longer than 320 lines: the steps of a request share the state of its connection.
+"""
 
 import contextlib
 import io
