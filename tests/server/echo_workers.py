@@ -85,7 +85,7 @@ def serve(options: dict, arguments: WorkerArguments) -> int:
     server.on("connect", lambda sid, environ, auth: None)
     gateway = EchoGateway(worker.number)
     limit_log = LimitLog(lambda: 0)
-    engine = transport.install(server, gateway, Limits(ping_interval=5), hub, worker.number)
+    engine = transport.EngineIOServer(server, gateway, Limits(ping_interval=5), hub, worker.number)
     gateway.engine = engine
     echo = socketio.WSGIApp(server, lambda environ, start: answer(environ, start, 200, environ["wsgi.input"].read()))
     admission = Admission(

@@ -26,6 +26,8 @@ are sent by `server._send_packet`, which it has replaced.
 
 Written for python-engineio 4.15, python-socketio 5.18 and eventlet 0.41; tests/realtime/test_library_versions.py fails
 if another version lacks something that is used here.
+
+Longer than 320 lines: the methods of engine.io's server that are replaced belong to one class.
 """
 
 import logging
